@@ -1,0 +1,1 @@
+"""The demonstration: a recorded incident played through the real stack (`make run`)."""

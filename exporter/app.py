@@ -1,0 +1,205 @@
+"""Puts the parts together; the one place that names each concrete class."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from exporter import __version__
+from exporter.config import Config, SourceConfig, load_config
+from exporter.domain.model import Trunk
+from exporter.domain.snapshot import Snapshot
+from exporter.errors import ConfigError
+from exporter.metrics.exposition import Exposition
+from exporter.poller import Poller, Watcher
+from exporter.poller.poller import Timing
+from exporter.poller.totals import Counters
+from exporter.report.document import CompareUrls
+from exporter.sources import Source, Tools, build_source
+from exporter.store import STORES, Store
+from exporter.web import Pages, WebServer
+from exporter.web.pages import View
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+def open_store(path: str) -> Store:
+    """Open the storage.
+
+    Raises:
+        StoreError: the file cannot be used.
+    """
+    return STORES["sqlite"](path)
+
+
+def sources_of(config: Config, counters: Counters) -> list[tuple[SourceConfig, Source]]:
+    """Return every configured source, with a count of its requests."""
+    return [
+        (section, build_source(section, _tools(section.name, counters)))
+        for section in config.sources
+    ]
+
+
+def _tools(name: str, counters: Counters) -> Tools:
+    def count(code: str) -> None:
+        counters.add("trunkwatch_source_requests_total", name, code)
+
+    return Tools(count_request=count)
+
+
+def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
+    """Return per trunk where two of its commits are compared, as far as sources say so.
+
+    A source that is certain to feed a trunk speaks for it; a recorded file's speaks for the rest.
+    """
+    urls: dict[Trunk, str] = {}
+    for section in config.sources:
+        if section.compare_url is not None:
+            fed = section.feeds() or [state.trunk for state in snapshot.trunks]
+            for trunk in fed:
+                urls.setdefault(trunk, section.compare_url)
+    return urls
+
+
+# ---------------------------------------------------------------------- once
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """One refresh of everything, for the commands that end.
+
+    Attributes:
+        watcher: what is known after it.
+        store: where it is stored.
+        compare_urls: per trunk.
+    """
+
+    watcher: Watcher
+    store: Store
+    compare_urls: CompareUrls
+
+
+def refresh_all(
+    config: Config, storage: str, now: float | None, progress: Callable[[str], None]
+) -> Once:
+    """Refresh every source once; what failed is logged and in the snapshot.
+
+    Args:
+        config: what to read.
+        storage: path of the storage.
+        now: the moment to judge at (seconds since the epoch); None for the present.
+        progress: is told the name of each source before it is read.
+
+    Raises:
+        StoreError: the storage cannot be used.
+    """
+    store = open_store(storage)
+    counters = Counters()
+    judged_at: Clock = time.time if now is None else lambda: now
+    watcher = Watcher(config, store, counters, time.time, judged_at)
+    poller = Poller(watcher, [], Timing(time.monotonic))
+    for section, source in sources_of(config, counters):
+        progress(section.name)
+        poller.refresh_once(section, source)
+    return Once(watcher, store, compare_urls(config, watcher.snapshot))
+
+
+# ---------------------------------------------------------------------- for ever
+
+
+class Server:
+    """`trunkwatch serve`: pollers, snapshots and the web, until a signal ends it."""
+
+    def __init__(self, config_path: str, storage: str, listen: str) -> None:
+        """Check everything that can be wrong before anything starts.
+
+        Raises:
+            ConfigError: the configuration cannot be used.
+            StoreError: the storage cannot be used.
+            ListenError: the address cannot be listened on.
+        """
+        self._config_path = config_path
+        self._config = load_config(config_path)
+        self._counters = Counters()
+        self._wake = threading.Event()
+        self._asked: set[int] = set()
+        self._store = open_store(storage)
+        self._watcher = Watcher(self._config, self._store, self._counters, time.time)
+        self._exposition = Exposition(
+            lambda: self._watcher.snapshot, self._counters.totals, __version__
+        )
+        pages = Pages(self._view, self._exposition, time.time, __version__)
+        try:
+            self._web = WebServer(listen, pages)
+        except Exception:
+            self._store.close()
+            raise
+        self._poller = self._new_poller()
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._web.port
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
+        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(kind, self._on_signal)
+        self._web.start()
+        self._poller.start()
+        log.info("listening on port %d", self.port)
+        for signum in self._signals():
+            if signum != signal.SIGHUP:
+                log.info("%s: stopping", signal.Signals(signum).name)
+                break
+            self._reload()
+        self._poller.stop()
+        self._web.stop()
+        self._store.close()
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
+        """Only take note: a handler may run in the middle of anything."""
+        del frame
+        self._asked.add(signum)
+        self._wake.set()
+
+    def _signals(self) -> Iterator[int]:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            # An end that was asked for together with a reload goes first.
+            for signum in sorted(self._asked, reverse=True):
+                self._asked.discard(signum)
+                yield signum
+
+    def _reload(self) -> None:
+        """Take a new configuration; a bad one changes nothing and is said to be bad."""
+        try:
+            config = load_config(self._config_path)
+        except ConfigError as error:
+            self._counters.reloaded(ok=False)
+            log.error("the configuration was not reloaded, the old one stays: %s", error)
+            return
+        self._poller.stop()
+        self._config = config
+        self._watcher = Watcher(
+            config, self._store, self._counters, time.time, before=self._watcher.snapshot
+        )
+        self._poller = self._new_poller()
+        self._counters.reloaded(ok=True)
+        self._exposition.update()
+        self._poller.start()
+        log.info("the configuration was reloaded")
+
+    def _new_poller(self) -> Poller:
+        sources: Sequence[tuple[SourceConfig, Source]] = sources_of(self._config, self._counters)
+        return Poller(self._watcher, sources, Timing(time.monotonic), self._exposition.update)
+
+    def _view(self) -> View:
+        watcher = self._watcher
+        return View(lambda: watcher.snapshot, compare_urls(self._config, watcher.snapshot))

@@ -1,0 +1,295 @@
+"""Every command and flag; what they do stands in `app` and below."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from exporter import __version__
+from exporter.app import Once, Server, refresh_all
+from exporter.cli.logs import FORMATS, LEVELS, set_up
+from exporter.config import Config, load_config
+from exporter.domain.columns import build_columns
+from exporter.domain.job import JobState
+from exporter.domain.model import TrunkOrder
+from exporter.domain.snapshot import Snapshot, is_stale
+from exporter.domain.times import parse_time
+from exporter.errors import TrunkwatchError, UsageError
+from exporter.report.document import document
+from exporter.report.text import print_snapshot
+from exporter.report.walk import walk
+from exporter.sources.recorded import recorded_lines
+from exporter.store import MEMORY
+
+FIRING, BAD_INPUT = 1, 2
+"""Exit codes; 0 is all well."""
+
+SPINNER_AFTER = 1.0
+"""Seconds after which a person at a terminal is shown that something is going on."""
+
+Command = Callable[..., Any]
+
+
+def run() -> NoReturn:
+    """Run the command line; any error of ours is one line per problem and exit code 2."""
+    try:
+        code = main.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except click.Abort:
+        code = 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+class _Error(click.ClickException):
+    """An error of ours, as click shows it."""
+
+    exit_code = BAD_INPUT
+
+    def show(self, file: Any = None) -> None:
+        for line in self.message.splitlines():
+            click.echo(f"trunkwatch: {line}", file=file or sys.stderr)
+
+
+@contextmanager
+def _our_errors() -> Iterator[None]:
+    try:
+        yield
+    except TrunkwatchError as error:
+        raise _Error(str(error)) from None
+
+
+def _config_flag(command: Command) -> Command:
+    return click.option(
+        "--config.file",
+        "config_file",
+        default="trunkwatch.yml",
+        show_default=True,
+        metavar="FILE",
+        help="The configuration (docs/configuration.md).",
+    )(command)
+
+
+def _storage_flag(command: Command) -> Command:
+    return click.option(
+        "--storage.path",
+        "storage",
+        default=MEMORY,
+        metavar="FILE",
+        help="The storage file; kept in memory when not given.",
+    )(command)
+
+
+def _now_flag(command: Command) -> Command:
+    return click.option(
+        "--now", metavar="TIME", help="Judge as of this time (RFC 3339) instead of the present."
+    )(command)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trunkwatch")
+@click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option(
+    "--log.format", "form", type=click.Choice(list(FORMATS)), default="logfmt", show_default=True
+)
+@click.pass_context
+def main(context: click.Context, level: str, form: str) -> None:
+    """Tell the right team when a CI job is broken for N commits in a row on trunk."""
+    context.obj = level
+    set_up(level, form)
+
+
+@main.command()
+@_config_flag
+@_storage_flag
+@click.option(
+    "--web.listen-address",
+    "listen",
+    default=":10077",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where /metrics and the pages are served.",
+)
+def serve(config_file: str, storage: str, listen: str) -> None:
+    """Read CI results for ever and expose them to Prometheus."""
+    with _our_errors():
+        Server(config_file, storage, listen).run()
+
+
+@main.command()
+@_config_flag
+@_storage_flag
+@_now_flag
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def check(config_file: str, storage: str, now: str | None, form: str) -> int:
+    """Say once what is broken.
+
+    Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
+    """
+    with _our_errors():
+        once = _refresh(load_config(config_file), storage, now)
+        snapshot = once.watcher.snapshot
+        once.store.close()
+    if form == "json":
+        click.echo(json.dumps(document(snapshot, once.compare_urls), ensure_ascii=False, indent=2))
+    else:
+        print_snapshot(snapshot, once.compare_urls, _console())
+    return _exit_code(snapshot)
+
+
+@main.command()
+@_config_flag
+@_storage_flag
+@_now_flag
+@click.argument("job")
+def explain(config_file: str, storage: str, now: str | None, job: str) -> int:
+    """Print the walk over a job's commits, and why its streak is what it is.
+
+    JOB is a job's name, or "workflow / name", or a part of it that only one job has.
+    """
+    with _our_errors():
+        once = _refresh(load_config(config_file), storage, now)
+        state, order = _find(once.watcher.snapshot, job)
+        for line in _walk(once, state, order):
+            click.echo(line)
+        once.store.close()
+    return 0
+
+
+@main.command("check-config")
+@_config_flag
+def check_config(config_file: str) -> None:
+    """Check a configuration file; every problem is named."""
+    with _our_errors():
+        config = load_config(config_file)
+    click.echo(f"{config_file}: {len(config.sources)} sources, {len(config.groups)} groups: valid")
+
+
+@main.command()
+@_config_flag
+@_storage_flag
+@click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
+def record(config_file: str, storage: str, output: str | None) -> int:
+    """Write all results as a recorded file (docs/recorded.md), from any source."""
+    with _our_errors():
+        once = _refresh(load_config(config_file), storage, None)
+        lines = (
+            line
+            for trunk in once.watcher.snapshot.trunks
+            for line in recorded_lines(trunk.order, once.store.observations(trunk.trunk))
+        )
+        if output is None:
+            for line in lines:
+                click.echo(line, nl=False)
+        else:
+            _write_whole(Path(output), lines)
+        once.store.close()
+    return BAD_INPUT if any(not source.up for source in once.watcher.snapshot.sources) else 0
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def _refresh(config: Config, storage: str, now: str | None) -> Once:
+    moment = _moment(now)
+    with _spinner() as progress:
+        return refresh_all(config, storage, moment, progress)
+
+
+def _moment(now: str | None) -> float | None:
+    if now is None:
+        return None
+    try:
+        return parse_time(now)
+    except ValueError:
+        raise UsageError(f"--now {now!r}: must be a time such as 2025-12-09T16:02:11Z") from None
+
+
+@contextmanager
+def _spinner() -> Iterator[Callable[[str], None]]:
+    """Show what is read, once it takes longer than a moment, to a person at a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _name: None
+        return
+    columns = (SpinnerColumn(), TextColumn("reading {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", visible=False)
+        begun = time.monotonic()
+
+        def show(name: str) -> None:
+            bar.update(task, description=name, visible=time.monotonic() - begun > SPINNER_AFTER)
+
+        yield show
+
+
+def _console() -> Console:
+    """Colour on a terminal; plain and as wide as it needs to be in a pipe."""
+    return Console() if sys.stdout.isatty() else Console(width=200, no_color=True)
+
+
+def _exit_code(snapshot: Snapshot) -> int:
+    if any(group.firing for trunk in snapshot.trunks for group in trunk.groups):
+        return FIRING
+    now = time.time()
+    reliable = all(source.up and not is_stale(source, now) for source in snapshot.sources)
+    return 0 if reliable else BAD_INPUT
+
+
+def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkOrder]:
+    """Find the one job that is meant: by its whole name first, else by a part of it."""
+    jobs = [(job, trunk.order) for trunk in snapshot.trunks for job in trunk.jobs]
+    exact = [item for item in jobs if wanted in _names(item[0])]
+    partly = [item for item in jobs if wanted in _names(item[0])[1]]
+    found = exact or partly
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
+    named = "; ".join(f"{job.key.repo} {job.key.branch}: {_names(job)[1]}" for job, _ in found[:10])
+    raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
+
+
+def _names(job: JobState) -> tuple[str, str]:
+    return job.key.job_name, f"{job.key.workflow} / {job.key.job_name}"
+
+
+def _walk(once: Once, state: JobState, order: TrunkOrder) -> Iterator[str]:
+    rows = once.watcher.rows_of(state.key)
+    columns = build_columns(
+        rows, order, once.watcher.policy.evidence, state.group.count, once.watcher.snapshot.as_of
+    )
+    return walk(state, columns, order)
+
+
+def _write_whole(path: Path, lines: Iterator[str]) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise UsageError(f"--output {path}: {error.strerror}") from None

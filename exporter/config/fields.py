@@ -1,0 +1,66 @@
+"""The kinds of value that the configuration is made of."""
+
+import re
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
+_DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
+
+
+def parse_duration(value: object) -> float:
+    """Read a duration in Prometheus' notation; return seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not _DURATION.fullmatch(value):
+        raise ValueError("must be a duration such as 60s, 15m, 36h or 8d")
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(value))
+    if seconds <= 0:
+        raise ValueError("must be longer than nothing, such as 60s")
+    return seconds
+
+
+def _pattern(value: object) -> re.Pattern[str]:
+    if not isinstance(value, str):
+        raise ValueError("must be a regular expression in quotes, such as '.*inductor.*'")
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+
+
+def _end_of_exemption(value: object) -> float:
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError("must be a date such as 2026-12-01") from None
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
+    raise ValueError("must be a date such as 2026-12-01")
+
+
+def _from_folder(value: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder", ".")
+    return str(Path(folder) / value)
+
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(_from_folder)]
+"""A path; a relative one starts from the folder of the configuration file."""
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds, written as in Prometheus: `60s`, `1h30m`, `8d`."""
+
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+"""A regular expression; it always has to match in full."""
+
+Until = Annotated[float, BeforeValidator(_end_of_exemption)]
+"""Seconds since the epoch, written as a date (its first moment, UTC) or a date with a time."""

@@ -1,0 +1,242 @@
+"""What the configuration file may say; docs/configuration.md says it for people.
+
+Every key that is not here is an error, so that a typing mistake never goes unseen.
+"""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from exporter.config.fields import Duration, Location, Pattern, Until
+from exporter.domain.columns import Count
+from exporter.domain.evidence import DEFAULT_EVENTS
+from exporter.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
+from exporter.domain.model import Evidence, Trunk
+from exporter.domain.policy import RETIRE_AFTER
+
+DEFAULT_MAX_JOBS = 50_000
+DEFAULT_WINDOW = 100
+
+Name = Annotated[str, Field(min_length=1)]
+Priority = Literal["P0", "P1", "P2", "P3"]
+Completed = Literal["pass", "fail", "skip", "unknown"]
+
+
+class Section(BaseModel):
+    """A mapping of the file; a key that it does not name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class _Source(Section):
+    """What every source has.
+
+    Attributes:
+        name: unique; the label `source` of the watcher's own metrics.
+        poll_interval: seconds from one refresh to the next.
+        order: whether it gives the trunk's order; where two sources could, exactly one does.
+    """
+
+    name: Name
+    poll_interval: Duration = 60.0
+    order: bool | None = None
+    compare_url: str | None = None
+
+    @field_validator("compare_url")
+    @classmethod
+    def _has_both_ends(cls, value: str | None) -> str | None:
+        if value is not None and not ("{last_good}" in value and "{first_bad}" in value):
+            raise ValueError(
+                "must hold {last_good} and {first_bad}, such as"
+                " https://git.example.com/o/r/compare/{last_good}...{first_bad}"
+            )
+        return value
+
+    def feeds(self) -> tuple[Trunk, ...]:
+        """The trunks that it is certain to feed, known without asking it."""
+        return ()
+
+    def could_order(self) -> bool:
+        """Whether it has the means to give the order of its trunks."""
+        return self.order is not False
+
+
+class RecordedSource(_Source):
+    """A file of recorded results (docs/recorded.md).
+
+    Attributes:
+        path: the file, from the folder of the configuration file.
+    """
+
+    type: Literal["recorded"]
+    path: Location
+    poll_interval: Duration = 5.0
+
+
+class BuildbotSource(_Source):
+    """A Buildbot master, read through its REST API.
+
+    Attributes:
+        url: of the master, without /api/v2.
+        repo: the label `repo` of its jobs, as owner/name by habit.
+        branches: trunks to watch.
+        git: a local clone whose first-parent history is the trunk's order.
+        git_fetch: whether to fetch the clone's `origin`, where it has one, before reading it.
+        codebase: the one that `repo` is, where a build has several.
+        builders: patterns of the builders that are jobs; all of them when empty.
+        window: commits that a cold start reads.
+        workflow: the label `workflow`; the source's name by default.
+        timeout: seconds to wait for one answer.
+    """
+
+    type: Literal["buildbot"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    repo: Name
+    branches: Annotated[tuple[Name, ...], Field(min_length=1)]
+    git: Location | None = None
+    git_fetch: bool = True
+    codebase: str = ""
+    builders: tuple[Pattern, ...] = ()
+    window: Annotated[int, Field(ge=1)] = DEFAULT_WINDOW
+    workflow: Name | None = None
+    timeout: Duration = 30.0
+
+    @model_validator(mode="after")
+    def _order_needs_a_clone(self) -> "BuildbotSource":
+        if self.order and self.git is None:
+            raise ValueError("order: true needs git: the path of a local clone")
+        return self
+
+    def feeds(self) -> tuple[Trunk, ...]:
+        """The trunks that it is certain to feed."""
+        return tuple(Trunk(self.repo, branch) for branch in self.branches)
+
+    def could_order(self) -> bool:
+        """Only with a clone: Buildbot itself does not know the first-parent history."""
+        return self.git is not None and self.order is not False
+
+
+SourceConfig = Annotated[RecordedSource | BuildbotSource, Field(discriminator="type")]
+
+
+class Fold(Section):
+    """One fold rule: what matches in full becomes `to`."""
+
+    match: Pattern
+    to: str
+
+    @model_validator(mode="after")
+    def _template_fits(self) -> "Fold":
+        try:
+            self.match.sub(self.to, "")
+        except (re.error, IndexError) as error:
+            raise ValueError(f"to: {self.to!r} does not fit match: {error}") from None
+        return self
+
+
+class Alias(Section):
+    """One renamed job; `from` is its old watched name."""
+
+    workflow: Name
+    old: Annotated[str, Field(alias="from", min_length=1)]
+    to: Name
+
+
+class EvidenceName(Section):
+    """Jobs whose every completed result says the same."""
+
+    match: Pattern
+    to: Completed
+
+
+class EvidenceSection(Section):
+    """Rows of the evidence table that the configuration moves."""
+
+    timed_out: Completed | None = None
+    cancelled: Completed | None = None
+    names: tuple[EvidenceName, ...] = ()
+
+    def moved(self) -> dict[str, Evidence]:
+        """Return what is moved, by conclusion."""
+        wanted = {"timed_out": self.timed_out, "cancelled": self.cancelled}
+        return {name: Evidence(to) for name, to in wanted.items() if to is not None}
+
+
+class Jobs(Section):
+    """From raw results to watched jobs."""
+
+    preset: Literal["pytorch"] | None = None
+    ignore: tuple[Pattern, ...] = ()
+    fold: tuple[Fold, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+    evidence: EvidenceSection = EvidenceSection()
+    events: Annotated[tuple[Name, ...], Field(min_length=1)] = tuple(sorted(DEFAULT_EVENTS))
+    retire_after: Annotated[int, Field(ge=1)] = RETIRE_AFTER
+
+
+class MatchSection(Section):
+    """Full-match patterns; a key that is missing matches all."""
+
+    repo: Pattern | None = None
+    branch: Pattern | None = None
+    workflow: Pattern | None = None
+    job_name: Pattern | None = None
+
+
+class JobOverride(Section):
+    """Other thresholds for some jobs of a group."""
+
+    match: Pattern
+    consecutive_failures: Annotated[int, Field(ge=1)] | None = None
+    passes_to_close: Annotated[int, Field(ge=1)] | None = None
+    flaky_closes: bool | None = None
+
+
+class GroupSection(Section):
+    """Jobs that one team answers for."""
+
+    name: Name
+    match: MatchSection = MatchSection()
+    team: Name = DEFAULT_GROUP.team
+    priority: Priority = "P3"
+    consecutive_failures: Annotated[int, Field(ge=1)] = DEFAULT_GROUP.thresholds.failures
+    passes_to_close: Annotated[int, Field(ge=1)] = DEFAULT_GROUP.thresholds.passes
+    flaky_closes: bool = False
+    count: Count = Count.COMMITS
+    failure_threshold: Annotated[int, Field(ge=1)] = 1
+    silent_after: Duration = DEFAULT_SILENT_AFTER
+    jobs: tuple[JobOverride, ...] = ()
+
+
+class KnownBrokenSection(Section):
+    """Jobs that are broken on purpose for a while."""
+
+    match: MatchSection
+    reason: Name
+    until: Until | None = None
+
+
+class GreenSection(Section):
+    """What a green commit of one trunk needs."""
+
+    repo: Name
+    branch: Name
+    required: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+
+
+class Limits(Section):
+    """What protects Prometheus from us."""
+
+    max_jobs: Annotated[int, Field(ge=1)] = DEFAULT_MAX_JOBS
+
+
+class Config(Section):
+    """The whole file; only `sources` is required."""
+
+    sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
+    jobs: Jobs = Jobs()
+    groups: tuple[GroupSection, ...] = ()
+    known_broken: tuple[KnownBrokenSection, ...] = ()
+    green: tuple[GreenSection, ...] = ()
+    limits: Limits = Limits()

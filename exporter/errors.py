@@ -1,0 +1,109 @@
+"""Every error that Trunkwatch raises on purpose.
+
+    TrunkwatchError
+    ├── UsageError              a flag or an argument that cannot be meant
+    ├── ConfigError             the configuration: all its problems at once
+    ├── StoreError              the storage file cannot be used; it was left untouched
+    ├── ListenError             the web address cannot be listened on
+    └── SourceError             a refresh failed; the last known values stay
+        ├── SourceUnreachable   no answer: refused, timed out, cut off
+        ├── SourceAnswerError   an answer that is not what the CI server documents
+        ├── RecordedFileError   a recorded file has a broken line (file:line)
+        ├── GitError            the local clone that gives the trunk's order
+        └── OrderConflictError  two sources both give the order of one trunk
+
+Callers ask for the type; the text is for people and says what to do next.
+"""
+
+from collections.abc import Sequence
+
+
+class TrunkwatchError(Exception):
+    """Base of all errors below; its text is one line for the person at the terminal."""
+
+
+class UsageError(TrunkwatchError):
+    """A flag or an argument that cannot be meant."""
+
+
+class ConfigError(TrunkwatchError):
+    """The configuration cannot be used.
+
+    Attributes:
+        path: the file.
+        problems: one line each, with the key's path and what would be right.
+    """
+
+    def __init__(self, path: str, problems: Sequence[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{path}: {problem}" for problem in self.problems))
+
+
+class StoreError(TrunkwatchError):
+    """The storage file cannot be used. It was left as it was found.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path = path
+        super().__init__(f"storage {path}: {problem}")
+
+
+class ListenError(TrunkwatchError):
+    """The web address cannot be listened on.
+
+    Attributes:
+        address: `host:port` as given.
+    """
+
+    def __init__(self, address: str, problem: str) -> None:
+        self.address = address
+        super().__init__(f"cannot listen on {address}: {problem}")
+
+
+class SourceError(TrunkwatchError):
+    """A refresh failed; the last known values stay.
+
+    Attributes:
+        source: the source's name in the configuration.
+        reason: one word for the metric `trunkwatch_source_errors_total`.
+    """
+
+    reason = "error"
+
+    def __init__(self, source: str, problem: str) -> None:
+        self.source = source
+        super().__init__(f"source {source}: {problem}")
+
+
+class SourceUnreachable(SourceError):  # noqa: N818 — reads as the state that it reports
+    """No answer: refused, timed out or cut off."""
+
+    reason = "unreachable"
+
+
+class SourceAnswerError(SourceError):
+    """An answer that is not what the CI server documents."""
+
+    reason = "answer"
+
+
+class RecordedFileError(SourceError):
+    """A recorded file cannot be read; the text begins with file and line."""
+
+    reason = "file"
+
+
+class GitError(SourceError):
+    """The local clone that gives the trunk's order cannot be read."""
+
+    reason = "git"
+
+
+class OrderConflictError(SourceError):
+    """Two sources both give the order of one trunk."""
+
+    reason = "order"

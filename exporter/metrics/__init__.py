@@ -1,0 +1,1 @@
+"""What Prometheus reads. `catalogue` names every family; nothing else invents one."""

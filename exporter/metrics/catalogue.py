@@ -1,0 +1,189 @@
+"""The catalogue: every metric family there is, in the order of the exposition.
+
+docs/metrics.md is written from this table (`make docs`), and the rules, the dashboards and their
+tests look names up here. `job` and `instance` belong to Prometheus and are never labels of ours.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+JOB_LABELS = ("repo", "branch", "workflow", "job_name", "group", "team", "priority")
+BRANCH_LABELS = ("repo", "branch")
+SOURCE_LABELS = ("source",)
+
+
+class Kind(StrEnum):
+    """Prometheus' metric types, as far as they are used here."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+class Scope(StrEnum):
+    """What a family speaks of, which is also when it is rendered."""
+
+    JOB = "job"
+    BRANCH = "branch"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric family.
+
+    Attributes:
+        name: as exposed, a counter's `_total` included.
+        kind: gauge or counter.
+        scope: CI families (job, branch) come from the snapshot, own ones from the process.
+        labels: label names, in order.
+        help: what it says, for people.
+    """
+
+    name: str
+    kind: Kind
+    scope: Scope
+    labels: tuple[str, ...]
+    help: str
+
+
+def _job(name: str, text: str, *more: str) -> Family:
+    return Family(f"ci_job_{name}", Kind.GAUGE, Scope.JOB, (*JOB_LABELS, *more), text)
+
+
+def _branch(name: str, text: str, *more: str) -> Family:
+    return Family(name, Kind.GAUGE, Scope.BRANCH, (*BRANCH_LABELS, *more), text)
+
+
+def _own(name: str, text: str, *labels: str) -> Family:
+    kind = Kind.COUNTER if name.endswith("_total") else Kind.GAUGE
+    return Family(name, kind, Scope.OWN, labels, text)
+
+
+FAMILIES: tuple[Family, ...] = (
+    _job(
+        "consecutive_failures",
+        "Consecutive failing commits at the tip of the trunk (the streak); from the last refresh,"
+        " not asked from CI at scrape time.",
+    ),
+    _job("streak_threshold", "Consecutive failing commits that open an outage of this job (N)."),
+    _job("broken", "1 while an outage of this job is open, else 0."),
+    _job(
+        "failures_in_outage",
+        "Failing commits from the outage's first bad on; 0 when no outage is open.",
+    ),
+    _job("known_broken", "1 while the configuration exempts this job from alerting, else 0."),
+    _job(
+        "streak_truncated",
+        "1 while the streak may be longer than shown: older commits were not read.",
+    ),
+    _job(
+        "suspect_commits",
+        "Commits after last good up to and including first bad; absent where last good is unknown.",
+    ),
+    _job("pending_commits", "Commits newer than the newest pass whose result is pending."),
+    _job("flaky_commits", "Commits newer than the newest pass that failed and passed."),
+    _job("last_success_timestamp_seconds", "When the newest pass ended."),
+    _job("last_verdict_timestamp_seconds", "When the newest pass, failure or flake ended."),
+    _job("silent_after_seconds", "Time without a verdict after which this job counts as silent."),
+    _job("duration_seconds", "Run time of the newest verdict; the longest shard's."),
+    _job(
+        "outage_info",
+        "1 while an outage is open or the streak is above 0; first_bad, last_good (empty where"
+        " unknown) and the url of the earliest failing run at first bad.",
+        "first_bad",
+        "last_good",
+        "url",
+    ),
+    _job(
+        "suspect_info",
+        "The suspects of an open outage, at most 10; the value is the commit's place after last"
+        " good, 1 is the oldest.",
+        "sha",
+        "author",
+        "title",
+    ),
+    _branch("ci_group_jobs_threshold", "Broken jobs of the group that make it alert.", "group"),
+    _branch(
+        "ci_branch_data_timestamp_seconds",
+        "When the least recently read source of this trunk was last read with success.",
+    ),
+    _branch("ci_branch_head_timestamp_seconds", "When the newest known commit was made."),
+    _branch(
+        "ci_branch_mass_breakage",
+        "1 while more than half of the jobs with a verdict at one commit broke there and have not"
+        " passed since, else 0.",
+    ),
+    _branch(
+        "ci_branch_commits_since_green",
+        "Commits newer than the newest green one; all known commits where none is green; only"
+        " where green is configured.",
+    ),
+    _branch(
+        "ci_branch_last_green_timestamp_seconds",
+        "When the newest green commit was made; only where green is configured.",
+    ),
+    Family(
+        "ci_job_retired_total",
+        Kind.COUNTER,
+        Scope.OWN,
+        (*BRANCH_LABELS, "reason"),
+        "Jobs that counted as removed since the start; reason removed_broken: an outage was open.",
+    ),
+    _own("trunkwatch_source_up", "1 if the last refresh of the source succeeded.", "source"),
+    _own(
+        "trunkwatch_source_last_success_timestamp_seconds",
+        "When a refresh of the source last succeeded; 0 if never.",
+        "source",
+    ),
+    _own(
+        "trunkwatch_source_refresh_duration_seconds",
+        "How long the last refresh of the source took; 0 before the first has ended.",
+        "source",
+    ),
+    _own(
+        "trunkwatch_source_poll_interval_seconds",
+        "Configured time from one refresh of the source to the next.",
+        "source",
+    ),
+    _own(
+        "trunkwatch_source_requests_total",
+        "Requests to the source by HTTP status; error where there was no answer.",
+        "source",
+        "code",
+    ),
+    _own("trunkwatch_source_errors_total", "Refreshes that failed, by reason.", "source", "reason"),
+    _own(
+        "trunkwatch_source_quota_remaining",
+        "Requests that the vendor still allows in this window; only where it counts them.",
+        "source",
+    ),
+    _own(
+        "trunkwatch_unknown_conclusions_total",
+        "Results whose status or conclusion is not in the evidence table.",
+        *BRANCH_LABELS,
+        "conclusion",
+    ),
+    _own(
+        "trunkwatch_off_trunk_runs_total",
+        "Runs that do not count: their commit, branch or repository is not the trunk's (commit,"
+        " head_branch, head_repo), or their event is not configured (event).",
+        *BRANCH_LABELS,
+        "reason",
+    ),
+    _own("trunkwatch_jobs_dropped_total", "Jobs refused because limits.max_jobs was reached."),
+    _own(
+        "trunkwatch_trunk_rewrites_total",
+        "Times that the known tip of the trunk was gone: force pushes.",
+        *BRANCH_LABELS,
+    ),
+    _own(
+        "trunkwatch_config_reload_success",
+        "1 if the last reload of the configuration was taken, 0 if the old one is still used.",
+    ),
+    _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
+)
+"""Every family that Trunkwatch exposes."""
+
+BY_NAME = MappingProxyType({family.name: family for family in FAMILIES})
+"""The same by exposed name."""

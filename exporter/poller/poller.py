@@ -1,0 +1,135 @@
+"""Drives refreshes: one thread per source, each with its own interval and back-off."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from exporter.config import SourceConfig
+from exporter.errors import SourceError, StoreError, TrunkwatchError
+from exporter.poller.watcher import Watcher
+from exporter.sources import Source
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_LIMIT = 300.0
+"""Seconds that a failing source is left alone at most (or its own interval, if that is longer)."""
+
+JITTER = 0.1
+"""Share of a wait that is left to chance, so that a thousand exporters do not ask in step."""
+
+RENEW_SECONDS = 5.0
+"""How late the passing of time may be noticed; what it changes is measured in hours and days."""
+
+STOP_SECONDS = 10.0
+"""How long a refresh may go on after the end was asked for; nothing of it is stored then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a poller takes from outside.
+
+    Attributes:
+        monotonic: seconds that never jump.
+        jitter: a number from 0 to 1.
+    """
+
+    monotonic: Callable[[], float]
+    jitter: Callable[[], float] = random.random
+
+
+def wait_after(interval: float, failures: int, jitter: float) -> float:
+    """Return the seconds until the next refresh.
+
+    Args:
+        interval: the configured poll interval (seconds).
+        failures: refreshes that failed in a row; each doubles the wait, up to the limit.
+        jitter: a number from 0 to 1.
+    """
+    limit = max(interval, BACK_OFF_LIMIT)
+    wait = min(interval * 2.0 ** min(max(0, failures - 1), 32), limit)
+    return wait * (1.0 - JITTER * jitter)
+
+
+class Poller:
+    """Refreshes sources until it is stopped."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        sources: Sequence[tuple[SourceConfig, Source]],
+        timing: Timing,
+        published: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Args:
+        watcher: takes what the sources say.
+        sources: each with its section of the configuration.
+        timing: clocks and chance.
+        published: called after each change of the watcher's snapshot.
+        """
+        self._watcher = watcher
+        self._timing = timing
+        self._published = published
+        self._stopped = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._poll, args=item, name=f"poll-{item[0].name}", daemon=True)
+            for item in sources
+        ]
+        self._threads.append(threading.Thread(target=self._renew, name="renew", daemon=True))
+
+    def start(self) -> None:
+        """Start a thread per source."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ask all threads to end and wait for them."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def refresh_once(self, config: SourceConfig, source: Source) -> bool:
+        """Refresh one source; whether that succeeded. A failure is noted and logged, not raised."""
+        begun = self._timing.monotonic()
+
+        def seconds() -> float:
+            return self._timing.monotonic() - begun
+
+        try:
+            facts = source.refresh(self._watcher.cursor(config.name))
+            if self._stopped.is_set():
+                return False
+            self._watcher.refreshed(config.name, facts, seconds)
+        except SourceError as error:
+            self._failed(config, error.reason, error, seconds())
+            return False
+        except StoreError as error:
+            self._failed(config, "store", error, seconds())
+            return False
+        except Exception as error:
+            log.exception("source %s: a mistake of ours", config.name)
+            self._failed(
+                config, "bug", TrunkwatchError(f"{type(error).__name__}: {error}"), seconds()
+            )
+            return False
+        self._published()
+        return True
+
+    def _failed(
+        self, config: SourceConfig, reason: str, error: TrunkwatchError, seconds: float
+    ) -> None:
+        log.error("%s", error)
+        self._watcher.failed(config.name, reason, str(error), seconds)
+        self._published()
+
+    def _poll(self, config: SourceConfig, source: Source) -> None:
+        failures = 0
+        while not self._stopped.is_set():
+            failures = 0 if self.refresh_once(config, source) else failures + 1
+            self._stopped.wait(wait_after(config.poll_interval, failures, self._timing.jitter()))
+
+    def _renew(self) -> None:
+        while not self._stopped.wait(RENEW_SECONDS):
+            self._watcher.renew()
+            self._published()

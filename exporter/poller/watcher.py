@@ -1,0 +1,266 @@
+"""Takes what sources say, keeps each trunk's state up to date and publishes snapshots."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from exporter.config import Config, SourceConfig, policy_of
+from exporter.domain.assessor import Assessor, Touched
+from exporter.domain.facts import Fact
+from exporter.domain.job import earliest
+from exporter.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.policy import Policy
+from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
+from exporter.errors import OrderConflictError, SourceError
+from exporter.poller.admission import Admission
+from exporter.poller.totals import Counters
+from exporter.store import SourceMemory, Store
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+
+class _Records:
+    """One trunk's rows, as the assessor reads them."""
+
+    def __init__(self, store: Store, trunk: Trunk) -> None:
+        self._store = store
+        self._trunk = trunk
+
+    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+        return self._store.observations(self._trunk, jobs=jobs)
+
+    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
+        return self._store.observations(self._trunk, shas=shas)
+
+    def everything(self) -> Iterable[Observation]:
+        return self._store.observations(self._trunk)
+
+
+class Watcher:
+    """Everything that is known, behind one lock.
+
+    A refresh calls `refreshed` or `failed`; readers take `snapshot`, which never changes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        counters: Counters,
+        clock: Clock,
+        judged_at: Clock | None = None,
+        before: Snapshot | None = None,
+    ) -> None:
+        """Read what is stored and judge it.
+
+        Args:
+            config: sources, jobs and groups.
+            store: where results are kept.
+            counters: the process's counts.
+            clock: the time that refreshes are noted with.
+            judged_at: the time that results are judged at, when it is not the same.
+            before: what was known under an earlier configuration: sources keep their state.
+        """
+        self._config = config
+        self._policy = policy_of(config)
+        self._store = store
+        self._counters = counters
+        self._clock = clock
+        self._judged_at = judged_at or clock
+        self._lock = threading.RLock()
+        self._admission = Admission(config.limits.max_jobs)
+        self._assessors: dict[Trunk, Assessor] = {}
+        self._trunks: dict[Trunk, TrunkState] = {}
+        self._snapshot = Snapshot(as_of=self._judged_at())
+        stored = store.load()
+        self._orders = dict(stored.orders)
+        self._memories = {s.name: stored.sources.get(s.name) for s in config.sources}
+        self._order_givers: dict[Trunk, str] = {}
+        self._sources = {s.name: self._at_start(s, before) for s in config.sources}
+        self._has_history = any(memory is not None for memory in self._memories.values())
+        self._judge({trunk: {} for trunk in self._watched_trunks()})
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is known now; immutable."""
+        return self._snapshot
+
+    @property
+    def policy(self) -> Policy:
+        """What the configuration decides about the policy."""
+        return self._policy
+
+    def cursor(self, source: str) -> str | None:
+        """Return where a source is to go on."""
+        memory = self._memories[source]
+        return memory.cursor if memory else None
+
+    def refreshed(self, source: str, facts: Iterable[Fact], seconds: Callable[[], float]) -> None:
+        """Take one refresh: all of it, or, when `facts` raises, nothing.
+
+        Args:
+            source: its name.
+            facts: what it said; may still read a local file while it is iterated.
+            seconds: how long the refresh has taken when it is asked, at the end.
+
+        Raises:
+            SourceError: the facts could not be read to their end.
+            StoreError: they could not be stored.
+        """
+        with self._lock:
+            checked = self._checked(self._by_name(source), facts)
+            applied = self._store.apply(source, checked, self._clock())
+            self._memories[source] = applied.memory
+            self._orders.update(applied.orders)
+            for trunk in applied.rewritten:
+                log.warning("the tip of %s that was known is gone: force push", trunk)
+                self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
+            touched: dict[Trunk, Touched] = dict(applied.touched)
+            for trunk in [*applied.orders, *applied.memory.trunks]:
+                if trunk in applied.orders or trunk not in self._trunks:
+                    touched.setdefault(trunk, {})
+            self._sources[source] = replace(
+                self._sources[source],
+                up=True,
+                answered=True,
+                last_success=applied.memory.last_success,
+                refresh_seconds=seconds(),
+                problem=None,
+            )
+            self._judge(touched)
+
+    def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
+        """Note that a refresh failed; everything that was known stays."""
+        with self._lock:
+            self._counters.add("trunkwatch_source_errors_total", source, reason)
+            self._sources[source] = replace(
+                self._sources[source],
+                up=False,
+                answered=True,
+                refresh_seconds=seconds,
+                problem=problem,
+            )
+            self._publish()
+
+    def renew(self) -> None:
+        """Judge again what the passing of time alone has changed."""
+        with self._lock:
+            now = self._judged_at()
+            due = [
+                trunk
+                for trunk, state in self._trunks.items()
+                if state.changes_at is not None and state.changes_at <= now
+            ]
+            if due:
+                self._judge({trunk: {} for trunk in due})
+
+    def rows_of(self, key: JobKey) -> list[Observation]:
+        """Return the rows that a job is judged by."""
+        with self._lock:
+            assessor = self._assessors.get(Trunk(key.repo, key.branch))
+            return assessor.rows_of(key) if assessor else []
+
+    # ------------------------------------------------------------------ sources
+
+    def _by_name(self, source: str) -> SourceConfig:
+        return next(s for s in self._config.sources if s.name == source)
+
+    def _at_start(self, source: SourceConfig, before: Snapshot | None) -> SourceState:
+        memory = self._memories[source.name]
+        known = {state.name: state for state in before.sources} if before else {}
+        state = known.get(source.name) or SourceState(
+            name=source.name,
+            up=False,
+            answered=False,
+            last_success=memory.last_success if memory else None,
+            refresh_seconds=None,
+            poll_interval=source.poll_interval,
+        )
+        kinds: list[type[SourceError]] = [SourceError, *SourceError.__subclasses__()]
+        for reason in sorted({kind.reason for kind in kinds}):
+            self._counters.add("trunkwatch_source_errors_total", source.name, reason, amount=0)
+        return replace(state, poll_interval=source.poll_interval)
+
+    def _checked(self, source: SourceConfig, facts: Iterable[Fact]) -> Iterator[Fact]:
+        """Pass on what a source may say: of the sources of a trunk exactly one gives its order."""
+        for fact in facts:
+            if isinstance(fact, TrunkOrder):
+                if not self._may_order(source, fact.trunk):
+                    continue
+                self._order_givers[fact.trunk] = source.name
+            yield fact
+
+    def _may_order(self, source: SourceConfig, trunk: Trunk) -> bool:
+        if source.order is False:
+            return False
+        giver = self._order_givers.get(trunk)
+        if giver in (None, source.name) or (source.order and not self._by_name(giver or "").order):
+            return True
+        if self._by_name(giver or "").order and not source.order:
+            return False
+        raise OrderConflictError(
+            source.name,
+            f"source {giver} gives the order of {trunk} already; say order: true on exactly one",
+        )
+
+    # ------------------------------------------------------------------ trunks
+
+    def _watched_trunks(self) -> set[Trunk]:
+        """The trunks that a configured source has said anything about."""
+        return {trunk for m in self._memories.values() if m for trunk in m.trunks}
+
+    def _judge(self, touched: Mapping[Trunk, Touched]) -> None:
+        now = self._judged_at()
+        for trunk, jobs in touched.items():
+            order = self._orders.get(trunk)
+            if order is None:
+                continue  # runs of a trunk whose order another source has yet to give
+            if trunk not in self._assessors:
+                records = _Records(self._store, trunk)
+                self._assessors[trunk] = Assessor(order, self._policy, records)
+            state = self._assessors[trunk].update(order, jobs, now)
+            self._count(state, first=trunk not in self._trunks)
+            self._trunks[trunk] = state
+        self._publish()
+
+    def _count(self, state: TrunkState, *, first: bool) -> None:
+        """Follow what the stored rows say; what was stored before the start is not news."""
+        for reason, level in state.ignored_runs.items():
+            self._follow("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
+        for word, level in state.unknown_words.items():
+            self._follow("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
+        for reason, level in state.retired.items():
+            start = level if first else 0
+            self._follow("ci_job_retired_total", state.trunk, reason, level, start)
+
+    def _follow(self, name: str, trunk: Trunk, label: str, level: int, start: int = 0) -> None:
+        self._counters.follow(name, *trunk, label, level=level, start=start)
+
+    def _publish(self) -> None:
+        trunks, refused = self._admission.filter(
+            [
+                replace(self._trunks[trunk], data_at=self._data_at(trunk))
+                for trunk in sorted(self._trunks)
+            ]
+        )
+        self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
+        for key in refused:
+            log.error("job refused, limits.max_jobs is reached: %s", " / ".join(key))
+        sources = tuple(self._sources.values())
+        self._snapshot = Snapshot(
+            as_of=self._judged_at(),
+            trunks=trunks,
+            sources=sources,
+            complete=self._has_history or all(source.answered for source in sources),
+        )
+
+    def _data_at(self, trunk: Trunk) -> float | None:
+        """The trunk's data is as old as that of the source that was read least recently."""
+        feeding: list[SourceMemory] = [
+            memory for memory in self._memories.values() if memory and trunk in memory.trunks
+        ]
+        return earliest(memory.last_success for memory in feeding)

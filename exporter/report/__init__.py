@@ -1,0 +1,1 @@
+"""What programs and people read: the JSON object (`document`), tables and the walk (`text`)."""

@@ -1,0 +1,120 @@
+"""What people read in a terminal: the tables of `check`."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from exporter.domain.branch import GroupState
+from exporter.domain.job import JobState
+from exporter.domain.model import Trunk
+from exporter.domain.snapshot import Snapshot, TrunkState
+from exporter.report.document import CompareUrls, compare_link
+from exporter.report.words import ago, commits, short
+
+
+def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
+    """Print every trunk: what is broken first, then what fails, then the groups."""
+    for trunk in snapshot.trunks:
+        _print_trunk(trunk, compare_urls, console, snapshot.as_of)
+    if not snapshot.trunks:
+        console.print("No results: no source has said anything about a trunk yet.")
+    for source in snapshot.sources:
+        if not source.up and source.problem:
+            console.print(Text(f"not read: {source.problem}", style="red"), soft_wrap=True)
+
+
+def _print_trunk(
+    trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
+) -> None:
+    failing = sorted(
+        (job for job in trunk.jobs if job.broken or job.streak),
+        key=lambda job: (not job.broken, -max(job.streak, job.failures_in_outage), job.key),
+    )
+    console.print(Text(_headline(trunk, failing), style="bold"))
+    if failing:
+        console.print(_failing_table(failing, now))
+        _print_details(failing, compare_urls, console)
+    console.print(_group_table(trunk.groups))
+
+
+def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
+    broken = sum(job.broken for job in failing)
+    jobs = f"{len(trunk.jobs)} jobs over {commits(len(trunk.order.commits))}"
+    return f"{trunk.trunk}: {broken} broken, {len(failing) - broken} failing; {jobs}"
+
+
+def _failing_table(jobs: Sequence[JobState], now: float) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("", "Group", "Job"):
+        table.add_column(title, overflow="fold")
+    table.add_column("In a row", justify="right")
+    for title in ("First bad", "Last good", "Suspects", "Since"):
+        table.add_column(title, no_wrap=True)
+    for job in jobs:
+        table.add_row(*_failing_row(job, now), style=None if job.broken else "dim")
+    return table
+
+
+def _failing_row(job: JobState, now: float) -> list[Text | str]:
+    blame = job.blame
+    last_good = blame.last_good if blame else None
+    suspects = blame.suspects if blame else None
+    length = job.failures_in_outage if job.broken else job.streak
+    return [
+        _mark(job),
+        Text(job.group.name),
+        Text(f"{job.key.workflow} / {job.key.job_name}"),
+        f"{'≥ ' if job.truncated else ''}{length} of {job.threshold}",
+        short(blame.first_bad.sha) if blame else "",
+        short(last_good.sha) if last_good else "unknown",
+        str(len(suspects)) if suspects is not None else "unknown",
+        ago(blame.since, now) if blame else "",
+    ]
+
+
+def _mark(job: JobState) -> Text:
+    """A word, not only a colour."""
+    if job.known_broken is not None:
+        return Text("known", style="yellow")
+    return Text("BROKEN", style="bold red") if job.broken else Text("failing", style="yellow")
+
+
+def _print_details(jobs: Sequence[JobState], compare_urls: CompareUrls, console: Console) -> None:
+    """Name the suspects of each broken job, and where to read on."""
+    for job in jobs:
+        if not job.broken or job.blame is None:
+            continue
+        console.print(Text(f"\n{job.key.job_name}", style="bold"), soft_wrap=True)
+        for commit in job.blame.suspects or (job.blame.first_bad,):
+            role = "first bad" if commit == job.blame.first_bad else "suspect  "
+            said = f"  {role} {short(commit.sha)} {commit.author or ''}: {commit.title or ''}"
+            console.print(Text(said), soft_wrap=True)
+        compare = compare_link(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch)))
+        step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""
+        for name, value in (("log", job.blame.url), ("compare", compare)):
+            if value:
+                console.print(Text(f"  {name:9} {value}{step}"), soft_wrap=True)
+                step = ""
+    console.print()
+
+
+def _group_table(groups: Sequence[GroupState]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Group", "Team", "Priority"):
+        table.add_column(title)
+    table.add_column("Longest streak", justify="right")
+    table.add_column("Broken jobs", justify="right")
+    table.add_column("State")
+    for state in groups:
+        group = state.group
+        table.add_row(
+            Text(group.name),
+            Text(group.team),
+            group.priority,
+            str(state.streak),
+            f"{state.failing} (fires at {group.jobs_threshold})",
+            Text("FIRING", style="bold red") if state.firing else Text("quiet", style="green"),
+        )
+    return table

@@ -1,0 +1,27 @@
+"""Small pieces of text that pages and tables share."""
+
+SHORT_SHA = 10
+"""Hex digits that tell commits of a large repository apart for a person."""
+
+_SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
+
+
+def short(sha: str) -> str:
+    """Shorten a hash for reading."""
+    return sha[:SHORT_SHA]
+
+
+def commits(number: int) -> str:
+    """Say a number of commits."""
+    return "1 commit" if number == 1 else f"{number} commits"
+
+
+def ago(moment: float | None, now: float) -> str:
+    """Say how long ago a moment is (both in seconds since the epoch)."""
+    if moment is None:
+        return "never"
+    age = max(0.0, now - moment)
+    for seconds, unit in _SPANS:
+        if age >= 2 * seconds:
+            return f"{age / seconds:.0f} {unit} ago"
+    return f"{age:.0f} s ago"

@@ -1,0 +1,76 @@
+"""Asking a CI server for JSON, with every way in which that fails made one clear line."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+
+from exporter.errors import SourceAnswerError, SourceUnreachable
+from exporter.sources.port import Tools
+
+USER_AGENT = "trunkwatch"
+BODY_SHOWN = 60
+"""Characters of an unexpected body that an error quotes."""
+
+
+class JsonClient:
+    """GETs JSON objects from below one address."""
+
+    def __init__(self, source: str, base: str, tools: Tools, timeout: float) -> None:
+        """Args:
+        source: name of the source that asks, for errors.
+        base: the address that every path is put behind.
+        tools: makes the session and counts the requests.
+        timeout: seconds to wait for a connection, and for each part of an answer.
+        """
+        self._source = source
+        self._base = base.rstrip("/")
+        self._tools = tools
+        self._timeout = timeout
+        self._session = tools.session()
+        self._session.headers.update({"Accept": "application/json", "User-Agent": USER_AGENT})
+
+    def get(self, path: str, query: Sequence[tuple[str, str | int]] = ()) -> dict[str, Any]:
+        """Return the object at a path.
+
+        Raises:
+            SourceUnreachable: no answer, or one that was cut off.
+            SourceAnswerError: a status other than 200, or a body that is not a JSON object.
+        """
+        url = f"{self._base}{path}"
+        try:
+            answer = self._session.get(url, params=list(query), timeout=self._timeout)
+        except requests.RequestException as error:
+            self._tools.count_request("error")
+            raise SourceUnreachable(self._source, f"GET {url}: {_cause(error)}") from None
+        self._tools.count_request(str(answer.status_code))
+        return self._object(url, answer)
+
+    def _object(self, url: str, answer: requests.Response) -> dict[str, Any]:
+        if answer.status_code != requests.codes.ok:
+            raise SourceAnswerError(
+                self._source, f"GET {url}: HTTP {answer.status_code} {answer.reason}"
+            )
+        try:
+            document = answer.json()
+        except ValueError:
+            shown = " ".join(answer.text.split())[:BODY_SHOWN]
+            raise SourceAnswerError(
+                self._source, f"GET {url}: the answer is not JSON: {shown!r}"
+            ) from None
+        if not isinstance(document, dict):
+            raise SourceAnswerError(self._source, f"GET {url}: the answer is not a JSON object")
+        return document
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Say in a few words why there was no answer."""
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    reason: object = error
+    while isinstance(reason, BaseException) and reason.args:
+        inner = getattr(reason.args[0], "reason", None) or reason.args[-1]
+        if not isinstance(inner, BaseException):
+            break
+        reason = inner
+    return " ".join(str(reason).split()) or type(error).__name__

@@ -1,0 +1,324 @@
+"""Recorded results: a file of one JSON object a line (docs/recorded.md).
+
+It is the demo's source, the tests' source, what `trunkwatch record` writes, and the way in for a
+CI that Trunkwatch does not know.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from exporter.config.schema import RecordedSource
+from exporter.domain.facts import Fact
+from exporter.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
+from exporter.domain.times import format_time, parse_time
+from exporter.errors import RecordedFileError
+from exporter.sources.port import Source, Tools
+
+HEX = frozenset("0123456789abcdef")
+SHA_LENGTHS = (40, 64)
+"""SHA-1 and SHA-256 repositories."""
+
+
+class _LineError(ValueError):
+    """What is wrong with one line, without its place."""
+
+
+class _Signature(NamedTuple):
+    """Tells whether a file is the one that was read last."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+
+def recorded_source(config: RecordedSource, tools: Tools) -> Source:
+    """Return the source that reads the configured file."""
+    del tools  # a file needs neither HTTP nor a count of requests
+    return RecordedFile(config.name, Path(config.path), needs_commits=config.order is not False)
+
+
+class RecordedFile:
+    """Reads a file again whenever it changed."""
+
+    def __init__(self, name: str, path: Path, *, needs_commits: bool = True) -> None:
+        """Args:
+        name: of the source, for errors.
+        path: the file.
+        needs_commits: whether a run of a trunk without commit lines is an error.
+        """
+        self._name = name
+        self._path = path
+        self._needs_commits = needs_commits
+        self._read: _Signature | None = None
+        self._half_written: _Signature | None = None
+
+    def refresh(self, cursor: str | None) -> Iterable[Fact]:
+        """Yield everything that the file holds, or nothing when it has not changed.
+
+        A last line that is still being written is waited for: the last good state stays. When it
+        has not grown until the next refresh, or when there is no good state yet, it is an error.
+        """
+        del cursor  # the file is read whole; the store knows what is new
+        signature = self._signature()
+        if signature == self._read:
+            return
+        try:
+            yield from self._facts()
+        except _HalfWrittenError as error:
+            if self._read is None or self._half_written == signature:
+                raise error.as_broken_line() from None
+            self._half_written = signature
+            return
+        self._read = signature
+
+    def _signature(self) -> _Signature:
+        try:
+            stat = self._path.stat()
+        except OSError as error:
+            raise RecordedFileError(self._name, f"{self._path}: {error.strerror}") from None
+        return _Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+    def _facts(self) -> Iterator[Fact]:
+        commits: dict[Trunk, dict[str, Commit]] = {}
+        first_run: dict[Trunk, int] = {}
+        interned: dict[str, str] = {}
+        intern = interned.setdefault
+        for number, line in self._lines():
+            try:
+                record = _parse(line)
+                if record["kind"] == "run":
+                    row = _observation(record, intern)
+                    first_run.setdefault(row.trunk, number)
+                    yield row
+                else:
+                    _add_commit(record, commits)
+            except _LineError as error:
+                raise self._broken(number, line, str(error)) from None
+        self._check_trunks(first_run, commits)
+        for trunk, chain in commits.items():
+            yield TrunkOrder(trunk, tuple(chain.values()))
+
+    def _lines(self) -> Iterator[tuple[int, str]]:
+        number = 0
+        try:
+            with self._path.open(encoding="utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        yield number, line
+        except UnicodeDecodeError as error:
+            raise RecordedFileError(
+                self._name, f"{self._path}:{number + 1}: is not UTF-8 ({error.reason})"
+            ) from None
+        except OSError as error:
+            raise RecordedFileError(self._name, f"{self._path}: {error.strerror}") from None
+
+    def _broken(self, number: int, line: str, problem: str) -> Exception:
+        text = f"{self._path}:{number}: {problem}"
+        if line.endswith("\n"):
+            return RecordedFileError(self._name, text)
+        return _HalfWrittenError(self._name, text)
+
+    def _check_trunks(
+        self, first_run: Mapping[Trunk, int], commits: Mapping[Trunk, object]
+    ) -> None:
+        for trunk, number in first_run.items():
+            if self._needs_commits and trunk not in commits:
+                raise RecordedFileError(
+                    self._name,
+                    f"{self._path}:{number}: a run of {trunk}, of which the file has no commit"
+                    ' line; add {"kind":"commit",...} lines in trunk order, oldest first',
+                )
+
+
+class _HalfWrittenError(Exception):
+    """The last line ends without a newline and cannot be read: somebody is writing it."""
+
+    def __init__(self, source: str, text: str) -> None:
+        self.source = source
+        super().__init__(text)
+
+    def as_broken_line(self) -> RecordedFileError:
+        return RecordedFileError(self.source, str(self))
+
+
+# ---------------------------------------------------------------------- one line
+
+
+def _parse(line: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise _LineError(f"is not a JSON object ({error})") from None
+    if not isinstance(record, dict):
+        raise _LineError("is not a JSON object")
+    if record.get("kind") not in ("commit", "run"):
+        raise _LineError(f"kind must be 'commit' or 'run' (got {record.get('kind')!r})")
+    return record
+
+
+def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit]]) -> None:
+    trunk = Trunk(_text(record, "repo"), _text(record, "branch"))
+    sha = _sha(record)
+    chain = commits.setdefault(trunk, {})
+    if sha in chain:
+        raise _LineError(f"sha {sha} is in the order of {trunk} already")
+    chain[sha] = Commit(
+        sha,
+        _time(record, "committed_at"),
+        _optional_text(record, "author"),
+        _optional_text(record, "title"),
+    )
+
+
+def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -> Observation:
+    def shared(text: str) -> str:
+        return intern(text, text)
+
+    repo, branch = shared(_text(record, "repo")), shared(_text(record, "branch"))
+    status = shared(_text(record, "status"))
+    conclusion = _optional_text(record, "conclusion") if status == "completed" else None
+    path = _optional_text(record, "workflow_path")
+    return Observation(
+        Trunk(repo, branch),
+        shared(_sha(record)),
+        RawJob(
+            shared(_text(record, "workflow")),
+            shared(path) if path else None,
+            shared(_text(record, "job_name")),
+        ),
+        status,
+        shared(conclusion) if conclusion is not None else None,
+        _id(record, "run_id"),
+        _number(record, "attempt", least=1) or 1,
+        _id(record, "job_id"),
+        _number(record, "run_number", least=0),
+        shared(_optional_text(record, "event") or "push"),
+        shared(_optional_text(record, "head_branch") or branch),
+        shared(_optional_text(record, "head_repo") or repo),
+        _time(record, "created_at"),
+        _time(record, "started_at"),
+        _time(record, "completed_at"),
+        _optional_text(record, "url"),
+        _optional_text(record, "failed_step"),
+        _flag(record, "infra"),
+    )
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        raise _LineError(_must_be(record, key, "a text that is not empty"))
+    return value
+
+
+def _optional_text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _LineError(_must_be(record, key, "a text"))
+    return value
+
+
+def _sha(record: Mapping[str, Any]) -> str:
+    sha = _text(record, "sha").lower()
+    if len(sha) not in SHA_LENGTHS or not HEX.issuperset(sha):
+        raise _LineError(_must_be(record, "sha", "a full hash of 40 hex digits"))
+    return sha
+
+
+def _time(record: Mapping[str, Any], key: str) -> float | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise _LineError(
+            _must_be(record, key, "a time with its zone, such as 2025-12-09T16:02:11Z")
+        ) from None
+
+
+def _id(record: Mapping[str, Any], key: str) -> RunId | None:
+    value = record.get(key)
+    if value is None or (
+        isinstance(value, int | str) and not isinstance(value, bool) and value != ""
+    ):
+        return value
+    raise _LineError(_must_be(record, key, "a number or a text"))
+
+
+def _number(record: Mapping[str, Any], key: str, least: int) -> int | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise _LineError(_must_be(record, key, f"a whole number of {least} or more"))
+    return value
+
+
+def _flag(record: Mapping[str, Any], key: str) -> bool:
+    value = record.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise _LineError(_must_be(record, key, "true or false"))
+    return bool(value)
+
+
+def _must_be(record: Mapping[str, Any], key: str, what: str) -> str:
+    if key not in record:
+        return f"{key} is missing; it must be {what}"
+    return f"{key} must be {what} (got {record[key]!r})"
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[str]:
+    """Write a trunk as lines that read back as the same commits and observations."""
+    trunk = {"repo": order.trunk.repo, "branch": order.trunk.branch}
+    for commit in order.commits:
+        yield _line(
+            {
+                "kind": "commit",
+                **trunk,
+                "sha": commit.sha,
+                "committed_at": _time_text(commit.committed_at),
+                "author": commit.author,
+                "title": commit.title,
+            }
+        )
+    for row in rows:
+        yield _line({"kind": "run", **trunk, **_run_fields(row)})
+
+
+def _run_fields(row: Observation) -> dict[str, object]:
+    return {
+        "sha": row.sha,
+        "workflow": row.job.workflow_name,
+        "workflow_path": row.job.workflow_path,
+        "job_name": row.job.job_name,
+        "run_id": row.run_id,
+        "attempt": row.attempt,
+        "job_id": row.job_id,
+        "run_number": row.run_number,
+        "status": row.status,
+        "conclusion": row.conclusion,
+        "event": row.event,
+        "head_branch": row.head_branch,
+        "head_repo": row.head_repo,
+        "created_at": _time_text(row.created_at),
+        "started_at": _time_text(row.started_at),
+        "completed_at": _time_text(row.completed_at),
+        "url": row.url,
+        "failed_step": row.failed_step,
+        "infra": row.infra or None,
+    }
+
+
+def _line(fields: Mapping[str, object]) -> str:
+    known = {key: value for key, value in fields.items() if value is not None}
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _time_text(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)

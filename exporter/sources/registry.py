@@ -1,0 +1,23 @@
+"""The one place that knows every kind of source."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from exporter.config import SourceConfig
+from exporter.sources.buildbot import buildbot_source
+from exporter.sources.port import Source, Tools
+from exporter.sources.recorded import recorded_source
+
+SOURCES: Mapping[str, Callable[[Any, Tools], Source]] = MappingProxyType(
+    {
+        "buildbot": buildbot_source,
+        "recorded": recorded_source,
+    }
+)
+"""Every source by the `type` that the configuration calls it."""
+
+
+def build_source(config: SourceConfig, tools: Tools) -> Source:
+    """Return the source that a section of the configuration describes."""
+    return SOURCES[config.type](config, tools)

@@ -1,0 +1,12 @@
+"""Where results are kept. `STORES` lists every kind there is."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from exporter.store.port import Applied, SourceMemory, Store, Stored
+from exporter.store.sqlite import MEMORY, SqliteStore
+
+__all__ = ["MEMORY", "STORES", "Applied", "SourceMemory", "SqliteStore", "Store", "Stored"]
+
+STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType({"sqlite": SqliteStore})
+"""Every store by name; each is opened with its path."""

@@ -1,0 +1,382 @@
+"""The embedded store: one SQLite file, or memory."""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from exporter.domain.facts import Cursor, Fact
+from exporter.domain.model import (
+    Commit,
+    Observation,
+    RawJob,
+    RunId,
+    Trunk,
+    TrunkOrder,
+    rewrites,
+    splice,
+)
+from exporter.errors import StoreError
+from exporter.store.port import Applied, SourceMemory, Stored
+from exporter.store.schema import NotOursError, migrate
+
+MEMORY = ":memory:"
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for another process that has the file open (a `check` beside `serve`)."""
+
+_SELECT = (
+    "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
+    " o.event, o.head_branch, o.head_repo, o.created_at, o.started_at, o.completed_at, o.url,"
+    " o.failed_step, o.infra FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
+)
+
+_INSERT = (
+    "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
+    " run_number, event, head_branch, head_repo, created_at, started_at, completed_at, url,"
+    " failed_step, infra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+# Of one answer told twice, each field takes the greater value and a missing one never wins: that
+# is the same whichever came first, however often.
+_UNITED = ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step")
+_CERTAIN = ("event", "head_branch", "head_repo", "infra")
+_UPSERT = (
+    _INSERT
+    + " ON CONFLICT DO UPDATE SET "
+    + ", ".join(
+        [f"{f} = coalesce(max({f}, excluded.{f}), {f}, excluded.{f})" for f in _UNITED]
+        + [f"{f} = max({f}, excluded.{f})" for f in _CERTAIN]
+    )
+    + " WHERE "
+    + " OR ".join(
+        [f"(excluded.{f} IS NOT NULL AND ({f} IS NULL OR excluded.{f} > {f}))" for f in _UNITED]
+        + [f"excluded.{f} > {f}" for f in _CERTAIN]
+    )
+)
+
+_FORGET_OVERTAKEN = (
+    "DELETE FROM observations AS u WHERE u.finished = 0 AND EXISTS (SELECT 1 FROM observations c"
+    " WHERE c.job = u.job AND c.revision = u.revision AND c.run_id = u.run_id"
+    " AND c.attempt = u.attempt AND c.job_id = u.job_id AND c.finished = 1)"
+)
+
+# An unfinished report that comes after the finished one is inserted and forgotten again in the
+# same transaction; `Applied.touched` names its job once too often, which costs one judgement.
+
+
+class SqliteStore:
+    """Keeps everything in one SQLite file in WAL mode, so that readers never wait for a writer."""
+
+    def __init__(self, path: str = MEMORY) -> None:
+        """Open or create the file.
+
+        Raises:
+            StoreError: it is not a database, not ours, of a newer version, or not writable; it is
+                left as it was.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection = _open(path)
+        self._trunk_ids: dict[Trunk, int] = {}
+        self._job_ids: dict[tuple[Trunk, RawJob], int] = {}
+        self._jobs: dict[int, tuple[Trunk, RawJob]] = {}
+        self._orders: dict[Trunk, TrunkOrder] = {}
+        try:
+            self._read_names()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(path, f"cannot be read ({error})") from error
+
+    def load(self) -> Stored:
+        """Return trunk orders and source memories."""
+        with self._lock:
+            rows = self._connection.execute("SELECT name FROM sources").fetchall()
+            return Stored(dict(self._orders), {name: self._memory(name) for (name,) in rows})
+
+    def apply(self, source: str, facts: Iterable[Fact], now: float) -> Applied:
+        """Store one refresh in one transaction."""
+        with self._lock:
+            batch = _Batch()
+            self._begin()
+            try:
+                for fact in facts:
+                    self._take(fact, batch)
+                self._connection.execute(_FORGET_OVERTAKEN)
+                self._remember(source, batch, now)
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(self._path, f"cannot be written ({error})") from error
+                raise
+            self._orders.update(batch.orders)
+            return Applied(
+                batch.orders, frozenset(batch.rewritten), batch.touched, self._memory(source)
+            )
+
+    def observations(
+        self,
+        trunk: Trunk,
+        jobs: Collection[RawJob] | None = None,
+        shas: Collection[str] | None = None,
+    ) -> Iterator[Observation]:
+        """Yield a trunk's rows: of some raw jobs, or at some commits, or all."""
+        if jobs is not None:
+            ids = sorted(self._job_ids[trunk, job] for job in jobs if (trunk, job) in self._job_ids)
+            for job_id in ids:
+                yield from self._rows(f"{_SELECT} WHERE o.job = ?", (job_id,))
+            return
+        for revision in self._revisions(trunk, shas):
+            yield from self._rows(
+                f"{_SELECT} JOIN jobs AS j ON j.id = o.job WHERE o.revision = ? AND j.trunk = ?",
+                (revision, self._trunk_ids[trunk]),
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def _revisions(self, trunk: Trunk, shas: Collection[str] | None) -> list[int]:
+        if trunk not in self._trunk_ids:
+            return []
+        with self._lock:
+            if shas is None:
+                rows = self._connection.execute(
+                    "SELECT DISTINCT o.revision FROM jobs AS j JOIN observations AS o"
+                    " ON o.job = j.id WHERE j.trunk = ? ORDER BY 1",
+                    (self._trunk_ids[trunk],),
+                ).fetchall()
+            else:
+                rows = [
+                    row
+                    for sha in sorted(shas)
+                    for row in self._connection.execute(
+                        "SELECT id FROM revisions WHERE sha = ?", (sha,)
+                    )
+                ]
+        return [revision for (revision,) in rows]
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> Iterator[Observation]:
+        try:
+            with self._lock:
+                rows = self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(self._path, f"cannot be read ({error})") from error
+        for row in rows:
+            yield self._observation(row)
+
+    def _observation(self, row: tuple[Any, ...]) -> Observation:
+        sha, job, finished, answer, run_id, attempt, job_id, *rest, infra = row
+        trunk, raw = self._jobs[job]
+        status, conclusion = ("completed", answer or None) if finished else (answer, None)
+        ids = _id_or_none(run_id), attempt, _id_or_none(job_id)
+        return Observation(trunk, sha, raw, status, conclusion, *ids, *rest, bool(infra))
+
+    def _read_names(self) -> None:
+        self._trunk_ids.clear()
+        self._job_ids.clear()
+        self._jobs.clear()
+        run = self._connection.execute
+        names = {
+            key: Trunk(repo, branch)
+            for key, repo, branch in run("SELECT id, repo, branch FROM trunks")
+        }
+        self._trunk_ids = {trunk: key for key, trunk in names.items()}
+        for key, trunk_id, name, path, job_name in run(
+            "SELECT id, trunk, workflow_name, workflow_path, job_name FROM jobs"
+        ):
+            raw = RawJob(name, path or None, job_name)
+            self._jobs[key] = names[trunk_id], raw
+            self._job_ids[names[trunk_id], raw] = key
+        for key, trunk in names.items():
+            self._orders[trunk] = self._read_order(key, trunk)
+
+    def _read_order(self, key: int, trunk: Trunk) -> TrunkOrder:
+        run = self._connection.execute
+        (older,) = run("SELECT older_unread FROM trunks WHERE id = ?", (key,)).fetchone()
+        rows = run(
+            "SELECT sha, committed_at, author, title FROM commits WHERE trunk = ? ORDER BY place",
+            (key,),
+        )
+        return TrunkOrder(trunk, tuple(Commit(*row) for row in rows), bool(older))
+
+    def _memory(self, source: str) -> SourceMemory:
+        run = self._connection.execute
+        cursor, last_success = run(
+            "SELECT cursor, last_success FROM sources WHERE name = ?", (source,)
+        ).fetchone()
+        fed = run(
+            "SELECT t.repo, t.branch FROM feeds AS f JOIN trunks AS t ON t.id = f.trunk"
+            " WHERE f.source = ?",
+            (source,),
+        )
+        return SourceMemory(cursor, last_success, frozenset(Trunk(*row) for row in fed))
+
+    # ------------------------------------------------------------------ writing
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise StoreError(self._path, f"cannot be written ({error})") from error
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        self._read_names()
+
+    def _take(self, fact: Fact, batch: "_Batch") -> None:
+        if isinstance(fact, Observation):
+            batch.trunks.add(fact.trunk)
+            if self._insert(fact, batch):
+                batch.touched[fact.trunk][fact.job].add(fact.sha)
+        elif isinstance(fact, Cursor):
+            batch.cursor = fact.text
+        else:
+            batch.trunks.add(fact.trunk)
+            self._take_order(fact, batch)
+
+    def _insert(self, row: Observation, batch: "_Batch") -> bool:
+        """Store one report; whether that added or changed anything."""
+        if row.sha not in batch.revisions:
+            batch.revisions[row.sha] = self._revision_id(row.sha)
+        cursor = self._connection.execute(
+            _UPSERT,
+            (
+                self._job_id(row.trunk, row.job),
+                batch.revisions[row.sha],
+                "" if row.run_id is None else row.run_id,
+                row.attempt,
+                "" if row.job_id is None else row.job_id,
+                row.finished,
+                (row.conclusion or "") if row.finished else row.status,
+                row.run_number,
+                row.event,
+                row.head_branch,
+                row.head_repo,
+                row.created_at,
+                row.started_at,
+                row.completed_at,
+                row.url,
+                row.failed_step,
+                row.infra,
+            ),
+        )
+        return cursor.rowcount > 0
+
+    def _take_order(self, fresh: TrunkOrder, batch: "_Batch") -> None:
+        known = batch.orders.get(fresh.trunk, self._orders.get(fresh.trunk))
+        order = splice(known, fresh) if known else fresh
+        trunk_id = self._trunk_id(fresh.trunk)
+        if known is not None and order == known:
+            return
+        if known is not None and rewrites(known, order):
+            batch.rewritten.add(fresh.trunk)
+        same = 0
+        if known is not None and order.extends(known):
+            same = len(known.commits)
+        run = self._connection.execute
+        run("DELETE FROM commits WHERE trunk = ? AND place >= ?", (trunk_id, same))
+        self._connection.executemany(
+            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (trunk_id, place, c.sha, c.committed_at, c.author, c.title)
+                for place, c in enumerate(order.commits[same:], same)
+            ],
+        )
+        run("UPDATE trunks SET older_unread = ? WHERE id = ?", (order.older_unread, trunk_id))
+        batch.orders[fresh.trunk] = order
+
+    def _remember(self, source: str, batch: "_Batch", now: float) -> None:
+        run = self._connection.execute
+        run(
+            "INSERT INTO sources VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " cursor = coalesce(excluded.cursor, cursor), last_success = excluded.last_success",
+            (source, batch.cursor, now),
+        )
+        for trunk in batch.trunks:
+            run("INSERT OR IGNORE INTO feeds VALUES (?, ?)", (source, self._trunk_id(trunk)))
+
+    def _trunk_id(self, trunk: Trunk) -> int:
+        if trunk not in self._trunk_ids:
+            cursor = self._connection.execute(
+                "INSERT INTO trunks (repo, branch) VALUES (?, ?)", trunk
+            )
+            self._trunk_ids[trunk] = _new_id(cursor)
+        return self._trunk_ids[trunk]
+
+    def _job_id(self, trunk: Trunk, job: RawJob) -> int:
+        known = self._job_ids.get((trunk, job))
+        if known is not None:
+            return known
+        cursor = self._connection.execute(
+            "INSERT INTO jobs (trunk, workflow_name, workflow_path, job_name) VALUES (?, ?, ?, ?)",
+            (self._trunk_id(trunk), job.workflow_name, job.workflow_path or "", job.job_name),
+        )
+        key = _new_id(cursor)
+        self._job_ids[trunk, job] = key
+        self._jobs[key] = trunk, job
+        return key
+
+    def _revision_id(self, sha: str) -> int:
+        run = self._connection.execute
+        found = run("SELECT id FROM revisions WHERE sha = ?", (sha,)).fetchone()
+        if found:
+            return int(found[0])
+        return _new_id(run("INSERT INTO revisions (sha) VALUES (?)", (sha,)))
+
+
+class _Batch:
+    """What one transaction has taken so far."""
+
+    def __init__(self) -> None:
+        self.cursor: str | None = None
+        self.trunks: set[Trunk] = set()
+        self.orders: dict[Trunk, TrunkOrder] = {}
+        self.rewritten: set[Trunk] = set()
+        self.revisions: dict[str, int] = {}
+        self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+
+def _new_id(cursor: sqlite3.Cursor) -> int:
+    if cursor.lastrowid is None:
+        raise AssertionError("an INSERT into a rowid table gives an id")
+    return cursor.lastrowid
+
+
+def _id_or_none(value: object) -> RunId | None:
+    return value if isinstance(value, int | str) and value != "" else None
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """Open a file, refuse what is not ours before anything is written, and bring it up to date."""
+    if path != MEMORY and not Path(path).parent.is_dir():
+        raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
+    try:
+        connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+    except sqlite3.Error as error:
+        raise StoreError(path, f"cannot be opened ({error})") from error
+    try:
+        migrate(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a refresh that was reported as done survives a power cut, not only a kill.
+        connection.execute("PRAGMA synchronous = FULL")
+    except (sqlite3.Error, NotOursError) as error:
+        connection.close()
+        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
+    return connection
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+        return "is not a SQLite database; give another path or move it away"
+    return str(error)

@@ -1,0 +1,1 @@
+"""Trunkwatch's tests; their docstrings together read as its specification."""

@@ -1,0 +1,13 @@
+"""Where the tests find Prometheus' and Alertmanager's programs."""
+
+from pathlib import Path
+
+from demo.binaries import BinaryNotFoundError, find_binary
+
+__all__ = ["BinaryNotFoundError", "binary_path", "find_binary"]
+
+
+def binary_path(name: str) -> str:
+    """Return the program's path as text, for argument lists."""
+    path: Path = find_binary(name)
+    return str(path)
