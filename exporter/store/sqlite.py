@@ -173,11 +173,29 @@ class SqliteStore:
             yield self._observation(row)
 
     def _observation(self, row: tuple[Any, ...]) -> Observation:
-        sha, job, finished, answer, run_id, attempt, job_id, *rest, infra = row
+        sha, job, finished, answer, run_id, attempt, job_id, number, event = row[:9]
+        branch, repo, created_at, started_at, completed_at, url, failed_step, infra = row[9:]
         trunk, raw = self._jobs[job]
-        status, conclusion = ("completed", answer or None) if finished else (answer, None)
-        ids = _id_or_none(run_id), attempt, _id_or_none(job_id)
-        return Observation(trunk, sha, raw, status, conclusion, *ids, *rest, bool(infra))
+        return Observation(
+            trunk,
+            sha,
+            raw,
+            "completed" if finished else answer,
+            (answer or None) if finished else None,
+            _id_or_none(run_id),
+            attempt,
+            _id_or_none(job_id),
+            number,
+            event,
+            branch,
+            repo,
+            created_at,
+            started_at,
+            completed_at,
+            url,
+            failed_step,
+            bool(infra),
+        )
 
     def _read_names(self) -> None:
         self._trunk_ids.clear()
