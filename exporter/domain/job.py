@@ -13,7 +13,7 @@ from exporter.domain.model import (
     Observation,
     TrunkOrder,
     Verdict,
-    run_order,
+    oldest_first,
 )
 from exporter.domain.outage import Outage, Thresholds, open_outage
 from exporter.domain.streak import StoppedBy, Streak, streak_of
@@ -31,7 +31,7 @@ class Blame:
         last_good: the PASS just before it; None where unknown.
         suspects: commits after last good up to and including first bad, oldest first, untested
             ones too; None where last good is unknown.
-        since: when the earliest failing run at first bad ended (seconds since the epoch).
+        since: when the earliest failing run at first bad began (seconds since the epoch).
         url: of that run.
         failed_step: of that run.
         infra: the CI said of that run that its own machinery broke.
@@ -176,13 +176,13 @@ def _blame(
         return None
     place = columns[first_bad].place
     good_place = columns[last_good].place if last_good is not None else None
-    run = min(columns[first_bad].rows(Evidence.FAIL), key=run_order)
+    run = min(columns[first_bad].rows(Evidence.FAIL), key=oldest_first)
     return Blame(
         first_bad=order.commits[place],
         place=place,
         last_good=order.commits[good_place] if good_place is not None else None,
         suspects=order.commits[good_place + 1 : place + 1] if good_place is not None else None,
-        since=run.ended if run.ended is not None else order.commits[place].committed_at,
+        since=run.known_since,
         url=run.url,
         failed_step=run.failed_step,
         infra=run.infra,

@@ -209,11 +209,32 @@ def newest_first(observations: Iterable[Observation]) -> list[Observation]:
     return sorted(observations, key=run_order, reverse=True)
 
 
-def run_order(row: Observation) -> tuple[float, int, tuple[bool, RunId], int, str]:
+class _Identity(NamedTuple):
+    """Tells rows of one moment apart, so that arrival never decides between them."""
+
+    run: tuple[bool, RunId]
+    attempt: int
+    job_name: str
+    job: tuple[bool, RunId]
+    url: str
+
+
+def _identity(row: Observation) -> _Identity:
+    run, job = run_id_order(row.run_id), run_id_order(row.job_id)
+    return _Identity(run, row.attempt, row.job.job_name, job, row.url or "")
+
+
+def oldest_first(row: Observation) -> tuple[bool, float, _Identity]:
+    """A sort key that puts the earliest attempt first; one without a time comes last."""
+    begun = row.known_since
+    return begun is None, begun or 0.0, _identity(row)
+
+
+def run_order(row: Observation) -> tuple[float, int, _Identity]:
     """The order of attempts in time, complete and independent of arrival."""
     begun = row.known_since if row.known_since is not None else float("-inf")
     number = row.run_number if row.run_number is not None else -1
-    return begun, number, run_id_order(row.run_id), row.attempt, str(row.job_id or "")
+    return begun, number, _identity(row)
 
 
 def run_id_order(run_id: RunId | None) -> tuple[bool, RunId]:

@@ -17,14 +17,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE jobs (id INTEGER PRIMARY KEY, trunk INTEGER NOT NULL REFERENCES trunks,"
         " workflow_name TEXT NOT NULL, workflow_path TEXT NOT NULL, job_name TEXT NOT NULL,"
         " UNIQUE (trunk, workflow_name, workflow_path, job_name))",
+        # What decides whether a run counts; part of the key, so that two reports of one observation
+        # that contradict each other about it are both kept.
+        "CREATE TABLE origins (id INTEGER PRIMARY KEY, event TEXT NOT NULL,"
+        " head_branch TEXT NOT NULL, head_repo TEXT NOT NULL,"
+        " UNIQUE (event, head_branch, head_repo))",
         # run_id and job_id have no type, so that numbers stay numbers and texts texts; '' is none.
         "CREATE TABLE observations (job INTEGER NOT NULL REFERENCES jobs,"
         " revision INTEGER NOT NULL REFERENCES revisions, run_id NOT NULL,"
         " attempt INTEGER NOT NULL, job_id NOT NULL, finished INTEGER NOT NULL,"
-        " answer TEXT NOT NULL, run_number INTEGER, event TEXT NOT NULL,"
-        " head_branch TEXT NOT NULL, head_repo TEXT NOT NULL, created_at REAL, started_at REAL,"
+        " answer TEXT NOT NULL, origin INTEGER NOT NULL REFERENCES origins,"
+        " run_number INTEGER, created_at REAL, started_at REAL,"
         " completed_at REAL, url TEXT, failed_step TEXT, infra INTEGER NOT NULL,"
-        " PRIMARY KEY (job, revision, run_id, attempt, job_id, finished, answer)) WITHOUT ROWID",
+        " PRIMARY KEY (job, revision, run_id, attempt, job_id, finished, answer, origin))"
+        " WITHOUT ROWID",
         "CREATE INDEX observations_by_revision ON observations (revision, job)",
         "CREATE INDEX observations_unfinished ON observations (job) WHERE finished = 0",
         "CREATE TABLE sources (name TEXT PRIMARY KEY, cursor TEXT, last_success REAL NOT NULL)"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from exporter.domain.facts import Cursor, Fact
 from exporter.domain.model import (
@@ -30,20 +30,20 @@ BUSY_SECONDS = 10.0
 
 _SELECT = (
     "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
-    " o.event, o.head_branch, o.head_repo, o.created_at, o.started_at, o.completed_at, o.url,"
+    " o.origin, o.created_at, o.started_at, o.completed_at, o.url,"
     " o.failed_step, o.infra FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
 )
 
 _INSERT = (
     "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
-    " run_number, event, head_branch, head_repo, created_at, started_at, completed_at, url,"
-    " failed_step, infra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 # Of one answer told twice, each field takes the greater value and a missing one never wins: that
 # is the same whichever came first, however often.
 _UNITED = ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step")
-_CERTAIN = ("event", "head_branch", "head_repo", "infra")
+_CERTAIN = ("infra",)
 _UPSERT = (
     _INSERT
     + " ON CONFLICT DO UPDATE SET "
@@ -61,7 +61,8 @@ _UPSERT = (
 _FORGET_OVERTAKEN = (
     "DELETE FROM observations AS u WHERE u.finished = 0 AND EXISTS (SELECT 1 FROM observations c"
     " WHERE c.job = u.job AND c.revision = u.revision AND c.run_id = u.run_id"
-    " AND c.attempt = u.attempt AND c.job_id = u.job_id AND c.finished = 1)"
+    " AND c.attempt = u.attempt AND c.job_id = u.job_id AND c.origin = u.origin"
+    " AND c.finished = 1)"
 )
 
 # An unfinished report that comes after the finished one is inserted and forgotten again in the
@@ -84,6 +85,8 @@ class SqliteStore:
         self._trunk_ids: dict[Trunk, int] = {}
         self._job_ids: dict[tuple[Trunk, RawJob], int] = {}
         self._jobs: dict[int, tuple[Trunk, RawJob]] = {}
+        self._origins: dict[int, _Origin] = {}
+        self._origin_ids: dict[_Origin, int] = {}
         self._orders: dict[Trunk, TrunkOrder] = {}
         try:
             self._read_names()
@@ -173,8 +176,8 @@ class SqliteStore:
             yield self._observation(row)
 
     def _observation(self, row: tuple[Any, ...]) -> Observation:
-        sha, job, finished, answer, run_id, attempt, job_id, number, event = row[:9]
-        branch, repo, created_at, started_at, completed_at, url, failed_step, infra = row[9:]
+        sha, job, finished, answer, run_id, attempt, job_id, number, origin = row[:9]
+        created_at, started_at, completed_at, url, failed_step, infra = row[9:]
         trunk, raw = self._jobs[job]
         return Observation(
             trunk,
@@ -186,9 +189,7 @@ class SqliteStore:
             attempt,
             _id_or_none(job_id),
             number,
-            event,
-            branch,
-            repo,
+            *self._origins[origin],
             created_at,
             started_at,
             completed_at,
@@ -213,6 +214,11 @@ class SqliteStore:
             raw = RawJob(name, path or None, job_name)
             self._jobs[key] = names[trunk_id], raw
             self._job_ids[names[trunk_id], raw] = key
+        self._origins = {
+            key: _Origin(*parts)
+            for key, *parts in run("SELECT id, event, head_branch, head_repo FROM origins")
+        }
+        self._origin_ids = {origin: key for key, origin in self._origins.items()}
         for key, trunk in names.items():
             self._orders[trunk] = self._read_order(key, trunk)
 
@@ -275,10 +281,8 @@ class SqliteStore:
                 "" if row.job_id is None else row.job_id,
                 row.finished,
                 (row.conclusion or "") if row.finished else row.status,
+                self._origin_id(_Origin(row.event, row.head_branch, row.head_repo)),
                 row.run_number,
-                row.event,
-                row.head_branch,
-                row.head_repo,
                 row.created_at,
                 row.started_at,
                 row.completed_at,
@@ -343,12 +347,33 @@ class SqliteStore:
         self._jobs[key] = trunk, job
         return key
 
+    def _origin_id(self, origin: "_Origin") -> int:
+        known = self._origin_ids.get(origin)
+        if known is not None:
+            return known
+        key = _new_id(
+            self._connection.execute(
+                "INSERT INTO origins (event, head_branch, head_repo) VALUES (?, ?, ?)", origin
+            )
+        )
+        self._origin_ids[origin] = key
+        self._origins[key] = origin
+        return key
+
     def _revision_id(self, sha: str) -> int:
         run = self._connection.execute
         found = run("SELECT id FROM revisions WHERE sha = ?", (sha,)).fetchone()
         if found:
             return int(found[0])
         return _new_id(run("INSERT INTO revisions (sha) VALUES (?)", (sha,)))
+
+
+class _Origin(NamedTuple):
+    """What decides whether a run counts for its trunk."""
+
+    event: str
+    head_branch: str
+    head_repo: str
 
 
 class _Batch:
