@@ -1,0 +1,1 @@
+"""Grafana dashboards: the generator `build.py` and the JSON it writes."""

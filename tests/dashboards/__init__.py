@@ -1,0 +1,1 @@
+"""The Grafana dashboards: their shape, their queries, and what a real Prometheus answers them."""

@@ -1,0 +1,45 @@
+"""The committed JSON is what the generator writes."""
+
+from pathlib import Path
+
+import pytest
+
+from dashboards import build
+from tests.dashboards.model import FILES
+
+
+def test_every_committed_dashboard_is_what_the_generator_writes() -> None:
+    """Nobody edited a JSON by hand, and nobody forgot to run the generator."""
+    assert build.outdated() == []
+
+
+def test_the_generator_knows_every_dashboard() -> None:
+    """The JSON files of the folder are exactly those of the generator's table."""
+    assert {file.name for file in FILES} == set(build.DASHBOARDS)
+
+
+def test_check_passes_on_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a flag the files are written; --check then exits 0 and writes nothing."""
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    assert build.main([]) == 0
+    written = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert build.main(["--check"]) == 0
+    assert written == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("change", ["edited", "missing"])
+def test_check_fails_on_a_file_that_differs(
+    change: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check exits 1, names the file and the command, and repairs nothing."""
+    monkeypatch.setattr(build, "FOLDER", tmp_path)
+    build.main([])
+    file = tmp_path / "trunk.json"
+    if change == "edited":
+        file.write_text(file.read_text().replace("Broken jobs", "Sound jobs"))
+    else:
+        file.unlink()
+    left = file.read_text() if file.exists() else None
+    assert build.main(["--check"]) == 1
+    assert capsys.readouterr().err == "trunk.json is outdated: run 'python dashboards/build.py'\n"
+    assert (file.read_text() if file.exists() else None) == left

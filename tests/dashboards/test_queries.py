@@ -1,0 +1,81 @@
+"""Every query speaks of metrics and labels that the exporter has."""
+
+import re
+from typing import Any
+
+import promql_parser
+import pytest
+
+from exporter.metrics.catalogue import FAMILIES
+from tests.dashboards.model import FILES, filled, label_values, load, targets, variables
+from tests.rules.rulebook import selections
+
+DASHBOARD = load(FILES[0])
+LABELS = {family.name: set(family.labels) for family in FAMILIES}
+OUR_LABELS = set().union(*LABELS.values())
+QUERIES = {name: target["expr"] for name, target in targets(DASHBOARD)}
+VARIABLES = {
+    name: label_values(variable["query"])
+    for name, variable in variables(DASHBOARD).items()
+    if variable["type"] == "query"
+}
+
+each_query = pytest.mark.parametrize("expr", QUERIES.values(), ids=QUERIES)
+each_variable = pytest.mark.parametrize("query", VARIABLES.values(), ids=VARIABLES)
+
+
+@each_query
+def test_a_query_is_promql(expr: str) -> None:
+    """With the variables filled in, it parses and its types fit."""
+    promql_parser.parse(filled(expr))
+
+
+@each_query
+def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
+    """Metrics and the labels they are selected by are in the catalogue."""
+    found = selections(filled(expr))
+    assert found
+    for selection in found:
+        assert selection.name in LABELS
+        assert selection.matched <= LABELS[selection.name]
+
+
+@each_query
+def test_a_query_folds_replicas(expr: str) -> None:
+    """Each selector is aggregated by labels of ours, so `instance` never gets through."""
+    for selection in selections(filled(expr)):
+        assert selection.kept is not None
+        assert selection.kept <= OUR_LABELS
+
+
+@each_query
+def test_a_query_matches_on_known_labels(expr: str) -> None:
+    """PromQL takes a misspelt `by` or `on` label for an empty one and says nothing."""
+    for word, names in re.findall(r"\b(by|on) \(([^)]*)\)", expr):
+        # Inside an aggregation a value may be matched with another of the same pod.
+        known = OUR_LABELS | {"instance"} if word == "on" else OUR_LABELS
+        assert set(re.split(r",\s*", names)) <= known
+
+
+@each_query
+def test_a_query_obeys_every_choice_it_can(expr: str) -> None:
+    """A family with a repo, branch or group is selected by that variable."""
+    for selection in selections(filled(expr)):
+        own = LABELS[selection.name] & {"repo", "branch"}
+        assert own <= selection.matched
+
+
+@each_variable
+def test_a_variable_lists_a_label_of_the_exporter(query: tuple[str, str]) -> None:
+    """`label_values` names a metric, matchers and a label of the catalogue."""
+    series, label = query
+    (selection,) = selections(filled(series))
+    assert selection.matched | {label} <= LABELS[selection.name]
+
+
+@pytest.mark.parametrize("shown", DASHBOARD["panels"], ids=lambda p: p["title"])
+def test_legends_use_labels_that_the_query_keeps(shown: dict[str, Any]) -> None:
+    """`{{label}}` of a legend is a label of the metrics in its query."""
+    for target in shown["targets"]:
+        kept = set().union(*(s.kept or set() for s in selections(filled(target["expr"]))))
+        assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= kept

@@ -1,0 +1,183 @@
+"""Alertmanager's settings: who hears what, what silences what, and where a secret may stand."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.files import ALERTMANAGER, PROJECT, TEMPLATES, load, run, switched_on
+from tests.support.binaries import find_binary
+
+BROKEN = {"alertname": "TrunkJobBroken", "repo": "o/r", "branch": "main", "group": "g"}
+
+# (labels, the one receiver that hears of it)
+ROUTES: list[tuple[dict[str, str], str]] = [
+    # A team with its own route: its pager, its tickets, its low-priority list.
+    ({**BROKEN, "team": "broken-inductor", "priority": "P0"}, "broken-inductor-page"),
+    ({**BROKEN, "team": "broken-inductor", "priority": "P1"}, "broken-inductor-page"),
+    ({**BROKEN, "team": "broken-inductor", "priority": "P2"}, "broken-inductor-ticket"),
+    ({**BROKEN, "team": "broken-inductor", "priority": "P3"}, "broken-inductor-low"),
+    # Its own route also keeps what has a strange priority or none.
+    ({**BROKEN, "team": "broken-inductor", "priority": "P9"}, "broken-inductor-ticket"),
+    ({**BROKEN, "team": "broken-inductor"}, "broken-inductor-ticket"),
+    # Team trunk, the owner of the group `default`.
+    ({**BROKEN, "team": "trunk", "priority": "P0"}, "page"),
+    ({**BROKEN, "team": "trunk", "priority": "P1"}, "page"),
+    ({**BROKEN, "team": "trunk", "priority": "P2"}, "ticket"),
+    ({**BROKEN, "team": "trunk", "priority": "P3"}, "low"),
+    # A team without a route is heard by team trunk, as loudly as its priority asks.
+    ({**BROKEN, "team": "no-such-team", "priority": "P0"}, "page"),
+    ({**BROKEN, "team": "no-such-team", "priority": "P1"}, "page"),
+    ({**BROKEN, "team": "no-such-team", "priority": "P2"}, "ticket"),
+    ({**BROKEN, "team": "no-such-team", "priority": "P3"}, "low"),
+    # What no route claims is told to the root's receiver. P10 is not P1: matchers are anchored.
+    ({**BROKEN, "team": "no-such-team", "priority": "P10"}, "unrouted"),
+    ({**BROKEN, "team": "trunk", "priority": "p2"}, "unrouted"),
+    ({"alertname": "SomebodyElses"}, "unrouted"),
+    # The heartbeat, whatever else it carries.
+    ({"alertname": "Watchdog"}, "heartbeat"),
+    ({"alertname": "Watchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),
+    # The watcher's own alerts belong to team trunk.
+    ({"alertname": "TrunkwatchExporterDown", "team": "trunk", "priority": "P2"}, "ticket"),
+    ({"alertname": "TrunkwatchSourceFailing", "team": "trunk", "priority": "P3"}, "low"),
+]
+
+
+def route_test(labels: dict[str, str], receiver: str) -> str | None:
+    """Ask amtool whether the alert goes to the receiver alone; return what it says when not."""
+    tested = run(
+        find_binary("amtool"),
+        "config",
+        "routes",
+        "test",
+        f"--config.file={ALERTMANAGER}",
+        f"--verify.receivers={receiver}",
+        *(f"{name}={value}" for name, value in labels.items()),
+    )
+    return None if tested.returncode == 0 else tested.stdout + tested.stderr
+
+
+def our_alerts() -> dict[str, dict[str, str]]:
+    """Return the fixed labels of every alert in rules/, by the alert's name."""
+    return {
+        rule["alert"]: rule.get("labels", {})
+        for path in (PROJECT / "rules").glob("*.rules.yml")
+        for group in load(path)["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+
+def webhooks() -> dict[str, dict[str, Any]]:
+    """Return the webhook of each receiver by the receiver's name."""
+    receivers = load(ALERTMANAGER)["receivers"]
+    return {receiver["name"]: receiver["webhook_configs"][0] for receiver in receivers}
+
+
+def routes(route: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a route and every route below it."""
+    return [route] + [found for child in route.get("routes", []) for found in routes(child)]
+
+
+def test_amtool_accepts_the_config() -> None:
+    """The config and its template are valid as they stand in the project."""
+    checked = run(find_binary("amtool"), "check-config", ALERTMANAGER)
+    assert checked.returncode == 0, checked.stderr
+    assert "1 templates" in checked.stdout
+
+
+def test_amtool_accepts_every_receiver_that_is_offered_as_a_comment(tmp_path: Path) -> None:
+    """PagerDuty, Slack, e-mail and the bearer token work once their `#` is deleted."""
+    (tmp_path / ALERTMANAGER.name).write_text(switched_on(ALERTMANAGER))
+    shutil.copytree(TEMPLATES, tmp_path / TEMPLATES.name)
+    checked = run(find_binary("amtool"), "check-config", tmp_path / ALERTMANAGER.name)
+    assert checked.returncode == 0, checked.stderr
+    kinds = {kind for entry in load(tmp_path / ALERTMANAGER.name)["receivers"] for kind in entry}
+    assert kinds == {
+        "name",
+        "webhook_configs",
+        "pagerduty_configs",
+        "slack_configs",
+        "email_configs",
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    ROUTES,
+    ids=[
+        "-".join(labels.get(name, "none") for name in ("alertname", "team", "priority"))
+        for labels, _ in ROUTES
+    ],
+)
+def test_an_alert_goes_to_exactly_one_receiver(labels: dict[str, str], receiver: str) -> None:
+    """P0 and P1 page, P2 is a ticket, P3 is low; by team, and nothing is lost."""
+    assert route_test(labels, receiver) is None
+
+
+def test_the_route_check_can_fail() -> None:
+    """A route that leads elsewhere is reported."""
+    assert route_test({**BROKEN, "team": "broken-inductor", "priority": "P2"}, "page") is not None
+
+
+def test_every_receiver_is_reached() -> None:
+    """No receiver is there that no alert of the table above reaches."""
+    assert set(webhooks()) == {receiver for _, receiver in ROUTES}
+
+
+@pytest.mark.parametrize("alert", sorted(our_alerts()))
+def test_no_alert_of_ours_is_left_to_the_root(alert: str) -> None:
+    """Each alert in rules/ carries a team and a priority that a route claims."""
+    labels = our_alerts()[alert]
+    if "team" not in labels:
+        labels = {"team": "broken-inductor", "priority": "P2"}  # a job's own, from its series
+    routed = {"alertname": alert, "team": labels["team"], "priority": labels["priority"]}
+    assert route_test(routed, "unrouted") is not None
+
+
+def test_a_receiver_is_told_of_the_end_except_the_heartbeat() -> None:
+    """Every receiver hears the resolve; a heartbeat's resolve would count as one more beat."""
+    told = {name: webhook["send_resolved"] for name, webhook in webhooks().items()}
+    assert told == {name: name != "heartbeat" for name in told}
+
+
+def test_a_webhook_names_its_receiver() -> None:
+    """The last part of the URL is the receiver's name, which the demo's receiver prints."""
+    for name, webhook in webhooks().items():
+        assert webhook["url"] == f"http://receiver:9095/{name}"
+
+
+def test_one_notification_per_repo_branch_and_group() -> None:
+    """Only the root sets the grouping: alert name, repo, branch and group, never a job's name."""
+    root, *others = routes(load(ALERTMANAGER)["route"])
+    assert root["group_by"] == ["alertname", "repo", "branch", "group"]
+    assert [route for route in others if "group_by" in route] == []
+
+
+def test_an_outage_that_lasts_is_not_told_again_within_half_a_day() -> None:
+    """Repeats come after 12 to 24 hours, within Alertmanager's memory of five days."""
+    root, *others = routes(load(ALERTMANAGER)["route"])
+    repeats = {route["repeat_interval"] for route in others if "repeat_interval" in route}
+    assert root["repeat_interval"] == "24h"
+    assert repeats == {"12h", "5m"}
+    assert [route["receiver"] for route in others if route.get("repeat_interval") == "5m"] == [
+        "heartbeat"
+    ]
+
+
+def test_inhibition_is_only_what_the_design_allows() -> None:
+    """A mass breakage hides the broken jobs, stale data hides "not green"; same branch only."""
+    rules = load(ALERTMANAGER)["inhibit_rules"]
+    assert rules == [
+        {
+            "source_matchers": ['alertname="TrunkCommitBrokeEverything"'],
+            "target_matchers": ['alertname="TrunkJobBroken"'],
+            "equal": ["repo", "branch"],
+        },
+        {
+            "source_matchers": ['alertname="TrunkDataStale"'],
+            "target_matchers": ['alertname="TrunkNotGreen"'],
+            "equal": ["repo", "branch"],
+        },
+    ]

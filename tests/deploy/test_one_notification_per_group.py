@@ -1,0 +1,241 @@
+"""A real Alertmanager with our settings: how many notifications a team gets, and when."""
+
+import json
+import queue
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import requests
+import yaml
+
+from tests.deploy.files import ALERTMANAGER, TEMPLATES, load
+from tests.support.binaries import binary_path
+
+# A test's patience, in seconds. Only a failure waits that long.
+PATIENCE = 30
+
+
+class Delivery(NamedTuple):
+    """One notification, as a webhook receives it.
+
+    Attributes:
+        receiver: the name in Alertmanager's settings.
+        status: `firing` while one of its alerts does, else `resolved`.
+        jobs: each job's name and whether it fires.
+    """
+
+    receiver: str
+    status: str
+    jobs: dict[str, str]
+
+
+class Inbox(ThreadingHTTPServer):
+    """A webhook on loopback that keeps what it is sent; the probe's deliveries stand apart."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.told: queue.Queue[Delivery] = queue.Queue()
+        self.probe: queue.Queue[Delivery] = queue.Queue()
+
+    def take(self) -> Delivery:
+        """Return the next notification about jobs."""
+        return self.told.get(timeout=PATIENCE)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Accepts every notification."""
+
+    server: Inbox
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        jobs = {alert["labels"].get("job_name", ""): alert["status"] for alert in body["alerts"]}
+        delivery = Delivery(body["receiver"], body["status"], jobs)
+        is_probe = body["groupLabels"]["alertname"] == "Probe"
+        (self.server.probe if is_probe else self.server.told).put(delivery)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the test's output quiet."""
+
+
+class Alertmanager(NamedTuple):
+    """A running Alertmanager.
+
+    Attributes:
+        port: where it listens, on loopback.
+        inbox: where all of its receivers post to.
+    """
+
+    port: int
+    inbox: Inbox
+
+    def post(self, *alerts: dict[str, Any]) -> None:
+        """Send alerts as Prometheus does."""
+        url = f"http://127.0.0.1:{self.port}/api/v2/alerts"
+        requests.post(url, json=alerts, timeout=PATIENCE).raise_for_status()
+
+    def let_an_interval_pass(self) -> None:
+        """Return when every group has been looked at again.
+
+        A probe in a group of its own fires and ends. Its end is told one group_interval after its
+        beginning at the earliest, and every other group has had its turn within that time.
+        """
+        for ended in (False, True):
+            self.post(alert({"alertname": "Probe"}, ended=ended))
+            self.inbox.probe.get(timeout=PATIENCE)
+
+
+def alert(labels: dict[str, str], *, title: str = "", ended: bool = False) -> dict[str, Any]:
+    """Return an alert in the form of Alertmanager's API."""
+    end = timedelta(seconds=-1) if ended else timedelta(minutes=10)
+    return {
+        "labels": labels,
+        "annotations": {"title": title},
+        "endsAt": (datetime.now(UTC) + end).isoformat(),
+    }
+
+
+def broken(
+    job: str,
+    *,
+    group: str = "inductor",
+    branch: str = "main",
+    commits: int = 3,
+    ended: bool = False,
+) -> dict[str, Any]:
+    """Return a TrunkJobBroken of team broken-inductor."""
+    labels = {
+        "alertname": "TrunkJobBroken",
+        "repo": "o/r",
+        "branch": branch,
+        "workflow": "ci",
+        "job_name": job,
+        "group": group,
+        "team": "broken-inductor",
+        "priority": "P2",
+    }
+    return alert(labels, title=f"broken for {commits} commits in a row", ended=ended)
+
+
+def of_branch(name: str, priority: str) -> dict[str, Any]:
+    """Return an alert of team trunk about the branch main."""
+    labels = {"alertname": name, "repo": "o/r", "branch": "main"}
+    return alert({**labels, "team": "trunk", "priority": priority})
+
+
+def settings(folder: Path, inbox: Inbox) -> Path:
+    """Write our settings with the webhooks and the pace of this test; return the file."""
+    config = load(ALERTMANAGER)
+    for receiver in config["receivers"]:
+        receiver["webhook_configs"][0]["url"] = f"http://127.0.0.1:{inbox.server_port}/"
+    config["route"] |= {"group_wait": "300ms", "group_interval": "500ms"}
+    shutil.copytree(TEMPLATES, folder / TEMPLATES.name)
+    path = folder / ALERTMANAGER.name
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
+    """Run Alertmanager with our settings; every receiver posts to one inbox."""
+    with Inbox() as inbox:
+        threading.Thread(target=inbox.serve_forever, daemon=True).start()
+        command = [
+            binary_path("alertmanager"),
+            f"--config.file={settings(tmp_path, inbox)}",
+            f"--storage.path={tmp_path / 'storage'}",
+            "--web.listen-address=127.0.0.1:0",
+            "--cluster.listen-address=",
+        ]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr
+            log: list[str] = []
+            try:
+                for line in process.stderr:
+                    log.append(line)
+                    if found := re.search(r'"Listening on" address=127\.0\.0\.1:(\d+)', line):
+                        break
+                else:
+                    pytest.fail("Alertmanager did not start:\n" + "".join(log))
+                # A pipe that nobody reads would block it in the end.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
+                yield Alertmanager(int(found.group(1)), inbox)
+            finally:
+                process.terminate()
+                process.wait(timeout=PATIENCE)
+                inbox.shutdown()
+
+
+def test_two_jobs_of_a_group_are_one_notification(alertmanager: Alertmanager) -> None:
+    """Two jobs that break together are told to their team once; another group is told apart."""
+    alertmanager.post(broken("a"), broken("b"), broken("x", group="dynamo"))
+    told = sorted((alertmanager.inbox.take() for _ in range(2)), key=lambda it: len(it.jobs))
+    assert told == [
+        Delivery("broken-inductor-ticket", "firing", {"x": "firing"}),
+        Delivery("broken-inductor-ticket", "firing", {"a": "firing", "b": "firing"}),
+    ]
+    alertmanager.let_an_interval_pass()
+    assert alertmanager.inbox.told.empty()
+
+
+def test_a_new_commit_is_no_notification_and_a_new_job_is_one(alertmanager: Alertmanager) -> None:
+    """An annotation that changes tells nobody; one more broken job is exactly one more message."""
+    alertmanager.post(broken("a"), broken("b"))
+    assert alertmanager.inbox.take().jobs == {"a": "firing", "b": "firing"}
+
+    alertmanager.post(broken("a", commits=4), broken("b", commits=4))
+    alertmanager.let_an_interval_pass()
+    assert alertmanager.inbox.told.empty()
+
+    alertmanager.post(broken("c"))
+    assert alertmanager.inbox.take().jobs == {"a": "firing", "b": "firing", "c": "firing"}
+    alertmanager.let_an_interval_pass()
+    assert alertmanager.inbox.told.empty()
+
+
+def test_the_end_of_each_job_is_told(alertmanager: Alertmanager) -> None:
+    """A repaired job is told while its neighbour still fires; then the last one ends it."""
+    alertmanager.post(broken("a"), broken("b"))
+    assert alertmanager.inbox.take().status == "firing"
+
+    alertmanager.post(broken("a", ended=True))
+    half = alertmanager.inbox.take()
+    assert (half.status, half.jobs) == ("firing", {"a": "resolved", "b": "firing"})
+
+    alertmanager.post(broken("b", ended=True))
+    last = alertmanager.inbox.take()
+    assert (last.status, last.jobs) == ("resolved", {"b": "resolved"})
+
+
+def test_a_commit_that_broke_everything_speaks_for_its_branch(alertmanager: Alertmanager) -> None:
+    """A mass breakage silences the broken jobs of its own branch, and of no other."""
+    alertmanager.post(of_branch("TrunkCommitBrokeEverything", "P1"))
+    assert alertmanager.inbox.take().receiver == "page"
+
+    alertmanager.post(broken("a", branch="main"), broken("a", branch="release"))
+    assert alertmanager.inbox.take() == Delivery(
+        "broken-inductor-ticket", "firing", {"a": "firing"}
+    )
+    alertmanager.let_an_interval_pass()
+    assert alertmanager.inbox.told.empty()
+
+
+def test_stale_data_never_silences_a_broken_job(alertmanager: Alertmanager) -> None:
+    """TrunkDataStale silences "not green" of its branch, and leaves a broken job to be told."""
+    alertmanager.post(of_branch("TrunkDataStale", "P2"))
+    assert alertmanager.inbox.take().receiver == "ticket"
+
+    alertmanager.post(of_branch("TrunkNotGreen", "P2"), broken("a"))
+    assert alertmanager.inbox.take().receiver == "broken-inductor-ticket"
+    alertmanager.let_an_interval_pass()
+    assert alertmanager.inbox.told.empty()

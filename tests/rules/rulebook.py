@@ -1,0 +1,118 @@
+"""Reads the rules, their promtool tests and their runbooks for the checks in test_rules.py."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import yaml
+
+RULES = Path(__file__).resolve().parents[2] / "rules"
+RULE_FILES = sorted(RULES.glob("*.rules.yml"))
+TEST_FILES = sorted((RULES / "tests").glob("*.test.yml"))
+RUNBOOKS = RULES / "runbooks"
+
+_TEXT = r'"((?:[^"\\]|\\.)*)"'
+_FORMATTED_QUERY = re.compile(rf"printf {_TEXT}[^|{{}}]*\| query\b")
+_PLAIN_QUERY = re.compile(rf"\bquery {_TEXT}")
+_SELECTOR = re.compile(rf"printf {_TEXT.replace('(', '(?P<text>', 1)}")
+_QUERY_WORD = re.compile(r"\bquery\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One selector of an expression.
+
+    Attributes:
+        name: the metric.
+        matched: the labels that it selects by.
+        kept: the labels that the nearest aggregation around it keeps; None without one.
+    """
+
+    name: str
+    matched: frozenset[str]
+    kept: frozenset[str] | None
+
+
+def rules() -> list[dict[str, Any]]:
+    """Return every rule of every group of every file."""
+    return [
+        rule
+        for file in RULE_FILES
+        for group in yaml.safe_load(file.read_text())["groups"]
+        for rule in group["rules"]
+    ]
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Return the alerts by name."""
+    return {rule["alert"]: rule for rule in rules() if "alert" in rule}
+
+
+def recorded() -> set[str]:
+    """Return the names of the recorded series."""
+    return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def promtool_cases() -> list[dict[str, Any]]:
+    """Return the alert expectations of all promtool tests."""
+    return [
+        case
+        for file in TEST_FILES
+        for test in yaml.safe_load(file.read_text())["tests"]
+        for case in test.get("alert_rule_test", [])
+    ]
+
+
+def template_queries(template: str) -> list[str]:
+    """Return the PromQL that a template of an annotation asks, with made-up label values.
+
+    A query is a literal, or a format whose %s takes a selector built by an earlier printf. A query
+    that is written in any other way is an error here, so that none goes unchecked.
+    """
+    formats = _FORMATTED_QUERY.findall(template) + _PLAIN_QUERY.findall(template)
+    if len(formats) != len(_QUERY_WORD.findall(template)):
+        raise ValueError(f"a query is not a literal or a printf: {template}")
+    selectors = [
+        match["text"] for match in _SELECTOR.finditer(template) if match["text"].startswith("{")
+    ]
+    selector = selectors[0].replace("%q", r"\"x\"") if selectors else ""
+    return [query.replace("%s", selector).replace(r"\"", '"') for query in formats]
+
+
+def runbook_queries(name: str) -> list[str]:
+    """Return the lines of a runbook's promql blocks."""
+    blocks = re.findall(r"```promql\n(.*?)```", (RUNBOOKS / f"{name}.md").read_text(), re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def selections(query: str) -> list[Selection]:
+    """Return every selector of a PromQL query."""
+    return list(_walk(promql_parser.parse(query), None))
+
+
+def _walk(node: Any, kept: frozenset[str] | None) -> Iterator[Selection]:
+    match node:
+        case promql_parser.MatrixSelector():
+            yield from _walk(node.vector_selector, kept)
+        case promql_parser.VectorSelector():
+            assert node.name is not None, f"a selector without a metric: {node}"
+            matched = frozenset(matcher.name for matcher in node.matchers.matchers)
+            yield Selection(node.name, matched, kept)
+        case promql_parser.AggregateExpr():
+            labels = frozenset(node.modifier.labels) if node.modifier else frozenset()
+            yield from _walk(node.expr, labels)
+        case promql_parser.BinaryExpr():
+            yield from _walk(node.lhs, kept)
+            yield from _walk(node.rhs, kept)
+        case promql_parser.Call():
+            for argument in node.args:
+                yield from _walk(argument, kept)
+        case promql_parser.ParenExpr() | promql_parser.UnaryExpr() | promql_parser.SubqueryExpr():
+            yield from _walk(node.expr, kept)
+        case promql_parser.NumberLiteral() | promql_parser.StringLiteral():
+            return
+        case _:
+            raise TypeError(f"unknown PromQL node {type(node).__name__}")

@@ -1,0 +1,200 @@
+"""The rules pass promtool; and rules, tests, runbooks and the catalogue of metrics agree."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.rules import rulebook
+from tests.support.binaries import binary_path
+
+ALERTS = rulebook.alerts()
+RUNBOOK_URL = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/{}.md"
+PROMETHEUS_LABELS = {"job", "instance"}
+# Series that are not ours: written by Prometheus and Alertmanager themselves.
+FOREIGN = {
+    "ALERTS": {"alertname", "alertstate"},
+    "alertmanager_notifications_failed_total": set[str](),
+    "prometheus_notifications_alertmanagers_discovered": set[str](),
+    "prometheus_notifications_errors_total": set[str](),
+    "scrape_duration_seconds": PROMETHEUS_LABELS,
+    "up": PROMETHEUS_LABELS,
+}
+SEVERITIES = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
+
+
+@pytest.fixture(scope="module")
+def families() -> Mapping[str, set[str]]:
+    """Return the labels of every family by its name."""
+    from exporter.metrics.catalogue import FAMILIES
+
+    return {family.name: set(family.labels) for family in FAMILIES}
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [binary_path("promtool"), *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("file", rulebook.RULE_FILES, ids=lambda file: file.name)
+def test_promtool_accepts_the_rules(file: Path) -> None:
+    """Every rules file passes promtool's check with every lint on and fatal."""
+    result = promtool("check", "rules", "--lint=all", "--lint-fatal", file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("file", rulebook.TEST_FILES, ids=lambda file: file.name)
+def test_promtool_tests_pass(file: Path) -> None:
+    """Every promtool test of the rules passes."""
+    result = promtool("test", "rules", file)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_there_are_rules_and_tests() -> None:
+    """The folders that the other tests walk hold rules, alerts and promtool tests."""
+    assert rulebook.RULE_FILES
+    assert rulebook.TEST_FILES
+    assert {
+        "TrunkJobBroken",
+        "TrunkwatchExporterDown",
+        "TrunkwatchSourceFailing",
+        "TrunkDataStale",
+        "Watchdog",
+    } <= set(ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_is_expected_to_fire(alert: str) -> None:
+    """Some promtool test expects the alert to fire, with its labels and annotations."""
+    firing = [
+        case
+        for case in rulebook.promtool_cases()
+        if case["alertname"] == alert and case["exp_alerts"]
+    ]
+    assert firing
+    for expected in (expected for case in firing for expected in case["exp_alerts"]):
+        assert set(expected["exp_annotations"]) == set(ALERTS[alert]["annotations"])
+
+
+@pytest.mark.parametrize("alert", sorted(set(ALERTS) - {"Watchdog"}))  # Watchdog is never silent
+def test_every_alert_is_expected_to_be_silent(alert: str) -> None:
+    """Some promtool test expects the alert not to fire."""
+    assert any(
+        case["alertname"] == alert and not case["exp_alerts"] for case in rulebook.promtool_cases()
+    )
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_has_a_runbook(alert: str) -> None:
+    """The runbook is named as the alert and has the four headings, each followed by text."""
+    lines = (rulebook.RUNBOOKS / f"{alert}.md").read_text().splitlines()
+    assert lines[0] == f"# {alert}"
+    headings = [number for number, line in enumerate(lines) if line.startswith("## ")]
+    assert [lines[number] for number in headings] == [
+        "## Meaning",
+        "## Impact",
+        "## Diagnosis",
+        "## Mitigation",
+    ]
+    for start, end in zip(headings, [*headings[1:], len(lines)], strict=True):
+        assert "".join(lines[start + 1 : end]).strip(), f"nothing under {lines[start]}"
+
+
+def test_every_runbook_belongs_to_an_alert() -> None:
+    """There is no runbook without its alert."""
+    assert {file.stem for file in rulebook.RUNBOOKS.iterdir()} == set(ALERTS)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_alert_says_what_it_is(alert: str) -> None:
+    """The alert has a title, a summary, a description and the address of its own runbook."""
+    annotations = ALERTS[alert]["annotations"]
+    for name in ("title", "summary", "description"):
+        assert annotations[name].strip()
+    assert annotations["runbook_url"] == RUNBOOK_URL.format(alert)
+
+
+@pytest.mark.parametrize("alert", sorted(set(ALERTS) - {"TrunkJobBroken"}))
+def test_the_watcher_s_alerts_can_be_routed(alert: str) -> None:
+    """The watcher's alerts go to team trunk, with the severity that their priority has."""
+    labels = ALERTS[alert]["labels"]
+    assert labels["team"] == "trunk"
+    assert labels["severity"] == SEVERITIES[labels["priority"]]
+    assert ALERTS[alert]["annotations"]["title"].startswith(f"[{labels['priority']}] ")
+
+
+def test_a_broken_job_s_alert_adds_only_its_severity() -> None:
+    """TrunkJobBroken has the labels of its job and severity: no label that could move."""
+    assert set(ALERTS["TrunkJobBroken"]["labels"]) == {"severity"}
+
+
+def test_every_series_a_rule_reads_exists(families: Mapping[str, set[str]]) -> None:
+    """Expressions read families of the catalogue, by labels they have, or series recorded here."""
+    check_names([rule["expr"] for rule in rulebook.rules()], families)
+
+
+def test_every_series_an_annotation_reads_exists(families: Mapping[str, set[str]]) -> None:
+    """Queries in labels and annotations read families of the catalogue or recorded series."""
+    templates = [
+        template
+        for alert in ALERTS.values()
+        for template in (*alert["labels"].values(), *alert["annotations"].values())
+    ]
+    queries = [query for template in templates for query in rulebook.template_queries(template)]
+    assert queries
+    check_names(queries, families)
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_every_series_a_runbook_reads_exists(alert: str, families: Mapping[str, set[str]]) -> None:
+    """The runbook shows queries, and they read series that exist."""
+    queries = rulebook.runbook_queries(alert)
+    assert queries
+    check_names(queries, families)
+
+
+def test_rules_keep_our_labels_only(families: Mapping[str, set[str]]) -> None:
+    """A family is read through an aggregation that keeps none but its own labels."""
+    read = {
+        selection
+        for rule in rulebook.rules()
+        for selection in rulebook.selections(rule["expr"])
+        if selection.name in families
+    }
+    assert read
+    for selection in read:
+        assert selection.kept is not None, f"{selection.name} is read with its instance"
+        assert selection.kept <= families[selection.name], selection
+
+
+def test_recorded_series_are_read_by_something() -> None:
+    """A recorded series that no rule and no annotation reads is not worth its storage."""
+    texts = [rule["expr"] for rule in rulebook.rules()]
+    texts += [text for alert in ALERTS.values() for text in alert["annotations"].values()]
+    words = "\n".join(texts)
+    assert [name for name in sorted(rulebook.recorded()) if name not in words] == []
+
+
+def test_a_query_that_cannot_be_read_is_an_error() -> None:
+    """An annotation's query that is neither a literal nor a printf does not go unchecked."""
+    with pytest.raises(ValueError, match="not a literal"):
+        rulebook.template_queries("{{ with $labels.job_name | query }}{{ end }}")
+
+
+def check_names(queries: list[str], families: Mapping[str, set[str]]) -> None:
+    job_labels = families["ci_job_outage_info"] | families["ci_job_suspect_info"] | {"source"}
+    for query in queries:
+        for selection in rulebook.selections(query):
+            if selection.name in families:
+                known = families[selection.name] | PROMETHEUS_LABELS
+            elif selection.name in rulebook.recorded():
+                known = job_labels
+            else:
+                assert selection.name in FOREIGN, f"{selection.name} does not exist: {query}"
+                known = FOREIGN[selection.name]
+            assert selection.matched <= known, f"no such label: {query}"

@@ -1,0 +1,125 @@
+"""`make bench`: check and /metrics on 10,000 jobs × 60 commits, printed as a table.
+
+Times are of one noisy machine; compare ratios, and only within one run.
+"""
+
+import gzip
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from exporter.app import refresh_all
+from exporter.config import parse_config
+from exporter.domain.snapshot import Totals
+from exporter.metrics.collector import branch_families, job_families
+from exporter.metrics.exposition import OPENMETRICS, Exposition
+from exporter.store import MEMORY
+
+JOBS, COMMITS = 10_000, 60
+PER_WORKFLOW = 500
+MEBI = 1024.0
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    figure: str
+
+
+def lines(jobs: int, commits: int) -> Iterator[str]:
+    """Yield a history in which one job in 50 fails on the newest four commits."""
+    for number in range(commits):
+        sha = f"{number + 1:040x}"
+        trunk = {"repo": "bench/large", "branch": "main", "sha": sha}
+        committed = f"2026-01-{1 + number // 24:02d}T{number % 24:02d}:00:00Z"
+        yield json.dumps({"kind": "commit", **trunk, "committed_at": committed}) + "\n"
+        for job in range(jobs):
+            failed = job % 50 == 0 and number >= commits - 4
+            run = {
+                "kind": "run",
+                **trunk,
+                "workflow": f"workflow-{job // PER_WORKFLOW:02d}",
+                "job_name": f"linux-jammy-py3.10-gcc11 / test (suite-{job:05d}, 1, 1, linux.4xlarge)",
+                "run_id": number * 100 + job // PER_WORKFLOW,
+                "job_id": number * jobs + job,
+                "status": "completed",
+                "conclusion": "failure" if failed else "success",
+                "started_at": committed,
+                "completed_at": committed.replace(":00:00Z", ":20:00Z"),
+                "url": f"https://ci.example.org/bench/large/runs/{number}/job/{job}",
+            }
+            yield json.dumps(run, separators=(",", ":")) + "\n"
+
+
+def write_case(folder: Path) -> Path:
+    """Write the history and a configuration for it; return the configuration."""
+    with (folder / "large.ndjson").open("w") as file:
+        file.writelines(lines(JOBS, COMMITS))
+    config = folder / "trunkwatch.yml"
+    config.write_text(
+        "sources: [{name: large, type: recorded, path: large.ndjson}]\njobs: {preset: pytorch}\n"
+    )
+    return config
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return how long some work takes (seconds)."""
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def check(config: Path) -> Iterator[Row]:
+    """Run `trunkwatch check` as a program."""
+    command = [sys.executable, "-m", "exporter", "check", "--config.file", str(config)]
+    seconds = timed(lambda: subprocess.run([*command, "--format", "json"], stdout=subprocess.DEVNULL))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MEBI
+    rows = JOBS * COMMITS
+    yield Row(f"check, {JOBS:,} jobs × {COMMITS} commits", f"{seconds:.1f} s, {peak:.0f} MiB")
+    yield Row("the same, per second", f"{rows / seconds:,.0f} results")
+
+
+def exposition(config: Path) -> Iterator[Row]:
+    """Compare a scrape of the snapshot with rendering it per scrape."""
+    once = refresh_all(
+        parse_config(config.read_text(), str(config)), MEMORY, None, lambda _name: None
+    )
+    snapshot = once.watcher.snapshot
+
+    def render() -> bytes:
+        families = [*job_families(snapshot.trunks), *branch_families(snapshot.trunks)]
+        return gzip.compress(OPENMETRICS.bytes_of(families), 1)
+
+    served = Exposition(lambda: snapshot, Totals, "bench")
+    rendering = timed(render)
+    first = timed(lambda: served.body(OPENMETRICS, zipped=True))
+    scrapes = sorted(timed(lambda: served.body(OPENMETRICS, zipped=True)) for _ in range(50))
+    plain = len(served.body(OPENMETRICS, zipped=False)) / MEBI / MEBI
+    zipped = len(served.body(OPENMETRICS, zipped=True)) / MEBI / MEBI
+    yield Row("/metrics", f"{plain:.1f} MiB, {zipped:.2f} MiB gzipped")
+    yield Row("rendered and compressed, per scrape", f"{rendering:.2f} s")
+    yield Row("the first scrape after a start", f"{first:.2f} s")
+    yield Row("a scrape of the snapshot, median of 50", f"{scrapes[25] * 1000:.1f} ms")
+    yield Row("ratio", f"{rendering / scrapes[25]:,.0f} ×")
+    once.store.close()
+
+
+def main() -> int:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = write_case(Path(folder))
+        print("| what | figure |\n|---|---|")
+        for row in (*check(config), *exposition(config)):
+            print(f"| {row.what} | {row.figure} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
