@@ -27,7 +27,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
-        return json.dumps(_fields(record, self), ensure_ascii=False)
+        return _in_quotes(_fields(record, self))
 
 
 class LogfmtFormatter(logging.Formatter):
@@ -41,7 +41,14 @@ class LogfmtFormatter(logging.Formatter):
 
 def _quoted(value: str) -> str:
     plain = value and not any(c in value for c in ' "=\n\t\\') and value.isprintable()
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    return value if plain else _in_quotes(value)
+
+
+def _in_quotes(value: object) -> str:
+    """JSON that is readable in any language, and is one line for every program that reads lines."""
+    text = json.dumps(value, ensure_ascii=False)
+    # JSON itself lets line separators and terminal control characters beyond ASCII pass.
+    return text if text.isprintable() else json.dumps(value)
 
 
 FORMATS: Mapping[str, type[logging.Formatter]] = MappingProxyType(

@@ -33,6 +33,9 @@ from exporter.store import MEMORY
 FIRING, BAD_INPUT = 1, 2
 """Exit codes; 0 is all well."""
 
+PIPE_WIDTH = 10_000
+"""Columns of a table that a program reads: a name that is cut in two cannot be searched for."""
+
 SPINNER_AFTER = 1.0
 """Seconds after which a person at a terminal is shown that something is going on."""
 
@@ -48,10 +51,6 @@ def run() -> NoReturn:
         code = BAD_INPUT
     except click.Abort:
         code = 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; Python must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -135,7 +134,7 @@ def serve(config_file: str, storage: str, listen: str) -> None:
 @_storage_flag
 @_now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def check(config_file: str, storage: str, now: str | None, form: str) -> int:
+def check(config_file: str, storage: str, now: str | None, form: str) -> None:
     """Say once what is broken.
 
     Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
@@ -144,11 +143,13 @@ def check(config_file: str, storage: str, now: str | None, form: str) -> int:
         once = _refresh(load_config(config_file), storage, now)
         snapshot = once.watcher.snapshot
         once.store.close()
-    if form == "json":
-        click.echo(json.dumps(document(snapshot, once.compare_urls), ensure_ascii=False, indent=2))
-    else:
-        print_snapshot(snapshot, once.compare_urls, _console())
-    return _exit_code(snapshot)
+    with _reader_may_leave():
+        if form == "json":
+            answer = document(snapshot, once.compare_urls)
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            click.echo(_table(once), nl=False)
+    _exit(_exit_code(snapshot))
 
 
 @main.command()
@@ -156,18 +157,19 @@ def check(config_file: str, storage: str, now: str | None, form: str) -> int:
 @_storage_flag
 @_now_flag
 @click.argument("job")
-def explain(config_file: str, storage: str, now: str | None, job: str) -> int:
+def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     """Print the walk over a job's commits, and why its streak is what it is.
 
-    JOB is a job's name, or "workflow / name", or a part of it that only one job has.
+    JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
+    which only one job has.
     """
     with _our_errors():
         once = _refresh(load_config(config_file), storage, now)
         state, order = _find(once.watcher.snapshot, job)
-        for line in _walk(once, state, order):
-            click.echo(line)
+        with _reader_may_leave():
+            for line in _walk(once, state, order):
+                click.echo(line)
         once.store.close()
-    return 0
 
 
 @main.command("check-config")
@@ -183,7 +185,7 @@ def check_config(config_file: str) -> None:
 @_config_flag
 @_storage_flag
 @click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
-def record(config_file: str, storage: str, output: str | None) -> int:
+def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
     with _our_errors():
         once = _refresh(load_config(config_file), storage, None)
@@ -192,16 +194,26 @@ def record(config_file: str, storage: str, output: str | None) -> int:
             for trunk in once.watcher.snapshot.trunks
             for line in recorded_lines(trunk.order, once.store.observations(trunk.trunk))
         )
+        complete = all(source.up for source in once.watcher.snapshot.sources)
         if output is None:
-            for line in lines:
-                click.echo(line, nl=False)
-        else:
+            with _reader_may_leave():
+                for line in lines:
+                    click.echo(line, nl=False)
+        elif complete:
             _write_whole(Path(output), lines)
+        else:
+            # What is there may be the only copy of results that the source no longer gives.
+            raise UsageError(f"--output {output}: not written, since a source could not be read")
         once.store.close()
-    return BAD_INPUT if any(not source.up for source in once.watcher.snapshot.sources) else 0
+    _exit(0 if complete else BAD_INPUT)
 
 
 # ---------------------------------------------------------------------- helpers
+
+
+def _exit(code: int) -> None:
+    """End the command with an exit code, whoever called it."""
+    click.get_current_context().exit(code)
 
 
 def _refresh(config: Config, storage: str, now: str | None) -> Once:
@@ -237,9 +249,26 @@ def _spinner() -> Iterator[Callable[[str], None]]:
         yield show
 
 
-def _console() -> Console:
+def _table(once: Once) -> str:
     """Colour on a terminal; plain and as wide as it needs to be in a pipe."""
-    return Console() if sys.stdout.isatty() else Console(width=200, no_color=True)
+    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH, no_color=True)
+    with console.capture() as captured:
+        print_snapshot(once.watcher.snapshot, once.compare_urls, console)
+    return captured.get()
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """Whoever reads our output may have seen enough (`| head`); the exit code is still the answer.
+
+    Neither click nor rich may see the broken pipe: both would end with code 1, which here says
+    that something is broken on trunk.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        # What Python still holds back must not fail either when it is flushed at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit_code(snapshot: Snapshot) -> int:
@@ -254,18 +283,20 @@ def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkOrder]:
     """Find the one job that is meant: by its whole name first, else by a part of it."""
     jobs = [(job, trunk.order) for trunk in snapshot.trunks for job in trunk.jobs]
     exact = [item for item in jobs if wanted in _names(item[0])]
-    partly = [item for item in jobs if wanted in _names(item[0])[1]]
+    partly = [item for item in jobs if wanted in _names(item[0])[-1]]
     found = exact or partly
     if len(found) == 1:
         return found[0]
     if not found:
         raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
-    named = "; ".join(f"{job.key.repo} {job.key.branch}: {_names(job)[1]}" for job, _ in found[:10])
+    named = "; ".join(_names(job)[-1] for job, _ in found[:10])
     raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
 
 
-def _names(job: JobState) -> tuple[str, str]:
-    return job.key.job_name, f"{job.key.workflow} / {job.key.job_name}"
+def _names(job: JobState) -> tuple[str, str, str]:
+    """What a job may be called; only the last is certain to be one job's alone."""
+    full = f"{job.key.workflow} / {job.key.job_name}"
+    return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
 
 
 def _walk(once: Once, state: JobState, order: TrunkOrder) -> Iterator[str]:

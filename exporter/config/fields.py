@@ -1,6 +1,7 @@
 """The kinds of value that the configuration is made of."""
 
 import re
+import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,9 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
 
+LONGEST = 5200 * _UNITS["w"]
+"""Seconds, about a century: a thread cannot be told to wait much longer than that."""
+
 
 def parse_duration(value: object) -> float:
     """Read a duration in Prometheus' notation; return seconds.
@@ -20,9 +24,11 @@ def parse_duration(value: object) -> float:
     """
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError("must be a duration such as 60s, 15m, 36h or 8d")
-    seconds = sum(int(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(value))
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(value))
     if seconds <= 0:
         raise ValueError("must be longer than nothing, such as 60s")
+    if seconds > LONGEST:
+        raise ValueError("must be at most 5200w")
     return seconds
 
 
@@ -30,8 +36,11 @@ def _pattern(value: object) -> re.Pattern[str]:
     if not isinstance(value, str):
         raise ValueError("must be a regular expression in quotes, such as '.*inductor.*'")
     try:
-        return re.compile(value)
-    except re.error as error:
+        with warnings.catch_warnings():
+            # '[[]' may come to mean something else in a later Python; it is no mistake today.
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(value)
+    except (re.error, OverflowError) as error:
         raise ValueError(f"{value!r} is not a regular expression: {error}") from None
 
 
@@ -41,11 +50,15 @@ def _end_of_exemption(value: object) -> float:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError("must be a date such as 2026-12-01") from None
-    if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-    raise ValueError("must be a date such as 2026-12-01")
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day)
+    if not isinstance(value, datetime):
+        raise ValueError("must be a date such as 2026-12-01")
+    try:
+        # In UTC, as it will be written: a date at the end of all dates may have none.
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
+    except OverflowError:
+        raise ValueError("must be a date such as 2026-12-01") from None
 
 
 def _from_folder(value: str, info: ValidationInfo) -> str:
@@ -55,6 +68,12 @@ def _from_folder(value: str, info: ValidationInfo) -> str:
 
 Location = Annotated[str, Field(min_length=1), AfterValidator(_from_folder)]
 """A path; a relative one starts from the folder of the configuration file."""
+
+AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
+"""A whole number; strict, because a lax one takes `true` for 1."""
+
+Flag = Annotated[bool, Field(strict=True)]
+"""True or false; strict, because a lax one takes 1 and 'off' as well."""
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as in Prometheus: `60s`, `1h30m`, `8d`."""

@@ -1,12 +1,13 @@
 """Reads the configuration file; all of its problems are reported at once."""
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from exporter.config.consistency import contradictions
@@ -36,44 +37,81 @@ def parse_config(text: str, path: str) -> Config:
         ConfigError: as for `load_config`.
     """
     try:
-        document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 — a SafeLoader, see below
+        loader = _StrictLoader(text)
+        config, problems = _understand(loader.get_single_data(), folder=str(Path(path).parent))
+        problems[:0] = loader.problems
     except yaml.MarkedYAMLError as error:
-        raise ConfigError(path, [_yaml_problem(error)]) from None
+        config, problems = None, [_yaml_problem(error)]
     except yaml.YAMLError as error:
-        raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
-    if not isinstance(document, dict):
-        raise ConfigError(path, ["must be a mapping with the key 'sources'"])
-    try:
-        config = Config.model_validate(document, context={"folder": str(Path(path).parent)})
-    except ValidationError as error:
-        raise ConfigError(path, _problems(error)) from None
-    problems = list(contradictions(config))
-    if problems:
-        raise ConfigError(path, problems)
+        config, problems = None, [f"is not YAML ({' '.join(str(error).split())})"]
+    except RecursionError:
+        config, problems = None, ["is nested too deeply"]
+    if config is None or problems:
+        raise ConfigError(path, [_in_one_line(problem) for problem in problems])
     return config
 
 
+def _understand(document: object, folder: str) -> tuple[Config | None, list[str]]:
+    """Return what the file means, or None, and all that is wrong with it."""
+    if not isinstance(document, dict):
+        return None, ["must be a mapping with the key 'sources'"]
+    try:
+        config = Config.model_validate(document, context={"folder": folder})
+    except ValidationError as error:
+        return None, [*_problems(error), *contradictions(document, None)]
+    return config, [*contradictions(document, config)]
+
+
+def _in_one_line(problem: str) -> str:
+    """A key or a value of the file may hold anything; a problem stays one line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in problem)
+
+
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, for which a key that stands twice is an error and not a silent choice."""
+    """YAML's safe loader, for which a key that stands twice is an error and not a silent choice.
+
+    Attributes:
+        problems: the keys that stand twice.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.problems: list[str] = []
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
-        for key_node, _ in node.value:
+        # `!!map text` says that it is a mapping and is none: the safe loader reports that.
+        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} stands twice in one mapping", key_node.start_mark
-                )
+            if not isinstance(key, Hashable):
+                continue  # an error that the safe loader reports itself
+            if key in seen:
+                place = _place(key_node.start_mark)
+                self.problems.append(f"{place}the key {key!r} stands twice in one mapping")
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """A value that looks like a date or a number and is none is an error of the file."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} is not a valid {kind}", node.start_mark
+            ) from error
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{place}{error.problem or error.context or 'is not YAML'}"
+    said = [part for part in (error.context, error.problem) if part]
+    return f"{_place(mark)}{', '.join(said) or 'is not YAML'}"
+
+
+def _place(mark: yaml.Mark | None) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
 
 
 def _problems(error: ValidationError) -> list[str]:
@@ -117,6 +155,7 @@ _WORDS: Mapping[str, str] = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "dict_type": "must be a mapping",
+    "invalid_key": "unknown key; a key is a text",
     "string_too_short": "must not be empty",
     "too_short": "must hold at least one entry",
 }
@@ -142,8 +181,37 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
 
 
 def _did_you_mean(detail: ErrorDetails) -> str:
-    close = difflib.get_close_matches(str(detail["loc"][-1]), known_keys(), n=1)
+    *section, key = detail["loc"]
+    close = difflib.get_close_matches(str(key), _keys_at(section), n=1)
     return f"; did you mean {close[0]!r}?" if close else "; docs/configuration.md lists all"
+
+
+def _keys_at(location: Iterable[int | str]) -> list[str]:
+    """Return the keys of the section at a place; in a list of sources, its type is part of that."""
+    sections: list[type[BaseModel]] = [Config]
+    for part in location:
+        if isinstance(part, str):
+            tagged = [s for s in sections if part in get_args(_annotation(s, "type"))]
+            inner = [model for s in sections for model in _models_in(_annotation(s, part))]
+            sections = tagged or inner
+    return [_key(name, field) for s in sections for name, field in s.model_fields.items()]
+
+
+def _annotation(section: type[BaseModel], key: str) -> Any:
+    fields = section.model_fields.items()
+    return next((field.annotation for name, field in fields if _key(name, field) == key), None)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _key(name: str, field: FieldInfo) -> str:
+    """What a field is called in the file."""
+    return field.alias or name
 
 
 def known_keys() -> list[str]:
@@ -153,5 +221,5 @@ def known_keys() -> list[str]:
     while sections:
         section = sections.pop()
         sections.extend(section.__subclasses__())
-        keys |= {field.alias or name for name, field in section.model_fields.items()}
+        keys |= {_key(name, field) for name, field in section.model_fields.items()}
     return sorted(keys)

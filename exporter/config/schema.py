@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from exporter.config.fields import Duration, Location, Pattern, Until
+from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Until
 from exporter.domain.columns import Count
 from exporter.domain.evidence import DEFAULT_EVENTS
 from exporter.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
@@ -40,7 +40,7 @@ class _Source(Section):
 
     name: Name
     poll_interval: Duration = 60.0
-    order: bool | None = None
+    order: Flag | None = None
     compare_url: str | None = None
 
     @field_validator("compare_url")
@@ -95,10 +95,10 @@ class BuildbotSource(_Source):
     repo: Name
     branches: Annotated[tuple[Name, ...], Field(min_length=1)]
     git: Location | None = None
-    git_fetch: bool = True
+    git_fetch: Flag = True
     codebase: str = ""
     builders: tuple[Pattern, ...] = ()
-    window: Annotated[int, Field(ge=1)] = DEFAULT_WINDOW
+    window: AtLeastOne = DEFAULT_WINDOW
     workflow: Name | None = None
     timeout: Duration = 30.0
 
@@ -172,7 +172,7 @@ class Jobs(Section):
     aliases: tuple[Alias, ...] = ()
     evidence: EvidenceSection = EvidenceSection()
     events: Annotated[tuple[Name, ...], Field(min_length=1)] = tuple(sorted(DEFAULT_EVENTS))
-    retire_after: Annotated[int, Field(ge=1)] = RETIRE_AFTER
+    retire_after: AtLeastOne = RETIRE_AFTER
 
 
 class MatchSection(Section):
@@ -188,9 +188,9 @@ class JobOverride(Section):
     """Other thresholds for some jobs of a group."""
 
     match: Pattern
-    consecutive_failures: Annotated[int, Field(ge=1)] | None = None
-    passes_to_close: Annotated[int, Field(ge=1)] | None = None
-    flaky_closes: bool | None = None
+    consecutive_failures: AtLeastOne | None = None
+    passes_to_close: AtLeastOne | None = None
+    flaky_closes: Flag | None = None
 
 
 class GroupSection(Section):
@@ -200,11 +200,11 @@ class GroupSection(Section):
     match: MatchSection = MatchSection()
     team: Name = DEFAULT_GROUP.team
     priority: Priority = "P3"
-    consecutive_failures: Annotated[int, Field(ge=1)] = DEFAULT_GROUP.thresholds.failures
-    passes_to_close: Annotated[int, Field(ge=1)] = DEFAULT_GROUP.thresholds.passes
-    flaky_closes: bool = False
+    consecutive_failures: AtLeastOne = DEFAULT_GROUP.thresholds.failures
+    passes_to_close: AtLeastOne = DEFAULT_GROUP.thresholds.passes
+    flaky_closes: Flag = False
     count: Count = Count.COMMITS
-    failure_threshold: Annotated[int, Field(ge=1)] = 1
+    failure_threshold: AtLeastOne = 1
     silent_after: Duration = DEFAULT_SILENT_AFTER
     jobs: tuple[JobOverride, ...] = ()
 
@@ -228,7 +228,7 @@ class GreenSection(Section):
 class Limits(Section):
     """What protects Prometheus from us."""
 
-    max_jobs: Annotated[int, Field(ge=1)] = DEFAULT_MAX_JOBS
+    max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
 
 
 class Config(Section):

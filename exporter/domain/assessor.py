@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Protocol
 
 from exporter.domain.branch import group_states, mass_breakage, newest_green
+from exporter.domain.columns import Count
 from exporter.domain.evidence import evidence_of, is_startup_failure, why_ignored
 from exporter.domain.groups import group_of
 from exporter.domain.job import JobState, assess_job, earliest
@@ -24,7 +25,7 @@ from exporter.domain.model import (
 )
 from exporter.domain.names import display_names, matrix_parent
 from exporter.domain.policy import Policy
-from exporter.domain.retirement import is_retired, reborn_at
+from exporter.domain.retirement import is_long_absent, is_retired, reborn_at
 from exporter.domain.snapshot import TrunkState
 from exporter.domain.workflow import (
     WorkflowAt,
@@ -52,10 +53,18 @@ class Records(Protocol):
 
 @dataclass(slots=True)
 class _Job:
-    """What is kept of one watched job between updates."""
+    """What is kept of one watched job between updates.
 
-    state: JobState
-    last_seen: int
+    Attributes:
+        state: None where all its rows are older than its history.
+        seen: places at which it, or a skipped parent of it, appeared, ascending.
+        born: the place from which on its history is its own.
+        workflow: the identity of its workflow.
+    """
+
+    state: JobState | None
+    seen: tuple[int, ...]
+    born: int
     workflow: str
 
 
@@ -149,16 +158,27 @@ class Assessor:
                 workflows[sha].add(raw.workflow_key)
         for sha, at in self._expired_workflows(now):
             workflows[sha].add(at)
+        names = {workflow for group in workflows.values() for workflow in group}
+        completed = {name: self._completed(name) for name in names}
+        renumbered: set[str] = set()
         for _, rows in groupby(self._records.of_commits(set(workflows)), lambda row: row.sha):
             members = list(rows)
-            self._read_commit(members, now, only=workflows[members[0].sha])
+            sha = members[0].sha
+            before = {w: self._workflows.get(w, {}).get(sha) for w in workflows[sha]}
+            self._read_commit(members, now, only=workflows[sha])
+            renumbered |= {
+                workflow
+                for workflow, at in before.items()
+                if at is not None and at.numbers != self._workflows[workflow][sha].numbers
+            }
         raw_jobs = self._index.raw_jobs | set(touched)
         if self._display_names() != self._index.display:
             self._judge_all(raw_jobs, now)
             return
         for raw in set(touched) - self._index.raw_jobs:
             self._add_to_index(raw)
-        self._judge(self._affected(touched, workflows.values(), now), now)
+        affected = self._affected(touched, names, now) | self._reborn(completed)
+        self._judge(affected | self._counted_by_runs(renumbered), now)
 
     def _expired_workflows(self, now: float) -> Iterator[tuple[str, str]]:
         for workflow, commits in self._workflows.items():
@@ -167,28 +187,57 @@ class Assessor:
                     yield sha, workflow
 
     def _affected(
-        self, touched: Mapping[RawJob, set[str]], workflows: Iterable[set[str]], now: float
+        self, touched: Mapping[RawJob, set[str]], workflows: Collection[str], now: float
     ) -> set[JobKey]:
-        affected = {key for key, job in self._jobs.items() if _due(job.state.changes_at, now)}
+        affected = {key for key, job in self._jobs.items() if _due(job.state, now)}
         for raw in touched:
             key = self._key(raw)
             if key is not None:
                 affected.add(key)
             affected |= self._index.children.get((raw.workflow_key, raw.job_name), set())
-        names = {workflow for group in workflows for workflow in group}
-        return affected | set(self._startup_keys(names))
+        return affected | set(self._startup_keys(workflows))
+
+    def _reborn(self, before: Mapping[str, Collection[int]]) -> set[JobKey]:
+        """Name the jobs whose history may begin elsewhere now, although no row of theirs is new.
+
+        A late result of another job may complete a commit within a long absence, or open it again.
+
+        Args:
+            before: per workflow that was read again, where it had completed until then.
+        """
+        changed = {name: set(old) ^ set(self._completed(name)) for name, old in before.items()}
+        return {
+            key
+            for key, job in self._jobs.items()
+            for place in changed.get(job.workflow, ())
+            if is_long_absent(job.seen, place, self._policy.retire_after)
+        }
+
+    def _counted_by_runs(self, workflows: Collection[str]) -> set[JobKey]:
+        """Name the jobs whose columns are in another order when a run gets its number."""
+        return {
+            key
+            for key, job in self._jobs.items()
+            if job.workflow in workflows
+            and job.state is not None
+            and job.state.group.count is Count.RUNS
+        }
 
     # ------------------------------------------------------------------ names
 
     def _display_names(self) -> dict[str, str]:
+        """Name the workflows that count here; one that is only seen elsewhere renames nobody."""
         latest: dict[str, str] = {}
         for workflow, commits in self._workflows.items():
             newest = max(commits.values(), key=_place_or_off_trunk)
-            latest[workflow] = newest.name
+            if newest.place is not None:
+                latest[workflow] = newest.name
         return display_names(latest)
 
     def _key(self, raw: RawJob) -> JobKey | None:
-        workflow = self._index.display[raw.workflow_key]
+        workflow = self._index.display.get(raw.workflow_key)
+        if workflow is None:
+            return None  # only seen off the trunk; its first row that counts changes the display
         name = self._policy.naming.resolve(workflow, raw.job_name)
         return JobKey(*self._order.trunk, workflow, name) if name is not None else None
 
@@ -235,12 +284,28 @@ class Assessor:
         index = self._order.index
         seen = {index[row.sha] for row in rows} | self._skipped_parents(key, workflow, now)
         born = reborn_at(seen, completed, self._policy.retire_after)
+        own = self._as_judged(key, rows, born, workflow)
+        state = self._assess(key, own, now) if own else None
+        return _Job(state, tuple(sorted(seen)), born, workflow)
+
+    def _as_judged(
+        self, key: JobKey, rows: Iterable[Observation], born: int, workflow: str
+    ) -> list[Observation]:
+        index = self._order.index
         own = [row for row in rows if index[row.sha] >= born]
-        if not own:
-            return None
+        if group_of(key, self._policy.groups).count is Count.RUNS:
+            return [self._numbered(row, workflow) for row in own]
+        return own
+
+    def _assess(self, key: JobKey, rows: Collection[Observation], now: float) -> JobState:
         group = group_of(key, self._policy.groups)
-        state = assess_job(key, own, group, self._order, self._policy.evidence, now)
-        return _Job(self._with_exemption(state, now), max(seen), workflow)
+        state = assess_job(key, rows, group, self._order, self._policy.evidence, now)
+        return self._with_exemption(state, now)
+
+    def _numbered(self, row: Observation, workflow: str) -> Observation:
+        """Give a row the number of its run, which another job's row may have brought."""
+        number = self._workflows[workflow][row.sha].numbers.get(row.run_id)
+        return row if number == row.run_number else replace(row, run_number=number)
 
     def _with_exemption(self, state: JobState, now: float) -> JobState:
         for exemption in self._policy.known_broken:
@@ -254,8 +319,10 @@ class Assessor:
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a watched job is judged by; none for a job that is not watched."""
-        workflow_of = {name: workflow for workflow, name in self._index.display.items()}
-        return list(self._rows_of(key, workflow_of[key.workflow])) if key in self._jobs else []
+        job = self._jobs.get(key)
+        if job is None:
+            return []
+        return self._as_judged(key, self._rows_of(key, job.workflow), job.born, job.workflow)
 
     def _rows_of(self, key: JobKey, workflow: str) -> Iterator[Observation]:
         if key.job_name == STARTUP_JOB:
@@ -293,7 +360,7 @@ class Assessor:
     def _completed(self, workflow: str) -> list[int]:
         return sorted(
             at.place
-            for at in self._workflows[workflow].values()
+            for at in self._workflows.get(workflow, {}).values()
             if at.completed and at.place is not None
         )
 
@@ -329,7 +396,9 @@ class Assessor:
         live: list[JobState] = []
         retired = Counter(removed=0, removed_broken=0)
         for _, job in sorted(self._jobs.items()):
-            if is_retired(job.last_seen, completed[job.workflow], self._policy.retire_after):
+            if job.state is None:
+                continue
+            if is_retired(job.seen[-1], completed[job.workflow], self._policy.retire_after):
                 retired["removed_broken" if job.state.broken else "removed"] += 1
             else:
                 live.append(job.state)
@@ -347,5 +416,5 @@ def _place_or_off_trunk(at: WorkflowAt) -> int:
     return at.place if at.place is not None else -1
 
 
-def _due(moment: float | None, now: float) -> bool:
-    return moment is not None and moment <= now
+def _due(state: JobState | None, now: float) -> bool:
+    return state is not None and state.changes_at is not None and state.changes_at <= now

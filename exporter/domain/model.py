@@ -217,11 +217,24 @@ class _Identity(NamedTuple):
     job_name: str
     job: tuple[bool, RunId]
     url: str
+    answer: str
+    ended: float
+    failed_step: str
+    workflow_name: str
 
 
 def _identity(row: Observation) -> _Identity:
-    run, job = run_id_order(row.run_id), run_id_order(row.job_id)
-    return _Identity(run, row.attempt, row.job.job_name, job, row.url or "")
+    return _Identity(
+        run_id_order(row.run_id),
+        row.attempt,
+        row.job.job_name,
+        run_id_order(row.job_id),
+        row.url or "",
+        row.conclusion or row.status,
+        row.ended if row.ended is not None else float("-inf"),
+        row.failed_step or "",
+        row.job.workflow_name,
+    )
 
 
 def oldest_first(row: Observation) -> tuple[bool, float, _Identity]:

@@ -1,7 +1,8 @@
 """From a CI's raw job name to the watched one: ignoring, folding, aliases, in that order."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -95,17 +96,25 @@ def matrix_parent(name: str) -> str | None:
 def display_names(latest: Mapping[str, str]) -> dict[str, str]:
     """Return each workflow's display name; two of one name are told apart by their file.
 
+    Where that is not enough (`a/ci.yml` and `b/ci.yml`), by their whole path: two workflows that
+    are shown alike would be one job.
+
     Args:
         latest: the newest name that each workflow identity (path or name) was seen with.
     """
-    users: dict[str, int] = {}
-    for name in latest.values():
-        users[name] = users.get(name, 0) + 1
-    return {key: _display(key, name, users[name]) for key, name in latest.items()}
+    by_file = _told_apart(latest, latest, lambda key: key.rsplit("/", 1)[-1])
+    return _told_apart(latest, by_file, lambda key: key)
 
 
-def _display(key: str, name: str, users: int) -> str:
-    return name if users == 1 or key == name else f"{name} ({key.rsplit('/', 1)[-1]})"
+def _told_apart(
+    latest: Mapping[str, str], shown: Mapping[str, str], detail: Callable[[str], str]
+) -> dict[str, str]:
+    """Add a detail to what is shown alike; a workflow without a path has none to add."""
+    users = Counter(shown.values())
+    return {
+        key: name if users[name] == 1 or key == latest[key] else f"{latest[key]} ({detail(key)})"
+        for key, name in shown.items()
+    }
 
 
 def any_full_match(patterns: Sequence[re.Pattern[str]], text: str) -> bool:

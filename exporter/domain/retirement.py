@@ -15,6 +15,20 @@ def is_retired(last_seen: int, completed: Sequence[int], retire_after: int) -> b
     return len(completed) - bisect_right(completed, last_seen) >= retire_after
 
 
+def is_long_absent(seen: Sequence[int], place: int, retire_after: int) -> bool:
+    """Whether a place lies within an absence that may be long enough to end a history.
+
+    Args:
+        seen: places at which the job, or a skipped parent of it, appeared, ascending.
+        place: of a commit; before the first and after the last appearance no history is parted.
+        retire_after: commits without it that end a history.
+    """
+    newer = bisect_left(seen, place)
+    if newer in (0, len(seen)) or seen[newer] == place:
+        return False
+    return seen[newer] - seen[newer - 1] > retire_after
+
+
 def reborn_at(seen: Collection[int], completed: Sequence[int], retire_after: int) -> int:
     """Return the place from which on a job's history is its own.
 

@@ -32,6 +32,7 @@ class WorkflowAt:
         place: of the commit in the trunk's order; None when it is not on the chain.
         completed: every job row is finished and at least one of them has an answer.
         started: the earliest job row of each run: the evidence that the run did start.
+        numbers: the run number of each run, as far as any row of the run gives it.
         startup_jobs: raw names under which a run failed to start.
         name: the newest name that the workflow was seen with here.
         ignored: runs that do not count, by reason.
@@ -42,6 +43,7 @@ class WorkflowAt:
     place: int | None
     completed: bool
     started: tuple[Observation, ...]
+    numbers: Mapping[RunId | None, int]
     startup_jobs: frozenset[RawJob]
     name: str
     ignored: Mapping[str, int]
@@ -65,6 +67,7 @@ def workflow_at(
         place=place if counting else None,
         completed=_completed(says),
         started=_earliest_per_run(job_rows),
+        numbers=_numbers(counting),
         startup_jobs=frozenset(row.job for row in counting if is_startup_failure(row)),
         name=newest.job.workflow_name,
         ignored=_runs_by_reason(reasons),
@@ -107,6 +110,15 @@ def _earliest_per_run(job_rows: Iterable[Observation]) -> tuple[Observation, ...
     for row in sorted(job_rows, key=run_order):
         earliest.setdefault(row.run_id, row)
     return tuple(earliest.values())
+
+
+def _numbers(rows: Iterable[Observation]) -> Mapping[RunId | None, int]:
+    """A run's number is the run's own: a row that leaves it out has it all the same."""
+    numbers: dict[RunId | None, int] = {}
+    for row in rows:
+        if row.run_number is not None:
+            numbers[row.run_id] = max(row.run_number, numbers.get(row.run_id, row.run_number))
+    return numbers
 
 
 def _runs_by_reason(reasons: Iterable[tuple[Observation, str | None]]) -> Mapping[str, int]:

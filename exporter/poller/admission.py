@@ -1,6 +1,6 @@
 """The cap on jobs: it refuses new ones and never drops one that was exported."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from exporter.domain.branch import group_states
@@ -11,12 +11,13 @@ from exporter.domain.snapshot import TrunkState
 class Admission:
     """Remembers which jobs were let in."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, admitted: Iterable[JobKey] = ()) -> None:
         """Args:
         limit: jobs over all trunks (`limits.max_jobs`).
+        admitted: jobs that were let in before, under an earlier configuration.
         """
         self._limit = limit
-        self._admitted: set[JobKey] = set()
+        self._admitted: set[JobKey] = set(admitted)
         self._refused: set[JobKey] = set()
 
     def filter(self, trunks: Sequence[TrunkState]) -> tuple[tuple[TrunkState, ...], list[JobKey]]:

@@ -86,8 +86,9 @@ class Poller:
     def stop(self) -> None:
         """Ask all threads to end and wait for them."""
         self._stopped.set()
+        deadline = self._timing.monotonic() + STOP_SECONDS
         for thread in self._threads:
-            thread.join(STOP_SECONDS)
+            thread.join(max(0.0, deadline - self._timing.monotonic()))
 
     def refresh_once(self, config: SourceConfig, source: Source) -> bool:
         """Refresh one source; whether that succeeded. A failure is noted and logged, not raised."""
@@ -113,7 +114,7 @@ class Poller:
                 config, "bug", TrunkwatchError(f"{type(error).__name__}: {error}"), seconds()
             )
             return False
-        self._published()
+        self._publish()
         return True
 
     def _failed(
@@ -121,7 +122,14 @@ class Poller:
     ) -> None:
         log.error("%s", error)
         self._watcher.failed(config.name, reason, str(error), seconds)
-        self._published()
+        self._publish()
+
+    def _publish(self) -> None:
+        """Tell of a change; that this fails must not end the thread that reads CI."""
+        try:
+            self._published()
+        except Exception:
+            log.exception("what is known could not be published: a mistake of ours")
 
     def _poll(self, config: SourceConfig, source: Source) -> None:
         failures = 0
@@ -131,5 +139,15 @@ class Poller:
 
     def _renew(self) -> None:
         while not self._stopped.wait(RENEW_SECONDS):
+            self.renew_once()
+
+    def renew_once(self) -> None:
+        """Judge again what the passing of time has changed; a failure is logged, not raised."""
+        try:
             self._watcher.renew()
-            self._published()
+        except StoreError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("what time has changed could not be judged: a mistake of ours")
+        else:
+            self._publish()

@@ -15,7 +15,7 @@ from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
 from exporter.errors import OrderConflictError, SourceError
 from exporter.poller.admission import Admission
 from exporter.poller.totals import Counters
-from exporter.store import SourceMemory, Store
+from exporter.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,11 @@ class Watcher:
         self._clock = clock
         self._judged_at = judged_at or clock
         self._lock = threading.RLock()
-        self._admission = Admission(config.limits.max_jobs)
+        exported = [job.key for state in before.trunks for job in state.jobs] if before else []
+        self._admission = Admission(config.limits.max_jobs, exported)
         self._assessors: dict[Trunk, Assessor] = {}
         self._trunks: dict[Trunk, TrunkState] = {}
+        self._unjudged: set[Trunk] = set()
         self._snapshot = Snapshot(as_of=self._judged_at())
         stored = store.load()
         self._orders = dict(stored.orders)
@@ -119,10 +121,11 @@ class Watcher:
             for trunk in applied.rewritten:
                 log.warning("the tip of %s that was known is gone: force push", trunk)
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
-            touched: dict[Trunk, Touched] = dict(applied.touched)
-            for trunk in [*applied.orders, *applied.memory.trunks]:
-                if trunk in applied.orders or trunk not in self._trunks:
-                    touched.setdefault(trunk, {})
+            touched: dict[Trunk, Touched] = {}
+            for trunk in self._watched_trunks():
+                news = trunk in applied.touched or trunk in applied.orders
+                if news or trunk not in self._trunks or trunk in self._unjudged:
+                    touched[trunk] = applied.touched.get(trunk, {})
             self._sources[source] = replace(
                 self._sources[source],
                 up=True,
@@ -211,13 +214,31 @@ class Watcher:
 
     def _watched_trunks(self) -> set[Trunk]:
         """The trunks that a configured source has said anything about."""
-        return {trunk for m in self._memories.values() if m for trunk in m.trunks}
+        return {trunk for source in self._config.sources for trunk in self._fed_by(source)}
+
+    def _fed_by(self, source: SourceConfig) -> frozenset[Trunk]:
+        """What a source feeds; what it fed under an earlier configuration may still be stored."""
+        memory = self._memories[source.name]
+        if memory is None:
+            return frozenset()
+        certain = source.feeds()
+        return memory.trunks.intersection(certain) if certain else memory.trunks
 
     def _judge(self, touched: Mapping[Trunk, Touched]) -> None:
+        """Bring trunks up to date.
+
+        Raises:
+            StoreError: their rows cannot be read; what changed is not forgotten, see `_unjudged`.
+        """
         now = self._judged_at()
+        for trunk in self._unjudged.intersection(touched):
+            # It was left half-way, and what had changed was told only once: read all of it anew.
+            self._assessors.pop(trunk, None)
+        self._unjudged.update(touched)
         for trunk, jobs in touched.items():
             order = self._orders.get(trunk)
             if order is None:
+                self._unjudged.discard(trunk)
                 continue  # runs of a trunk whose order another source has yet to give
             if trunk not in self._assessors:
                 records = _Records(self._store, trunk)
@@ -225,6 +246,7 @@ class Watcher:
             state = self._assessors[trunk].update(order, jobs, now)
             self._count(state, first=trunk not in self._trunks)
             self._trunks[trunk] = state
+            self._unjudged.discard(trunk)
         self._publish()
 
     def _count(self, state: TrunkState, *, first: bool) -> None:
@@ -260,7 +282,6 @@ class Watcher:
 
     def _data_at(self, trunk: Trunk) -> float | None:
         """The trunk's data is as old as that of the source that was read least recently."""
-        feeding: list[SourceMemory] = [
-            memory for memory in self._memories.values() if memory and trunk in memory.trunks
-        ]
-        return earliest(memory.last_success for memory in feeding)
+        feeding = [s.name for s in self._config.sources if trunk in self._fed_by(s)]
+        memories = [self._memories[name] for name in feeding]
+        return earliest(memory.last_success for memory in memories if memory)

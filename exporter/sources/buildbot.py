@@ -5,7 +5,7 @@ Builders are jobs, a build request is a run, and each build of it an attempt. Wh
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +18,8 @@ from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from exporter.domain.names import any_full_match
 from exporter.errors import SourceAnswerError
 from exporter.sources.gitlog import GitLog
-from exporter.sources.http import JsonClient
+from exporter.sources.hashes import full_hash
+from exporter.sources.http import JsonClient, without_credentials
 from exporter.sources.port import Source, Tools
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
@@ -125,8 +126,10 @@ class Buildbot:
         """Read the trunk's order, the builds that completed since, and those that run."""
         position = _Position.from_cursor(cursor)
         orders = self._orders()
-        completed = list(self._completed(self._begin(position, orders)))
+        # What runs is asked for first: a build that ends in between is then listed twice, and not
+        # in neither list, and the attempts before each running one are certain to be known.
         running = self._builds([("complete", "false")])
+        completed = list(self._completed(self._begin(position, orders)))
         self._learn_builders(completed + running)
         position.learn(completed)
         rows = [self._row(build, position) for build in completed + running]
@@ -137,7 +140,7 @@ class Buildbot:
     def _orders(self) -> list[TrunkOrder]:
         if self._git is None:
             return []
-        self._git.update()
+        self._git.update(self._config.branches)
         return [self._git.order(trunk, self._config.window) for trunk in self._config.feeds()]
 
     def _begin(self, position: _Position, orders: Sequence[TrunkOrder]) -> int:
@@ -155,7 +158,8 @@ class Buildbot:
         """Page through what completed; a page that is not full is the last.
 
         The filter is on the time of completion: ids are given at the start, so a cursor over ids
-        loses slow builds. `meta.total` is the length of the page and says nothing.
+        loses slow builds. `meta.total` is the length of the page and says nothing. The second order
+        is for builds that completed in one second: pages must not cut through them at random.
         """
         offset = 0
         while True:
@@ -164,6 +168,7 @@ class Buildbot:
                     ("complete", "true"),
                     ("complete_at__ge", begin),
                     ("order", "complete_at"),
+                    ("order", "buildid"),
                     ("limit", PAGE),
                     ("offset", offset),
                 ]
@@ -177,20 +182,19 @@ class Buildbot:
         wanted = [("property", name) for name in ("got_revision", "revision", "branch")]
         builds = self._list("/builds", "builds", [*query, *wanted])
         for build in builds:
-            self._check(build, "buildid", int)
-            self._check(build, "builderid", int)
-            self._check(build, "buildrequestid", int)
-            self._check(build, "complete", bool)
+            for key in ("buildid", "builderid", "buildrequestid"):
+                self._check("/builds", build, key, int)
+            self._check("/builds", build, "complete", bool)
             if build["complete"]:
-                self._check(build, "complete_at", int)
+                self._check("/builds", build, "complete_at", int)
         return builds
 
     def _learn_builders(self, builds: Iterable[Mapping[str, Any]]) -> None:
         if all(build["builderid"] in self._builders for build in builds):
             return
         for builder in self._list("/builders", "builders", []):
-            self._check(builder, "builderid", int)
-            self._check(builder, "name", str)
+            self._check("/builders", builder, "builderid", int)
+            self._check("/builders", builder, "name", str)
             self._builders[builder["builderid"]] = builder["name"]
 
     def _failed_step(self, build_id: int) -> str | None:
@@ -198,7 +202,8 @@ class Buildbot:
             query = [("order", "number"), *(("field", f) for f in ("name", "number", "results"))]
             steps = self._list(f"/builds/{build_id}/steps", "steps", query)
             failed = (s.get("name") for s in steps if s.get("results") in (FAILURE, EXCEPTION))
-            self._failed_steps[build_id] = next(failed, None)
+            first = next(failed, None)
+            self._failed_steps[build_id] = first if isinstance(first, str) else None
         return self._failed_steps[build_id]
 
     def _list(
@@ -208,16 +213,19 @@ class Buildbot:
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise SourceAnswerError(
                 self._config.name,
-                f"GET {self._config.url} {path}: no list of {key!r} in the answer;"
+                f"GET {self._api.address(path)}: no list of {key!r} in the answer;"
                 " is it the address of a Buildbot master?",
             )
         return items
 
-    def _check(self, item: Mapping[str, Any], key: str, kind: type) -> None:
-        if not isinstance(item.get(key), kind):
+    def _check(self, path: str, item: Mapping[str, Any], key: str, kind: type) -> None:
+        value = item.get(key)
+        # To Python, true is a number; to Buildbot it is not.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise SourceAnswerError(
                 self._config.name,
-                f"{key!r} is {item.get(key)!r} in an answer, where Buildbot gives {kind.__name__}",
+                f"GET {self._api.address(path)}: {key!r} is {value!r} in the answer, where Buildbot"
+                f" gives {kind.__name__}",
             )
 
     # ------------------------------------------------------------------ understanding
@@ -229,8 +237,11 @@ class Buildbot:
         if builder is None or sha is None or not self._is_job(builder):
             return None
         results = build.get("results") if build["complete"] else None
+        branch = _text(_property(build, "branch"))
+        watched = branch is None or branch in self._config.branches
         failed = results in (FAILURE, EXCEPTION)
-        trunk = self._trunk(build)
+        # A build of a branch that is not watched is filed under the first one, and ignored there.
+        trunk = Trunk(self._config.repo, (watched and branch) or self._config.branches[0])
         return Observation(
             trunk=trunk,
             sha=sha,
@@ -241,39 +252,33 @@ class Buildbot:
             attempt=position.attempt(build),
             job_id=build["buildid"],
             run_number=build["buildrequestid"],
-            head_branch=_property(build, "branch") or trunk.branch,
+            head_branch=branch or trunk.branch,
             head_repo=self._config.repo,
             started_at=_seconds(build.get("started_at")),
             completed_at=_seconds(build.get("complete_at")),
             url=self._url(build),
-            failed_step=self._failed_step(build["buildid"]) if failed else None,
+            failed_step=self._failed_step(build["buildid"]) if failed and watched else None,
             infra=results == EXCEPTION,
         )
 
     def _is_job(self, builder: str) -> bool:
         return not self._config.builders or any_full_match(self._config.builders, builder)
 
-    def _trunk(self, build: Mapping[str, Any]) -> Trunk:
-        """A build of a branch that is not watched is filed under the first, and ignored there."""
-        branch = _property(build, "branch")
-        watched: Collection[str] = self._config.branches
-        return Trunk(self._config.repo, branch if branch in watched else self._config.branches[0])
-
     def _revision(self, build: Mapping[str, Any]) -> str | None:
         """The commit that was checked out, else the one that was asked for.
 
-        With several codebases `got_revision` is an object by codebase.
+        With several codebases `got_revision` is an object by codebase. What is no full hash (a
+        person may force a build of `v1.2`) is no commit that could be told from others.
         """
         got = _property(build, "got_revision")
         if isinstance(got, dict):
             got = got.get(self._config.codebase) or (
                 next(iter(got.values())) if len(got) == 1 else None
             )
-        revision = got or _property(build, "revision")
-        return revision.lower() if isinstance(revision, str) and revision else None
+        return full_hash(got) or full_hash(_property(build, "revision"))
 
     def _url(self, build: Mapping[str, Any]) -> str:
-        base = self._config.url.rstrip("/")
+        base = without_credentials(self._config.url).rstrip("/")
         return f"{base}/#/builders/{build['builderid']}/builds/{build.get('number')}"
 
 
@@ -281,6 +286,10 @@ def _property(build: Mapping[str, Any], name: str) -> Any:
     """Return a property's value; Buildbot gives each as [value, where it came from]."""
     value = (build.get("properties") or {}).get(name)
     return value[0] if isinstance(value, list) and value else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _conclusion(results: object) -> str | None:

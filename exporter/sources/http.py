@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from requests.utils import get_auth_from_url
 
 from exporter.errors import SourceAnswerError, SourceUnreachable
 from exporter.sources.port import Tools
@@ -19,16 +21,24 @@ class JsonClient:
     def __init__(self, source: str, base: str, tools: Tools, timeout: float) -> None:
         """Args:
         source: name of the source that asks, for errors.
-        base: the address that every path is put behind.
+        base: the address that every path is put behind; user:password@ in it is sent as HTTP
+            basic authentication and shown nowhere.
         tools: makes the session and counts the requests.
         timeout: seconds to wait for a connection, and for each part of an answer.
         """
         self._source = source
-        self._base = base.rstrip("/")
+        self._base = without_credentials(base).rstrip("/")
         self._tools = tools
         self._timeout = timeout
         self._session = tools.session()
         self._session.headers.update({"Accept": "application/json", "User-Agent": USER_AGENT})
+        user, password = get_auth_from_url(base)
+        if user or password:
+            self._session.auth = (user, password)
+
+    def address(self, path: str) -> str:
+        """Return the address of a path, fit to be shown."""
+        return f"{self._base}{path}"
 
     def get(self, path: str, query: Sequence[tuple[str, str | int]] = ()) -> dict[str, Any]:
         """Return the object at a path.
@@ -37,7 +47,7 @@ class JsonClient:
             SourceUnreachable: no answer, or one that was cut off.
             SourceAnswerError: a status other than 200, or a body that is not a JSON object.
         """
-        url = f"{self._base}{path}"
+        url = self.address(path)
         try:
             answer = self._session.get(url, params=list(query), timeout=self._timeout)
         except requests.RequestException as error:
@@ -53,7 +63,7 @@ class JsonClient:
             )
         try:
             document = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             shown = " ".join(answer.text.split())[:BODY_SHOWN]
             raise SourceAnswerError(
                 self._source, f"GET {url}: the answer is not JSON: {shown!r}"
@@ -61,6 +71,12 @@ class JsonClient:
         if not isinstance(document, dict):
             raise SourceAnswerError(self._source, f"GET {url}: the answer is not a JSON object")
         return document
+
+
+def without_credentials(url: str) -> str:
+    """Return an address without its user:password@, so that no error, metric or page shows them."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _cause(error: requests.RequestException) -> str:

@@ -14,11 +14,11 @@ from exporter.domain.facts import Fact
 from exporter.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
 from exporter.domain.times import format_time, parse_time
 from exporter.errors import RecordedFileError
+from exporter.sources.hashes import full_hash
 from exporter.sources.port import Source, Tools
 
-HEX = frozenset("0123456789abcdef")
-SHA_LENGTHS = (40, 64)
-"""SHA-1 and SHA-256 repositories."""
+ID_LIMIT = 2**63
+"""Ids and numbers are kept as 64-bit integers."""
 
 
 class _LineError(ValueError):
@@ -100,23 +100,23 @@ class RecordedFile:
         for trunk, chain in commits.items():
             yield TrunkOrder(trunk, tuple(chain.values()))
 
-    def _lines(self) -> Iterator[tuple[int, str]]:
-        number = 0
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are not empty, with their numbers.
+
+        They are decoded one by one: a text file is decoded by the block, and a broken byte would be
+        reported at the line of its block's beginning.
+        """
         try:
-            with self._path.open(encoding="utf-8") as file:
+            with self._path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    if line.strip():
+                    if not line.isspace():
                         yield number, line
-        except UnicodeDecodeError as error:
-            raise RecordedFileError(
-                self._name, f"{self._path}:{number + 1}: is not UTF-8 ({error.reason})"
-            ) from None
         except OSError as error:
             raise RecordedFileError(self._name, f"{self._path}: {error.strerror}") from None
 
-    def _broken(self, number: int, line: str, problem: str) -> Exception:
+    def _broken(self, number: int, line: bytes, problem: str) -> Exception:
         text = f"{self._path}:{number}: {problem}"
-        if line.endswith("\n"):
+        if line.endswith(b"\n"):
             return RecordedFileError(self._name, text)
         return _HalfWrittenError(self._name, text)
 
@@ -146,16 +146,30 @@ class _HalfWrittenError(Exception):
 # ---------------------------------------------------------------------- one line
 
 
-def _parse(line: str) -> dict[str, Any]:
+def _parse(line: bytes) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise _LineError(f"is not UTF-8 ({error.reason})") from None
+    except RecursionError:
+        raise _LineError("is not a JSON object (nested too deeply)") from None
     except ValueError as error:
         raise _LineError(f"is not a JSON object ({error})") from None
     if not isinstance(record, dict):
         raise _LineError("is not a JSON object")
     if record.get("kind") not in ("commit", "run"):
         raise _LineError(f"kind must be 'commit' or 'run' (got {record.get('kind')!r})")
+    if b"\\u" in line:
+        _check_escapes(record)
     return record
+
+
+def _check_escapes(record: object) -> None:
+    """Half a surrogate pair can be escaped in JSON, but is no text that anybody could store."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _LineError("has an escape such as \\ud800 that is no character") from None
 
 
 def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit]]) -> None:
@@ -221,8 +235,8 @@ def _optional_text(record: Mapping[str, Any], key: str) -> str | None:
 
 
 def _sha(record: Mapping[str, Any]) -> str:
-    sha = _text(record, "sha").lower()
-    if len(sha) not in SHA_LENGTHS or not HEX.issuperset(sha):
+    sha = full_hash(record.get("sha"))
+    if sha is None:
         raise _LineError(_must_be(record, "sha", "a full hash of 40 hex digits"))
     return sha
 
@@ -241,18 +255,18 @@ def _time(record: Mapping[str, Any], key: str) -> float | None:
 
 def _id(record: Mapping[str, Any], key: str) -> RunId | None:
     value = record.get(key)
-    if value is None or (
-        isinstance(value, int | str) and not isinstance(value, bool) and value != ""
-    ):
+    if value is None or (isinstance(value, str) and value):
         return value
-    raise _LineError(_must_be(record, key, "a number or a text"))
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < ID_LIMIT:
+        return value
+    raise _LineError(_must_be(record, key, "a number of 64 bits or a text"))
 
 
 def _number(record: Mapping[str, Any], key: str, least: int) -> int | None:
     value = record.get(key)
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < ID_LIMIT:
         raise _LineError(_must_be(record, key, f"a whole number of {least} or more"))
     return value
 

@@ -55,12 +55,11 @@ def migrate(connection: sqlite3.Connection) -> None:
         NotOursError: it must not be touched; the text says why.
         sqlite3.Error: it is not a database, or cannot be written.
     """
-    version = _checked_version(connection)
-    if version == VERSION:
+    if checked_version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in MIGRATIONS[_checked_version(connection) :]:
+        for step in MIGRATIONS[_version(connection) :]:
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -71,8 +70,22 @@ def migrate(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def _checked_version(connection: sqlite3.Connection) -> int:
-    """Return the file's version, 0 for an empty one, or raise when it is not to be touched."""
+def checked_version(connection: sqlite3.Connection) -> int:
+    """Return a file's version, 0 for an empty one.
+
+    Raises:
+        NotOursError: it must not be touched; the text says why.
+        sqlite3.Error: it is not a database, or cannot be read.
+    """
+    # One look: between two of them, another process could make the file that was not there yet.
+    connection.execute("BEGIN")
+    try:
+        return _version(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

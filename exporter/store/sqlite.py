@@ -4,9 +4,10 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from exporter.domain.facts import Cursor, Fact
 from exporter.domain.model import (
@@ -21,7 +22,7 @@ from exporter.domain.model import (
 )
 from exporter.errors import StoreError
 from exporter.store.port import Applied, SourceMemory, Stored
-from exporter.store.schema import NotOursError, migrate
+from exporter.store.schema import VERSION, NotOursError, checked_version, migrate
 
 MEMORY = ":memory:"
 
@@ -89,7 +90,10 @@ class SqliteStore:
         self._origin_ids: dict[_Origin, int] = {}
         self._orders: dict[Trunk, TrunkOrder] = {}
         try:
+            # The version first: what another process writes from here on is noticed later.
+            self._seen_version = self._data_version()
             self._read_names()
+            self._orders = self._read_orders()
         except sqlite3.Error as error:
             self._connection.close()
             raise StoreError(path, f"cannot be read ({error})") from error
@@ -106,6 +110,7 @@ class SqliteStore:
             batch = _Batch()
             self._begin()
             try:
+                version = self._take_news_of_others(batch)
                 for fact in facts:
                     self._take(fact, batch)
                 self._connection.execute(_FORGET_OVERTAKEN)
@@ -116,6 +121,7 @@ class SqliteStore:
                 if isinstance(error, sqlite3.Error):
                     raise StoreError(self._path, f"cannot be written ({error})") from error
                 raise
+            self._seen_version = version
             self._orders.update(batch.orders)
             return Applied(
                 batch.orders, frozenset(batch.rewritten), batch.touched, self._memory(source)
@@ -170,6 +176,9 @@ class SqliteStore:
         try:
             with self._lock:
                 rows = self._connection.execute(query, values).fetchall()
+                # Another process may have added a job, or an origin, a moment ago.
+                if any(row[1] not in self._jobs or row[8] not in self._origins for row in rows):
+                    self._read_names()
         except sqlite3.Error as error:
             raise StoreError(self._path, f"cannot be read ({error})") from error
         for row in rows:
@@ -199,28 +208,29 @@ class SqliteStore:
         )
 
     def _read_names(self) -> None:
-        self._trunk_ids.clear()
-        self._job_ids.clear()
-        self._jobs.clear()
+        """Read what ids stand for; the maps are replaced whole, since readers hold no lock."""
         run = self._connection.execute
         names = {
             key: Trunk(repo, branch)
             for key, repo, branch in run("SELECT id, repo, branch FROM trunks")
         }
+        jobs = {
+            key: (names[trunk_id], RawJob(name, path or None, job_name))
+            for key, trunk_id, name, path, job_name in run(
+                "SELECT id, trunk, workflow_name, workflow_path, job_name FROM jobs"
+            )
+        }
         self._trunk_ids = {trunk: key for key, trunk in names.items()}
-        for key, trunk_id, name, path, job_name in run(
-            "SELECT id, trunk, workflow_name, workflow_path, job_name FROM jobs"
-        ):
-            raw = RawJob(name, path or None, job_name)
-            self._jobs[key] = names[trunk_id], raw
-            self._job_ids[names[trunk_id], raw] = key
+        self._job_ids = {named: key for key, named in jobs.items()}
         self._origins = {
             key: _Origin(*parts)
             for key, *parts in run("SELECT id, event, head_branch, head_repo FROM origins")
         }
         self._origin_ids = {origin: key for key, origin in self._origins.items()}
-        for key, trunk in names.items():
-            self._orders[trunk] = self._read_order(key, trunk)
+        self._jobs = jobs
+
+    def _read_orders(self) -> dict[Trunk, TrunkOrder]:
+        return {trunk: self._read_order(key, trunk) for trunk, key in self._trunk_ids.items()}
 
     def _read_order(self, key: int, trunk: Trunk) -> TrunkOrder:
         run = self._connection.execute
@@ -250,6 +260,35 @@ class SqliteStore:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise StoreError(self._path, f"cannot be written ({error})") from error
+
+    def _data_version(self) -> int:
+        """A number that changes when another connection has written to the file, not when we do."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _take_news_of_others(self, batch: "_Batch") -> int:
+        """Take what another process wrote (a `check` beside `serve`) as part of this refresh.
+
+        Our caller was not told of it and never would be: what its own source says of it later is
+        only a repeat. The file does not say which rows are new, so all are named; that is rare and
+        costs no more than judging everything once. Returns the version that was looked at.
+        """
+        version = self._data_version()
+        if version == self._seen_version:
+            return version
+        self._read_names()
+        for trunk, order in self._read_orders().items():
+            known = self._orders.get(trunk)
+            if order != known:
+                batch.orders[trunk] = order
+            if known is not None and rewrites(known, order):
+                batch.rewritten.add(trunk)
+        run = self._connection.execute
+        shas: dict[int, str] = dict(run("SELECT id, sha FROM revisions"))
+        for key, revision in run("SELECT DISTINCT job, revision FROM observations"):
+            trunk, raw = self._jobs[key]
+            batch.touched[trunk][raw].add(shas[revision])
+        return version
 
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):
@@ -400,23 +439,56 @@ def _id_or_none(value: object) -> RunId | None:
 
 def _open(path: str) -> sqlite3.Connection:
     """Open a file, refuse what is not ours before anything is written, and bring it up to date."""
+    if not path:
+        # SQLite would take it for a temporary file and forget everything at the end.
+        raise StoreError(path, "the path is empty; name a file, or leave the flag out")
     if path != MEMORY and not Path(path).parent.is_dir():
         raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
+    if Path(path).is_dir():
+        raise StoreError(path, "is a folder; name a file in it")
     try:
+        _refuse_what_is_not_ours(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-    except sqlite3.Error as error:
-        raise StoreError(path, f"cannot be opened ({error})") from error
+    except (sqlite3.Error, NotOursError) as error:
+        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
     try:
         migrate(connection)
         connection.execute("PRAGMA journal_mode = WAL")
+        _prove_writable(connection)
         # FULL: a refresh that was reported as done survives a power cut, not only a kill.
         connection.execute("PRAGMA synchronous = FULL")
     except (sqlite3.Error, NotOursError) as error:
         connection.close()
         raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
     return connection
+
+
+def _refuse_what_is_not_ours(path: str) -> None:
+    """Look at a file through a connection that cannot write.
+
+    A writing one would, on closing, move what a killed writer left beside the file into it.
+    """
+    if path == MEMORY or not Path(path).exists():
+        return
+    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
+        try:
+            checked_version(connection)
+        except sqlite3.OperationalError:
+            # A file that was cut off while it was made has to be repaired before it can be read,
+            # which only a writer may do; what else is wrong, it will say.
+            return
+
+
+def _prove_writable(connection: sqlite3.Connection) -> None:
+    """Fail now and not at the first refresh; SQLite itself begins even where it cannot write."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _reason(error: Exception) -> str:

@@ -117,7 +117,9 @@ class Pages:
         """Both a repo and a branch may hold slashes, so known trunks are compared, not parsed."""
         view = self._view()
         snapshot = view.snapshot()
-        found = [trunk for trunk in snapshot.trunks if "/".join(trunk.trunk) == name]
+        # The server leaves an encoded slash as it is; which slashes were encoded does not matter.
+        plain = name.replace("%2F", "/").replace("%2f", "/")
+        found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
             return _json("404 Not Found", {"error": _unknown_trunk(name, snapshot.trunks)})
         return _json("200 OK", document(snapshot, view.compare_urls, found))
@@ -150,6 +152,10 @@ def accepts_gzip(header: str) -> bool:
                 p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters
             )
     return False
+
+
+def _called(name: str, trunks: Iterable[TrunkState]) -> list[TrunkState]:
+    return [trunk for trunk in trunks if "/".join(trunk.trunk) == name]
 
 
 def _json(status: str, content: object) -> Answer:

@@ -28,7 +28,7 @@ def parse_address(address: str) -> tuple[str, int]:
         UsageError: it is neither.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
+    if not colon or not port.isdecimal() or int(port) > 65535:
         raise UsageError(f"--web.listen-address {address!r}: must be host:port or :port")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 — Prometheus' own default
 

@@ -1,0 +1,1 @@
+"""The command line: whole-program transcripts, and its log lines."""

@@ -1,0 +1,1 @@
+"""What the configuration may say, and how it says that it may not."""

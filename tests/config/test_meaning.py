@@ -1,0 +1,316 @@
+"""Every key of the configuration, and what it means."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from exporter.config import (
+    BuildbotSource,
+    Config,
+    RecordedSource,
+    load_config,
+    parse_config,
+    policy_of,
+)
+from exporter.config.load import known_keys
+from exporter.domain.columns import Count
+from exporter.domain.groups import group_of
+from exporter.domain.model import Evidence, JobKey, Trunk
+
+EVERYTHING = """
+sources:
+  - name: llvm
+    type: buildbot
+    url: "http://127.0.0.1:8010"
+    repo: o/r
+    branches: [main, release/1.0]
+    git: srv/r.git
+    git_fetch: false
+    codebase: r
+    builders: ['linux-.*']
+    window: 60
+    workflow: builders
+    timeout: 5s
+    poll_interval: 1m30s
+    order: true
+    compare_url: https://git.example/compare/{last_good}...{first_bad}
+  - {name: demo, type: recorded, path: incident.ndjson, poll_interval: 2s, order: false}
+jobs:
+  preset: pytorch
+  ignore: ['.*/ filter$']
+  fold: [{match: '(.*) \\[shard \\d+\\]', to: '\\1'}]
+  aliases: [{workflow: ci, from: old, to: new}]
+  events: [push, merge_group]
+  retire_after: 7
+  evidence:
+    timed_out: unknown
+    cancelled: fail
+    names: [{match: 'advisory .*', to: skip}]
+groups:
+  - name: inductor
+    match: {repo: o/r, branch: main, workflow: "inductor.*", job_name: "test .*"}
+    team: broken-inductor
+    priority: P2
+    consecutive_failures: 4
+    passes_to_close: 2
+    flaky_closes: true
+    count: runs
+    failure_threshold: 3
+    silent_after: 9d
+    jobs:
+      - {match: '.*perf.*', consecutive_failures: 5}
+      - {match: '.*slow.*', passes_to_close: 6, flaky_closes: false}
+  - {name: default, team: everybody, priority: P0}
+known_broken:
+  - {match: {job_name: '.*s390x.*'}, reason: "no machine", until: 2026-12-01}
+  - {match: {workflow: docs}, reason: "being moved"}
+green:
+  - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
+limits: {max_jobs: 123}
+"""
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    """The configuration with every key in it."""
+    return parse_config(EVERYTHING, "/etc/trunkwatch/trunkwatch.yml")
+
+
+def keys_of(model: BaseModel) -> Iterator[str]:
+    """Yield the keys that were given, by their names in the file."""
+    for name, field in type(model).model_fields.items():
+        if name in model.model_fields_set:
+            yield field.alias or name
+        value = getattr(model, name)
+        for member in value if isinstance(value, tuple) else (value,):
+            if isinstance(member, BaseModel):
+                yield from keys_of(member)
+
+
+def test_the_example_has_every_key(config: Config) -> None:
+    """No key that the configuration knows is missing from these tests."""
+    assert sorted(set(keys_of(config))) == known_keys()
+
+
+def test_buildbot_source(config: Config) -> None:
+    """Each key of a Buildbot source arrives."""
+    source = config.sources[0]
+    assert isinstance(source, BuildbotSource)
+    assert source.model_dump() == {
+        "name": "llvm",
+        "type": "buildbot",
+        "url": "http://127.0.0.1:8010",
+        "repo": "o/r",
+        "branches": ("main", "release/1.0"),
+        "git": "/etc/trunkwatch/srv/r.git",
+        "git_fetch": False,
+        "codebase": "r",
+        "builders": (re.compile("linux-.*"),),
+        "window": 60,
+        "workflow": "builders",
+        "timeout": 5.0,
+        "poll_interval": 90.0,
+        "order": True,
+        "compare_url": "https://git.example/compare/{last_good}...{first_bad}",
+    }
+    assert source.feeds() == (Trunk("o/r", "main"), Trunk("o/r", "release/1.0"))
+    assert source.could_order()
+
+
+def test_recorded_source(config: Config) -> None:
+    """A recorded source is a path from the folder of the configuration file."""
+    source = config.sources[1]
+    assert isinstance(source, RecordedSource)
+    assert source.path == "/etc/trunkwatch/incident.ndjson"
+    assert source.poll_interval == 2.0
+    assert not source.could_order()
+    assert source.feeds() == ()
+
+
+def test_jobs(config: Config) -> None:
+    """Names are ignored, folded by the preset and then by own rules, and renamed, in this order."""
+    resolve = policy_of(config).naming.resolve
+    assert resolve("ci", "build / filter") is None
+    assert resolve("ci", "a / test (default, 1, 5, linux.large, unstable)") is None
+    assert resolve("ci", "a / test (default, 1, 5, linux.large)") == "a / test (default)"
+    assert resolve("ci", "unit [shard 12]") == "unit"
+    assert resolve("ci", "old") == resolve("ci", "old [shard 1]") == "new"
+    assert resolve("other workflow", "old") == "old"
+
+
+def test_evidence(config: Config) -> None:
+    """Rows of the evidence table are moved, and events and retirement are as configured."""
+    policy = policy_of(config)
+    assert policy.evidence.moved == {"timed_out": Evidence.UNKNOWN, "cancelled": Evidence.FAIL}
+    (rule,) = policy.evidence.names
+    assert (rule.match.pattern, rule.evidence) == ("advisory .*", Evidence.SKIP)
+    assert policy.evidence.events == {"push", "merge_group"}
+    assert policy.retire_after == 7
+
+
+def test_group(config: Config) -> None:
+    """Each key of a group arrives; a job pattern changes only what it names."""
+    group = policy_of(config).groups[0]
+    assert (group.name, group.team, group.priority) == ("inductor", "broken-inductor", "P2")
+    assert (group.jobs_threshold, group.count, group.silent_after) == (3, Count.RUNS, 9 * 86400.0)
+    normal, perf, slow = (group.thresholds_of(name) for name in ("a", "a perf b", "slow"))
+    assert (normal.failures, normal.passes, normal.flaky_closes) == (4, 2, True)
+    assert (perf.failures, perf.passes, perf.flaky_closes) == (5, 2, True)
+    assert (slow.failures, slow.passes, slow.flaky_closes) == (4, 6, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "group"),
+    [
+        (JobKey("o/r", "main", "inductor-rocm", "test (a)"), "inductor"),
+        (JobKey("o/r2", "main", "inductor", "test (a)"), "default"),
+        (JobKey("o/r", "main2", "inductor", "test (a)"), "default"),
+        (JobKey("o/r", "main", "an inductor", "test (a)"), "default"),
+        (JobKey("o/r", "main", "inductor", "a test (a)"), "default"),
+    ],
+)
+def test_group_matches_in_full(config: Config, key: JobKey, group: str) -> None:
+    """A group takes a job when all of its patterns match all of their part of the key."""
+    found = group_of(key, policy_of(config).groups)
+    assert found.name == group
+    assert found.team == ("broken-inductor" if group == "inductor" else "everybody")
+
+
+def test_known_broken(config: Config) -> None:
+    """An exemption holds until the first moment of its date, or for ever without one."""
+    dated, endless = policy_of(config).known_broken
+    end = datetime(2026, 12, 1, tzinfo=UTC).timestamp()
+    s390x = JobKey("o/r", "main", "ci", "build s390x")
+    assert dated.reason == "no machine"
+    assert dated.until == end
+    assert dated.holds(s390x, end - 1)
+    assert not dated.holds(s390x, end)
+    assert not dated.holds(s390x._replace(job_name="build x86"), end - 1)
+    assert endless.until is None
+    assert endless.holds(JobKey("o/r", "main", "docs", "html"), end + 1e9)
+
+
+def test_green_and_limits(config: Config) -> None:
+    """What a green commit needs, and the cap on jobs."""
+    (patterns,) = policy_of(config).green.values()
+    assert list(policy_of(config).green) == [Trunk("o/r", "main")]
+    assert [pattern.pattern for pattern in patterns] == ["pull / .*", "lint / .*"]
+    assert config.limits.max_jobs == 123
+
+
+def test_only_sources_is_required() -> None:
+    """With nothing else given: three failures open, one pass closes, P3, team trunk, 8 days."""
+    config = parse_config("sources: [{name: a, type: recorded, path: /a.ndjson}]", "trunkwatch.yml")
+    policy = policy_of(config)
+    group = group_of(JobKey("o/r", "main", "ci", "build"), policy.groups)
+    assert (group.name, group.team, group.priority) == ("default", "trunk", "P3")
+    assert (group.thresholds.failures, group.thresholds.passes) == (3, 1)
+    assert (group.jobs_threshold, group.count, group.silent_after) == (1, Count.COMMITS, 8 * 86400)
+    assert policy.naming.resolve("ci", "a (b, 1, 2, c)") == "a (b, 1, 2, c)"
+    assert policy.evidence.events == {"push", "schedule", "workflow_dispatch"}
+    assert policy.retire_after == 50
+    assert config.limits.max_jobs == 50_000
+    assert config.sources[0].poll_interval == 5.0
+
+
+def test_buildbot_defaults() -> None:
+    """A Buildbot source is read once a minute, 100 commits deep, through a fetched clone."""
+    text = "sources: [{name: a, type: buildbot, url: 'http://h', repo: r, branches: [b], git: /g}]"
+    (source,) = parse_config(text, "trunkwatch.yml").sources
+    assert isinstance(source, BuildbotSource)
+    assert (source.poll_interval, source.window, source.timeout) == (60.0, 100, 30.0)
+    assert (source.git, source.git_fetch, source.builders, source.workflow) == (
+        "/g",
+        True,
+        (),
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("60s", 60.0),
+        ("15m", 900.0),
+        ("36h", 129_600.0),
+        ("8d", 691_200.0),
+        ("1w", 604_800.0),
+        ("1h30m", 5400.0),
+        ("500ms", 0.5),
+        ("5200w", 5200 * 604_800.0),
+    ],
+)
+def test_durations(text: str, seconds: float) -> None:
+    """Durations are written as in Prometheus."""
+    source = f"{{name: a, type: recorded, path: a, poll_interval: {text}}}"
+    assert parse_config(f"sources: [{source}]", "t.yml").sources[0].poll_interval == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-12-01", "2026-12-01T00:00:00+00:00"),
+        ("'2026-12-01'", "2026-12-01T00:00:00+00:00"),
+        ("2026-12-01T10:30:00Z", "2026-12-01T10:30:00+00:00"),
+        ("2026-12-01T10:30:00+02:00", "2026-12-01T08:30:00+00:00"),
+        ("'2026-12-01T10:30:00'", "2026-12-01T10:30:00+00:00"),
+    ],
+)
+def test_ends_of_exemptions(text: str, moment: str) -> None:
+    """A date means its first moment in UTC; a time may say its zone, in quotes or without."""
+    config = parse_config(
+        "sources: [{name: a, type: recorded, path: a}]\n"
+        f"known_broken: [{{match: {{}}, reason: r, until: {text}}}]",
+        "t.yml",
+    )
+    assert config.known_broken[0].until == datetime.fromisoformat(moment).timestamp()
+
+
+def test_paths_start_from_the_configuration_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the program was started does not matter; an absolute path is taken as it is."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "t.yml").write_text(
+        "sources:\n"
+        "  - {name: a, type: recorded, path: results/a.ndjson}\n"
+        "  - {name: b, type: recorded, path: /srv/b.ndjson, order: false}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    paths = [getattr(source, "path", None) for source in load_config("etc/t.yml").sources]
+    assert paths == ["etc/results/a.ndjson", "/srv/b.ndjson"]
+
+
+def test_merge_keys_and_anchors_are_allowed() -> None:
+    """YAML's own means against repetition work, and a merged key that is overridden is no
+    duplicate.
+    """
+    text = """
+sources:
+  - &base {name: a, type: recorded, path: a.ndjson, poll_interval: 7s}
+  - {<<: *base, name: b}
+"""
+    config = parse_config(text, "/t.yml")
+    assert [source.name for source in config.sources] == ["a", "b"]
+    assert [source.poll_interval for source in config.sources] == [7.0, 7.0]
+
+
+def test_a_pattern_that_a_later_python_may_read_otherwise_is_silent() -> None:
+    """A warning of the regular expression library is not for the person at the terminal."""
+    text = "sources: [{name: a, type: recorded, path: a}]\njobs: {ignore: ['[[]x']}"
+    assert parse_config(text, "t.yml").jobs.ignore[0].fullmatch("[x")
+
+
+def test_two_sources_may_feed_one_trunk_when_one_orders() -> None:
+    """Observations unite; `order: true` on one of two says whose commits count."""
+    text = """
+sources:
+  - {name: a, type: buildbot, url: "http://h", repo: r, branches: [b], git: g, order: true}
+  - {name: b, type: buildbot, url: "http://i", repo: r, branches: [b], git: g}
+  - {name: c, type: buildbot, url: "http://j", repo: r, branches: [b]}
+"""
+    assert len(parse_config(text, "t.yml").sources) == 3

@@ -1,0 +1,430 @@
+"""Each kind of bad input: one line that names the place and what would be right."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config import load_config, parse_config
+from exporter.errors import ConfigError
+
+SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
+BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
+
+
+def problems_of(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "t.yml")
+    assert caught.value.path == "t.yml"
+    assert str(caught.value).split("\n") == [f"t.yml: {p}" for p in caught.value.problems]
+    return list(caught.value.problems)
+
+
+def source(fields: str) -> str:
+    return f"sources: [{{{fields}}}]\n"
+
+
+CASES = {
+    # ------------------------------------------------------------------ the file
+    "empty": ("", "must be a mapping with the key 'sources'"),
+    "a list": ("[1]", "must be a mapping with the key 'sources'"),
+    "a text": ("hello", "must be a mapping with the key 'sources'"),
+    "malformed": (
+        "sources: [a",
+        "line 1, column 12: while parsing a flow sequence, expected ',' or ']', but got"
+        " '<stream end>'",
+    ),
+    "colon in a value": (
+        "sources: a: b",
+        "line 1, column 11: mapping values are not allowed here",
+    ),
+    "tab": (
+        "sources:\n\t- a",
+        "line 2, column 1: while scanning for the next token, found character '\\t' that cannot"
+        " start any token",
+    ),
+    "NUL": (
+        "sources: \0",
+        "is not YAML (unacceptable character #x0000: special characters are not allowed in"
+        ' "<unicode string>", position 9)',
+    ),
+    "two documents": (
+        SOURCES + "---\n" + SOURCES,
+        "line 2, column 1: expected a single document in the stream, but found another document",
+    ),
+    "unknown alias": (
+        "sources: *base",
+        "line 1, column 10: found undefined alias 'base'",
+    ),
+    "python object": (
+        "sources: !!python/object/apply:os.system ['true']",
+        "line 1, column 10: could not determine a constructor for the tag"
+        " 'tag:yaml.org,2002:python/object/apply:os.system'",
+    ),
+    "template braces": (
+        SOURCES + "jobs: {{ preset }}",
+        "line 2, column 8: while constructing a mapping, found unhashable key",
+    ),
+    "nested too deeply": ("[" * 5000, "is nested too deeply"),
+    "duplicate key": (
+        SOURCES + "jobs: {}\njobs: {}",
+        "line 3, column 1: the key 'jobs' stands twice in one mapping",
+    ),
+    "duplicate key inside": (
+        SOURCES + "groups:\n  - name: a\n    team: b\n    name: c",
+        "line 5, column 5: the key 'name' stands twice in one mapping",
+    ),
+    # ------------------------------------------------------------------ keys
+    "unknown key": (SOURCES + "gruops: []", "gruops: unknown key; did you mean 'groups'?"),
+    "unknown key inside": (
+        SOURCES + "groups: [{name: a, consecutive_failure: 3}]",
+        "groups[0].consecutive_failure: unknown key; did you mean 'consecutive_failures'?",
+    ),
+    "key of another section": (
+        SOURCES + "team: mine",
+        "team: unknown key; docs/configuration.md lists all",
+    ),
+    "mistyped key of a source": (
+        source("name: a, type: recorded, path: a, poll_intervall: 5s"),
+        "sources[0].poll_intervall: unknown key; did you mean 'poll_interval'?",
+    ),
+    "mistyped key of a match": (
+        SOURCES + "groups: [{name: a, match: {workfow: w}}]",
+        "groups[0].match.workfow: unknown key; did you mean 'workflow'?",
+    ),
+    "unknown key like none": (
+        SOURCES + "zzz: 1",
+        "zzz: unknown key; docs/configuration.md lists all",
+    ),
+    "key of another source type": (
+        source("name: a, type: recorded, path: a, url: 'http://h'"),
+        "sources[0].url: unknown key; docs/configuration.md lists all",
+    ),
+    "number as a key": (SOURCES + "1: 2", "[1]: unknown key; a key is a text"),
+    "line break in a key": (
+        SOURCES + '"a\\nb": 1',
+        "a\\nb: unknown key; docs/configuration.md lists all",
+    ),
+    # ------------------------------------------------------------------ sources
+    "no sources": ("groups: []", "sources: is missing and required"),
+    "empty sources": ("sources: []", "sources: must hold at least one entry"),
+    "sources left empty": ("sources:", "sources: must be a list"),
+    "sources as a mapping": ("sources: {name: a}", "sources: must be a list"),
+    "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
+    "no type": (
+        source("name: a, path: a"),
+        "sources[0]: type is missing; say which kind of source it is: recorded or buildbot",
+    ),
+    "unknown type": (
+        source("name: a, type: jenkins, path: a"),
+        "sources[0]: type must be one of 'recorded', 'buildbot' (got 'jenkins')",
+    ),
+    "no name": (source("type: recorded, path: a"), "sources[0].name: is missing and required"),
+    "empty name": (
+        source("name: '', type: recorded, path: a"),
+        "sources[0].name: must not be empty",
+    ),
+    "no path": (source("name: a, type: recorded"), "sources[0].path: is missing and required"),
+    "empty path": (
+        source("name: a, type: recorded, path: ''"),
+        "sources[0].path: must not be empty",
+    ),
+    "number as a path": (
+        source("name: a, type: recorded, path: 7"),
+        "sources[0].path: must be a text",
+    ),
+    "bad url": (
+        source("name: b, type: buildbot, url: 'h:8010', repo: r, branches: [b], git: g"),
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010 (got 'h:8010')",
+    ),
+    "branches as a text": (
+        source("name: b, type: buildbot, url: 'http://h', repo: r, branches: main, git: g"),
+        "sources[0].branches: must be a list",
+    ),
+    "no branches": (
+        source("name: b, type: buildbot, url: 'http://h', repo: r, branches: [], git: g"),
+        "sources[0].branches: must hold at least one entry",
+    ),
+    "branch as a number": (
+        source("name: b, type: buildbot, url: 'http://h', repo: r, branches: [1.0], git: g"),
+        "sources[0].branches[0]: must be a text",
+    ),
+    "window of nothing": (
+        source(f"{BUILDBOT}, git: g, window: 0"),
+        "sources[0].window: must be 1 or more (got 0)",
+    ),
+    "compare_url without its ends": (
+        source("name: a, type: recorded, path: a, compare_url: 'http://h/{last_good}'"),
+        "sources[0].compare_url: must hold {last_good} and {first_bad}, such as"
+        " https://git.example.com/o/r/compare/{last_good}...{first_bad}",
+    ),
+    # ------------------------------------------------------------------ durations
+    "bad duration": (
+        source("name: a, type: recorded, path: a, poll_interval: soon"),
+        "sources[0].poll_interval: must be a duration such as 60s, 15m, 36h or 8d",
+    ),
+    "duration without a unit": (
+        source("name: a, type: recorded, path: a, poll_interval: 60"),
+        "sources[0].poll_interval: must be a duration such as 60s, 15m, 36h or 8d",
+    ),
+    "duration of nothing": (
+        source("name: a, type: recorded, path: a, poll_interval: 0s"),
+        "sources[0].poll_interval: must be longer than nothing, such as 60s",
+    ),
+    "negative duration": (
+        source("name: a, type: recorded, path: a, poll_interval: -5s"),
+        "sources[0].poll_interval: must be a duration such as 60s, 15m, 36h or 8d",
+    ),
+    "duration too long": (
+        source("name: a, type: recorded, path: a, poll_interval: 5201w"),
+        "sources[0].poll_interval: must be at most 5200w",
+    ),
+    "duration beyond numbers": (
+        source(f"name: a, type: recorded, path: a, poll_interval: {'9' * 400}d"),
+        "sources[0].poll_interval: must be at most 5200w",
+    ),
+    # ------------------------------------------------------------------ patterns
+    "bad regex": (
+        SOURCES + "jobs: {ignore: ['ok', '(unclosed']}",
+        "jobs.ignore[1]: '(unclosed' is not a regular expression: missing ), unterminated"
+        " subpattern at position 0",
+    ),
+    "regex beyond numbers": (
+        SOURCES + "jobs: {ignore: ['a{99999999999999999}']}",
+        "jobs.ignore[0]: 'a{99999999999999999}' is not a regular expression: the repetition"
+        " number is too large",
+    ),
+    "regex as a number": (
+        SOURCES + "groups: [{name: a, match: {job_name: 1}}]",
+        "groups[0].match.job_name: must be a regular expression in quotes, such as '.*inductor.*'",
+    ),
+    "patterns as a text": (SOURCES + "jobs: {ignore: '.*'}", "jobs.ignore: must be a list"),
+    "bad fold template": (
+        SOURCES + "jobs: {fold: [{match: '(a)', to: '\\2'}]}",
+        "jobs.fold[0]: to: '\\\\2' does not fit match: invalid group reference 2 at position 1",
+    ),
+    "fold template with an unknown name": (
+        SOURCES + "jobs: {fold: [{match: '(a)', to: '\\g<config>'}]}",
+        "jobs.fold[0]: to: '\\\\g<config>' does not fit match: unknown group name 'config'",
+    ),
+    "fold without to": (
+        SOURCES + "jobs: {fold: [{match: a}]}",
+        "jobs.fold[0].to: is missing and required",
+    ),
+    # ------------------------------------------------------------------ jobs
+    "jobs left empty": (SOURCES + "jobs:", "jobs: must be a mapping"),
+    "unknown preset": (
+        SOURCES + "jobs: {preset: llvm}",
+        "jobs.preset: must be 'pytorch' (got 'llvm')",
+    ),
+    "evidence that is none": (
+        SOURCES + "jobs: {evidence: {timed_out: pending}}",
+        "jobs.evidence.timed_out: must be 'pass', 'fail', 'skip' or 'unknown' (got 'pending')",
+    ),
+    "a row that may not be moved": (
+        SOURCES + "jobs: {evidence: {success: fail}}",
+        "jobs.evidence.success: unknown key; docs/configuration.md lists all",
+    ),
+    "no events": (SOURCES + "jobs: {events: []}", "jobs.events: must hold at least one entry"),
+    "an alias twice": (
+        SOURCES + "jobs: {aliases: [{workflow: w, from: a, to: b}, {workflow: w, from: a, to: c}]}",
+        "jobs.aliases[1].from: 'a' is renamed twice; keep one of them",
+    ),
+    # ------------------------------------------------------------------ groups
+    "N of nothing": (
+        SOURCES + "groups: [{name: a, consecutive_failures: 0}]",
+        "groups[0].consecutive_failures: must be 1 or more (got 0)",
+    ),
+    "N as a text": (
+        SOURCES + "groups: [{name: a, consecutive_failures: '3'}]",
+        "groups[0].consecutive_failures: must be a whole number",
+    ),
+    "N as a fraction": (
+        SOURCES + "groups: [{name: a, consecutive_failures: 2.5}]",
+        "groups[0].consecutive_failures: must be a whole number",
+    ),
+    "N as true": (
+        SOURCES + "groups: [{name: a, consecutive_failures: true}]",
+        "groups[0].consecutive_failures: must be a whole number",
+    ),
+    "a number as a flag": (
+        SOURCES + "groups: [{name: a, flaky_closes: 1}]",
+        "groups[0].flaky_closes: must be true or false",
+    ),
+    "unknown priority": (
+        SOURCES + "groups: [{name: a, priority: high}]",
+        "groups[0].priority: must be 'P0', 'P1', 'P2' or 'P3' (got 'high')",
+    ),
+    "unknown count": (
+        SOURCES + "groups: [{name: a, count: days}]",
+        "groups[0].count: must be 'commits' or 'runs' (got 'days')",
+    ),
+    "match left empty": (
+        SOURCES + "groups: [{name: a, match: }]",
+        "groups[0].match: must be a mapping",
+    ),
+    "unreachable group": (
+        SOURCES + "groups: [{name: a}, {name: b, match: {workflow: w}}]",
+        "groups[0].match: is missing, so 'a' takes every job from the groups after it; give it a"
+        " match or move it to the end",
+    ),
+    "default that does not match all": (
+        SOURCES + "groups: [{name: default, match: {workflow: w}}]",
+        "groups[0].match: the group 'default' catches what no other group matches; leave match out"
+        " or give the group another name",
+    ),
+    "duplicate group": (
+        SOURCES + "groups: [{name: a, match: {repo: r}}, {name: a, match: {repo: s}}]",
+        "groups[1]: 'a' is already groups[0]; give each a name of its own",
+    ),
+    # ------------------------------------------------------------------ the rest
+    "exemption without a reason": (
+        SOURCES + "known_broken: [{match: {}}]",
+        "known_broken[0].reason: is missing and required",
+    ),
+    "bad date": (
+        SOURCES + "known_broken: [{match: {}, reason: r, until: soon}]",
+        "known_broken[0].until: must be a date such as 2026-12-01",
+    ),
+    "a day that does not exist": (
+        SOURCES + "known_broken: [{match: {}, reason: r, until: 2026-02-30}]",
+        "line 2, column 46: '2026-02-30' is not a valid timestamp",
+    ),
+    "a day that does not exist, in quotes": (
+        SOURCES + "known_broken: [{match: {}, reason: r, until: '2026-02-30'}]",
+        "known_broken[0].until: must be a date such as 2026-12-01",
+    ),
+    "a date after all dates": (
+        SOURCES + "known_broken: [{match: {}, reason: r, until: '9999-12-31T23:00:00-12:00'}]",
+        "known_broken[0].until: must be a date such as 2026-12-01",
+    ),
+    "a number as a date": (
+        SOURCES + "known_broken: [{match: {}, reason: r, until: 20261201}]",
+        "known_broken[0].until: must be a date such as 2026-12-01",
+    ),
+    "green without patterns": (
+        SOURCES + "green: [{repo: r, branch: b, required: []}]",
+        "green[0].required: must hold at least one entry",
+    ),
+    "green twice": (
+        SOURCES
+        + "green: [{repo: r, branch: b, required: [a]}, {repo: r, branch: b, required: [c]}]",
+        "green[1]: 'r b' is already green[0]; give each a name of its own",
+    ),
+    "no jobs allowed": (
+        SOURCES + "limits: {max_jobs: 0}",
+        "limits.max_jobs: must be 1 or more (got 0)",
+    ),
+    # ------------------------------------------------------------------ who gives the order
+    "duplicate source": (
+        "sources: [{name: a, type: recorded, path: a}, {name: a, type: recorded, path: b}]",
+        "sources[1]: 'a' is already sources[0]; give each a name of its own",
+    ),
+    "two orders": (
+        f"sources: [{{{BUILDBOT}, git: g}}, {{{BUILDBOT.replace('name: b', 'name: c')}, git: h}}]",
+        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        " exactly one",
+    ),
+    "two orders, both chosen": (
+        f"sources: [{{{BUILDBOT}, git: g, order: true}},"
+        f" {{{BUILDBOT.replace('name: b', 'name: c')}, git: h, order: true}}]",
+        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        " exactly one",
+    ),
+    "no clone": (
+        source(BUILDBOT),
+        "sources[0].git: nothing gives the order of o/r main; name a local clone of the repository",
+    ),
+    "clone that may not order": (
+        source(f"{BUILDBOT}, git: g, order: false"),
+        "sources[0].git: nothing gives the order of o/r main; name a local clone of the repository",
+    ),
+    "order without a clone": (
+        source(f"{BUILDBOT}, order: true"),
+        "sources[0]: order: true needs git: the path of a local clone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), CASES.values(), ids=CASES)
+def test_problem(text: str, problem: str) -> None:
+    """A mistake is one line: where it is, and what would be right there."""
+    assert problems_of(text) == [problem]
+
+
+def test_all_problems_at_once() -> None:
+    """Whoever writes a configuration is told everything at once: mistakes of single keys, keys
+    that stand twice, and parts that contradict each other.
+    """
+    text = """
+sources:
+  - {name: a, type: recorded}
+  - {name: a, type: buildbot, url: nowhere, repo: o/r, branches: [main]}
+  - {name: c, type: github}
+jobs:
+  ignore: ['(']
+  aliases: [{workflow: w, from: x, to: y}, {workflow: w, from: x, to: z, why: not}]
+groups:
+  - {name: g, prority: P2}
+  - {name: g, consecutive_failures: 0}
+  - {name: default, match: {repo: r}}
+known_broken: [{match: {}, reason: '', until: never}]
+green: [{repo: o/r, branch: main}, {repo: o/r, branch: main, required: [x]}]
+limits: {max_jobs: many}
+limits: {max_jobs: 5}
+colour: red
+"""
+    assert sorted(problems_of(text)) == sorted(
+        [
+            "line 16, column 1: the key 'limits' stands twice in one mapping",
+            "sources[0].path: is missing and required",
+            "sources[1].url: must be a URL such as http://127.0.0.1:8010 (got 'nowhere')",
+            "sources[2]: type must be one of 'recorded', 'buildbot' (got 'github')",
+            "sources[1]: 'a' is already sources[0]; give each a name of its own",
+            "jobs.ignore[0]: '(' is not a regular expression: missing ), unterminated subpattern at"
+            " position 0",
+            "jobs.aliases[1].why: unknown key; docs/configuration.md lists all",
+            "jobs.aliases[1].from: 'x' is renamed twice; keep one of them",
+            "groups[0].prority: unknown key; did you mean 'priority'?",
+            "groups[1].consecutive_failures: must be 1 or more (got 0)",
+            "groups[1]: 'g' is already groups[0]; give each a name of its own",
+            "groups[0].match: is missing, so 'g' takes every job from the groups after it; give it"
+            " a match or move it to the end",
+            "groups[1].match: is missing, so 'g' takes every job from the groups after it; give it"
+            " a match or move it to the end",
+            "groups[2].match: the group 'default' catches what no other group matches; leave match"
+            " out or give the group another name",
+            "known_broken[0].reason: must not be empty",
+            "known_broken[0].until: must be a date such as 2026-12-01",
+            "green[0].required: is missing and required",
+            "green[1]: 'o/r main' is already green[0]; give each a name of its own",
+            "colour: unknown key; docs/configuration.md lists all",
+        ]
+    )
+
+
+# ---------------------------------------------------------------------- reading the file
+
+
+def load_problem(path: Path) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(path))
+    (problem,) = caught.value.problems
+    return problem
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is named together with the flag that names it."""
+    problem = load_problem(tmp_path / "no.yml")
+    assert problem == "no such file; --config.file names the configuration"
+
+
+def test_folder_instead_of_a_file(tmp_path: Path) -> None:
+    """A folder cannot be read, and nothing worse happens."""
+    assert load_problem(tmp_path).startswith("cannot be read ([Errno 21] Is a directory")
+
+
+def test_file_that_is_no_text(tmp_path: Path) -> None:
+    """Bytes that are not UTF-8 are refused."""
+    path = tmp_path / "t.yml"
+    path.write_bytes(b"sources: \xff\xfe")
+    assert load_problem(path).startswith("cannot be read ('utf-8' codec can't decode byte 0xff")

@@ -1,0 +1,1 @@
+"""The policy, module by module: these tests together read as its specification."""

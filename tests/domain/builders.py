@@ -1,0 +1,214 @@
+"""Makes a history read like the sentence under test: `judge("P F F . F")`."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from random import Random
+from typing import Any
+
+from exporter.domain.assessor import Assessor, Records, Touched
+from exporter.domain.evidence import EvidenceRules
+from exporter.domain.groups import Group
+from exporter.domain.job import JobState, assess_job
+from exporter.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.names import FoldRule, Naming
+from exporter.domain.outage import Thresholds
+from exporter.domain.policy import Policy
+from exporter.domain.snapshot import TrunkState
+from exporter.domain.times import parse_time
+from tests.vectors import notation
+from tests.vectors.notation import BRANCH, REPO, WORKFLOW, Json, commit_lines, sha_of
+
+NOW = notation.NOW.timestamp()
+HOUR = 3600.0
+TRUNK = Trunk(REPO, BRANCH)
+FOLDED = Naming(fold=(FoldRule(re.compile(notation.FOLD["match"]), notation.FOLD["to"]),))
+RULES = EvidenceRules()
+
+
+def trunk(commits: int, *, older_unread: bool = False) -> TrunkOrder:
+    """Return a trunk of so many commits, one an hour; `sha_of(0)` is the oldest."""
+    lines = commit_lines(commits)
+    chain = tuple(
+        Commit(line["sha"], parse_time(line["committed_at"]), line["author"], line["title"])
+        for line in lines
+    )
+    return TrunkOrder(TRUNK, chain, older_unread)
+
+
+def row(
+    place: int = 0, job: str = "job", conclusion: str | None = "success", **changes: Any
+) -> Observation:
+    """Return a completed result that counts; `changes` are fields of `Observation`.
+
+    `workflow` and `path` set the raw job's workflow. Times are left out unless they are given.
+    """
+    workflow = changes.pop("workflow", WORKFLOW)
+    raw = RawJob(workflow, changes.pop("path", None), job)
+    plain = Observation(
+        TRUNK, sha_of(place), raw, "completed", conclusion, run_id=place + 1,
+        head_branch=BRANCH, head_repo=REPO,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+def unfinished(
+    place: int = 0, job: str = "job", status: str = "queued", **changes: Any
+) -> Observation:
+    """Return a result that the CI has not given yet."""
+    return row(place, job, changes.pop("conclusion", None), status=status, **changes)
+
+
+def observation(line: Json) -> Observation:
+    """Read one recorded run line of the notation."""
+    times = {
+        key: parse_time(line[key]) if line.get(key) else None
+        for key in ("created_at", "started_at", "completed_at")
+    }
+    return Observation(
+        trunk=TRUNK,
+        sha=line["sha"],
+        job=RawJob(line["workflow"], None, line["job_name"]),
+        status=line["status"],
+        conclusion=line.get("conclusion"),
+        run_id=line["run_id"],
+        attempt=line["attempt"],
+        run_number=line["run_number"],
+        head_branch=BRANCH,
+        head_repo=REPO,
+        url=line["url"],
+        **times,
+    )
+
+
+def history(text: str, name: str = "job", **changes: Any) -> list[Observation]:
+    """Return the rows of a history in the notation, as those of one job.
+
+    Its shards are called `name [shard 1]`, ...; with a single one it is called `name`.
+    """
+    rows = [observation(line) for line in notation.parse_history(text) if line["kind"] == "run"]
+    sharded = "|" in text
+    renamed = []
+    for each in rows:
+        shard = each.job.job_name.removeprefix("job")
+        job = each.job._replace(job_name=f"{name}{shard}" if sharded else name)
+        renamed.append(replace(each, job=job, **changes))
+    return renamed
+
+
+def length(text: str) -> int:
+    """Return how many commits a history has."""
+    return len(text.split(" "))
+
+
+def judge(
+    text: str, *, older_unread: bool = False, group: Group | None = None, **settings: Any
+) -> JobState:
+    """Judge one job by its history; `settings` are those of its group and its thresholds."""
+    thresholds = {f.name for f in fields(Thresholds)} & settings.keys()
+    limits = Thresholds(**{name: settings.pop(name) for name in thresholds})
+    group = group or Group("g", "team-g", "P2", thresholds=limits, **settings)
+    order = trunk(length(text), older_unread=older_unread)
+    return assess_job(JobKey(*TRUNK, WORKFLOW, "job"), history(text), group, order, RULES, NOW)
+
+
+def place_of(commit: Commit | None) -> int | None:
+    """Return the place of a commit of `trunk`; 0 is the oldest."""
+    return notation.place_of(commit.sha if commit else None)
+
+
+class Ledger:
+    """Stored rows in memory, kept as the port of the store asks for, and handed out shuffled."""
+
+    def __init__(self, rows: Iterable[Observation] = (), seed: int = 0) -> None:
+        self._kept: dict[tuple[object, ...], Observation] = {}
+        self._random = Random(seed)
+        self.take(rows)
+
+    def take(self, rows: Iterable[Observation]) -> Touched:
+        """Store some reports; return what they touched."""
+        touched: dict[RawJob, set[str]] = defaultdict(set)
+        for each in rows:
+            before = dict(self._kept)
+            key = _key(each)
+            self._kept[key] = _united(self._kept[key], each) if key in self._kept else each
+            finished = {_observed(k) for k in self._kept if k[-1]}
+            self._kept = {
+                k: v for k, v in self._kept.items() if k[-1] or _observed(k) not in finished
+            }
+            if self._kept != before:
+                touched[each.job].add(each.sha)
+        return touched
+
+    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+        return self._shuffled(each for each in self._kept.values() if each.job in jobs)
+
+    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
+        return self._together(each for each in self._kept.values() if each.sha in shas)
+
+    def everything(self) -> Iterable[Observation]:
+        return self._together(self._kept.values())
+
+    def _shuffled(self, rows: Iterable[Observation]) -> list[Observation]:
+        found = list(rows)
+        self._random.shuffle(found)
+        return found
+
+    def _together(self, rows: Iterable[Observation]) -> Iterator[Observation]:
+        by_commit: dict[str, list[Observation]] = defaultdict(list)
+        for each in self._shuffled(rows):
+            by_commit[each.sha].append(each)
+        for found in by_commit.values():
+            yield from found
+
+
+def _key(each: Observation) -> tuple[object, ...]:
+    answer = each.conclusion if each.finished else each.status
+    return (
+        each.job, each.sha, each.run_id, each.attempt, each.job_id,
+        each.event, each.head_branch, each.head_repo, answer, each.finished,
+    )  # fmt: skip
+
+
+def _observed(key: tuple[object, ...]) -> tuple[object, ...]:
+    return key[:-2]
+
+
+def _united(one: Observation, other: Observation) -> Observation:
+    """Of one answer told twice each field takes the greater value; a missing one never wins."""
+    changed: dict[str, Any] = {}
+    for name in ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step"):
+        known = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
+        changed[name] = max(known, default=None)
+    return replace(one, **changed)
+
+
+def assess(
+    rows: Iterable[Observation] | Records,
+    order: TrunkOrder,
+    policy: Policy | None = None,
+    now: float = NOW,
+) -> TrunkState:
+    """Judge a whole trunk from the beginning."""
+    records = Ledger(rows) if isinstance(rows, Iterable) else rows
+    return Assessor(order, policy or Policy(), records).update(order, {}, now)
+
+
+def assess_histories(
+    histories: Mapping[str, str], policy: Policy | None = None, *, extra: Sequence[Observation] = ()
+) -> TrunkState:
+    """Judge the jobs of one workflow by their histories, all of one length."""
+    (commits,) = {length(text) for text in histories.values()}
+    rows = [each for name, text in histories.items() for each in history(text, name)]
+    return assess([*rows, *extra], trunk(commits), policy)
+
+
+def jobs_of(state: TrunkState) -> dict[str, JobState]:
+    """Return a trunk's jobs by "workflow / job_name"."""
+    return {f"{job.key.workflow} / {job.key.job_name}": job for job in state.jobs}
+
+
+def job_named(state: TrunkState, name: str, workflow: str = WORKFLOW) -> JobState:
+    """Return the one job of that name."""
+    return jobs_of(state)[f"{workflow} / {name}"]

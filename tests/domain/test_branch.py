@@ -1,0 +1,192 @@
+"""What all jobs of a trunk say together."""
+
+import re
+
+import pytest
+
+from exporter.domain.branch import newest_green, verdict_at
+from exporter.domain.columns import Count
+from exporter.domain.groups import Group, Match
+from exporter.domain.model import Trunk
+from exporter.domain.outage import Thresholds
+from exporter.domain.policy import KnownBroken, Policy
+from tests.domain.builders import TRUNK, assess_histories, job_named, judge, place_of
+
+
+def mass(*histories: str, policy: Policy | None = None) -> bool:
+    named = {f"job-{number}": text for number, text in enumerate(histories)}
+    return assess_histories(named, policy).mass_breakage
+
+
+def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
+    """Return how many commits ago the newest green one is, and its place."""
+    patterns = tuple(re.compile(pattern) for pattern in required)
+    state = assess_histories(histories, Policy(green={TRUNK: patterns}))
+    assert state.green is not None
+    return state.green.commits_since, place_of(state.green.commit)
+
+
+# ---------------------------------------------------------------------- groups
+
+
+def test_a_group_counts_its_broken_jobs() -> None:
+    """A group shows its longest streak and how many of its jobs are broken."""
+    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
+    (group,) = state.groups
+    assert (group.group.name, group.streak, group.failing) == ("default", 3, 2)
+
+
+@pytest.mark.parametrize(("threshold", "firing"), [(1, True), (2, True), (3, False)])
+def test_a_group_fires_at_its_threshold(threshold: int, firing: bool) -> None:
+    """With two broken jobs a group fires at a threshold of two and not at three."""
+    policy = Policy(groups=(Group("g", "t", "P2", jobs_threshold=threshold),))
+    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
+    assert state.groups[0].firing is firing
+
+
+def test_known_broken_jobs_are_left_out() -> None:
+    """A known-broken job stays broken and visible, and does not make its group fire."""
+    exempt = KnownBroken(Match(job_name=re.compile("a")), "being replaced")
+    state = assess_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
+    assert job_named(state, "a").broken
+    assert job_named(state, "a").known_broken == ("being replaced", None)
+    assert (state.groups[0].failing, state.groups[0].firing) == (0, False)
+    assert state.groups[0].streak == 3
+
+
+def test_groups_are_listed_by_name() -> None:
+    """Every group that has a job is listed, by name, and no other."""
+    groups = tuple(
+        Group(name, "t", "P2", match=Match(job_name=re.compile(pattern)))
+        for name, pattern in [("z", "a"), ("unused", "none")]
+    )
+    state = assess_histories({"a": "P", "b": "P"}, Policy(groups=groups))
+    assert [group.group.name for group in state.groups] == ["default", "z"]
+
+
+# ---------------------------------------------------------------------- mass breakage
+
+
+def test_four_jobs_must_have_answered() -> None:
+    """Three jobs of three are not everything; three of four are."""
+    assert not mass("P F", "P F", "P F")
+    assert mass("P F", "P F", "P F", "P P")
+
+
+def test_more_than_half_must_have_broken() -> None:
+    """Half of the jobs is not enough, one more is."""
+    assert not mass("P F", "P F", "P P", "P P")
+    assert not mass("P F", "P F", "P F", "P P", "P P", "P P")
+    assert mass("P F", "P F", "P F", "P P", "P P")
+
+
+def test_only_answers_at_the_commit_count() -> None:
+    """Jobs without an answer at that commit are neither broken nor among the many."""
+    assert mass("P F", "P F", "P F", "P P", "P .", "P ?", "P -")
+    assert not mass("P F", "P F", "P F", "P .")
+
+
+def test_it_must_have_been_one_commit() -> None:
+    """Jobs that broke at different commits are each their own story."""
+    assert not mass("P F F", "P F F", "P P F", "P P F")
+
+
+def test_a_pass_must_stand_just_before() -> None:
+    """A job without a PASS just before, or with a flake there, was not broken by this commit."""
+    assert not mass("P F", "P F", ". F", "P P")
+    assert not mass("P F", "P F", "K F", "P P")
+    assert mass("P . F", "P F F", "P . F", "P F F", "P P F") is False
+
+
+def test_it_fires_on_its_first_commit() -> None:
+    """One FAIL each is enough: it speaks before any job reaches its threshold."""
+    histories = {f"job-{n}": "P F" for n in range(4)}
+    state = assess_histories(histories)
+    assert state.mass_breakage
+    assert not any(job.broken for job in state.jobs)
+
+
+def test_it_holds_while_they_have_not_passed() -> None:
+    """It holds over further FAILs and commits without an answer."""
+    assert mass("P F F", "P F .", "P F ?", "P P P")
+
+
+def test_it_ends_when_half_have_recovered() -> None:
+    """It holds while more than half still fail, and ends once half of them passed."""
+    assert mass("P F F", "P F F", "P F F", "P F P")
+    assert not mass("P F F", "P F F", "P F P", "P F P")
+
+
+def test_a_flake_since_ends_a_jobs_part() -> None:
+    """A job that passed and failed since no longer tells what broke it."""
+    assert not mass("P F F", "P F F", "P F K", "P P P")
+
+
+def test_a_broken_job_still_counts() -> None:
+    """Jobs go on counting when their outage opens."""
+    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(failures=2)),))
+    assert mass("P F F", "P F F", "P F F", "P P P", policy=policy)
+
+
+def test_an_older_outage_is_another_story() -> None:
+    """With M = 2 a job that fails again within its outage broke at the outage's first bad."""
+    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(2, passes=2)),))
+    assert not mass("P F F P F", "P F F P F", "P F F P F", "P P P P P", policy=policy)
+
+
+# ---------------------------------------------------------------------- green
+
+
+def test_green_needs_every_required_job() -> None:
+    """The newest commit is green on which all required jobs are PASS or FLAKY."""
+    histories = {"a": "P P P F", "b": "P K F P", "c": "F F F F"}
+    assert green(histories, "ci / a", "ci / b") == (2, 1)
+    assert green(histories, "ci / a") == (1, 2)
+    assert green({"a": "P P"}, "ci / a") == (0, 1)
+
+
+@pytest.mark.parametrize("letter", ["F", "?", "-", "s", "."])
+def test_anything_else_is_not_green(letter: str) -> None:
+    """A commit on which a required job has no pass is not green."""
+    assert green({"a": f"P {letter}", "b": "P P"}, "ci / a", "ci / b") == (1, 0)
+
+
+def test_a_pattern_may_cover_many_jobs() -> None:
+    """All jobs that a pattern matches and that ran there must be green; one that did not run may
+    be missing as long as another one did."""
+    assert green({"a-1": "P P", "a-2": "P F"}, "ci / a.*") == (1, 0)
+    assert green({"a-1": "P P", "a-2": "P ."}, "ci / a.*") == (0, 1)
+
+
+def test_a_pattern_without_a_job_is_never_green() -> None:
+    """A required pattern that no job matches leaves all known commits ungreen."""
+    assert green({"a": "P P P"}, "ci / a", "lint / .*") == (3, None)
+    assert green({"a": "P P P"}, "a") == (3, None)
+
+
+def test_green_is_only_where_it_is_configured() -> None:
+    """Without required jobs for this trunk nothing is said about green."""
+    elsewhere = Policy(green={Trunk("o/r", "release"): (re.compile(".*"),)})
+    assert assess_histories({"a": "P"}, elsewhere).green is None
+
+
+def test_green_of_no_commits() -> None:
+    """A trunk without commits is zero commits from green, and has no green commit."""
+    state = assess_histories({"a": "P"})
+    found = newest_green(state.jobs, type(state.order)(TRUNK, ()), (re.compile(".*"),))
+    assert (found.commits_since, found.commit) == (0, None)
+
+
+# ---------------------------------------------------------------------- one commit
+
+
+def test_the_answer_at_a_commit() -> None:
+    """A job's answer at a commit is there or not; with several runs the newest answer counts."""
+    assert [verdict_at(judge("P . ? F"), place) for place in range(4)] == [
+        "PASS",
+        None,
+        None,
+        "FAIL",
+    ]
+    by_runs = judge("P/F/- F/P", count=Count.RUNS)
+    assert [verdict_at(by_runs, place) for place in range(2)] == ["FAIL", "PASS"]

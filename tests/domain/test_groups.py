@@ -1,0 +1,76 @@
+"""Groups: exactly one per job, the first that matches."""
+
+import re
+
+import pytest
+
+from exporter.domain.groups import (
+    DAY,
+    DEFAULT_GROUP,
+    Group,
+    Match,
+    Override,
+    group_of,
+)
+from exporter.domain.model import JobKey
+from exporter.domain.outage import Thresholds
+
+KEY = JobKey("o/r", "main", "inductor-nightly", "test (core)")
+
+
+def pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text)
+
+
+@pytest.mark.parametrize(
+    ("match", "covers"),
+    [
+        (Match(), True),
+        (Match(repo=pattern("o/r")), True),
+        (Match(repo=pattern("o")), False),
+        (Match(branch=pattern("main|trunk")), True),
+        (Match(workflow=pattern("inductor")), False),
+        (Match(workflow=pattern("inductor.*")), True),
+        (Match(job_name=pattern(r"test \(.*\)")), True),
+        (Match(workflow=pattern("inductor.*"), job_name=pattern("lint")), False),
+    ],
+)
+def test_a_match_is_full_and_of_all_parts(match: Match, covers: bool) -> None:
+    """Every pattern that is given must match its part of the key in full."""
+    assert match.covers(KEY) is covers
+
+
+def test_the_first_group_wins() -> None:
+    """Of two groups that match a job is in the first."""
+    groups = [
+        Group("none", "a", "P1", match=Match(repo=pattern("x"))),
+        Group("first", "a", "P1"),
+        Group("second", "b", "P2"),
+    ]
+    assert group_of(KEY, groups).name == "first"
+
+
+def test_the_default_group_takes_the_rest() -> None:
+    """What no group matches is in `default`: team trunk, P3, three in a row."""
+    found = group_of(KEY, [Group("none", "a", "P1", match=Match(repo=pattern("x")))])
+    assert found is DEFAULT_GROUP
+    assert (found.name, found.team, found.priority) == ("default", "trunk", "P3")
+    assert (found.thresholds, found.jobs_threshold) == (Thresholds(3, 1), 1)
+    assert found.silent_after == 8 * DAY
+
+
+def test_a_job_pattern_has_its_own_thresholds() -> None:
+    """The first override that matches the name in full takes the place of the group's."""
+    group = Group(
+        "g",
+        "t",
+        "P2",
+        thresholds=Thresholds(3),
+        overrides=(
+            Override(pattern(".*perf.*"), Thresholds(5)),
+            Override(pattern(".*"), Thresholds(4)),
+        ),
+    )
+    assert group.thresholds_of("perf smoke") == Thresholds(5)
+    assert group.thresholds_of("unit") == Thresholds(4)
+    assert Group("g", "t", "P2", thresholds=Thresholds(3)).thresholds_of("unit") == Thresholds(3)

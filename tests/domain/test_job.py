@@ -1,0 +1,183 @@
+"""One job, from its rows to its state."""
+
+import re
+
+import pytest
+
+from exporter.domain.columns import Count
+from exporter.domain.evidence import PENDING_LIMIT
+from exporter.domain.groups import Group, Override
+from exporter.domain.job import JobState, assess_job
+from exporter.domain.model import JobKey, Observation
+from exporter.domain.outage import Thresholds
+from exporter.domain.times import parse_time
+from tests.domain.builders import HOUR, NOW, RULES, TRUNK, judge, place_of, row, trunk, unfinished
+
+KEY = JobKey(*TRUNK, "ci", "job")
+GROUP = Group("g", "team-g", "P2")
+
+
+def of_rows(*rows: Observation, commits: int = 5) -> JobState:
+    return assess_job(KEY, rows, GROUP, trunk(commits), RULES, NOW)
+
+
+def places(state: JobState) -> tuple[int | None, int | None, list[int | None] | None]:
+    """Return the places of first bad, last good and the suspects."""
+    blame = state.blame
+    assert blame is not None
+    suspects = None if blame.suspects is None else [place_of(c) for c in blame.suspects]
+    return place_of(blame.first_bad), place_of(blame.last_good), suspects
+
+
+def test_the_incident() -> None:
+    """Broken for three commits in a row: the job, the first bad commit and the suspect are named."""
+    state = judge("P P F F F")
+    assert state.broken
+    assert (state.streak, state.threshold, state.failures_in_outage) == (3, 3, 3)
+    assert places(state) == (2, 1, [2])
+
+
+def test_quiet_below_the_threshold() -> None:
+    """Two in a row are no outage, and yet the streak has its first bad and suspects."""
+    state = judge("P . F F")
+    assert (state.broken, state.streak, state.failures_in_outage) == (False, 2, 0)
+    assert places(state) == (2, 0, [1, 2])
+
+
+def test_untested_commits_are_suspects() -> None:
+    """Suspects are all commits after last good up to first bad, whatever was tested of them."""
+    assert places(judge("P . - ? F F F")) == (4, 0, [1, 2, 3, 4])
+
+
+def test_an_unknown_last_good_names_no_suspects() -> None:
+    """Without a PASS before it, or with a flake between, last good and suspects are unknown."""
+    assert places(judge("F F F")) == (0, None, None)
+    assert places(judge("P K F F F")) == (2, None, None)
+
+
+def test_the_outage_is_described_before_the_streak() -> None:
+    """While an outage is open, first bad and last good are its own, whatever the tip says."""
+    state = judge("P F F F K F")
+    assert (state.streak, state.stopped_by) == (1, "flaky")
+    assert places(state) == (1, 0, [1])
+    assert judge("P F F F K").failures_in_outage == 3
+
+
+def test_nothing_bad_is_described_by_nothing() -> None:
+    """Without an outage and without a streak there is no blame."""
+    assert judge("P F F F P").blame is None
+    assert judge("P F F K").blame is None
+
+
+def test_outside_the_repository_something_changed() -> None:
+    """Counted by runs, first bad and last good may be one commit: then there are no suspects."""
+    state = judge("P/P/F/F/F", count=Count.RUNS)
+    assert state.broken
+    assert places(state) == (0, 0, [])
+
+
+def test_runs_and_commits_count_differently() -> None:
+    """Three failing runs of one commit are an outage by runs, and one FAIL by commits."""
+    assert judge("P F/F/F", count=Count.RUNS).broken
+    assert not judge("P F/F/F", count=Count.COMMITS).broken
+
+
+def test_the_earliest_failing_run_is_named() -> None:
+    """Since, url, step and infra are those of the earliest failing run at first bad."""
+    early = row(
+        1, conclusion="failure", run_id=8, started_at=5.0, url="early", failed_step="T", infra=True
+    )
+    late = row(1, conclusion="failure", run_id=7, started_at=6.0, url="late", failed_step="B")
+    cancelled = row(1, conclusion="cancelled", run_id=6, started_at=4.0, url="cancelled")
+    blame = of_rows(late, cancelled, early, row(0)).blame
+    assert blame is not None
+    assert (blame.since, blame.url, blame.failed_step, blame.infra) == (5.0, "early", "T", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "older_unread", "truncated"),
+    [
+        ("F F", True, True),
+        ("F F", False, False),
+        ("P F", True, False),
+        ("K F", True, False),
+        (". -", True, False),
+    ],
+)
+def test_a_streak_may_be_longer_than_known(text: str, older_unread: bool, truncated: bool) -> None:
+    """Truncated: the walk ran out of commits while failing, and older ones were not read."""
+    assert judge(text, older_unread=older_unread).truncated is truncated
+
+
+def test_what_is_newer_than_the_newest_pass() -> None:
+    """Pending and flaky columns are counted from the newest PASS on."""
+    state = judge("? K P ? F K ?")
+    assert (state.pending, state.flaky) == (2, 1)
+    assert (judge("? K ?").pending, judge("? K ?").flaky) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "last"), [("P F", "FAIL"), ("F P - ?", "PASS"), ("P K .", "FLAKY"), ("- ?", None)]
+)
+def test_the_newest_verdict(text: str, last: str | None) -> None:
+    """The last verdict is the newest of PASS, FAIL and FLAKY."""
+    assert judge(text).last_verdict == last
+
+
+def test_when_it_last_answered() -> None:
+    """The newest verdict and the newest success end when their last deciding run ended."""
+    state = of_rows(
+        row(0, started_at=1.0, completed_at=10.0),
+        row(0, run_id=9, started_at=2.0, completed_at=20.0),
+        row(1, conclusion="failure", completed_at=30.0),
+        row(1, conclusion="cancelled", run_id=8, completed_at=99.0),
+        unfinished(2, created_at=NOW),
+    )
+    assert (state.last_success_at, state.last_verdict_at) == (20.0, 30.0)
+
+
+def test_a_run_without_times_ended_with_its_commit() -> None:
+    """Where no run says when it ended, the commit's time stands in for it."""
+    committed = trunk(5).commits[3].committed_at
+    assert of_rows(row(3)).last_success_at == committed
+    assert committed == parse_time("2026-03-01T10:00:00Z")
+
+
+def test_without_answers_there_are_no_times() -> None:
+    """A job that never answered has no last verdict, no last success and no duration."""
+    state = judge("- ?")
+    assert state.last_verdict_at is state.last_success_at is state.duration is None
+
+
+def test_the_longest_shard_is_the_duration() -> None:
+    """The duration is the longest deciding run of the newest verdict; nonsense is left out."""
+    state = of_rows(
+        row(0, started_at=0.0, completed_at=900.0),
+        row(1, job="a", started_at=0.0, completed_at=60.0),
+        row(1, job="b", started_at=10.0, completed_at=100.0),
+        row(1, job="c", started_at=500.0, completed_at=1.0),
+        row(1, job="d", completed_at=9.0),
+    )
+    assert state.duration == 90.0
+    assert of_rows(row(1, started_at=5.0, completed_at=4.0)).duration is None
+
+
+def test_overrides_are_of_one_job() -> None:
+    """The threshold is that of the group's pattern for this job."""
+    group = Group("g", "t", "P2", overrides=(Override(re.compile("job"), Thresholds(failures=5)),))
+    assert not judge("P F F F F", group=group).broken
+    assert judge("P F F F F F", group=group).broken
+    assert judge("P F", group=group).threshold == 5
+
+
+def test_time_alone_changes_a_pending_job() -> None:
+    """A job says when its first pending row is no longer believed; a settled one never changes."""
+    state = of_rows(unfinished(1, created_at=NOW - HOUR), unfinished(2, created_at=NOW))
+    assert state.changes_at == NOW - HOUR + PENDING_LIMIT
+    assert judge("P F").changes_at is None
+
+
+def test_known_broken_jobs_do_not_alert() -> None:
+    """A broken job counts towards its group unless it is known to be broken."""
+    assert judge("P F F F").alerting
+    assert not judge("P F F").alerting

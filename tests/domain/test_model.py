@@ -1,0 +1,128 @@
+"""The trunk's order, and orders that arrival never decides."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from exporter.domain.model import (
+    Commit,
+    RawJob,
+    TrunkOrder,
+    newest_first,
+    oldest_first,
+    rewrites,
+    splice,
+)
+from tests.domain.builders import TRUNK, row
+
+
+def chain(text: str, *, older_unread: bool = False) -> TrunkOrder:
+    """Return a trunk whose commits are single letters, oldest first."""
+    return TrunkOrder(TRUNK, tuple(Commit(letter) for letter in text), older_unread)
+
+
+def shas(order: TrunkOrder) -> str:
+    return "".join(commit.sha for commit in order.commits)
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "result"),
+    [
+        ("abc", "bcd", "abcd"),
+        ("abc", "abcd", "abcd"),
+        ("abc", "abc", "abc"),
+        ("abc", "bxy", "abxy"),
+        ("abc", "xyz", "xyz"),
+        ("abc", "xbc", "xbc"),
+        ("abc", "", "abc"),
+        ("", "ab", "ab"),
+    ],
+)
+def test_what_is_known_is_spliced(known: str, fresh: str, result: str) -> None:
+    """Older commits stay known where the two chains meet; where they do not, only the fresh are."""
+    assert shas(splice(chain(known), chain(fresh))) == result
+
+
+def test_splicing_keeps_what_is_unread() -> None:
+    """Whether older commits are unread is said by whoever read the oldest commit."""
+    known, fresh = chain("abc"), chain("bcd", older_unread=True)
+    assert not splice(known, fresh).older_unread
+    assert splice(chain("abc", older_unread=True), chain("bcd")).older_unread
+    assert splice(known, chain("xy", older_unread=True)).older_unread
+
+
+@pytest.mark.parametrize(
+    ("known", "fresh", "rewritten"),
+    [("abc", "abcd", False), ("abc", "abx", True), ("abc", "ab", True), ("", "ab", False)],
+)
+def test_a_force_push_takes_the_tip_away(known: str, fresh: str, rewritten: bool) -> None:
+    """A trunk was rewritten when the tip that was known is no longer on it."""
+    assert rewrites(chain(known), chain(fresh)) is rewritten
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "extends"),
+    [("ab", "abc", True), ("ab", "ab", True), ("ab", "axb", False), ("ab", "b", False)],
+)
+def test_extending_changes_nothing_else(older: str, newer: str, extends: bool) -> None:
+    """A trunk extends another when commits were added at its tip and nothing else changed."""
+    assert chain(newer).extends(chain(older)) is extends
+
+
+def test_reading_further_back_is_no_extension() -> None:
+    """When older commits become readable the history must be read again."""
+    assert not chain("abc").extends(chain("ab", older_unread=True))
+
+
+def test_places_count_from_the_oldest() -> None:
+    """The oldest commit has place 0."""
+    assert chain("abc").index == {"a": 0, "b": 1, "c": 2}
+
+
+def test_times_of_an_attempt() -> None:
+    """An attempt begins at started_at, else created_at, else completed_at, and ends vice versa."""
+    assert row(started_at=2, created_at=1, completed_at=3).known_since == 2
+    assert row(created_at=1, completed_at=3).known_since == 1
+    assert row(completed_at=3).known_since == 3
+    assert row(started_at=2, completed_at=3).ended == 3
+    assert row(started_at=2, created_at=1).ended == 2
+    assert row().known_since is row().ended is None
+
+
+def test_the_earliest_attempt_is_first() -> None:
+    """Attempts are ordered by when they began; one without a time comes last."""
+    late, early, timeless = row(started_at=9.0), row(created_at=3.0), row()
+    assert sorted([timeless, late, early], key=oldest_first) == [early, late, timeless]
+    assert newest_first([timeless, late, early]) == [late, early, timeless]
+
+
+TIES: list[dict[str, Any]] = [
+    {"run_id": 9},
+    {"run_id": "text"},
+    {"run_id": None},
+    {"attempt": 2},
+    {"job": "other"},
+    {"job_id": 4},
+    {"url": "https://ci.example/1"},
+    {"conclusion": "timed_out"},
+    {"failed_step": "Test"},
+    {"workflow": "other"},
+]
+
+
+@pytest.mark.parametrize("difference", TIES, ids=str)
+def test_a_tie_does_not_depend_on_arrival(difference: dict[str, Any]) -> None:
+    """Of two attempts of one moment the same one is first, whichever was heard of first."""
+    rows = [
+        row(**{"conclusion": "failure", "started_at": 5.0}),
+        row(**{"conclusion": "failure", "started_at": 5.0, **difference}),
+    ]
+    assert len({min(order, key=oldest_first) for order in permutations(rows)}) == 1
+    assert len({newest_first(order)[0] for order in permutations(rows)}) == 1
+
+
+def test_a_workflow_is_its_path() -> None:
+    """A workflow's identity is its path where it has one, else its name."""
+    assert RawJob("ci", "w/ci.yml", "job").workflow_key == "w/ci.yml"
+    assert RawJob("ci", None, "job").workflow_key == "ci"

@@ -1,0 +1,98 @@
+"""The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
+
+import pytest
+
+from exporter.domain.outage import Outage, Thresholds, open_outage
+from tests.domain.test_streak import LETTERS
+
+
+def outage(text: str, failures: int = 3, passes: int = 1, **more: bool) -> Outage | None:
+    verdicts = [LETTERS[letter] for letter in text]
+    return open_outage(verdicts, Thresholds(failures, passes, **more))
+
+
+@pytest.mark.parametrize("threshold", range(1, 8))
+def test_n_fails_open(threshold: int) -> None:
+    """N - 1 FAILs in a row leave it closed, N open it."""
+    assert outage("P" + "F" * (threshold - 1), threshold) is None
+    assert outage("P" + "F" * threshold, threshold) == Outage(1, 0, threshold)
+
+
+@pytest.mark.parametrize("threshold", range(1, 5))
+def test_m_passes_close(threshold: int) -> None:
+    """M - 1 PASSes in a row leave it open, M close it."""
+    assert outage("PFFF" + "P" * (threshold - 1), passes=threshold) == Outage(1, 0, 3)
+    assert outage("PFFF" + "P" * threshold, passes=threshold) is None
+
+
+def test_the_defaults() -> None:
+    """Three FAILs open, one PASS closes, a flake does not."""
+    assert Thresholds() == Thresholds(failures=3, passes=1, flaky_closes=False)
+
+
+def test_no_answer_changes_nothing() -> None:
+    """NONE and PENDING neither count, nor stop a count, on either way."""
+    assert outage("P.F?.F.?F") == Outage(2, 0, 3)
+    assert outage("PFFFP.?P", passes=2) is None
+    assert outage("PFFF.?P.?", passes=2) == Outage(1, 0, 3)
+
+
+def test_a_fail_restarts_the_passes() -> None:
+    """With M = 2 a FAIL between two PASSes leaves the outage open, and counts in it."""
+    assert outage("PFFFPFP", passes=2) == Outage(1, 0, 4)
+
+
+def test_a_pass_restarts_the_fails() -> None:
+    """A PASS between FAILs begins a new run of FAILs."""
+    assert outage("PFFPFF") is None
+    assert outage("PFFPFFF") == Outage(4, 3, 3)
+
+
+def test_a_flake_does_not_close() -> None:
+    """A flake at the tip leaves the outage as it is."""
+    assert outage("PFFFK") == Outage(1, 0, 3)
+
+
+def test_a_flake_restarts_both_counts() -> None:
+    """A flake restarts the FAILs before an outage opens, and the PASSes that would close it."""
+    assert outage("PFFKF") is None
+    assert outage("PFFFPKP", passes=2) == Outage(1, 0, 3)
+
+
+def test_a_flake_can_close() -> None:
+    """With flaky_closes one flake closes the outage, whatever M is."""
+    assert outage("PFFFK", passes=3, flaky_closes=True) is None
+    assert outage("PFFFKFFF", flaky_closes=True) == Outage(5, None, 3)
+
+
+def test_a_flake_hides_last_good() -> None:
+    """Where a flake lies between the PASS and first bad, nobody knows what was good."""
+    assert outage("PKFFF") == Outage(2, None, 3)
+    assert outage("KPFFF") == Outage(2, 1, 3)
+
+
+def test_last_good_is_the_pass_just_before() -> None:
+    """Last good is the newest PASS before first bad, over commits without an answer."""
+    assert outage("PP.?FFF") == Outage(4, 1, 3)
+
+
+def test_nothing_before_is_unknown() -> None:
+    """An outage at the beginning of what is known has no last good."""
+    assert outage(".FFF") == Outage(1, None, 3)
+
+
+def test_further_fails_move_nothing() -> None:
+    """A FAIL on top of an open outage adds to it and moves neither first bad nor last good."""
+    assert outage("PFFF") == Outage(1, 0, 3)
+    assert outage("PFFFF") == Outage(1, 0, 4)
+    assert outage("PFFFKFFFF") == Outage(1, 0, 7)
+
+
+def test_a_pass_within_does_not_move_first_bad() -> None:
+    """While M PASSes are not reached, a new run of N FAILs does not become the first bad."""
+    assert outage("PFFFPFFFF", passes=2) == Outage(1, 0, 7)
+
+
+def test_the_newest_outage_is_told() -> None:
+    """An outage that was closed is forgotten once another opens."""
+    assert outage("PFFFPPFFF") == Outage(6, 5, 3)

@@ -1,0 +1,122 @@
+"""What a commit says of a job: one exact job first, then all shards of a folded one."""
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from exporter.domain.model import Evidence, Verdict
+from exporter.domain.verdict import (
+    FAIL,
+    FLAKY,
+    PASS,
+    PENDING,
+    SKIPPED,
+    UNANSWERED,
+    Cell,
+    believed,
+    distinct_attempts,
+    exact_job,
+    folded_job,
+)
+from tests.domain.builders import row, unfinished
+
+
+@pytest.mark.parametrize(
+    ("evidence", "cell"),
+    [
+        ("pass", PASS),
+        ("fail", FAIL),
+        ("pass fail", FLAKY),
+        ("pass fail pending unknown skip", FLAKY),
+        ("fail pending", FAIL),
+        ("pass pending", PASS),
+        ("pass unknown skip", PASS),
+        ("fail unknown skip", FAIL),
+        ("pending", PENDING),
+        ("pending unknown skip", PENDING),
+        ("unknown", UNANSWERED),
+        ("unknown skip", UNANSWERED),
+        ("skip", SKIPPED),
+        ("", UNANSWERED),
+    ],
+)
+def test_one_exact_job(evidence: str, cell: Cell) -> None:
+    """An exact job's cell follows from the kinds of evidence alone."""
+    assert exact_job({Evidence(word) for word in evidence.split()}) == cell
+
+
+@pytest.mark.parametrize(
+    ("shards", "cell"),
+    [
+        ((PASS, PASS), PASS),
+        ((PASS, SKIPPED), PASS),
+        ((PASS, FLAKY), FLAKY),
+        ((PASS, UNANSWERED), UNANSWERED),
+        ((PASS, PENDING), PENDING),
+        ((PASS, FAIL), FAIL),
+        ((FLAKY, PENDING), PENDING),
+        ((FLAKY, UNANSWERED), UNANSWERED),
+        ((UNANSWERED, PENDING), PENDING),
+        ((FAIL, PENDING, UNANSWERED, FLAKY, PASS, SKIPPED), FAIL),
+        ((SKIPPED, SKIPPED), SKIPPED),
+        ((), UNANSWERED),
+    ],
+)
+def test_shards_of_a_folded_job(shards: tuple[Cell, ...], cell: Cell) -> None:
+    """A missing answer outweighs a pass or a flake, and a failure outweighs all, in any order."""
+    assert {folded_job(order) for order in permutations(shards)} == {cell}
+
+
+def test_a_skipped_cell_is_no_verdict() -> None:
+    """Skipped is NONE like an answer that is missing, and yet told apart from it."""
+    assert SKIPPED.verdict is UNANSWERED.verdict is Verdict.NONE
+    assert SKIPPED.skipped
+    assert not UNANSWERED.skipped
+
+
+def test_only_answers_are_decided() -> None:
+    """PASS, FAIL and FLAKY are answers; PENDING and NONE are not."""
+    assert {verdict for verdict in Verdict if verdict.decided} == {"PASS", "FAIL", "FLAKY"}
+
+
+def test_completed_beats_unfinished() -> None:
+    """Of one observation reported twice the completed report is believed, in either order."""
+    early, late = unfinished(), row(conclusion="cancelled")
+    assert believed([early, late]) == believed([late, early]) == [late]
+
+
+@pytest.mark.parametrize("field", ["run_id", "attempt", "job_id"])
+def test_another_observation_is_not_overtaken(field: str) -> None:
+    """A row with another run, attempt or job id is another observation: both are believed."""
+    other: dict[str, Any] = {field: 7}
+    rows = [unfinished(), row(**other)]
+    assert believed(rows) == rows
+
+
+def test_two_answers_are_both_believed() -> None:
+    """Two different completed answers of one observation are both kept."""
+    rows = [row(conclusion="failure"), row(conclusion="success")]
+    assert believed(rows) == rows
+
+
+def test_a_copied_row_is_one_attempt() -> None:
+    """A row copied into a later attempt is the same attempt, and the earliest copy stays."""
+    first = row(conclusion="failure", started_at=5.0, job_id=1, attempt=1)
+    copy = row(conclusion="failure", started_at=5.0, job_id=2, attempt=2)
+    assert distinct_attempts([copy, first]) == [first]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"started_at": 6.0}, {"conclusion": "success"}, {"run_id": 9}, {"job": "other"}]
+)
+def test_another_attempt_is_no_copy(changes: dict[str, Any]) -> None:
+    """Another start, conclusion, run or name makes a later attempt one of its own."""
+    same: dict[str, Any] = {"conclusion": "failure", "started_at": 5.0}
+    first, other = row(**same), row(attempt=2, **{**same, **changes})
+    assert len(distinct_attempts([first, other])) == 2
+
+
+def test_rows_without_a_start_are_no_copies() -> None:
+    """Without a start nothing proves that two attempts are one."""
+    assert len(distinct_attempts([row(attempt=1), row(attempt=2)])) == 2

@@ -1,0 +1,1 @@
+"""The whole path with real parts: exporter, Prometheus, Alertmanager, an HTTP receiver."""

@@ -1,0 +1,116 @@
+"""`make run` as a newcomer meets it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from demo.stack import HOST, free_port
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("run")
+
+
+def command(*more: str) -> tuple[list[str], list[int]]:
+    """The demo on free ports, and these ports."""
+    ports = [free_port() for _ in range(3)]
+    flags = [f"--{name}-port={port}" for name, port in zip(NAMES, ports, strict=True)]
+    return [sys.executable, "-m", "demo.run", *flags, *more], ports
+
+
+NAMES = ("exporter", "prometheus", "alertmanager")
+
+
+def shows(output: Path, text: str) -> bool:
+    """Whether a text has been printed."""
+    return text in output.read_text(encoding="utf-8")
+
+
+def start(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start the demo in a session of its own, so that a Ctrl-C can be sent to all of it."""
+    output = folder / "output.txt"
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            arguments, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+    return process, output
+
+
+def children(folder: Path) -> list[str]:
+    """The command lines of processes that work in a folder below `folder`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if str(folder) in line:
+                found.append(line)
+    return found
+
+
+def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The streak climbs 1, 2, 3, the alert is printed, a fix resolves it, Ctrl-C stops all."""
+    arguments, ports = command("--interval=2")
+    process, output = start(arguments, tmp_path)
+    try:
+        for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED"):
+            eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
+        eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
+        assert len(children(tmp_path)) == len(NAMES)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    screen = output.read_text()
+    assert "reason     Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen
+    assert "team broken-inductor, priority P2" in screen
+    assert "Traceback" not in screen
+    assert children(tmp_path) == []
+    for port in ports:
+        with closing(socket.socket()) as probe:
+            assert probe.connect_ex((HOST, port)) != 0
+
+
+def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
+    """A port that is taken is named in one line, nothing is started and the exit code is 2."""
+    with closing(socket.socket()) as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments, _ = command(f"--prometheus-port={port}")
+        process, output = start(arguments, tmp_path)
+        assert process.wait(60) == 2
+    (line,) = output.read_text().splitlines()
+    assert line.startswith(f"make run: port {port} is taken, and prometheus wants it")
+    assert "--prometheus-port" in line
+
+
+def test_a_config_of_your_own_runs_on_the_same_stack(tmp_path: Path) -> None:
+    """`make run CONFIG=my.yml` watches what that file says and plays no incident."""
+    config = tmp_path / "my.yml"
+    config.write_text("sources: [{name: mine, type: recorded, path: mine.ndjson}]\n")
+    sha = "a" * 40
+    (tmp_path / "mine.ndjson").write_text(
+        f'{{"kind":"commit","repo":"my/repo","branch":"main","sha":"{sha}"}}\n'
+        f'{{"kind":"run","repo":"my/repo","branch":"main","sha":"{sha}","workflow":"ci",'
+        '"job_name":"unit","status":"completed","conclusion":"failure"}\n'
+    )
+    arguments, _ = command("--config", str(config))
+    process, output = start(arguments, tmp_path)
+    try:
+        eventually(lambda: "streak 0 → 1   unit" in output.read_text(), "its job", 120)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 0
+    assert "incident" not in output.read_text()

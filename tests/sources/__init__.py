@@ -1,0 +1,1 @@
+"""Tests of the sources, against files, git and servers on loopback."""

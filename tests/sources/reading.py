@@ -1,0 +1,79 @@
+"""Reads a source into a store, as the poller does, but one step at a time."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from exporter.config import SourceConfig
+from exporter.domain.model import Observation, Trunk, TrunkOrder
+from exporter.sources import Tools, build_source
+from exporter.store import SqliteStore
+
+REPO = "o/r"
+TRUNK = Trunk(REPO, "main")
+
+
+def sha(number: int) -> str:
+    """Return the hash of a made-up commit."""
+    return f"{number:040x}"
+
+
+class State(NamedTuple):
+    """All that a store holds of results.
+
+    Attributes:
+        orders: in the order of their trunks.
+        rows: in an order of their own that does not depend on arrival.
+    """
+
+    orders: list[TrunkOrder]
+    rows: list[Observation]
+
+
+class Reader:
+    """One source and its store.
+
+    Attributes:
+        store: keeps what was read.
+        codes: what the source told about its requests, one status code each.
+    """
+
+    def __init__(self, config: SourceConfig) -> None:
+        """Args:
+        config: of the source.
+        """
+        self._config = config
+        self.store = SqliteStore()
+        self.codes: list[str] = []
+        self.restart()
+
+    def restart(self, config: SourceConfig | None = None) -> None:
+        """Make the source anew, as a restart of the exporter does; the store stays."""
+        self._config = config or self._config
+        self._source = build_source(self._config, Tools(count_request=self.codes.append))
+
+    def refresh(self) -> None:
+        """Refresh once, all or nothing; errors go on to the caller."""
+        memory = self.store.load().sources.get(self._config.name)
+        facts = self._source.refresh(memory.cursor if memory else None)
+        self.store.apply(self._config.name, facts, now=0.0)
+
+    def state(self) -> State:
+        """Return all that is stored."""
+        stored = self.store.load()
+        trunks = {trunk for memory in stored.sources.values() for trunk in memory.trunks}
+        rows = [row for trunk in sorted(trunks) for row in self.store.observations(trunk)]
+        orders = [stored.orders[trunk] for trunk in sorted(stored.orders)]
+        return State(orders, sorted(rows, key=repr))
+
+    def rows(self) -> list[Observation]:
+        """Return the rows that are stored, by job id."""
+        return sorted(self.state().rows, key=lambda row: str(row.job_id))
+
+    def only_row(self) -> Observation:
+        """Return the row that is stored, which must be the only one."""
+        (row,) = self.rows()
+        return row
+
+    def order(self, trunk: Trunk = TRUNK) -> Sequence[str]:
+        """Return the hashes of a trunk, oldest first."""
+        return [commit.sha for commit in self.store.load().orders[trunk].commits]

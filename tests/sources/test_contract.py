@@ -1,0 +1,256 @@
+"""What every source keeps to; a new one needs a case here, and is then tried with all of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from exporter import __version__
+from exporter.app import refresh_all
+from exporter.cli.main import main
+from exporter.config import SourceConfig, parse_config
+from exporter.domain.facts import Cursor
+from exporter.domain.model import Observation, TrunkOrder
+from exporter.errors import SourceError
+from exporter.metrics.exposition import PLAIN, Exposition
+from exporter.poller.totals import Counters
+from exporter.sources import SOURCES, Tools, build_source
+from exporter.sources.recorded import recorded_lines
+from tests.sources.reading import REPO, Reader, State, sha
+from tests.support.fakehttp import Answer, FakeBuildbot, serving
+from tests.support.gitrepo import GitRepo
+
+NAME = "a source"
+SECRET = "hunter2"
+NOW = 1_800_000_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source that can be read.
+
+    Attributes:
+        section: of the configuration, without the name.
+        more: makes new results.
+        spoil: makes every later refresh fail.
+        secret: whether SECRET is in the section.
+    """
+
+    section: Mapping[str, object]
+    more: Callable[[], None]
+    spoil: Callable[[], None]
+    secret: bool
+
+    @property
+    def text(self) -> str:
+        """The configuration with this source alone."""
+        return yaml.safe_dump({"sources": [{"name": NAME, **self.section}]})
+
+    @property
+    def config(self) -> SourceConfig:
+        """Its checked section."""
+        return parse_config(self.text, "trunkwatch.yml").sources[0]
+
+
+@contextmanager
+def _recorded(folder: Path) -> Iterator[Case]:
+    path = folder / "results.ndjson"
+    head = f'"repo":"{REPO}","branch":"main","sha":"{sha(1)}"'
+    run = f'{{"kind":"run",{head},"workflow":"ci","job_name":"test ≥ 3"'
+    lines = [
+        f'{{"kind":"commit",{head},"author":"author-a","title":"\\u00bb 1","committed_at":'
+        '"2025-12-09T16:02:11+01:00"}',
+        run + ',"status":"completed","conclusion":"failure","run_id":1,"failed_step":"Test"}',
+        run + ',"status":"completed","run_id":1,"attempt":2,"infra":true}',
+        run + ',"status":"completed","conclusion":"new word","run_id":"1","job_id":"x","url":"u"}',
+        run + ',"status":"queued","run_id":2,"created_at":"2025-12-09T16:02:11.000001Z"}',
+        run + ',"status":"completed","conclusion":"success","event":"pull_request"}',
+        run + ',"status":"completed","conclusion":"success","head_repo":"fork/r","run_number":0}',
+        run + ',"status":"completed","conclusion":"success","workflow_path":"ci.yml"}',
+    ]
+
+    def write(*more: str) -> None:
+        path.write_text("".join(f"{line}\n" for line in [*lines, *more]), encoding="utf-8")
+
+    write()
+    section = {"type": "recorded", "path": str(path)}
+    more = run + ',"status":"completed","conclusion":"success","run_id":3}'
+    yield Case(section, lambda: write(more), lambda: write("{"), secret=False)
+
+
+@contextmanager
+def _buildbot(folder: Path) -> Iterator[Case]:
+    repo, ci = GitRepo(folder), FakeBuildbot()
+    commits = [repo.commit(title) for title in ("base", "break it · ≥ 3", "", "fix it")]
+    repo.push()
+    repo.checkout("release", commits[0])
+    repo.push("release")
+    for place, commit in enumerate(commits):
+        ci.build(place + 1, commit, (0, 2, 4, 3)[place], at=NOW + place)
+        ci.steps[place + 1] = [("checkout", 0), ("test", (0, 2, 4, 3)[place])]
+    ci.build(11, commits[1], 5, request=1002, at=NOW + 10)
+    ci.build(12, commits[1], 6, request=1002, at=NOW + 20)
+    ci.build(13, commits[1], 1, request=1900, at=NOW + 30)
+    ci.build(14, commits[0], 0, branch="release", builder=2)
+    ci.build(15, commits[0], 2, branch="topic", builder=2)
+    ci.build(16, sha(99), 0, builder=2)
+    ci.build(17, commits[3], None, builder=2)
+    ci.build(18, None, None, revision="HEAD")
+    with serving(ci) as server:
+        section = {
+            "type": "buildbot",
+            "url": f"http://user:{SECRET}@{server.address}",
+            "repo": REPO,
+            "branches": ["main", "release"],
+            "git": str(repo.bare),
+        }
+
+        def more() -> None:
+            ci.build(17, commits[3], 2, builder=2, at=NOW + 40)
+
+        def spoil() -> None:
+            server.handler = lambda _request: Answer(500, b"")
+
+        yield Case(section, more, spoil, secret=True)
+
+
+CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
+    {
+        "buildbot": _buildbot,
+        "recorded": _recorded,
+    }
+)
+
+
+@pytest.fixture(params=sorted(SOURCES))
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    with CASES[request.param](tmp_path) as made:
+        yield made
+
+
+def test_every_source_has_a_case() -> None:
+    """A source without a case here would be a source that nothing is known of."""
+    assert set(CASES) == set(SOURCES)
+
+
+def test_a_source_is_what_its_section_says(case: Case) -> None:
+    """`type:` alone decides which source is built."""
+    assert build_source(case.config, Tools()) is not None
+    assert case.config.type in SOURCES
+
+
+def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
+    """There is nothing else that a store would understand."""
+    facts = list(build_source(case.config, Tools()).refresh(None))
+    assert any(isinstance(fact, Observation) for fact in facts)
+    assert any(isinstance(fact, TrunkOrder) for fact in facts)
+    assert all(isinstance(fact, Observation | TrunkOrder | Cursor) for fact in facts)
+    assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
+
+
+def test_reading_twice_changes_nothing(case: Case) -> None:
+    """A second refresh, by the same source or after a restart, leaves the state as it is."""
+    reader = Reader(case.config)
+    reader.refresh()
+    once = reader.state()
+    assert once.rows
+    reader.refresh()
+    assert reader.state() == once
+    reader.restart()
+    reader.refresh()
+    assert reader.state() == once
+
+
+def test_reading_in_steps_is_reading_at_once(case: Case) -> None:
+    """What came in two refreshes, with a restart between, is what one refresh would have read."""
+    steps = Reader(case.config)
+    steps.refresh()
+    before = steps.state()
+    case.more()
+    steps.restart()
+    steps.refresh()
+    assert steps.state() != before
+    at_once = Reader(case.config)
+    at_once.refresh()
+    assert steps.state() == at_once.state()
+
+
+def test_recording_loses_nothing(case: Case, tmp_path: Path) -> None:
+    """What is written as a recorded file reads back as the same commits and rows."""
+    reader = Reader(case.config)
+    reader.refresh()
+    path = tmp_path / "written.ndjson"
+    lines = [
+        line
+        for trunk, order in reader.store.load().orders.items()
+        for line in recorded_lines(order, reader.store.observations(trunk))
+    ]
+    path.write_text("".join(lines), encoding="utf-8")
+    assert _read_back(path) == reader.state()
+
+
+def test_the_command_record_loses_nothing(case: Case, tmp_path: Path) -> None:
+    """The same holds for the file that `trunkwatch record` writes."""
+    (tmp_path / "trunkwatch.yml").write_text(case.text, encoding="utf-8")
+    path = tmp_path / "written.ndjson"
+    arguments = ["--config.file", str(tmp_path / "trunkwatch.yml"), "--output", str(path)]
+    done = CliRunner().invoke(main, ["record", *arguments])
+    assert done.exit_code == 0, done.output
+    reader = Reader(case.config)
+    reader.refresh()
+    assert _read_back(path) == reader.state()
+
+
+def _read_back(path: Path) -> State:
+    text = yaml.safe_dump({"sources": [{"name": "back", "type": "recorded", "path": str(path)}]})
+    reader = Reader(parse_config(text, "trunkwatch.yml").sources[0])
+    reader.refresh()
+    return reader.state()
+
+
+def test_an_error_names_its_source_and_changes_nothing(case: Case) -> None:
+    """It is of our own kind and one line, and what was known stays."""
+    reader = Reader(case.config)
+    reader.refresh()
+    before = reader.state()
+    case.spoil()
+    with pytest.raises(SourceError) as caught:
+        reader.refresh()
+    error = caught.value
+    assert error.source == NAME
+    assert str(error).startswith(f"source {NAME}: ")
+    assert len(str(error).splitlines()) == 1
+    assert error.reason != SourceError.reason, "a word for the metric that says what went wrong"
+    assert reader.state() == before
+
+
+def test_no_secret_is_shown(case: Case, tmp_path: Path) -> None:
+    """Neither output nor log, at any level, nor metrics hold what opens the server."""
+    (tmp_path / "trunkwatch.yml").write_text(case.text, encoding="utf-8")
+    flags = ["--config.file", str(tmp_path / "trunkwatch.yml")]
+    shown = [_shown("check", *flags), _shown("check", "--format", "json", *flags)]
+    shown += [_shown("record", *flags), _shown("check-config", *flags)]
+    shown.append(_metrics(case))
+    case.spoil()
+    shown += [_shown("check", *flags), _shown("record", *flags), _metrics(case)]
+    assert all(shown)
+    assert not any(SECRET in text for text in shown)
+
+
+def _shown(*arguments: str) -> str:
+    done = CliRunner().invoke(main, ["--log.level", "debug", *arguments])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.output
+
+
+def _metrics(case: Case) -> str:
+    once = refresh_all(parse_config(case.text, "trunkwatch.yml"), ":memory:", None, lambda _: None)
+    snapshot = once.watcher.snapshot
+    exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
+    once.store.close()
+    return exposition.body(PLAIN, zipped=False).decode()

@@ -1,0 +1,550 @@
+"""The format of recorded results, line by line, and a file that changes under the reader."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.config import RecordedSource
+from exporter.domain.model import Observation, RawJob, Trunk
+from exporter.errors import RecordedFileError
+from tests.sources.reading import REPO, TRUNK, Reader, sha
+
+A, B = sha(1), sha(2)
+
+COMMIT: Mapping[str, object] = {"kind": "commit", "repo": REPO, "branch": "main", "sha": A}
+RUN: Mapping[str, object] = {
+    "kind": "run",
+    "repo": REPO,
+    "branch": "main",
+    "sha": A,
+    "workflow": "ci",
+    "job_name": "test",
+    "status": "completed",
+    "conclusion": "success",
+}
+MISSING = object()
+
+
+class File:
+    """A recorded file and its reader.
+
+    Attributes:
+        path: the file.
+        reader: reads it into a store.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.reader = Reader(config(path))
+
+    def write(self, *lines: Mapping[str, object] | str | bytes) -> None:
+        """Write the whole file anew, one object or text a line."""
+        self.path.write_bytes(b"".join(_line(line) for line in lines))
+
+    def append(self, content: bytes) -> None:
+        """Append without ending a line."""
+        with self.path.open("ab") as file:
+            file.write(content)
+
+    def error(self) -> str:
+        """Refresh, which must fail with one line; return it without the source's name."""
+        with pytest.raises(RecordedFileError) as caught:
+            self.reader.refresh()
+        text = str(caught.value)
+        assert text.startswith(f"source recorded: {self.path}")
+        assert len(text.splitlines()) == 1
+        return text.removeprefix("source recorded: ")
+
+
+def config(path: Path, **more: object) -> RecordedSource:
+    fields = {"name": "recorded", "type": "recorded", "path": str(path)}
+    return RecordedSource.model_validate({**fields, **more})
+
+
+def _line(line: Mapping[str, object] | str | bytes) -> bytes:
+    if isinstance(line, bytes):
+        return line + b"\n"
+    return (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
+
+
+def changed(record: Mapping[str, object], key: str, value: object) -> dict[str, object]:
+    """Return a record with another value, or without the key for MISSING."""
+    rest = {k: v for k, v in record.items() if k != key}
+    return rest if value is MISSING else {**rest, key: value}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    return File(tmp_path / "results.ndjson")
+
+
+# ---------------------------------------------------------------------- what a file may say
+
+
+def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
+    """Every key of the format arrives where it belongs."""
+    file.write(
+        {
+            **COMMIT,
+            "committed_at": "2025-12-09T16:02:11Z",
+            "author": "author-a",
+            "title": "Fix the thing · ≥ 3",
+        },
+        {
+            **RUN,
+            "workflow_path": ".github/workflows/ci.yml",
+            "run_id": 12,
+            "attempt": 2,
+            "job_id": "abc",
+            "run_number": 7,
+            "conclusion": "failure",
+            "event": "schedule",
+            "head_branch": "topic",
+            "head_repo": "fork/r",
+            "created_at": "2025-12-09T17:00:00+01:00",
+            "started_at": "2025-12-09T16:00:01.5Z",
+            "completed_at": "2025-12-09T16:00:02Z",
+            "url": "https://ci.example.com/12",
+            "failed_step": "Test",
+            "infra": True,
+        },
+    )
+    file.reader.refresh()
+    state = file.reader.state()
+    (order,) = state.orders
+    (commit,) = order.commits
+    assert (commit.sha, commit.committed_at) == (A, 1_765_296_131.0)
+    assert (commit.author, commit.title) == ("author-a", "Fix the thing · ≥ 3")
+    assert not order.older_unread
+    assert state.rows == [
+        Observation(
+            TRUNK,
+            A,
+            RawJob("ci", ".github/workflows/ci.yml", "test"),
+            "completed",
+            "failure",
+            12,
+            2,
+            "abc",
+            7,
+            "schedule",
+            "topic",
+            "fork/r",
+            1_765_296_000.0,
+            1_765_296_001.5,
+            1_765_296_002.0,
+            "https://ci.example.com/12",
+            "Test",
+            True,
+        )
+    ]
+
+
+def test_what_is_left_out_has_its_default(file: File) -> None:
+    """Only the required keys: attempt 1, event push, head of the trunk itself, all else unknown."""
+    file.write(COMMIT, changed(RUN, "conclusion", MISSING))
+    file.reader.refresh()
+    assert file.reader.only_row() == Observation(
+        TRUNK, A, RawJob("ci", None, "test"), "completed", head_branch="main", head_repo=REPO
+    )
+
+
+@pytest.mark.parametrize("key", ["author", "title", "committed_at"])
+@pytest.mark.parametrize("value", [MISSING, None])
+def test_a_commit_needs_only_its_place(file: File, key: str, value: object) -> None:
+    """What is optional may be missing or null, which is the same."""
+    file.write(changed(COMMIT, key, value))
+    file.reader.refresh()
+    assert file.reader.order() == [A]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "conclusion",
+        "run_id",
+        "attempt",
+        "job_id",
+        "run_number",
+        "workflow_path",
+        "event",
+        "head_branch",
+        "head_repo",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "url",
+        "failed_step",
+        "infra",
+    ],
+)
+def test_null_is_the_same_as_a_missing_key(file: File, key: str) -> None:
+    """Every optional key of a run may be null."""
+    file.write(COMMIT, changed(RUN, key, None))
+    file.reader.refresh()
+    with_null = file.reader.only_row()
+    file.write(COMMIT, changed(RUN, key, MISSING))
+    file.reader.restart()
+    file.reader.refresh()
+    assert file.reader.only_row() == with_null
+
+
+def test_a_conclusion_counts_only_when_completed(file: File) -> None:
+    """What an unfinished run says about its conclusion is not read, whatever it is."""
+    file.write(COMMIT, {**RUN, "status": "in_progress", "conclusion": 5})
+    file.reader.refresh()
+    assert file.reader.only_row().conclusion is None
+
+
+def test_unknown_keys_are_ignored(file: File) -> None:
+    """A later writer may say more."""
+    file.write({**COMMIT, "parents": [B]}, {**RUN, "runner": {"os": "linux"}})
+    file.reader.refresh()
+    assert file.reader.order() == [A]
+    assert file.reader.only_row().conclusion == "success"
+
+
+def test_commits_keep_the_order_of_their_lines_and_never_that_of_time(file: File) -> None:
+    """The first line is the oldest commit, whatever the dates say."""
+    dates = ["2026-03-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"]
+    lines = [{**COMMIT, "sha": sha(9 - n), "committed_at": date} for n, date in enumerate(dates)]
+    file.write(*lines)
+    file.reader.refresh()
+    assert file.reader.order() == [sha(9), sha(8), sha(7)]
+
+
+def test_run_lines_stand_anywhere(file: File) -> None:
+    """A run may come before its commit."""
+    file.write(RUN, COMMIT, {**COMMIT, "sha": B}, {**RUN, "run_id": 2})
+    file.reader.refresh()
+    assert len(file.reader.rows()) == 2
+
+
+def test_a_file_may_hold_several_trunks(file: File) -> None:
+    """Commit lines are in order per repo and branch."""
+    release = {"branch": "release"}
+    file.write(COMMIT, {**COMMIT, **release}, {**COMMIT, "sha": B}, {**RUN, **release})
+    file.reader.refresh()
+    assert file.reader.order() == [A, B]
+    assert file.reader.order(Trunk(REPO, "release")) == [A]
+    assert file.reader.only_row().trunk == Trunk(REPO, "release")
+
+
+def test_a_hash_is_the_same_in_either_case(file: File) -> None:
+    """Hashes are kept in lower case, so that a run finds its commit; SHA-256 is fine too."""
+    long = "AB" * 32
+    file.write({**COMMIT, "sha": long}, {**RUN, "sha": long.lower()})
+    file.reader.refresh()
+    assert file.reader.order() == [file.reader.only_row().sha] == [long.lower()]
+
+
+def test_ids_may_be_numbers_or_texts_and_stay_what_they_are(file: File) -> None:
+    """The run 1 and the run "1" are two runs."""
+    largest = 2**63 - 1
+    file.write(COMMIT, *({**RUN, "run_id": i} for i in (1, "1", "r-7", largest, -largest)))
+    file.reader.refresh()
+    ids = {row.run_id for row in file.reader.rows()}
+    assert ids == {1, "1", "r-7", largest, -largest}
+
+
+@pytest.mark.parametrize("ending", ["\r\n", "\n\n", "\n  \n", ""])
+def test_line_ends_and_empty_lines_do_not_matter(file: File, ending: str) -> None:
+    """Windows line ends, empty lines and a missing last line end are all fine."""
+    file.path.write_text(json.dumps(COMMIT) + "\n" + json.dumps(RUN) + ending, newline="")
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+def test_an_empty_file_says_nothing(file: File) -> None:
+    """It is no error: results may come later."""
+    file.write()
+    file.reader.refresh()
+    assert file.reader.state() == ([], [])
+
+
+# ---------------------------------------------------------------------- what is an error
+
+REQUIRED = {
+    "commit": (COMMIT, ["repo", "branch", "sha"]),
+    "run": (RUN, ["repo", "branch", "sha", "workflow", "job_name", "status"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind, (_, keys) in REQUIRED.items() for key in keys]
+)
+@pytest.mark.parametrize("value", [MISSING, None, "", 5, [], {}, True])
+def test_a_required_key_is_a_text_that_is_not_empty(
+    file: File, kind: str, key: str, value: object
+) -> None:
+    """Missing, empty or of a wrong type, it is an error that names file, line and key."""
+    record = REQUIRED[kind][0]
+    file.write(COMMIT, "", changed({**record, "run_id": 2}, key, value))
+    text = file.error()
+    missing = " is missing; it" if value is MISSING else ""
+    assert text.startswith(f"{file.path}:3: {key}{missing} must be a ")
+
+
+@pytest.mark.parametrize("kind", [MISSING, None, "Run", "commits", 5, ["run"], {}])
+def test_a_line_says_what_kind_it_is(file: File, kind: object) -> None:
+    """Any other kind is an error: a typing mistake must not lose results silently."""
+    file.write(COMMIT, changed(RUN, "kind", kind))
+    assert file.error().startswith(f"{file.path}:2: kind must be 'commit' or 'run' (got ")
+
+
+WRONG: Sequence[tuple[str, Sequence[object]]] = [
+    ("conclusion", [5, ["failure"], {}, True]),
+    ("workflow_path", [5, []]),
+    ("event", [5, []]),
+    ("head_branch", [5, []]),
+    ("head_repo", [5, {}]),
+    ("url", [5, []]),
+    ("failed_step", [5, ["Test"]]),
+    ("run_id", [True, 1.5, "", [], {}, 2**63, -(2**63)]),
+    ("job_id", [False, 1.5, "", [], {}, 10**30]),
+    ("attempt", [0, -1, 1.5, "1", True, [], 2**63]),
+    ("run_number", [-1, 1.5, "1", True, {}, 2**63]),
+    ("infra", [0, 1, "true", []]),
+    ("created_at", [5, True, [], "yesterday", ""]),
+    ("started_at", [1_765_296_131, "2025-12-09T16:02:11"]),
+    ("completed_at", ["2025-12-09", "2025-13-09T16:02:11Z", "16:02:11Z"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in WRONG for value in values]
+)
+def test_an_optional_key_has_its_type(file: File, key: str, value: object) -> None:
+    """A wrong type is an error that names file, line, key, and what would be right."""
+    file.write(COMMIT, {**RUN, key: value})
+    assert file.error() == f"{file.path}:2: {key} must be {_wanted(key)} (got {value!r})"
+
+
+def _wanted(key: str) -> str:
+    if key in ("run_id", "job_id"):
+        return "a number of 64 bits or a text"
+    if key.endswith("_at"):
+        return "a time with its zone, such as 2025-12-09T16:02:11Z"
+    numbers = {
+        "attempt": "a whole number of 1 or more",
+        "run_number": "a whole number of 0 or more",
+    }
+    return {**numbers, "infra": "true or false"}.get(key, "a text")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("author", 5), ("title", ["x"]), ("committed_at", 1_765_296_131)]
+)
+def test_a_commits_optional_keys_have_their_types(file: File, key: str, value: object) -> None:
+    """The same holds for commit lines."""
+    file.write({**COMMIT, key: value})
+    assert file.error().startswith(f"{file.path}:1: {key} must be a ")
+
+
+@pytest.mark.parametrize("kind", ["commit", "run"])
+@pytest.mark.parametrize("bad", [A[:12], A + "0", "g" * 40, "HEAD", f" {A[1:]}", "０" * 40])
+def test_only_a_full_hash_names_a_commit(file: File, kind: str, bad: str) -> None:
+    """Short hashes and names could mean several commits."""
+    file.write(changed(REQUIRED[kind][0], "sha", bad))
+    assert file.error().startswith(f"{file.path}:1: sha must be a full hash of 40 hex digits (got ")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "is not a JSON object (Expecting"),
+        ("[1]", "is not a JSON object"),
+        ("null", "is not a JSON object"),
+        ('"run"', "is not a JSON object"),
+        (json.dumps(RUN) + "x", "is not a JSON object (Extra data"),
+        (json.dumps(RUN) * 2, "is not a JSON object (Extra data"),
+        ("\ufeff" + json.dumps(RUN), "is not a JSON object (Unexpected UTF-8 BOM"),
+        ("[" * 100_000, "is not a JSON object (nested too deeply)"),
+        ('{"kind": ' + "9" * 5000 + "}", "is not a JSON object (Exceeds the limit"),
+    ],
+)
+def test_what_is_no_json_object_is_an_error(file: File, line: str, said: str) -> None:
+    """The error says what the JSON reader stumbled over."""
+    file.write(COMMIT, line)
+    assert file.error().startswith(f"{file.path}:2: {said}")
+
+
+@pytest.mark.parametrize("place", [1, 2, 3, 5000])
+def test_what_is_no_utf8_is_an_error_at_its_line(file: File, place: int) -> None:
+    """The line is the one with the broken byte, not the first of the block that was read."""
+    good: list[Mapping[str, object] | bytes] = [{**COMMIT, "sha": sha(n)} for n in range(5000)]
+    good[place - 1] = b'{"kind":"commit","title":"caf\xe9"}'
+    file.write(*good)
+    assert file.error().startswith(f"{file.path}:{place}: is not UTF-8 (")
+
+
+def test_half_a_surrogate_pair_is_an_error(file: File) -> None:
+    """It can be written in JSON, but is no text that could be stored; a whole pair is fine."""
+    line = json.dumps({**COMMIT, "title": "@"})
+    file.write(line.replace("@", "\\ud83d\\ude00"))
+    file.reader.refresh()
+    assert file.reader.state().orders[0].commits[0].title == "😀"
+    file.write(line.replace("@", "\\ud83d"))
+    assert file.error() == f"{file.path}:1: has an escape such as \\ud800 that is no character"
+
+
+def test_a_commit_has_one_place(file: File) -> None:
+    """The same commit twice in one trunk is an error, in either case of its letters."""
+    commit = {**COMMIT, "sha": "a" * 40}
+    file.write(commit, COMMIT, {**commit, "sha": "A" * 40})
+    assert file.error() == f"{file.path}:3: sha {'a' * 40} is in the order of o/r main already"
+
+
+def test_a_run_of_a_trunk_without_commits_is_an_error(file: File) -> None:
+    """The first such line is named, and what to add."""
+    other = {**RUN, "branch": "release"}
+    file.write(COMMIT, RUN, other, {**other, "run_id": 2})
+    assert file.error() == (
+        f"{file.path}:3: a run of o/r release, of which the file has no commit line;"
+        ' add {"kind":"commit",...} lines in trunk order, oldest first'
+    )
+
+
+def test_without_the_order_runs_need_no_commits(file: File) -> None:
+    """With `order: false` another source gives the order, so the file may hold runs alone."""
+    file.write(RUN)
+    file.reader.restart(config(file.path, order=False))
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+def test_an_error_takes_nothing_of_the_file(file: File) -> None:
+    """What stands before a broken line is not taken either, and what was known stays."""
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    before = file.reader.state()
+    file.write(COMMIT, {**COMMIT, "sha": B}, {**RUN, "conclusion": "failure"}, "{}")
+    assert file.error().startswith(f"{file.path}:4: ")
+    assert file.reader.state() == before
+
+
+def test_a_file_that_is_not_there_is_an_error(file: File) -> None:
+    """It is named."""
+    assert file.error() == f"{file.path}: No such file or directory"
+
+
+def test_a_folder_is_no_file(file: File) -> None:
+    """Whatever cannot be opened is one line too."""
+    file.path.mkdir()
+    assert file.error() == f"{file.path}: Is a directory"
+
+
+# ---------------------------------------------------------------------- a file that changes
+
+
+def test_a_file_that_grew_is_read_again(file: File) -> None:
+    """New commits and results are there at the next refresh."""
+    file.write(COMMIT)
+    file.reader.refresh()
+    file.write(COMMIT, {**COMMIT, "sha": B}, {**RUN, "sha": B})
+    file.reader.refresh()
+    assert file.reader.order() == [A, B]
+    assert file.reader.only_row().sha == B
+
+
+def test_a_file_that_was_replaced_is_read_again(file: File, tmp_path: Path) -> None:
+    """Another file under the same name is news, even of the same size and time."""
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    old = file.path.stat()
+    new = File(tmp_path / "new.ndjson")
+    new.write(COMMIT, {**RUN, "conclusion": "failure", "status": "completed"})
+    os.utime(new.path, ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert new.path.stat().st_size == old.st_size
+    new.path.replace(file.path)
+    file.reader.refresh()
+    assert {row.conclusion for row in file.reader.rows()} == {"success", "failure"}
+
+
+def test_a_file_that_did_not_change_is_not_read_again(file: File) -> None:
+    """As long as name, size and time are the same, it is not opened."""
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    before, stat = file.reader.state(), file.path.stat()
+    # The same size and time, but nothing that could be read.
+    with file.path.open("r+b") as same:
+        same.write(b"x" * stat.st_size)
+    os.utime(file.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    file.reader.refresh()
+    assert file.reader.state() == before
+
+
+def test_a_file_that_vanished_is_an_error_and_what_was_known_stays(file: File) -> None:
+    """No news is not good news; when it is back, all is well."""
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    before = file.reader.state()
+    content = file.path.read_bytes()
+    file.path.unlink()
+    assert file.error() == f"{file.path}: No such file or directory"
+    assert file.reader.state() == before
+    file.path.write_bytes(content)
+    file.reader.refresh()
+    assert file.reader.state() == before
+
+
+HALVES: Mapping[str, bytes] = {
+    "in the middle of a key": b'{"kind":"ru',
+    "just before its end": json.dumps(RUN).encode()[:-1],
+    "in the middle of a character": b'{"kind":"commit","title":"caf\xc3',
+    "after one byte": b"{",
+}
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_half_written_line_at_the_first_read_is_an_error(file: File, half: str) -> None:
+    """There is no good state to keep yet."""
+    file.write(COMMIT)
+    file.append(HALVES[half])
+    assert file.error().startswith(f"{file.path}:2: is not ")
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_half_written_line_is_waited_for_once(file: File, half: str) -> None:
+    """Somebody is writing it: the last good state stays; when it does not grow, it is an error."""
+    file.write(COMMIT)
+    file.reader.refresh()
+    before = file.reader.state()
+    file.append(HALVES[half])
+    file.reader.refresh()
+    assert file.reader.state() == before
+    assert file.error().startswith(f"{file.path}:2: is not ")
+    assert file.error().startswith(f"{file.path}:2: is not ")
+    assert file.reader.state() == before
+
+
+def test_a_line_that_keeps_growing_is_waited_for(file: File) -> None:
+    """Each part that is written is a sign of life; the whole line counts at last."""
+    file.write(COMMIT)
+    file.reader.refresh()
+    line = json.dumps(RUN).encode() + b"\n"
+    for start in range(0, len(line), 20):
+        file.append(line[start : start + 20])
+        file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+def test_a_broken_line_that_has_ended_is_not_waited_for(file: File) -> None:
+    """Only the last line can be half-written, and only while it has no end."""
+    file.write(COMMIT)
+    file.reader.refresh()
+    file.append(b'{"kind":"ru\n')
+    assert file.error().startswith(f"{file.path}:2: is not a JSON object")
+
+
+def test_a_large_file_keeps_its_line_numbers(file: File) -> None:
+    """The line of an error is right behind thousands of lines, some empty."""
+    lines: list[Any] = []
+    for number in range(3000):
+        lines += [{**COMMIT, "sha": sha(number)}, ""]
+    file.write(*lines, "{}")
+    assert file.error().startswith(f"{file.path}:6001: kind must be")

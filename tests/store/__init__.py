@@ -1,0 +1,1 @@
+"""The contract of every store, and what only a file can do wrong."""

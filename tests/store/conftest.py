@@ -1,0 +1,32 @@
+"""Every store there is, as a file and in memory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.store import MEMORY, STORES, Store
+
+OpenStore = Callable[[], Store]
+
+
+@pytest.fixture(params=[f"{kind}-{place}" for kind in STORES for place in ("file", "memory")])
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """Return a function that opens a fresh, empty store of one kind."""
+    kind, _, place = str(request.param).partition("-")
+    opened: list[Store] = []
+
+    def fresh() -> Store:
+        path = MEMORY if place == "memory" else str(tmp_path / f"{len(opened)}.db")
+        opened.append(STORES[kind](path))
+        return opened[-1]
+
+    yield fresh
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Store:
+    """An empty store."""
+    return open_store()

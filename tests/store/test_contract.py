@@ -1,0 +1,362 @@
+"""What every store promises (the docstrings of `exporter.store.port`)."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.domain.facts import Cursor, Fact
+from exporter.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
+from exporter.store import Store
+from tests.store.conftest import OpenStore
+from tests.support.rows import JOB, NOW, TRUNK, commit, history, named, order, pending, run, sha
+
+OTHER = Trunk("o/r", "release/1.0")
+
+
+class SourceBroke(Exception):  # noqa: N818 — reads as what happened
+    """What a source raises in the middle of its facts."""
+
+
+def rows_of(store: Store, trunk: Trunk = TRUNK) -> set[Observation]:
+    rows = list(store.observations(trunk))
+    assert len(rows) == len(set(rows))
+    return set(rows)
+
+
+def breaks_after(facts: Iterable[Fact]) -> Iterator[Fact]:
+    yield from facts
+    raise SourceBroke
+
+
+# ---------------------------------------------------------------------- rows
+
+
+def test_a_row_comes_back_as_it_was_given(store: Store) -> None:
+    """Every field of an observation survives, the ones that are not given too."""
+    full = run(
+        0,
+        "failure",
+        job=RawJob("ci", ".github/workflows/ci.yml", "test (a, 1)"),
+        attempt=3,
+        job_id="0x7",
+        created_at=1.5,
+        started_at=2.25,
+        completed_at=3.125,
+        failed_step="Run tests — ünï",
+        infra=True,
+        event="schedule",
+        head_branch="topic",
+        head_repo="fork/r",
+    )
+    bare = run(1, None, run_id=None, run_number=None, url=None)
+    store.apply("ci", [full, bare], NOW)
+    assert rows_of(store) == {full, bare}
+
+
+def test_the_same_refresh_twice_changes_nothing(store: Store) -> None:
+    """A refresh that is applied again adds no row and touches no job."""
+    facts = [*history("P F K ?"), Cursor("7")]
+    store.apply("ci", facts, NOW)
+    before = rows_of(store)
+    again = store.apply("ci", facts, NOW + 1)
+    assert rows_of(store) == before
+    assert not again.touched
+    assert not again.orders
+
+
+def test_completed_takes_the_place_of_unfinished(store: Store) -> None:
+    """Once an attempt has ended, the reports from before are gone."""
+    store.apply("ci", [pending(0, "queued"), pending(0, "in_progress")], NOW)
+    store.apply("ci", [run(0, "failure")], NOW)
+    assert rows_of(store) == {run(0, "failure")}
+
+
+def test_completed_stays_when_unfinished_comes_later(store: Store) -> None:
+    """A report that was overtaken on its way does not bring an ended attempt back to life."""
+    store.apply("ci", [run(0, "failure")], NOW)
+    store.apply("ci", [pending(0, "in_progress")], NOW)
+    assert rows_of(store) == {run(0, "failure")}
+
+
+def test_another_attempt_that_runs_stays_beside_the_one_that_ended(store: Store) -> None:
+    """Only the unfinished reports of the very same attempt are overtaken."""
+    rows = [run(0, "failure"), pending(0, attempt=2), pending(0, job_id=5), pending(0, run_id=9)]
+    store.apply("ci", rows, NOW)
+    assert rows_of(store) == set(rows)
+
+
+def test_two_different_answers_of_one_attempt_are_both_kept(store: Store) -> None:
+    """Nobody knows which of them is true, so the policy is told both."""
+    rows = {run(0, "failure"), run(0, "success"), run(0, None)}
+    store.apply("ci", rows, NOW)
+    assert rows_of(store) == rows
+
+
+@pytest.mark.parametrize("name", ["event", "head_branch", "head_repo"])
+def test_contradicting_origins_are_both_kept(store: Store, name: str) -> None:
+    """Whether a run counts must not depend on which of two reports came first."""
+    rows = {run(0), replace(run(0), **{name: "other"})}
+    store.apply("ci", rows, NOW)
+    assert rows_of(store) == rows
+
+
+def test_fields_of_one_answer_are_united(store: Store) -> None:
+    """Of one answer told twice, what only one of them knew is known."""
+    store.apply("ci", [run(0, "failure", started_at=5.0, url=None, run_number=None)], NOW)
+    store.apply("ci", [run(0, "failure", completed_at=9.0, failed_step="Test")], NOW)
+    united = run(0, "failure", started_at=5.0, completed_at=9.0, failed_step="Test")
+    assert rows_of(store) == {united}
+
+
+@pytest.mark.parametrize("name", ["run_id", "job_id"])
+def test_ids_keep_their_type(store: Store, name: str) -> None:
+    """The number 7, the text '7' and the text '07' are three ids."""
+    ids: list[RunId] = [7, "7", "07", -1, 2**62]
+    rows = {replace(run(0), **{name: value}) for value in ids}
+    store.apply("ci", rows, NOW)
+    found = [getattr(row, name) for row in store.observations(TRUNK)]
+    assert sorted(map(repr, found)) == sorted(map(repr, ids))
+
+
+def test_texts_with_odd_characters_survive(store: Store) -> None:
+    """Quotes, NUL, line breaks and any script are only text."""
+    odd = run(0, job=named("a'\"\\;--\0\n\u2028雪"), failed_step="\0")
+    store.apply("ci", [odd], NOW)
+    assert rows_of(store) == {odd}
+
+
+# ---------------------------------------------------------------------- arrival
+
+_words = st.sampled_from([("completed", "success"), ("completed", "failure"), ("completed", None),
+                          ("queued", None), ("in_progress", None)])  # fmt: skip
+_times = st.one_of(st.none(), st.sampled_from([10.0, 20.0]))
+_reports = st.builds(
+    lambda place, name, word, run_id, attempt, began, ended, url, infra: run(
+        place,
+        word[1],
+        status=word[0],
+        job=named(name),
+        run_id=run_id,
+        attempt=attempt,
+        started_at=began,
+        completed_at=ended,
+        url=url,
+        infra=infra,
+    ),
+    st.integers(0, 1),
+    st.sampled_from("ab"),
+    _words,
+    st.sampled_from([None, 1, "1"]),
+    st.integers(1, 2),
+    _times,
+    _times,
+    st.sampled_from([None, "https://a.example", "https://b.example"]),
+    st.booleans(),
+)
+
+
+@given(
+    reports=st.lists(_reports, max_size=12),
+    shuffled=st.randoms(use_true_random=False),
+    refreshes=st.integers(1, 4),
+)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
+)
+def test_any_order_of_arrival_gives_the_same_rows(
+    open_store: OpenStore,
+    reports: list[Observation],
+    shuffled: Random,
+    refreshes: int,
+) -> None:
+    """Shuffled, repeated and cut into refreshes at other places, reports end as the same rows."""
+    at_once, in_parts = open_store(), open_store()
+    at_once.apply("ci", [order(2), *reports], NOW)
+    again = [*reports, *reports[: len(reports) // 2]]
+    shuffled.shuffle(again)
+    for part in range(refreshes):
+        in_parts.apply("ci", again[part::refreshes], NOW)
+    assert rows_of(in_parts) == rows_of(at_once)
+
+
+@given(known=st.lists(_reports, max_size=8), fresh=st.lists(_reports, max_size=8))
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
+)
+def test_touched_names_every_changed_job(
+    open_store: OpenStore, known: list[Observation], fresh: list[Observation]
+) -> None:
+    """A job and commit whose rows differ afterwards is named; no other is, one case apart: an
+    unfinished report that was overtaken may name its job once too often.
+    """
+    store = open_store()
+    store.apply("ci", [order(2), *known], NOW)
+    before = rows_of(store)
+    applied = store.apply("ci", fresh, NOW)
+    changed = {(row.job, row.sha) for row in before ^ rows_of(store)}
+    named_ = {(job, at) for job, shas in applied.touched.get(TRUNK, {}).items() for at in shas}
+    overtaken = {(row.job, row.sha) for row in fresh if not row.finished}
+    assert changed <= named_ <= changed | overtaken
+    assert set(applied.touched) <= {TRUNK}
+
+
+# ---------------------------------------------------------------------- asking for rows
+
+
+def test_rows_of_some_jobs_come_together(store: Store) -> None:
+    """Asked for some jobs, only theirs come, those of one job side by side."""
+    a, b, c = named("a"), named("b"), named("c")
+    store.apply("ci", [*history("P F", a), *history("F P", b), *history("P P", c)], NOW)
+    rows = list(store.observations(TRUNK, jobs=[b, a, named("unheard of")]))
+    assert len(rows) == 4
+    assert len({row.job for row in rows[:2]}) == len({row.job for row in rows[2:]}) == 1
+    assert {row.job for row in rows} == {a, b}
+
+
+def test_rows_at_some_commits_come_together(store: Store) -> None:
+    """Asked for some commits, only theirs come, those of one commit side by side."""
+    store.apply("ci", [*history("P F P", named("a")), *history("F P F", named("b"))], NOW)
+    rows = list(store.observations(TRUNK, shas=[sha(2), sha(0), "0" * 40]))
+    assert [row.sha for row in rows[:2]] == [rows[0].sha] * 2
+    assert [row.sha for row in rows[2:]] == [rows[2].sha] * 2
+    assert {row.sha for row in rows} == {sha(0), sha(2)}
+
+
+def test_an_unknown_trunk_has_no_rows(store: Store) -> None:
+    """Asking for a trunk that nothing was said about is no error."""
+    assert list(store.observations(TRUNK)) == []
+    assert list(store.observations(TRUNK, jobs=[JOB])) == []
+    assert list(store.observations(TRUNK, shas=[sha(0)])) == []
+
+
+def test_two_trunks_with_the_same_commit_stay_apart(store: Store) -> None:
+    """A release branch shares commits with main, and has results of its own."""
+    store.apply("ci", [*history("P P"), *history("F F", trunk=OTHER)], NOW)
+    assert {row.conclusion for row in store.observations(TRUNK)} == {"success"}
+    assert {row.conclusion for row in store.observations(OTHER)} == {"failure"}
+    assert {row.trunk for row in store.observations(OTHER, shas=[sha(0)])} == {OTHER}
+    assert {row.trunk for row in store.observations(OTHER, jobs=[JOB])} == {OTHER}
+
+
+# ---------------------------------------------------------------------- all or nothing
+
+
+def test_facts_that_raise_leave_nothing(store: Store) -> None:
+    """A refresh that breaks in the middle leaves no row, order, cursor or memory of itself."""
+    store.apply("ci", [*history("P"), Cursor("1")], NOW)
+    memory = store.load()
+    rows = rows_of(store)
+    facts = [*history("F F", named("new")), *history("F", trunk=OTHER), Cursor("2")]
+    with pytest.raises(SourceBroke):
+        store.apply("ci", breaks_after(facts), NOW + 60)
+    with pytest.raises(SourceBroke):
+        store.apply("other", breaks_after(facts), NOW + 60)
+    assert store.load() == memory
+    assert rows_of(store) == rows
+    assert rows_of(store, OTHER) == set()
+
+
+def test_a_broken_refresh_can_be_repeated(store: Store) -> None:
+    """What a broken refresh had begun to name is new again in the next one."""
+    facts = [*history("P F", named("new"), OTHER), Cursor("2")]
+    with pytest.raises(SourceBroke):
+        store.apply("ci", breaks_after(facts), NOW)
+    applied = store.apply("ci", facts, NOW)
+    assert applied.touched == {OTHER: {named("new"): {sha(0), sha(1)}}}
+    assert applied.orders == {OTHER: order(2, OTHER)}
+    assert len(rows_of(store, OTHER)) == 2
+
+
+# ---------------------------------------------------------------------- orders
+
+
+def test_an_order_is_kept_whole(store: Store) -> None:
+    """Commits come back in trunk order with all that is known of them."""
+    known = order(3, older_unread=True)
+    bare = TrunkOrder(OTHER, (replace(commit(0, 1), committed_at=None, author=None, title=None),))
+    applied = store.apply("git", [known, bare], NOW)
+    assert applied.orders == store.load().orders == {TRUNK: known, OTHER: bare}
+    assert applied.rewritten == frozenset()
+
+
+def test_an_order_that_grows_is_spliced(store: Store) -> None:
+    """A source that only reads the newest commits does not shorten what is known."""
+    long, count = order(5), 7
+    store.apply("git", [long], NOW)
+    newest = TrunkOrder(TRUNK, order(count).commits[3:], older_unread=True)
+    newest = replace(newest, commits=(*long.commits[3:], *newest.commits[2:]))
+    applied = store.apply("git", [newest], NOW)
+    assert [c.sha for c in applied.orders[TRUNK].commits] == [sha(place) for place in range(count)]
+    assert applied.orders[TRUNK].older_unread is False
+    assert applied.rewritten == frozenset()
+    assert store.load().orders == applied.orders
+
+
+def test_a_force_push_is_reported_as_a_rewrite(store: Store) -> None:
+    """The known tip is gone: the order is the new one, and the trunk is named."""
+    store.apply("git", [order(4)], NOW)
+    other_tip = replace(commit(3, 4), sha="f" * 40)
+    rewritten = TrunkOrder(TRUNK, (*order(4).commits[1:3], other_tip))
+    applied = store.apply("git", [rewritten], NOW)
+    assert applied.rewritten == {TRUNK}
+    wanted = [sha(0), sha(1), sha(2), "f" * 40]
+    assert [c.sha for c in store.load().orders[TRUNK].commits] == wanted
+
+
+def test_an_order_without_a_common_commit_replaces_the_known_one(store: Store) -> None:
+    """Where the two chains do not meet, only what was just read is certain."""
+    store.apply("git", [order(2)], NOW)
+    fresh = TrunkOrder(TRUNK, (replace(commit(0, 1), sha="e" * 40),), older_unread=True)
+    applied = store.apply("git", [fresh], NOW)
+    assert applied.orders == store.load().orders == {TRUNK: fresh}
+    assert applied.rewritten == {TRUNK}
+
+
+def test_an_order_that_is_known_is_no_news(store: Store) -> None:
+    """Only trunks whose commits changed are named."""
+    store.apply("git", [order(3), order(3, OTHER)], NOW)
+    applied = store.apply("git", [order(3), order(4, OTHER)], NOW)
+    assert set(applied.orders) == {OTHER}
+
+
+def test_an_empty_order_takes_nothing_away(store: Store) -> None:
+    """A source that read no commit at all does not make the trunk forget its own."""
+    store.apply("git", [order(3)], NOW)
+    applied = store.apply("git", [TrunkOrder(TRUNK, ())], NOW)
+    assert not applied.orders
+    assert store.load().orders == {TRUNK: order(3)}
+
+
+# ---------------------------------------------------------------------- memory of sources
+
+
+def test_a_source_is_remembered(store: Store) -> None:
+    """Cursor, last success and the trunks that it spoke of are kept, per source."""
+    applied = store.apply("git", [order(1), Cursor("a"), Cursor("b")], NOW)
+    assert applied.memory == store.load().sources["git"]
+    assert applied.memory.cursor == "b"
+    assert applied.memory.last_success == NOW
+    assert applied.memory.trunks == {TRUNK}
+    store.apply("ci", history("P", trunk=OTHER), NOW + 1)
+    sources = store.load().sources
+    assert sources["git"] == applied.memory
+    assert sources["ci"].trunks == {OTHER}
+    assert sources["ci"].cursor is None
+
+
+def test_a_refresh_without_news_is_a_success_all_the_same(store: Store) -> None:
+    """An empty refresh moves the last success and keeps cursor and trunks."""
+    store.apply("ci", [*history("P"), Cursor("a")], NOW)
+    applied = store.apply("ci", [], NOW + 60)
+    assert applied.memory.last_success == NOW + 60
+    assert applied.memory.cursor == "a"
+    assert applied.memory.trunks == {TRUNK}
+    assert not applied.touched
