@@ -23,6 +23,9 @@ from exporter.store import MEMORY
 
 JOBS, COMMITS = 10_000, 60
 PER_WORKFLOW = 500
+FIRING = 1
+"""Exit code of `check`: the history ends with broken jobs."""
+
 MEBI = 1024.0
 
 
@@ -46,7 +49,7 @@ def lines(jobs: int, commits: int) -> Iterator[str]:
                 "kind": "run",
                 **trunk,
                 "workflow": f"workflow-{job // PER_WORKFLOW:02d}",
-                "job_name": f"linux-jammy-py3.10-gcc11 / test (suite-{job:05d}, 1, 1, linux.4xlarge)",
+                "job_name": f"linux-jammy-py3.10 / test (suite-{job:05d}, 1, 1, linux.4xlarge)",
                 "run_id": number * 100 + job // PER_WORKFLOW,
                 "job_id": number * jobs + job,
                 "status": "completed",
@@ -79,7 +82,15 @@ def timed(work: Callable[[], object]) -> float:
 def check(config: Path) -> Iterator[Row]:
     """Run `trunkwatch check` as a program."""
     command = [sys.executable, "-m", "exporter", "check", "--config.file", str(config)]
-    seconds = timed(lambda: subprocess.run([*command, "--format", "json"], stdout=subprocess.DEVNULL))
+
+    def run() -> None:
+        done = subprocess.run(
+            [*command, "--format", "json"], stdout=subprocess.DEVNULL, check=False
+        )
+        if done.returncode != FIRING:
+            raise SystemExit(f"check ended with code {done.returncode}, and jobs are broken")
+
+    seconds = timed(run)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MEBI
     rows = JOBS * COMMITS
     yield Row(f"check, {JOBS:,} jobs × {COMMITS} commits", f"{seconds:.1f} s, {peak:.0f} MiB")

@@ -108,7 +108,7 @@ def _group(state: GroupState) -> str:
     )
     return f"""<tr><td>{escape(state.group.name)}</td><td>{escape(state.group.team)}</td>
 <td>{escape(state.group.priority)}</td><td class="n">{state.streak}</td>
-<td class="n">{state.failing} of {state.group.jobs_threshold}</td><td>{word}</td></tr>"""
+<td class="n">{state.failing} (fires at {state.group.jobs_threshold})</td><td>{word}</td></tr>"""
 
 
 def _sources(snapshot: Snapshot, now: float) -> str:

@@ -6,7 +6,7 @@ Builders are jobs, a build request is a run, and each build of it an attempt. Wh
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -56,27 +56,29 @@ class _Position:
     """What the source remembers between refreshes, as JSON in its cursor.
 
     Attributes:
+        scope: what was asked for; when the configuration asks for more, reading begins anew.
         since: when the newest build that was read completed (seconds since the epoch).
         retried: per build request, the builds of it that ended as RETRY, with their end: the
             attempts that came before the one that counts.
     """
 
+    scope: list[str]
     since: float | None = None
     retried: dict[int, dict[int, float]] = field(default_factory=dict)
 
     @classmethod
-    def from_cursor(cls, cursor: str | None) -> "_Position":
-        if cursor is None:
-            return cls()
-        data = json.loads(cursor)
+    def from_cursor(cls, cursor: str | None, scope: list[str]) -> "_Position":
+        data = json.loads(cursor) if cursor is not None else {}
+        if data.get("scope") != scope:
+            return cls(scope)
         retried = {
             int(request): {int(build): float(end) for build, end in builds.items()}
             for request, builds in data["retried"].items()
         }
-        return cls(data["since"], retried)
+        return cls(scope, data["since"], retried)
 
     def to_cursor(self) -> Cursor:
-        return Cursor(json.dumps({"since": self.since, "retried": self.retried}))
+        return Cursor(json.dumps(asdict(self)))
 
     def learn(self, builds: Iterable[Mapping[str, Any]]) -> None:
         """Take note of what has completed, and forget retries that will not be listed again."""
@@ -124,7 +126,7 @@ class Buildbot:
 
     def refresh(self, cursor: str | None) -> Iterable[Fact]:
         """Read the trunk's order, the builds that completed since, and those that run."""
-        position = _Position.from_cursor(cursor)
+        position = _Position.from_cursor(cursor, self._scope())
         orders = self._orders()
         # What runs is asked for first: a build that ends in between is then listed twice, and not
         # in neither list, and the attempts before each running one are certain to be known.
@@ -142,6 +144,13 @@ class Buildbot:
             return []
         self._git.update(self._config.branches)
         return [self._git.order(trunk, self._config.window) for trunk in self._config.feeds()]
+
+    def _scope(self) -> list[str]:
+        """What of the configuration decides which builds are read; a secret is no part of it."""
+        asked = self._config
+        patterns = [pattern.pattern for pattern in asked.builders]
+        address = without_credentials(asked.url)
+        return [address, asked.repo, *asked.branches, str(asked.window), asked.codebase, *patterns]
 
     def _begin(self, position: _Position, orders: Sequence[TrunkOrder]) -> int:
         if position.since is not None:

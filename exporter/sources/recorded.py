@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.config.schema import RecordedSource
-from exporter.domain.facts import Fact
+from exporter.domain.facts import Cursor, Fact
 from exporter.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
 from exporter.domain.times import format_time, parse_time
 from exporter.errors import RecordedFileError
@@ -20,17 +20,24 @@ from exporter.sources.port import Source, Tools
 ID_LIMIT = 2**63
 """Ids and numbers are kept as 64-bit integers."""
 
+LAST_LINE_LIMIT = 1024 * 1024
+"""Bytes at the end of a file in which its last line is looked for; lines are a few hundred long."""
+
 
 class _LineError(ValueError):
     """What is wrong with one line, without its place."""
 
 
 class _Signature(NamedTuple):
-    """Tells whether a file is the one that was read last."""
+    """Tells whether a file is the one that was read last; the source's cursor."""
 
+    path: str
     inode: int
     size: int
     modified_ns: int
+
+    def to_cursor(self) -> Cursor:
+        return Cursor(json.dumps(self))
 
 
 def recorded_source(config: RecordedSource, tools: Tools) -> Source:
@@ -51,41 +58,53 @@ class RecordedFile:
         self._name = name
         self._path = path
         self._needs_commits = needs_commits
-        self._read: _Signature | None = None
         self._half_written: _Signature | None = None
 
     def refresh(self, cursor: str | None) -> Iterable[Fact]:
-        """Yield everything that the file holds, or nothing when it has not changed.
+        """Return everything that the file holds, or nothing when it has not changed.
 
         A last line that is still being written is waited for: the last good state stays. When it
         has not grown until the next refresh, or when there is no good state yet, it is an error.
         """
-        del cursor  # the file is read whole; the store knows what is new
         signature = self._signature()
-        if signature == self._read:
-            return
-        try:
-            yield from self._facts()
-        except _HalfWrittenError as error:
-            if self._read is None or self._half_written == signature:
-                raise error.as_broken_line() from None
-            self._half_written = signature
-            return
-        self._read = signature
+        if cursor == signature.to_cursor().text:
+            return ()
+        if cursor is not None and self._ends_half_written(signature):
+            waited_before, self._half_written = self._half_written, signature
+            if waited_before != signature:
+                return ()
+        return self._facts(signature)
 
     def _signature(self) -> _Signature:
         try:
             stat = self._path.stat()
         except OSError as error:
-            raise RecordedFileError(self._name, f"{self._path}: {error.strerror}") from None
-        return _Signature(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            raise self._error(f"{error.strerror}") from None
+        return _Signature(str(self._path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
-    def _facts(self) -> Iterator[Fact]:
+    def _ends_half_written(self, signature: _Signature) -> bool:
+        """Whether the last line has no end and cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, signature.size - LAST_LINE_LIMIT))
+                end = file.read(signature.size - file.tell()).rpartition(b"\n")[2]
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+        if not end.strip():
+            return False
+        try:
+            _parse(end)
+        except _LineError:
+            return True
+        return False
+
+    def _facts(self, signature: _Signature) -> Iterator[Fact]:
         commits: dict[Trunk, dict[str, Commit]] = {}
+        truncated: set[Trunk] = set()
         first_run: dict[Trunk, int] = {}
         interned: dict[str, str] = {}
         intern = interned.setdefault
-        for number, line in self._lines():
+        for number, line in self._lines(signature.size):
             try:
                 record = _parse(line)
                 if record["kind"] == "run":
@@ -93,54 +112,46 @@ class RecordedFile:
                     first_run.setdefault(row.trunk, number)
                     yield row
                 else:
-                    _add_commit(record, commits)
+                    trunk = _add_commit(record, commits)
+                    if _flag(record, "older_unread"):
+                        truncated.add(trunk)
             except _LineError as error:
-                raise self._broken(number, line, str(error)) from None
+                raise self._error(f"{error}", number) from None
         self._check_trunks(first_run, commits)
         for trunk, chain in commits.items():
-            yield TrunkOrder(trunk, tuple(chain.values()))
+            yield TrunkOrder(trunk, tuple(chain.values()), trunk in truncated)
+        yield signature.to_cursor()
 
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines that are not empty, with their numbers.
+    def _lines(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are not empty, with their numbers, of the first `size` bytes.
 
         They are decoded one by one: a text file is decoded by the block, and a broken byte would be
         reported at the line of its block's beginning.
         """
+        left = size
         try:
             with self._path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    if not line.isspace():
-                        yield number, line
+                    if not line.isspace() and left > 0:
+                        yield number, line[:left]
+                    left -= len(line)
         except OSError as error:
-            raise RecordedFileError(self._name, f"{self._path}: {error.strerror}") from None
-
-    def _broken(self, number: int, line: bytes, problem: str) -> Exception:
-        text = f"{self._path}:{number}: {problem}"
-        if line.endswith(b"\n"):
-            return RecordedFileError(self._name, text)
-        return _HalfWrittenError(self._name, text)
+            raise self._error(f"{error.strerror}") from None
 
     def _check_trunks(
         self, first_run: Mapping[Trunk, int], commits: Mapping[Trunk, object]
     ) -> None:
         for trunk, number in first_run.items():
             if self._needs_commits and trunk not in commits:
-                raise RecordedFileError(
-                    self._name,
-                    f"{self._path}:{number}: a run of {trunk}, of which the file has no commit"
+                raise self._error(
+                    f"a run of {trunk}, of which the file has no commit"
                     ' line; add {"kind":"commit",...} lines in trunk order, oldest first',
+                    number,
                 )
 
-
-class _HalfWrittenError(Exception):
-    """The last line ends without a newline and cannot be read: somebody is writing it."""
-
-    def __init__(self, source: str, text: str) -> None:
-        self.source = source
-        super().__init__(text)
-
-    def as_broken_line(self) -> RecordedFileError:
-        return RecordedFileError(self.source, str(self))
+    def _error(self, problem: str, line: int | None = None) -> RecordedFileError:
+        place = f"{self._path}:{line}" if line is not None else f"{self._path}"
+        return RecordedFileError(self._name, f"{place}: {problem}")
 
 
 # ---------------------------------------------------------------------- one line
@@ -172,7 +183,7 @@ def _check_escapes(record: object) -> None:
         raise _LineError("has an escape such as \\ud800 that is no character") from None
 
 
-def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit]]) -> None:
+def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit]]) -> Trunk:
     trunk = Trunk(_text(record, "repo"), _text(record, "branch"))
     sha = _sha(record)
     chain = commits.setdefault(trunk, {})
@@ -184,6 +195,7 @@ def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit
         _optional_text(record, "author"),
         _optional_text(record, "title"),
     )
+    return trunk
 
 
 def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -> Observation:
@@ -290,7 +302,7 @@ def _must_be(record: Mapping[str, Any], key: str, what: str) -> str:
 def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[str]:
     """Write a trunk as lines that read back as the same commits and observations."""
     trunk = {"repo": order.trunk.repo, "branch": order.trunk.branch}
-    for commit in order.commits:
+    for place, commit in enumerate(order.commits):
         yield _line(
             {
                 "kind": "commit",
@@ -299,6 +311,7 @@ def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[s
                 "committed_at": _time_text(commit.committed_at),
                 "author": commit.author,
                 "title": commit.title,
+                "older_unread": (place == 0 and order.older_unread) or None,
             }
         )
     for row in rows:

@@ -62,10 +62,10 @@ def unfinished(
 
 def observation(line: Json) -> Observation:
     """Read one recorded run line of the notation."""
-    times = {
-        key: parse_time(line[key]) if line.get(key) else None
-        for key in ("created_at", "started_at", "completed_at")
-    }
+
+    def time(key: str) -> float | None:
+        return parse_time(line[key]) if key in line else None
+
     return Observation(
         trunk=TRUNK,
         sha=line["sha"],
@@ -78,7 +78,9 @@ def observation(line: Json) -> Observation:
         head_branch=BRANCH,
         head_repo=REPO,
         url=line["url"],
-        **times,
+        created_at=time("created_at"),
+        started_at=time("started_at"),
+        completed_at=time("completed_at"),
     )
 
 

@@ -30,7 +30,7 @@ def places(state: JobState) -> tuple[int | None, int | None, list[int | None] | 
 
 
 def test_the_incident() -> None:
-    """Broken for three commits in a row: the job, the first bad commit and the suspect are named."""
+    """Broken for three commits in a row: first bad, last good and the suspect are named."""
     state = judge("P P F F F")
     assert state.broken
     assert (state.streak, state.threshold, state.failures_in_outage) == (3, 3, 3)

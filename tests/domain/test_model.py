@@ -114,10 +114,8 @@ TIES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("difference", TIES, ids=str)
 def test_a_tie_does_not_depend_on_arrival(difference: dict[str, Any]) -> None:
     """Of two attempts of one moment the same one is first, whichever was heard of first."""
-    rows = [
-        row(**{"conclusion": "failure", "started_at": 5.0}),
-        row(**{"conclusion": "failure", "started_at": 5.0, **difference}),
-    ]
+    same: dict[str, Any] = {"conclusion": "failure", "started_at": 5.0}
+    rows = [row(**same), row(**{**same, **difference})]
     assert len({min(order, key=oldest_first) for order in permutations(rows)}) == 1
     assert len({newest_first(order)[0] for order in permutations(rows)}) == 1
 

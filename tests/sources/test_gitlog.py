@@ -244,6 +244,19 @@ def test_a_password_in_the_address_of_origin_is_not_told(repo: GitRepo) -> None:
     assert "user:" not in text
 
 
+def test_a_git_that_repeats_the_password_is_cut_short(
+    repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every version of git, nor every helper of it, hides what stands in an address."""
+    talkative = tmp_path / "bin" / "git"
+    talkative.parent.mkdir()
+    said = "fatal: unable to access 'https://user:hunter2@host/r.git/'"
+    talkative.write_text(f'#!/bin/sh\necho "{said}" >&2\nexit 128\n')
+    talkative.chmod(0o755)
+    monkeypatch.setenv("PATH", str(talkative.parent))
+    assert error(repo.bare).endswith("fatal: unable to access 'https://host/r.git/'")
+
+
 def test_a_machine_without_git_is_told_to_install_it(
     repo: GitRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,12 +280,31 @@ def test_what_git_tells_its_hooks_does_not_lead_astray(
 def test_settings_of_the_machine_do_not_change_what_is_read(
     repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Signatures, colours and date formats are for people."""
-    commits = pushed(repo, 2)
+    """Signatures, colours and formats are for people, even where commits are signed."""
+    commits = [*pushed(repo, 2), _signed(repo)]
+    gpg = tmp_path / "gpg"
+    gpg.write_text("#!/bin/sh\necho 'gpg: a bad signature' >&2\nexit 1\n")
+    gpg.chmod(0o755)
     settings = tmp_path / "gitconfig"
     settings.write_text(
         "[log]\n showSignature = true\n date = relative\n decorate = full\n"
-        "[color]\n ui = always\n[i18n]\n logOutputEncoding = latin1\n[format]\n pretty = fuller\n"
+        "[color]\n ui = always\n[i18n]\n logOutputEncoding = latin1\n"
+        f"[format]\n pretty = fuller\n[gpg]\n program = {gpg}\n"
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
     assert order(repo.bare) == commits
+
+
+def _signed(repo: GitRepo) -> str:
+    """Push a commit with a signature, for what it is worth; return its hash."""
+    plain = git(repo.work, "cat-file", "commit", "HEAD")
+    head, _, message = plain.partition("\n\n")
+    armour = "-----BEGIN PGP SIGNATURE-----\n \n abc\n -----END PGP SIGNATURE-----"
+    path = repo.work / "signed"
+    tree, *_, author, committer = head.splitlines()
+    lines = [tree, f"parent {repo.tip()}", author, committer, f"gpgsig {armour}", "", message]
+    path.write_text("\n".join(lines) + "\n")
+    signed = git(repo.work, "hash-object", "-t", "commit", "-w", str(path))
+    git(repo.work, "reset", "--quiet", "--hard", signed)
+    repo.push()
+    return signed

@@ -15,15 +15,13 @@ import requests
 
 from demo.stack import HOST, Program, free_port
 from tests.support.gitrepo import BRANCH, GitRepo
+from tests.support.waiting import eventually
 
 BUILDERS = ("unit", "inductor")
 STEPS = ("checkout", "build", "test", "report")
 
 WAIT_SECONDS = 60.0
 """How long anything may take; far longer than it does, and a reason to fail, not a pace."""
-
-LOOK_SECONDS = 0.1
-"""Between two looks."""
 
 T = TypeVar("T")
 
@@ -113,14 +111,16 @@ def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None])
         look: returns it, or None while it is not there yet.
         check: raises when waiting is of no use any more.
     """
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
+
+    def look_or_check() -> T | None:
         found = look()
-        if found is not None:
-            return found
-        check()
-        time.sleep(LOOK_SECONDS)
-    raise AssertionError(f"waited {WAIT_SECONDS:g} s for {what}")
+        if found is None:
+            check()
+        return found
+
+    found = eventually(look_or_check, what, WAIT_SECONDS)
+    assert found is not None
+    return found
 
 
 class RealBuildbot:
@@ -192,7 +192,8 @@ class RealBuildbot:
         author: str = "author-a",
     ) -> str:
         """Push a commit and tell Buildbot about it, as a hook of the repository would."""
-        sha = self.repo.commit(title, {"ci/run.sh": _SCRIPT, **files}, author)
+        now = int(time.time())
+        sha = self.repo.commit(title, {"ci/run.sh": _SCRIPT, **files}, author, now)
         self.repo.push(branch)
         change = {"revision": sha, "branch": branch, "author": author, "comments": title}
         requests.post(f"{self.url}/change_hook/base", data=change, timeout=10).raise_for_status()

@@ -1,0 +1,62 @@
+"""Readers that leave before the end."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter.domain.model import Observation
+from tests.cli.program import PROGRAM, SECONDS, environment
+from tests.support.rows import history, named, write_recorded
+
+JOBS = 1500
+"""Enough for more output than any pipe holds, whichever command."""
+
+CONFIG = "sources: [{name: ci, type: recorded, path: ci.ndjson}]\n"
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two folders with many jobs: in one of them all are broken."""
+    made = {}
+    for letters in ("P F F", "F F F"):
+        folder = tmp_path_factory.mktemp("many")
+        (folder / "trunkwatch.yml").write_text(CONFIG)
+        jobs = [history(letters, named(f"job {number}")) for number in range(JOBS)]
+        runs = [fact for fact in jobs[0] if isinstance(fact, Observation)]
+        retries = [replace(row, attempt=number) for row in runs for number in range(2, JOBS)]
+        write_recorded(folder / "ci.ndjson", *jobs, retries)
+        made[letters] = folder
+    return made
+
+
+COMMANDS = (
+    ("check",),
+    ("check", "--format", "json"),
+    ("explain", "job 0"),
+    ("record",),
+)
+
+
+@pytest.mark.parametrize("letters", ["P F F", "F F F"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_reader_that_leaves(
+    folders: dict[str, Path], command: tuple[str, ...], letters: str
+) -> None:
+    """`| head` ends a command in silence, and its exit code says what it would have said."""
+    with subprocess.Popen(
+        [*PROGRAM, *command],
+        cwd=folders[letters],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.read(1)
+        process.stdout.close()
+        complaint = process.stderr.read()
+        code = process.wait(SECONDS)
+    assert complaint == b""
+    assert code == (1 if command[0] == "check" and letters == "F F F" else 0)

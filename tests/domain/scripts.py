@@ -1,0 +1,164 @@
+"""Hypothesis strategies: what a trunk may live through, as steps of one script."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from exporter.domain.columns import Count
+from exporter.domain.groups import Group, Match
+from exporter.domain.model import Commit, Observation, RawJob, TrunkOrder
+from exporter.domain.names import FoldRule, Naming
+from exporter.domain.outage import Thresholds
+from exporter.domain.policy import KnownBroken, Policy
+from tests.domain.builders import HOUR, NOW, TRUNK, row
+from tests.vectors.notation import COMPLETED, sha_of
+
+bounded = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+"""The same examples every time, so that a failure is never a matter of luck."""
+
+COMMITS = 16
+"""Commits that may ever be heard of; what is removed after 3 fits into that."""
+
+WORKFLOWS = (("ci", None), ("ci", "w/a.yml"), ("ci", "w/b.yml"), ("renamed", "w/a.yml"))
+NAMES = ("job", "test (gpu)", "test", "unit [shard 1]", "unit [shard 2]", "old", "new", "ignored")
+WORDS = ("success", "failure", "failure", "success", "skipped", "cancelled", "startup_failure", "x")
+FOREIGN = (
+    {"head_repo": "fork/r"},
+    {"head_branch": "topic"},
+    {"event": "pull_request"},
+)
+
+places = st.integers(0, COMMITS - 1)
+raw_jobs = st.builds(
+    lambda workflow, name: RawJob(workflow[0], workflow[1], name),
+    st.sampled_from(WORKFLOWS),
+    st.sampled_from(NAMES),
+)
+
+
+@st.composite
+def observations(draw: st.DrawFn, *, foreign: bool | None = None) -> Observation:
+    """One report, on the trunk or not (or as `foreign` says), finished or not."""
+    raw = draw(raw_jobs)
+    each = row(
+        draw(places),
+        raw.job_name,
+        draw(st.sampled_from(WORDS)),
+        workflow=raw.workflow_name,
+        path=raw.workflow_path,
+        run_id=draw(st.integers(1, 3)),
+        attempt=draw(st.integers(1, 2)),
+        run_number=draw(st.sampled_from((None, None, 1, 2, 3))),
+        started_at=draw(st.sampled_from((None, NOW - 50 * HOUR, NOW - 49 * HOUR))),
+    )
+    return _unfinished(draw, _elsewhere(draw, each, foreign))
+
+
+def _unfinished(draw: st.DrawFn, each: Observation) -> Observation:
+    if draw(st.integers(0, 4)):
+        return each
+    created = NOW - draw(st.sampled_from((0, 30, 36, 40))) * HOUR
+    return _replaced(each, status="queued", conclusion=None, created_at=created, started_at=None)
+
+
+def _elsewhere(draw: st.DrawFn, each: Observation, foreign: bool | None) -> Observation:
+    away = draw(st.integers(0, 7)) == 0 if foreign is None else foreign
+    return _replaced(each, **draw(st.sampled_from(FOREIGN))) if away else each
+
+
+def _replaced(each: Observation, **changes: object) -> Observation:
+    values = {name: getattr(each, name) for name in Observation.__slots__}
+    return Observation(**{**values, **changes})
+
+
+def batches(most: int = 12, *, foreign: bool | None = None) -> st.SearchStrategy[list[Observation]]:
+    """Several reports at once."""
+    return st.lists(observations(foreign=foreign), max_size=most)
+
+
+def thresholds() -> st.SearchStrategy[Thresholds]:
+    """Small N and M, with and without `flaky_closes`."""
+    return st.builds(Thresholds, st.integers(1, 4), st.integers(1, 3), st.booleans())
+
+
+def verdict_texts(alphabet: str = "PFK?-.") -> st.SearchStrategy[str]:
+    """Histories of one job in the notation, one letter a commit."""
+    return st.lists(st.sampled_from(alphabet), min_size=1, max_size=14).map(" ".join)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    """Policies in which all that a trunk can live through happens within few commits."""
+    groups = (
+        Group("u", "t", "P1", draw(thresholds()), match=Match(job_name=re.compile("unit.*"))),
+        Group("g", "t", "P2", draw(thresholds()), count=draw(st.sampled_from(Count))),
+    )
+    until = draw(st.sampled_from((None, NOW - 1, NOW + 20 * HOUR, NOW + 50 * HOUR)))
+    return Policy(
+        naming=Naming(
+            ignore=(re.compile("ignored"),),
+            fold=(FoldRule(re.compile(r"(.*) \[shard \d\]"), r"\1"),),
+            aliases={("ci", "old"): "new", ("renamed", "old"): "job"},
+        ),
+        groups=groups,
+        known_broken=(KnownBroken(Match(job_name=re.compile("unit|new")), "on purpose", until),),
+        green={TRUNK: (re.compile("ci.* / unit"), re.compile(".* / job"))},
+        retire_after=draw(st.integers(1, 4)),
+    )
+
+
+# ---------------------------------------------------------------------- scripts
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens, and what the trunk and the clock are afterwards.
+
+    Attributes:
+        rows: what is reported.
+        order: the trunk.
+        now: seconds since the epoch.
+    """
+
+    rows: Sequence[Observation]
+    order: TrunkOrder
+    now: float
+
+
+def chain(numbers: Sequence[int], *, older_unread: bool) -> TrunkOrder:
+    """Return a trunk of numbered commits; some have no time of their own."""
+    commits = tuple(Commit(sha_of(n), NOW - 60 * HOUR if n % 3 else None) for n in numbers)
+    return TrunkOrder(TRUNK, commits, older_unread)
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> list[Step]:
+    """Reports, pushes, force pushes and hours that pass, in any order."""
+    numbers = list(range(draw(st.integers(0, 6))))
+    older_unread, now = draw(st.booleans()), NOW
+    steps: list[Step] = []
+    for _ in range(draw(st.integers(1, 7))):
+        happening = draw(st.sampled_from(("rows", "rows", "push", "both", "rewrite", "wait")))
+        rows = draw(batches()) if happening in ("rows", "both") else []
+        if happening in ("push", "both"):
+            numbers = [*numbers, *_unused(draw, numbers)]
+        elif happening == "rewrite":
+            kept = numbers[: draw(st.integers(0, len(numbers)))]
+            numbers = [*kept, *_unused(draw, kept)]
+            older_unread = draw(st.booleans())
+        elif happening == "wait":
+            now += draw(st.sampled_from((0.0, 6 * HOUR, 6 * HOUR + 1, 36 * HOUR, 36 * HOUR + 1)))
+        steps.append(Step(rows, chain(numbers, older_unread=older_unread), now))
+    return steps
+
+
+def _unused(draw: st.DrawFn, numbers: Sequence[int]) -> list[int]:
+    """Draw commits for the tip: a force push may bring back what was on the trunk before."""
+    free = [number for number in range(COMMITS) if number not in numbers]
+    return draw(st.lists(st.sampled_from(free), unique=True, max_size=6)) if free else []
+
+
+assert set(WORDS) - {"x"} <= set(filter(None, COMPLETED.values()))

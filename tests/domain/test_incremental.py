@@ -1,0 +1,109 @@
+"""What is kept between updates never shows: many small steps end where one reading ends."""
+
+import json
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.config import parse_config, policy_of
+from exporter.domain.assessor import Assessor
+from exporter.domain.facts import Fact
+from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.policy import Policy
+from exporter.sources.recorded import RecordedFile
+from exporter.store import Store
+from exporter.store.sqlite import SqliteStore
+from tests.domain.builders import Ledger, assess
+from tests.domain.scripts import Step, bounded, policies, scripts
+from tests.reference.histories import Json, generate
+
+
+@bounded
+@given(scripts(), policies(), st.integers(0, 2**16))
+def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
+    """After every report, push, force push and wait the kept state equals a fresh reading.
+
+    Results come before their commits and after them, again, from elsewhere and too late.
+    """
+    ledger = Ledger(seed=seed)
+    kept = Assessor(steps[0].order, policy, ledger)
+    for step in steps:
+        state = kept.update(step.order, ledger.take(step.rows), step.now)
+        assert state == assess(ledger, step.order, policy, step.now)
+
+
+class _Reader:
+    """One trunk's rows in a store."""
+
+    def __init__(self, store: Store, trunk: Trunk) -> None:
+        self._store, self._trunk = store, trunk
+
+    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+        return self._store.observations(self._trunk, jobs=jobs)
+
+    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
+        return self._store.observations(self._trunk, shas=shas)
+
+    def everything(self) -> Iterable[Observation]:
+        return self._store.observations(self._trunk)
+
+
+class _Recorded(NamedTuple):
+    rows: list[Observation]
+    orders: dict[Trunk, TrunkOrder]
+
+
+def _recorded(lines: Sequence[Json]) -> _Recorded:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "history.ndjson")
+        file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(None))
+    orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
+    return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
+
+
+def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observation]]:
+    """Cut rows into a few pieces, some of which overlap: a source repeats itself."""
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+    cuts = sorted(rng.randrange(len(shuffled) + 1) for _ in range(5))
+    for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True):
+        yield shuffled[max(0, start - 3) : end]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
+    """Histories such as real CI has, fed through the store in pieces, end like a fresh reading."""
+    lines, config, now = generate(seed)
+    text = yaml.safe_dump({"sources": [{"name": "x", "type": "recorded", "path": "x"}], **config})
+    policy = policy_of(parse_config(text, "trunkwatch.yml"))
+    rng, moment = Random(seed), now.timestamp()
+    recorded = _recorded(lines)
+    for trunk, order in recorded.orders.items():
+        store = SqliteStore()
+        reader = _Reader(store, trunk)
+        rows = [row for row in recorded.rows if row.trunk == trunk]
+        known = rng.randrange(len(order.commits) + 1)
+        grown = TrunkOrder(trunk, order.commits[:known])
+        kept = Assessor(grown, policy, reader)
+        for piece in _chunks(rows, rng):
+            touched = store.apply("x", [*piece, grown], moment).touched.get(trunk, {})
+            state = kept.update(grown, touched, moment - 3600 * rng.randrange(3))
+            known = rng.randrange(known, len(order.commits) + 1)
+            grown = TrunkOrder(trunk, order.commits[:known])
+        state = kept.update(order, {}, moment)
+        assert state == Assessor(order, policy, reader).update(order, {}, moment)
+        store.close()
+
+
+def test_the_histories_are_read() -> None:
+    """The recorded histories of the test above have rows, jobs and removed jobs in them."""
+    found = [_recorded(generate(seed)[0]) for seed in range(40)]
+    assert sum(len(recorded.rows) for recorded in found) > 4000

@@ -1,0 +1,188 @@
+"""What holds for every history, whatever it is."""
+
+from collections.abc import Sequence
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.domain.groups import Group
+from exporter.domain.job import JobState, assess_job
+from exporter.domain.model import JobKey, Observation, Verdict
+from exporter.domain.outage import Thresholds, open_outage
+from exporter.domain.policy import Policy
+from exporter.domain.streak import streak_of
+from tests.domain.builders import (
+    NOW,
+    TRUNK,
+    Ledger,
+    assess,
+    history,
+    judge,
+    length,
+    place_of,
+    trunk,
+)
+from tests.domain.scripts import (
+    COMMITS,
+    batches,
+    bounded,
+    policies,
+    raw_jobs,
+    thresholds,
+    verdict_texts,
+)
+from tests.reference.strategies import notations
+
+ORDER = trunk(COMMITS)
+
+
+@bounded
+@given(batches(40), policies(), st.randoms(use_true_random=False))
+def test_arrival_does_not_matter(rows: list[Observation], policy: Policy, random: Random) -> None:
+    """Any order of arrival gives the same state of the whole trunk."""
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert assess(Ledger(rows, 1), ORDER, policy) == assess(Ledger(shuffled, 2), ORDER, policy)
+
+
+@bounded
+@given(batches(30), policies())
+def test_reading_again_changes_nothing(rows: list[Observation], policy: Policy) -> None:
+    """Everything reported twice is the same as once, and touches nothing the second time."""
+    ledger = Ledger(rows)
+    once = assess(ledger, ORDER, policy)
+    ledger.take(rows)
+    assert assess(ledger, ORDER, policy) == once
+
+
+@bounded
+@given(batches(25, foreign=False), batches(15, foreign=True), policies())
+def test_foreign_runs_change_no_state(
+    own: list[Observation], foreign: list[Observation], policy: Policy
+) -> None:
+    """Forks, topic branches and other events never change a job, a group or the trunk."""
+    alone, together = assess(own, ORDER, policy), assess([*own, *foreign], ORDER, policy)
+    assert together.jobs == alone.jobs
+    assert together.groups == alone.groups
+    assert (together.mass_breakage, together.green) == (alone.mass_breakage, alone.green)
+    assert (together.retired, together.unknown_words) == (alone.retired, alone.unknown_words)
+    assert together.changes_at == alone.changes_at
+    assert alone.ignored_runs == {}
+
+
+@bounded
+@given(batches(25, foreign=False), batches(15, foreign=False), policies())
+def test_commits_off_the_chain_change_no_state(
+    rows: list[Observation], others: list[Observation], policy: Policy
+) -> None:
+    """Runs of commits that are not on the chain change no job, group or state of the trunk."""
+    half = trunk(COMMITS // 2)
+    on_chain = [each for each in rows if each.sha in half.index]
+    off_chain = [each for each in others if each.sha not in half.index]
+    alone, together = assess(on_chain, half, policy), assess([*on_chain, *off_chain], half, policy)
+    assert together.jobs == alone.jobs
+    assert together.retired == alone.retired
+    assert together.green == alone.green
+
+
+@bounded
+@given(batches(25, foreign=False), batches(25, foreign=False), raw_jobs)
+def test_other_jobs_do_not_matter(
+    own: list[Observation], others: list[Observation], raw: object
+) -> None:
+    """A job's state does not depend on other jobs' rows, as long as no job is removed.
+
+    Startup failures are left out: they are about the whole workflow.
+    """
+    policy = Policy(retire_after=COMMITS + 1)
+    mine = [each for each in own if each.job == raw and each.conclusion != "startup_failure"]
+    # The same workflows in both, so that their display names are the same.
+    names = [each for each in others if each.job != raw and each.conclusion != "startup_failure"]
+    shown = {(each.job.workflow_key, each.sha) for each in mine}
+    rest = [each for each in names if (each.job.workflow_key, each.sha) in shown]
+    same_name = [each for each in rest if each.job.workflow_name == mine[0].job.workflow_name]
+    alone, together = assess(mine, ORDER, policy), assess([*mine, *same_name], ORDER, policy)
+    found = {job.key: job for job in together.jobs}
+    assert [found[job.key] for job in alone.jobs] == list(alone.jobs)
+
+
+@bounded
+@given(verdict_texts(), thresholds(), st.integers(1, 6))
+def test_further_fails_move_nothing(text: str, limits: Thresholds, more: int) -> None:
+    """A FAIL on top of an open outage moves neither first bad nor last good."""
+    group = Group("g", "t", "P2", limits)
+    before, after = judge(text, group=group), judge(text + " F" * more, group=group)
+    if before.broken:
+        assert after.broken
+        assert _ends(after) == _ends(before)
+        assert after.failures_in_outage == before.failures_in_outage + more
+
+
+def _ends(job: JobState) -> tuple[int | None, int | None, object]:
+    assert job.blame is not None
+    return place_of(job.blame.first_bad), place_of(job.blame.last_good), job.blame.url
+
+
+@bounded
+@given(notations(), st.integers(1, 5), st.integers(1, 3))
+def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> None:
+    """A streak of N or more is an open outage, and an open outage has at least N FAILs."""
+    job = judge(text, failures=failures, passes=passes)
+    if job.streak >= failures:
+        assert job.broken
+    if job.broken:
+        assert job.failures_in_outage >= max(failures, job.streak)
+        assert job.blame is not None
+    else:
+        assert job.failures_in_outage == 0
+
+
+@bounded
+@given(notations())
+def test_last_good_passed_and_first_bad_failed(text: str) -> None:
+    """First bad is a FAIL, last good a PASS before it, and nothing decided lies between."""
+    job = judge(text, failures=2)
+    if job.blame is None:
+        return
+    said = dict(zip(job.places, job.verdicts, strict=True))
+    assert said[job.blame.place] is Verdict.FAIL
+    good = place_of(job.blame.last_good)
+    if good is not None:
+        assert said[good] is Verdict.PASS
+        between = [said[place] for place in range(good + 1, job.blame.place) if place in said]
+        assert not any(verdict.decided for verdict in between)
+        assert [place_of(c) for c in job.blame.suspects or ()] == [
+            *range(good + 1, job.blame.place + 1)
+        ]
+    else:
+        assert job.blame.suspects is None
+
+
+@bounded
+@given(st.lists(st.sampled_from(Verdict), max_size=14), thresholds(), st.integers(0, 3))
+def test_no_answer_is_transparent(
+    verdicts: Sequence[Verdict], limits: Thresholds, blanks: int
+) -> None:
+    """Commits without an answer, wherever they lie, change neither streak nor outage."""
+    silent = (Verdict.NONE, Verdict.PENDING)
+    answers = [verdict for verdict in verdicts if verdict not in silent]
+    padded = [v for verdict in verdicts for v in [verdict, *silent[:blanks]]]
+    assert streak_of(padded).length == streak_of(answers).length
+    assert streak_of(padded).stopped_by is streak_of(answers).stopped_by
+    one, other = open_outage(padded, limits), open_outage(answers, limits)
+    assert (one is None) == (other is None)
+    if one is not None and other is not None:
+        assert one.failures == other.failures
+        assert (one.last_good is None) == (other.last_good is None)
+
+
+@bounded
+@given(notations(), st.integers(0, 2**16))
+def test_a_jobs_rows_have_no_order(text: str, seed: int) -> None:
+    """One job's state is the same for any order of its rows, each told once or twice."""
+    rows, order = history(text), trunk(length(text))
+    job = judge(text)
+    again = Ledger([*rows, *reversed(rows)], seed).everything()
+    key = JobKey(*TRUNK, "ci", "job")
+    assert assess_job(key, again, job.group, order, Policy().evidence, NOW) == job

@@ -1,0 +1,271 @@
+"""The other pages: readiness, the JSON per trunk, the landing page."""
+
+import html
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from exporter.domain.model import Trunk, TrunkOrder
+from tests.support.rows import HOUR, NOW, TRUNK, history, named, order, run
+from tests.web.conftest import SOURCE, MakeSite, Site
+
+BRANCHES = {
+    "slash": Trunk("o/r", "release/1.0"),
+    "space": Trunk("o/r", "a b"),
+    "script": Trunk("o/r", "grün-雪"),
+    "percent": Trunk("o/r", "100%"),
+    "like an encoded slash": Trunk("o/r", "a%2Fb"),
+    "question": Trunk("o/r", "what?x=1#y"),
+    "plus": Trunk("o/r", "a+b"),
+}
+
+
+# ---------------------------------------------------------------------- health
+
+
+def test_healthy(site: Site) -> None:
+    """/-/healthy only says that the process answers."""
+    answer = site.ask("/-/healthy")
+    assert (answer.status_code, answer.text) == (200, "healthy\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_ready_names_the_source_that_is_not(make_site: MakeSite) -> None:
+    """Ready is 503 until every source has succeeded once, and says which has not, and why."""
+    site = make_site(SOURCE, SOURCE.replace("name: ci", "name: other"))
+    answer = site.ask("/-/ready")
+    assert answer.status_code == 503
+    assert answer.text == (
+        "not ready: source ci has not succeeded yet\n"
+        "not ready: source other has not succeeded yet\n"
+    )
+    site.take(*history("P"))
+    site.fail("connection refused", source="other")
+    answer = site.ask("/-/ready")
+    assert answer.status_code == 503
+    assert answer.text == "not ready: source other has not succeeded yet: connection refused\n"
+    site.take(source="other")
+    answer = site.ask("/-/ready")
+    assert (answer.status_code, answer.text) == (200, "ready\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_ready_ends_when_a_source_is_stale(site: Site) -> None:
+    """A source of which nothing was read for five intervals is stale; one failure is not yet."""
+    site.take(*history("P"))
+    site.fail("connection refused")
+    site.now = NOW + 300
+    assert site.ask("/-/ready").status_code == 200
+    site.now = NOW + 301
+    answer = site.ask("/-/ready")
+    assert answer.status_code == 503
+    assert answer.text == "not ready: source ci last succeeded 301 s ago: connection refused\n"
+    site.take()
+    assert site.ask("/-/ready").status_code == 200
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+def test_trunk_is_the_object_of_check(site: Site) -> None:
+    """One trunk's groups and jobs, with everything that `check` says of them."""
+    other = Trunk("o/other", "main")
+    site.take(*history("P C F F F"), *history("P", trunk=other))
+    answer = site.ask("/api/v1/trunk/o/r/main")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    found = answer.json()
+    assert list(found) == ["as_of", "sources", "groups", "jobs"]
+    (job,) = found["jobs"]
+    assert (job["repo"], job["branch"], job["consecutive_failures"]) == ("o/r", "main", 3)
+    assert job["suspects"] == len(job["suspect_commits"]) == 2
+    assert job["compare_url"].startswith("https://git.example/compare/")
+    (group,) = found["groups"]
+    assert group["firing"] is True
+
+
+@pytest.mark.parametrize("trunk", BRANCHES.values(), ids=BRANCHES)
+@pytest.mark.parametrize("slashes", ["plain", "encoded"])
+def test_any_branch_can_be_asked_for(site: Site, trunk: Trunk, slashes: str) -> None:
+    """Slashes and odd characters of a branch are reached by its percent-encoded name, whether or
+    not the slashes are encoded too.
+    """
+    site.take(*history("P"), *history("F", trunk=trunk))
+    safe = "/" if slashes == "plain" else ""
+    answer = site.ask(f"/api/v1/trunk/{encoded('/'.join(trunk), safe)}")
+    assert answer.status_code == 200
+    (job,) = answer.json()["jobs"]
+    assert (job["repo"], job["branch"]) == trunk
+
+
+def encoded(text: str, safe: str) -> str:
+    kept = "abcdefghijklmnopqrstuvwxyz0123456789.-" + safe
+    return "".join(c if c in kept else "".join(f"%{b:02X}" for b in c.encode()) for c in text)
+
+
+def test_an_unknown_trunk_names_those_that_are_known(site: Site) -> None:
+    """404 with the names that would be right, and nothing of the question that a browser runs."""
+    site.take(*history("P"))
+    answer = site.ask("/api/v1/trunk/o/r/%3Cscript%3E")
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert answer.json() == {"error": "no trunk o/r/&lt;script&gt;; known: o/r/main"}
+
+
+# ---------------------------------------------------------------------- HTTP
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/-/", "/api/v1/trunk", "/%00", "/%FF"])
+def test_what_is_not_there(site: Site, path: str) -> None:
+    """Any other path is 404, in plain text."""
+    answer = site.ask(path)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/nothing"])
+def test_nothing_can_be_changed(site: Site, method: str, path: str) -> None:
+    """Only GET and HEAD are allowed, and the answer says so."""
+    answer = site.ask(path, method)
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "GET, HEAD"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/trunk/o/r/main", "/nothing"]
+)
+def test_head_is_get_without_a_body(site: Site, path: str) -> None:
+    """HEAD has the status and the headers of GET, its length too, and no body."""
+    site.take(*history("P"))
+    head = site.ask(path, "HEAD", {"Accept-Encoding": None})
+    get = site.ask(path, headers={"Accept-Encoding": None})
+    assert head.content == b""
+    assert head.status_code == get.status_code
+    assert head.headers["Content-Type"] == get.headers["Content-Type"]
+    assert get.headers["X-Content-Type-Options"] == "nosniff"
+    assert int(get.headers["Content-Length"]) == len(get.content)
+    if path != "/metrics":  # the process's own numbers grow between two scrapes
+        assert head.headers["Content-Length"] == get.headers["Content-Length"]
+
+
+# ---------------------------------------------------------------------- the landing page
+
+
+class Links(HTMLParser):
+    """Collects what a browser would act upon."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.hrefs: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.hrefs += [value or "" for name, value in attrs if name in ("href", "src")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+
+
+def test_the_landing_page_says_what_is_broken(site: Site) -> None:
+    """Who opens it sees what is broken, since when, by which commits, and where to go on."""
+    site.take(*history("P C F F F", named("test (a)")), *history("P P P F F", named("lint"))[1:])
+    answer = site.ask("/")
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    for said in ("1 broken", "ci / test (a)", "ci / lint", "change 2", "author-2", "1.2.3", "up"):
+        assert said in answer.text
+    links = Links(answer.text).hrefs
+    assert {"/metrics", "/-/ready", "/-/healthy", "/api/v1/trunk/o/r/main"} <= set(links)
+    assert "https://ci.example/102" in links
+    assert sum(link.startswith("https://git.example/compare/") for link in links) == 2
+
+
+def test_the_landing_page_before_anything_is_known(site: Site) -> None:
+    """It says that nothing was read yet, and not that nothing is broken."""
+    page = site.ask("/").text
+    assert "Nothing has been read yet." in page
+    assert "Nothing is broken" not in page
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        '"><svg onload=alert(1)>',
+        "' onmouseover='alert(1)",
+        "</title></style><script>alert(1)</script>",
+        "&lt;script&gt;",
+    ],
+)
+def test_hostile_texts_are_only_text(make_site: MakeSite, hostile: str) -> None:
+    """Names, titles, authors, branches, groups, addresses and problems that CI or the
+    configuration gave are shown as they are, and never run.
+    """
+    quoted = json.dumps(hostile)
+    site = make_site(
+        SOURCE,
+        SOURCE.replace("name: ci", f"name: {quoted}"),
+        more=f"groups: [{{name: {quoted}, team: {quoted}}}]",
+    )
+    clean = Links(make_site().ask("/").text)
+    trunk = Trunk(hostile, hostile)
+    commits = tuple(replace(c, author=hostile, title=hostile) for c in order(4).commits)
+    rows = [
+        run(
+            place,
+            "failure" if place else "success",
+            trunk=trunk,
+            job=named(hostile, hostile),
+            head_repo=hostile,
+            head_branch=hostile,
+            url=f"https://ci.example/{hostile}",
+            failed_step=hostile,
+        )
+        for place in range(4)
+    ]
+    site.take(TrunkOrder(trunk, commits), *rows)
+    site.fail(hostile, source=hostile)
+    page = site.ask("/").text
+    found = Links(page)
+    assert html.escape(hostile) in page
+    assert found.tags <= clean.tags | {"h3", "code", "br"}
+    assert found.handlers == []
+    assert all(link.startswith(("/", "https://ci.example/")) for link in found.hrefs)
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)",
+            "data:text/html,<script>alert(1)</script>", "//evil.example", "vbscript:x", ""]
+)  # fmt: skip
+def test_an_address_that_is_no_web_page_is_no_link(site: Site, url: str) -> None:
+    """A URL from CI data becomes a link only when it leads to a web page."""
+    site.take(order(4), run(0), *(run(place, "failure", url=url) for place in (1, 2, 3)))
+    links = Links(site.ask("/").text).hrefs
+    assert all(
+        link.startswith(("/metrics", "/-/", "/api/", "https://git.example")) for link in links
+    )
+
+
+def test_a_link_to_an_odd_branch_leads_there(site: Site) -> None:
+    """The landing page's link to a trunk's JSON works whatever the branch is called."""
+    trunk = Trunk("o/r", "what?x=1#y")
+    site.take(*history("F", trunk=trunk))
+    (link,) = (x for x in Links(site.ask("/").text).hrefs if x.startswith("/api/"))
+    (job,) = site.ask(link).json()["jobs"]
+    assert job["branch"] == trunk.branch
+
+
+def test_the_age_of_data_is_shown(site: Site) -> None:
+    """Whoever looks at it sees how old it is, and that a source fails."""
+    site.take(*history("P", trunk=TRUNK))
+    site.now = NOW + 3 * HOUR
+    site.fail("connection refused")
+    page = site.ask("/").text
+    assert "data 3 h ago" in page
+    assert "failing" in page
+    assert "connection refused" in page

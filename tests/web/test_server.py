@@ -1,0 +1,108 @@
+"""Listening: addresses, ports that are taken, and letting go of them."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import requests
+
+from exporter.errors import ListenError, UsageError
+from exporter.web import WebServer, parse_address
+
+
+def answer(environ: object, start_response: object) -> Iterator[bytes]:
+    """A WSGI application that says ok."""
+    del environ
+    assert callable(start_response)
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    yield b"ok"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":10077", ("0.0.0.0", 10077)),  # noqa: S104 — the default that is tested
+        ("127.0.0.1:0", ("127.0.0.1", 0)),
+        ("localhost:65535", ("localhost", 65535)),
+        ("[::1]:9090", ("::1", 9090)),
+        ("[::]:9090", ("::", 9090)),
+    ],
+)
+def test_addresses(text: str, address: tuple[str, int]) -> None:
+    """Addresses are written as for Prometheus."""
+    assert parse_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", "9090", "localhost", "localhost:", ":x", ":65536", ":-1", ":²"]
+)
+def test_addresses_that_are_none(text: str) -> None:
+    """What is no address is refused with what would be one."""
+    with pytest.raises(UsageError, match=r"must be host:port or :port$"):
+        parse_address(text)
+
+
+def test_a_port_that_is_taken() -> None:
+    """The error names the address and what to do, and nothing is left listening."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ListenError) as caught:
+            WebServer(address, answer)
+    assert caught.value.address == address
+    assert str(caught.value) == (
+        f"cannot listen on {address}: the port is taken by another program;"
+        " give another --web.listen-address"
+    )
+
+
+def test_an_address_of_another_machine() -> None:
+    """An address that is not of this machine is refused in one line."""
+    with pytest.raises(ListenError, match=r"^cannot listen on 192\.0\.2\.1:0: .+"):
+        WebServer("192.0.2.1:0", answer)
+
+
+def test_stop_lets_go_of_the_port() -> None:
+    """After stop, another server listens on the same port at once, and no thread is left."""
+    server = WebServer("127.0.0.1:0", answer)
+    for _ in range(2):
+        server.start()
+        url = f"http://127.0.0.1:{server.port}/"
+        assert requests.get(url, timeout=30).text == "ok"
+        port = server.port
+        server.stop()
+        assert "web" not in {thread.name for thread in threading.enumerate()}
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url, timeout=30)
+        server = WebServer(f"127.0.0.1:{port}", answer)
+    server.start()
+    server.stop()
+
+
+def test_it_listens_before_it_is_started() -> None:
+    """A port that is taken is known before anything else starts; who asks early is answered."""
+    server = WebServer("127.0.0.1:0", answer)
+    with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as early:
+        early.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        server.start()
+        assert early.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
+    server.stop()
+
+
+def test_many_ask_at_once() -> None:
+    """More scrapes at once than there are threads are all answered."""
+    server = WebServer("127.0.0.1:0", answer)
+    server.start()
+    answers: list[str] = []
+
+    def ask() -> None:
+        answers.append(requests.get(f"http://127.0.0.1:{server.port}/", timeout=30).text)
+
+    threads = [threading.Thread(target=ask) for _ in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    server.stop()
+    assert answers == ["ok"] * 24

@@ -1,0 +1,199 @@
+"""Writes the generated part of docs/metrics.md from the catalogue (`make docs`).
+
+    python -m tools.docs            write it
+    python -m tools.docs --check    exit 1 if the committed file differs
+
+It also walks the configuration's schema for the test that holds docs/configuration.md to it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from pydantic.fields import FieldInfo
+
+from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Until
+from exporter.config.schema import Config, Section
+from exporter.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
+
+METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+BEGIN = "<!-- generated from exporter/metrics/catalogue.py by `make docs`: begin -->"
+END = "<!-- generated: end -->"
+
+HEADINGS = {
+    Scope.JOB: "Jobs",
+    Scope.BRANCH: "Groups and trunks",
+    Scope.OWN: "The exporter itself",
+}
+
+# ---------------------------------------------------------------------- metrics
+
+
+def render(text: str) -> str:
+    """Return the document with its generated part written anew."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = "\n\n".join(_table(scope) for scope in HEADINGS)
+    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+
+
+def _table(scope: Scope) -> str:
+    rows = [_row(family) for family in FAMILIES if family.scope is scope]
+    head = ["| family | type | labels | meaning |", "|---|---|---|---|"]
+    return "\n".join([f"### {HEADINGS[scope]}", "", *head, *rows])
+
+
+def _row(family: Family) -> str:
+    return f"| `{family.name}` | {family.kind} | {_labels(family)} | {family.help} |"
+
+
+def _labels(family: Family) -> str:
+    if family.scope is Scope.JOB:
+        return ", ".join(["J", *(f"`{name}`" for name in family.labels[len(JOB_LABELS) :])])
+    return ", ".join(f"`{name}`" for name in family.labels) or "none"
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+class Key(NamedTuple):
+    """One key of the configuration.
+
+    Attributes:
+        path: from the file's top; `[]` is any entry of a list, `[buildbot]` one of that type.
+        kind: what its value is, in a few words.
+        default: as it would be written in the file, or "required".
+    """
+
+    path: str
+    kind: str
+    default: str
+
+
+# Which of the schema's named types stands for what; compared by identity, since two `Annotated`
+# of one base type differ only in what they check.
+_NAMED = (
+    (Duration, "duration"),
+    (Pattern, "pattern"),
+    (Until, "date"),
+    (Location, "path"),
+    (AtLeastOne, "number"),
+    (Flag, "flag"),
+)
+_DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def config_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[Key]:
+    """Yield every key that the schema knows, in the schema's order, parents before children."""
+    hints = get_type_hints(section, include_extras=True)
+    for name, field in section.model_fields.items():
+        path, hint = prefix + (field.alias or name), hints[name]
+        yield Key(path, _kind(hint), _default(field, hint))
+        for child, below in _sections(hint):
+            yield from config_keys(child, f"{path}{below}.")
+
+
+def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
+    """Yield the sections below a key, each with what its path has between the two."""
+    inner, is_list = _without_none(hint), False
+    if get_origin(inner) is tuple:
+        inner, is_list = _unwrapped(get_args(inner)[0]), True
+    members = [_unwrapped(m) for m in get_args(inner)] if _is_union(inner) else [inner]
+    for member in members:
+        if isinstance(member, type) and issubclass(member, Section):
+            below = f"[{_tag(member)}]" if len(members) > 1 else "[]"
+            yield member, below if is_list else ""
+
+
+def _tag(section: type[Section]) -> str:
+    """Return the `type` that chooses a section among those that may stand in one place."""
+    return str(get_args(get_type_hints(section)["type"])[0])
+
+
+def _kind(hint: Any) -> str:
+    for named, word in _NAMED:
+        if named in (hint, *_members(hint)):
+            return word
+    inner = _without_none(hint)
+    if get_origin(inner) is tuple:
+        return f"list of {_kind(get_args(inner)[0])}s"
+    if get_origin(inner) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(inner))
+    if _is_union(inner) or issubclass(inner, Section):
+        return "mapping"
+    if issubclass(inner, Enum) and issubclass(inner, str):
+        return " or ".join(f"`{member.value}`" for member in inner)
+    if inner is str:
+        return "text"
+    raise TypeError(f"no word for {hint}: name its kind in tools/docs.py")
+
+
+def _default(field: FieldInfo, hint: Any) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if value is None:
+        return "none"
+    if isinstance(value, Section):
+        return "`{}`"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, Enum):
+        return f"`{value.value}`"
+    if _kind(hint) == "duration":
+        return f"`{_duration(value)}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`"
+    return f"`{value}`" if value != "" else '`""'.replace('""', '""`')
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds in the largest unit that leaves no rest; two minutes at most stay seconds."""
+    for unit, size in _DURATIONS:
+        if seconds % size == 0 and (seconds > 120 or unit == "s"):
+            return f"{int(seconds / size)}{unit}"
+    raise ValueError(f"{seconds} s: a default of whole seconds reads better")
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if _is_union(hint) else ()
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, UnionType)
+
+
+def _unwrapped(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _without_none(hint: Any) -> Any:
+    """Return a hint without its `Annotated` and without the None that a missing key stands for."""
+    inner = _unwrapped(hint)
+    wanted = [member for member in _members(inner) if member is not NoneType]
+    return _unwrapped(wanted[0]) if len(wanted) == 1 else inner
+
+
+# ---------------------------------------------------------------------- command line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the document, or compare it with the committed one."""
+    parser = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    committed = METRICS.read_text(encoding="utf-8")
+    wanted = render(committed)
+    if not parser.parse_args(arguments).check:
+        METRICS.write_text(wanted, encoding="utf-8")
+    elif wanted != committed:
+        print(f"docs/{METRICS.name} is outdated: run 'make docs'", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
