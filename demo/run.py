@@ -14,15 +14,15 @@ from typing import Any
 import requests
 
 from demo.binaries import BinaryNotFoundError
-from demo.incident import INCIDENT
+from demo.incident import INCIDENT, LAST_GREEN
 from demo.play import play
 from demo.receiver import QUIET, Delivery, Receiver, as_text, framed
 from demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 
-HISTORY = 5
+HISTORY = LAST_GREEN + 1
 """Commits of the incident that are there from the start."""
 
-INTERVAL = 6.0
+INTERVAL = 8.0
 """Seconds between commits: long enough to read each line, and for a scrape and a rule to see it."""
 
 LOOK_SECONDS = 0.5

@@ -176,7 +176,8 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "string_pattern_mismatch":
-        return f"must be a URL such as http://127.0.0.1:8010 (got {detail['input']!r})"
+        # What was given is not repeated: people put passwords into URLs.
+        return "must be a URL such as http://127.0.0.1:8010"
     return _WORDS.get(kind, detail["msg"])
 
 

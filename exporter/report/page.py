@@ -1,6 +1,7 @@
 """The landing page: what is broken, how old the data is, where to go on."""
 
 from html import escape
+from urllib.parse import quote
 
 from exporter.domain.branch import GroupState
 from exporter.domain.job import JobState
@@ -43,7 +44,7 @@ def landing_page(snapshot: Snapshot, compare_urls: CompareUrls, version: str, no
 
 def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     trunk = state.trunk
-    path = escape("/".join(trunk), quote=True)
+    path = escape(quote("/".join(trunk)), quote=True)
     broken = [job for job in state.jobs if job.broken]
     failing = [job for job in state.jobs if not job.broken and job.streak]
     tip = state.order.commits[-1] if state.order.commits else None

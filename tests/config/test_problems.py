@@ -134,7 +134,11 @@ CASES = {
     ),
     "bad url": (
         source("name: b, type: buildbot, url: 'h:8010', repo: r, branches: [b], git: g"),
-        "sources[0].url: must be a URL such as http://127.0.0.1:8010 (got 'h:8010')",
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "bad url with a password in it": (
+        source("name: b, type: buildbot, url: 'me:secret@h', repo: r, branches: [b], git: g"),
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010",
     ),
     "branches as a text": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: main, git: g"),
@@ -377,7 +381,7 @@ colour: red
         [
             "line 16, column 1: the key 'limits' stands twice in one mapping",
             "sources[0].path: is missing and required",
-            "sources[1].url: must be a URL such as http://127.0.0.1:8010 (got 'nowhere')",
+            "sources[1].url: must be a URL such as http://127.0.0.1:8010",
             "sources[2]: type must be one of 'recorded', 'buildbot' (got 'github')",
             "sources[1]: 'a' is already sources[0]; give each a name of its own",
             "jobs.ignore[0]: '(' is not a regular expression: missing ), unterminated subpattern at"

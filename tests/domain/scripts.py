@@ -13,14 +13,18 @@ from exporter.domain.model import Commit, Observation, RawJob, TrunkOrder
 from exporter.domain.names import FoldRule, Naming
 from exporter.domain.outage import Thresholds
 from exporter.domain.policy import KnownBroken, Policy
-from tests.domain.builders import HOUR, NOW, TRUNK, row
+from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
 from tests.vectors.notation import COMPLETED, sha_of
 
 bounded = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+thorough = settings(bounded, max_examples=600)
 """The same examples every time, so that a failure is never a matter of luck."""
 
 COMMITS = 16
 """Commits that may ever be heard of; what is removed after 3 fits into that."""
+
+GRID = 8
+"""Commits of a script about removals."""
 
 WORKFLOWS = (("ci", None), ("ci", "w/a.yml"), ("ci", "w/b.yml"), ("renamed", "w/a.yml"))
 NAMES = ("job", "test (gpu)", "test", "unit [shard 1]", "unit [shard 2]", "old", "new", "ignored")
@@ -31,7 +35,6 @@ FOREIGN = (
     {"event": "pull_request"},
 )
 
-places = st.integers(0, COMMITS - 1)
 raw_jobs = st.builds(
     lambda workflow, name: RawJob(workflow[0], workflow[1], name),
     st.sampled_from(WORKFLOWS),
@@ -40,11 +43,17 @@ raw_jobs = st.builds(
 
 
 @st.composite
-def observations(draw: st.DrawFn, *, foreign: bool | None = None) -> Observation:
+def observations(
+    draw: st.DrawFn,
+    jobs: st.SearchStrategy[RawJob] = raw_jobs,
+    commits: int = COMMITS,
+    *,
+    foreign: bool | None = None,
+) -> Observation:
     """One report, on the trunk or not (or as `foreign` says), finished or not."""
-    raw = draw(raw_jobs)
+    raw = draw(jobs)
     each = row(
-        draw(places),
+        draw(st.integers(0, commits - 1)),
         raw.job_name,
         draw(st.sampled_from(WORDS)),
         workflow=raw.workflow_name,
@@ -74,7 +83,7 @@ def _replaced(each: Observation, **changes: object) -> Observation:
     return Observation(**{**values, **changes})
 
 
-def batches(most: int = 12, *, foreign: bool | None = None) -> st.SearchStrategy[list[Observation]]:
+def batches(most: int, *, foreign: bool | None = None) -> st.SearchStrategy[list[Observation]]:
     """Several reports at once."""
     return st.lists(observations(foreign=foreign), max_size=most)
 
@@ -136,13 +145,19 @@ def chain(numbers: Sequence[int], *, older_unread: bool) -> TrunkOrder:
 
 @st.composite
 def scripts(draw: st.DrawFn) -> list[Step]:
-    """Reports, pushes, force pushes and hours that pass, in any order."""
-    numbers = list(range(draw(st.integers(0, 6))))
+    """Reports, pushes, force pushes and hours that pass, in any order.
+
+    Each script has few jobs, so that what they do to each other happens often.
+    """
+    cast = draw(st.lists(raw_jobs, min_size=1, max_size=4, unique=True))
+    commits = draw(st.sampled_from((4, 8, COMMITS)))
+    reports = st.lists(observations(st.sampled_from(cast), commits), max_size=16)
+    numbers = list(range(draw(st.integers(0, commits))))
     older_unread, now = draw(st.booleans()), NOW
     steps: list[Step] = []
     for _ in range(draw(st.integers(1, 7))):
         happening = draw(st.sampled_from(("rows", "rows", "push", "both", "rewrite", "wait")))
-        rows = draw(batches()) if happening in ("rows", "both") else []
+        rows = draw(reports) if happening in ("rows", "both") else []
         if happening in ("push", "both"):
             numbers = [*numbers, *_unused(draw, numbers)]
         elif happening == "rewrite":
@@ -153,6 +168,39 @@ def scripts(draw: st.DrawFn) -> list[Step]:
             now += draw(st.sampled_from((0.0, 6 * HOUR, 6 * HOUR + 1, 36 * HOUR, 36 * HOUR + 1)))
         steps.append(Step(rows, chain(numbers, older_unread=older_unread), now))
     return steps
+
+
+@st.composite
+def removals(draw: st.DrawFn) -> list[Step]:
+    """Jobs of one workflow that stay, come and go, and a matrix that is skipped now and then.
+
+    Every commit is on the trunk from the start; only the results come in any order.
+    """
+    rows = [
+        each
+        for place in range(GRID)
+        for each in (
+            *_of(draw, place, "stays", ("success", "success", "failure", "queued", "")),
+            *_of(draw, place, "goes", ("", "", "", "failure")),
+            *_of(draw, place, "test (gpu)", ("", "", "", "failure")),
+            *_of(draw, place, "test", ("", "", "skipped")),
+        )
+    ]
+    arrived = draw(st.permutations(rows))
+    cuts = sorted(draw(st.lists(st.integers(0, len(rows)), min_size=3, max_size=6)))
+    order = chain(range(GRID), older_unread=False)
+    steps = [
+        Step(arrived[start:end], order, NOW)
+        for start, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)
+    ]
+    return [*steps, Step([], order, NOW + 40 * HOUR)]
+
+
+def _of(draw: st.DrawFn, place: int, job: str, words: Sequence[str]) -> list[Observation]:
+    word = draw(st.sampled_from(words))
+    if word == "queued":
+        return [unfinished(place, job, created_at=NOW)]
+    return [row(place, job, word)] if word else []
 
 
 def _unused(draw: st.DrawFn, numbers: Sequence[int]) -> list[int]:

@@ -21,11 +21,11 @@ from exporter.sources.recorded import RecordedFile
 from exporter.store import Store
 from exporter.store.sqlite import SqliteStore
 from tests.domain.builders import Ledger, assess
-from tests.domain.scripts import Step, bounded, policies, scripts
+from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import Json, generate
 
 
-@bounded
+@thorough
 @given(scripts(), policies(), st.integers(0, 2**16))
 def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
     """After every report, push, force push and wait the kept state equals a fresh reading.
@@ -33,6 +33,19 @@ def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, see
     Results come before their commits and after them, again, from elsewhere and too late.
     """
     ledger = Ledger(seed=seed)
+    kept = Assessor(steps[0].order, policy, ledger)
+    for step in steps:
+        state = kept.update(step.order, ledger.take(step.rows), step.now)
+        assert state == assess(ledger, step.order, policy, step.now)
+
+
+@thorough
+@given(removals(), st.integers(1, 4), st.integers(0, 2**16))
+def test_removals_end_where_one_reading_does(
+    steps: list[Step], retire_after: int, seed: int
+) -> None:
+    """Whatever comes in first, the same jobs are removed, kept and born again."""
+    ledger, policy = Ledger(seed=seed), Policy(retire_after=retire_after)
     kept = Assessor(steps[0].order, policy, ledger)
     for step in steps:
         state = kept.update(step.order, ledger.take(step.rows), step.now)

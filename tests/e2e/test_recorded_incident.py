@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from demo.incident import INCIDENT, sha_of
+from demo.incident import FIRST_BAD, FIX, INCIDENT, LAST_GREEN, THIRD_BAD, lines, sha_of
 from demo.play import append, steps
 from demo.receiver import Delivery, Receiver
 from demo.stack import HOST, Stack, free_port
@@ -93,7 +93,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
     (tmp_path / "trunkwatch.yml").write_text(CONFIG)
     trunk = Trunk(tmp_path / "incident.ndjson")
-    trunk.land(4)
+    trunk.land(LAST_GREEN)
     receiver = Receiver(delivered)
     receiver.start()
     try:
@@ -105,21 +105,21 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_three_bad_commits_tell_the_team_once_and_a_pass_resolves(world: World) -> None:
     """Two bad commits are silent, three tell the team, a fourth is nothing new, a pass ends it."""
-    world.trunk.land(6)
+    world.trunk.land(FIRST_BAD)
     eventually(lambda: world.streak() == 1, "streak 1")
-    world.trunk.land(7)
+    world.trunk.land(FIRST_BAD + 1)
     eventually(lambda: world.streak() == 2, "streak 2")
     always(lambda: not world.firing() and not world.told(), "two commits are silent", QUIET_SECONDS)
 
-    world.trunk.land(8)
+    world.trunk.land(THIRD_BAD)
     eventually(world.told, "the team is told of three bad commits")
     _check_alert(world.told()[0])
 
-    world.trunk.land(9)
+    world.trunk.land(THIRD_BAD + 1)
     eventually(lambda: world.streak() == 4, "streak 4")
     always(lambda: len(world.told()) == 1, "a fourth failure is nothing new", QUIET_SECONDS)
 
-    world.trunk.land(10)
+    world.trunk.land(FIX)
     eventually(lambda: len(world.told()) == 2, "the team is told of the end")
     assert world.told()[1].status == "resolved"
     eventually(lambda: not world.firing(), "Alertmanager holds no job alert")
@@ -143,19 +143,22 @@ def _check_alert(delivery: Delivery) -> None:
     assert notes["title"] == (
         "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
     )
-    assert notes["first_bad"] == sha_of(6)
-    assert notes["last_good"] == sha_of(4)
+    assert notes["first_bad"] == sha_of(FIRST_BAD)
+    assert notes["last_good"] == sha_of(LAST_GREEN)
     assert notes["reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
     suspects = notes["suspects"].splitlines()
     assert suspects[0] == "2 commits, oldest first"
-    assert [line.split(" ")[0] for line in suspects[1:]] == [sha_of(5)[:12], sha_of(6)[:12]]
+    assert [line.split(" ")[0] for line in suspects[1:]] == [
+        sha_of(LAST_GREEN + 1)[:12],
+        sha_of(FIRST_BAD)[:12],
+    ]
 
 
 def test_a_source_that_breaks_while_the_alert_fires_neither_ends_nor_repeats_it(
     world: World,
 ) -> None:
     """A broken source keeps the last known values: the alert stays, and nobody is told again."""
-    world.trunk.land(8)
+    world.trunk.land(THIRD_BAD)
     eventually(world.told, "the team is told")
     good = world.trunk.file.read_text()
     world.trunk.file.write_text("<html>the share is gone</html>\n")
@@ -168,7 +171,7 @@ def test_a_source_that_breaks_while_the_alert_fires_neither_ends_nor_repeats_it(
         QUIET_SECONDS,
     )
     world.trunk.file.write_text(good)
-    world.trunk.land(10)
+    world.trunk.land(FIX)
     eventually(lambda: len(world.told()) == 2, "the end is told once the source is back", 120)
     assert world.told()[1].status == "resolved"
 
@@ -177,7 +180,7 @@ def test_an_exporter_that_comes_back_elsewhere_neither_ends_nor_repeats_an_alert
     world: World,
 ) -> None:
     """The exporter is killed, is away, and comes back under another instance: nobody notices."""
-    world.trunk.land(8)
+    world.trunk.land(THIRD_BAD)
     eventually(world.told, "the team is told")
     before = world.firing()[0]["startsAt"]
     world.stack.exporter.stop()
@@ -199,7 +202,7 @@ def test_an_exporter_that_comes_back_elsewhere_neither_ends_nor_repeats_an_alert
             QUIET_SECONDS,
         )
         assert world.firing()[0]["startsAt"] == before
-        world.trunk.land(10)
+        world.trunk.land(FIX)
         eventually(lambda: len(world.told()) == 2, "its 0 resolves the alert")
         assert world.told()[1].status == "resolved"
     finally:
@@ -208,10 +211,10 @@ def test_an_exporter_that_comes_back_elsewhere_neither_ends_nor_repeats_an_alert
 
 def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(world: World) -> None:
     """A second job of the group breaks: one more alert, the first unchanged, one notification."""
-    world.trunk.land(8, without="huggingface")
+    world.trunk.land(THIRD_BAD, without="huggingface")
     eventually(world.told, "the team is told of the first job")
     (first,) = world.firing()
-    world.trunk.late_failures("huggingface", range(6, 9))
+    world.trunk.late_failures("huggingface", range(FIRST_BAD, THIRD_BAD + 1))
     eventually(lambda: len(world.told()) == 2, "the team is told of the second job")
     assert {alert["labels"]["job_name"] for alert in world.told()[1].alerts} == {
         TORCHBENCH,
@@ -225,8 +228,6 @@ def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(world: W
 
 def test_the_incident_is_what_its_generator_writes() -> None:
     """The committed incident is what `python -m demo.incident` writes, and says what it is."""
-    from demo.incident import lines
-
     text = INCIDENT.read_text(encoding="utf-8")
     assert text == "".join(lines())
     assert "Modelled on the incident" in json.loads(text.splitlines()[0])["note"]

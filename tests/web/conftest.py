@@ -1,7 +1,8 @@
 """A real server on a free loopback port, over a real watcher with a clock that stands still."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
@@ -16,26 +17,39 @@ from exporter.web import Pages, WebServer
 from exporter.web.pages import View
 from tests.support.rows import NOW, TRUNK
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 SECONDS = 30.0
 SOURCE = "{name: ci, type: recorded, path: ci.ndjson, poll_interval: 60s}"
 COMPARE = "https://git.example/compare/{last_good}...{first_bad}"
 
 
 @dataclass
+class Clock:
+    """A clock that stands still until it is set."""
+
+    now: float = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
 class Site:
     """What is served.
 
     Attributes:
         watcher: takes what sources say.
         exposition: renders /metrics.
-        now: what the clock shows (seconds since the epoch).
+        clock: the time that data's age is judged by.
         port: that is listened on.
     """
 
     watcher: Watcher
     exposition: Exposition
-    now: float = NOW
-    port: int = 0
+    clock: Clock
+    port: int
 
     def take(self, *facts: Fact, source: str = "ci") -> None:
         """Let a source say something."""
@@ -64,10 +78,32 @@ class Site:
 MakeSite = Callable[..., Site]
 
 
+class Stage:
+    """What the module's server shows; the site that was made last."""
+
+    def __init__(self) -> None:
+        self.pages: Pages | None = None
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        assert self.pages is not None
+        return self.pages(environ, start_response)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[tuple[Stage, int]]:
+    """One real server for all sites of a module, and its port; stopping one takes half a second."""
+    stage = Stage()
+    server = WebServer("127.0.0.1:0", stage)
+    server.start()
+    yield stage, server.port
+    server.stop()
+
+
 @pytest.fixture
-def make_site() -> Iterator[MakeSite]:
+def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
     """Return a function that serves a configuration: sources, and whatever else it says."""
-    servers: list[WebServer] = []
     stores: list[SqliteStore] = []
 
     def make(*sources: str, more: str = "") -> Site:
@@ -75,20 +111,15 @@ def make_site() -> Iterator[MakeSite]:
         config: Config = parse_config(text, "t.yml")
         stores.append(SqliteStore())
         counters = Counters()
-        watcher = Watcher(config, stores[-1], counters, lambda: site.now, lambda: NOW)
+        clock = Clock()
+        watcher = Watcher(config, stores[-1], counters, clock, lambda: NOW)
         exposition = Exposition(lambda: watcher.snapshot, counters.totals, "1.2.3")
-        site = Site(watcher, exposition)
         view = View(lambda: watcher.snapshot, {TRUNK: COMPARE})
-        pages = Pages(lambda: view, exposition, lambda: site.now, "1.2.3")
-        server = WebServer("127.0.0.1:0", pages)
-        server.start()
-        servers.append(server)
-        site.port = server.port
-        return site
+        shown, port = stage
+        shown.pages = Pages(lambda: view, exposition, clock, "1.2.3")
+        return Site(watcher, exposition, clock, port)
 
     yield make
-    for server in servers:
-        server.stop()
     for store in stores:
         store.close()
 

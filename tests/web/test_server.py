@@ -44,6 +44,11 @@ def test_addresses_that_are_none(text: str) -> None:
         parse_address(text)
 
 
+# cheroot forgets to close a socket that it could not bind; the program ends then anyway.
+forgets_a_socket = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@forgets_a_socket
 def test_a_port_that_is_taken() -> None:
     """The error names the address and what to do, and nothing is left listening."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
@@ -57,6 +62,7 @@ def test_a_port_that_is_taken() -> None:
     )
 
 
+@forgets_a_socket
 def test_an_address_of_another_machine() -> None:
     """An address that is not of this machine is refused in one line."""
     with pytest.raises(ListenError, match=r"^cannot listen on 192\.0\.2\.1:0: .+"):

@@ -1,0 +1,1 @@
+"""The documents say what the product does, all of it, and nothing else."""

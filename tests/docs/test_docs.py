@@ -1,0 +1,552 @@
+"""Live objects are found in the documents, and what the documents name is there."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from demo.incident import INCIDENT, STORY, sha_of
+from exporter import __version__
+from exporter.cli.main import main
+from exporter.config import parse_config
+from exporter.config.schema import RecordedSource
+from exporter.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
+from exporter.domain.facts import Fact
+from exporter.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.outage import Thresholds
+from exporter.domain.snapshot import Snapshot
+from exporter.errors import RecordedFileError
+from exporter.metrics.catalogue import BY_NAME, FAMILIES, JOB_LABELS, Scope
+from exporter.metrics.exposition import Exposition
+from exporter.poller.totals import Counters
+from exporter.sources import SOURCES, Tools
+from exporter.sources.recorded import recorded_lines, recorded_source
+from exporter.store import MEMORY
+from exporter.web import Pages
+from exporter.web.pages import TRUNK_PREFIX, View
+from tests.docs import markdown
+from tests.docs.markdown import PROJECT, name_of, read
+from tests.rules.rulebook import RUNBOOKS, alerts, recorded
+from tools import docs
+
+README, CHANGELOG = read("README.md"), read("CHANGELOG.md")
+CONFIGURATION, POLICY = read("docs/configuration.md"), read("docs/policy.md")
+OPERATIONS, RECORDED = read("docs/operations.md"), read("docs/recorded.md")
+DOCUMENTS = {name_of(file): file.read_text(encoding="utf-8") for file in markdown.FILES}
+COMMANDS: Mapping[str, click.Command] = main.commands
+
+# The walk of CONTRIBUTING.md that adds things shows them by name, and they are not there.
+EXAMPLES = {"TrunkwatchReloadFailed", "ci_job_passes_to_close"}
+
+each_document = pytest.mark.parametrize("name", DOCUMENTS)
+each_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+def test_the_documents_are_found() -> None:
+    """The other tests walk the README, the documents and the runbooks."""
+    wanted = {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+    wanted |= {f"docs/{name}.md" for name in (
+        "configuration", "metrics", "operations", "policy", "recorded",
+    )}  # fmt: skip
+    assert wanted | {f"rules/runbooks/{alert}.md" for alert in alerts()} <= set(DOCUMENTS)
+
+
+# ---------------------------------------------------------------------- metrics
+
+
+def test_the_table_of_metrics_is_what_the_generator_writes() -> None:
+    """Nobody edited it by hand, and nobody forgot `make docs`."""
+    assert docs.main(["--check"]) == 0
+
+
+def test_a_changed_table_of_metrics_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check says which document to write anew, and without it that is done."""
+    copy = tmp_path / "metrics.md"
+    copy.write_text(read("docs/metrics.md").replace("gauge", "gouge"), encoding="utf-8")
+    monkeypatch.setattr(docs, "METRICS", copy)
+    assert docs.main(["--check"]) == 1
+    assert capsys.readouterr().err == "docs/metrics.md is outdated: run 'make docs'\n"
+    assert docs.main([]) == 0
+    assert copy.read_text(encoding="utf-8") == read("docs/metrics.md")
+
+
+def test_every_family_has_one_row() -> None:
+    """The document lists every family of the catalogue once, with its type, and no other."""
+    rows = [
+        row
+        for found in markdown.tables(read("docs/metrics.md"))
+        if found[0][:2] == ["family", "type"]
+        for row in found[1:]
+    ]
+    assert [(row[0], row[1]) for row in rows] == [
+        (f"`{family.name}`", str(family.kind))
+        for scope in docs.HEADINGS
+        for family in FAMILIES
+        if family.scope is scope
+    ]
+
+
+def test_the_labels_that_j_stands_for_are_named() -> None:
+    """The introduction names exactly the labels that every family of jobs has."""
+    (convention,) = re.findall(r"\*\*J\*\* stands for.*?: (.*?)\. ", _one_line("docs/metrics.md"))
+    assert re.findall(r"`(\w+)`", convention) == list(JOB_LABELS)
+    for family in FAMILIES:
+        if family.scope is Scope.JOB:
+            assert family.labels[: len(JOB_LABELS)] == JOB_LABELS
+
+
+@each_document
+def test_every_metric_that_is_named_exists(name: str) -> None:
+    """What looks like a family or a recorded series is one."""
+    found = re.findall(r"(?:\w+:)?\b(?:ci_(?:job|group|branch)|trunkwatch)_\w*\w(?::\w+)?",
+                       DOCUMENTS[name])  # fmt: skip
+    unknown = {word for word in found if not word.endswith("_")} - EXAMPLES
+    assert unknown <= set(BY_NAME) | recorded()
+
+
+def _one_line(name: str) -> str:
+    return " ".join(read(name).split())
+
+
+# ---------------------------------------------------------------------- configuration
+
+
+def documented_keys() -> list[docs.Key]:
+    """Return the rows of the tables of keys."""
+    return [
+        docs.Key(row[0].strip("`"), row[1], row[2])
+        for found in markdown.tables(CONFIGURATION)
+        if found[0] == ["key", "kind", "default", "meaning"]
+        for row in found[1:]
+    ]
+
+
+def test_every_key_is_documented_and_every_documented_key_exists() -> None:
+    """Place, kind and default of each key are those of the schema, each in one row."""
+    assert sorted(documented_keys()) == sorted(docs.config_keys())
+
+
+def test_every_key_has_a_meaning() -> None:
+    """No row of the tables of keys ends empty."""
+    rows = [row for found in markdown.tables(CONFIGURATION) for row in found]
+    assert rows
+    assert all(row[-1] for row in rows)
+
+
+def test_every_kind_of_value_is_explained() -> None:
+    """The words of the column `kind` stand in the table that explains them."""
+    explained = {
+        word for row in markdown.table(CONFIGURATION, "kind") for word in row[0].split(", ")
+    }
+    used = {key.kind for key in docs.config_keys() if "`" not in key.kind}
+    assert {re.sub(r"list of (\w+)s$", r"\1", kind) for kind in used} <= explained
+
+
+def test_every_kind_of_source_has_a_heading() -> None:
+    """Each `type` of the registry has a section of its own, and no other has."""
+    found = [h for h in markdown.headings(CONFIGURATION) if h.startswith("`type: ")]
+    assert sorted(found) == [f"`type: {name}`" for name in sorted(SOURCES)]
+
+
+YAML = [
+    (name, block.text)
+    for name, text in DOCUMENTS.items()
+    for block in markdown.blocks(text, "yaml")
+    if block.text.startswith("sources:")
+]
+
+
+@pytest.mark.parametrize(("name", "text"), YAML, ids=[f"{n}-{i}" for i, (n, _) in enumerate(YAML)])
+def test_every_configuration_shown_is_valid(name: str, text: str) -> None:
+    """A configuration of the documents passes the check that users' ones have to pass."""
+    assert parse_config(text, name).sources
+
+
+def test_the_readme_shows_a_configuration_of_ten_lines() -> None:
+    """It fits into a glance."""
+    (text,) = [text for name, text in YAML if name == "README.md"]
+    assert len(text.splitlines()) <= 10
+
+
+def test_the_whole_example_shows_every_section() -> None:
+    """The example of the configuration names each section but the limits."""
+    example = yaml.safe_load(markdown.blocks(CONFIGURATION, "yaml")[0].text)
+    top = {key.path for key in docs.config_keys() if not re.search(r"\W", key.path)}
+    assert set(example) == top - {"limits"}
+
+
+def test_the_shown_problems_are_what_check_config_says(tmp_path: Path) -> None:
+    """The transcript at the head of the configuration's document is real."""
+    path = tmp_path / "trunkwatch.yml"
+    path.write_text("sources: [{name: a, path: b}]\ngroup: []\n", encoding="utf-8")
+    said = CliRunner().invoke(main, ["check-config", "--config.file", str(path)]).output
+    for line in said.replace(str(path), "trunkwatch.yml").splitlines():
+        assert f"    {line}\n" in CONFIGURATION
+
+
+# ---------------------------------------------------------------------- command line
+
+
+@each_command
+def test_every_flag_is_documented_and_every_documented_flag_exists(name: str) -> None:
+    """Each command has a section whose table has its flags, with their defaults."""
+    shown = markdown.section(OPERATIONS, f"`trunkwatch {name}`")
+    assert _documented_flags(shown) == _flags(COMMANDS[name])
+
+
+def test_the_flags_of_all_commands_are_documented() -> None:
+    """The section of the command line begins with those that stand before the command."""
+    shown = markdown.section(OPERATIONS, "Command line").split("###")[0]
+    assert _documented_flags(shown) == {**_flags(main), ("--help", "-h"): None}
+
+
+def test_there_is_no_section_of_a_command_that_is_not_there() -> None:
+    """The headings that look like a command's are those of the commands."""
+    found = [h for h in markdown.headings(OPERATIONS) if h.startswith("`trunkwatch ")]
+    assert sorted(found) == sorted(f"`trunkwatch {name}`" for name in COMMANDS)
+
+
+def _documented_flags(text: str) -> dict[tuple[str, ...], str | None]:
+    return {
+        tuple(re.findall(r"`(-[^`]+)`", row[0])): row[1].strip("`") or None
+        for row in markdown.table(text, "flag", "default", "meaning")
+    }
+
+
+def _flags(command: click.Command) -> dict[tuple[str, ...], str | None]:
+    """Return names and default of each option; in-memory storage and no time need no flag."""
+    return {
+        tuple(sorted(option.opts, key=len, reverse=True)): _default(option)
+        for option in command.params
+        if isinstance(option, click.Option)
+    }
+
+
+def _default(option: click.Option) -> str | None:
+    default = option.to_info_dict()["default"]
+    return None if option.is_flag or default in (None, MEMORY) else str(default)
+
+
+def shown_commands() -> Iterator[tuple[str, str]]:
+    """Yield every command line that a document shows, with the document's name."""
+    for name, text in DOCUMENTS.items():
+        fenced = [block.text for block in markdown.blocks(text) if block.language in ("", "sh")]
+        joined = "\n".join(fenced).replace("\\\n", " ").splitlines()
+        for line in [*markdown.commands(text), *joined, *markdown.inline_code(text)]:
+            yield name, line.strip()
+
+
+TRUNKWATCH = sorted(
+    {
+        line.split("trunkwatch ", 1)[1].split("  #")[0].strip()
+        for _, line in shown_commands()
+        if re.match(r"(?:\S*/)?trunkwatch [a-z-]", line)
+    }
+)
+
+
+@pytest.mark.parametrize("line", TRUNKWATCH)
+def test_every_command_line_shown_is_understood(line: str) -> None:
+    """Its command exists and has every flag that is given."""
+    words = shlex.split(line)
+    known = {flag for option in COMMANDS[words[0]].params for flag in option.opts}
+    given = [word.split("=")[0] for word in words[1:] if word.startswith("-")]
+    assert set(given) <= known | {"--help"}
+
+
+def test_command_lines_are_found() -> None:
+    """The documents show each command at least once."""
+    assert {line.split()[0] for line in TRUNKWATCH} == set(COMMANDS)
+
+
+def make_targets() -> set[str]:
+    """Return what `make` can be asked for."""
+    return set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+
+
+def test_every_make_target_shown_exists() -> None:
+    """Wherever a document says `make something`, the Makefile has it."""
+    shown = {
+        match[1]
+        for _, line in shown_commands()
+        if (match := re.match(r"make ([a-z]+)\b", line)) is not None
+    }
+    assert {"run", "test", "docs", "bench", "lint"} <= shown <= make_targets()
+
+
+def test_every_target_of_make_help_exists() -> None:
+    """`make` alone lists targets that are there."""
+    listed = set(re.findall(r"echo 'make ([a-z]+)", read("Makefile")))
+    assert {"run", "test"} <= listed <= make_targets()
+
+
+def test_every_path_that_is_served_is_documented() -> None:
+    """The table of paths has those that the web answers, and each of them is answered."""
+    rows = markdown.table(OPERATIONS, "path", "what it is")
+    shown = {row[0].strip("`") for row in rows}
+    snapshot = Snapshot(as_of=0.0)
+    exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
+    pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
+    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>"}
+
+
+# ---------------------------------------------------------------------- policy
+
+
+def test_the_evidence_table_is_that_of_the_code() -> None:
+    """Each word that CI may say stands in the row of what it says."""
+    shown: dict[str, Evidence] = {}
+    for words, evidence, *_ in markdown.table(POLICY, "CI says", "evidence"):
+        for word in re.findall(r"`(\w+)`", words):
+            shown[word] = Evidence(re.split(r"[,;]", evidence)[0])
+    assert shown == {**COMPLETED, **dict.fromkeys(UNFINISHED, Evidence.PENDING)}
+
+
+def test_the_policy_names_the_defaults() -> None:
+    """Events, N and M are as the code has them when the configuration is silent."""
+    text = _one_line("docs/policy.md")
+    assert f"N is {Thresholds().failures} and M is {Thresholds().passes} unless" in text
+    events = re.findall(r"`(\w+)`", text.split("`jobs.events`:")[1].split("unless")[0])
+    assert set(events) == DEFAULT_EVENTS
+
+
+def test_references_from_the_code_lead_somewhere() -> None:
+    """A document that a file names exists, and so does the section of it that is named."""
+    numbers = {heading.split(" ")[0].rstrip(".") for heading in markdown.headings(POLICY)}
+    found = 0
+    for file in markdown.repository_files():
+        if file.suffix not in (".py", ".yml", ".md", ".toml", ".txt") or "docs" in file.parts[-2:]:
+            continue
+        text = file.read_text(encoding="utf-8")
+        for document in re.findall(r"(?<![/\w])docs/\w+\.md", text):
+            assert document in DOCUMENTS, f"{name_of(file)} names {document}"
+            found += 1
+        for number in re.findall(r"[Ss]ection (\d[\d.]*\d|\d) of docs/policy", text):
+            assert number in numbers, f"{name_of(file)} names section {number}"
+    assert found
+
+
+def test_the_transcript_of_explain_is_real(tmp_path: Path) -> None:
+    """Every line of it is said of the demo's incident, up to its second failure, in that order."""
+    (block,) = markdown.blocks(POLICY, "transcript")
+    command, *shown = block.text.splitlines()
+    said = demo(tmp_path, 8, *shlex.split(command)[3:]).splitlines()
+    place = 0
+    for line in shown:
+        if line != "[…]":
+            assert line in said[place:], line
+            place = said.index(line, place) + 1
+    assert (shown[0], shown[-1]) == (said[0], said[-1])
+
+
+def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
+    """Each key of the object has a row, and each row is a key of the object."""
+    shown = {
+        path
+        for row in markdown.table(POLICY, "key", "what it is")
+        for path in re.findall(r"`([^`]+)`", row[0])
+    }
+    exempt = "known_broken: [{match: {}, reason: on purpose, until: 2100-01-01}]"
+    answer = json.loads(demo(tmp_path, 10, more=exempt, format="json"))
+    assert set(_paths(answer)) == shown
+
+
+def _paths(value: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the path of every key; every entry of a list is looked into."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _paths(item, f"{prefix}[]")
+    elif isinstance(value, dict):
+        for key, inside in value.items():
+            path = f"{prefix}.{key}" if prefix else key
+            yield path
+            yield from _paths(inside, path)
+
+
+def demo(folder: Path, commits: int, *job: str, more: str = "", format: str = "") -> str:
+    """Return what `explain` (of a job), else `check`, says of the incident's first commits."""
+    lines = INCIDENT.read_text(encoding="utf-8").splitlines(keepends=True)
+    starts = [number for number, line in enumerate(lines) if '"kind":"commit"' in line]
+    (folder / "incident.ndjson").write_text("".join(lines[: starts[commits]]), encoding="utf-8")
+    config = INCIDENT.with_name("trunkwatch.yml").read_text(encoding="utf-8")
+    (folder / "trunkwatch.yml").write_text(f"{config}\n{more}\n", encoding="utf-8")
+    flags = ["--config.file", str(folder / "trunkwatch.yml")]
+    flags += ["--format", format] if format else []
+    done = CliRunner().invoke(main, ["explain" if job else "check", *flags, *job])
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.output
+
+
+# ---------------------------------------------------------------------- recorded results
+
+SHA = "1" * 40
+COMMIT_LINE = {"kind": "commit", "repo": "o/r", "branch": "main", "sha": SHA}
+RUN_LINE = {**COMMIT_LINE, "kind": "run", "workflow": "ci", "job_name": "t", "status": "queued"}
+KEYS = {
+    kind: {
+        row[0].strip("`"): row[1] == "yes"
+        for row in markdown.table(
+            markdown.section(RECORDED, f"Keys of a `{kind}` line"), "key", "required"
+        )
+    }
+    for kind in ("commit", "run")
+}
+
+
+def test_every_key_of_a_line_is_documented() -> None:
+    """What `record` writes of a commit and a run that have everything is what the tables list."""
+    trunk = Trunk("o/r", "main")
+    order = TrunkOrder(trunk, (Commit(SHA, 1.0, "a", "t"),), older_unread=True)
+    full = Observation(
+        trunk, SHA, RawJob("ci", "ci.yml", "t"), "completed", "failure", 1, 1, 1, 1, "push",
+        "main", "o/r", 1.0, 1.0, 1.0, "u", "s", infra=True,
+    )  # fmt: skip
+    for line in recorded_lines(order, [full]):
+        record = json.loads(line)
+        assert set(record) == set(KEYS[record["kind"]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [(kind, key) for kind in KEYS for key in KEYS[kind] if key != "kind"]
+)
+def test_a_key_is_required_as_documented(kind: str, key: str, tmp_path: Path) -> None:
+    """A line without a required key is an error; a line with only those is read."""
+    least = {"commit": COMMIT_LINE, "run": RUN_LINE}[kind]
+    assert {name for name, required in KEYS[kind].items() if required} == set(least)
+    without = {name: value for name, value in least.items() if name != key}
+    lines = [json.dumps(COMMIT_LINE)] * (kind == "run") + [json.dumps(without)]
+    if KEYS[kind][key]:
+        with pytest.raises(RecordedFileError, match=f"{key} is missing"):
+            facts_of(tmp_path, *lines)
+    else:
+        assert facts_of(tmp_path, *lines)
+
+
+ERRORS = [
+    (row[0].strip("`"), row[1].strip("`"))
+    for row in markdown.table(RECORDED, "the line", "what is said")
+]
+
+
+@pytest.mark.parametrize(("line", "said"), ERRORS)
+def test_an_error_is_what_the_document_says(line: str, said: str, tmp_path: Path) -> None:
+    """Each broken line of the table is refused with the words beside it."""
+    with pytest.raises(RecordedFileError) as caught:
+        facts_of(tmp_path, line)
+    assert f"results.ndjson:1: {said}" in str(caught.value)
+
+
+def test_the_example_of_a_recorded_file_is_read(tmp_path: Path) -> None:
+    """The lines at the head of the document are two commits and two runs of theirs."""
+    (block,) = markdown.blocks(RECORDED, "json")
+    facts = facts_of(tmp_path, *block.text.splitlines())
+    (order,) = [fact for fact in facts if isinstance(fact, TrunkOrder)]
+    rows = [fact for fact in facts if isinstance(fact, Observation)]
+    assert [row.sha for row in rows] == [commit.sha for commit in order.commits]
+
+
+def facts_of(folder: Path, *lines: str) -> list[Fact]:
+    """Read a recorded file of these lines."""
+    path = folder / "results.ndjson"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    config = RecordedSource(name="r", type="recorded", path=str(path))
+    return list(recorded_source(config, Tools()).refresh(None))
+
+
+# ---------------------------------------------------------------------- alerts
+
+
+def test_every_alert_is_documented_with_its_runbook() -> None:
+    """The table of alerts has the alerts of the rules, each with the link to its runbook."""
+    rows = markdown.table(OPERATIONS, "alert", "it fires when", "runbook")
+    assert {row[0].strip("`"): row[2] for row in rows} == {
+        name: f"[{name}](../rules/runbooks/{name}.md)" for name in alerts()
+    }
+
+
+@each_document
+def test_every_alert_that_is_named_exists(name: str) -> None:
+    """What looks like an alert's name is one."""
+    words = re.findall(r"\bTrunk(?:[A-Z]\w*|watch[A-Z]\w*)", DOCUMENTS[name])
+    types = {"TrunkOrder"}  # of the domain, in the code that CONTRIBUTING.md shows
+    assert set(words) - EXAMPLES - types <= set(alerts())
+
+
+@pytest.mark.parametrize("alert", sorted(alerts()))
+def test_the_changelog_tells_of_every_alert(alert: str) -> None:
+    """Somebody who upgrades learns which alerts may reach him."""
+    assert f"`{alert}`" in CHANGELOG
+
+
+def test_runbooks_are_linked_from_the_table() -> None:
+    """There is no runbook that the table of alerts does not lead to."""
+    linked = set(re.findall(r"rules/runbooks/(\w+\.md)", OPERATIONS))
+    assert linked == {file.name for file in RUNBOOKS.iterdir()}
+
+
+# ---------------------------------------------------------------------- the README
+
+
+@each_document
+def test_links_lead_somewhere(name: str) -> None:
+    """A link within the project names a file or folder that is there, and a heading that it has."""
+    for target in markdown.links(DOCUMENTS[name]):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (PROJECT / name).parent / path if path else PROJECT / name
+        assert found.exists(), target
+        if anchor:
+            assert anchor in markdown.anchors(found.read_text(encoding="utf-8")), target
+
+
+def test_the_notification_shown_is_that_of_the_incident() -> None:
+    """Hashes, authors and titles of the README's notification are those that the demo plays."""
+    (shown,) = [b.text for b in markdown.blocks(README, "text") if "FIRING" in b.text]
+    hashes = {sha_of(number): number for number in range(len(STORY))}
+    for word in re.findall(r"\b(?=\d*[a-f])[0-9a-f]{10,40}\b", shown):
+        assert any(sha.startswith(word) for sha in hashes), word
+    for sha, author, title in re.findall(r"([0-9a-f]{12}) (author-\w): (.*)", shown):
+        (number,) = [number for full, number in hashes.items() if full.startswith(sha)]
+        assert (author, title) == (f"author-{chr(ord('a') + number)}", STORY[number].title)
+    for word in ("first bad", "last good", "suspects", "Failure_Threshold=1"):
+        assert word in shown
+
+
+def test_the_names_in_the_map_are_where_it_says() -> None:
+    """A name beside a file of the map stands in that file."""
+    for _, answer in markdown.table(README, "question", "answer"):
+        target = markdown.links(answer)[0]
+        for word in re.findall(r"\), `(\w+)`", answer):
+            assert re.search(rf"\b{word}\b", read(target)), f"{word} in {target}"
+
+
+def test_every_number_names_the_command_it_comes_from() -> None:
+    """A figure that nobody can get again is an advertisement."""
+    rows = markdown.table(README, "what", "figure", "from")
+    assert rows
+    for what, figure, origin in rows:
+        assert re.search(r"\d", figure), what
+        assert origin.strip("`").removeprefix("make ") in make_targets(), what
+
+
+def test_the_requirements_are_those_of_the_package() -> None:
+    """The README, the package and the Makefile name one Python, the least that does."""
+    (package,) = re.findall(r'requires-python = ">=([\d.]+)"', read("pyproject.toml"))
+    assert f"Python {package} or newer" in README
+    assert f"Python {package} or newer" in read("Makefile")
+
+
+def test_the_changelog_begins_with_the_version_that_runs() -> None:
+    """Its newest entry is of this version."""
+    (newest, *_) = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
+    assert __version__ in newest

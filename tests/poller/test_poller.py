@@ -1,0 +1,210 @@
+"""Threads, back-off, and what must not end them."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from exporter.domain.facts import Fact
+from exporter.errors import SourceError
+from exporter.poller import Poller
+from exporter.poller.poller import BACK_OFF_LIMIT, JITTER, Timing, wait_after
+from tests.poller.stage import Script, Stage, config_of
+from tests.support.rows import NOW, history
+
+SECONDS = 30.0
+"""Longer than anything here takes; what takes longer hangs."""
+
+
+@pytest.mark.parametrize(
+    ("interval", "failures", "seconds"),
+    [
+        (60.0, 0, 60.0),
+        (60.0, 1, 60.0),
+        (60.0, 2, 120.0),
+        (60.0, 3, 240.0),
+        (60.0, 4, BACK_OFF_LIMIT),
+        (60.0, 1000, BACK_OFF_LIMIT),
+        (1.0, 9, 256.0),
+        (1.0, 10, BACK_OFF_LIMIT),
+        (299.0, 1, 299.0),
+        (299.0, 2, BACK_OFF_LIMIT),
+        (301.0, 1, 301.0),
+        (301.0, 2, 301.0),
+        (3600.0, 0, 3600.0),
+        (3600.0, 50, 3600.0),
+    ],
+)
+def test_back_off(interval: float, failures: int, seconds: float) -> None:
+    """The first failure costs nothing, each further one doubles the wait up to five minutes, or
+    up to the interval where that is longer; success resets it.
+    """
+    assert wait_after(interval, failures, jitter=0.0) == seconds
+
+
+def test_jitter_only_shortens() -> None:
+    """Chance takes up to a tenth off, so that no data is older than configured because of it."""
+    assert wait_after(60.0, 0, jitter=1.0) == pytest.approx(60.0 * (1 - JITTER))
+    assert 54.0 <= wait_after(60.0, 0, jitter=0.5) <= 60.0
+
+
+def test_how_long_a_refresh_took_is_noted() -> None:
+    """Well or badly ended, the time that a refresh took is known."""
+    stage = Stage()
+    ticks = iter([10.0, 12.5, 20.0, 21.0])
+    poller = Poller(stage.watcher, [], Timing(lambda: next(ticks)))
+    assert poller.refresh_once(stage.section("ci"), Script(history("P")))
+    assert stage.source().refresh_seconds == 2.5
+    assert not poller.refresh_once(stage.section("ci"), Script(SourceError("ci", "x")))
+    assert stage.source().refresh_seconds == 1.0
+
+
+def test_every_change_is_published() -> None:
+    """Success and failure are both published: a source that is down has to be seen."""
+    stage = Stage()
+    stage.refresh(Script(history("P")))
+    stage.refresh(Script(SourceError("ci", "x")))
+    stage.poller.renew_once()
+    assert stage.published == 3
+
+
+def test_an_unexpected_exception_is_counted_and_survived(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A mistake of ours in one source is a failed refresh with a traceback in the log."""
+    stage = Stage()
+    stage.take(*history("P F F F"))
+    assert not stage.refresh(Script(ZeroDivisionError("division by zero")))
+    assert stage.count("trunkwatch_source_errors_total", "ci", "bug") == 1
+    assert stage.source().problem == "ZeroDivisionError: division by zero"
+    assert stage.job().broken
+    assert any(record.exc_info for record in caplog.records)
+
+
+class Endless:
+    """A source that is asked again and again, and does what it is told by the number of the call.
+
+    Attributes:
+        calls: how often it was asked.
+    """
+
+    def __init__(self, answer: Callable[[int], list[Fact]], enough: int) -> None:
+        self.calls = 0
+        self._answer = answer
+        self._enough = enough
+        self.asked_enough = threading.Event()
+
+    def refresh(self, cursor: str | None) -> Iterator[Fact]:
+        del cursor
+        self.calls += 1
+        if self.calls >= self._enough:
+            self.asked_enough.set()
+        return iter(self._answer(self.calls))
+
+
+FAST = config_of("{name: ci, type: recorded, path: a, poll_interval: 1ms}")
+
+
+def test_a_thread_survives_whatever_a_source_raises() -> None:
+    """The thread of a source goes on after errors, expected or not, and after a snapshot that
+    could not be published.
+    """
+
+    def answer(call: int) -> list[Fact]:
+        if call == 1:
+            raise SourceError("ci", "gone")
+        if call == 2:
+            raise ZeroDivisionError
+        return history("P F F F")
+
+    def publish() -> None:
+        raise ZeroDivisionError
+
+    stage, source = Stage(FAST), Endless(answer, enough=4)
+    poller = Poller(stage.watcher, [(stage.section("ci"), source)], Timing(lambda: 0.0), publish)
+    poller.start()
+    assert source.asked_enough.wait(SECONDS)
+    poller.stop()
+    assert stage.job().broken
+    calls = source.calls
+    assert not [thread for thread in threading.enumerate() if thread.name == "poll-ci"]
+    assert source.calls == calls
+
+
+def test_renewing_survives_a_store_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    """What time changes is judged again the next time, and the failure is logged."""
+    stage = Stage()
+
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    stage.watcher.renew = breaks  # type: ignore[method-assign]  # the smallest thing that breaks
+    stage.poller.renew_once()
+    assert stage.published == 0
+    assert any("could not be judged" in record.message for record in caplog.records)
+
+
+def test_nothing_is_stored_after_the_end() -> None:
+    """A refresh that comes back after the end was asked for is thrown away."""
+    stage = Stage()
+    poller = Poller(stage.watcher, [], Timing(lambda: 0.0))
+    poller.start()
+    poller.stop()
+    assert not poller.refresh_once(stage.section("ci"), Script(history("P")))
+    assert stage.watcher.snapshot.trunks == ()
+    assert stage.source().last_success is None
+
+
+def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
+    """`stop` returns when the refresh in flight has ended, so that the store can be closed."""
+    entered, leave = threading.Event(), threading.Event()
+
+    class Slow:
+        def refresh(self, cursor: str | None) -> Iterator[Fact]:
+            del cursor
+            entered.set()
+            assert leave.wait(SECONDS)
+            return iter(())
+
+    stage = Stage()
+    ticks = iter(range(1000))
+    poller = Poller(
+        stage.watcher, [(stage.section("ci"), Slow())], Timing(lambda: float(next(ticks)))
+    )
+    poller.start()
+    assert entered.wait(SECONDS)
+    stopper = threading.Thread(target=poller.stop)
+    stopper.start()
+    leave.set()
+    stopper.join(SECONDS)
+    assert not stopper.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name == "poll-ci"]
+
+
+def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end waits a bounded time for all sources together, not for each of them."""
+    monkeypatch.setattr("exporter.poller.poller.STOP_SECONDS", 0.0)
+    entered, leave = threading.Semaphore(0), threading.Event()
+
+    class Hangs:
+        def refresh(self, cursor: str | None) -> Iterator[Fact]:
+            del cursor
+            entered.release()
+            assert leave.wait(SECONDS)
+            return iter(history("P"))
+
+    names = [f"s{number}" for number in range(4)]
+    stage = Stage(config_of(", ".join(f"{{name: {n}, type: recorded, path: a}}" for n in names)))
+    poller = Poller(
+        stage.watcher, [(stage.section(n), Hangs()) for n in names], Timing(lambda: NOW)
+    )
+    poller.start()
+    for _ in names:
+        assert entered.acquire(timeout=SECONDS)
+    poller.stop()
+    hanging = [thread for thread in threading.enumerate() if thread.name.startswith("poll-s")]
+    assert len(hanging) == 4
+    leave.set()
+    for thread in hanging:
+        thread.join(SECONDS)
+    assert stage.watcher.snapshot.trunks == ()
