@@ -1,10 +1,10 @@
 """Puts the parts together; the one place that names each concrete class."""
 
 import logging
+import queue
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
@@ -126,8 +126,7 @@ class Server:
         self._config_path = config_path
         self._config = load_config(config_path)
         self._counters = Counters()
-        self._wake = threading.Event()
-        self._asked: set[int] = set()
+        self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._store = open_store(storage)
         self._watcher = Watcher(self._config, self._store, self._counters, time.time)
         self._exposition = Exposition(
@@ -153,29 +152,17 @@ class Server:
         self._web.start()
         self._poller.start()
         log.info("listening on port %d", self.port)
-        for signum in self._signals():
-            if signum != signal.SIGHUP:
-                log.info("%s: stopping", signal.Signals(signum).name)
-                break
+        while (signum := self._asked.get()) == signal.SIGHUP:
             self._reload()
+        log.info("%s: stopping", signal.Signals(signum).name)
         self._poller.stop()
         self._web.stop()
         self._store.close()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Only take note: a handler may run in the middle of anything."""
+        """Only take note: a handler may run in the middle of anything, even of another one."""
         del frame
-        self._asked.add(signum)
-        self._wake.set()
-
-    def _signals(self) -> Iterator[int]:
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            # An end that was asked for together with a reload goes first.
-            for signum in sorted(self._asked, reverse=True):
-                self._asked.discard(signum)
-                yield signum
+        self._asked.put(signum)
 
     def _reload(self) -> None:
         """Take a new configuration; a bad one changes nothing and is said to be bad."""

@@ -1,4 +1,4 @@
-"""`make bench`: check and /metrics on 10,000 jobs × 60 commits, printed as a table.
+"""`make bench`: check and /metrics on 10,000 jobs and 60 commits, printed as a table.
 
 Times are of one noisy machine; compare ratios, and only within one run.
 """

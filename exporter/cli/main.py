@@ -36,6 +36,9 @@ FIRING, BAD_INPUT = 1, 2
 PIPE_WIDTH = 10_000
 """Columns of a table that a program reads: a name that is cut in two cannot be searched for."""
 
+READABLE = 0o644
+"""Mode of a file that is written; a temporary file's own would be for its owner alone."""
+
 SPINNER_AFTER = 1.0
 """Seconds after which a person at a terminal is shown that something is going on."""
 
@@ -178,7 +181,9 @@ def check_config(config_file: str) -> None:
     """Check a configuration file; every problem is named."""
     with _our_errors():
         config = load_config(config_file)
-    click.echo(f"{config_file}: {len(config.sources)} sources, {len(config.groups)} groups: valid")
+    click.echo(
+        f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
+    )
 
 
 @main.command()
@@ -316,6 +321,7 @@ def _write_whole(path: Path, lines: Iterator[str]) -> None:
             try:
                 file.writelines(lines)
                 file.flush()
+                os.fchmod(file.fileno(), READABLE)
                 os.fsync(file.fileno())
                 Path(file.name).replace(path)
             except BaseException:

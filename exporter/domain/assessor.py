@@ -13,7 +13,7 @@ from typing import Protocol
 from exporter.domain.branch import group_states, mass_breakage, newest_green
 from exporter.domain.columns import Count
 from exporter.domain.evidence import evidence_of, is_startup_failure, why_ignored
-from exporter.domain.groups import group_of
+from exporter.domain.groups import Group, group_of
 from exporter.domain.job import JobState, assess_job, earliest
 from exporter.domain.model import (
     STARTUP_JOB,
@@ -25,7 +25,7 @@ from exporter.domain.model import (
 )
 from exporter.domain.names import display_names, matrix_parent
 from exporter.domain.policy import Policy
-from exporter.domain.retirement import is_long_absent, is_retired, reborn_at
+from exporter.domain.retirement import is_retired
 from exporter.domain.snapshot import TrunkState
 from exporter.domain.workflow import (
     WorkflowAt,
@@ -56,15 +56,13 @@ class _Job:
     """What is kept of one watched job between updates.
 
     Attributes:
-        state: None where all its rows are older than its history.
-        seen: places at which it, or a skipped parent of it, appeared, ascending.
-        born: the place from which on its history is its own.
+        state: its state.
+        last_seen: place of the newest commit at which it, or a skipped parent of it, appeared.
         workflow: the identity of its workflow.
     """
 
-    state: JobState | None
-    seen: tuple[int, ...]
-    born: int
+    state: JobState
+    last_seen: int
     workflow: str
 
 
@@ -159,7 +157,6 @@ class Assessor:
         for sha, at in self._expired_workflows(now):
             workflows[sha].add(at)
         names = {workflow for group in workflows.values() for workflow in group}
-        completed = {name: self._completed(name) for name in names}
         renumbered: set[str] = set()
         for _, rows in groupby(self._records.of_commits(set(workflows)), lambda row: row.sha):
             members = list(rows)
@@ -177,7 +174,7 @@ class Assessor:
             return
         for raw in set(touched) - self._index.raw_jobs:
             self._add_to_index(raw)
-        affected = self._affected(touched, names, now) | self._reborn(completed)
+        affected = self._affected(touched, names, now)
         self._judge(affected | self._counted_by_runs(renumbered), now)
 
     def _expired_workflows(self, now: float) -> Iterator[tuple[str, str]]:
@@ -197,30 +194,12 @@ class Assessor:
             affected |= self._index.children.get((raw.workflow_key, raw.job_name), set())
         return affected | set(self._startup_keys(workflows))
 
-    def _reborn(self, before: Mapping[str, Collection[int]]) -> set[JobKey]:
-        """Name the jobs whose history may begin elsewhere now, although no row of theirs is new.
-
-        A late result of another job may complete a commit within a long absence, or open it again.
-
-        Args:
-            before: per workflow that was read again, where it had completed until then.
-        """
-        changed = {name: set(old) ^ set(self._completed(name)) for name, old in before.items()}
-        return {
-            key
-            for key, job in self._jobs.items()
-            for place in changed.get(job.workflow, ())
-            if is_long_absent(job.seen, place, self._policy.retire_after)
-        }
-
     def _counted_by_runs(self, workflows: Collection[str]) -> set[JobKey]:
         """Name the jobs whose columns are in another order when a run gets its number."""
         return {
             key
             for key, job in self._jobs.items()
-            if job.workflow in workflows
-            and job.state is not None
-            and job.state.group.count is Count.RUNS
+            if job.workflow in workflows and job.state.group.count is Count.RUNS
         }
 
     # ------------------------------------------------------------------ names
@@ -264,43 +243,29 @@ class Assessor:
 
     def _judge(self, keys: Iterable[JobKey], now: float) -> None:
         workflow_of = {name: workflow for workflow, name in self._index.display.items()}
-        completed: dict[str, list[int]] = {}
         for key in keys:
-            workflow = workflow_of[key.workflow]
-            if workflow not in completed:
-                completed[workflow] = self._completed(workflow)
-            job = self._judge_one(key, workflow, completed[workflow], now)
+            job = self._judge_one(key, workflow_of[key.workflow], now)
             if job is None:
                 self._jobs.pop(key, None)
             else:
                 self._jobs[key] = job
 
-    def _judge_one(
-        self, key: JobKey, workflow: str, completed: list[int], now: float
-    ) -> _Job | None:
-        rows = list(self._rows_of(key, workflow))
+    def _judge_one(self, key: JobKey, workflow: str, now: float) -> _Job | None:
+        group = group_of(key, self._policy.groups)
+        rows = self._as_judged(self._rows_of(key, workflow), group, workflow)
         if not rows:
             return None
-        index = self._order.index
-        seen = {index[row.sha] for row in rows} | self._skipped_parents(key, workflow, now)
-        born = reborn_at(seen, completed, self._policy.retire_after)
-        own = self._as_judged(key, rows, born, workflow)
-        state = self._assess(key, own, now) if own else None
-        return _Job(state, tuple(sorted(seen)), born, workflow)
+        seen = {self._order.index[row.sha] for row in rows}
+        seen |= self._skipped_parents(key, workflow, now)
+        state = assess_job(key, rows, group, self._order, self._policy.evidence, now)
+        return _Job(self._with_exemption(state, now), max(seen), workflow)
 
     def _as_judged(
-        self, key: JobKey, rows: Iterable[Observation], born: int, workflow: str
+        self, rows: Iterable[Observation], group: Group, workflow: str
     ) -> list[Observation]:
-        index = self._order.index
-        own = [row for row in rows if index[row.sha] >= born]
-        if group_of(key, self._policy.groups).count is Count.RUNS:
-            return [self._numbered(row, workflow) for row in own]
-        return own
-
-    def _assess(self, key: JobKey, rows: Collection[Observation], now: float) -> JobState:
-        group = group_of(key, self._policy.groups)
-        state = assess_job(key, rows, group, self._order, self._policy.evidence, now)
-        return self._with_exemption(state, now)
+        if group.count is Count.RUNS:
+            return [self._numbered(row, workflow) for row in rows]
+        return list(rows)
 
     def _numbered(self, row: Observation, workflow: str) -> Observation:
         """Give a row the number of its run, which another job's row may have brought."""
@@ -322,7 +287,7 @@ class Assessor:
         job = self._jobs.get(key)
         if job is None:
             return []
-        return self._as_judged(key, self._rows_of(key, job.workflow), job.born, job.workflow)
+        return self._as_judged(self._rows_of(key, job.workflow), job.state.group, job.workflow)
 
     def _rows_of(self, key: JobKey, workflow: str) -> Iterator[Observation]:
         if key.job_name == STARTUP_JOB:
@@ -396,9 +361,7 @@ class Assessor:
         live: list[JobState] = []
         retired = Counter(removed=0, removed_broken=0)
         for _, job in sorted(self._jobs.items()):
-            if job.state is None:
-                continue
-            if is_retired(job.seen[-1], completed[job.workflow], self._policy.retire_after):
+            if is_retired(job.last_seen, completed[job.workflow], self._policy.retire_after):
                 retired["removed_broken" if job.state.broken else "removed"] += 1
             else:
                 live.append(job.state)
@@ -416,5 +379,5 @@ def _place_or_off_trunk(at: WorkflowAt) -> int:
     return at.place if at.place is not None else -1
 
 
-def _due(state: JobState | None, now: float) -> bool:
-    return state is not None and state.changes_at is not None and state.changes_at <= now
+def _due(state: JobState, now: float) -> bool:
+    return state.changes_at is not None and state.changes_at <= now

@@ -1,4 +1,4 @@
-"""What one reported result says: the evidence table of section 3, and which results count."""
+"""What one result says and whether it counts (sections 3.1 and 3.2 of docs/policy.md)."""
 
 import re
 from collections.abc import Mapping

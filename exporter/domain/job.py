@@ -1,4 +1,4 @@
-"""All of section 3 for one job: from its rows to its state."""
+"""All of section 3 of docs/policy.md for one job: from its rows to its state."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -54,7 +54,7 @@ def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage |
 
 
 class _Walk:
-    """Reads the columns from the oldest on; its names are those of the design's section 3."""
+    """Reads the columns from the oldest on, as section 3.7 of docs/policy.md does."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self.thresholds = thresholds

@@ -45,6 +45,8 @@ def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[M
         for name, value in _source_samples(source):
             samples[f"trunkwatch_source_{name}"].append(((source.name,), value))
     for (name, *labels), value in sorted(totals.counts.items()):
+        if name.startswith("ci_") and not snapshot.complete:
+            continue  # nothing is said of CI before there is enough to say
         samples[name].append((tuple(labels), value))
     samples["trunkwatch_config_reload_success"].append(((), float(totals.config_reload_ok)))
     samples["trunkwatch_build_info"].append(((version,), 1.0))

@@ -184,7 +184,7 @@ class Watcher:
             poll_interval=source.poll_interval,
         )
         kinds: list[type[SourceError]] = [SourceError, *SourceError.__subclasses__()]
-        for reason in sorted({kind.reason for kind in kinds}):
+        for reason in sorted({kind.reason for kind in kinds} | {"store", "bug"}):
             self._counters.add("trunkwatch_source_errors_total", source.name, reason, amount=0)
         return replace(state, poll_interval=source.poll_interval)
 

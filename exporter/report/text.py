@@ -11,7 +11,7 @@ from exporter.domain.job import JobState
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, TrunkState
 from exporter.report.document import CompareUrls, compare_link
-from exporter.report.words import ago, commits, short
+from exporter.report.words import ago, commits, plain, short
 
 
 def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
@@ -22,7 +22,7 @@ def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Conso
         console.print("No results: no source has said anything about a trunk yet.")
     for source in snapshot.sources:
         if not source.up and source.problem:
-            console.print(Text(f"not read: {source.problem}", style="red"), soft_wrap=True)
+            console.print(Text(plain(f"not read: {source.problem}"), style="red"), soft_wrap=True)
 
 
 def _print_trunk(
@@ -65,7 +65,7 @@ def _failing_row(job: JobState, now: float) -> list[Text | str]:
     return [
         _mark(job),
         Text(job.group.name),
-        Text(f"{job.key.workflow} / {job.key.job_name}"),
+        Text(plain(f"{job.key.workflow} / {job.key.job_name}")),
         f"{'≥ ' if job.truncated else ''}{length} of {job.threshold}",
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",
@@ -86,16 +86,16 @@ def _print_details(jobs: Sequence[JobState], compare_urls: CompareUrls, console:
     for job in jobs:
         if not job.broken or job.blame is None:
             continue
-        console.print(Text(f"\n{job.key.job_name}", style="bold"), soft_wrap=True)
+        console.print(Text(f"\n{plain(job.key.job_name)}", style="bold"), soft_wrap=True)
         for commit in job.blame.suspects or (job.blame.first_bad,):
             role = "first bad" if commit == job.blame.first_bad else "suspect  "
             said = f"  {role} {short(commit.sha)} {commit.author or ''}: {commit.title or ''}"
-            console.print(Text(said), soft_wrap=True)
+            console.print(Text(plain(said)), soft_wrap=True)
         compare = compare_link(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch)))
         step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""
         for name, value in (("log", job.blame.url), ("compare", compare)):
             if value:
-                console.print(Text(f"  {name:9} {value}{step}"), soft_wrap=True)
+                console.print(Text(plain(f"  {name:9} {value}{step}")), soft_wrap=True)
                 step = ""
     console.print()
 

@@ -8,7 +8,7 @@ from exporter.domain.model import Commit, Observation, TrunkOrder, Verdict, newe
 from exporter.domain.streak import StoppedBy
 from exporter.domain.times import format_time
 from exporter.domain.verdict import distinct_attempts
-from exporter.report.words import commits, short
+from exporter.report.words import commits, plain, short
 
 _EFFECT = {
     Verdict.FAIL: "counts",
@@ -20,6 +20,17 @@ _EFFECT = {
 
 
 def walk(state: JobState, columns: Sequence[Column], order: TrunkOrder) -> Iterator[str]:
+    """Yield the lines of the walk, newest column first, each of them one line.
+
+    Args:
+        state: the job.
+        columns: its columns, oldest first.
+        order: its trunk.
+    """
+    yield from (plain(line) for line in _walk(state, columns, order))
+
+
+def _walk(state: JobState, columns: Sequence[Column], order: TrunkOrder) -> Iterator[str]:
     """Yield the lines of the walk, newest column first.
 
     Args:

@@ -6,6 +6,11 @@ SHORT_SHA = 10
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
+def plain(text: str) -> str:
+    """Return a text that cannot leave its line: what CI gave may hold terminal controls."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def short(sha: str) -> str:
     """Shorten a hash for reading."""
     return sha[:SHORT_SHA]

@@ -26,6 +26,9 @@ from exporter.store.schema import VERSION, NotOursError, checked_version, migrat
 
 MEMORY = ":memory:"
 
+SQLITE_MAGIC = b"SQLite format 3\0"
+"""How every SQLite file begins (https://www.sqlite.org/fileformat.html)."""
+
 BUSY_SECONDS = 10.0
 """How long a writer waits for another process that has the file open (a `check` beside `serve`)."""
 
@@ -451,7 +454,7 @@ def _open(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-    except (sqlite3.Error, NotOursError) as error:
+    except (OSError, sqlite3.Error, NotOursError) as error:
         raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
     try:
         migrate(connection)
@@ -472,6 +475,11 @@ def _refuse_what_is_not_ours(path: str) -> None:
     """
     if path == MEMORY or not Path(path).exists():
         return
+    with Path(path).open("rb") as file:
+        begin = file.read(len(SQLITE_MAGIC))
+    if begin and begin != SQLITE_MAGIC:
+        # SQLite itself takes a file of a few bytes for an empty one and writes over it.
+        raise NotOursError("is not a SQLite database; give another path or move it away")
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
     with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
         try:

@@ -213,10 +213,8 @@ def test_the_count_of_broken_jobs(prometheus: server.Prometheus) -> None:
 
 
 def test_nothing_old_looks_green(prometheus: server.Prometheus) -> None:
-    """Of a trunk whose data is stale, neither "none broken" nor "green" is said; its age is.
-
-    Of two replicas the one that is behind tells the age.
-    """
+    """Of a trunk whose data is stale, neither "none broken" nor "green" is said; its age is."""
+    # Of two replicas the one that is behind tells the age.
     assert answers(prometheus, "Broken jobs A", repo=STALE) == []
     assert numbers(prometheus, "Commits since green A", "repo") == {FRAMEWORK: 7}
     assert numbers(prometheus, "Data age A", "repo") == {FRAMEWORK: 90, STALE: HOUR}
@@ -230,10 +228,8 @@ def test_nothing_old_looks_green(prometheus: server.Prometheus) -> None:
 def test_a_zero_is_believed_until_the_data_is_stale(
     prometheus: server.Prometheus, age: int, said: list[tuple[dict[str, str], float]]
 ) -> None:
-    """At the age at which the alert speaks "none broken" is still said; a second later it is not.
-
-    Polls were a minute apart at first, then ten minutes: three of those are the longer limit.
-    """
+    """At the age at which the alert speaks "none broken" is still said, a second later not."""
+    # Polls were a minute apart at first, then ten minutes: three of those are the longer limit.
     at = incident.LAST_REFRESH_OF_STALE + age
     assert answers(prometheus, "Broken jobs A", at, repo=STALE) == said
 
@@ -244,11 +240,9 @@ def test_sources_are_up_or_down(prometheus: server.Prometheus) -> None:
 
 
 def test_a_gap_changes_no_row(prometheus: server.Prometheus) -> None:
-    """While nothing is scraped the table stays, with the first bad commit that was seen last.
-
-    What the old exporter said does not come back: neither the job that was repaired, nor the
-    former group of another, nor a suspect that was dropped.
-    """
+    """While nothing is scraped the table stays, with the first bad commit that was seen last."""
+    # What the old exporter said does not come back: neither the job that was repaired, nor the
+    # former group of another, nor a suspect that was dropped.
     at_end = by_priority(rows(prometheus, "What is broken now"))
     assert by_priority(rows(prometheus, "What is broken now", GAP)) == at_end
     assert by_priority(rows(prometheus, "What is broken now", HELD)) == at_end

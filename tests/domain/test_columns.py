@@ -48,6 +48,13 @@ def test_runs_are_ordered_within_a_commit() -> None:
     assert [c.run_id for c in of_rows(rows, Count.RUNS)] == [77, 99, 9, 11, 5]
 
 
+def test_a_runs_highest_number_places_it() -> None:
+    """Where two rows of one run give two numbers the higher one is taken."""
+    rows = [row(1, run_id=5, run_number=1), row(1, "b", run_id=5, run_number=3)]
+    rows += [row(1, run_id=9, run_number=2)]
+    assert [c.run_id for c in of_rows(rows, Count.RUNS)] == [9, 5]
+
+
 def test_run_ids_may_be_texts() -> None:
     """Run ids may be missing, numbers or texts, all within one commit: they sort in that order."""
     rows = [row(1, run_id="b"), row(1, run_id=10), row(1, run_id=None), row(1, run_id=9)]

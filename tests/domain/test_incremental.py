@@ -28,10 +28,8 @@ from tests.reference.histories import Json, generate
 @thorough
 @given(scripts(), policies(), st.integers(0, 2**16))
 def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
-    """After every report, push, force push and wait the kept state equals a fresh reading.
-
-    Results come before their commits and after them, again, from elsewhere and too late.
-    """
+    """After every report, push, force push and wait the kept state equals a fresh reading."""
+    # Results come before their commits and after them, again, from elsewhere and too late.
     ledger = Ledger(seed=seed)
     kept = Assessor(steps[0].order, policy, ledger)
     for step in steps:
@@ -44,7 +42,7 @@ def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, see
 def test_removals_end_where_one_reading_does(
     steps: list[Step], retire_after: int, seed: int
 ) -> None:
-    """Whatever comes in first, the same jobs are removed, kept and born again."""
+    """Whatever comes in first, the same jobs are removed and kept."""
     ledger, policy = Ledger(seed=seed), Policy(retire_after=retire_after)
     kept = Assessor(steps[0].order, policy, ledger)
     for step in steps:

@@ -91,10 +91,8 @@ def test_commits_off_the_chain_change_no_state(
 def test_other_jobs_do_not_matter(
     own: list[Observation], others: list[Observation], raw: object
 ) -> None:
-    """A job's state does not depend on other jobs' rows, as long as no job is removed.
-
-    Startup failures are left out: they are about the whole workflow.
-    """
+    """A job's state does not depend on other jobs' rows, as long as no job is removed."""
+    # Startup failures are left out: they are about the whole workflow.
     policy = Policy(retire_after=COMMITS + 1)
     mine = [each for each in own if each.job == raw and each.conclusion != "startup_failure"]
     # The same workflows in both, so that their display names are the same.

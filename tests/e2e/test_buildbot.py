@@ -130,10 +130,8 @@ def receiver(delivered: list[Delivery]) -> Iterator[Receiver]:
 def test_a_job_that_breaks_is_told_to_its_team_until_it_is_fixed(
     ci: RealBuildbot, receiver: Receiver, delivered: list[Delivery], tmp_path: Path
 ) -> None:
-    """Three commits break one builder of two and a fourth fixes it: streaks 1, 2, 3, 0.
-
-    The alert names first bad, last good and the suspect, is delivered once and resolves.
-    """
+    """Three commits break one builder of two and a fourth fixes it: streaks 1, 2, 3, 0."""
+    # The alert names first bad, last good and the suspect, is delivered once and resolves.
     ci.new_branch("main")
     path = tmp_path / "trunkwatch.yml"
     path.write_text(settings(ci, "main"), encoding="utf-8")

@@ -2,8 +2,12 @@
 
 import pytest
 
-from tests.reference.compare import product_answer
+from tests.reference.compare import main, product_answer
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
+
+
+RANDOM_HISTORIES = 250
+"""A few seconds' worth; `python -m tests.reference.compare --count 5000` tries more."""
 
 
 @pytest.mark.parametrize("vector", load_vectors(), ids=lambda vector: vector.id)
@@ -27,3 +31,9 @@ def test_case(case: Case) -> None:
     assert case.read_answer(answer) == case.wanted(), case.rule
     if case.expect_groups is not None:
         assert case.read_groups(answer) == list(case.expect_groups), case.rule
+
+
+def test_random_histories(capsys: pytest.CaptureFixture[str]) -> None:
+    """On random histories the product and the naive reading of the policy agree in everything."""
+    disagreements = main(["--count", str(RANDOM_HISTORIES), "--show", "1"])
+    assert disagreements == 0, capsys.readouterr().out

@@ -168,11 +168,9 @@ def test_attempts_are_counted_on_after_a_restart(ci: FakeBuildbot, reader: Reade
 def test_a_running_repetition_is_the_next_attempt_at_once(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
-    """A build lost while we ask is known as lost before its repetition is counted.
-
-    Otherwise the repetition would be pending as attempt 1 and end as attempt 2, and the pending row
-    would stay.
-    """
+    """A build lost while we ask is known as lost before its repetition is counted."""
+    # Otherwise the repetition would be pending as attempt 1 and end as attempt 2, and the pending
+    # row would stay.
     ci.build(1, A, None, request=9)
 
     def lost_in_between(request: Request) -> Answer:

@@ -136,14 +136,16 @@ def test_a_newer_file_that_was_killed_is_not_even_tidied_up(tmp_path: Path) -> N
 # ---------------------------------------------------------------------- not ours
 
 
-def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
-    """A text file given by mistake is not written over."""
+@pytest.mark.parametrize("text", ["x", "do not lose me\n", "do not lose me\n" * 500])
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path, text: str) -> None:
+    """A text file given by mistake is not written over, however short it is."""
     path = tmp_path / "notes.txt"
-    path.write_text("do not lose me\n" * 500)
+    path.write_text(text)
     assert refusal(path) == (
         f"storage {path}: is not a SQLite database; give another path or move it away;"
         " it was left untouched"
     )
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
