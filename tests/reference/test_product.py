@@ -5,7 +5,6 @@ import pytest
 from tests.reference.compare import main, product_answer
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
 
-
 RANDOM_HISTORIES = 250
 """A few seconds' worth; `python -m tests.reference.compare --count 5000` tries more."""
 
