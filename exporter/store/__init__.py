@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from exporter.store.opening import MEMORY
 from exporter.store.port import Applied, SourceMemory, Store, Stored
-from exporter.store.sqlite import MEMORY, SqliteStore
+from exporter.store.sqlite import SqliteStore
 
 __all__ = ["MEMORY", "STORES", "Applied", "SourceMemory", "SqliteStore", "Store", "Stored"]
 

@@ -4,10 +4,8 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from exporter.domain.facts import Cursor, Fact
 from exporter.domain.model import (
@@ -21,56 +19,9 @@ from exporter.domain.model import (
     splice,
 )
 from exporter.errors import StoreError
+from exporter.store.opening import MEMORY, open_file
 from exporter.store.port import Applied, SourceMemory, Stored
-from exporter.store.schema import VERSION, NotOursError, checked_version, migrate
-
-MEMORY = ":memory:"
-
-SQLITE_MAGIC = b"SQLite format 3\0"
-"""How every SQLite file begins (https://www.sqlite.org/fileformat.html)."""
-
-BUSY_SECONDS = 10.0
-"""How long a writer waits for another process that has the file open (a `check` beside `serve`)."""
-
-_SELECT = (
-    "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
-    " o.origin, o.created_at, o.started_at, o.completed_at, o.url,"
-    " o.failed_step, o.infra FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
-)
-
-_INSERT = (
-    "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
-    " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
-
-# Of one answer told twice, each field takes the greater value and a missing one never wins: that
-# is the same whichever came first, however often.
-_UNITED = ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step")
-_CERTAIN = ("infra",)
-_UPSERT = (
-    _INSERT
-    + " ON CONFLICT DO UPDATE SET "
-    + ", ".join(
-        [f"{f} = coalesce(max({f}, excluded.{f}), {f}, excluded.{f})" for f in _UNITED]
-        + [f"{f} = max({f}, excluded.{f})" for f in _CERTAIN]
-    )
-    + " WHERE "
-    + " OR ".join(
-        [f"(excluded.{f} IS NOT NULL AND ({f} IS NULL OR excluded.{f} > {f}))" for f in _UNITED]
-        + [f"excluded.{f} > {f}" for f in _CERTAIN]
-    )
-)
-
-_FORGET_OVERTAKEN = (
-    "DELETE FROM observations AS u WHERE u.finished = 0 AND EXISTS (SELECT 1 FROM observations c"
-    " WHERE c.job = u.job AND c.revision = u.revision AND c.run_id = u.run_id"
-    " AND c.attempt = u.attempt AND c.job_id = u.job_id AND c.origin = u.origin"
-    " AND c.finished = 1)"
-)
-
-# An unfinished report that comes after the finished one is inserted and forgotten again in the
-# same transaction; `Applied.touched` names its job once too often, which costs one judgement.
+from exporter.store.statements import FORGET_OVERTAKEN, SELECT, UPSERT
 
 
 class SqliteStore:
@@ -85,7 +36,7 @@ class SqliteStore:
         """
         self._path = path
         self._lock = threading.RLock()
-        self._connection = _open(path)
+        self._connection = open_file(path)
         self._trunk_ids: dict[Trunk, int] = {}
         self._job_ids: dict[tuple[Trunk, RawJob], int] = {}
         self._jobs: dict[int, tuple[Trunk, RawJob]] = {}
@@ -116,7 +67,7 @@ class SqliteStore:
                 version = self._take_news_of_others(batch)
                 for fact in facts:
                     self._take(fact, batch)
-                self._connection.execute(_FORGET_OVERTAKEN)
+                self._connection.execute(FORGET_OVERTAKEN)
                 self._remember(source, batch, now)
                 self._connection.execute("COMMIT")
             except BaseException as error:
@@ -140,11 +91,11 @@ class SqliteStore:
         if jobs is not None:
             ids = sorted(self._job_ids[trunk, job] for job in jobs if (trunk, job) in self._job_ids)
             for job_id in ids:
-                yield from self._rows(f"{_SELECT} WHERE o.job = ?", (job_id,))
+                yield from self._rows(f"{SELECT} WHERE o.job = ?", (job_id,))
             return
         for revision in self._revisions(trunk, shas):
             yield from self._rows(
-                f"{_SELECT} JOIN jobs AS j ON j.id = o.job WHERE o.revision = ? AND j.trunk = ?",
+                f"{SELECT} JOIN jobs AS j ON j.id = o.job WHERE o.revision = ? AND j.trunk = ?",
                 (revision, self._trunk_ids[trunk]),
             )
 
@@ -314,7 +265,7 @@ class SqliteStore:
         if row.sha not in batch.revisions:
             batch.revisions[row.sha] = self._revision_id(row.sha)
         cursor = self._connection.execute(
-            _UPSERT,
+            UPSERT,
             (
                 self._job_id(row.trunk, row.job),
                 batch.revisions[row.sha],
@@ -438,68 +389,3 @@ def _new_id(cursor: sqlite3.Cursor) -> int:
 
 def _id_or_none(value: object) -> RunId | None:
     return value if isinstance(value, int | str) and value != "" else None
-
-
-def _open(path: str) -> sqlite3.Connection:
-    """Open a file, refuse what is not ours before anything is written, and bring it up to date."""
-    if not path:
-        # SQLite would take it for a temporary file and forget everything at the end.
-        raise StoreError(path, "the path is empty; name a file, or leave the flag out")
-    if path != MEMORY and not Path(path).parent.is_dir():
-        raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
-    if Path(path).is_dir():
-        raise StoreError(path, "is a folder; name a file in it")
-    try:
-        _refuse_what_is_not_ours(path)
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error, NotOursError) as error:
-        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
-    try:
-        migrate(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        _prove_writable(connection)
-        # FULL: a refresh that was reported as done survives a power cut, not only a kill.
-        connection.execute("PRAGMA synchronous = FULL")
-    except (sqlite3.Error, NotOursError) as error:
-        connection.close()
-        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
-    return connection
-
-
-def _refuse_what_is_not_ours(path: str) -> None:
-    """Look at a file through a connection that cannot write.
-
-    A writing one would, on closing, move what a killed writer left beside the file into it.
-    """
-    if path == MEMORY or not Path(path).exists():
-        return
-    with Path(path).open("rb") as file:
-        begin = file.read(len(SQLITE_MAGIC))
-    if begin and begin != SQLITE_MAGIC:
-        # SQLite itself takes a file of a few bytes for an empty one and writes over it.
-        raise NotOursError("is not a SQLite database; give another path or move it away")
-    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
-        try:
-            checked_version(connection)
-        except sqlite3.OperationalError:
-            # A file that was cut off while it was made has to be repaired before it can be read,
-            # which only a writer may do; what else is wrong, it will say.
-            return
-
-
-def _prove_writable(connection: sqlite3.Connection) -> None:
-    """Fail now and not at the first refresh; SQLite itself begins even where it cannot write."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    finally:
-        connection.execute("ROLLBACK")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-        return "is not a SQLite database; give another path or move it away"
-    return str(error)

@@ -15,7 +15,7 @@ import pytest
 from exporter.domain.facts import Cursor
 from exporter.domain.model import Observation, Trunk
 from exporter.errors import StoreError
-from exporter.store import SqliteStore, schema, sqlite
+from exporter.store import SqliteStore, opening, schema
 from tests.support.rows import JOB, NOW, TRUNK, history, named, order, pending, run, sha
 
 NOBODY = 65534
@@ -293,10 +293,8 @@ def test_a_force_push_seen_by_another_process_is_a_rewrite(tmp_path: Path) -> No
 
 
 def test_readers_do_not_wait_for_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While one process is in the middle of a refresh, another reads what was there before; its
-    own refresh fails with a clear error once it has waited long enough, and works afterwards.
-    """
-    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
+    """Beside a refresh others read what was before, and wait with their own for a bounded time."""
+    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.01)
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as first:
         first.apply("ci", history("P"), NOW)

@@ -1,0 +1,1 @@
+"""The exposition: every family, its labels, its values and its bytes."""

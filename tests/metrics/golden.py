@@ -1,0 +1,27 @@
+"""The golden exposition: test, document and input of `promtool check metrics` at once.
+
+    python -m tests.metrics.golden
+
+writes `golden.prom` anew. Read its difference before it is committed: rules, dashboards and
+other people's queries are written against these very lines.
+"""
+
+from pathlib import Path
+
+from exporter.metrics.exposition import PLAIN, Exposition
+from tests.metrics.sample import snapshot, totals
+
+GOLDEN = Path(__file__).with_name("golden.prom")
+PROCESS = ("process_", "# HELP process_", "# TYPE process_")
+"""What tells of the running process, and is different each time."""
+
+
+def exposed() -> str:
+    """Return what /metrics says of the sample, without the process's own families."""
+    body = Exposition(snapshot, totals, "0.0.0").body(PLAIN, zipped=False).decode()
+    return "".join(line for line in body.splitlines(keepends=True) if not line.startswith(PROCESS))
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(exposed(), encoding="utf-8")
+    print(f"written: {GOLDEN}")

@@ -1,0 +1,83 @@
+"""One snapshot in which every family of the catalogue has something to say."""
+
+import re
+from dataclasses import replace
+
+from exporter.domain.groups import Group, Match
+from exporter.domain.model import TrunkOrder
+from exporter.domain.outage import Thresholds
+from exporter.domain.policy import KnownBroken, Policy
+from exporter.domain.snapshot import Snapshot, SourceState, Totals, TrunkState
+from tests.domain.builders import NOW, TRUNK, Ledger, assess, history, length, trunk
+
+HISTORIES = {
+    "inductor / test (core)": "P P P . F F F",  # broken, two suspects, one of them untested
+    "inductor / test (perf)": "F F F K K ? ?",  # last good unknown: flaked since
+    "lint": "P P P P P P P",
+    "docs": ". . . . F F F",  # broken for as long as is known: truncated
+    "windows": "P F F F F F F",  # known to be broken
+    "nobody knows": "- - - - - - -",  # never a verdict
+}
+COMMITS = 7
+HOSTILE_TITLE = 'Use "quotes", a \\ backslash\nand a second line: ünïcode ✓'
+
+POLICY = Policy(
+    groups=(
+        Group(
+            "inductor",
+            "broken-inductor",
+            "P2",
+            thresholds=Thresholds(3),
+            jobs_threshold=1,
+            match=Match(job_name=re.compile("inductor / .*")),
+        ),
+    ),
+    known_broken=(KnownBroken(Match(job_name=re.compile("windows")), "no runner", None),),
+    green={TRUNK: (re.compile("ci / lint"),)},
+)
+
+
+def main_trunk() -> TrunkState:
+    """Return the trunk with all of the jobs; the title of one suspect is hostile."""
+    assert {length(text) for text in HISTORIES.values()} == {COMMITS}
+    commits = list(trunk(COMMITS).commits)
+    commits[4] = replace(commits[4], title=HOSTILE_TITLE)
+    order = TrunkOrder(TRUNK, tuple(commits), older_unread=True)
+    rows = [row for name, text in HISTORIES.items() for row in history(text, name)]
+    return replace(assess(Ledger(rows), order, POLICY), data_at=NOW - 5)
+
+
+def bare_trunk() -> TrunkState:
+    """Return a trunk of which nothing optional is known."""
+    quiet = TrunkOrder(TRUNK._replace(branch="release/1"), ())
+    return assess(Ledger(), quiet)
+
+
+def sources() -> tuple[SourceState, ...]:
+    """Return a source that is well, and one that has never answered."""
+    return (
+        SourceState("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800),
+        SourceState("other", False, True, None, None, 300.0, problem="refused"),
+    )
+
+
+def snapshot() -> Snapshot:
+    """Return the whole picture."""
+    return Snapshot(NOW, (main_trunk(), bare_trunk()), sources(), complete=True)
+
+
+def totals() -> Totals:
+    """Return one count of every counter."""
+    return Totals(
+        {
+            ("ci_job_retired_total", *TRUNK, "removed"): 2,
+            ("ci_job_retired_total", *TRUNK, "removed_broken"): 0,
+            ("trunkwatch_source_requests_total", "ci", "200"): 12,
+            ("trunkwatch_source_requests_total", "other", "error"): 3,
+            ("trunkwatch_source_errors_total", "other", "unreachable"): 3,
+            ("trunkwatch_unknown_conclusions_total", *TRUNK, "strange"): 1,
+            ("trunkwatch_off_trunk_runs_total", *TRUNK, "head_repo"): 4,
+            ("trunkwatch_jobs_dropped_total",): 0,
+            ("trunkwatch_trunk_rewrites_total", *TRUNK): 1,
+        }
+    )

@@ -1,0 +1,251 @@
+"""The bytes of /metrics: formats, compression, and what is rendered when."""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.core import Metric
+
+from exporter.domain.snapshot import Snapshot, TrunkState
+from exporter.metrics import exposition
+from exporter.metrics.catalogue import BY_NAME, FAMILIES
+from exporter.metrics.collector import job_families
+from exporter.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
+from tests.domain.builders import assess_histories
+from tests.domain.scripts import bounded
+from tests.metrics.reading import openmetrics, plain, samples_of
+from tests.metrics.sample import HOSTILE_TITLE, snapshot, totals
+
+FORMATS = pytest.mark.parametrize("form", [PLAIN, OPENMETRICS], ids=["plain", "openmetrics"])
+
+
+class Shown:
+    """Holds what is shown, and counts how often jobs are rendered."""
+
+    def __init__(self) -> None:
+        self.snapshot = snapshot()
+        self.job_renders = 0
+
+    def exposition(self) -> Exposition:
+        return Exposition(lambda: self.snapshot, totals, "1.2.3")
+
+    def job_families(self, trunks: Iterable[TrunkState]) -> Iterator[Metric]:
+        self.job_renders += 1
+        return job_families(trunks)
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """Something to show, with renderings of jobs counted."""
+    found = Shown()
+    monkeypatch.setattr(exposition, "job_families", found.job_families)
+    return found
+
+
+def read(body: bytes, form: Format) -> dict[str, list[tuple[dict[str, str], float]]]:
+    parse = openmetrics if form is OPENMETRICS else plain
+    families = samples_of(parse(body.decode()))
+    return {
+        name: [(sample.labels, sample.value) for sample in samples]
+        for name, samples in families.items()
+        if not name.startswith("process_")
+    }
+
+
+# ---------------------------------------------------------------------- formats
+
+
+@FORMATS
+def test_every_family_is_read_back(shown: Shown, form: Format) -> None:
+    """prometheus_client's own parsers read both formats, with every family of the catalogue."""
+    found = read(shown.exposition().body(form, zipped=False), form)
+    assert set(found) == {family.name for family in FAMILIES}
+    assert all(found.values())
+
+
+def test_both_formats_say_the_same(shown: Shown) -> None:
+    """The two formats have the same samples."""
+    served = shown.exposition()
+    texts = [served.body(form, zipped=False) for form in (PLAIN, OPENMETRICS)]
+    assert read(texts[0], PLAIN) == read(texts[1], OPENMETRICS)
+
+
+def test_openmetrics_ends_once(shown: Shown) -> None:
+    """OpenMetrics has exactly one end mark, and it stands last; plain text has none."""
+    served = shown.exposition()
+    assert served.body(OPENMETRICS, zipped=False).count(b"# EOF") == 1
+    assert served.body(OPENMETRICS, zipped=False).endswith(b"\n# EOF\n")
+    assert b"# EOF" not in served.body(PLAIN, zipped=False)
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("application/openmetrics-text; version=1.0.0,text/plain;q=0.5", OPENMETRICS),
+        ("text/plain;version=0.0.4;q=0.5, Application/OpenMetrics-Text;q=0.1", OPENMETRICS),
+        ("text/plain", PLAIN),
+        ("*/*", PLAIN),
+        ("application/openmetrics", PLAIN),
+        ("", PLAIN),
+    ],
+)
+def test_the_client_chooses_the_format(accept: str, form: Format) -> None:
+    """OpenMetrics is for who asks for it, plain text for everybody else."""
+    assert choose_format(accept) is form
+
+
+def test_content_types_have_a_version() -> None:
+    """Prometheus 3 insists on a content type that it knows."""
+    assert PLAIN.content_type.startswith("text/plain; version=0.0.4")
+    assert OPENMETRICS.content_type.startswith("application/openmetrics-text; version=")
+
+
+@FORMATS
+def test_the_process_tells_of_itself(shown: Shown, form: Format) -> None:
+    """The exporter's own memory and processor time are beside the rest."""
+    assert b"process_resident_memory_bytes" in shown.exposition().body(form, zipped=False)
+
+
+# ---------------------------------------------------------------------- compression
+
+
+def without_process(body: bytes) -> list[bytes]:
+    return [line for line in body.splitlines() if not line.startswith(b"process_")]
+
+
+@FORMATS
+def test_gzip_says_the_same(shown: Shown, form: Format) -> None:
+    """The compressed body unpacks to the plain one."""
+    served = shown.exposition()
+    unpacked = gzip.decompress(served.body(form, zipped=True))
+    assert without_process(unpacked) == without_process(served.body(form, zipped=False))
+
+
+def test_gzip_has_a_member_per_part(shown: Shown) -> None:
+    """The stream has three members, each of which can be unpacked on its own, in order."""
+    served = shown.exposition()
+    rest, members = served.body(PLAIN, zipped=True), []
+    while rest:
+        unpacker = zlib.decompressobj(wbits=31)
+        members.append(unpacker.decompress(rest))
+        assert unpacker.eof
+        rest = unpacker.unused_data
+    assert len(members) == 3
+    assert members[0].startswith(b"# HELP ci_job_consecutive_failures")
+    assert members[1].startswith(b"# HELP ci_group_jobs_threshold")
+    assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
+
+
+# ---------------------------------------------------------------------- what is rendered when
+
+
+def test_jobs_are_rendered_once(shown: Shown) -> None:
+    """However often it is scraped, compressed or not, the job part is rendered once."""
+    served = shown.exposition()
+    for zipped in (False, True, False):
+        served.body(PLAIN, zipped=zipped)
+    served.update()
+    assert shown.job_renders == 1
+
+
+def test_a_refresh_without_news_renders_no_jobs(shown: Shown) -> None:
+    """A new snapshot of the same jobs shows its new times, and renders no job."""
+    served = shown.exposition()
+    served.body(PLAIN, zipped=False)
+    main, bare = shown.snapshot.trunks
+    shown.snapshot = replace(shown.snapshot, trunks=(replace(main, data_at=77.0), bare))
+    served.update()
+    found = read(served.body(PLAIN, zipped=False), PLAIN)
+    assert [value for _, value in found["ci_branch_data_timestamp_seconds"]] == [77.0]
+    assert shown.job_renders == 1
+
+
+def test_a_changed_job_is_rendered(shown: Shown) -> None:
+    """A change of one job is shown by the next update, in every format asked for so far."""
+    served = shown.exposition()
+    for form in (PLAIN, OPENMETRICS):
+        served.body(form, zipped=False)
+    assert shown.job_renders == 2
+    shown.snapshot = replace(shown.snapshot, trunks=(assess_histories({"fresh": "P"}),))
+    served.update()
+    assert shown.job_renders == 4
+    for form in (PLAIN, OPENMETRICS):
+        assert jobs(served, form) == ["fresh"]
+    assert shown.job_renders == 4
+
+
+def test_a_format_is_rendered_when_it_is_asked_for(shown: Shown) -> None:
+    """A format that nobody asked for is not rendered."""
+    served = shown.exposition()
+    served.update()
+    assert shown.job_renders == 0
+    served.body(PLAIN, zipped=False)
+    assert shown.job_renders == 1
+
+
+def test_a_scrape_never_shows_half_an_update(shown: Shown) -> None:
+    """A new snapshot is shown from its update on, and not before."""
+    served = shown.exposition()
+    before = jobs(served, PLAIN)
+    shown.snapshot = replace(shown.snapshot, trunks=())
+    assert jobs(served, PLAIN) == before != []
+    served.update()
+    assert jobs(served, PLAIN) == []
+
+
+def test_a_removed_trunk_is_gone(shown: Shown) -> None:
+    """A trunk that is no longer watched has no series after the update."""
+    served = shown.exposition()
+    before = jobs(served, PLAIN)
+    shown.snapshot = replace(shown.snapshot, trunks=shown.snapshot.trunks[1:])
+    served.update()
+    assert before
+    assert jobs(served, PLAIN) == []
+
+
+@FORMATS
+def test_nothing_of_ci_before_there_is_enough(shown: Shown, form: Format) -> None:
+    """An incomplete snapshot has no CI series at all, and the process's own are there."""
+    shown.snapshot = replace(shown.snapshot, complete=False)
+    found = read(shown.exposition().body(form, zipped=False), form)
+    assert not any(found[name] for name in found if name.startswith("ci_"))
+    assert found["trunkwatch_source_up"]
+
+
+def test_a_snapshot_may_be_empty(shown: Shown) -> None:
+    """Without trunks and sources the exposition can still be read."""
+    shown.snapshot = Snapshot(as_of=0.0, complete=True)
+    for form in (PLAIN, OPENMETRICS):
+        assert set(read(shown.exposition().body(form, zipped=False), form)) == set(BY_NAME)
+
+
+def jobs(served: Exposition, form: Format) -> list[str]:
+    found = read(served.body(form, zipped=False), form)
+    return [labels["job_name"] for labels, _ in found["ci_job_broken"]]
+
+
+# ---------------------------------------------------------------------- hostile texts
+
+
+@FORMATS
+def test_a_hostile_title_is_read_back(shown: Shown, form: Format) -> None:
+    """Quotes, backslashes, line ends and letters of any script survive the way to the parser."""
+    found = read(shown.exposition().body(form, zipped=False), form)
+    assert HOSTILE_TITLE in {labels["title"] for labels, _ in found["ci_job_suspect_info"]}
+
+
+@bounded
+@given(st.text(st.characters(codec="utf-8"), max_size=12), st.sampled_from((PLAIN, OPENMETRICS)))
+def test_any_text_is_read_back(text: str, form: Format) -> None:
+    """Any text that CI may give as a name comes back as it was, and adds no series."""
+    state = assess_histories({"job": "P F F F"})
+    (job,) = state.jobs
+    renamed = replace(job, key=job.key._replace(job_name=text))
+    body = form.bytes_of(job_families([replace(state, jobs=(renamed,))])) + form.end
+    found = read(body, form)
+    assert [labels["job_name"] for labels, _ in found["ci_job_broken"]] == [text]
+    assert len(found["ci_job_suspect_info"]) == 1

@@ -1,0 +1,1 @@
+"""What programs and people read of a snapshot."""

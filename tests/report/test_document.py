@@ -1,0 +1,169 @@
+"""The JSON object, key by key."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from exporter.domain.model import Trunk
+from exporter.report.document import compare_link, document
+from tests.domain.builders import assess_histories, judge
+from tests.report.sample import COMPARE, SOURCE, snapshot, state
+from tests.vectors.notation import sha_of
+
+DOCUMENT = document(snapshot(), COMPARE)
+
+
+def job(name: str) -> dict[str, Any]:
+    (found,) = [each for each in DOCUMENT["jobs"] if each["job_name"] == name]
+    return dict(found)
+
+
+def test_the_whole_of_a_broken_job() -> None:
+    """A job has exactly these keys, in this order, with numbers in commits and times in UTC."""
+    assert list(job("a / broken").items()) == [
+        ("repo", "o/r"),
+        ("branch", "main"),
+        ("workflow", "ci"),
+        ("job_name", "a / broken"),
+        ("group", "g"),
+        ("threshold", 3),
+        ("consecutive_failures", 3),
+        ("stopped_by", "pass"),
+        ("truncated", False),
+        ("broken", True),
+        ("failures_in_outage", 3),
+        ("first_bad", sha_of(3)),
+        ("last_good", sha_of(1)),
+        ("suspects", 2),
+        (
+            "suspect_commits",
+            [
+                {"sha": sha_of(2), "author": "author-2", "title": "change 2"},
+                {"sha": sha_of(3), "author": "author-3", "title": "change 3"},
+            ],
+        ),
+        ("since", "2026-03-01T09:11:00Z"),
+        ("url", "https://ci.example/401/1/1"),
+        ("compare_url", f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"),
+        ("failed_step", None),
+        ("infra", False),
+        ("pending_commits", 0),
+        ("flaky_commits", 0),
+        ("last_verdict", "FAIL"),
+        ("known_broken", None),
+    ]
+
+
+def test_the_whole_of_a_group() -> None:
+    """A group has exactly these keys: its longest streak, and how many jobs make it fire."""
+    assert DOCUMENT["groups"][1] == {
+        "repo": "o/r",
+        "branch": "main",
+        "group": "g",
+        "team": "team-g",
+        "priority": "P2",
+        "consecutive_failures": 3,
+        "failure_threshold": 1,
+        "jobs_failing": 1,
+        "firing": True,
+    }
+
+
+def test_the_whole_of_a_source() -> None:
+    """A source says whether it is up and when it last was; never is null."""
+    never = replace(SOURCE, name="other", up=False, last_success=None, problem="refused")
+    assert document(snapshot(SOURCE, never), {})["sources"] == [
+        {"source": "ci", "up": True, "last_success": "2026-03-01T11:59:00Z"},
+        {"source": "other", "up": False, "last_success": None},
+    ]
+
+
+def test_the_whole() -> None:
+    """The object has four keys, is plain JSON, and its jobs and groups are sorted."""
+    assert list(DOCUMENT) == ["as_of", "sources", "groups", "jobs"]
+    assert DOCUMENT["as_of"] == "2026-03-01T12:00:00Z"
+    assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
+    names = [each["job_name"] for each in DOCUMENT["jobs"]]
+    assert names == ["a / broken", "b / failing", "c / well", "d / exempt"]
+    assert [each["group"] for each in DOCUMENT["groups"]] == ["default", "g"]
+
+
+def test_a_streak_is_described_without_an_outage() -> None:
+    """With no outage open, first bad, last good and suspects are those of the streak."""
+    found = job("b / failing")
+    assert (found["broken"], found["failures_in_outage"]) == (False, 0)
+    assert (found["first_bad"], found["last_good"], found["suspects"]) == (sha_of(4), sha_of(3), 1)
+
+
+def test_nothing_to_describe_is_null() -> None:
+    """A job that is well has nulls where an outage would be described, and no suspects."""
+    found = job("c / well")
+    described = (
+        "first_bad", "last_good", "suspects", "since", "url", "compare_url", "failed_step", "infra",
+    )  # fmt: skip
+    assert {key: found[key] for key in described} == dict.fromkeys(described)
+    assert found["suspect_commits"] == []
+
+
+def test_an_unknown_last_good_is_null() -> None:
+    """Without a last good the suspects are null and not zero, and nothing is compared."""
+    found = job("d / exempt")
+    assert found["first_bad"] == sha_of(0)
+    assert found["last_good"] is found["suspects"] is found["compare_url"] is None
+    assert found["suspect_commits"] == []
+
+
+def test_an_exemption_is_told() -> None:
+    """A known-broken job gives the reason and the end, and its group does not fire for it."""
+    assert job("d / exempt")["known_broken"] == {
+        "reason": "no runner",
+        "until": "2026-03-02T12:00:00Z",
+    }
+    assert job("d / exempt")["broken"]
+    assert DOCUMENT["groups"][0]["firing"] is False
+
+
+def test_an_exemption_without_an_end_is_told() -> None:
+    """An exemption for ever has a null for its end."""
+    (each,) = [each for each in state().jobs if each.known_broken]
+    endless = replace(each, known_broken=("no runner", None))
+    shown = replace(snapshot(), trunks=(replace(state(), jobs=(endless,)),))
+    assert document(shown, {})["jobs"][0]["known_broken"] == {"reason": "no runner", "until": None}
+
+
+def test_a_job_without_a_verdict() -> None:
+    """A job that never answered is listed, its last verdict is null."""
+    found = document(replace(snapshot(), trunks=(assess_histories({"job": "- ?"}),)), {})["jobs"][0]
+    assert (found["last_verdict"], found["stopped_by"], found["pending_commits"]) == (
+        None,
+        "window",
+        1,
+    )
+
+
+def test_one_trunk_alone() -> None:
+    """Asked for some trunks the object has no jobs or groups of others."""
+    other = assess_histories({"x": "P"})
+    both = replace(snapshot(), trunks=(state(), other))
+    found = document(both, COMPARE, [other])
+    assert [each["job_name"] for each in found["jobs"]] == ["x"]
+    assert [each["group"] for each in found["groups"]] == ["default"]
+    assert len(document(both, COMPARE)["jobs"]) == len(state().jobs) + 1
+
+
+def test_all_suspects_are_named() -> None:
+    """The object names every suspect, also where metrics show the first ten only."""
+    many = assess_histories({"job": f"P {'. ' * 30}F F F"})
+    found = document(replace(snapshot(), trunks=(many,)), {})["jobs"][0]
+    assert found["suspects"] == len(found["suspect_commits"]) == 31
+
+
+@pytest.mark.parametrize("text", ["P F F F", "F F F", "P P"])
+def test_a_comparison_needs_both_ends(text: str) -> None:
+    """A link to compare is there where a trunk has one and both ends are known."""
+    blame, template = judge(text).blame, COMPARE[Trunk("o/r", "main")]
+    linked = compare_link(blame, template)
+    assert (linked is not None) == (text == "P F F F")
+    assert compare_link(blame, None) is None

@@ -1,0 +1,133 @@
+"""The landing page."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from exporter.domain.model import TrunkOrder
+from exporter.domain.snapshot import Snapshot
+from exporter.report.page import landing_page
+from tests.domain.builders import NOW, assess, assess_histories
+from tests.report.sample import COMPARE, SOURCE, hostile, snapshot
+from tests.vectors.notation import sha_of
+
+
+class Read(HTMLParser):
+    """What a browser would make of a page: its links, its elements and its words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.elements: set[str] = set()
+        self._words: list[str] = []
+        self.feed(page)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self._words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.links += [value or "" for name, value in attrs if name == "href"]
+
+    def handle_data(self, data: str) -> None:
+        self._words.append(data)
+
+
+def page(shown: Snapshot | None = None, now: float = NOW) -> Read:
+    return Read(landing_page(shown or snapshot(), COMPARE, "1.2.3", now))
+
+
+def test_it_says_what_is_broken() -> None:
+    """The page leads with how many jobs are broken, and how old the data is."""
+    text = page().text
+    assert "o/r main ✗ 2 broken. 4 jobs, tip" in text
+    assert "data 60 s ago" in text
+    assert text.index("Broken Group") < text.index("Failing, not yet broken")
+
+
+def test_it_names_the_commits() -> None:
+    """A broken job's row has both ends, the title and the author of first bad, and its suspects."""
+    text = page().text
+    assert f"{sha_of(3)[:10]} change 3 author-3 {sha_of(1)[:10]} 2 commits" in text
+
+
+def test_it_links_to_the_log_and_the_comparison() -> None:
+    """The job links to its failing run, the suspects to what changed."""
+    links = page().links
+    assert "https://ci.example/401/1/1" in links
+    assert f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}" in links
+
+
+def test_it_links_to_everything_else() -> None:
+    """Metrics, health and the JSON of each trunk are one step away."""
+    assert {"/metrics", "/-/ready", "/-/healthy", "/api/v1/trunk/o/r/main"} <= set(page().links)
+
+
+def test_known_broken_jobs_are_marked() -> None:
+    """A known-broken job is listed with a word that says so."""
+    assert "d / exempt (known broken)" in page().text
+
+
+def test_groups_are_listed() -> None:
+    """Each group shows its team, its longest streak and whether it fires."""
+    assert "g team-g P2 3 1 (fires at 1) ✗ firing" in page().text
+    assert "default trunk P3 6 0 (fires at 1) ✓ quiet" in page().text
+
+
+def test_it_says_that_all_is_well() -> None:
+    """Where nothing is broken the page says so in words."""
+    quiet = replace(snapshot(), trunks=(assess_histories({"job": "P"}),))
+    assert "✓ Nothing is broken." in page(quiet).text
+
+
+def test_mass_breakage_leads() -> None:
+    """When one commit broke most jobs that is the headline."""
+    all_broke = replace(snapshot(), trunks=(assess_histories(dict.fromkeys("abcd", "P F")),))
+    assert "✗ One commit broke most of the jobs." in page(all_broke).text
+
+
+def test_it_says_that_nothing_was_read() -> None:
+    """Without any trunk the page says that nothing has been read yet."""
+    assert "Nothing has been read yet." in page(Snapshot(NOW)).text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "✓ up 60 s ago"),
+        ({"answered": False, "up": False, "last_success": None}, "… being read for the first time"),
+        ({"up": False, "problem": "refused"}, "✗ failing 60 s ago refused"),
+        ({"up": False, "last_success": None, "problem": "refused"}, "✗ failing never refused"),
+        ({"last_success": NOW - 3600}, "! stale 60 min ago"),
+    ],
+)
+def test_sources_say_how_they_are(changes: dict[str, object], words: str) -> None:
+    """A source is up, failing, stale or still being read, in words and not by colour alone."""
+    source = replace(SOURCE, **changes)  # type: ignore[arg-type]  # any of its fields
+    assert f"ci {words}" in page(snapshot(source)).text
+
+
+def test_staleness_is_of_now() -> None:
+    """A page that is asked for later shows the same snapshot as older."""
+    assert "data 60 min ago" in page(now=NOW + 3540).text
+
+
+def test_a_trunk_without_commits() -> None:
+    """A trunk of which no commit is known has no tip."""
+    empty = assess([], TrunkOrder(snapshot().trunks[0].trunk, ()))
+    assert "tip unknown" in page(replace(snapshot(), trunks=(empty,))).text
+
+
+def test_texts_of_ci_are_no_html() -> None:
+    """Names, titles, authors, steps and problems cannot add an element to the page."""
+    found = page(hostile("<script>alert('x')</script><img src=x onerror=y>"))
+    assert not {"script", "img"} & found.elements
+    assert "<script>alert('x')</script>" in found.text
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//x", " https://x"])
+def test_only_web_addresses_become_links(url: str) -> None:
+    """What CI gives as a log's address is a link only when it is a web page's."""
+    assert url not in page(hostile(url)).links

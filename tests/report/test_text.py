@@ -1,0 +1,100 @@
+"""What `check` prints for a person."""
+
+from dataclasses import replace
+
+from exporter.domain.snapshot import Snapshot
+from tests.domain.builders import NOW, assess_histories
+from tests.report.sample import SOURCE, hostile, printed, snapshot
+from tests.vectors.notation import sha_of
+
+TEXT = printed(snapshot())
+LINES = [" ".join(line.split()) for line in TEXT.splitlines()]
+
+
+def place(beginning: str) -> int:
+    (found,) = [number for number, line in enumerate(LINES) if line.startswith(beginning)]
+    return found
+
+
+def test_the_headline_counts() -> None:
+    """The first line says how many jobs are broken and failing, of how many."""
+    assert LINES[0] == "o/r main: 2 broken, 1 failing; 4 jobs over 6 commits"
+
+
+def test_a_broken_job_is_one_row() -> None:
+    """A row names the job, its group, the streak and its threshold, both ends and the suspects."""
+    short = sha_of(3)[:10], sha_of(1)[:10]
+    assert (
+        LINES[place("BROKEN g")] == f"BROKEN g ci / a / broken 3 of 3 {' '.join(short)} 2 3 h ago"
+    )
+
+
+def test_a_failing_job_is_one_row() -> None:
+    """A job below its threshold is shown as failing, behind the broken ones."""
+    assert "ci / b / failing 2 of 3" in LINES[place("failing")]
+    assert place("failing") > place("BROKEN g")
+
+
+def test_a_known_broken_job_says_so() -> None:
+    """A known-broken job is marked with a word, and unknown ends are called unknown."""
+    assert "unknown unknown" in LINES[place("known default")]
+
+
+def test_a_job_that_is_well_is_not_listed() -> None:
+    """Only jobs that fail or are broken have a row."""
+    assert "c / well" not in TEXT
+
+
+def test_the_suspects_are_named() -> None:
+    """Below the table each broken job names its suspects, the log and what to compare."""
+    start = place("a / broken")
+    assert LINES[start + 1 : start + 5] == [
+        f"suspect {sha_of(2)[:10]} author-2: change 2",
+        f"first bad {sha_of(3)[:10]} author-3: change 3",
+        "log https://ci.example/401/1/1",
+        f"compare https://git.example/compare/{sha_of(1)}...{sha_of(3)}",
+    ]
+
+
+def test_groups_say_when_they_fire() -> None:
+    """The last table says of each group how many jobs are broken and whether it fires."""
+    assert LINES[place("g team-g")] == "g team-g P2 3 1 (fires at 1) FIRING"
+    assert LINES[place("default trunk")] == "default trunk P3 6 0 (fires at 1) quiet"
+
+
+def test_a_truncated_streak_is_at_least_so_long() -> None:
+    """Where older commits were not read the streak is said to be at least that."""
+    found = assess_histories({"job": "F F F"})
+    (job,) = found.jobs
+    cut = replace(found, jobs=(replace(job, truncated=True),))
+    assert "≥ 3 of 3" in printed(replace(snapshot(), trunks=(cut,)))
+    assert "≥" not in TEXT
+
+
+def test_an_outage_that_flaked_shows_its_failures() -> None:
+    """While a flake hides the streak the outage's failures are shown, not zero."""
+    flaked = assess_histories({"job": "P F F F K"})
+    assert "3 of 3" in printed(replace(snapshot(), trunks=(flaked,)))
+
+
+def test_nothing_fails() -> None:
+    """Where all is well there is no table of failing jobs."""
+    text = printed(replace(snapshot(), trunks=(assess_histories({"job": "P"}),)))
+    assert text.splitlines()[0] == "o/r main: 0 broken, 0 failing; 1 jobs over 1 commit"
+    assert "Suspects" not in text
+
+
+def test_nothing_was_read() -> None:
+    """Without any trunk it says so, and why a source was not read."""
+    bad = replace(SOURCE, up=False, problem="source ci: refused")
+    text = printed(Snapshot(NOW, sources=(bad,)))
+    assert "No results: no source has said anything about a trunk yet." in text
+    assert "not read: source ci: refused" in text
+
+
+def test_texts_of_ci_are_no_markup() -> None:
+    """What looks like markup or like terminal controls is printed as text, on its own line."""
+    text = printed(hostile("[red]x[/] \x1b[31m\x07\r\n- forged"))
+    assert "[red]x[/]" in text
+    assert not {"\x1b", "\x07", "\r"} & set(text)
+    assert not any(line.startswith("- forged") for line in text.splitlines())

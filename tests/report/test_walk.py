@@ -1,0 +1,159 @@
+"""The walk of `explain`: each commit, what was observed, and why the streak is what it is."""
+
+from dataclasses import replace
+
+import pytest
+
+from exporter.domain.columns import Count, build_columns
+from exporter.domain.groups import Group
+from exporter.report.walk import walk
+from tests.domain.builders import NOW, RULES, assess_histories, judge, row, trunk
+from tests.report.sample import walked
+from tests.vectors.notation import sha_of
+
+
+def columns(text: str, group: Group | None = None) -> list[str]:
+    """Return the lines about commits alone."""
+    words = ("PASS ", "FAIL ", "FLAKY ", "PENDING ", "NONE ")
+    return [line for line in walked(text, group) if line.startswith(words)]
+
+
+def conclusion(text: str) -> list[str]:
+    """Return the lines behind the last empty one."""
+    lines = walked(text)
+    return lines[len(lines) - lines[::-1].index("") :]
+
+
+def test_the_walk_begins_with_the_job() -> None:
+    """The first lines name the job, its trunk, its group and its threshold."""
+    assert walked("P F")[:3] == [
+        "ci / job",
+        "on o/r main; group g, team team-g, P2; an outage opens at 3 in a row",
+        "",
+    ]
+
+
+def test_each_commit_and_what_it_does() -> None:
+    """Commits come newest first, each with what it does to the streak until the walk stops."""
+    assert columns("F P ? - F F") == [
+        f"FAIL    {sha_of(5)[:10]}  counts  change 5",
+        f"FAIL    {sha_of(4)[:10]}  counts  change 4",
+        f"NONE    {sha_of(3)[:10]}  no answer: looked through  change 3",
+        f"PENDING {sha_of(2)[:10]}  no answer yet: looked through  change 2",
+        f"PASS    {sha_of(1)[:10]}  ends the streak  change 1",
+        f"FAIL    {sha_of(0)[:10]}  change 0",
+    ]
+
+
+def test_a_flake_ends_the_streak_only() -> None:
+    """A flake says that it ends the streak and leaves the outage open."""
+    assert "ends the streak, does not close the outage" in columns("P F F F K")[0]
+
+
+def test_observations_stand_under_their_commit() -> None:
+    """Each attempt has a line with what it says, its run, its time and its link, newest first."""
+    assert walked("P FP")[4:6] == [
+        "          pass    success (run 201, attempt 2) at 2026-03-01T11:17:00Z"
+        "  https://ci.example/201/2/1",
+        "          fail    failure (run 201, attempt 1) at 2026-03-01T11:16:00Z"
+        "  https://ci.example/201/1/1",
+    ]
+
+
+def test_shards_are_named() -> None:
+    """Shards of a folded job are named with their own verdicts, and lie under their commit."""
+    order, rows = trunk(1), [row(0, "job 1"), row(0, "job 2", "failure", failed_step="Test")]
+    built = build_columns(rows, order, RULES, Count.COMMITS, NOW)
+    lines = list(walk(judge("F"), built, order))
+    assert lines[4:8] == [
+        "          PASS job 1",
+        "            pass    success (run 1, attempt 1)",
+        "          FAIL job 2",
+        "            fail    failure (run 1, attempt 1, step 'Test')",
+    ]
+
+
+def test_a_copied_attempt_is_shown_once() -> None:
+    """A row that CI copied into a later attempt has one line."""
+    first = row(0, conclusion="failure", started_at=5.0, job_id=1)
+    copy = replace(first, job_id=2, attempt=2)
+    order = trunk(1)
+    built = build_columns([first, copy], order, RULES, Count.COMMITS, NOW)
+    lines = list(walk(judge("F"), built, order))
+    assert len([line for line in lines if "attempt" in line]) == 1
+
+
+def test_runs_are_named_where_they_are_counted() -> None:
+    """In a group that counts runs each run has a line of its own with its id."""
+    nightly = Group("nightly", "t", "P3", count=Count.RUNS)
+    assert [line.split("  ")[0] for line in columns("P/F", nightly)] == ["FAIL", "PASS"]
+    assert [" run 102" in line or " run 101" in line for line in columns("P/F", nightly)] == [
+        True,
+        True,
+    ]
+    assert " run " not in columns("P/F")[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("P F F", "Streak 2: the commit before them passed."),
+        ("K F", "Streak 1: the commit before them is flaky."),
+        ("F", "Streak 1: no older answer is known."),
+    ],
+)
+def test_the_streak_is_explained(text: str, why: str) -> None:
+    """The conclusion says how long the streak is and what stopped it."""
+    assert conclusion(text)[0] == why
+
+
+def test_a_truncated_streak_is_explained() -> None:
+    """Where older commits were not read it says that the streak may be longer."""
+    job = judge("F F", older_unread=True)
+    lines = walked("F F", job=job)
+    assert (
+        "Streak 2: no older answer is known, and may be longer: older commits were not read."
+        in lines
+    )
+
+
+def test_an_outage_is_concluded() -> None:
+    """The conclusion names the outage, both of its ends and every suspect, by full hashes."""
+    assert conclusion("P . F F F")[1:] == [
+        "An outage is open, with 3 commits failing in it.",
+        f"First bad {sha_of(2)}",
+        f"Last good {sha_of(0)}",
+        f"Suspect   {sha_of(1)}  author-1: change 1",
+        f"Suspect   {sha_of(2)}  author-2: change 2",
+    ]
+
+
+def test_an_unknown_last_good_is_concluded() -> None:
+    """Where no pass is known before first bad it says so."""
+    assert "Last good unknown: no pass directly before it is known" in conclusion("F F F")
+
+
+def test_nothing_bad_is_concluded() -> None:
+    """Where nothing fails there are no ends to name."""
+    assert conclusion("F P") == [
+        "Streak 0: the commit before them passed.",
+        "No outage is open.",
+    ]
+
+
+def test_an_exemption_is_concluded() -> None:
+    """A known-broken job tells its reason, and its end where it has one."""
+    (job,) = assess_histories({"job": "F F F"}).jobs
+    endless = replace(job, known_broken=("no runner", None))
+    ends = replace(job, known_broken=("no runner", NOW))
+    assert walked("F F F", job=endless)[-1] == "Known broken: no runner"
+    assert walked("F F F", job=ends)[-1] == "Known broken until 2026-03-01T12:00:00Z: no runner"
+
+
+def test_a_text_of_ci_stays_on_its_line() -> None:
+    """Line ends and terminal controls in what CI gave cannot forge a line of the walk."""
+    order = trunk(1)
+    rows = [row(0, conclusion="failure", failed_step="\x1b[2J\nFAIL", url="https://x/\r\nPASS")]
+    built = build_columns(rows, order, RULES, Count.COMMITS, NOW)
+    lines = list(walk(judge("F"), built, order))
+    assert all(line.isprintable() for line in lines)
