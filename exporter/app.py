@@ -4,12 +4,13 @@ import logging
 import queue
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
 from exporter import __version__
 from exporter.config import Config, SourceConfig, load_config
+from exporter.domain.facts import Fact
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot
 from exporter.errors import ConfigError
@@ -68,6 +69,31 @@ def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
 
 # ---------------------------------------------------------------------- once
 
+Progress = Callable[[str, int], None]
+"""Is told what is being read, and how many results of it have been."""
+
+TELL_EVERY = 1000
+"""Results between two words about progress: often enough to look alive, too seldom to cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A source of which somebody sees how far it is."""
+
+    name: str
+    source: Source
+    progress: Progress
+
+    def refresh(self, cursor: str | None) -> Iterator[Fact]:
+        """Ask the source now, and count what it says while that is taken."""
+        return self._counted(self.source.refresh(cursor))
+
+    def _counted(self, facts: Iterable[Fact]) -> Iterator[Fact]:
+        for number, fact in enumerate(facts, 1):
+            if number % TELL_EVERY == 0:
+                self.progress(self.name, number)
+            yield fact
+
 
 @dataclass(frozen=True, slots=True)
 class Once:
@@ -85,7 +111,7 @@ class Once:
 
 
 def refresh_all(
-    config: Config, storage: str, now: float | None, progress: Callable[[str], None]
+    config: Config, storage: str, now: float | None, progress: Progress = lambda _name, _count: None
 ) -> Once:
     """Refresh every source once; what failed is logged and in the snapshot.
 
@@ -93,7 +119,7 @@ def refresh_all(
         config: what to read.
         storage: path of the storage.
         now: the moment to judge at (seconds since the epoch); None for the present.
-        progress: is told the name of each source before it is read.
+        progress: is told the name of each source, and how many results of it have been read.
 
     Raises:
         StoreError: the storage cannot be used.
@@ -104,8 +130,8 @@ def refresh_all(
     watcher = Watcher(config, store, counters, time.time, judged_at)
     poller = Poller(watcher, [], Timing(time.monotonic))
     for section, source in sources_of(config, counters):
-        progress(section.name)
-        poller.refresh_once(section, source)
+        progress(section.name, 0)
+        poller.refresh_once(section, _Watched(section.name, source, progress))
     return Once(watcher, store, compare_urls(config, watcher.snapshot))
 
 

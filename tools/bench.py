@@ -99,9 +99,7 @@ def check(config: Path) -> Iterator[Row]:
 
 def exposition(config: Path) -> Iterator[Row]:
     """Compare a scrape of the snapshot with rendering it per scrape."""
-    once = refresh_all(
-        parse_config(config.read_text(), str(config)), MEMORY, None, lambda _name: None
-    )
+    once = refresh_all(parse_config(config.read_text(), str(config)), MEMORY, None)
     snapshot = once.watcher.snapshot
 
     def render() -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from exporter import __version__
 from exporter.app import Once, Server, refresh_all
@@ -39,7 +40,7 @@ PIPE_WIDTH = 10_000
 READABLE = 0o644
 """Mode of a file that is written; a temporary file's own would be for its owner alone."""
 
-SPINNER_AFTER = 1.0
+PROGRESS_AFTER = 1.0
 """Seconds after which a person at a terminal is shown that something is going on."""
 
 Command = Callable[..., Any]
@@ -223,7 +224,7 @@ def _exit(code: int) -> None:
 
 def _refresh(config: Config, storage: str, now: str | None) -> Once:
     moment = _moment(now)
-    with _spinner() as progress:
+    with _progress() as progress:
         return refresh_all(config, storage, moment, progress)
 
 
@@ -237,21 +238,28 @@ def _moment(now: str | None) -> float | None:
 
 
 @contextmanager
-def _spinner() -> Iterator[Callable[[str], None]]:
+def _progress() -> Iterator[Callable[[str, int], None]]:
     """Show what is read, once it takes longer than a moment, to a person at a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _name: None
+        yield lambda _name, _count: None
         return
-    columns = (SpinnerColumn(), TextColumn("reading {task.description}"), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("reading {task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,} results"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", visible=False)
-        begun = time.monotonic()
-
-        def show(name: str) -> None:
-            bar.update(task, description=name, visible=time.monotonic() - begun > SPINNER_AFTER)
-
-        yield show
+        task = bar.add_task("", visible=False, total=None)
+        appear = threading.Timer(PROGRESS_AFTER, bar.update, args=(task,), kwargs={"visible": True})
+        appear.daemon = True
+        appear.start()
+        try:
+            yield lambda name, count: bar.update(task, description=name, completed=count)
+        finally:
+            appear.cancel()
 
 
 def _table(once: Once) -> str:

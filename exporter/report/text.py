@@ -11,7 +11,7 @@ from exporter.domain.job import JobState
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, TrunkState
 from exporter.report.document import CompareUrls, compare_link
-from exporter.report.words import ago, commits, plain, short
+from exporter.report.words import ago, by_line, commits, plain, short
 
 
 def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
@@ -89,7 +89,7 @@ def _print_details(jobs: Sequence[JobState], compare_urls: CompareUrls, console:
         console.print(Text(f"\n{plain(job.key.job_name)}", style="bold"), soft_wrap=True)
         for commit in job.blame.suspects or (job.blame.first_bad,):
             role = "first bad" if commit == job.blame.first_bad else "suspect  "
-            said = f"  {role} {short(commit.sha)} {commit.author or ''}: {commit.title or ''}"
+            said = f"  {role} {short(commit.sha)} {by_line(commit.author, commit.title)}".rstrip()
             console.print(Text(plain(said)), soft_wrap=True)
         compare = compare_link(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch)))
         step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""

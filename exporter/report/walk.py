@@ -8,7 +8,7 @@ from exporter.domain.model import Commit, Observation, TrunkOrder, Verdict, newe
 from exporter.domain.streak import StoppedBy
 from exporter.domain.times import format_time
 from exporter.domain.verdict import distinct_attempts
-from exporter.report.words import commits, plain, short
+from exporter.report.words import by_line, commits, plain, short
 
 _EFFECT = {
     Verdict.FAIL: "counts",
@@ -101,7 +101,7 @@ def _conclusion(state: JobState) -> Iterator[str]:
         good = state.blame.last_good
         yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
         for commit in state.blame.suspects or ():
-            yield f"Suspect   {commit.sha}  {commit.author or ''}: {commit.title or ''}"
+            yield f"Suspect   {commit.sha}  {by_line(commit.author, commit.title)}".rstrip()
     if state.known_broken is not None:
         reason, until = state.known_broken
         end = f" until {format_time(until)}" if until is not None else ""

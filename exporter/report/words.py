@@ -16,6 +16,11 @@ def short(sha: str) -> str:
     return sha[:SHORT_SHA]
 
 
+def by_line(author: str | None, title: str | None) -> str:
+    """Say who made a commit and what it says, as far as that is known."""
+    return ": ".join(part for part in (author, title) if part)
+
+
 def commits(number: int) -> str:
     """Say a number of commits."""
     return "1 commit" if number == 1 else f"{number} commits"

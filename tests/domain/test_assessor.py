@@ -478,3 +478,14 @@ def test_another_jobs_late_result_may_remove_a_job() -> None:
     assert "ci / gone" not in jobs_of(assessor.update(order, late, NOW))
     rerun = ledger.take([unfinished(1, "stays", run_id=99, created_at=NOW)])
     assert "ci / gone" in jobs_of(assessor.update(order, rerun, NOW))
+
+
+def test_another_jobs_late_result_may_number_a_run() -> None:
+    """A run that gets its number from another job's late result moves to its place at once."""
+    policy = Policy(groups=(Group("nightly", "t", "P2", count=Count.RUNS),))
+    order, ledger = trunk(1), Ledger([row(run_id=1, conclusion="failure")])
+    ledger.take([row(run_id=2, run_number=7), row(run_id=1, job="other")])
+    assessor = Assessor(order, policy, ledger)
+    assert verdicts(assessor.update(order, {}, NOW), "job") == "FAIL PASS"
+    late = ledger.take([row(run_id=1, job="other", run_number=8)])
+    assert verdicts(assessor.update(order, late, NOW), "job") == "PASS FAIL"

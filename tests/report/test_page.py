@@ -8,7 +8,7 @@ import pytest
 from exporter.domain.model import TrunkOrder
 from exporter.domain.snapshot import Snapshot
 from exporter.report.page import landing_page
-from tests.domain.builders import NOW, assess, assess_histories
+from tests.domain.builders import NOW, TRUNK, assess, assess_histories
 from tests.report.sample import COMPARE, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of
 
@@ -114,6 +114,12 @@ def test_staleness_is_of_now() -> None:
     assert "data 60 min ago" in page(now=NOW + 3540).text
 
 
+def test_a_flake_does_not_hide_the_failures() -> None:
+    """While a flake ends the streak, a broken job's row shows the failures of its outage."""
+    flaked = replace(snapshot(), trunks=(assess_histories({"job": "P F F F K"}),))
+    assert f"ci / job 3 {sha_of(1)[:10]}" in page(flaked).text
+
+
 def test_a_trunk_without_commits() -> None:
     """A trunk of which no commit is known has no tip."""
     empty = assess([], TrunkOrder(snapshot().trunks[0].trunk, ()))
@@ -129,5 +135,7 @@ def test_texts_of_ci_are_no_html() -> None:
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//x", " https://x"])
 def test_only_web_addresses_become_links(url: str) -> None:
-    """What CI gives as a log's address is a link only when it is a web page's."""
+    """An address, of a log or of a comparison, is a link only when it is a web page's."""
     assert url not in page(hostile(url)).links
+    compared = landing_page(snapshot(), {TRUNK: url}, "1.2.3", NOW)
+    assert url not in Read(compared).links

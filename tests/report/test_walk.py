@@ -35,12 +35,13 @@ def test_the_walk_begins_with_the_job() -> None:
 
 def test_each_commit_and_what_it_does() -> None:
     """Commits come newest first, each with what it does to the streak until the walk stops."""
-    assert columns("F P ? - F F") == [
+    assert columns("F F P ? - F F") == [
+        f"FAIL    {sha_of(6)[:10]}  counts  change 6",
         f"FAIL    {sha_of(5)[:10]}  counts  change 5",
-        f"FAIL    {sha_of(4)[:10]}  counts  change 4",
-        f"NONE    {sha_of(3)[:10]}  no answer: looked through  change 3",
-        f"PENDING {sha_of(2)[:10]}  no answer yet: looked through  change 2",
-        f"PASS    {sha_of(1)[:10]}  ends the streak  change 1",
+        f"NONE    {sha_of(4)[:10]}  no answer: looked through  change 4",
+        f"PENDING {sha_of(3)[:10]}  no answer yet: looked through  change 3",
+        f"PASS    {sha_of(2)[:10]}  ends the streak  change 2",
+        f"FAIL    {sha_of(1)[:10]}  change 1",
         f"FAIL    {sha_of(0)[:10]}  change 0",
     ]
 

@@ -249,7 +249,7 @@ def _shown(*arguments: str) -> str:
 
 
 def _metrics(case: Case) -> str:
-    once = refresh_all(parse_config(case.text, "trunkwatch.yml"), ":memory:", None, lambda _: None)
+    once = refresh_all(parse_config(case.text, "trunkwatch.yml"), ":memory:", None)
     snapshot = once.watcher.snapshot
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     once.store.close()
