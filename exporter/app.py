@@ -127,11 +127,15 @@ def refresh_all(
     store = open_store(storage)
     counters = Counters()
     judged_at: Clock = time.time if now is None else lambda: now
-    watcher = Watcher(config, store, counters, time.time, judged_at)
-    poller = Poller(watcher, [], Timing(time.monotonic))
-    for section, source in sources_of(config, counters):
-        progress(section.name, 0)
-        poller.refresh_once(section, _Watched(section.name, source, progress))
+    try:
+        watcher = Watcher(config, store, counters, time.time, judged_at)
+        poller = Poller(watcher, [], Timing(time.monotonic))
+        for section, source in sources_of(config, counters):
+            progress(section.name, 0)
+            poller.refresh_once(section, _Watched(section.name, source, progress))
+    except BaseException:
+        store.close()
+        raise
     return Once(watcher, store, compare_urls(config, watcher.snapshot))
 
 

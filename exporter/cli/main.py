@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -145,8 +145,8 @@ def check(config_file: str, storage: str, now: str | None, form: str) -> None:
     """
     with _our_errors():
         once = _refresh(load_config(config_file), storage, now)
-        snapshot = once.watcher.snapshot
         once.store.close()
+        snapshot = once.watcher.snapshot
     with _reader_may_leave():
         if form == "json":
             answer = document(snapshot, once.compare_urls)
@@ -169,11 +169,10 @@ def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     """
     with _our_errors():
         once = _refresh(load_config(config_file), storage, now)
-        state, order = _find(once.watcher.snapshot, job)
-        with _reader_may_leave():
+        with closing(once.store), _reader_may_leave():
+            state, order = _find(once.watcher.snapshot, job)
             for line in _walk(once, state, order):
                 click.echo(line)
-        once.store.close()
 
 
 @main.command("check-config")
@@ -195,22 +194,9 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
     with _our_errors():
         once = _refresh(load_config(config_file), storage, None)
-        lines = (
-            line
-            for trunk in once.watcher.snapshot.trunks
-            for line in recorded_lines(trunk.order, once.store.observations(trunk.trunk))
-        )
         complete = all(source.up for source in once.watcher.snapshot.sources)
-        if output is None:
-            with _reader_may_leave():
-                for line in lines:
-                    click.echo(line, nl=False)
-        elif complete:
-            _write_whole(Path(output), lines)
-        else:
-            # What is there may be the only copy of results that the source no longer gives.
-            raise UsageError(f"--output {output}: not written, since a source could not be read")
-        once.store.close()
+        with closing(once.store):
+            _write(output, _recorded(once), complete=complete)
     _exit(0 if complete else BAD_INPUT)
 
 
@@ -318,6 +304,23 @@ def _walk(once: Once, state: JobState, order: TrunkOrder) -> Iterator[str]:
         rows, order, once.watcher.policy.evidence, state.group.count, once.watcher.snapshot.as_of
     )
     return walk(state, columns, order)
+
+
+def _recorded(once: Once) -> Iterator[str]:
+    for trunk in once.watcher.snapshot.trunks:
+        yield from recorded_lines(trunk.order, once.store.observations(trunk.trunk))
+
+
+def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
+    if output is None:
+        with _reader_may_leave():
+            for line in lines:
+                click.echo(line, nl=False)
+    elif complete:
+        _write_whole(Path(output), lines)
+    else:
+        # What is there may be the only copy of results that the source no longer gives.
+        raise UsageError(f"--output {output}: not written, since a source could not be read")
 
 
 def _write_whole(path: Path, lines: Iterator[str]) -> None:
