@@ -9,7 +9,7 @@ from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, SourceState, TrunkState, is_stale
 from exporter.domain.times import format_time
 from exporter.report.document import CompareUrls, compare_link
-from exporter.report.words import ago, commits, short
+from exporter.report.words import ago, commits, counted, short
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bad: #c62828; --good: #2e7d32; --odd: #b26a00 }
@@ -49,7 +49,7 @@ def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     failing = [job for job in state.jobs if not job.broken and job.streak]
     tip = state.order.commits[-1] if state.order.commits else None
     return f"""<h2>{escape(trunk.repo)} {escape(trunk.branch)}</h2>
-<p>{_headline(state, len(broken))} {len(state.jobs)} jobs, tip
+<p>{_headline(state, len(broken))} {counted(len(state.jobs), "job")}, tip
 <code>{short(tip.sha) if tip else "unknown"}</code>,
 data {ago(state.data_at, now)}. <a href="/api/v1/trunk/{path}">JSON</a></p>
 {_jobs("Broken", broken, compare_urls, now)}

@@ -11,7 +11,7 @@ from exporter.domain.job import JobState
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, TrunkState
 from exporter.report.document import CompareUrls, compare_link
-from exporter.report.words import ago, by_line, commits, plain, short
+from exporter.report.words import ago, by_line, commits, counted, plain, short
 
 
 def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
@@ -41,7 +41,7 @@ def _print_trunk(
 
 def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
     broken = sum(job.broken for job in failing)
-    jobs = f"{len(trunk.jobs)} jobs over {commits(len(trunk.order.commits))}"
+    jobs = f"{counted(len(trunk.jobs), 'job')} over {commits(len(trunk.order.commits))}"
     return f"{trunk.trunk}: {broken} broken, {len(failing) - broken} failing; {jobs}"
 
 

@@ -23,7 +23,12 @@ def by_line(author: str | None, title: str | None) -> str:
 
 def commits(number: int) -> str:
     """Say a number of commits."""
-    return "1 commit" if number == 1 else f"{number} commits"
+    return counted(number, "commit")
+
+
+def counted(number: int, thing: str) -> str:
+    """Say a number of things."""
+    return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def ago(moment: float | None, now: float) -> str:
