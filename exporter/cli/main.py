@@ -109,10 +109,8 @@ def _now_flag(command: Command) -> Command:
 @click.option(
     "--log.format", "form", type=click.Choice(list(FORMATS)), default="logfmt", show_default=True
 )
-@click.pass_context
-def main(context: click.Context, level: str, form: str) -> None:
+def main(level: str, form: str) -> None:
     """Tell the right team when a CI job is broken for N commits in a row on trunk."""
-    context.obj = level
     set_up(level, form)
 
 

@@ -9,7 +9,6 @@ import gzip
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
@@ -35,10 +34,6 @@ class _Families:
 
     def collect(self) -> Iterable[Metric]:
         return self._families
-
-
-class _Renderer(Protocol):
-    def __call__(self, registry: _Families) -> bytes: ...
 
 
 @dataclass(frozen=True)

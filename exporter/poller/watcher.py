@@ -23,20 +23,27 @@ Clock = Callable[[], float]
 """Seconds since the epoch."""
 
 
-class _Records:
+class StoredRecords:
     """One trunk's rows, as the assessor reads them."""
 
     def __init__(self, store: Store, trunk: Trunk) -> None:
+        """Args:
+        store: where the rows are kept.
+        trunk: whose rows.
+        """
         self._store = store
         self._trunk = trunk
 
     def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+        """Return all rows of some raw jobs."""
         return self._store.observations(self._trunk, jobs=jobs)
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
+        """Return all rows at some commits."""
         return self._store.observations(self._trunk, shas=shas)
 
     def everything(self) -> Iterable[Observation]:
+        """Return all rows, those of one commit together."""
         return self._store.observations(self._trunk)
 
 
@@ -241,7 +248,7 @@ class Watcher:
                 self._unjudged.discard(trunk)
                 continue  # runs of a trunk whose order another source has yet to give
             if trunk not in self._assessors:
-                records = _Records(self._store, trunk)
+                records = StoredRecords(self._store, trunk)
                 self._assessors[trunk] = Assessor(order, self._policy, records)
             state = self._assessors[trunk].update(order, jobs, now)
             self._count(state, first=trunk not in self._trunks)

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from exporter.config import parse_config, policy_of
 from exporter.domain.assessor import Assessor
 from exporter.domain.facts import Fact
-from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.model import Observation, Trunk, TrunkOrder
 from exporter.domain.policy import Policy
+from exporter.poller.watcher import StoredRecords
 from exporter.sources.recorded import RecordedFile
-from exporter.store import Store
 from exporter.store.sqlite import SqliteStore
 from tests.domain.builders import Ledger, assess
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
@@ -48,22 +48,6 @@ def test_removals_end_where_one_reading_does(
     for step in steps:
         state = kept.update(step.order, ledger.take(step.rows), step.now)
         assert state == assess(ledger, step.order, policy, step.now)
-
-
-class _Reader:
-    """One trunk's rows in a store."""
-
-    def __init__(self, store: Store, trunk: Trunk) -> None:
-        self._store, self._trunk = store, trunk
-
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        return self._store.observations(self._trunk, jobs=jobs)
-
-    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
-        return self._store.observations(self._trunk, shas=shas)
-
-    def everything(self) -> Iterable[Observation]:
-        return self._store.observations(self._trunk)
 
 
 class _Recorded(NamedTuple):
@@ -99,7 +83,7 @@ def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
     recorded = _recorded(lines)
     for trunk, order in recorded.orders.items():
         store = SqliteStore()
-        reader = _Reader(store, trunk)
+        reader = StoredRecords(store, trunk)
         rows = [row for row in recorded.rows if row.trunk == trunk]
         known = rng.randrange(len(order.commits) + 1)
         grown = TrunkOrder(trunk, order.commits[:known])
