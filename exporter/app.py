@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 
 from exporter import __version__
-from exporter.config import Config, SourceConfig, load_config
-from exporter.domain.facts import Fact
+from exporter.config import Config, SourceConfig, load_config, policy_of
+from exporter.domain.facts import Fact, Memory
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot
 from exporter.errors import ConfigError
@@ -38,19 +38,25 @@ def open_store(path: str) -> Store:
     return STORES["sqlite"](path)
 
 
-def sources_of(config: Config, counters: Counters) -> list[tuple[SourceConfig, Source]]:
+def sources_of(
+    config: Config, counters: Counters, watcher: Watcher
+) -> list[tuple[SourceConfig, Source]]:
     """Return every configured source, with a count of its requests."""
     return [
-        (section, build_source(section, _tools(section.name, counters)))
+        (section, build_source(section, _tools(section.name, config, counters, watcher)))
         for section in config.sources
     ]
 
 
-def _tools(name: str, counters: Counters) -> Tools:
+def _tools(name: str, config: Config, counters: Counters, watcher: Watcher) -> Tools:
     def count(code: str) -> None:
         counters.add("trunkwatch_source_requests_total", name, code)
 
-    return Tools(count_request=count)
+    return Tools(
+        count_request=count,
+        events=policy_of(config).evidence.events,
+        commits_of_outages=watcher.commits_of_outages,
+    )
 
 
 def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
@@ -84,9 +90,9 @@ class _Watched:
     source: Source
     progress: Progress
 
-    def refresh(self, cursor: str | None) -> Iterator[Fact]:
+    def refresh(self, memory: Memory) -> Iterator[Fact]:
         """Ask the source now, and count what it says while that is taken."""
-        return self._counted(self.source.refresh(cursor))
+        return self._counted(self.source.refresh(memory))
 
     def _counted(self, facts: Iterable[Fact]) -> Iterator[Fact]:
         for number, fact in enumerate(facts, 1):
@@ -130,9 +136,9 @@ def refresh_all(
     try:
         watcher = Watcher(config, store, counters, time.time, judged_at)
         poller = Poller(watcher, [], Timing(time.monotonic))
-        for section, source in sources_of(config, counters):
+        for section, source in sources_of(config, counters, watcher):
             progress(section.name, 0)
-            poller.refresh_once(section, _Watched(section.name, source, progress))
+            poller.refresh_until_done(section, _Watched(section.name, source, progress))
     except BaseException:
         store.close()
         raise
@@ -214,7 +220,9 @@ class Server:
         log.info("the configuration was reloaded")
 
     def _new_poller(self) -> Poller:
-        sources: Sequence[tuple[SourceConfig, Source]] = sources_of(self._config, self._counters)
+        sources: Sequence[tuple[SourceConfig, Source]] = sources_of(
+            self._config, self._counters, self._watcher
+        )
         return Poller(self._watcher, sources, Timing(time.monotonic), self._exposition.update)
 
     def _view(self) -> View:

@@ -56,6 +56,7 @@ class SourceState:
         poll_interval: seconds between refreshes.
         problem: why the last refresh failed, for people; None when it did not.
         quota_remaining: requests left in the vendor's window, where it has one.
+        unread: commits of the window whose results have yet to be read; None before it is known.
     """
 
     name: str
@@ -66,6 +67,7 @@ class SourceState:
     poll_interval: float
     problem: str | None = None
     quota_remaining: int | None = None
+    unread: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ JITTER = 0.1
 RENEW_SECONDS = 5.0
 """How late the passing of time may be noticed; what it changes is measured in hours and days."""
 
+AT_ONCE = 1.0
+"""Seconds within which a source that asks to be asked again has only paused in one long reading."""
+
 STOP_SECONDS = 10.0
 """How long a refresh may go on after the end was asked for; nothing of it is stored then."""
 
@@ -72,11 +75,14 @@ class Poller:
         self._timing = timing
         self._published = published
         self._stopped = threading.Event()
+        self._awake = {config.name: threading.Event() for config, _ in sources}
+        self._news = threading.Event()
         self._threads = [
             threading.Thread(target=self._poll, args=item, name=f"poll-{item[0].name}", daemon=True)
             for item in sources
         ]
-        self._threads.append(threading.Thread(target=self._renew, name="renew", daemon=True))
+        for work in (self._renew, self._judge):
+            self._threads.append(threading.Thread(target=work, name=work.__name__, daemon=True))
 
     def start(self) -> None:
         """Start a thread per source."""
@@ -86,6 +92,8 @@ class Poller:
     def stop(self) -> None:
         """Ask all threads to end and wait for them."""
         self._stopped.set()
+        for event in (self._news, *self._awake.values()):
+            event.set()
         deadline = self._timing.monotonic() + STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, deadline - self._timing.monotonic()))
@@ -98,10 +106,10 @@ class Poller:
             return self._timing.monotonic() - begun
 
         try:
-            facts = source.refresh(self._watcher.cursor(config.name))
+            facts = source.refresh(self._watcher.memory(config.name))
             if self._stopped.is_set():
                 return False
-            self._watcher.refreshed(config.name, facts, seconds)
+            trouble = self._watcher.refreshed(config.name, facts, seconds)
         except SourceError as error:
             self._failed(config, error.reason, error, seconds())
             return False
@@ -114,8 +122,18 @@ class Poller:
                 config, "bug", TrunkwatchError(f"{type(error).__name__}: {error}"), seconds()
             )
             return False
+        if trouble is not None:
+            log.error("%s", trouble)
         self._publish()
         return True
+
+    def refresh_until_done(self, config: SourceConfig, source: Source) -> bool:
+        """Refresh one source until it has no more to say at once; whether the last succeeded."""
+        while self.refresh_once(config, source):
+            again = self._watcher.asks_again(config.name)
+            if again is None or again > AT_ONCE:
+                return True
+        return False
 
     def _failed(
         self, config: SourceConfig, reason: str, error: TrunkwatchError, seconds: float
@@ -134,8 +152,30 @@ class Poller:
     def _poll(self, config: SourceConfig, source: Source) -> None:
         failures = 0
         while not self._stopped.is_set():
+            awake = self._awake[config.name]
+            awake.clear()
             failures = 0 if self.refresh_once(config, source) else failures + 1
-            self._stopped.wait(wait_after(config.poll_interval, failures, self._timing.jitter()))
+            wait = self._watcher.asks_again(config.name) if not failures else None
+            if wait is None:
+                wait = wait_after(config.poll_interval, failures, self._timing.jitter())
+            if not self._stopped.is_set():
+                awake.wait(wait)
+
+    def wake(self, source: str) -> None:
+        """Refresh a source now: something happened there that only a refresh can read."""
+        self._awake[source].set()
+
+    def told(self) -> None:
+        """Judge soon what the watcher was told between refreshes."""
+        self._news.set()
+
+    def _judge(self) -> None:
+        """What comes while one judgement is made is judged together by the next."""
+        while not self._stopped.is_set():
+            self._news.wait()
+            self._news.clear()
+            if not self._stopped.is_set():
+                self._now_judge(self._watcher.judge_told)
 
     def _renew(self) -> None:
         while not self._stopped.wait(RENEW_SECONDS):
@@ -143,11 +183,14 @@ class Poller:
 
     def renew_once(self) -> None:
         """Judge again what the passing of time has changed; a failure is logged, not raised."""
+        self._now_judge(self._watcher.renew)
+
+    def _now_judge(self, judge: Callable[[], None]) -> None:
         try:
-            self._watcher.renew()
+            judge()
         except StoreError as error:
             log.error("%s", error)
         except Exception:
-            log.exception("what time has changed could not be judged: a mistake of ours")
+            log.exception("what has changed could not be judged: a mistake of ours")
         else:
             self._publish()

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from exporter.config import Config, SourceConfig, policy_of
 from exporter.domain.assessor import Assessor, Touched
-from exporter.domain.facts import Fact
+from exporter.domain.facts import NOTHING_KNOWN, Fact, Memory, Report
 from exporter.domain.job import earliest
-from exporter.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
+from exporter.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
 from exporter.domain.policy import Policy
 from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
 from exporter.errors import OrderConflictError, SourceError
@@ -84,13 +84,15 @@ class Watcher:
         self._assessors: dict[Trunk, Assessor] = {}
         self._trunks: dict[Trunk, TrunkState] = {}
         self._unjudged: set[Trunk] = set()
+        self._told: dict[Trunk, dict[RawJob, set[str]]] = {}
+        self._reports: dict[str, Report] = {}
         self._snapshot = Snapshot(as_of=self._judged_at())
         stored = store.load()
         self._orders = dict(stored.orders)
         self._memories = {s.name: stored.sources.get(s.name) for s in config.sources}
         self._order_givers: dict[Trunk, str] = {}
         self._sources = {s.name: self._at_start(s, before) for s in config.sources}
-        self._has_history = any(memory is not None for memory in self._memories.values())
+        self._has_history = any(m and m.last_success is not None for m in self._memories.values())
         self._judge({trunk: {} for trunk in self._watched_trunks()})
 
     @property
@@ -103,13 +105,64 @@ class Watcher:
         """What the configuration decides about the policy."""
         return self._policy
 
-    def cursor(self, source: str) -> str | None:
-        """Return where a source is to go on."""
+    def memory(self, source: str) -> Memory:
+        """Return what a source is given back of what it said of itself."""
         memory = self._memories[source]
-        return memory.cursor if memory else None
+        return memory.for_source if memory else NOTHING_KNOWN
 
-    def refreshed(self, source: str, facts: Iterable[Fact], seconds: Callable[[], float]) -> None:
+    def asks_again(self, source: str) -> float | None:
+        """Return after how many seconds a source wants to be asked again, if it said so."""
+        return self._reports.get(source, Report()).again
+
+    def commits_of_outages(self, trunk: Trunk) -> frozenset[str]:
+        """Return the commits of a trunk on which jobs that are broken now failed."""
+        state = self._trunks.get(trunk)
+        if state is None:
+            return frozenset()
+        return frozenset(
+            state.order.commits[place].sha
+            for job in state.jobs
+            if job.broken and job.blame is not None
+            for place, verdict in zip(job.places, job.verdicts, strict=True)
+            if place >= job.blame.place and verdict is Verdict.FAIL
+        )
+
+    def told(self, source: str, facts: Callable[[Memory], Iterable[Fact]]) -> None:
+        """Store what came on its own between two refreshes; `judge_told` judges it.
+
+        Args:
+            source: its name.
+            facts: is given the source's memory as it is now, and says what came; nothing else is
+                stored in between.
+
+        Raises:
+            StoreError: they could not be stored.
+        """
+        with self._lock:
+            checked = self._checked(self._by_name(source), facts(self.memory(source)))
+            applied = self._store.apply(source, checked, None)
+            self._memories[source] = applied.memory
+            self._orders.update(applied.orders)
+            for trunk in {*applied.touched, *applied.orders}:
+                jobs = self._told.setdefault(trunk, {})
+                for raw, shas in applied.touched.get(trunk, {}).items():
+                    jobs.setdefault(raw, set()).update(shas)
+
+    def judge_told(self) -> None:
+        """Judge what was told since the last time."""
+        with self._lock:
+            told, self._told = self._told, {}
+            watched = self._watched_trunks()
+            news = {trunk: jobs for trunk, jobs in told.items() if trunk in watched}
+            if news:
+                self._judge(news)
+
+    def refreshed(
+        self, source: str, facts: Iterable[Fact], seconds: Callable[[], float]
+    ) -> SourceError | None:
         """Take one refresh: all of it, or, when `facts` raises, nothing.
+
+        Returns what could not be read, when the rest counts all the same.
 
         Args:
             source: its name.
@@ -121,8 +174,11 @@ class Watcher:
             StoreError: they could not be stored.
         """
         with self._lock:
-            checked = self._checked(self._by_name(source), facts)
+            reports: list[Report] = []
+            checked = self._checked(self._by_name(source), _apart(facts, reports))
             applied = self._store.apply(source, checked, self._clock())
+            report = reports[-1] if reports else Report()
+            self._reports[source] = report
             self._memories[source] = applied.memory
             self._orders.update(applied.orders)
             for trunk in applied.rewritten:
@@ -133,15 +189,21 @@ class Watcher:
                 news = trunk in applied.touched or trunk in applied.orders
                 if news or trunk not in self._trunks or trunk in self._unjudged:
                     touched[trunk] = applied.touched.get(trunk, {})
+            if report.trouble is not None:
+                reason = report.trouble.reason
+                self._counters.add("trunkwatch_source_errors_total", source, reason)
             self._sources[source] = replace(
                 self._sources[source],
-                up=True,
+                up=report.trouble is None,
                 answered=True,
                 last_success=applied.memory.last_success,
                 refresh_seconds=seconds(),
-                problem=None,
+                problem=str(report.trouble) if report.trouble else None,
+                quota_remaining=report.quota_remaining,
+                unread=report.unread,
             )
             self._judge(touched)
+            return report.trouble
 
     def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Note that a refresh failed; everything that was known stays."""
@@ -291,4 +353,15 @@ class Watcher:
         """The trunk's data is as old as that of the source that was read least recently."""
         feeding = [s.name for s in self._config.sources if trunk in self._fed_by(s)]
         memories = [self._memories[name] for name in feeding]
-        return earliest(memory.last_success for memory in memories if memory)
+        moments = [memory.last_success for memory in memories if memory]
+        known = [self._reports[name] for name in feeding if name in self._reports]
+        return earliest([*moments, *(report.read_until.get(trunk) for report in known)])
+
+
+def _apart(facts: Iterable[Fact], reports: list[Report]) -> Iterator[Fact]:
+    """Pass on what is stored, and put aside what a source says of its own work."""
+    for fact in facts:
+        if isinstance(fact, Report):
+            reports.append(fact)
+        else:
+            yield fact

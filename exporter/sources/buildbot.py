@@ -13,7 +13,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from exporter.config.schema import BuildbotSource
-from exporter.domain.facts import Cursor, Fact
+from exporter.domain.facts import Cursor, Fact, Memory
 from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from exporter.domain.names import any_full_match
 from exporter.errors import SourceAnswerError
@@ -124,9 +124,9 @@ class Buildbot:
             else None
         )
 
-    def refresh(self, cursor: str | None) -> Iterable[Fact]:
+    def refresh(self, memory: Memory) -> Iterable[Fact]:
         """Read the trunk's order, the builds that completed since, and those that run."""
-        position = _Position.from_cursor(cursor, self._scope())
+        position = _Position.from_cursor(memory.cursor, self._scope())
         orders = self._orders()
         # What runs is asked for first: a build that ends in between is then listed twice, and not
         # in neither list, and the attempts before each running one are certain to be known.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.config.schema import RecordedSource
-from exporter.domain.facts import Cursor, Fact
+from exporter.domain.facts import Cursor, Fact, Memory
 from exporter.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
 from exporter.domain.times import format_time, parse_time
 from exporter.errors import RecordedFileError
@@ -60,16 +60,16 @@ class RecordedFile:
         self._needs_commits = needs_commits
         self._half_written: _Signature | None = None
 
-    def refresh(self, cursor: str | None) -> Iterable[Fact]:
+    def refresh(self, memory: Memory) -> Iterable[Fact]:
         """Return everything that the file holds, or nothing when it has not changed.
 
         A last line that is still being written is waited for: the last good state stays. When it
         has not grown until the next refresh, or when there is no good state yet, it is an error.
         """
         signature = self._signature()
-        if cursor == signature.to_cursor().text:
+        if memory.cursor == signature.to_cursor().text:
             return ()
-        if cursor is not None and self._ends_half_written(signature):
+        if memory.cursor is not None and self._ends_half_written(signature):
             waited_before, self._half_written = self._half_written, signature
             if waited_before != signature:
                 return ()

@@ -1,10 +1,10 @@
 """What a store must do. Four methods; contract tests run against every store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from exporter.domain.facts import Fact
+from exporter.domain.facts import Fact, Memory
 from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder
 
 
@@ -14,13 +14,21 @@ class SourceMemory:
 
     Attributes:
         cursor: the last `Cursor` text it gave, or None.
-        last_success: when a refresh was last stored (seconds since the epoch).
+        last_success: when a refresh was last stored (seconds since the epoch); None before the
+            first one, when only single deliveries were.
         trunks: the trunks that it has said anything about.
+        notes: every `Note` that it keeps, by its key; never changed in place.
     """
 
     cursor: str | None
-    last_success: float
+    last_success: float | None
     trunks: frozenset[Trunk]
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def for_source(self) -> Memory:
+        """What the source itself is given back."""
+        return Memory(self.cursor, self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +73,16 @@ class Store(Protocol):
     def load(self) -> Stored:
         """Return trunk orders and source memories."""
 
-    def apply(self, source: str, facts: Iterable[Fact], now: float) -> Applied:
+    def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
         """Store one refresh in one transaction; when it returns, nothing of it can be lost.
 
         If `facts` raises, nothing of the refresh is kept and the error goes on to the caller.
+
+        Args:
+            source: its name.
+            facts: what it said.
+            now: when the refresh succeeded (seconds since the epoch); None for facts that came
+                on their own, between refreshes.
 
         Raises:
             StoreError: the file cannot be written.

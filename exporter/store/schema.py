@@ -38,6 +38,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE feeds (source TEXT NOT NULL, trunk INTEGER NOT NULL REFERENCES trunks,"
         " PRIMARY KEY (source, trunk)) WITHOUT ROWID",
     ),
+    # 2: a source keeps notes by name, and may be heard of before its first refresh.
+    (
+        "CREATE TABLE notes (source TEXT NOT NULL, key TEXT NOT NULL, text TEXT NOT NULL,"
+        " PRIMARY KEY (source, key)) WITHOUT ROWID",
+        "ALTER TABLE sources RENAME TO sources_1",
+        "CREATE TABLE sources (name TEXT PRIMARY KEY, cursor TEXT, last_success REAL)"
+        " WITHOUT ROWID",
+        "INSERT INTO sources SELECT name, cursor, last_success FROM sources_1",
+        "DROP TABLE sources_1",
+    ),
 )
 """What turns schema version n into n + 1; a released step is never edited, only followed."""
 

@@ -3,11 +3,11 @@
 import sqlite3
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from exporter.domain.facts import Cursor, Fact
+from exporter.domain.facts import Cursor, Fact, Note
 from exporter.domain.model import (
     Commit,
     Observation,
@@ -43,11 +43,13 @@ class SqliteStore:
         self._origins: dict[int, _Origin] = {}
         self._origin_ids: dict[_Origin, int] = {}
         self._orders: dict[Trunk, TrunkOrder] = {}
+        self._notes: dict[str, Mapping[str, str]] = {}
         try:
             # The version first: what another process writes from here on is noticed later.
             self._seen_version = self._data_version()
             self._read_names()
             self._orders = self._read_orders()
+            self._notes = self._read_notes()
         except sqlite3.Error as error:
             self._connection.close()
             raise StoreError(path, f"cannot be read ({error})") from error
@@ -58,7 +60,7 @@ class SqliteStore:
             rows = self._connection.execute("SELECT name FROM sources").fetchall()
             return Stored(dict(self._orders), {name: self._memory(name) for (name,) in rows})
 
-    def apply(self, source: str, facts: Iterable[Fact], now: float) -> Applied:
+    def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
         """Store one refresh in one transaction."""
         with self._lock:
             batch = _Batch()
@@ -77,6 +79,7 @@ class SqliteStore:
                 raise
             self._seen_version = version
             self._orders.update(batch.orders)
+            self._notes[source] = _changed(self._notes.get(source, {}), batch.notes)
             return Applied(
                 batch.orders, frozenset(batch.rewritten), batch.touched, self._memory(source)
             )
@@ -183,6 +186,12 @@ class SqliteStore:
         self._origin_ids = {origin: key for key, origin in self._origins.items()}
         self._jobs = jobs
 
+    def _read_notes(self) -> dict[str, Mapping[str, str]]:
+        notes: dict[str, dict[str, str]] = defaultdict(dict)
+        for source, key, text in self._connection.execute("SELECT source, key, text FROM notes"):
+            notes[source][key] = text
+        return dict(notes)
+
     def _read_orders(self) -> dict[Trunk, TrunkOrder]:
         return {trunk: self._read_order(key, trunk) for trunk, key in self._trunk_ids.items()}
 
@@ -205,7 +214,8 @@ class SqliteStore:
             " WHERE f.source = ?",
             (source,),
         )
-        return SourceMemory(cursor, last_success, frozenset(Trunk(*row) for row in fed))
+        trunks = frozenset(Trunk(*row) for row in fed)
+        return SourceMemory(cursor, last_success, trunks, self._notes.get(source, {}))
 
     # ------------------------------------------------------------------ writing
 
@@ -231,6 +241,7 @@ class SqliteStore:
         if version == self._seen_version:
             return version
         self._read_names()
+        self._notes = self._read_notes()
         for trunk, order in self._read_orders().items():
             known = self._orders.get(trunk)
             if order != known:
@@ -256,7 +267,9 @@ class SqliteStore:
                 batch.touched[fact.trunk][fact.job].add(fact.sha)
         elif isinstance(fact, Cursor):
             batch.cursor = fact.text
-        else:
+        elif isinstance(fact, Note):
+            batch.notes[fact.key] = fact.text
+        elif isinstance(fact, TrunkOrder):
             batch.trunks.add(fact.trunk)
             self._take_order(fact, batch)
 
@@ -309,13 +322,19 @@ class SqliteStore:
         run("UPDATE trunks SET older_unread = ? WHERE id = ?", (order.older_unread, trunk_id))
         batch.orders[fresh.trunk] = order
 
-    def _remember(self, source: str, batch: "_Batch", now: float) -> None:
+    def _remember(self, source: str, batch: "_Batch", now: float | None) -> None:
         run = self._connection.execute
         run(
             "INSERT INTO sources VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " cursor = coalesce(excluded.cursor, cursor), last_success = excluded.last_success",
+            " cursor = coalesce(excluded.cursor, cursor),"
+            " last_success = coalesce(excluded.last_success, last_success)",
             (source, batch.cursor, now),
         )
+        for key, text in batch.notes.items():
+            if text is None:
+                run("DELETE FROM notes WHERE source = ? AND key = ?", (source, key))
+            else:
+                run("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (source, key, text))
         for trunk in batch.trunks:
             run("INSERT OR IGNORE INTO feeds VALUES (?, ?)", (source, self._trunk_id(trunk)))
 
@@ -374,11 +393,23 @@ class _Batch:
 
     def __init__(self) -> None:
         self.cursor: str | None = None
+        self.notes: dict[str, str | None] = {}
         self.trunks: set[Trunk] = set()
         self.orders: dict[Trunk, TrunkOrder] = {}
         self.rewritten: set[Trunk] = set()
         self.revisions: dict[str, int] = {}
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+
+def _changed(notes: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
+    """Return notes with some of them changed; a reader of the old ones sees no change."""
+    if not changes:
+        return notes
+    changed = {**notes, **{key: text for key, text in changes.items() if text is not None}}
+    for key, text in changes.items():
+        if text is None:
+            changed.pop(key, None)
+    return changed
 
 
 def _new_id(cursor: sqlite3.Cursor) -> int:

@@ -18,7 +18,7 @@ from exporter.cli.main import main
 from exporter.config import parse_config
 from exporter.config.schema import RecordedSource
 from exporter.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
-from exporter.domain.facts import Fact
+from exporter.domain.facts import NOTHING_KNOWN, Fact
 from exporter.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
 from exporter.domain.outage import Thresholds
 from exporter.domain.snapshot import Snapshot
@@ -459,7 +459,7 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, Tools()).refresh(None))
+    return list(recorded_source(config, Tools()).refresh(NOTHING_KNOWN))
 
 
 # ---------------------------------------------------------------------- alerts

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.config import parse_config, policy_of
 from exporter.domain.assessor import Assessor
-from exporter.domain.facts import Fact
+from exporter.domain.facts import NOTHING_KNOWN, Fact
 from exporter.domain.model import Observation, Trunk, TrunkOrder
 from exporter.domain.policy import Policy
 from exporter.poller.watcher import StoredRecords
@@ -59,7 +59,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "history.ndjson")
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(None))
+        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(NOTHING_KNOWN))
     orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
     return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
 

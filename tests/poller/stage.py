@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from exporter.config import Config, SourceConfig, parse_config
-from exporter.domain.facts import Fact
+from exporter.domain.facts import Fact, Memory
 from exporter.domain.job import JobState
 from exporter.domain.snapshot import SourceState, TrunkState
 from exporter.poller import Poller, Watcher
@@ -39,8 +39,8 @@ class Script:
         self.answers = list(answers)
         self.cursors: list[str | None] = []
 
-    def refresh(self, cursor: str | None) -> Iterator[Fact]:
-        self.cursors.append(cursor)
+    def refresh(self, memory: Memory) -> Iterator[Fact]:
+        self.cursors.append(memory.cursor)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

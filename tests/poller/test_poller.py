@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.domain.facts import Fact
+from exporter.domain.facts import Fact, Memory
 from exporter.errors import SourceError
 from exporter.poller import Poller
 from exporter.poller.poller import BACK_OFF_LIMIT, JITTER, Timing, wait_after
@@ -94,8 +94,8 @@ class Endless:
         self._enough = enough
         self.asked_enough = threading.Event()
 
-    def refresh(self, cursor: str | None) -> Iterator[Fact]:
-        del cursor
+    def refresh(self, memory: Memory) -> Iterator[Fact]:
+        del memory
         self.calls += 1
         if self.calls >= self._enough:
             self.asked_enough.set()
@@ -160,8 +160,8 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class Slow:
-        def refresh(self, cursor: str | None) -> Iterator[Fact]:
-            del cursor
+        def refresh(self, memory: Memory) -> Iterator[Fact]:
+            del memory
             entered.set()
             assert leave.wait(SECONDS)
             return iter(())
@@ -187,8 +187,8 @@ def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> Non
     entered, leave = threading.Semaphore(0), threading.Event()
 
     class Hangs:
-        def refresh(self, cursor: str | None) -> Iterator[Fact]:
-            del cursor
+        def refresh(self, memory: Memory) -> Iterator[Fact]:
+            del memory
             entered.release()
             assert leave.wait(SECONDS)
             return iter(history("P"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.domain.facts import Cursor
+from exporter.domain.facts import Cursor, Memory
 from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
 from exporter.errors import OrderConflictError, SourceError, StoreError
 from exporter.poller import Watcher
@@ -60,8 +60,8 @@ def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
     before = stage.trunk()
 
     class Breaks:
-        def refresh(self, cursor: str | None) -> Iterator[Observation]:
-            del cursor
+        def refresh(self, memory: Memory) -> Iterator[Observation]:
+            del memory
             yield run(3, "failure")
             raise SourceError("ci", "half of it")
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from exporter.config import SourceConfig
+from exporter.domain.facts import NOTHING_KNOWN
 from exporter.domain.model import Observation, Trunk, TrunkOrder
 from exporter.sources import Tools, build_source
 from exporter.store import SqliteStore
@@ -54,7 +55,7 @@ class Reader:
     def refresh(self) -> None:
         """Refresh once, all or nothing; errors go on to the caller."""
         memory = self.store.load().sources.get(self._config.name)
-        facts = self._source.refresh(memory.cursor if memory else None)
+        facts = self._source.refresh(memory.for_source if memory else NOTHING_KNOWN)
         self.store.apply(self._config.name, facts, now=0.0)
 
     def state(self) -> State:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from exporter.cli.main import main
 from exporter.config import BuildbotSource
 from exporter.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
+from exporter.domain.facts import NOTHING_KNOWN
 from exporter.domain.model import Commit, Evidence, Observation, TrunkOrder
 from exporter.errors import SourceAnswerError, SourceError, SourceUnreachable
 from exporter.sources import Tools, build_source
@@ -462,7 +463,7 @@ def test_the_server_is_asked_before_the_refresh_returns(
     """Whoever takes the facts holds a lock, and must not wait for a network meanwhile."""
     ci.build(1, A, 2)
     source = build_source(config(server.url), Tools())
-    facts = source.refresh(None)
+    facts = source.refresh(NOTHING_KNOWN)
     asked = len(server.requests)
     assert len([fact for fact in facts if isinstance(fact, Observation)]) == 1
     assert len(server.requests) == asked

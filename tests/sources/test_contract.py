@@ -14,7 +14,7 @@ from exporter import __version__
 from exporter.app import refresh_all
 from exporter.cli.main import main
 from exporter.config import SourceConfig, parse_config
-from exporter.domain.facts import Cursor
+from exporter.domain.facts import NOTHING_KNOWN, Cursor, Note, Report
 from exporter.domain.model import Observation, TrunkOrder
 from exporter.errors import SourceError
 from exporter.metrics.exposition import PLAIN, Exposition
@@ -146,10 +146,11 @@ def test_a_source_is_what_its_section_says(case: Case) -> None:
 
 def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     """There is nothing else that a store would understand."""
-    facts = list(build_source(case.config, Tools()).refresh(None))
+    facts = list(build_source(case.config, Tools()).refresh(NOTHING_KNOWN))
     assert any(isinstance(fact, Observation) for fact in facts)
     assert any(isinstance(fact, TrunkOrder) for fact in facts)
-    assert all(isinstance(fact, Observation | TrunkOrder | Cursor) for fact in facts)
+    known = Observation | TrunkOrder | Cursor | Note | Report
+    assert all(isinstance(fact, known) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter.domain.facts import Cursor, Fact
+from exporter.domain.facts import Fact
 from exporter.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
 from exporter.domain.times import format_time
 
@@ -137,10 +137,10 @@ def _lines(fact: Fact) -> Iterator[dict[str, object]]:
                 "author": member.author,
                 "title": member.title,
             }
-    elif isinstance(fact, Cursor):
-        raise TypeError("a recorded file has no cursor")
-    else:
+    elif isinstance(fact, Observation):
         yield _run_line(fact)
+    else:
+        raise TypeError(f"a recorded file has no {type(fact).__name__}")
 
 
 def _run_line(row: Observation) -> dict[str, object]:
