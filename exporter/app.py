@@ -66,10 +66,10 @@ def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
     """
     urls: dict[Trunk, str] = {}
     for section in config.sources:
-        if section.compare_url is not None:
-            fed = section.feeds() or [state.trunk for state in snapshot.trunks]
-            for trunk in fed:
-                urls.setdefault(trunk, section.compare_url)
+        for trunk in section.feeds() or [state.trunk for state in snapshot.trunks]:
+            template = section.compares(trunk)
+            if template is not None:
+                urls.setdefault(trunk, template)
     return urls
 
 

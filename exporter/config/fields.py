@@ -69,6 +69,25 @@ def _from_folder(value: str, info: ValidationInfo) -> str:
 Location = Annotated[str, Field(min_length=1), AfterValidator(_from_folder)]
 """A path; a relative one starts from the folder of the configuration file."""
 
+
+def _repo(value: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
+        raise ValueError(f"must be owner/name (got {value!r})")
+    return value
+
+
+def _share(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(f"must be a number above 0 and up to 1, such as 0.5 (got {value!r})")
+    return float(value)
+
+
+RepoName = Annotated[str, AfterValidator(_repo)]
+"""A repository on GitHub, as owner/name."""
+
+Share = Annotated[float, BeforeValidator(_share)]
+"""A part of a whole, above 0 and up to 1."""
+
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
 """A whole number; strict, because a lax one takes `true` for 1."""
 

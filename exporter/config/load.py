@@ -172,7 +172,7 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         return f"type must be one of {context['expected_tags']} (got {context['tag']!r})"
     if kind == "union_tag_not_found":
-        return "type is missing; say which kind of source it is: recorded or buildbot"
+        return "type is missing; say which kind of source it is: recorded, buildbot or github"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "string_pattern_mismatch":

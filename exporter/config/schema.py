@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Until
+from exporter.config.fields import (
+    AtLeastOne,
+    Duration,
+    Flag,
+    Location,
+    Pattern,
+    RepoName,
+    Share,
+    Until,
+)
 from exporter.domain.columns import Count
 from exporter.domain.evidence import DEFAULT_EVENTS
 from exporter.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
@@ -56,6 +65,11 @@ class _Source(Section):
     def feeds(self) -> tuple[Trunk, ...]:
         """The trunks that it is certain to feed, known without asking it."""
         return ()
+
+    def compares(self, trunk: Trunk) -> str | None:
+        """Where two commits of a trunk are compared, with {last_good} and {first_bad}."""
+        del trunk  # one address for all of them, unless a kind of source knows better
+        return self.compare_url
 
     def could_order(self) -> bool:
         """Whether it has the means to give the order of its trunks."""
@@ -117,7 +131,96 @@ class BuildbotSource(_Source):
         return self.git is not None and self.order is not False
 
 
-SourceConfig = Annotated[RecordedSource | BuildbotSource, Field(discriminator="type")]
+GITHUB_API = "https://api.github.com"
+ENTERPRISE_API = "/api/v3"
+"""Where GitHub Enterprise Server has its API, below its own address."""
+
+
+class GithubApp(Section):
+    """A GitHub App that is installed where the repositories are.
+
+    Attributes:
+        app_id: of the App, or its client ID.
+        private_key_file: the App's key, as PEM.
+        installation_id: of its installation; looked up by the first repository when missing.
+    """
+
+    app_id: int | Name
+    private_key_file: Location
+    installation_id: AtLeastOne | None = None
+
+
+class GithubSource(_Source):
+    """GitHub Actions, on github.com or GitHub Enterprise Server, read through the REST API.
+
+    Attributes:
+        api_url: of the API; https://HOST/api/v3 for GitHub Enterprise Server.
+        repos: owner/name of each repository; `repo` is short for one.
+        branches: trunks to watch; each repository's default branch when empty.
+        token_file: a file that holds a token, read anew when it changes.
+        token_env: an environment variable that holds a token.
+        app: a GitHub App to authenticate as, instead of a token.
+        window: commits that a cold start reads.
+        quota_share: the part of the token's requests per hour that may be used.
+        checks: apps (slugs) of other CI systems whose check runs are jobs too.
+        statuses: patterns of commit statuses (contexts) of other CI systems that are jobs too.
+        webhook_secret_file: a file that holds the secret of webhooks; without it they are off.
+        timeout: seconds to wait for one answer.
+    """
+
+    type: Literal["github"]
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+    repo: RepoName | None = None
+    repos: tuple[RepoName, ...] = ()
+    branches: tuple[Name, ...] = ()
+    token_file: Location | None = None
+    token_env: Name | None = None
+    app: GithubApp | None = None
+    window: AtLeastOne = DEFAULT_WINDOW
+    quota_share: Share = 0.5
+    checks: tuple[Name, ...] = ()
+    statuses: tuple[Pattern, ...] = ()
+    webhook_secret_file: Location | None = None
+    timeout: Duration = 30.0
+
+    @model_validator(mode="after")
+    def _names_repositories_once(self) -> "GithubSource":
+        if bool(self.repo) == bool(self.repos):
+            raise ValueError("needs repo: owner/name or repos: [owner/name, ...], and not both")
+        return self
+
+    @model_validator(mode="after")
+    def _authenticates_once(self) -> "GithubSource":
+        ways = [self.token_file, self.token_env, self.app]
+        if sum(way is not None for way in ways) > 1:
+            raise ValueError("token_file, token_env and app are three ways to do one; keep one")
+        return self
+
+    @property
+    def all_repos(self) -> tuple[str, ...]:
+        """Every repository once, in the order of the file."""
+        return tuple(dict.fromkeys(self.repos or (self.repo or "",)))
+
+    @property
+    def site(self) -> str:
+        """Where people look at the repositories."""
+        if self.api_url == GITHUB_API:
+            return "https://github.com"
+        return self.api_url.rstrip("/").removesuffix(ENTERPRISE_API)
+
+    def feeds(self) -> tuple[Trunk, ...]:
+        """The trunks that it is certain to feed; a default branch has to be asked for first."""
+        return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
+
+    def compares(self, trunk: Trunk) -> str | None:
+        """GitHub's own page that compares two commits, unless the configuration knows better."""
+        known = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
+        return self.compare_url or known
+
+
+SourceConfig = Annotated[
+    RecordedSource | BuildbotSource | GithubSource, Field(discriminator="type")
+]
 
 
 class Fold(Section):

@@ -112,7 +112,7 @@ CASES = {
     "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
     "no type": (
         source("name: a, path: a"),
-        "sources[0]: type is missing; say which kind of source it is: recorded or buildbot",
+        "sources[0]: type is missing; say which kind of source it is: recorded, buildbot or github",
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
