@@ -55,7 +55,7 @@ def _tools(name: str, config: Config, counters: Counters, watcher: Watcher) -> T
     return Tools(
         count_request=count,
         events=policy_of(config).evidence.events,
-        commits_of_outages=watcher.commits_of_outages,
+        interest=watcher.interest,
     )
 
 

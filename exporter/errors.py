@@ -5,9 +5,13 @@
     ├── ConfigError             the configuration: all its problems at once
     ├── StoreError              the storage file cannot be used; it was left untouched
     ├── ListenError             the web address cannot be listened on
+    ├── BadDelivery             a webhook brought what its sender does not document
     └── SourceError             a refresh failed; the last known values stay
         ├── SourceUnreachable   no answer: refused, timed out, cut off
         ├── SourceAnswerError   an answer that is not what the CI server documents
+        ├── SourceAuthError     the CI server does not take our token, or we have none to give
+        ├── SourceMissingError  what is asked for is not there, or may not be seen
+        ├── SourceLimitedError  the CI server's rate limit, or our share of it, is used up
         ├── RecordedFileError   a recorded file has a broken line (file:line)
         ├── GitError            the local clone that gives the trunk's order
         └── OrderConflictError  two sources both give the order of one trunk
@@ -64,6 +68,10 @@ class ListenError(TrunkwatchError):
         super().__init__(f"cannot listen on {address}: {problem}")
 
 
+class BadDelivery(TrunkwatchError):  # noqa: N818 — reads as what came, not as what we did
+    """A webhook brought what its sender does not document; the text is the answer to it."""
+
+
 class SourceError(TrunkwatchError):
     """A refresh failed; the last known values stay.
 
@@ -89,6 +97,32 @@ class SourceAnswerError(SourceError):
     """An answer that is not what the CI server documents."""
 
     reason = "answer"
+
+
+class SourceAuthError(SourceError):
+    """The CI server does not take our token, or we have none to give."""
+
+    reason = "auth"
+
+
+class SourceMissingError(SourceError):
+    """What is asked for is not there, or may not be seen."""
+
+    reason = "missing"
+
+
+class SourceLimitedError(SourceError):
+    """The CI server's rate limit, or our share of it, is used up.
+
+    Attributes:
+        until: when to ask again (seconds since the epoch).
+    """
+
+    reason = "limit"
+
+    def __init__(self, source: str, problem: str, until: float) -> None:
+        self.until = until
+        super().__init__(source, problem)
 
 
 class RecordedFileError(SourceError):

@@ -15,6 +15,7 @@ from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
 from exporter.errors import OrderConflictError, SourceError
 from exporter.poller.admission import Admission
 from exporter.poller.totals import Counters
+from exporter.sources import Interest
 from exporter.store import Store
 
 log = logging.getLogger(__name__)
@@ -114,18 +115,19 @@ class Watcher:
         """Return after how many seconds a source wants to be asked again, if it said so."""
         return self._reports.get(source, Report()).again
 
-    def commits_of_outages(self, trunk: Trunk) -> frozenset[str]:
-        """Return the commits of a trunk on which jobs that are broken now failed."""
+    def interest(self, trunk: Trunk) -> Interest:
+        """Return what of a trunk people look at now."""
         state = self._trunks.get(trunk)
-        if state is None:
-            return frozenset()
-        return frozenset(
+        failing = [(job, job.blame) for job in state.jobs if job.blame] if state else []
+        commits = {
             state.order.commits[place].sha
-            for job in state.jobs
-            if job.broken and job.blame is not None
+            for job, blame in failing
+            if state and job.broken
             for place, verdict in zip(job.places, job.verdicts, strict=True)
-            if place >= job.blame.place and verdict is Verdict.FAIL
-        )
+            if place >= blame.place and verdict is Verdict.FAIL
+        }
+        urls = {blame.url for _, blame in failing if blame.url and not blame.failed_step}
+        return Interest(frozenset(commits), frozenset(urls))
 
     def told(self, source: str, facts: Callable[[Memory], Iterable[Fact]]) -> None:
         """Store what came on its own between two refreshes; `judge_told` judges it.

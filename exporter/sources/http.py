@@ -52,7 +52,7 @@ class JsonClient:
             answer = self._session.get(url, params=list(query), timeout=self._timeout)
         except requests.RequestException as error:
             self._tools.count_request("error")
-            raise SourceUnreachable(self._source, f"GET {url}: {_cause(error)}") from None
+            raise SourceUnreachable(self._source, f"GET {url}: {cause_of(error)}") from None
         self._tools.count_request(str(answer.status_code))
         return self._object(url, answer)
 
@@ -79,7 +79,7 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _cause(error: requests.RequestException) -> str:
+def cause_of(error: requests.RequestException) -> str:
     """Say in a few words why there was no answer."""
     if isinstance(error, requests.Timeout):
         return "timed out"

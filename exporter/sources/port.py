@@ -1,9 +1,9 @@
 """What a source must do. One method; contract tests run against every source."""
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import requests
 
@@ -30,6 +30,51 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What a delivery says.
+
+    Attributes:
+        facts: given what the source said of itself before, what is to be stored.
+        look: something happened that only a refresh can read.
+    """
+
+    facts: Callable[[Memory], Iterable[Fact]]
+    look: bool = False
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A source that also takes what its CI tells on its own (webhooks)."""
+
+    def secret(self) -> bytes | None:
+        """Return what deliveries are signed with; None where they are off.
+
+        Raises:
+            SourceError: there should be a secret, and it cannot be read.
+        """
+
+    def hear(self, event: str, body: Mapping[str, Any]) -> Heard | None:
+        """Understand a delivery; None where it is about nothing that is watched.
+
+        Raises:
+            BadDelivery: it is not what the CI documents.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What of a trunk people look at now, so that a source may look there first.
+
+    Attributes:
+        commits: those on which jobs that are broken now failed.
+        urls: of the first failing runs whose failed step is not known.
+    """
+
+    commits: frozenset[str] = frozenset()
+    urls: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Tools:
     """What a source is given instead of reaching for it.
 
@@ -39,7 +84,7 @@ class Tools:
         clock: the time (seconds since the epoch).
         sleep: waits for some seconds.
         events: what may have started a run that counts (`jobs.events`).
-        commits_of_outages: the commits of a trunk on which jobs that are broken now failed.
+        interest: what of a trunk people look at now.
     """
 
     session: Callable[[], requests.Session] = requests.Session
@@ -47,4 +92,4 @@ class Tools:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     events: frozenset[str] = DEFAULT_EVENTS
-    commits_of_outages: Callable[[Trunk], Collection[str]] = lambda _trunk: ()
+    interest: Callable[[Trunk], Interest] = lambda _trunk: Interest()

@@ -6,12 +6,14 @@ from typing import Any
 
 from exporter.config import SourceConfig
 from exporter.sources.buildbot import buildbot_source
+from exporter.sources.github import github_source
 from exporter.sources.port import Source, Tools
 from exporter.sources.recorded import recorded_source
 
 SOURCES: Mapping[str, Callable[[Any, Tools], Source]] = MappingProxyType(
     {
         "buildbot": buildbot_source,
+        "github": github_source,
         "recorded": recorded_source,
     }
 )

@@ -1,0 +1,79 @@
+"""Jobs that hung: GitHub reports one that its own time limit stopped as `cancelled`.
+
+So is one that a newer push cancelled; only the annotations of the check run tell them apart.
+https://docs.github.com/en/rest/checks/runs#list-check-run-annotations
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from exporter.domain.model import Observation, Trunk
+from exporter.errors import SourceAnswerError, SourceMissingError
+from exporter.sources.github.client import PER_PAGE, GithubClient
+from exporter.sources.github.jobs import TOO_LONG, Job, observation
+from exporter.sources.github.notes import Kind, Notebook
+from exporter.sources.github.runs import Run
+
+CANCELLED, TIMED_OUT = "cancelled", "timed_out"
+
+
+class Hangs:
+    """What long jobs that were cancelled say in the end; each is asked once."""
+
+    def __init__(self, source: str, trunk: Trunk, client: GithubClient, book: Notebook) -> None:
+        """Args:
+        source: its name, for errors.
+        trunk: whose jobs.
+        client: asks GitHub.
+        book: keeps what has been asked, and what has yet to be.
+        """
+        self._source = source
+        self._trunk = trunk
+        self._client = client
+        self._book = book
+
+    def conclusion(self, run: Run, job: Job) -> str | None:
+        """Return what a job says in the end; None while it is unfinished or has to be asked."""
+        if not job.finished:
+            return None
+        if not job.may_have_hung:
+            return job.conclusion
+        note = self._book.get(Kind.HANG, job.id)
+        if note is None:
+            self._book.put(Kind.HANG, {"run": run.id, "job": list(job)}, job.id)
+            return None
+        answer: str | None = note.get("says")
+        return answer
+
+    def waiting(self) -> list[str]:
+        """Return the ids of the jobs that have yet to be asked, the newest first."""
+        notes = self._book.all(Kind.HANG).items()
+        return sorted((job for job, note in notes if "job" in note), key=int, reverse=True)
+
+    def ask(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
+        """Ask one job, and yield what it says."""
+        note = self._book.get(Kind.HANG, job_id)
+        says = TIMED_OUT if self._hung(job_id) else CANCELLED
+        self._book.put(Kind.HANG, {"run": note["run"], "says": says}, job_id)
+        run = runs.get(note["run"])
+        if run is not None:
+            row = observation(self._trunk, run, _job_of_note(note["job"]), says)
+            if row is not None:
+                yield row
+
+    def _hung(self, job_id: str) -> bool:
+        path = f"/repos/{self._trunk.repo}/check-runs/{job_id}/annotations"
+        try:
+            rows = self._client.get(path, [("per_page", PER_PAGE)]).document
+        except SourceMissingError:
+            return False
+        messages = [row.get("message") if isinstance(row, dict) else None for row in rows or ()]
+        if any(message is None for message in messages):
+            # It is asked once, so what it says must be whole.
+            raise SourceAnswerError(self._source, f"GET {path}: an annotation has no message")
+        return any(TOO_LONG.search(str(message)) for message in messages)
+
+
+def _job_of_note(values: list[Any]) -> Job:
+    job = Job(*values)
+    return job._replace(app=(job.app[0], job.app[1]))

@@ -1,0 +1,302 @@
+"""The list of a trunk's runs, kept in parts that are asked for again at no cost.
+
+A filtered list is cut off after 1,000 runs, and any change of it changes every page. So it is read
+by ranges of `created`, which never changes: each closed range of at most a page has an address of
+its own, whose ETag says for nothing whether any of its runs was run again.
+https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from math import ceil
+from typing import NamedTuple
+
+from exporter.domain.evidence import PENDING_LIMIT
+from exporter.domain.model import Trunk
+from exporter.domain.times import format_time
+from exporter.errors import SourceAnswerError
+from exporter.sources.github.client import LIST_TRIES, PER_PAGE, GithubClient, Page
+from exporter.sources.github.notes import Kind, Notebook
+from exporter.sources.github.runs import RUNS, Run, counts, run_of_json
+
+CLOSE_AT = 80
+"""Runs at which the open part of the list is closed, before it outgrows a page."""
+
+KEPT_OPEN = 20
+"""Newest runs that stay in the open part then: runs that were just made may still come in."""
+
+RECHECK = 1500.0
+"""Seconds after which every closed part is asked for again; a re-run is then noticed within half
+an hour, which is the promise."""
+
+RECHECK_OUTAGE = 600.0
+"""The same for parts with runs at which jobs that are broken now failed."""
+
+
+class _Part(NamedTuple):
+    """A closed part of the list, from one second to another, both included."""
+
+    first: int
+    last: int
+    etag: str | None = None
+    token: str = ""
+    checked: float = 0.0
+
+    def holds(self, run: Run) -> bool:
+        return self.first <= run.created <= self.last
+
+
+class RunList:
+    """One trunk's runs: what is known of them, and what has yet to be asked."""
+
+    def __init__(
+        self,
+        source: str,
+        trunk: Trunk,
+        client: GithubClient,
+        book: Notebook,
+        events: frozenset[str],
+        now: float,
+    ) -> None:
+        """Args:
+        source: its name, for errors.
+        trunk: whose runs.
+        client: asks GitHub.
+        book: keeps the runs and the parts of the list.
+        events: what may have started a run that counts.
+        now: seconds since the epoch.
+        """
+        self._source = source
+        self._trunk = trunk
+        self._client = client
+        self._book = book
+        self._events = events
+        self._now = now
+        self._path = f"/repos/{trunk.repo}/actions/runs"
+        notes = book.all(Kind.RUN).values()
+        self.runs: dict[int, Run] = {}
+        self._at: dict[str, dict[int, Run]] = defaultdict(dict)
+        for run in map(run_of_json, notes):
+            self._remember(run)
+
+    # ------------------------------------------------------------------ asking
+
+    def read_newest(self, start: float) -> None:
+        """Read the open part of the list; from `start` on when nothing is known."""
+        head = self._book.get(Kind.HEAD) or {"first": int(start)}
+        first = head["first"]
+        etag = head.get("etag") if head.get("token") == self._client.fingerprint() else None
+        page = self._page(first, None, etag)
+        if page is None:
+            return
+        etag = page.etag
+        if page.total > PER_PAGE:
+            first, etag = self._take_newest_of(page, first, None), None
+        else:
+            self._take(page.rows)
+            if page.total >= CLOSE_AT:
+                first, etag = self._close(page.rows, first, etag)
+        token = self._client.fingerprint()
+        self._book.put(Kind.HEAD, {"first": first, "etag": etag, "token": token})
+
+    def read_gap(self) -> None:
+        """Read the newest runs of the newest part of the list that has not been read."""
+        gap = max(self._gaps(), key=lambda part: part.last)
+        page = self._page(gap.first, gap.last, None)
+        if page is None:
+            return
+        self._book.drop(Kind.GAP, gap.first)
+        if page.total > PER_PAGE:
+            self._take_newest_of(page, gap.first, gap.last)
+        else:
+            self._take(page.rows)
+            self._keep(gap._replace(etag=page.etag, checked=self._now))
+
+    def check(self, part: _Part) -> None:
+        """Ask whether anything in a closed part has changed."""
+        token = self._client.fingerprint()
+        page = self._page(part.first, part.last, part.etag if part.token == token else None)
+        if page is not None and page.total > PER_PAGE:
+            self._book.drop(Kind.WINDOW, part.first)
+            self._put_gap(part.first, part.last)
+            return
+        if page is not None:
+            self._take(page.rows)
+            part = part._replace(etag=page.etag)
+        self._keep(part._replace(checked=self._now))
+
+    # ------------------------------------------------------------------ planning
+
+    def has_gap(self, until: float) -> bool:
+        """Whether runs that were created from some moment on have not been read."""
+        return any(gap.last >= until for gap in self._gaps())
+
+    def in_flight(self, every: float) -> list[_Part]:
+        """Return the closed parts that hold unfinished runs and were not checked for a while."""
+        waiting = [
+            run
+            for run in self.runs.values()
+            if not run.finished and run.created > self._now - PENDING_LIMIT
+        ]
+        return [
+            part
+            for part in self._parts()
+            if self._now - part.checked >= every and any(part.holds(run) for run in waiting)
+        ]
+
+    def due(self, interval: float, outages: Collection[str]) -> list[_Part]:
+        """Return the closed parts to ask for now, so that each has its turn in time.
+
+        Args:
+            interval: seconds from one refresh to the next.
+            outages: commits on which jobs that are broken now failed; theirs come first.
+        """
+        parts = sorted(self._parts(), key=lambda part: part.checked)
+        urgent = [run for run in self.runs.values() if run.sha in outages]
+        share = ceil(len(parts) * interval / RECHECK)
+        chosen = [part for part in parts[:share] if self._age(part) >= RECHECK / 2]
+        chosen += [part for part in parts[share:] if self._age(part) >= RECHECK]
+        broken = [
+            part
+            for part in parts
+            if self._age(part) >= RECHECK_OUTAGE and any(part.holds(run) for run in urgent)
+        ]
+        return [*broken, *(part for part in chosen if part not in broken)]
+
+    def unchecked(self) -> list[_Part]:
+        """Return the closed parts that were never asked for by their own address."""
+        return [part for part in self._parts() if not part.checked]
+
+    def widen(self, start: float) -> None:
+        """See to it that everything from a moment on is read, now or later."""
+        parts = [*self._parts(), *self._gaps()]
+        first = min([self._book.get(Kind.HEAD)["first"], *(part.first for part in parts)])
+        self._put_gap(int(start), first - 1)
+
+    def forget(self, start: float) -> None:
+        """Drop what was created before a moment."""
+        book = self._book
+        book.drop_all(Kind.WINDOW, [str(p.first) for p in self._parts() if p.last < start])
+        book.drop_all(Kind.GAP, [str(p.first) for p in self._gaps() if p.last < start])
+        for run in [run for run in self.runs.values() if run.created < start]:
+            self.drop(run)
+
+    def at(self, sha: str) -> Iterable[Run]:
+        """Return the runs of a commit."""
+        return self._at[sha].values() if sha in self._at else ()
+
+    def put(self, run: Run) -> None:
+        """Keep what is known of a run."""
+        self._remember(run)
+        self._book.put(Kind.RUN, run.to_json(), run.id)
+
+    def _remember(self, run: Run) -> None:
+        self.runs[run.id] = run
+        self._at[run.sha][run.id] = run
+
+    def drop(self, run: Run) -> None:
+        """Forget a run that is gone."""
+        self.runs.pop(run.id, None)
+        self._at[run.sha].pop(run.id, None)
+        self._book.drop(Kind.RUN, run.id)
+
+    # ------------------------------------------------------------------ parts
+
+    def _age(self, part: _Part) -> float:
+        return self._now - part.checked
+
+    def _parts(self) -> Iterator[_Part]:
+        for first, note in self._book.all(Kind.WINDOW).items():
+            yield _Part(int(first), *note)
+
+    def _gaps(self) -> Iterator[_Part]:
+        for first, last in self._book.all(Kind.GAP).items():
+            yield _Part(int(first), last)
+
+    def _keep(self, part: _Part) -> None:
+        token = self._client.fingerprint() if part.etag else ""
+        self._book.put(Kind.WINDOW, [part.last, part.etag, token, part.checked], part.first)
+
+    def _put_gap(self, first: int, last: int) -> None:
+        if first <= last:
+            self._book.put(Kind.GAP, last, first)
+
+    def _close(self, rows: Iterable[Run], first: int, etag: str | None) -> tuple[int, str | None]:
+        """Close all but the newest of the open part; return where it begins now."""
+        newest_first = sorted((int(run.created) for run in rows), reverse=True)
+        border = newest_first[KEPT_OPEN]
+        if border <= first:
+            return first, etag
+        self._keep(_Part(first, border - 1))
+        return border, None
+
+    def _take_newest_of(self, page: Page[Run], first: int, last: int | None) -> int:
+        """Take what is certain of a page that is not all of its part, and note the rest as a gap.
+
+        The oldest second of the page may go on on the next page. Returns the first second that is
+        known now.
+        """
+        oldest = int(min(run.created for run in page.rows))
+        newer = [run for run in page.rows if run.created > oldest]
+        if newer:
+            self._take(newer)
+            if last is not None:
+                self._keep(_Part(oldest + 1, last))
+            self._put_gap(first, oldest)
+            return oldest + 1
+        # More than a page of runs within one second: that second is read to its end.
+        self._take(self._client.whole_list(self._path, self._query(oldest, oldest), RUNS))
+        self._keep(_Part(oldest, oldest if last is None else last, checked=self._now))
+        self._put_gap(first, oldest - 1)
+        return oldest + 1
+
+    # ------------------------------------------------------------------ pages
+
+    def _query(self, first: int, last: int | None) -> list[tuple[str, str | int]]:
+        begin = format_time(first)
+        created = f">={begin}" if last is None else f"{begin}..{format_time(last)}"
+        # One request can be of one event, or of all.
+        only = [("event", event) for event in self._events if len(self._events) == 1]
+        return [
+            ("branch", self._trunk.branch),
+            *only,
+            ("created", created),
+            ("exclude_pull_requests", "true"),
+        ]
+
+    def _page(self, first: int, last: int | None, etag: str | None) -> Page[Run] | None:
+        """Read the newest page of a part; one that contradicts itself is read again."""
+        query = [*self._query(first, last), ("per_page", PER_PAGE)]
+        page = None
+        for _ in range(LIST_TRIES):
+            page = self._client.page(self._path, query, RUNS, etag)
+            if page is None or (_is_whole(page) and not any(map(self._is_doubtful, page.rows))):
+                return page
+        if page is not None and _is_whole(page):
+            # It may always be so: what it says is taken, and asked for again next time.
+            return page._replace(etag=None)
+        raise SourceAnswerError(
+            self._source,
+            f"GET {self._path}: the list of runs did not hold the {page.total if page else 0} runs"
+            " that it says; it is read again at the next refresh",
+        )
+
+    def _is_doubtful(self, run: Run) -> bool:
+        """The repository of a deleted fork is null; that of a run of ours never is."""
+        ours = run.head_branch == self._trunk.branch and run.event in self._events
+        return run.doubt or (ours and not run.head_repo)
+
+    def _take(self, rows: Iterable[Run]) -> None:
+        for run in rows:
+            if counts(run, self._trunk, self._events):
+                known = self.runs.get(run.id, run)
+                self.put(replace(run, seen=known.seen, jobs=known.jobs))
+
+
+def _is_whole(page: Page[Run]) -> bool:
+    """Whether a first page holds what it says: all rows, or a full page, newest first."""
+    created = [run.created for run in page.rows]
+    distinct = len({run.id for run in page.rows})
+    in_order = created == sorted(created, reverse=True)
+    return distinct == len(page.rows) == min(page.total, PER_PAGE) and in_order
