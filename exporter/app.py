@@ -4,9 +4,11 @@ import logging
 import queue
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
+from typing import Any
 
 from exporter import __version__
 from exporter.config import Config, SourceConfig, load_config, policy_of
@@ -19,9 +21,17 @@ from exporter.poller import Poller, Watcher
 from exporter.poller.poller import Timing
 from exporter.poller.totals import Counters
 from exporter.report.document import CompareUrls
-from exporter.sources import Source, Tools, build_source
+from exporter.sources import Listener, Source, Tools, build_source
 from exporter.store import STORES, Store
-from exporter.web import Pages, WebServer
+from exporter.web import (
+    WEBHOOK_PATH,
+    Delivery,
+    Hook,
+    Pages,
+    Webhook,
+    WebhookOnly,
+    WebServer,
+)
 from exporter.web.pages import View
 
 log = logging.getLogger(__name__)
@@ -109,11 +119,13 @@ class Once:
         watcher: what is known after it.
         store: where it is stored.
         compare_urls: per trunk.
+        requests: how many answers of each status code it took.
     """
 
     watcher: Watcher
     store: Store
     compare_urls: CompareUrls
+    requests: Mapping[str, int]
 
 
 def refresh_all(
@@ -142,7 +154,8 @@ def refresh_all(
     except BaseException:
         store.close()
         raise
-    return Once(watcher, store, compare_urls(config, watcher.snapshot))
+    requests = counters.totals().by_last_label("trunkwatch_source_requests_total")
+    return Once(watcher, store, compare_urls(config, watcher.snapshot), requests)
 
 
 # ---------------------------------------------------------------------- for ever
@@ -151,8 +164,16 @@ def refresh_all(
 class Server:
     """`trunkwatch serve`: pollers, snapshots and the web, until a signal ends it."""
 
-    def __init__(self, config_path: str, storage: str, listen: str) -> None:
+    def __init__(
+        self, config_path: str, storage: str, listen: str, webhook_listen: str | None = None
+    ) -> None:
         """Check everything that can be wrong before anything starts.
+
+        Args:
+            config_path: of the configuration.
+            storage: path of the storage.
+            listen: address of the pages and of `/metrics`.
+            webhook_listen: address of the webhook alone; None to serve it with the pages.
 
         Raises:
             ConfigError: the configuration cannot be used.
@@ -168,31 +189,47 @@ class Server:
         self._exposition = Exposition(
             lambda: self._watcher.snapshot, self._counters.totals, __version__
         )
-        pages = Pages(self._view, self._exposition, time.time, __version__)
+        self._sources = sources_of(self._config, self._counters, self._watcher)
         try:
-            self._web = WebServer(listen, pages)
+            self._web = self._listeners(listen, webhook_listen)
         except Exception:
             self._store.close()
             raise
         self._poller = self._new_poller()
 
+    def _listeners(self, listen: str, webhook_listen: str | None) -> list[WebServer]:
+        """Listen for scrapes and people, and for webhooks there or on an address of their own."""
+        webhook = Webhook(self._hooks, self._count_delivery)
+        with_pages = {WEBHOOK_PATH: webhook} if webhook_listen is None else {}
+        pages = Pages(self._view, self._exposition, time.time, __version__, with_pages)
+        servers = [WebServer(listen, pages)]
+        if webhook_listen is not None:
+            try:
+                servers.append(WebServer(webhook_listen, WebhookOnly(webhook)))
+            except Exception:
+                servers[0].stop()
+                raise
+        return servers
+
     @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return self._web.port
+    def ports(self) -> list[int]:
+        """The ports that are listened on: that of the pages first."""
+        return [server.port for server in self._web]
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
         for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(kind, self._on_signal)
-        self._web.start()
+        for server in self._web:
+            server.start()
         self._poller.start()
-        log.info("listening on port %d", self.port)
+        log.info("listening on port %s", " and ".join(map(str, self.ports)))
         while (signum := self._asked.get()) == signal.SIGHUP:
             self._reload()
         log.info("%s: stopping", signal.Signals(signum).name)
         self._poller.stop()
-        self._web.stop()
+        for server in self._web:
+            server.stop()
         self._store.close()
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
@@ -213,6 +250,7 @@ class Server:
         self._watcher = Watcher(
             config, self._store, self._counters, time.time, before=self._watcher.snapshot
         )
+        self._sources = sources_of(config, self._counters, self._watcher)
         self._poller = self._new_poller()
         self._counters.reloaded(ok=True)
         self._exposition.update()
@@ -220,10 +258,32 @@ class Server:
         log.info("the configuration was reloaded")
 
     def _new_poller(self) -> Poller:
-        sources: Sequence[tuple[SourceConfig, Source]] = sources_of(
-            self._config, self._counters, self._watcher
-        )
-        return Poller(self._watcher, sources, Timing(time.monotonic), self._exposition.update)
+        return Poller(self._watcher, self._sources, Timing(time.monotonic), self._exposition.update)
+
+    def _hooks(self) -> list[Hook]:
+        """Return who takes deliveries now."""
+        return [
+            Hook(section.name, source.secret, partial(self._deliver, section.name, source))
+            for section, source in self._sources
+            if isinstance(source, Listener)
+        ]
+
+    def _deliver(
+        self, name: str, source: Listener, event: str, number: str, body: Mapping[str, Any]
+    ) -> Delivery:
+        """Store what a delivery says; when this returns, nothing of it can be lost."""
+        heard = source.hear(event, body)
+        if heard is None:
+            log.debug("webhook: delivery %s (%s) is about nothing that is watched", number, event)
+            return Delivery.IGNORED
+        self._watcher.told(name, heard.facts)
+        self._poller.told()
+        if heard.look:
+            self._poller.wake(name)
+        return Delivery.TAKEN
+
+    def _count_delivery(self, outcome: str) -> None:
+        self._counters.add("trunkwatch_webhook_deliveries_total", outcome)
 
     def _view(self) -> View:
         watcher = self._watcher

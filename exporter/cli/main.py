@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from exporter import __version__
 from exporter.app import Once, Server, refresh_all
 from exporter.cli.logs import FORMATS, LEVELS, set_up
-from exporter.config import Config, load_config
+from exporter.config import Config, config_of_repo, load_config
 from exporter.domain.columns import build_columns
 from exporter.domain.job import JobState
 from exporter.domain.model import TrunkOrder
@@ -26,7 +27,7 @@ from exporter.domain.snapshot import Snapshot, is_stale
 from exporter.domain.times import parse_time
 from exporter.errors import TrunkwatchError, UsageError
 from exporter.report.document import document
-from exporter.report.text import print_snapshot
+from exporter.report.text import cost, print_snapshot
 from exporter.report.walk import walk
 from exporter.sources.recorded import recorded_lines
 from exporter.store import MEMORY
@@ -42,6 +43,15 @@ READABLE = 0o644
 
 PROGRESS_AFTER = 1.0
 """Seconds after which a person at a terminal is shown that something is going on."""
+
+TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
+"""What GitHub's own tools and runners call these."""
+
+WITHOUT_TOKEN = (
+    "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
+    " read as far as that goes, and private repositories not at all. A fine-grained token with"
+    " read-only Actions, Checks, Contents and Metadata is enough."
+)
 
 Command = Callable[..., Any]
 
@@ -125,24 +135,36 @@ def main(level: str, form: str) -> None:
     metavar="HOST:PORT",
     help="Where /metrics and the pages are served.",
 )
-def serve(config_file: str, storage: str, listen: str) -> None:
+@click.option(
+    "--web.webhook-listen-address",
+    "webhook_listen",
+    metavar="HOST:PORT",
+    help="Where webhooks are taken, and nothing else; with the pages when not given.",
+)
+def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
     """Read CI results for ever and expose them to Prometheus."""
     with _our_errors():
-        Server(config_file, storage, listen).run()
+        Server(config_file, storage, listen, webhook_listen).run()
 
 
 @main.command()
 @_config_flag
+@click.option(
+    "--repo",
+    metavar="OWNER/NAME",
+    help="A repository on GitHub, instead of a configuration; a token is taken from GITHUB_TOKEN.",
+)
 @_storage_flag
 @_now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def check(config_file: str, storage: str, now: str | None, form: str) -> None:
+def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
     """Say once what is broken.
 
     Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
     """
     with _our_errors():
-        once = _refresh(load_config(config_file), storage, now)
+        config = load_config(config_file) if repo is None else _config_of_repo(repo)
+        once = _refresh(config, storage, now)
         once.store.close()
         snapshot = once.watcher.snapshot
     with _reader_may_leave():
@@ -151,6 +173,8 @@ def check(config_file: str, storage: str, now: str | None, form: str) -> None:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
             click.echo(_table(once), nl=False)
+            if repo is not None:
+                click.echo(cost(once.requests), nl=False)
     _exit(_exit_code(snapshot))
 
 
@@ -204,6 +228,17 @@ def record(config_file: str, storage: str, output: str | None) -> None:
 def _exit(code: int) -> None:
     """End the command with an exit code, whoever called it."""
     click.get_current_context().exit(code)
+
+
+def _config_of_repo(repo: str) -> Config:
+    """Watch one repository with what the environment says, as GitHub's own tools read it."""
+    name = click.get_current_context().get_parameter_source("config_file")
+    if name is ParameterSource.COMMANDLINE:
+        raise UsageError("--repo and --config.file are two ways to say what to read; keep one")
+    token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
+    if token_env is None:
+        click.echo(WITHOUT_TOKEN, err=True)
+    return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)
 
 
 def _refresh(config: Config, storage: str, now: str | None) -> Once:

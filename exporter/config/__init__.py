@@ -2,13 +2,22 @@
 
 from exporter.config.load import load_config, parse_config
 from exporter.config.policy import policy_of
-from exporter.config.schema import BuildbotSource, Config, RecordedSource, SourceConfig
+from exporter.config.schema import (
+    BuildbotSource,
+    Config,
+    GithubSource,
+    RecordedSource,
+    SourceConfig,
+)
+from exporter.config.single import config_of_repo
 
 __all__ = [
     "BuildbotSource",
     "Config",
+    "GithubSource",
     "RecordedSource",
     "SourceConfig",
+    "config_of_repo",
     "load_config",
     "parse_config",
     "policy_of",

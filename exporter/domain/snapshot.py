@@ -100,6 +100,14 @@ class Totals:
     counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     config_reload_ok: bool = True
 
+    def by_last_label(self, family: str) -> dict[str, int]:
+        """Return the counts of a family, added up by the value of its last label."""
+        found: dict[str, int] = {}
+        for (name, *labels), value in self.counts.items():
+            if name == family:
+                found[labels[-1]] = found.get(labels[-1], 0) + int(value)
+        return found
+
 
 STALE_POLLS = 5
 """Poll intervals without a success after which a source's data counts as stale."""

@@ -1,6 +1,6 @@
 """What people read in a terminal: the tables of `check`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +21,8 @@ def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Conso
     if not snapshot.trunks:
         console.print("No results: no source has said anything about a trunk yet.")
     for source in snapshot.sources:
+        if source.unread:
+            console.print(Text(_unread(source.unread)), soft_wrap=True)
         if not source.up and source.problem:
             console.print(Text(plain(f"not read: {source.problem}"), style="red"), soft_wrap=True)
 
@@ -36,7 +38,32 @@ def _print_trunk(
     if failing:
         console.print(_failing_table(failing, now))
         _print_details(failing, compare_urls, console)
-    console.print(_group_table(trunk.groups))
+    if trunk.jobs:
+        console.print(_group_table(trunk.groups))
+    else:
+        console.print(Text(_nothing_to_watch(trunk)), soft_wrap=True)
+
+
+def _nothing_to_watch(trunk: TrunkState) -> str:
+    number = commits(len(trunk.order.commits))
+    ignored = "".join(
+        f"; {counted(runs, 'run')} ignored for their {reason.replace('_', ' ')}"
+        for reason, runs in sorted(trunk.ignored_runs.items())
+    )
+    return (
+        f"Nothing to watch: 0 of {number} have results of runs that count (jobs.events: push,"
+        f" schedule and workflow_dispatch by default){ignored}"
+    )
+
+
+def _unread(number: int) -> str:
+    return f"Older results are still unread ({commits(number)}): a streak may be longer (≥)."
+
+
+def cost(requests: Mapping[str, int]) -> str:
+    """Say what the answers cost, by status code: GitHub does not count those without news."""
+    sent, free = sum(requests.values()), requests.get("304", 0)
+    return f"Requests: {sent - free} counted against the quota, {free} free.\n"
 
 
 def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
