@@ -53,15 +53,16 @@ NOTHING_KNOWN = Memory()
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a source says of its own work; shown to people, and stored nowhere.
+    """What a source says of its own work, before anything else; stored nowhere.
 
     Attributes:
         unread: commits of the window whose results have yet to be read.
         quota_remaining: requests left in the vendor's window, where it has one.
         again: seconds after which it wants to be asked again; None for the poll interval.
         read_until: per trunk, the moment up to which everything that was due has been read
-            (seconds since the epoch); a trunk that is not named is up to date.
-        trouble: what could not be read, when the rest of the refresh counts all the same.
+            (seconds since the epoch); a trunk that is not named is as new as the last success.
+        trouble: what could not be read, when the rest of the refresh counts all the same; the
+            refresh is then no success.
     """
 
     unread: int = 0

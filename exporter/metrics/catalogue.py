@@ -164,6 +164,17 @@ FAMILIES: tuple[Family, ...] = (
         *SOURCE_LABELS,
     ),
     _own(
+        "trunkwatch_source_unread_commits",
+        "Commits of the window whose results have yet to be read: a cold start goes back in time.",
+        *SOURCE_LABELS,
+    ),
+    _own(
+        "trunkwatch_webhook_deliveries_total",
+        "Deliveries of webhooks, by what became of them (accepted, ignored, duplicate, unsigned,"
+        " bad_signature, too_large, malformed, failed).",
+        "outcome",
+    ),
+    _own(
         "trunkwatch_unknown_conclusions_total",
         "Results whose status or conclusion is not in the evidence table.",
         *BRANCH_LABELS,

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 
 from exporter.config import Config, SourceConfig, policy_of
 from exporter.domain.assessor import Assessor, Touched
@@ -176,10 +177,9 @@ class Watcher:
             StoreError: they could not be stored.
         """
         with self._lock:
-            reports: list[Report] = []
-            checked = self._checked(self._by_name(source), _apart(facts, reports))
-            applied = self._store.apply(source, checked, self._clock())
-            report = reports[-1] if reports else Report()
+            report, facts = _report_apart(facts)
+            checked = self._checked(self._by_name(source), facts)
+            applied = self._store.apply(source, checked, None if report.trouble else self._clock())
             self._reports[source] = report
             self._memories[source] = applied.memory
             self._orders.update(applied.orders)
@@ -353,17 +353,19 @@ class Watcher:
 
     def _data_at(self, trunk: Trunk) -> float | None:
         """The trunk's data is as old as that of the source that was read least recently."""
-        feeding = [s.name for s in self._config.sources if trunk in self._fed_by(s)]
-        memories = [self._memories[name] for name in feeding]
-        moments = [memory.last_success for memory in memories if memory]
-        known = [self._reports[name] for name in feeding if name in self._reports]
-        return earliest([*moments, *(report.read_until.get(trunk) for report in known)])
+        moments = []
+        for source in self._config.sources:
+            memory = self._memories[source.name]
+            if memory is not None and trunk in self._fed_by(source):
+                said = self._reports.get(source.name, Report()).read_until
+                moments.append(said.get(trunk, memory.last_success))
+        return earliest(moments)
 
 
-def _apart(facts: Iterable[Fact], reports: list[Report]) -> Iterator[Fact]:
-    """Pass on what is stored, and put aside what a source says of its own work."""
-    for fact in facts:
-        if isinstance(fact, Report):
-            reports.append(fact)
-        else:
-            yield fact
+def _report_apart(facts: Iterable[Fact]) -> tuple[Report, Iterable[Fact]]:
+    """Return what a source says of its own work, and what is to be stored."""
+    said = iter(facts)
+    first = next(said, None)
+    if isinstance(first, Report):
+        return first, said
+    return Report(), chain([] if first is None else [first], said)

@@ -97,7 +97,6 @@ class AppToken:
         """Return the installation token as a header; ask for one where there is none."""
         with self._lock:
             if self._token is None or now >= self._renew_at:
-                self._token = None
                 self._token, self._renew_at = self._new_token(now)
             self._refusal.check(self._key, now)
             return f"Bearer {self._token}"

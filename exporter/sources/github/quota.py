@@ -80,8 +80,10 @@ class Quota:
         now = self._clock()
         if self.available() >= 1:
             return now
+        if now < self._blocked_until:
+            return self._blocked_until
         oldest = self._used[0] + HOUR if self._used else self._reset
-        return max(now + LEAST_WAIT, self._blocked_until, min(oldest, max(self._reset, now)))
+        return max(now + LEAST_WAIT, min(oldest, max(self._reset, now)))
 
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:

@@ -44,18 +44,15 @@ class _Total:
 
     facts: list[Fact] = field(default_factory=list)
     troubles: list[SourceError] = field(default_factory=list)
-    read_until: dict[Trunk, float] = field(default_factory=dict)
     unread: int = 0
     more: bool = False
 
-    def add(self, trunk: Trunk, outcome: Outcome) -> None:
+    def add(self, outcome: Outcome) -> None:
         self.facts.extend(outcome.facts)
         self.unread += outcome.unread
         self.more |= outcome.more
         if outcome.trouble is not None:
             self.troubles.append(outcome.trouble)
-        if outcome.due_since is not None:
-            self.read_until[trunk] = outcome.due_since
 
 
 class Github:
@@ -89,6 +86,8 @@ class Github:
             tools.clock,
         )
         self._heard_at: float | None = None
+        self._read_until: dict[Trunk, float] = {}
+        self._begun = tools.clock()
         self._turn = 0
 
     def refresh(self, memory: Memory) -> Iterable[Fact]:
@@ -102,12 +101,21 @@ class Github:
                 for trunk in self._trunks(repo, memory, total):
                     shelf = shelves.get(f"{trunk.repo} {trunk.branch}", {})
                     book = Notebook(trunk, memory.notes, shelf)
-                    total.add(trunk, self._reader(trunk, book, allowance, interval).read())
+                    outcome = self._reader(trunk, book, allowance, interval).read()
+                    total.add(outcome)
+                    self._note_age(trunk, outcome)
             except SourceError as error:
                 total.troubles.append(error)
         if total.troubles and not total.facts:
             raise total.troubles[0]
-        return [*total.facts, self._report(total, interval)]
+        return [self._report(total, interval), *total.facts]
+
+    def _note_age(self, trunk: Trunk, outcome: Outcome) -> None:
+        """Note up to when a trunk has been read; trouble leaves it as old as it was."""
+        now = self._tools.clock()
+        known = self._read_until.get(trunk, self._begun)
+        since = now if outcome.due_since is None else max(known, outcome.due_since)
+        self._read_until[trunk] = known if outcome.trouble is not None else since
 
     def secret(self) -> bytes | None:
         """Return what deliveries are signed with; None where they are off."""
@@ -177,6 +185,6 @@ class Github:
             unread=total.unread,
             quota_remaining=self._quota.remaining,
             again=again,
-            read_until=total.read_until,
+            read_until=dict(self._read_until),
             trouble=trouble,
         )

@@ -1,0 +1,168 @@
+"""The budget of requests: what was used, what is left, and how it is spread."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.sources.github.allowance import BATCH, LEAST, RESERVE, Allowance
+from exporter.sources.github.quota import HOUR, Quota
+
+INTERVAL = 60.0
+
+
+class Clock:
+    """Shows what it was set to (seconds)."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Server:
+    """Counts requests as GitHub does, and says so in its headers."""
+
+    def __init__(self, quota: Quota, clock: Clock, limit: int = 5000) -> None:
+        self.quota, self.clock, self.limit = quota, clock, limit
+        self.used, self.reset = 0, clock.now + HOUR
+
+    def answer(self, requests: int = 1, *, counted: bool = True, ours: bool = True) -> None:
+        for _ in range(requests):
+            if self.clock.now >= self.reset:
+                self.used, self.reset = 0, self.reset + HOUR
+            self.used += counted
+            if ours:
+                self.quota.answered(self.headers(), counted=counted)
+
+    def headers(self) -> dict[str, str]:
+        left = self.limit - self.used
+        said = {"limit": self.limit, "remaining": left, "reset": int(self.reset)}
+        return {f"x-ratelimit-{name}": str(value) for name, value in said.items()}
+
+
+def made(share: float = 0.5, limit: int = 5000) -> tuple[Quota, Server, Clock]:
+    clock = Clock()
+    quota = Quota(share, clock)
+    return quota, Server(quota, clock, limit), clock
+
+
+def test_nothing_is_held_back_before_a_limit_is_known() -> None:
+    """A GitHub Enterprise Server without rate limits never says one."""
+    quota, _, _ = made()
+    quota.answered({}, counted=True)
+    assert quota.available() == math.inf
+    assert quota.remaining is None
+
+
+def test_our_share_of_the_limit_is_what_may_be_used() -> None:
+    """Half of 5,000 is 2,500 an hour, whoever else uses the rest."""
+    quota, server, _ = made()
+    server.answer(1)
+    assert quota.available() == 2499
+    server.answer(2498)
+    assert quota.available() == 1
+    server.answer(1)
+    assert quota.available() == 0
+
+
+def test_free_answers_use_nothing() -> None:
+    """What GitHub does not count, we do not count."""
+    quota, server, _ = made()
+    server.answer(1000, counted=False)
+    assert (quota.available(), quota.counted) == (2500, 0)
+
+
+def test_what_was_used_comes_back_after_an_hour() -> None:
+    """The budget is of any sixty minutes, not of a window that GitHub happens to begin."""
+    quota, server, clock = made()
+    server.answer(2500)
+    clock.now += HOUR - 1
+    assert quota.available() == 0
+    clock.now += 1
+    assert quota.available() == 2500
+
+
+def test_of_what_others_left_over_our_share_is_used() -> None:
+    """Somebody else may have spent most of the token's requests."""
+    quota, server, _ = made()
+    server.answer(4000, ours=False)
+    server.answer(1)
+    assert quota.available() == 499
+
+
+def test_nothing_is_sent_while_github_asks_to_wait() -> None:
+    """`Retry-After` and secondary limits hold for every request of the token."""
+    quota, server, clock = made()
+    server.answer(1)
+    quota.block(clock.now + 30)
+    assert quota.available() == 0
+    assert quota.free_at() == clock.now + 30
+    clock.now += 30
+    assert quota.available() == 2499
+
+
+def test_an_empty_window_says_when_it_begins_anew() -> None:
+    """GitHub answers nothing before; there is no use in asking."""
+    quota, server, clock = made(share=1.0, limit=60)
+    server.answer(59)
+    assert quota.spent_until is None
+    server.answer(1)
+    assert quota.spent_until == int(server.reset)
+    clock.now = server.reset
+    assert quota.spent_until is None
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=100), st.sampled_from([0.1, 0.5]))
+def test_no_hour_costs_more_than_the_budget(wishes: list[int], share: float) -> None:
+    """However much is asked for at each refresh, any sixty minutes stay within the share."""
+    quota, server, clock = made(share)
+    sent: list[float] = []
+    for wish in wishes:
+        allowance = Allowance(quota, INTERVAL)
+        for _ in range(wish):
+            if allowance.for_news():
+                server.answer()
+                sent.append(clock.now)
+        clock.now += INTERVAL
+    for end in set(sent):
+        assert sum(end - HOUR < moment <= end for moment in sent) <= share * server.limit
+
+
+def test_a_small_budget_is_spread_over_time() -> None:
+    """The less is left, the less a refresh may spend, down to a few requests."""
+    quota, server, _ = made()
+    server.answer(1)
+    first = _spent(Allowance(quota, INTERVAL), server)
+    later = [_spent(Allowance(quota, INTERVAL), server) for _ in range(20)]
+    assert 150 <= first <= 170
+    assert later == sorted(later, reverse=True)
+    assert later[-1] >= LEAST
+
+
+def _spent(allowance: Allowance, server: Server) -> int:
+    spent = 0
+    while allowance.for_news():
+        server.answer()
+        spent += 1
+    return spent
+
+
+def test_history_is_read_in_batches_and_leaves_a_reserve() -> None:
+    """What happens now must not wait for what happened long ago."""
+    quota, server, _ = made()
+    server.answer(1)
+    batches = 0
+    while True:
+        allowance, spent = Allowance(quota, INTERVAL), 0
+        while allowance.for_history():
+            server.answer()
+            spent += 1
+        if not spent:
+            break
+        assert spent <= BATCH
+        batches += 1
+    assert batches > 30
+    assert quota.available() == RESERVE * 2500
