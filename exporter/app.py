@@ -205,7 +205,9 @@ class Server:
         servers = [WebServer(listen, pages)]
         if webhook_listen is not None:
             try:
-                servers.append(WebServer(webhook_listen, WebhookOnly(webhook)))
+                servers.append(
+                    WebServer(webhook_listen, WebhookOnly(webhook), "--web.webhook-listen-address")
+                )
             except Exception:
                 servers[0].stop()
                 raise

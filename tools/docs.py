@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic.fields import FieldInfo
 
-from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Until
+from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
 from exporter.config.schema import Config, Section
 from exporter.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
@@ -83,6 +83,7 @@ _NAMED = (
     (Location, "path"),
     (AtLeastOne, "number"),
     (Flag, "flag"),
+    (Share, "share"),
 )
 _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -123,12 +124,14 @@ def _kind(hint: Any) -> str:
         return f"list of {_kind(get_args(inner)[0])}s"
     if get_origin(inner) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(inner))
+    if _is_union(inner) and not any(_sections(hint)):
+        return " or ".join(_kind(member) for member in _members(inner))
     if _is_union(inner) or issubclass(inner, Section):
         return "mapping"
     if issubclass(inner, Enum) and issubclass(inner, str):
         return " or ".join(f"`{member.value}`" for member in inner)
-    if inner is str:
-        return "text"
+    if inner in (str, int):
+        return "text" if inner is str else "number"
     raise TypeError(f"no word for {hint}: name its kind in tools/docs.py")
 
 

@@ -2,13 +2,13 @@
 
 import re
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from exporter.domain.groups import Group
 from exporter.domain.job import JobState
-from exporter.domain.model import Commit, Trunk, TrunkOrder, Verdict
+from exporter.domain.model import DECIDED, Commit, Trunk, TrunkOrder, Verdict
 from exporter.domain.streak import StoppedBy
 
 MASS_BREAKAGE_JOBS = 4
@@ -52,38 +52,77 @@ class Green:
     commit: Commit | None
 
 
-def group_states(trunk: Trunk, jobs: Sequence[JobState]) -> tuple[GroupState, ...]:
+def group_states(trunk: Trunk, jobs: Iterable[JobState]) -> tuple[GroupState, ...]:
     """Return every group that has a job here, by name."""
-    members: dict[str, list[JobState]] = defaultdict(list)
-    for job in jobs:
-        members[job.group.name].append(job)
-    return tuple(
-        GroupState(
-            trunk,
-            members[name][0].group,
-            max(job.streak for job in members[name]),
-            sum(job.alerting for job in members[name]),
-        )
-        for name in sorted(members)
-    )
+    return Tally(jobs).groups(trunk)
 
 
-def mass_breakage(jobs: Sequence[JobState]) -> bool:
+def mass_breakage(jobs: Iterable[JobState]) -> bool:
     """Whether one commit broke more than half of the jobs that have a verdict there.
 
     At least four jobs must have a verdict at it, and those it broke had a PASS just before and
     have not passed since: once half of them recovered, it is each job's own story again.
     """
-    broke = Counter(
-        job.blame.place
-        for job in jobs
-        if job.blame is not None and job.streak > 0 and _streak_follows_pass(job)
-    )
-    return any(
-        _mass(count, sum(verdict_at(job, place) is not None for job in jobs))
-        for place, count in broke.items()
-        if count > MASS_BREAKAGE_JOBS // 2
-    )
+    return Tally(jobs).mass_breakage()
+
+
+class _GroupTally:
+    """Counts of one group, known by its name: its jobs by streak, and those that alert."""
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.streaks: Counter[int] = Counter()
+        self.alerting = 0
+
+
+class Tally:
+    """Counts over jobs, from which it is told at once what all of them say together."""
+
+    def __init__(self, jobs: Iterable[JobState] = ()) -> None:
+        """Args:
+        jobs: counted from the start.
+        """
+        self._groups: dict[str, _GroupTally] = {}
+        self._answered: Counter[int] = Counter()
+        self._broke: Counter[int] = Counter()
+        for job in jobs:
+            self.add(job)
+
+    def add(self, job: JobState) -> None:
+        """Count a job."""
+        self._count(job, 1)
+
+    def remove(self, job: JobState) -> None:
+        """Count a job no longer; it is as it was when it was added."""
+        self._count(job, -1)
+
+    def groups(self, trunk: Trunk) -> tuple[GroupState, ...]:
+        """Return every group that has a job, by name."""
+        return tuple(
+            GroupState(trunk, tally.group, max(+tally.streaks), tally.alerting)
+            for _, tally in sorted(self._groups.items())
+        )
+
+    def mass_breakage(self) -> bool:
+        """Whether one commit broke more than half of the jobs with a verdict there."""
+        return any(_mass(count, self._answered[place]) for place, count in self._broke.items())
+
+    def _count(self, job: JobState, amount: int) -> None:
+        name = job.group.name
+        tally = self._groups.setdefault(name, _GroupTally(job.group))
+        tally.streaks[job.streak] += amount
+        tally.alerting += amount * job.alerting
+        if not any(tally.streaks.values()):
+            del self._groups[name]
+        for place in _answered_places(job):
+            self._answered[place] += amount
+        if job.blame is not None and job.streak > 0 and _streak_follows_pass(job):
+            self._broke[job.blame.place] += amount
+
+
+def _answered_places(job: JobState) -> set[int]:
+    columns = zip(job.places, job.verdicts, strict=True)
+    return {place for place, verdict in columns if verdict in DECIDED}
 
 
 def _mass(broken: int, answered: int) -> bool:
@@ -94,16 +133,6 @@ def _streak_follows_pass(job: JobState) -> bool:
     return job.stopped_by is StoppedBy.PASS and (
         not job.broken or job.failures_in_outage == job.streak
     )
-
-
-def verdict_at(job: JobState, place: int) -> Verdict | None:
-    """Return the job's newest answer (PASS, FAIL or FLAKY) at one commit, if it has one."""
-    column = bisect_left(job.places, place + 1) - 1
-    while column >= 0 and job.places[column] == place:
-        if job.verdicts[column].decided:
-            return job.verdicts[column]
-        column -= 1
-    return None
 
 
 def newest_green(

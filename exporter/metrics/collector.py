@@ -1,6 +1,6 @@
 """Turns values into metric families. Stateless: what is gone from a snapshot is gone here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -17,16 +17,29 @@ TITLE_SHOWN = 80
 Sample = tuple[tuple[str, ...], float]
 """Label values, in the catalogue's order, and the value."""
 
+LabelledFamily = CounterMetricFamily | GaugeMetricFamily
+"""A family that samples can be added to."""
+
 
 def job_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
     """Yield the families that speak of single jobs."""
-    samples: dict[str, list[Sample]] = {family.name: [] for family in _of(Scope.JOB)}
+    families = empty_job_families()
     for trunk in trunks:
         for job in trunk.jobs:
-            labels = _job_labels(job)
-            for name, more, value in _job_samples(job):
-                samples[f"ci_job_{name}"].append(((*labels, *more), value))
-    yield from _families(Scope.JOB, samples)
+            add_job(families, job)
+    yield from families
+
+
+def empty_job_families() -> list[LabelledFamily]:
+    """Return the families that speak of single jobs, in order, without a sample."""
+    return [_empty(family) for family in _of(Scope.JOB)]
+
+
+def add_job(families: Sequence[LabelledFamily], job: JobState) -> None:
+    """Add one job's samples to `empty_job_families`."""
+    labels = _job_labels(job)
+    for name, more, value in _job_samples(job):
+        families[_JOB_PLACES[f"ci_job_{name}"]].add_metric((*labels, *more), value)
 
 
 def branch_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
@@ -118,6 +131,8 @@ def _source_samples(source: SourceState) -> Iterator[tuple[str, float]]:
     yield "poll_interval_seconds", source.poll_interval
     if source.quota_remaining is not None:
         yield "quota_remaining", source.quota_remaining
+    if source.unread is not None:
+        yield "unread_commits", source.unread
 
 
 # ---------------------------------------------------------------------- families
@@ -125,6 +140,9 @@ def _source_samples(source: SourceState) -> Iterator[tuple[str, float]]:
 
 def _of(scope: Scope) -> list[Family]:
     return [family for family in FAMILIES if family.scope is scope]
+
+
+_JOB_PLACES = {family.name: place for place, family in enumerate(_of(Scope.JOB))}
 
 
 def _families(scope: Scope, samples: Mapping[str, list[Sample]]) -> Iterator[Metric]:
@@ -135,6 +153,6 @@ def _families(scope: Scope, samples: Mapping[str, list[Sample]]) -> Iterator[Met
         yield metric
 
 
-def _empty(family: Family) -> CounterMetricFamily | GaugeMetricFamily:
+def _empty(family: Family) -> LabelledFamily:
     kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
     return kind(family.name, family.help, labels=family.labels)

@@ -1,13 +1,14 @@
 """The bytes of `/metrics`: rendered when the data changes, in the formats that are asked for.
 
-Three parts: jobs (large, rendered only when a job changed), branches (small) and the process
-itself (at each scrape). Each part is compressed on its own; a gzip stream may have several
-members (RFC 1952, section 2.2), so that a scrape compresses only the last, small one.
+Three parts: jobs (large; only what changed is rendered, see blocks.py), branches (small, at each
+update) and the process itself (at each scrape). Each part is compressed on its own; a gzip stream
+may have several members (RFC 1952, section 2.2), so that a scrape compresses only the last, small
+one.
 """
 
-import gzip
+import operator
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client import ProcessCollector
@@ -19,11 +20,10 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 
 from exporter.domain.job import JobState
 from exporter.domain.snapshot import Snapshot, Totals
-from exporter.metrics.collector import branch_families, job_families, own_families
+from exporter.metrics.blocks import JobText, JobWriter, compress
+from exporter.metrics.collector import branch_families, own_families
 
 EOF = b"# EOF\n"
-GZIP_LEVEL = 1
-"""Twice the size of level 9 for a tenth of its time; the scraper is usually next door."""
 
 
 class _Families:
@@ -65,17 +65,46 @@ def choose_format(accept: str) -> Format:
     return OPENMETRICS if "application/openmetrics-text" in types else PLAIN
 
 
-class _Part:
-    """A rendered part and what it was rendered from."""
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """What a snapshot says of CI, in one format.
 
-    def __init__(self, key: object, plain: bytes) -> None:
-        self.key = key
-        self.plain = plain
-        self.zipped = gzip.compress(plain, GZIP_LEVEL, mtime=0)
+    Attributes:
+        made_of: the jobs of each trunk, to know them again.
+        jobs: the job families.
+        branches: the branch families.
+        zipped: both, as bytes of a gzip stream.
+    """
+
+    made_of: tuple[tuple[JobState, ...], ...]
+    jobs: JobText
+    branches: bytes
+    zipped: bytes
+
+    def plain(self) -> Iterator[bytes]:
+        yield from self.jobs.plain()
+        yield self.branches
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is served, from one update to the next.
+
+    Attributes:
+        snapshot: what it says.
+        formats: its rendering in each format that was asked for.
+    """
+
+    snapshot: Snapshot
+    formats: Mapping[Format, _Rendered]
 
 
 class Exposition:
-    """Renders the newest snapshot."""
+    """Renders the newest snapshot.
+
+    What is rendered is never changed, only replaced: a scrape takes what is there, and does not
+    wait for what comes next.
+    """
 
     def __init__(
         self, snapshot: Callable[[], Snapshot], totals: Callable[[], Totals], version: str
@@ -88,48 +117,56 @@ class Exposition:
         self._newest = snapshot
         self._totals = totals
         self._version = version
-        self._lock = threading.Lock()
-        self._snapshot = snapshot()
-        self._parts: dict[str, dict[str, _Part]] = {}
+        self._rendering = threading.Lock()
+        self._shown = _Shown(snapshot(), {})
+        self._writers = {form: JobWriter(form.bytes_of) for form in (PLAIN, OPENMETRICS)}
         self._process = ProcessCollector(registry=None)
 
     def update(self) -> None:
         """Render the newest snapshot in every format that was asked for before."""
-        with self._lock:
-            self._snapshot = self._newest()
-            for media_type in self._parts:
-                self._render(PLAIN if media_type == PLAIN.content_type else OPENMETRICS)
+        with self._rendering:
+            before, snapshot = self._shown.formats, self._newest()
+            after = {form: self._render(form, snapshot, before[form]) for form in before}
+            self._shown = _Shown(snapshot, after)
 
     def body(self, form: Format, *, zipped: bool) -> bytes:
         """Return the exposition, as bytes of a gzip stream if asked to."""
-        with self._lock:
-            snapshot = self._snapshot
-            parts = self._render(form) if snapshot.complete else []
-        own = form.bytes_of(self._own(snapshot)) + form.end
+        shown = self._shown_in(form)
+        rendered = shown.formats[form] if shown.snapshot.complete else None
+        own = form.bytes_of(self._own(shown.snapshot)) + form.end
         if zipped:
-            tail = gzip.compress(own, GZIP_LEVEL, mtime=0)
-            return b"".join([*(part.zipped for part in parts), tail])
-        return b"".join([*(part.plain for part in parts), own])
+            return (rendered.zipped if rendered else b"") + compress(own)
+        return b"".join([*(rendered.plain() if rendered else ()), own])
 
-    def _render(self, form: Format) -> list[_Part]:
-        """Bring a format's parts up to date; a part whose data is the same object is kept."""
-        snapshot = self._snapshot
-        parts = self._parts.setdefault(form.content_type, {})
-        jobs = [trunk.jobs for trunk in snapshot.trunks]
-        if "jobs" not in parts or not _same(parts["jobs"].key, jobs):
-            parts["jobs"] = _Part(jobs, form.bytes_of(job_families(snapshot.trunks)))
-        if "branches" not in parts or parts["branches"].key is not snapshot:
-            parts["branches"] = _Part(snapshot, form.bytes_of(branch_families(snapshot.trunks)))
-        return [parts["jobs"], parts["branches"]]
+    def _shown_in(self, form: Format) -> _Shown:
+        """Return what is shown; who is the first to ask for a format waits until it is there."""
+        shown = self._shown
+        if form in shown.formats or not shown.snapshot.complete:
+            return shown
+        with self._rendering:
+            if form not in self._shown.formats:
+                snapshot, others = self._shown.snapshot, self._shown.formats
+                first = self._render(form, snapshot, None)
+                self._shown = _Shown(snapshot, {**others, form: first})
+            return self._shown
+
+    def _render(self, form: Format, snapshot: Snapshot, before: _Rendered | None) -> _Rendered:
+        """Render a snapshot; what is as it was before is taken over."""
+        writer = self._writers[form]
+        made_of = tuple(trunk.jobs for trunk in snapshot.trunks)
+        if before is None or not _same(before.made_of, made_of):
+            known = before.jobs if before is not None else writer.nothing
+            jobs = writer.write([job for trunk in made_of for job in trunk], known)
+        else:
+            jobs = before.jobs
+        branches = form.bytes_of(branch_families(snapshot.trunks))
+        zipped = b"".join([*jobs.zipped(), compress(branches)])
+        return _Rendered(made_of, jobs, branches, zipped)
 
     def _own(self, snapshot: Snapshot) -> Iterator[Metric]:
         yield from own_families(snapshot, self._totals(), self._version)
         yield from self._process.collect()
 
 
-def _same(rendered: object, jobs: list[tuple[JobState, ...]]) -> bool:
-    return (
-        isinstance(rendered, list)
-        and len(rendered) == len(jobs)
-        and all(old is new for old, new in zip(rendered, jobs, strict=True))
-    )
+def _same(one: Sequence[Sequence[JobState]], other: Sequence[Sequence[JobState]]) -> bool:
+    return len(one) == len(other) and all(map(operator.is_, one, other))

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from exporter.domain.snapshot import Snapshot, TrunkState, what_is_not_ready
 from exporter.metrics.exposition import Exposition, choose_format
 from exporter.report.document import CompareUrls, document
 from exporter.report.page import landing_page
+from exporter.web.answer import NOT_FOUND, TEXT, Answer, Endpoint, give, only, path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRUNK_PREFIX = "/api/v1/trunk/"
-TEXT = "text/plain; charset=utf-8"
-
-
-class Answer(NamedTuple):
-    """One HTTP answer."""
-
-    status: str
-    content_type: str
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,18 +45,21 @@ class Pages:
         exposition: Exposition,
         clock: Callable[[], float],
         version: str,
+        posts: Mapping[str, Endpoint] = MappingProxyType({}),
     ) -> None:
         """Args:
         view: returns what the pages look at now.
         exposition: renders `/metrics`.
         clock: seconds since the epoch, for the age of data.
         version: shown on the landing page.
+        posts: by path, what takes something in; everything else is read-only.
         """
         self._view = view
         self._exposition = exposition
         self._clock = clock
         self._version = version
-        self._routes: Mapping[str, Callable[[WSGIEnvironment], Answer]] = MappingProxyType(
+        self._posts = posts
+        self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 "/": self._landing,
                 "/metrics": self._metrics,
@@ -77,30 +71,19 @@ class Pages:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer one request (PEP 3333)."""
-        answer = self._answer(environ)
-        start_response(
-            answer.status,
-            [
-                ("Content-Type", answer.content_type),
-                ("Content-Length", str(len(answer.body))),
-                ("X-Content-Type-Options", "nosniff"),
-                *answer.headers,
-            ],
-        )
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+        """Answer one request."""
+        return give(self._answer(environ), environ, start_response)
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return Answer(
-                "405 Method Not Allowed", TEXT, b"only GET and HEAD\n", (("Allow", "GET, HEAD"),)
-            )
-        # WSGI hands paths over as latin-1 of the bytes that were sent.
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        path, method = path_of(environ), environ["REQUEST_METHOD"]
+        if path in self._posts:
+            return self._posts[path](environ) if method == "POST" else only("POST")
+        if method not in ("GET", "HEAD"):
+            return only("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):
             return self._trunk(path.removeprefix(TRUNK_PREFIX))
         page = self._routes.get(path)
-        return page(environ) if page else Answer("404 Not Found", TEXT, b"no such page; see /\n")
+        return page(environ) if page else NOT_FOUND
 
     # ------------------------------------------------------------------ pages
 

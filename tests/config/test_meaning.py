@@ -17,6 +17,7 @@ from exporter.config import (
     policy_of,
 )
 from exporter.config.load import known_keys
+from exporter.config.schema import GithubApp, GithubSource
 from exporter.domain.columns import Count
 from exporter.domain.groups import group_of
 from exporter.domain.model import Evidence, JobKey, Trunk
@@ -39,6 +40,20 @@ sources:
     order: true
     compare_url: https://git.example/compare/{last_good}...{first_bad}
   - {name: demo, type: recorded, path: incident.ndjson, poll_interval: 2s, order: false}
+  - name: forge
+    type: github
+    api_url: https://ghe.example.com/api/v3
+    repos: [a/b, a/c, a/b]
+    branches: [main, release/1.0]
+    app: {app_id: 12, private_key_file: app.pem, installation_id: 34}
+    window: 40
+    quota_share: 0.25
+    checks: [build-bot]
+    statuses: ['ci/.*']
+    webhook_secret_file: /run/secrets/webhook
+    timeout: 7s
+  - {name: small, type: github, repo: o/small, token_file: token}
+  - {name: other, type: github, repo: o/other, token_env: TOKEN}
 jobs:
   preset: pytorch
   ignore: ['.*/ filter$']
@@ -129,6 +144,83 @@ def test_recorded_source(config: Config) -> None:
     assert source.poll_interval == 2.0
     assert not source.could_order()
     assert source.feeds() == ()
+
+
+def test_github_source(config: Config) -> None:
+    """Each key of a GitHub source arrives; a repository that is named twice is one."""
+    source = config.sources[2]
+    assert isinstance(source, GithubSource)
+    assert source.api_url == "https://ghe.example.com/api/v3"
+    assert source.all_repos == ("a/b", "a/c")
+    assert source.feeds() == tuple(
+        Trunk(repo, branch) for repo in ("a/b", "a/c") for branch in ("main", "release/1.0")
+    )
+    assert source.app == GithubApp(
+        app_id=12, private_key_file="/etc/trunkwatch/app.pem", installation_id=34
+    )
+    assert (source.window, source.quota_share, source.timeout) == (40, 0.25, 7.0)
+    assert source.checks == ("build-bot",)
+    assert [pattern.pattern for pattern in source.statuses] == ["ci/.*"]
+    assert source.webhook_secret_file == "/run/secrets/webhook"
+    assert source.could_order()
+
+
+def test_github_tokens(config: Config) -> None:
+    """A token stands in a file beside the configuration, or in the environment."""
+    small, other = config.sources[3:5]
+    assert isinstance(small, GithubSource)
+    assert isinstance(other, GithubSource)
+    assert (small.all_repos, small.token_file) == (("o/small",), "/etc/trunkwatch/token")
+    assert (other.token_env, other.token_file, other.app) == ("TOKEN", None, None)
+
+
+def test_github_defaults() -> None:
+    """Without more than a repository: github.com, its default branch, half of the quota, no
+    webhooks.
+    """
+    (source,) = parse_config("sources: [{name: g, type: github, repo: o/r}]", "t.yml").sources
+    assert isinstance(source, GithubSource)
+    assert (source.api_url, source.branches, source.feeds()) == ("https://api.github.com", (), ())
+    assert (source.poll_interval, source.window, source.timeout) == (60.0, 100, 30.0)
+    assert (source.quota_share, source.checks, source.statuses) == (0.5, (), ())
+    assert (source.token_file, source.token_env, source.app) == (None, None, None)
+    assert source.webhook_secret_file is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "address"),
+    [
+        ("", "https://github.com/o/r/compare/{last_good}...{first_bad}"),
+        (
+            ", api_url: 'https://ghe.example.com/api/v3/'",
+            "https://ghe.example.com/o/r/compare/{last_good}...{first_bad}",
+        ),
+        (", compare_url: 'http://h/{last_good}..{first_bad}'", "http://h/{last_good}..{first_bad}"),
+    ],
+)
+def test_github_compares_commits_itself(fields: str, address: str) -> None:
+    """Where two commits are compared is known without being told, and can be told otherwise."""
+    text = f"sources: [{{name: g, type: github, repo: o/r{fields}}}]"
+    assert parse_config(text, "t.yml").sources[0].compares(Trunk("o/r", "main")) == address
+
+
+@pytest.mark.parametrize("share", ["0.01", "0.5", "1", "1.0"])
+def test_shares(share: str) -> None:
+    """A share of the quota is a fraction, up to all of it."""
+    text = f"sources: [{{name: g, type: github, repo: o/r, quota_share: {share}}}]"
+    (source,) = parse_config(text, "t.yml").sources
+    assert getattr(source, "quota_share", None) == float(share)
+
+
+@pytest.mark.parametrize("app_id", ["12", "Iv23liAbC"])
+def test_an_app_is_named_by_either_of_its_ids(app_id: str) -> None:
+    """The number of an App or its client ID."""
+    app = f"{{app_id: {app_id}, private_key_file: k}}"
+    text = f"sources: [{{name: g, type: github, repo: o/r, app: {app}}}]"
+    (source,) = parse_config(text, "t.yml").sources
+    assert isinstance(source, GithubSource)
+    assert source.app is not None
+    assert str(source.app.app_id) == app_id
 
 
 def test_jobs(config: Config) -> None:

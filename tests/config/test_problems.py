@@ -8,6 +8,7 @@ from exporter.config import load_config, parse_config
 from exporter.errors import ConfigError
 
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
+GITHUB = "name: g, type: github"
 BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
 
 
@@ -116,7 +117,7 @@ CASES = {
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
-        "sources[0]: type must be one of 'recorded', 'buildbot' (got 'jenkins')",
+        "sources[0]: type must be one of 'recorded', 'buildbot', 'github' (got 'jenkins')",
     ),
     "no name": (source("type: recorded, path: a"), "sources[0].name: is missing and required"),
     "empty name": (
@@ -160,6 +161,82 @@ CASES = {
         source("name: a, type: recorded, path: a, compare_url: 'http://h/{last_good}'"),
         "sources[0].compare_url: must hold {last_good} and {first_bad}, such as"
         " https://git.example.com/o/r/compare/{last_good}...{first_bad}",
+    ),
+    # ------------------------------------------------------------------ GitHub
+    "no repository": (
+        source(GITHUB),
+        "sources[0]: needs repo: owner/name or repos: [owner/name, ...], and not both",
+    ),
+    "no repositories": (
+        source(f"{GITHUB}, repos: []"),
+        "sources[0]: needs repo: owner/name or repos: [owner/name, ...], and not both",
+    ),
+    "repo and repos": (
+        source(f"{GITHUB}, repo: o/r, repos: [o/s]"),
+        "sources[0]: needs repo: owner/name or repos: [owner/name, ...], and not both",
+    ),
+    "repository without an owner": (
+        source(f"{GITHUB}, repo: pytorch"),
+        "sources[0].repo: must be owner/name (got 'pytorch')",
+    ),
+    "repository as an address": (
+        source(f"{GITHUB}, repos: [o/r, 'https://github.com/o/r']"),
+        "sources[0].repos[1]: must be owner/name (got 'https://github.com/o/r')",
+    ),
+    "repository with a query": (
+        source(f"{GITHUB}, repo: 'o/r?x=1'"),
+        "sources[0].repo: must be owner/name (got 'o/r?x=1')",
+    ),
+    "repository as a number": (source(f"{GITHUB}, repo: 7"), "sources[0].repo: must be a text"),
+    "two ways to authenticate": (
+        source(f"{GITHUB}, repo: o/r, token_file: t, token_env: T"),
+        "sources[0]: token_file, token_env and app are three ways to do one; keep one",
+    ),
+    "a token and an App": (
+        source(f"{GITHUB}, repo: o/r, token_file: t, app: {{app_id: 1, private_key_file: k}}"),
+        "sources[0]: token_file, token_env and app are three ways to do one; keep one",
+    ),
+    "token in the file": (
+        source(f"{GITHUB}, repo: o/r, token: ghp_secret"),
+        "sources[0].token: unknown key; did you mean 'token_env'?",
+    ),
+    "App without a key": (
+        source(f"{GITHUB}, repo: o/r, app: {{app_id: 1}}"),
+        "sources[0].app.private_key_file: is missing and required",
+    ),
+    "mistyped key of an App": (
+        source(f"{GITHUB}, repo: o/r, app: {{app_id: 1, private_key_fil: k, private_key_file: k}}"),
+        "sources[0].app.private_key_fil: unknown key; did you mean 'private_key_file'?",
+    ),
+    "installation as nothing": (
+        source(f"{GITHUB}, repo: o/r, app: {{app_id: 1, private_key_file: k, installation_id: 0}}"),
+        "sources[0].app.installation_id: must be 1 or more (got 0)",
+    ),
+    "share of nothing": (
+        source(f"{GITHUB}, repo: o/r, quota_share: 0"),
+        "sources[0].quota_share: must be a number above 0 and up to 1, such as 0.5 (got 0)",
+    ),
+    "share of more than all": (
+        source(f"{GITHUB}, repo: o/r, quota_share: 50"),
+        "sources[0].quota_share: must be a number above 0 and up to 1, such as 0.5 (got 50)",
+    ),
+    "share as a flag": (
+        source(f"{GITHUB}, repo: o/r, quota_share: true"),
+        "sources[0].quota_share: must be a number above 0 and up to 1, such as 0.5 (got True)",
+    ),
+    "API without a scheme": (
+        source(f"{GITHUB}, repo: o/r, api_url: github.example.com/api/v3"),
+        "sources[0].api_url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "status pattern that is none": (
+        source(f"{GITHUB}, repo: o/r, statuses: ['ci/(']"),
+        "sources[0].statuses[0]: 'ci/(' is not a regular expression: missing ), unterminated"
+        " subpattern at position 3",
+    ),
+    "GitHub and a clone both order": (
+        f"sources: [{{{GITHUB}, repo: o/r, branches: [main]}}, {{{BUILDBOT}, git: g}}]",
+        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        " exactly one",
     ),
     # ------------------------------------------------------------------ durations
     "bad duration": (
@@ -382,7 +459,7 @@ colour: red
             "line 16, column 1: the key 'limits' stands twice in one mapping",
             "sources[0].path: is missing and required",
             "sources[1].url: must be a URL such as http://127.0.0.1:8010",
-            "sources[2]: type must be one of 'recorded', 'buildbot' (got 'github')",
+            "sources[2]: needs repo: owner/name or repos: [owner/name, ...], and not both",
             "sources[1]: 'a' is already sources[0]; give each a name of its own",
             "jobs.ignore[0]: '(' is not a regular expression: missing ), unterminated subpattern at"
             " position 0",

@@ -29,7 +29,7 @@ from exporter.poller.totals import Counters
 from exporter.sources import SOURCES, Tools
 from exporter.sources.recorded import recorded_lines, recorded_source
 from exporter.store import MEMORY
-from exporter.web import Pages
+from exporter.web import WEBHOOK_PATH, Pages
 from exporter.web.pages import TRUNK_PREFIX, View
 from tests.docs import markdown
 from tests.docs.markdown import PROJECT, name_of, read
@@ -147,7 +147,8 @@ def test_every_kind_of_value_is_explained() -> None:
     explained = {
         word for row in markdown.table(CONFIGURATION, "kind") for word in row[0].split(", ")
     }
-    used = {key.kind for key in docs.config_keys() if "`" not in key.kind}
+    kinds = {key.kind for key in docs.config_keys() if "`" not in key.kind}
+    used = {word for kind in kinds for word in kind.split(" or ")}
     assert {re.sub(r"list of (\w+)s$", r"\1", kind) for kind in used} <= explained
 
 
@@ -296,7 +297,7 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>"}
+    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", WEBHOOK_PATH}
 
 
 # ---------------------------------------------------------------------- policy

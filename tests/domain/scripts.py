@@ -176,6 +176,7 @@ def removals(draw: st.DrawFn) -> list[Step]:
 
     Every commit is on the trunk from the start; only the results come in any order.
     """
+    rarely = draw(st.sampled_from(("", "", "cancelled")))
     rows = [
         each
         for place in range(GRID)
@@ -183,7 +184,7 @@ def removals(draw: st.DrawFn) -> list[Step]:
             *_of(draw, place, "stays", ("success", "success", "failure", "queued", "")),
             *_of(draw, place, "goes", ("", "", "", "failure")),
             *_of(draw, place, "test (gpu)", ("", "", "", "failure")),
-            *_of(draw, place, "test", ("", "", "skipped")),
+            *_of(draw, place, "test", ("", "", "skipped", "skipped", rarely)),
         )
     ]
     arrived = draw(st.permutations(rows))

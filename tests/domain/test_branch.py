@@ -3,14 +3,17 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from exporter.domain.branch import newest_green, verdict_at
+from exporter.domain.branch import GroupState, Tally, mass_breakage, newest_green
 from exporter.domain.columns import Count
 from exporter.domain.groups import Group, Match
 from exporter.domain.model import Trunk
 from exporter.domain.outage import Thresholds
 from exporter.domain.policy import KnownBroken, Policy
 from tests.domain.builders import TRUNK, assess_histories, job_named, judge, place_of
+from tests.domain.scripts import bounded, thresholds, verdict_texts
 
 
 def mass(*histories: str, policy: Policy | None = None) -> bool:
@@ -177,16 +180,36 @@ def test_green_of_no_commits() -> None:
     assert (found.commits_since, found.commit) == (0, None)
 
 
-# ---------------------------------------------------------------------- one commit
+# ---------------------------------------------------------------------- counts
 
 
-def test_the_answer_at_a_commit() -> None:
-    """A job's answer at a commit is there or not; with several runs the newest answer counts."""
-    assert [verdict_at(judge("P . ? F"), place) for place in range(4)] == [
-        "PASS",
-        None,
-        None,
-        "FAIL",
-    ]
-    by_runs = judge("P/F/- F/P", count=Count.RUNS)
-    assert [verdict_at(by_runs, place) for place in range(2)] == ["FAIL", "PASS"]
+def test_a_job_answers_once_at_a_commit() -> None:
+    """With several runs at one commit a job is one job of those that have a verdict there."""
+    policy = Policy(groups=(Group("g", "t", "P2", count=Count.RUNS),))
+    assert mass("P F", "P F", "P F", "P P/P", "P P/P", policy=policy)
+    assert not mass("P F", "P F", "P P/P", "P P/P", policy=policy)
+
+
+@bounded
+@given(st.lists(st.tuples(verdict_texts(), st.booleans()), max_size=8), thresholds())
+def test_what_is_taken_away_leaves_no_trace(
+    drawn: list[tuple[str, bool]], limits: Thresholds
+) -> None:
+    """Counts after jobs came and went are the counts of those that stayed."""
+    groups = [Group(name, "t", "P2", limits) for name in ("b", "a")]
+    jobs = [(judge(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
+    tally = Tally(job for job, _ in jobs)
+    for job, stays in jobs:
+        if not stays:
+            tally.remove(job)
+    staying = [job for job, stays in jobs if stays]
+    assert tally.mass_breakage() == mass_breakage(staying)
+    assert tally.groups(TRUNK) == tuple(
+        GroupState(
+            TRUNK,
+            next(job.group for job in staying if job.group.name == name),
+            max(job.streak for job in staying if job.group.name == name),
+            sum(job.alerting for job in staying if job.group.name == name),
+        )
+        for name in sorted({job.group.name for job in staying})
+    )

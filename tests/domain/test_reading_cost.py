@@ -12,6 +12,9 @@ from tests.domain.builders import NOW, TRUNK, Ledger, row, trunk
 
 JOBS = 12
 LONGEST = 501
+LARGE = 20
+"""Workflows whose rows at one commit are more than one job's history."""
+
 OWN = 20
 """Commits on which the job itself ran, the newest ones."""
 
@@ -84,6 +87,21 @@ def test_the_cost_is_the_jobs_own_rows_and_the_commits() -> None:
     """One new result reads its commit's rows and its own job's, and nothing else."""
     read = cost(100, workflows=2)
     assert read == {"commits": 2 * JOBS + 1 + 1, "jobs": OWN + 1}
+
+
+def test_a_second_result_of_a_commit_reads_its_own_job_only() -> None:
+    """Of a large commit that was read before, further results read their own jobs' rows alone."""
+    ledger, order = CountingLedger(rows_of(30, LARGE)), known(30)
+    assessor = Assessor(order, Policy(), ledger)
+    assessor.update(order, {}, NOW)
+    for run in range(3):
+        ledger.read.clear()
+        touched = ledger.add(row(29, "own", "failure", workflow="w0", run_id=9000 + run))
+        assessor.update(order, touched, NOW)
+        rows = OWN + 1 + run
+        # Once for the workflow at the commit, and once for the job.
+        again = {"jobs": 2 * rows}
+        assert ledger.read == (again if run else {"commits": LARGE * JOBS + 2, "jobs": rows})
 
 
 def test_nothing_new_reads_nothing() -> None:

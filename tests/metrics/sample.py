@@ -56,7 +56,7 @@ def bare_trunk() -> TrunkState:
 def sources() -> tuple[SourceState, ...]:
     """Return a source that is well, and one that has never answered."""
     return (
-        SourceState("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800),
+        SourceState("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800, unread=12),
         SourceState("other", False, True, None, None, 300.0, problem="refused"),
     )
 
@@ -72,6 +72,7 @@ def totals() -> Totals:
         {
             ("ci_job_retired_total", *TRUNK, "removed"): 2,
             ("ci_job_retired_total", *TRUNK, "removed_broken"): 0,
+            ("trunkwatch_webhook_deliveries_total", "accepted"): 7,
             ("trunkwatch_source_requests_total", "ci", "200"): 12,
             ("trunkwatch_source_requests_total", "other", "error"): 3,
             ("trunkwatch_source_errors_total", "other", "unreachable"): 3,

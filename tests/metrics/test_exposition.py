@@ -1,19 +1,22 @@
 """The bytes of /metrics: formats, compression, and what is rendered when."""
 
 import gzip
+import threading
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client.core import Metric
 
-from exporter.domain.snapshot import Snapshot, TrunkState
-from exporter.metrics import exposition
+from exporter.domain.job import JobState
+from exporter.domain.snapshot import Snapshot
+from exporter.metrics import blocks
+from exporter.metrics.blocks import compress
 from exporter.metrics.catalogue import BY_NAME, FAMILIES
-from exporter.metrics.collector import job_families
+from exporter.metrics.collector import LabelledFamily, add_job, job_families
 from exporter.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
 from tests.domain.builders import assess_histories
 from tests.domain.scripts import bounded
@@ -22,27 +25,49 @@ from tests.metrics.sample import HOSTILE_TITLE, snapshot, totals
 
 FORMATS = pytest.mark.parametrize("form", [PLAIN, OPENMETRICS], ids=["plain", "openmetrics"])
 
+TIMEOUT = 30.0
+"""Seconds after which another thread counts as hung."""
+
 
 class Shown:
-    """Holds what is shown, and counts how often jobs are rendered."""
+    """Holds what is shown, and notes which jobs are rendered and which texts compressed."""
 
     def __init__(self) -> None:
         self.snapshot = snapshot()
-        self.job_renders = 0
+        self.rendered: list[str] = []
+        self.compressed: list[bytes] = []
 
     def exposition(self) -> Exposition:
         return Exposition(lambda: self.snapshot, totals, "1.2.3")
 
-    def job_families(self, trunks: Iterable[TrunkState]) -> Iterator[Metric]:
-        self.job_renders += 1
-        return job_families(trunks)
+    def add_job(self, families: Sequence[LabelledFamily], job: JobState) -> None:
+        self.rendered.append(job.key.job_name)
+        add_job(families, job)
+
+    def compress(self, text: bytes) -> bytes:
+        self.compressed.append(text)
+        return compress(text)
+
+    def change(self, job_name: str, **changes: Any) -> None:
+        """Change fields of one job in the snapshot."""
+        main, *others = self.snapshot.trunks
+        jobs = tuple(
+            replace(job, **changes) if job.key.job_name == job_name else job for job in main.jobs
+        )
+        trunks = (replace(main, jobs=jobs), *others)
+        self.snapshot = replace(self.snapshot, trunks=trunks)
+
+    @property
+    def names(self) -> list[str]:
+        return [job.key.job_name for trunk in self.snapshot.trunks for job in trunk.jobs]
 
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """Something to show, with renderings of jobs counted."""
+    """Something to show, with what is rendered of jobs noted."""
     found = Shown()
-    monkeypatch.setattr(exposition, "job_families", found.job_families)
+    monkeypatch.setattr(blocks, "add_job", found.add_job)
+    monkeypatch.setattr(blocks, "compress", found.compress)
     return found
 
 
@@ -126,7 +151,7 @@ def test_gzip_says_the_same(shown: Shown, form: Format) -> None:
 
 
 def test_gzip_has_a_member_per_part(shown: Shown) -> None:
-    """The stream has three members, each of which can be unpacked on its own, in order."""
+    """Each member of the stream can be unpacked on its own, in order; the last is the process's."""
     served = shown.exposition()
     rest, members = served.body(PLAIN, zipped=True), []
     while rest:
@@ -134,9 +159,9 @@ def test_gzip_has_a_member_per_part(shown: Shown) -> None:
         members.append(unpacker.decompress(rest))
         assert unpacker.eof
         rest = unpacker.unused_data
-    assert len(members) == 3
     assert members[0].startswith(b"# HELP ci_job_consecutive_failures")
-    assert members[1].startswith(b"# HELP ci_group_jobs_threshold")
+    assert members[-2].startswith(b"# HELP ci_group_jobs_threshold")
+    assert members[-1].startswith(b"# HELP ci_job_retired_total")
     assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
 
 
@@ -144,12 +169,12 @@ def test_gzip_has_a_member_per_part(shown: Shown) -> None:
 
 
 def test_jobs_are_rendered_once(shown: Shown) -> None:
-    """However often it is scraped, compressed or not, the job part is rendered once."""
+    """However often it is scraped, compressed or not, each job is rendered once."""
     served = shown.exposition()
     for zipped in (False, True, False):
         served.body(PLAIN, zipped=zipped)
     served.update()
-    assert shown.job_renders == 1
+    assert shown.rendered == shown.names != []
 
 
 def test_a_refresh_without_news_renders_no_jobs(shown: Shown) -> None:
@@ -158,33 +183,97 @@ def test_a_refresh_without_news_renders_no_jobs(shown: Shown) -> None:
     served.body(PLAIN, zipped=False)
     main, bare = shown.snapshot.trunks
     shown.snapshot = replace(shown.snapshot, trunks=(replace(main, data_at=77.0), bare))
+    shown.rendered.clear()
     served.update()
     found = read(served.body(PLAIN, zipped=False), PLAIN)
     assert [value for _, value in found["ci_branch_data_timestamp_seconds"]] == [77.0]
-    assert shown.job_renders == 1
+    assert shown.rendered == []
 
 
 def test_a_changed_job_is_rendered(shown: Shown) -> None:
-    """A change of one job is shown by the next update, in every format asked for so far."""
+    """A change of one job renders that job alone, in every format asked for so far."""
     served = shown.exposition()
     for form in (PLAIN, OPENMETRICS):
         served.body(form, zipped=False)
-    assert shown.job_renders == 2
+    shown.rendered.clear()
+    shown.change("lint", streak=7)
+    served.update()
+    assert shown.rendered == ["lint", "lint"]
+    for form in (PLAIN, OPENMETRICS):
+        found = read(served.body(form, zipped=False), form)["ci_job_consecutive_failures"]
+        assert [value for labels, value in found if labels["job_name"] == "lint"] == [7]
+    assert shown.rendered == ["lint", "lint"]
+
+
+def test_only_what_changed_is_compressed(shown: Shown) -> None:
+    """A change of one number compresses that family's lines around the job, and no others."""
+    served = shown.exposition()
+    served.body(PLAIN, zipped=True)
+    shown.compressed.clear()
+    shown.change("lint", streak=7)
+    served.update()
+    (text,) = shown.compressed
+    lines = text.splitlines()
+    assert all(line.startswith(b"ci_job_consecutive_failures{") for line in lines)
+    assert [line for line in lines if line.endswith(b" 7.0")]
+
+
+def test_an_equal_state_is_not_rendered(shown: Shown) -> None:
+    """A job that was judged again and is as it was is neither rendered nor compressed."""
+    served = shown.exposition()
+    served.body(PLAIN, zipped=True)
+    shown.rendered.clear()
+    shown.compressed.clear()
+    shown.change("lint")
+    served.update()
+    assert (shown.rendered, shown.compressed) == ([], [])
+
+
+def test_other_jobs_are_shown_instead(shown: Shown) -> None:
+    """An update to wholly other jobs shows these and none of those before."""
+    served = shown.exposition()
+    for form in (PLAIN, OPENMETRICS):
+        served.body(form, zipped=False)
     shown.snapshot = replace(shown.snapshot, trunks=(assess_histories({"fresh": "P"}),))
     served.update()
-    assert shown.job_renders == 4
     for form in (PLAIN, OPENMETRICS):
         assert jobs(served, form) == ["fresh"]
-    assert shown.job_renders == 4
 
 
 def test_a_format_is_rendered_when_it_is_asked_for(shown: Shown) -> None:
     """A format that nobody asked for is not rendered."""
     served = shown.exposition()
     served.update()
-    assert shown.job_renders == 0
+    assert shown.rendered == []
     served.body(PLAIN, zipped=False)
-    assert shown.job_renders == 1
+    assert shown.rendered == shown.names
+
+
+def test_a_scrape_does_not_wait_for_an_update(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While an update renders, a scrape gets at once what was shown before it."""
+    served = shown.exposition()
+    before = jobs(served, PLAIN)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(families: Sequence[LabelledFamily], job: JobState) -> None:
+        begun.set()
+        assert go_on.wait(TIMEOUT)
+        add_job(families, job)
+
+    monkeypatch.setattr(blocks, "add_job", slow)
+    shown.snapshot = replace(shown.snapshot, trunks=(assess_histories({"fresh": "P"}),))
+    update = threading.Thread(target=served.update)
+    update.start()
+    assert begun.wait(TIMEOUT)
+    for zipped in (False, True):
+        body = served.body(PLAIN, zipped=zipped)
+        found = read(gzip.decompress(body) if zipped else body, PLAIN)["ci_job_broken"]
+        assert [labels["job_name"] for labels, _ in found] == before
+    go_on.set()
+    update.join(TIMEOUT)
+    assert jobs(served, PLAIN) == ["fresh"]
 
 
 def test_a_scrape_never_shows_half_an_update(shown: Shown) -> None:

@@ -6,7 +6,7 @@ is cached and nothing is incremental; everything is computed again from the line
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -132,8 +132,11 @@ def trunk_jobs(
         mine = [row for row in rows if row.workflow_id == workflow_id]
         workflow = shown[workflow_id]
         answers = job_answers(mine, commits, workflow, config, now)
-        for job_name in sorted({answer.job_name for answer in answers}):
+        names = {answer.job_name for answer in answers}
+        for job_name in sorted(names):
             job = [answer for answer in answers if answer.job_name == job_name]
+            if is_collapsed(job_name, job, names):
+                continue
             if not is_retired(job_name, job, mine, commits, config, now):
                 labels = {
                     "repo": repo,
@@ -505,6 +508,17 @@ def known_broken(
     return None
 
 
+def is_collapsed(job_name: str, job: Sequence[Answer], names: Set[str]) -> bool:
+    """Rows that only ever said skip, under the name of a matrix that has jobs, are no job."""
+    has_jobs = any(without_parentheses(name) == job_name for name in names - {job_name})
+    return has_jobs and all(answer.evidence == "skip" for answer in job)
+
+
+def without_parentheses(job_name: str) -> str:
+    """A job's name without its trailing parentheses: a matrix that collapses has that name."""
+    return re.sub(r" \([^()]*\)$", "", job_name)
+
+
 def is_retired(
     job_name: str,
     job: Sequence[Answer],
@@ -518,7 +532,7 @@ def is_retired(
     A collapsed parent is a skipped row whose raw name is the job's name without its trailing
     parentheses. A workflow completed where a row says pass, fail or skip and none is pending.
     """
-    parent = re.sub(r" \([^()]*\)$", "", job_name)
+    parent = without_parentheses(job_name)
     seen = max(answer.row.place for answer in job)
     for row in mine:
         if row.raw_name == parent and evidence(row, commits, config, now) == "skip":

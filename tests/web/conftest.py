@@ -1,7 +1,9 @@
 """A real server on a free loopback port, over a real watcher with a clock that stands still."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +16,12 @@ from exporter.poller.totals import Counters
 from exporter.poller.watcher import Watcher
 from exporter.store import SqliteStore
 from exporter.web import Pages, WebServer
+from exporter.web.answer import Endpoint
 from exporter.web.pages import View
 from tests.support.rows import NOW, TRUNK
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SECONDS = 30.0
 SOURCE = "{name: ci, type: recorded, path: ci.ndjson, poll_interval: 60s}"
@@ -91,6 +94,17 @@ class Stage:
         return self.pages(environ, start_response)
 
 
+@contextmanager
+def listening(application: "WSGIApplication") -> Iterator[WebServer]:
+    """Run a server for the length of a block."""
+    server = WebServer("127.0.0.1:0", application)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @pytest.fixture(scope="module")
 def stage() -> Iterator[tuple[Stage, int]]:
     """One real server for all sites of a module, and its port; stopping one takes half a second."""
@@ -106,7 +120,9 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
     """Return a function that serves a configuration: sources, and whatever else it says."""
     stores: list[SqliteStore] = []
 
-    def make(*sources: str, more: str = "") -> Site:
+    def make(
+        *sources: str, more: str = "", posts: Mapping[str, Endpoint] = MappingProxyType({})
+    ) -> Site:
         text = f"sources: [{', '.join(sources or (SOURCE,))}]\n{more}"
         config: Config = parse_config(text, "t.yml")
         stores.append(SqliteStore())
@@ -116,7 +132,7 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
         exposition = Exposition(lambda: watcher.snapshot, counters.totals, "1.2.3")
         view = View(lambda: watcher.snapshot, {TRUNK: COMPARE})
         shown, port = stage
-        shown.pages = Pages(lambda: view, exposition, clock, "1.2.3")
+        shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", posts)
         return Site(watcher, exposition, clock, port)
 
     yield make

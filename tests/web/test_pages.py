@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from exporter.domain.model import Trunk, TrunkOrder
+from exporter.web.answer import TEXT, Answer
 from tests.support.rows import HOUR, NOW, TRUNK, history, named, order, run
 from tests.web.conftest import SOURCE, MakeSite, Site
 
@@ -132,6 +133,18 @@ def test_nothing_can_be_changed(site: Site, method: str, path: str) -> None:
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD"
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+def test_what_takes_something_in_takes_posts_only(make_site: MakeSite) -> None:
+    """A path that is given for POST answers that and no other method; the pages stay read-only."""
+    site = make_site(posts={"/in": lambda _: Answer("202 Accepted", TEXT, b"taken\n")})
+    answer = site.ask("/in", "POST")
+    assert (answer.status_code, answer.text) == (202, "taken\n")
+    for method in ("GET", "HEAD", "PUT"):
+        answer = site.ask("/in", method)
+        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert site.ask("/in/", "POST").status_code == 405
+    assert site.ask("/-/healthy").status_code == 200
 
 
 @pytest.mark.parametrize(

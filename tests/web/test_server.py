@@ -10,6 +10,8 @@ import requests
 
 from exporter.errors import ListenError, UsageError
 from exporter.web import WebServer, parse_address
+from exporter.web.server import LONGEST_HEAD
+from tests.web.conftest import listening
 
 
 def answer(environ: object, start_response: object) -> Iterator[bytes]:
@@ -42,6 +44,12 @@ def test_addresses_that_are_none(text: str) -> None:
     """What is no address is refused with what would be one."""
     with pytest.raises(UsageError, match=r"must be host:port or :port$"):
         parse_address(text)
+
+
+def test_an_address_is_refused_by_its_flag() -> None:
+    """Whoever gave several addresses is told which of them is none."""
+    with pytest.raises(UsageError, match=r"^--web\.webhook-listen-address 'x': must be"):
+        WebServer("x", answer, "--web.webhook-listen-address")
 
 
 # cheroot forgets to close a socket that it could not bind; the program ends then anyway.
@@ -112,3 +120,16 @@ def test_many_ask_at_once() -> None:
         thread.join()
     server.stop()
     assert answers == ["ok"] * 24
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [(LONGEST_HEAD // 2, b"200"), (LONGEST_HEAD, b"413")]
+)
+def test_headers_have_an_end(length: int, status: bytes) -> None:
+    """A request whose headers do not end is refused before they fill the memory."""
+    with listening(answer) as server:
+        address = ("127.0.0.1", server.port)
+        with closing(socket.create_connection(address, timeout=30)) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nConnection: close\r\nX: " + b"x" * length)
+            connection.sendall(b"\r\n\r\n")
+            assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 " + status)

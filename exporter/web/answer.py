@@ -1,0 +1,52 @@
+"""One HTTP answer, and how it is given by WSGI (PEP 3333)."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+TEXT = "text/plain; charset=utf-8"
+
+
+class Answer(NamedTuple):
+    """One HTTP answer."""
+
+    status: str
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+Endpoint = Callable[["WSGIEnvironment"], Answer]
+"""Answers the requests to one path."""
+
+NOT_FOUND = Answer("404 Not Found", TEXT, b"no such page; see /\n")
+
+
+def only(*methods: str) -> Answer:
+    """Return the answer to a method that a path does not know."""
+    said = f"only {' and '.join(methods)}\n".encode()
+    return Answer("405 Method Not Allowed", TEXT, said, (("Allow", ", ".join(methods)),))
+
+
+def path_of(environ: "WSGIEnvironment") -> str:
+    """Return the path that is asked for; WSGI hands it over as latin-1 of the bytes sent."""
+    path: str = environ["PATH_INFO"]
+    return path.encode("latin-1").decode("utf-8", "replace")
+
+
+def give(
+    answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
+) -> Iterable[bytes]:
+    """Give an answer; that to HEAD has no body."""
+    start_response(
+        answer.status,
+        [
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("X-Content-Type-Options", "nosniff"),
+            *answer.headers,
+        ],
+    )
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]

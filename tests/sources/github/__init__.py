@@ -1,0 +1,1 @@
+"""The source github, against servers on loopback that answer as GitHub does."""
