@@ -1,0 +1,261 @@
+"""A trunk of the size of a large framework's: twenty workflows and 450 jobs on every commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.github.history import CommitNode
+from tests.github.plan import Job, Workflow, hanging, superseded
+from tests.github.world import T0, PlannedRun, Repo, World
+
+NAMES = ("pull", "trunk", "inductor", "inductor-periodic", "periodic", "slow", "rocm", "xpu",
+         "linux-aarch64", "mac-mps", "win-binary", "lint", "docker-builds", "unstable-nightly",
+         "torchbench", "op-benchmark", "s390x", "h100-distributed", "b200-symm-mem",
+         "inductor-rocm")  # fmt: skip
+"""Display names of the workflows; more of them are numbered."""
+
+BUILDS = ("linux-jammy-py3.10-gcc11", "linux-jammy-cuda12.8-py3.10-gcc11-sm86",
+          "linux-jammy-py3.14-clang18-asan", "linux-jammy-rocm-py3.12", "win-vs2022-cpu-py3",
+          "macos-py3-arm64", "linux-jammy-cpu-py3.10-gcc11-inductor")  # fmt: skip
+CONFIGS = ("default", "distributed", "inductor", "inductor_torchbench", "dynamo_wrapped",
+           "crossref", "docs_test", "backwards_compat")  # fmt: skip
+RUNNERS = ("linux.4xlarge", "linux.g5.4xlarge.nvidia.gpu", "linux.12xlarge")
+
+MOST_SHARDS = 6
+SHARE_OF_BUILD = 0.3
+"""Of a commit's duration, in which its builds end; the tests come after them."""
+
+HUNG_AFTER = 0.4
+"""Of a commit's duration: how long a hanging job runs until its own limit stops it."""
+
+REPO = "framework/framework"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One job of every commit.
+
+    Attributes:
+        workflow: the place of its workflow.
+        name: with shard and runner.
+        needs: the build that it waits for; empty for a build.
+    """
+
+    workflow: int
+    name: str
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one job over some commits.
+
+    Attributes:
+        slot: the job's place.
+        first: the number of the first commit, 0 for the oldest.
+        last: the number of the last one; None as long as commits come.
+        hang: it hangs; otherwise it fails.
+    """
+
+    slot: int
+    first: int
+    last: int | None
+    hang: bool = False
+
+    def at(self, number: int) -> bool:
+        return self.first <= number and (self.last is None or number <= self.last)
+
+
+class Framework:
+    """A world with one large trunk, to which commits can be added.
+
+    Attributes:
+        world: that it is in; its time stands a little after the last commit's end.
+        repo: the repository.
+        slots: the jobs of every commit.
+        workflows: in their order.
+        troubles: what is broken, and when.
+        commits: oldest first.
+        runs: per commit, one of each workflow.
+    """
+
+    def __init__(self, world: World, workflows: int, jobs: int, seed: int) -> None:
+        """Args:
+        world: to add the repository to.
+        workflows: of every commit.
+        jobs: of every commit, over all workflows.
+        seed: of all that is left to chance.
+        """
+        self.world = world
+        self.repo: Repo = world.repo(REPO)
+        self.workflows = [_workflow(place) for place in range(workflows)]
+        self.slots = slots(workflows, jobs)
+        self.troubles: list[Trouble] = []
+        self.commits: list[CommitNode] = []
+        self.runs: list[list[PlannedRun]] = []
+        self._random = Random(seed)
+
+    def new_commit(self, at: float, duration: float = 3600.0, *, quiet: bool = False) -> CommitNode:
+        """Add a commit whose jobs begin and end spread over `duration`.
+
+        Args:
+            at: when it is pushed (seconds since the epoch).
+            duration: seconds until its last job is over.
+            quiet: nothing goes wrong by chance; what is broken stays so.
+        """
+        number = len(self.commits)
+        commit = self.repo.commit(f"Change number {number} (#{40_000 + number})", at=at)
+        jobs = [self._job(slot, number, duration) for slot in range(len(self.slots))]
+        flaky = [] if quiet else self._accidents(jobs)
+        planned: list[PlannedRun] = []
+        for place, workflow in enumerate(self.workflows):
+            mine = [
+                job for slot, job in zip(self.slots, jobs, strict=True) if slot.workflow == place
+            ]
+            begun = at + 2 + self._random.random() * 8
+            planned.append(self.repo.run(commit, workflow, mine, at=begun))
+        self.commits.append(commit)
+        self.runs.append(planned)
+        for slot in flaky:
+            self.rerun(number, slot, at + duration + 30 + self._random.random() * 60)
+        return commit
+
+    def rerun(
+        self,
+        commit: int,
+        slot: int,
+        at: float,
+        job: Job | None = None,
+        *,
+        copies: bool | None = None,
+    ) -> None:
+        """Run one job of a commit again, by default with success.
+
+        Args:
+            commit: its number; negative from the newest.
+            slot: the job's place.
+            at: when (seconds since the epoch).
+            job: what becomes of it.
+            copies: list the other jobs again; by chance by default.
+        """
+        name = self.slots[slot].name
+        again = job or Job(name, 10.0, 310.0)
+        listed = self._random.random() < 0.5 if copies is None else copies
+        self.runs[commit][self.slots[slot].workflow].rerun(at, [again], copies=listed)
+
+    # ------------------------------------------------------------------ one commit
+
+    def _job(self, place: int, number: int, duration: float) -> Job:
+        slot, random = self.slots[place], self._random
+        room = duration - 60
+        if slot.needs:
+            start = room * (SHARE_OF_BUILD + random.random() * 0.25)
+            end = start + (room - start) * (0.1 + 0.9 * random.random())
+        else:
+            start = room * random.random() * 0.05
+            end = room * SHARE_OF_BUILD * (0.5 + 0.5 * random.random())
+        job = Job(slot.name, start, end, needs=slot.needs)
+        trouble = next((t for t in self.troubles if t.slot == place and t.at(number)), None)
+        if trouble is None:
+            return job
+        if trouble.hang:
+            hung = hanging(slot.name, start, max(600.0, room * HUNG_AFTER))
+            return replace(hung, needs=slot.needs)
+        return replace(job, conclusion="failure", failed_step="Test")
+
+    def _accidents(self, jobs: list[Job]) -> list[int]:
+        """Let a few jobs of a commit fail once or be cancelled; return those that run again."""
+        tests = [place for place, slot in enumerate(self.slots) if slot.needs]
+        healthy = [place for place in tests if jobs[place].conclusion == "success"]
+        flaky = self._random.sample(healthy, 1) if self._random.random() < 0.3 else []
+        for place in flaky:
+            jobs[place] = replace(jobs[place], conclusion="failure", failed_step="Test")
+        if self._random.random() < 0.1:
+            workflow = self._random.randrange(len(self.workflows))
+            for place in healthy:
+                job = jobs[place]
+                if self.slots[place].workflow == workflow and place not in flaky:
+                    gone = superseded(job.name, job.start, job.end or job.start)
+                    jobs[place] = replace(gone, needs=job.needs)
+        return flaky
+
+
+def framework(
+    commits: int = 60,
+    workflows: int = 20,
+    jobs: int = 450,
+    seed: int = 1,
+    spacing: float = 1800.0,
+    *,
+    duration: float = 3600.0,
+    begin: float = T0,
+) -> Framework:
+    """Return a trunk that has a history of its own, all of it finished.
+
+    Args:
+        commits: how many.
+        workflows: of every commit.
+        jobs: of every commit, over all workflows.
+        seed: of all that is left to chance.
+        spacing: seconds between commits.
+        duration: seconds that a commit's jobs take.
+        begin: when the first commit is pushed (seconds since the epoch).
+    """
+    made = Framework(World(begin), workflows, jobs, seed)
+    made.troubles = _troubles(made.slots, commits, Random(seed))
+    for number in range(commits):
+        made.new_commit(begin + number * spacing, duration)
+    made.world.now = begin + max(0, commits - 1) * spacing + duration + 1800
+    return made
+
+
+def _troubles(made: Sequence[Slot], commits: int, random: Random) -> list[Trouble]:
+    """Break a few jobs at the tip for one to nine commits, and one for a while in the middle."""
+    tests = [place for place, slot in enumerate(made) if slot.needs]
+    lengths = (1, 2, 3, 3, 4, 9)
+    chosen = random.sample(tests, min(len(tests), len(lengths) + 2))
+    found = [
+        Trouble(slot, max(0, commits - length), None)
+        for slot, length in zip(chosen, lengths, strict=False)
+    ]
+    if len(chosen) == len(lengths) + 2:
+        found.append(Trouble(chosen[-2], max(0, commits - 3), None, hang=True))
+        found.append(Trouble(chosen[-1], commits // 3, commits // 2))
+    return found
+
+
+def _workflow(place: int) -> Workflow:
+    name = NAMES[place] if place < len(NAMES) else f"extra-{place}"
+    return Workflow(name, f".github/workflows/{name}.yml")
+
+
+def slots(workflows: int, jobs: int) -> list[Slot]:
+    """Return as many jobs as are wanted: builds, and their tests in shards."""
+    shares = [workflows - place for place in range(workflows)]
+    found: list[Slot] = []
+    for place, share in enumerate(shares):
+        left = jobs - len(found)
+        wanted = left if place == workflows - 1 else max(1, round(jobs * share / sum(shares)))
+        found.extend(_slots_of(place, min(wanted, left)))
+    return found
+
+
+def _slots_of(workflow: int, wanted: int) -> list[Slot]:
+    """Return the jobs of one workflow: each build has up to two configurations to test."""
+    found: list[Slot] = []
+    for number in range(wanted):
+        build = f"{BUILDS[(workflow + number) % len(BUILDS)]}{f'-v{number}' if number else ''}"
+        found.append(Slot(workflow, f"{build} / build", ()))
+        for config in (CONFIGS[number % 8], CONFIGS[(number + workflow + 1) % 8]):
+            shards = 1 + (number + workflow) % MOST_SHARDS
+            found.extend(
+                Slot(workflow, f"{build} / test ({config}, {shard}, {shards}, {runner})",
+                     (f"{build} / build",))
+                for shard in range(1, shards + 1)
+                for runner in [RUNNERS[workflow % len(RUNNERS)]]
+            )  # fmt: skip
+        if len(found) >= wanted:
+            break
+    # Two configurations of one build may be one and the same.
+    unique = list({slot.name: slot for slot in found}.values())
+    return unique[:wanted]

@@ -1,0 +1,300 @@
+"""Documents of a world as GitHub would send them at a moment, each of them validated."""
+
+from functools import cache
+
+from tests.github.history import CommitNode, reachable
+from tests.github.runs import CheckRow, JobRow, Run, Step
+from tests.github.shapes import Json, Shapes, dumps, node_id, step_time_text, time_text, with_parts
+from tests.github.validate import Validator
+from tests.github.world import Repo, Status, World
+
+AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
+
+
+class Renderer:
+    """Turns what a world holds into JSON texts.
+
+    Attributes:
+        shapes: knows the addresses.
+        validator: has seen all that is returned.
+    """
+
+    def __init__(self, world: World, api: str, html: str) -> None:
+        """Args:
+        world: what is rendered.
+        api: address of the API.
+        html: address of the pages.
+        """
+        self.world = world
+        self.shapes = Shapes(api, html)
+        self.validator = Validator()
+        # The same few texts stand in thousands of rows.
+        self.small_repo = cache(self._small_repo)
+        self.user = cache(lambda login: dumps(self.shapes.user(login)))
+        self.app = cache(lambda slug: dumps(self.shapes.app(slug)))
+
+    @property
+    def now(self) -> float:
+        """The moment that is rendered."""
+        return self.world.now
+
+    def _small_repo(self, full_name: str) -> str:
+        known = self.world.repos.get(full_name)
+        identity = known.id if known else 9_000_000 + sum(full_name.encode())
+        private = known.private if known else False
+        return dumps(self.shapes.small_repo(full_name, identity, private))
+
+    def base(self, repo: str) -> str:
+        """Return the API address of a repository."""
+        return f"{self.shapes.api}/repos/{repo}"
+
+    def repository(self, repo: Repo) -> str:
+        return self.validator.check("FullRepository", dumps(self.full_repo(repo)))
+
+    def full_repo(self, repo: Repo) -> Json:
+        """Return a repository's own document."""
+        head = repo.head(repo.default_branch, self.now)
+        pushed = head.date if head else 0.0
+        return self.shapes.full_repo(
+            repo.full_name, repo.id, repo.default_branch, repo.private, pushed
+        )
+
+    # ------------------------------------------------------------------ commits
+
+    def commits(self, head: CommitNode | None) -> list[CommitNode]:
+        return reachable(head)
+
+    def commit(self, repo: Repo, node: CommitNode, *, alone: bool = False) -> str:
+        """Return a commit of a list, or one that stands alone, with its files."""
+        base = f"{self.base(repo.full_name)}/commits/{node.sha}"
+        page = f"{self.shapes.html}/{repo.full_name}/commit"
+        document: Json = {
+            "sha": node.sha,
+            "node_id": f"C_{node.sha[:20]}",
+            "url": base,
+            "html_url": f"{page}/{node.sha}",
+            "comments_url": f"{base}/comments",
+            "commit": self._git_commit(repo, node),
+            "parents": [
+                {
+                    "sha": parent.sha,
+                    "url": f"{self.base(repo.full_name)}/commits/{parent.sha}",
+                    "html_url": f"{page}/{parent.sha}",
+                }
+                for parent in node.parents
+            ],
+        }
+        if alone:
+            document["stats"] = {"total": 0, "additions": 0, "deletions": 0}
+            document["files"] = []
+        user = self.user(node.author)
+        return self.validator.check("Commit", with_parts(document, author=user, committer=user))
+
+    def _git_commit(self, repo: Repo, node: CommitNode) -> Json:
+        git = f"{self.base(repo.full_name)}/git"
+        who = {"name": node.author, "email": f"{node.author}@users.example"}
+        when = time_text(node.date)
+        return {
+            "author": {**who, "date": when},
+            "committer": {**who, "date": when},
+            "message": f"{node.title}\n\nWhy it is so.",
+            "tree": {"sha": node.sha[::-1], "url": f"{git}/trees/{node.sha[::-1]}"},
+            "url": f"{git}/commits/{node.sha}",
+            "comment_count": 0,
+            "verification": {
+                "verified": False,
+                "reason": "unsigned",
+                "signature": None,
+                "payload": None,
+                "verified_at": None,
+            },
+        }
+
+    # ------------------------------------------------------------------ runs
+
+    def run_document(self, repo: Repo, run: Run) -> Json:
+        """Return what a run says of itself, without users and repositories."""
+        now, base = self.now, f"{self.base(run.repo)}/actions/runs/{run.id}"
+        attempt = run.attempt(now)
+        suite = f"{self.base(run.repo)}/check-suites/{run.suite}"
+        workflow = repo.workflow_ids[run.workflow.path]
+        before = f"{base}/attempts/{attempt.number - 1}" if attempt.number > 1 else None
+        return {
+            "id": run.id,
+            "name": run.workflow.name,
+            "node_id": node_id("WFR", run.id),
+            "head_branch": run.head_branch,
+            "head_sha": run.commit.sha,
+            "path": run.workflow.path,
+            "display_title": run.commit.title,
+            "run_number": run.number,
+            "event": run.event,
+            "status": run.status(now),
+            "conclusion": run.conclusion(now),
+            "workflow_id": workflow,
+            "check_suite_id": run.suite,
+            "check_suite_node_id": node_id("CS", run.suite),
+            "url": base,
+            "html_url": f"{self.shapes.html}/{run.repo}/actions/runs/{run.id}",
+            "pull_requests": [],
+            "created_at": time_text(run.created_at),
+            "updated_at": time_text(run.updated_at(now)),
+            "run_attempt": attempt.number,
+            "referenced_workflows": [],
+            "run_started_at": time_text(attempt.at),
+            "jobs_url": f"{base}/jobs",
+            "logs_url": f"{base}/logs",
+            "check_suite_url": suite,
+            "artifacts_url": f"{base}/artifacts",
+            "cancel_url": f"{base}/cancel",
+            "rerun_url": f"{base}/rerun",
+            "previous_attempt_url": before,
+            "workflow_url": f"{self.base(run.repo)}/actions/workflows/{workflow}",
+            "head_commit": self.small_commit(run.commit),
+        }
+
+    def small_commit(self, node: CommitNode) -> Json:
+        """Return a commit as it stands inside a run."""
+        who = {"name": node.author, "email": f"{node.author}@users.example"}
+        return {
+            "id": node.sha,
+            "tree_id": node.sha[::-1],
+            "message": node.title,
+            "timestamp": time_text(node.date),
+            "author": who,
+            "committer": who,
+        }
+
+    def run(self, repo: Repo, run: Run) -> str:
+        return self.validator.check("WorkflowRun", self.run_text(repo, run))
+
+    def run_text(self, repo: Repo, run: Run) -> str:
+        """Return a run with its users and repositories, as a text."""
+        user = self.user(run.commit.author)
+        return with_parts(
+            self.run_document(repo, run),
+            actor=user,
+            triggering_actor=user,
+            repository=self.small_repo(run.repo),
+            head_repository=self.small_repo(run.head_repo),
+        )
+
+    # ------------------------------------------------------------------ jobs and checks
+
+    def job_url(self, row: JobRow, repo: str) -> str:
+        """Return where people read a job's log."""
+        return f"{self.shapes.html}/{repo}/actions/runs/{row.run_id}/job/{row.id}"
+
+    def job_document(self, repo: Repo, row: JobRow) -> Json:
+        """Return a job with its steps."""
+        now, base = self.now, self.base(repo.full_name)
+        run = repo.runs_by_id[row.run_id]
+        begun = now >= row.begins_at and row.answer != "skipped"
+        return {
+            "id": row.id,
+            "run_id": row.run_id,
+            "workflow_name": run.workflow.name,
+            "head_branch": run.head_branch,
+            "run_url": f"{base}/actions/runs/{row.run_id}",
+            "run_attempt": row.attempt,
+            "node_id": node_id("CR", row.id),
+            "head_sha": row.sha,
+            "url": f"{base}/actions/jobs/{row.id}",
+            "html_url": self.job_url(row, repo.full_name),
+            "status": row.status(now),
+            "conclusion": row.conclusion(now),
+            "created_at": time_text(row.created_at),
+            "started_at": time_text(row.started_at(now)),
+            "completed_at": time_text(row.completed_at(now)),
+            "name": row.name,
+            "steps": [_step(step) for step in row.steps(now)],
+            "check_run_url": f"{base}/check-runs/{row.id}",
+            "labels": [] if row.answer == "skipped" else ["ubuntu-latest"],
+            "runner_id": row.id % 50 if begun else None,
+            "runner_name": f"GitHub Actions {row.id % 50}" if begun else None,
+            "runner_group_id": 2 if begun else None,
+            "runner_group_name": "GitHub Actions" if begun else None,
+        }
+
+    def job(self, repo: Repo, row: JobRow) -> str:
+        return self.validator.check("Job", dumps(self.job_document(repo, row)))
+
+    def check_run_text(self, repo: Repo, row: CheckRow) -> str:
+        """Return a check run as a text."""
+        now, url = self.now, f"{self.base(repo.full_name)}/check-runs/{row.id}"
+        page = f"{self.shapes.html}/{repo.full_name}/runs/{row.id}"
+        if isinstance(row, JobRow):
+            page = self.job_url(row, repo.full_name)
+        document = {
+            "id": row.id,
+            "name": row.name,
+            "node_id": node_id("CR", row.id),
+            "head_sha": row.sha,
+            "external_id": f"external-{row.id}",
+            "url": url,
+            "html_url": page,
+            "details_url": row.url or page,
+            "status": row.status(now),
+            "conclusion": row.conclusion(now),
+            "started_at": time_text(row.started_at(now)),
+            "completed_at": time_text(row.completed_at(now)),
+            "output": {
+                "title": None,
+                "summary": None,
+                "text": None,
+                "annotations_count": len(row.said(now)),
+                "annotations_url": f"{url}/annotations",
+            },
+            "check_suite": {"id": row.suite},
+            "pull_requests": [],
+        }
+        return with_parts(document, app=self.app(row.app))
+
+    def check_run(self, repo: Repo, row: CheckRow) -> str:
+        return self.validator.check("CheckRun", self.check_run_text(repo, row))
+
+    def annotation(self, repo: Repo, row: CheckRow, message: str) -> str:
+        document = {
+            "path": ".github",
+            "blob_href": f"{self.shapes.html}/{repo.full_name}/blob/{row.sha}/.github",
+            "start_line": 1,
+            "start_column": None,
+            "end_line": 1,
+            "end_column": None,
+            "annotation_level": "failure",
+            "title": "",
+            "message": message,
+            "raw_details": "",
+        }
+        return self.validator.check("CheckAnnotation", dumps(document))
+
+    # ------------------------------------------------------------------ statuses
+
+    def status(self, repo: Repo, status: Status, *, combined: bool = False) -> str:
+        """Return a commit status; in the combined one it has no creator."""
+        document = {
+            "url": f"{self.base(repo.full_name)}/statuses/{status.sha}",
+            "avatar_url": AVATAR,
+            "id": status.id,
+            "node_id": node_id("SC", status.id),
+            "state": status.state,
+            "description": status.description,
+            "target_url": status.target_url,
+            "context": status.context,
+            "created_at": time_text(status.at),
+            "updated_at": time_text(status.at),
+        }
+        if combined:
+            return self.validator.check("SimpleCommitStatus", dumps(document))
+        return self.validator.check("Status", with_parts(document, creator=self.user("ci-bot")))
+
+
+def _step(step: Step) -> Json:
+    return {
+        "name": step.name,
+        "status": step.status,
+        "conclusion": step.conclusion,
+        "number": step.number,
+        "started_at": step_time_text(step.started_at),
+        "completed_at": step_time_text(step.completed_at),
+    }

@@ -1,0 +1,106 @@
+"""What an endpoint has found: a document, a page of a list, or a refusal."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from tests.github.shapes import Json, dumps, with_parts
+from tests.github.validate import Validator
+
+DOCS = "https://docs.github.com/rest"
+MOST_A_PAGE = 100
+USUAL_A_PAGE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A single document.
+
+    Attributes:
+        text: JSON, validated already.
+        status: of HTTP.
+    """
+
+    text: str
+    status: int = HTTPStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error, in the words that GitHub uses.
+
+    Attributes:
+        status: of HTTP.
+        message: what is wrong.
+    """
+
+    status: int
+    message: str
+
+    @property
+    def text(self) -> str:
+        return dumps(
+            {"message": self.message, "documentation_url": DOCS, "status": str(self.status)}
+        )
+
+
+NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a list.
+
+    Attributes:
+        kind: the model of the whole answer, or of a row where the answer is a bare array.
+        key: the member that holds the rows; None for a bare array.
+        items: all that can be reached, in the list's order.
+        render: makes a validated text of a row.
+        page: from 1.
+        per_page: rows a page.
+        total: `total_count`, which may say more than can be reached; None for as many as there are.
+        around: further members of the answer.
+    """
+
+    kind: str
+    key: str | None
+    items: Sequence[Any]
+    render: Callable[[Any], str]
+    page: int
+    per_page: int
+    total: int | None = None
+    around: Json | None = None
+
+    @property
+    def start(self) -> int:
+        """The place of the page's first row in `items`."""
+        return (self.page - 1) * self.per_page
+
+    def rows(self, start: int | None = None) -> list[str]:
+        """Return the page's rows, or those of a page that begins elsewhere."""
+        begin = self.start if start is None else start
+        return [self.render(item) for item in self.items[begin : begin + self.per_page]]
+
+    def text(self, rows: Sequence[str], validator: Validator) -> str:
+        """Return an answer that holds these rows; what is around them is validated."""
+        joined = f"[{','.join(rows)}]"
+        if self.key is None:
+            return joined
+        total = len(self.items) if self.total is None else self.total
+        around = {"total_count": total, **(self.around or {})}
+        validator.check(self.kind, with_parts(around, **{self.key: "[]"}))
+        return with_parts(around, **{self.key: joined})
+
+    def links(self) -> dict[str, int]:
+        """Return the pages that a Link header names."""
+        last = max(1, -(-len(self.items) // self.per_page))
+        named = {"prev": self.page - 1, "next": self.page + 1, "last": last, "first": 1}
+        if self.page == 1:
+            del named["prev"], named["first"]
+        if self.page >= last:
+            del named["next"], named["last"]
+        return named
+
+
+Result = Document | Listing | Refusal

@@ -1,0 +1,66 @@
+"""The filters of the list of runs."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from tests.github.runs import Run
+
+RUN_FILTERS = frozenset({"branch", "event", "created", "head_sha", "status", "actor"})
+
+
+class UnknownFilterError(Exception):
+    """A value that the stand-in does not understand."""
+
+
+def run_passes(run: Run, filters: Mapping[str, str], now: float) -> bool:
+    """Whether a run is listed; `branch` looks at no repository, so a fork's run passes too."""
+    said = {
+        "branch": run.head_branch,
+        "event": run.event,
+        "head_sha": run.commit.sha,
+        "actor": run.commit.author,
+    }
+    wanted = dict(filters)
+    status = wanted.pop("status", None)
+    if any(said[key] != value for key, value in wanted.items()):
+        return False
+    return status is None or status in (run.status(now), run.conclusion(now))
+
+
+def created_within(text: str) -> Callable[[float], bool]:
+    """Understand `>=T`, `<=T`, `>T`, `<T`, `A..B` and `*`; whole seconds, ends included.
+
+    Raises:
+        UnknownFilterError: it is none of these.
+    """
+    if text == "*":
+        return lambda _at: True
+    if ".." in text:
+        first, _, last = text.partition("..")
+        low = float("-inf") if first == "*" else _seconds(first)
+        high = float("inf") if last == "*" else _seconds(last)
+        return lambda at: low <= int(at) <= high
+    for sign, passes in _SIGNS.items():
+        if text.startswith(sign):
+            edge = _seconds(text.removeprefix(sign))
+            return lambda at, passes=passes, edge=edge: passes(int(at), edge)  # type: ignore[misc]
+    edge = _seconds(text)
+    return lambda at: int(at) == edge
+
+
+_SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": lambda at, edge: at >= edge,
+    "<=": lambda at, edge: at <= edge,
+    ">": lambda at, edge: at > edge,
+    "<": lambda at, edge: at < edge,
+}
+
+
+def _seconds(text: str) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UnknownFilterError(f"created: {text!r} is no time") from None
+    if moment.tzinfo is None:
+        raise UnknownFilterError(f"created: {text!r} has no offset")
+    return moment.timestamp()

@@ -1,0 +1,44 @@
+"""Checks every document against the models that githubkit generates from GitHub's description."""
+
+from functools import cache
+from typing import Any
+
+from githubkit_schemas.v2022_11_28 import models
+from pydantic import TypeAdapter, ValidationError
+
+
+class NotAsDescribedError(AssertionError):
+    """The stand-in was about to send what GitHub's OpenAPI description does not allow."""
+
+
+@cache
+def _adapter(kind: str, many: bool) -> "TypeAdapter[Any]":
+    model = getattr(models, kind)
+    return TypeAdapter(list[model] if many else model)
+
+
+class Validator:
+    """Validates each text once: the same text of the same kind is valid for good."""
+
+    def __init__(self) -> None:
+        self._valid: set[tuple[str, int]] = set()
+
+    def check(self, kind: str, text: str, *, many: bool = False) -> str:
+        """Return a JSON text that is as GitHub describes `kind`.
+
+        Args:
+            kind: the model's name in version 2022-11-28.
+            text: the document.
+            many: whether it is an array of them.
+
+        Raises:
+            NotAsDescribedError: it is not.
+        """
+        key = (kind, hash(text))
+        if key not in self._valid:
+            try:
+                _adapter(kind, many).validate_json(text, strict=True)
+            except ValidationError as error:
+                raise NotAsDescribedError(f"{kind}: {error}") from None
+            self._valid.add(key)
+        return text

@@ -1,0 +1,168 @@
+"""HTTP/1.1 on loopback: connections that stay open, and ways to break them."""
+
+import select
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.fakehttp import HOST, Query
+
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER: a close sends RST, as a load balancer does that drops a connection."""
+
+
+class Ending(Enum):
+    """How an answer ends."""
+
+    WHOLE = "whole"
+    RESET = "reset"
+    NEVER = "never"
+
+
+class Incoming(NamedTuple):
+    """One request.
+
+    Attributes:
+        method: GET or POST.
+        path: without the query.
+        query: in its order.
+        headers: with their names in lower case.
+        body: as bytes.
+    """
+
+    method: str
+    path: str
+    query: Query
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One answer.
+
+    Attributes:
+        status: of HTTP.
+        body: as bytes.
+        headers: beside type and length.
+        ending: whether all of it is sent.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ending: Ending = Ending.WHOLE
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that has gone is what some tests are about."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class Wire:
+    """Listens until it is stopped; then no connection and no thread of it is left."""
+
+    def __init__(self, answer: Callable[[Incoming], Outgoing]) -> None:
+        """Args:
+        answer: called once a request, in the connection's thread.
+        """
+        self._open: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._server = _Server((HOST, 0), self._handler(answer))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self._server.server_address[1]}"
+
+    def stop(self) -> None:
+        """End every connection and wait for all threads."""
+        self._server.shutdown()
+        self._server.server_close()
+        with self._lock:
+            left = dict(self._open)
+            for connection in left:
+                _shut(connection)
+        for thread in (self._thread, *left.values()):
+            thread.join()
+
+    def _handler(self, answer: Callable[[Incoming], Outgoing]) -> type[BaseHTTPRequestHandler]:
+        wire = self
+
+        class _Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+            wbufsize = -1
+
+            def setup(self) -> None:
+                super().setup()
+                with wire._lock:
+                    wire._open[self.connection] = threading.current_thread()
+
+            def finish(self) -> None:
+                with wire._lock:
+                    wire._open.pop(self.connection, None)
+                super().finish()
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                length = int(self.headers.get("Content-Length") or 0)
+                said = answer(
+                    Incoming(
+                        self.command,
+                        parts.path,
+                        parse_qsl(parts.query, keep_blank_values=True),
+                        {name.lower(): value for name, value in self.headers.items()},
+                        self.rfile.read(length),
+                    )
+                )
+                self._send(said)
+
+            do_POST = do_GET
+
+            def _send(self, said: Outgoing) -> None:
+                if said.ending is Ending.NEVER:
+                    # Readable: the client has given up, or the server stops.
+                    select.select([self.connection], [], [])
+                    self.close_connection = True
+                    return
+                self.send_response(said.status)
+                for name, value in said.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(said.body)))
+                self.end_headers()
+                if said.ending is Ending.RESET:
+                    self._reset(said.body)
+                elif said.status != 304:
+                    self.wfile.write(said.body)
+
+            def _reset(self, body: bytes) -> None:
+                self.wfile.write(body[: len(body) // 2])
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                self.close_connection = True
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing: the log tells what came."""
+
+        return _Handler
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the client was quicker
