@@ -15,7 +15,7 @@ help:
 	@echo 'make test                every check and test'
 	@echo 'make lint                the checks without the tests'
 	@echo 'make docs                write the generated documents and dashboards anew'
-	@echo 'make bench               measure check and /metrics on 10,000 jobs'
+	@echo 'make bench               measure check, /metrics and the requests that GitHub counts'
 
 run: $(VENV)/run.stamp tools
 	@$(BIN)/python -m demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
@@ -36,6 +36,7 @@ docs: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m tools.bench
+	$(BIN)/python -m tools.bench_github
 
 tools: preflight
 	@tools/fetch-prometheus

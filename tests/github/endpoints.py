@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import NamedTuple
 
-from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, Gate
+from tests.github.app_endpoints import AppEndpoints, Caller
+from tests.github.history import reachable
+from tests.github.limits import ANONYMOUS, Gate
 from tests.github.render import Renderer
+from tests.github.repo import Repo, Status
 from tests.github.results import (
     MOST_A_PAGE,
     NOT_FOUND,
@@ -16,10 +18,9 @@ from tests.github.results import (
     Refusal,
     Result,
 )
-from tests.github.runs import CheckRow, JobRow, Run
+from tests.github.rows import CheckRow, JobRow
+from tests.github.runs import Run
 from tests.github.runs_filter import RUN_FILTERS, UnknownFilterError, created_within, run_passes
-from tests.github.shapes import dumps, time_text, with_parts
-from tests.github.world import Repo, Status
 
 MOST_FILTERED = 1000
 """Results of a filtered list of runs that can be reached at all."""
@@ -59,18 +60,6 @@ class Ask:
         return self.number("page", 1), min(MOST_A_PAGE, self.number("per_page", USUAL_A_PAGE))
 
 
-class Caller(NamedTuple):
-    """Who asks.
-
-    Attributes:
-        who: a token's name, or `anonymous`.
-        authorization: the header.
-    """
-
-    who: str
-    authorization: str | None
-
-
 class Endpoints:
     """Finds what a path names."""
 
@@ -80,7 +69,7 @@ class Endpoints:
         gate: knows the limits and the App.
         """
         self._r = renderer
-        self._gate = gate
+        self._app = AppEndpoints(renderer, gate)
         self._world = renderer.world
 
     @property
@@ -95,9 +84,9 @@ class Endpoints:
         """
         match (method, path.strip("/").split("/")):
             case ("GET", ["rate_limit"]):
-                return self._rate_limit(caller)
+                return self._app.rate_limit(caller)
             case ("POST", ["app", "installations", number, "access_tokens"]):
-                return self._access_token(number, caller)
+                return self._app.access_token(number, caller)
             case ("GET", ["repos", owner, name, *rest]):
                 return self._below(f"{owner}/{name}", rest, query, caller)
         raise UnknownRequestError(f"{method} {path}")
@@ -107,7 +96,7 @@ class Endpoints:
     ) -> Result:
         repo = self._world.repos.get(full_name)
         if rest == ["installation"]:
-            return self._installation(repo, caller)
+            return self._app.installation(repo, caller)
         if repo is None or (repo.private and caller.who == ANONYMOUS):
             return NOT_FOUND
         ask = Ask(repo, query)
@@ -206,7 +195,7 @@ class Endpoints:
         if head is None:
             empty = ask.repo.head(ask.repo.default_branch, self._now) is None
             return Refusal(409, "Git Repository is empty.") if empty else NOT_FOUND
-        found = self._r.commits(head)
+        found = reachable(head)
         return Listing(
             "Commit", None, found, lambda node: self._r.commit(ask.repo, node), *ask.page
         )
@@ -278,59 +267,6 @@ class Endpoints:
             "CombinedCommitStatus", "statuses", list(latest.values()),
             lambda s: self._r.status(ask.repo, s, combined=True), *ask.page, around=around,
         )  # fmt: skip
-
-    # ------------------------------------------------------------------ limits and the App
-
-    def _rate_limit(self, caller: Caller) -> Result:
-        if not self._world.limited:
-            return Refusal(HTTPStatus.NOT_FOUND, "Rate limiting is not enabled.")
-        core = self._gate.bucket(caller.who).document()
-        search = {"limit": 30, "used": 0, "remaining": 30, "reset": core["reset"]}
-        document = dumps({"resources": {"core": core, "search": search}, "rate": core})
-        return Document(self._r.validator.check("RateLimitOverview", document))
-
-    def _installation(self, repo: Repo | None, caller: Caller) -> Result:
-        if not self._gate.is_app(caller.authorization):
-            return BAD_CREDENTIALS
-        if repo is None:
-            return NOT_FOUND
-        number, owner = self._world.installation, repo.full_name.partition("/")[0]
-        shapes = self._r.shapes
-        document = {
-            "id": number,
-            "repository_selection": "selected",
-            "access_tokens_url": f"{shapes.api}/app/installations/{number}/access_tokens",
-            "repositories_url": f"{shapes.api}/installation/repositories",
-            "html_url": f"{shapes.html}/settings/installations/{number}",
-            "app_id": int(self._world.app[0]) if self._world.app else 0,
-            "app_slug": "trunkwatch",
-            "target_id": 1,
-            "target_type": "Organization",
-            "permissions": {"actions": "read", "checks": "read", "metadata": "read"},
-            "events": [],
-            "created_at": "2024-01-01T00:00:00Z",
-            "updated_at": "2024-01-01T00:00:00Z",
-            "single_file_name": None,
-            "suspended_by": None,
-            "suspended_at": None,
-        }
-        text = with_parts(document, account=self._r.user(owner))
-        return Document(self._r.validator.check("Installation", text))
-
-    def _access_token(self, number: str, caller: Caller) -> Result:
-        if not self._gate.is_app(caller.authorization):
-            return BAD_CREDENTIALS
-        if number != str(self._world.installation):
-            return NOT_FOUND
-        token, expires = self._gate.install()
-        document = {
-            "token": token,
-            "expires_at": time_text(expires),
-            "permissions": {"actions": "read", "checks": "read", "metadata": "read"},
-            "repository_selection": "selected",
-        }
-        text = self._r.validator.check("InstallationToken", dumps(document))
-        return Document(text, HTTPStatus.CREATED)
 
 
 def _latest(rows: Iterable[CheckRow]) -> list[CheckRow]:

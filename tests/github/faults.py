@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
 from random import Random
@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.github.results import NOT_FOUND, Listing, Refusal, Result
 from tests.github.shapes import dumps
+from tests.github.validate import Validator
 
 
 class Kind(StrEnum):
@@ -31,7 +32,7 @@ class Kind(StrEnum):
 
 
 ALL = tuple(Kind)
-ON_THE_WIRE = (Kind.HANG, Kind.RESET, Kind.TRUNCATED)
+OF_ROWS = (Kind.SHIFTED_PAGE, Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.DELETED_RUN)
 REFUSALS = {
     Kind.SERVER_ERROR: Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error"),
     Kind.BAD_GATEWAY: Refusal(HTTPStatus.BAD_GATEWAY, "Bad Gateway"),
@@ -119,8 +120,17 @@ class Faults:
                 return once.kind
         return None
 
-    def spoil_rows(self, kind: Kind, listing: Listing) -> list[str]:
-        """Return the page's rows with something wrong with them."""
+    def spoil_list(self, kind: Kind, listing: Listing, validator: Validator) -> str:
+        """Return a page of a list with something wrong with its rows."""
+        if kind is Kind.DELETED_RUN:
+            gone = listing.start + self._random.randrange(len(listing.rows()))
+            left = [item for place, item in enumerate(listing.items) if place != gone]
+            total = None if listing.total is None else listing.total - 1
+            fewer = replace(listing, items=left, total=total)
+            return fewer.text(fewer.rows(), validator)
+        return listing.text(self._spoilt_rows(kind, listing), validator)
+
+    def _spoilt_rows(self, kind: Kind, listing: Listing) -> list[str]:
         rows = listing.rows()
         place = self._random.randrange(len(rows))
         if kind is Kind.SHIFTED_PAGE and listing.page > 1:
@@ -146,17 +156,21 @@ def _applies(kind: Kind, path: str, result: Result) -> bool:
     if isinstance(result, Refusal):
         return kind in REFUSALS or kind is Kind.HANG
     listed = isinstance(result, Listing) and result.start < len(result.items)
-    if kind in (Kind.SHIFTED_PAGE, Kind.DUPLICATED_ROW, Kind.MISSING_ROW):
+    if kind in OF_ROWS and kind is not Kind.DELETED_RUN:
         # Annotations of a job that is over never change, so their pages cannot shift.
         return listed and isinstance(result, Listing) and result.kind != "CheckAnnotation"
     if kind is Kind.NULL_FIELD:
         return listed or not isinstance(result, Listing)
-    return kind is not Kind.DELETED_RUN or _RUN_PATH.search(path) is not None
+    if kind is Kind.DELETED_RUN:
+        return (listed and path.endswith("/actions/runs")) or bool(_RUN_PATH.search(path))
+    return True
 
 
-def refusal_of(kind: Kind) -> Refusal | None:
+def refusal_of(kind: Kind, path: str) -> Refusal | None:
     """Return what is answered instead, where the whole answer goes."""
-    return NOT_FOUND if kind is Kind.DELETED_RUN else REFUSALS.get(kind)
+    if kind is Kind.DELETED_RUN:
+        return NOT_FOUND if _RUN_PATH.search(path) else None
+    return REFUSALS.get(kind)
 
 
 def _some_row(document: Any, random: Random) -> Any:

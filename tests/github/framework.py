@@ -6,7 +6,8 @@ from random import Random
 
 from tests.github.history import CommitNode
 from tests.github.plan import Job, Workflow, hanging, superseded
-from tests.github.world import T0, PlannedRun, Repo, World
+from tests.github.repo import PlannedRun, Repo
+from tests.github.world import T0, World
 
 NAMES = ("pull", "trunk", "inductor", "inductor-periodic", "periodic", "slow", "rocm", "xpu",
          "linux-aarch64", "mac-mps", "win-binary", "lint", "docker-builds", "unstable-nightly",
@@ -172,12 +173,19 @@ class Framework:
             jobs[place] = replace(jobs[place], conclusion="failure", failed_step="Test")
         if self._random.random() < 0.1:
             workflow = self._random.randrange(len(self.workflows))
-            for place in healthy:
-                job = jobs[place]
-                if self.slots[place].workflow == workflow and place not in flaky:
-                    gone = superseded(job.name, job.start, job.end or job.start)
-                    jobs[place] = replace(gone, needs=job.needs)
+            mine = [place for place in healthy if self.slots[place].workflow == workflow]
+            self._cancel(jobs, [place for place in mine if place not in flaky])
         return flaky
+
+    def _cancel(self, jobs: list[Job], places: Sequence[int]) -> None:
+        """Cancel at one moment what of some jobs is not over by then, as a newer push does."""
+        ends = sorted(jobs[place].end or 0.0 for place in places)
+        moment = ends[len(ends) // 2] if ends else 0.0
+        for place in places:
+            job = jobs[place]
+            if (job.end or 0.0) > moment:
+                gone = superseded(job.name, min(job.start, moment), moment)
+                jobs[place] = replace(gone, needs=job.needs)
 
 
 def framework(

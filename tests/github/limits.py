@@ -80,8 +80,12 @@ class Gate:
         identity, key = self._world.app
         try:
             # The time is the world's, so it is looked at below.
-            unchecked = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
-            said = jwt.decode(token, key, algorithms=["RS256"], options=unchecked)
+            said = jwt.decode(
+                token,
+                key,
+                algorithms=["RS256"],
+                options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
             issued, expires = float(said["iat"]), float(said["exp"])
         except (jwt.PyJWTError, KeyError, TypeError, ValueError):
             return False

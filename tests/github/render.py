@@ -2,11 +2,13 @@
 
 from functools import cache
 
-from tests.github.history import CommitNode, reachable
-from tests.github.runs import CheckRow, JobRow, Run, Step
+from tests.github.history import CommitNode
+from tests.github.repo import Repo, Status
+from tests.github.rows import CheckRow, JobRow, Step
+from tests.github.runs import Run
 from tests.github.shapes import Json, Shapes, dumps, node_id, step_time_text, time_text, with_parts
 from tests.github.validate import Validator
-from tests.github.world import Repo, Status, World
+from tests.github.world import World
 
 AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
 
@@ -60,9 +62,6 @@ class Renderer:
         )
 
     # ------------------------------------------------------------------ commits
-
-    def commits(self, head: CommitNode | None) -> list[CommitNode]:
-        return reachable(head)
 
     def commit(self, repo: Repo, node: CommitNode, *, alone: bool = False) -> str:
         """Return a commit of a list, or one that stands alone, with its files."""

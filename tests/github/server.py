@@ -8,8 +8,9 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from tests.github.endpoints import Caller, Endpoints, UnknownRequestError
-from tests.github.faults import FREE, Faults, Kind, refusal_of
+from tests.github.app_endpoints import Caller
+from tests.github.endpoints import Endpoints, UnknownRequestError
+from tests.github.faults import FREE, OF_ROWS, Faults, Kind, refusal_of
 from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, Gate
 from tests.github.render import Renderer
 from tests.github.results import Listing, Refusal, Result
@@ -146,7 +147,7 @@ class StandIn:
             return self._plain(spent, caller.who, counted=False)
         found = self._endpoints.find(request.method, path, dict(request.query), caller)
         fault = self.faults.pick(path, found)
-        instead = refusal_of(fault) if fault else None
+        instead = refusal_of(fault, path) if fault else None
         if instead is not None:
             said = self._plain(instead, caller.who, counted=not free and fault not in FREE)
             return said._replace(outgoing=self._with_retry(said.outgoing, fault), fault=fault)
@@ -196,10 +197,9 @@ class StandIn:
         if not isinstance(found, Listing):
             text = found.text
         else:
-            whole = found.text(found.rows(), self._renderer.validator)
-            text = whole
-            if fault in (Kind.SHIFTED_PAGE, Kind.DUPLICATED_ROW, Kind.MISSING_ROW):
-                text = found.text(self.faults.spoil_rows(fault, found), self._renderer.validator)
+            text = found.text(found.rows(), self._renderer.validator)
+            if fault is not None and fault in OF_ROWS:
+                text = self.faults.spoil_list(fault, found, self._renderer.validator)
         return self.faults.spoil_text(text) if fault is Kind.NULL_FIELD else text
 
     def _etag(self, text: str, caller: Caller) -> str:

@@ -150,8 +150,8 @@ class Shapes:
         """Return a repository as it stands on its own."""
         page = f"{self.html}/{full_name}"
         words = ("issues", "projects", "wiki", "pages", "discussions")
-        counts = ("forks_count", "stargazers_count", "watchers_count", "open_issues_count", "size",
-                  "forks", "open_issues", "watchers", "subscribers_count", "network_count")  # fmt: skip
+        counted = ("forks", "stargazers", "watchers", "open_issues", "subscribers", "network")
+        counts = (*(f"{word}_count" for word in counted), "size", *counted[::2], "open_issues")
         return {
             **self.small_repo(full_name, identity, private),
             "git_url": f"git://{page.partition('://')[2]}.git",
@@ -164,6 +164,10 @@ class Shapes:
             "license": None,
             **dict.fromkeys(counts, 0),
             **{f"has_{word}": False for word in words},
+            "allow_forking": True,
+            "is_template": False,
+            "web_commit_signoff_required": False,
+            "topics": [],
             "archived": False,
             "disabled": False,
             "visibility": "private" if private else "public",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from exporter.domain.evidence import DEFAULT_EVENTS
 from exporter.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
 from tests.github.history import CommitNode, first_parents
-from tests.github.runs import COMPLETED, JobRow, Run
+from tests.github.rows import COMPLETED, JobRow
+from tests.github.runs import Run
 
 HTML = "https://github.com"
 

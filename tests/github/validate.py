@@ -12,9 +12,8 @@ class NotAsDescribedError(AssertionError):
 
 
 @cache
-def _adapter(kind: str, many: bool) -> "TypeAdapter[Any]":
-    model = getattr(models, kind)
-    return TypeAdapter(list[model] if many else model)
+def _adapter(kind: str) -> "TypeAdapter[Any]":
+    return TypeAdapter(getattr(models, kind))
 
 
 class Validator:
@@ -23,13 +22,12 @@ class Validator:
     def __init__(self) -> None:
         self._valid: set[tuple[str, int]] = set()
 
-    def check(self, kind: str, text: str, *, many: bool = False) -> str:
+    def check(self, kind: str, text: str) -> str:
         """Return a JSON text that is as GitHub describes `kind`.
 
         Args:
             kind: the model's name in version 2022-11-28.
             text: the document.
-            many: whether it is an array of them.
 
         Raises:
             NotAsDescribedError: it is not.
@@ -37,7 +35,7 @@ class Validator:
         key = (kind, hash(text))
         if key not in self._valid:
             try:
-                _adapter(kind, many).validate_json(text, strict=True)
+                _adapter(kind).validate_json(text, strict=True)
             except ValidationError as error:
                 raise NotAsDescribedError(f"{kind}: {error}") from None
             self._valid.add(key)

@@ -131,7 +131,8 @@ class Wire:
                 )
                 self._send(said)
 
-            do_POST = do_GET
+            def do_POST(self) -> None:
+                self.do_GET()
 
             def _send(self, said: Outgoing) -> None:
                 if said.ending is Ending.NEVER:

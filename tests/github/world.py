@@ -1,47 +1,16 @@
 """A GitHub of its own: repositories, commits, runs and time, all written down by a test."""
 
-from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 
 from exporter.domain.model import Observation, Trunk, TrunkOrder
-from tests.github.history import Branch, CommitNode, sha_of
-from tests.github.plan import Job, Workflow
-from tests.github.runs import Attempt, CheckRow, JobRow, Run, copied, creation_times, job_row
+from tests.github.repo import Repo
 from tests.github.truth import observations, order
 
 T0 = 1_790_000_000.0
 """When a world begins by default (seconds since the epoch)."""
 
-TOKEN = "stand-in"  # noqa: S105 — opens nothing but a stand-in
+TOKEN = "stand-in"
 """The token that every world accepts."""
-
-AUTHORS = ("author-a", "author-b", "author-c", "author-d")
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A commit status that another CI has set.
-
-    Attributes:
-        id: of the status.
-        sha: the commit it is of.
-        context: what tells it from other statuses of the commit.
-        state: pending, success, failure or error.
-        at: when it was set (seconds since the epoch).
-        target_url: where its details are.
-        description: for people.
-    """
-
-    id: int
-    sha: str
-    context: str
-    state: str
-    at: float
-    target_url: str | None
-    description: str | None
 
 
 class World:
@@ -75,11 +44,9 @@ class World:
         self.repos: dict[str, Repo] = {}
         self._ids = count(4_000_001)
 
-    def repo(
-        self, full_name: str, *, default_branch: str = "main", private: bool = False
-    ) -> "Repo":
+    def repo(self, full_name: str, *, default_branch: str = "main", private: bool = False) -> Repo:
         """Add a repository."""
-        repo = Repo(self, full_name, default_branch, private)
+        repo = Repo(lambda: self.now, self.next_id, full_name, default_branch, private)
         self.repos[full_name] = repo
         return repo
 
@@ -88,268 +55,10 @@ class World:
         return next(self._ids)
 
     def truth(
-        self, repo: "Repo | str", branch: str | None = None
+        self, repo: Repo | str, branch: str | None = None
     ) -> tuple[TrunkOrder, list[Observation]]:
         """Return what an ideal source would have said by now."""
         found = self.repos[repo] if isinstance(repo, str) else repo
         trunk = Trunk(found.full_name, branch or found.default_branch)
         chain = order(trunk, found.head(trunk.branch, self.now))
         return chain, observations(chain, found.runs, self.now)
-
-
-class Repo:
-    """One repository of a world.
-
-    Attributes:
-        id: of the repository.
-        full_name: owner/name.
-        default_branch: what clients get who name none.
-        private: not to be seen without a token.
-        branches: by name.
-        commits: by hash.
-        runs: by their creation, once sorted.
-    """
-
-    def __init__(self, world: World, full_name: str, default_branch: str, private: bool) -> None:
-        """Args:
-        world: that it is in.
-        full_name: owner/name.
-        default_branch: its name.
-        private: whether it needs a token.
-        """
-        self._world = world
-        self.id = world.next_id()
-        self.full_name = full_name
-        self.default_branch = default_branch
-        self.private = private
-        self.branches: dict[str, Branch] = defaultdict(Branch)
-        self.commits: dict[str, CommitNode] = {}
-        self.runs: list[Run] = []
-        self.runs_by_id: dict[int, Run] = {}
-        self.rows: dict[int, CheckRow] = {}
-        self.statuses: list[Status] = []
-        self._by_commit: dict[str, list[CheckRow]] = defaultdict(list)
-        self._sorted: dict[str, list[CheckRow]] = {}
-        self._run_numbers: dict[str, int] = defaultdict(int)
-        self.workflow_ids: dict[str, int] = {}
-
-    # ------------------------------------------------------------------ commits
-
-    def commit(
-        self,
-        title: str,
-        *,
-        at: float | None = None,
-        date: float | None = None,
-        branch: str | None = None,
-        parents: Sequence[CommitNode] | None = None,
-        author: str | None = None,
-    ) -> CommitNode:
-        """Push a commit on top of a branch.
-
-        Args:
-            title: of the commit.
-            at: when it is pushed; now by default (seconds since the epoch).
-            date: what the commit says of itself; `at` by default.
-            branch: the default branch by default; a name that is not known is made.
-            parents: the branch's head by default.
-            author: a handle.
-        """
-        at = self._world.now if at is None else at
-        tree = self.branches[branch or self.default_branch]
-        head = tree.newest()
-        before = tuple(parents) if parents is not None else ((head,) if head else ())
-        commit = self.loose_commit(title, date=at if date is None else date, parents=before,
-                                   author=author)  # fmt: skip
-        tree.move(at, commit)
-        return commit
-
-    def loose_commit(
-        self,
-        title: str,
-        *,
-        date: float,
-        parents: Sequence[CommitNode] = (),
-        author: str | None = None,
-    ) -> CommitNode:
-        """Make a commit that no branch points to, such as the head of a fork's branch."""
-        number = len(self.commits)
-        sha = sha_of(self.full_name, number, title, *(parent.sha for parent in parents))
-        who = author or AUTHORS[number % len(AUTHORS)]
-        commit = CommitNode(sha, title, date, who, tuple(parents))
-        self.commits[sha] = commit
-        return commit
-
-    def merge(
-        self, title: str, other: CommitNode, *, at: float | None = None, branch: str | None = None
-    ) -> CommitNode:
-        """Push a merge of `other` into a branch, whose head is the first parent."""
-        head = self.branches[branch or self.default_branch].newest()
-        if head is None:
-            raise ValueError("nothing to merge into")
-        return self.commit(title, at=at, branch=branch, parents=(head, other))
-
-    def force_push(
-        self, head: CommitNode, *, at: float | None = None, branch: str | None = None
-    ) -> None:
-        """Let a branch point to any commit."""
-        self.branches[branch or self.default_branch].move(
-            self._world.now if at is None else at, head
-        )
-
-    def head(self, branch: str, now: float) -> CommitNode | None:
-        """Return what a branch points to at a moment."""
-        return self.branches[branch].head(now) if branch in self.branches else None
-
-    def find(self, ref: str, now: float) -> CommitNode | None:
-        """Return the commit that a branch or a hash names."""
-        name = ref.removeprefix("refs/").removeprefix("heads/")
-        return self.head(name, now) or self.commits.get(ref)
-
-    # ------------------------------------------------------------------ results
-
-    def run(
-        self,
-        commit: CommitNode,
-        workflow: Workflow,
-        jobs: Sequence[Job] = (),
-        *,
-        event: str = "push",
-        at: float | None = None,
-        head_branch: str | None = None,
-        head_repo: str | None = None,
-        startup_failure: bool = False,
-    ) -> "PlannedRun":
-        """Plan a run.
-
-        Args:
-            commit: what it is of.
-            workflow: with the name that it has then.
-            jobs: with their times since `at`.
-            event: what starts it.
-            at: when it is created; now by default (seconds since the epoch).
-            head_branch: the default branch by default.
-            head_repo: this repository by default; a fork's full name.
-            startup_failure: it breaks before it has a job.
-        """
-        at = self._world.now if at is None else at
-        self._run_numbers[workflow.path] += 1
-        self.workflow_ids.setdefault(workflow.path, len(self.workflow_ids) + 501)
-        identity = (self._world.next_id(), self._world.next_id(), self._run_numbers[workflow.path])
-        head = (head_branch or self.default_branch, head_repo or self.full_name)
-        run = PlannedRun(identity, self.full_name, commit, workflow, event, head, startup_failure)
-        run.planned_in = self
-        self.runs.append(run)
-        self.runs_by_id[run.id] = run
-        self.plan_attempt(run, at, jobs)
-        return run
-
-    def plan_attempt(
-        self, run: Run, at: float, jobs: Sequence[Job], copies: Sequence[JobRow] = ()
-    ) -> None:
-        """Add an attempt to a run: jobs that run anew, and copies of those that do not."""
-        number = len(run.attempts) + 1
-        created = creation_times(jobs, at)
-        new = [
-            job_row(run, number, at, job, created[job.name], self._world.next_id()) for job in jobs
-        ]
-        old = [copied(row, self._world.next_id(), number, at) for row in copies]
-        run.add(Attempt(number, at, (*old, *new)))
-        for row in (*old, *new):
-            self._take(row)
-
-    def check(
-        self,
-        commit: CommitNode,
-        app: str,
-        name: str,
-        conclusion: str = "success",
-        *,
-        at: float | None = None,
-        took: float | None = 300.0,
-        url: str | None = None,
-    ) -> CheckRow:
-        """Plan a check run of another CI.
-
-        Args:
-            commit: what it is of.
-            app: the slug of the CI's app.
-            name: of the check.
-            conclusion: in the end.
-            at: when it is reported and starts; now by default (seconds since the epoch).
-            took: seconds until it is over; None for never.
-            url: where its details are.
-        """
-        at = self._world.now if at is None else at
-        end = float("inf") if took is None else at + took
-        row = CheckRow(self._world.next_id(), name, commit.sha, self._world.next_id(), app,
-                       at, at, end, conclusion, (), url or f"https://ci.example/{name}")  # fmt: skip
-        self._take(row)
-        return row
-
-    def status(
-        self,
-        commit: CommitNode,
-        context: str,
-        state: str,
-        at: float | None = None,
-        *,
-        target_url: str | None = None,
-        description: str | None = None,
-    ) -> Status:
-        """Plan a commit status of another CI."""
-        at = self._world.now if at is None else at
-        made = Status(
-            self._world.next_id(), commit.sha, context, state, at, target_url, description
-        )
-        self.statuses.append(made)
-        return made
-
-    def _take(self, row: CheckRow) -> None:
-        self.rows[row.id] = row
-        self._by_commit[row.sha].append(row)
-        self._sorted.pop(row.sha, None)
-
-    # ------------------------------------------------------------------ looking
-
-    def gone(self, row: CheckRow, now: float) -> bool:
-        """Whether the row's run has been deleted, and the row with it."""
-        return isinstance(row, JobRow) and not self.runs_by_id[row.run_id].exists(now)
-
-    def row(self, identity: int, now: float) -> CheckRow | None:
-        """Return a job or check run by its id, if it exists."""
-        row = self.rows.get(identity)
-        if row is None or row.created_at > now or self.gone(row, now):
-            return None
-        return row
-
-    def rows_of(self, sha: str, now: float) -> list[CheckRow]:
-        """Return what exists of a commit's check runs, oldest first."""
-        if sha not in self._sorted:
-            self._sorted[sha] = sorted(
-                self._by_commit[sha], key=lambda row: (row.created_at, row.id)
-            )
-        rows = self._sorted[sha]
-        there = rows[: bisect_right(rows, now, key=lambda row: row.created_at)]
-        return [row for row in there if not self.gone(row, now)]
-
-
-class PlannedRun(Run):
-    """A run that a test can plan more attempts of."""
-
-    planned_in: Repo
-
-    def rerun(self, at: float, jobs: Sequence[Job], *, copies: bool = False) -> None:
-        """Run some jobs again.
-
-        Args:
-            at: when the new attempt begins (seconds since the epoch).
-            jobs: those that run again, with their times since `at`.
-            copies: list the other jobs again too, under new ids, as GitHub sometimes does.
-        """
-        again = {job.name for job in jobs}
-        latest: dict[str, JobRow] = {}
-        for row in self.rows(at):
-            latest[row.name] = row
-        others = [row for row in latest.values() if row.name not in again] if copies else []
-        self.planned_in.plan_attempt(self, at, jobs, others)

@@ -16,6 +16,9 @@ from exporter.sources.github.runs import Run
 
 CANCELLED, TIMED_OUT = "cancelled", "timed_out"
 
+ONE_MOMENT = 30.0
+"""Seconds within which the jobs of one run that ended as cancelled were cancelled together."""
+
 
 class Hangs:
     """What long jobs that were cancelled say in the end; each is asked once."""
@@ -51,9 +54,31 @@ class Hangs:
         return sorted((job for job, note in notes if "job" in note), key=int, reverse=True)
 
     def ask(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
-        """Ask one job, and yield what it says."""
+        """Ask one job, and yield what it says, and those that it speaks for.
+
+        A push that cancels a run cancels all of its jobs at one moment; where one of them did not
+        hang, none of them did.
+        """
         note = self._book.get(Kind.HANG, job_id)
-        says = TIMED_OUT if self._hung(job_id) else CANCELLED
+        if "job" not in note:
+            return  # another job has spoken for it
+        hung = self._hung(job_id)
+        for name in [job_id] if hung else self._cancelled_with(note):
+            yield from self._answer(name, TIMED_OUT if hung else CANCELLED, runs)
+
+    def _cancelled_with(self, note: Mapping[str, Any]) -> list[str]:
+        """Return the jobs that were cancelled together with one that has been asked, and itself."""
+        asked = _job_of_note(note["job"])
+        return [
+            name
+            for name, other in self._book.all(Kind.HANG).items()
+            if "job" in other
+            and other["run"] == note["run"]
+            and _together(asked, _job_of_note(other["job"]))
+        ]
+
+    def _answer(self, job_id: str, says: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
+        note = self._book.get(Kind.HANG, job_id)
         self._book.put(Kind.HANG, {"run": note["run"], "says": says}, job_id)
         run = runs.get(note["run"])
         if run is not None:
@@ -72,6 +97,12 @@ class Hangs:
             # It is asked once, so what it says must be whole.
             raise SourceAnswerError(self._source, f"GET {path}: an annotation has no message")
         return any(TOO_LONG.search(str(message)) for message in messages)
+
+
+def _together(one: Job, other: Job) -> bool:
+    if one.completed is None or other.completed is None:
+        return one.id == other.id
+    return abs(one.completed - other.completed) <= ONE_MOMENT
 
 
 def _job_of_note(values: list[Any]) -> Job:

@@ -154,9 +154,11 @@ class RunList:
         """
         parts = sorted(self._parts(), key=lambda part: part.checked)
         urgent = [run for run in self.runs.values() if run.sha in outages]
-        share = ceil(len(parts) * interval / RECHECK)
-        chosen = [part for part in parts[:share] if self._age(part) >= RECHECK / 2]
-        chosen += [part for part in parts[share:] if self._age(part) >= RECHECK]
+        chosen = [part for part in parts if self._age(part) >= RECHECK]
+        if parts and not chosen and self._age(parts[-1]) >= RECHECK / len(parts):
+            # They were all read at once, in the beginning, and are not all to be due at once.
+            share = ceil(len(parts) * interval / RECHECK)
+            chosen = [part for part in parts[:share] if self._age(part) >= RECHECK / 2]
         broken = [
             part
             for part in parts

@@ -1,0 +1,128 @@
+"""Counts what reading a large trunk costs; the figures of docs/github.md and of its tests."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from statistics import median
+
+from exporter.domain.job import JobState
+from exporter.domain.model import JobKey, Trunk
+from tests.github.framework import REPO, Framework, framework
+from tests.github.player import POLL, Player, Refreshed, playing, truth, what_differs
+
+HOUR = 3600.0
+TRUNK = Trunk(REPO, "main")
+
+
+@dataclass
+class Course:
+    """A player on a large trunk, and when it saw which result.
+
+    Attributes:
+        framework: the trunk.
+        player: reads it.
+        seen: per job id, when it was first known to be over (seconds since the epoch).
+    """
+
+    framework: Framework
+    player: Player
+    seen: dict[int, float] = field(default_factory=dict)
+
+    def watch(self, seconds: float, commits: Sequence[str]) -> list[Refreshed]:
+        """Let time go by, and note when the results of some commits are seen."""
+        done = []
+        world = self.framework.world
+        end = world.now + seconds
+        while world.now < end:
+            world.now += POLL
+            done.append(self.player.refresh())
+            self._note(commits)
+        return done
+
+    def _note(self, commits: Sequence[str]) -> None:
+        now = self.framework.world.now
+        for row in self.player.store.observations(TRUNK, shas=commits):
+            if row.finished and isinstance(row.job_id, int):
+                self.seen.setdefault(row.job_id, now)
+
+    def lags(self, commits: Sequence[str], *, failures: bool) -> list[float]:
+        """Return how long after its end each result was seen (seconds).
+
+        A result that was never seen is an infinite time late.
+        """
+        _, rows = self.framework.world.truth(REPO, "main")
+        wanted = set(commits)
+        return [
+            self.seen.get(row.job_id, float("inf")) - row.completed_at
+            for row in rows
+            if row.sha in wanted and row.finished and row.completed_at is not None
+            if isinstance(row.job_id, int) and (row.conclusion == "failure" or not failures)
+        ]
+
+    def errors(self) -> dict[str, tuple[object, object]]:
+        """Return what is said otherwise than it is."""
+        return what_differs(self.jobs(), truth(self.player, REPO))
+
+    def jobs(self) -> dict[JobKey, JobState]:
+        """Return what is said of every job."""
+        return self.player.jobs()
+
+
+@contextmanager
+def course(commits: int = 60) -> Iterator[Course]:
+    """Serve a large trunk that nobody has read yet."""
+    made = framework(commits=commits)
+    with playing(made.world, REPO) as player:
+        yield Course(made, player)
+
+
+def counted(refreshes: Iterable[Refreshed]) -> int:
+    """Return how many requests were counted against the limit."""
+    return sum(one.counted for one in refreshes)
+
+
+def sent(refreshes: Iterable[Refreshed]) -> int:
+    """Return how many requests were made."""
+    return sum(one.sent for one in refreshes)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What following one or more commits from queue to done cost.
+
+    Attributes:
+        requests: counted, over all of it.
+        worst_hour: counted within any sixty minutes.
+        worst_failure: the longest time from a failure to its being known (seconds).
+        median_lag: of all results (seconds).
+    """
+
+    requests: int
+    worst_hour: int
+    worst_failure: float
+    median_lag: float
+
+
+def follow(on: Course, commits: int, spacing: float = 360.0) -> Commit:
+    """Let some commits come, each an hour long, and follow them to their end.
+
+    Args:
+        on: the trunk.
+        commits: how many.
+        spacing: seconds from one to the next.
+    """
+    begun = on.framework.world.now + 30
+    nodes = [on.framework.new_commit(begun + n * spacing) for n in range(commits)]
+    shas = [node.sha for node in nodes]
+    refreshes = on.watch(HOUR + commits * spacing + 600, shas)
+    return Commit(
+        counted(refreshes),
+        _worst_hour([one.counted for one in refreshes]),
+        max(on.lags(shas, failures=True), default=0.0),
+        median(on.lags(shas, failures=False)),
+    )
+
+
+def _worst_hour(costs: Sequence[int]) -> int:
+    width = int(HOUR / POLL)
+    return max(sum(costs[begin : begin + width]) for begin in range(max(1, len(costs) - width + 1)))

@@ -1,0 +1,190 @@
+"""Each fault does what it says, and only that."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+
+from tests.github.client import Client
+from tests.github.faults import ALL, FREE, Faults, Kind
+from tests.github.plan import Job, Workflow
+from tests.github.server import StandIn, serving_github
+from tests.github.world import T0, World
+from tests.support.waiting import eventually
+
+CI = Workflow("ci", ".github/workflows/ci.yml")
+CHECKS = "/commits/main/check-runs"
+
+
+@pytest.fixture(autouse=True)
+def _some_runs(world: World) -> None:
+    repo = world.repo("o/r")
+    commit = repo.commit("first", at=T0 - 99)
+    for ago in (30, 20, 10):
+        repo.run(commit, CI, [Job(f"j{ago}-{n}", 0, 1) for n in range(3)], at=T0 - ago)
+
+
+def checks(client: Client, page: int = 1, per_page: int = 4) -> dict[str, Any]:
+    """Return one page of the check runs; there are nine."""
+    found: dict[str, Any] = client.get(CHECKS, per_page=per_page, page=page)
+    return found
+
+
+def ids(document: dict[str, Any]) -> list[int]:
+    """Return the ids of a page's rows."""
+    return [row["id"] for row in document["check_runs"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [
+        (Kind.SERVER_ERROR, 500, "Server Error"),
+        (Kind.BAD_GATEWAY, 502, "Bad Gateway"),
+        (Kind.SECONDARY_LIMIT, 403, "You have exceeded a secondary rate limit"),
+        (Kind.TOO_MANY, 429, "You have exceeded a secondary rate limit"),
+    ],
+)
+def test_a_refusal_comes_once(
+    server: StandIn, client: Client, kind: Kind, status: int, message: str
+) -> None:
+    """The next request is answered as ever; a limit says for how long and costs nothing."""
+    server.fail_next(kind, CHECKS)
+    refused = client.answer(CHECKS)
+    assert refused.status_code == status
+    assert refused.json()["message"].startswith(message)
+    assert refused.headers.get("Retry-After") == ("60" if kind in FREE else None)
+    assert server.counted() == (0 if kind in FREE else 1)
+    assert int(refused.headers["x-ratelimit-remaining"]) > 0
+    assert client.answer(CHECKS).status_code == 200
+
+
+def test_a_hang_never_answers(server: StandIn, client: Client) -> None:
+    """It lasts until the client gives up, and others are answered meanwhile."""
+    server.fail_next(Kind.HANG)
+    client.patience = 0.1
+    with pytest.raises(requests.ReadTimeout):
+        client.answer(CHECKS)
+    client.patience = 10.0
+    assert client.answer(CHECKS).status_code == 200
+    assert [entry.status for entry in server.log] == [0, 200]
+
+
+def test_a_hang_ends_with_the_server(world: World) -> None:
+    """A server that stops waits for no client, and no thread of it is left."""
+    before = threading.active_count()
+    with ThreadPoolExecutor(1) as pool:
+        with serving_github(world) as stand_in:
+            stand_in.fail_next(Kind.HANG)
+            client = Client(stand_in)
+            hanging = pool.submit(client.answer, CHECKS)
+            eventually(stand_in.sent, "the request comes")
+        with pytest.raises(requests.ConnectionError):
+            hanging.result()
+        client.close()
+    assert threading.active_count() == before
+
+
+def test_a_reset_cuts_the_body(server: StandIn, client: Client) -> None:
+    """The connection breaks before all that was promised has come."""
+    server.fail_next(Kind.RESET)
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        client.answer(CHECKS)
+    assert client.answer(CHECKS).status_code == 200
+
+
+def test_a_truncated_document_has_a_valid_length(server: StandIn, client: Client) -> None:
+    """HTTP has nothing to complain about; JSON has."""
+    server.fail_next(Kind.TRUNCATED)
+    answer = client.answer(CHECKS)
+    assert answer.status_code == 200
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    with pytest.raises(requests.JSONDecodeError):
+        answer.json()
+
+
+def test_a_missing_row_leaves_the_total_right(server: StandIn, client: Client) -> None:
+    """The page is one short, and nothing else says so."""
+    whole = checks(client)
+    server.fail_next(Kind.MISSING_ROW)
+    short = checks(client)
+    assert (short["total_count"], len(ids(short))) == (9, 3)
+    assert set(ids(short)) < set(ids(whole))
+
+
+def test_a_shifted_page_begins_with_the_row_before(server: StandIn, client: Client) -> None:
+    """One row comes twice, and whoever reads on from there misses another."""
+    first, second, third = (checks(client, page) for page in (1, 2, 3))
+    server.fail_next(Kind.SHIFTED_PAGE)
+    shifted = checks(client, 2)
+    assert ids(shifted) == [ids(first)[-1], *ids(second)[:-1]]
+    seen = {*ids(first), *ids(shifted), *ids(third)}
+    assert (shifted["total_count"], len(seen)) == (9, 8)
+
+
+def test_a_duplicated_row_hides_another(server: StandIn, client: Client) -> None:
+    """The page is as long as it should be."""
+    server.fail_next(Kind.DUPLICATED_ROW)
+    found = ids(checks(client))
+    assert (len(found), len(set(found))) == (4, 3)
+
+
+def test_a_null_field_stands_where_something_was(server: StandIn, client: Client) -> None:
+    """Exactly one member differs from the document as it is."""
+    whole = checks(client, per_page=1)
+    server.fail_next(Kind.NULL_FIELD)
+    spoilt = checks(client, per_page=1)
+    assert _nulls(spoilt) == _nulls(whole) + 1 or spoilt["total_count"] is None
+
+
+def _nulls(value: object) -> int:
+    if isinstance(value, dict):
+        return sum(_nulls(inner) for inner in value.values())
+    if isinstance(value, list):
+        return sum(_nulls(inner) for inner in value)
+    return value is None
+
+
+def test_a_deleted_run_comes_back(server: StandIn, client: Client) -> None:
+    """As a fault it is gone for one answer: 404 for its jobs, one fewer in the list."""
+    runs = client.get("/actions/runs")
+    path = f"/actions/runs/{runs['workflow_runs'][0]['id']}/jobs"
+    server.fail_next(Kind.DELETED_RUN, "jobs")
+    assert [client.answer(path).status_code for _ in range(2)] == [404, 200]
+    server.fail_next(Kind.DELETED_RUN, "runs$")
+    fewer = client.get("/actions/runs")
+    assert (fewer["total_count"], len(fewer["workflow_runs"])) == (2, 2)
+    assert client.get("/actions/runs") == runs
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSING_ROW, Kind.NULL_FIELD])
+def test_a_spoilt_answer_has_an_etag_of_its_own(
+    server: StandIn, client: Client, kind: Kind
+) -> None:
+    """Whoever kept it does not hear that nothing has changed."""
+    server.fail_next(kind)
+    etag = client.answer(CHECKS).headers["ETag"]
+    assert client.answer(CHECKS, etag=etag).status_code == 200
+
+
+def test_a_fault_waits_for_its_path(server: StandIn, client: Client) -> None:
+    """Other requests are not touched, and `times` is how often it happens."""
+    server.fail_next(Kind.SERVER_ERROR, CHECKS, times=2)
+    assert client.answer("/commits").status_code == 200
+    assert [client.answer(CHECKS).status_code for _ in range(3)] == [500, 500, 200]
+
+
+def test_a_rate_of_faults_is_the_same_for_the_same_seed(server: StandIn, client: Client) -> None:
+    """About as many requests fail as were asked for, in every way that was named."""
+    kinds = [kind for kind in ALL if kind not in (Kind.HANG, Kind.RESET)]
+    seen = []
+    for seed in (3, 3, 4):
+        server.faults = Faults(0.3, seed, kinds)
+        for _ in range(100):
+            client.answer(CHECKS)
+            client.answer("/actions/runs")
+        seen.append(list(server.faults.happened))
+    assert seen[0] == seen[1] != seen[2]
+    assert 40 <= len(seen[0]) <= 80
+    assert {kind for kind, _ in seen[0]} == set(kinds)

@@ -1,0 +1,293 @@
+"""What GitHub would have delivered of a world to a webhook, signed as it signs."""
+
+import hmac
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from tests.github.history import CommitNode, reachable
+from tests.github.render import Renderer
+from tests.github.repo import Repo
+from tests.github.rows import NEVER, CheckRow, JobRow
+from tests.github.runs import Run
+from tests.github.shapes import Json, dumps, node_id, with_parts
+from tests.github.truth import HTML
+from tests.github.world import World
+
+API = "https://api.github.com"
+NO_COMMIT = "0" * 40
+SIGNATURE_HEADER = "X-Hub-Signature-256"
+MOST_COMMITS = 20
+"""Commits that the body of a push lists."""
+
+EVENTS = ("workflow_job", "workflow_run", "push", "check_run")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request to a webhook.
+
+    Attributes:
+        at: when it is sent (seconds since the epoch).
+        event: the header `X-GitHub-Event`.
+        delivery_id: the header `X-GitHub-Delivery`.
+        body: as it is signed.
+    """
+
+    at: float
+    event: str
+    delivery_id: str
+    body: bytes
+
+    @property
+    def document(self) -> Json:
+        """The body, parsed."""
+        document: Json = json.loads(self.body)
+        return document
+
+    def headers(self, secret: str) -> dict[str, str]:
+        """Return the headers that go with it."""
+        return {
+            "Content-Type": "application/json",
+            "User-Agent": "GitHub-Hookshot/0000000",
+            "X-GitHub-Event": self.event,
+            "X-GitHub-Delivery": self.delivery_id,
+            SIGNATURE_HEADER: sign(secret, self.body),
+        }
+
+
+def sign(secret: str, body: bytes) -> str:
+    """Return the signature of a body."""
+    return f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
+
+
+def deliveries(world: World, since: float, until: float) -> list[Delivery]:
+    """Return what is sent after `since` and not after `until`, in its order."""
+    hooks = _Hooks(world, since, until)
+    planned = [each for repo in world.repos.values() for each in hooks.of(repo)]
+    planned.sort(key=lambda each: each.at)
+    return [
+        Delivery(each.at, each.event, str(uuid.uuid5(uuid.NAMESPACE_URL, each.name)), each.body())
+        for each in planned
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A delivery whose body is made when it is wanted.
+
+    Attributes:
+        at: when it is sent (seconds since the epoch).
+        event: its kind.
+        name: what tells it from all others.
+        body: makes it.
+    """
+
+    at: float
+    event: str
+    name: str
+    body: Callable[[], bytes]
+
+
+class _Hooks(Renderer):
+    """Renders one moment after the other.
+
+    Attributes:
+        moment: that is rendered (seconds since the epoch).
+    """
+
+    def __init__(self, world: World, since: float, until: float) -> None:
+        """Args:
+        world: what is rendered.
+        since: only what is sent after it (seconds since the epoch).
+        until: and not after this, likewise.
+        """
+        super().__init__(world, API, HTML)
+        self.moment = world.now
+        self._since = since
+        self._until = until
+
+    @property
+    def now(self) -> float:
+        """The moment that is rendered."""
+        return self.moment
+
+    def _within(self, at: float) -> bool:
+        return self._since < at <= self._until
+
+    def of(self, repo: Repo) -> Iterator[_Planned]:
+        """Yield what is sent of a repository."""
+        for name, branch in repo.branches.items():
+            for at, before, head in branch.moves():
+                if self._within(at):
+                    yield self._push(repo, name, at, before, head)
+        for row in repo.rows.values():
+            if not isinstance(row, JobRow) or row.copy_of is None:
+                yield from self._row(repo, row)
+        for run in repo.runs:
+            yield from self._run(repo, run)
+
+    def _planned(self, at: float, event: str, name: str, make: Callable[[], str]) -> _Planned:
+        def body() -> bytes:
+            self.moment = at
+            return make().encode()
+
+        return _Planned(at, event, f"{event}/{name}", body)
+
+    # ------------------------------------------------------------------ jobs and checks
+
+    def _row(self, repo: Repo, row: CheckRow) -> Iterator[_Planned]:
+        for action, at in _moments(row):
+            if not self._within(at):
+                continue
+            name = f"{row.id}/{action}"
+            if isinstance(row, JobRow):
+                yield self._planned(
+                    at, "workflow_job", name, partial(self._job_body, repo, row, action)
+                )
+            if action != "in_progress":
+                act = "completed" if action == "completed" else "created"
+                yield self._planned(
+                    at, "check_run", name, partial(self._check_body, repo, row, act)
+                )
+
+    def _job_body(self, repo: Repo, row: JobRow, action: str) -> str:
+        camel = "".join(word.title() for word in action.split("_"))
+        job = dumps(self.job_document(repo, row))
+        return self._body(f"WebhookWorkflowJob{camel}", repo, action, workflow_job=job)
+
+    def _check_body(self, repo: Repo, row: CheckRow, action: str) -> str:
+        check = self.check_run_text(repo, row)
+        return self._body(f"WebhookCheckRun{action.title()}", repo, action, check_run=check)
+
+    # ------------------------------------------------------------------ runs
+
+    def _run(self, repo: Repo, run: Run) -> Iterator[_Planned]:
+        for attempt in run.attempts:
+            begun = [row.begins_at for row in attempt.rows if row.copy_of is None]
+            ended = [row.ends_at for row in attempt.rows if row.copy_of is None]
+            moments = {
+                "requested": attempt.at,
+                "in_progress": min(begun, default=NEVER),
+                "completed": max(ended, default=attempt.at),
+            }
+            for action, at in moments.items():
+                if self._within(at) and (action == "completed" or attempt.rows):
+                    name = f"{run.id}/{attempt.number}/{action}"
+                    yield self._planned(
+                        at, "workflow_run", name, partial(self._run_body, repo, run, action)
+                    )
+
+    def _run_body(self, repo: Repo, run: Run, action: str) -> str:
+        camel = "".join(word.title() for word in action.split("_"))
+        return self._body(
+            f"WebhookWorkflowRun{camel}",
+            repo,
+            action,
+            workflow_run=self.run_text(repo, run),
+            workflow=self._workflow(repo, run),
+        )
+
+    def _workflow(self, repo: Repo, run: Run) -> str:
+        number, path = repo.workflow_ids[run.workflow.path], run.workflow.path
+        page = f"{HTML}/{repo.full_name}"
+        return dumps(
+            {
+                "id": number,
+                "node_id": node_id("W", number),
+                "name": run.workflow.name,
+                "path": path,
+                "state": "active",
+                "created_at": "2022-05-31T17:54:50.000Z",
+                "updated_at": "2022-07-22T01:43:25.000Z",
+                "url": f"{self.base(repo.full_name)}/actions/workflows/{number}",
+                "html_url": f"{page}/blob/{repo.default_branch}/{path}",
+                "badge_url": f"{page}/workflows/{number}/badge.svg",
+            }
+        )
+
+    # ------------------------------------------------------------------ pushes
+
+    def _push(
+        self, repo: Repo, branch: str, at: float, before: CommitNode | None, head: CommitNode
+    ) -> _Planned:
+        def make() -> str:
+            return self._push_body(repo, branch, before, head)
+
+        return self._planned(at, "push", f"{repo.full_name}/{branch}/{at}/{head.sha}", make)
+
+    def _push_body(
+        self, repo: Repo, branch: str, before: CommitNode | None, head: CommitNode
+    ) -> str:
+        known = {commit.sha for commit in reachable(before)}
+        new = [commit for commit in reachable(head) if commit.sha not in known]
+        listed = [self._pushed(repo, commit) for commit in reversed(new[:MOST_COMMITS])]
+        old = before.sha if before else NO_COMMIT
+        forced = before is not None and all(c.sha != before.sha for c in reachable(head))
+        document = {
+            "ref": f"refs/heads/{branch}",
+            "before": old,
+            "after": head.sha,
+            "created": before is None,
+            "deleted": False,
+            "forced": forced,
+            "base_ref": None,
+            "compare": f"{HTML}/{repo.full_name}/compare/{old[:12]}...{head.sha[:12]}",
+            "commits": listed,
+            "head_commit": self._pushed(repo, head),
+            "pusher": {"name": head.author, "email": f"{head.author}@users.example"},
+            "repository": self._pushed_repo(repo),
+        }
+        text = with_parts(document, sender=self.user(head.author))
+        return self.validator.check("WebhookPush", text)
+
+    def _pushed(self, repo: Repo, commit: CommitNode) -> Json:
+        who = {
+            "name": commit.author,
+            "email": f"{commit.author}@users.example",
+            "username": commit.author,
+        }
+        return {
+            **self.small_commit(commit),
+            "distinct": True,
+            "url": f"{HTML}/{repo.full_name}/commit/{commit.sha}",
+            "author": who,
+            "committer": who,
+            "added": [],
+            "removed": [],
+            "modified": ["README.md"],
+        }
+
+    def _pushed_repo(self, repo: Repo) -> Json:
+        """Return the repository of a push, which gives some times as numbers."""
+        owner = repo.full_name.partition("/")[0]
+        document = self.full_repo(repo)
+        document["owner"] |= {"name": owner, "email": None}
+        return {
+            **document,
+            "url": f"{HTML}/{repo.full_name}",
+            "created_at": 1_577_836_800,
+            "pushed_at": int(self.now),
+            "stargazers": 0,
+            "master_branch": repo.default_branch,
+        }
+
+    def _body(self, kind: str, repo: Repo, action: str, **parts: str) -> str:
+        text = with_parts(
+            {"action": action},
+            **parts,
+            repository=dumps(self.full_repo(repo)),
+            sender=self.user("sender-a"),
+        )
+        return self.validator.check(kind, text)
+
+
+def _moments(row: CheckRow) -> Iterator[tuple[str, float]]:
+    """Yield what is told of a row; one that is skipped has only an end."""
+    if row.answer != "skipped":
+        yield "queued", row.created_at
+        yield "in_progress", row.begins_at
+    if row.ends_at < NEVER:
+        yield "completed", row.ends_at
