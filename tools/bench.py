@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from exporter.app import refresh_all
 from exporter.config import parse_config
-from exporter.domain.snapshot import Totals
+from exporter.domain.snapshot import Snapshot, Totals
 from exporter.metrics.collector import branch_families, job_families
 from exporter.metrics.exposition import OPENMETRICS, Exposition
 from exporter.store import MEMORY
@@ -25,6 +26,9 @@ JOBS, COMMITS = 10_000, 60
 PER_WORKFLOW = 500
 FIRING = 1
 """Exit code of `check`: the history ends with broken jobs."""
+
+CHANGES = 21
+"""Jobs that are changed, one after the other."""
 
 MEBI = 1024.0
 
@@ -117,7 +121,26 @@ def exposition(config: Path) -> Iterator[Row]:
     yield Row("the first scrape after a start", f"{first:.2f} s")
     yield Row("a scrape of the snapshot, median of 50", f"{scrapes[25] * 1000:.1f} ms")
     yield Row("ratio", f"{rendering / scrapes[25]:,.0f} ×")
+    change = one_change(snapshot)
+    yield Row("one job changed, until it can be served", f"{change * 1000:.1f} ms")
+    yield Row("ratio to rendering it all", f"{rendering / change:,.0f} ×")
     once.store.close()
+
+
+def one_change(snapshot: Snapshot) -> float:
+    """Return how long it takes until the change of one job can be served (seconds), the median."""
+    shown = [snapshot]
+    served = Exposition(lambda: shown[-1], Totals, "bench")
+    served.body(OPENMETRICS, zipped=True)
+    seconds = []
+    for turn in range(1, CHANGES + 1):
+        (trunk,) = shown[-1].trunks
+        place = turn * len(trunk.jobs) // (CHANGES + 1)
+        job = replace(trunk.jobs[place], streak=trunk.jobs[place].streak + 1)
+        jobs = (*trunk.jobs[:place], job, *trunk.jobs[place + 1 :])
+        shown.append(replace(shown[-1], trunks=(replace(trunk, jobs=jobs),)))
+        seconds.append(timed(served.update) + timed(lambda: served.body(OPENMETRICS, zipped=True)))
+    return sorted(seconds)[CHANGES // 2]
 
 
 def main() -> int:

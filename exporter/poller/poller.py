@@ -132,7 +132,8 @@ class Poller:
         while self.refresh_once(config, source):
             again = self._watcher.asks_again(config.name)
             if again is None or again > AT_ONCE:
-                return True
+                # What people look at is known only now.
+                return not config.looks_again or self.refresh_once(config, source)
         return False
 
     def _failed(

@@ -3,6 +3,8 @@
 60 commits, 20 workflows, 450 jobs a commit; `make bench` prints the figures themselves.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.github.measures import Course, counted, course, follow, sent
@@ -14,7 +16,7 @@ MINUTES = 30
 
 
 @pytest.fixture(scope="module")
-def read() -> Course:
+def read() -> Iterator[Course]:
     """A large trunk that has been read to its end."""
     with course() as made:
         made.player.refresh_to_the_end()

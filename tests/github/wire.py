@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -68,16 +69,78 @@ class _Server(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; subclasses name the wire that it belongs to."""
+
+    wire: "Wire"
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def setup(self) -> None:
+        super().setup()
+        self.wire.opened(self.connection)
+
+    def finish(self) -> None:
+        self.wire.closed(self.connection)
+        super().finish()
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        length = int(self.headers.get("Content-Length") or 0)
+        request = Incoming(
+            self.command,
+            parts.path,
+            parse_qsl(parts.query, keep_blank_values=True),
+            {name.lower(): value for name, value in self.headers.items()},
+            self.rfile.read(length),
+        )
+        self._send(self.wire.answer(request))
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def _send(self, said: Outgoing) -> None:
+        if said.ending is Ending.NEVER:
+            # Readable: the client has given up, or the server stops.
+            select.select([self.connection], [], [])
+            self.close_connection = True
+            return
+        self.send_response(said.status)
+        for name, value in said.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(said.body)))
+        self.end_headers()
+        if said.ending is Ending.RESET:
+            self._reset(said.body)
+        elif said.status != HTTPStatus.NOT_MODIFIED:
+            self.wfile.write(said.body)
+
+    def _reset(self, body: bytes) -> None:
+        self.wfile.write(body[: len(body) // 2])
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the log tells what came."""
+
+
 class Wire:
-    """Listens until it is stopped; then no connection and no thread of it is left."""
+    """Listens until it is stopped; then no connection and no thread of it is left.
+
+    Attributes:
+        answer: called once a request, in the connection's thread.
+    """
 
     def __init__(self, answer: Callable[[Incoming], Outgoing]) -> None:
         """Args:
-        answer: called once a request, in the connection's thread.
+        answer: turns a request into an answer.
         """
+        self.answer = answer
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._server = _Server((HOST, 0), self._handler(answer))
+        self._server = _Server((HOST, 0), type("_Bound", (_Handler,), {"wire": self}))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -99,67 +162,15 @@ class Wire:
         for thread in (self._thread, *left.values()):
             thread.join()
 
-    def _handler(self, answer: Callable[[Incoming], Outgoing]) -> type[BaseHTTPRequestHandler]:
-        wire = self
+    def opened(self, connection: socket.socket) -> None:
+        """Take note of a connection and of the thread that serves it."""
+        with self._lock:
+            self._open[connection] = threading.current_thread()
 
-        class _Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def setup(self) -> None:
-                super().setup()
-                with wire._lock:
-                    wire._open[self.connection] = threading.current_thread()
-
-            def finish(self) -> None:
-                with wire._lock:
-                    wire._open.pop(self.connection, None)
-                super().finish()
-
-            def do_GET(self) -> None:
-                parts = urlsplit(self.path)
-                length = int(self.headers.get("Content-Length") or 0)
-                said = answer(
-                    Incoming(
-                        self.command,
-                        parts.path,
-                        parse_qsl(parts.query, keep_blank_values=True),
-                        {name.lower(): value for name, value in self.headers.items()},
-                        self.rfile.read(length),
-                    )
-                )
-                self._send(said)
-
-            def do_POST(self) -> None:
-                self.do_GET()
-
-            def _send(self, said: Outgoing) -> None:
-                if said.ending is Ending.NEVER:
-                    # Readable: the client has given up, or the server stops.
-                    select.select([self.connection], [], [])
-                    self.close_connection = True
-                    return
-                self.send_response(said.status)
-                for name, value in said.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(said.body)))
-                self.end_headers()
-                if said.ending is Ending.RESET:
-                    self._reset(said.body)
-                elif said.status != 304:
-                    self.wfile.write(said.body)
-
-            def _reset(self, body: bytes) -> None:
-                self.wfile.write(body[: len(body) // 2])
-                self.wfile.flush()
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-                self.close_connection = True
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing: the log tells what came."""
-
-        return _Handler
+    def closed(self, connection: socket.socket) -> None:
+        """Forget a connection."""
+        with self._lock:
+            self._open.pop(connection, None)
 
 
 def _shut(connection: socket.socket) -> None:

@@ -137,6 +137,8 @@ class ChainReader:
         """Return a commit and its first parent."""
         try:
             said, parents = row["commit"], row["parents"]
+            if not isinstance(parents, list):
+                raise TypeError("a commit without a list of parents")
             committer, author = said.get("committer") or {}, said.get("author") or {}
             date = committer.get("date") or author.get("date")
             title = (said.get("message") or "").partition("\n")[0].strip()

@@ -32,6 +32,10 @@ SWEEP_EVERY = 2
 """Refreshes from one reading of a commit in flight to the next: a failure is then seen two
 refreshes after it happened at the latest, for half of the requests."""
 
+PATIENCE = 1800.0
+"""Seconds for which a commit whose jobs cannot be read holds back the newer ones: it may be the
+pass between their failures. After that it counts as one that nothing ran on."""
+
 HOPELESS = (SourceAuthError, SourceLimitedError, SourceUnreachable)
 """Errors after which nothing else need be asked in the same refresh."""
 
@@ -154,17 +158,28 @@ class TrunkReader:
         while depth.known and self._runs.has_gap(depth.known_from):
             if not self._allowance.for_news() or not self._try("gap", self._runs.read_gap):
                 return  # a hole in the list of runs: nothing newer is believed before it is filled
-        for sha, runs in self._due(depth, pause):
-            if self._allowance.for_news():
-                self._try(sha, partial(self._sweep.read, sha, runs))
-            else:
+        barrier = 0
+        for place, sha, runs in self._due(depth, pause):
+            if place < barrier or not self._allowance.for_news():
                 self._leave_out(runs)
+            elif not self._read_commit(sha, runs):
+                barrier = max(barrier, place)
 
-    def _due(self, depth: Depth, pause: float) -> list[tuple[str, list[Run]]]:
-        """Return the commits in flight that are to be read now, the longest unread first.
+    def _read_commit(self, sha: str, runs: list[Run]) -> bool:
+        """Read the jobs of a commit; False where nothing newer may be believed before it."""
+        note = self._book.get(Kind.SWEEP, sha) or {}
+        failing = note.get("failing", self._now)
+        # Written beforehand, because a reading that succeeds writes the note anew.
+        self._book.put(Kind.SWEEP, {**note, "failing": failing}, sha)
+        read = self._try(sha, partial(self._sweep.read, sha, runs))
+        return read or self._now - failing > PATIENCE
 
-        Of commits that were never read the oldest comes first: a streak must not be seen from its
-        newer end while a pass below it waits to be read.
+    def _due(self, depth: Depth, pause: float) -> list[tuple[int, str, list[Run]]]:
+        """Return the commits in flight that are to be read now, each with its place.
+
+        Those that are over or were never read come first, the oldest before the others: a streak
+        must not be seen from its newer end while a pass below it waits to be read. Then come those
+        that go on, the longest unread first.
         """
         found = []
         for place, sha in depth.known_commits():
@@ -173,8 +188,10 @@ class TrunkReader:
             over = all(run.finished for run in waiting)
             news = over and any(run.seen not in (run.version, HALF_READ) for run in waiting)
             if waiting and (news or self._now - at >= pause):
-                found.append((at, -place, sha, waiting))
-        return [(sha, runs) for _, _, sha, runs in sorted(found, key=lambda item: item[:2])]
+                goes_on = at if at and not news else 0.0
+                found.append((goes_on, -place, sha, waiting))
+        found.sort(key=lambda item: item[:2])
+        return [(-place, sha, runs) for _, place, sha, runs in found]
 
     def _leave_out(self, runs: Iterable[Run]) -> None:
         since = min(run.updated for run in runs)
@@ -226,11 +243,13 @@ class TrunkReader:
             self._try(f"others {sha}", read)
 
     def _try(self, name: str, read: Callable[[], Iterable[Fact] | None]) -> bool:
-        """Read one thing whole or not at all; whether that succeeded."""
+        """Read one thing; whether that succeeded. What came before an error counts: what has been
+        read is noted as read."""
         if name in self._failed:
             return False
         try:
-            self._outcome.facts.extend(list(read() or ()))
+            for fact in read() or ():
+                self._outcome.facts.append(fact)
         except HOPELESS:
             raise
         except SourceError as error:

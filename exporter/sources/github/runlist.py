@@ -106,11 +106,11 @@ class RunList:
         page = self._page(gap.first, gap.last, None)
         if page is None:
             return
-        self._book.drop(Kind.GAP, gap.first)
         if page.total > PER_PAGE:
             self._take_newest_of(page, gap.first, gap.last)
         else:
             self._take(page.rows)
+            self._book.drop(Kind.GAP, gap.first)
             self._keep(gap._replace(etag=page.etag, checked=self._now))
 
     def check(self, part: _Part) -> None:
@@ -250,6 +250,7 @@ class RunList:
         # More than a page of runs within one second: that second is read to its end.
         self._take(self._client.whole_list(self._path, self._query(oldest, oldest), RUNS))
         self._keep(_Part(oldest, oldest if last is None else last, checked=self._now))
+        self._book.drop(Kind.GAP, first)
         self._put_gap(first, oldest - 1)
         return oldest + 1
 
