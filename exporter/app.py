@@ -5,14 +5,14 @@ import queue
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import FrameType
 from typing import Any
 
 from exporter import __version__
 from exporter.config import Config, SourceConfig, load_config, policy_of
-from exporter.domain.facts import Fact, Memory
+from exporter.domain.facts import Fact, Memory, Report
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot
 from exporter.errors import ConfigError
@@ -21,6 +21,7 @@ from exporter.poller import Poller, Watcher
 from exporter.poller.poller import Timing
 from exporter.poller.totals import Counters
 from exporter.report.document import CompareUrls
+from exporter.report.words import commits
 from exporter.sources import Listener, Source, Tools, build_source
 from exporter.store import STORES, Store
 from exporter.web import (
@@ -94,20 +95,34 @@ TELL_EVERY = 1000
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """A source of which somebody sees how far it is."""
+    """A source of which somebody sees how far it is; it may take several refreshes.
+
+    Attributes:
+        name: of the source.
+        source: the source.
+        progress: is told how far it is.
+        taken: results that were counted, one number for each refresh.
+    """
 
     name: str
     source: Source
     progress: Progress
+    taken: list[int] = field(default_factory=list)
 
     def refresh(self, memory: Memory) -> Iterator[Fact]:
         """Ask the source now, and count what it says while that is taken."""
         return self._counted(self.source.refresh(memory))
 
     def _counted(self, facts: Iterable[Fact]) -> Iterator[Fact]:
+        before, name = sum(self.taken), self.name
+        self.taken.append(0)
         for number, fact in enumerate(facts, 1):
+            if isinstance(fact, Report) and fact.unread:
+                name = f"{self.name}, {commits(fact.unread)} to go,"
+                self.progress(name, before)
             if number % TELL_EVERY == 0:
-                self.progress(self.name, number)
+                self.progress(name, before + number)
+            self.taken[-1] = number
             yield fact
 
 
