@@ -200,7 +200,8 @@ class Server:
         self._counters = Counters()
         self._asked: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._store = open_store(storage)
-        self._watcher = Watcher(self._config, self._store, self._counters, time.time)
+        # A long history takes a while to judge; whoever asks meanwhile is told so.
+        self._watcher = Watcher(self._config, self._store, self._counters, time.time, judge=False)
         self._exposition = Exposition(
             lambda: self._watcher.snapshot, self._counters.totals, __version__
         )
@@ -239,8 +240,10 @@ class Server:
             signal.signal(kind, self._on_signal)
         for server in self._web:
             server.start()
-        self._poller.start()
         log.info("listening on port %s", " and ".join(map(str, self.ports)))
+        self._watcher.judge_stored()
+        self._exposition.update()
+        self._poller.start()
         while (signum := self._asked.get()) == signal.SIGHUP:
             self._reload()
         log.info("%s: stopping", signal.Signals(signum).name)

@@ -124,6 +124,8 @@ def is_stale(source: SourceState, now: float) -> bool:
 
 def what_is_not_ready(snapshot: Snapshot, now: float) -> list[str]:
     """Say of each source that is not to be relied upon what is wrong with it; empty is ready."""
+    if not snapshot.sources:
+        return ["what is stored is still being read"]
     problems = []
     for source in snapshot.sources:
         because = f": {source.problem}" if source.problem else ""

@@ -8,6 +8,7 @@ from itertools import chain
 
 from exporter.config import Config, SourceConfig, policy_of
 from exporter.domain.assessor import Assessor, Touched
+from exporter.domain.backtest import BackTest
 from exporter.domain.facts import NOTHING_KNOWN, Fact, Memory, Report
 from exporter.domain.job import earliest
 from exporter.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
@@ -63,6 +64,8 @@ class Watcher:
         clock: Clock,
         judged_at: Clock | None = None,
         before: Snapshot | None = None,
+        *,
+        judge: bool = True,
     ) -> None:
         """Read what is stored and judge it.
 
@@ -73,6 +76,7 @@ class Watcher:
             clock: the time that refreshes are noted with.
             judged_at: the time that results are judged at, when it is not the same.
             before: what was known under an earlier configuration: sources keep their state.
+            judge: now; else `judge_stored` does it, which a long history makes take a while.
         """
         self._config = config
         self._policy = policy_of(config)
@@ -95,7 +99,13 @@ class Watcher:
         self._order_givers: dict[Trunk, str] = {}
         self._sources = {s.name: self._at_start(s, before) for s in config.sources}
         self._has_history = any(m and m.last_success is not None for m in self._memories.values())
-        self._judge({trunk: {} for trunk in self._watched_trunks()})
+        if judge:
+            self.judge_stored()
+
+    def judge_stored(self) -> None:
+        """Judge all that is stored."""
+        with self._lock:
+            self._judge({trunk: {} for trunk in self._watched_trunks()})
 
     @property
     def snapshot(self) -> Snapshot:
@@ -237,6 +247,18 @@ class Watcher:
         with self._lock:
             assessor = self._assessors.get(Trunk(key.repo, key.branch))
             return assessor.rows_of(key) if assessor else []
+
+    def back_test(self, failures: int | None = None) -> list[BackTest]:
+        """Replay the history of each trunk: what would the policy have told of it?
+
+        Args:
+            failures: N to try for every job in place of the configuration's.
+        """
+        with self._lock:
+            now = self._judged_at()
+            return [
+                self._assessors[trunk].back_test(now, failures) for trunk in sorted(self._trunks)
+            ]
 
     # ------------------------------------------------------------------ sources
 

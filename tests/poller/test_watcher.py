@@ -8,8 +8,10 @@ import pytest
 
 from exporter.domain.facts import Cursor, Memory
 from exporter.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
+from exporter.domain.snapshot import what_is_not_ready
 from exporter.errors import OrderConflictError, SourceError, StoreError
 from exporter.poller import Watcher
+from exporter.poller.totals import Counters
 from exporter.store import SqliteStore
 from tests.poller.stage import ONE, TWO, Script, Stage, config_of
 from tests.support.rows import (
@@ -474,3 +476,16 @@ def test_conflict_is_a_source_error() -> None:
     stage.take(order(1))
     with pytest.raises(OrderConflictError):
         stage.take(order(1), source="other")
+
+
+def test_a_stored_history_may_be_judged_later() -> None:
+    """Until then nothing is shown and nothing is ready; then all is as if judged at once."""
+    before = Stage()
+    before.take(*history("P F F F"))
+    at_once = Watcher(before.config, before.store, Counters(), before.clock)
+    later = Watcher(before.config, before.store, Counters(), before.clock, judge=False)
+    assert not later.snapshot.complete
+    assert what_is_not_ready(later.snapshot, NOW) == ["what is stored is still being read"]
+    later.judge_stored()
+    assert later.snapshot == at_once.snapshot
+    assert what_is_not_ready(later.snapshot, NOW) == []

@@ -1,0 +1,116 @@
+"""What a source tells between refreshes, and what it says of its own work."""
+
+from functools import partial
+
+from exporter.domain.facts import Memory, Note, Report
+from exporter.errors import SourceAnswerError
+from tests.poller.stage import Script, Stage
+from tests.support.rows import NOW, TRUNK, history, order
+
+TROUBLE = SourceAnswerError("ci", "GET x: HTTP 502")
+
+
+def broken(stage: Stage) -> list[bool]:
+    return [job.broken for trunk in stage.watcher.snapshot.trunks for job in trunk.jobs]
+
+
+def test_what_is_told_is_stored_at_once_and_judged_when_asked() -> None:
+    """The sender is answered when its word is safe; many words are judged together."""
+    stage = Stage()
+    stage.take(*history("P F F"))
+    stage.watcher.told("ci", lambda _memory: history("P F F F"))
+    assert len(list(stage.store.observations(TRUNK))) == 4
+    assert broken(stage) == [False]
+    stage.watcher.judge_told()
+    assert broken(stage) == [True]
+
+
+def test_what_is_told_before_the_first_refresh_is_not_lost() -> None:
+    """It is judged with the first refresh that brings the order of the commits."""
+    stage = Stage()
+    stage.watcher.told("ci", lambda _memory: history("P F F F")[1:])
+    stage.watcher.judge_told()
+    stage.take(order(4))
+    assert broken(stage) == [True]
+
+
+def test_the_teller_sees_its_newest_notes() -> None:
+    """Nothing is stored between its look at them and its word."""
+    stage, seen = Stage(), list[Memory]()
+    stage.take(Note("run", "1"))
+
+    def tell(text: str, memory: Memory) -> list[Note]:
+        seen.append(memory)
+        return [Note("run", text)]
+
+    for text in ("2", "3"):
+        stage.watcher.told("ci", partial(tell, text))
+    assert [memory.notes["run"] for memory in seen] == ["1", "2"]
+    assert stage.watcher.memory("ci").notes == {"run": "3"}
+
+
+def test_telling_is_no_success() -> None:
+    """That deliveries come says nothing of what was missed."""
+    stage = Stage()
+    stage.take(*history("P"))
+    stage.clock.now = NOW + 600
+    stage.watcher.told("ci", lambda _memory: history("P F"))
+    stage.watcher.judge_told()
+    assert stage.watcher.snapshot.sources[0].last_success == NOW
+    assert stage.watcher.snapshot.trunks[0].data_at == NOW
+
+
+def test_trouble_takes_what_could_be_read_and_is_no_success() -> None:
+    """The rest of the refresh counts; the source is not up, and the error is counted."""
+    stage = Stage()
+    stage.take(*history("P F F"))
+    stage.clock.now = NOW + 60
+    assert stage.refresh(Script([Report(trouble=TROUBLE), *history("P F F F")]))
+    (source,) = stage.watcher.snapshot.sources
+    assert broken(stage) == [True]
+    assert (source.up, source.last_success, source.problem) == (False, NOW, str(TROUBLE))
+    counts = stage.counters.totals().counts
+    assert counts["trunkwatch_source_errors_total", "ci", "answer"] == 1
+
+
+def test_the_age_of_each_trunk_is_what_its_source_says() -> None:
+    """One trunk may be up to date while another waits for the quota."""
+    stage = Stage()
+    stage.take(Report(read_until={TRUNK: NOW - 300}), *history("P"))
+    assert stage.watcher.snapshot.trunks[0].data_at == NOW - 300
+    stage.take(Report(), *history("P F"))
+    assert stage.watcher.snapshot.trunks[0].data_at == NOW
+
+
+def test_what_a_source_says_of_its_work_is_shown() -> None:
+    """Quota and unread commits are in the snapshot; when to ask again is for the poller."""
+    stage = Stage()
+    stage.take(Report(unread=7, quota_remaining=4000, again=0.0), *history("P"))
+    (source,) = stage.watcher.snapshot.sources
+    assert (source.unread, source.quota_remaining) == (7, 4000)
+    assert stage.watcher.asks_again("ci") == 0.0
+
+
+def test_a_long_reading_is_gone_on_with_until_it_is_done() -> None:
+    """Commands that end refresh as long as the source has more to say at once, and not longer."""
+    stage = Stage()
+    more = [Report(again=0.0), *history("P")]
+    source = Script(more, more, [Report(again=600.0)], [])
+    assert stage.poller.refresh_until_done(stage.section("ci"), source)
+    assert len(source.answers) == 1
+    failing = Script(more, TROUBLE, [])
+    assert not stage.poller.refresh_until_done(stage.section("ci"), failing)
+    assert len(failing.answers) == 1
+
+
+def test_people_look_at_the_commits_of_open_outages_first() -> None:
+    """The source is told which commits those are, and which first failures have no step yet."""
+    stage = Stage()
+    stage.take(*history("P F F F"))
+    interest = stage.watcher.interest(TRUNK)
+    (job,) = stage.watcher.snapshot.trunks[0].jobs
+    shas = [commit.sha for commit in stage.watcher.snapshot.trunks[0].order.commits]
+    assert interest.commits == set(shas[1:])
+    assert job.blame
+    assert interest.urls == ({job.blame.url} if not job.blame.failed_step else set())
+    assert not stage.watcher.interest(TRUNK._replace(branch="other")).commits
