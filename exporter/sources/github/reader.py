@@ -28,6 +28,9 @@ HISTORY = 90 * DAY
 SLACK = 3600.0
 """Seconds by which a run may seem to have been made before its commit: clocks differ."""
 
+LIARS = 50
+"""Of so many commits, one may have a date that is older than it is."""
+
 SWEEP_EVERY = 2
 """Refreshes from one reading of a commit in flight to the next: a failure is then seen two
 refreshes after it happened at the latest, for half of the requests."""
@@ -141,9 +144,13 @@ class TrunkReader:
         return outcome
 
     def _start(self, chain: Chain) -> float:
-        """From when on runs are of interest (seconds since the epoch)."""
-        dates = [c.committed_at for c in chain.commits if c.committed_at is not None]
-        return max(min(dates, default=self._now) - SLACK, self._now - HISTORY)
+        """From when on runs are of interest (seconds since the epoch).
+
+        Dates may lie: one commit in fifty with a date of long ago does not open up years.
+        """
+        dates = sorted(c.committed_at for c in chain.commits if c.committed_at is not None)
+        oldest = dates[len(dates) // LIARS] if dates else self._now
+        return max(oldest - SLACK, self._now - HISTORY)
 
     # ------------------------------------------------------------------ news
 
@@ -225,9 +232,9 @@ class TrunkReader:
         for job in self._hangs.waiting():
             if self._allowance.for_news():
                 self._try(job, partial(self._hangs.ask, job, runs))
-        for job in self._steps.waiting(self._interest.urls):
+        for wanted in self._steps.waiting(self._interest.urls, runs):
             if self._allowance.for_news():
-                self._try(job, partial(self._steps.ask, job, runs))
+                self._try(f"steps {wanted}", partial(self._steps.ask, wanted, runs))
         for part in self._runs.unchecked() if not self._outcome.more else ():
             if self._allowance.for_news():
                 self._try(f"part {part.first}", partial(self._runs.check, part))
