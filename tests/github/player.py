@@ -74,7 +74,12 @@ class Player:
         self.watcher = Watcher(self.config, self.store, self.counters, self._clock)
         self.poller = Poller(self.watcher, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
-        tools = Tools(clock=self._clock, sleep=self._sleep, interest=self.watcher.interest)
+        tools = Tools(
+            clock=self._clock,
+            sleep=self._sleep,
+            events=frozenset(self.config.jobs.events),
+            interest=self.watcher.interest,
+        )
         self.source: Source = build_source(section, tools)
 
     def refresh(self) -> Refreshed:

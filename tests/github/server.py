@@ -10,10 +10,11 @@ from urllib.parse import urlencode
 
 from tests.github.app_endpoints import Caller
 from tests.github.endpoints import Endpoints, UnknownRequestError
-from tests.github.faults import FREE, OF_ROWS, Faults, Kind, refusal_of
+from tests.github.faults import FREE, OF_ROWS, REFUSALS, Faults, Kind, refusal_of
+from tests.github.issues import Issues, UnknownIssueRequestError
 from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, Gate
 from tests.github.render import Renderer
-from tests.github.results import Listing, Refusal, Result
+from tests.github.results import Document, Listing, Refusal, Result
 from tests.github.truth import HTML
 from tests.github.validate import NotAsDescribedError
 from tests.github.wire import Ending, Incoming, Outgoing, Wire
@@ -27,7 +28,7 @@ class Entry(NamedTuple):
     """One request that came.
 
     Attributes:
-        method: GET or POST.
+        method: GET, POST or PATCH.
         path: below the API's address.
         query: in its order.
         status: of the answer; 0 where there was none.
@@ -68,6 +69,7 @@ class StandIn:
         world: what it plays; tests move its time.
         log: every request.
         faults: what goes wrong; may be replaced at any time.
+        issues: of the world's repositories.
         unexpected: what nobody should have asked or sent; a test fails for it at the end.
     """
 
@@ -87,6 +89,7 @@ class StandIn:
         self._renderer = Renderer(world, self.url, html)
         self._gate = Gate(world)
         self._endpoints = Endpoints(self._renderer, self._gate)
+        self.issues = Issues(self._renderer)
 
     @property
     def url(self) -> str:
@@ -119,7 +122,7 @@ class StandIn:
             try:
                 self._look_at(request)
                 said = self._considered(request, path, Caller(who, authorization))
-            except (UnknownRequestError, NotAsDescribedError) as error:
+            except (UnknownRequestError, UnknownIssueRequestError, NotAsDescribedError) as error:
                 self.unexpected.append(f"{request.method} {request.path}: {error}")
                 said = _Said(Outgoing(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
             never = said.outgoing.ending is Ending.NEVER
@@ -145,6 +148,8 @@ class StandIn:
         spent = None if free else self._gate.spent(caller.who)
         if spent is not None:
             return self._plain(spent, caller.who, counted=False)
+        if self.issues.takes(path):
+            return self._about_issues(request, path, caller)
         found = self._endpoints.find(request.method, path, dict(request.query), caller)
         fault = self.faults.pick(path, found)
         instead = refusal_of(fault, path) if fault else None
@@ -152,6 +157,17 @@ class StandIn:
             said = self._plain(instead, caller.who, counted=not free and fault not in FREE)
             return said._replace(outgoing=self._with_retry(said.outgoing, fault), fault=fault)
         return self._whole(request, caller, found, fault, free)
+
+    def _about_issues(self, request: Incoming, path: str, caller: Caller) -> _Said:
+        """Unlike reading, a change may be made although its answer never comes."""
+        fault = self.faults.pick(f"{request.method} {path}", Document("{}"))
+        late = fault not in FREE and self.issues.fail_late
+        if fault not in REFUSALS or late:
+            found = self.issues.answer(request, path, caller.who)
+        if fault not in REFUSALS:
+            return self._whole(request, caller, found, fault, False)
+        said = self._plain(REFUSALS[fault], caller.who, counted=fault not in FREE)
+        return said._replace(outgoing=self._with_retry(said.outgoing, fault), fault=fault)
 
     def _plain(self, refusal: Refusal, who: str, *, counted: bool) -> _Said:
         headers = self._headers(who, counted)

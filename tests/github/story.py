@@ -13,7 +13,7 @@ from exporter.poller.totals import Counters
 from exporter.store import SqliteStore
 from tests.github.history import CommitNode
 from tests.github.plan import Job, Workflow, hanging, skipped, superseded
-from tests.github.repo import PlannedRun, Repo
+from tests.github.repo import Repo
 from tests.github.world import T0, World
 
 REPO = "o/r"
@@ -141,11 +141,7 @@ def _run(
     run = repo.run(commit, workflow, jobs, at=at + 5)
     again = [Job(name, 20.0, 200.0) for name, letter in told.items() if letter == "R"]
     if again:
-        _again(run, at + AGAIN_AFTER, again, copies=number % 2 == 0)
-
-
-def _again(run: PlannedRun, at: float, jobs: list[Job], *, copies: bool) -> None:
-    run.rerun(at, jobs, copies=copies)
+        run.rerun(at + AGAIN_AFTER, again, copies=number % 2 == 0)
 
 
 def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
@@ -214,21 +210,22 @@ class TruthAlong:
         self._watcher.refreshed("gh", facts, lambda: 0.0)
 
 
-Said = Mapping[JobKey, JobState]
+Jobs = Mapping[JobKey, JobState]
 
 
 @cache
-def timeline(step: float, after: float = 0.0) -> Mapping[float, Said]:
-    """Return what is true of the story at each moment from its begin on.
+def timeline(step: float) -> Mapping[float, Jobs]:
+    """Return what is true of the whole story at each moment from its begin on.
+
+    A shorter story is the same as long as it lasts: what comes later changes nothing before.
 
     Args:
         step: seconds from one moment to the next.
-        after: seconds to go on after the end of the story.
     """
     told = story()
     truth = TruthAlong(told)
-    found: dict[float, Said] = {told.begin: truth.now()}
-    while told.world.now < told.end + after:
+    found: dict[float, Jobs] = {told.begin: truth.now()}
+    while told.world.now < told.end:
         told.world.now += step
         found[told.world.now] = truth.now()
     return found

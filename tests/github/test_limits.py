@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.github.client import Client
 from tests.github.server import StandIn, serving_github
-from tests.github.world import T0, World
+from tests.github.world import T0, TOKEN, World
 
 HOUR = 3600.0
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -107,9 +107,9 @@ def test_ghes_may_have_no_limit_and_another_path(world: World) -> None:
     ("token", "repo", "status", "message"),
     [
         ("wrong", "o/r", 401, "Bad credentials"),
-        ("stand-in", "o/none", 404, "Not Found"),
+        (TOKEN, "o/none", 404, "Not Found"),
         (None, "o/secret", 404, "Not Found"),
-        ("stand-in", "o/secret", 200, None),
+        (TOKEN, "o/secret", 200, None),
     ],
 )
 def test_who_may_see_what(

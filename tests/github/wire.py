@@ -31,7 +31,7 @@ class Incoming(NamedTuple):
     """One request.
 
     Attributes:
-        method: GET or POST.
+        method: GET, POST or PATCH.
         path: without the query.
         query: in its order.
         headers: with their names in lower case.
@@ -98,6 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(self.wire.answer(request))
 
     def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_PATCH(self) -> None:
         self.do_GET()
 
     def _send(self, said: Outgoing) -> None:

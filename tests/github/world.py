@@ -9,7 +9,7 @@ from tests.github.truth import observations, order
 T0 = 1_790_000_000.0
 """When a world begins by default (seconds since the epoch)."""
 
-TOKEN = "stand-in"
+TOKEN = "token-of-the-stand-in"
 """The token that every world accepts."""
 
 

@@ -1,5 +1,6 @@
 """What every source keeps to; a new one needs a case here, and is then tried with all of it."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from exporter.metrics.exposition import PLAIN, Exposition
 from exporter.poller.totals import Counters
 from exporter.sources import SOURCES, Tools, build_source
 from exporter.sources.recorded import recorded_lines
+from tests.github.plan import Job, Workflow, skipped
+from tests.github.server import serving_github
+from tests.github.world import World
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
@@ -119,9 +123,55 @@ def _buildbot(folder: Path) -> Iterator[Case]:
         yield Case(section, more, spoil, secret=True)
 
 
+@contextmanager
+def _github(folder: Path) -> Iterator[Case]:
+    world = World(time.time() - 40_000.0)
+    world.tokens = {SECRET: "user-1"}
+    repo = world.repo(REPO)
+    ci = Workflow("ci ≥ 3", ".github/workflows/ci.yml")
+    lint = Workflow("lint", ".github/workflows/lint.yml")
+    for number, conclusion in enumerate(("success", "failure", "failure", "cancelled")):
+        at = world.now + 3600 * number
+        commit = repo.commit(f"change · {number}", at=at)
+        jobs = [Job("test (a)", conclusion=conclusion, end=900), Job("test (b)"), skipped("docs")]
+        run = repo.run(commit, ci, jobs, at=at + 1)
+        if conclusion == "success":
+            # Two runs: read as check runs. The failures are read with their steps, at once.
+            repo.run(commit, lint, [Job("lint")], at=at + 2)
+        elif number == 2:
+            repo.run(commit, lint, startup_failure=True, at=at + 2)
+        repo.run(commit, ci, [Job("fork")], event="pull_request", head_repo="fork/r", at=at + 3)
+    run.rerun(at + 1200, [Job("test (a)", conclusion="failure")], copies=True)
+    repo.run(commit, lint, [Job("lint", end=None)], event="schedule", at=at + 4)
+    repo.check(commit, "buildkite", "linux", at=at + 5)
+    repo.status(commit, "jenkins/build", "pending", at=at + 6)
+    world.now = time.time()
+    token = folder / "token"
+    token.write_text(f"{SECRET}\n", encoding="utf-8")
+    with serving_github(world) as server:
+        section = {
+            "type": "github",
+            "api_url": server.url,
+            "repo": REPO,
+            "branches": ["main"],
+            "token_file": str(token),
+            "checks": ["buildkite"],
+            "statuses": ["jenkins/.*"],
+        }
+
+        def more() -> None:
+            begun = world.now
+            world.now += 600
+            news = repo.commit("change it again", at=begun)
+            repo.run(news, lint, [Job("lint", conclusion="failure")], at=begun)
+
+        yield Case(section, more, world.tokens.clear, secret=True)
+
+
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
     {
         "buildbot": _buildbot,
+        "github": _github,
         "recorded": _recorded,
     }
 )

@@ -74,11 +74,13 @@ class Listing(Generic[Row]):
         key: the list's key in each page.
         parse: from JSON to a row; raises ValueError for what cannot be told from other rows.
         identity: what tells rows apart.
+        is_doubtful: whether a row is one that had better be read again.
     """
 
     key: str
     parse: Callable[[Mapping[str, Any]], Row]
     identity: Callable[[Row], object]
+    is_doubtful: Callable[[Row], bool] = lambda _row: False
 
 
 class Page(NamedTuple, Generic[Row]):
@@ -193,16 +195,21 @@ class GithubClient:
     def whole_list(self, path: str, query: Query, listing: Listing[Row]) -> tuple[Row, ...]:
         """Return every row of a list, and only when all of them have been seen.
 
-        Pages shift when rows come or go while they are read: then they are read again.
+        Pages shift when rows come or go while they are read: then they are read again. So is a
+        list with doubtful rows; when they stay so, it is taken as it is.
 
         Raises:
             SourceAnswerError: the list was never whole.
             SourceError: as for `get`.
         """
+        whole = None
         for _ in range(LIST_TRIES):
             rows = self._try_list(path, query, listing)
-            if rows is not None:
+            whole = whole if rows is None else rows
+            if rows is not None and not any(map(listing.is_doubtful, rows)):
                 return rows
+        if whole is not None:
+            return whole
         raise SourceAnswerError(
             self._source,
             f"GET {self._api}{path}: the list changed each of the {LIST_TRIES} times that it was"

@@ -4,6 +4,7 @@ So is one that a newer push cancelled; only the annotations of the check run tel
 https://docs.github.com/en/rest/checks/runs#list-check-run-annotations
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,10 @@ CANCELLED, TIMED_OUT = "cancelled", "timed_out"
 
 ONE_MOMENT = 30.0
 """Seconds within which the jobs of one run that ended as cancelled were cancelled together."""
+
+GAVE_UP = re.compile(r"strategy configuration was cancell?ed")
+"""What GitHub says in an annotation of a job whose matrix gave up because of another of its jobs
+(`fail-fast`)."""
 
 
 class Hangs:
@@ -57,14 +62,19 @@ class Hangs:
         """Ask one job, and yield what it says, and those that it speaks for.
 
         A push that cancels a run cancels all of its jobs at one moment; where one of them did not
-        hang, none of them did.
+        hang, none of them did. A matrix that gives up is another matter: the one job that made it
+        give up may have hung.
         """
         note = self._book.get(Kind.HANG, job_id)
         if "job" not in note:
             return  # another job has spoken for it
-        hung = self._hung(job_id)
-        for name in [job_id] if hung else self._cancelled_with(note):
-            yield from self._answer(name, TIMED_OUT if hung else CANCELLED, runs)
+        said = self._annotations(job_id)
+        if any(TOO_LONG.search(text) for text in said):
+            yield from self._answer(job_id, TIMED_OUT, runs)
+            return
+        alone = not said or any(GAVE_UP.search(text) for text in said)
+        for name in [job_id] if alone else self._cancelled_with(note):
+            yield from self._answer(name, CANCELLED, runs)
 
     def _cancelled_with(self, note: Mapping[str, Any]) -> list[str]:
         """Return the jobs that were cancelled together with one that has been asked, and itself."""
@@ -86,17 +96,17 @@ class Hangs:
             if row is not None:
                 yield row
 
-    def _hung(self, job_id: str) -> bool:
+    def _annotations(self, job_id: str) -> list[str]:
         path = f"/repos/{self._trunk.repo}/check-runs/{job_id}/annotations"
         try:
             rows = self._client.get(path, [("per_page", PER_PAGE)]).document
         except SourceMissingError:
-            return False
+            return []
         messages = [row.get("message") if isinstance(row, dict) else None for row in rows or ()]
         if any(message is None for message in messages):
             # It is asked once, so what it says must be whole.
             raise SourceAnswerError(self._source, f"GET {path}: an annotation has no message")
-        return any(TOO_LONG.search(str(message)) for message in messages)
+        return [str(message) for message in messages]
 
 
 def _together(one: Job, other: Job) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from exporter.domain.model import Observation, RawJob, Trunk
 from exporter.domain.times import parse_time
 from exporter.sources.github.client import Listing
-from exporter.sources.github.runs import COMPLETED, Run
+from exporter.sources.github.runs import COMPLETED, Run, whole
 
 ACTIONS_APP = "github-actions"
 
@@ -69,6 +69,11 @@ class Job(NamedTuple):
         return self.status == COMPLETED and self.conclusion is not None
 
     @property
+    def is_unsaid(self) -> bool:
+        """Whether it is over and its answer is missing, which should not be."""
+        return self.status == COMPLETED and self.conclusion is None
+
+    @property
     def may_have_hung(self) -> bool:
         """Whether it was cancelled after so long that its own time limit may have done it."""
         if self.conclusion != "cancelled" or self.annotations == 0:
@@ -89,7 +94,7 @@ def job_of(row: Mapping[str, Any]) -> Job:
     return Job(
         *_named(row),
         attempt=row.get("run_attempt"),
-        run=row["run_id"] if isinstance(row.get("run_id"), int) else None,
+        run=whole(row.get("run_id")),
         suite=None,
         app=(ACTIONS_APP, ""),
         created=_time(row.get("created_at")),
@@ -108,10 +113,10 @@ def check_of(row: Mapping[str, Any]) -> Job:
         ValueError: it cannot be told from other check runs.
     """
     app = row.get("app") or {}
-    suite = (row.get("check_suite") or {}).get("id")
-    if not isinstance(suite, int) and app.get("slug") in (ACTIONS_APP, None):
+    suite = whole((row.get("check_suite") or {}).get("id"))
+    if suite is None and app.get("slug") in (ACTIONS_APP, None):
         raise ValueError(f"check run {row['id']} is in no check suite")
-    annotations = (row.get("output") or {}).get("annotations_count")
+    annotations = whole((row.get("output") or {}).get("annotations_count"))
     return Job(
         *_named(row),
         attempt=None,
@@ -123,14 +128,16 @@ def check_of(row: Mapping[str, Any]) -> Job:
         completed=_time(row.get("completed_at")),
         url=row.get("html_url") or row.get("details_url"),
         failed_step=None,
-        annotations=annotations if isinstance(annotations, int) else None,
+        annotations=annotations,
     )
 
 
-JOBS: Listing[Job] = Listing("jobs", job_of, lambda job: job.id)
+JOBS: Listing[Job] = Listing("jobs", job_of, lambda job: job.id, lambda job: job.is_unsaid)
 """How the jobs of a run are read."""
 
-CHECKS: Listing[Job] = Listing("check_runs", check_of, lambda job: job.id)
+CHECKS: Listing[Job] = Listing(
+    "check_runs", check_of, lambda job: job.id, lambda job: job.is_unsaid
+)
 """How the check runs of a commit are read."""
 
 
@@ -182,7 +189,7 @@ def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Obs
 
 def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     identity, name, status = row["id"], row["name"], row["status"]
-    if not isinstance(identity, int):
+    if whole(identity) is None:
         raise ValueError(f"a row with the id {identity!r}")
     if not isinstance(name, str) or not isinstance(status, str):
         raise ValueError(f"job {identity} with the name {name!r} and the status {status!r}")

@@ -164,7 +164,10 @@ class TrunkReader:
                 self._try(f"part {part.first}", partial(self._runs.check, part))
         while depth.known and self._runs.has_gap(depth.known_from):
             if not self._allowance.for_news() or not self._try("gap", self._runs.read_gap):
-                return  # a hole in the list of runs: nothing newer is believed before it is filled
+                # A hole in the list of runs: nothing newer is believed before it is filled, and
+                # the data does not get newer either.
+                self._outcome.due_since = 0.0
+                return
         barrier = 0
         for place, sha, runs in self._due(depth, pause):
             if place < barrier or not self._allowance.for_news():

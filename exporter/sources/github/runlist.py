@@ -203,6 +203,18 @@ class RunList:
         self._at[run.sha].pop(run.id, None)
         self._book.drop(Kind.RUN, run.id)
 
+    def missing(self, run: Run) -> None:
+        """Forget a run that cannot be found, and see to it that its part of the list is read anew.
+
+        GitHub has not found what was there all along; then the list still says so.
+        """
+        self.drop(run)
+        head = self._book.get(Kind.HEAD)
+        if run.created >= head["first"]:
+            self._book.put(Kind.HEAD, {**head, "etag": None})
+        for part in [part for part in self._parts() if part.holds(run)]:
+            self._keep(part._replace(etag=None, checked=0.0))
+
     # ------------------------------------------------------------------ parts
 
     def _age(self, part: _Part) -> float:
@@ -294,7 +306,12 @@ class RunList:
         for run in rows:
             if counts(run, self._trunk, self._events):
                 known = self.runs.get(run.id, run)
-                self.put(replace(run, seen=known.seen, jobs=known.jobs))
+                name = run.name or self._name_of(run.path)
+                self.put(replace(run, name=name, seen=known.seen, jobs=known.jobs))
+
+    def _name_of(self, path: str) -> str:
+        """Return what a workflow is called by a run whose name GitHub does say."""
+        return next((run.name for run in self.runs.values() if run.path == path and run.name), "")
 
 
 def _is_whole(page: Page[Run]) -> bool:

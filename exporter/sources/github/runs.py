@@ -106,7 +106,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         ValueError: it cannot be told from other runs, or not be placed in time.
     """
     identity, sha = row["id"], full_hash(row["head_sha"])
-    if not isinstance(identity, int) or sha is None:
+    if whole(identity) is None or sha is None:
         raise ValueError(f"a run with the id {identity!r} and the commit {row['head_sha']!r}")
     status = row["status"]
     if not isinstance(status, str):
@@ -122,16 +122,16 @@ def run_of(row: Mapping[str, Any]) -> Run:
         sha=sha,
         path=path,
         name=str(row.get("name") or ""),
-        number=_whole(row.get("run_number")),
+        number=whole(row.get("run_number")),
         event=str(row.get("event") or ""),
         head_branch=str(row.get("head_branch") or ""),
         head_repo=str((row.get("head_repository") or {}).get("full_name") or ""),
-        attempt=_whole(row.get("run_attempt")) or 1,
+        attempt=whole(row.get("run_attempt")) or 1,
         status=status,
         conclusion=conclusion if isinstance(conclusion, str) else None,
         created=created,
         updated=parse_time(row.get("updated_at") or row["created_at"]),
-        suite=_whole(row.get("check_suite_id")),
+        suite=whole(row.get("check_suite_id")),
         url=row.get("html_url"),
         doubt=any(row.get(key) is None for key in EXPECTED)
         or (status == COMPLETED and conclusion is None),
@@ -172,5 +172,6 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
     )
 
 
-def _whole(value: object) -> int | None:
+def whole(value: object) -> int | None:
+    """Return a whole number as it is, and nothing of any other kind; True is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -102,7 +102,7 @@ class Sweep:
             jobs = self._client.whole_list(path, [("filter", "all")], JOBS)
         except SourceMissingError:
             # Somebody deleted the run; what it said while it was there stays known.
-            self._runs.drop(run)
+            self._runs.missing(run)
             return
         if run.finished and run.conclusion == "failure" and not jobs:
             # What GitHub's pages call an invalid workflow file has no jobs and a plain `failure`.

@@ -120,7 +120,7 @@ class Ear:
         note = book.get(Kind.RUN, run.id)
         known = run_of_json(note) if note else None
         if known is not None:
-            if (known.attempt, known.updated) > (run.attempt, run.updated):
+            if _order_of(known) > _order_of(run):
                 run = known  # a delivery that came late: what it says is old
             run = replace(run, seen=known.seen, jobs=known.jobs)
         if run.finished and run.conclusion == STARTUP_FAILURE:
@@ -147,3 +147,8 @@ class Ear:
 
     def _parked(self, trunk: Trunk, book: Notebook) -> Parked:
         return Parked(trunk, book, self._hangs(trunk, book))
+
+
+def _order_of(run: Run) -> tuple[int, float, bool]:
+    """Order what is said of one run; within one second it may begin and end."""
+    return run.attempt, run.updated, run.finished

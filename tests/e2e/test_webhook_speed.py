@@ -1,0 +1,56 @@
+"""`trunkwatch serve` takes signed webhooks: soon on /metrics, and never lost once accepted."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from exporter.domain.model import Trunk
+from exporter.store import SqliteStore
+from tests.github.framework import REPO
+from tools.bench_webhook import Bench, bench, values_of
+
+RATE, SECONDS = 20.0, 3.0
+SOON = 2.0
+"""Seconds: many times what it takes, so that a busy machine fails nothing (see tools/)."""
+
+
+@pytest.fixture
+def running() -> Iterator[Bench]:
+    """An exporter that has read four commits."""
+    with bench(commits=4, workflows=2, jobs=30) as found:
+        yield found
+
+
+def test_what_is_delivered_is_soon_on_metrics(running: Bench) -> None:
+    """At twenty deliveries a second every result is shown within two seconds."""
+    late = running.play(RATE, SECONDS)
+    assert len(late) >= 5
+    assert max(late) < SOON
+
+
+def test_a_forged_delivery_is_refused(running: Bench) -> None:
+    """One that is signed with another secret is refused and counted."""
+    each = running.news()[0]
+    answer = running.session.post(
+        f"{running.url}/webhook/github", each.body, headers=each.headers("of-somebody-else")
+    )
+    assert answer.status_code == 401
+    counts = running.served.samples("trunkwatch_webhook_deliveries_total")
+    assert counts['{outcome="bad_signature"}'] == 1
+
+
+def test_what_was_accepted_survives_a_kill(running: Bench) -> None:
+    """Killed without warning right after the answer, the exporter has stored what it was told."""
+    told = running.news()
+    last = max((each for each in told if list(values_of(each))), key=lambda each: each.at)
+    job = last.document["workflow_job"]
+    for each in told:
+        if each.event == "workflow_run":
+            running.deliver(each)
+    running.deliver(last)
+    running.served.process.kill()
+    running.served.process.wait(30)
+    store = SqliteStore(str(running.storage))
+    rows = [row for row in store.observations(Trunk(REPO, "main")) if row.job_id == job["id"]]
+    store.close()
+    assert [row.conclusion for row in rows] == [job["conclusion"]]

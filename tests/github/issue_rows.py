@@ -1,0 +1,133 @@
+"""Issues and their comments, and the documents that GitHub would send of them."""
+
+from dataclasses import dataclass, field
+
+from tests.github.render import Renderer
+from tests.github.results import Refusal
+from tests.github.shapes import Json, dumps, node_id, time_text
+
+
+@dataclass(slots=True)
+class Said:
+    """One comment.
+
+    Attributes:
+        id: unique.
+        by: login.
+        body: Markdown.
+        at: when (seconds since the epoch).
+    """
+
+    id: int
+    by: str
+    body: str
+    at: float
+
+
+@dataclass(slots=True)
+class Issue:
+    """One issue, or what is left of it.
+
+    Attributes:
+        number: unique in its repository.
+        by: login of who opened it.
+        title: as it is now.
+        body: as it is now.
+        labels: names.
+        assignees: logins.
+        created_at: seconds since the epoch.
+        updated_at: seconds since the epoch.
+        closed_at: seconds since the epoch; None while it is open.
+        closed_by: login.
+        reason: why it was closed.
+        comments: oldest first.
+        instead: what is answered where it was: it was deleted or moved.
+    """
+
+    number: int
+    by: str
+    title: str
+    body: str
+    labels: list[str]
+    assignees: list[str]
+    created_at: float
+    updated_at: float
+    closed_at: float | None = None
+    closed_by: str | None = None
+    reason: str | None = None
+    comments: list[Said] = field(default_factory=list)
+    instead: Refusal | None = None
+
+    @property
+    def state(self) -> str:
+        return "open" if self.closed_at is None else "closed"
+
+
+class IssueDocuments:
+    """Turns issues into JSON texts, each of them validated."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        """Args:
+        renderer: knows the addresses, and how users look.
+        """
+        self._r = renderer
+
+    def _place(self, repo: str, issue: Issue) -> str:
+        return f"{self._r.base(repo)}/issues/{issue.number}"
+
+    def _page(self, repo: str, issue: Issue) -> str:
+        return f"{self._r.shapes.html}/{repo}/issues/{issue.number}"
+
+    def issue(self, repo: str, issue: Issue) -> str:
+        place, user = self._place(repo, issue), self._r.shapes.user
+        people = [user(login) for login in issue.assignees]
+        return self._r.validator.check("Issue", dumps({
+            "id": 70_000 + issue.number,
+            "node_id": node_id("I", issue.number),
+            "url": place,
+            "repository_url": self._r.base(repo),
+            "labels_url": f"{place}/labels{{/name}}",
+            "comments_url": f"{place}/comments",
+            "events_url": f"{place}/events",
+            "html_url": self._page(repo, issue),
+            "number": issue.number,
+            "state": issue.state,
+            "state_reason": issue.reason,
+            "title": issue.title,
+            "body": issue.body,
+            "user": user(issue.by),
+            "labels": [self._label(repo, name) for name in issue.labels],
+            "assignee": people[0] if people else None,
+            "assignees": people,
+            "milestone": None,
+            "locked": False,
+            "active_lock_reason": None,
+            "comments": len(issue.comments),
+            "closed_at": time_text(issue.closed_at),
+            "created_at": time_text(issue.created_at),
+            "updated_at": time_text(issue.updated_at),
+            "closed_by": user(issue.closed_by) if issue.closed_by else None,
+            "author_association": "NONE",
+        }))  # fmt: skip
+
+    def _label(self, repo: str, name: str) -> Json:
+        number = sum(name.encode())
+        return {
+            "id": number, "node_id": node_id("LA", number),
+            "url": f"{self._r.base(repo)}/labels/{name}", "name": name,
+            "description": None, "color": "ededed", "default": False,
+        }  # fmt: skip
+
+    def comment(self, repo: str, issue: Issue, said: Said) -> str:
+        return self._r.validator.check("IssueComment", dumps({
+            "id": said.id,
+            "node_id": node_id("IC", said.id),
+            "url": f"{self._r.base(repo)}/issues/comments/{said.id}",
+            "html_url": f"{self._page(repo, issue)}#issuecomment-{said.id}",
+            "body": said.body,
+            "user": self._r.shapes.user(said.by),
+            "created_at": time_text(said.at),
+            "updated_at": time_text(said.at),
+            "issue_url": self._place(repo, issue),
+            "author_association": "NONE",
+        }))  # fmt: skip

@@ -1,0 +1,222 @@
+"""Jobs that hung: cancelled, says GitHub, like those that a newer push cancelled."""
+
+from typing import Any
+
+import pytest
+
+from tests.github.faults import Kind
+from tests.github.plan import SUPERSEDED, Job
+from tests.github.player import playing
+from tests.sources.github.stories import (
+    HOUR,
+    MINUTE,
+    Story,
+    asked,
+    check_truth,
+    counted,
+    spoilt,
+)
+
+ANNOTATIONS = "/annotations"
+
+
+def cancelled(seconds: float, *, hang: bool = True) -> Job:
+    """Return a job that was cancelled after some time, by its own limit or by a push."""
+    said = () if hang else (SUPERSEDED.format(branch="main"),)
+    return Job("test", 30.0, 30.0 + seconds, "cancelled", hang=hang, annotations=said)
+
+
+def push(story: Story, job: Job) -> None:
+    story.jobs(story.push(), [job, Job("other")])
+    story.world.now += HOUR
+
+
+@pytest.mark.parametrize(("letters", "streak", "broken"), [
+    ("P H H", 2, False),
+    ("P H H H", 3, True),
+    ("P C C C", 0, False),
+    ("P c c c", 0, False),
+    ("P H C H C H", 3, True),
+    ("P F H C F", 3, True),
+    ("P H H H C", 3, True),
+    ("P H H P H", 1, False),
+])  # fmt: skip
+def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken: bool) -> None:
+    """Three hangs in a row fire, two do not; what a newer push cancelled says nothing."""
+    with playing(Story(letters).world) as player:
+        player.refresh_to_the_end()
+        assert (player.job("test").streak, player.job("test").broken) == (streak, broken)
+        check_truth(player)
+
+
+@pytest.mark.parametrize(("seconds", "asks"), [(299, 0), (300, 1), (3000, 1)])
+def test_a_job_that_was_cancelled_soon_is_not_asked(seconds: float, asks: int) -> None:
+    """Five minutes are the border: no sensible limit is shorter."""
+    story = Story("P")
+    push(story, cancelled(seconds, hang=False))
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert len(asked(player, ANNOTATIONS)) == asks
+        check_truth(player)
+
+
+def test_each_job_is_asked_once() -> None:
+    """Also over restarts, and whatever else happens to the run."""
+    story = Story("P H H H C C")
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert len(asked(player, ANNOTATIONS)) == 5
+        player.pass_time(HOUR)
+        player.restart()
+        player.pass_time(HOUR)
+        story.runs[2].rerun(story.world.now + 5, [Job("later")])
+        player.pass_time(HOUR)
+        assert len(asked(player, ANNOTATIONS)) == 5
+        check_truth(player)
+
+
+def test_it_is_pending_until_it_has_been_asked() -> None:
+    """What is not known yet is neither a failure nor nothing; the next refresh asks again."""
+    with playing(Story("P H H H").world) as player:
+        player.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=9)
+        refreshed = player.refresh()
+        assert not refreshed.state.up
+        assert "annotations" in (refreshed.state.problem or "")
+        assert (player.job("test").streak, player.job("test").pending) == (0, 3)
+        player.pass_time(MINUTE)
+        assert player.job("test").broken
+        check_truth(player)
+
+
+def test_one_that_cannot_be_asked_leaves_the_others() -> None:
+    """Each is asked by itself."""
+    story = Story("P H H H")
+    with playing(story.world) as player:
+        row = next(iter(story.runs[2].rows(story.world.now)))
+        player.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
+        player.refresh()
+        assert (player.job("test").streak, player.job("test").pending) == (2, 1)
+        player.pass_time(MINUTE)
+        check_truth(player)
+
+
+def test_annotations_that_are_gone_say_that_it_did_not_hang() -> None:
+    """404 is an answer of the one that was asked: it stays cancelled, and is not asked again."""
+    with playing(Story("P H H H").world) as player:
+        for run in player.world.repos["o/r"].runs:
+            for row in run.rows(player.world.now):
+                player.world.repos["o/r"].rows.pop(row.id)
+        player.refresh_to_the_end()
+        assert player.job("test").streak == 0
+        assert [entry.status for entry in asked(player, ANNOTATIONS)] == [404] * 3
+        assert counted(player.pass_time(30 * MINUTE)) <= 1
+
+
+def test_an_annotation_without_a_message_is_asked_for_again() -> None:
+    """An answer that is not whole must not be the one that counts."""
+
+    def no_message(rows: list[Any]) -> None:
+        for row in rows:
+            row["message"] = None
+
+    with playing(Story("P H H H").world) as player:
+        with spoilt(player, ANNOTATIONS, no_message, times=3):
+            assert not player.refresh().state.up
+        assert player.job("test").streak == 0
+        player.pass_time(2 * MINUTE)
+        assert player.job("test").broken
+        check_truth(player)
+
+
+def test_annotations_of_other_kinds_are_no_hang() -> None:
+    """Warnings of the runner, deprecations and the like stand there too."""
+    story = Story("P")
+    for _ in range(3):
+        push(story, Job("test", 30, 3630, "cancelled", annotations=("Node 16 is deprecated.",)))
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").streak == 0
+        check_truth(player)
+
+
+def test_a_hang_that_passes_when_it_is_run_again_is_flaky() -> None:
+    """A hang is a failure like any other."""
+    story = Story("P H H")
+    story.runs[2].rerun(story.world.now - 600, [Job("test")])
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert [verdict.name for verdict in player.job("test").verdicts] == [
+            "PASS",
+            "FAIL",
+            "FLAKY",
+        ]
+        check_truth(player)
+
+
+def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None:
+    """They end at one moment; where one of them did not hang, none did."""
+    story = Story("P")
+    said = (SUPERSEDED.format(branch="main"),)
+    jobs = [Job(f"t{n}", 30, 900, "cancelled", annotations=said) for n in range(40)]
+    story.jobs(story.push(), jobs)
+    story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert len(asked(player, ANNOTATIONS)) == 1
+        check_truth(player)
+
+
+def test_a_hang_among_jobs_that_end_at_another_moment_counts() -> None:
+    """A push may cancel what a hang has left; the one speaks for itself alone."""
+    story = Story("P")
+    said = (SUPERSEDED.format(branch="main"),)
+    for _ in range(3):
+        rest = [Job(f"t{n}", 30, 2000, "cancelled", annotations=said) for n in range(3)]
+        story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
+        story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").broken
+        check_truth(player)
+
+
+def test_a_hang_that_makes_its_matrix_give_up_counts() -> None:
+    """`fail-fast` cancels the others at the moment at which the one reaches its limit."""
+    story = Story("P")
+    said = ('The strategy configuration was canceled because "test" failed',)
+    for _ in range(3):
+        rest = [Job(f"t{n}", 30, 1840, "cancelled", annotations=said) for n in range(3)]
+        story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
+        story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").broken
+        check_truth(player)
+
+
+def test_a_hang_that_is_copied_by_a_rerun_is_still_one() -> None:
+    """A re-run of another job may list it again under a new id."""
+    story = Story("P")
+    for _ in range(3):
+        run = story.jobs(story.push(), [cancelled(600), Job("other", conclusion="failure")])
+        run.rerun(story.world.now + 1200, [Job("other")], copies=True)
+        story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").broken
+        check_truth(player)
+
+
+def test_a_hang_of_long_ago_is_not_asked_about_for_ever() -> None:
+    """An outage that is older than the window costs nothing."""
+    story = Story("P H H H", every=10 * MINUTE)
+    with playing(story.world, more=", window: 4") as player:
+        player.refresh_to_the_end()
+        story.world.now += HOUR
+        for _ in range(8):
+            story.jobs(story.push(), [Job("other")])
+            player.pass_time(10 * MINUTE)
+        assert player.job("test").broken
+        before = len(player.server.log)
+        assert counted(player.pass_time(30 * MINUTE)) == 0
+        assert asked(player, "/actions/jobs/", before) == []

@@ -1,0 +1,228 @@
+"""Which runs count for the source github, and what it notices of the list of them."""
+
+import pytest
+
+from tests.github.faults import Faults, Kind
+from tests.github.plan import Job, Workflow
+from tests.github.player import Player, playing
+from tests.github.server import Entry
+from tests.sources.github.stories import (
+    CI,
+    HOUR,
+    LINT,
+    MINUTE,
+    Story,
+    check_truth,
+    counted,
+    sent,
+)
+
+FAILS = Job("test", conclusion="failure")
+
+
+def numbered(number: int) -> Workflow:
+    return Workflow(f"w{number}", f".github/workflows/{number}.yml")
+
+
+def lists_of_runs(player: Player) -> list[Entry]:
+    return [entry for entry in player.server.log if entry.path.endswith("/actions/runs")]
+
+
+# ---------------------------------------------------------------------- which runs count
+
+
+@pytest.mark.parametrize(
+    ("event", "head_branch", "head_repo", "counts"),
+    [
+        ("push", "main", "o/r", True),
+        ("schedule", "main", "o/r", True),
+        ("workflow_dispatch", "main", "o/r", True),
+        pytest.param("pull_request", "main", "fork/r", False, id="fork's own main"),
+        pytest.param("workflow_dispatch", "main", "fork/r", False, id="event of a fork"),
+        pytest.param("pull_request", "main", "o/r", False, id="pull request of main"),
+        pytest.param("merge_group", "main", "o/r", False, id="merge queue"),
+        pytest.param("push", "topic", "o/r", False, id="other branch"),
+    ],
+)
+def test_only_runs_of_the_trunk_count(
+    event: str, head_branch: str, head_repo: str, counts: bool
+) -> None:
+    """Event, head branch and head repository decide, all three."""
+    story = Story("P F F")
+    commit = story.push()
+    story.repo.run(commit, CI, [FAILS], event=event, head_branch=head_branch, head_repo=head_repo)
+    story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").broken is counts
+        check_truth(player)
+
+
+def test_the_events_that_count_are_configured() -> None:
+    """`jobs.events` with one word asks for runs of that event alone."""
+    story = Story("F F F")
+    for commit in story.commits:
+        story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
+    story.world.now += HOUR
+    with playing(story.world, jobs="events: [schedule]") as player:
+        player.refresh_to_the_end()
+        assert [key.job_name for key in player.jobs()] == ["nightly"]
+        assert player.job("nightly").broken
+        assert all(("event", "schedule") in e.query for e in lists_of_runs(player))
+
+
+def test_two_events_are_told_apart_here() -> None:
+    """GitHub filters by one event at most."""
+    story = Story("F F F")
+    for commit in story.commits:
+        story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
+    story.world.now += HOUR
+    with playing(story.world, jobs="events: [schedule, merge_group]") as player:
+        player.refresh_to_the_end()
+        assert [key.job_name for key in player.jobs()] == ["nightly"]
+
+
+def test_a_late_run_of_an_older_commit_counts_there() -> None:
+    """A nightly that is dispatched for an old commit says something about that commit."""
+    story = Story("P F F F")
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").broken
+        story.run(story.commits[2], "P")
+        story.world.now += 10 * MINUTE
+        player.pass_time(2 * MINUTE)
+        assert player.job("test").flaky == 1
+        check_truth(player)
+
+
+def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
+    """They say `main` too; only the chain knows."""
+    story = Story("P F F")
+    gone = story.push()
+    story.repo.force_push(story.commits[2], at=story.world.now + 1)
+    story.run(gone, "F")
+    story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").streak == 2
+        check_truth(player)
+
+
+def test_a_renamed_workflow_keeps_its_history() -> None:
+    """The file is the workflow; its name is shown, the newest of them."""
+    story = Story("P F F")
+    story.then("F", workflow=Workflow("CI of today", CI.path))
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert player.job("test").streak == 3
+        assert player.job("test").key.workflow == "CI of today"
+        check_truth(player)
+
+
+def test_two_workflows_of_one_name_are_two() -> None:
+    """A failure of the one is no failure of the other."""
+    story = Story("F F F")
+    for commit in story.commits:
+        story.run(commit, "P", Workflow("ci", ".github/workflows/other.yml"))
+    story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert sorted(job.streak for job in player.trunk.jobs) == [0, 3]
+        check_truth(player)
+
+
+# ---------------------------------------------------------------------- many runs
+
+
+@pytest.mark.parametrize(("workflows", "commits"), [(20, 4), (25, 4), (26, 4), (50, 9)])
+def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int) -> None:
+    """Eighty runs, exactly a page, one more, and several pages."""
+    story = Story()
+    for number in range(commits):
+        commit = story.push()
+        for place in range(workflows):
+            letter = "F" if place == number else "P"
+            story.run(commit, letter, numbered(place), f"t{place}")
+        story.world.now += HOUR
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert len(player.jobs()) == workflows
+        check_truth(player)
+
+
+def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
+    """GitHub's filtered list ends there; ranges of `created` do not."""
+    story = Story()
+    for number in range(53):
+        commit = story.push()
+        for place in range(21):
+            story.run(commit, "FP"[(number + place) % 7 > 2], numbered(place), f"t{place}")
+        story.world.now += 20 * MINUTE
+    with playing(story.world) as player:
+        done = player.refresh_to_the_end()
+        check_truth(player)
+        assert len(player.trunk.order.commits) == 53
+        assert counted(done) < 53 + 40, "a request a commit, and those for the list"
+        player.refresh()
+        assert counted(player.pass_time(30 * MINUTE)) == 0
+
+
+def many_at_once() -> Story:
+    """A trunk on whose third commit 250 workflows begin within one second."""
+    story = Story("P P")
+    commit = story.push()
+    for place in range(250):
+        story.run(commit, "F", numbered(place), f"t{place}")
+    story.world.now += HOUR
+    return story
+
+
+def test_more_than_a_page_of_runs_in_one_second_is_read() -> None:
+    """No range of `created` can part them."""
+    story = many_at_once()
+    with playing(story.world) as player:
+        player.refresh_to_the_end()
+        assert len(player.jobs()) == 251
+        story.then("P F")
+        player.pass_time(2 * MINUTE)
+        check_truth(player)
+
+
+def test_a_fault_while_one_second_is_read_leaves_no_hole() -> None:
+    """What could not be read is read later."""
+    story = many_at_once()
+    story.then("P P")
+    for _ in range(3):
+        commit = story.push()
+        for place in range(33):
+            story.run(commit, "P", numbered(place), f"t{place}")
+        story.world.now += HOUR
+    with playing(story.world) as player:
+        for _ in range(12):
+            player.server.fail_next(Kind.MISSING_ROW, "/actions/runs$")
+            player.refresh()
+            player.world.now += MINUTE
+        player.server.faults = Faults()
+        player.pass_time(5 * MINUTE)
+        player.refresh_to_the_end()
+        check_truth(player)
+        assert player.watcher.snapshot.sources[0].unread == 0
+
+
+def test_parts_that_are_full_are_closed_and_stay_free() -> None:
+    """A page of runs that is over costs nothing any more, however many commits come."""
+    story = Story()
+    with playing(story.world) as player:
+        costs = []
+        for _ in range(20):
+            commit = story.push()
+            for place in range(10):
+                story.run(commit, "P", numbered(place), f"t{place}")
+            story.world.now += 10 * MINUTE
+            costs.append(counted(player.refresh_to_the_end()))
+        check_truth(player)
+        assert max(costs[1:]) <= 5, costs
+        assert sum(costs) <= 20 * 4
+        done = player.pass_time(HOUR)
+        assert counted(done) == 0
+        assert sent(done) <= 3 * len(done)
