@@ -5,7 +5,7 @@ Every query folds replicas and restarts of the exporter: it aggregates by our la
 that they need no rule file, but they hold and forget as the rules do.
 """
 
-from dashboards.settings import HOLD, STALE_AFTER_SECONDS, STALE_POLLS, UNKNOWN_TEXT
+from dashboards.settings import HOLD, QUOTA_MEMORY, STALE_AFTER_SECONDS, STALE_POLLS, UNKNOWN_TEXT
 
 # The identity of a job, and the labels that every `ci_job_` family carries.
 IDENTITY = "repo, branch, workflow, job_name"
@@ -19,6 +19,8 @@ DATA_TIME = "ci_branch_data_timestamp_seconds"
 IN_REPO = '{repo=~"$repo"}'
 IN_BRANCH = '{repo=~"$repo", branch=~"$branch"}'
 IN_GROUP = '{repo=~"$repo", branch=~"$branch", group=~"$group"}'
+# What Prometheus itself writes down of each alert; an alert that is of no branch has no such label.
+FIRING = '{alertname=~"Trunk.+|Watchdog", alertstate="firing", repo=~"$repo|", branch=~"$branch|"}'
 
 
 def of_broken_jobs(metric: str, labels: str = JOB) -> str:
@@ -119,6 +121,63 @@ def streaks() -> str:
     metric = f"ci_job_consecutive_failures{IN_GROUP}"
     failed = f"max by ({JOB}) (max_over_time({metric}[$__range] @ end())) > 0"
     return f"max by ({JOB}) ({metric})\nand on ({JOB})\n({failed})"
+
+
+def mass_breakage() -> str:
+    """Return 1 or 0 per branch. A 1 is held as the alert is; a 0 is said while data is fresh."""
+    now = f"max by (repo, branch) (ci_branch_mass_breakage{IN_BRANCH})"
+    held = f"({now} or last_over_time(({now})[{HOLD}:1m])) == 1"
+    return f"{held}\nor\n({only_fresh(now)})"
+
+
+def silent_jobs() -> str:
+    """Return the number per branch of jobs without a verdict for longer than their group allows."""
+    read = f"min by (repo, branch) ({DATA_TIME}{IN_BRANCH})"
+    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_GROUP})"
+    allowed = f"min by ({JOB}) (ci_job_silent_after_seconds{IN_GROUP})"
+    age = f"{read} - on (repo, branch) group_right () {verdict}"
+    return only_fresh(f"sum by (repo, branch) (({age}) > bool {allowed})")
+
+
+def removed_while_broken() -> str:
+    """Return the number per branch within a day; `ceil`, since `increase` reckons in parts."""
+    counted = f'ci_job_retired_total{{reason="removed_broken", {IN_BRANCH[1:-1]}}}'
+    return only_fresh(f"ceil(max by (repo, branch) (increase({counted}[1d])))")
+
+
+def truncated_outages() -> str:
+    """Return the number per branch of broken jobs whose first bad commit may be an older one."""
+    truncated = f"max by ({JOB}) (ci_job_streak_truncated{IN_GROUP})"
+    broken = f"max by ({JOB}) (ci_job_broken{IN_GROUP})"
+    return only_fresh(f"sum by (repo, branch) ({truncated} * {broken})")
+
+
+def quota_left() -> str:
+    """Return the share per source of the most that it was seen to have, as in the alert."""
+    quota = "trunkwatch_source_quota_remaining"
+    most = f"max by (source) (max_over_time({quota}[{QUOTA_MEMORY}]))"
+    return f"min by (source) ({quota}) / {most}"
+
+
+def jobs_refused() -> str:
+    """Return how many jobs were refused since the exporter started."""
+    return "max(trunkwatch_jobs_dropped_total)"
+
+
+def webhook_outcomes() -> str:
+    """Return the deliveries of the last hour by outcome, while there is an exporter at all."""
+    grown = "ceil(sum by (outcome) (increase(trunkwatch_webhook_deliveries_total[1h])))"
+    return f"{grown}\nand on () (max(trunkwatch_build_info))"
+
+
+def exporters() -> str:
+    """Return how many exporters are scraped, by version."""
+    return "count by (version) (trunkwatch_build_info)"
+
+
+def alerts_firing() -> str:
+    """Return the alerts that fire; those of one group, which are told at once, are one row."""
+    return f"count by (alertname, priority, team, group, repo, branch) (ALERTS{FIRING})"
 
 
 def label_values(label: str, matchers: str = "") -> str:

@@ -12,6 +12,11 @@ HOLD = "30m"
 STALE_AFTER_SECONDS = 900
 STALE_POLLS = 3
 
+# How far the alert TrunkwatchQuotaNearlySpent looks back for the whole quota, and the share of it
+# at which it speaks.
+QUOTA_MEMORY = "2h"
+QUOTA_NEARLY_SPENT = 0.1
+
 # The exporter stops calling itself ready at this age (five polls of the default interval).
 LATE_AFTER_SECONDS = 300
 

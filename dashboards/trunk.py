@@ -1,5 +1,6 @@
 """The dashboard *Trunk*: its panels, in the order in which a person who was paged asks."""
 
+from dashboards.alerts import alert_panels
 from dashboards.grafana import (
     Json,
     datasource_variable,
@@ -55,7 +56,8 @@ def broken_count() -> Json:
         "Broken jobs",
         "Jobs whose outage is open: they failed N commits in a row (default "
         f"{STREAK_THRESHOLD}) and no pass has closed it since. 'none' is said only while the data "
-        f"is fresh (see Data age). After a failed scrape a broken job counts on for {HOLD}.",
+        f"is fresh (see Data age). After a failed scrape a broken job counts on for {HOLD}. "
+        "Alert: TrunkJobBroken.",
         "0 0 6 4",
         target("A", number_of_broken_jobs()),
         {
@@ -74,7 +76,7 @@ def age_tile() -> Json:
         "Time since the results of the branch were last read in full. Everything else here is as "
         "old as this. It grows on while a source or the exporter is silent; after "
         f"{HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is no longer ready. "
-        "Red: too old to say that nothing is broken.",
+        "Red: too old to say that nothing is broken. Alert: TrunkDataStale.",
         "6 0 6 4",
         target("A", data_age(), "{{repo}} {{branch}}"),
         {
@@ -93,7 +95,8 @@ def source_tile() -> Json:
         3,
         "Source up",
         "Whether the last refresh of each source succeeded. While a source is down its last known "
-        f"results stay. It is never held: a silent exporter gives '{NO_DATA}'.",
+        f"results stay. It is never held: a silent exporter gives '{NO_DATA}'. "
+        "Alert: TrunkwatchSourceFailing.",
         "12 0 6 4",
         target("A", sources_up(), "{{source}}"),
         {
@@ -111,7 +114,7 @@ def green_tile() -> Json:
         "Commits since green",
         "Commits on the trunk after the newest one on which every required job passed; all known "
         "commits where there is none. Known only where 'green:' is configured, and only while the "
-        "data is fresh (see Data age).",
+        "data is fresh (see Data age). Alert: TrunkNotGreen.",
         "18 0 6 4",
         target("A", commits_since_green(), "{{repo}} {{branch}}"),
         {
@@ -263,6 +266,7 @@ def dashboard() -> Json:
             broken_table(),
             suspect_table(),
             streak_trend(),
+            *alert_panels(),
         ],
         "refresh": "1m",
         "schemaVersion": 41,

@@ -1,7 +1,9 @@
 """Six hours of a trunk as OpenMetrics: what Prometheus would have scraped.
 
 One job is broken by a commit, one is broken and flakes at the tip, one was repaired, one has
-failed once, one never; a second trunk is green in data that an hour ago ceased to be renewed. A
+failed once, one never; a second trunk is green in data that an hour ago ceased to be renewed. One
+job has been silent for longer than it may, one was removed while it was broken, and the streak of
+one is as long as what was read; one commit broke most jobs. A
 quarter of an hour before the end a redeploy replaced the exporter `old` by two replicas, of which
 the second is a little behind; their config moves the flaky job to another group. Then a late
 result moved the first bad commit and the suspects.
@@ -178,6 +180,30 @@ def commit_series() -> Iterator[Series]:
         yield Series("ci_job_suspect_info", INDUCTOR | commit, when(late, place))
 
 
+def alert_series() -> Iterator[Series]:
+    """Yield what stands behind the alerts that are not of one broken job."""
+    branch, stale = {"repo": FRAMEWORK, "branch": "main"}, {"repo": STALE, "branch": "main"}
+    for labels in (branch, stale):
+        yield Series("ci_branch_mass_breakage", labels, always(float(labels is branch)))
+    for labels, last in ((GREEN, START - HOUR), (INDUCTOR, END - HOUR)):
+        yield Series("ci_job_last_verdict_timestamp_seconds", labels, always(last))
+        yield Series("ci_job_silent_after_seconds", labels, always(3 * HOUR))
+    yield Series("ci_job_streak_truncated", FLAKY, when(new))
+    yield Series("ci_job_streak_truncated", CLIMBING, climbing)
+    removed = branch | {"reason": "removed_broken"}
+    yield Series("ci_job_retired_total", removed, lambda now: float(now >= END - 5 * MINUTE))
+    yield Series("trunkwatch_jobs_dropped_total", {}, always(0))
+    quota = "trunkwatch_source_quota_remaining"
+    yield Series(quota, {"source": "ci"}, lambda now: 5000 if now < END - HOUR else 1000)
+    deliveries = "trunkwatch_webhook_deliveries_total"
+    yield Series(deliveries, {"outcome": "accepted"}, lambda now: (now - START) / MINUTE)
+    yield Series("trunkwatch_build_info", {"version": "1.2.3"}, always(1))
+    told = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
+    # Prometheus writes it, so that it is there once, whatever the replicas.
+    fires = when(lambda now: inductor_streak(now) >= 3)
+    yield Series("ALERTS", INDUCTOR | told, fires, second=lambda _: None)
+
+
 def other_series() -> Iterator[Series]:
     """Yield the families of the trunks and of the sources."""
     framework, stale = {"repo": FRAMEWORK, "branch": "main"}, {"repo": STALE, "branch": "main"}
@@ -210,7 +236,7 @@ def samples(series: Series) -> Iterator[str]:
 def openmetrics() -> str:
     """Return the whole exposition; OpenMetrics wants a family's samples together."""
     families: dict[str, list[str]] = {}
-    for series in (*job_series(), *commit_series(), *other_series()):
+    for series in (*job_series(), *commit_series(), *other_series(), *alert_series()):
         families.setdefault(series.name, []).extend(samples(series))
     lines = [
         line for name, sampled in families.items() for line in (f"# TYPE {name} gauge", *sampled)

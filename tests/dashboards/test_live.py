@@ -23,6 +23,15 @@ EXPECTED_LABELS = {
     "What is broken now C": JOB,
     "What is broken now D": JOB | {"first_bad", "last_good", "url"},
     "Suspect commits A": JOB | {"sha", "author", "title"},
+    "One commit broke most jobs A": {"repo", "branch"},
+    "Silent jobs A": {"repo", "branch"},
+    "Removed while broken A": {"repo", "branch"},
+    "Outages older than the window A": {"repo", "branch"},
+    "Exporters A": {"version"},
+    "Quota left A": {"source"},
+    "Jobs refused A": set(),
+    "Webhooks of the last hour A": {"outcome"},
+    "Alerts that fire A": {"alertname", "priority", "team", "group", "repo", "branch"},
 }
 
 # The hold, and the five minutes for which Prometheus itself answers with the last sample when
@@ -237,6 +246,33 @@ def test_a_zero_is_believed_until_the_data_is_stale(
 def test_sources_are_up_or_down(prometheus: server.Prometheus) -> None:
     """A failing source is a 0, not an absence, even if only one replica cannot read it."""
     assert numbers(prometheus, "Source up A", "source") == {"ci": 1, "mirror": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "said"),
+    [
+        # The trunk whose data is stale says no 0: nobody knows.
+        ("One commit broke most jobs A", "repo", {FRAMEWORK: 1}),
+        ("Silent jobs A", "repo", {FRAMEWORK: 1}),
+        ("Outages older than the window A", "repo", {FRAMEWORK: 1}),
+        ("Removed while broken A", "repo", {FRAMEWORK: 1}),
+        ("Exporters A", "version", {"1.2.3": 2}),
+        ("Quota left A", "source", {"ci": 0.2}),
+        ("Alerts that fire A", "alertname", {"TrunkJobBroken": 1}),
+    ],
+)
+def test_what_stands_behind_the_alerts(
+    prometheus: server.Prometheus, name: str, label: str, said: dict[str, float]
+) -> None:
+    """Each tile counts a job, a quota and an exporter once, whatever the replicas."""
+    assert numbers(prometheus, name, label) == said
+
+
+def test_only_a_mass_breakage_is_held(prometheus: server.Prometheus) -> None:
+    """In a gap the bad news stays, and no other tile of the alerts claims anything."""
+    assert numbers(prometheus, "One commit broke most jobs A", "repo", HELD) == {FRAMEWORK: 1}
+    for name in ("Silent jobs A", "Removed while broken A", "Webhooks of the last hour A"):
+        assert answers(prometheus, name, HELD) == []
 
 
 def test_a_gap_changes_no_row(prometheus: server.Prometheus) -> None:

@@ -10,7 +10,7 @@ from dashboards import settings
 from exporter.domain.groups import DEFAULT_GROUP
 from exporter.domain.snapshot import STALE_AT_LEAST
 from tests.dashboards.model import FILES, load, panel, targets, variables, variables_in
-from tests.rules.rulebook import RULE_FILES, rules
+from tests.rules.rulebook import RULE_FILES, alerts, rules
 
 DASHBOARDS = [load(file) for file in FILES]
 PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard["panels"]]
@@ -22,8 +22,8 @@ each_panel = pytest.mark.parametrize("shown", PANELS, ids=lambda p: p["title"])
 each_stat = pytest.mark.parametrize("shown", STATS, ids=lambda p: p["title"])
 each_table = pytest.mark.parametrize("shown", TABLES, ids=lambda p: p["title"])
 
-# Grafana draws an id that it does not know as a suffix. These two it knows.
-KNOWN_UNITS = {"none", "s"}
+# Grafana draws an id that it does not know as a suffix. These it knows.
+KNOWN_UNITS = {"none", "s", "percentunit"}
 
 
 def test_the_dashboard_trunk_is_there() -> None:
@@ -226,6 +226,29 @@ def test_only_the_run_is_a_link() -> None:
     assert removals == [
         {"id": "byNames", "options": {"mode": "exclude", "names": ["First failing run"]}}
     ]
+
+
+def test_an_alert_leads_to_its_runbook() -> None:
+    """The name of an alert that fires is a link to the runbook of that name."""
+    shown = panel(DASHBOARDS[0], "Alerts that fire")
+    (link,) = shown["fieldConfig"]["defaults"]["links"]
+    urls = {alert["annotations"]["runbook_url"] for alert in alerts().values()}
+    assert {link["url"].replace("${__value.raw}", name) for name in alerts()} == urls
+    removals = [
+        override["matcher"]["options"]
+        for override in shown["fieldConfig"]["overrides"]
+        if {"id": "links"} in override["properties"]
+    ]
+    assert removals == [{"mode": "exclude", "names": ["Alert"]}]
+
+
+def test_the_quota_is_red_where_the_rules_call_it_nearly_spent() -> None:
+    """The tile's red and its look back are the alert's."""
+    expr = " ".join(alerts()["TrunkwatchQuotaNearlySpent"]["expr"].split())
+    assert f"<= {settings.QUOTA_NEARLY_SPENT} * max_over_time" in expr
+    assert f"[{settings.QUOTA_MEMORY}]" in expr
+    steps = panel(DASHBOARDS[0], "Quota left")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["value"] for step in steps] == [None, 0, settings.QUOTA_NEARLY_SPENT]
 
 
 def test_the_dashed_line_stands_at_the_default_threshold() -> None:

@@ -7,41 +7,8 @@ from typing import Any
 import pytest
 
 from tests.deploy.files import ALERTMANAGER, PROJECT, TEMPLATES, load, run, switched_on
+from tests.deploy.routes import BROKEN, ROUTES
 from tests.support.binaries import find_binary
-
-BROKEN = {"alertname": "TrunkJobBroken", "repo": "o/r", "branch": "main", "group": "g"}
-
-# (labels, the one receiver that hears of it)
-ROUTES: list[tuple[dict[str, str], str]] = [
-    # A team with its own route: its pager, its tickets, its low-priority list.
-    ({**BROKEN, "team": "broken-inductor", "priority": "P0"}, "broken-inductor-page"),
-    ({**BROKEN, "team": "broken-inductor", "priority": "P1"}, "broken-inductor-page"),
-    ({**BROKEN, "team": "broken-inductor", "priority": "P2"}, "broken-inductor-ticket"),
-    ({**BROKEN, "team": "broken-inductor", "priority": "P3"}, "broken-inductor-low"),
-    # Its own route also keeps what has a strange priority or none.
-    ({**BROKEN, "team": "broken-inductor", "priority": "P9"}, "broken-inductor-ticket"),
-    ({**BROKEN, "team": "broken-inductor"}, "broken-inductor-ticket"),
-    # Team trunk, the owner of the group `default`.
-    ({**BROKEN, "team": "trunk", "priority": "P0"}, "page"),
-    ({**BROKEN, "team": "trunk", "priority": "P1"}, "page"),
-    ({**BROKEN, "team": "trunk", "priority": "P2"}, "ticket"),
-    ({**BROKEN, "team": "trunk", "priority": "P3"}, "low"),
-    # A team without a route is heard by team trunk, as loudly as its priority asks.
-    ({**BROKEN, "team": "no-such-team", "priority": "P0"}, "page"),
-    ({**BROKEN, "team": "no-such-team", "priority": "P1"}, "page"),
-    ({**BROKEN, "team": "no-such-team", "priority": "P2"}, "ticket"),
-    ({**BROKEN, "team": "no-such-team", "priority": "P3"}, "low"),
-    # What no route claims is told to the root's receiver. P10 is not P1: matchers are anchored.
-    ({**BROKEN, "team": "no-such-team", "priority": "P10"}, "unrouted"),
-    ({**BROKEN, "team": "trunk", "priority": "p2"}, "unrouted"),
-    ({"alertname": "SomebodyElses"}, "unrouted"),
-    # The heartbeat, whatever else it carries.
-    ({"alertname": "Watchdog"}, "heartbeat"),
-    ({"alertname": "Watchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),
-    # The watcher's own alerts belong to team trunk.
-    ({"alertname": "TrunkwatchExporterDown", "team": "trunk", "priority": "P2"}, "ticket"),
-    ({"alertname": "TrunkwatchSourceFailing", "team": "trunk", "priority": "P3"}, "low"),
-]
 
 
 def route_test(labels: dict[str, str], receiver: str) -> str | None:
@@ -129,9 +96,8 @@ def test_every_receiver_is_reached() -> None:
 @pytest.mark.parametrize("alert", sorted(our_alerts()))
 def test_no_alert_of_ours_is_left_to_the_root(alert: str) -> None:
     """Each alert in rules/ carries a team and a priority that a route claims."""
-    labels = our_alerts()[alert]
-    if "team" not in labels:
-        labels = {"team": "broken-inductor", "priority": "P2"}  # a job's own, from its series
+    # Of a job: its own, from its series.
+    labels = {"team": "broken-inductor", "priority": "P2"} | our_alerts()[alert]
     routed = {"alertname": alert, "team": labels["team"], "priority": labels["priority"]}
     assert route_test(routed, "unrouted") is not None
 

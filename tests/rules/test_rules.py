@@ -22,6 +22,8 @@ FOREIGN = {
     "up": PROMETHEUS_LABELS,
 }
 SEVERITIES = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
+# Their team is that of their job.
+OF_A_JOB = {"TrunkJobBroken", "TrunkJobSilent"}
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +61,7 @@ def test_there_are_rules_and_tests() -> None:
     """The folders that the other tests walk hold rules, alerts and promtool tests."""
     assert rulebook.RULE_FILES
     assert rulebook.TEST_FILES
-    assert {
-        "TrunkJobBroken",
-        "TrunkwatchExporterDown",
-        "TrunkwatchSourceFailing",
-        "TrunkDataStale",
-        "Watchdog",
-    } <= set(ALERTS)
+    assert {"TrunkJobBroken", "TrunkwatchExporterDown", "Watchdog"} <= set(ALERTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -119,9 +115,9 @@ def test_every_alert_says_what_it_is(alert: str) -> None:
     assert annotations["runbook_url"] == RUNBOOK_URL.format(alert)
 
 
-@pytest.mark.parametrize("alert", sorted(set(ALERTS) - {"TrunkJobBroken"}))
-def test_the_watcher_s_alerts_can_be_routed(alert: str) -> None:
-    """The watcher's alerts go to team trunk, with the severity that their priority has."""
+@pytest.mark.parametrize("alert", sorted(set(ALERTS) - OF_A_JOB))
+def test_an_alert_of_no_job_can_be_routed(alert: str) -> None:
+    """The alerts of no job go to team trunk, with the severity that their priority has."""
     labels = ALERTS[alert]["labels"]
     assert labels["team"] == "trunk"
     assert labels["severity"] == SEVERITIES[labels["priority"]]
@@ -131,6 +127,12 @@ def test_the_watcher_s_alerts_can_be_routed(alert: str) -> None:
 def test_a_broken_job_s_alert_adds_only_its_severity() -> None:
     """TrunkJobBroken has the labels of its job and severity: no label that could move."""
     assert set(ALERTS["TrunkJobBroken"]["labels"]) == {"severity"}
+
+
+def test_a_silent_job_pages_nobody() -> None:
+    """TrunkJobSilent has its job's team, and a priority of its own for the job's."""
+    assert ALERTS["TrunkJobSilent"]["labels"] == {"priority": "P3", "severity": "info"}
+    assert ALERTS["TrunkJobSilent"]["annotations"]["title"].startswith("[P3] ")
 
 
 def test_every_series_a_rule_reads_exists(families: Mapping[str, set[str]]) -> None:
@@ -187,13 +189,14 @@ def test_a_query_that_cannot_be_read_is_an_error() -> None:
 
 
 def check_names(queries: list[str], families: Mapping[str, set[str]]) -> None:
-    job_labels = families["ci_job_outage_info"] | families["ci_job_suspect_info"] | {"source"}
+    job_labels = families["ci_job_outage_info"] | families["ci_job_suspect_info"]
+    recorded_labels = job_labels | {"source", "outcome"}
     for query in queries:
         for selection in rulebook.selections(query):
             if selection.name in families:
                 known = families[selection.name] | PROMETHEUS_LABELS
             elif selection.name in rulebook.recorded():
-                known = job_labels
+                known = recorded_labels
             else:
                 assert selection.name in FOREIGN, f"{selection.name} does not exist: {query}"
                 known = FOREIGN[selection.name]

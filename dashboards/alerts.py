@@ -1,0 +1,197 @@
+"""The lower part of *Trunk*: what stands behind the alerts that are not of one broken job."""
+
+from dashboards.grafana import Json, link, override, stat, table, target, thresholds, value_map
+from dashboards.queries import (
+    alerts_firing,
+    exporters,
+    jobs_refused,
+    mass_breakage,
+    quota_left,
+    removed_while_broken,
+    silent_jobs,
+    truncated_outages,
+    webhook_outcomes,
+)
+from dashboards.settings import (
+    BAD,
+    GOOD,
+    HOLD,
+    NO_DATA,
+    QUOTA_MEMORY,
+    QUOTA_NEARLY_SPENT,
+    UNKNOWN,
+    WARN,
+)
+
+RUNBOOK = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/${__value.raw}.md"
+BRANCH_LEGEND = "{{repo}} {{branch}}"
+
+
+def _none_or(color: str, *, base: str = "✔ none") -> Json:
+    """Return the look of a number that ought to be 0."""
+    return {
+        "mappings": [value_map(v0=(base, GOOD))],
+        "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, color)),
+        "unit": "none",
+    }
+
+
+def mass_tile() -> Json:
+    """Is it one commit that broke all of it?"""
+    return stat(
+        8,
+        "One commit broke most jobs",
+        "Whether one commit broke more than half of the jobs that ran on it; while it did, the "
+        f"alerts of single jobs are not told. A yes is held for {HOLD} after a failed scrape. "
+        "Alert: TrunkCommitBrokeEverything.",
+        "0 23 6 4",
+        target("A", mass_breakage(), BRANCH_LEGEND),
+        {
+            "mappings": [value_map(v0=("✔ no", GOOD), v1=("✖ yes, revert it", BAD))],
+            "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, BAD)),
+            "unit": "none",
+        },
+    )
+
+
+def silent_tile() -> Json:
+    """Which job has nobody heard of?"""
+    return stat(
+        9,
+        "Silent jobs",
+        "Jobs without a pass, a failure or a flake for longer than 'silent_after' of their group, "
+        "as of the last refresh. Alert: TrunkJobSilent.",
+        "6 23 6 4",
+        target("A", silent_jobs(), BRANCH_LEGEND),
+        _none_or(WARN),
+    )
+
+
+def removed_tile() -> Json:
+    """Did an outage end without a repair?"""
+    return stat(
+        10,
+        "Removed while broken",
+        "Jobs that disappeared within a day while their outage was open. Alert: TrunkJobRetired.",
+        "12 23 6 4",
+        target("A", removed_while_broken(), BRANCH_LEGEND),
+        _none_or(WARN),
+    )
+
+
+def truncated_tile() -> Json:
+    """Can first bad be believed?"""
+    return stat(
+        11,
+        "Outages older than the window",
+        "Broken jobs that failed on every commit that was read: their first bad commit may be an "
+        "older one. Alert: TrunkStreakTruncated.",
+        "18 23 6 4",
+        target("A", truncated_outages(), BRANCH_LEGEND),
+        _none_or(WARN),
+    )
+
+
+def exporters_tile() -> Json:
+    """Is anybody watching?"""
+    return stat(
+        12,
+        "Exporters",
+        f"Exporters that are scraped, by version; '{NO_DATA}' when there is none. "
+        "Alert: TrunkwatchExporterDown.",
+        "0 27 6 4",
+        target("A", exporters(), "{{version}}"),
+        {"thresholds": thresholds((None, UNKNOWN), (0, BAD), (1, GOOD)), "unit": "none"},
+    )
+
+
+def quota_tile() -> Json:
+    """Will the source go silent?"""
+    return stat(
+        13,
+        "Quota left",
+        f"Requests left of the most that the source was seen to have in {QUOTA_MEMORY}; only for "
+        "sources that count them. Red: a tenth or less. Alert: TrunkwatchQuotaNearlySpent.",
+        "6 27 6 4",
+        target("A", quota_left(), "{{source}}"),
+        {
+            "thresholds": thresholds((None, UNKNOWN), (0, BAD), (QUOTA_NEARLY_SPENT, GOOD)),
+            "unit": "percentunit",
+        },
+    )
+
+
+def refused_tile() -> Json:
+    """Are there jobs that nobody watches?"""
+    return stat(
+        14,
+        "Jobs refused",
+        "Jobs that are not watched because 'limits.max_jobs' was reached, since the exporter "
+        "started. Alert: TrunkwatchJobsDropped.",
+        "12 27 6 4",
+        target("A", jobs_refused()),
+        _none_or(BAD),
+    )
+
+
+def webhook_tile() -> Json:
+    """Do deliveries arrive?"""
+    return stat(
+        15,
+        "Webhooks of the last hour",
+        f"Deliveries by what became of them; '{NO_DATA}' where none came. "
+        "Alert: TrunkwatchWebhooksRejected.",
+        "18 27 6 4",
+        target("A", webhook_outcomes(), "{{outcome}}"),
+        # How many is neither good nor bad; the alert tells whether none of them was taken.
+        {"thresholds": thresholds((None, UNKNOWN), (1, "text")), "unit": "none"},
+    )
+
+
+def firing_table() -> Json:
+    """What has somebody been told of, and what does the runbook say?"""
+    return table(
+        16,
+        "Alerts that fire",
+        "One row per alert, repository, branch and group, as they are told; a name leads to its "
+        "runbook. It reads what the rules of rules/ conclude. Alert: Watchdog, which always fires: "
+        "without its row the rules are not evaluated, and no other row can be missed.",
+        "0 31 24 7",
+        targets=[target("A", alerts_firing(), table=True)],
+        columns={
+            "alertname": "Alert",
+            "priority": "Priority",
+            "team": "Team",
+            "group": "Group",
+            "repo": "Repo",
+            "branch": "Branch",
+            "Value": "Alerts",
+        },
+        hidden=["Time"],
+        mappings=[
+            value_map(P0=("P0", BAD), P1=("P1", BAD), P2=("P2", WARN), P3=("P3", GOOD)),
+        ],
+        overrides=[
+            override("Priority", custom_cellOptions={"type": "color-text"}),
+            override("Alert", "Repo", custom_width=None),
+            override("Alert", mode="exclude", links=None),
+        ],
+        links=[link("Open the runbook", RUNBOOK)],
+        sort_by=[("Priority", False), ("Alert", False)],
+        empty="Not even Watchdog fires: the rules are not evaluated.",
+    )
+
+
+def alert_panels() -> list[Json]:
+    """Return the panels, in the order in which they stand."""
+    return [
+        mass_tile(),
+        silent_tile(),
+        removed_tile(),
+        truncated_tile(),
+        exporters_tile(),
+        quota_tile(),
+        refused_tile(),
+        webhook_tile(),
+        firing_table(),
+    ]

@@ -1,0 +1,147 @@
+"""Every alert has its five parts: promtool test, runbook, route, panel, and a way to silence it."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dashboards.model import FILES, load
+from tests.deploy.routes import ROUTES
+from tests.rules import rulebook
+
+ALERTS = rulebook.alerts()
+# What the table of routes has beside our alerts, to show where a stranger ends up.
+STRANGERS = {"SomebodyElses"}
+
+# A text quoted as PromQL and Alertmanager do, or a bare word.
+_PAIR = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
+
+
+def expected_to_fire() -> set[str]:
+    """Return the alerts that promtool tests expect, with labels and annotations."""
+    return {
+        case["alertname"]
+        for case in rulebook.promtool_cases()
+        if case["exp_alerts"] and all(a["exp_annotations"] for a in case["exp_alerts"])
+    }
+
+
+def with_a_runbook() -> set[str]:
+    """Return the alerts that a runbook is named after."""
+    return {file.stem for file in rulebook.RUNBOOKS.iterdir()}
+
+
+def routed() -> set[str]:
+    """Return the alerts in the table that amtool checks the routes against."""
+    return {labels["alertname"] for labels, _ in ROUTES} - STRANGERS
+
+
+def shown() -> set[str]:
+    """Return the alerts that the description of a panel names as its own."""
+    panels = [panel for file in FILES for panel in load(file)["panels"]]
+    return {name for panel in panels for name in re.findall(r"Alert: (\w+)", panel["description"])}
+
+
+def linked() -> set[str]:
+    """Return the alerts whose runbook_url leads to a file of the project, by that file's name."""
+    urls = [alert["annotations"]["runbook_url"] for alert in ALERTS.values()]
+    return {Path(url).stem for url in urls if (rulebook.RUNBOOKS / Path(url).name).is_file()}
+
+
+PARTS = {
+    "promtool test": expected_to_fire,
+    "runbook": with_a_runbook,
+    "runbook_url": linked,
+    "route": routed,
+    "panel": shown,
+}
+
+
+def gaps(has: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the alerts that lack a part, and the parts that lack an alert."""
+    return sorted(set(ALERTS) - set(has)), sorted(set(has) - set(ALERTS))
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_alert_lacks_a_part_and_no_part_its_alert(part: str) -> None:
+    """Alerts and tests, runbooks, routes and panels name each other, without gap or orphan."""
+    assert gaps(PARTS[part]()) == ([], [])
+
+
+def test_a_gap_and_an_orphan_are_found() -> None:
+    """The check above can fail, both ways."""
+    lacking_one = set(ALERTS) - {"Watchdog"}
+    assert gaps({*lacking_one, "TrunkGone"}) == (["Watchdog"], ["TrunkGone"])
+
+
+def silences(runbook: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what a runbook's one-liner and its link silence: the value of each label."""
+    (command,) = re.findall(r"amtool silence add ((?:[^\n]*\\\n)*[^\n]*)", runbook)
+    (link,) = re.findall(r"http://localhost:9093/#/silences/new\?filter=\{(.*)\}`", runbook)
+    arguments = re.sub(r"--\S+=(?:'[^']*'|\S+)|\\\n", " ", command)
+    return unquoted(arguments), unquoted(link.replace(",", " "))
+
+
+def unquoted(text: str) -> dict[str, str]:
+    """Return the labels and values of `a=b c="d"`."""
+    return {name: value.strip("\"'") for name, value in _PAIR.findall(text)}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_a_runbook_says_how_to_silence_its_alert(alert: str) -> None:
+    """One-liner and link silence the alert by labels it has, down to the one thing meant."""
+    by_command, by_link = silences((rulebook.RUNBOOKS / f"{alert}.md").read_text())
+    assert by_command["alertname"] == alert
+    assert by_link == by_command
+    assert set(by_command) == {"alertname"} | identity(alert)
+
+
+def identity(alert: str) -> set[str]:
+    """Return the labels that tell two alerts of one name apart, as promtool's tests expect them.
+
+    Job and trunk suffice for a job: its workflow, group and team are longer to type and no truer.
+    """
+    (labels, *_) = [
+        expected["exp_labels"]
+        for case in rulebook.promtool_cases()
+        for expected in case["exp_alerts"]
+        if case["alertname"] == alert
+    ]
+    return set(labels) & {"repo", "branch", "job_name", "source"}
+
+
+def inhibited() -> dict[str, set[str]]:
+    """Return the alerts that each alert inhibits."""
+    file = rulebook.RULES.parent / "deploy" / "alertmanager" / "alertmanager.yml"
+    found: dict[str, set[str]] = {}
+    for rule in yaml.safe_load(file.read_text())["inhibit_rules"]:
+        (source,) = named(rule["source_matchers"])
+        found.setdefault(source, set()).update(named(rule["target_matchers"]))
+    return found
+
+
+def named(matchers: list[str]) -> list[str]:
+    """Return the alerts that matchers name."""
+    return [name for text in matchers for name in re.findall(r'alertname="(\w+)"', text)]
+
+
+def test_inhibitions_are_of_alerts_that_exist() -> None:
+    """Who inhibits and who is inhibited is an alert of the rules, and both have its labels."""
+    found = inhibited()
+    assert found == {
+        "TrunkCommitBrokeEverything": {"TrunkJobBroken"},
+        "TrunkDataStale": {"TrunkNotGreen"},
+    }
+    for alert in {*found, *set().union(*found.values())}:
+        assert {"repo", "branch"} <= identity(alert)
+
+
+def test_a_mass_breakage_is_there_before_what_it_inhibits() -> None:
+    """It has no `for`, and reads nothing that waits for a job to reach its threshold."""
+    rule: dict[str, Any] = ALERTS["TrunkCommitBrokeEverything"]
+    assert "for" not in rule
+    assert "threshold" not in json.dumps(rule["expr"])
