@@ -6,6 +6,12 @@
     ├── StoreError              the storage file cannot be used; it was left untouched
     ├── ListenError             the web address cannot be listened on
     ├── BadDelivery             a webhook brought what its sender does not document
+    ├── ReadingError            the exporter or Alertmanager does not answer as it should
+    ├── TrackerError            GitHub's issues: something was not done, or nobody knows
+    │   ├── TrackerUnsure       no answer, or none that says whether it was done
+    │   ├── TrackerLimited      not done, and nothing else will be before a certain time
+    │   └── TrackerRefused      not done, and this will not be until somebody changes something
+    │       └── IssueGone       the issue was deleted or moved away
     └── SourceError             a refresh failed; the last known values stay
         ├── SourceUnreachable   no answer: refused, timed out, cut off
         ├── SourceAnswerError   an answer that is not what the CI server documents
@@ -70,6 +76,46 @@ class ListenError(TrunkwatchError):
 
 class BadDelivery(TrunkwatchError):  # noqa: N818 — reads as what came, not as what we did
     """A webhook brought what its sender does not document; the text is the answer to it."""
+
+
+class ReadingError(TrunkwatchError):
+    """The exporter or Alertmanager does not answer as it should; what was known stays."""
+
+
+class TrackerError(TrunkwatchError):
+    """Something was not done on GitHub, or nobody knows whether it was."""
+
+
+class TrackerUnsure(TrackerError):  # noqa: N818 — reads as the state that it reports
+    """No answer, or none that says whether it was done."""
+
+
+class TrackerLimited(TrackerError):  # noqa: N818 — as above
+    """It was not done, and nothing else will be before a certain time.
+
+    Attributes:
+        until: when to ask again (seconds since the epoch).
+    """
+
+    def __init__(self, problem: str, until: float) -> None:
+        self.until = until
+        super().__init__(problem)
+
+
+class TrackerRefused(TrackerError):  # noqa: N818 — as above
+    """It was not done, and this will not be until somebody changes something.
+
+    Attributes:
+        status: of HTTP.
+    """
+
+    def __init__(self, problem: str, status: int) -> None:
+        self.status = status
+        super().__init__(problem)
+
+
+class IssueGone(TrackerRefused):
+    """The issue was deleted, or moved to another repository."""
 
 
 class SourceError(TrunkwatchError):

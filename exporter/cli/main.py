@@ -4,45 +4,45 @@ import json
 import os
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from click.core import ParameterSource
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from exporter import __version__
-from exporter.app import Once, Server, refresh_all
+from exporter.app import Once, Server
+from exporter.cli.backtest import backtest
+from exporter.cli.common import (
+    BAD_INPUT,
+    FIRING,
+    config_flag,
+    end_with,
+    now_flag,
+    our_errors,
+    printed,
+    reader_may_leave,
+    refresh,
+    storage_flag,
+)
 from exporter.cli.logs import FORMATS, LEVELS, set_up
-from exporter.config import Config, config_of_repo, load_config
+from exporter.config import Config, check_routes, config_of_repo, load_config
 from exporter.domain.columns import build_columns
 from exporter.domain.job import JobState
-from exporter.domain.model import TrunkOrder
-from exporter.domain.snapshot import Snapshot, is_stale
-from exporter.domain.times import parse_time
-from exporter.errors import TrunkwatchError, UsageError
+from exporter.domain.snapshot import Snapshot, TrunkState, is_stale
+from exporter.domain.together import Together
+from exporter.errors import UsageError
 from exporter.report.document import document
 from exporter.report.text import cost, print_snapshot
 from exporter.report.walk import walk
 from exporter.sources.recorded import recorded_lines
-from exporter.store import MEMORY
-
-FIRING, BAD_INPUT = 1, 2
-"""Exit codes; 0 is all well."""
-
-PIPE_WIDTH = 10_000
-"""Columns of a table that a program reads: a name that is cut in two cannot be searched for."""
 
 READABLE = 0o644
 """Mode of a file that is written; a temporary file's own would be for its owner alone."""
-
-PROGRESS_AFTER = 1.0
-"""Seconds after which a person at a terminal is shown that something is going on."""
 
 TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
 """What GitHub's own tools and runners call these."""
@@ -52,8 +52,6 @@ WITHOUT_TOKEN = (
     " read as far as that goes, and private repositories not at all. A fine-grained token with"
     " read-only Actions, Checks, Contents and Metadata is enough."
 )
-
-Command = Callable[..., Any]
 
 
 def run() -> NoReturn:
@@ -68,51 +66,6 @@ def run() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-class _Error(click.ClickException):
-    """An error of ours, as click shows it."""
-
-    exit_code = BAD_INPUT
-
-    def show(self, file: Any = None) -> None:
-        for line in self.message.splitlines():
-            click.echo(f"trunkwatch: {line}", file=file or sys.stderr)
-
-
-@contextmanager
-def _our_errors() -> Iterator[None]:
-    try:
-        yield
-    except TrunkwatchError as error:
-        raise _Error(str(error)) from None
-
-
-def _config_flag(command: Command) -> Command:
-    return click.option(
-        "--config.file",
-        "config_file",
-        default="trunkwatch.yml",
-        show_default=True,
-        metavar="FILE",
-        help="The configuration (docs/configuration.md).",
-    )(command)
-
-
-def _storage_flag(command: Command) -> Command:
-    return click.option(
-        "--storage.path",
-        "storage",
-        default=MEMORY,
-        metavar="FILE",
-        help="The storage file; kept in memory when not given.",
-    )(command)
-
-
-def _now_flag(command: Command) -> Command:
-    return click.option(
-        "--now", metavar="TIME", help="Judge as of this time (RFC 3339) instead of the present."
-    )(command)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trunkwatch")
 @click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True)
@@ -125,8 +78,8 @@ def main(level: str, form: str) -> None:
 
 
 @main.command()
-@_config_flag
-@_storage_flag
+@config_flag
+@storage_flag
 @click.option(
     "--web.listen-address",
     "listen",
@@ -143,45 +96,45 @@ def main(level: str, form: str) -> None:
 )
 def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
     """Read CI results for ever and expose them to Prometheus."""
-    with _our_errors():
+    with our_errors():
         Server(config_file, storage, listen, webhook_listen).run()
 
 
 @main.command()
-@_config_flag
+@config_flag
 @click.option(
     "--repo",
     metavar="OWNER/NAME",
     help="A repository on GitHub, instead of a configuration; a token is taken from GITHUB_TOKEN.",
 )
-@_storage_flag
-@_now_flag
+@storage_flag
+@now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
     """Say once what is broken.
 
     Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
     """
-    with _our_errors():
+    with our_errors():
         config = load_config(config_file) if repo is None else _config_of_repo(repo)
-        once = _refresh(config, storage, now)
+        once = refresh(config, storage, now)
         once.store.close()
         snapshot = once.watcher.snapshot
-    with _reader_may_leave():
+    with reader_may_leave():
         if form == "json":
             answer = document(snapshot, once.compare_urls)
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
-            click.echo(_table(once), nl=False)
+            click.echo(printed(partial(print_snapshot, snapshot, once.compare_urls)), nl=False)
             if repo is not None:
                 click.echo(cost(once.requests), nl=False)
-    _exit(_exit_code(snapshot))
+    end_with(_exit_code(snapshot))
 
 
 @main.command()
-@_config_flag
-@_storage_flag
-@_now_flag
+@config_flag
+@storage_flag
+@now_flag
 @click.argument("job")
 def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     """Print the walk over a job's commits, and why its streak is what it is.
@@ -189,45 +142,50 @@ def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
     which only one job has.
     """
-    with _our_errors():
-        once = _refresh(load_config(config_file), storage, now)
-        with closing(once.store), _reader_may_leave():
-            state, order = _find(once.watcher.snapshot, job)
-            for line in _walk(once, state, order):
+    with our_errors():
+        once = refresh(load_config(config_file), storage, now)
+        with closing(once.store), reader_may_leave():
+            state, trunk = _find(once.watcher.snapshot, job)
+            for line in _walk(once, state, trunk):
                 click.echo(line)
 
 
 @main.command("check-config")
-@_config_flag
-def check_config(config_file: str) -> None:
+@config_flag
+@click.option(
+    "--alertmanager",
+    metavar="FILE",
+    help="Alertmanager's configuration: name the teams that none of its routes takes.",
+)
+def check_config(config_file: str, alertmanager: str | None) -> None:
     """Check a configuration file; every problem is named."""
-    with _our_errors():
+    with our_errors():
         config = load_config(config_file)
+        told = () if alertmanager is None else check_routes(config, alertmanager)
     click.echo(
         f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
     )
+    for one in told:
+        click.echo(f"{alertmanager}: {one}")
 
 
 @main.command()
-@_config_flag
-@_storage_flag
+@config_flag
+@storage_flag
 @click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
 def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
-    with _our_errors():
-        once = _refresh(load_config(config_file), storage, None)
+    with our_errors():
+        once = refresh(load_config(config_file), storage, None)
         complete = all(source.up for source in once.watcher.snapshot.sources)
         with closing(once.store):
             _write(output, _recorded(once), complete=complete)
-    _exit(0 if complete else BAD_INPUT)
+    end_with(0 if complete else BAD_INPUT)
 
+
+main.add_command(backtest)
 
 # ---------------------------------------------------------------------- helpers
-
-
-def _exit(code: int) -> None:
-    """End the command with an exit code, whoever called it."""
-    click.get_current_context().exit(code)
 
 
 def _config_of_repo(repo: str) -> Config:
@@ -241,68 +199,6 @@ def _config_of_repo(repo: str) -> Config:
     return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)
 
 
-def _refresh(config: Config, storage: str, now: str | None) -> Once:
-    moment = _moment(now)
-    with _progress() as progress:
-        return refresh_all(config, storage, moment, progress)
-
-
-def _moment(now: str | None) -> float | None:
-    if now is None:
-        return None
-    try:
-        return parse_time(now)
-    except ValueError:
-        raise UsageError(f"--now {now!r}: must be a time such as 2025-12-09T16:02:11Z") from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int], None]]:
-    """Show what is read, once it takes longer than a moment, to a person at a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _name, _count: None
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("reading {task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,} results"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", visible=False, total=None)
-        appear = threading.Timer(PROGRESS_AFTER, bar.update, args=(task,), kwargs={"visible": True})
-        appear.daemon = True
-        appear.start()
-        try:
-            yield lambda name, count: bar.update(task, description=name, completed=count)
-        finally:
-            appear.cancel()
-
-
-def _table(once: Once) -> str:
-    """Colour on a terminal; plain and as wide as it needs to be in a pipe."""
-    console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH, no_color=True)
-    with console.capture() as captured:
-        print_snapshot(once.watcher.snapshot, once.compare_urls, console)
-    return captured.get()
-
-
-@contextmanager
-def _reader_may_leave() -> Iterator[None]:
-    """Whoever reads our output may have seen enough (`| head`); the exit code is still the answer.
-
-    Neither click nor rich may see the broken pipe: both would end with code 1, which here says
-    that something is broken on trunk.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        # What Python still holds back must not fail either when it is flushed at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _exit_code(snapshot: Snapshot) -> int:
     if any(group.firing for trunk in snapshot.trunks for group in trunk.groups):
         return FIRING
@@ -311,9 +207,9 @@ def _exit_code(snapshot: Snapshot) -> int:
     return 0 if reliable else BAD_INPUT
 
 
-def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkOrder]:
+def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
     """Find the one job that is meant: by its whole name first, else by a part of it."""
-    jobs = [(job, trunk.order) for trunk in snapshot.trunks for job in trunk.jobs]
+    jobs = [(job, trunk) for trunk in snapshot.trunks for job in trunk.jobs]
     exact = [item for item in jobs if wanted in _names(item[0])]
     partly = [item for item in jobs if wanted in _names(item[0])[-1]]
     found = exact or partly
@@ -331,12 +227,11 @@ def _names(job: JobState) -> tuple[str, str, str]:
     return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
 
 
-def _walk(once: Once, state: JobState, order: TrunkOrder) -> Iterator[str]:
-    rows = once.watcher.rows_of(state.key)
-    columns = build_columns(
-        rows, order, once.watcher.policy.evidence, state.group.count, once.watcher.snapshot.as_of
-    )
-    return walk(state, columns, order)
+def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
+    rows, policy = once.watcher.rows_of(state.key), once.watcher.policy
+    as_of = once.watcher.snapshot.as_of
+    columns = build_columns(rows, trunk.order, policy.evidence, state.group.count, as_of)
+    return walk(state, columns, trunk.order, Together(trunk.jobs).with_job(state))
 
 
 def _recorded(once: Once) -> Iterator[str]:
@@ -346,7 +241,7 @@ def _recorded(once: Once) -> Iterator[str]:
 
 def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
     if output is None:
-        with _reader_may_leave():
+        with reader_may_leave():
             for line in lines:
                 click.echo(line, nl=False)
     elif complete:

@@ -1,5 +1,6 @@
 """The configuration: what it may say (`schema`), reading it (`load`), its meaning (`policy`)."""
 
+from exporter.config.alertmanager import check_routes
 from exporter.config.load import load_config, parse_config
 from exporter.config.policy import policy_of
 from exporter.config.schema import (
@@ -17,6 +18,7 @@ __all__ = [
     "GithubSource",
     "RecordedSource",
     "SourceConfig",
+    "check_routes",
     "config_of_repo",
     "load_config",
     "parse_config",

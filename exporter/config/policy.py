@@ -1,7 +1,7 @@
 """What a configuration means for the policy: from the file's keys to the domain's values."""
 
 from exporter.config.schema import Config, GroupSection, JobOverride, Jobs, MatchSection
-from exporter.domain.evidence import EvidenceRules, NameRule
+from exporter.domain.evidence import DEFAULT_INFRA_STEPS, EvidenceRules, NameRule
 from exporter.domain.groups import Group, Match, Override
 from exporter.domain.model import Evidence, Trunk
 from exporter.domain.names import PRESETS, FoldRule, Naming
@@ -29,6 +29,7 @@ def _evidence(jobs: Jobs) -> EvidenceRules:
         moved=jobs.evidence.moved(),
         names=tuple(NameRule(rule.match, Evidence(rule.to)) for rule in jobs.evidence.names),
         events=frozenset(jobs.events),
+        infra_steps=DEFAULT_INFRA_STEPS if jobs.infra_steps is None else jobs.infra_steps,
     )
 
 

@@ -4,7 +4,7 @@ Every key that is not here is an error, so that a typing mistake never goes unse
 """
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -46,6 +46,9 @@ class _Source(Section):
         poll_interval: seconds from one refresh to the next.
         order: whether it gives the trunk's order; where two sources could, exactly one does.
     """
+
+    looks_again: ClassVar[bool] = False
+    """Whether a second look brings more once the first has been judged."""
 
     name: Name
     poll_interval: Duration = 60.0
@@ -168,6 +171,8 @@ class GithubSource(_Source):
         timeout: seconds to wait for one answer.
     """
 
+    looks_again: ClassVar[bool] = True
+
     type: Literal["github"]
     api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
     repo: RepoName | None = None
@@ -276,6 +281,7 @@ class Jobs(Section):
     evidence: EvidenceSection = EvidenceSection()
     events: Annotated[tuple[Name, ...], Field(min_length=1)] = tuple(sorted(DEFAULT_EVENTS))
     retire_after: AtLeastOne = RETIRE_AFTER
+    infra_steps: tuple[Pattern, ...] | None = None
 
 
 class MatchSection(Section):

@@ -7,8 +7,10 @@ Everything here could be thrown away and computed anew from the stored rows with
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
+from exporter.domain.backtest import BackTest, back_test
 from exporter.domain.branch import newest_green
 from exporter.domain.columns import Count
 from exporter.domain.index import Index
@@ -72,6 +74,17 @@ class Assessor:
         """Return the rows that a watched job is judged by; none for a job that is not watched."""
         job = self._kept.roster.get(key)
         return self._judge().rows_of(key, job.workflow, job.state.group) if job is not None else []
+
+    def back_test(self, now: float, failures: int | None = None) -> BackTest:
+        """Replay the whole history, as of the last update.
+
+        Args:
+            now: seconds since the epoch.
+            failures: N to try for every job in place of the configuration's.
+        """
+        history = partial(self._judge().history, now=now)
+        jobs = self._kept.roster.watched()
+        return back_test(self._order, jobs, history, self._policy, now, failures)
 
     # ------------------------------------------------------------------ reading
 

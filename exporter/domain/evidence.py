@@ -31,6 +31,18 @@ UNFINISHED = frozenset({"queued", "in_progress", "waiting", "requested", "pendin
 
 DEFAULT_EVENTS = frozenset({"push", "schedule", "workflow_dispatch"})
 
+DEFAULT_INFRA_STEPS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?i)set up job",
+        r"(?i)run actions/checkout@.*",
+        r"(?i)check ?out( (the )?(code|repo|repository|sources?))?",
+        r"(?i)initialize containers",
+        r"(?i)no runner\b.*",
+    )
+)
+"""Steps that run before any code of the repository does; a fault there is the machinery's."""
+
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
@@ -48,11 +60,17 @@ class EvidenceRules:
         moved: conclusion to evidence, for conclusions that the configuration moves.
         names: rules by job name, first match wins, before the conclusion is looked at.
         events: what may have started a run that counts.
+        infra_steps: names of steps that fail for the machinery's sake, not the code's; full match.
     """
 
     moved: Mapping[str, Evidence] = field(default_factory=dict)
     names: tuple[NameRule, ...] = ()
     events: frozenset[str] = DEFAULT_EVENTS
+    infra_steps: tuple[re.Pattern[str], ...] = DEFAULT_INFRA_STEPS
+
+    def is_infra_step(self, step: str | None) -> bool:
+        """Whether a step that failed looks like a fault of the machinery."""
+        return step is not None and any(p.fullmatch(step) for p in self.infra_steps)
 
 
 def why_ignored(row: Observation, order: TrunkOrder, rules: EvidenceRules) -> str | None:

@@ -3,48 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from exporter.domain.blame import Blame, blame_of
 from exporter.domain.columns import Column, build_columns
 from exporter.domain.evidence import EvidenceRules
 from exporter.domain.groups import Group
 from exporter.domain.model import (
-    Commit,
     Evidence,
     JobKey,
     Observation,
     TrunkOrder,
     Verdict,
-    oldest_first,
 )
-from exporter.domain.outage import Outage, Thresholds, open_outage
-from exporter.domain.streak import StoppedBy, Streak, streak_of
+from exporter.domain.outage import Thresholds, open_outage
+from exporter.domain.streak import StoppedBy, streak_of
 
 DECISIVE = (Evidence.PASS, Evidence.FAIL)
-
-
-@dataclass(frozen=True, slots=True)
-class Blame:
-    """Where a job broke.
-
-    Attributes:
-        first_bad: the oldest FAIL of the outage's opening run, or of the streak.
-        place: of first bad in the trunk's order.
-        last_good: the PASS just before it; None where unknown.
-        suspects: commits after last good up to and including first bad, oldest first, untested
-            ones too; None where last good is unknown.
-        since: when the earliest failing run at first bad began (seconds since the epoch).
-        url: of that run.
-        failed_step: of that run.
-        infra: the CI said of that run that its own machinery broke.
-    """
-
-    first_bad: Commit
-    place: int
-    last_good: Commit | None
-    suspects: tuple[Commit, ...] | None
-    since: float | None
-    url: str | None
-    failed_step: str | None
-    infra: bool
+"""What says of a job whether it is broken; the rest is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +110,12 @@ def assess_job(
         and order.older_unread,
         broken=outage is not None,
         failures_in_outage=outage.failures if outage else 0,
-        blame=_blame(columns, order, outage, streak),
+        blame=blame_of(columns, order, rules, outage or streak),
         pending=newer.count(Verdict.PENDING),
         flaky=newer.count(Verdict.FLAKY),
         last_verdict=verdicts[newest] if newest is not None else None,
-        last_verdict_at=_ended(columns[newest], order) if newest is not None else None,
-        last_success_at=_ended(columns[newest_pass], order) if newest_pass is not None else None,
+        last_verdict_at=ended(columns[newest], order) if newest is not None else None,
+        last_success_at=ended(columns[newest_pass], order) if newest_pass is not None else None,
         duration=_duration(columns[newest]) if newest is not None else None,
         places=tuple(column.place for column in columns),
         verdicts=verdicts,
@@ -165,31 +139,11 @@ def _newest(verdicts: Sequence[Verdict], *wanted: Verdict) -> int | None:
     return None
 
 
-def _blame(
-    columns: Sequence[Column], order: TrunkOrder, outage: Outage | None, streak: Streak
-) -> Blame | None:
-    if outage is not None:
-        first_bad, last_good = outage.first_bad, outage.last_good
-    elif streak.oldest is not None:
-        first_bad, last_good = streak.oldest, streak.last_good
-    else:
-        return None
-    place = columns[first_bad].place
-    good_place = columns[last_good].place if last_good is not None else None
-    run = min(columns[first_bad].rows(Evidence.FAIL), key=oldest_first)
-    return Blame(
-        first_bad=order.commits[place],
-        place=place,
-        last_good=order.commits[good_place] if good_place is not None else None,
-        suspects=order.commits[good_place + 1 : place + 1] if good_place is not None else None,
-        since=run.known_since,
-        url=run.url,
-        failed_step=run.failed_step,
-        infra=run.infra,
-    )
+def ended(column: Column, order: TrunkOrder) -> float | None:
+    """When the last result that decides a column ended (seconds since the epoch).
 
-
-def _ended(column: Column, order: TrunkOrder) -> float | None:
+    The time of its commit where no result has one; None where that is unknown too.
+    """
     ends = [row.ended for row in column.rows(*DECISIVE)]
     known = [moment for moment in ends if moment is not None]
     return max(known) if known else order.commits[column.place].committed_at

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from exporter.domain.columns import Count
+from exporter.domain.columns import Count, build_columns
 from exporter.domain.evidence import evidence_of, is_startup_failure, why_ignored
 from exporter.domain.groups import Group, group_of
 from exporter.domain.index import Index
 from exporter.domain.job import JobState, assess_job, earliest
 from exporter.domain.model import STARTUP_JOB, Evidence, JobKey, Observation, RawJob, TrunkOrder
 from exporter.domain.names import matrix_parent
+from exporter.domain.past import JobHistory
 from exporter.domain.policy import Policy
 from exporter.domain.records import Records
 from exporter.domain.roster import Judged
@@ -49,6 +50,19 @@ class Judge:
         state = assess_job(key, rows, group, self.order, self.policy.evidence, now)
         return Judged(
             self._with_exemption(state, now), max(seen), workflow, self._only_skips(rows, now)
+        )
+
+    def history(self, state: JobState, now: float) -> JobHistory:
+        """Return what the outages of a judged job need to be told of."""
+        key, group = state.key, state.group
+        workflow, rules = self.index.workflow_of(key), self.policy.evidence
+        rows = self.rows_of(key, workflow, group)
+        present = {*state.places, *self._skipped_parents(key, workflow, now)}
+        return JobHistory(
+            state=state,
+            columns=build_columns(rows, self.order, rules, group.count, now),
+            present=sorted(present),
+            completed=self.workflows.course(workflow).completed,
         )
 
     def rows_of(self, key: JobKey, workflow: str, group: Group) -> list[Observation]:

@@ -1,6 +1,6 @@
 """The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -51,6 +51,41 @@ def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage |
     first_bad, last_good = walk.open_from
     failures = sum(verdict is Verdict.FAIL for verdict in verdicts[first_bad:])
     return Outage(first_bad, last_good, failures)
+
+
+class Episode(NamedTuple):
+    """One outage of a history, open or not, in columns.
+
+    Attributes:
+        first_bad: the first FAIL of the run of FAILs that opened it.
+        last_good: the PASS just before it; None if a FLAKY lies between or none is known.
+        opened: the FAIL that made the run long enough.
+        closed: what closed it; None while it is open.
+    """
+
+    first_bad: int
+    last_good: int | None
+    opened: int
+    closed: int | None
+
+
+def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Episode]:
+    """Yield every outage that there ever was, oldest first; only the last can be open.
+
+    Args:
+        verdicts: one per column, oldest first.
+        thresholds: N, M and whether a flake closes.
+    """
+    walk, opened = _Walk(thresholds), 0
+    for column, verdict in enumerate(verdicts):
+        before = walk.open_from
+        walk.step(column, verdict)
+        if before is None:
+            opened = column
+        elif walk.open_from is None:
+            yield Episode(*before, opened, column)
+    if walk.open_from is not None:
+        yield Episode(*walk.open_from, opened, None)
 
 
 class _Walk:

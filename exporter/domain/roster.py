@@ -91,6 +91,10 @@ class Roster:
         job = self._jobs.get(key)
         return None if job is None or self._is_collapsed(key, job) else job
 
+    def watched(self) -> list[JobState]:
+        """Return all watched jobs, listed or removed."""
+        return [job.state for key, job in self._jobs.items() if not self._is_collapsed(key, job)]
+
     def of_workflow(self, workflow: str) -> list[Judged]:
         """Return all that is kept of a workflow."""
         return [self._jobs[key] for key in self._by_workflow[workflow]]

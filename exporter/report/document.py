@@ -1,13 +1,15 @@
 """The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from exporter.domain.blame import Blame
 from exporter.domain.branch import GroupState
-from exporter.domain.job import Blame, JobState
+from exporter.domain.job import JobState
 from exporter.domain.model import Commit, Trunk
 from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
 from exporter.domain.times import format_time
+from exporter.domain.together import Together
 
 CompareUrls = Mapping[Trunk, str]
 """Per trunk, where a person compares two commits: a text with {last_good} and {first_bad}."""
@@ -25,8 +27,14 @@ def document(
         "as_of": format_time(snapshot.as_of),
         "sources": [_source(source) for source in snapshot.sources],
         "groups": [_group(group) for trunk in shown for group in trunk.groups],
-        "jobs": [_job(job, compare_urls) for trunk in shown for job in trunk.jobs],
+        "jobs": [job for trunk in shown for job in _jobs(trunk, compare_urls)],
     }
+
+
+def _jobs(trunk: TrunkState, compare_urls: CompareUrls) -> Iterator[dict[str, Any]]:
+    together = Together(trunk.jobs)
+    for job in trunk.jobs:
+        yield _job(job, compare_urls, together)
 
 
 def _source(source: SourceState) -> dict[str, Any]:
@@ -51,7 +59,7 @@ def _group(state: GroupState) -> dict[str, Any]:
     }
 
 
-def _job(job: JobState, compare_urls: CompareUrls) -> dict[str, Any]:
+def _job(job: JobState, compare_urls: CompareUrls, together: Together) -> dict[str, Any]:
     return {
         **job.key._asdict(),
         "group": job.group.name,
@@ -62,6 +70,7 @@ def _job(job: JobState, compare_urls: CompareUrls) -> dict[str, Any]:
         "broken": job.broken,
         "failures_in_outage": job.failures_in_outage,
         **_blame(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch))),
+        "also_broken_since": list(together.with_job(job)),
         "pending_commits": job.pending,
         "flaky_commits": job.flaky,
         "last_verdict": str(job.last_verdict) if job.last_verdict else None,
@@ -76,12 +85,15 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "first_bad": blame.first_bad.sha if blame else None,
         "last_good": last_good.sha if last_good else None,
         "suspects": len(suspects) if suspects is not None else None,
+        "tested_suspects": blame.tested if blame else None,
         "suspect_commits": [_commit(commit) for commit in suspects or ()],
         "since": _time(blame.since) if blame else None,
         "url": blame.url if blame else None,
         "compare_url": compare_link(blame, compare_url),
         "failed_step": blame.failed_step if blame else None,
+        "same_step": blame.same_step if blame else None,
         "infra": blame.infra if blame else None,
+        "confirmed": blame.confirmed if blame else None,
     }
 
 

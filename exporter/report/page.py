@@ -8,7 +8,9 @@ from exporter.domain.job import JobState
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, SourceState, TrunkState, is_stale
 from exporter.domain.times import format_time
+from exporter.domain.together import Together
 from exporter.report.document import CompareUrls, compare_link
+from exporter.report.hints import exemption, hints
 from exporter.report.words import ago, commits, counted, short
 
 _STYLE = """
@@ -47,13 +49,14 @@ def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     path = escape(quote("/".join(trunk)), quote=True)
     broken = [job for job in state.jobs if job.broken]
     failing = [job for job in state.jobs if not job.broken and job.streak]
+    together = Together(state.jobs)
     tip = state.order.commits[-1] if state.order.commits else None
     return f"""<h2>{escape(trunk.repo)} {escape(trunk.branch)}</h2>
 <p>{_headline(state, len(broken))} {counted(len(state.jobs), "job")}, tip
 <code>{short(tip.sha) if tip else "unknown"}</code>,
 data {ago(state.data_at, now)}. <a href="/api/v1/trunk/{path}">JSON</a></p>
-{_jobs("Broken", broken, compare_urls, now)}
-{_jobs("Failing, not yet broken", failing, compare_urls, now)}
+{_jobs("Broken", broken, together, compare_urls, now)}
+{_jobs("Failing, not yet broken", failing, together, compare_urls, now)}
 {_groups(state)}"""
 
 
@@ -65,16 +68,18 @@ def _headline(state: TrunkState, broken: int) -> str:
     return "<span class='good'>✓ Nothing is broken.</span>"
 
 
-def _jobs(title: str, jobs: list[JobState], compare_urls: CompareUrls, now: float) -> str:
+def _jobs(
+    title: str, jobs: list[JobState], together: Together, compare_urls: CompareUrls, now: float
+) -> str:
     if not jobs:
         return ""
-    rows = "".join(_job(job, compare_urls, now) for job in jobs)
+    rows = "".join(_job(job, together, compare_urls, now) for job in jobs)
     return f"""<h3>{title}</h3><div class="wide"><table>
 <tr><th>Group</th><th>Job</th><th class="n">In a row</th><th>First bad</th><th>Last good</th>
 <th>Suspects</th><th>Since</th></tr>{rows}</table></div>"""
 
 
-def _job(job: JobState, compare_urls: CompareUrls, now: float) -> str:
+def _job(job: JobState, together: Together, compare_urls: CompareUrls, now: float) -> str:
     blame = job.blame
     name = escape(f"{job.key.workflow} / {job.key.job_name}")
     if blame is None:
@@ -82,7 +87,7 @@ def _job(job: JobState, compare_urls: CompareUrls, now: float) -> str:
     link = (
         f'<a href="{escape(str(blame.url), quote=True)}">{name}</a>' if _is_web(blame.url) else name
     )
-    exempt = " <span class='odd'>(known broken)</span>" if job.known_broken else ""
+    exempt = f"<br><span class='odd'>{_exemption(job)}</span>" if job.known_broken else ""
     suspects = "unknown" if blame.suspects is None else commits(len(blame.suspects))
     compare = compare_link(blame, compare_urls.get(Trunk(job.key.repo, job.key.branch)))
     if _is_web(compare):
@@ -93,7 +98,18 @@ def _job(job: JobState, compare_urls: CompareUrls, now: float) -> str:
 {escape(job.group.priority)}</td><td>{link}{exempt}</td>
 <td class="n">{job.failures_in_outage or job.streak}</td>
 <td><code>{short(blame.first_bad.sha)}</code> {title}<br>{escape(blame.first_bad.author or "")}</td>
-<td><code>{last_good}</code></td><td>{suspects}</td><td>{ago(blame.since, now)}</td></tr>"""
+<td><code>{last_good}</code></td><td>{suspects}{_hints(job, together)}</td>
+<td>{ago(blame.since, now)}</td></tr>"""
+
+
+def _exemption(job: JobState) -> str:
+    return escape(exemption(*job.known_broken)) if job.known_broken else ""
+
+
+def _hints(job: JobState, together: Together) -> str:
+    said = [*hints(job.blame)] if job.blame else []
+    also = [f"also broken since then: {name}" for name in together.with_job(job)]
+    return "".join(f"<br><small>{escape(hint)}</small>" for hint in (*said, *also))
 
 
 def _groups(state: TrunkState) -> str:

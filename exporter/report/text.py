@@ -1,16 +1,19 @@
 """What people read in a terminal: the tables of `check`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from exporter.domain.blame import Blame
 from exporter.domain.branch import GroupState
 from exporter.domain.job import JobState
 from exporter.domain.model import Trunk
 from exporter.domain.snapshot import Snapshot, TrunkState
+from exporter.domain.together import Together
 from exporter.report.document import CompareUrls, compare_link
+from exporter.report.hints import exemption, hints
 from exporter.report.words import ago, by_line, commits, counted, plain, short
 
 
@@ -37,7 +40,7 @@ def _print_trunk(
     console.print(Text(_headline(trunk, failing), style="bold"))
     if failing:
         console.print(_failing_table(failing, now))
-        _print_details(failing, compare_urls, console)
+        _print_details(failing, Together(trunk.jobs), compare_urls, console)
     if trunk.jobs:
         console.print(_group_table(trunk.groups))
     else:
@@ -108,23 +111,38 @@ def _mark(job: JobState) -> Text:
     return Text("BROKEN", style="bold red") if job.broken else Text("failing", style="yellow")
 
 
-def _print_details(jobs: Sequence[JobState], compare_urls: CompareUrls, console: Console) -> None:
-    """Name the suspects of each broken job, and where to read on."""
+def _print_details(
+    jobs: Sequence[JobState], together: Together, compare_urls: CompareUrls, console: Console
+) -> None:
+    """Name the suspects of each broken job, and where to read on; and every exemption."""
     for job in jobs:
-        if not job.broken or job.blame is None:
+        if not job.broken and job.known_broken is None:
             continue
         console.print(Text(f"\n{plain(job.key.job_name)}", style="bold"), soft_wrap=True)
-        for commit in job.blame.suspects or (job.blame.first_bad,):
-            role = "first bad" if commit == job.blame.first_bad else "suspect  "
-            said = f"  {role} {short(commit.sha)} {by_line(commit.author, commit.title)}".rstrip()
-            console.print(Text(plain(said)), soft_wrap=True)
-        compare = compare_link(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch)))
-        step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""
-        for name, value in (("log", job.blame.url), ("compare", compare)):
-            if value:
-                console.print(Text(plain(f"  {name:9} {value}{step}")), soft_wrap=True)
-                step = ""
+        template = compare_urls.get(Trunk(job.key.repo, job.key.branch))
+        for line in _details(job, together, template):
+            console.print(Text(plain(f"  {line}")), soft_wrap=True)
     console.print()
+
+
+def _details(job: JobState, together: Together, template: str | None) -> Iterator[str]:
+    if job.broken and job.blame is not None:
+        yield from _suspects(job.blame)
+        step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""
+        for name, value in (("log", job.blame.url), ("compare", compare_link(job.blame, template))):
+            if value:
+                yield f"{name:9} {value}{step}"
+                step = ""
+        yield from (f"{'hint':9} {hint}" for hint in hints(job.blame))
+        yield from (f"{'with':9} {name}, of another group" for name in together.with_job(job))
+    if job.known_broken is not None:
+        yield exemption(*job.known_broken)
+
+
+def _suspects(blame: Blame) -> Iterator[str]:
+    for commit in blame.suspects or (blame.first_bad,):
+        role = "first bad" if commit == blame.first_bad else "suspect  "
+        yield f"{role} {short(commit.sha)} {by_line(commit.author, commit.title)}".rstrip()
 
 
 def _group_table(groups: Sequence[GroupState]) -> Table:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
+from exporter.domain.blame import Blame
 from exporter.domain.columns import Column, Count, Shard
 from exporter.domain.job import JobState
 from exporter.domain.model import Commit, Observation, TrunkOrder, Verdict, newest_first
 from exporter.domain.streak import StoppedBy
 from exporter.domain.times import format_time
 from exporter.domain.verdict import distinct_attempts
+from exporter.report.hints import exemption, hints
 from exporter.report.words import by_line, commits, plain, short
 
 _EFFECT = {
@@ -19,25 +21,26 @@ _EFFECT = {
 }
 
 
-def walk(state: JobState, columns: Sequence[Column], order: TrunkOrder) -> Iterator[str]:
+def walk(
+    state: JobState,
+    columns: Sequence[Column],
+    order: TrunkOrder,
+    broken_with: Sequence[str] = (),
+) -> Iterator[str]:
     """Yield the lines of the walk, newest column first, each of them one line.
 
     Args:
         state: the job.
         columns: its columns, oldest first.
         order: its trunk.
+        broken_with: broken jobs of other groups with the same first bad.
     """
-    yield from (plain(line) for line in _walk(state, columns, order))
+    yield from (plain(line) for line in _walk(state, columns, order, broken_with))
 
 
-def _walk(state: JobState, columns: Sequence[Column], order: TrunkOrder) -> Iterator[str]:
-    """Yield the lines of the walk, newest column first.
-
-    Args:
-        state: the job.
-        columns: its columns, oldest first.
-        order: its trunk.
-    """
+def _walk(
+    state: JobState, columns: Sequence[Column], order: TrunkOrder, broken_with: Sequence[str]
+) -> Iterator[str]:
     group = state.group
     yield f"{state.key.workflow} / {state.key.job_name}"
     yield (
@@ -50,7 +53,7 @@ def _walk(state: JobState, columns: Sequence[Column], order: TrunkOrder) -> Iter
         yield from _column(column, order.commits[column.place], group.count, stopped=stopped)
         stopped = stopped or column.verdict in (Verdict.PASS, Verdict.FLAKY)
     yield ""
-    yield from _conclusion(state)
+    yield from _conclusion(state, broken_with)
 
 
 def _column(column: Column, commit: Commit, count: Count, *, stopped: bool) -> Iterator[str]:
@@ -89,7 +92,7 @@ _STOPS = {
 }
 
 
-def _conclusion(state: JobState) -> Iterator[str]:
+def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
     more = ", and may be longer: older commits were not read" if state.truncated else ""
     yield f"Streak {state.streak}: {_STOPS[state.stopped_by]}{more}."
     if state.broken:
@@ -97,12 +100,17 @@ def _conclusion(state: JobState) -> Iterator[str]:
     else:
         yield "No outage is open."
     if state.blame is not None:
-        yield f"First bad {state.blame.first_bad.sha}"
-        good = state.blame.last_good
-        yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
-        for commit in state.blame.suspects or ():
-            yield f"Suspect   {commit.sha}  {by_line(commit.author, commit.title)}".rstrip()
+        yield from _blame(state.blame)
+    for name in broken_with:
+        yield f"Also broken since then, in another group: {name}"
     if state.known_broken is not None:
-        reason, until = state.known_broken
-        end = f" until {format_time(until)}" if until is not None else ""
-        yield f"Known broken{end}: {reason}"
+        yield exemption(*state.known_broken)
+
+
+def _blame(blame: Blame) -> Iterator[str]:
+    good = blame.last_good
+    yield f"First bad {blame.first_bad.sha}"
+    yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
+    for commit in blame.suspects or ():
+        yield f"Suspect   {commit.sha}  {by_line(commit.author, commit.title)}".rstrip()
+    yield from (f"{note[0].upper()}{note[1:]}." for note in hints(blame))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import requests
 
+from tests.support.secrets import WATCH
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "exporter")
 SECONDS = 30.0
@@ -35,6 +37,7 @@ def run_program(
         timeout=SECONDS,
         check=False,
     )
+    WATCH.look("what a program printed", done.stdout + done.stderr)
     assert done.returncode == code, done.stderr
     return done
 
@@ -51,6 +54,7 @@ class Served:
         """Read the log until a line matches; one that ends without it fails the test."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
+            WATCH.look("the log of a program", line)
             self.log.append(line)
             found = re.search(pattern, line)
             if found:
@@ -59,7 +63,9 @@ class Served:
 
     def get(self, path: str) -> requests.Response:
         """Ask for a page."""
-        return requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS)
+        answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS)
+        WATCH.look(f"the page {path} of a program", answer.content)
+        return answer
 
     def samples(self, name: str) -> dict[str, float]:
         """Return a family's samples, by their labels as they are written."""
@@ -75,6 +81,7 @@ class Served:
         """Ask it to end and return its exit code."""
         self.send(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=SECONDS)
+        WATCH.look("the log of a program", rest)
         self.log += rest.splitlines(keepends=True)
         return self.process.returncode
 
@@ -96,3 +103,4 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
             yield Served(process)
         finally:
             process.kill()
+            WATCH.look_at_files(folder)

@@ -19,6 +19,7 @@ from exporter.config import (
 from exporter.config.load import known_keys
 from exporter.config.schema import GithubApp, GithubSource
 from exporter.domain.columns import Count
+from exporter.domain.evidence import DEFAULT_INFRA_STEPS
 from exporter.domain.groups import group_of
 from exporter.domain.model import Evidence, JobKey, Trunk
 
@@ -61,6 +62,7 @@ jobs:
   aliases: [{workflow: ci, from: old, to: new}]
   events: [push, merge_group]
   retire_after: 7
+  infra_steps: ['Pull image.*']
   evidence:
     timed_out: unknown
     cancelled: fail
@@ -242,6 +244,7 @@ def test_evidence(config: Config) -> None:
     assert (rule.match.pattern, rule.evidence) == ("advisory .*", Evidence.SKIP)
     assert policy.evidence.events == {"push", "merge_group"}
     assert policy.retire_after == 7
+    assert [pattern.pattern for pattern in policy.evidence.infra_steps] == ["Pull image.*"]
 
 
 def test_group(config: Config) -> None:
@@ -305,6 +308,7 @@ def test_only_sources_is_required() -> None:
     assert policy.naming.resolve("ci", "a (b, 1, 2, c)") == "a (b, 1, 2, c)"
     assert policy.evidence.events == {"push", "schedule", "workflow_dispatch"}
     assert policy.retire_after == 50
+    assert policy.evidence.infra_steps == DEFAULT_INFRA_STEPS
     assert config.limits.max_jobs == 50_000
     assert config.sources[0].poll_interval == 5.0
 

@@ -8,8 +8,8 @@ import pytest
 
 from exporter.domain.model import Trunk
 from exporter.report.document import compare_link, document
-from tests.domain.builders import assess_histories, judge
-from tests.report.sample import COMPARE, SOURCE, snapshot, state
+from tests.domain.builders import assess_histories, judge, row
+from tests.report.sample import COMPARE, POLICY, SOURCE, snapshot, state
 from tests.vectors.notation import sha_of
 
 DOCUMENT = document(snapshot(), COMPARE)
@@ -37,6 +37,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("first_bad", sha_of(3)),
         ("last_good", sha_of(1)),
         ("suspects", 2),
+        ("tested_suspects", 1),
         (
             "suspect_commits",
             [
@@ -48,7 +49,10 @@ def test_the_whole_of_a_broken_job() -> None:
         ("url", "https://ci.example/401/1/1"),
         ("compare_url", f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"),
         ("failed_step", None),
+        ("same_step", None),
         ("infra", False),
+        ("confirmed", False),
+        ("also_broken_since", []),
         ("pending_commits", 0),
         ("flaky_commits", 0),
         ("last_verdict", "FAIL"),
@@ -101,10 +105,26 @@ def test_nothing_to_describe_is_null() -> None:
     """A job that is well has nulls where an outage would be described, and no suspects."""
     found = job("c / well")
     described = (
-        "first_bad", "last_good", "suspects", "since", "url", "compare_url", "failed_step", "infra",
+        "first_bad", "last_good", "suspects", "tested_suspects", "since", "url", "compare_url",
+        "failed_step", "same_step", "infra", "confirmed",
     )  # fmt: skip
     assert {key: found[key] for key in described} == dict.fromkeys(described)
-    assert found["suspect_commits"] == []
+    assert found["suspect_commits"] == found["also_broken_since"] == []
+
+
+def test_hints_are_told() -> None:
+    """A retry at first bad, one step for all failures and jobs of other groups are told."""
+    rows = [
+        *(row(place, "a / x", "failure", failed_step="Set up job") for place in (1, 2, 3)),
+        row(1, "a / x", "failure", attempt=2, failed_step="Set up job"),
+    ]
+    trunks = (assess_histories({"c": "P F F F"}, POLICY, extra=rows),)
+    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    keys = "confirmed", "same_step", "infra", "also_broken_since"
+    assert [[each[key] for key in keys] for each in found] == [
+        [True, "Set up job", True, ["ci / c"]],
+        [False, None, False, ["ci / a / x"]],
+    ]
 
 
 def test_an_unknown_last_good_is_null() -> None:
@@ -112,6 +132,7 @@ def test_an_unknown_last_good_is_null() -> None:
     found = job("d / exempt")
     assert found["first_bad"] == sha_of(0)
     assert found["last_good"] is found["suspects"] is found["compare_url"] is None
+    assert found["tested_suspects"] is None
     assert found["suspect_commits"] == []
 
 

@@ -5,11 +5,13 @@ from html.parser import HTMLParser
 
 import pytest
 
+from exporter.domain.groups import Match
 from exporter.domain.model import TrunkOrder
+from exporter.domain.policy import Policy
 from exporter.domain.snapshot import Snapshot
 from exporter.report.page import landing_page
 from tests.domain.builders import NOW, TRUNK, assess, assess_histories
-from tests.report.sample import COMPARE, SOURCE, hostile, snapshot
+from tests.report.sample import COMPARE, POLICY, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of
 
 
@@ -66,8 +68,19 @@ def test_it_links_to_everything_else() -> None:
 
 
 def test_known_broken_jobs_are_marked() -> None:
-    """A known-broken job is listed with a word that says so."""
-    assert "d / exempt (known broken)" in page().text
+    """A known-broken job is listed, and says until when and why it alerts nobody."""
+    assert "d / exempt Known broken until 2026-03-02T12:00:00Z: no runner 6" in page().text
+
+
+def test_hints_stand_by_the_suspects() -> None:
+    """What helps to see why a job broke stands in its row."""
+    assert "2 commits 1 of 2 suspects tested 3 h ago" in page().text
+    policy = Policy(groups=(replace(POLICY.groups[0], name="other", match=Match()),))
+    broken = assess_histories({"a": "P F F F"}, policy)
+    apart = assess_histories({"b": "P F F F"})
+    both = replace(broken, jobs=(*broken.jobs, *apart.jobs))
+    text = page(replace(snapshot(), trunks=(both,))).text
+    assert "1 commit also broken since then: ci / b" in text
 
 
 def test_groups_are_listed() -> None:

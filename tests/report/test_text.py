@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from exporter.domain.snapshot import Snapshot
 from tests.domain.builders import NOW, assess_histories
-from tests.report.sample import SOURCE, hostile, printed, snapshot
+from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
 TEXT = printed(snapshot())
@@ -48,12 +48,35 @@ def test_a_job_that_is_well_is_not_listed() -> None:
 def test_the_suspects_are_named() -> None:
     """Below the table each broken job names its suspects, the log and what to compare."""
     start = place("a / broken")
-    assert LINES[start + 1 : start + 5] == [
+    assert LINES[start + 1 : start + 6] == [
         f"suspect {sha_of(2)[:10]} author-2: change 2",
         f"first bad {sha_of(3)[:10]} author-3: change 3",
         "log https://ci.example/401/1/1",
         f"compare https://git.example/compare/{sha_of(1)}...{sha_of(3)}",
+        "hint 1 of 2 suspects tested",
     ]
+
+
+def test_an_exemption_is_told() -> None:
+    """Until when and why a known-broken job alerts nobody stands with its details."""
+    assert "Known broken until 2026-03-02T12:00:00Z: no runner" in LINES[place("d / exempt") :]
+
+
+def test_an_exemption_of_a_failing_job_is_told() -> None:
+    """A known-broken job that is not broken again yet is listed with its exemption too."""
+    failing = assess_histories({"d / exempt": "P P F"}, POLICY)
+    lines = printed(replace(snapshot(), trunks=(failing,))).splitlines()
+    start = lines.index("d / exempt")
+    assert lines[start + 1] == "  Known broken until 2026-03-02T12:00:00Z: no runner"
+
+
+def test_jobs_of_other_groups_are_named() -> None:
+    """Below its suspects a broken job names those of other groups with the same first bad."""
+    policy = replace(POLICY, known_broken=())
+    both = assess_histories({"a / x": "P F F F", "c": "P F F F"}, policy)
+    lines = printed(replace(snapshot(), trunks=(both,))).splitlines()
+    assert "  with      ci / c, of another group" in lines
+    assert "  with      ci / a / x, of another group" in lines
 
 
 def test_groups_say_when_they_fire() -> None:

@@ -126,7 +126,40 @@ def test_an_outage_is_concluded() -> None:
         f"Last good {sha_of(0)}",
         f"Suspect   {sha_of(1)}  author-1: change 1",
         f"Suspect   {sha_of(2)}  author-2: change 2",
+        "1 of 2 suspects tested.",
     ]
+
+
+def test_hints_are_concluded() -> None:
+    """It says that first bad failed twice, at which step all failed, and what that looks like."""
+    job = judge("P F F F")
+    assert job.blame is not None
+    blame = replace(job.blame, confirmed=True, same_step="Test", infra=True)
+    lines = walked("P F F F", job=replace(job, blame=blame))
+    assert lines[-3:] == [
+        "Confirmed: first bad failed in more than one attempt.",
+        "Every failure is at the step 'Test'.",
+        "It looks like a fault of the infrastructure.",
+    ]
+    assert not [line for line in conclusion("P F F F") if "onfirmed" in line or "step" in line]
+
+
+def test_jobs_of_other_groups_are_concluded() -> None:
+    """Each broken job of another group with the same first bad has a line."""
+    order = trunk(4)
+    lines = list(walk(judge("P F F F"), (), order, ["ci / a", "ci / b"]))
+    assert lines[-2:] == [
+        "Also broken since then, in another group: ci / a",
+        "Also broken since then, in another group: ci / b",
+    ]
+
+
+def test_nothing_to_suspect_is_concluded() -> None:
+    """Where first bad and last good are one commit it says what that means."""
+    nightly = Group("nightly", "t", "P3", count=Count.RUNS)
+    assert walked("P/F", nightly)[-1] == (
+        "First bad and last good are one commit: something outside the repository changed."
+    )
 
 
 def test_an_unknown_last_good_is_concluded() -> None:

@@ -1,0 +1,235 @@
+"""Whether every team of the configuration is heard: routes as Alertmanager reads them."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from exporter.config import check_routes, parse_config
+from exporter.config.alertmanager import (
+    OWN_ALERTS,
+    SEVERITIES,
+    SILENT_PRIORITY,
+    Matcher,
+    destinations,
+    load_routes,
+    parse_matchers,
+)
+from exporter.config.schema import Config
+from exporter.errors import ConfigError
+from tests.deploy.files import ALERTMANAGER
+from tests.rules.rulebook import alerts
+from tests.support.binaries import find_binary
+
+TRUNK = "{receiver: trunk, matchers: ['team=\"trunk\"']}"
+
+
+def config(**teams: str) -> Config:
+    """Return a configuration with a group for each team; its value is the group's priority."""
+    groups = [
+        f"{{name: {team}, match: {{workflow: {team}}}, team: {team}, priority: {priority}}}"
+        for team, priority in teams.items()
+    ]
+    text = f"sources: [{{name: r, type: recorded, path: r}}]\ngroups: [{', '.join(groups)}]"
+    return parse_config(text, "trunkwatch.yml")
+
+
+def written(folder: Path, *routes: str, root: str = "root") -> str:
+    """Write an Alertmanager file with these routes below the root, and one for team trunk."""
+    path = folder / "alertmanager.yml"
+    lines = "".join(f"\n    - {route}" for route in (*routes, TRUNK))
+    path.write_text(f"route:\n  receiver: {root}\n  routes:{lines}\n", encoding="utf-8")
+    return str(path)
+
+
+def heard(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
+    """Return who hears of each team and priority, team trunk apart."""
+    found = destinations(config(**teams), load_routes(path))
+    return {f"{one.team} {one.priority}": one.receivers for one in found if one.team != "trunk"}
+
+
+@pytest.mark.parametrize(
+    ("matchers", "takes"),
+    [
+        ("matchers: ['team=\"core\"']", True),
+        ("matchers: ['team=\"cor\"']", False),
+        ("matchers: [team=core]", True),
+        ("matchers: ['team = \"core\"']", True),
+        ("matchers: ['team!=\"core\"']", False),
+        ("matchers: ['team!=\"x\"']", True),
+        ("matchers: ['team=~\"co.*\"']", True),
+        ("matchers: ['team=~\"co\"']", False),
+        ("matchers: ['team!~\"co.*\"']", False),
+        ("matchers: ['team!~\"co\"']", True),
+        ("matchers: ['team=\"core\"', 'severity=\"info\"']", True),
+        ("matchers: ['team=\"core\"', 'severity=\"warning\"']", False),
+        ('matchers: [\'{team="core",priority="P3"}\']', True),
+        ('matchers: [\'team="core",priority="P2"\']', False),
+        ("match: {team: core}", True),
+        ("match: {team: other}", False),
+        ("match_re: {team: c.+}", True),
+        ("match_re: {team: c}", False),
+        ("matchers: ['group=\"core\"']", True),
+        ("matchers: ['group=\"other\"']", False),
+        # What is known only once a job breaks may hold.
+        ("matchers: ['repo=\"o/r\"']", True),
+        ("matchers: ['cluster!=\"x\"']", True),
+        # So may an expression that only Go understands.
+        ("matchers: ['team=~\"\\\\pL+\"']", True),
+        ("continue: false", True),
+    ],
+)
+def test_a_route_takes_what_alertmanager_says_it_takes(
+    tmp_path: Path, matchers: str, takes: bool
+) -> None:
+    """Each way to write a matcher is understood, and expressions have to match in full."""
+    path = written(tmp_path, f"{{receiver: mine, {matchers}}}")
+    assert heard(path, core="P3") == {"core P3": ("mine",) if takes else ()}
+
+
+def test_the_first_route_that_matches_takes_it(tmp_path: Path) -> None:
+    """A later route is asked only if the earlier one says `continue`."""
+    first, second = "receiver: one, matchers: [team=core]", "{receiver: two, matchers: [team=core]}"
+    assert heard(written(tmp_path, f"{{{first}}}", second), core="P3") == {"core P3": ("one",)}
+    both = written(tmp_path, f"{{{first}, continue: true}}", second)
+    assert heard(both, core="P3") == {"core P3": ("one", "two")}
+
+
+def test_a_route_that_may_match_does_not_hide_the_next(tmp_path: Path) -> None:
+    """Where a matcher is of the repository, both the route and the one after it can be told."""
+    path = written(
+        tmp_path,
+        "{receiver: one, matchers: [team=core, repo=a/b]}",
+        "{receiver: two, matchers: [team=core]}",
+    )
+    assert heard(path, core="P3") == {"core P3": ("one", "two")}
+
+
+def test_a_route_below_takes_it_from_the_one_above(tmp_path: Path) -> None:
+    """The deepest route that matches is told; without a receiver it has that of its parent."""
+    nested = """{receiver: core, matchers: [team=core], routes: [
+        {receiver: pager, matchers: [severity=critical]}, {matchers: [priority=P2]}]}"""
+    path = written(tmp_path, " ".join(nested.split()))
+    assert heard(path, core="P1") == {"core P1": ("pager",), "core P3": ("core",)}
+    assert heard(path, core="P2") == {"core P2": ("core",), "core P3": ("core",)}
+
+
+def test_a_team_that_no_route_takes_is_named(tmp_path: Path) -> None:
+    """Each priority that falls to the root is a line that says what to add."""
+    path = written(tmp_path, "{receiver: core, matchers: [team=core, priority=P2]}")
+    with pytest.raises(ConfigError) as caught:
+        check_routes(config(core="P2", compiler="P1"), path)
+    assert [problem.split(", so")[0] for problem in caught.value.problems] == [
+        "route: no route takes team 'compiler', priority P1 (TrunkJobBroken of group 'compiler')",
+        "route: no route takes team 'compiler', priority P3 (TrunkJobSilent of group 'compiler')",
+        "route: no route takes team 'core', priority P3 (TrunkJobSilent of group 'core')",
+    ]
+    first = caught.value.problems[0]
+    assert first.endswith(
+        "receiver 'root' is told; add a route with matchers: ['team=\"compiler\"']"
+    )
+
+
+def test_a_team_that_is_only_taken_by_priority_is_marked(tmp_path: Path) -> None:
+    """It is heard, so it is no mistake; whoever mistyped its name sees that nobody asks for it."""
+    path = written(tmp_path, "{receiver: low, matchers: [priority=P3]}")
+    told = [str(one) for one in check_routes(config(core="P3"), path)]
+    assert told[0] == "team core, P3: low (no route asks for this team)"
+
+
+def test_the_group_default_is_heard_unless_another_takes_all_jobs() -> None:
+    """A last group without a match leaves nothing to the group that catches the rest."""
+    groups = "[{name: all, team: core, priority: P2}]"
+    text = f"sources: [{{name: r, type: recorded, path: r}}]\ngroups: {groups}"
+    root = load_routes(str(ALERTMANAGER))
+    named = [name for one in destinations(parse_config(text, "f"), root) for name in one.alerts]
+    assert "TrunkJobBroken of group 'all'" in named
+    assert "TrunkJobBroken of group 'default'" not in named
+    rest = [name for one in destinations(config(core="P2"), root) for name in one.alerts]
+    assert "TrunkJobBroken of group 'default'" in rest
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("route: [", "is not YAML"),
+        ("[]", "route: must be a mapping"),
+        ("receivers: []", "route: must be a mapping"),
+        ("route: {}", "route.receiver: is missing and required"),
+        ("route: {receiver: a, routes: {}}", "route.routes: must be a list"),
+        ("route: {receiver: a, routes: [x]}", "route.routes[0]: must be a mapping"),
+        ("route: {receiver: a, routes: [{matchers: x=y}]}", "route.routes[0].matchers: must be"),
+        ("route: {receiver: a, routes: [{match: [x]}]}", "route.routes[0].match: must be"),
+        ("route: {receiver: a, routes: [{matchers: ['x']}]}", "matchers[0]: 'x' is not a matcher"),
+        ("route: {receiver: a, routes: [{matchers: ['a=\"b']}]}", "is not a matcher"),
+    ],
+)
+def test_a_file_that_is_none_of_alertmanager_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    """A mistake is one line with its place."""
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_routes(str(path))
+    (problem,) = caught.value.problems
+    assert said in problem
+
+
+def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
+    """The reason is named."""
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_routes(str(tmp_path / "no.yml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('a="b"', [Matcher("a", "=", "b")]),
+        ('{a="b", c!~"d,e"}', [Matcher("a", "=", "b"), Matcher("c", "!~", "d,e")]),
+        (r'a="x\"y\\z\n"', [Matcher("a", "=", 'x"y\\z\n')]),
+        ('"a b"=~"c|d"', [Matcher("a b", "=~", "c|d")]),
+        ("a=", [Matcher("a", "=", "")]),
+        ("", []),
+    ],
+)
+def test_matchers_are_read_as_alertmanager_writes_them(text: str, found: list[Matcher]) -> None:
+    """Quotes, escapes, braces and several matchers in one text are understood."""
+    assert list(parse_matchers(text, "here")) == found
+
+
+def test_the_alerts_of_no_job_are_those_of_the_rules() -> None:
+    """The table that is checked against the routes has each of them, with its priority."""
+    fixed = {n: a["labels"] for n, a in alerts().items() if "team" in a["labels"]}
+    assert {name: labels["priority"] for name, labels in fixed.items()} == OWN_ALERTS
+    assert all(SEVERITIES[labels["priority"]] == labels["severity"] for labels in fixed.values())
+    assert alerts()["TrunkJobSilent"]["labels"]["priority"] == SILENT_PRIORITY
+
+
+@pytest.mark.parametrize("team", ["broken-inductor", "no-such-team"])
+@pytest.mark.parametrize("priority", list(SEVERITIES))
+def test_our_own_file_is_read_as_amtool_reads_it(team: str, priority: str) -> None:
+    """For each team and priority the receiver is the one that amtool names."""
+    told = destinations(config(**{team: priority}), load_routes(str(ALERTMANAGER)))
+    ours = next(one for one in told if (one.team, one.priority) == (team, priority))
+    labels = [f"team={team}", f"priority={priority}", "alertname=TrunkJobBroken"]
+    asked = [str(find_binary("amtool")), "config", "routes", "test"]
+    said = subprocess.run(
+        [*asked, f"--config.file={ALERTMANAGER}", *labels],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert ours.receivers == (said.stdout.strip(),)
+
+
+def test_our_own_files_fit_each_other() -> None:
+    """No alert of the shipped configuration is left to the root, and all its teams are known."""
+    deploy = ALERTMANAGER.parents[1]
+    shipped = parse_config((deploy / "trunkwatch.yml").read_text(), str(deploy / "trunkwatch.yml"))
+    told = check_routes(shipped, str(ALERTMANAGER))
+    teams = {
+        group["team"] for group in yaml.safe_load((deploy / "trunkwatch.yml").read_text())["groups"]
+    }
+    assert teams <= {one.team for one in told if one.named}
