@@ -109,7 +109,7 @@ def _exemption(job: JobState) -> str:
 def _hints(job: JobState, together: Together) -> str:
     said = [*hints(job.blame)] if job.blame else []
     also = [f"also broken since then: {name}" for name in together.with_job(job)]
-    return "".join(f"<br><small>{escape(hint)}</small>" for hint in (*said, *also))
+    return "".join(f"<br>{escape(hint)}" for hint in (*said, *also))
 
 
 def _groups(state: TrunkState) -> str:

@@ -182,6 +182,8 @@ def test_one_outage_is_told_twice() -> None:
     test = replay({"g": "P F F F F P"}, Policy(groups=(group(),)))
     assert told(test) == [(3, "g", ["g"], []), (5, "g", [], ["g"])]
     assert [outage.notifications for outage in test.outages] == [2]
+    twice = replay({"g": "P F F F P F F F"}, Policy(groups=(group(),)))
+    assert [outage.notifications for outage in twice.outages] == [2, 1]
 
 
 def test_each_change_of_the_set_is_told_once() -> None:
@@ -289,11 +291,19 @@ def test_an_exemption_that_ended_in_time_changes_nothing() -> None:
     assert (outage.known_broken, outage.loud) == (None, outage.opened)
 
 
-def test_an_exemption_that_outlasts_the_outage_tells_nobody() -> None:
-    """An outage that closed before the end of its exemption was never loud."""
-    until = trunk(8).commits[6].committed_at
+def test_an_exemption_that_ends_as_the_outage_opens_changes_nothing() -> None:
+    """At the very moment of its end an exemption no longer holds."""
+    (usual,) = replay({"g": "P F F F P"}, exempt(None, "other")).outages
+    (outage,) = replay({"g": "P F F F P"}, exempt(usual.opened.at)).outages
+    assert (outage.known_broken, outage.loud) == (None, usual.opened)
+
+
+@pytest.mark.parametrize("ends_at", [4, 6])
+def test_an_exemption_that_outlasts_the_outage_tells_nobody(ends_at: int) -> None:
+    """An outage that closed before the end of its exemption, or with it, was never loud."""
+    until = trunk(8).commits[ends_at].committed_at
     (outage,) = replay({"g": "P F F F P P P P"}, exempt(until)).outages
-    assert (outage.known_broken, outage.notifications) == ("no runner", 0)
+    assert (outage.known_broken, outage.loud, outage.notifications) == ("no runner", None, 0)
 
 
 def test_an_exemption_may_end_after_the_last_commit() -> None:

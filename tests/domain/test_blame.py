@@ -78,6 +78,8 @@ def test_two_runs_of_one_commit_confirm() -> None:
     """Where runs are counted, two failed runs of first bad confirm it."""
     runs = [failed(1, run_id=number, run_number=number) for number in (10, 11)]
     assert blamed([row(0), *runs], count=Count.RUNS).confirmed
+    before = [failed(1, run_id=8, run_number=8), row(1, run_id=9, run_number=9)]
+    assert not blamed([*before, runs[0]], count=Count.RUNS).confirmed
 
 
 # ---------------------------------------------------------------------- the step
