@@ -152,7 +152,7 @@ def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
                 bad = letter == "F" and number == shards // 2
                 yield Job(
                     f"many / test (default, {number}, {shards}, linux.large)",
-                    end=600.0 + number * 3,
+                    end=600.0 + 288.0 * number / shards,
                     conclusion="failure" if bad else "success",
                 )
         case _, "P":

@@ -56,7 +56,7 @@ class Steps:
         wanted = []
         for run_id, jobs in sorted(by_run.items()):
             run = runs.get(run_id)
-            if run is None:
+            if run is None or run.seen is None:
                 continue  # too old for its notes to be kept: it would be asked for ever
             if len(jobs) > ceil(run.jobs / PER_PAGE):
                 wanted.append(Wanted(run_id, tuple(jobs)))

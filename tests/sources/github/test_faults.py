@@ -129,7 +129,7 @@ def test_each_fault_alone_only_delays(kind: Kind) -> None:
             commit = story.push()
             story.run(commit, letter)
             story.run(commit, "P", LINT, "lint")
-            for _ in range(12):
+            for _ in range(8):
                 player.pass_time(MINUTE)
                 for state in player.watcher.snapshot.trunks:
                     assert not any(job.broken for job in state.jobs)
@@ -138,7 +138,7 @@ def test_each_fault_alone_only_delays(kind: Kind) -> None:
         check_truth(player)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_no_alert_ends_because_of_faults(seed: int) -> None:
     """A job that is broken stays so, whatever goes wrong."""
     story = Story("P F F F", world=World(limit=50_000))
@@ -150,7 +150,7 @@ def test_no_alert_ends_because_of_faults(seed: int) -> None:
             commit = story.push()
             story.run(commit, letter)
             story.run(commit, "P", LINT, "lint")
-            for _ in range(12):
+            for _ in range(8):
                 player.pass_time(MINUTE)
                 assert player.job("test").broken
         player.server.faults = Faults()

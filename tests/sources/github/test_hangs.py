@@ -217,6 +217,5 @@ def test_a_hang_of_long_ago_is_not_asked_about_for_ever() -> None:
             story.jobs(story.push(), [Job("other")])
             player.pass_time(10 * MINUTE)
         assert player.job("test").broken
-        before = len(player.server.log)
         assert counted(player.pass_time(30 * MINUTE)) == 0
-        assert asked(player, "/actions/jobs/", before) == []
+        assert len(asked(player, "/actions/jobs/")) == 1, "its step, once"
