@@ -5,10 +5,11 @@ GitHub counts requests per token and hour and says in each answer what is left
 """
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 HOUR = 3600.0
+MINUTE = 60.0
 LEAST_WAIT = 60.0
 """Seconds that an exhausted budget is left alone at least: it comes back in single requests."""
 
@@ -41,6 +42,20 @@ class Quota:
             self._limit, self.remaining = limit, remaining
             self._reset = float(_number(headers, "reset") or now + HOUR)
 
+    def spent(self) -> dict[int, int]:
+        """Return what the last hour has cost, by minute: what a restart must not forget."""
+        self._forget()
+        return Counter(int(moment // MINUTE) for moment in self._used)
+
+    def restore(self, spent: Mapping[int, int]) -> None:
+        """Take up what was spent before a restart; a minute's requests count until its end."""
+        before = sorted((minute + 1) * MINUTE for minute, n in spent.items() for _ in range(n))
+        self._used.extendleft(reversed(before))
+
+    def _forget(self) -> None:
+        while self._used and self._used[0] <= self._clock() - HOUR:
+            self._used.popleft()
+
     def block(self, until: float) -> None:
         """Send nothing before a moment (seconds since the epoch): GitHub asked for that."""
         self._blocked_until = max(self._blocked_until, until)
@@ -68,8 +83,7 @@ class Quota:
             return 0.0
         if self._limit is None:
             return math.inf
-        while self._used and self._used[0] <= now - HOUR:
-            self._used.popleft()
+        self._forget()
         ours = self.budget - len(self._used)
         if now < self._reset and self.remaining is not None:
             ours = min(ours, self._share * self.remaining)

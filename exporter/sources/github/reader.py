@@ -119,6 +119,7 @@ class TrunkReader:
         self._parked = Parked(trunk, book, self._hangs)
         self._outcome = Outcome()
         self._failed: set[str] = set()
+        self._unreachable = False
 
     def read(self) -> Outcome:
         """Read what is due, as far as the allowance goes; an error ends it and loses nothing."""
@@ -260,8 +261,14 @@ class TrunkReader:
         try:
             for fact in read() or ():
                 self._outcome.facts.append(fact)
-        except HOPELESS:
-            raise
+        except HOPELESS as error:
+            # One address that never answers must not keep all others from being asked.
+            if not isinstance(error, SourceUnreachable) or self._unreachable:
+                raise
+            self._unreachable = True
+            self._failed.add(name)
+            self._outcome.trouble = self._outcome.trouble or error
+            return False
         except SourceError as error:
             self._failed.add(name)
             self._outcome.trouble = self._outcome.trouble or error

@@ -5,6 +5,7 @@ in turn one of its closed parts; all with ETags, so that it costs nothing while 
 What has changed is then read where it changed. docs/github.md says it for people.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,9 @@ SLOWER = 3.0
 
 SILENCE = 600.0
 """Seconds without a delivery after which GitHub is asked as often as without webhooks."""
+
+SPENT = "- - spent -"
+"""The note of what the last hour has cost."""
 
 BRANCH_EVERY = 3600.0
 """Seconds after which a repository is asked again which branch is its default one."""
@@ -88,11 +92,13 @@ class Github:
         self._heard_at: float | None = None
         self._read_until: dict[Trunk, float] = {}
         self._begun = tools.clock()
+        self._taken_up = False
         self._turn = 0
 
     def refresh(self, memory: Memory) -> Iterable[Fact]:
         """Read what is due, as far as the budget goes."""
         total = _Total()
+        self._take_up(memory)
         interval = self._interval()
         allowance = Allowance(self._quota, interval)
         shelves = by_trunk(memory.notes)
@@ -108,7 +114,17 @@ class Github:
                 total.troubles.append(error)
         if total.troubles and not total.facts:
             raise total.troubles[0]
+        spent = json.dumps(self._quota.spent())
+        if spent != memory.notes.get(SPENT):
+            total.facts.append(Note(SPENT, spent))
         return [self._report(total, interval), *total.facts]
+
+    def _take_up(self, memory: Memory) -> None:
+        """Go on with the budget where the exporter was before it was restarted."""
+        if not self._taken_up:
+            self._taken_up = True
+            spent = json.loads(memory.notes.get(SPENT, "{}"))
+            self._quota.restore({int(minute): number for minute, number in spent.items()})
 
     def _note_age(self, trunk: Trunk, outcome: Outcome) -> None:
         """Note up to when a trunk has been read; trouble leaves it as old as it was."""

@@ -166,3 +166,17 @@ def test_history_is_read_in_batches_and_leaves_a_reserve() -> None:
         batches += 1
     assert batches > 30
     assert quota.available() == RESERVE * 2500
+
+
+def test_a_restart_does_not_forget_what_was_spent() -> None:
+    """Any sixty minutes stay within the budget, whatever is restarted in between."""
+    quota, server, clock = made()
+    for _ in range(30):
+        server.answer(40)
+        clock.now += INTERVAL
+    again = Quota(0.5, clock)
+    again.restore(quota.spent())
+    again.answered(server.headers(), counted=False)
+    assert again.available() <= quota.available() == 1300
+    clock.now += HOUR + INTERVAL
+    assert again.available() == 2500
