@@ -72,6 +72,21 @@ def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
         check_truth(player)
 
 
+def test_one_address_that_never_answers_does_not_keep_others_from_being_read() -> None:
+    """The older commits are read all the same; a server that is gone is not asked for each."""
+    story = Story("P F F F P")
+    with playing(story.world) as player:
+        path = f"runs/{story.runs[4].id}/jobs"
+        player.server.fail_next(Kind.RESET, path, 1000)
+        player.refresh_to_the_end()
+        assert player.job("test").broken
+        assert len(asked(player, f"{story.runs[0].id}/jobs")) == 1
+    with playing(story.world) as player:
+        player.server.fail_next(Kind.RESET, "jobs", 1000)
+        player.refresh()
+        assert len({entry.path for entry in asked(player, "/jobs")}) == 2
+
+
 @pytest.mark.parametrize("fails", [0, 1])
 @pytest.mark.parametrize("kind", [Kind.SERVER_ERROR, Kind.TOO_MANY, Kind.TRUNCATED])
 def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails: int) -> None:
