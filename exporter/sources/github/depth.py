@@ -65,7 +65,7 @@ class Depth:
 
     def is_behind_gap(self, sha: str) -> bool:
         """Whether not all runs of a commit are known."""
-        return self._runs.has_gap(self._first_run(self._chain.place[sha]))
+        return self._runs.parts.has_gap(self._first_run(self._chain.place[sha]))
 
     def order(self) -> Iterator[TrunkOrder]:
         """Yield the trunk as far as it has been read, and note how far that is."""
@@ -97,7 +97,7 @@ class Depth:
 
     def _is_read(self, place: int) -> bool:
         commit = self._chain.commits[place]
-        if self._runs.has_gap(self._first_run(place)):
+        if self._runs.parts.has_gap(self._first_run(place)):
             return False
         return all(run.seen is not None for run in self._runs.at(commit.sha))
 

@@ -20,6 +20,12 @@ CANCELLED, TIMED_OUT = "cancelled", "timed_out"
 ONE_MOMENT = 30.0
 """Seconds within which the jobs of one run that ended as cancelled were cancelled together."""
 
+LIMITS = 300.0
+"""Seconds of which time limits are multiples, by habit: such a job is always asked itself."""
+
+AFTER_LIMIT = 45.0
+"""Seconds that GitHub may take to stop a job after its limit."""
+
 GAVE_UP = re.compile(r"strategy configuration was cancell?ed")
 """What GitHub says in an annotation of a job whose matrix gave up because of another of its jobs
 (`fail-fast`)."""
@@ -110,9 +116,19 @@ class Hangs:
 
 
 def _together(one: Job, other: Job) -> bool:
-    if one.completed is None or other.completed is None:
-        return one.id == other.id
+    """Whether what one job says of its end holds for another."""
+    if one.id == other.id:
+        return True
+    if one.completed is None or other.completed is None or _ended_at_a_limit(other):
+        return False
     return abs(one.completed - other.completed) <= ONE_MOMENT
+
+
+def _ended_at_a_limit(job: Job) -> bool:
+    """Whether a job ran for about as long as people write into `timeout-minutes`."""
+    if job.started is None or job.completed is None:
+        return True
+    return (job.completed - job.started) % LIMITS < AFTER_LIMIT
 
 
 def _job_of_note(values: list[Any]) -> Job:

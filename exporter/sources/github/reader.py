@@ -128,7 +128,7 @@ class TrunkReader:
             chain = self._chains.read(self._book)
             start = self._start(chain)
             self._runs.read_newest(start)
-            self._runs.widen(start)
+            self._runs.parts.widen(start)
         except SourceError as error:
             outcome.trouble = error
             return outcome
@@ -163,7 +163,7 @@ class TrunkReader:
         for part in [*self._runs.in_flight(pause), *due]:
             if self._allowance.for_news():
                 self._try(f"part {part.first}", partial(self._runs.check, part))
-        while depth.known and self._runs.has_gap(depth.known_from):
+        while depth.known and self._runs.parts.has_gap(depth.known_from):
             if not self._allowance.for_news() or not self._try("gap", self._runs.read_gap):
                 # A hole in the list of runs: nothing newer is believed before it is filled, and
                 # the data does not get newer either.
@@ -239,7 +239,7 @@ class TrunkReader:
         for wanted in self._steps.waiting(self._interest.urls, runs):
             if self._allowance.for_news():
                 self._try(f"steps {wanted}", partial(self._steps.ask, wanted, runs))
-        for part in self._runs.unchecked() if not self._outcome.more else ():
+        for part in self._runs.parts.unchecked() if not self._outcome.more else ():
             if self._allowance.for_news():
                 self._try(f"part {part.first}", partial(self._runs.check, part))
 

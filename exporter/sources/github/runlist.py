@@ -7,10 +7,8 @@ https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-r
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from math import ceil
-from typing import NamedTuple
 
 from exporter.domain.evidence import PENDING_LIMIT
 from exporter.domain.model import Trunk
@@ -18,6 +16,7 @@ from exporter.domain.times import format_time
 from exporter.errors import SourceAnswerError
 from exporter.sources.github.client import LIST_TRIES, PER_PAGE, GithubClient, Page
 from exporter.sources.github.notes import Kind, Notebook
+from exporter.sources.github.parts import RECHECK_OUTAGE, Part, Parts
 from exporter.sources.github.runs import RUNS, Run, counts, run_of_json
 
 CLOSE_AT = 80
@@ -26,29 +25,14 @@ CLOSE_AT = 80
 KEPT_OPEN = 20
 """Newest runs that stay in the open part then: runs that were just made may still come in."""
 
-RECHECK = 1500.0
-"""Seconds after which every closed part is asked for again; a re-run is then noticed within half
-an hour, which is the promise."""
-
-RECHECK_OUTAGE = 600.0
-"""The same for parts with runs at which jobs that are broken now failed."""
-
-
-class _Part(NamedTuple):
-    """A closed part of the list, from one second to another, both included."""
-
-    first: int
-    last: int
-    etag: str | None = None
-    token: str = ""
-    checked: float = 0.0
-
-    def holds(self, run: Run) -> bool:
-        return self.first <= run.created <= self.last
-
 
 class RunList:
-    """One trunk's runs: what is known of them, and what has yet to be asked."""
+    """One trunk's runs: what is known of them, and what has yet to be asked.
+
+    Attributes:
+        runs: by their ids.
+        parts: of the list.
+    """
 
     def __init__(
         self,
@@ -74,6 +58,7 @@ class RunList:
         self._events = events
         self._now = now
         self._path = f"/repos/{trunk.repo}/actions/runs"
+        self.parts = Parts(book, client.fingerprint(), now)
         notes = book.all(Kind.RUN).values()
         self.runs: dict[int, Run] = {}
         self._at: dict[str, dict[int, Run]] = defaultdict(dict)
@@ -84,9 +69,7 @@ class RunList:
 
     def read_newest(self, start: float) -> None:
         """Read the open part of the list; from `start` on when nothing is known."""
-        head = self._book.get(Kind.HEAD) or {"first": int(start)}
-        first = head["first"]
-        etag = head.get("etag") if head.get("token") == self._client.fingerprint() else None
+        first, etag = self.parts.open_part(start)
         page = self._page(first, None, etag)
         if page is None:
             return
@@ -97,12 +80,11 @@ class RunList:
             self._take(page.rows)
             if page.total >= CLOSE_AT:
                 first, etag = self._close(page.rows, first, etag)
-        token = self._client.fingerprint()
-        self._book.put(Kind.HEAD, {"first": first, "etag": etag, "token": token})
+        self.parts.keep_open(first, etag)
 
     def read_gap(self) -> None:
         """Read the newest runs of the newest part of the list that has not been read."""
-        gap = max(self._gaps(), key=lambda part: part.last)
+        gap = self.parts.newest_gap()
         page = self._page(gap.first, gap.last, None)
         if page is None:
             return
@@ -110,77 +92,45 @@ class RunList:
             self._take_newest_of(page, gap.first, gap.last)
         else:
             self._take(page.rows)
-            self._book.drop(Kind.GAP, gap.first)
-            self._keep(gap._replace(etag=page.etag, checked=self._now))
+            self.parts.drop_gap(gap.first)
+            self.parts.keep(gap._replace(etag=page.etag, checked=self._now))
 
-    def check(self, part: _Part) -> None:
+    def check(self, part: Part) -> None:
         """Ask whether anything in a closed part has changed."""
-        token = self._client.fingerprint()
-        page = self._page(part.first, part.last, part.etag if part.token == token else None)
+        page = self._page(part.first, part.last, self.parts.etag_of(part))
         if page is not None and page.total > PER_PAGE:
-            self._book.drop(Kind.WINDOW, part.first)
-            self._put_gap(part.first, part.last)
+            self.parts.open_up(part)
             return
         if page is not None:
             self._take(page.rows)
             part = part._replace(etag=page.etag)
-        self._keep(part._replace(checked=self._now))
+        self.parts.keep(part._replace(checked=self._now))
 
-    # ------------------------------------------------------------------ planning
-
-    def has_gap(self, until: float) -> bool:
-        """Whether runs that were created from some moment on have not been read."""
-        return any(gap.last >= until for gap in self._gaps())
-
-    def in_flight(self, every: float) -> list[_Part]:
+    def in_flight(self, every: float) -> list[Part]:
         """Return the closed parts that hold unfinished runs and were not checked for a while."""
         waiting = [
-            run
+            run.created
             for run in self.runs.values()
             if not run.finished and run.created > self._now - PENDING_LIMIT
         ]
-        return [
-            part
-            for part in self._parts()
-            if self._now - part.checked >= every and any(part.holds(run) for run in waiting)
-        ]
+        return [part for part in self.parts.holding(waiting) if self.parts.age(part) >= every]
 
-    def due(self, interval: float, outages: Collection[str]) -> list[_Part]:
+    def due(self, interval: float, outages: Collection[str]) -> list[Part]:
         """Return the closed parts to ask for now, so that each has its turn in time.
 
         Args:
             interval: seconds from one refresh to the next.
             outages: commits on which jobs that are broken now failed; theirs come first.
         """
-        parts = sorted(self._parts(), key=lambda part: part.checked)
-        urgent = [run for run in self.runs.values() if run.sha in outages]
-        chosen = [part for part in parts if self._age(part) >= RECHECK]
-        if parts and not chosen and self._age(parts[-1]) >= RECHECK / len(parts):
-            # They were all read at once, in the beginning, and are not all to be due at once.
-            share = ceil(len(parts) * interval / RECHECK)
-            chosen = [part for part in parts[:share] if self._age(part) >= RECHECK / 2]
+        urgent = [run.created for run in self.runs.values() if run.sha in outages]
         broken = [
-            part
-            for part in parts
-            if self._age(part) >= RECHECK_OUTAGE and any(part.holds(run) for run in urgent)
+            part for part in self.parts.holding(urgent) if self.parts.age(part) >= RECHECK_OUTAGE
         ]
-        return [*broken, *(part for part in chosen if part not in broken)]
-
-    def unchecked(self) -> list[_Part]:
-        """Return the closed parts that were never asked for by their own address."""
-        return [part for part in self._parts() if not part.checked]
-
-    def widen(self, start: float) -> None:
-        """See to it that everything from a moment on is read, now or later."""
-        parts = [*self._parts(), *self._gaps()]
-        first = min([self._book.get(Kind.HEAD)["first"], *(part.first for part in parts)])
-        self._put_gap(int(start), first - 1)
+        return [*broken, *(part for part in self.parts.due(interval) if part not in broken)]
 
     def forget(self, start: float) -> None:
         """Drop what was created before a moment."""
-        book = self._book
-        book.drop_all(Kind.WINDOW, [str(p.first) for p in self._parts() if p.last < start])
-        book.drop_all(Kind.GAP, [str(p.first) for p in self._gaps() if p.last < start])
+        self.parts.forget(start)
         for run in [run for run in self.runs.values() if run.created < start]:
             self.drop(run)
 
@@ -209,32 +159,9 @@ class RunList:
         GitHub has not found what was there all along; then the list still says so.
         """
         self.drop(run)
-        head = self._book.get(Kind.HEAD)
-        if run.created >= head["first"]:
-            self._book.put(Kind.HEAD, {**head, "etag": None})
-        for part in [part for part in self._parts() if part.holds(run)]:
-            self._keep(part._replace(etag=None, checked=0.0))
+        self.parts.doubt(run.created)
 
     # ------------------------------------------------------------------ parts
-
-    def _age(self, part: _Part) -> float:
-        return self._now - part.checked
-
-    def _parts(self) -> Iterator[_Part]:
-        for first, note in self._book.all(Kind.WINDOW).items():
-            yield _Part(int(first), *note)
-
-    def _gaps(self) -> Iterator[_Part]:
-        for first, last in self._book.all(Kind.GAP).items():
-            yield _Part(int(first), last)
-
-    def _keep(self, part: _Part) -> None:
-        token = self._client.fingerprint() if part.etag else ""
-        self._book.put(Kind.WINDOW, [part.last, part.etag, token, part.checked], part.first)
-
-    def _put_gap(self, first: int, last: int) -> None:
-        if first <= last:
-            self._book.put(Kind.GAP, last, first)
 
     def _close(self, rows: Iterable[Run], first: int, etag: str | None) -> tuple[int, str | None]:
         """Close all but the newest of the open part; return where it begins now."""
@@ -242,7 +169,7 @@ class RunList:
         border = newest_first[KEPT_OPEN]
         if border <= first:
             return first, etag
-        self._keep(_Part(first, border - 1))
+        self.parts.keep(Part(first, border - 1))
         return border, None
 
     def _take_newest_of(self, page: Page[Run], first: int, last: int | None) -> int:
@@ -256,14 +183,14 @@ class RunList:
         if newer:
             self._take(newer)
             if last is not None:
-                self._keep(_Part(oldest + 1, last))
-            self._put_gap(first, oldest)
+                self.parts.keep(Part(oldest + 1, last))
+            self.parts.put_gap(first, oldest)
             return oldest + 1
         # More than a page of runs within one second: that second is read to its end.
         self._take(self._client.whole_list(self._path, self._query(oldest, oldest), RUNS))
-        self._keep(_Part(oldest, oldest if last is None else last, checked=self._now))
-        self._book.drop(Kind.GAP, first)
-        self._put_gap(first, oldest - 1)
+        self.parts.keep(Part(oldest, oldest if last is None else last, checked=self._now))
+        self.parts.drop_gap(first)
+        self.parts.put_gap(first, oldest - 1)
         return oldest + 1
 
     # ------------------------------------------------------------------ pages

@@ -21,6 +21,7 @@ from exporter.sources.github.notes import Notebook, by_trunk
 from exporter.sources.github.others import Others
 from exporter.sources.github.quota import Quota
 from exporter.sources.github.reader import Outcome, Settings, TrunkReader
+from exporter.sources.github.transport import Transport
 from exporter.sources.github.webhook import Ear
 from exporter.sources.port import Heard, Source, Tools
 
@@ -72,11 +73,14 @@ class Github:
         self._quota = Quota(config.quota_share, tools.clock)
         self._client = GithubClient(
             config.name,
-            config.api_url,
-            authorization_of(config, tools),
-            self._quota,
-            tools,
-            config.timeout,
+            Transport(
+                config.name,
+                config.api_url,
+                authorization_of(config, tools),
+                self._quota,
+                tools,
+                config.timeout,
+            ),
         )
         self._secret = webhook_secret(config)
         self._others = Others(config.checks, config.statuses)
