@@ -37,6 +37,7 @@ docs: $(VENV)/test.stamp
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_github
+	$(BIN)/python -m tools.bench_webhook
 
 tools: preflight
 	@tools/fetch-prometheus
