@@ -33,7 +33,14 @@ def test_faults_of_every_kind_delay_and_never_invent(seed: int) -> None:
         assert len({kind for kind, _ in faults.happened}) >= 6
         assert watch.outages >= 12
         assert watch.wrong == []
+        assert rewrites(player) <= 1, "the story has one force push"
         assert settle(player) == {}
+
+
+def rewrites(player: Player) -> float:
+    """Return how often the trunk was seen to be rewritten."""
+    counts = player.counters.totals().counts
+    return counts.get(("trunkwatch_trunk_rewrites_total", REPO, "main"), 0.0)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -46,6 +53,7 @@ def test_each_kind_of_fault_delays_and_never_invents(kind: Kind) -> None:
         watch = play(player, told.end, player.refresh)
         assert faults.happened
         assert watch.wrong == []
+        assert rewrites(player) == 0
         assert settle(player) == {}
 
 
