@@ -122,6 +122,8 @@ def _kind(hint: Any) -> str:
     inner = _without_none(hint)
     if get_origin(inner) is tuple:
         return f"list of {_kind(get_args(inner)[0])}s"
+    if get_origin(inner) is dict:
+        return "mapping"
     if get_origin(inner) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(inner))
     if _is_union(inner) and not any(_sections(hint)):
@@ -141,7 +143,7 @@ def _default(field: FieldInfo, hint: Any) -> str:
     value = field.default
     if value is None:
         return "none"
-    if isinstance(value, Section):
+    if isinstance(value, Section | dict):
         return "`{}`"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

@@ -30,6 +30,7 @@ from exporter.cli.common import (
     storage_flag,
 )
 from exporter.cli.logs import FORMATS, LEVELS, set_up
+from exporter.cli.tickets import tickets
 from exporter.config import Config, check_routes, config_of_repo, load_config
 from exporter.domain.columns import build_columns
 from exporter.domain.job import JobState
@@ -184,6 +185,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
 
 
 main.add_command(backtest)
+main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers
 

@@ -5,6 +5,7 @@ import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
@@ -76,6 +77,29 @@ def _repo(value: str) -> str:
     return value
 
 
+def ticket_repo(value: str) -> str:
+    """Check where tickets are opened.
+
+    Raises:
+        ValueError: it is neither a repository nor the place of one.
+    """
+    if value != "{repo}" and not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
+        raise ValueError(f"must be owner/name or '{{repo}}' (got {value!r})")
+    return value
+
+
+def _zone(value: str) -> str:
+    # UTC is known even where the machine has no list of time zones.
+    if value != "UTC":
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, KeyError):
+            raise ValueError(
+                f"must be a time zone that this machine knows, such as Europe/Paris (got {value!r})"
+            ) from None
+    return value
+
+
 def _share(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise ValueError(f"must be a number above 0 and up to 1, such as 0.5 (got {value!r})")
@@ -102,3 +126,6 @@ Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
 
 Until = Annotated[float, BeforeValidator(_end_of_exemption)]
 """Seconds since the epoch, written as a date (its first moment, UTC) or a date with a time."""
+
+Zone = Annotated[str, AfterValidator(_zone)]
+"""The name of a time zone, such as Europe/Paris."""

@@ -6,7 +6,7 @@ Every key that is not here is an error, so that a typing mistake never goes unse
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from exporter.config.fields import (
     AtLeastOne,
@@ -17,6 +17,8 @@ from exporter.config.fields import (
     RepoName,
     Share,
     Until,
+    Zone,
+    ticket_repo,
 )
 from exporter.domain.columns import Count
 from exporter.domain.evidence import DEFAULT_EVENTS
@@ -334,6 +336,34 @@ class GreenSection(Section):
     required: Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
+class TicketsSection(Section):
+    """How `trunkwatch tickets` keeps issues (docs/tickets.md).
+
+    Attributes:
+        repo: where they are opened; {repo} is the repository that the results are about.
+        labels: beside those of priority, team and origin.
+        assignees: logins.
+        auto_close: whether an issue is closed when nothing is broken any more.
+        reopen_within: seconds after which a new outage is a new issue.
+        max_new_per_hour: issues that are opened at most.
+        timezone: of the times.
+        timezones: by team, where it is another.
+        dashboard_url: of the dashboard, with {repo}, {branch} and {group} where they belong.
+        api_url: of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
+    """
+
+    repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
+    labels: tuple[Name, ...] = ()
+    assignees: tuple[Name, ...] = ()
+    auto_close: Flag = True
+    reopen_within: Duration = 72 * 3600.0
+    max_new_per_hour: AtLeastOne = 10
+    timezone: Zone = "UTC"
+    timezones: dict[Name, Zone] = {}
+    dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+
+
 class Limits(Section):
     """What protects Prometheus from us."""
 
@@ -349,3 +379,4 @@ class Config(Section):
     known_broken: tuple[KnownBrokenSection, ...] = ()
     green: tuple[GreenSection, ...] = ()
     limits: Limits = Limits()
+    tickets: TicketsSection = TicketsSection()

@@ -6,7 +6,8 @@ from typing import Any
 from exporter.domain.blame import Blame
 from exporter.domain.branch import GroupState
 from exporter.domain.job import JobState
-from exporter.domain.model import Commit, Trunk
+from exporter.domain.model import Commit, Trunk, TrunkOrder, Verdict
+from exporter.domain.outage import episodes
 from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
 from exporter.domain.times import format_time
 from exporter.domain.together import Together
@@ -34,7 +35,7 @@ def document(
 def _jobs(trunk: TrunkState, compare_urls: CompareUrls) -> Iterator[dict[str, Any]]:
     together = Together(trunk.jobs)
     for job in trunk.jobs:
-        yield _job(job, compare_urls, together)
+        yield {**_job(job, compare_urls, together), "last_outage": _last_outage(job, trunk.order)}
 
 
 def _source(source: SourceState) -> dict[str, Any]:
@@ -104,6 +105,20 @@ def compare_link(blame: Blame | None, template: str | None) -> str | None:
     return template.replace("{last_good}", blame.last_good.sha).replace(
         "{first_bad}", blame.first_bad.sha
     )
+
+
+def _last_outage(job: JobState, order: TrunkOrder) -> dict[str, Any] | None:
+    """Return where the newest outage that has ended began, and what ended it."""
+    if job.broken or Verdict.FAIL not in job.verdicts:
+        return None
+    thresholds = job.group.thresholds_of(job.key.job_name)
+    ended = [outage for outage in episodes(job.verdicts, thresholds) if outage.closed is not None]
+    if not ended or ended[-1].closed is None:
+        return None
+    first_bad, closed = (
+        order.commits[job.places[n]] for n in (ended[-1].first_bad, ended[-1].closed)
+    )
+    return {"first_bad": first_bad.sha, "ended_by": _commit(closed)}
 
 
 def _commit(commit: Commit) -> dict[str, Any]:

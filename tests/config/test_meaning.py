@@ -22,6 +22,8 @@ from exporter.domain.columns import Count
 from exporter.domain.evidence import DEFAULT_INFRA_STEPS
 from exporter.domain.groups import group_of
 from exporter.domain.model import Evidence, JobKey, Trunk
+from exporter.ticketing import settings_of
+from exporter.tickets.model import Settings
 
 EVERYTHING = """
 sources:
@@ -88,6 +90,17 @@ known_broken:
 green:
   - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
 limits: {max_jobs: 123}
+tickets:
+  repo: o/issues
+  labels: [ci]
+  assignees: [author-a]
+  auto_close: false
+  reopen_within: 1d
+  max_new_per_hour: 3
+  timezone: Europe/Paris
+  timezones: {broken-inductor: America/Los_Angeles}
+  dashboard_url: https://grafana.example.com/d/{group}
+  api_url: https://ghe.example.com/api/v3
 """
 
 
@@ -111,6 +124,29 @@ def keys_of(model: BaseModel) -> Iterator[str]:
 def test_the_example_has_every_key(config: Config) -> None:
     """No key that the configuration knows is missing from these tests."""
     assert sorted(set(keys_of(config))) == known_keys()
+
+
+def test_tickets(config: Config) -> None:
+    """Each key of the tickets arrives."""
+    assert settings_of(config) == Settings(
+        repo="o/issues",
+        labels=("ci",),
+        assignees=("author-a",),
+        auto_close=False,
+        reopen_within=86_400.0,
+        max_new_per_hour=3,
+        timezone="Europe/Paris",
+        timezones={"broken-inductor": "America/Los_Angeles"},
+        dashboard="https://grafana.example.com/d/{group}",
+    )
+    assert config.tickets.api_url == "https://ghe.example.com/api/v3"
+
+
+def test_tickets_without_a_word_about_them() -> None:
+    """The configuration's defaults are those of the program."""
+    assert settings_of(parse_config("sources: [{name: a, type: recorded, path: a}]", "t")) == (
+        Settings()
+    )
 
 
 def test_buildbot_source(config: Config) -> None:

@@ -395,6 +395,21 @@ CASES = {
         SOURCES + "limits: {max_jobs: 0}",
         "limits.max_jobs: must be 1 or more (got 0)",
     ),
+    # ------------------------------------------------------------------ tickets
+    "no repository for tickets": (
+        SOURCES + "tickets: {repo: '{owner}/x'}",
+        "tickets.repo: must be owner/name or '{repo}' (got '{owner}/x')",
+    ),
+    "no time zone": (
+        SOURCES + "tickets: {timezone: Mars/Phobos}",
+        "tickets.timezone: must be a time zone that this machine knows, such as Europe/Paris"
+        " (got 'Mars/Phobos')",
+    ),
+    "a time zone that is a path": (
+        SOURCES + "tickets: {timezones: {a: ../etc/passwd}}",
+        "tickets.timezones.a: must be a time zone that this machine knows, such as Europe/Paris"
+        " (got '../etc/passwd')",
+    ),
     # ------------------------------------------------------------------ who gives the order
     "duplicate source": (
         "sources: [{name: a, type: recorded, path: a}, {name: a, type: recorded, path: b}]",

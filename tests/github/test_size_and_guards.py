@@ -65,7 +65,7 @@ def ask(world: World, path: str) -> None:
         client.close()
 
 
-@pytest.mark.parametrize("path", ["/issues", "/actions/runs?sort=asc", "/commits?path=x"])
+@pytest.mark.parametrize("path", ["/pulls", "/actions/runs?sort=asc", "/commits?path=x"])
 def test_what_it_does_not_know_fails_the_test(world: World, path: str) -> None:
     """A request that the stand-in can only guess at is an error at the end."""
     world.repo("o/r").commit("first")

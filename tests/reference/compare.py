@@ -26,6 +26,7 @@ Compare = Callable[[Sequence[Json], Mapping[str, Any], datetime], list[Differenc
 # which tests/domain/test_blame.py spells out.
 UNRULED = (
     "compare_url", "infra", "tested_suspects", "confirmed", "same_step", "also_broken_since",
+    "last_outage",
 )  # fmt: skip
 DIFFERENCES_SHOWN = 6
 DEFAULT_SHOWN = 3

@@ -57,6 +57,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("flaky_commits", 0),
         ("last_verdict", "FAIL"),
         ("known_broken", None),
+        ("last_outage", None),
     ]
 
 
@@ -188,3 +189,22 @@ def test_a_comparison_needs_both_ends(text: str) -> None:
     linked = compare_link(blame, template)
     assert (linked is not None) == (text == "P F F F")
     assert compare_link(blame, None) is None
+
+
+def test_the_commit_that_ended_the_newest_outage_is_named() -> None:
+    """Neither failures too few for an outage nor one that is open again name any."""
+    histories = {
+        "a": "P F F F P P F F F F P",
+        "b": "P F F P P P P P P P P",
+        "c": "P F F F P P P P F F F",
+        "d": "P P P P P P P P P P P",
+    }
+    trunks = (assess_histories(histories, POLICY),)
+    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    ended_by = {"sha": sha_of(10), "author": "author-10", "title": "change 10"}
+    assert [each["last_outage"] for each in found] == [
+        {"first_bad": sha_of(6), "ended_by": ended_by},
+        None,
+        None,
+        None,
+    ]

@@ -1,0 +1,127 @@
+"""All that stands around `trunkwatch tickets` when it runs as its own process."""
+
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.cli.program import PROGRAM, SECONDS, Served, environment, serving
+from tests.github.server import StandIn, serving_github
+from tests.github.world import TOKEN, World
+from tests.support.fakehttp import Answer, Request, as_json
+from tests.support.fakehttp import serving as http
+from tests.support.rows import JOB, TRUNK, history, write_recorded
+from tests.support.waiting import eventually
+from tests.tickets.builders import delivery
+
+STORED = ("--storage.path=tickets.db", "--token-file=token")
+
+CONFIG = """
+sources:
+  - {name: ci, type: recorded, path: ci.ndjson, poll_interval: 50ms}
+groups:
+  - {name: builders, team: first, priority: P1}
+tickets: {labels: [ci], timezone: Europe/Paris, api_url: "%s"}
+"""
+SECRET = "a-t0ken-of-ours"
+LABELS = {
+    "alertname": "TrunkJobBroken", "repo": TRUNK.repo, "branch": TRUNK.branch,
+    "group": "builders", "workflow": JOB.workflow_name, "job_name": JOB.job_name,
+}  # fmt: skip
+
+
+class Tickets(Served):
+    """A running `trunkwatch tickets`."""
+
+    def deliver(self, status: str = "firing", token: str = SECRET) -> requests.Response:
+        """Let Alertmanager tell of the job."""
+        return requests.post(
+            f"http://127.0.0.1:{self.port}/alerts",
+            json=delivery({"status": status, "labels": LABELS}),
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=SECONDS,
+        )
+
+
+@contextmanager
+def keeping(folder: Path, *arguments: str, **variables: str) -> Iterator[Tickets]:
+    """Run `trunkwatch tickets` on a free loopback port."""
+    with subprocess.Popen(
+        [*PROGRAM, "tickets", "--web.listen-address=127.0.0.1:0", *arguments],
+        cwd=folder,
+        env={**environment(), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Tickets(process)
+        finally:
+            process.kill()
+
+
+class Pager:
+    """An Alertmanager of which only the list of alerts is asked."""
+
+    def __init__(self) -> None:
+        self.alerts: list[dict[str, Any]] = [
+            {"labels": LABELS, "annotations": {}, "status": {"state": "active"}}
+        ]
+
+    def __call__(self, request: Request) -> Answer:
+        assert request.path == "/api/v2/alerts"
+        assert request.one("filter") == 'alertname="TrunkJobBroken"'
+        return as_json(self.alerts)
+
+
+class Around:
+    """All that stands around the command.
+
+    Attributes:
+        folder: with the configuration and the recorded results.
+        github: where the issues are.
+        pager: what Alertmanager says.
+        flags: that lead to them.
+    """
+
+    def __init__(self, folder: Path, github: StandIn, pager: Pager, flags: Sequence[str]) -> None:
+        self.folder = folder
+        self.github = github
+        self.pager = pager
+        self.flags = flags
+
+    def says(self, letters: str) -> None:
+        """Let CI say something else."""
+        write_recorded(self.folder / "ci.ndjson", history(letters))
+
+    def issue_is(self, state: str) -> None:
+        """Wait until there is one issue, in a state."""
+        eventually(
+            lambda: [issue.state for issue in self.github.issues.all(TRUNK.repo)] == [state],
+            f"one issue that is {state}",
+        )
+
+
+@contextmanager
+def all_around(folder: Path) -> Iterator[Around]:
+    """Serve a job that is broken to everybody who asks."""
+    world = World(time.time())
+    world.repo(TRUNK.repo)
+    (folder / "token").write_text(TOKEN)
+    (folder / "secret").write_text(f"{SECRET}\n")
+    write_recorded(folder / "ci.ndjson", history("P F F F"))
+    pager = Pager()
+    with serving_github(world) as github, http(pager) as alertmanager:
+        (folder / "trunkwatch.yml").write_text(CONFIG % github.url)
+        with serving(folder) as exporter:
+            eventually(lambda: exporter.get("/-/ready").ok, "ready")
+            flags = [
+                f"--exporter.url=http://127.0.0.1:{exporter.port}",
+                f"--alertmanager.url={alertmanager.url}",
+                "--auth.token-file=secret",
+            ]
+            yield Around(folder, github, pager, flags)

@@ -1,0 +1,126 @@
+"""`trunkwatch tickets` as its own process, between a real exporter and a stand-in GitHub."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.cli.program import SECONDS, run_program
+from tests.github.world import TOKEN
+from tests.support.rows import TRUNK
+from tests.support.waiting import eventually
+from tests.tickets.around import CONFIG, LABELS, SECRET, STORED, Around, keeping
+from tests.tickets.builders import delivery
+
+
+def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> None:
+    """Opened by a delivery, kept over a kill, closed after the repair, and all in their words."""
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        assert tickets.deliver(token=TOKEN).status_code == 401
+        assert tickets.deliver().status_code == 200
+        tickets.wait_for_log("o/r#1: open")
+        tickets.process.kill()
+        tickets.process.wait()
+    (issue,) = around.github.issues.all(TRUNK.repo)
+    assert issue.title == "[P1] builders jobs broken for 3 commits in a row on o/r main"
+    assert issue.labels == ["Pri:P1", "Team:first", "Source:trunkwatch", "ci"]
+    assert "CET" in issue.body
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        around.says("P F F F P")
+        around.pager.alerts = []
+
+        def nudged() -> bool:
+            tickets.deliver("resolved")
+            return issue.state == "closed"
+
+        eventually(nudged, "closed")
+        page = tickets.get("/metrics").text
+        assert 'trunkwatch_tickets_operations_total{operation="close"} 1.0' in page
+        assert TOKEN not in page
+        assert tickets.end() == 0
+    assert TOKEN not in "".join(tickets.log)
+    assert SECRET not in "".join(tickets.log)
+    assert len(around.github.issues.all(TRUNK.repo)) == 1
+
+
+def test_a_dry_run_prints_and_asks_github_nothing(around: Around) -> None:
+    """It needs neither a token nor a file, and prints the issue as it would be read."""
+    with keeping(around.folder, *around.flags, "--dry-run") as tickets:
+        assert tickets.deliver().status_code == 200
+        assert tickets.process.stdout is not None
+        lines = [tickets.process.stdout.readline().rstrip("\n") for _ in range(4)]
+    assert lines == [
+        "--- open o/r#1; labels: Pri:P1, Team:first, Source:trunkwatch, ci; assigned to: nobody",
+        "# [P1] builders jobs broken for 3 commits in a row on o/r main",
+        "",
+        "**1 job of the group `builders` is broken on `o/r` `main`,"
+        " for up to 3 commits in a row.**",
+    ]
+    assert around.github.log == []
+    assert not list(around.folder.glob("*.db*"))
+
+
+def test_a_second_process_is_kept_out(around: Around) -> None:
+    """It ends with code 2 and says why."""
+    with keeping(around.folder, *around.flags, *STORED):
+        done = run_program(
+            ["tickets", "--web.listen-address=127.0.0.1:0", *around.flags, *STORED],
+            around.folder, code=2,
+        )  # fmt: skip
+    assert "another process uses it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--token-file=token"], "--storage.path is missing"),
+        (["--storage.path=t.db"], "no token: name a file by --token-file, or set GITHUB_TOKEN"),
+        ([*STORED, "--exporter.url=nowhere"], "--exporter.url: must be a URL such as"),
+        ([*STORED, "--alertmanager.url=u:p@x"], "--alertmanager.url: must be a URL such as"),
+        ([*STORED, "--auth.token-file=none"], "--auth.token-file none cannot be read"),
+        ([*STORED, "--web.listen-address=x"], "must be host:port or :port"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_starts(
+    arguments: list[str], said: str, tmp_path: Path
+) -> None:
+    """One line on standard error, and exit code 2."""
+    (tmp_path / "trunkwatch.yml").write_text(CONFIG % "http://127.0.0.1:1")
+    done = run_program(["tickets", *arguments], tmp_path, code=2)
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_token_may_stand_in_the_environment(around: Around) -> None:
+    """As GitHub's own tools have it."""
+    flags = (*around.flags, "--storage.path=tickets.db")
+    with keeping(around.folder, *flags, GITHUB_TOKEN=TOKEN) as tickets:
+        tickets.deliver()
+        around.issue_is("open")
+
+
+def test_a_delivery_that_makes_no_sense_changes_nothing(around: Around) -> None:
+    """It is answered with 400, and no alert of it is kept."""
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        good = {"status": "firing", "labels": LABELS}
+        answer = requests.post(
+            f"http://127.0.0.1:{tickets.port}/alerts",
+            data=json.dumps(delivery(good, {"status": "firing"})),
+            headers={"Authorization": f"Bearer {SECRET}"},
+            timeout=SECONDS,
+        )
+        assert answer.status_code == 400
+        assert tickets.end() == 0
+    done = [write for write in around.github.issues.writes if re.match("POST|PATCH", write)]
+    assert done == []
+
+
+def test_a_signal_ends_it_with_code_0(around: Around) -> None:
+    """Ctrl-C in a terminal is as good as SIGTERM."""
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        tickets.send(signal.SIGINT)
+        tickets.wait_for_log("SIGINT: stopping")
+        assert tickets.process.wait(SECONDS) == 0
