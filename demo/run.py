@@ -18,6 +18,7 @@ from demo.incident import INCIDENT, LAST_GREEN
 from demo.play import play
 from demo.receiver import QUIET, Delivery, Receiver, as_text, framed
 from demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
+from demo.tickets import Tickets
 
 HISTORY = LAST_GREEN + 1
 """Commits of the incident that are there from the start."""
@@ -83,10 +84,19 @@ def _taken_ports(ports: Ports) -> list[str]:
     ]
 
 
-def delivered(delivery: Delivery) -> None:
-    """Print a notification, but not every heartbeat."""
-    if delivery.receiver not in QUIET:
+class Desk:
+    """Where notifications arrive: they are printed, and handed on to the tickets."""
+
+    def __init__(self) -> None:
+        self.tickets: Tickets | None = None
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Print a notification, but not every heartbeat."""
+        if delivery.receiver in QUIET:
+            return
         print(framed(as_text(delivery)), flush=True)
+        if self.tickets is not None:
+            self.tickets.deliver(delivery)
 
 
 def landed(commit: dict[str, Any]) -> None:
@@ -127,14 +137,21 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         config, pace = folder / "trunkwatch.yml", Pace()
         shutil.copy(INCIDENT.with_name("trunkwatch.yml"), config)
         shutil.copy("/dev/null", folder / "incident.ndjson")
-    receiver = Receiver(delivered)
+    desk = Desk()
+    receiver = Receiver(desk.delivered)
     receiver.start()
     try:
         say("starting exporter, Prometheus and Alertmanager …")
         with Stack(folder, config, receiver.port, ports, pace) as stack:
-            _welcome(stack)
-            _watch(stack, given, stop)
-            say("stopping …")
+            tickets = desk.tickets = Tickets(folder, config, ports)
+            try:
+                tickets.start()
+                _welcome(stack)
+                _watch(stack, tickets, given, stop)
+                say("stopping …")
+            finally:
+                desk.tickets = None
+                tickets.stop()
     finally:
         receiver.stop()
     say("stopped; nothing is left running")
@@ -147,8 +164,10 @@ def _welcome(stack: Stack) -> None:
     say("Ctrl-C stops all of it")
 
 
-def _watch(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> None:
-    """Play the incident if there is one, and tell how streaks move, until asked to stop."""
+def _watch(
+    stack: Stack, tickets: Tickets, given: argparse.Namespace, stop: threading.Event
+) -> None:
+    """Play the incident if there is one, and tell what moves, until asked to stop."""
     player = threading.Thread(target=_play, args=(stack, given, stop), daemon=True)
     if given.config is None:
         say(f"playing a recorded incident, a commit every {given.interval:g} seconds")
@@ -157,7 +176,9 @@ def _watch(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> No
     while not stop.wait(LOOK_SECONDS):
         for line in streaks.look():
             say(line)
-        for program in stack.programs:
+        for ticket in tickets.look():
+            print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
+        for program in (*stack.programs, tickets.program):
             program.check()
     if player.is_alive():
         player.join()

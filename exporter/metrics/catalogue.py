@@ -89,11 +89,15 @@ FAMILIES: tuple[Family, ...] = (
     _job("duration_seconds", "Run time of the newest verdict; the longest shard's."),
     _job(
         "outage_info",
-        "1 while an outage is open or the streak is above 0; first_bad, last_good (empty where"
-        " unknown) and the url of the earliest failing run at first bad.",
+        "1 while an outage is open or the streak is above 0; first_bad with its author and title,"
+        " last_good, failed_step and url of the earliest failing run at first bad (each empty where"
+        " unknown).",
         "first_bad",
         "last_good",
         "url",
+        "failed_step",
+        "author",
+        "title",
     ),
     _job(
         "suspect_info",

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from exporter.domain.job import JobState
+from exporter.domain.model import Commit
 from exporter.domain.snapshot import Snapshot, SourceState, Totals, TrunkState
 from exporter.metrics.catalogue import FAMILIES, Family, Kind, Scope
 
@@ -13,6 +14,9 @@ SUSPECTS_SHOWN = 10
 
 TITLE_SHOWN = 80
 """Characters of a commit's title that a label holds."""
+
+STEP_SHOWN = 80
+"""Characters of a failed step's name that a label holds."""
 
 Sample = tuple[tuple[str, ...], float]
 """Label values, in the catalogue's order, and the value."""
@@ -99,14 +103,18 @@ def _blame_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]
     if blame is None:
         return
     last_good = blame.last_good.sha if blame.last_good else ""
-    yield "outage_info", (blame.first_bad.sha, last_good, blame.url or ""), 1.0
+    run = (blame.url or "", (blame.failed_step or "")[:STEP_SHOWN])
+    yield "outage_info", (blame.first_bad.sha, last_good, *run, *_by(blame.first_bad)), 1.0
     if blame.suspects is None:
         return
     yield "suspect_commits", (), len(blame.suspects)
     if job.broken:
         for place, commit in enumerate(blame.suspects[:SUSPECTS_SHOWN], 1):
-            title = (commit.title or "")[:TITLE_SHOWN]
-            yield "suspect_info", (commit.sha, commit.author or "", title), place
+            yield "suspect_info", (commit.sha, *_by(commit)), place
+
+
+def _by(commit: Commit) -> tuple[str, str]:
+    return commit.author or "", (commit.title or "")[:TITLE_SHOWN]
 
 
 def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], float]]:

@@ -14,7 +14,6 @@ ALERTMANAGER = DEPLOY / "alertmanager" / "alertmanager.yml"
 TEMPLATES = DEPLOY / "alertmanager" / "templates"
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
-DATA = Path(__file__).resolve().parent / "data"
 
 # A switched-off key stands as `#key:` or `#- key:`; a sentence has a space after its `#`.
 _SWITCHED_OFF = re.compile(r"^(\s*)#(?=[\w-])", re.MULTILINE)

@@ -55,7 +55,7 @@ def test_amtool_accepts_the_config() -> None:
 
 
 def test_amtool_accepts_every_receiver_that_is_offered_as_a_comment(tmp_path: Path) -> None:
-    """PagerDuty, Slack, e-mail and the bearer token work once their `#` is deleted."""
+    """PagerDuty, Slack, Webex, e-mail and the bearer token work once their `#` is deleted."""
     (tmp_path / ALERTMANAGER.name).write_text(switched_on(ALERTMANAGER))
     shutil.copytree(TEMPLATES, tmp_path / TEMPLATES.name)
     checked = run(find_binary("amtool"), "check-config", tmp_path / ALERTMANAGER.name)
@@ -66,6 +66,7 @@ def test_amtool_accepts_every_receiver_that_is_offered_as_a_comment(tmp_path: Pa
         "webhook_configs",
         "pagerduty_configs",
         "slack_configs",
+        "webex_configs",
         "email_configs",
     }
 

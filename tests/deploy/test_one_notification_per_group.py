@@ -2,9 +2,7 @@
 
 import json
 import queue
-import re
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,14 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import requests
 import yaml
 
 from tests.deploy.files import ALERTMANAGER, TEMPLATES, load
-from tests.support.binaries import binary_path
-
-# A test's patience, in seconds. Only a failure waits that long.
-PATIENCE = 30
+from tests.deploy.live import PATIENCE, post, running
 
 
 class Delivery(NamedTuple):
@@ -81,8 +75,7 @@ class Alertmanager(NamedTuple):
 
     def post(self, *alerts: dict[str, Any]) -> None:
         """Send alerts as Prometheus does."""
-        url = f"http://127.0.0.1:{self.port}/api/v2/alerts"
-        requests.post(url, json=alerts, timeout=PATIENCE).raise_for_status()
+        post(self.port, *alerts)
 
     def let_an_interval_pass(self) -> None:
         """Return when every group has been looked at again.
@@ -150,30 +143,11 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
     """Run Alertmanager with our settings; every receiver posts to one inbox."""
     with Inbox() as inbox:
         threading.Thread(target=inbox.serve_forever, daemon=True).start()
-        command = [
-            binary_path("alertmanager"),
-            f"--config.file={settings(tmp_path, inbox)}",
-            f"--storage.path={tmp_path / 'storage'}",
-            "--web.listen-address=127.0.0.1:0",
-            "--cluster.listen-address=",
-        ]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr
-            log: list[str] = []
-            try:
-                for line in process.stderr:
-                    log.append(line)
-                    if found := re.search(r'"Listening on" address=127\.0\.0\.1:(\d+)', line):
-                        break
-                else:
-                    pytest.fail("Alertmanager did not start:\n" + "".join(log))
-                # A pipe that nobody reads would block it in the end.
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                yield Alertmanager(int(found.group(1)), inbox)
-            finally:
-                process.terminate()
-                process.wait(timeout=PATIENCE)
-                inbox.shutdown()
+        try:
+            with running(settings(tmp_path, inbox)) as port:
+                yield Alertmanager(port, inbox)
+        finally:
+            inbox.shutdown()
 
 
 def test_two_jobs_of_a_group_are_one_notification(alertmanager: Alertmanager) -> None:

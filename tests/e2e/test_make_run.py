@@ -62,10 +62,11 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
     arguments, ports = command("--interval=2")
     process, output = start(arguments, tmp_path)
     try:
-        for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED"):
+        ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
+        for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket):
             eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
         eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
-        assert len(children(tmp_path)) == len(NAMES)
+        assert len(children(tmp_path)) == len([*NAMES, "tickets"])
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(30) == 0
     finally:
@@ -75,6 +76,7 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
     screen = output.read_text()
     assert "reason     Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen
     assert "team broken-inductor, priority P2" in screen
+    assert "THE TICKET (dry run: nothing is sent): open pytorch/pytorch#1" in screen
     assert "Traceback" not in screen
     assert children(tmp_path) == []
     for port in ports:
