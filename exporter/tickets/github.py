@@ -1,6 +1,5 @@
 """Issues on GitHub: four ways to ask, and an error that says whether anything may have happened."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,11 +16,15 @@ from exporter.errors import (
     TrackerRefused,
     TrackerUnsure,
 )
-from exporter.sources.http import USER_AGENT, cause_of, without_credentials
-
-API_VERSION = "2022-11-28"
-PER_PAGE = 100
-"""Rows of a page, the most that GitHub gives."""
+from exporter.sources.github.dialect import (
+    HEADERS,
+    PER_PAGE,
+    as_it_is,
+    is_limit,
+    quoted,
+    retry_after,
+)
+from exporter.sources.http import cause_of, without_credentials
 
 BETWEEN_WRITES = 1.0
 """Seconds between two requests that change something, as GitHub's rules ask."""
@@ -85,13 +88,7 @@ class GithubIssues:
         self._tools = tools
         self._timeout = timeout
         self._session = tools.session()
-        self._session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": API_VERSION,
-                "User-Agent": USER_AGENT,
-            }
-        )
+        self._session.headers.update(HEADERS)
         self._written_at = 0.0
         self._known: LRUCache[str, tuple[str, Mapping[str, Any]]] = LRUCache(maxsize=ISSUES_KEPT)
 
@@ -153,8 +150,7 @@ class GithubIssues:
                 params=list(query),
                 json=body,
                 headers={**(headers or {}), **self._authorization()},
-                # Without an `auth` of ours, requests would put that of a ~/.netrc over the header.
-                auth=_as_it_is,
+                auth=as_it_is,
                 # A 301 says that the issue was moved; to follow it would be to write elsewhere.
                 allow_redirects=False,
                 timeout=self._timeout,
@@ -181,13 +177,13 @@ class GithubIssues:
         status = answer.status_code
         if status == HTTPStatus.NOT_MODIFIED:
             return
-        problem = f"{method} {url}: HTTP {status} {answer.reason}{_said(answer)}"
+        problem = f"{method} {url}: HTTP {status} {answer.reason}{quoted(answer)}"
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise TrackerUnsure(problem)
         if status == HTTPStatus.UNAUTHORIZED:
             self._tools.refused()
             raise TrackerLimited(f"{problem}; give a good token", self._wait(answer))
-        if _is_limit(answer):
+        if is_limit(answer):
             raise TrackerLimited(problem, self._wait(answer))
         if status in (HTTPStatus.GONE, HTTPStatus.MOVED_PERMANENTLY) and method != "POST":
             raise IssueGone(problem, status)
@@ -200,9 +196,9 @@ class GithubIssues:
     def _wait(self, answer: requests.Response) -> float:
         """Return when to ask again (seconds since the epoch)."""
         now, headers = self._tools.clock(), answer.headers
-        after = headers.get("Retry-After", "")
-        if after.isdecimal():
-            return now + float(after)
+        after = retry_after(answer)
+        if after is not None:
+            return now + after
         reset = headers.get("x-ratelimit-reset", "")
         if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
             return max(now + 1, float(reset))
@@ -219,26 +215,3 @@ class GithubIssues:
         if not isinstance(document, dict):
             raise TrackerUnsure(f"{method} {self._api}{path}: the answer is not a JSON object")
         return document
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _is_limit(answer: requests.Response) -> bool:
-    """GitHub tells a limit from a missing right only by headers and in the text of the answer."""
-    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return True
-    if answer.status_code != HTTPStatus.FORBIDDEN:
-        return False
-    spent = answer.headers.get("x-ratelimit-remaining") == "0"
-    return spent or "Retry-After" in answer.headers or "rate limit" in answer.text[:1000].lower()
-
-
-def _said(answer: requests.Response) -> str:
-    """Quote what GitHub says about an error, in a few words."""
-    try:
-        message = json.loads(answer.content)["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return f": {' '.join(str(message).split())[:120]}"

@@ -26,7 +26,8 @@ from exporter.sources.github.credentials import (
     fingerprint_of,
     is_header_word,
 )
-from exporter.sources.http import USER_AGENT, cause_of, without_credentials
+from exporter.sources.github.dialect import HEADERS
+from exporter.sources.http import cause_of, without_credentials
 from exporter.sources.port import Tools
 
 TRY_APP_AGAIN = 600.0
@@ -59,14 +60,6 @@ REFUSALS: Mapping[int, str] = MappingProxyType(
     }
 )
 """What the answers that asking again does not change mean, by their status."""
-
-HEADERS: Mapping[str, str] = MappingProxyType(
-    {
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-        "User-Agent": USER_AGENT,
-    }
-)
 
 
 class AppToken:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from exporter.domain.model import Commit, Trunk
 from exporter.domain.times import parse_time
 from exporter.errors import SourceAnswerError
-from exporter.sources.github.client import PER_PAGE, GithubClient
+from exporter.sources.github.client import GithubClient
+from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.notes import Kind, Notebook
 
 PAGES_AT_MOST = 50

@@ -9,10 +9,8 @@ from urllib.parse import urlencode
 from cachetools import LRUCache
 
 from exporter.errors import SourceAnswerError
+from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.transport import Accident, Query, Reply, Transport
-
-PER_PAGE = 100
-"""Rows of a page, the most that GitHub gives."""
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""

@@ -14,7 +14,8 @@ from exporter.domain.evidence import PENDING_LIMIT
 from exporter.domain.model import Trunk
 from exporter.domain.times import format_time
 from exporter.errors import SourceAnswerError
-from exporter.sources.github.client import LIST_TRIES, PER_PAGE, GithubClient, Page
+from exporter.sources.github.client import LIST_TRIES, GithubClient, Page
+from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.notes import Kind, Notebook
 from exporter.sources.github.parts import RECHECK_OUTAGE, Part, Parts
 from exporter.sources.github.runs import RUNS, Run, counts, run_of_json

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from exporter.domain.model import Observation, Trunk
 from exporter.errors import SourceAnswerError, SourceMissingError
-from exporter.sources.github.client import PER_PAGE, GithubClient
+from exporter.sources.github.client import GithubClient
+from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.jobs import JOBS, Job, job_of, observation
 from exporter.sources.github.notes import Kind, Notebook
 from exporter.sources.github.runs import Run

@@ -7,7 +7,8 @@ from math import ceil
 
 from exporter.domain.model import Observation, Trunk
 from exporter.errors import SourceMissingError
-from exporter.sources.github.client import PER_PAGE, GithubClient
+from exporter.sources.github.client import GithubClient
+from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.hangs import Hangs
 from exporter.sources.github.jobs import CHECKS, JOBS, Job, observation
 from exporter.sources.github.notes import Kind, Notebook

@@ -4,7 +4,6 @@ What to do about limits stands at
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api.
 """
 
-import json
 import random
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -20,11 +19,10 @@ from exporter.errors import (
     SourceUnreachable,
 )
 from exporter.sources.github.auth import Authorization
+from exporter.sources.github.dialect import HEADERS, as_it_is, is_limit, quoted, retry_after
 from exporter.sources.github.quota import Quota
-from exporter.sources.http import USER_AGENT, cause_of, without_credentials
+from exporter.sources.http import cause_of, without_credentials
 from exporter.sources.port import Tools
-
-API_VERSION = "2022-11-28"
 
 TRIES = 3
 """Times that a request is made when the answer is an accident (5xx, cut off, not JSON)."""
@@ -92,13 +90,7 @@ class Transport:
         self._tools = tools
         self._timeout = timeout
         self._session = tools.session()
-        self._session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": API_VERSION,
-                "User-Agent": USER_AGENT,
-            }
-        )
+        self._session.headers.update(HEADERS)
 
     def address(self, path: str) -> str:
         """Return the address of a path, fit to be shown."""
@@ -148,8 +140,7 @@ class Transport:
                 url,
                 params=list(query),
                 headers=headers,
-                # Without an `auth` of ours, requests would put that of a ~/.netrc over the header.
-                auth=_as_it_is,
+                auth=as_it_is,
                 timeout=self._timeout,
             )
         except requests.RequestException as error:
@@ -185,7 +176,7 @@ class Transport:
             self._authorization.header(self._tools.clock())
         if status in (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS):
             self._limited(url, answer)
-        problem = f"GET {url}: HTTP {status} {answer.reason}{_said(answer)}"
+        problem = f"GET {url}: HTTP {status} {answer.reason}{quoted(answer)}"
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
             raise SourceMissingError(
                 self._source,
@@ -208,16 +199,16 @@ class Transport:
     def _limited(self, url: str, answer: requests.Response) -> None:
         """Raise what a limit asks for; return where the answer speaks of something else."""
         now = self._tools.clock()
-        wait = _retry_after(answer)
+        wait = retry_after(answer)
         spent = self._quota.spent_until
         if wait is None and spent is not None:
             wait = spent - now
-        if wait is None and not _is_secondary(answer):
+        if wait is None and not is_limit(answer):
             return
         wait = SECONDARY_PAUSE if wait is None else wait
         error = SourceLimitedError(
             self._source,
-            f"GET {url}: HTTP {answer.status_code}, rate limited for {wait:.0f} s{_said(answer)}",
+            f"GET {url}: HTTP {answer.status_code}, rate limited for {wait:.0f} s{quoted(answer)}",
             now + wait,
         )
         if wait <= SHORT_PAUSE:
@@ -225,28 +216,3 @@ class Transport:
             raise Accident(error)
         self._quota.block(now + wait)
         raise error
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _retry_after(answer: requests.Response) -> float | None:
-    text = answer.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
-
-
-def _is_secondary(answer: requests.Response) -> bool:
-    """GitHub tells a secondary limit from a missing right only in the text of the answer."""
-    if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        return True
-    return "rate limit" in answer.text[:1000].lower()
-
-
-def _said(answer: requests.Response) -> str:
-    """Quote what GitHub says about an error, in a few words."""
-    try:
-        message = json.loads(answer.content)["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return ""
-    return f": {' '.join(str(message).split())[:120]}"
