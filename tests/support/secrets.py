@@ -20,7 +20,7 @@ import pytest
 
 from exporter.errors import TrunkwatchError
 from exporter.store import SqliteStore
-from exporter.web import pages, webhook
+from exporter.web import alerts, pages, webhook
 from exporter.web.answer import Answer, give
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ SECRETS = (
     "secret-of-the-webhooks",  # of deliveries to a whole exporter
     "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc",  # tests of tokens
     "It's a Secret to Everybody",  # the example of GitHub's own documentation
+    "a-t0ken-of-ours",  # the bearer token of deliveries to the tickets
     "hunter2",  # the token and the password of the contract of all sources
 )
 """What tests use as tokens, passwords and secrets. A test that needs another one adds it here."""
@@ -146,6 +147,7 @@ PATCHES: tuple[Any, ...] = (
     mock.patch.object(TrunkwatchError, "__init__", _note_error),
     mock.patch.object(pages, "give", _give),
     mock.patch.object(webhook, "give", _give),
+    mock.patch.object(alerts, "give", _give),
     mock.patch.object(SqliteStore, "close", _looking_first(SqliteStore.close)),
     # Of a storage that a test leaves to the garbage collector.
     mock.patch.object(SqliteStore, "__del__", _look_at_store, create=True),
