@@ -26,9 +26,11 @@ class Blame:
         suspects: commits after last good up to and including first bad, oldest first, untested
             ones too; None where last good is unknown.
         tested: how many of the suspects have a verdict of this job; None where they are unknown.
-        since: when the earliest failing run at first bad began (seconds since the epoch).
+        run: the earliest failing run at first bad, as its source told it.
+        since: when that run began (seconds since the epoch).
         url: of that run.
         failed_step: of that run.
+        annotations: of that run: what the CI says about why it failed.
         infra: that run looks like a fault of the machinery: the CI said so, or its failed step is
             one of `EvidenceRules.infra_steps`.
         confirmed: first bad failed in more than one attempt of one and the same CI job.
@@ -41,9 +43,11 @@ class Blame:
     last_good: Commit | None
     suspects: tuple[Commit, ...] | None
     tested: int | None
+    run: Observation
     since: float | None
     url: str | None
     failed_step: str | None
+    annotations: tuple[str, ...]
     infra: bool
     confirmed: bool
     same_step: str | None
@@ -72,9 +76,11 @@ def blame_of(
         last_good=order.commits[columns[last_good].place] if last_good is not None else None,
         suspects=suspects,
         tested=None if suspects is None else _tested(columns, order, suspects),
+        run=run,
         since=run.known_since,
         url=run.url,
         failed_step=run.failed_step,
+        annotations=run.annotations,
         infra=run.infra or rules.is_infra_step(run.failed_step),
         confirmed=_confirmed(columns[first_bad:], column.place),
         same_step=_same_step(columns[first_bad:]),

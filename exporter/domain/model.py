@@ -119,6 +119,7 @@ class Observation:
         url: where a person reads the log.
         failed_step: the first step that failed.
         infra: the CI says that its own machinery broke, not the code.
+        annotations: what the CI says about why it failed, as `annotation_lines` cuts it.
     """
 
     trunk: Trunk
@@ -139,6 +140,7 @@ class Observation:
     url: str | None = None
     failed_step: str | None = None
     infra: bool = False
+    annotations: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -220,7 +222,9 @@ class _Identity(NamedTuple):
     answer: str
     ended: float
     failed_step: str
-    workflow_name: str
+    annotations: tuple[str, ...]
+    workflow: tuple[str, str]
+    origin: tuple[str, str, str]
 
 
 def _identity(row: Observation) -> _Identity:
@@ -233,7 +237,9 @@ def _identity(row: Observation) -> _Identity:
         row.conclusion or row.status,
         row.ended if row.ended is not None else float("-inf"),
         row.failed_step or "",
-        row.job.workflow_name,
+        row.annotations,
+        (row.job.workflow_name, row.job.workflow_path or ""),
+        (row.event, row.head_branch, row.head_repo),
     )
 
 

@@ -138,6 +138,7 @@ def as_startup_pass(row: Observation) -> Observation:
         conclusion="success",
         failed_step=None,
         infra=False,
+        annotations=(),
     )
 
 

@@ -48,6 +48,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO sources SELECT name, cursor, last_success FROM sources_1",
         "DROP TABLE sources_1",
     ),
+    # 3: what the CI says about why a job failed; the lines of one text, which hold no line breaks.
+    ("ALTER TABLE observations ADD COLUMN annotations TEXT",),
 )
 """What turns schema version n into n + 1; a released step is never edited, only followed."""
 

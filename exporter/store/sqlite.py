@@ -143,7 +143,7 @@ class SqliteStore:
 
     def _observation(self, row: tuple[Any, ...]) -> Observation:
         sha, job, finished, answer, run_id, attempt, job_id, number, origin = row[:9]
-        created_at, started_at, completed_at, url, failed_step, infra = row[9:]
+        created_at, started_at, completed_at, url, failed_step, infra, annotations = row[9:]
         trunk, raw = self._jobs[job]
         return Observation(
             trunk,
@@ -162,6 +162,7 @@ class SqliteStore:
             url,
             failed_step,
             bool(infra),
+            tuple(annotations.split("\n")) if annotations else (),
         )
 
     def _read_names(self) -> None:
@@ -295,6 +296,7 @@ class SqliteStore:
                 row.url,
                 row.failed_step,
                 row.infra,
+                "\n".join(row.annotations) or None,
             ),
         )
         return cursor.rowcount > 0

@@ -3,18 +3,21 @@
 SELECT = (
     "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
     " o.origin, o.created_at, o.started_at, o.completed_at, o.url,"
-    " o.failed_step, o.infra FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
+    " o.failed_step, o.infra, o.annotations"
+    " FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
 )
 
 _INSERT = (
     "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
-    " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra,"
+    " annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 # Of one answer told twice, each field takes the greater value and a missing one never wins: that
 # is the same whichever came first, however often.
-_UNITED = ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step")
+_UNITED = (
+    "run_number", "created_at", "started_at", "completed_at", "url", "failed_step", "annotations",
+)  # fmt: skip
 _CERTAIN = ("infra",)
 UPSERT = (
     _INSERT

@@ -183,6 +183,7 @@ def _united(one: Observation, other: Observation) -> Observation:
     for name in ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step"):
         known = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
         changed[name] = max(known, default=None)
+    changed["annotations"] = max(one.annotations, other.annotations)
     return replace(one, **changed)
 
 

@@ -62,6 +62,7 @@ def observations(
         attempt=draw(st.integers(1, 2)),
         run_number=draw(st.sampled_from((None, None, 1, 2, 3))),
         started_at=draw(st.sampled_from((None, NOW - 50 * HOUR, NOW - 49 * HOUR))),
+        annotations=draw(st.sampled_from(((), (), ("a",), ("a", "b")))),
     )
     return _unfinished(draw, _elsewhere(draw, each, foreign))
 

@@ -83,15 +83,17 @@ def test_runs_and_commits_count_differently() -> None:
 
 
 def test_the_earliest_failing_run_is_named() -> None:
-    """Since, url, step and infra are those of the earliest failing run at first bad."""
+    """Since, url, step and what it says are those of the earliest failing run at first bad."""
     early = row(
-        1, conclusion="failure", run_id=8, started_at=5.0, url="early", failed_step="T", infra=True
-    )
+        1, conclusion="failure", run_id=8, started_at=5.0, url="early", failed_step="T",
+        infra=True, annotations=("said",),
+    )  # fmt: skip
     late = row(1, conclusion="failure", run_id=7, started_at=6.0, url="late", failed_step="B")
     cancelled = row(1, conclusion="cancelled", run_id=6, started_at=4.0, url="cancelled")
     blame = of_rows(late, cancelled, early, row(0)).blame
     assert blame is not None
     assert (blame.since, blame.url, blame.failed_step, blame.infra) == (5.0, "early", "T", True)
+    assert (blame.run, blame.annotations) == (early, ("said",))
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,10 @@ TIES: list[dict[str, Any]] = [
     {"url": "https://ci.example/1"},
     {"conclusion": "timed_out"},
     {"failed_step": "Test"},
+    {"annotations": ("said",)},
     {"workflow": "other"},
+    {"event": "schedule"},
+    {"head_repo": "fork/r"},
 ]
 
 

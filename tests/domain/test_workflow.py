@@ -122,7 +122,8 @@ def test_a_runs_number_is_known_from_any_row() -> None:
 def test_the_startup_pseudo_job() -> None:
     """A failed start and a proof of a start are rows of one pseudo-job of the workflow."""
     failure = as_startup_failure(row(job="any", conclusion="startup_failure"))
-    proof = as_startup_pass(row(conclusion="failure", failed_step="Test", infra=True))
+    proof = as_startup_pass(row(conclusion="failure", failed_step="Test", infra=True,
+                                annotations=("said",)))  # fmt: skip
     assert failure.job.job_name == proof.job.job_name == STARTUP_JOB
     assert (proof.status, proof.conclusion) == ("completed", "success")
-    assert (proof.failed_step, proof.infra) == (None, False)
+    assert (proof.failed_step, proof.infra, proof.annotations) == (None, False, ())

@@ -49,6 +49,7 @@ def test_a_row_comes_back_as_it_was_given(store: Store) -> None:
         completed_at=3.125,
         failed_step="Run tests — ünï",
         infra=True,
+        annotations=("1 test failed: ünï", "expected 3"),
         event="schedule",
         head_branch="topic",
         head_repo="fork/r",
@@ -114,6 +115,14 @@ def test_fields_of_one_answer_are_united(store: Store) -> None:
     assert rows_of(store) == {united}
 
 
+def test_annotations_of_one_answer_are_united(store: Store) -> None:
+    """They stay when the answer is told again without them, and no order decides between two."""
+    texts: list[tuple[str, ...]] = [(), ("b", "a"), ("a", "z"), ("b",), ()]
+    for lines in texts:
+        store.apply("ci", [run(0, "failure", annotations=lines)], NOW)
+    assert rows_of(store) == {run(0, "failure", annotations=("b", "a"))}
+
+
 @pytest.mark.parametrize("name", ["run_id", "job_id"])
 def test_ids_keep_their_type(store: Store, name: str) -> None:
     """The number 7, the text '7' and the text '07' are three ids."""
@@ -138,7 +147,7 @@ _words = st.sampled_from([("completed", "success"), ("completed", "failure"), ("
                           ("queued", None), ("in_progress", None)])  # fmt: skip
 _times = st.one_of(st.none(), st.sampled_from([10.0, 20.0]))
 _reports = st.builds(
-    lambda place, name, word, run_id, attempt, began, ended, url, infra: run(
+    lambda place, name, word, run_id, attempt, began, ended, url, infra, said: run(
         place,
         word[1],
         status=word[0],
@@ -149,6 +158,7 @@ _reports = st.builds(
         completed_at=ended,
         url=url,
         infra=infra,
+        annotations=said,
     ),
     st.integers(0, 1),
     st.sampled_from("ab"),
@@ -159,6 +169,7 @@ _reports = st.builds(
     _times,
     st.sampled_from([None, "https://a.example", "https://b.example"]),
     st.booleans(),
+    st.sampled_from([(), ("a",), ("a", "b"), ("a b",)]),
 )
 
 

@@ -72,6 +72,29 @@ def test_every_released_version_opens(tmp_path: Path, version: int) -> None:
     assert version_of(path) == schema.VERSION
 
 
+def test_results_of_the_second_version_are_told_again_with_annotations(tmp_path: Path) -> None:
+    """What was stored before there were annotations has none, until the CI says some."""
+    path = tmp_path / "old.db"
+    file_of_version(path, 2)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO revisions VALUES (1, ?)", (sha(0),))
+        for statement in (
+            "INSERT INTO trunks VALUES (1, 'o/r', 'main', 0)",
+            "INSERT INTO jobs VALUES (1, 1, 'ci', '', 'build')",
+            "INSERT INTO origins VALUES (1, 'push', 'main', 'o/r')",
+            "INSERT INTO observations VALUES (1, 1, 100, 1, '', 1, 'failure', 1, 100,"
+            " NULL, NULL, NULL, 'https://ci.example/100', NULL, 0)",
+        ):
+            connection.execute(statement)
+        connection.commit()
+    with closing(SqliteStore(str(path))) as store:
+        assert list(store.observations(TRUNK)) == [run(0, "failure")]
+        explained = run(0, "failure", annotations=("killed", "out of memory"))
+        applied = store.apply("ci", [explained], NOW)
+        assert applied.touched[TRUNK] == {JOB: {sha(0)}}
+        assert list(store.observations(TRUNK)) == [explained]
+
+
 def add_step(monkeypatch: pytest.MonkeyPatch, *statements: str) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, statements))
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.domain.facts import Memory, Note
 from exporter.errors import SourceError
 from exporter.store import SqliteStore
-from exporter.store.schema import MIGRATIONS, VERSION, migrate
+from exporter.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from tests.support.rows import NOW, history
 
 NOTES = [Note("a", "1"), Note("b", "2")]
@@ -100,11 +100,9 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> No
     """What was stored before there were notes stays."""
     path = tmp_path / "t.db"
     connection = sqlite3.connect(path, isolation_level=None)
-    migrate(connection)
-    connection.execute("DROP TABLE notes")
-    connection.execute("DROP TABLE sources")
-    (created,) = [step for step in MIGRATIONS[0] if step.startswith("CREATE TABLE sources")]
-    connection.execute(created)
+    for statement in MIGRATIONS[0]:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("INSERT INTO sources VALUES ('ci', '7', 5.0)")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
