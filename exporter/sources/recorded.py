@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.config.schema import RecordedSource
+from exporter.domain.annotations import annotation_lines
 from exporter.domain.facts import Cursor, Fact, Memory
 from exporter.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
 from exporter.domain.times import format_time, parse_time
@@ -229,6 +230,7 @@ def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -
         _optional_text(record, "url"),
         _optional_text(record, "failed_step"),
         _flag(record, "infra"),
+        annotation_lines(_texts(record, "annotations")),
     )
 
 
@@ -243,6 +245,15 @@ def _optional_text(record: Mapping[str, Any], key: str) -> str | None:
     value = record.get(key)
     if value is not None and not isinstance(value, str):
         raise _LineError(_must_be(record, key, "a text"))
+    return value
+
+
+def _texts(record: Mapping[str, Any], key: str) -> list[str]:
+    value = record.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise _LineError(_must_be(record, key, "a list of texts"))
     return value
 
 
@@ -339,6 +350,7 @@ def _run_fields(row: Observation) -> dict[str, object]:
         "url": row.url,
         "failed_step": row.failed_step,
         "infra": row.infra or None,
+        "annotations": row.annotations or None,
     }
 
 

@@ -413,6 +413,7 @@ def test_every_key_of_a_line_is_documented() -> None:
     full = Observation(
         trunk, SHA, RawJob("ci", "ci.yml", "t"), "completed", "failure", 1, 1, 1, 1, "push",
         "main", "o/r", 1.0, 1.0, 1.0, "u", "s", infra=True,
+        annotations=("said",),
     )  # fmt: skip
     for line in recorded_lines(order, [full]):
         record = json.loads(line)

@@ -69,7 +69,9 @@ def _recorded(folder: Path) -> Iterator[Case]:
     lines = [
         f'{{"kind":"commit",{head},"author":"author-a","title":"\\u00bb 1","committed_at":'
         '"2025-12-09T16:02:11+01:00"}',
-        run + ',"status":"completed","conclusion":"failure","run_id":1,"failed_step":"Test"}',
+        run
+        + ',"status":"completed","conclusion":"failure","run_id":1,"failed_step":"Test"'
+        + ',"annotations":["killed","out of memory"]}',
         run + ',"status":"completed","run_id":1,"attempt":2,"infra":true}',
         run + ',"status":"completed","conclusion":"new word","run_id":"1","job_id":"x","url":"u"}',
         run + ',"status":"queued","run_id":2,"created_at":"2025-12-09T16:02:11.000001Z"}',

@@ -111,6 +111,7 @@ def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
             "url": "https://ci.example.com/12",
             "failed_step": "Test",
             "infra": True,
+            "annotations": ["1 test failed\nexpected 3", "", "test_sum"],
         },
     )
     file.reader.refresh()
@@ -140,6 +141,7 @@ def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
             "https://ci.example.com/12",
             "Test",
             True,
+            ("1 test failed", "expected 3", "test_sum"),
         )
     ]
 
@@ -180,6 +182,7 @@ def test_a_commit_needs_only_its_place(file: File, key: str, value: object) -> N
         "url",
         "failed_step",
         "infra",
+        "annotations",
     ],
 )
 def test_null_is_the_same_as_a_missing_key(file: File, key: str) -> None:
@@ -309,6 +312,7 @@ WRONG: Sequence[tuple[str, Sequence[object]]] = [
     ("attempt", [0, -1, 1.5, "1", True, [], 2**63]),
     ("run_number", [-1, 1.5, "1", True, {}, 2**63]),
     ("infra", [0, 1, "true", []]),
+    ("annotations", ["said", 5, {}, [5], ["said", None]]),
     ("created_at", [5, True, [], "yesterday", ""]),
     ("started_at", [1_765_296_131, "2025-12-09T16:02:11"]),
     ("completed_at", ["2025-12-09", "2025-13-09T16:02:11Z", "16:02:11Z"]),
@@ -333,7 +337,8 @@ def _wanted(key: str) -> str:
         "attempt": "a whole number of 1 or more",
         "run_number": "a whole number of 0 or more",
     }
-    return {**numbers, "infra": "true or false"}.get(key, "a text")
+    others = {"infra": "true or false", "annotations": "a list of texts"}
+    return {**numbers, **others}.get(key, "a text")
 
 
 @pytest.mark.parametrize(

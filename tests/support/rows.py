@@ -162,6 +162,7 @@ def _run_line(row: Observation) -> dict[str, object]:
         "completed_at": _time(row.completed_at),
         "url": row.url,
         "failed_step": row.failed_step,
+        "annotations": list(row.annotations) or None,
     }
 
 
