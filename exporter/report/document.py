@@ -92,6 +92,7 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "url": blame.url if blame else None,
         "compare_url": compare_link(blame, compare_url),
         "failed_step": blame.failed_step if blame else None,
+        "annotations": list(blame.annotations) if blame else [],
         "same_step": blame.same_step if blame else None,
         "infra": blame.infra if blame else None,
         "confirmed": blame.confirmed if blame else None,

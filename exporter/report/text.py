@@ -128,15 +128,21 @@ def _print_details(
 def _details(job: JobState, together: Together, template: str | None) -> Iterator[str]:
     if job.broken and job.blame is not None:
         yield from _suspects(job.blame)
-        step = f"  (step: {job.blame.failed_step})" if job.blame.failed_step else ""
-        for name, value in (("log", job.blame.url), ("compare", compare_link(job.blame, template))):
-            if value:
-                yield f"{name:9} {value}{step}"
-                step = ""
+        yield from _first_failure(job.blame, compare_link(job.blame, template))
         yield from (f"{'hint':9} {hint}" for hint in hints(job.blame))
         yield from (f"{'with':9} {name}, of another group" for name in together.with_job(job))
     if job.known_broken is not None:
         yield exemption(*job.known_broken)
+
+
+def _first_failure(blame: Blame, compare: str | None) -> Iterator[str]:
+    step = f"  (step: {blame.failed_step})" if blame.failed_step else ""
+    if blame.url:
+        yield f"{'log':9} {blame.url}{step}"
+        step = ""
+    yield from (f"{'says':9} {line}" for line in blame.annotations)
+    if compare:
+        yield f"{'compare':9} {compare}{step}"
 
 
 def _suspects(blame: Blame) -> Iterator[str]:

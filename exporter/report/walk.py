@@ -73,6 +73,7 @@ def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
     says = {id(row): evidence for row, evidence in shard.rows}
     for row in newest_first(distinct_attempts(row for row, _ in shard.rows)):
         yield f"{indent}{says[id(row)]:8}{_attempt(row)}"
+        yield from (f"{indent}{'says':8}{line}" for line in row.annotations)
 
 
 def _attempt(row: Observation) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from exporter.domain.annotations import annotation_lines
 from exporter.domain.times import parse_time
 from exporter.errors import ReadingError
 
@@ -54,6 +55,7 @@ class JobFacts:
         url: of that run.
         compare_url: where last good and first bad are compared.
         failed_step: of that run.
+        annotations: of that run: what the CI says about why it failed.
         same_step: the step is the same at every failure.
         infra: that run looks like a fault of the machinery.
         confirmed: first bad failed in more than one attempt.
@@ -76,6 +78,7 @@ class JobFacts:
     url: str | None
     compare_url: str | None
     failed_step: str | None
+    annotations: tuple[str, ...]
     same_step: bool
     infra: bool
     confirmed: bool
@@ -196,6 +199,7 @@ def _job(row: Mapping[str, Any]) -> JobFacts:
         url=row.get("url"),
         compare_url=row.get("compare_url"),
         failed_step=row.get("failed_step"),
+        annotations=annotation_lines(str(line) for line in row.get("annotations") or ()),
         same_step=row.get("same_step") is not None,
         infra=bool(row.get("infra")),
         confirmed=bool(row.get("confirmed")),

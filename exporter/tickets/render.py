@@ -128,6 +128,7 @@ def _job(view: View, job: JobFacts) -> list[str]:
         ("Suspects", _suspects(job)),
         ("Failing step", _step(job)),
     ]
+    facts += [("It says", code(line)) for line in job.annotations]
     lines = [f"   - {name}: {value}" for name, value in facts]
     silence = link("silence this job", silence_url(view.links, view.key, job.name))
     links = row_of([link("first failing run", job.url), silence])

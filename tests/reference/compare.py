@@ -26,7 +26,7 @@ Compare = Callable[[Sequence[Json], Mapping[str, Any], datetime], list[Differenc
 # which tests/domain/test_blame.py spells out.
 UNRULED = (
     "compare_url", "infra", "tested_suspects", "confirmed", "same_step", "also_broken_since",
-    "last_outage",
+    "last_outage", "annotations",
 )  # fmt: skip
 DIFFERENCES_SHOWN = 6
 DEFAULT_SHOWN = 3

@@ -52,7 +52,10 @@ def hostile(text: str) -> Snapshot:
     (job,) = found.jobs
     assert job.blame is not None
     suspects = tuple(replace(each, author=text, title=text) for each in job.blame.suspects or ())
-    blame = replace(job.blame, first_bad=suspects[0], suspects=suspects, url=text, failed_step=text)
+    blame = replace(
+        job.blame, first_bad=suspects[0], suspects=suspects, url=text, failed_step=text,
+        annotations=(text,),
+    )  # fmt: skip
     changed = replace(job, key=job.key._replace(workflow=text, job_name=text), blame=blame)
     source = replace(SOURCE, up=False, problem=text)
     return Snapshot(NOW, (replace(found, jobs=(changed,)),), (source,), complete=True)

@@ -49,6 +49,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("url", "https://ci.example/401/1/1"),
         ("compare_url", f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"),
         ("failed_step", None),
+        ("annotations", []),
         ("same_step", None),
         ("infra", False),
         ("confirmed", False),
@@ -110,7 +111,15 @@ def test_nothing_to_describe_is_null() -> None:
         "failed_step", "same_step", "infra", "confirmed",
     )  # fmt: skip
     assert {key: found[key] for key in described} == dict.fromkeys(described)
-    assert found["suspect_commits"] == found["also_broken_since"] == []
+    assert found["suspect_commits"] == found["also_broken_since"] == found["annotations"] == []
+
+
+def test_what_the_first_failing_run_says_is_told() -> None:
+    """Its annotations are a list of lines."""
+    rows = [row(1, "a / x", "failure", annotations=("out of memory", "killed"))]
+    trunks = (assess_histories({"c": "P F"}, POLICY, extra=rows),)
+    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    assert [each["annotations"] for each in found] == [["out of memory", "killed"], []]
 
 
 def test_hints_are_told() -> None:

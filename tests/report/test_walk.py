@@ -184,6 +184,18 @@ def test_an_exemption_is_concluded() -> None:
     assert walked("F F F", job=ends)[-1] == "Known broken until 2026-03-01T12:00:00Z: no runner"
 
 
+def test_what_a_failure_says_stands_under_it() -> None:
+    """The lines of an attempt's annotations follow the attempt."""
+    rows = [row(0, conclusion="failure", annotations=("out of memory", "\x1bkilled"))]
+    built = build_columns(rows, trunk(1), RULES, Count.COMMITS, NOW)
+    lines = list(walk(judge("F"), built, trunk(1)))
+    place = next(n for n, line in enumerate(lines) if "failure (" in line)
+    assert [line.split() for line in lines[place + 1 : place + 3]] == [
+        ["says", "out", "of", "memory"],
+        ["says", "\N{REPLACEMENT CHARACTER}killed"],
+    ]
+
+
 def test_a_text_of_ci_stays_on_its_line() -> None:
     """Line ends and terminal controls in what CI gave cannot forge a line of the walk."""
     order = trunk(1)

@@ -34,6 +34,7 @@ def job(name: str, **facts: Any) -> Json:
         "suspect_commits": suspects if broken else [],
         "since": format_time(T0 - 3600) if broken else None, "url": RUN if broken else None,
         "compare_url": COMPARE if broken else None, "failed_step": "Test" if broken else None,
+        "annotations": [],
         "same_step": "Test" if broken else None, "infra": False if broken else None,
         "confirmed": False if broken else None, "also_broken_since": [],
         "pending_commits": 0, "flaky_commits": 0,

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.domain.annotations import annotation_lines
 from exporter.tickets.comments import changed_comment, ended_jobs
 from exporter.tickets.facts import CommitLine, JobFacts, JobName, Key, Links, picture_of
 from exporter.tickets.markdown import BODY_LIMIT, TITLE_LIMIT, address, code, link, one_line, size
@@ -109,6 +110,15 @@ def test_times_are_in_the_zone_of_the_team() -> None:
     """A zone is named, so that nobody has to guess."""
     assert "2026-09-21 15:13 CEST" in body(job("a"), zone="Europe/Paris")
     assert when(T0, "UTC") == "2026-09-21 14:13 UTC"
+
+
+def test_what_the_first_failing_run_says_is_quoted() -> None:
+    """Each line stands in a code span of its own, below the step that failed."""
+    text = body(job("a", annotations=["1 test failed", "`@team` <b>"]))
+    assert (
+        "   - Failing step: `Test`, the same at every failure\n   - It says: `1 test failed`\n"
+        "   - It says: `` `@team` <b> ``\n"
+    ) in text
 
 
 def test_unknown_facts_are_said_to_be_unknown() -> None:
@@ -216,8 +226,10 @@ def test_whatever_ci_says_the_rest_of_the_issue_stays(text: str) -> None:
     """Outside of code spans, a body with evil texts is the body with harmless ones."""
     suspects = [{"sha": BAD, "author": text, "title": text}]
     whole = body(job(text, failed_step=text, workflow=text, suspect_commits=suspects,
+                     annotations=[f"said: {text}"],
                      also_broken_since=[text]), links=Links())  # fmt: skip
     plain = body(job("x", failed_step="x", workflow="x", also_broken_since=["x"],
+                     annotations=["said: x"] * len(annotation_lines([f"said: {text}"])),
                      suspect_commits=[{"sha": BAD, "author": "x", "title": "x"}]),
                  links=Links())  # fmt: skip
     assert skeleton(whole) == skeleton(plain)
