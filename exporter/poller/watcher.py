@@ -138,7 +138,8 @@ class Watcher:
             if place >= blame.place and verdict is Verdict.FAIL
         }
         urls = {blame.url for _, blame in failing if blame.url and not blame.failed_step}
-        return Interest(frozenset(commits), frozenset(urls))
+        unexplained = {blame.run for _, blame in failing if not blame.annotations}
+        return Interest(frozenset(commits), frozenset(urls), frozenset(unexplained))
 
     def told(self, source: str, facts: Callable[[Memory], Iterable[Fact]]) -> None:
         """Store what came on its own between two refreshes; `judge_told` judges it.

@@ -9,7 +9,7 @@ import requests
 
 from exporter.domain.evidence import DEFAULT_EVENTS
 from exporter.domain.facts import Fact, Memory
-from exporter.domain.model import Trunk
+from exporter.domain.model import Observation, Trunk
 
 
 class Source(Protocol):
@@ -68,10 +68,12 @@ class Interest:
     Attributes:
         commits: those on which jobs that are broken now failed.
         urls: of the first failing runs whose failed step is not known.
+        unexplained: the first failing runs without annotations, as their sources told them.
     """
 
     commits: frozenset[str] = frozenset()
     urls: frozenset[str] = frozenset()
+    unexplained: frozenset[Observation] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

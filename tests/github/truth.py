@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from exporter.domain.evidence import DEFAULT_EVENTS
 from exporter.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
 from tests.github.history import CommitNode, first_parents
+from tests.github.plan import FAILED
 from tests.github.rows import COMPLETED, JobRow
 from tests.github.runs import Run
 
@@ -81,7 +82,12 @@ def _observation(run: Run, row: JobRow, name: str, trunk: Trunk, now: float) -> 
         completed_at=None if answer is None else float(int(row.ends_at)),
         url=f"{HTML}/{run.repo}/actions/runs/{run.id}/job/{row.id}",
         failed_step=row.failed_step if answer is not None else None,
+        annotations=_said(row) if answer in ("failure", "timed_out") else (),
     )
+
+
+def _said(row: JobRow) -> tuple[str, ...]:
+    return tuple(text for text in row.annotations if text != FAILED)[:3]
 
 
 def _startup(run: Run, trunk: Trunk, now: float) -> Observation:

@@ -1,5 +1,6 @@
 """What a source tells between refreshes, and what it says of its own work."""
 
+from dataclasses import replace
 from functools import partial
 
 from exporter.domain.facts import Memory, Note, Report
@@ -104,7 +105,7 @@ def test_a_long_reading_is_gone_on_with_until_it_is_done() -> None:
 
 
 def test_people_look_at_the_commits_of_open_outages_first() -> None:
-    """The source is told which commits those are, and which first failures have no step yet."""
+    """The source is told which commits those are, and which first failures nobody has explained."""
     stage = Stage()
     stage.take(*history("P F F F"))
     interest = stage.watcher.interest(TRUNK)
@@ -113,4 +114,7 @@ def test_people_look_at_the_commits_of_open_outages_first() -> None:
     assert interest.commits == set(shas[1:])
     assert job.blame
     assert interest.urls == ({job.blame.url} if not job.blame.failed_step else set())
+    assert interest.unexplained == {job.blame.run}
+    stage.take(replace(job.blame.run, annotations=("killed",)))
+    assert not stage.watcher.interest(TRUNK).unexplained
     assert not stage.watcher.interest(TRUNK._replace(branch="other")).commits

@@ -1,17 +1,17 @@
 """Jobs that hung: GitHub reports one that its own time limit stopped as `cancelled`.
 
 So is one that a newer push cancelled; only the annotations of the check run tell them apart.
-https://docs.github.com/en/rest/checks/runs#list-check-run-annotations
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from exporter.domain.model import Observation, Trunk
-from exporter.errors import SourceAnswerError, SourceMissingError
+from exporter.errors import SourceAnswerError
+from exporter.sources.github.annotations import Annotation, read_annotations, why_it_failed
 from exporter.sources.github.client import GithubClient
-from exporter.sources.github.dialect import PER_PAGE
 from exporter.sources.github.jobs import TOO_LONG, Job, observation
 from exporter.sources.github.notes import Kind, Notebook
 from exporter.sources.github.runs import Run
@@ -75,9 +75,11 @@ class Hangs:
         note = self._book.get(Kind.HANG, job_id)
         if "job" not in note:
             return  # another job has spoken for it
-        said = self._annotations(job_id)
+        annotations = self._annotations(job_id)
+        said = [str(each.message) for each in annotations]
         if any(TOO_LONG.search(text) for text in said):
-            yield from self._answer(job_id, TIMED_OUT, runs)
+            for row in self._answer(job_id, TIMED_OUT, runs):
+                yield replace(row, annotations=why_it_failed(annotations))
             return
         alone = not said or any(GAVE_UP.search(text) for text in said)
         for name in [job_id] if alone else self._cancelled_with(note):
@@ -103,17 +105,14 @@ class Hangs:
             if row is not None:
                 yield row
 
-    def _annotations(self, job_id: str) -> list[str]:
-        path = f"/repos/{self._trunk.repo}/check-runs/{job_id}/annotations"
-        try:
-            rows = self._client.get(path, [("per_page", PER_PAGE)]).document
-        except SourceMissingError:
-            return []
-        messages = [row.get("message") if isinstance(row, dict) else None for row in rows or ()]
-        if any(message is None for message in messages):
+    def _annotations(self, job_id: str) -> list[Annotation]:
+        said = read_annotations(self._source, self._trunk, self._client, job_id)
+        if any(each.message is None for each in said):
             # It is asked once, so what it says must be whole.
-            raise SourceAnswerError(self._source, f"GET {path}: an annotation has no message")
-        return [str(message) for message in messages]
+            raise SourceAnswerError(
+                self._source, f"an annotation of check run {job_id} has no message"
+            )
+        return said
 
 
 def _together(one: Job, other: Job) -> bool:

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     TYPICAL = "typical"  # check runs of the commit that was read last
     HANG = "hang"  # by job id: a long job that was cancelled, and what its annotations say
     STEP = "step"  # by job id: its steps have been asked for
+    EXPLAINED = "explained"  # by job id: its annotations have been asked for
     PARKED = "parked"  # by run id: jobs of a run that is not known yet, from webhooks
     OTHER = "other"  # by commit: when results of other CI systems were read
 

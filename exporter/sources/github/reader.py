@@ -8,6 +8,7 @@ from exporter.domain.facts import Fact
 from exporter.domain.model import Trunk
 from exporter.errors import SourceAuthError, SourceError, SourceLimitedError, SourceUnreachable
 from exporter.sources.github.allowance import Allowance
+from exporter.sources.github.annotations import Explanations
 from exporter.sources.github.chain import Chain, ChainReader
 from exporter.sources.github.client import GithubClient
 from exporter.sources.github.depth import Depth
@@ -116,6 +117,7 @@ class TrunkReader:
         self._hangs = Hangs(source, trunk, client, book)
         self._sweep = Sweep(trunk, client, book, self._runs, self._hangs, now)
         self._steps = Steps(source, trunk, client, book)
+        self._explanations = Explanations(source, trunk, client, book)
         self._parked = Parked(trunk, book, self._hangs)
         self._outcome = Outcome()
         self._failed: set[str] = set()
@@ -239,6 +241,9 @@ class TrunkReader:
         for wanted in self._steps.waiting(self._interest.urls, runs):
             if self._allowance.for_news():
                 self._try(f"steps {wanted}", partial(self._steps.ask, wanted, runs))
+        for row in self._explanations.waiting(self._interest.unexplained, runs):
+            if self._allowance.for_news():
+                self._try(f"annotations {row.job_id}", partial(self._explanations.ask, row))
         for part in self._runs.parts.unchecked() if not self._outcome.more else ():
             if self._allowance.for_news():
                 self._try(f"part {part.first}", partial(self._runs.check, part))
@@ -286,7 +291,7 @@ class TrunkReader:
 
     def _forget_details(self) -> None:
         runs, shas = self._runs.runs, {run.sha for run in self._runs.runs.values()}
-        for kind in (Kind.HANG, Kind.STEP):
+        for kind in (Kind.HANG, Kind.STEP, Kind.EXPLAINED):
             notes = self._book.all(kind).items()
             gone = [job for job, note in notes if note["run"] and note["run"] not in runs]
             self._book.drop_all(kind, gone)

@@ -93,6 +93,7 @@ def test_a_deleted_run_keeps_what_it_said() -> None:
     story = Story("P F F F")
     with playing(story.world) as player:
         player.refresh_to_the_end()
+        player.pass_time(2 * MINUTE)
         story.runs[2].delete(story.world.now)
         done = player.pass_time(HOUR)
         assert player.job("test").streak == 3

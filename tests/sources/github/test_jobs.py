@@ -2,6 +2,7 @@
 
 import pytest
 
+from exporter.sources.github.annotations import EXPLAINED
 from tests.github.plan import Job, Workflow
 from tests.github.player import playing
 from tests.sources.github.stories import (
@@ -15,6 +16,7 @@ from tests.sources.github.stories import (
     counted,
 )
 
+ANNOTATIONS = "/annotations"
 OTHER = Job("other")
 FAILS = Job("test", conclusion="failure")
 
@@ -209,10 +211,11 @@ def test_a_failed_step_that_is_known_is_not_asked_for() -> None:
 
 
 def test_a_commit_that_breaks_everything_does_not_spend_the_budget_on_steps() -> None:
-    """The steps of many jobs come a hundred a page, too."""
+    """The steps of many jobs come a hundred a page, too; only twenty jobs are asked for more."""
     with playing(wide(5, 90, "failure").world) as player:
         done = player.refresh_to_the_end()
         done += player.pass_time(20 * MINUTE)
         check_truth(player)
         assert all(job.blame and job.blame.failed_step for job in player.trunk.jobs)
-        assert counted(done) <= 20
+        assert len(asked(player, ANNOTATIONS)) == EXPLAINED
+        assert counted(done) <= 20 + EXPLAINED
