@@ -57,12 +57,17 @@ class Pace:
         group_wait: before the first notification of a group.
         group_interval: between notifications of a group.
         repeat_interval: before the same notification is sent again.
+        resend: before Prometheus sends Alertmanager the same alert again, which keeps it for four
+            times as long.
+        lookback: how old a sample may be that a query still finds.
     """
 
     scrape: str = "1s"
     group_wait: str = "1s"
     group_interval: str = "2s"
     repeat_interval: str = "12h"
+    resend: str = "1m"
+    lookback: str = "5m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +263,8 @@ class Stack:
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'prometheus-data'}",
             f"--web.listen-address={HOST}:{port}",
+            f"--rules.alert.resend-delay={self._pace.resend}",
+            f"--query.lookback-delta={self._pace.lookback}",
         ]
         return Program("prometheus", command, self.folder, f"http://{HOST}:{port}/-/ready")
 

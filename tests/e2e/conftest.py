@@ -1,0 +1,29 @@
+"""The stack that the live tests share; starting one costs seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.live import PACE, QuickStack, World, running
+
+CONFIG = """
+sources:
+  - {name: trunks, type: recorded, path: trunks.ndjson, poll_interval: 200ms}
+  - {name: other, type: recorded, path: other.ndjson, poll_interval: 200ms}
+jobs: {preset: pytorch}
+groups:
+  - {name: at-once, match: {job_name: ".*at_once.*"}, consecutive_failures: 1}
+  - {name: inductor, match: {workflow: "inductor.*"}, team: broken-inductor, priority: P2}
+green:
+  - {repo: o/stale, branch: main, required: [".*"]}
+"""
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The stack with no results yet; each test has a repository of its own."""
+    folder = tmp_path_factory.mktemp("live")
+    for name in ("trunks", "other"):
+        (folder / f"{name}.ndjson").touch()
+    with running(folder, CONFIG, QuickStack, PACE) as world:
+        yield world
