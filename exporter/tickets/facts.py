@@ -51,6 +51,7 @@ class JobFacts:
         last_good: hash of the PASS before it, where known.
         suspects: how many commits are suspect, where known.
         tested: how many of them have a verdict, where known.
+        also_suspect: the suspects beside first bad, oldest first.
         since: when its first failing run began (seconds since the epoch), where known.
         url: of that run.
         compare_url: where last good and first bad are compared.
@@ -74,6 +75,7 @@ class JobFacts:
     last_good: str | None
     suspects: int | None
     tested: int | None
+    also_suspect: tuple[CommitLine, ...]
     since: float | None
     url: str | None
     compare_url: str | None
@@ -195,6 +197,7 @@ def _job(row: Mapping[str, Any]) -> JobFacts:
         last_good=row.get("last_good"),
         suspects=row.get("suspects"),
         tested=row.get("tested_suspects"),
+        also_suspect=_also_suspect(row),
         since=parse_time(row["since"]) if row.get("since") else None,
         url=row.get("url"),
         compare_url=row.get("compare_url"),
@@ -216,6 +219,11 @@ def _first_bad(row: Mapping[str, Any]) -> CommitLine | None:
     sha = row.get("first_bad")
     named = [_commit(commit) for commit in row.get("suspect_commits") or ()]
     return next((commit for commit in named if commit.sha == sha), CommitLine(sha)) if sha else None
+
+
+def _also_suspect(row: Mapping[str, Any]) -> tuple[CommitLine, ...]:
+    named = [_commit(commit) for commit in row.get("suspect_commits") or ()]
+    return tuple(commit for commit in named if commit.sha != row.get("first_bad"))
 
 
 def _ended(row: Mapping[str, Any] | None) -> tuple[str, CommitLine] | None:

@@ -1,7 +1,7 @@
 """From facts to the text of an issue: title and body. Pure; the same facts give the same text."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
@@ -13,6 +13,9 @@ from exporter.tickets.marker import Marker, quoted
 
 JOBS_SHOWN = 20
 """Jobs that are listed; a list that nobody reads to its end hides those at its start."""
+
+SUSPECTS_SHOWN = 5
+"""Suspects beside first bad that a job's block names; their number is always told."""
 
 SHORT_SHA = 10
 """Hex digits that tell commits of a large repository apart for a person."""
@@ -128,6 +131,7 @@ def _job(view: View, job: JobFacts) -> list[str]:
         ("Suspects", _suspects(job)),
         ("Failing step", _step(job)),
     ]
+    facts[4:4] = [("Also suspect", who) for who in _also_suspect(job)]
     facts += [("It says", code(line)) for line in job.annotations]
     lines = [f"   - {name}: {value}" for name, value in facts]
     silence = link("silence this job", silence_url(view.links, view.key, job.name))
@@ -146,6 +150,14 @@ def _suspects(job: JobFacts) -> str:
         return "0: something outside the repository has changed"
     tested = "" if job.tested is None else f", of which {job.tested:,} tested"
     return f"{_commits(job.suspects)}{tested}"
+
+
+def _also_suspect(job: JobFacts) -> Iterator[str]:
+    """Name the newest of the other suspects, which nobody tested, and say how many there are."""
+    left = len(job.also_suspect) - SUSPECTS_SHOWN
+    yield from (commit(line) for line in reversed(job.also_suspect[-SUSPECTS_SHOWN:]))
+    if left > 0:
+        yield f"{_commits(left)} more; the comparison lists them"
 
 
 def _step(job: JobFacts) -> str:

@@ -61,6 +61,7 @@ WHOLE = f"""\
    - First bad: `bbbbbbbbbb` by `author-b`: `Enable the new scheduler`
    - Last good: `aaaaaaaaaa`
    - Suspects: 2 commits, of which 1 tested
+   - Also suspect: `cccccccccc` by `author-c`: `Tidy up`
    - Failing step: `Test`, the same at every failure
    - [first failing run](https://ci.example.org/runs/1) · [silence this job](SILENCE_B)
 2. `pull / a`
@@ -68,6 +69,7 @@ WHOLE = f"""\
    - First bad: `bbbbbbbbbb` by `author-b`: `Enable the new scheduler`CONFIRMED
    - Last good: `aaaaaaaaaa`
    - Suspects: 2 commits, of which 1 tested
+   - Also suspect: `cccccccccc` by `author-c`: `Tidy up`
    - Failing step: `Test`, the same at every failure
    - [first failing run](https://ci.example.org/runs/1) · [silence this job](SILENCE_A)
 
@@ -119,6 +121,17 @@ def test_what_the_first_failing_run_says_is_quoted() -> None:
         "   - Failing step: `Test`, the same at every failure\n   - It says: `1 test failed`\n"
         "   - It says: `` `@team` <b> ``\n"
     ) in text
+
+
+@pytest.mark.parametrize(("others", "left"), [(5, ""), (6, "1 commit more"), (9, "4 commits more")])
+def test_the_newest_of_the_other_suspects_are_named(others: int, left: str) -> None:
+    """Five by author and title, and how many more there are."""
+    commits = [{"sha": f"{n:040x}", "author": f"author-{n}", "title": "x"} for n in range(others)]
+    suspects = [*commits, {"sha": BAD, "author": "author-b", "title": "y"}]
+    text = body(job("a", suspects=others + 1, suspect_commits=suspects))
+    named = [f"by `author-{n}`" in text for n in range(others)]
+    assert named == [False] * (others - 5) + [True] * 5
+    assert (f"Also suspect: {left}; the comparison lists them" in text) == bool(left)
 
 
 def test_unknown_facts_are_said_to_be_unknown() -> None:
