@@ -215,15 +215,19 @@ def _job(row: Mapping[str, Any]) -> JobFacts:
 
 
 def _first_bad(row: Mapping[str, Any]) -> CommitLine | None:
-    """The last suspect is first bad, and the only one whose author the JSON tells."""
+    """First bad is the newest suspect; where no suspects are known, only its hash is."""
     sha = row.get("first_bad")
-    named = [_commit(commit) for commit in row.get("suspect_commits") or ()]
-    return next((commit for commit in named if commit.sha == sha), CommitLine(sha)) if sha else None
+    return (
+        next((line for line in _suspects(row) if line.sha == sha), CommitLine(sha)) if sha else None
+    )
 
 
 def _also_suspect(row: Mapping[str, Any]) -> tuple[CommitLine, ...]:
-    named = [_commit(commit) for commit in row.get("suspect_commits") or ()]
-    return tuple(commit for commit in named if commit.sha != row.get("first_bad"))
+    return tuple(line for line in _suspects(row) if line.sha != row.get("first_bad"))
+
+
+def _suspects(row: Mapping[str, Any]) -> list[CommitLine]:
+    return [_commit(commit) for commit in row.get("suspect_commits") or ()]
 
 
 def _ended(row: Mapping[str, Any] | None) -> tuple[str, CommitLine] | None:
