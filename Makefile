@@ -18,7 +18,7 @@ help:
 	@echo 'make bench               measure check, /metrics and the requests that GitHub counts'
 
 run: $(VENV)/run.stamp tools
-	@$(BIN)/python -m demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
+	@$(BIN)/python -m trunkwatch.demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
 test: lint tools
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -32,7 +32,7 @@ lint: $(VENV)/test.stamp
 docs: $(VENV)/test.stamp
 	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
-	$(BIN)/python -m demo.incident
+	$(BIN)/python -m trunkwatch.demo.incident
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m tools.bench

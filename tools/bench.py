@@ -15,12 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from exporter.app import refresh_all
-from exporter.config import parse_config
-from exporter.domain.snapshot import Snapshot, Totals
-from exporter.metrics.collector import branch_families, job_families
-from exporter.metrics.exposition import OPENMETRICS, Exposition
-from exporter.store import MEMORY
+from trunkwatch.app import refresh_all
+from trunkwatch.config import parse_config
+from trunkwatch.engine.snapshot import Snapshot, Totals
+from trunkwatch.metrics.collector import branch_families, job_families
+from trunkwatch.metrics.exposition import OPENMETRICS, Exposition
+from trunkwatch.store import MEMORY
 
 JOBS, COMMITS = 10_000, 60
 PER_WORKFLOW = 500
@@ -85,7 +85,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def check(config: Path) -> Iterator[Row]:
     """Run `trunkwatch check` as a program."""
-    command = [sys.executable, "-m", "exporter", "check", "--config.file", str(config)]
+    command = [sys.executable, "-m", "trunkwatch", "check", "--config.file", str(config)]
 
     def run() -> None:
         done = subprocess.run(

@@ -15,13 +15,12 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from pydantic.fields import FieldInfo
-
-from exporter.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
-from exporter.config.schema import Config, Section
-from exporter.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
+from trunkwatch.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
+from trunkwatch.config.schema import Config, Section
+from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
 METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
-BEGIN = "<!-- generated from exporter/metrics/catalogue.py by `make docs`: begin -->"
+BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
 END = "<!-- generated: end -->"
 
 HEADINGS = {

@@ -14,7 +14,7 @@ import requests
 from tests.support.secrets import WATCH
 
 ROOT = Path(__file__).parents[2]
-PROGRAM = (sys.executable, "-m", "exporter")
+PROGRAM = (sys.executable, "-m", "trunkwatch")
 SECONDS = 30.0
 """Longer than anything here takes on a busy machine; what takes longer hangs."""
 

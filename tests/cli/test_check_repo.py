@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
+from trunkwatch.cli.main import main
 
-from exporter.cli.main import main
 from tests.github.plan import Job, Workflow
 from tests.github.server import StandIn, serving_github
 from tests.github.world import TOKEN, World

@@ -5,8 +5,7 @@ import logging
 import sys
 
 import pytest
-
-from exporter.cli.logs import FORMATS, JsonFormatter, LogfmtFormatter
+from trunkwatch.cli.logs import FORMATS, JsonFormatter, LogfmtFormatter
 
 CREATED = 1_772_366_400.25
 HOSTILE = {
@@ -25,7 +24,7 @@ HOSTILE = {
 
 
 def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
-    made = logging.LogRecord("exporter.poller.poller", level, __file__, 1, "%s", (message,), None)
+    made = logging.LogRecord("trunkwatch.poller.poller", level, __file__, 1, "%s", (message,), None)
     made.created = CREATED
     return made
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from trunkwatch.domain.model import Observation
 
-from exporter.domain.model import Observation
 from tests.cli.program import PROGRAM, SECONDS, environment
 from tests.support.rows import history, named, write_recorded
 

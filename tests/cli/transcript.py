@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from exporter import __version__
+from trunkwatch import __version__
 
 ROOT = Path(__file__).parents[2]
 MASKS: tuple[tuple[str, str], ...] = (
@@ -54,7 +54,7 @@ class Transcript:
             (folder / name).write_text(text, encoding="utf-8")
         program = folder / ".bin" / "trunkwatch"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m exporter "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m trunkwatch "$@"\n')
         program.chmod(0o755)
         return "\n\n".join(_run(command, folder) for command in self.commands)
 

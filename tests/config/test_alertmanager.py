@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from exporter.config import check_routes, parse_config
-from exporter.config.alertmanager import (
+from trunkwatch.config import check_routes, parse_config
+from trunkwatch.config.alertmanager import (
     OWN_ALERTS,
     SEVERITIES,
     SILENT_PRIORITY,
@@ -16,8 +15,9 @@ from exporter.config.alertmanager import (
     load_routes,
     parse_matchers,
 )
-from exporter.config.schema import Config
-from exporter.errors import ConfigError
+from trunkwatch.config.schema import Config
+from trunkwatch.errors import ConfigError
+
 from tests.deploy.files import ALERTMANAGER
 from tests.rules.rulebook import alerts
 from tests.support.binaries import find_binary

@@ -5,10 +5,9 @@ from typing import Any
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from exporter.config import Config, parse_config, policy_of
-from exporter.config.load import known_keys
-from exporter.errors import ConfigError
+from trunkwatch.config import Config, parse_config, policy_of
+from trunkwatch.config.load import known_keys
+from trunkwatch.errors import ConfigError
 
 _keys = st.sampled_from(known_keys())
 _scalars: st.SearchStrategy[Any] = st.one_of(

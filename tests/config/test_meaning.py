@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-
-from exporter.config import (
+from trunkwatch.config import (
     BuildbotSource,
     Config,
     RecordedSource,
@@ -16,14 +15,14 @@ from exporter.config import (
     parse_config,
     policy_of,
 )
-from exporter.config.load import known_keys
-from exporter.config.schema import GithubApp, GithubSource
-from exporter.domain.columns import Count
-from exporter.domain.evidence import DEFAULT_INFRA_STEPS
-from exporter.domain.groups import group_of
-from exporter.domain.model import Evidence, JobKey, Trunk
-from exporter.ticketing import settings_of
-from exporter.tickets.model import Settings
+from trunkwatch.config.load import known_keys
+from trunkwatch.config.schema import GithubApp, GithubSource
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
+from trunkwatch.domain.groups import group_of
+from trunkwatch.domain.model import Evidence, JobKey, Trunk
+from trunkwatch.ticketing import settings_of
+from trunkwatch.tickets.model import Settings
 
 EVERYTHING = """
 sources:

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import pytest
-
-from exporter.config import load_config, parse_config
-from exporter.errors import ConfigError
+from trunkwatch.config import load_config, parse_config
+from trunkwatch.errors import ConfigError
 
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
 GITHUB = "name: g, type: github"

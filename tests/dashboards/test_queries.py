@@ -5,8 +5,8 @@ from typing import Any
 
 import promql_parser
 import pytest
+from trunkwatch.metrics.catalogue import FAMILIES
 
-from exporter.metrics.catalogue import FAMILIES
 from tests.dashboards.model import FILES, filled, label_values, load, targets, variables
 from tests.rules.rulebook import selections
 

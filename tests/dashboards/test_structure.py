@@ -5,10 +5,10 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.engine.snapshot import STALE_AT_LEAST
 
 from dashboards import settings
-from exporter.domain.groups import DEFAULT_GROUP
-from exporter.domain.snapshot import STALE_AT_LEAST
 from tests.dashboards.model import FILES, load, panel, targets, variables, variables_in
 from tests.rules.rulebook import RULE_FILES, alerts, rules
 

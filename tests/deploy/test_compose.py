@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from trunkwatch.config import load_config
 
-from exporter.config import load_config
 from tests.deploy.files import (
     ALERTMANAGER,
     COMPOSE,
@@ -215,7 +215,7 @@ def test_the_incident_is_played_into_the_file_that_is_read() -> None:
     folder = str(Path(source["path"]).parent)
     assert mounts("demo")[folder] == mounts("exporter")[folder]
     played = entrypoint[entrypoint.index("--from") + 1]
-    assert mounts("demo")[played] == "./demo/inductor-incident.ndjson"
+    assert mounts("demo")[played] == "./exporter/trunkwatch/demo/inductor-incident.ndjson"
 
 
 def test_the_exporter_accepts_the_config_it_starts_with() -> None:

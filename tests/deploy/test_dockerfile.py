@@ -135,7 +135,9 @@ def test_the_build_steps_install_a_program_that_runs(tmp_path: Path) -> None:
     (entrypoint,) = json.loads(only(FINAL, "ENTRYPOINT"))
     assert in_folder(tmp_path, f"{venv}/bin/{entrypoint} --version").startswith("trunkwatch")
     # -I: the installed modules that compose starts, never those of the current folder.
-    in_folder(tmp_path, f"{venv}/bin/python -I -c 'import demo.play, demo.receiver'")
+    in_folder(
+        tmp_path, f"{venv}/bin/python -I -c 'import trunkwatch.demo.play, trunkwatch.demo.receiver'"
+    )
     installed = in_folder(tmp_path, f"{venv}/bin/pip freeze --exclude trunkwatch").lower().split()
     assert installed
     assert set(installed) <= set((source / "constraints.txt").read_text().lower().split())

@@ -11,27 +11,27 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from trunkwatch import __version__
+from trunkwatch.cli.main import main
+from trunkwatch.config import parse_config
+from trunkwatch.config.schema import RecordedSource
+from trunkwatch.demo.incident import INCIDENT, STORY, sha_of
+from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
+from trunkwatch.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.engine.facts import EMPTY_STATE, Fact
+from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.errors import RecordedFileError
+from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES, JOB_LABELS, Scope
+from trunkwatch.metrics.exposition import Exposition
+from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import SOURCES, SourceContext
+from trunkwatch.sources.recorded import recorded_lines, recorded_source
+from trunkwatch.store import MEMORY
+from trunkwatch.tickets.counts import COUNTERS, GAUGES
+from trunkwatch.web import WEBHOOK_PATH, Pages
+from trunkwatch.web.pages import TRUNK_PREFIX, View
 
-from demo.incident import INCIDENT, STORY, sha_of
-from exporter import __version__
-from exporter.cli.main import main
-from exporter.config import parse_config
-from exporter.config.schema import RecordedSource
-from exporter.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
-from exporter.domain.facts import NOTHING_KNOWN, Fact
-from exporter.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
-from exporter.domain.outage import Thresholds
-from exporter.domain.snapshot import Snapshot
-from exporter.errors import RecordedFileError
-from exporter.metrics.catalogue import BY_NAME, FAMILIES, JOB_LABELS, Scope
-from exporter.metrics.exposition import Exposition
-from exporter.poller.totals import Counters
-from exporter.sources import SOURCES, Tools
-from exporter.sources.recorded import recorded_lines, recorded_source
-from exporter.store import MEMORY
-from exporter.tickets.counts import COUNTERS, GAUGES
-from exporter.web import WEBHOOK_PATH, Pages
-from exporter.web.pages import TRUNK_PREFIX, View
 from tests.docs import markdown
 from tests.docs.markdown import PROJECT, name_of, read
 from tests.rules.rulebook import RUNBOOKS, alerts, recorded
@@ -464,7 +464,7 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, Tools()).refresh(NOTHING_KNOWN))
+    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE))
 
 
 # ---------------------------------------------------------------------- alerts

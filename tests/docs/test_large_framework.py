@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from trunkwatch.cli.main import main
+from trunkwatch.config import Config, parse_config, policy_of
+from trunkwatch.config.schema import GithubSource
+from trunkwatch.domain.groups import Group, group_of
+from trunkwatch.domain.model import JobKey, Trunk
 
-from exporter.cli.main import main
-from exporter.config import Config, parse_config, policy_of
-from exporter.config.schema import GithubSource
-from exporter.domain.groups import Group, group_of
-from exporter.domain.model import JobKey, Trunk
 from tests.docs import markdown
 
 REPO = "pytorch/pytorch"

@@ -7,16 +7,17 @@ from dataclasses import fields, replace
 from random import Random
 from typing import Any
 
-from exporter.domain.assessor import Assessor, Records, Touched
-from exporter.domain.evidence import EvidenceRules
-from exporter.domain.groups import Group
-from exporter.domain.job import JobState, assess_job
-from exporter.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
-from exporter.domain.names import FoldRule, Naming
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import Policy
-from exporter.domain.snapshot import TrunkState
-from exporter.domain.times import parse_time
+from trunkwatch.domain.evidence import EvidenceRules
+from trunkwatch.domain.groups import Group
+from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.names import FoldRule, Naming
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.engine.trunk_evaluator import Records, Touched, TrunkEvaluator
+from trunkwatch.times import parse_time
+
 from tests.vectors import notation
 from tests.vectors.notation import BRANCH, REPO, WORKFLOW, Json, commit_lines, sha_of
 
@@ -112,7 +113,7 @@ def judge(
     limits = Thresholds(**{name: settings.pop(name) for name in thresholds})
     group = group or Group("g", "team-g", "P2", thresholds=limits, **settings)
     order = trunk(length(text), older_unread=older_unread)
-    return assess_job(JobKey(*TRUNK, WORKFLOW, "job"), history(text), group, order, RULES, NOW)
+    return evaluate_job(JobKey(*TRUNK, WORKFLOW, "job"), history(text), group, order, RULES, NOW)
 
 
 def place_of(commit: Commit | None) -> int | None:
@@ -195,7 +196,7 @@ def assess(
 ) -> TrunkState:
     """Judge a whole trunk from the beginning."""
     records = Ledger(rows) if isinstance(rows, Iterable) else rows
-    return Assessor(order, policy or Policy(), records).update(order, {}, now)
+    return TrunkEvaluator(order, policy or Policy(), records).update(order, {}, now)
 
 
 def assess_histories(

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from hypothesis import settings
 from hypothesis import strategies as st
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.model import Commit, Observation, RawJob, TrunkOrder
+from trunkwatch.domain.names import FoldRule, Naming
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
 
-from exporter.domain.columns import Count
-from exporter.domain.groups import Group, Match
-from exporter.domain.model import Commit, Observation, RawJob, TrunkOrder
-from exporter.domain.names import FoldRule, Naming
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import KnownBroken, Policy
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
 from tests.vectors.notation import COMPLETED, sha_of
 

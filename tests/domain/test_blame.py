@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from trunkwatch.domain.blame import Blame
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.evidence import EvidenceRules
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.job import evaluate_job
+from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.co_failures import NAMED, CoFailures
 
-from exporter.domain.blame import Blame
-from exporter.domain.columns import Count
-from exporter.domain.evidence import EvidenceRules
-from exporter.domain.groups import Group, Match
-from exporter.domain.job import assess_job
-from exporter.domain.model import JobKey, Observation
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import KnownBroken, Policy
-from exporter.domain.together import NAMED, Together
 from tests.domain.builders import NOW, RULES, TRUNK, assess_histories, job_named, judge, row, trunk
 
 KEY = JobKey(*TRUNK, "ci", "job")
@@ -31,7 +31,7 @@ def blamed(
     count: Count = Count.COMMITS,
 ) -> Blame:
     group = Group("g", "team-g", "P2", count=count)
-    state = assess_job(KEY, rows, group, trunk(6), rules, NOW)
+    state = evaluate_job(KEY, rows, group, trunk(6), rules, NOW)
     assert state.blame is not None
     return state.blame
 
@@ -200,7 +200,7 @@ def groups(*names: str) -> Policy:
 
 def together(histories: dict[str, str], policy: Policy) -> dict[str, tuple[str, ...]]:
     jobs = assess_histories(histories, policy).jobs
-    found = Together(jobs)
+    found = CoFailures(jobs)
     return {job.key.job_name: found.with_job(job) for job in jobs}
 
 

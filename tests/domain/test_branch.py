@@ -5,13 +5,13 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.domain.branch import GroupState, Tally, mass_breakage, newest_green
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
 
-from exporter.domain.branch import GroupState, Tally, mass_breakage, newest_green
-from exporter.domain.columns import Count
-from exporter.domain.groups import Group, Match
-from exporter.domain.model import Trunk
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import KnownBroken, Policy
 from tests.domain.builders import TRUNK, assess_histories, job_named, judge, place_of
 from tests.domain.scripts import bounded, thresholds, verdict_texts
 

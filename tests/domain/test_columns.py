@@ -1,8 +1,9 @@
 """A job's history as columns: one per commit, or one per run."""
 
-from exporter.domain.columns import Column, Count, build_columns
-from exporter.domain.evidence import PENDING_LIMIT
-from exporter.domain.model import Evidence, Observation
+from trunkwatch.domain.columns import Column, Count, build_columns
+from trunkwatch.domain.evidence import PENDING_LIMIT
+from trunkwatch.domain.model import Evidence, Observation
+
 from tests.domain.builders import NOW, RULES, history, length, row, trunk, unfinished
 
 
@@ -21,7 +22,7 @@ def of_rows(rows: list[Observation], count: Count, commits: int = 3) -> list[Col
 def test_one_column_per_commit() -> None:
     """All runs and attempts at one commit are one column; a commit without a row has none."""
     assert verdicts("P F/F . FP P/?") == "PASS FAIL FLAKY PASS"
-    assert [column.place for column in columns("P F/F . FP P/?")] == [0, 1, 3, 4]
+    assert [column.commit_index for column in columns("P F/F . FP P/?")] == [0, 1, 3, 4]
 
 
 def test_one_column_per_run() -> None:
@@ -33,7 +34,7 @@ def test_columns_are_in_trunk_order() -> None:
     """Columns are ordered by the trunk, never by when a run was started."""
     late = row(0, started_at=NOW)
     early = row(2, conclusion="failure", started_at=NOW - 9)
-    assert [c.place for c in of_rows([late, early], Count.COMMITS)] == [0, 2]
+    assert [c.commit_index for c in of_rows([late, early], Count.COMMITS)] == [0, 2]
 
 
 def test_runs_are_ordered_within_a_commit() -> None:
@@ -64,7 +65,7 @@ def test_run_ids_may_be_texts() -> None:
 def test_a_run_is_of_one_commit() -> None:
     """One run id at two commits is two columns."""
     rows = [row(0, run_id=1), row(1, run_id=1)]
-    assert [c.place for c in of_rows(rows, Count.RUNS)] == [0, 1]
+    assert [c.commit_index for c in of_rows(rows, Count.RUNS)] == [0, 1]
 
 
 def test_shards_are_judged_apart() -> None:

@@ -4,8 +4,7 @@ import re
 from typing import Any
 
 import pytest
-
-from exporter.domain.evidence import (
+from trunkwatch.domain.evidence import (
     COMPLETED,
     PENDING_LIMIT,
     UNFINISHED,
@@ -17,7 +16,8 @@ from exporter.domain.evidence import (
     unknown_word,
     why_ignored,
 )
-from exporter.domain.model import Evidence, Observation
+from trunkwatch.domain.model import Evidence, Observation
+
 from tests.domain.builders import HOUR, NOW, RULES, row, trunk, unfinished
 
 AGES = ("created_at", "started_at")

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from exporter.domain.groups import (
+from trunkwatch.domain.groups import (
     DAY,
     DEFAULT_GROUP,
     Group,
@@ -12,8 +11,8 @@ from exporter.domain.groups import (
     Override,
     group_of,
 )
-from exporter.domain.model import JobKey
-from exporter.domain.outage import Thresholds
+from trunkwatch.domain.model import JobKey
+from trunkwatch.domain.outage import Thresholds
 
 KEY = JobKey("o/r", "main", "inductor-nightly", "test (core)")
 

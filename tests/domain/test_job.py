@@ -3,14 +3,14 @@
 import re
 
 import pytest
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.evidence import PENDING_LIMIT
+from trunkwatch.domain.groups import Group, Override
+from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.times import parse_time
 
-from exporter.domain.columns import Count
-from exporter.domain.evidence import PENDING_LIMIT
-from exporter.domain.groups import Group, Override
-from exporter.domain.job import JobState, assess_job
-from exporter.domain.model import JobKey, Observation
-from exporter.domain.outage import Thresholds
-from exporter.domain.times import parse_time
 from tests.domain.builders import HOUR, NOW, RULES, TRUNK, judge, place_of, row, trunk, unfinished
 
 KEY = JobKey(*TRUNK, "ci", "job")
@@ -18,7 +18,7 @@ GROUP = Group("g", "team-g", "P2")
 
 
 def of_rows(*rows: Observation, commits: int = 5) -> JobState:
-    return assess_job(KEY, rows, GROUP, trunk(commits), RULES, NOW)
+    return evaluate_job(KEY, rows, GROUP, trunk(commits), RULES, NOW)
 
 
 def places(state: JobState) -> tuple[int | None, int | None, list[int | None] | None]:

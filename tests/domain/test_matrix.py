@@ -4,12 +4,12 @@ import re
 from random import Random
 
 import pytest
+from trunkwatch.domain.evidence import EvidenceRules, NameRule
+from trunkwatch.domain.model import Evidence, JobKey, Observation
+from trunkwatch.domain.names import FoldRule, Naming
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from exporter.domain.assessor import Assessor
-from exporter.domain.evidence import EvidenceRules, NameRule
-from exporter.domain.model import Evidence, JobKey, Observation
-from exporter.domain.names import FoldRule, Naming
-from exporter.domain.policy import Policy
 from tests.domain.builders import HOUR, NOW, TRUNK, Ledger, assess, jobs_of, row, trunk, unfinished
 
 COMMITS = 8
@@ -116,7 +116,7 @@ STEPS = (
 def test_it_follows_what_comes_later() -> None:
     """A job of the matrix takes the bare name away, a row of it that is no skip brings it back."""
     ledger, order = Ledger(), trunk(COMMITS)
-    assessor = Assessor(order, Policy(), ledger)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
     assessor.update(order, {}, NOW)
     for rows, expected in STEPS:
         state = assessor.update(order, ledger.take(rows), NOW)
@@ -127,7 +127,7 @@ def test_it_follows_what_comes_later() -> None:
 def test_a_job_of_the_same_commit_takes_it_away(conclusion: str) -> None:
     """The bare name goes also where the job that comes later completes no further commit."""
     ledger, order = Ledger([row(0, "test", "skipped")]), trunk(COMMITS)
-    assessor = Assessor(order, Policy(), ledger)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
     assert len(assessor.update(order, {}, NOW).jobs) == 1
     state = assessor.update(order, ledger.take([row(0, "test (a)", conclusion)]), NOW)
     assert [job.key.job_name for job in state.jobs] == ["test (a)"]
@@ -139,7 +139,7 @@ def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
     rows = [each for step, _ in STEPS[:3] for each in step]
     Random(seed).shuffle(rows)
     ledger, order = Ledger(), trunk(COMMITS)
-    assessor = Assessor(order, Policy(), ledger)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
     for each in rows:
         state = assessor.update(order, ledger.take([each]), NOW)
     assert [job.key.job_name for job in state.jobs] == ["test (a)"]
@@ -148,7 +148,9 @@ def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
 def test_it_has_no_rows_of_a_job() -> None:
     """Nobody can ask for the rows of a bare name: it is not watched; its jobs are."""
     order = trunk(COMMITS)
-    assessor = Assessor(order, Policy(), Ledger([row(0, "test", "skipped"), row(1, "test (a)")]))
+    assessor = TrunkEvaluator(
+        order, Policy(), Ledger([row(0, "test", "skipped"), row(1, "test (a)")])
+    )
     assessor.update(order, {}, NOW)
     assert assessor.rows_of(JobKey(*TRUNK, "ci", "test")) == []
     assert len(assessor.rows_of(JobKey(*TRUNK, "ci", "test (a)"))) == 1

@@ -4,8 +4,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-
-from exporter.domain.model import (
+from trunkwatch.domain.model import (
     Commit,
     RawJob,
     TrunkOrder,
@@ -14,6 +13,7 @@ from exporter.domain.model import (
     rewrites,
     splice,
 )
+
 from tests.domain.builders import TRUNK, row
 
 

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from exporter.domain.names import (
+from trunkwatch.domain.names import (
     PRESETS,
     FoldRule,
     Naming,

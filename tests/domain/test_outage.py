@@ -1,8 +1,8 @@
 """The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
 
 import pytest
+from trunkwatch.domain.outage import Outage, Thresholds, open_outage
 
-from exporter.domain.outage import Outage, Thresholds, open_outage
 from tests.domain.test_streak import LETTERS
 
 

@@ -5,13 +5,13 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.domain.groups import Group
+from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.model import JobKey, Observation, Verdict
+from trunkwatch.domain.outage import Thresholds, open_outage
+from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.streak import streak_of
 
-from exporter.domain.groups import Group
-from exporter.domain.job import JobState, assess_job
-from exporter.domain.model import JobKey, Observation, Verdict
-from exporter.domain.outage import Thresholds, open_outage
-from exporter.domain.policy import Policy
-from exporter.domain.streak import streak_of
 from tests.domain.builders import (
     NOW,
     TRUNK,
@@ -143,15 +143,17 @@ def test_last_good_passed_and_first_bad_failed(text: str) -> None:
     job = judge(text, failures=2)
     if job.blame is None:
         return
-    said = dict(zip(job.places, job.verdicts, strict=True))
-    assert said[job.blame.place] is Verdict.FAIL
+    said = dict(zip(job.commit_indexes, job.verdicts, strict=True))
+    assert said[job.blame.commit_index] is Verdict.FAIL
     good = place_of(job.blame.last_good)
     if good is not None:
         assert said[good] is Verdict.PASS
-        between = [said[place] for place in range(good + 1, job.blame.place) if place in said]
+        between = [
+            said[place] for place in range(good + 1, job.blame.commit_index) if place in said
+        ]
         assert not any(verdict.decided for verdict in between)
         assert [place_of(c) for c in job.blame.suspects or ()] == [
-            *range(good + 1, job.blame.place + 1)
+            *range(good + 1, job.blame.commit_index + 1)
         ]
     else:
         assert job.blame.suspects is None
@@ -183,4 +185,4 @@ def test_a_jobs_rows_have_no_order(text: str, seed: int) -> None:
     job = judge(text)
     again = Ledger([*rows, *reversed(rows)], seed).everything()
     key = JobKey(*TRUNK, "ci", "job")
-    assert assess_job(key, again, job.group, order, Policy().evidence, NOW) == job
+    assert evaluate_job(key, again, job.group, order, Policy().evidence, NOW) == job

@@ -1,9 +1,8 @@
 """Removed jobs."""
 
 import pytest
-
-from exporter.domain.policy import RETIRE_AFTER
-from exporter.domain.retirement import is_retired
+from trunkwatch.domain.policy import RETIRE_AFTER
+from trunkwatch.domain.retirement import is_retired
 
 
 def test_the_default_is_fifty_commits() -> None:

@@ -1,9 +1,8 @@
 """The streak: consecutive FAILs, newest first."""
 
 import pytest
-
-from exporter.domain.model import Verdict
-from exporter.domain.streak import StoppedBy, Streak, streak_of
+from trunkwatch.domain.model import Verdict
+from trunkwatch.domain.streak import StoppedBy, Streak, streak_of
 
 LETTERS = {
     "P": Verdict.PASS,

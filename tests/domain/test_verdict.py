@@ -4,21 +4,21 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-
-from exporter.domain.model import Evidence, Verdict
-from exporter.domain.verdict import (
+from trunkwatch.domain.model import Evidence, Verdict
+from trunkwatch.domain.verdict import (
     FAIL,
     FLAKY,
+    NO_RESULT,
     PASS,
     PENDING,
     SKIPPED,
-    UNANSWERED,
-    Cell,
-    believed,
+    CommitResult,
     distinct_attempts,
+    drop_superseded,
     exact_job,
     folded_job,
 )
+
 from tests.domain.builders import row, unfinished
 
 
@@ -35,13 +35,13 @@ from tests.domain.builders import row, unfinished
         ("fail unknown skip", FAIL),
         ("pending", PENDING),
         ("pending unknown skip", PENDING),
-        ("unknown", UNANSWERED),
-        ("unknown skip", UNANSWERED),
+        ("unknown", NO_RESULT),
+        ("unknown skip", NO_RESULT),
         ("skip", SKIPPED),
-        ("", UNANSWERED),
+        ("", NO_RESULT),
     ],
 )
-def test_one_exact_job(evidence: str, cell: Cell) -> None:
+def test_one_exact_job(evidence: str, cell: CommitResult) -> None:
     """An exact job's cell follows from the kinds of evidence alone."""
     assert exact_job({Evidence(word) for word in evidence.split()}) == cell
 
@@ -52,27 +52,27 @@ def test_one_exact_job(evidence: str, cell: Cell) -> None:
         ((PASS, PASS), PASS),
         ((PASS, SKIPPED), PASS),
         ((PASS, FLAKY), FLAKY),
-        ((PASS, UNANSWERED), UNANSWERED),
+        ((PASS, NO_RESULT), NO_RESULT),
         ((PASS, PENDING), PENDING),
         ((PASS, FAIL), FAIL),
         ((FLAKY, PENDING), PENDING),
-        ((FLAKY, UNANSWERED), UNANSWERED),
-        ((UNANSWERED, PENDING), PENDING),
-        ((FAIL, PENDING, UNANSWERED, FLAKY, PASS, SKIPPED), FAIL),
+        ((FLAKY, NO_RESULT), NO_RESULT),
+        ((NO_RESULT, PENDING), PENDING),
+        ((FAIL, PENDING, NO_RESULT, FLAKY, PASS, SKIPPED), FAIL),
         ((SKIPPED, SKIPPED), SKIPPED),
-        ((), UNANSWERED),
+        ((), NO_RESULT),
     ],
 )
-def test_shards_of_a_folded_job(shards: tuple[Cell, ...], cell: Cell) -> None:
+def test_shards_of_a_folded_job(shards: tuple[CommitResult, ...], cell: CommitResult) -> None:
     """A missing answer outweighs a pass or a flake, and a failure outweighs all, in any order."""
     assert {folded_job(order) for order in permutations(shards)} == {cell}
 
 
 def test_a_skipped_cell_is_no_verdict() -> None:
     """Skipped is NONE like an answer that is missing, and yet told apart from it."""
-    assert SKIPPED.verdict is UNANSWERED.verdict is Verdict.NONE
+    assert SKIPPED.verdict is NO_RESULT.verdict is Verdict.NONE
     assert SKIPPED.skipped
-    assert not UNANSWERED.skipped
+    assert not NO_RESULT.skipped
 
 
 def test_only_answers_are_decided() -> None:
@@ -83,7 +83,7 @@ def test_only_answers_are_decided() -> None:
 def test_completed_beats_unfinished() -> None:
     """Of one observation reported twice the completed report is believed, in either order."""
     early, late = unfinished(), row(conclusion="cancelled")
-    assert believed([early, late]) == believed([late, early]) == [late]
+    assert drop_superseded([early, late]) == drop_superseded([late, early]) == [late]
 
 
 @pytest.mark.parametrize("field", ["run_id", "attempt", "job_id"])
@@ -91,13 +91,13 @@ def test_another_observation_is_not_overtaken(field: str) -> None:
     """A row with another run, attempt or job id is another observation: both are believed."""
     other: dict[str, Any] = {field: 7}
     rows = [unfinished(), row(**other)]
-    assert believed(rows) == rows
+    assert drop_superseded(rows) == rows
 
 
 def test_two_answers_are_both_believed() -> None:
     """Two different completed answers of one observation are both kept."""
     rows = [row(conclusion="failure"), row(conclusion="success")]
-    assert believed(rows) == rows
+    assert drop_superseded(rows) == rows
 
 
 def test_a_copied_row_is_one_attempt() -> None:

@@ -4,7 +4,8 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from demo.stack import HOST, Program, free_port
+from trunkwatch.demo.stack import HOST, Program, free_port
+
 from tests.e2e.live import World
 from tests.support.waiting import eventually
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
+from trunkwatch.config.fields import parse_duration
+from trunkwatch.demo.binaries import PROJECT
+from trunkwatch.demo.receiver import Delivery, Receiver
+from trunkwatch.demo.stack import HOST, Pace, Stack
+from trunkwatch.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.engine.facts import Fact
 
-from demo.binaries import PROJECT
-from demo.receiver import Delivery, Receiver
-from demo.stack import HOST, Pace, Stack
-from exporter.config.fields import parse_duration
-from exporter.domain.facts import Fact
-from exporter.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
 from tests.support.rows import ATTEMPTS, ndjson, run, sha
 from tests.support.waiting import always, eventually
 

@@ -9,13 +9,13 @@ import pytest
 import requests
 import yaml
 from click.testing import CliRunner
+from trunkwatch.cli.main import main
+from trunkwatch.config import Config, parse_config
+from trunkwatch.demo.receiver import Delivery, Receiver
+from trunkwatch.demo.stack import HOST, Stack
+from trunkwatch.domain.evidence import EvidenceRules, evidence_of
+from trunkwatch.domain.model import Evidence
 
-from demo.receiver import Delivery, Receiver
-from demo.stack import HOST, Stack
-from exporter.cli.main import main
-from exporter.config import Config, parse_config
-from exporter.domain.evidence import EvidenceRules, evidence_of
-from exporter.domain.model import Evidence
 from tests.sources.reading import Reader
 from tests.support.buildbot import BUILDERS, RealBuildbot, wait_for
 from tests.support.fakehttp import FakeBuildbot, serving

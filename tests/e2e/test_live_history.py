@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import requests
+from trunkwatch.demo.stack import HOST, Pace, Stack
 
-from demo.stack import HOST, Pace, Stack
 from tests.e2e.faults import (
     Fault,
     exporter_away,
@@ -88,7 +88,7 @@ def back_test(folder: Path, letters: Mapping[str, str]) -> Said:
     trunk = LiveTrunk(folder / "whole.ndjson", REPO)
     trunk.land(**{job: " ".join(text.upper()) for job, text in letters.items()})
     (folder / "whole.yml").write_text(CONFIG.format(file="whole.ndjson"))
-    command = [sys.executable, "-m", "exporter", "backtest", "--format", "json", "--config.file"]
+    command = [sys.executable, "-m", "trunkwatch", "backtest", "--format", "json", "--config.file"]
     done = subprocess.run(
         [*command, str(folder / "whole.yml")], check=True, capture_output=True, cwd=folder
     )

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from trunkwatch.demo.stack import HOST, free_port
 
-from demo.stack import HOST, free_port
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -21,7 +21,7 @@ def command(*more: str) -> tuple[list[str], list[int]]:
     """The demo on free ports, and these ports."""
     ports = [free_port() for _ in range(3)]
     flags = [f"--{name}-port={port}" for name, port in zip(NAMES, ports, strict=True)]
-    return [sys.executable, "-m", "demo.run", *flags, *more], ports
+    return [sys.executable, "-m", "trunkwatch.demo.run", *flags, *more], ports
 
 
 NAMES = ("exporter", "prometheus", "alertmanager")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import requests
+from trunkwatch.demo.incident import FIRST_BAD, FIX, INCIDENT, LAST_GREEN, THIRD_BAD, lines, sha_of
+from trunkwatch.demo.play import append, steps
+from trunkwatch.demo.receiver import Delivery, Receiver
+from trunkwatch.demo.stack import HOST, Stack, free_port
 
-from demo.incident import FIRST_BAD, FIX, INCIDENT, LAST_GREEN, THIRD_BAD, lines, sha_of
-from demo.play import append, steps
-from demo.receiver import Delivery, Receiver
-from demo.stack import HOST, Stack, free_port
 from tests.support.waiting import always, eventually
 
 TORCHBENCH = "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
@@ -227,7 +227,7 @@ def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(world: W
 
 
 def test_the_incident_is_what_its_generator_writes() -> None:
-    """The committed incident is what `python -m demo.incident` writes, and says what it is."""
+    """The committed incident equals the output of `trunkwatch.demo.incident`."""
     text = INCIDENT.read_text(encoding="utf-8")
     assert text == "".join(lines())
     assert "Modelled on the incident" in json.loads(text.splitlines()[0])["note"]

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
+from trunkwatch.domain.model import Trunk
+from trunkwatch.store import SqliteStore
 
-from exporter.domain.model import Trunk
-from exporter.store import SqliteStore
 from tests.github.framework import REPO
 from tools.bench_webhook import Bench, bench, values_of
 

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from exporter.sources import Listener
+from trunkwatch.sources import WebhookSource
+
 from tests.github.plan import Job, Workflow, hanging, skipped, superseded
 from tests.github.player import Player, playing, truth, what_differs
 from tests.github.webhooks import Delivery, deliveries
@@ -75,12 +76,12 @@ class Listening:
     def hear(self, event: str, body: Mapping[str, Any]) -> bool:
         """Take one delivery as the exporter does; whether it was about anything watched."""
         source = self.player.source
-        assert isinstance(source, Listener)
+        assert isinstance(source, WebhookSource)
         heard = source.hear(event, body)
         if heard is None:
             return False
         self.player.watcher.told("gh", heard.facts)
-        self.player.watcher.judge_told()
+        self.player.watcher.evaluate_pending()
         self.looks += heard.look
         return True
 

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
-from exporter.domain.job import JobState
-from exporter.domain.model import JobKey, Trunk
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey, Trunk
+
 from tests.github.framework import REPO, Framework, framework
 from tests.github.player import POLL, Player, Refreshed, playing, truth, what_differs
 

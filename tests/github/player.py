@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from exporter.config import Config, parse_config
-from exporter.domain.facts import Fact
-from exporter.domain.job import JobState
-from exporter.domain.model import JobKey, Trunk
-from exporter.domain.snapshot import SourceState, TrunkState
-from exporter.poller import Poller, Watcher
-from exporter.poller.poller import AT_ONCE, Timing
-from exporter.poller.totals import Counters
-from exporter.sources import Source, Tools, build_source
-from exporter.store import SqliteStore, Store
+from trunkwatch.config import Config, parse_config
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.snapshot import SourceStatus, TrunkState
+from trunkwatch.poller import Poller, TrunkEngine
+from trunkwatch.poller.poller import AT_ONCE, Timing
+from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import Source, SourceContext, build_source
+from trunkwatch.store import SqliteStore, Store
+
 from tests.github.server import StandIn, serving_github
 from tests.github.world import TOKEN, World
 
@@ -45,7 +46,7 @@ class Refreshed:
     ok: bool
     sent: int
     counted: int
-    state: SourceState
+    state: SourceStatus
 
 
 @dataclass
@@ -71,10 +72,10 @@ class Player:
     def restart(self) -> None:
         """Start anew with what is stored."""
         self.counters = Counters()
-        self.watcher = Watcher(self.config, self.store, self.counters, self._clock)
+        self.watcher = TrunkEngine(self.config, self.store, self.counters, self._clock)
         self.poller = Poller(self.watcher, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
-        tools = Tools(
+        tools = SourceContext(
             clock=self._clock,
             sleep=self._sleep,
             events=frozenset(self.config.jobs.events),
@@ -155,7 +156,7 @@ def truth(player: Player, repo: str) -> dict[JobKey, JobState]:
     if player.config.jobs.preset is None:
         config = config.model_copy(update={"jobs": player.config.jobs})
     store = SqliteStore()
-    watcher = Watcher(config, store, Counters(), lambda: player.world.now)
+    watcher = TrunkEngine(config, store, Counters(), lambda: player.world.now)
     watcher.refreshed("gh", _Ideal(player.world, repo).facts(), lambda: 0.0)
     (state,) = watcher.snapshot.trunks
     store.close()

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from exporter.config import parse_config
-from exporter.domain.facts import Fact
-from exporter.domain.job import JobState
-from exporter.domain.model import JobKey, Observation
-from exporter.poller import Watcher
-from exporter.poller.totals import Counters
-from exporter.store import SqliteStore
+from trunkwatch.config import parse_config
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.engine.facts import Fact
+from trunkwatch.poller import TrunkEngine
+from trunkwatch.poller.totals import Counters
+from trunkwatch.store import SqliteStore
+
 from tests.github.history import CommitNode
 from tests.github.plan import Job, Workflow, hanging, skipped, superseded
 from tests.github.repo import Repo
@@ -193,7 +194,7 @@ class TruthAlong:
         self._told = told
         config = "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n"
         self._store = SqliteStore()
-        self._watcher = Watcher(
+        self._watcher = TrunkEngine(
             parse_config(config, "t.yml"), self._store, Counters(), lambda: told.world.now
         )
         self._said: set[Observation] = set()

@@ -4,12 +4,12 @@ import random
 from collections.abc import Iterable, Iterator
 
 import pytest
+from trunkwatch.domain.model import Verdict
+from trunkwatch.engine.facts import Fact
+from trunkwatch.errors import StoreError
+from trunkwatch.store import SqliteStore
+from trunkwatch.store.port import Applied
 
-from exporter.domain.facts import Fact
-from exporter.domain.model import Verdict
-from exporter.errors import StoreError
-from exporter.store import SqliteStore
-from exporter.store.port import Applied
 from tests.github.faults import ALL, Faults, Kind
 from tests.github.plan import Job, Workflow
 from tests.github.player import Player, playing

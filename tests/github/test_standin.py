@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
+from trunkwatch.domain.model import STARTUP_JOB
 
-from exporter.domain.model import STARTUP_JOB
 from tests.github.client import Client
 from tests.github.history import CommitNode
 from tests.github.plan import Job, Workflow, hanging, skipped, superseded

@@ -6,11 +6,11 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from trunkwatch.domain.model import Verdict
+from trunkwatch.errors import BadDelivery
+from trunkwatch.sources.github.parked import KEPT
+from trunkwatch.sources.github.source import SILENCE, SLOWER
 
-from exporter.domain.model import Verdict
-from exporter.errors import BadDelivery
-from exporter.sources.github.parked import KEPT
-from exporter.sources.github.source import SILENCE, SLOWER
 from tests.github.faults import Kind
 from tests.github.hearing import BEGIN, END, Listening, listening, notes_of, small_world, told
 from tests.github.player import POLL

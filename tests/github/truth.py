@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from exporter.domain.evidence import DEFAULT_EVENTS
-from exporter.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.evidence import DEFAULT_EVENTS
+from trunkwatch.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
+
 from tests.github.history import CommitNode, first_parents
 from tests.github.plan import FAILED
 from tests.github.rows import COMPLETED, JobRow

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.domain.model import JobKey
+from trunkwatch.domain.model import JobKey
+
 from tests.github.faults import Faults
 from tests.github.player import Player, truth, what_differs
 from tests.github.story import REPO, timeline

@@ -2,7 +2,8 @@
 
 from itertools import count
 
-from exporter.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+
 from tests.github.repo import Repo
 from tests.github.truth import observations, order
 

@@ -8,7 +8,8 @@ other people's queries are written against these very lines.
 
 from pathlib import Path
 
-from exporter.metrics.exposition import PLAIN, Exposition
+from trunkwatch.metrics.exposition import PLAIN, Exposition
+
 from tests.metrics.sample import snapshot, totals
 
 GOLDEN = Path(__file__).with_name("golden.prom")

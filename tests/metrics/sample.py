@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 
-from exporter.domain.groups import Group, Match
-from exporter.domain.model import TrunkOrder
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import KnownBroken, Policy
-from exporter.domain.snapshot import Snapshot, SourceState, Totals, TrunkState
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
+
 from tests.domain.builders import NOW, TRUNK, Ledger, assess, history, length, trunk
 
 HISTORIES = {
@@ -53,11 +54,11 @@ def bare_trunk() -> TrunkState:
     return assess(Ledger(), quiet)
 
 
-def sources() -> tuple[SourceState, ...]:
+def sources() -> tuple[SourceStatus, ...]:
     """Return a source that is well, and one that has never answered."""
     return (
-        SourceState("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800, unread=12),
-        SourceState("other", False, True, None, None, 300.0, problem="refused"),
+        SourceStatus("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800, unread=12),
+        SourceStatus("other", False, True, None, None, 300.0, problem="refused"),
     )
 
 

@@ -7,13 +7,13 @@ from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Commit, Trunk
+from trunkwatch.engine.snapshot import Snapshot, TrunkState
+from trunkwatch.metrics import blocks
+from trunkwatch.metrics.collector import branch_families, job_families, own_families
+from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format
 
-from exporter.domain.job import JobState
-from exporter.domain.model import Commit, Trunk
-from exporter.domain.snapshot import Snapshot, TrunkState
-from exporter.metrics import blocks
-from exporter.metrics.collector import branch_families, job_families, own_families
-from exporter.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format
 from tests.domain.builders import TRUNK, judge
 from tests.domain.scripts import bounded
 from tests.metrics.sample import bare_trunk, totals

@@ -3,8 +3,7 @@
 import re
 
 import pytest
-
-from exporter.metrics.catalogue import (
+from trunkwatch.metrics.catalogue import (
     BRANCH_LABELS,
     BY_NAME,
     FAMILIES,

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 from prometheus_client.samples import Sample
-
-from exporter.domain.model import Commit
-from exporter.domain.snapshot import Snapshot, Totals, TrunkState
-from exporter.metrics.catalogue import JOB_LABELS
-from exporter.metrics.collector import (
+from trunkwatch.domain.model import Commit
+from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
+from trunkwatch.metrics.catalogue import JOB_LABELS
+from trunkwatch.metrics.collector import (
     SUSPECTS_SHOWN,
     TITLE_SHOWN,
     branch_families,
     job_families,
     own_families,
 )
+
 from tests.domain.builders import NOW, assess_histories, judge
 from tests.metrics.reading import samples_of, value_of
 from tests.metrics.sample import COMMITS, main_trunk, snapshot, sources, totals

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.domain.job import JobState
+from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.metrics import blocks
+from trunkwatch.metrics.blocks import compress
+from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES
+from trunkwatch.metrics.collector import LabelledFamily, add_job, job_families
+from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
 
-from exporter.domain.job import JobState
-from exporter.domain.snapshot import Snapshot
-from exporter.metrics import blocks
-from exporter.metrics.blocks import compress
-from exporter.metrics.catalogue import BY_NAME, FAMILIES
-from exporter.metrics.collector import LabelledFamily, add_job, job_families
-from exporter.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
 from tests.domain.builders import assess_histories
 from tests.domain.scripts import bounded
 from tests.metrics.reading import openmetrics, plain, samples_of

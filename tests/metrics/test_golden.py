@@ -4,8 +4,8 @@ import re
 import subprocess
 
 import pytest
+from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES, Family
 
-from exporter.metrics.catalogue import BY_NAME, FAMILIES, Family
 from tests.metrics.golden import GOLDEN, exposed
 from tests.metrics.reading import plain, samples_of
 from tests.support.binaries import binary_path

@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 from prometheus_client.samples import Sample
+from trunkwatch.domain.model import Commit
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.metrics.collector import STEP_SHOWN, TITLE_SHOWN, job_families
 
-from exporter.domain.model import Commit
-from exporter.domain.snapshot import TrunkState
-from exporter.metrics.collector import STEP_SHOWN, TITLE_SHOWN, job_families
 from tests.domain.builders import assess_histories, judge
 from tests.metrics.reading import samples_of
 from tests.vectors.notation import sha_of

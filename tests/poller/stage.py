@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from exporter.config import Config, SourceConfig, parse_config
-from exporter.domain.facts import Fact, Memory
-from exporter.domain.job import JobState
-from exporter.domain.snapshot import SourceState, TrunkState
-from exporter.poller import Poller, Watcher
-from exporter.poller.poller import Timing
-from exporter.poller.totals import Counters
-from exporter.store import SqliteStore, Store
+from trunkwatch.config import Config, SourceConfig, parse_config
+from trunkwatch.domain.job import JobState
+from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.engine.snapshot import SourceStatus, TrunkState
+from trunkwatch.poller import Poller, TrunkEngine
+from trunkwatch.poller.poller import Timing
+from trunkwatch.poller.totals import Counters
+from trunkwatch.store import SqliteStore, Store
+
 from tests.support.rows import NOW, TRUNK
 
 ONE = "{name: ci, type: recorded, path: a}"
@@ -39,7 +40,7 @@ class Script:
         self.answers = list(answers)
         self.cursors: list[str | None] = []
 
-    def refresh(self, memory: Memory) -> Iterator[Fact]:
+    def refresh(self, memory: SourceState) -> Iterator[Fact]:
         self.cursors.append(memory.cursor)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
@@ -57,7 +58,7 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.watcher = Watcher(self.config, self.store, self.counters, self.clock)
+        self.watcher = TrunkEngine(self.config, self.store, self.counters, self.clock)
         self.published = 0
         self.poller = Poller(self.watcher, [], Timing(lambda: 0.0), self._publish)
 
@@ -76,7 +77,7 @@ class Stage:
         """Return a source's configuration."""
         return next(section for section in self.config.sources if section.name == name)
 
-    def source(self, name: str = "ci") -> SourceState:
+    def source(self, name: str = "ci") -> SourceStatus:
         """Return what is known of a source."""
         return next(state for state in self.watcher.snapshot.sources if state.name == name)
 

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.errors import SourceError
+from trunkwatch.poller import Poller
+from trunkwatch.poller.poller import BACK_OFF_LIMIT, JITTER, Timing, wait_after
 
-from exporter.domain.facts import Fact, Memory
-from exporter.errors import SourceError
-from exporter.poller import Poller
-from exporter.poller.poller import BACK_OFF_LIMIT, JITTER, Timing, wait_after
 from tests.poller.stage import Script, Stage, config_of
 from tests.support.rows import NOW, history
 
@@ -94,7 +94,7 @@ class Endless:
         self._enough = enough
         self.asked_enough = threading.Event()
 
-    def refresh(self, memory: Memory) -> Iterator[Fact]:
+    def refresh(self, memory: SourceState) -> Iterator[Fact]:
         del memory
         self.calls += 1
         if self.calls >= self._enough:
@@ -160,7 +160,7 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class Slow:
-        def refresh(self, memory: Memory) -> Iterator[Fact]:
+        def refresh(self, memory: SourceState) -> Iterator[Fact]:
             del memory
             entered.set()
             assert leave.wait(SECONDS)
@@ -183,11 +183,11 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
 
 def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end waits a bounded time for all sources together, not for each of them."""
-    monkeypatch.setattr("exporter.poller.poller.STOP_SECONDS", 0.0)
+    monkeypatch.setattr("trunkwatch.poller.poller.STOP_SECONDS", 0.0)
     entered, leave = threading.Semaphore(0), threading.Event()
 
     class Hangs:
-        def refresh(self, memory: Memory) -> Iterator[Fact]:
+        def refresh(self, memory: SourceState) -> Iterator[Fact]:
             del memory
             entered.release()
             assert leave.wait(SECONDS)

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from functools import partial
 
-from exporter.domain.facts import Memory, Note, Report
-from exporter.errors import SourceAnswerError
+from trunkwatch.engine.facts import RefreshReport, SourceState, StateEntry
+from trunkwatch.errors import SourceAnswerError
+
 from tests.poller.stage import Script, Stage
 from tests.support.rows import NOW, TRUNK, history, order
 
@@ -22,7 +23,7 @@ def test_what_is_told_is_stored_at_once_and_judged_when_asked() -> None:
     stage.watcher.told("ci", lambda _memory: history("P F F F"))
     assert len(list(stage.store.observations(TRUNK))) == 4
     assert broken(stage) == [False]
-    stage.watcher.judge_told()
+    stage.watcher.evaluate_pending()
     assert broken(stage) == [True]
 
 
@@ -30,19 +31,19 @@ def test_what_is_told_before_the_first_refresh_is_not_lost() -> None:
     """It is judged with the first refresh that brings the order of the commits."""
     stage = Stage()
     stage.watcher.told("ci", lambda _memory: history("P F F F")[1:])
-    stage.watcher.judge_told()
+    stage.watcher.evaluate_pending()
     stage.take(order(4))
     assert broken(stage) == [True]
 
 
 def test_the_teller_sees_its_newest_notes() -> None:
     """Nothing is stored between its look at them and its word."""
-    stage, seen = Stage(), list[Memory]()
-    stage.take(Note("run", "1"))
+    stage, seen = Stage(), list[SourceState]()
+    stage.take(StateEntry("run", "1"))
 
-    def tell(text: str, memory: Memory) -> list[Note]:
+    def tell(text: str, memory: SourceState) -> list[StateEntry]:
         seen.append(memory)
-        return [Note("run", text)]
+        return [StateEntry("run", text)]
 
     for text in ("2", "3"):
         stage.watcher.told("ci", partial(tell, text))
@@ -56,7 +57,7 @@ def test_telling_is_no_success() -> None:
     stage.take(*history("P"))
     stage.clock.now = NOW + 600
     stage.watcher.told("ci", lambda _memory: history("P F"))
-    stage.watcher.judge_told()
+    stage.watcher.evaluate_pending()
     assert stage.watcher.snapshot.sources[0].last_success == NOW
     assert stage.watcher.snapshot.trunks[0].data_at == NOW
 
@@ -66,7 +67,7 @@ def test_trouble_takes_what_could_be_read_and_is_no_success() -> None:
     stage = Stage()
     stage.take(*history("P F F"))
     stage.clock.now = NOW + 60
-    assert stage.refresh(Script([Report(trouble=TROUBLE), *history("P F F F")]))
+    assert stage.refresh(Script([RefreshReport(trouble=TROUBLE), *history("P F F F")]))
     (source,) = stage.watcher.snapshot.sources
     assert broken(stage) == [True]
     assert (source.up, source.last_success, source.problem) == (False, NOW, str(TROUBLE))
@@ -77,16 +78,16 @@ def test_trouble_takes_what_could_be_read_and_is_no_success() -> None:
 def test_the_age_of_each_trunk_is_what_its_source_says() -> None:
     """One trunk may be up to date while another waits for the quota."""
     stage = Stage()
-    stage.take(Report(read_until={TRUNK: NOW - 300}), *history("P"))
+    stage.take(RefreshReport(read_until={TRUNK: NOW - 300}), *history("P"))
     assert stage.watcher.snapshot.trunks[0].data_at == NOW - 300
-    stage.take(Report(), *history("P F"))
+    stage.take(RefreshReport(), *history("P F"))
     assert stage.watcher.snapshot.trunks[0].data_at == NOW
 
 
 def test_what_a_source_says_of_its_work_is_shown() -> None:
     """Quota and unread commits are in the snapshot; when to ask again is for the poller."""
     stage = Stage()
-    stage.take(Report(unread=7, quota_remaining=4000, again=0.0), *history("P"))
+    stage.take(RefreshReport(unread=7, quota_remaining=4000, again=0.0), *history("P"))
     (source,) = stage.watcher.snapshot.sources
     assert (source.unread, source.quota_remaining) == (7, 4000)
     assert stage.watcher.asks_again("ci") == 0.0
@@ -95,8 +96,8 @@ def test_what_a_source_says_of_its_work_is_shown() -> None:
 def test_a_long_reading_is_gone_on_with_until_it_is_done() -> None:
     """Commands that end refresh as long as the source has more to say at once, and not longer."""
     stage = Stage()
-    more = [Report(again=0.0), *history("P")]
-    source = Script(more, more, [Report(again=600.0)], [])
+    more = [RefreshReport(again=0.0), *history("P")]
+    source = Script(more, more, [RefreshReport(again=600.0)], [])
     assert stage.poller.refresh_until_done(stage.section("ci"), source)
     assert len(source.answers) == 1
     failing = Script(more, TROUBLE, [])

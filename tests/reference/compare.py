@@ -38,7 +38,7 @@ class ProductError(Exception):
 
 def product_answer(lines: Sequence[Json], config: Mapping[str, Any], now: datetime) -> Json:
     """Return what `trunkwatch check --format json` prints, without its sources."""
-    from exporter.cli import main
+    from trunkwatch.cli import main
 
     with tempfile.TemporaryDirectory() as folder:
         recorded, settings = Path(folder, "history.ndjson"), Path(folder, "config.yml")

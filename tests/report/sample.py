@@ -6,17 +6,17 @@ from dataclasses import replace
 from io import StringIO
 
 from rich.console import Console
+from trunkwatch.domain.columns import build_columns
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Observation
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
+from trunkwatch.report.document import CompareUrls
+from trunkwatch.report.text import print_snapshot
+from trunkwatch.report.walk import walk
 
-from exporter.domain.columns import build_columns
-from exporter.domain.groups import Group, Match
-from exporter.domain.job import JobState
-from exporter.domain.model import Observation
-from exporter.domain.outage import Thresholds
-from exporter.domain.policy import KnownBroken, Policy
-from exporter.domain.snapshot import Snapshot, SourceState, TrunkState
-from exporter.report.document import CompareUrls
-from exporter.report.text import print_snapshot
-from exporter.report.walk import walk
 from tests.domain.builders import NOW, RULES, TRUNK, assess_histories, history, length, trunk
 
 COMPARE: CompareUrls = {TRUNK: "https://git.example/compare/{last_good}...{first_bad}"}
@@ -33,7 +33,7 @@ POLICY = Policy(
     ),
     known_broken=(KnownBroken(Match(job_name=re.compile("d / .*")), "no runner", UNTIL),),
 )
-SOURCE = SourceState("ci", True, True, NOW - 60, 1.0, 60.0)
+SOURCE = SourceStatus("ci", True, True, NOW - 60, 1.0, 60.0)
 
 
 def state(extra: Sequence[Observation] = ()) -> TrunkState:
@@ -41,7 +41,7 @@ def state(extra: Sequence[Observation] = ()) -> TrunkState:
     return replace(assess_histories(HISTORIES, POLICY, extra=extra), data_at=NOW - 60)
 
 
-def snapshot(*sources: SourceState) -> Snapshot:
+def snapshot(*sources: SourceStatus) -> Snapshot:
     """Return the trunk, with one source that is well unless others are given."""
     return Snapshot(NOW, (state(),), sources or (SOURCE,), complete=True)
 

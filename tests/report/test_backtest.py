@@ -8,14 +8,14 @@ from io import StringIO
 from typing import Any
 
 from rich.console import Console
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.backtest import BackTest
+from trunkwatch.engine.outage_history import Moment
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
-from exporter.domain.assessor import Assessor
-from exporter.domain.backtest import BackTest
-from exporter.domain.groups import Group, Match
-from exporter.domain.outage import Thresholds
-from exporter.domain.past import Moment
-from exporter.domain.policy import KnownBroken, Policy
-from exporter.report.backtest import Replay, back_test_document, print_back_test
 from tests.docs import markdown
 from tests.domain.builders import NOW, Ledger, history, length, trunk
 from tests.vectors.notation import sha_of
@@ -31,7 +31,7 @@ def replayed(failures: int | None = None, histories: Mapping[str, str] = HISTORI
     """Return the replay of jobs of one trunk."""
     rows = [each for name, text in histories.items() for each in history(text, name)]
     order = trunk(max(length(text) for text in histories.values()))
-    assessor = Assessor(order, POLICY, Ledger(rows))
+    assessor = TrunkEvaluator(order, POLICY, Ledger(rows))
     assessor.update(order, {}, NOW)
     return assessor.back_test(NOW, failures)
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from trunkwatch.domain.model import Trunk
+from trunkwatch.report.document import compare_link, document
 
-from exporter.domain.model import Trunk
-from exporter.report.document import compare_link, document
 from tests.domain.builders import assess_histories, judge, row
 from tests.report.sample import COMPARE, POLICY, SOURCE, snapshot, state
 from tests.vectors.notation import sha_of

@@ -4,12 +4,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from trunkwatch.domain.groups import Match
+from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.report.page import landing_page
 
-from exporter.domain.groups import Match
-from exporter.domain.model import TrunkOrder
-from exporter.domain.policy import Policy
-from exporter.domain.snapshot import Snapshot
-from exporter.report.page import landing_page
 from tests.domain.builders import NOW, TRUNK, assess, assess_histories
 from tests.report.sample import COMPARE, POLICY, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of

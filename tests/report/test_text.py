@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from exporter.domain.snapshot import Snapshot
+from trunkwatch.engine.snapshot import Snapshot
+
 from tests.domain.builders import NOW, assess_histories
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of

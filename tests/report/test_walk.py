@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from trunkwatch.domain.columns import Count, build_columns
+from trunkwatch.domain.groups import Group
+from trunkwatch.report.walk import walk
 
-from exporter.domain.columns import Count, build_columns
-from exporter.domain.groups import Group
-from exporter.report.walk import walk
 from tests.domain.builders import NOW, RULES, assess_histories, judge, row, trunk
 from tests.report.sample import walked
 from tests.vectors.notation import sha_of

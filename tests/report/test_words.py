@@ -1,8 +1,8 @@
 """Small pieces of text."""
 
 import pytest
+from trunkwatch.report.words import ago, commits, short
 
-from exporter.report.words import ago, commits, short
 from tests.vectors.notation import sha_of
 
 

@@ -29,7 +29,7 @@ OF_A_JOB = {"TrunkJobBroken", "TrunkJobSilent"}
 @pytest.fixture(scope="module")
 def families() -> Mapping[str, set[str]]:
     """Return the labels of every family by its name."""
-    from exporter.metrics.catalogue import FAMILIES
+    from trunkwatch.metrics.catalogue import FAMILIES
 
     return {family.name: set(family.labels) for family in FAMILIES}
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from exporter.config import SourceConfig
-from exporter.domain.facts import NOTHING_KNOWN
-from exporter.domain.model import Observation, Trunk, TrunkOrder
-from exporter.sources import Tools, build_source
-from exporter.store import SqliteStore
+from trunkwatch.config import SourceConfig
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.engine.facts import EMPTY_STATE
+from trunkwatch.sources import SourceContext, build_source
+from trunkwatch.store import SqliteStore
 
 REPO = "o/r"
 TRUNK = Trunk(REPO, "main")
@@ -50,12 +50,12 @@ class Reader:
     def restart(self, config: SourceConfig | None = None) -> None:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
-        self._source = build_source(self._config, Tools(count_request=self.codes.append))
+        self._source = build_source(self._config, SourceContext(count_request=self.codes.append))
 
     def refresh(self) -> None:
         """Refresh once, all or nothing; errors go on to the caller."""
         memory = self.store.load().sources.get(self._config.name)
-        facts = self._source.refresh(memory.for_source if memory else NOTHING_KNOWN)
+        facts = self._source.refresh(memory.for_source if memory else EMPTY_STATE)
         self.store.apply(self._config.name, facts, now=0.0)
 
     def state(self) -> State:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from trunkwatch.cli.main import main
+from trunkwatch.config import BuildbotSource
+from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
+from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder
+from trunkwatch.engine.facts import EMPTY_STATE
+from trunkwatch.errors import SourceAnswerError, SourceError, SourceUnreachable
+from trunkwatch.sources import SourceContext, build_source
+from trunkwatch.sources.buildbot import PAGE, SLACK
 
-from exporter.cli.main import main
-from exporter.config import BuildbotSource
-from exporter.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
-from exporter.domain.facts import NOTHING_KNOWN
-from exporter.domain.model import Commit, Evidence, Observation, TrunkOrder
-from exporter.errors import SourceAnswerError, SourceError, SourceUnreachable
-from exporter.sources import Tools, build_source
-from exporter.sources.buildbot import PAGE, SLACK
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 from tests.support.fakehttp import (
     Answer,
@@ -462,8 +462,8 @@ def test_the_server_is_asked_before_the_refresh_returns(
 ) -> None:
     """Whoever takes the facts holds a lock, and must not wait for a network meanwhile."""
     ci.build(1, A, 2)
-    source = build_source(config(server.url), Tools())
-    facts = source.refresh(NOTHING_KNOWN)
+    source = build_source(config(server.url), SourceContext())
+    facts = source.refresh(EMPTY_STATE)
     asked = len(server.requests)
     assert len([fact for fact in facts if isinstance(fact, Observation)]) == 1
     assert len(server.requests) == asked

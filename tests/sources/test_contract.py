@@ -10,18 +10,18 @@ from types import MappingProxyType
 import pytest
 import yaml
 from click.testing import CliRunner
+from trunkwatch import __version__
+from trunkwatch.app import refresh_all
+from trunkwatch.cli.main import main
+from trunkwatch.config import SourceConfig, parse_config
+from trunkwatch.domain.model import Observation, TrunkOrder
+from trunkwatch.engine.facts import EMPTY_STATE, Cursor, RefreshReport, StateEntry
+from trunkwatch.errors import SourceError
+from trunkwatch.metrics.exposition import PLAIN, Exposition
+from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import SOURCES, SourceContext, build_source
+from trunkwatch.sources.recorded import recorded_lines
 
-from exporter import __version__
-from exporter.app import refresh_all
-from exporter.cli.main import main
-from exporter.config import SourceConfig, parse_config
-from exporter.domain.facts import NOTHING_KNOWN, Cursor, Note, Report
-from exporter.domain.model import Observation, TrunkOrder
-from exporter.errors import SourceError
-from exporter.metrics.exposition import PLAIN, Exposition
-from exporter.poller.totals import Counters
-from exporter.sources import SOURCES, Tools, build_source
-from exporter.sources.recorded import recorded_lines
 from tests.github.plan import Job, Workflow, skipped
 from tests.github.server import serving_github
 from tests.github.world import World
@@ -192,16 +192,16 @@ def test_every_source_has_a_case() -> None:
 
 def test_a_source_is_what_its_section_says(case: Case) -> None:
     """`type:` alone decides which source is built."""
-    assert build_source(case.config, Tools()) is not None
+    assert build_source(case.config, SourceContext()) is not None
     assert case.config.type in SOURCES
 
 
 def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     """There is nothing else that a store would understand."""
-    facts = list(build_source(case.config, Tools()).refresh(NOTHING_KNOWN))
+    facts = list(build_source(case.config, SourceContext()).refresh(EMPTY_STATE))
     assert any(isinstance(fact, Observation) for fact in facts)
     assert any(isinstance(fact, TrunkOrder) for fact in facts)
-    known = Observation | TrunkOrder | Cursor | Note | Report
+    known = Observation | TrunkOrder | Cursor | StateEntry | RefreshReport
     assert all(isinstance(fact, known) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
 

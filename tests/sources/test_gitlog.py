@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from trunkwatch.domain.model import Trunk
+from trunkwatch.errors import GitError
+from trunkwatch.sources.gitlog import GitLog
 
-from exporter.domain.model import Trunk
-from exporter.errors import GitError
-from exporter.sources.gitlog import GitLog
 from tests.sources.reading import REPO, TRUNK
 from tests.support.gitrepo import FIRST_DATE, GitRepo, git
 

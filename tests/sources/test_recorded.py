@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trunkwatch.config import RecordedSource
+from trunkwatch.domain.model import Observation, RawJob, Trunk
+from trunkwatch.errors import RecordedFileError
 
-from exporter.config import RecordedSource
-from exporter.domain.model import Observation, RawJob, Trunk
-from exporter.errors import RecordedFileError
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 
 A, B = sha(1), sha(2)

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from exporter.store import MEMORY, STORES, Store
+from trunkwatch.store import MEMORY, STORES, Store
 
 OpenStore = Callable[[], Store]
 

@@ -1,4 +1,4 @@
-"""What every store promises (the docstrings of `exporter.store.port`)."""
+"""What every store promises (the docstrings of `trunkwatch.store.port`)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.engine.facts import Cursor, Fact
+from trunkwatch.store import Store
 
-from exporter.domain.facts import Cursor, Fact
-from exporter.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
-from exporter.store import Store
 from tests.store.conftest import OpenStore
 from tests.support.rows import JOB, NOW, TRUNK, commit, history, named, order, pending, run, sha
 

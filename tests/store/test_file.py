@@ -11,11 +11,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.engine.facts import Cursor
+from trunkwatch.errors import StoreError
+from trunkwatch.store import SqliteStore, opening, schema
 
-from exporter.domain.facts import Cursor
-from exporter.domain.model import Observation, Trunk
-from exporter.errors import StoreError
-from exporter.store import SqliteStore, opening, schema
 from tests.support.rows import JOB, NOW, TRUNK, history, named, order, pending, run, sha
 
 NOBODY = 65534
@@ -343,8 +343,8 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path, monkeypatch: pytest.Mo
 
 BUSY_WRITER = """
 import sys
-from exporter.domain.facts import Cursor
-from exporter.store import SqliteStore
+from trunkwatch.engine.facts import Cursor
+from trunkwatch.store import SqliteStore
 from tests.support.rows import NOW, named, pending, run
 
 store = SqliteStore(sys.argv[1])

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.engine.facts import SourceState, StateEntry
+from trunkwatch.errors import SourceError
+from trunkwatch.store import SqliteStore
+from trunkwatch.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 
-from exporter.domain.facts import Memory, Note
-from exporter.errors import SourceError
-from exporter.store import SqliteStore
-from exporter.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
 from tests.support.rows import NOW, history
 
-NOTES = [Note("a", "1"), Note("b", "2")]
+NOTES = [StateEntry("a", "1"), StateEntry("b", "2")]
 
 
 def notes_of(store: SqliteStore, source: str = "ci") -> dict[str, str]:
@@ -25,7 +25,7 @@ def test_notes_are_kept_by_source_and_key(tmp_path: Path) -> None:
     """Each source has its own, and they are there after a restart."""
     store = SqliteStore(str(tmp_path / "t.db"))
     store.apply("ci", NOTES, NOW)
-    store.apply("other", [Note("a", "9")], NOW)
+    store.apply("other", [StateEntry("a", "9")], NOW)
     store.close()
     again = SqliteStore(str(tmp_path / "t.db"))
     assert notes_of(again) == {"a": "1", "b": "2"}
@@ -37,8 +37,10 @@ def test_a_note_is_replaced_and_forgotten() -> None:
     """The last word counts; a note without a text is gone."""
     store = SqliteStore()
     store.apply("ci", NOTES, NOW)
-    applied = store.apply("ci", [Note("a", "3"), Note("a", "4"), Note("b", None)], NOW)
-    assert applied.memory.for_source == Memory(None, {"a": "4"})
+    applied = store.apply(
+        "ci", [StateEntry("a", "3"), StateEntry("a", "4"), StateEntry("b", None)], NOW
+    )
+    assert applied.memory.for_source == SourceState(None, {"a": "4"})
     store.close()
 
 
@@ -46,7 +48,7 @@ def test_notes_that_were_given_out_never_change() -> None:
     """A source may read its notes for minutes while others write."""
     store = SqliteStore()
     given_out = store.apply("ci", NOTES, NOW).memory.notes
-    store.apply("ci", [Note("a", None), Note("c", "5")], NOW)
+    store.apply("ci", [StateEntry("a", None), StateEntry("c", "5")], NOW)
     assert given_out == {"a": "1", "b": "2"}
     store.close()
 
@@ -56,8 +58,8 @@ def test_a_refresh_that_breaks_off_changes_no_note() -> None:
     store = SqliteStore()
     store.apply("ci", NOTES, NOW)
 
-    def facts() -> Iterator[Note]:
-        yield Note("a", "9")
+    def facts() -> Iterator[StateEntry]:
+        yield StateEntry("a", "9")
         raise SourceError("ci", "cut off")
 
     with pytest.raises(SourceError):
@@ -79,7 +81,11 @@ def test_another_process_sees_the_notes(tmp_path: Path) -> None:
     """A `check` beside `serve` goes on where that one is."""
     one, two = SqliteStore(str(tmp_path / "t.db")), SqliteStore(str(tmp_path / "t.db"))
     one.apply("ci", NOTES, NOW)
-    assert two.apply("ci", [Note("c", "3")], NOW).memory.notes == {"a": "1", "b": "2", "c": "3"}
+    assert two.apply("ci", [StateEntry("c", "3")], NOW).memory.notes == {
+        "a": "1",
+        "b": "2",
+        "c": "3",
+    }
     one.close()
     two.close()
 
@@ -89,7 +95,7 @@ def test_notes_are_a_dictionary(words: list[tuple[str, str | None]]) -> None:
     """Whatever is written and forgotten, what is left is what a dictionary would hold."""
     store, expected = SqliteStore(), dict[str, str]()
     for key, text in words:
-        store.apply("ci", [Note(key, text)], NOW)
+        store.apply("ci", [StateEntry(key, text)], NOW)
         expected.pop(key, None)
         expected |= {key: text} if text is not None else {}
     assert (notes_of(store) if words else {}) == expected

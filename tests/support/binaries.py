@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from demo.binaries import BinaryNotFoundError, find_binary
+from trunkwatch.demo.binaries import BinaryNotFoundError, find_binary
 
 __all__ = ["BinaryNotFoundError", "binary_path", "find_binary"]
 

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import requests
+from trunkwatch.demo.stack import HOST, Program, free_port
 
-from demo.stack import HOST, Program, free_port
 from tests.support.gitrepo import BRANCH, GitRepo
 from tests.support.waiting import eventually
 

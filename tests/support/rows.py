@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter.domain.facts import Fact
-from exporter.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
-from exporter.domain.times import format_time
+from trunkwatch.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.engine.facts import Fact
+from trunkwatch.times import format_time
 
 TRUNK = Trunk("o/r", "main")
 JOB = RawJob("ci", None, "build")

@@ -17,11 +17,10 @@ from unittest import mock
 from urllib.parse import quote
 
 import pytest
-
-from exporter.errors import TrunkwatchError
-from exporter.store import SqliteStore
-from exporter.web import alerts, pages, webhook
-from exporter.web.answer import Answer, give
+from trunkwatch.errors import TrunkwatchError
+from trunkwatch.store import SqliteStore
+from trunkwatch.web import alerts, pages, webhook
+from trunkwatch.web.answer import Answer, give
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -159,7 +158,7 @@ def pytest_configure() -> None:
     for patch in PATCHES:
         patch.start()
     logging.getLogger().addHandler(WATCH)
-    logging.getLogger("exporter").setLevel(logging.DEBUG)
+    logging.getLogger("trunkwatch").setLevel(logging.DEBUG)
 
 
 def pytest_unconfigure() -> None:

@@ -18,15 +18,15 @@ USUAL = """
 import logging, sys
 from pathlib import Path
 import requests
-from exporter.domain.facts import Note
-from exporter.errors import SourceUnreachable
-from exporter.store import SqliteStore
-from exporter.web import WebhookOnly, WebServer
-from exporter.web.answer import Answer
+from trunkwatch.engine.facts import StateEntry
+from trunkwatch.errors import SourceUnreachable
+from trunkwatch.store import SqliteStore
+from trunkwatch.web import WebhookOnly, WebServer
+from trunkwatch.web.answer import Answer
 
 def kept(secret, path=":memory:"):
     store = SqliteStore(str(path))
-    store.apply("ci", [Note("key", f"x{secret}y")], 0.0)
+    store.apply("ci", [StateEntry("key", f"x{secret}y")], 0.0)
     return store
 
 def served(answer):
@@ -48,7 +48,7 @@ def test_{name}(tmp_path):
 LEAKS = {
     "print": "print(secret)",
     "stderr": "print(secret, file=sys.stderr)",
-    "log": "logging.getLogger('exporter.x').warning('with %s', secret)",
+    "log": "logging.getLogger('trunkwatch.x').warning('with %s', secret)",
     "traceback": "try: raise ValueError(secret)\n    except ValueError: logging.exception('oh')",
     "error": "SourceUnreachable('ci', f'GET http://user:{secret}@host')",
     "page": "served(Answer('200 OK', 'text/plain', secret.encode()))",

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from exporter.domain.times import format_time
-from exporter.tickets.facts import ALERT
+from trunkwatch.tickets.facts import ALERT
+from trunkwatch.times import format_time
+
 from tests.github.world import T0
 
 Json = dict[str, Any]

@@ -9,16 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from exporter.errors import ReadingError
-from exporter.tickets.carrier import KeeperTools
-from exporter.tickets.counts import Counts
-from exporter.tickets.facts import Alerts, Picture, alerts_of, picture_of
-from exporter.tickets.github import ApiTools, GithubIssues
-from exporter.tickets.issues import Issues
-from exporter.tickets.keeper import Keeper
-from exporter.tickets.ledger import Ledger
-from exporter.tickets.model import Settings
-from exporter.tickets.payload import delivered
+from trunkwatch.errors import ReadingError
+from trunkwatch.tickets.carrier import KeeperTools
+from trunkwatch.tickets.counts import Counts
+from trunkwatch.tickets.facts import Alerts, Picture, alerts_of, picture_of
+from trunkwatch.tickets.github import ApiTools, GithubIssues
+from trunkwatch.tickets.issues import Issues
+from trunkwatch.tickets.keeper import Keeper
+from trunkwatch.tickets.ledger import Ledger
+from trunkwatch.tickets.model import Settings
+from trunkwatch.tickets.payload import delivered
+
 from tests.github.issue_rows import Issue
 from tests.github.server import StandIn, serving_github
 from tests.github.world import TOKEN, World

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from exporter.errors import (
+from trunkwatch.errors import (
     IssueGone,
     TrackerError,
     TrackerLimited,
     TrackerRefused,
     TrackerUnsure,
 )
-from exporter.sources.github.auth import FileToken
-from exporter.tickets.github import ApiTools, GithubIssues
+from trunkwatch.sources.github.auth import FileToken
+from trunkwatch.tickets.github import ApiTools, GithubIssues
+
 from tests.github.faults import Kind
 from tests.github.issues import GONE, MOVED
 from tests.github.server import StandIn, serving_github

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from trunkwatch.tickets.facts import Key
+from trunkwatch.tickets.marker import Marker, find_marker, new_nonce, quoted
+from trunkwatch.tickets.model import Settings
 
-from exporter.tickets.facts import Key
-from exporter.tickets.marker import Marker, find_marker, new_nonce, quoted
-from exporter.tickets.model import Settings
 from tests.github.faults import Faults, Kind
 from tests.github.issue_rows import Issue
 from tests.tickets.builders import BRANCH, GROUP, REPO, fixed, job

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from exporter.tickets.facts import Key, Picture
-from exporter.tickets.model import Settings
+from trunkwatch.tickets.facts import Key, Picture
+from trunkwatch.tickets.model import Settings
+
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, RUN, fixed, job
 from tests.tickets.stage import Stage, a_stage, opened
 

@@ -6,13 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from exporter.errors import StoreError
-from exporter.store import STORES
-from exporter.tickets.facts import JobName, Key, Links
-from exporter.tickets.ledger import HOUR, PERMIT_SECONDS, Ledger, advanced
-from exporter.tickets.model import Change, Comment, Create, Listed, Plan, State, Ticket
-from exporter.tickets.payload import Permit
+from trunkwatch.errors import StoreError
+from trunkwatch.store import STORES
+from trunkwatch.tickets.facts import JobName, Key, Links
+from trunkwatch.tickets.ledger import HOUR, PERMIT_SECONDS, Ledger, advanced
+from trunkwatch.tickets.model import Change, Comment, Create, Listed, Plan, State, Ticket
+from trunkwatch.tickets.payload import Permit
 
 KEY = Key("o/r", "main", "inductor")
 JOB = JobName("pull", "a / b")

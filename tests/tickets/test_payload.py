@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-
-from exporter.errors import BadDelivery, ReadingError
-from exporter.report.document import document
-from exporter.tickets.facts import (
+from trunkwatch.errors import BadDelivery, ReadingError
+from trunkwatch.report.document import document
+from trunkwatch.tickets.facts import (
     Alert,
     JobName,
     Key,
@@ -15,7 +14,8 @@ from exporter.tickets.facts import (
     links_of,
     picture_of,
 )
-from exporter.tickets.payload import Permit, delivered
+from trunkwatch.tickets.payload import Permit, delivered
+
 from tests.report.sample import SOURCE, snapshot
 from tests.tickets.builders import (
     BRANCH,

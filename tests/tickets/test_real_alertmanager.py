@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import requests
+from trunkwatch.tickets.facts import JobName, Key
+from trunkwatch.tickets.readings import HttpReadings
 
-from exporter.tickets.facts import JobName, Key
-from exporter.tickets.readings import HttpReadings
 from tests.support.binaries import binary_path
 from tests.support.rows import TRUNK
 from tests.support.waiting import eventually

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
+from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
+from trunkwatch.tickets.counts import COUNTERS, GAUGES, Counts, Family, Health
+from trunkwatch.web.alerts import BODY_LIMIT, AlertPages
 
-from exporter.errors import BadDelivery, SourceAuthError, StoreError
-from exporter.tickets.counts import COUNTERS, GAUGES, Counts, Family, Health
-from exporter.web.alerts import BODY_LIMIT, AlertPages
 from tests.web.conftest import listening
 
 TOKEN = b"a-t0ken-of-ours"

@@ -4,9 +4,8 @@ import logging
 import queue
 
 import pytest
-
-from exporter.cli.tickets import show
-from exporter.tickets.worker import Worker
+from trunkwatch.cli.tickets import show
+from trunkwatch.tickets.worker import Worker
 
 PATIENCE = 10.0
 """Seconds; only a failure waits that long."""

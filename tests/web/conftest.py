@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from trunkwatch.config import Config, parse_config
+from trunkwatch.engine.facts import Fact
+from trunkwatch.metrics.exposition import Exposition
+from trunkwatch.poller.totals import Counters
+from trunkwatch.poller.trunk_engine import TrunkEngine
+from trunkwatch.store import SqliteStore
+from trunkwatch.web import Pages, WebServer
+from trunkwatch.web.answer import Endpoint
+from trunkwatch.web.pages import View
 
-from exporter.config import Config, parse_config
-from exporter.domain.facts import Fact
-from exporter.metrics.exposition import Exposition
-from exporter.poller.totals import Counters
-from exporter.poller.watcher import Watcher
-from exporter.store import SqliteStore
-from exporter.web import Pages, WebServer
-from exporter.web.answer import Endpoint
-from exporter.web.pages import View
 from tests.support.rows import NOW, TRUNK
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Site:
         port: that is listened on.
     """
 
-    watcher: Watcher
+    watcher: TrunkEngine
     exposition: Exposition
     clock: Clock
     port: int
@@ -128,7 +128,7 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
         stores.append(SqliteStore())
         counters = Counters()
         clock = Clock()
-        watcher = Watcher(config, stores[-1], counters, clock, lambda: NOW)
+        watcher = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
         exposition = Exposition(lambda: watcher.snapshot, counters.totals, "1.2.3")
         view = View(lambda: watcher.snapshot, {TRUNK: COMPARE})
         shown, port = stage

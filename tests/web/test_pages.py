@@ -6,9 +6,9 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from trunkwatch.domain.model import Trunk, TrunkOrder
+from trunkwatch.web.answer import TEXT, Answer
 
-from exporter.domain.model import Trunk, TrunkOrder
-from exporter.web.answer import TEXT, Answer
 from tests.support.rows import HOUR, NOW, TRUNK, history, named, order, run
 from tests.web.conftest import SOURCE, MakeSite, Site
 

@@ -7,10 +7,10 @@ from contextlib import closing
 
 import pytest
 import requests
+from trunkwatch.errors import ListenError, UsageError
+from trunkwatch.web import WebServer, parse_address
+from trunkwatch.web.server import LONGEST_HEAD
 
-from exporter.errors import ListenError, UsageError
-from exporter.web import WebServer, parse_address
-from exporter.web.server import LONGEST_HEAD
 from tests.web.conftest import listening
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import requests
+from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
+from trunkwatch.web import WEBHOOK_PATH, Delivery, Hook, Webhook, WebhookOnly, WebServer
+from trunkwatch.web import server as web_server
+from trunkwatch.web.server import UNREAD
+from trunkwatch.web.webhook import BODY_LIMIT, LONGEST_NAME, SEEN_LIMIT, SEEN_SECONDS
 
-from exporter.errors import BadDelivery, SourceAuthError, StoreError
-from exporter.web import WEBHOOK_PATH, Delivery, Hook, Webhook, WebhookOnly, WebServer
-from exporter.web import server as web_server
-from exporter.web.server import UNREAD
-from exporter.web.webhook import BODY_LIMIT, LONGEST_NAME, SEEN_LIMIT, SEEN_SECONDS
 from tests.web.conftest import listening
 
 SECRET = b"It's a Secret to Everybody"
@@ -240,7 +240,7 @@ def test_a_wrong_signature_is_refused(
     assert answer.status_code == 401
     assert endpoint.counted == ["bad_signature"]
     assert endpoint.receiver.got == []
-    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("exporter"))
+    ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("trunkwatch"))
     assert "fits no secret" in ours
     for text in (answer.text, str(answer.headers), ours):
         for secret in (SECRET.decode(), signature(BODY)[7:], said[7:] or "sha256="):

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from exporter.config import parse_config
+from trunkwatch.config import parse_config
+
 from tests.github.faults import Kind
 from tests.github.history import CommitNode
 from tests.github.plan import Job, Workflow, hanging, skipped, superseded

@@ -1,9 +1,9 @@
 """What the source github reads of a failed job's annotations, how often, and at what cost."""
 
 import pytest
+from trunkwatch.domain.model import Trunk
+from trunkwatch.sources.github.annotations import EXPLAINED, Annotation, why_it_failed
 
-from exporter.domain.model import Trunk
-from exporter.sources.github.annotations import EXPLAINED, Annotation, why_it_failed
 from tests.github.faults import Kind
 from tests.github.plan import Job
 from tests.github.player import Player, playing

@@ -15,16 +15,15 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
-from exporter.config.schema import GithubSource
-from exporter.errors import (
+from trunkwatch.config.schema import GithubSource
+from trunkwatch.errors import (
     SourceAnswerError,
     SourceAuthError,
     SourceError,
     SourceLimitedError,
     SourceUnreachable,
 )
-from exporter.sources.github.app import (
+from trunkwatch.sources.github.app import (
     LEAST_USE,
     MOST_USE,
     PAUSE,
@@ -32,8 +31,8 @@ from exporter.sources.github.app import (
     TRY_APP_AGAIN,
     AppToken,
 )
-from exporter.sources.github.auth import authorization_of
-from exporter.sources.port import Tools
+from trunkwatch.sources.github.auth import authorization_of
+from trunkwatch.sources.port import SourceContext
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -161,7 +160,7 @@ def make_app(github: Github, key_file: Path, codes: list[str]) -> MakeApp:
         app = {"app_id": 12, "private_key_file": str(key_file), **keys}
         fields = {"name": "gh", "type": "github", "repos": ["o/r", "o/s"], "timeout": "5s"}
         config = GithubSource.model_validate({**fields, "app": app, "api_url": url or github.url})
-        made = authorization_of(config, Tools(count_request=codes.append))
+        made = authorization_of(config, SourceContext(count_request=codes.append))
         assert isinstance(made, AppToken)
         return made
 

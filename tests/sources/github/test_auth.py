@@ -6,11 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from exporter.config.schema import GithubSource
-from exporter.errors import SourceAuthError
-from exporter.sources.github.app import AppToken
-from exporter.sources.github.auth import (
+from trunkwatch.config.schema import GithubSource
+from trunkwatch.errors import SourceAuthError
+from trunkwatch.sources.github.app import AppToken
+from trunkwatch.sources.github.auth import (
     TRY_TOKEN_AGAIN,
     Authorization,
     EnvToken,
@@ -19,8 +18,8 @@ from exporter.sources.github.auth import (
     authorization_of,
     webhook_secret,
 )
-from exporter.sources.github.credentials import LONGEST_FILE
-from exporter.sources.port import Tools
+from trunkwatch.sources.github.credentials import LONGEST_FILE
+from trunkwatch.sources.port import SourceContext
 
 NOW = 1_800_000_000.0
 TOKEN = "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc"
@@ -74,12 +73,12 @@ def problem_of(authorization: Authorization, now: float = NOW) -> str:
 )
 def test_each_way_is_chosen_by_its_key(fields: dict[str, object], kind: type) -> None:
     """What the configuration names is what a source authenticates with."""
-    assert type(authorization_of(source(**fields), Tools())) is kind
+    assert type(authorization_of(source(**fields), SourceContext())) is kind
 
 
 def test_without_a_token_nobody_asks() -> None:
     """No header is sent, and ETags belong to no token."""
-    nobody = authorization_of(source(), Tools())
+    nobody = authorization_of(source(), SourceContext())
     assert nobody.header(NOW) is None
     assert nobody.fingerprint(NOW) == ""
 
@@ -114,7 +113,7 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
     """`token_env` names a variable that the program was started with."""
     monkeypatch.setenv("TRUNKWATCH_TEST_TOKEN", TOKEN)
     fields = {"token_env": "TRUNKWATCH_TEST_TOKEN"}
-    authorization = authorization_of(source(**fields), Tools())
+    authorization = authorization_of(source(**fields), SourceContext())
     assert authorization.header(NOW) == f"Bearer {TOKEN}"
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from trunkwatch.store import SqliteStore
 
-from exporter.store import SqliteStore
 from tests.github.plan import Job, Workflow
 from tests.github.player import Player, playing
 from tests.github.world import World

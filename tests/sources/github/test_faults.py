@@ -1,8 +1,8 @@
 """Something that cannot be read leaves the rest, is told, and lets nothing fire."""
 
 import pytest
+from trunkwatch.sources.github.reader import PATIENCE
 
-from exporter.sources.github.reader import PATIENCE
 from tests.github.faults import ALL, Faults, Kind
 from tests.github.plan import Job, Workflow
 from tests.github.player import Player, playing

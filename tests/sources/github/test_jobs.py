@@ -1,8 +1,8 @@
 """What the source github makes of jobs: attempts, odd rows, and the endpoint that costs less."""
 
 import pytest
+from trunkwatch.sources.github.annotations import EXPLAINED
 
-from exporter.sources.github.annotations import EXPLAINED
 from tests.github.plan import Job, Workflow
 from tests.github.player import playing
 from tests.sources.github.stories import (

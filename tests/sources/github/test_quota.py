@@ -4,9 +4,8 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from exporter.sources.github.allowance import BATCH, LEAST, RESERVE, Allowance
-from exporter.sources.github.quota import HOUR, Quota
+from trunkwatch.sources.github.allowance import BATCH, LEAST, RESERVE, Allowance
+from trunkwatch.sources.github.quota import HOUR, Quota
 
 INTERVAL = 60.0
 

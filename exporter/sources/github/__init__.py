@@ -1,5 +1,0 @@
-"""GitHub Actions. `source` decides what to ask; nothing of GitHub's JSON leaves this folder."""
-
-from exporter.sources.github.source import github_source
-
-__all__ = ["github_source"]

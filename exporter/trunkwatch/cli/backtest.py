@@ -1,0 +1,51 @@
+"""`trunkwatch backtest`: what would the policy have told of the history that is there?"""
+
+import json
+from contextlib import closing
+from functools import partial
+
+import click
+
+from trunkwatch.cli.common import (
+    BAD_INPUT,
+    config_flag,
+    end_with,
+    our_errors,
+    printed,
+    reader_may_leave,
+    refresh,
+    storage_flag,
+)
+from trunkwatch.config import load_config
+from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
+
+
+@click.command()
+@config_flag
+@storage_flag
+@click.option(
+    "--consecutive-failures",
+    "failures",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Compare with an outage after N failures in a row, for every job.",
+)
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def backtest(config_file: str, storage: str, failures: int | None, form: str) -> None:
+    """Replay the history: every outage, who would have been told, and what would not.
+
+    Exit code 2 if a source could not be read, else 0.
+    """
+    with our_errors():
+        once = refresh(load_config(config_file), storage, None)
+        snapshot = once.watcher.snapshot
+        tried = [None] if failures is None else [None, failures]
+        with closing(once.store):
+            replays = [Replay(number, once.watcher.back_test(number)) for number in tried]
+    with reader_may_leave():
+        if form == "json":
+            answer = back_test_document(replays, snapshot.as_of)
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            click.echo(printed(partial(print_back_test, replays)), nl=False)
+    end_with(0 if all(source.up for source in snapshot.sources) else BAD_INPUT)

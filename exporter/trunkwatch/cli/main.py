@@ -1,0 +1,273 @@
+"""Every command and flag; what they do stands in `app` and below."""
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from click.core import ParameterSource
+
+from trunkwatch import __version__
+from trunkwatch.app import Once, Server
+from trunkwatch.cli.backtest import backtest
+from trunkwatch.cli.common import (
+    BAD_INPUT,
+    FIRING,
+    config_flag,
+    end_with,
+    now_flag,
+    our_errors,
+    printed,
+    reader_may_leave,
+    refresh,
+    storage_flag,
+)
+from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
+from trunkwatch.cli.tickets import tickets
+from trunkwatch.config import Config, check_routes, config_of_repo, load_config
+from trunkwatch.domain.columns import build_columns
+from trunkwatch.domain.job import JobState
+from trunkwatch.engine.co_failures import CoFailures
+from trunkwatch.engine.snapshot import Snapshot, TrunkState, is_stale
+from trunkwatch.errors import UsageError
+from trunkwatch.report.document import document
+from trunkwatch.report.text import cost, print_snapshot
+from trunkwatch.report.walk import walk
+from trunkwatch.sources.recorded import recorded_lines
+
+READABLE = 0o644
+"""Mode of a file that is written; a temporary file's own would be for its owner alone."""
+
+TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
+"""What GitHub's own tools and runners call these."""
+
+WITHOUT_TOKEN = (
+    "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
+    " read as far as that goes, and private repositories not at all. A fine-grained token with"
+    " read-only Actions, Checks, Contents and Metadata is enough."
+)
+
+
+def run() -> NoReturn:
+    """Run the command line; any error of ours is one line per problem and exit code 2."""
+    try:
+        code = main.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = BAD_INPUT
+    except click.Abort:
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trunkwatch")
+@click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option(
+    "--log.format", "form", type=click.Choice(list(FORMATS)), default="logfmt", show_default=True
+)
+def main(level: str, form: str) -> None:
+    """Tell the right team when a CI job is broken for N commits in a row on trunk."""
+    set_up(level, form)
+
+
+@main.command()
+@config_flag
+@storage_flag
+@click.option(
+    "--web.listen-address",
+    "listen",
+    default=":10077",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where /metrics and the pages are served.",
+)
+@click.option(
+    "--web.webhook-listen-address",
+    "webhook_listen",
+    metavar="HOST:PORT",
+    help="Where webhooks are taken, and nothing else; with the pages when not given.",
+)
+def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
+    """Read CI results for ever and expose them to Prometheus."""
+    with our_errors():
+        Server(config_file, storage, listen, webhook_listen).run()
+
+
+@main.command()
+@config_flag
+@click.option(
+    "--repo",
+    metavar="OWNER/NAME",
+    help="A repository on GitHub, instead of a configuration; a token is taken from GITHUB_TOKEN.",
+)
+@storage_flag
+@now_flag
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
+    """Say once what is broken.
+
+    Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
+    """
+    with our_errors():
+        config = load_config(config_file) if repo is None else _config_of_repo(repo)
+        once = refresh(config, storage, now)
+        once.store.close()
+        snapshot = once.watcher.snapshot
+    with reader_may_leave():
+        if form == "json":
+            answer = document(snapshot, once.compare_urls)
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        else:
+            click.echo(printed(partial(print_snapshot, snapshot, once.compare_urls)), nl=False)
+            if repo is not None:
+                click.echo(cost(once.requests), nl=False)
+    end_with(_exit_code(snapshot))
+
+
+@main.command()
+@config_flag
+@storage_flag
+@now_flag
+@click.argument("job")
+def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
+    """Print the walk over a job's commits, and why its streak is what it is.
+
+    JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
+    which only one job has.
+    """
+    with our_errors():
+        once = refresh(load_config(config_file), storage, now)
+        with closing(once.store), reader_may_leave():
+            state, trunk = _find(once.watcher.snapshot, job)
+            for line in _walk(once, state, trunk):
+                click.echo(line)
+
+
+@main.command("check-config")
+@config_flag
+@click.option(
+    "--alertmanager",
+    metavar="FILE",
+    help="Alertmanager's configuration: name the teams that none of its routes takes.",
+)
+def check_config(config_file: str, alertmanager: str | None) -> None:
+    """Check a configuration file; every problem is named."""
+    with our_errors():
+        config = load_config(config_file)
+        told = () if alertmanager is None else check_routes(config, alertmanager)
+    click.echo(
+        f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
+    )
+    for one in told:
+        click.echo(f"{alertmanager}: {one}")
+
+
+@main.command()
+@config_flag
+@storage_flag
+@click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
+def record(config_file: str, storage: str, output: str | None) -> None:
+    """Write all results as a recorded file (docs/recorded.md), from any source."""
+    with our_errors():
+        once = refresh(load_config(config_file), storage, None)
+        complete = all(source.up for source in once.watcher.snapshot.sources)
+        with closing(once.store):
+            _write(output, _recorded(once), complete=complete)
+    end_with(0 if complete else BAD_INPUT)
+
+
+main.add_command(backtest)
+main.add_command(tickets)
+
+# ---------------------------------------------------------------------- helpers
+
+
+def _config_of_repo(repo: str) -> Config:
+    """Watch one repository with what the environment says, as GitHub's own tools read it."""
+    name = click.get_current_context().get_parameter_source("config_file")
+    if name is ParameterSource.COMMANDLINE:
+        raise UsageError("--repo and --config.file are two ways to say what to read; keep one")
+    token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
+    if token_env is None:
+        click.echo(WITHOUT_TOKEN, err=True)
+    return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)
+
+
+def _exit_code(snapshot: Snapshot) -> int:
+    if any(group.firing for trunk in snapshot.trunks for group in trunk.groups):
+        return FIRING
+    now = time.time()
+    reliable = all(source.up and not is_stale(source, now) for source in snapshot.sources)
+    return 0 if reliable else BAD_INPUT
+
+
+def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
+    """Find the one job that is meant: by its whole name first, else by a part of it."""
+    jobs = [(job, trunk) for trunk in snapshot.trunks for job in trunk.jobs]
+    exact = [item for item in jobs if wanted in _names(item[0])]
+    partly = [item for item in jobs if wanted in _names(item[0])[-1]]
+    found = exact or partly
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
+    named = "; ".join(_names(job)[-1] for job, _ in found[:10])
+    raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
+
+
+def _names(job: JobState) -> tuple[str, str, str]:
+    """What a job may be called; only the last is certain to be one job's alone."""
+    full = f"{job.key.workflow} / {job.key.job_name}"
+    return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
+
+
+def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
+    rows, policy = once.watcher.rows_of(state.key), once.watcher.policy
+    as_of = once.watcher.snapshot.as_of
+    columns = build_columns(rows, trunk.order, policy.evidence, state.group.count, as_of)
+    return walk(state, columns, trunk.order, CoFailures(trunk.jobs).with_job(state))
+
+
+def _recorded(once: Once) -> Iterator[str]:
+    for trunk in once.watcher.snapshot.trunks:
+        yield from recorded_lines(trunk.order, once.store.observations(trunk.trunk))
+
+
+def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
+    if output is None:
+        with reader_may_leave():
+            for line in lines:
+                click.echo(line, nl=False)
+    elif complete:
+        _write_whole(Path(output), lines)
+    else:
+        # What is there may be the only copy of results that the source no longer gives.
+        raise UsageError(f"--output {output}: not written, since a source could not be read")
+
+
+def _write_whole(path: Path, lines: Iterator[str]) -> None:
+    """Write a file whole or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                file.writelines(lines)
+                file.flush()
+                os.fchmod(file.fileno(), READABLE)
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise UsageError(f"--output {path}: {error.strerror}") from None

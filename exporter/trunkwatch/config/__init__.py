@@ -1,0 +1,26 @@
+"""The configuration: what it may say (`schema`), reading it (`load`), its meaning (`policy`)."""
+
+from trunkwatch.config.alertmanager import check_routes
+from trunkwatch.config.load import load_config, parse_config
+from trunkwatch.config.policy import policy_of
+from trunkwatch.config.schema import (
+    BuildbotSource,
+    Config,
+    GithubSource,
+    RecordedSource,
+    SourceConfig,
+)
+from trunkwatch.config.single import config_of_repo
+
+__all__ = [
+    "BuildbotSource",
+    "Config",
+    "GithubSource",
+    "RecordedSource",
+    "SourceConfig",
+    "check_routes",
+    "config_of_repo",
+    "load_config",
+    "parse_config",
+    "policy_of",
+]

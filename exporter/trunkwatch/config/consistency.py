@@ -1,0 +1,112 @@
+"""What no single key can know: whether the parts of a configuration fit each other."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from trunkwatch.config.schema import Config, SourceConfig
+from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.domain.model import Trunk
+
+Document = Mapping[Any, Any]
+"""The file as YAML reads it; of what it holds, nothing is certain."""
+
+
+def contradictions(document: Document, config: Config | None) -> Iterator[str]:
+    """Yield every contradiction, with its key path and what would be right.
+
+    Args:
+        document: the file; read here as it is, so that a mistake elsewhere in it hides nothing.
+        config: its meaning, or None when it has mistakes: who gives which order is not known then.
+    """
+    yield from _repeated("sources", _texts(document.get("sources"), "name"))
+    yield from _repeated("groups", _texts(document.get("groups"), "name"))
+    yield from _unreachable(document.get("groups"))
+    if config is not None:
+        yield from _orders(config.sources)
+        yield from _unordered(config.sources)
+    yield from _repeated("green", _texts(document.get("green"), "repo", "branch"))
+    yield from _aliases(document.get("jobs"))
+
+
+def _entries(section: object) -> Iterator[tuple[int, Document]]:
+    """The mappings of a list with their places; what is something else is its own mistake."""
+    for place, entry in enumerate(section if isinstance(section, list) else ()):
+        if isinstance(entry, dict):
+            yield place, entry
+
+
+def _texts(section: object, *keys: str) -> dict[int, str]:
+    """What the entries of a list are called, by place."""
+    named = {place: [entry.get(key) for key in keys] for place, entry in _entries(section)}
+    return {
+        place: " ".join(map(str, parts))
+        for place, parts in named.items()
+        if all(isinstance(part, str) for part in parts)
+    }
+
+
+def _repeated(section: str, names: Mapping[int, str]) -> Iterator[str]:
+    first: dict[str, int] = {}
+    for place, name in names.items():
+        if name in first:
+            yield (
+                f"{section}[{place}]: {name!r} is already {section}[{first[name]}];"
+                " give each a name of its own"
+            )
+        first.setdefault(name, place)
+
+
+def _unreachable(section: object) -> Iterator[str]:
+    """The first match wins, so a group that matches everything must be the last."""
+    groups = dict(_entries(section))
+    for place, group in groups.items():
+        name, matches_all = group.get("name"), group.get("match", {}) == {}
+        if matches_all and place < max(groups):
+            yield (
+                f"groups[{place}].match: is missing, so {name!r} takes every job from"
+                " the groups after it; give it a match or move it to the end"
+            )
+        if name == DEFAULT_GROUP.name and not matches_all:
+            yield (
+                f"groups[{place}].match: the group {name!r} catches what no other group"
+                " matches; leave match out or give the group another name"
+            )
+
+
+def _orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
+    """Exactly one source gives a trunk's order."""
+    able: dict[Trunk, list[int]] = defaultdict(list)
+    for place, source in enumerate(sources):
+        for trunk in source.feeds() if source.could_order() else ():
+            able[trunk].append(place)
+    for trunk, places in able.items():
+        chosen = [place for place in places if sources[place].order]
+        if len(places) > 1 and len(chosen) != 1:
+            named = " and ".join(f"sources[{place}]" for place in places)
+            yield f"{named} could both give the order of {trunk}; say order: true on exactly one"
+
+
+def _unordered(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
+    """A trunk needs a source of its order; a recorded file may bring any trunk's."""
+    if any(source.type == "recorded" and source.could_order() for source in sources):
+        return
+    ordered = {t for source in sources if source.could_order() for t in source.feeds()}
+    for place, source in enumerate(sources):
+        for trunk in source.feeds():
+            if trunk not in ordered:
+                yield (
+                    f"sources[{place}].git: nothing gives the order of {trunk};"
+                    " name a local clone of the repository"
+                )
+
+
+def _aliases(jobs: object) -> Iterator[str]:
+    section = jobs.get("aliases") if isinstance(jobs, dict) else None
+    seen: set[tuple[str, str]] = set()
+    for place, alias in _entries(section):
+        workflow, old = alias.get("workflow"), alias.get("from")
+        if isinstance(workflow, str) and isinstance(old, str):
+            if (workflow, old) in seen:
+                yield f"jobs.aliases[{place}].from: {old!r} is renamed twice; keep one of them"
+            seen.add((workflow, old))

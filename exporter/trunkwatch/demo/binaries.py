@@ -1,0 +1,46 @@
+"""Finds Prometheus, Alertmanager and their command-line tools.
+
+The programs come from PATH (Debian calls Alertmanager `prometheus-alertmanager`) or from the
+project's own folder, which `make tools` fills from Debian's packages without root.
+"""
+
+import shutil
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[3]
+UNPACKED = PROJECT / ".prometheus" / "usr" / "bin"
+
+NAMES = {
+    "prometheus": ("prometheus",),
+    "promtool": ("promtool",),
+    "alertmanager": ("alertmanager", "prometheus-alertmanager"),
+    "amtool": ("amtool",),
+}
+
+
+class BinaryNotFoundError(FileNotFoundError):
+    """A program of the stack is neither on PATH nor unpacked in the project.
+
+    Attributes:
+        name: the program that is missing.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name} is neither on PATH nor in {UNPACKED}: run 'make tools'")
+
+
+def find_binary(name: str) -> Path:
+    """Return the path of `prometheus`, `promtool`, `alertmanager` or `amtool`.
+
+    Raises:
+        BinaryNotFoundError: it is installed nowhere; the message says what to run.
+    """
+    for candidate in NAMES[name]:
+        on_path = shutil.which(candidate)
+        if on_path:
+            return Path(on_path)
+        unpacked = UNPACKED / candidate
+        if unpacked.exists():
+            return unpacked
+    raise BinaryNotFoundError(name)

@@ -1,0 +1,104 @@
+"""Plays a recorded file into another one, commit by commit, as if it happened now."""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from trunkwatch.times import format_time, parse_time
+
+TIMES = ("committed_at", "created_at", "started_at", "completed_at")
+
+
+def steps(lines: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield each commit with the lines that follow it up to the next commit."""
+    step: list[dict[str, Any]] = []
+    for line in lines:
+        record = json.loads(line)
+        if record["kind"] == "commit" and step:
+            yield step
+            step = []
+        step.append(record)
+    if step:
+        yield step
+
+
+def moved(step: Sequence[dict[str, Any]], newest: float) -> list[dict[str, Any]]:
+    """Move all times of a step by one span, so that its newest time is `newest` (epoch seconds)."""
+    times = [parse_time(r[key]) for r in step for key in TIMES if r.get(key)]
+    span = timedelta(seconds=newest - max(times, default=newest))
+    return [
+        {
+            key: format_time((datetime.fromisoformat(value) + span).timestamp())
+            if key in TIMES and value
+            else value
+            for key, value in record.items()
+        }
+        for record in step
+    ]
+
+
+def append(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Append records in one write, so that a reader sees whole lines."""
+    text = "".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records)
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def play(
+    source: Path,
+    target: Path,
+    interval: float,
+    at_once: int,
+    landed: Callable[[dict[str, Any]], None],
+    stop: threading.Event,
+) -> None:
+    """Land commits until all have landed or `stop` is set.
+
+    Args:
+        source: the recorded file.
+        target: the file to write; begun anew.
+        interval: seconds between commits.
+        at_once: commits that are there from the start.
+        landed: is told the commit line of each commit.
+        stop: ends the play early.
+    """
+    all_steps = list(steps(source.read_text(encoding="utf-8").splitlines()))
+    began = time.time()
+    target.unlink(missing_ok=True)
+    for number, step in enumerate(all_steps):
+        history = at_once - number
+        if history <= 0 and stop.wait(interval):
+            return
+        now = time.time() if history <= 0 else began - 60.0 * history
+        append(target, moved(step, now))
+        landed(step[0])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.play", description=__doc__)
+    parser.add_argument("--from", dest="source", type=Path, required=True)
+    parser.add_argument("--to", dest="target", type=Path, required=True)
+    parser.add_argument("--interval", type=float, default=60.0, help="seconds between commits")
+    parser.add_argument("--at-once", type=int, default=5, help="commits there from the start")
+    given = parser.parse_args(arguments)
+
+    def landed(commit: dict[str, Any]) -> None:
+        print(f"landed {commit['sha'][:10]} {commit.get('title', '')}", flush=True)
+
+    play(given.source, given.target, given.interval, given.at_once, landed, threading.Event())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

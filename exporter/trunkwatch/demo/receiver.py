@@ -1,0 +1,171 @@
+"""A receiver for Alertmanager's webhooks that prints each notification as a person would read it.
+
+https://prometheus.io/docs/alerting/latest/configuration/#webhook_config is what it is sent.
+"""
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes of a notification that are read; Alertmanager's are far smaller."""
+
+QUIET = frozenset({"heartbeat"})
+"""Receivers that are only counted: the heartbeat beats every minute."""
+
+
+class Delivery(NamedTuple):
+    """One notification.
+
+    Attributes:
+        receiver: the path that it was sent to: the receiver's name by habit.
+        body: Alertmanager's JSON.
+    """
+
+    receiver: str
+    body: Mapping[str, Any]
+
+    @property
+    def status(self) -> str:
+        """`firing` or `resolved`."""
+        return str(self.body.get("status", "?"))
+
+    @property
+    def alerts(self) -> list[Mapping[str, Any]]:
+        """The alerts of the notification."""
+        return list(self.body.get("alerts", []))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: "_Server"
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        try:
+            if not 0 < length <= BODY_LIMIT:
+                raise ValueError(f"a body of 1 to {BODY_LIMIT} bytes is wanted")
+            body = json.loads(self.rfile.read(length))
+            if not isinstance(body, dict):
+                raise ValueError("the body must be a JSON object")
+        except ValueError as error:
+            self.send_error(400, str(error))
+            return
+        self.server.delivered(Delivery(self.path.strip("/") or "unrouted", body))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing per request; what was delivered is what counts."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], delivered: Callable[[Delivery], None]) -> None:
+        super().__init__(address, _Handler)
+        self.delivered = delivered
+
+
+class Receiver:
+    """Listens for notifications until it is stopped."""
+
+    def __init__(
+        self, delivered: Callable[[Delivery], None], host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        """Args:
+        delivered: is called with each notification, one at a time or not.
+        host: where to listen.
+        port: 0 for any free one.
+        """
+        self._server = _Server((host, port), delivered)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Answer in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def as_text(delivery: Delivery) -> str:
+    """Write a notification for a person: what, who, since when, who is suspect, where to read."""
+    common: Mapping[str, str] = delivery.body.get("commonAnnotations", {})
+    labels: Mapping[str, str] = delivery.body.get("commonLabels", {})
+    title = common.get("title") or common.get("summary") or labels.get("alertname", "alert")
+    firing = sum(alert.get("status") == "firing" for alert in delivery.alerts)
+    state = f"FIRING, {firing} of {len(delivery.alerts)}" if firing else "RESOLVED"
+    who = f"team {labels.get('team', '?')}, priority {labels.get('priority', '?')}"
+    lines = [f"{title}", f"{state} · {who} · delivered to {delivery.receiver}"]
+    for alert in delivery.alerts:
+        lines.extend(_alert_lines(alert))
+    return "\n".join(lines)
+
+
+def _alert_lines(alert: Mapping[str, Any]) -> Iterator[str]:
+    labels, notes = alert.get("labels", {}), alert.get("annotations", {})
+    name = labels.get("job_name") or labels.get("alertname", "?")
+    workflow = f"{labels['workflow']} / " if labels.get("workflow") else ""
+    yield f"  {'✗' if alert.get('status') == 'firing' else '✓'} {workflow}{name}"
+    # A job that is fixed needs no reasons and no instructions any more.
+    wanted = _FACTS if alert.get("status") == "firing" else _FACTS_RESOLVED
+    for key, caption in wanted:
+        if notes.get(key):
+            first, *more = str(notes[key]).strip().split("\n")
+            yield f"      {caption:10} {first}"
+            yield from (f"      {'':10} {line}" for line in more)
+
+
+_FACTS_RESOLVED = (("first_bad", "first bad"), ("last_good", "last good"))
+_FACTS = (
+    ("summary", "what"),
+    ("first_bad", "first bad"),
+    ("last_good", "last good"),
+    ("suspects", "suspects"),
+    ("reason", "reason"),
+    ("url", "log"),
+    ("runbook_url", "runbook"),
+)
+
+
+def framed(text: str) -> str:
+    """Put a frame's left edge beside a text, so that it stands out among log lines."""
+    first, *rest = text.split("\n")
+    return "\n".join(["", f"┏━ {first}", *(f"┃  {line}" for line in rest), "┗━", ""])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Listen and print until killed."""
+    parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.receiver", description=__doc__)
+    parser.add_argument("--web.listen-address", dest="address", default="127.0.0.1:9095")
+    host, _, port = parser.parse_args(arguments).address.rpartition(":")
+
+    def delivered(delivery: Delivery) -> None:
+        if delivery.receiver not in QUIET:
+            print(framed(as_text(delivery)), flush=True)
+
+    receiver = Receiver(delivered, host or "127.0.0.1", int(port))
+    receiver.start()
+    print(f"waiting for notifications on port {receiver.port}", flush=True)
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        receiver.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""`make run`: the whole path on one machine, with the recorded incident or a config of your own."""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from trunkwatch.demo.binaries import BinaryNotFoundError
+from trunkwatch.demo.incident import INCIDENT, LAST_GREEN
+from trunkwatch.demo.play import play
+from trunkwatch.demo.receiver import QUIET, Delivery, Receiver, as_text, framed
+from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
+from trunkwatch.demo.tickets import Tickets
+
+HISTORY = LAST_GREEN + 1
+"""Commits of the incident that are there from the start."""
+
+INTERVAL = 8.0
+"""Seconds between commits: long enough to read each line, and for a scrape and a rule to see it."""
+
+LOOK_SECONDS = 0.5
+"""How often the exporter is asked what it says."""
+
+
+def say(text: str) -> None:
+    """Print a line with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
+
+
+class Streaks:
+    """Tells how streaks move, by asking the exporter as any program would."""
+
+    def __init__(self, exporter_port: int) -> None:
+        """Args:
+        exporter_port: where the exporter listens.
+        """
+        self._metrics = f"http://{HOST}:{exporter_port}/metrics"
+        self._known: dict[str, str] = {}
+
+    def look(self) -> Iterator[str]:
+        """Yield a line for each job whose streak has changed since the last look."""
+        try:
+            lines = requests.get(self._metrics, timeout=5).text.splitlines()
+        except requests.RequestException:
+            return
+        for line in lines:
+            if line.startswith("ci_job_consecutive_failures{"):
+                series, value = line.rsplit(" ", 1)
+                before = self._known.get(series, "0.0")
+                self._known[series] = value
+                if value != before:
+                    name = series.split('job_name="', 1)[1].split('",', 1)[0]
+                    yield f"        streak {float(before):.0f} → {float(value):.0f}   {name}"
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.run", description=__doc__)
+    parser.add_argument("--config", type=Path, help="your own configuration, without the incident")
+    parser.add_argument("--exporter-port", type=int, default=10077)
+    parser.add_argument("--prometheus-port", type=int, default=9090)
+    parser.add_argument("--alertmanager-port", type=int, default=9093)
+    parser.add_argument("--interval", type=float, default=INTERVAL, help="seconds between commits")
+    return parser.parse_args(arguments)
+
+
+def _taken_ports(ports: Ports) -> list[str]:
+    return [
+        f"port {port} is taken, and {name} wants it: stop what listens there, or run"
+        f" `make run ARGS='--{name}-port N'`"
+        for name, port in (
+            ("exporter", ports.exporter),
+            ("prometheus", ports.prometheus),
+            ("alertmanager", ports.alertmanager),
+        )
+        if is_taken(port)
+    ]
+
+
+class Desk:
+    """Where notifications arrive: they are printed, and handed on to the tickets."""
+
+    def __init__(self) -> None:
+        self.tickets: Tickets | None = None
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Print a notification, but not every heartbeat."""
+        if delivery.receiver in QUIET:
+            return
+        print(framed(as_text(delivery)), flush=True)
+        if self.tickets is not None:
+            self.tickets.deliver(delivery)
+
+
+def landed(commit: dict[str, Any]) -> None:
+    """Tell of a commit."""
+    say(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until Ctrl-C; return 0, or 2 when the stack cannot run."""
+    given = _arguments(arguments)
+    ports = Ports(given.exporter_port, given.prometheus_port, given.alertmanager_port)
+    problems = _taken_ports(ports)
+    if given.config is not None and not given.config.is_file():
+        problems.append(f"CONFIG={given.config}: no such file")
+    for problem in problems:
+        print(f"make run: {problem}", file=sys.stderr)
+    if problems:
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    with tempfile.TemporaryDirectory(prefix="trunkwatch-demo-") as folder:
+        try:
+            _run(Path(folder), ports, given, stop)
+        except (StackError, BinaryNotFoundError) as error:
+            print(f"make run: {error}", file=sys.stderr)
+            return 2
+    return 0
+
+
+def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.Event) -> None:
+    if given.config is not None:
+        config, pace = (
+            given.config.resolve(),
+            Pace(scrape="15s", group_wait="10s", group_interval="1m"),
+        )
+    else:
+        config, pace = folder / "trunkwatch.yml", Pace()
+        shutil.copy(INCIDENT.with_name("trunkwatch.yml"), config)
+        shutil.copy("/dev/null", folder / "incident.ndjson")
+    desk = Desk()
+    receiver = Receiver(desk.delivered)
+    receiver.start()
+    try:
+        say("starting exporter, Prometheus and Alertmanager …")
+        with Stack(folder, config, receiver.port, ports, pace) as stack:
+            tickets = desk.tickets = Tickets(folder, config, ports)
+            try:
+                tickets.start()
+                _welcome(stack)
+                _watch(stack, tickets, given, stop)
+                say("stopping …")
+            finally:
+                desk.tickets = None
+                tickets.stop()
+    finally:
+        receiver.stop()
+    say("stopped; nothing is left running")
+
+
+def _welcome(stack: Stack) -> None:
+    say(f"exporter      http://localhost:{stack.ports.exporter}")
+    say(f"Prometheus    http://localhost:{stack.ports.prometheus}/alerts")
+    say(f"Alertmanager  http://localhost:{stack.ports.alertmanager}")
+    say("Ctrl-C stops all of it")
+
+
+def _watch(
+    stack: Stack, tickets: Tickets, given: argparse.Namespace, stop: threading.Event
+) -> None:
+    """Play the incident if there is one, and tell what moves, until asked to stop."""
+    player = threading.Thread(target=_play, args=(stack, given, stop), daemon=True)
+    if given.config is None:
+        say(f"playing a recorded incident, a commit every {given.interval:g} seconds")
+        player.start()
+    streaks = Streaks(stack.ports.exporter)
+    while not stop.wait(LOOK_SECONDS):
+        for line in streaks.look():
+            say(line)
+        for ticket in tickets.look():
+            print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
+        for program in (*stack.programs, tickets.program):
+            program.check()
+    if player.is_alive():
+        player.join()
+
+
+def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> None:
+    play(INCIDENT, stack.folder / "incident.ndjson", given.interval, HISTORY, landed, stop)
+    if not stop.is_set():
+        say("the incident is over; the stack stays up for you to look around, Ctrl-C stops it")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,326 @@
+"""Runs the stack on loopback: exporter, Prometheus, Alertmanager. Used by `make run` and the tests.
+
+The settings are those of `deploy/`; only what names a place or a pace is replaced, as
+deploy/prometheus/prometheus.yml says at its head.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import requests
+import yaml
+
+from trunkwatch.demo.binaries import PROJECT, find_binary
+
+HOST = "127.0.0.1"
+STOP_SECONDS = 15.0
+"""How long a program may take to end after SIGTERM before it is killed."""
+
+READY_SECONDS = 60.0
+"""How long a program may take to answer after it was started."""
+
+
+class StackError(RuntimeError):
+    """A program of the stack did not come up, or ended on its own."""
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on a port of loopback."""
+    with closing(socket.socket()) as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast alerts travel; the defaults are for a demonstration, deploy/ has those for real use.
+
+    Attributes:
+        scrape: between scrapes and rule evaluations (Prometheus duration).
+        group_wait: before the first notification of a group.
+        group_interval: between notifications of a group.
+        repeat_interval: before the same notification is sent again.
+        resend: before Prometheus sends Alertmanager the same alert again, which keeps it for four
+            times as long.
+        lookback: how old a sample may be that a query still finds.
+    """
+
+    scrape: str = "1s"
+    group_wait: str = "1s"
+    group_interval: str = "2s"
+    repeat_interval: str = "12h"
+    resend: str = "1m"
+    lookback: str = "5m"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where each program listens."""
+
+    exporter: int = field(default_factory=free_port)
+    prometheus: int = field(default_factory=free_port)
+    alertmanager: int = field(default_factory=free_port)
+
+
+class Program:
+    """One child process with its log in a file; stopped by its own pid."""
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, ready_url: str) -> None:
+        """Args:
+        name: for messages and the log's file name.
+        command: program and arguments.
+        folder: working folder.
+        ready_url: answers 200 once the program can be used.
+        """
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._command = list(command)
+        self._folder = folder
+        self._ready_url = ready_url
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number while it runs."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process, out of reach of the terminal's Ctrl-C: its parent stops it."""
+        self._output = self.log.open("ab")
+        self._process = subprocess.Popen(
+            self._command,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def wait_ready(self) -> None:
+        """Wait until the program answers.
+
+        Raises:
+            StackError: it ended, or did not answer in time; the end of its log is quoted.
+        """
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            try:
+                if requests.get(self._ready_url, timeout=2).ok:
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.1)
+        raise StackError(f"{self.name} does not answer on {self._ready_url}:\n{self._log_end()}")
+
+    def check(self) -> None:
+        """Raise StackError if the process has ended on its own."""
+        if self._process is not None and self._process.poll() is not None:
+            code = self._process.returncode
+            raise StackError(f"{self.name} ended with code {code}:\n{self._log_end()}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the process and wait for it."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(number)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+
+    def _log_end(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-8:])
+
+
+class Stack:
+    """The three programs, set up in one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Path,
+        receiver_port: int,
+        ports: Ports | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        """Args:
+        folder: for settings, data and logs; must exist.
+        config: of the exporter.
+        receiver_port: where notifications go; the receiver's name becomes the path.
+        ports: where the programs listen; free ones by default.
+        pace: how fast alerts travel.
+        """
+        self.folder = folder
+        self.ports = ports or Ports()
+        self._pace = pace or Pace()
+        self._config = config
+        self._receiver_port = receiver_port
+        self.exporter = self.new_exporter("exporter", self.ports.exporter)
+        self.prometheus = self._prometheus()
+        self.alertmanager = self._alertmanager()
+        self._write_settings([self.ports.exporter])
+
+    def __enter__(self) -> Self:
+        """Start everything; what did start is stopped again if something does not."""
+        try:
+            for program in self.programs:
+                program.start()
+            for program in self.programs:
+                program.wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop everything."""
+        self.stop()
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """In the order of their start."""
+        return self.alertmanager, self.exporter, self.prometheus
+
+    def stop(self) -> None:
+        """Stop everything, in the order in which nothing is missed by what still runs."""
+        for program in reversed(self.programs):
+            program.stop()
+
+    def new_exporter(self, name: str, port: int) -> Program:
+        """Return an exporter on a port, not started: the first one, or its replacement."""
+        command = [
+            sys.executable,
+            "-m",
+            "trunkwatch",
+            "serve",
+            "--config.file",
+            str(self._config),
+            "--storage.path",
+            str(self.folder / f"{name}.db"),
+            "--web.listen-address",
+            f"{HOST}:{port}",
+        ]  # fmt: skip — a flag and its value belong on one line
+        return Program(name, command, self.folder, f"http://{HOST}:{port}/-/healthy")
+
+    def scrape(self, exporter_ports: Sequence[int]) -> None:
+        """Point Prometheus at other exporters and make it read its settings again."""
+        self._write_settings(exporter_ports)
+        self.prometheus.send(signal.SIGHUP)
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Return what Alertmanager holds."""
+        url = f"http://{HOST}:{self.ports.alertmanager}/api/v2/alerts"
+        answer: list[dict[str, Any]] = requests.get(url, timeout=5).json()
+        return answer
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return the result of an instant query."""
+        url = f"http://{HOST}:{self.ports.prometheus}/api/v1/query"
+        answer = requests.get(url, params={"query": expression}, timeout=5).json()
+        result: list[dict[str, Any]] = answer["data"]["result"]
+        return result
+
+    # ------------------------------------------------------------------ settings
+
+    def _prometheus(self) -> Program:
+        port = self.ports.prometheus
+        command = [
+            str(find_binary("prometheus")),
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'prometheus-data'}",
+            f"--web.listen-address={HOST}:{port}",
+            f"--rules.alert.resend-delay={self._pace.resend}",
+            f"--query.lookback-delta={self._pace.lookback}",
+        ]
+        return Program("prometheus", command, self.folder, f"http://{HOST}:{port}/-/ready")
+
+    def _alertmanager(self) -> Program:
+        port = self.ports.alertmanager
+        command = [
+            str(find_binary("alertmanager")),
+            f"--config.file={self.folder / 'alertmanager.yml'}",
+            f"--storage.path={self.folder / 'alertmanager-data'}",
+            f"--web.listen-address={HOST}:{port}",
+            "--cluster.listen-address=",
+        ]
+        return Program("alertmanager", command, self.folder, f"http://{HOST}:{port}/-/ready")
+
+    def _write_settings(self, exporter_ports: Sequence[int]) -> None:
+        prometheus = self.prometheus_settings(exporter_ports)
+        (self.folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
+        alertmanager = self.alertmanager_settings()
+        (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
+        templates = PROJECT / "deploy" / "alertmanager" / "templates"
+        shutil.copytree(templates, self.folder / "templates", dirs_exist_ok=True)
+
+    def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
+        """Return deploy/prometheus/prometheus.yml with this stack's places and pace."""
+        settings: dict[str, Any] = _load("prometheus/prometheus.yml")
+        scrape = self._pace.scrape
+        settings["global"].update(
+            scrape_interval=scrape, scrape_timeout=scrape, evaluation_interval=scrape
+        )
+        settings["rule_files"] = [str(PROJECT / "rules" / "*.rules.yml")]
+        targets = [f"{HOST}:{port}" for port in exporter_ports]
+        settings["scrape_configs"][0]["static_configs"][0]["targets"] = targets
+        managers = settings["alerting"]["alertmanagers"][0]
+        managers["static_configs"][0]["targets"] = [f"{HOST}:{self.ports.alertmanager}"]
+        return settings
+
+    def alertmanager_settings(self) -> dict[str, Any]:
+        """Return deploy/alertmanager/alertmanager.yml with this stack's receiver and pace."""
+        settings: dict[str, Any] = _load("alertmanager/alertmanager.yml")
+        self._set_pace(settings["route"])
+        for receiver in settings["receivers"]:
+            for webhook in receiver.get("webhook_configs", []):
+                webhook["url"] = f"http://{HOST}:{self._receiver_port}/{receiver['name']}"
+        return settings
+
+    def _set_pace(self, route: dict[str, Any]) -> None:
+        """The root says it for all; a route below may have said otherwise for real use."""
+        route.update(
+            group_wait=self._pace.group_wait,
+            group_interval=self._pace.group_interval,
+            repeat_interval=self._pace.repeat_interval,
+        )
+        for child in route.get("routes", []):
+            self._set_pace(child)
+
+
+def _load(name: str) -> dict[str, Any]:
+    settings: dict[str, Any] = yaml.safe_load((PROJECT / "deploy" / name).read_text())
+    return settings

@@ -1,0 +1,147 @@
+"""A job's history as columns, oldest first: one per commit, or one per run."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from trunkwatch.domain.evidence import EvidenceRules, evidence_of, expires_at
+from trunkwatch.domain.model import Evidence, Observation, RunId, TrunkOrder, Verdict, run_id_order
+from trunkwatch.domain.verdict import CommitResult, drop_superseded, exact_job, folded_job
+
+
+class Count(StrEnum):
+    """What a column is. `runs` is for nightlies on a quiet branch."""
+
+    COMMITS = "commits"
+    RUNS = "runs"
+
+
+class Shard(NamedTuple):
+    """One exact job within a column, with the rows and what each of them says."""
+
+    name: str
+    cell: CommitResult
+    rows: tuple[tuple[Observation, Evidence], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a job's history.
+
+    Attributes:
+        place: of its commit in the trunk's order; 0 is the oldest.
+        run_id: the run, where columns are runs.
+        cell: what the column says.
+        shards: what it says so from.
+        changes_at: when `now` alone will change it (seconds since the epoch), or None.
+    """
+
+    commit_index: int
+    run_id: RunId | None
+    cell: CommitResult
+    shards: tuple[Shard, ...]
+    changes_at: float | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the column says."""
+        return self.cell.verdict
+
+    def rows(self, *kinds: Evidence) -> list[Observation]:
+        """The rows that say one of `kinds`, in no particular order."""
+        return [row for shard in self.shards for row, says in shard.rows if says in kinds]
+
+
+class _Slot(NamedTuple):
+    """Sorts columns: by commit, then run number, then run id."""
+
+    commit_index: int
+    run_number: int
+    run: tuple[bool, RunId]
+
+
+def build_columns(
+    rows: Iterable[Observation],
+    order: TrunkOrder,
+    rules: EvidenceRules,
+    count: Count,
+    now: float,
+) -> list[Column]:
+    """Build one job's columns, oldest first, from its rows that count for the trunk."""
+    if count is Count.COMMITS:
+        by_place: dict[int, list[Observation]] = defaultdict(list)
+        for row in rows:
+            by_place[order.index[row.sha]].append(row)
+        return [
+            _column(commit_index, None, by_place[commit_index], order, rules, now)
+            for commit_index in sorted(by_place)
+        ]
+    slots = _by_run(rows, order)
+    return [
+        _column(slot.commit_index, slots[slot][0].run_id, slots[slot], order, rules, now)
+        for slot in sorted(slots)
+    ]
+
+
+def _by_run(rows: Iterable[Observation], order: TrunkOrder) -> dict[_Slot, list[Observation]]:
+    runs: dict[tuple[int, tuple[bool, RunId]], list[Observation]] = defaultdict(list)
+    for row in rows:
+        runs[order.index[row.sha], run_id_order(row.run_id)].append(row)
+    return {
+        _Slot(commit_index, max(_number(row) for row in members), run): members
+        for (commit_index, run), members in runs.items()
+    }
+
+
+def _number(row: Observation) -> int:
+    return row.run_number if row.run_number is not None else -1
+
+
+def _column(
+    commit_index: int,
+    run_id: RunId | None,
+    rows: Sequence[Observation],
+    order: TrunkOrder,
+    rules: EvidenceRules,
+    now: float,
+) -> Column:
+    committed_at = order.commits[commit_index].committed_at
+    by_name: dict[str, list[Observation]] = defaultdict(list)
+    for row in rows:
+        by_name[row.job.job_name].append(row)
+    shards = tuple(
+        _shard(name, by_name[name], rules, committed_at, now) for name in sorted(by_name)
+    )
+    return Column(
+        commit_index,
+        run_id,
+        folded_job({shard.cell for shard in shards}),
+        shards,
+        _next_expiry(shards, committed_at),
+    )
+
+
+def _shard(
+    name: str,
+    reports: Sequence[Observation],
+    rules: EvidenceRules,
+    committed_at: float | None,
+    now: float,
+) -> Shard:
+    rows = tuple(
+        (row, evidence_of(row, rules, committed_at, now)) for row in drop_superseded(reports)
+    )
+    return Shard(name, exact_job({says for _, says in rows}), rows)
+
+
+def _next_expiry(shards: Iterable[Shard], committed_at: float | None) -> float | None:
+    """The first moment at which a pending row of the column is no longer believed."""
+    moments = (
+        expires_at(row, committed_at)
+        for shard in shards
+        for row, says in shard.rows
+        if says is Evidence.PENDING
+    )
+    return min((moment for moment in moments if moment is not None), default=None)

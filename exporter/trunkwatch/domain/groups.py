@@ -1,0 +1,82 @@
+"""Groups: exactly one per job, the first of the configuration that matches."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.model import JobKey
+from trunkwatch.domain.outage import Thresholds
+
+DAY = 86400.0
+DEFAULT_SILENT_AFTER = 8 * DAY
+"""Seconds without a verdict that make a job silent: a weekly job plus a day of grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Full-match patterns over the four parts of a job's key; None matches everything."""
+
+    repo: re.Pattern[str] | None = None
+    branch: re.Pattern[str] | None = None
+    workflow: re.Pattern[str] | None = None
+    job_name: re.Pattern[str] | None = None
+
+    def covers(self, key: JobKey) -> bool:
+        """Whether every pattern matches its part of the key in full."""
+        patterns = (self.repo, self.branch, self.workflow, self.job_name)
+        return all(
+            pattern is None or pattern.fullmatch(part)
+            for pattern, part in zip(patterns, key, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Other thresholds for the jobs of a group whose name matches in full."""
+
+    match: re.Pattern[str]
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Jobs that one team answers for.
+
+    Attributes:
+        name: the label `group`.
+        team: who is told.
+        priority: P0 to P3.
+        thresholds: when an outage of one of its jobs opens and closes.
+        jobs_threshold: how many of its jobs must be broken before it alerts.
+        count: what a column of its jobs is.
+        silent_after: seconds without a verdict that make a job silent.
+        match: which jobs are in it.
+        overrides: other thresholds by job name, first match wins.
+    """
+
+    name: str
+    team: str
+    priority: str
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    jobs_threshold: int = 1
+    count: Count = Count.COMMITS
+    silent_after: float = DEFAULT_SILENT_AFTER
+    match: Match = field(default_factory=Match)
+    overrides: tuple[Override, ...] = ()
+
+    def thresholds_of(self, job_name: str) -> Thresholds:
+        """Return the thresholds that hold for one job of the group."""
+        for override in self.overrides:
+            if override.match.fullmatch(job_name):
+                return override.thresholds
+        return self.thresholds
+
+
+DEFAULT_GROUP = Group(name="default", team="trunk", priority="P3")
+"""Catches what no group of the configuration matches."""
+
+
+def group_of(key: JobKey, groups: Sequence[Group]) -> Group:
+    """Return the first group that matches; the default group matches all."""
+    return next((group for group in groups if group.match.covers(key)), DEFAULT_GROUP)

@@ -1,0 +1,158 @@
+"""All of section 3 of docs/policy.md for one job: from its rows to its state."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from trunkwatch.domain.blame import Blame, blame_of
+from trunkwatch.domain.columns import Column, build_columns
+from trunkwatch.domain.evidence import EvidenceRules
+from trunkwatch.domain.groups import Group
+from trunkwatch.domain.model import (
+    Evidence,
+    JobKey,
+    Observation,
+    TrunkOrder,
+    Verdict,
+)
+from trunkwatch.domain.outage import Thresholds, open_outage
+from trunkwatch.domain.streak import StoppedBy, streak_of
+
+DECISIVE = (Evidence.PASS, Evidence.FAIL)
+"""What says of a job whether it is broken; the rest is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What is known of one job now.
+
+    Attributes:
+        key: the job.
+        group: the group it is in.
+        threshold: N for this job.
+        streak: consecutive FAIL columns, newest first.
+        stopped_by: what ended the streak.
+        truncated: the true streak may be longer: older trunk commits were not read.
+        broken: an outage is open.
+        failures_in_outage: FAILs from first bad on; 0 when no outage is open.
+        blame: of the open outage, else of the streak; None with neither.
+        pending: PENDING columns newer than the newest PASS.
+        flaky: FLAKY columns newer than the newest PASS.
+        last_verdict: the newest of PASS, FAIL and FLAKY.
+        last_verdict_at: when its last run ended (seconds since the epoch).
+        last_success_at: when the newest PASS's last run ended (seconds since the epoch).
+        duration: run time of the newest verdict, the longest shard's (seconds).
+        places: where each column stands in the trunk's order, oldest first.
+        verdicts: what each column says, oldest first.
+        known_broken: the reason and end of an exemption that holds now.
+        changes_at: when `now` alone will change it (seconds since the epoch), or None.
+    """
+
+    key: JobKey
+    group: Group
+    threshold: int
+    streak: int
+    stopped_by: StoppedBy
+    truncated: bool
+    broken: bool
+    failures_in_outage: int
+    blame: Blame | None
+    pending: int
+    flaky: int
+    last_verdict: Verdict | None
+    last_verdict_at: float | None
+    last_success_at: float | None
+    duration: float | None
+    commit_indexes: tuple[int, ...]
+    verdicts: tuple[Verdict, ...]
+    known_broken: tuple[str, float | None] | None
+    changes_at: float | None
+
+    @property
+    def alerting(self) -> bool:
+        """Whether it counts towards its group's threshold."""
+        return self.broken and self.known_broken is None
+
+
+def evaluate_job(
+    key: JobKey,
+    rows: Iterable[Observation],
+    group: Group,
+    order: TrunkOrder,
+    rules: EvidenceRules,
+    now: float,
+) -> JobState:
+    """Judge one job from all of its rows that count for the trunk.
+
+    Args:
+        key: the job.
+        rows: in any order, repeated or not; each of them counts for the trunk.
+        group: the group that the job is in.
+        order: the trunk.
+        rules: the evidence table.
+        now: seconds since the epoch.
+    """
+    columns = build_columns(rows, order, rules, group.count, now)
+    verdicts = tuple(column.verdict for column in columns)
+    thresholds: Thresholds = group.thresholds_of(key.job_name)
+    streak = streak_of(verdicts)
+    outage = open_outage(verdicts, thresholds)
+    newest_pass = _newest(verdicts, Verdict.PASS)
+    newer = verdicts[newest_pass + 1 :] if newest_pass is not None else verdicts
+    newest = _newest(verdicts, *_ANSWERS)
+    return JobState(
+        key=key,
+        group=group,
+        threshold=thresholds.failures,
+        streak=streak.length,
+        stopped_by=streak.stopped_by,
+        truncated=streak.stopped_by is StoppedBy.WINDOW
+        and streak.length > 0
+        and order.older_unread,
+        broken=outage is not None,
+        failures_in_outage=outage.failures if outage else 0,
+        blame=blame_of(columns, order, rules, outage or streak),
+        pending=newer.count(Verdict.PENDING),
+        flaky=newer.count(Verdict.FLAKY),
+        last_verdict=verdicts[newest] if newest is not None else None,
+        last_verdict_at=ended(columns[newest], order) if newest is not None else None,
+        last_success_at=ended(columns[newest_pass], order) if newest_pass is not None else None,
+        duration=_duration(columns[newest]) if newest is not None else None,
+        commit_indexes=tuple(column.commit_index for column in columns),
+        verdicts=verdicts,
+        known_broken=None,
+        changes_at=earliest(column.changes_at for column in columns),
+    )
+
+
+_ANSWERS = (Verdict.PASS, Verdict.FAIL, Verdict.FLAKY)
+
+
+def earliest(moments: Iterable[float | None]) -> float | None:
+    """Return the first of some moments (seconds since the epoch); None for never."""
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _newest(verdicts: Sequence[Verdict], *wanted: Verdict) -> int | None:
+    for column in range(len(verdicts) - 1, -1, -1):
+        if verdicts[column] in wanted:
+            return column
+    return None
+
+
+def ended(column: Column, order: TrunkOrder) -> float | None:
+    """When the last result that decides a column ended (seconds since the epoch).
+
+    The time of its commit where no result has one; None where that is unknown too.
+    """
+    ends = [row.ended for row in column.rows(*DECISIVE)]
+    known = [moment for moment in ends if moment is not None]
+    return max(known) if known else order.commits[column.commit_index].committed_at
+
+
+def _duration(column: Column) -> float | None:
+    spans = [
+        row.completed_at - row.started_at
+        for row in column.rows(*DECISIVE)
+        if row.completed_at is not None and row.started_at is not None
+    ]
+    return max((span for span in spans if span >= 0), default=None)

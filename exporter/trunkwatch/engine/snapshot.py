@@ -1,0 +1,137 @@
+"""What everybody outside reads: an immutable picture of all trunks and sources at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from trunkwatch.domain.branch import Green, GroupState
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Trunk, TrunkOrder
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkState:
+    """One trunk.
+
+    Attributes:
+        order: its commits.
+        jobs: all that are neither ignored nor retired, sorted by key.
+        groups: every group that has a job here, sorted by name.
+        mass_breakage: one commit broke most of the jobs.
+        green: distance to the newest green commit; None where none is configured.
+        ignored_runs: runs stored that do not count, by reason.
+        unknown_words: stored statuses and conclusions that the evidence table does not know.
+        retired: removed jobs whose history is still stored, by "removed" or "removed_broken".
+        changes_at: when `now` alone will change any of it (seconds since the epoch), or None.
+        data_at: since when every source that feeds it has had its say (seconds since the epoch).
+    """
+
+    order: TrunkOrder
+    jobs: tuple[JobState, ...]
+    groups: tuple[GroupState, ...]
+    mass_breakage: bool
+    green: Green | None
+    ignored_runs: Mapping[str, int]
+    unknown_words: Mapping[str, int]
+    retired: Mapping[str, int]
+    changes_at: float | None
+    data_at: float | None = None
+
+    @property
+    def trunk(self) -> Trunk:
+        """The branch it is of."""
+        return self.order.trunk
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One source, as its last refresh left it.
+
+    Attributes:
+        name: as configured.
+        up: the last refresh succeeded; False before the first one ends.
+        answered: a refresh has ended since the start, well or badly.
+        last_success: when a refresh last succeeded, also before a restart (seconds, epoch), or
+            None.
+        refresh_seconds: how long the last refresh took, or None before the first one ends.
+        poll_interval: seconds between refreshes.
+        problem: why the last refresh failed, for people; None when it did not.
+        quota_remaining: requests left in the vendor's window, where it has one.
+        unread: commits of the window whose results have yet to be read; None before it is known.
+    """
+
+    name: str
+    up: bool
+    answered: bool
+    last_success: float | None
+    refresh_seconds: float | None
+    poll_interval: float
+    problem: str | None = None
+    quota_remaining: int | None = None
+    unread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is known at one moment.
+
+    Attributes:
+        as_of: the moment (seconds since the epoch).
+        trunks: sorted by repo and branch.
+        sources: in the order of the configuration.
+        complete: whether there is enough to show: every source has ended a refresh, or history
+            was stored before.
+    """
+
+    as_of: float
+    trunks: tuple[TrunkState, ...] = ()
+    sources: tuple[SourceStatus, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What only grows while the process lives.
+
+    Attributes:
+        counts: by family name and label values.
+        config_reload_ok: whether the last reload of the configuration was taken.
+    """
+
+    counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    config_reload_ok: bool = True
+
+    def by_last_label(self, family: str) -> dict[str, int]:
+        """Return the counts of a family, added up by the value of its last label."""
+        found: dict[str, int] = {}
+        for (name, *labels), value in self.counts.items():
+            if name == family:
+                found[labels[-1]] = found.get(labels[-1], 0) + int(value)
+        return found
+
+
+STALE_POLLS = 5
+"""Poll intervals without a success after which a source's data counts as stale."""
+
+STALE_AT_LEAST = 300.0
+"""Seconds without a success below which no source is stale, however often it is polled."""
+
+
+def is_stale(source: SourceStatus, now: float) -> bool:
+    """Whether a source that did succeed has not done so for too long."""
+    limit = max(STALE_POLLS * source.poll_interval, STALE_AT_LEAST)
+    return source.last_success is not None and now - source.last_success > limit
+
+
+def what_is_not_ready(snapshot: Snapshot, now: float) -> list[str]:
+    """Say of each source that is not to be relied upon what is wrong with it; empty is ready."""
+    if not snapshot.sources:
+        return ["what is stored is still being read"]
+    problems = []
+    for source in snapshot.sources:
+        because = f": {source.problem}" if source.problem else ""
+        if source.last_success is None:
+            problems.append(f"source {source.name} has not succeeded yet{because}")
+        elif is_stale(source, now):
+            age = int(now - source.last_success)
+            problems.append(f"source {source.name} last succeeded {age} s ago{because}")
+    return problems

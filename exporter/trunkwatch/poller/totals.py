@@ -1,0 +1,48 @@
+"""Counters of the process: they only grow, and a restart begins at zero."""
+
+import threading
+from collections.abc import Mapping
+
+from trunkwatch.engine.snapshot import Totals
+
+
+class Counters:
+    """Counts by family name and label values; safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, ...], float] = {}
+        self._levels: dict[tuple[str, ...], float] = {}
+        self._reload_ok = True
+
+    def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
+        """Add to a count; adding 0 makes it exist."""
+        with self._lock:
+            key = (name, *labels)
+            self._counts[key] = self._counts.get(key, 0.0) + amount
+
+    def follow(self, name: str, *labels: str, level: float, start: float = 0.0) -> None:
+        """Count how much a level has risen; that it falls (data was forgotten) is not counted.
+
+        Args:
+            name: the family.
+            labels: label values.
+            level: the level now.
+            start: the level to count from when it is seen for the first time.
+        """
+        with self._lock:
+            key = (name, *labels)
+            rise = max(0.0, level - self._levels.get(key, start))
+            self._levels[key] = level
+            self._counts[key] = self._counts.get(key, 0.0) + rise
+
+    def reloaded(self, *, ok: bool) -> None:
+        """Note how the last reload of the configuration ended."""
+        with self._lock:
+            self._reload_ok = ok
+
+    def totals(self) -> Totals:
+        """Return all counts as they are now."""
+        with self._lock:
+            counts: Mapping[tuple[str, ...], float] = dict(self._counts)
+            return Totals(counts, self._reload_ok)

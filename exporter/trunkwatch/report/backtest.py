@@ -1,0 +1,214 @@
+"""What `trunkwatch backtest` prints: outages, notifications and teams of a replayed history."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trunkwatch.domain.model import Commit, JobKey
+from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
+from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
+from trunkwatch.report.words import commits, counted, plain, short
+from trunkwatch.times import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """All trunks under one policy.
+
+    Attributes:
+        failures: N that was tried for every job; None for the configuration's.
+        trunks: the replay of each.
+    """
+
+    failures: int | None
+    trunks: Sequence[BackTest]
+
+
+# ---------------------------------------------------------------------- for programs
+
+
+def back_test_document(replays: Sequence[Replay], as_of: float) -> dict[str, Any]:
+    """Return everything as one object; times are RFC 3339 in UTC, what is unknown is null."""
+    return {"as_of": format_time(as_of), "replays": [_replay(replay) for replay in replays]}
+
+
+def _replay(replay: Replay) -> dict[str, Any]:
+    return {
+        "consecutive_failures": replay.failures,
+        "trunks": [_trunk(test) for test in replay.trunks],
+        "teams": [_team(total) for total in all_teams(replay.trunks)],
+    }
+
+
+def _trunk(test: BackTest) -> dict[str, Any]:
+    return {
+        **test.order.trunk._asdict(),
+        "commits": len(test.order.commits),
+        "outages": [_outage(outage) for outage in test.outages],
+        "notifications": [_notification(each) for each in test.notifications],
+    }
+
+
+def _outage(outage: PastOutage) -> dict[str, Any]:
+    return {
+        "workflow": outage.key.workflow,
+        "job_name": outage.key.job_name,
+        "group": outage.group.name,
+        "team": outage.group.team,
+        "priority": outage.group.priority,
+        "threshold": outage.threshold,
+        "first_bad": outage.first_bad.sha,
+        "last_good": _sha(outage.last_good),
+        "suspects": outage.suspects,
+        "failures": outage.failures,
+        **_moment("opened", outage.opened),
+        **_moment("closed", outage.closed),
+        "ending": str(outage.ending),
+        "known_broken": outage.known_broken,
+        "notifications": outage.notifications,
+    }
+
+
+def _moment(name: str, moment: Moment | None) -> dict[str, Any]:
+    return {
+        f"{name}_commit": moment.commit.sha if moment else None,
+        f"{name}_at": _time(moment) if moment else None,
+    }
+
+
+def _notification(told: Notification) -> dict[str, Any]:
+    return {
+        "group": told.group.name,
+        "team": told.group.team,
+        "priority": told.group.priority,
+        "commit": told.moment.commit.sha,
+        "at": _time(told.moment),
+        "broken": [_name(key) for key in told.broken],
+        "ended": [_name(key) for key in told.ended],
+    }
+
+
+def _team(total: TeamTotal) -> dict[str, Any]:
+    return {
+        "team": total.team,
+        "jobs": total.jobs,
+        "outages": total.outages,
+        "notifications": total.notifications,
+        "one_off_failures": total.one_off,
+        "flaky_commits": total.flaky,
+    }
+
+
+def _sha(commit: Commit | None) -> str | None:
+    return commit.sha if commit else None
+
+
+def _time(moment: Moment) -> str | None:
+    return None if moment.at is None else format_time(moment.at)
+
+
+def _name(key: JobKey) -> str:
+    return f"{key.workflow} / {key.job_name}"
+
+
+# ---------------------------------------------------------------------- for people
+
+
+def print_back_test(replays: Sequence[Replay], console: Console) -> None:
+    """Print the outages of each trunk under each policy, then what each team would have heard."""
+    for replay in replays:
+        for test in replay.trunks:
+            console.print(Text(_headline(replay, test), style="bold"), soft_wrap=True)
+            if test.outages:
+                console.print(_outage_table(test.outages))
+            console.print()
+    if any(replay.trunks for replay in replays):
+        console.print(_team_table(replays))
+    else:
+        console.print("No results: no source has said anything about a trunk yet.")
+
+
+def _headline(replay: Replay, test: BackTest) -> str:
+    told = counted(len(test.notifications), "notification")
+    return (
+        f"{test.order.trunk}, {commits(len(test.order.commits))}, {_policy(replay)}:"
+        f" {counted(len(test.outages), 'outage')}, {told}"
+    )
+
+
+def _policy(replay: Replay) -> str:
+    return "as configured" if replay.failures is None else f"{replay.failures} in a row"
+
+
+def _outage_table(outages: Sequence[PastOutage]) -> Table:
+    table = _table("Job", "Group", "Team", "Priority")
+    table.add_column("FAILs", justify="right")
+    for title in ("First bad", "Last good", "Opened", "Closed", "How"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("Told", justify="right")
+    for outage in outages:
+        table.add_row(*_outage_row(outage))
+    return table
+
+
+def _outage_row(outage: PastOutage) -> Iterator[Text]:
+    group, good = outage.group, outage.last_good
+    yield _text(_name(outage.key))
+    yield _text(group.name)
+    yield _text(group.team)
+    yield _text(group.priority)
+    yield _text(str(outage.failures))
+    yield _text(short(outage.first_bad.sha))
+    yield _text(short(good.sha) if good else "unknown")
+    yield _text(_when(outage.opened))
+    yield _text(_when(outage.closed) if outage.closed else "")
+    yield _text(_how(outage))
+    yield _text(str(outage.notifications))
+
+
+def _when(moment: Moment) -> str:
+    return " ".join(filter(None, (short(moment.commit.sha), _time(moment))))
+
+
+def _how(outage: PastOutage) -> str:
+    how = "still open" if outage.ending is Ending.OPEN else str(outage.ending)
+    return f"{how} (known broken: {outage.known_broken})" if outage.known_broken else how
+
+
+def _team_table(replays: Sequence[Replay]) -> Table:
+    """One row a team; the columns that depend on N stand once for each policy."""
+    table = _table("Team")
+    table.add_column("Jobs", justify="right")
+    for replay in replays:
+        note = "" if len(replays) == 1 else f" ({_policy(replay)})"
+        for title in ("Outages", "Notifications", "One-off failures"):
+            table.add_column(title + note, justify="right")
+    table.add_column("Flaky commits", justify="right")
+    for totals in zip(*(all_teams(replay.trunks) for replay in replays), strict=True):
+        table.add_row(*_team_row(totals))
+    return table
+
+
+def _team_row(totals: Sequence[TeamTotal]) -> Iterator[Text]:
+    """The jobs, and so the teams, are the same under each policy."""
+    yield _text(totals[0].team)
+    yield _text(f"{totals[0].jobs:,}")
+    for total in totals:
+        for number in (total.outages, total.notifications, total.one_off):
+            yield _text(f"{number:,}")
+    yield _text(f"{totals[0].flaky:,}")
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def _text(text: str) -> Text:
+    return Text(plain(text))

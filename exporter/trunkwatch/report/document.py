@@ -1,0 +1,137 @@
+"""The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from trunkwatch.domain.blame import Blame
+from trunkwatch.domain.branch import GroupState
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Commit, Trunk, TrunkOrder, Verdict
+from trunkwatch.domain.outage import episodes
+from trunkwatch.engine.co_failures import CoFailures
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
+from trunkwatch.times import format_time
+
+CompareUrls = Mapping[Trunk, str]
+"""Per trunk, where a person compares two commits: a text with {last_good} and {first_bad}."""
+
+
+def document(
+    snapshot: Snapshot, compare_urls: CompareUrls, trunks: Iterable[TrunkState] | None = None
+) -> dict[str, Any]:
+    """Return what is known as one object; of some trunks only, if given.
+
+    Numbers are commits; times are RFC 3339 in UTC; what is unknown is null.
+    """
+    shown = list(snapshot.trunks if trunks is None else trunks)
+    return {
+        "as_of": format_time(snapshot.as_of),
+        "sources": [_source(source) for source in snapshot.sources],
+        "groups": [_group(group) for trunk in shown for group in trunk.groups],
+        "jobs": [job for trunk in shown for job in _jobs(trunk, compare_urls)],
+    }
+
+
+def _jobs(trunk: TrunkState, compare_urls: CompareUrls) -> Iterator[dict[str, Any]]:
+    together = CoFailures(trunk.jobs)
+    for job in trunk.jobs:
+        yield {**_job(job, compare_urls, together), "last_outage": _last_outage(job, trunk.order)}
+
+
+def _source(source: SourceStatus) -> dict[str, Any]:
+    return {
+        "source": source.name,
+        "up": source.up,
+        "last_success": _time(source.last_success),
+    }
+
+
+def _group(state: GroupState) -> dict[str, Any]:
+    return {
+        "repo": state.trunk.repo,
+        "branch": state.trunk.branch,
+        "group": state.group.name,
+        "team": state.group.team,
+        "priority": state.group.priority,
+        "consecutive_failures": state.streak,
+        "failure_threshold": state.group.jobs_threshold,
+        "jobs_failing": state.failing,
+        "firing": state.firing,
+    }
+
+
+def _job(job: JobState, compare_urls: CompareUrls, together: CoFailures) -> dict[str, Any]:
+    return {
+        **job.key._asdict(),
+        "group": job.group.name,
+        "threshold": job.threshold,
+        "consecutive_failures": job.streak,
+        "stopped_by": str(job.stopped_by),
+        "truncated": job.truncated,
+        "broken": job.broken,
+        "failures_in_outage": job.failures_in_outage,
+        **_blame(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch))),
+        "also_broken_since": list(together.with_job(job)),
+        "pending_commits": job.pending,
+        "flaky_commits": job.flaky,
+        "last_verdict": str(job.last_verdict) if job.last_verdict else None,
+        "known_broken": _known_broken(job),
+    }
+
+
+def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
+    last_good = blame.last_good if blame else None
+    suspects = blame.suspects if blame else None
+    return {
+        "first_bad": blame.first_bad.sha if blame else None,
+        "last_good": last_good.sha if last_good else None,
+        "suspects": len(suspects) if suspects is not None else None,
+        "tested_suspects": blame.tested if blame else None,
+        "suspect_commits": [_commit(commit) for commit in suspects or ()],
+        "since": _time(blame.since) if blame else None,
+        "url": blame.url if blame else None,
+        "compare_url": compare_link(blame, compare_url),
+        "failed_step": blame.failed_step if blame else None,
+        "annotations": list(blame.annotations) if blame else [],
+        "same_step": blame.same_step if blame else None,
+        "infra": blame.infra if blame else None,
+        "confirmed": blame.confirmed if blame else None,
+    }
+
+
+def compare_link(blame: Blame | None, template: str | None) -> str | None:
+    """Return where a person sees what changed from last good to first bad, if both are known."""
+    if blame is None or blame.last_good is None or template is None:
+        return None
+    return template.replace("{last_good}", blame.last_good.sha).replace(
+        "{first_bad}", blame.first_bad.sha
+    )
+
+
+def _last_outage(job: JobState, order: TrunkOrder) -> dict[str, Any] | None:
+    """Return where the newest outage that has ended began, and what ended it."""
+    if job.broken or Verdict.FAIL not in job.verdicts:
+        return None
+    thresholds = job.group.thresholds_of(job.key.job_name)
+    ended = [outage for outage in episodes(job.verdicts, thresholds) if outage.closed is not None]
+    if not ended or ended[-1].closed is None:
+        return None
+    first_bad, closed = (
+        order.commits[job.commit_indexes[n]] for n in (ended[-1].first_bad, ended[-1].closed)
+    )
+    return {"first_bad": first_bad.sha, "ended_by": _commit(closed)}
+
+
+def _commit(commit: Commit) -> dict[str, Any]:
+    return {"sha": commit.sha, "author": commit.author, "title": commit.title}
+
+
+def _known_broken(job: JobState) -> dict[str, Any] | None:
+    if job.known_broken is None:
+        return None
+    reason, until = job.known_broken
+    return {"reason": reason, "until": _time(until)}
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)

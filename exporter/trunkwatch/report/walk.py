@@ -1,0 +1,117 @@
+"""`trunkwatch explain`: the walk over one job's commits, and why its streak is what it is."""
+
+from collections.abc import Iterator, Sequence
+
+from trunkwatch.domain.blame import Blame
+from trunkwatch.domain.columns import Column, Count, Shard
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, newest_first
+from trunkwatch.domain.streak import StoppedBy
+from trunkwatch.domain.verdict import distinct_attempts
+from trunkwatch.report.hints import exemption, hints
+from trunkwatch.report.words import by_line, commits, plain, short
+from trunkwatch.times import format_time
+
+_EFFECT = {
+    Verdict.FAIL: "counts",
+    Verdict.PASS: "ends the streak",
+    Verdict.FLAKY: "ends the streak, does not close the outage",
+    Verdict.PENDING: "no answer yet: looked through",
+    Verdict.NONE: "no answer: looked through",
+}
+
+
+def walk(
+    state: JobState,
+    columns: Sequence[Column],
+    order: TrunkOrder,
+    broken_with: Sequence[str] = (),
+) -> Iterator[str]:
+    """Yield the lines of the walk, newest column first, each of them one line.
+
+    Args:
+        state: the job.
+        columns: its columns, oldest first.
+        order: its trunk.
+        broken_with: broken jobs of other groups with the same first bad.
+    """
+    yield from (plain(line) for line in _walk(state, columns, order, broken_with))
+
+
+def _walk(
+    state: JobState, columns: Sequence[Column], order: TrunkOrder, broken_with: Sequence[str]
+) -> Iterator[str]:
+    group = state.group
+    yield f"{state.key.workflow} / {state.key.job_name}"
+    yield (
+        f"on {state.key.repo} {state.key.branch}; group {group.name}, team {group.team},"
+        f" {group.priority}; an outage opens at {state.threshold} in a row"
+    )
+    yield ""
+    stopped = False
+    for column in reversed(columns):
+        yield from _column(column, order.commits[column.commit_index], group.count, stopped=stopped)
+        stopped = stopped or column.verdict in (Verdict.PASS, Verdict.FLAKY)
+    yield ""
+    yield from _conclusion(state, broken_with)
+
+
+def _column(column: Column, commit: Commit, count: Count, *, stopped: bool) -> Iterator[str]:
+    run = f" run {column.run_id}" if count is Count.RUNS else ""
+    effect = "" if stopped else f"  {_EFFECT[column.verdict]}"
+    title = f"  {commit.title}" if commit.title else ""
+    yield f"{column.verdict:8}{short(commit.sha)}{run}{effect}{title}"
+    for shard in column.shards:
+        yield from _shard(shard, alone=len(column.shards) == 1)
+
+
+def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
+    indent = "          "
+    if not alone:
+        yield f"{indent}{shard.cell.verdict} {shard.name}"
+        indent += "  "
+    says = {id(row): evidence for row, evidence in shard.rows}
+    for row in newest_first(distinct_attempts(row for row, _ in shard.rows)):
+        yield f"{indent}{says[id(row)]:8}{_attempt(row)}"
+        yield from (f"{indent}{'says':8}{line}" for line in row.annotations)
+
+
+def _attempt(row: Observation) -> str:
+    answer = (row.conclusion or "no conclusion") if row.finished else row.status
+    when = f" at {format_time(row.ended)}" if row.ended is not None else ""
+    run = f"run {row.run_id}, " if row.run_id is not None else ""
+    step = f", step {row.failed_step!r}" if row.failed_step else ""
+    infra = ", infrastructure" if row.infra else ""
+    url = f"  {row.url}" if row.url else ""
+    return f"{answer} ({run}attempt {row.attempt}{step}{infra}){when}{url}"
+
+
+_STOPS = {
+    StoppedBy.PASS: "the commit before them passed",
+    StoppedBy.FLAKY: "the commit before them is flaky",
+    StoppedBy.WINDOW: "no older answer is known",
+}
+
+
+def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
+    more = ", and may be longer: older commits were not read" if state.truncated else ""
+    yield f"Streak {state.streak}: {_STOPS[state.stopped_by]}{more}."
+    if state.broken:
+        yield f"An outage is open, with {commits(state.failures_in_outage)} failing in it."
+    else:
+        yield "No outage is open."
+    if state.blame is not None:
+        yield from _blame(state.blame)
+    for name in broken_with:
+        yield f"Also broken since then, in another group: {name}"
+    if state.known_broken is not None:
+        yield exemption(*state.known_broken)
+
+
+def _blame(blame: Blame) -> Iterator[str]:
+    good = blame.last_good
+    yield f"First bad {blame.first_bad.sha}"
+    yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
+    for commit in blame.suspects or ():
+        yield f"Suspect   {commit.sha}  {by_line(commit.author, commit.title)}".rstrip()
+    yield from (f"{note[0].upper()}{note[1:]}." for note in hints(blame))

@@ -1,0 +1,111 @@
+"""A trunk's order from a local clone: `git log --first-parent`."""
+
+import os
+import re
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
+from trunkwatch.errors import GitError
+
+GIT_SECONDS = 120.0
+"""How long one git command may take; a fetch of a large repository is slow."""
+
+_FIELDS = "%H%x00%ct%x00%an%x00%s"
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+"""What git may repeat of a remote's address, and nobody else may read."""
+
+_INHERITED = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"})
+"""What git sets for its hooks: it would win over the path that we give."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitLog:
+    """Reads the first-parent history of branches of one clone.
+
+    Attributes:
+        source: name of the source that asks, for errors.
+        path: the clone; bare or not.
+        fetch: whether to fetch `origin`, where there is one, before reading.
+    """
+
+    source: str
+    path: str
+    fetch: bool = True
+
+    def update(self, branches: Collection[str]) -> None:
+        """Fetch some branches of `origin`, where the clone has one.
+
+        They are named because a clone made with `--bare` is set up to fetch none: it would answer
+        for ever with the commits it was made with.
+
+        Raises:
+            GitError: the clone cannot be read, or the remote does not answer or lacks a branch.
+        """
+        if self.fetch and "origin" in self._git("remote").split():
+            refs = [f"+refs/heads/{name}:refs/remotes/origin/{name}" for name in branches]
+            self._git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", *refs)
+
+    def order(self, trunk: Trunk, window: int) -> TrunkOrder:
+        """Return the newest `window` commits of a branch.
+
+        Raises:
+            GitError: the clone cannot be read or does not have the branch.
+        """
+        ref = self._ref(trunk.branch)
+        text = self._git(
+            "log", "--first-parent", f"--max-count={window + 1}", f"--format={_FIELDS}", ref, "--"
+        )
+        commits = [self._commit(line) for line in text.split("\n") if line]
+        newest = commits[:window]
+        older_unread = len(commits) > window or self._is_shallow()
+        return TrunkOrder(trunk, tuple(reversed(newest)), older_unread)
+
+    def _is_shallow(self) -> bool:
+        """Whether the clone was made with `--depth`: its oldest commit is not the first."""
+        return self._git("rev-parse", "--is-shallow-repository").strip() == "true"
+
+    def _ref(self, branch: str) -> str:
+        """A clone's own branch may lag behind what it fetched; what it fetched is the trunk."""
+        for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
+            if self._git("for-each-ref", "--count=1", "--format=%(refname)", ref).strip() == ref:
+                return ref
+        raise GitError(self.source, f"the clone {self.path} has no branch {branch!r}")
+
+    def _commit(self, line: str) -> Commit:
+        sha, committed_at, author, title = line.split("\0", 3)
+        return Commit(sha, float(committed_at), author, title)
+
+    def _git(self, *arguments: str) -> str:
+        settings = ["-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false"]
+        command = ["git", "-C", self.path, *settings, *arguments]
+        environment = {key: value for key, value in os.environ.items() if key not in _INHERITED}
+        # Without the ceiling, a path that is no repository but lies inside one would mean that one.
+        environment["GIT_CEILING_DIRECTORIES"] = str(Path(self.path).resolve().parent)
+        environment.update(GIT_TERMINAL_PROMPT="0", LC_ALL="C")
+        try:
+            done = subprocess.run(
+                command, env=environment, capture_output=True, timeout=GIT_SECONDS, check=True
+            )
+        except FileNotFoundError:
+            raise GitError(self.source, "git is not installed") from None
+        except subprocess.TimeoutExpired:
+            raise GitError(
+                self.source, f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"
+            ) from None
+        except subprocess.CalledProcessError as error:
+            said = _complaint(error.stderr.decode(errors="replace"))
+            raise GitError(
+                self.source, f"git {arguments[0]} in {self.path} failed: {said}"
+            ) from None
+        return done.stdout.decode(errors="replace")
+
+
+def _complaint(said: str) -> str:
+    """Return the line that says what is wrong; advice follows it, progress goes before."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return _CREDENTIALS.sub("", (fatal or lines or ["it did not say why"])[0])

@@ -1,0 +1,363 @@
+"""Recorded results: a file of one JSON object a line (docs/recorded.md).
+
+It is the demo's source, the tests' source, what `trunkwatch record` writes, and the way in for a
+CI that Trunkwatch does not know.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trunkwatch.config.schema import RecordedSource
+from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.engine.facts import Cursor, Fact, SourceState
+from trunkwatch.errors import RecordedFileError
+from trunkwatch.sources.hashes import full_hash
+from trunkwatch.sources.port import Source, SourceContext
+from trunkwatch.times import format_time, parse_time
+
+ID_LIMIT = 2**63
+"""Ids and numbers are kept as 64-bit integers."""
+
+LAST_LINE_LIMIT = 1024 * 1024
+"""Bytes at the end of a file in which its last line is looked for; lines are a few hundred long."""
+
+
+class _LineError(ValueError):
+    """What is wrong with one line, without its place."""
+
+
+class _Signature(NamedTuple):
+    """Tells whether a file is the one that was read last; the source's cursor."""
+
+    path: str
+    inode: int
+    size: int
+    modified_ns: int
+
+    def to_cursor(self) -> Cursor:
+        return Cursor(json.dumps(self))
+
+
+def recorded_source(config: RecordedSource, tools: SourceContext) -> Source:
+    """Return the source that reads the configured file."""
+    del tools  # a file needs neither HTTP nor a count of requests
+    return RecordedFile(config.name, Path(config.path), needs_commits=config.order is not False)
+
+
+class RecordedFile:
+    """Reads a file again whenever it changed."""
+
+    def __init__(self, name: str, path: Path, *, needs_commits: bool = True) -> None:
+        """Args:
+        name: of the source, for errors.
+        path: the file.
+        needs_commits: whether a run of a trunk without commit lines is an error.
+        """
+        self._name = name
+        self._path = path
+        self._needs_commits = needs_commits
+        self._half_written: _Signature | None = None
+
+    def refresh(self, memory: SourceState) -> Iterable[Fact]:
+        """Return everything that the file holds, or nothing when it has not changed.
+
+        A last line that is still being written is waited for: the last good state stays. When it
+        has not grown until the next refresh, or when there is no good state yet, it is an error.
+        """
+        signature = self._signature()
+        if memory.cursor == signature.to_cursor().text:
+            return ()
+        if memory.cursor is not None and self._ends_half_written(signature):
+            waited_before, self._half_written = self._half_written, signature
+            if waited_before != signature:
+                return ()
+        return self._facts(signature)
+
+    def _signature(self) -> _Signature:
+        try:
+            stat = self._path.stat()
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+        return _Signature(str(self._path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+    def _ends_half_written(self, signature: _Signature) -> bool:
+        """Whether the last line has no end and cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(max(0, signature.size - LAST_LINE_LIMIT))
+                end = file.read(signature.size - file.tell()).rpartition(b"\n")[2]
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+        if not end.strip():
+            return False
+        try:
+            _parse(end)
+        except _LineError:
+            return True
+        return False
+
+    def _facts(self, signature: _Signature) -> Iterator[Fact]:
+        commits: dict[Trunk, dict[str, Commit]] = {}
+        truncated: set[Trunk] = set()
+        first_run: dict[Trunk, int] = {}
+        interned: dict[str, str] = {}
+        intern = interned.setdefault
+        for number, line in self._lines(signature.size):
+            try:
+                record = _parse(line)
+                if record["kind"] == "run":
+                    row = _observation(record, intern)
+                    first_run.setdefault(row.trunk, number)
+                    yield row
+                else:
+                    trunk = _add_commit(record, commits)
+                    if _flag(record, "older_unread"):
+                        truncated.add(trunk)
+            except _LineError as error:
+                raise self._error(f"{error}", number) from None
+        self._check_trunks(first_run, commits)
+        for trunk, chain in commits.items():
+            yield TrunkOrder(trunk, tuple(chain.values()), trunk in truncated)
+        yield signature.to_cursor()
+
+    def _lines(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the lines that are not empty, with their numbers, of the first `size` bytes.
+
+        They are decoded one by one: a text file is decoded by the block, and a broken byte would be
+        reported at the line of its block's beginning.
+        """
+        left = size
+        try:
+            with self._path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if not line.isspace() and left > 0:
+                        yield number, line[:left]
+                    left -= len(line)
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+
+    def _check_trunks(
+        self, first_run: Mapping[Trunk, int], commits: Mapping[Trunk, object]
+    ) -> None:
+        for trunk, number in first_run.items():
+            if self._needs_commits and trunk not in commits:
+                raise self._error(
+                    f"a run of {trunk}, of which the file has no commit"
+                    ' line; add {"kind":"commit",...} lines in trunk order, oldest first',
+                    number,
+                )
+
+    def _error(self, problem: str, line: int | None = None) -> RecordedFileError:
+        place = f"{self._path}:{line}" if line is not None else f"{self._path}"
+        return RecordedFileError(self._name, f"{place}: {problem}")
+
+
+# ---------------------------------------------------------------------- one line
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise _LineError(f"is not UTF-8 ({error.reason})") from None
+    except RecursionError:
+        raise _LineError("is not a JSON object (nested too deeply)") from None
+    except ValueError as error:
+        raise _LineError(f"is not a JSON object ({error})") from None
+    if not isinstance(record, dict):
+        raise _LineError("is not a JSON object")
+    if record.get("kind") not in ("commit", "run"):
+        raise _LineError(f"kind must be 'commit' or 'run' (got {record.get('kind')!r})")
+    if b"\\u" in line:
+        _check_escapes(record)
+    return record
+
+
+def _check_escapes(record: object) -> None:
+    """Half a surrogate pair can be escaped in JSON, but is no text that anybody could store."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _LineError("has an escape such as \\ud800 that is no character") from None
+
+
+def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit]]) -> Trunk:
+    trunk = Trunk(_text(record, "repo"), _text(record, "branch"))
+    sha = _sha(record)
+    chain = commits.setdefault(trunk, {})
+    if sha in chain:
+        raise _LineError(f"sha {sha} is in the order of {trunk} already")
+    chain[sha] = Commit(
+        sha,
+        _time(record, "committed_at"),
+        _optional_text(record, "author"),
+        _optional_text(record, "title"),
+    )
+    return trunk
+
+
+def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -> Observation:
+    def shared(text: str) -> str:
+        return intern(text, text)
+
+    repo, branch = shared(_text(record, "repo")), shared(_text(record, "branch"))
+    status = shared(_text(record, "status"))
+    conclusion = _optional_text(record, "conclusion") if status == "completed" else None
+    path = _optional_text(record, "workflow_path")
+    return Observation(
+        Trunk(repo, branch),
+        shared(_sha(record)),
+        RawJob(
+            shared(_text(record, "workflow")),
+            shared(path) if path else None,
+            shared(_text(record, "job_name")),
+        ),
+        status,
+        shared(conclusion) if conclusion is not None else None,
+        _id(record, "run_id"),
+        _number(record, "attempt", least=1) or 1,
+        _id(record, "job_id"),
+        _number(record, "run_number", least=0),
+        shared(_optional_text(record, "event") or "push"),
+        shared(_optional_text(record, "head_branch") or branch),
+        shared(_optional_text(record, "head_repo") or repo),
+        _time(record, "created_at"),
+        _time(record, "started_at"),
+        _time(record, "completed_at"),
+        _optional_text(record, "url"),
+        _optional_text(record, "failed_step"),
+        _flag(record, "infra"),
+        annotation_lines(_texts(record, "annotations")),
+    )
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record.get(key)
+    if not isinstance(value, str) or not value:
+        raise _LineError(_must_be(record, key, "a text that is not empty"))
+    return value
+
+
+def _optional_text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise _LineError(_must_be(record, key, "a text"))
+    return value
+
+
+def _texts(record: Mapping[str, Any], key: str) -> list[str]:
+    value = record.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise _LineError(_must_be(record, key, "a list of texts"))
+    return value
+
+
+def _sha(record: Mapping[str, Any]) -> str:
+    sha = full_hash(record.get("sha"))
+    if sha is None:
+        raise _LineError(_must_be(record, "sha", "a full hash of 40 hex digits"))
+    return sha
+
+
+def _time(record: Mapping[str, Any], key: str) -> float | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise _LineError(
+            _must_be(record, key, "a time with its zone, such as 2025-12-09T16:02:11Z")
+        ) from None
+
+
+def _id(record: Mapping[str, Any], key: str) -> RunId | None:
+    value = record.get(key)
+    if value is None or (isinstance(value, str) and value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < ID_LIMIT:
+        return value
+    raise _LineError(_must_be(record, key, "a number of 64 bits or a text"))
+
+
+def _number(record: Mapping[str, Any], key: str, least: int) -> int | None:
+    value = record.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < ID_LIMIT:
+        raise _LineError(_must_be(record, key, f"a whole number of {least} or more"))
+    return value
+
+
+def _flag(record: Mapping[str, Any], key: str) -> bool:
+    value = record.get(key)
+    if value is not None and not isinstance(value, bool):
+        raise _LineError(_must_be(record, key, "true or false"))
+    return bool(value)
+
+
+def _must_be(record: Mapping[str, Any], key: str, what: str) -> str:
+    if key not in record:
+        return f"{key} is missing; it must be {what}"
+    return f"{key} must be {what} (got {record[key]!r})"
+
+
+# ---------------------------------------------------------------------- writing
+
+
+def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[str]:
+    """Write a trunk as lines that read back as the same commits and observations."""
+    trunk = {"repo": order.trunk.repo, "branch": order.trunk.branch}
+    for place, commit in enumerate(order.commits):
+        yield _line(
+            {
+                "kind": "commit",
+                **trunk,
+                "sha": commit.sha,
+                "committed_at": _time_text(commit.committed_at),
+                "author": commit.author,
+                "title": commit.title,
+                "older_unread": (place == 0 and order.older_unread) or None,
+            }
+        )
+    for row in rows:
+        yield _line({"kind": "run", **trunk, **_run_fields(row)})
+
+
+def _run_fields(row: Observation) -> dict[str, object]:
+    return {
+        "sha": row.sha,
+        "workflow": row.job.workflow_name,
+        "workflow_path": row.job.workflow_path,
+        "job_name": row.job.job_name,
+        "run_id": row.run_id,
+        "attempt": row.attempt,
+        "job_id": row.job_id,
+        "run_number": row.run_number,
+        "status": row.status,
+        "conclusion": row.conclusion,
+        "event": row.event,
+        "head_branch": row.head_branch,
+        "head_repo": row.head_repo,
+        "created_at": _time_text(row.created_at),
+        "started_at": _time_text(row.started_at),
+        "completed_at": _time_text(row.completed_at),
+        "url": row.url,
+        "failed_step": row.failed_step,
+        "infra": row.infra or None,
+        "annotations": row.annotations or None,
+    }
+
+
+def _line(fields: Mapping[str, object]) -> str:
+    known = {key: value for key, value in fields.items() if value is not None}
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _time_text(seconds: float | None) -> str | None:
+    return None if seconds is None else format_time(seconds)

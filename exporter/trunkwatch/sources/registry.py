@@ -1,0 +1,25 @@
+"""The one place that knows every kind of source."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from trunkwatch.config import SourceConfig
+from trunkwatch.sources.buildbot import buildbot_source
+from trunkwatch.sources.github import github_source
+from trunkwatch.sources.port import Source, SourceContext
+from trunkwatch.sources.recorded import recorded_source
+
+SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType(
+    {
+        "buildbot": buildbot_source,
+        "github": github_source,
+        "recorded": recorded_source,
+    }
+)
+"""Every source by the `type` that the configuration calls it."""
+
+
+def build_source(config: SourceConfig, tools: SourceContext) -> Source:
+    """Return the source that a section of the configuration describes."""
+    return SOURCES[config.type](config, tools)

@@ -1,0 +1,424 @@
+"""The embedded store: one SQLite file, or memory."""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from trunkwatch.domain.model import (
+    Commit,
+    Observation,
+    RawJob,
+    RunId,
+    Trunk,
+    TrunkOrder,
+    rewrites,
+    splice,
+)
+from trunkwatch.engine.facts import Cursor, Fact, StateEntry
+from trunkwatch.errors import StoreError
+from trunkwatch.store.opening import MEMORY, open_file
+from trunkwatch.store.port import Applied, SourceMemory, Stored
+from trunkwatch.store.statements import FORGET_OVERTAKEN, SELECT, UPSERT
+
+
+class SqliteStore:
+    """Keeps everything in one SQLite file in WAL mode, so that readers never wait for a writer."""
+
+    def __init__(self, path: str = MEMORY) -> None:
+        """Open or create the file.
+
+        Raises:
+            StoreError: it is not a database, not ours, of a newer version, or not writable; it is
+                left as it was.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection = open_file(path)
+        self._trunk_ids: dict[Trunk, int] = {}
+        self._job_ids: dict[tuple[Trunk, RawJob], int] = {}
+        self._jobs: dict[int, tuple[Trunk, RawJob]] = {}
+        self._origins: dict[int, _Origin] = {}
+        self._origin_ids: dict[_Origin, int] = {}
+        self._orders: dict[Trunk, TrunkOrder] = {}
+        self._notes: dict[str, Mapping[str, str]] = {}
+        try:
+            # The version first: what another process writes from here on is noticed later.
+            self._seen_version = self._data_version()
+            self._read_names()
+            self._orders = self._read_orders()
+            self._notes = self._read_notes()
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(path, f"cannot be read ({error})") from error
+
+    def load(self) -> Stored:
+        """Return trunk orders and source memories."""
+        with self._lock:
+            rows = self._connection.execute("SELECT name FROM sources").fetchall()
+            return Stored(dict(self._orders), {name: self._memory(name) for (name,) in rows})
+
+    def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
+        """Store one refresh in one transaction."""
+        with self._lock:
+            batch = _Batch()
+            self._begin()
+            try:
+                version = self._take_news_of_others(batch)
+                for fact in facts:
+                    self._take(fact, batch)
+                self._connection.execute(FORGET_OVERTAKEN)
+                self._remember(source, batch, now)
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, sqlite3.Error):
+                    raise StoreError(self._path, f"cannot be written ({error})") from error
+                raise
+            self._seen_version = version
+            self._orders.update(batch.orders)
+            self._notes[source] = _changed(self._notes.get(source, {}), batch.notes)
+            return Applied(
+                batch.orders, frozenset(batch.rewritten), batch.touched, self._memory(source)
+            )
+
+    def observations(
+        self,
+        trunk: Trunk,
+        jobs: Collection[RawJob] | None = None,
+        shas: Collection[str] | None = None,
+    ) -> Iterator[Observation]:
+        """Yield a trunk's rows: of some raw jobs, or at some commits, or all."""
+        if jobs is not None:
+            ids = sorted(self._job_ids[trunk, job] for job in jobs if (trunk, job) in self._job_ids)
+            for job_id in ids:
+                yield from self._rows(f"{SELECT} WHERE o.job = ?", (job_id,))
+            return
+        for revision in self._revisions(trunk, shas):
+            yield from self._rows(
+                f"{SELECT} JOIN jobs AS j ON j.id = o.job WHERE o.revision = ? AND j.trunk = ?",
+                (revision, self._trunk_ids[trunk]),
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    # ------------------------------------------------------------------ reading
+
+    def _revisions(self, trunk: Trunk, shas: Collection[str] | None) -> list[int]:
+        if trunk not in self._trunk_ids:
+            return []
+        with self._lock:
+            if shas is None:
+                rows = self._connection.execute(
+                    "SELECT DISTINCT o.revision FROM jobs AS j JOIN observations AS o"
+                    " ON o.job = j.id WHERE j.trunk = ? ORDER BY 1",
+                    (self._trunk_ids[trunk],),
+                ).fetchall()
+            else:
+                rows = [
+                    row
+                    for sha in sorted(shas)
+                    for row in self._connection.execute(
+                        "SELECT id FROM revisions WHERE sha = ?", (sha,)
+                    )
+                ]
+        return [revision for (revision,) in rows]
+
+    def _rows(self, query: str, values: tuple[Any, ...]) -> Iterator[Observation]:
+        try:
+            with self._lock:
+                rows = self._connection.execute(query, values).fetchall()
+                # Another process may have added a job, or an origin, a moment ago.
+                if any(row[1] not in self._jobs or row[8] not in self._origins for row in rows):
+                    self._read_names()
+        except sqlite3.Error as error:
+            raise StoreError(self._path, f"cannot be read ({error})") from error
+        for row in rows:
+            yield self._observation(row)
+
+    def _observation(self, row: tuple[Any, ...]) -> Observation:
+        sha, job, finished, answer, run_id, attempt, job_id, number, origin = row[:9]
+        created_at, started_at, completed_at, url, failed_step, infra, annotations = row[9:]
+        trunk, raw = self._jobs[job]
+        return Observation(
+            trunk,
+            sha,
+            raw,
+            "completed" if finished else answer,
+            (answer or None) if finished else None,
+            _id_or_none(run_id),
+            attempt,
+            _id_or_none(job_id),
+            number,
+            *self._origins[origin],
+            created_at,
+            started_at,
+            completed_at,
+            url,
+            failed_step,
+            bool(infra),
+            tuple(annotations.split("\n")) if annotations else (),
+        )
+
+    def _read_names(self) -> None:
+        """Read what ids stand for; the maps are replaced whole, since readers hold no lock."""
+        run = self._connection.execute
+        names = {
+            key: Trunk(repo, branch)
+            for key, repo, branch in run("SELECT id, repo, branch FROM trunks")
+        }
+        jobs = {
+            key: (names[trunk_id], RawJob(name, path or None, job_name))
+            for key, trunk_id, name, path, job_name in run(
+                "SELECT id, trunk, workflow_name, workflow_path, job_name FROM jobs"
+            )
+        }
+        self._trunk_ids = {trunk: key for key, trunk in names.items()}
+        self._job_ids = {named: key for key, named in jobs.items()}
+        self._origins = {
+            key: _Origin(*parts)
+            for key, *parts in run("SELECT id, event, head_branch, head_repo FROM origins")
+        }
+        self._origin_ids = {origin: key for key, origin in self._origins.items()}
+        self._jobs = jobs
+
+    def _read_notes(self) -> dict[str, Mapping[str, str]]:
+        notes: dict[str, dict[str, str]] = defaultdict(dict)
+        for source, key, text in self._connection.execute("SELECT source, key, text FROM notes"):
+            notes[source][key] = text
+        return dict(notes)
+
+    def _read_orders(self) -> dict[Trunk, TrunkOrder]:
+        return {trunk: self._read_order(key, trunk) for trunk, key in self._trunk_ids.items()}
+
+    def _read_order(self, key: int, trunk: Trunk) -> TrunkOrder:
+        run = self._connection.execute
+        (older,) = run("SELECT older_unread FROM trunks WHERE id = ?", (key,)).fetchone()
+        rows = run(
+            "SELECT sha, committed_at, author, title FROM commits WHERE trunk = ? ORDER BY place",
+            (key,),
+        )
+        return TrunkOrder(trunk, tuple(Commit(*row) for row in rows), bool(older))
+
+    def _memory(self, source: str) -> SourceMemory:
+        run = self._connection.execute
+        cursor, last_success = run(
+            "SELECT cursor, last_success FROM sources WHERE name = ?", (source,)
+        ).fetchone()
+        fed = run(
+            "SELECT t.repo, t.branch FROM feeds AS f JOIN trunks AS t ON t.id = f.trunk"
+            " WHERE f.source = ?",
+            (source,),
+        )
+        trunks = frozenset(Trunk(*row) for row in fed)
+        return SourceMemory(cursor, last_success, trunks, self._notes.get(source, {}))
+
+    # ------------------------------------------------------------------ writing
+
+    def _begin(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise StoreError(self._path, f"cannot be written ({error})") from error
+
+    def _data_version(self) -> int:
+        """A number that changes when another connection has written to the file, not when we do."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def _take_news_of_others(self, batch: "_Batch") -> int:
+        """Take what another process wrote (a `check` beside `serve`) as part of this refresh.
+
+        Our caller was not told of it and never would be: what its own source says of it later is
+        only a repeat. The file does not say which rows are new, so all are named; that is rare and
+        costs no more than judging everything once. Returns the version that was looked at.
+        """
+        version = self._data_version()
+        if version == self._seen_version:
+            return version
+        self._read_names()
+        self._notes = self._read_notes()
+        for trunk, order in self._read_orders().items():
+            known = self._orders.get(trunk)
+            if order != known:
+                batch.orders[trunk] = order
+            if known is not None and rewrites(known, order):
+                batch.rewritten.add(trunk)
+        run = self._connection.execute
+        shas: dict[int, str] = dict(run("SELECT id, sha FROM revisions"))
+        for key, revision in run("SELECT DISTINCT job, revision FROM observations"):
+            trunk, raw = self._jobs[key]
+            batch.touched[trunk][raw].add(shas[revision])
+        return version
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.execute("ROLLBACK")
+        self._read_names()
+
+    def _take(self, fact: Fact, batch: "_Batch") -> None:
+        if isinstance(fact, Observation):
+            batch.trunks.add(fact.trunk)
+            if self._insert(fact, batch):
+                batch.touched[fact.trunk][fact.job].add(fact.sha)
+        elif isinstance(fact, Cursor):
+            batch.cursor = fact.text
+        elif isinstance(fact, StateEntry):
+            batch.notes[fact.key] = fact.text
+        elif isinstance(fact, TrunkOrder):
+            batch.trunks.add(fact.trunk)
+            self._take_order(fact, batch)
+
+    def _insert(self, row: Observation, batch: "_Batch") -> bool:
+        """Store one report; whether that added or changed anything."""
+        if row.sha not in batch.revisions:
+            batch.revisions[row.sha] = self._revision_id(row.sha)
+        cursor = self._connection.execute(
+            UPSERT,
+            (
+                self._job_id(row.trunk, row.job),
+                batch.revisions[row.sha],
+                "" if row.run_id is None else row.run_id,
+                row.attempt,
+                "" if row.job_id is None else row.job_id,
+                row.finished,
+                (row.conclusion or "") if row.finished else row.status,
+                self._origin_id(_Origin(row.event, row.head_branch, row.head_repo)),
+                row.run_number,
+                row.created_at,
+                row.started_at,
+                row.completed_at,
+                row.url,
+                row.failed_step,
+                row.infra,
+                "\n".join(row.annotations) or None,
+            ),
+        )
+        return cursor.rowcount > 0
+
+    def _take_order(self, fresh: TrunkOrder, batch: "_Batch") -> None:
+        known = batch.orders.get(fresh.trunk, self._orders.get(fresh.trunk))
+        order = splice(known, fresh) if known else fresh
+        trunk_id = self._trunk_id(fresh.trunk)
+        if known is not None and order == known:
+            return
+        if known is not None and rewrites(known, order):
+            batch.rewritten.add(fresh.trunk)
+        same = 0
+        if known is not None and order.extends(known):
+            same = len(known.commits)
+        run = self._connection.execute
+        run("DELETE FROM commits WHERE trunk = ? AND place >= ?", (trunk_id, same))
+        self._connection.executemany(
+            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (trunk_id, place, c.sha, c.committed_at, c.author, c.title)
+                for place, c in enumerate(order.commits[same:], same)
+            ],
+        )
+        run("UPDATE trunks SET older_unread = ? WHERE id = ?", (order.older_unread, trunk_id))
+        batch.orders[fresh.trunk] = order
+
+    def _remember(self, source: str, batch: "_Batch", now: float | None) -> None:
+        run = self._connection.execute
+        run(
+            "INSERT INTO sources VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " cursor = coalesce(excluded.cursor, cursor),"
+            " last_success = coalesce(excluded.last_success, last_success)",
+            (source, batch.cursor, now),
+        )
+        for key, text in batch.notes.items():
+            if text is None:
+                run("DELETE FROM notes WHERE source = ? AND key = ?", (source, key))
+            else:
+                run("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (source, key, text))
+        for trunk in batch.trunks:
+            run("INSERT OR IGNORE INTO feeds VALUES (?, ?)", (source, self._trunk_id(trunk)))
+
+    def _trunk_id(self, trunk: Trunk) -> int:
+        if trunk not in self._trunk_ids:
+            cursor = self._connection.execute(
+                "INSERT INTO trunks (repo, branch) VALUES (?, ?)", trunk
+            )
+            self._trunk_ids[trunk] = _new_id(cursor)
+        return self._trunk_ids[trunk]
+
+    def _job_id(self, trunk: Trunk, job: RawJob) -> int:
+        known = self._job_ids.get((trunk, job))
+        if known is not None:
+            return known
+        cursor = self._connection.execute(
+            "INSERT INTO jobs (trunk, workflow_name, workflow_path, job_name) VALUES (?, ?, ?, ?)",
+            (self._trunk_id(trunk), job.workflow_name, job.workflow_path or "", job.job_name),
+        )
+        key = _new_id(cursor)
+        self._job_ids[trunk, job] = key
+        self._jobs[key] = trunk, job
+        return key
+
+    def _origin_id(self, origin: "_Origin") -> int:
+        known = self._origin_ids.get(origin)
+        if known is not None:
+            return known
+        key = _new_id(
+            self._connection.execute(
+                "INSERT INTO origins (event, head_branch, head_repo) VALUES (?, ?, ?)", origin
+            )
+        )
+        self._origin_ids[origin] = key
+        self._origins[key] = origin
+        return key
+
+    def _revision_id(self, sha: str) -> int:
+        run = self._connection.execute
+        found = run("SELECT id FROM revisions WHERE sha = ?", (sha,)).fetchone()
+        if found:
+            return int(found[0])
+        return _new_id(run("INSERT INTO revisions (sha) VALUES (?)", (sha,)))
+
+
+class _Origin(NamedTuple):
+    """What decides whether a run counts for its trunk."""
+
+    event: str
+    head_branch: str
+    head_repo: str
+
+
+class _Batch:
+    """What one transaction has taken so far."""
+
+    def __init__(self) -> None:
+        self.cursor: str | None = None
+        self.notes: dict[str, str | None] = {}
+        self.trunks: set[Trunk] = set()
+        self.orders: dict[Trunk, TrunkOrder] = {}
+        self.rewritten: set[Trunk] = set()
+        self.revisions: dict[str, int] = {}
+        self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+
+def _changed(notes: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
+    """Return notes with some of them changed; a reader of the old ones sees no change."""
+    if not changes:
+        return notes
+    changed = {**notes, **{key: text for key, text in changes.items() if text is not None}}
+    for key, text in changes.items():
+        if text is None:
+            changed.pop(key, None)
+    return changed
+
+
+def _new_id(cursor: sqlite3.Cursor) -> int:
+    if cursor.lastrowid is None:
+        raise AssertionError("an INSERT into a rowid table gives an id")
+    return cursor.lastrowid
+
+
+def _id_or_none(value: object) -> RunId | None:
+    return value if isinstance(value, int | str) and value != "" else None

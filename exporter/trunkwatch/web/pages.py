@@ -1,0 +1,151 @@
+"""The pages: a WSGI application over the newest snapshot. It never asks CI anything."""
+
+import html
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from trunkwatch.engine.snapshot import Snapshot, TrunkState, what_is_not_ready
+from trunkwatch.metrics.exposition import Exposition, choose_format
+from trunkwatch.report.document import CompareUrls, document
+from trunkwatch.report.page import landing_page
+from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, Endpoint, give, only, path_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+TRUNK_PREFIX = "/api/v1/trunk/"
+
+
+@dataclass(frozen=True)
+class View:
+    """What the pages look at; replaced as a whole when the configuration is reloaded.
+
+    Attributes:
+        snapshot: returns the newest snapshot.
+        compare_urls: per trunk, where a person compares two commits.
+    """
+
+    snapshot: Callable[[], Snapshot]
+    compare_urls: CompareUrls = field(default_factory=dict)
+
+
+class Pages:
+    """The WSGI application."""
+
+    def __init__(
+        self,
+        view: Callable[[], View],
+        exposition: Exposition,
+        clock: Callable[[], float],
+        version: str,
+        posts: Mapping[str, Endpoint] = MappingProxyType({}),
+    ) -> None:
+        """Args:
+        view: returns what the pages look at now.
+        exposition: renders `/metrics`.
+        clock: seconds since the epoch, for the age of data.
+        version: shown on the landing page.
+        posts: by path, what takes something in; everything else is read-only.
+        """
+        self._view = view
+        self._exposition = exposition
+        self._clock = clock
+        self._version = version
+        self._posts = posts
+        self._routes: Mapping[str, Endpoint] = MappingProxyType(
+            {
+                "/": self._landing,
+                "/metrics": self._metrics,
+                "/-/healthy": self._healthy,
+                "/-/ready": self._ready,
+            }
+        )
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        return give(self._answer(environ), environ, start_response)
+
+    def _answer(self, environ: "WSGIEnvironment") -> Answer:
+        path, method = path_of(environ), environ["REQUEST_METHOD"]
+        if path in self._posts:
+            return self._posts[path](environ) if method == "POST" else only("POST")
+        if method not in ("GET", "HEAD"):
+            return only("GET", "HEAD")
+        if path.startswith(TRUNK_PREFIX):
+            return self._trunk(path.removeprefix(TRUNK_PREFIX))
+        page = self._routes.get(path)
+        return page(environ) if page else NOT_FOUND
+
+    # ------------------------------------------------------------------ pages
+
+    def _metrics(self, environ: "WSGIEnvironment") -> Answer:
+        form = choose_format(environ.get("HTTP_ACCEPT", ""))
+        zipped = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
+        body = self._exposition.body(form, zipped=zipped)
+        encoding = (("Content-Encoding", "gzip"),) if zipped else ()
+        return Answer(
+            "200 OK", form.content_type, body, (("Vary", "Accept, Accept-Encoding"), *encoding)
+        )
+
+    def _trunk(self, name: str) -> Answer:
+        """Both a repo and a branch may hold slashes, so known trunks are compared, not parsed."""
+        view = self._view()
+        snapshot = view.snapshot()
+        # The server leaves an encoded slash as it is; which slashes were encoded does not matter.
+        plain = name.replace("%2F", "/").replace("%2f", "/")
+        found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
+        if not found:
+            return _json("404 Not Found", {"error": _unknown_trunk(name, snapshot.trunks)})
+        return _json("200 OK", document(snapshot, view.compare_urls, found))
+
+    def _landing(self, environ: "WSGIEnvironment") -> Answer:
+        del environ
+        view = self._view()
+        page = landing_page(view.snapshot(), view.compare_urls, self._version, self._clock())
+        return Answer("200 OK", "text/html; charset=utf-8", page.encode())
+
+    def _healthy(self, environ: "WSGIEnvironment") -> Answer:
+        del environ
+        return Answer("200 OK", TEXT, b"healthy\n")
+
+    def _ready(self, environ: "WSGIEnvironment") -> Answer:
+        del environ
+        problems = what_is_not_ready(self._view().snapshot(), self._clock())
+        if problems:
+            text = "".join(f"not ready: {problem}\n" for problem in problems)
+            return Answer("503 Service Unavailable", TEXT, text.encode())
+        return Answer("200 OK", TEXT, b"ready\n")
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
+    for part in header.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if name in ("gzip", "*"):
+            return not any(
+                p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters
+            )
+    return False
+
+
+def _called(name: str, trunks: Iterable[TrunkState]) -> list[TrunkState]:
+    return [trunk for trunk in trunks if "/".join(trunk.trunk) == name]
+
+
+def _json(status: str, content: object) -> Answer:
+    body = json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
+    return Answer(status, "application/json; charset=utf-8", body)
+
+
+def _unknown_trunk(name: str, trunks: Iterable[TrunkState]) -> str:
+    known = ", ".join(quote("/".join(trunk.trunk)) for trunk in trunks) or "none yet"
+    return f"no trunk {html.escape(name)}; known: {known}"

@@ -1,0 +1,134 @@
+"""Listens: cheroot, a production WSGI server, started and stopped cleanly."""
+
+import errno
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from cheroot import wsgi
+from cheroot.server import HTTPConnection, HTTPRequest
+
+from trunkwatch.errors import ListenError, UsageError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+"""Requests answered at once: a few Prometheus replicas and a few people."""
+
+BACKLOG = 128
+"""Connections that may wait to be accepted: a matrix of jobs that starts sends its webhooks in one
+moment, and at cheroot's own five some of them are reset."""
+
+REQUEST_SECONDS = 10
+"""Seconds after which a silent connection is dropped."""
+
+
+UNREAD = 65_536
+"""Bytes of a body which the application did not want that are read all the same, so that the
+sender sees the answer and may go on; behind a longer one the connection is closed."""
+
+LONGEST_HEAD = 65_536
+"""Bytes of a request's headers; nobody who may ask here sends a hundredth of that."""
+
+LISTEN_FLAG = "--web.listen-address"
+
+
+def parse_address(address: str, flag: str = LISTEN_FLAG) -> tuple[str, int]:
+    """Read `host:port` or `:port`, as in Prometheus' `--web.listen-address`.
+
+    Args:
+        address: as given.
+        flag: by which it was given, for errors.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"{flag} {address!r}: must be host:port or :port")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 — Prometheus' own default
+
+
+class WebServer:
+    """One listening address, answered by a WSGI application."""
+
+    def __init__(
+        self, address: str, application: "WSGIApplication", flag: str = LISTEN_FLAG
+    ) -> None:
+        """Start to listen.
+
+        Args:
+            address: `host:port` or `:port`.
+            application: answers the requests.
+            flag: by which the address was given, for errors.
+
+        Raises:
+            ListenError: the address is taken or may not be used.
+            UsageError: the address cannot be read.
+        """
+        self._server = wsgi.Server(
+            parse_address(address, flag),
+            application,
+            numthreads=THREADS,
+            request_queue_size=BACKLOG,
+            timeout=REQUEST_SECONDS,
+            server_name="trunkwatch",
+        )
+        self._server.max_request_header_size = LONGEST_HEAD
+        self._server.ConnectionClass = _Connection
+        # cheroot documents `error_log` as the place to hook in a logger of one's own.
+        self._server.error_log = _log_error  # type: ignore[method-assign]  # documented
+        try:
+            self._server.prepare()
+        except OSError as error:
+            self._server.stop()
+            raise ListenError(address, _why(error, flag)) from None
+        self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, also when 0 was asked for."""
+        bound: tuple[Any, ...] = self._server.bind_addr
+        return int(bound[1])
+
+    def start(self) -> None:
+        """Answer requests in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let running answers finish and stop listening."""
+        self._server.stop()
+        self._thread.join()
+
+
+class _Request(HTTPRequest):
+    """A request after which the connection goes on only where it is certain where the next begins.
+
+    cheroot reads to its end what the application left of a body, into memory and of any length,
+    and loses its place behind a chunked one: the rest of that would be taken for a request.
+    """
+
+    def send_headers(self) -> None:
+        """Decide whether the connection goes on, before the headers tell the client."""
+        if self.chunked_read or not 0 <= getattr(self.rfile, "remaining", 0) <= UNREAD:
+            self.close_connection = True
+        super().send_headers()
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+
+def _why(error: OSError, flag: str) -> str:
+    """Cheroot wraps the socket's error in one of its own that only has a text."""
+    text = str(error)
+    if error.errno == errno.EADDRINUSE or "in use" in text:
+        return f"the port is taken by another program; give another {flag}"
+    return text
+
+
+def _log_error(msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+    log.log(level, "%s", msg.strip(), exc_info=traceback)

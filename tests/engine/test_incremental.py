@@ -1,0 +1,104 @@
+"""What is kept between updates never shows: many small steps end where one reading ends."""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from trunkwatch.config import parse_config, policy_of
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.facts import EMPTY_STATE, Fact
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.poller.trunk_engine import StoredRecords
+from trunkwatch.sources.recorded import RecordedFile
+from trunkwatch.store.sqlite import SqliteStore
+
+from tests.domain.builders import Ledger, assess
+from tests.domain.scripts import Step, policies, removals, scripts, thorough
+from tests.reference.histories import Json, generate
+
+
+@thorough
+@given(scripts(), policies(), st.integers(0, 2**16))
+def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
+    """After every report, push, force push and wait the kept state equals a fresh reading."""
+    # Results come before their commits and after them, again, from elsewhere and too late.
+    ledger = Ledger(seed=seed)
+    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+    for step in steps:
+        state = kept.update(step.order, ledger.take(step.rows), step.now)
+        assert state == assess(ledger, step.order, policy, step.now)
+
+
+@thorough
+@given(removals(), st.integers(1, 4), st.integers(0, 2**16))
+def test_removals_end_where_one_reading_does(
+    steps: list[Step], retire_after: int, seed: int
+) -> None:
+    """Whatever comes in first, the same jobs are removed and kept."""
+    ledger, policy = Ledger(seed=seed), Policy(retire_after=retire_after)
+    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+    for step in steps:
+        state = kept.update(step.order, ledger.take(step.rows), step.now)
+        assert state == assess(ledger, step.order, policy, step.now)
+
+
+class _Recorded(NamedTuple):
+    rows: list[Observation]
+    orders: dict[Trunk, TrunkOrder]
+
+
+def _recorded(lines: Sequence[Json]) -> _Recorded:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "history.ndjson")
+        file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE))
+    orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
+    return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
+
+
+def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observation]]:
+    """Cut rows into a few pieces, some of which overlap: a source repeats itself."""
+    shuffled = list(rows)
+    rng.shuffle(shuffled)
+    cuts = sorted(rng.randrange(len(shuffled) + 1) for _ in range(5))
+    for start, end in zip([0, *cuts], [*cuts, len(shuffled)], strict=True):
+        yield shuffled[max(0, start - 3) : end]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
+    """Histories such as real CI has, fed through the store in pieces, end like a fresh reading."""
+    lines, config, now = generate(seed)
+    text = yaml.safe_dump({"sources": [{"name": "x", "type": "recorded", "path": "x"}], **config})
+    policy = policy_of(parse_config(text, "trunkwatch.yml"))
+    rng, moment = Random(seed), now.timestamp()
+    recorded = _recorded(lines)
+    for trunk, order in recorded.orders.items():
+        store = SqliteStore()
+        reader = StoredRecords(store, trunk)
+        rows = [row for row in recorded.rows if row.trunk == trunk]
+        known = rng.randrange(len(order.commits) + 1)
+        grown = TrunkOrder(trunk, order.commits[:known])
+        kept = TrunkEvaluator(grown, policy, reader)
+        for piece in _chunks(rows, rng):
+            touched = store.apply("x", [*piece, grown], moment).touched.get(trunk, {})
+            state = kept.update(grown, touched, moment - 3600 * rng.randrange(3))
+            known = rng.randrange(known, len(order.commits) + 1)
+            grown = TrunkOrder(trunk, order.commits[:known])
+        state = kept.update(order, {}, moment)
+        assert state == TrunkEvaluator(order, policy, reader).update(order, {}, moment)
+        store.close()
+
+
+def test_the_histories_are_read() -> None:
+    """The recorded histories of the test above have rows, jobs and removed jobs in them."""
+    found = [_recorded(generate(seed)[0]) for seed in range(40)]
+    assert sum(len(recorded.rows) for recorded in found) > 4000

@@ -1,0 +1,124 @@
+"""What one new result costs: rows read, counted, not timed."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+import pytest
+from trunkwatch.domain.model import Observation, RawJob, TrunkOrder
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+
+from tests.domain.builders import NOW, TRUNK, Ledger, row, trunk
+
+JOBS = 12
+LONGEST = 501
+LARGE = 20
+"""WorkflowHistories whose rows at one commit are more than one job's history."""
+
+OWN = 20
+"""Commits on which the job itself ran, the newest ones."""
+
+
+class CountingLedger:
+    """Rows in memory, indexed as a store is; counts every row that is handed out."""
+
+    def __init__(self, rows: Iterable[Observation]) -> None:
+        self._ledger = Ledger()
+        self._rows = list(rows)
+        self.read: Counter[str] = Counter()
+
+    def add(self, each: Observation) -> dict[RawJob, set[str]]:
+        self._rows.append(each)
+        return {each.job: {each.sha}}
+
+    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+        return self._counted("jobs", (each for each in self._rows if each.job in jobs))
+
+    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
+        found = [each for each in self._rows if each.sha in shas]
+        return self._counted("commits", sorted(found, key=lambda each: each.sha))
+
+    def everything(self) -> Iterable[Observation]:
+        return self._counted("all", sorted(self._rows, key=lambda each: each.sha))
+
+    def _counted(self, kind: str, rows: Iterable[Observation]) -> Iterator[Observation]:
+        for each in rows:
+            self.read[kind] += 1
+            yield each
+
+
+def known(commits: int) -> TrunkOrder:
+    """Return the oldest commits of one trunk, so that a longer one extends a shorter one."""
+    return TrunkOrder(TRUNK, trunk(LONGEST).commits[:commits])
+
+
+def rows_of(commits: int, workflows: int) -> list[Observation]:
+    """Return many jobs on all commits, and one that ran on the newest `OWN` only."""
+    rows = [
+        row(place, f"job-{number}", "failure" if place % 7 == 0 else "success", workflow=f"w{flow}")
+        for place in range(commits)
+        for flow in range(workflows)
+        for number in range(JOBS)
+    ]
+    own = [row(place, "own", workflow="w0") for place in range(commits - OWN, commits)]
+    return rows + own
+
+
+def cost(commits: int, *, workflows: int = 2, pushed: bool = False) -> Counter[str]:
+    """Return the rows read for one new result of one job, at the tip or on a new commit."""
+    ledger, order = CountingLedger(rows_of(commits, workflows)), known(commits)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
+    assessor.update(order, {}, NOW)
+    ledger.read.clear()
+    length = commits + 1 if pushed else commits
+    touched = ledger.add(row(length - 1, "own", "failure", workflow="w0", run_id=9999))
+    state = assessor.update(known(length), touched, NOW)
+    assert any(job.key.job_name == "own" for job in state.jobs)
+    return ledger.read
+
+
+@pytest.mark.parametrize("pushed", [False, True], ids=["at the tip", "on a new commit"])
+def test_the_cost_does_not_grow_with_other_histories(pushed: bool) -> None:
+    """Ten times the history of other jobs, on ten times the commits, costs not one row more."""
+    assert cost(50, pushed=pushed) == cost(500, pushed=pushed)
+
+
+def test_the_cost_is_the_jobs_own_rows_and_the_commits() -> None:
+    """One new result reads its commit's rows and its own job's, and nothing else."""
+    read = cost(100, workflows=2)
+    assert read == {"commits": 2 * JOBS + 1 + 1, "jobs": OWN + 1}
+
+
+def test_a_second_result_of_a_commit_reads_its_own_job_only() -> None:
+    """Of a large commit that was read before, further results read their own jobs' rows alone."""
+    ledger, order = CountingLedger(rows_of(30, LARGE)), known(30)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
+    assessor.update(order, {}, NOW)
+    for run in range(3):
+        ledger.read.clear()
+        touched = ledger.add(row(29, "own", "failure", workflow="w0", run_id=9000 + run))
+        assessor.update(order, touched, NOW)
+        rows = OWN + 1 + run
+        # Once for the workflow at the commit, and once for the job.
+        again = {"jobs": 2 * rows}
+        assert ledger.read == (again if run else {"commits": LARGE * JOBS + 2, "jobs": rows})
+
+
+def test_nothing_new_reads_nothing() -> None:
+    """An update without anything new reads no row at all."""
+    ledger, order = CountingLedger(rows_of(30, 1)), known(30)
+    assessor = TrunkEvaluator(order, Policy(), ledger)
+    assert assessor.update(order, {}, NOW).jobs
+    ledger.read.clear()
+    assert assessor.update(order, {}, NOW).jobs
+    assert ledger.read == {}
+
+
+def test_a_bare_push_reads_the_new_commits_only() -> None:
+    """A push without results reads no row of the commits that were known."""
+    ledger = CountingLedger(rows_of(30, 1))
+    assessor = TrunkEvaluator(known(30), Policy(), ledger)
+    assessor.update(known(30), {}, NOW)
+    ledger.read.clear()
+    assert len(assessor.update(known(33), {}, NOW).order.commits) == 33
+    assert ledger.read == {}

@@ -1,0 +1,493 @@
+"""What a refresh, or its failure, or time alone makes of what is known."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
+from trunkwatch.engine.facts import Cursor, SourceState
+from trunkwatch.engine.snapshot import what_is_not_ready
+from trunkwatch.errors import OrderConflictError, SourceError, StoreError
+from trunkwatch.poller import TrunkEngine
+from trunkwatch.poller.totals import Counters
+from trunkwatch.store import SqliteStore
+
+from tests.poller.stage import ONE, TWO, Script, Stage, config_of
+from tests.support.rows import (
+    HOUR,
+    NOW,
+    TRUNK,
+    commit,
+    history,
+    named,
+    order,
+    pending,
+    run,
+    sha,
+)
+
+OTHER = Trunk("o/other", "main")
+BUILDBOT = "{name: ci, type: buildbot, url: 'http://h', repo: o/r, branches: [%s], git: g}"
+
+
+def broken(stage: Stage) -> bool:
+    return stage.job().broken
+
+
+# ---------------------------------------------------------------------- failures
+
+
+def test_a_failed_refresh_keeps_every_value() -> None:
+    """What was known stays known; the source is down, with its reason counted."""
+    stage = Stage()
+    stage.take(*history("P F F F"))
+    before = stage.trunk()
+    stage.clock.now = NOW + 60
+    assert not stage.refresh(Script(SourceError("ci", "connection refused")))
+    assert stage.trunk() == before
+    source = stage.source()
+    assert (source.up, source.last_success) == (False, NOW)
+    assert source.problem == "source ci: connection refused"
+    assert stage.count("trunkwatch_source_errors_total", "ci", "error") == 1
+    assert stage.refresh(Script([]))
+    source = stage.source()
+    assert (source.up, source.last_success, source.problem) == (True, NOW + 60, None)
+
+
+def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
+    """Facts are taken whole or not at all, whatever is raised while they are read."""
+    stage = Stage()
+    stage.take(*history("P F F"))
+    before = stage.trunk()
+
+    class Breaks:
+        def refresh(self, memory: SourceState) -> Iterator[Observation]:
+            del memory
+            yield run(3, "failure")
+            raise SourceError("ci", "half of it")
+
+    assert not stage.poller.refresh_once(stage.section("ci"), Breaks())
+    assert stage.trunk() == before
+
+
+def test_up_before_the_first_refresh_is_0_and_not_absent() -> None:
+    """A source that has not answered yet is down, and every reason of an error is counted as 0."""
+    stage = Stage(config_of(TWO))
+    assert [source.up for source in stage.watcher.snapshot.sources] == [False, False]
+    counts = stage.counters.totals().counts
+    reasons = {key[2] for key in counts if key[:2] == ("trunkwatch_source_errors_total", "ci")}
+    assert {"error", "unreachable", "answer", "file", "git", "order"} <= reasons
+
+
+def test_complete_when_every_source_has_answered_well_or_badly() -> None:
+    """One source that never answers well must not hide what the others know."""
+    stage = Stage(config_of(TWO))
+    stage.take(*history("P"))
+    assert not stage.watcher.snapshot.complete
+    stage.refresh(Script(SourceError("other", "gone")), "other")
+    assert stage.watcher.snapshot.complete
+
+
+def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
+    """A refresh that was stored but could not be judged is not forgotten, although its source
+    will only repeat what is stored.
+    """
+    store = BreakableStore()
+    stage = Stage(store=store)
+    assert stage.refresh(Script(history("P F F")))
+    store.breaks = True
+    assert not stage.refresh(Script(history("P F F F")))
+    assert stage.count("trunkwatch_source_errors_total", "ci", "store") == 1
+    assert not stage.source().up
+    assert not broken(stage)
+    store.breaks = False
+    assert stage.refresh(Script([]))
+    assert broken(stage)
+    assert stage.job().streak == 3
+
+
+def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
+    """What one trunk's failure kept from being judged is judged later, on every trunk."""
+    store = BreakableStore()
+    stage = Stage(store=store)
+    stage.take(*history("P P"), *history("P P", trunk=OTHER))
+    store.breaks = True
+    with pytest.raises(StoreError):
+        stage.take(*history("P P F"), *history("P P F", trunk=OTHER))
+    store.breaks = False
+    stage.take()
+    trunks = stage.watcher.snapshot.trunks
+    assert [state.jobs[0].streak for state in trunks] == [1, 1]
+
+
+class BreakableStore(SqliteStore):
+    """A store of which the rows cannot be read for a while."""
+
+    breaks = False
+
+    def observations(
+        self,
+        trunk: Trunk,
+        jobs: Collection[RawJob] | None = None,
+        shas: Collection[str] | None = None,
+    ) -> Iterator[Observation]:
+        if self.breaks:
+            raise StoreError(":memory:", "cannot be read (disk I/O error)")
+        return super().observations(trunk, jobs, shas)
+
+
+# ---------------------------------------------------------------------- several sources
+
+
+def test_two_sources_unite_on_one_trunk() -> None:
+    """Observations of both count; the data is as old as that of the one that was read last."""
+    stage = Stage(config_of(TWO))
+    stage.take(*history("P F F F"))
+    stage.clock.now = NOW + 60
+    stage.take(*history("P P P P", named("lint"))[1:], source="other")
+    assert stage.names() == ["build", "lint"]
+    assert stage.trunk().data_at == NOW
+    stage.clock.now = NOW + 90
+    stage.take()
+    assert stage.trunk().data_at == NOW + 60
+
+
+def test_runs_wait_for_the_order_of_another_source() -> None:
+    """Results of a trunk whose commits are not known yet are kept, and count once they are."""
+    stage = Stage(config_of(TWO))
+    stage.take(*history("P F F F")[1:])
+    assert stage.watcher.snapshot.trunks == ()
+    stage.take(order(4), source="other")
+    assert broken(stage)
+
+
+def test_two_orders_of_one_trunk_are_a_conflict() -> None:
+    """The second source's refresh fails and says what to write; the first one's order stays."""
+    stage = Stage(config_of(TWO))
+    stage.take(*history("P F F F"))
+    assert not stage.refresh(Script([order(2), run(0, job=named("lint"))]), "other")
+    assert stage.source("other").problem == (
+        "source other: source ci gives the order of o/r main already;"
+        " say order: true on exactly one"
+    )
+    assert stage.count("trunkwatch_source_errors_total", "other", "order") == 1
+    assert stage.names() == ["build"]
+    assert len(stage.trunk().order.commits) == 4
+
+
+def test_the_chosen_source_gives_the_order() -> None:
+    """With `order: true` on one of two, whoever comes first, its commits count and both feed."""
+    for first, second in (("ci", "other"), ("other", "ci")):
+        sources = TWO.replace("path: b", "path: b, order: true")
+        stage = Stage(config_of(sources))
+        facts = {"ci": history("P F"), "other": history("P P P", named("lint"))}
+        stage.take(*facts[first], source=first)
+        stage.take(*facts[second], source=second)
+        assert stage.trunk().order == order(3)
+        assert stage.names() == ["build", "lint"]
+        stage.take(*facts["ci"])
+        assert stage.trunk().order == order(3)
+
+
+def test_a_source_that_may_not_order_only_feeds() -> None:
+    """With `order: false` its commits are passed over."""
+    stage = Stage(config_of(TWO.replace("path: b", "path: b, order: false")))
+    stage.take(*history("P P P", named("lint")), source="other")
+    assert stage.watcher.snapshot.trunks == ()
+    stage.take(*history("P F"))
+    assert stage.trunk().order == order(2)
+    assert stage.names() == ["build", "lint"]
+
+
+def test_a_branch_that_is_no_longer_configured_is_gone(tmp_path: Path) -> None:
+    """What a source fed under an earlier configuration is still stored, and no longer watched: an
+    alert of it would never end.
+    """
+    store = SqliteStore(str(tmp_path / "results.db"))
+    release = Trunk("o/r", "release")
+    before = Stage(config_of(BUILDBOT % "main, release"), store)
+    before.take(*history("P F F F"), *history("P F F F", trunk=release))
+    assert len(before.watcher.snapshot.trunks) == 2
+    after = Stage(config_of(BUILDBOT % "main"), store)
+    assert [state.trunk for state in after.watcher.snapshot.trunks] == [TRUNK]
+    after.take(*history("P F F F P"))
+    assert [state.trunk for state in after.watcher.snapshot.trunks] == [TRUNK]
+    assert not after.job().broken
+
+
+# ---------------------------------------------------------------------- time alone
+
+
+def test_a_pending_result_expires() -> None:
+    """36 hours after it was created an unfinished result is no longer believed, without any news:
+    the last moment that it counts, and the first that it does not.
+    """
+    stage = Stage()
+    created = NOW - HOUR
+    stage.take(order(2), run(0, "failure"), pending(1, created_at=created))
+    assert stage.job().pending == 1
+    stage.clock.now = created + 36 * HOUR
+    stage.watcher.renew()
+    assert stage.job().pending == 1
+    stage.clock.now += 0.001
+    stage.watcher.renew()
+    assert stage.job().pending == 0
+    assert stage.watcher.snapshot.as_of == stage.clock.now
+
+
+def test_a_shard_that_never_ends_stops_hiding_the_others() -> None:
+    """An expired shard is an answer that is missing: the commit stays without a verdict."""
+    stage = Stage(config_of(more="jobs: {fold: [{match: '(.*) \\d', to: '\\1'}]}"))
+    stage.take(order(1), run(0, job=named("build 1")), pending(0, job=named("build 2"),
+                                                               created_at=NOW))  # fmt: skip
+    assert stage.job().verdicts == (Verdict.PENDING,)
+    stage.clock.now = NOW + 37 * HOUR
+    stage.watcher.renew()
+    assert stage.job().verdicts == (Verdict.NONE,)
+
+
+def test_an_exemption_ends() -> None:
+    """At the first moment of its date a known-broken job alerts again, without any news."""
+    more = "known_broken: [{match: {job_name: build}, reason: r, until: 2026-03-02}]"
+    stage = Stage(config_of(more=more))
+    stage.take(*history("P F F F"))
+    until = NOW + 12 * HOUR
+    assert stage.job().known_broken == ("r", until)
+    assert not stage.trunk().groups[0].firing
+    stage.clock.now = until - 0.001
+    stage.watcher.renew()
+    assert stage.job().known_broken is not None
+    stage.clock.now = until
+    stage.watcher.renew()
+    assert stage.job().known_broken is None
+    assert stage.trunk().groups[0].firing
+
+
+def test_time_that_changes_nothing_renews_nothing() -> None:
+    """Where nothing is due, the snapshot is the very same object, so that nothing is rendered."""
+    stage = Stage()
+    stage.take(*history("P F F F"))
+    snapshot = stage.watcher.snapshot
+    stage.clock.now = NOW + 1000 * HOUR
+    stage.watcher.renew()
+    assert stage.watcher.snapshot is snapshot
+
+
+# ---------------------------------------------------------------------- the cap
+
+
+def capped(limit: int) -> Stage:
+    return Stage(config_of(more=f"limits: {{max_jobs: {limit}}}"))
+
+
+def jobs(*names: str) -> list[Observation | TrunkOrder]:
+    return [order(1), *(run(0, job=named(name)) for name in names)]
+
+
+@pytest.mark.parametrize(("limit", "refused"), [(4, 0), (3, 1), (2, 2), (1, 3)])
+def test_the_cap_refuses_new_jobs(limit: int, refused: int) -> None:
+    """As many jobs as the cap allows are exported; the others are counted, each once."""
+    stage = capped(limit)
+    stage.take(*jobs("a", "b", "c"))
+    stage.take(*jobs("a", "b", "c", "d"))
+    stage.take(*jobs("a", "b", "c", "d"))
+    assert stage.names() == ["a", "b", "c", "d"][:limit]
+    assert stage.count("trunkwatch_jobs_dropped_total") == refused
+
+
+def test_the_cap_never_drops_a_job_that_was_exported() -> None:
+    """A job whose name sorts first comes too late for the place of one that is exported."""
+    stage = capped(2)
+    stage.take(*jobs("y", "z"))
+    stage.take(*jobs("a", "y", "z"))
+    assert stage.names() == ["y", "z"]
+    assert stage.count("trunkwatch_jobs_dropped_total") == 1
+
+
+def test_a_place_that_becomes_free_is_taken() -> None:
+    """When an exported job's commit is gone from the trunk, a refused one is let in."""
+    stage = capped(1)
+    stage.take(order(2), run(1, job=named("z")))
+    stage.take(run(0, job=named("a")))
+    assert stage.names() == ["z"]
+    stage.take(TrunkOrder(TRUNK, (commit(0, 2), replace(commit(1, 2), sha="f" * 40))))
+    assert stage.names() == ["a"]
+
+
+def test_the_cap_holds_over_all_trunks() -> None:
+    """The cap protects Prometheus, which does not care what is on which trunk."""
+    stage = capped(1)
+    stage.take(*history("P"), *history("P", trunk=OTHER))
+    assert len(stage.names()) == 1
+    assert stage.count("trunkwatch_jobs_dropped_total") == 1
+
+
+def test_a_refused_job_does_not_make_its_group_fire() -> None:
+    """What is not exported is not counted towards its group either."""
+    stage = capped(1)
+    stage.take(*history("P P P P", named("a")))
+    stage.take(*history("P F F F", named("b"))[1:])
+    assert stage.names() == ["a"]
+    assert not stage.trunk().groups[0].firing
+
+
+def test_a_reload_does_not_drop_exported_jobs() -> None:
+    """Jobs exported before a reload stay, even when the new cap is lower than their number."""
+    stage = capped(3)
+    stage.take(*jobs("x", "y"))
+    stage.take(*jobs("x", "y", "z"))
+    stage.take(*jobs("a", "x", "y", "z"))
+    lower = config_of(more="limits: {max_jobs: 2}")
+    after = TrunkEngine(
+        lower, stage.store, stage.counters, stage.clock, before=stage.watcher.snapshot
+    )
+    names = [job.key.job_name for state in after.snapshot.trunks for job in state.jobs]
+    assert names == ["x", "y", "z"]
+
+
+# ---------------------------------------------------------------------- counters
+
+
+def test_counters_follow_what_is_stored_and_never_fall() -> None:
+    """Runs that do not count, and words that are not known, are counted once, however often they
+    are reported; a force push that brings commits in or out takes nothing back.
+    """
+    stage = Stage()
+    strange = run(0, "exploded")
+    off_trunk = run(0, sha="f" * 40, run_id=9)
+    fork = run(0, head_repo="fork/r", run_id=10)
+    by_hand = run(0, event="pull_request", run_id=11)
+
+    def counted() -> list[float]:
+        reasons = ("commit", "head_repo", "event")
+        runs = [("trunkwatch_off_trunk_runs_total", *TRUNK, reason) for reason in reasons]
+        words = [("trunkwatch_unknown_conclusions_total", *TRUNK, "exploded")]
+        rewrites = [("trunkwatch_trunk_rewrites_total", *TRUNK)]
+        return [stage.count(*key) for key in (*runs, *words, *rewrites)]
+
+    stage.take(order(2), strange, off_trunk, fork, by_hand)
+    assert counted() == [1, 1, 1, 1, 0]
+    stage.take(order(2), strange, off_trunk, fork, by_hand)
+    assert counted() == [1, 1, 1, 1, 0]
+    back = TrunkOrder(TRUNK, (replace(commit(0, 2), sha="f" * 40),))
+    stage.take(back)
+    after = counted()
+    assert all(new >= old for new, old in zip(after, [1, 1, 1, 1, 0], strict=True))
+    assert after[-1] == 1
+    stage.take(order(2))
+    assert all(new >= old for new, old in zip(counted(), after, strict=True))
+    assert counted()[-1] == 2
+
+
+def test_retired_jobs_are_counted_from_the_start_on() -> None:
+    """A job that is gone for long enough is counted, with whether its outage was open; what was
+    retired before the start is no news.
+    """
+    stage = Stage(config_of(more="jobs: {retire_after: 2}"))
+    stage.take(*history("P F F F . .", named("old")), *history("P P P P P .", named("new"))[1:])
+    assert stage.names() == ["new", "old"]
+    stage.take(run(5, job=named("new")))
+    assert stage.names() == ["new"]
+    assert stage.count("ci_job_retired_total", *TRUNK, "removed_broken") == 1
+    assert stage.count("ci_job_retired_total", *TRUNK, "removed") == 0
+    restarted = Stage(stage.config, stage.store)
+    assert restarted.names() == ["new"]
+    assert restarted.count("ci_job_retired_total", *TRUNK, "removed_broken") == 0
+
+
+# ---------------------------------------------------------------------- restarts, reloads
+
+
+def test_a_restart_shows_everything_before_the_first_refresh(tmp_path: Path) -> None:
+    """With a stored history, the snapshot is complete at once and says what it said before."""
+    path = str(tmp_path / "results.db")
+    before = Stage(store=SqliteStore(path))
+    before.take(*history("P F F F"), Cursor("7"))
+    before.store.close()
+    after = Stage(store=SqliteStore(path))
+    assert after.watcher.snapshot.complete
+    assert after.trunk() == before.trunk()
+    source = after.source()
+    assert (source.up, source.answered, source.last_success) == (False, False, NOW)
+    script = Script([])
+    assert after.refresh(script)
+    assert script.cursors == ["7"]
+    assert after.trunk().jobs == before.trunk().jobs
+
+
+def test_a_reload_keeps_what_is_known_of_sources() -> None:
+    """Under a new configuration a source is as up or down as it was, at its new interval."""
+    stage = Stage(config_of(TWO))
+    stage.take(*history("P"))
+    stage.refresh(Script(SourceError("other", "gone")), "other")
+    slower = config_of(TWO.replace("path: b", "path: b, poll_interval: 1h"))
+    after = TrunkEngine(
+        slower, stage.store, stage.counters, stage.clock, before=stage.watcher.snapshot
+    ).snapshot
+    assert after.complete
+    assert after.trunks == stage.watcher.snapshot.trunks
+    assert [(s.up, s.problem) for s in after.sources] == [
+        (True, None),
+        (False, "source other: gone"),
+    ]
+    assert [s.poll_interval for s in after.sources] == [5.0, 3600.0]
+
+
+def test_a_store_of_other_sources_is_no_history() -> None:
+    """What sources that are not configured have stored is not shown."""
+    before = Stage()
+    before.take(*history("P F F F"))
+    after = Stage(config_of(ONE.replace("ci", "renamed")), before.store)
+    assert after.watcher.snapshot.trunks == ()
+    assert not after.watcher.snapshot.complete
+
+
+def test_the_cursor_is_handed_back() -> None:
+    """A source goes on where its last stored refresh ended, never where a broken one did."""
+    stage = Stage()
+    script = Script([Cursor("1")], SourceError("ci", "x"), [], [Cursor("2")], [])
+    for _ in range(5):
+        stage.refresh(script)
+    assert script.cursors == [None, "1", "1", "1", "2"]
+
+
+def test_results_of_another_process_count(tmp_path: Path) -> None:
+    """A `check` on the same storage reads a failure first: `serve` counts it all the same."""
+    path = str(tmp_path / "results.db")
+    serve, check = Stage(store=SqliteStore(path)), Stage(store=SqliteStore(path))
+    serve.take(*history("P F F"))
+    check.take(*history("P F F F"), *history("P P P F", named("new"))[1:])
+    serve.take(*history("P F F F"), *history("P P P F", named("new"))[1:])
+    assert broken(serve)
+    assert serve.names() == ["build", "new"]
+
+
+def test_rows_of_a_job_can_be_asked_for() -> None:
+    """The walk of `explain` sees the rows that a job is judged by, and no others."""
+    stage = Stage()
+    stage.take(*history("P F"), run(0, sha=sha(9)), run(0, job=named("lint")))
+    rows = stage.watcher.rows_of(stage.job().key)
+    assert {row.sha for row in rows} == {sha(0), sha(1)}
+    assert stage.watcher.rows_of(stage.job().key._replace(repo="nobody/nothing")) == []
+
+
+def test_conflict_is_a_source_error() -> None:
+    """Two sources of one order is a failed refresh like any other, not the end of the program."""
+    stage = Stage(config_of(TWO))
+    stage.take(order(1))
+    with pytest.raises(OrderConflictError):
+        stage.take(order(1), source="other")
+
+
+def test_a_stored_history_may_be_judged_later() -> None:
+    """Until then nothing is shown and nothing is ready; then all is as if judged at once."""
+    before = Stage()
+    before.take(*history("P F F F"))
+    at_once = TrunkEngine(before.config, before.store, Counters(), before.clock)
+    later = TrunkEngine(before.config, before.store, Counters(), before.clock, judge=False)
+    assert not later.snapshot.complete
+    assert what_is_not_ready(later.snapshot, NOW) == ["what is stored is still being read"]
+    later.evaluate_stored()
+    assert later.snapshot == at_once.snapshot
+    assert what_is_not_ready(later.snapshot, NOW) == []
