@@ -28,7 +28,9 @@ POLL = 60.0
 def config_of(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
     """Return a configuration that reads one repository of a stand-in."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
-    token = "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
+    token = (
+        "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
+    )
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
 
 
@@ -164,7 +166,7 @@ def truth(player: Player, repo: str) -> dict[JobKey, JobState]:
 
 
 SAID: tuple[str, ...] = (
-    "streak",
+    "consecutive_failures",
     "broken",
     "failures_in_outage",
     "last_verdict",

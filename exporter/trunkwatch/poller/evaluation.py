@@ -92,9 +92,12 @@ class TrunkEvaluations:
         evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
         return evaluator.rows_of(key) if evaluator else []
 
-    def back_test(self, now: float, failures: int | None) -> list[BackTest]:
+    def back_test(self, now: float, failures_to_open: int | None) -> list[BackTest]:
         """Replay the history of each trunk; see `TrunkEvaluator.back_test`."""
-        return [self._evaluators[trunk].back_test(now, failures) for trunk in sorted(self.states)]
+        return [
+            self._evaluators[trunk].back_test(now, failures_to_open)
+            for trunk in sorted(self.states)
+        ]
 
     def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
         order = self._orders[trunk]

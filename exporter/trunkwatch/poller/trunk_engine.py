@@ -104,14 +104,14 @@ class TrunkEngine:
         with self._lock:
             return self._trunks.rows_of(key)
 
-    def back_test(self, failures: int | None = None) -> list[BackTest]:
+    def back_test(self, failures_to_open: int | None = None) -> list[BackTest]:
         """Replay the history of each trunk: which alerts would the policy have raised?
 
         Args:
-            failures: N for every job, in place of the configuration's.
+            failures_to_open: N for every job, in place of the configuration's.
         """
         with self._lock:
-            return self._trunks.back_test(self._now(), failures)
+            return self._trunks.back_test(self._now(), failures_to_open)
 
     # ------------------------------------------------------------------ facts
 
