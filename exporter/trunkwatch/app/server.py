@@ -5,7 +5,7 @@ import queue
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import FrameType
 
@@ -91,17 +91,30 @@ class Server:
             signal.signal(kind, self._on_signal)
         for server in self._web:
             server.start()
-        log.info("listening on port %s", " and ".join(map(str, self.ports)))
+        log.info("listening", extra={"version": __version__, "ports": _joined(self.ports)})
         self._engine.evaluate_stored()
+        self._log_stored()
         self._exposition.update()
         self._poller.start()
         while (signum := self._signals.get()) == signal.SIGHUP:
             self._reload()
-        log.info("%s: stopping", signal.Signals(signum).name)
+        log.info("stopping", extra={"signal": signal.Signals(signum).name})
         self._poller.stop()
         for server in self._web:
             server.stop()
         self._store.close()
+
+    def _log_stored(self) -> None:
+        """Log the extent of the configuration and of the stored state."""
+        trunks = self._engine.snapshot.trunks
+        log.info(
+            "stored results evaluated",
+            extra={
+                "sources": _joined(section.name for section, _ in self._sources),
+                "trunks": len(trunks),
+                "jobs": sum(len(trunk.jobs) for trunk in trunks),
+            },
+        )
 
     def _on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Only queue the signal: a handler may interrupt anything, even another handler."""
@@ -114,7 +127,7 @@ class Server:
             config = load_config(self._config_path)
         except ConfigError as error:
             self._counters.reloaded(ok=False)
-            log.error("the configuration was not reloaded, the old one stays: %s", error)
+            log.error("reload failed, the old configuration stays", extra={"error": error})
             return
         self._poller.stop()
         self._config = config
@@ -126,7 +139,7 @@ class Server:
         self._counters.reloaded(ok=True)
         self._exposition.update()
         self._poller.start()
-        log.info("the configuration was reloaded")
+        log.info("configuration reloaded", extra={"sources": len(self._sources)})
 
     def _new_poller(self) -> Poller:
         return Poller(self._engine, self._sources, Timing(time.monotonic), self._exposition.update)
@@ -162,3 +175,7 @@ class Server:
     def _view(self) -> View:
         engine = self._engine
         return View(lambda: engine.snapshot, compare_urls(self._config, engine.snapshot))
+
+
+def _joined(values: Iterable[object]) -> str:
+    return ",".join(map(str, values))

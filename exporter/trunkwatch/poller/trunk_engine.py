@@ -136,7 +136,7 @@ class TrunkEngine:
         with self._lock:
             applied = self._apply(source, refresh, self._clock() if report.error is None else None)
             for trunk in applied.rewritten:
-                log.warning("force push: the last tip of %s is gone", trunk)
+                log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
             self._sources.refreshed(source, report, seconds)
             self._evaluate(
@@ -212,7 +212,7 @@ class TrunkEngine:
         trunks, refused = self._admission.filter(states)
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key in refused:
-            log.error("job refused, limits.max_jobs is reached: %s", " / ".join(key))
+            log.error("job refused: limits.max_jobs is reached", extra=key._asdict())
         sources = self._sources.statuses
         self._snapshot = Snapshot(
             as_of=self._now(),

@@ -140,7 +140,7 @@ class Webhook:
     def _secret_unreadable(self, error: SourceError) -> _Rejected:
         # Log once: anybody can send requests.
         if str(error) != self._logged_error:
-            log.error("webhook: %s", error)
+            log.error("webhook secret unreadable", extra={"error": error})
         self._logged_error = str(error)
         text = "a secret cannot be read, see the log; deliver it again later"
         return _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
@@ -170,7 +170,7 @@ class Webhook:
         try:
             hook.ingest(update)
         except StoreError as error:
-            log.error("webhook: a delivery for %s was not stored: %s", hook.name, error)
+            log.error("delivery not stored", extra={"source": hook.name, "error": error})
             text = "not stored; deliver it again later"
             raise _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text) from None
         except Exception:
@@ -226,7 +226,7 @@ def _check_length_and_type(environ: "WSGIEnvironment") -> None:
 
 def _rejected(error: BadDelivery, environ: "WSGIEnvironment") -> _Rejected:
     if isinstance(error, BadSignature):
-        log.info("webhook: a signature from %s fits no secret", environ.get("REMOTE_ADDR"))
+        log.info("signature does not match", extra={"remote": environ.get("REMOTE_ADDR")})
     malformed = error.outcome == BadDelivery.outcome
     status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNAUTHORIZED
     return _Rejected(status, error.outcome, str(error))
