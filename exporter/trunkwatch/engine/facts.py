@@ -1,4 +1,4 @@
-"""What a source says in one refresh: a stream of facts that is taken whole or not at all."""
+"""The output of a refresh: a stream of facts that is stored completely or not at all."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from trunkwatch.errors import SourceError
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where the source will go on next time; opaque to everybody else.
+    """Where the source continues at its next refresh; opaque to its callers.
 
     Attributes:
-        text: whatever the source wants to read back; JSON by habit.
+        text: in a format of the source's choice, usually JSON.
     """
 
     text: str
@@ -20,14 +20,14 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class StateEntry:
-    """One of many things that a source keeps by name; opaque to everybody else.
+    """One entry of a source's state by key; opaque to its callers.
 
-    A source of a thousand repositories changes a few of its notes at each refresh, where its one
-    cursor would have to be written whole.
+    A source of a thousand repositories changes a few entries at each refresh, whereas one cursor
+    for all of them would have to be written as a whole.
 
     Attributes:
-        key: its name.
-        text: whatever the source wants to read back; None forgets the note.
+        key: unique within the source.
+        text: in a format of the source's choice; None deletes the entry.
     """
 
     key: str
@@ -36,11 +36,11 @@ class StateEntry:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What a source is given back.
+    """A source's own state, which it reads back at its next refresh.
 
     Attributes:
-        cursor: the text of the last `Cursor` that was stored, or None on a cold start.
-        notes: every note that is kept, by its key.
+        cursor: the text of the last stored `Cursor`; None on a cold start.
+        notes: the text of every stored `StateEntry`, by key.
     """
 
     cursor: str | None = None
@@ -48,21 +48,20 @@ class SourceState:
 
 
 EMPTY_STATE = SourceState()
-"""The memory of a cold start."""
+"""The state on a cold start."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """What a source says of its own work, before anything else; stored nowhere.
+    """A source's report about its own refresh; not stored.
 
     Attributes:
         unread: commits of the window whose results have yet to be read.
         quota_remaining: requests left in the vendor's window, where it has one.
-        again: seconds after which it wants to be asked again; None for the poll interval.
-        read_until: per trunk, the moment up to which everything that was due has been read
-            (seconds since the epoch); a trunk that is not named is as new as the last success.
-        trouble: what could not be read, when the rest of the refresh counts all the same; the
-            refresh is then no success.
+        again: seconds until the next refresh; None for the poll interval.
+        read_until: per trunk, the time up to which all due results were read (seconds since the
+            epoch); a trunk that is missing here is as new as the last success.
+        trouble: the error of a partial refresh: its facts are stored, but it is no success.
     """
 
     unread: int = 0
