@@ -317,7 +317,10 @@ def test_the_evidence_table_is_that_of_the_code() -> None:
 def test_the_policy_names_the_defaults() -> None:
     """Events, N and M are as the code has them when the configuration is silent."""
     text = _one_line("docs/policy.md")
-    assert f"N is {Thresholds().failures} and M is {Thresholds().passes} unless" in text
+    assert (
+        f"N is {Thresholds().failures_to_open} and M is {Thresholds().passes_to_close} unless"
+        in text
+    )
     events = re.findall(r"`(\w+)`", text.split("`jobs.events`:")[1].split("unless")[0])
     assert set(events) == DEFAULT_EVENTS
 

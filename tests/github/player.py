@@ -164,7 +164,7 @@ def truth(player: Player, repo: str) -> dict[JobKey, JobState]:
 
 
 SAID: tuple[str, ...] = (
-    "streak",
+    "consecutive_failures",
     "broken",
     "failures_in_outage",
     "last_verdict",

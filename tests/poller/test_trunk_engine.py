@@ -104,7 +104,7 @@ def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
     store.breaks = False
     assert stage.refresh(Script([]))
     assert broken(stage)
-    assert stage.job().streak == 3
+    assert stage.job().consecutive_failures == 3
 
 
 def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
@@ -118,7 +118,7 @@ def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
     store.breaks = False
     stage.take()
     trunks = stage.watcher.snapshot.trunks
-    assert [state.jobs[0].streak for state in trunks] == [1, 1]
+    assert [state.jobs[0].consecutive_failures for state in trunks] == [1, 1]
 
 
 class BreakableStore(SqliteStore):

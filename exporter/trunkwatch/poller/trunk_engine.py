@@ -249,16 +249,17 @@ class TrunkEngine:
             assessor = self._assessors.get(Trunk(key.repo, key.branch))
             return assessor.rows_of(key) if assessor else []
 
-    def back_test(self, failures: int | None = None) -> list[BackTest]:
+    def back_test(self, failures_to_open: int | None = None) -> list[BackTest]:
         """Replay the history of each trunk: what would the policy have told of it?
 
         Args:
-            failures: N to try for every job in place of the configuration's.
+            failures_to_open: N to try for every job in place of the configuration's.
         """
         with self._lock:
             now = self._judged_at()
             return [
-                self._assessors[trunk].back_test(now, failures) for trunk in sorted(self._trunks)
+                self._assessors[trunk].back_test(now, failures_to_open)
+                for trunk in sorted(self._trunks)
             ]
 
     # ------------------------------------------------------------------ sources
