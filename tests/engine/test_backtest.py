@@ -19,8 +19,8 @@ from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from tests.domain.builders import (
     NOW,
     TRUNK,
-    Ledger,
-    assess,
+    MemoryRows,
+    evaluate,
     history,
     length,
     place_of,
@@ -40,8 +40,8 @@ def judged(
     failures_to_open: int | None = None,
 ) -> tuple[TrunkState, BackTest]:
     """Return a trunk as it is now, and the replay of it."""
-    assessor = TrunkEvaluator(order, policy, Ledger(rows))
-    return assessor.update(order, {}, NOW), assessor.back_test(NOW, failures_to_open)
+    evaluator = TrunkEvaluator(order, policy, MemoryRows(rows))
+    return evaluator.update(order, {}, NOW), evaluator.back_test(NOW, failures_to_open)
 
 
 def replay(
@@ -268,7 +268,7 @@ def exempt(until: float | None, name: str = "g") -> Policy:
 def test_an_exemption_that_holds_tells_nobody(until: float | None) -> None:
     """An outage under an exemption is listed with its reason, and told to nobody."""
     test = replay({"g": "P F F F P F F F"}, exempt(until))
-    assert [(o.known_broken, o.loud, o.notifications) for o in test.outages] == [
+    assert [(o.known_broken, o.alerting_from, o.notifications) for o in test.outages] == [
         ("no runner", None, 0)
     ] * 2
     assert told(test) == []
@@ -297,14 +297,14 @@ def test_an_exemption_that_ended_in_time_changes_nothing() -> None:
     """An outage that opened after the end of the exemption is loud from the start."""
     until = trunk(5).commits[0].committed_at
     (outage,) = replay({"g": "P F F F P"}, exempt(until)).outages
-    assert (outage.known_broken, outage.loud) == (None, outage.opened)
+    assert (outage.known_broken, outage.alerting_from) == (None, outage.opened)
 
 
 def test_an_exemption_that_ends_as_the_outage_opens_changes_nothing() -> None:
     """At the very moment of its end an exemption no longer holds."""
     (usual,) = replay({"g": "P F F F P"}, exempt(None, "other")).outages
     (outage,) = replay({"g": "P F F F P"}, exempt(usual.opened.at)).outages
-    assert (outage.known_broken, outage.loud) == (None, usual.opened)
+    assert (outage.known_broken, outage.alerting_from) == (None, usual.opened)
 
 
 @pytest.mark.parametrize("ends_at", [4, 6])
@@ -312,7 +312,11 @@ def test_an_exemption_that_outlasts_the_outage_tells_nobody(ends_at: int) -> Non
     """An outage that closed before the end of its exemption, or with it, was never loud."""
     until = trunk(8).commits[ends_at].committed_at
     (outage,) = replay({"g": "P F F F P P P P"}, exempt(until)).outages
-    assert (outage.known_broken, outage.loud, outage.notifications) == ("no runner", None, 0)
+    assert (outage.known_broken, outage.alerting_from, outage.notifications) == (
+        "no runner",
+        None,
+        0,
+    )
 
 
 def test_an_exemption_may_end_after_the_last_commit() -> None:
@@ -380,15 +384,15 @@ def test_a_skipped_matrix_keeps_its_jobs() -> None:
 def test_only_jobs_with_an_outage_are_read_again() -> None:
     """The rows of a job that never broke are not asked for: most jobs never did."""
     rows = [*history("P F F F", "a"), *history("P F P F", "b")]
-    ledger = Counting(rows)
-    assessor = TrunkEvaluator(trunk(4), Policy(), ledger)
-    assessor.update(trunk(4), {}, NOW)
-    ledger.asked.clear()
-    assessor.back_test(NOW)
-    assert ledger.asked == {"a"}
+    stored = Counting(rows)
+    evaluator = TrunkEvaluator(trunk(4), Policy(), stored)
+    evaluator.update(trunk(4), {}, NOW)
+    stored.asked.clear()
+    evaluator.back_test(NOW)
+    assert stored.asked == {"a"}
 
 
-class Counting(Ledger):
+class Counting(MemoryRows):
     """Takes down which jobs' rows it is asked for."""
 
     def __init__(self, rows: Iterable[Observation]) -> None:
@@ -419,7 +423,7 @@ def test_it_ends_in_what_is_so_now(rows: list[Observation], policy: Policy) -> N
         for job in state.jobs
         if job.broken and job.blame
     }
-    loud = {o.key for o in test.outages if o.closed is None and o.loud is not None}
+    loud = {o.key for o in test.outages if o.closed is None and o.alerting_from is not None}
     assert loud == {job.key for job in state.jobs if job.alerting}
     firing = {each.group.name for each in state.groups if each.firing}
     assert _told_last(test) == {
@@ -463,4 +467,4 @@ def test_it_says_of_each_commit_what_the_policy_said_then(
             if outage.opened.commit_index <= tip
             and (outage.closed is None or outage.closed.commit_index > tip)
         }
-        assert broken == {job.key for job in assess(known, then, policy).jobs if job.broken}
+        assert broken == {job.key for job in evaluate(known, then, policy).jobs if job.broken}

@@ -16,11 +16,11 @@ from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
-from trunkwatch.poller.trunk_engine import StoredRecords
 from trunkwatch.sources.recorded import RecordedFile
+from trunkwatch.store import StoredRows
 from trunkwatch.store.sqlite import SqliteStore
 
-from tests.domain.builders import Ledger, assess
+from tests.domain.builders import MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import Json, generate
 
@@ -30,11 +30,11 @@ from tests.reference.histories import Json, generate
 def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
     """After every report, push, force push and wait the kept state equals a fresh reading."""
     # Results come before their commits and after them, again, from elsewhere and too late.
-    ledger = Ledger(seed=seed)
-    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+    stored = MemoryRows(seed=seed)
+    kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
-        state = kept.update(step.order, ledger.take(step.rows), step.now)
-        assert state == assess(ledger, step.order, policy, step.now)
+        state = kept.update(step.order, stored.add(step.rows), step.now)
+        assert state == evaluate(stored, step.order, policy, step.now)
 
 
 @thorough
@@ -43,11 +43,11 @@ def test_removals_end_where_one_reading_does(
     steps: list[Step], retire_after: int, seed: int
 ) -> None:
     """Whatever comes in first, the same jobs are removed and kept."""
-    ledger, policy = Ledger(seed=seed), Policy(retire_after=retire_after)
-    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+    stored, policy = MemoryRows(seed=seed), Policy(retire_after=retire_after)
+    kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
-        state = kept.update(step.order, ledger.take(step.rows), step.now)
-        assert state == assess(ledger, step.order, policy, step.now)
+        state = kept.update(step.order, stored.add(step.rows), step.now)
+        assert state == evaluate(stored, step.order, policy, step.now)
 
 
 class _Recorded(NamedTuple):
@@ -83,7 +83,7 @@ def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
     recorded = _recorded(lines)
     for trunk, order in recorded.orders.items():
         store = SqliteStore()
-        reader = StoredRecords(store, trunk)
+        reader = StoredRows(store, trunk)
         rows = [row for row in recorded.rows if row.trunk == trunk]
         known = rng.randrange(len(order.commits) + 1)
         grown = TrunkOrder(trunk, order.commits[:known])

@@ -8,7 +8,7 @@ from trunkwatch.domain.model import Observation, RawJob, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from tests.domain.builders import NOW, TRUNK, Ledger, row, trunk
+from tests.domain.builders import NOW, TRUNK, MemoryRows, row, trunk
 
 JOBS = 12
 LONGEST = 501
@@ -19,11 +19,11 @@ OWN = 20
 """Commits on which the job itself ran, the newest ones."""
 
 
-class CountingLedger:
+class CountingRows:
     """Rows in memory, indexed as a store is; counts every row that is handed out."""
 
     def __init__(self, rows: Iterable[Observation]) -> None:
-        self._ledger = Ledger()
+        self._ledger = MemoryRows()
         self._rows = list(rows)
         self.read: Counter[str] = Counter()
 
@@ -38,7 +38,7 @@ class CountingLedger:
         found = [each for each in self._rows if each.sha in shas]
         return self._counted("commits", sorted(found, key=lambda each: each.sha))
 
-    def everything(self) -> Iterable[Observation]:
+    def all_rows(self) -> Iterable[Observation]:
         return self._counted("all", sorted(self._rows, key=lambda each: each.sha))
 
     def _counted(self, kind: str, rows: Iterable[Observation]) -> Iterator[Observation]:
@@ -66,15 +66,15 @@ def rows_of(commits: int, workflows: int) -> list[Observation]:
 
 def cost(commits: int, *, workflows: int = 2, pushed: bool = False) -> Counter[str]:
     """Return the rows read for one new result of one job, at the tip or on a new commit."""
-    ledger, order = CountingLedger(rows_of(commits, workflows)), known(commits)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    assessor.update(order, {}, NOW)
-    ledger.read.clear()
+    stored, order = CountingRows(rows_of(commits, workflows)), known(commits)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    evaluator.update(order, {}, NOW)
+    stored.read.clear()
     length = commits + 1 if pushed else commits
-    touched = ledger.add(row(length - 1, "own", "failure", workflow="w0", run_id=9999))
-    state = assessor.update(known(length), touched, NOW)
+    touched = stored.add(row(length - 1, "own", "failure", workflow="w0", run_id=9999))
+    state = evaluator.update(known(length), touched, NOW)
     assert any(job.key.job_name == "own" for job in state.jobs)
-    return ledger.read
+    return stored.read
 
 
 @pytest.mark.parametrize("pushed", [False, True], ids=["at the tip", "on a new commit"])
@@ -91,34 +91,34 @@ def test_the_cost_is_the_jobs_own_rows_and_the_commits() -> None:
 
 def test_a_second_result_of_a_commit_reads_its_own_job_only() -> None:
     """Of a large commit that was read before, further results read their own jobs' rows alone."""
-    ledger, order = CountingLedger(rows_of(30, LARGE)), known(30)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    assessor.update(order, {}, NOW)
+    stored, order = CountingRows(rows_of(30, LARGE)), known(30)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    evaluator.update(order, {}, NOW)
     for run in range(3):
-        ledger.read.clear()
-        touched = ledger.add(row(29, "own", "failure", workflow="w0", run_id=9000 + run))
-        assessor.update(order, touched, NOW)
+        stored.read.clear()
+        touched = stored.add(row(29, "own", "failure", workflow="w0", run_id=9000 + run))
+        evaluator.update(order, touched, NOW)
         rows = OWN + 1 + run
         # Once for the workflow at the commit, and once for the job.
         again = {"jobs": 2 * rows}
-        assert ledger.read == (again if run else {"commits": LARGE * JOBS + 2, "jobs": rows})
+        assert stored.read == (again if run else {"commits": LARGE * JOBS + 2, "jobs": rows})
 
 
 def test_nothing_new_reads_nothing() -> None:
     """An update without anything new reads no row at all."""
-    ledger, order = CountingLedger(rows_of(30, 1)), known(30)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    assert assessor.update(order, {}, NOW).jobs
-    ledger.read.clear()
-    assert assessor.update(order, {}, NOW).jobs
-    assert ledger.read == {}
+    stored, order = CountingRows(rows_of(30, 1)), known(30)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    assert evaluator.update(order, {}, NOW).jobs
+    stored.read.clear()
+    assert evaluator.update(order, {}, NOW).jobs
+    assert stored.read == {}
 
 
 def test_a_bare_push_reads_the_new_commits_only() -> None:
     """A push without results reads no row of the commits that were known."""
-    ledger = CountingLedger(rows_of(30, 1))
-    assessor = TrunkEvaluator(known(30), Policy(), ledger)
-    assessor.update(known(30), {}, NOW)
-    ledger.read.clear()
-    assert len(assessor.update(known(33), {}, NOW).order.commits) == 33
-    assert ledger.read == {}
+    stored = CountingRows(rows_of(30, 1))
+    evaluator = TrunkEvaluator(known(30), Policy(), stored)
+    evaluator.update(known(30), {}, NOW)
+    stored.read.clear()
+    assert len(evaluator.update(known(33), {}, NOW).order.commits) == 33
+    assert stored.read == {}

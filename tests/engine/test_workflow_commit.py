@@ -4,17 +4,17 @@ import pytest
 from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob
 from trunkwatch.engine.workflow_commit import (
-    WorkflowAt,
+    WorkflowCommit,
     as_startup_failure,
     as_startup_pass,
-    workflow_at,
+    evaluate_workflow,
 )
 
 from tests.domain.builders import NOW, RULES, row, trunk, unfinished
 
 
-def at(*rows: Observation, now: float = NOW) -> WorkflowAt:
-    return workflow_at(rows, trunk(3), RULES, now)
+def at(*rows: Observation, now: float = NOW) -> WorkflowCommit:
+    return evaluate_workflow(rows, trunk(3), RULES, now)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_startup_failure_completes_nothing() -> None:
     """A run that had no jobs says nothing about which jobs there are."""
     found = at(row(job="any", conclusion="startup_failure"))
     assert not found.completed
-    assert found.startup_jobs == {RawJob("ci", None, "any")}
-    assert found.started == ()
+    assert found.startup_failures == {RawJob("ci", None, "any")}
+    assert found.first_rows == ()
 
 
 def test_a_job_row_proves_the_start() -> None:
@@ -66,7 +66,7 @@ def test_a_job_row_proves_the_start() -> None:
     early = row(run_id=1, started_at=5.0)
     late = row(run_id=1, started_at=6.0, job="other")
     other = row(run_id=2, started_at=7.0, conclusion="failure")
-    assert set(at(late, other, early).started) == {early, other}
+    assert set(at(late, other, early).first_rows) == {early, other}
 
 
 def test_the_newest_name_is_shown() -> None:
@@ -91,14 +91,14 @@ def test_runs_that_do_not_count_are_counted() -> None:
         row(run_id=9, event="pull_request"),
         row(run_id=10, event="pull_request"),
     )
-    assert found.ignored == {"head_repo": 1, "event": 2}
+    assert found.ignored_runs == {"head_repo": 1, "event": 2}
     assert found.commit_index == 0
 
 
 def test_a_commit_off_the_trunk_has_no_place() -> None:
     """Where nothing counts there is no place, and nothing was completed there."""
     found = at(row(sha="f" * 40))
-    assert (found.commit_index, found.completed, found.ignored) == (None, False, {"commit": 1})
+    assert (found.commit_index, found.completed, found.ignored_runs) == (None, False, {"commit": 1})
 
 
 def test_unknown_words_are_counted_where_they_count() -> None:
@@ -110,13 +110,13 @@ def test_unknown_words_are_counted_where_they_count() -> None:
         unfinished(status="odd", job="fourth"),
         row(conclusion="strange", head_repo="fork/r"),
     )
-    assert found.unknown == {"strange": 2, "null": 1, "odd": 1}
+    assert found.unknown_words == {"strange": 2, "null": 1, "odd": 1}
 
 
 def test_a_runs_number_is_known_from_any_row() -> None:
     """A run's number is the one that any of its rows gives."""
     found = at(row(run_id=1), row(run_id=1, job="other", run_number=4), row(run_id=2))
-    assert found.numbers == {1: 4}
+    assert found.run_numbers == {1: 4}
 
 
 def test_the_startup_pseudo_job() -> None:

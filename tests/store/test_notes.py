@@ -1,4 +1,4 @@
-"""The notes that a source keeps in a store, and what is stored between two refreshes."""
+"""The entries of a source's state in a store, and facts stored between two refreshes."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.errors import SourceError
 from trunkwatch.store import SqliteStore
-from trunkwatch.store.schema import APPLICATION_ID, MIGRATIONS, VERSION
+from trunkwatch.store.schema import RESULTS
 
 from tests.support.rows import NOW, history
 
@@ -22,7 +22,7 @@ def notes_of(store: SqliteStore, source: str = "ci") -> dict[str, str]:
 
 
 def test_notes_are_kept_by_source_and_key(tmp_path: Path) -> None:
-    """Each source has its own, and they are there after a restart."""
+    """Each source has entries of its own, which survive a restart."""
     store = SqliteStore(str(tmp_path / "t.db"))
     store.apply("ci", NOTES, NOW)
     store.apply("other", [StateEntry("a", "9")], NOW)
@@ -34,27 +34,27 @@ def test_notes_are_kept_by_source_and_key(tmp_path: Path) -> None:
 
 
 def test_a_note_is_replaced_and_forgotten() -> None:
-    """The last word counts; a note without a text is gone."""
+    """The last text of an entry replaces earlier ones, and None deletes the entry."""
     store = SqliteStore()
     store.apply("ci", NOTES, NOW)
     applied = store.apply(
         "ci", [StateEntry("a", "3"), StateEntry("a", "4"), StateEntry("b", None)], NOW
     )
-    assert applied.memory.for_source == SourceState(None, {"a": "4"})
+    assert applied.source.state == SourceState(None, {"a": "4"})
     store.close()
 
 
 def test_notes_that_were_given_out_never_change() -> None:
-    """A source may read its notes for minutes while others write."""
+    """A mapping that was returned does not change: a source may read it for minutes."""
     store = SqliteStore()
-    given_out = store.apply("ci", NOTES, NOW).memory.notes
+    given_out = store.apply("ci", NOTES, NOW).source.notes
     store.apply("ci", [StateEntry("a", None), StateEntry("c", "5")], NOW)
     assert given_out == {"a": "1", "b": "2"}
     store.close()
 
 
 def test_a_refresh_that_breaks_off_changes_no_note() -> None:
-    """All of it or nothing."""
+    """A refresh that raises changes no entry."""
     store = SqliteStore()
     store.apply("ci", NOTES, NOW)
 
@@ -69,19 +69,19 @@ def test_a_refresh_that_breaks_off_changes_no_note() -> None:
 
 
 def test_what_comes_between_two_refreshes_is_no_success() -> None:
-    """A delivery is stored, and the last success stays where it was, or none."""
+    """A delivery is stored without changing the last success."""
     store = SqliteStore()
-    assert store.apply("ci", [*history("P"), *NOTES], None).memory.last_success is None
-    assert store.apply("ci", [], NOW).memory.last_success == NOW
-    assert store.apply("ci", history("P F"), None).memory.last_success == NOW
+    assert store.apply("ci", [*history("P"), *NOTES], None).source.last_success is None
+    assert store.apply("ci", [], NOW).source.last_success == NOW
+    assert store.apply("ci", history("P F"), None).source.last_success == NOW
     store.close()
 
 
 def test_another_process_sees_the_notes(tmp_path: Path) -> None:
-    """A `check` beside `serve` goes on where that one is."""
+    """A `check` beside `serve` reads the entries that `serve` wrote."""
     one, two = SqliteStore(str(tmp_path / "t.db")), SqliteStore(str(tmp_path / "t.db"))
     one.apply("ci", NOTES, NOW)
-    assert two.apply("ci", [StateEntry("c", "3")], NOW).memory.notes == {
+    assert two.apply("ci", [StateEntry("c", "3")], NOW).source.notes == {
         "a": "1",
         "b": "2",
         "c": "3",
@@ -92,7 +92,7 @@ def test_another_process_sees_the_notes(tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("12")), max_size=9))
 def test_notes_are_a_dictionary(words: list[tuple[str, str | None]]) -> None:
-    """Whatever is written and forgotten, what is left is what a dictionary would hold."""
+    """Any sequence of writes and deletions leaves the entries that a dictionary would contain."""
     store, expected = SqliteStore(), dict[str, str]()
     for key, text in words:
         store.apply("ci", [StateEntry(key, text)], NOW)
@@ -103,17 +103,17 @@ def test_notes_are_a_dictionary(words: list[tuple[str, str | None]]) -> None:
 
 
 def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    """What was stored before there were notes stays."""
+    """A file of the first schema version keeps its sources."""
     path = tmp_path / "t.db"
     connection = sqlite3.connect(path, isolation_level=None)
-    for statement in MIGRATIONS[0]:
+    for statement in RESULTS.migrations[0]:
         connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA application_id = {RESULTS.application_id}")
     connection.execute("INSERT INTO sources VALUES ('ci', '7', 5.0)")
     connection.execute("PRAGMA user_version = 1")
     connection.close()
-    assert VERSION > 1
+    assert RESULTS.version > 1
     store = SqliteStore(str(path))
-    memory = store.load().sources["ci"]
-    assert (memory.cursor, memory.last_success, dict(memory.notes)) == ("7", 5.0, {})
+    source = store.load().sources["ci"]
+    assert (source.cursor, source.last_success, dict(source.notes)) == ("7", 5.0, {})
     store.close()
