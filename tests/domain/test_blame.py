@@ -14,9 +14,18 @@ from trunkwatch.domain.job import evaluate_job
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
-from trunkwatch.engine.co_failures import NAMED, CoFailures
+from trunkwatch.engine.co_failures import NAMED_JOBS_LIMIT, CoFailures
 
-from tests.domain.builders import NOW, RULES, TRUNK, assess_histories, job_named, judge, row, trunk
+from tests.domain.builders import (
+    NOW,
+    RULES,
+    TRUNK,
+    evaluate_histories,
+    job_named,
+    job_state,
+    row,
+    trunk,
+)
 
 KEY = JobKey(*TRUNK, "ci", "job")
 
@@ -166,7 +175,7 @@ def test_what_ci_itself_calls_infrastructure() -> None:
 )
 def test_tested_suspects(text: str, suspects: int, tested: int) -> None:
     """Of the suspects those are tested that have a verdict; an answer of one shard is none."""
-    blame = judge(text).blame
+    blame = job_state(text).blame
     assert blame is not None
     assert blame.suspects is not None
     assert (len(blame.suspects), blame.tested) == (suspects, tested)
@@ -174,14 +183,14 @@ def test_tested_suspects(text: str, suspects: int, tested: int) -> None:
 
 def test_unknown_suspects_are_not_counted() -> None:
     """Where last good is unknown so is how many suspects were tested."""
-    blame = judge("F F").blame
+    blame = job_state("F F").blame
     assert blame is not None
     assert blame.tested is None
 
 
 def test_no_suspects_no_tested_ones() -> None:
     """Where first bad and last good are one commit there is nothing to test."""
-    blame = judge("P/F", count=Count.RUNS).blame
+    blame = job_state("P/F", count=Count.RUNS).blame
     assert blame is not None
     assert (blame.suspects, blame.tested) == ((), 0)
 
@@ -199,7 +208,7 @@ def groups(*names: str) -> Policy:
 
 
 def together(histories: dict[str, str], policy: Policy) -> dict[str, tuple[str, ...]]:
-    jobs = assess_histories(histories, policy).jobs
+    jobs = evaluate_histories(histories, policy).jobs
     found = CoFailures(jobs)
     return {job.key.job_name: found.with_job(job) for job in jobs}
 
@@ -232,9 +241,11 @@ def test_only_what_is_broken_is_named() -> None:
 
 def test_no_more_are_named_than_a_person_reads() -> None:
     """When one commit broke very many jobs the first of them stand for all."""
-    histories = {"a": "P F F F"} | {f"b {number:03}": "P F F F" for number in range(NAMED + 5)}
+    histories = {"a": "P F F F"} | {
+        f"b {number:03}": "P F F F" for number in range(NAMED_JOBS_LIMIT + 5)
+    }
     found = together(histories, groups("a", "b"))
-    assert found["a"] == tuple(f"ci / b {number:03}" for number in range(NAMED))
+    assert found["a"] == tuple(f"ci / b {number:03}" for number in range(NAMED_JOBS_LIMIT))
 
 
 # ---------------------------------------------------------------------- known broken
@@ -249,7 +260,7 @@ def exempt(until: float | None) -> Policy:
 @pytest.mark.parametrize("until", [None, NOW + 1])
 def test_a_known_broken_job_is_visible_and_quiet(until: float | None) -> None:
     """It is broken, with first bad and all; its group does not fire; the reason is there."""
-    state = assess_histories({"a": "P F F F"}, exempt(until))
+    state = evaluate_histories({"a": "P F F F"}, exempt(until))
     job = job_named(state, "a")
     assert (job.broken, job.alerting, job.known_broken) == (True, False, ("no runner", until))
     assert job.blame is not None
@@ -259,7 +270,7 @@ def test_a_known_broken_job_is_visible_and_quiet(until: float | None) -> None:
 
 def test_an_exemption_that_is_over_is_loud() -> None:
     """At the moment of its end the job alerts, as if there had been no exemption."""
-    state = assess_histories({"a": "P F F F"}, exempt(NOW))
+    state = evaluate_histories({"a": "P F F F"}, exempt(NOW))
     assert (job_named(state, "a").alerting, job_named(state, "a").known_broken) == (True, None)
     assert state.groups[0].firing
-    assert state == assess_histories({"a": "P F F F"}, Policy(groups=exempt(NOW).groups))
+    assert state == evaluate_histories({"a": "P F F F"}, Policy(groups=exempt(NOW).groups))

@@ -12,19 +12,19 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
-from tests.domain.builders import TRUNK, assess_histories, job_named, judge, place_of
+from tests.domain.builders import TRUNK, evaluate_histories, job_named, job_state, place_of
 from tests.domain.scripts import bounded, thresholds, verdict_texts
 
 
 def mass(*histories: str, policy: Policy | None = None) -> bool:
     named = {f"job-{number}": text for number, text in enumerate(histories)}
-    return assess_histories(named, policy).mass_breakage
+    return evaluate_histories(named, policy).mass_breakage
 
 
 def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
     """Return how many commits ago the newest green one is, and its place."""
     patterns = tuple(re.compile(pattern) for pattern in required)
-    state = assess_histories(histories, Policy(green={TRUNK: patterns}))
+    state = evaluate_histories(histories, Policy(green={TRUNK: patterns}))
     assert state.green is not None
     return state.green.commits_since, place_of(state.green.commit)
 
@@ -34,7 +34,7 @@ def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
 
 def test_a_group_counts_its_broken_jobs() -> None:
     """A group shows its longest streak and how many of its jobs are broken."""
-    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
+    state = evaluate_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
     (group,) = state.groups
     assert (group.group.name, group.consecutive_failures, group.failing) == ("default", 3, 2)
 
@@ -43,14 +43,14 @@ def test_a_group_counts_its_broken_jobs() -> None:
 def test_a_group_fires_at_its_threshold(threshold: int, firing: bool) -> None:
     """With two broken jobs a group fires at a threshold of two and not at three."""
     policy = Policy(groups=(Group("g", "t", "P2", failure_threshold=threshold),))
-    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
+    state = evaluate_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
     assert state.groups[0].firing is firing
 
 
 def test_known_broken_jobs_are_left_out() -> None:
     """A known-broken job stays broken and visible, and does not make its group fire."""
     exempt = KnownBroken(Match(job_name=re.compile("a")), "being replaced")
-    state = assess_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
+    state = evaluate_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
     assert job_named(state, "a").broken
     assert job_named(state, "a").known_broken == ("being replaced", None)
     assert (state.groups[0].failing, state.groups[0].firing) == (0, False)
@@ -63,7 +63,7 @@ def test_groups_are_listed_by_name() -> None:
         Group(name, "t", "P2", match=Match(job_name=re.compile(pattern)))
         for name, pattern in [("z", "a"), ("unused", "none")]
     )
-    state = assess_histories({"a": "P", "b": "P"}, Policy(groups=groups))
+    state = evaluate_histories({"a": "P", "b": "P"}, Policy(groups=groups))
     assert [group.group.name for group in state.groups] == ["default", "z"]
 
 
@@ -104,7 +104,7 @@ def test_a_pass_must_stand_just_before() -> None:
 def test_it_fires_on_its_first_commit() -> None:
     """One FAIL each is enough: it speaks before any job reaches its threshold."""
     histories = {f"job-{n}": "P F" for n in range(4)}
-    state = assess_histories(histories)
+    state = evaluate_histories(histories)
     assert state.mass_breakage
     assert not any(job.broken for job in state.jobs)
 
@@ -170,12 +170,12 @@ def test_a_pattern_without_a_job_is_never_green() -> None:
 def test_green_is_only_where_it_is_configured() -> None:
     """Without required jobs for this trunk nothing is said about green."""
     elsewhere = Policy(green={Trunk("o/r", "release"): (re.compile(".*"),)})
-    assert assess_histories({"a": "P"}, elsewhere).green is None
+    assert evaluate_histories({"a": "P"}, elsewhere).green is None
 
 
 def test_green_of_no_commits() -> None:
     """A trunk without commits is zero commits from green, and has no green commit."""
-    state = assess_histories({"a": "P"})
+    state = evaluate_histories({"a": "P"})
     found = newest_green(state.jobs, type(state.order)(TRUNK, ()), (re.compile(".*"),))
     assert (found.commits_since, found.commit) == (0, None)
 
@@ -197,7 +197,7 @@ def test_what_is_taken_away_leaves_no_trace(
 ) -> None:
     """Counts after jobs came and went are the counts of those that stayed."""
     groups = [Group(name, "t", "P2", limits) for name in ("b", "a")]
-    jobs = [(judge(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
+    jobs = [(job_state(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
     tally = Tally(job for job, _ in jobs)
     for job, stays in jobs:
         if not stays:

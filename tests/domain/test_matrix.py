@@ -10,21 +10,31 @@ from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from tests.domain.builders import HOUR, NOW, TRUNK, Ledger, assess, jobs_of, row, trunk, unfinished
+from tests.domain.builders import (
+    HOUR,
+    NOW,
+    TRUNK,
+    MemoryRows,
+    evaluate,
+    jobs_of,
+    row,
+    trunk,
+    unfinished,
+)
 
 COMMITS = 8
 FEW = 5
 
 
 def names(rows: list[Observation], policy: Policy | None = None) -> list[str]:
-    return [name.removeprefix("ci / ") for name in jobs_of(assess(rows, trunk(COMMITS), policy))]
+    return [name.removeprefix("ci / ") for name in jobs_of(evaluate(rows, trunk(COMMITS), policy))]
 
 
 @pytest.mark.parametrize("conclusion", ["skipped", "neutral"])
 def test_a_collapsed_matrix_is_no_job(conclusion: str) -> None:
     """A row that says skip, under the name of a matrix with jobs, is listed nowhere."""
     rows = [row(0, "test", conclusion), row(1, "test (a)"), row(1, "test (b)")]
-    state = assess(rows, trunk(COMMITS))
+    state = evaluate(rows, trunk(COMMITS))
     assert [job.key.job_name for job in state.jobs] == ["test (a)", "test (b)"]
     assert state.retired == {"removed": 0, "removed_broken": 0}
 
@@ -82,7 +92,7 @@ def test_it_is_in_no_group_and_keeps_no_commit_from_green() -> None:
     policy = Policy(green={TRUNK: (re.compile("ci / test.*"),)})
     newest = COMMITS - 1
     rows = [row(newest, "test", "skipped"), row(newest, "test (a)")]
-    state = assess(rows, trunk(COMMITS), policy)
+    state = evaluate(rows, trunk(COMMITS), policy)
     assert len(state.groups) == 1
     assert state.green is not None
     assert state.green.commits_since == 0
@@ -92,7 +102,7 @@ def test_it_is_never_counted_as_removed() -> None:
     """A bare name that stays away for long is not counted as a removed job; its jobs are."""
     rows = [row(0, "test", "skipped"), row(0, "test (a)")]
     rows += [row(place, "stays") for place in range(COMMITS)]
-    state = assess(rows, trunk(COMMITS), Policy(retire_after=FEW))
+    state = evaluate(rows, trunk(COMMITS), Policy(retire_after=FEW))
     assert list(jobs_of(state)) == ["ci / stays"]
     assert state.retired == {"removed": 1, "removed_broken": 0}
 
@@ -115,21 +125,21 @@ STEPS = (
 
 def test_it_follows_what_comes_later() -> None:
     """A job of the matrix takes the bare name away, a row of it that is no skip brings it back."""
-    ledger, order = Ledger(), trunk(COMMITS)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    assessor.update(order, {}, NOW)
+    stored, order = MemoryRows(), trunk(COMMITS)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    evaluator.update(order, {}, NOW)
     for rows, expected in STEPS:
-        state = assessor.update(order, ledger.take(rows), NOW)
+        state = evaluator.update(order, stored.add(rows), NOW)
         assert [job.key.job_name for job in state.jobs] == expected
 
 
 @pytest.mark.parametrize("conclusion", ["success", "cancelled"])
 def test_a_job_of_the_same_commit_takes_it_away(conclusion: str) -> None:
     """The bare name goes also where the job that comes later completes no further commit."""
-    ledger, order = Ledger([row(0, "test", "skipped")]), trunk(COMMITS)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    assert len(assessor.update(order, {}, NOW).jobs) == 1
-    state = assessor.update(order, ledger.take([row(0, "test (a)", conclusion)]), NOW)
+    stored, order = MemoryRows([row(0, "test", "skipped")]), trunk(COMMITS)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    assert len(evaluator.update(order, {}, NOW).jobs) == 1
+    state = evaluator.update(order, stored.add([row(0, "test (a)", conclusion)]), NOW)
     assert [job.key.job_name for job in state.jobs] == ["test (a)"]
 
 
@@ -138,19 +148,19 @@ def test_the_order_of_arrival_does_not_matter(seed: int) -> None:
     """In whatever order these rows come, the end is the same."""
     rows = [each for step, _ in STEPS[:3] for each in step]
     Random(seed).shuffle(rows)
-    ledger, order = Ledger(), trunk(COMMITS)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
+    stored, order = MemoryRows(), trunk(COMMITS)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
     for each in rows:
-        state = assessor.update(order, ledger.take([each]), NOW)
+        state = evaluator.update(order, stored.add([each]), NOW)
     assert [job.key.job_name for job in state.jobs] == ["test (a)"]
 
 
 def test_it_has_no_rows_of_a_job() -> None:
     """Nobody can ask for the rows of a bare name: it is not watched; its jobs are."""
     order = trunk(COMMITS)
-    assessor = TrunkEvaluator(
-        order, Policy(), Ledger([row(0, "test", "skipped"), row(1, "test (a)")])
+    evaluator = TrunkEvaluator(
+        order, Policy(), MemoryRows([row(0, "test", "skipped"), row(1, "test (a)")])
     )
-    assessor.update(order, {}, NOW)
-    assert assessor.rows_of(JobKey(*TRUNK, "ci", "test")) == []
-    assert len(assessor.rows_of(JobKey(*TRUNK, "ci", "test (a)"))) == 1
+    evaluator.update(order, {}, NOW)
+    assert evaluator.rows_of(JobKey(*TRUNK, "ci", "test")) == []
+    assert len(evaluator.rows_of(JobKey(*TRUNK, "ci", "test (a)"))) == 1

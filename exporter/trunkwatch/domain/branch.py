@@ -149,8 +149,7 @@ def newest_green(
         required: patterns over "workflow / job_name", full match.
     """
     matching = [
-        [job for job in jobs if pattern.fullmatch(f"{job.key.workflow} / {job.key.job_name}")]
-        for pattern in required
+        [job for job in jobs if pattern.fullmatch(job.key.display_name)] for pattern in required
     ]
     for commit_index in range(len(order.commits) - 1, -1, -1):
         if all(_green_at(members, commit_index) for members in matching):

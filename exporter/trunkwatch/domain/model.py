@@ -70,6 +70,11 @@ class RawJob(NamedTuple):
         return self.workflow_path or self.workflow_name
 
 
+def display_name(workflow: str, job_name: str) -> str:
+    """Return the name of a job within its trunk: "workflow / job_name"."""
+    return f"{workflow} / {job_name}"
+
+
 class JobKey(NamedTuple):
     """A job as Trunkwatch names it: after ignoring, folding and aliases."""
 
@@ -77,6 +82,11 @@ class JobKey(NamedTuple):
     branch: str
     workflow: str
     job_name: str
+
+    @property
+    def display_name(self) -> str:
+        """The job's name within its trunk, as GitHub shows it: "workflow / job_name"."""
+        return display_name(self.workflow, self.job_name)
 
 
 @dataclass(frozen=True, slots=True)

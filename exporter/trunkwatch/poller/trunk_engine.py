@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -18,36 +18,12 @@ from trunkwatch.errors import OrderConflictError, SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import FailureFocus
-from trunkwatch.store import Store
+from trunkwatch.store import Store, StoredRows
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
-
-
-class StoredRecords:
-    """One trunk's rows, as the assessor reads them."""
-
-    def __init__(self, store: Store, trunk: Trunk) -> None:
-        """Args:
-        store: where the rows are kept.
-        trunk: whose rows.
-        """
-        self._store = store
-        self._trunk = trunk
-
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        """Return all rows of some raw jobs."""
-        return self._store.observations(self._trunk, jobs=jobs)
-
-    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
-        """Return all rows at some commits."""
-        return self._store.observations(self._trunk, shas=shas)
-
-    def everything(self) -> Iterable[Observation]:
-        """Return all rows, those of one commit together."""
-        return self._store.observations(self._trunk)
 
 
 class TrunkEngine:
@@ -120,7 +96,7 @@ class TrunkEngine:
     def memory(self, source: str) -> SourceState:
         """Return what a source is given back of what it said of itself."""
         memory = self._memories[source]
-        return memory.for_source if memory else EMPTY_STATE
+        return memory.state if memory else EMPTY_STATE
 
     def asks_again(self, source: str) -> float | None:
         """Return after how many seconds a source wants to be asked again, if it said so."""
@@ -155,7 +131,7 @@ class TrunkEngine:
         with self._lock:
             checked = self._checked(self._by_name(source), facts(self.memory(source)))
             applied = self._store.apply(source, checked, None)
-            self._memories[source] = applied.memory
+            self._memories[source] = applied.source
             self._orders.update(applied.orders)
             for trunk in {*applied.touched, *applied.orders}:
                 jobs = self._told.setdefault(trunk, {})
@@ -192,7 +168,7 @@ class TrunkEngine:
             checked = self._checked(self._by_name(source), facts)
             applied = self._store.apply(source, checked, None if report.trouble else self._clock())
             self._reports[source] = report
-            self._memories[source] = applied.memory
+            self._memories[source] = applied.source
             self._orders.update(applied.orders)
             for trunk in applied.rewritten:
                 log.warning("the tip of %s that was known is gone: force push", trunk)
@@ -209,7 +185,7 @@ class TrunkEngine:
                 self._sources[source],
                 up=report.trouble is None,
                 answered=True,
-                last_success=applied.memory.last_success,
+                last_success=applied.source.last_success,
                 refresh_seconds=seconds(),
                 problem=str(report.trouble) if report.trouble else None,
                 quota_remaining=report.quota_remaining,
@@ -336,8 +312,8 @@ class TrunkEngine:
                 self._unjudged.discard(trunk)
                 continue  # runs of a trunk whose order another source has yet to give
             if trunk not in self._assessors:
-                records = StoredRecords(self._store, trunk)
-                self._assessors[trunk] = TrunkEvaluator(order, self._policy, records)
+                rows = StoredRows(self._store, trunk)
+                self._assessors[trunk] = TrunkEvaluator(order, self._policy, rows)
             state = self._assessors[trunk].update(order, jobs, now)
             self._count(state, first=trunk not in self._trunks)
             self._trunks[trunk] = state

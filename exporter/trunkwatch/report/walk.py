@@ -42,7 +42,7 @@ def _walk(
     state: JobState, columns: Sequence[Column], order: TrunkOrder, broken_with: Sequence[str]
 ) -> Iterator[str]:
     group = state.group
-    yield f"{state.key.workflow} / {state.key.job_name}"
+    yield state.key.display_name
     yield (
         f"on {state.key.repo} {state.key.branch}; group {group.name}, team {group.team},"
         f" {group.priority}; an outage opens at {state.failures_to_open} in a row"
