@@ -104,7 +104,7 @@ def check(config: Path) -> Iterator[Row]:
 def exposition(config: Path) -> Iterator[Row]:
     """Compare a scrape of the snapshot with rendering it per scrape."""
     once = refresh_all(parse_config(config.read_text(), str(config)), MEMORY, None)
-    snapshot = once.watcher.snapshot
+    snapshot = once.engine.snapshot
 
     def render() -> bytes:
         families = [*job_families(snapshot.trunks), *branch_families(snapshot.trunks)]

@@ -29,7 +29,7 @@ from trunkwatch.sources import SOURCES, SourceContext
 from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.counts import COUNTERS, GAUGES
-from trunkwatch.web import WEBHOOK_PATH, Pages
+from trunkwatch.web import WEBHOOK_PREFIX, Pages
 from trunkwatch.web.pages import TRUNK_PREFIX, View
 
 from tests.docs import markdown
@@ -299,7 +299,7 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", WEBHOOK_PATH}
+    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
 
 
 # ---------------------------------------------------------------------- policy
@@ -467,7 +467,7 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE))
+    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE).facts)
 
 
 # ---------------------------------------------------------------------- alerts

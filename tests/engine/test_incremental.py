@@ -17,8 +17,7 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.sources.recorded import RecordedFile
-from trunkwatch.store import StoredRows
-from trunkwatch.store.sqlite import SqliteStore
+from trunkwatch.store import SqliteStore, StoredRows
 
 from tests.domain.builders import MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
@@ -59,7 +58,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "history.ndjson")
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE))
+        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE).facts)
     orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
     return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
 

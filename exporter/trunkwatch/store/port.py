@@ -17,18 +17,18 @@ class StoredSource:
         last_success: when a refresh was last stored (seconds since the epoch); None when only
             deliveries between refreshes were.
         trunks: the trunks of its facts.
-        notes: the text of each `StateEntry`, by key; never changed in place.
+        entries: the text of each `StateEntry`, by key; never changed in place.
     """
 
     cursor: str | None
     last_success: float | None
     trunks: frozenset[Trunk]
-    notes: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> SourceState:
         """The part that the source itself reads back."""
-        return SourceState(self.cursor, self.notes)
+        return SourceState(self.cursor, self.entries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ class SqliteStore:
         self._origins: dict[int, _Origin] = {}
         self._origin_ids: dict[_Origin, int] = {}
         self._orders: dict[Trunk, TrunkOrder] = {}
-        self._notes: dict[str, Mapping[str, str]] = {}
+        self._entries: dict[str, Mapping[str, str]] = {}
         try:
             # The version first, so that any later write of another process is detected.
             self._read_version = self._data_version()
             self._read_names()
             self._orders = self._read_orders()
-            self._notes = self._read_notes()
+            self._entries = self._read_entries()
         except sqlite3.Error as error:
             self._connection.close()
             raise StoreError(path, f"cannot be read ({error})") from error
@@ -80,7 +80,7 @@ class SqliteStore:
                 raise
             self._read_version = version
             self._orders.update(batch.orders)
-            self._notes[source] = _with_changes(self._notes.get(source, {}), batch.notes)
+            self._entries[source] = _with_changes(self._entries.get(source, {}), batch.entries)
             return Applied(
                 batch.orders, frozenset(batch.rewritten), batch.touched, self._source(source)
             )
@@ -188,11 +188,11 @@ class SqliteStore:
         self._origin_ids = {origin: key for key, origin in self._origins.items()}
         self._jobs = jobs
 
-    def _read_notes(self) -> dict[str, Mapping[str, str]]:
-        notes: dict[str, dict[str, str]] = defaultdict(dict)
+    def _read_entries(self) -> dict[str, Mapping[str, str]]:
+        entries: dict[str, dict[str, str]] = defaultdict(dict)
         for source, key, text in self._connection.execute("SELECT source, key, text FROM notes"):
-            notes[source][key] = text
-        return dict(notes)
+            entries[source][key] = text
+        return dict(entries)
 
     def _read_orders(self) -> dict[Trunk, TrunkOrder]:
         return {trunk: self._read_order(key, trunk) for trunk, key in self._trunk_ids.items()}
@@ -217,7 +217,7 @@ class SqliteStore:
             (source,),
         )
         trunks = frozenset(Trunk(*row) for row in fed)
-        return StoredSource(cursor, last_success, trunks, self._notes.get(source, {}))
+        return StoredSource(cursor, last_success, trunks, self._entries.get(source, {}))
 
     # ------------------------------------------------------------------ writing
 
@@ -243,7 +243,7 @@ class SqliteStore:
         if version == self._read_version:
             return version
         self._read_names()
-        self._notes = self._read_notes()
+        self._entries = self._read_entries()
         for trunk, order in self._read_orders().items():
             before = self._orders.get(trunk)
             if order != before:
@@ -270,7 +270,7 @@ class SqliteStore:
         elif isinstance(fact, Cursor):
             batch.cursor = fact.text
         elif isinstance(fact, StateEntry):
-            batch.notes[fact.key] = fact.text
+            batch.entries[fact.key] = fact.text
         elif isinstance(fact, TrunkOrder):
             batch.trunks.add(fact.trunk)
             self._store_order(fact, batch)
@@ -333,7 +333,7 @@ class SqliteStore:
             " last_success = coalesce(excluded.last_success, last_success)",
             (source, batch.cursor, now),
         )
-        for key, text in batch.notes.items():
+        for key, text in batch.entries.items():
             if text is None:
                 run("DELETE FROM notes WHERE source = ? AND key = ?", (source, key))
             else:
@@ -396,7 +396,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.cursor: str | None = None
-        self.notes: dict[str, str | None] = {}
+        self.entries: dict[str, str | None] = {}
         self.trunks: set[Trunk] = set()
         self.orders: dict[Trunk, TrunkOrder] = {}
         self.rewritten: set[Trunk] = set()
@@ -404,11 +404,13 @@ class _Batch:
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
 
 
-def _with_changes(notes: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
-    """Return a changed copy of the notes; a reader of the old ones must not see a change."""
+def _with_changes(
+    entries: Mapping[str, str], changes: Mapping[str, str | None]
+) -> Mapping[str, str]:
+    """Return a changed copy of some entries; a reader of the old ones must not see a change."""
     if not changes:
-        return notes
-    changed = {**notes, **{key: text for key, text in changes.items() if text is not None}}
+        return entries
+    changed = {**entries, **{key: text for key, text in changes.items() if text is not None}}
     for key, text in changes.items():
         if text is None:
             changed.pop(key, None)

@@ -31,7 +31,7 @@ def long_story(letters: str = "F") -> Story:
 
 
 def asks_at_once(player: Player) -> bool:
-    return player.watcher.asks_again("gh") == 0.0
+    return player.watcher.retry_after("gh") == 0.0
 
 
 def test_the_newest_commits_are_shown_first() -> None:
@@ -75,7 +75,7 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
             player.refresh()
         # This one is killed before anything of it is stored.
         lost = len(player.server.log)
-        player.source.refresh(player.watcher.memory("gh"))
+        player.source.refresh(player.watcher.state("gh"))
         lost = len(asked(player, "/jobs", lost))
         player.store.close()
         player.store = SqliteStore(str(tmp_path / "t.db"))

@@ -121,7 +121,7 @@ def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown() -> None:
         player.pass_time(32 * HOUR, every=HOUR / 4)
         assert player.job("test").pending == 1
         player.pass_time(2 * HOUR, every=HOUR / 4)
-        player.poller.renew_once()
+        player.poller.expire_once()
         assert player.job("test").pending == 0
         check_truth(player)
         done = player.pass_time(HOUR)

@@ -14,29 +14,29 @@ from trunkwatch.store.schema import RESULTS
 
 from tests.support.rows import NOW, history
 
-NOTES = [StateEntry("a", "1"), StateEntry("b", "2")]
+ENTRIES = [StateEntry("a", "1"), StateEntry("b", "2")]
 
 
-def notes_of(store: SqliteStore, source: str = "ci") -> dict[str, str]:
-    return dict(store.load().sources[source].notes)
+def entries_of(store: SqliteStore, source: str = "ci") -> dict[str, str]:
+    return dict(store.load().sources[source].entries)
 
 
-def test_notes_are_kept_by_source_and_key(tmp_path: Path) -> None:
+def test_entries_are_stored_by_source_and_key(tmp_path: Path) -> None:
     """Each source has entries of its own, which survive a restart."""
     store = SqliteStore(str(tmp_path / "t.db"))
-    store.apply("ci", NOTES, NOW)
+    store.apply("ci", ENTRIES, NOW)
     store.apply("other", [StateEntry("a", "9")], NOW)
     store.close()
     again = SqliteStore(str(tmp_path / "t.db"))
-    assert notes_of(again) == {"a": "1", "b": "2"}
-    assert notes_of(again, "other") == {"a": "9"}
+    assert entries_of(again) == {"a": "1", "b": "2"}
+    assert entries_of(again, "other") == {"a": "9"}
     again.close()
 
 
-def test_a_note_is_replaced_and_forgotten() -> None:
+def test_an_entry_is_replaced_and_deleted() -> None:
     """The last text of an entry replaces earlier ones, and None deletes the entry."""
     store = SqliteStore()
-    store.apply("ci", NOTES, NOW)
+    store.apply("ci", ENTRIES, NOW)
     applied = store.apply(
         "ci", [StateEntry("a", "3"), StateEntry("a", "4"), StateEntry("b", None)], NOW
     )
@@ -44,19 +44,19 @@ def test_a_note_is_replaced_and_forgotten() -> None:
     store.close()
 
 
-def test_notes_that_were_given_out_never_change() -> None:
+def test_returned_entries_never_change() -> None:
     """A mapping that was returned does not change: a source may read it for minutes."""
     store = SqliteStore()
-    given_out = store.apply("ci", NOTES, NOW).source.notes
+    given_out = store.apply("ci", ENTRIES, NOW).source.entries
     store.apply("ci", [StateEntry("a", None), StateEntry("c", "5")], NOW)
     assert given_out == {"a": "1", "b": "2"}
     store.close()
 
 
-def test_a_refresh_that_breaks_off_changes_no_note() -> None:
+def test_a_refresh_that_raises_changes_no_entry() -> None:
     """A refresh that raises changes no entry."""
     store = SqliteStore()
-    store.apply("ci", NOTES, NOW)
+    store.apply("ci", ENTRIES, NOW)
 
     def facts() -> Iterator[StateEntry]:
         yield StateEntry("a", "9")
@@ -64,24 +64,24 @@ def test_a_refresh_that_breaks_off_changes_no_note() -> None:
 
     with pytest.raises(SourceError):
         store.apply("ci", facts(), NOW)
-    assert notes_of(store) == {"a": "1", "b": "2"}
+    assert entries_of(store) == {"a": "1", "b": "2"}
     store.close()
 
 
-def test_what_comes_between_two_refreshes_is_no_success() -> None:
+def test_a_delivery_between_refreshes_is_no_success() -> None:
     """A delivery is stored without changing the last success."""
     store = SqliteStore()
-    assert store.apply("ci", [*history("P"), *NOTES], None).source.last_success is None
+    assert store.apply("ci", [*history("P"), *ENTRIES], None).source.last_success is None
     assert store.apply("ci", [], NOW).source.last_success == NOW
     assert store.apply("ci", history("P F"), None).source.last_success == NOW
     store.close()
 
 
-def test_another_process_sees_the_notes(tmp_path: Path) -> None:
+def test_another_process_reads_the_entries(tmp_path: Path) -> None:
     """A `check` beside `serve` reads the entries that `serve` wrote."""
     one, two = SqliteStore(str(tmp_path / "t.db")), SqliteStore(str(tmp_path / "t.db"))
-    one.apply("ci", NOTES, NOW)
-    assert two.apply("ci", [StateEntry("c", "3")], NOW).source.notes == {
+    one.apply("ci", ENTRIES, NOW)
+    assert two.apply("ci", [StateEntry("c", "3")], NOW).source.entries == {
         "a": "1",
         "b": "2",
         "c": "3",
@@ -91,18 +91,18 @@ def test_another_process_sees_the_notes(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("12")), max_size=9))
-def test_notes_are_a_dictionary(words: list[tuple[str, str | None]]) -> None:
+def test_entries_are_a_dictionary(words: list[tuple[str, str | None]]) -> None:
     """Any sequence of writes and deletions leaves the entries that a dictionary would contain."""
     store, expected = SqliteStore(), dict[str, str]()
     for key, text in words:
         store.apply("ci", [StateEntry(key, text)], NOW)
         expected.pop(key, None)
         expected |= {key: text} if text is not None else {}
-    assert (notes_of(store) if words else {}) == expected
+    assert (entries_of(store) if words else {}) == expected
     store.close()
 
 
-def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_a_file_of_the_first_version_is_migrated(tmp_path: Path) -> None:
     """A file of the first schema version keeps its sources."""
     path = tmp_path / "t.db"
     connection = sqlite3.connect(path, isolation_level=None)
@@ -115,5 +115,5 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> No
     assert RESULTS.version > 1
     store = SqliteStore(str(path))
     source = store.load().sources["ci"]
-    assert (source.cursor, source.last_success, dict(source.notes)) == ("7", 5.0, {})
+    assert (source.cursor, source.last_success, dict(source.entries)) == ("7", 5.0, {})
     store.close()
