@@ -72,7 +72,7 @@ def test_shards_are_judged_apart() -> None:
     """A pass of one shard and a failure of another are no flake."""
     (column,) = columns("P|F")
     assert column.verdict == "FAIL"
-    assert [(shard.name, shard.cell.verdict) for shard in column.shards] == [
+    assert [(shard.name, shard.result.verdict) for shard in column.shards] == [
         ("job [shard 1]", "PASS"),
         ("job [shard 2]", "FAIL"),
     ]

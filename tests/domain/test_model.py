@@ -82,12 +82,12 @@ def test_places_count_from_the_oldest() -> None:
 
 def test_times_of_an_attempt() -> None:
     """An attempt begins at started_at, else created_at, else completed_at, and ends vice versa."""
-    assert row(started_at=2, created_at=1, completed_at=3).known_since == 2
-    assert row(created_at=1, completed_at=3).known_since == 1
-    assert row(completed_at=3).known_since == 3
-    assert row(started_at=2, completed_at=3).ended == 3
-    assert row(started_at=2, created_at=1).ended == 2
-    assert row().known_since is row().ended is None
+    assert row(started_at=2, created_at=1, completed_at=3).began_at == 2
+    assert row(created_at=1, completed_at=3).began_at == 1
+    assert row(completed_at=3).began_at == 3
+    assert row(started_at=2, completed_at=3).ended_at == 3
+    assert row(started_at=2, created_at=1).ended_at == 2
+    assert row().began_at is row().ended_at is None
 
 
 def test_the_earliest_attempt_is_first() -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.job import JobState, ended
+from trunkwatch.domain.job import JobState, ended_at
 from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
 from trunkwatch.domain.outage import Episode, Thresholds, episodes
 from trunkwatch.domain.policy import Policy
@@ -227,7 +227,7 @@ class OutageHistory:
 
     def _at_column(self, column: int) -> Moment:
         commit_index, run_index = self._position(column)
-        at = ended(self.history.columns[column], self.order)
+        at = ended_at(self.history.columns[column], self.order)
         return Moment(commit_index, run_index, self.order.commits[commit_index], at)
 
     def _at_commit(self, commit_index: int) -> Moment:

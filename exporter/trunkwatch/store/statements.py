@@ -1,8 +1,8 @@
 """The SQL that reads, merges and deletes observations.
 
-The merge rule of two reports of one observation stands here and nowhere else in the product: a
-completed report replaces unfinished ones, reports with different conclusions or origins are both
-stored, and of reports with the same conclusion each field keeps the greater value.
+This is the product's only merge rule of two reports of one observation: a completed report replaces
+unfinished ones, reports with different conclusions or origins are both stored, and of reports with
+the same conclusion each field keeps the greater value.
 """
 
 SELECT = (
