@@ -1,4 +1,4 @@
-"""Makes a history read like the sentence under test: `job_state("P F F . F")`."""
+"""Builders that make a history read like the sentence under test: `job_state("P F F . F")`."""
 
 import re
 from collections import defaultdict
@@ -38,7 +38,7 @@ RULES = EvidenceRules()
 
 
 def trunk(commits: int, *, older_unread: bool = False) -> TrunkOrder:
-    """Return a trunk of so many commits, one an hour; `sha_of(0)` is the oldest."""
+    """Return a trunk of a number of commits, one an hour; `sha_of(0)` is the oldest."""
     lines = commit_lines(commits)
     chain = tuple(
         Commit(line["sha"], parse_time(line["committed_at"]), line["author"], line["title"])
@@ -50,9 +50,9 @@ def trunk(commits: int, *, older_unread: bool = False) -> TrunkOrder:
 def row(
     place: int = 0, job: str = "job", conclusion: str | None = "success", **changes: Any
 ) -> Observation:
-    """Return a completed result that counts; `changes` are fields of `Observation`.
+    """Return a completed row that counts; `changes` are fields of `Observation`.
 
-    `workflow` and `path` set the raw job's workflow. Times are left out unless they are given.
+    `workflow` and `path` set the raw job's workflow. Times are missing by default.
     """
     workflow = changes.pop("workflow", WORKFLOW)
     raw = RawJob(workflow, changes.pop("path", None), job)
@@ -66,7 +66,7 @@ def row(
 def unfinished(
     place: int = 0, job: str = "job", status: str = "queued", **changes: Any
 ) -> Observation:
-    """Return a result that the CI has not given yet."""
+    """Return an unfinished row that counts."""
     return row(place, job, changes.pop("conclusion", None), status=status, **changes)
 
 
@@ -95,9 +95,9 @@ def observation(line: Json) -> Observation:
 
 
 def history(text: str, name: str = "job", **changes: Any) -> list[Observation]:
-    """Return the rows of a history in the notation, as those of one job.
+    """Return the rows of one job from a history in the notation.
 
-    Its shards are called `name [shard 1]`, ...; with a single one it is called `name`.
+    Its shards are named `name [shard 1]`, ...; without shards it is named `name`.
     """
     rows = [observation(line) for line in notation.parse_history(text) if line["kind"] == "run"]
     sharded = "|" in text
@@ -117,7 +117,7 @@ def length(text: str) -> int:
 def job_state(
     text: str, *, older_unread: bool = False, group: Group | None = None, **settings: Any
 ) -> JobState:
-    """Judge one job by its history; `settings` are those of its group and its thresholds."""
+    """Return the state of one job; `settings` are fields of its group or its thresholds."""
     thresholds = {f.name for f in fields(Thresholds)} & settings.keys()
     limits = Thresholds(**{name: settings.pop(name) for name in thresholds})
     group = group or Group("g", "team-g", "P2", thresholds=limits, **settings)
@@ -126,7 +126,7 @@ def job_state(
 
 
 def place_of(commit: Commit | None) -> int | None:
-    """Return the place of a commit of `trunk`; 0 is the oldest."""
+    """Return the index of a commit of `trunk`; 0 is the oldest."""
     return notation.place_of(commit.sha if commit else None)
 
 
@@ -191,5 +191,5 @@ def jobs_of(state: TrunkState) -> dict[str, JobState]:
 
 
 def job_named(state: TrunkState, name: str, workflow: str = WORKFLOW) -> JobState:
-    """Return the one job of that name."""
+    """Return the job with a name."""
     return jobs_of(state)[display_name(workflow, name)]

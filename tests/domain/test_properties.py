@@ -1,4 +1,4 @@
-"""What holds for every history, whatever it is."""
+"""Properties of every history."""
 
 from collections.abc import Sequence
 from random import Random
@@ -51,7 +51,7 @@ def test_arrival_does_not_matter(rows: list[Observation], policy: Policy, random
 @bounded
 @given(batches(30), policies())
 def test_reading_again_changes_nothing(rows: list[Observation], policy: Policy) -> None:
-    """Everything reported twice is the same as once, and touches nothing the second time."""
+    """Reporting everything again changes no state and touches no job."""
     stored = MemoryRows(rows)
     once = evaluate(stored, ORDER, policy)
     stored.add(rows)
@@ -96,7 +96,7 @@ def test_commits_off_the_chain_change_no_state(
 def test_other_jobs_do_not_matter(
     own: list[Observation], others: list[Observation], raw: object
 ) -> None:
-    """A job's state does not depend on other jobs' rows, as long as no job is removed."""
+    """A job's state does not depend on other jobs' rows, unless jobs are retired."""
     # Startup failures are left out: they are about the whole workflow.
     policy = Policy(retire_after=COMMITS + 1)
     mine = [each for each in own if each.job == raw and each.conclusion != "startup_failure"]
@@ -144,7 +144,7 @@ def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> No
 @bounded
 @given(notations())
 def test_last_good_passed_and_first_bad_failed(text: str) -> None:
-    """First bad is a FAIL, last good a PASS before it, and nothing decided lies between."""
+    """First bad is a FAIL, last good a PASS before it, without a verdict between them."""
     job = job_state(text, failures_to_open=2)
     if job.blame is None:
         return
@@ -169,7 +169,7 @@ def test_last_good_passed_and_first_bad_failed(text: str) -> None:
 def test_no_answer_is_transparent(
     verdicts: Sequence[Verdict], limits: Thresholds, blanks: int
 ) -> None:
-    """Commits without an answer, wherever they lie, change neither streak nor outage."""
+    """Commits without a verdict change neither streak nor outage, wherever they are."""
     silent = (Verdict.NONE, Verdict.PENDING)
     answers = [verdict for verdict in verdicts if verdict not in silent]
     padded = [v for verdict in verdicts for v in [verdict, *silent[:blanks]]]
@@ -185,7 +185,7 @@ def test_no_answer_is_transparent(
 @bounded
 @given(notations(), st.integers(0, 2**16))
 def test_a_jobs_rows_have_no_order(text: str, seed: int) -> None:
-    """One job's state is the same for any order of its rows, each told once or twice."""
+    """A job's state is the same for any order of its rows, each reported once or twice."""
     rows, order = history(text), trunk(length(text))
     job = job_state(text)
     again = MemoryRows([*rows, *reversed(rows)], seed).all_rows()

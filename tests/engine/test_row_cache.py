@@ -1,4 +1,4 @@
-"""Rows at hand are the stored rows."""
+"""The row cache returns the stored rows."""
 
 from collections.abc import Mapping
 
@@ -26,10 +26,10 @@ def held(found: Mapping[str, RowsOfCommit]) -> dict[str, set[Observation]]:
     st.sampled_from((0, 5, 1000)),
     st.sampled_from((0, 1, 100)),
 )
-def test_rows_at_hand_are_the_stored_ones(
+def test_cached_rows_are_the_stored_ones(
     reports: list[list[Observation]], limit: int, history: int
 ) -> None:
-    """However much is kept, and however it is read, a commit's rows are those that are stored."""
+    """With any limit and any way of reading, a commit's rows are the stored ones."""
     stored = MemoryRows()
     recent = RowCache(stored, limit, history)
     for batch in reports:
@@ -40,14 +40,14 @@ def test_rows_at_hand_are_the_stored_ones(
 
 
 def test_rows_are_under_their_workflow_and_job() -> None:
-    """A commit's rows are found by workflow identity and raw job."""
+    """A commit's rows are returned by workflow identity and raw job."""
     one, other = row(0, "a", workflow="w"), row(0, "a", workflow="w", path="w.yml")
     found = RowCache(MemoryRows([one, other])).read({}, {sha_of(0)})
     assert found == {sha_of(0): {"w": {one.job: [one]}, "w.yml": {other.job: [other]}}}
 
 
-def test_what_was_used_last_is_kept() -> None:
-    """Over the limit, the commit that was not used for longest is let go; the newest stays."""
+def test_the_least_recently_used_commit_is_evicted() -> None:
+    """Over the limit the least recently used commit is evicted, and the latest stays."""
     stored = MemoryRows(row(place, f"job-{n}") for place in range(3) for n in range(2))
     recent = RowCache(stored, 4)
     for place in (0, 1, 0, 2):
@@ -56,8 +56,8 @@ def test_what_was_used_last_is_kept() -> None:
     RowCache(stored, 0).read({}, {sha_of(0)})
 
 
-def test_a_job_that_is_read_again_takes_no_more_room() -> None:
-    """However often one job changes, its commit counts with the rows that it has."""
+def test_a_job_that_is_read_again_is_counted_once() -> None:
+    """A commit counts with its current rows, however often a job of it is read again."""
     stored = MemoryRows(row(place, f"job-{n}") for place in range(2) for n in range(2))
     recent = RowCache(stored, limit=4, rows_per_job=0)
     for place in (0, 1, 1, 1, 1):
@@ -65,6 +65,6 @@ def test_a_job_that_is_read_again_takes_no_more_room() -> None:
     assert recent.cached_commits == {sha_of(0), sha_of(1)}
 
 
-def test_the_memory_is_bounded() -> None:
-    """The product keeps some ten thousand rows, not all."""
+def test_the_default_limit_is_bounded() -> None:
+    """The default limit is some ten thousand rows."""
     assert 10_000 <= row_cache.CACHED_ROWS_LIMIT <= 50_000

@@ -1,4 +1,4 @@
-"""A whole trunk: which rows make which job, startup, removal, names and exemptions."""
+"""A trunk's state: its jobs' rows, startup failures, retirement, names and exemptions."""
 
 import re
 from dataclasses import replace
@@ -55,7 +55,7 @@ def test_shards_are_one_job() -> None:
 
 
 def test_a_cancelled_shard_holds_the_streak() -> None:
-    """One green shard beside an unanswered one neither ends the streak nor closes the outage."""
+    """A green shard beside a cancelled one neither ends the streak nor closes the outage."""
     state = evaluate(history("P|P F|P F|P F|P P|-"), trunk(5), Policy(naming=FOLDED))
     assert (job_named(state, "job").consecutive_failures, job_named(state, "job").broken) == (
         3,
@@ -66,7 +66,7 @@ def test_a_cancelled_shard_holds_the_streak() -> None:
 
 
 def test_ignored_jobs_are_not_listed() -> None:
-    """A job that the configuration ignores is not there, and its workflow still completes."""
+    """A job that the configuration ignores is not listed."""
     policy = Policy(naming=Naming(ignore=(re.compile("b"),)))
     assert list(jobs_of(evaluate_histories({"a": "F", "b": "F"}, policy))) == ["ci / a"]
 
@@ -129,13 +129,13 @@ def test_foreign_runs_change_no_job(changes: dict[str, Any], reason: str) -> Non
 
 
 def test_a_job_seen_only_elsewhere_is_no_job() -> None:
-    """A job of which nothing counts is not listed."""
+    """A job without a row that counts is not listed."""
     state = evaluate([row(job="a"), row(job="b", event="pull_request")], trunk(1))
     assert list(jobs_of(state)) == ["ci / a"]
 
 
 def test_unknown_words_are_counted() -> None:
-    """Words that the evidence table does not know are counted over the whole trunk."""
+    """Words that the evidence table does not list are counted over the whole trunk."""
     rows = [row(place, conclusion="strange") for place in range(3)] + [row(0, "b", None)]
     assert evaluate(rows, trunk(3)).unknown_words == {"strange": 3, "null": 1}
 
@@ -144,7 +144,7 @@ def test_unknown_words_are_counted() -> None:
 
 
 def test_a_startup_failure_is_a_pseudo_job() -> None:
-    """A run without jobs fails `(startup)` of its workflow, whatever name it came by."""
+    """A run without jobs fails the `(startup)` job of its workflow, whatever its job name."""
     rows = [row(0, "a"), row(1, "any name", "startup_failure")]
     state = evaluate(rows, trunk(2))
     assert list(jobs_of(state)) == [f"ci / {STARTUP_JOB}", "ci / a"]
@@ -158,13 +158,13 @@ def test_a_workflow_that_starts_has_no_pseudo_job() -> None:
 
 @pytest.mark.parametrize("conclusion", ["success", "failure", "cancelled", "skipped"])
 def test_any_job_row_passes_the_startup(conclusion: str) -> None:
-    """Any row of the workflow proves that it did start, whatever the row says."""
+    """Any row of the workflow proves that it started, whatever its conclusion."""
     rows = [row(0, "x", "startup_failure"), row(1, "a", conclusion), row(2, "x", "startup_failure")]
     assert verdicts(evaluate(rows, trunk(3)), STARTUP_JOB) == "FAIL PASS FAIL"
 
 
 def test_a_rerun_that_starts_makes_it_flaky() -> None:
-    """A run that failed to start and then did at the same commit is a flake."""
+    """A run that failed to start and then started at the same commit is a flake."""
     rows = [row(0, "x", "startup_failure"), row(0, "a", attempt=2)]
     assert verdicts(evaluate(rows, trunk(1)), STARTUP_JOB) == "FLAKY"
 
@@ -214,7 +214,7 @@ def test_a_job_is_removed_after_fifty_commits(commits: int, listed: bool) -> Non
 
 
 def test_a_removed_outage_ends_as_removed() -> None:
-    """A job that was broken when it was removed is counted apart: nobody fixed it."""
+    """A job that was broken when it was retired is counted apart."""
     rows = [*present("stays", *range(12)), *present("gone", 0, 1, 2, conclusion="failure")]
     state = evaluate(rows, trunk(12), RETIRES_SOON)
     assert state.retired == {"removed": 0, "removed_broken": 1}
@@ -253,7 +253,7 @@ def test_a_skipped_matrix_keeps_its_jobs() -> None:
 
 
 def test_another_matrix_keeps_nothing() -> None:
-    """A skipped row of another name, workflow or origin stands for other jobs."""
+    """A skipped row of another name, workflow or repository stands for other jobs."""
     strangers = [
         *(row(place, "tests", "skipped") for place in range(1, 20)),
         *(row(place, "test", "skipped", workflow="other") for place in range(1, 20)),
@@ -273,7 +273,7 @@ def test_a_folded_job_has_its_matrix_too() -> None:
 
 
 def back_after(absence: int) -> TrunkState:
-    """Return a trunk on which a broken job was away for so many completed commits."""
+    """Return a trunk on which a broken job was absent from so many completed commits."""
     back = 3 + absence
     rows = [
         *present("comes back", 0, 1, 2, conclusion="failure"),
@@ -285,7 +285,7 @@ def back_after(absence: int) -> TrunkState:
 
 @pytest.mark.parametrize("absence", [FEW - 1, FEW, 3 * FEW])
 def test_a_job_that_comes_back_goes_on_with_its_history(absence: int) -> None:
-    """A rare job's outage goes on when it comes back, however long it was away."""
+    """A rare job's outage goes on when it comes back, however long it was absent."""
     assert job_named(back_after(absence), "comes back").consecutive_failures == 4
     assert job_named(back_after(absence), "comes back").broken
 
@@ -295,7 +295,7 @@ def test_a_job_that_came_back_is_not_counted_as_removed() -> None:
     assert back_after(FEW).retired == {"removed": 0, "removed_broken": 0}
 
 
-def test_the_rows_that_a_job_is_judged_by() -> None:
+def test_the_rows_that_a_job_is_evaluated_from() -> None:
     """The rows behind a job are those that count, under all of its names; others have none."""
     rows = [
         row(0, "old", run_id=1),
@@ -316,7 +316,7 @@ def test_the_rows_that_a_job_is_judged_by() -> None:
 
 
 def test_a_renamed_workflow_keeps_its_history() -> None:
-    """A workflow with a path is known by it: a rename goes on under the newest commit's name."""
+    """A workflow with a path keeps its history when renamed, under the newest commit's name."""
     rows = [
         *(row(p, conclusion="failure", workflow="new", path="w/a.yml") for p in (2, 3)),
         *(row(p, conclusion="failure", workflow="old", path="w/a.yml") for p in (0, 1)),
@@ -340,7 +340,7 @@ def test_two_workflows_of_one_name_stay_two() -> None:
 
 
 def test_two_files_of_one_name_stay_two() -> None:
-    """Two workflows that share even the file's name are not mixed up."""
+    """Two workflows with the same name and file name are shown with their paths."""
     rows = [row(path="a/ci.yml"), row(path="b/ci.yml", conclusion="failure")]
     state = evaluate(rows, trunk(1))
     assert {name: job.last_verdict for name, job in jobs_of(state).items()} == {
@@ -349,7 +349,7 @@ def test_two_files_of_one_name_stay_two() -> None:
     }
 
 
-def test_a_workflow_seen_elsewhere_renames_nobody() -> None:
+def test_a_workflow_seen_elsewhere_renames_no_other() -> None:
     """A second workflow of that name which only runs on forks or pull requests changes nothing."""
     rows = [
         row(path="w/a.yml"),
@@ -368,7 +368,7 @@ def exempt(until: float | None, name: str = ".*") -> Policy:
 
 
 def test_an_exemption_ends() -> None:
-    """A job is known to be broken until the moment that is given, and not at it."""
+    """An exemption holds until its end, and not at it."""
     rows, order = history("P F F F"), trunk(4)
     before = job_named(evaluate(rows, order, exempt(NOW + 0.001)), "job")
     assert before.known_broken == ("being replaced", NOW + 0.001)
@@ -385,8 +385,8 @@ def test_an_exemption_without_an_end() -> None:
     assert job_named(state, "job").known_broken == ("being replaced", None)
 
 
-def test_the_first_exemption_that_holds_is_told() -> None:
-    """An exemption that is over makes room for the next that matches."""
+def test_the_first_exemption_that_holds_is_used() -> None:
+    """An exemption that has ended or does not match is skipped."""
     policy = Policy(
         known_broken=(
             KnownBroken(Match(), "over", NOW - 1),
@@ -403,8 +403,8 @@ def test_the_first_exemption_that_holds_is_told() -> None:
 # ---------------------------------------------------------------------- time
 
 
-def test_the_next_change_by_time_is_told() -> None:
-    """The trunk changes by itself at the first end of a pending row or of an exemption."""
+def test_the_next_change_by_time() -> None:
+    """Time alone changes the trunk when the first pending row or exemption ends."""
     pending = unfinished(0, created_at=NOW - HOUR)
     limit = NOW - HOUR + PENDING_LIMIT
     assert evaluate([pending], trunk(1)).changes_at == limit
@@ -426,7 +426,7 @@ def test_time_alone_renews_a_state() -> None:
 
 
 def test_a_dead_row_completes_its_workflow() -> None:
-    """A job absent from commits that only time completed is removed when they complete."""
+    """A job is retired when commits without it complete because a pending row expired."""
     order = trunk(FEW + 1)
     rows = [row(0, "gone"), row(0, "stays")]
     for place in range(1, FEW + 1):
@@ -463,7 +463,7 @@ def test_a_force_push_reorders() -> None:
 
 
 def test_a_result_may_come_before_its_commit() -> None:
-    """A run of a commit that is not known yet counts once the commit is."""
+    """A run counts once its commit is on the trunk."""
     stored = MemoryRows(history("P F F"))
     later = trunk(4)
     earlier = TrunkOrder(later.trunk, later.commits[:3])
@@ -477,7 +477,7 @@ def test_a_result_may_come_before_its_commit() -> None:
 
 
 def test_another_jobs_late_result_may_remove_a_job() -> None:
-    """A job is removed when a commit completes late, and listed again when one is run anew."""
+    """A job is retired when a commit completes late, and listed again when it is run again."""
     rows = [row(0, "gone"), *present("stays", 0, *range(2, FEW + 1))]
     order, stored = trunk(FEW + 1), MemoryRows(rows)
     evaluator = TrunkEvaluator(order, RETIRES_SOON, stored)
@@ -489,7 +489,7 @@ def test_another_jobs_late_result_may_remove_a_job() -> None:
 
 
 def test_another_jobs_late_result_may_number_a_run() -> None:
-    """A run that gets its number from another job's late result moves to its place at once."""
+    """A run that gets its number from another job's late result is reordered at once."""
     policy = Policy(groups=(Group("nightly", "t", "P2", count=Count.RUNS),))
     order, stored = trunk(1), MemoryRows([row(run_id=1, conclusion="failure")])
     stored.add([row(run_id=2, run_number=7), row(run_id=1, job="other")])
