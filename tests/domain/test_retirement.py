@@ -17,7 +17,7 @@ def test_fifty_completed_commits_retire(without: int, retired: bool) -> None:
 
 
 def test_only_newer_completed_commits_count() -> None:
-    """Commits up to the last row, and those at which the workflow did not complete, do not count."""
+    """Commits up to the last row and commits without a completed workflow do not count."""
     # The commits 0..10 completed, and of those after the last appearance only every second one.
     completed = [*range(11), *range(12, 110, 2)]
     assert not is_retired(10, completed, RETIRE_AFTER)

@@ -27,7 +27,8 @@ class Blame:
             untested ones; None where last good is unknown.
         tested: number of suspects with a verdict of this job; None where they are unknown.
         run: the earliest failing run at first bad.
-        broken_since: when that run began (seconds since the epoch).
+        broken_since: when that run ended, else when it began (seconds since the epoch); None if
+            neither is reported.
         url: of that run.
         failed_step: of that run.
         annotations: of that run: the CI's messages about the failure.
@@ -77,7 +78,7 @@ def blame_of(
         suspects=suspects,
         tested=None if suspects is None else _tested(columns, order, suspects),
         run=run,
-        broken_since=run.began_at,
+        broken_since=run.ended_at,
         url=run.url,
         failed_step=run.failed_step,
         annotations=run.annotations,
