@@ -19,10 +19,10 @@ from statistics import median, quantiles
 import requests
 
 from tests.cli.program import Served, serving
-from tests.github.framework import REPO, Framework, framework
-from tests.github.server import StandIn, serving_github
+from tests.github.fake import TOKEN
+from tests.github.large_trunk import REPO, LargeTrunk, large_trunk
+from tests.github.server import GitHubServer, serving_github
 from tests.github.webhooks import Delivery, deliveries
-from tests.github.world import TOKEN
 from tests.support.waiting import eventually
 
 SECRET = "secret-of-the-webhooks"
@@ -65,7 +65,7 @@ class Scrapes:
     """
 
     since: dict[tuple[Job, float], float] = field(default_factory=dict)
-    trouble: Exception | None = None
+    error: Exception | None = None
 
     def take(self, text: str, at: float) -> None:
         """Note what a scrape said."""
@@ -84,7 +84,7 @@ def scraping(url: str) -> Iterator[Scrapes]:
                 try:
                     text = session.get(url, timeout=PATIENCE).text
                 except requests.RequestException as error:
-                    scrapes.trouble = error
+                    scrapes.error = error
                     return
                 scrapes.take(text, time.monotonic())
 
@@ -108,7 +108,7 @@ class Bench:
         session: to deliver with.
     """
 
-    framework: Framework
+    large_trunk: LargeTrunk
     served: Served
     storage: Path
     session: requests.Session
@@ -134,11 +134,11 @@ class Bench:
 
     def news(self) -> list[Delivery]:
         """Push one more commit, and return what is to be told of its runs and jobs."""
-        world = self.framework.world
-        begun = float(int(world.now))
-        self.framework.new_commit(begun + 1, DURATION, quiet=True)
-        found = deliveries(world, begun, begun + 1 + DURATION)
-        world.now = begun + 1
+        fake = self.large_trunk.fake
+        begun = float(int(fake.now))
+        self.large_trunk.new_commit(begun + 1, DURATION, quiet=True)
+        found = deliveries(fake, begun, begun + 1 + DURATION)
+        fake.now = begun + 1
         self.deliver(next(each for each in found if each.event == "push"))
         eventually(
             lambda: self.gauge("ci_branch_head_timestamp_seconds") > begun, "the pushed commit"
@@ -156,8 +156,8 @@ class Bench:
                 at = self.deliver(each)
                 accepted.update(dict.fromkeys(values_of(each), at))
             eventually(lambda: accepted.keys() <= scrapes.since.keys(), "every value", PATIENCE)
-        if scrapes.trouble is not None:
-            raise scrapes.trouble
+        if scrapes.error is not None:
+            raise scrapes.error
         return [scrapes.since[value] - at for value, at in accepted.items()]
 
 
@@ -169,12 +169,12 @@ def values_of(each: Delivery) -> Iterator[tuple[Job, float]]:
         yield (job["workflow_name"], job["name"]), ended
 
 
-def configured(folder: Path, stand_in: StandIn) -> None:
+def configured(folder: Path, server: GitHubServer) -> None:
     """Write a configuration that reads a stand-in and takes its webhooks."""
     (folder / "token").write_text(TOKEN)
     (folder / "secret").write_text(SECRET)
     (folder / "trunkwatch.yml").write_text(
-        f"sources: [{{name: gh, type: github, api_url: '{stand_in.url}', repo: {REPO},"
+        f"sources: [{{name: gh, type: github, api_url: '{server.url}', repo: {REPO},"
         f" branches: [main], token_file: {folder / 'token'},"
         f" webhook_secret_file: {folder / 'secret'}}}]\n"
     )
@@ -184,12 +184,12 @@ def configured(folder: Path, stand_in: StandIn) -> None:
 def bench(commits: int, workflows: int, jobs: int) -> Iterator[Bench]:
     """Run an exporter that has read a trunk of some size."""
     begin = time.time() - (commits - 1) * SPACING - DURATION - SPACING
-    made = framework(
+    made = large_trunk(
         commits, workflows, jobs, spacing=SPACING, duration=DURATION, begin=float(int(begin))
     )
-    with tempfile.TemporaryDirectory() as name, serving_github(made.world) as stand_in:
+    with tempfile.TemporaryDirectory() as name, serving_github(made.fake) as server:
         folder = Path(name)
-        configured(folder, stand_in)
+        configured(folder, server)
         with (
             serving(folder, "--storage.path", "results.db") as served,
             requests.Session() as session,

@@ -6,7 +6,7 @@ import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.store import SqliteStore
 
-from tests.github.framework import REPO
+from tests.github.large_trunk import REPO
 from tools.bench_webhook import Bench, bench, values_of
 
 RATE, SECONDS = 20.0, 3.0

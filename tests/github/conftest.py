@@ -5,25 +5,25 @@ from collections.abc import Iterator
 import pytest
 
 from tests.github.client import Client
-from tests.github.server import StandIn, serving_github
-from tests.github.world import World
+from tests.github.fake import FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 
 
 @pytest.fixture
-def world() -> World:
+def fake() -> FakeGitHub:
     """Return a world without anything in it."""
-    return World()
+    return FakeGitHub()
 
 
 @pytest.fixture
-def server(world: World) -> Iterator[StandIn]:
+def server(fake: FakeGitHub) -> Iterator[GitHubServer]:
     """Serve the world."""
-    with serving_github(world) as stand_in:
-        yield stand_in
+    with serving_github(fake) as server:
+        yield server
 
 
 @pytest.fixture
-def client(server: StandIn) -> Iterator[Client]:
+def client(server: GitHubServer) -> Iterator[Client]:
     """Return a client with a token."""
     made = Client(server)
     yield made

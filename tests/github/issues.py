@@ -6,19 +6,19 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any
 
-from tests.github.issue_rows import Issue, IssueDocuments, Said
+from tests.github.http_server import HttpRequest
+from tests.github.issue_model import Comment, Issue, IssueDocuments
+from tests.github.json_parts import Json, time_text
 from tests.github.render import Renderer
-from tests.github.results import (
-    MOST_A_PAGE,
+from tests.github.responses import (
     NOT_FOUND,
-    USUAL_A_PAGE,
+    PER_PAGE_DEFAULT,
+    PER_PAGE_LIMIT,
     Document,
-    Listing,
-    Refusal,
-    Result,
+    ErrorResponse,
+    ListPage,
+    Response,
 )
-from tests.github.shapes import Json, time_text
-from tests.github.wire import Incoming
 
 TITLE_LIMIT, BODY_LIMIT, LABEL_LIMIT = 256, 65_536, 50
 """What GitHub takes: characters of a title, of a body and of a label."""
@@ -26,8 +26,8 @@ TITLE_LIMIT, BODY_LIMIT, LABEL_LIMIT = 256, 65_536, 50
 OF_ISSUES = frozenset({"state", "labels", "since", "sort", "direction", "per_page", "page"})
 OF_COMMENTS = frozenset({"since", "per_page", "page"})
 
-GONE = Refusal(HTTPStatus.GONE, "This issue was deleted")
-MOVED = Refusal(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently")
+GONE = ErrorResponse(HTTPStatus.GONE, "This issue was deleted")
+MOVED = ErrorResponse(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently")
 CREATE, CHANGE, COMMENT = (
     "ReposOwnerRepoIssuesPostBody",
     "ReposOwnerRepoIssuesIssueNumberPatchBody",
@@ -35,11 +35,11 @@ CREATE, CHANGE, COMMENT = (
 )
 
 
-class UnknownIssueRequestError(Exception):
+class UnsupportedIssueRequestError(Exception):
     """Nothing that the stand-in plays; the product asks for something new."""
 
 
-class Issues:
+class IssueTracker:
     """Every issue of a world.
 
     Attributes:
@@ -53,7 +53,7 @@ class Issues:
         """Args:
         renderer: knows the world, and how users look.
         """
-        self._r = renderer
+        self._renderer = renderer
         self._documents = IssueDocuments(renderer)
         self._ids = count(1)
         self._issues: dict[str, dict[int, Issue]] = {}
@@ -64,14 +64,14 @@ class Issues:
 
     @property
     def _now(self) -> float:
-        return self._r.world.now
+        return self._renderer.fake.now
 
     def all(self, repo: str = "o/r") -> list[Issue]:
         """Return the issues of a repository that are there, oldest first."""
         found = self._issues.setdefault(repo, {}).values()
         return [issue for issue in found if issue.instead is None]
 
-    def takes(self, path: str) -> bool:
+    def handles(self, path: str) -> bool:
         """Whether a path is about issues."""
         parts = path.strip("/").split("/")
         return len(parts) > 3 and parts[0] == "repos" and parts[3] == "issues"
@@ -98,7 +98,7 @@ class Issues:
 
     # ------------------------------------------------------------------ what the API does
 
-    def answer(self, request: Incoming, path: str, who: str) -> Result:
+    def answer(self, request: HttpRequest, path: str, who: str) -> Response:
         """Carry out one request.
 
         Raises:
@@ -106,7 +106,7 @@ class Issues:
         """
         _, owner, name, _, *rest = path.strip("/").split("/")
         repo = f"{owner}/{name}"
-        if repo not in self._r.world.repos:
+        if repo not in self._renderer.fake.repos:
             return NOT_FOUND
         if request.method != "GET":
             self.writes.append(f"{request.method} {path}")
@@ -128,15 +128,15 @@ class Issues:
             case ("GET", ["comments"]):
                 return self._comments(repo, issue, dict(request.query))
             case ("POST", ["comments"]):
-                return self._say(repo, issue, self._body(COMMENT, request), who)
-        raise UnknownIssueRequestError(f"{request.method} {path}")
+                return self._comment(repo, issue, self._body(COMMENT, request), who)
+        raise UnsupportedIssueRequestError(f"{request.method} {path}")
 
-    def _body(self, kind: str, request: Incoming) -> Json:
-        self._r.validator.check(kind, request.body.decode())
+    def _body(self, kind: str, request: HttpRequest) -> Json:
+        self._renderer.validator.check(kind, request.body.decode())
         document: Json = json.loads(request.body)
         return document
 
-    def _create(self, repo: str, body: Json, who: str) -> Result:
+    def _create(self, repo: str, body: Json, who: str) -> Response:
         wrong = self._wrong(body)
         if wrong is not None:
             return wrong
@@ -146,7 +146,7 @@ class Issues:
         issue.assignees = list(body.get("assignees", ()))
         return Document(self._documents.issue(repo, issue), HTTPStatus.CREATED)
 
-    def _change(self, repo: str, issue: Issue, body: Json, who: str) -> Result:
+    def _change(self, repo: str, issue: Issue, body: Json, who: str) -> Response:
         wrong = self._wrong(body)
         if wrong is not None:
             return wrong
@@ -160,16 +160,16 @@ class Issues:
         issue.updated_at = self._now
         return Document(self._documents.issue(repo, issue))
 
-    def _say(self, repo: str, issue: Issue, body: Json, who: str) -> Result:
+    def _comment(self, repo: str, issue: Issue, body: Json, who: str) -> Response:
         wrong = self._wrong(body)
         if wrong is not None:
             return wrong
-        said = Said(next(self._ids), who, body["body"], self._now)
+        said = Comment(next(self._ids), who, body["body"], self._now)
         issue.comments.append(said)
         issue.updated_at = self._now
         return Document(self._documents.comment(repo, issue, said), HTTPStatus.CREATED)
 
-    def _wrong(self, body: Json) -> Refusal | None:
+    def _wrong(self, body: Json) -> ErrorResponse | None:
         """Return the refusal of what GitHub does not take."""
         strangers = set(body.get("assignees", ())) - self.collaborators
         problems = {
@@ -180,11 +180,11 @@ class Issues:
         }
         wrong = [name for name, is_wrong in problems.items() if is_wrong]
         said = f"Validation Failed: {', '.join(wrong)}"
-        return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, said) if wrong else None
+        return ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, said) if wrong else None
 
     # ------------------------------------------------------------------ lists
 
-    def _list(self, repo: str, query: Mapping[str, str]) -> Result:
+    def _list(self, repo: str, query: Mapping[str, str]) -> Response:
         _only(query, OF_ISSUES)
         state = query.get("state", "open")
         wanted = {label for label in query.get("labels", "").split(",") if label}
@@ -204,7 +204,7 @@ class Issues:
             "Issue", found, lambda issue: self._documents.issue(repo, issue), query
         )
 
-    def _comments(self, repo: str, issue: Issue, query: Mapping[str, str]) -> Result:
+    def _comments(self, repo: str, issue: Issue, query: Mapping[str, str]) -> Response:
         _only(query, OF_COMMENTS)
         found = [
             said
@@ -221,15 +221,15 @@ class Issues:
         items: Sequence[Any],
         render: Callable[[Any], str],
         query: Mapping[str, str],
-    ) -> Listing:
-        page, size = int(query.get("page", 1)), int(query.get("per_page", USUAL_A_PAGE))
-        return Listing(kind, None, items, render, page, min(MOST_A_PAGE, size))
+    ) -> ListPage:
+        page, size = int(query.get("page", 1)), int(query.get("per_page", PER_PAGE_DEFAULT))
+        return ListPage(kind, None, items, render, page, min(PER_PAGE_LIMIT, size))
 
 
 def _only(query: Mapping[str, str], known: frozenset[str]) -> None:
     """Refuse to guess what an unknown key of the query would do."""
     if query.keys() - known:
-        raise UnknownIssueRequestError(f"query keys {sorted(query.keys() - known)}")
+        raise UnsupportedIssueRequestError(f"query keys {sorted(query.keys() - known)}")
 
 
 def _since(query: Mapping[str, str], at: float) -> bool:

@@ -7,18 +7,18 @@ from http import HTTPStatus
 
 import jwt
 
-from tests.github.results import Refusal
-from tests.github.world import World
+from tests.github.fake import FakeGitHub
+from tests.github.responses import ErrorResponse
 
 HOUR = 3600.0
 ANONYMOUS = "anonymous"
-LONGEST_JWT = 600.0
+JWT_LIFETIME_LIMIT_SECONDS = 600.0
 """Seconds that a JWT of an App may be good for."""
 
-CLOCKS_DIFFER = 60.0
+CLOCK_SKEW_SECONDS = 60.0
 """Seconds by which an App's clock may be ahead of GitHub's."""
 
-BAD_CREDENTIALS = Refusal(HTTPStatus.UNAUTHORIZED, "Bad credentials")
+BAD_CREDENTIALS = ErrorResponse(HTTPStatus.UNAUTHORIZED, "Bad credentials")
 
 
 @dataclass(slots=True)
@@ -48,14 +48,14 @@ class Bucket:
         return {**said, "x-ratelimit-resource": "core"}
 
 
-class Gate:
+class AccessControl:
     """Knows every token of a world and counts what it asks."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, fake: FakeGitHub) -> None:
         """Args:
         world: whose tokens and time count.
         """
-        self._world = world
+        self._world = fake
         self._buckets: dict[str, Bucket] = {}
         self._installed: dict[str, float] = {}
 
@@ -92,12 +92,12 @@ class Gate:
         now = self._world.now
         return (
             str(said.get("iss")) == identity
-            and issued <= now + CLOCKS_DIFFER
-            and now < expires <= now + LONGEST_JWT + CLOCKS_DIFFER
-            and expires - issued <= LONGEST_JWT + CLOCKS_DIFFER
+            and issued <= now + CLOCK_SKEW_SECONDS
+            and now < expires <= now + JWT_LIFETIME_LIMIT_SECONDS + CLOCK_SKEW_SECONDS
+            and expires - issued <= JWT_LIFETIME_LIMIT_SECONDS + CLOCK_SKEW_SECONDS
         )
 
-    def install(self) -> tuple[str, float]:
+    def issue_token(self) -> tuple[str, float]:
         """Return a new token of the installation, and when it ends (seconds since the epoch)."""
         text = json.dumps([len(self._installed), self._world.now])
         token = f"installed-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
@@ -113,9 +113,9 @@ class Gate:
             known = self._buckets[who] = Bucket(limit, self._world.now + HOUR)
         return known
 
-    def spent(self, who: str) -> Refusal | None:
+    def limit_error(self, who: str) -> ErrorResponse | None:
         """Return the refusal of somebody who has nothing left."""
         if not self._world.limited or self.bucket(who).remaining:
             return None
         name = "127.0.0.1" if who == ANONYMOUS else f"user ID {who}"
-        return Refusal(HTTPStatus.FORBIDDEN, f"API rate limit exceeded for {name}.")
+        return ErrorResponse(HTTPStatus.FORBIDDEN, f"API rate limit exceeded for {name}.")

@@ -5,10 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.github.history import Branch, CommitNode, sha_of
-from tests.github.plan import Job, Workflow
-from tests.github.rows import NEVER, CheckRow, JobRow
-from tests.github.runs import Attempt, Run, copied, creation_times, job_row
+from tests.github.checks import NEVER, CheckRun, WorkflowJob
+from tests.github.commits import Branch, CommitNode, sha_of
+from tests.github.runs import Attempt, Run, creation_times, relisted, workflow_job
+from tests.github.workflows import Job, Workflow
 
 AUTHORS = ("author-a", "author-b", "author-c", "author-d")
 
@@ -74,10 +74,10 @@ class Repo:
         self.commits: dict[str, CommitNode] = {}
         self.runs: list[Run] = []
         self.runs_by_id: dict[int, Run] = {}
-        self.rows: dict[int, CheckRow] = {}
+        self.rows: dict[int, CheckRun] = {}
         self.statuses: list[Status] = []
-        self._by_commit: dict[str, list[CheckRow]] = defaultdict(list)
-        self._sorted: dict[str, list[CheckRow]] = {}
+        self._by_commit: dict[str, list[CheckRun]] = defaultdict(list)
+        self._sorted: dict[str, list[CheckRun]] = {}
         self._run_numbers: dict[str, int] = defaultdict(int)
         self.workflow_ids: dict[str, int] = {}
 
@@ -191,13 +191,15 @@ class Repo:
         return run
 
     def plan_attempt(
-        self, run: Run, at: float, jobs: Sequence[Job], copies: Sequence[JobRow] = ()
+        self, run: Run, at: float, jobs: Sequence[Job], copies: Sequence[WorkflowJob] = ()
     ) -> None:
         """Add an attempt to a run: jobs that run anew, and copies of those that do not."""
         number = len(run.attempts) + 1
         created = creation_times(jobs, at)
-        new = [job_row(run, number, at, job, created[job.name], self._next_id()) for job in jobs]
-        old = [copied(row, self._next_id(), number, at) for row in copies]
+        new = [
+            workflow_job(run, number, at, job, created[job.name], self._next_id()) for job in jobs
+        ]
+        old = [relisted(row, self._next_id(), number, at) for row in copies]
         run.add(Attempt(number, at, (*old, *new)))
         for row in (*old, *new):
             self._take(row)
@@ -212,7 +214,7 @@ class Repo:
         at: float | None = None,
         took: float | None = 300.0,
         url: str | None = None,
-    ) -> CheckRow:
+    ) -> CheckRun:
         """Plan a check run of another CI.
 
         Args:
@@ -228,7 +230,7 @@ class Repo:
         end = NEVER if took is None else at + took
         link = url or f"https://ci.example/{name}"
         identity, suite = self._next_id(), self._next_id()
-        row = CheckRow(identity, name, commit.sha, suite, app, at, at, end, conclusion, (), link)
+        row = CheckRun(identity, name, commit.sha, suite, app, at, at, end, conclusion, (), link)
         self._take(row)
         return row
 
@@ -248,25 +250,25 @@ class Repo:
         self.statuses.append(made)
         return made
 
-    def _take(self, row: CheckRow) -> None:
+    def _take(self, row: CheckRun) -> None:
         self.rows[row.id] = row
         self._by_commit[row.sha].append(row)
         self._sorted.pop(row.sha, None)
 
     # ------------------------------------------------------------------ looking
 
-    def gone(self, row: CheckRow, now: float) -> bool:
+    def gone(self, row: CheckRun, now: float) -> bool:
         """Whether the row's run has been deleted, and the row with it."""
-        return isinstance(row, JobRow) and not self.runs_by_id[row.run_id].exists(now)
+        return isinstance(row, WorkflowJob) and not self.runs_by_id[row.run_id].exists(now)
 
-    def row(self, identity: int, now: float) -> CheckRow | None:
+    def row(self, identity: int, now: float) -> CheckRun | None:
         """Return a job or check run by its id, if it exists."""
         row = self.rows.get(identity)
         if row is None or row.created_at > now or self.gone(row, now):
             return None
         return row
 
-    def rows_of(self, sha: str, now: float) -> list[CheckRow]:
+    def rows_of(self, sha: str, now: float) -> list[CheckRun]:
         """Return what exists of a commit's check runs, oldest first."""
         if sha not in self._sorted:
             self._sorted[sha] = sorted(
@@ -291,7 +293,7 @@ class PlannedRun(Run):
             copies: list the other jobs again too, under new ids, as GitHub sometimes does.
         """
         again = {job.name for job in jobs}
-        latest: dict[str, JobRow] = {}
+        latest: dict[str, WorkflowJob] = {}
         for row in self.rows(at):
             latest[row.name] = row
         others = [row for row in latest.values() if row.name not in again] if copies else []

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from tests.github.history import CommitNode
-from tests.github.plan import CANCELED, FAILED, Job, Workflow
-from tests.github.rows import COMPLETED, NEVER, JobRow
+from tests.github.checks import COMPLETED, NEVER, WorkflowJob
+from tests.github.commits import CommitNode
+from tests.github.workflows import CANCELED, FAILED, Job, Workflow
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Attempt:
 
     number: int
     at: float
-    rows: tuple[JobRow, ...]
+    rows: tuple[WorkflowJob, ...]
 
 
 class Run:
@@ -83,7 +83,7 @@ class Run:
         """Return the newest attempt that has begun."""
         return next(a for a in reversed(self.attempts) if a.at <= now)
 
-    def rows(self, now: float) -> Iterator[JobRow]:
+    def rows(self, now: float) -> Iterator[WorkflowJob]:
         """Yield the jobs of all attempts that exist."""
         for attempt in self.attempts:
             yield from (row for row in attempt.rows if row.created_at <= now)
@@ -99,7 +99,7 @@ class Run:
             return None
         if self.startup_failure:
             return "startup_failure"
-        answers = {row.answer for row in self.attempt(now).rows}
+        answers = {row.final_conclusion for row in self.attempt(now).rows}
         for word in ("failure", "timed_out"):
             if word in answers:
                 return "failure"
@@ -134,14 +134,16 @@ class Run:
         self.deleted_at = at
 
 
-def _runs(row: JobRow, now: float) -> bool:
+def _runs(row: WorkflowJob, now: float) -> bool:
     return row.copy_of is None and row.begins_at <= now
 
 
-def job_row(run: Run, number: int, begun: float, job: Job, created: float, identity: int) -> JobRow:
+def workflow_job(
+    run: Run, number: int, begun: float, job: Job, created: float, identity: int
+) -> WorkflowJob:
     """Make the row of a planned job."""
     ends_at = NEVER if job.end is None else begun + job.end
-    return JobRow(
+    return WorkflowJob(
         identity,
         job.name,
         run.commit.sha,
@@ -158,7 +160,7 @@ def job_row(run: Run, number: int, begun: float, job: Job, created: float, ident
     )
 
 
-def copied(row: JobRow, identity: int, number: int, at: float) -> JobRow:
+def relisted(row: WorkflowJob, identity: int, number: int, at: float) -> WorkflowJob:
     """List a finished job of an earlier attempt again, as a re-run may do."""
     return replace(row, id=identity, attempt=number, created_at=at, copy_of=row.id)
 

@@ -9,22 +9,29 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from tests.github.app_endpoints import Caller
-from tests.github.endpoints import Endpoints, UnknownRequestError
-from tests.github.faults import FREE, OF_ROWS, REFUSALS, Faults, Kind, refusal_of
-from tests.github.issues import Issues, UnknownIssueRequestError
-from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, Gate
+from tests.github.endpoints import Endpoints, UnsupportedRequestError
+from tests.github.expected import HTML
+from tests.github.fake import FakeGitHub
+from tests.github.faults import (
+    ERROR_RESPONSES,
+    ROW_FAULTS,
+    UNCOUNTED,
+    Faults,
+    Kind,
+    error_response_for,
+)
+from tests.github.http_server import HttpRequest, HttpResponse, LoopbackServer, Transfer
+from tests.github.issues import IssueTracker, UnsupportedIssueRequestError
+from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, AccessControl
 from tests.github.render import Renderer
-from tests.github.results import Document, Listing, Refusal, Result
-from tests.github.truth import HTML
-from tests.github.validate import NotAsDescribedError
-from tests.github.wire import Ending, Incoming, Outgoing, Wire
-from tests.github.world import World
+from tests.github.responses import Document, ErrorResponse, ListPage, Response
+from tests.github.schema import SchemaError
 from tests.support.fakehttp import Query
 
 API_VERSION = "2022-11-28"
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One request that came.
 
     Attributes:
@@ -48,7 +55,7 @@ class Entry(NamedTuple):
     fault: Kind | None
 
 
-class _Said(NamedTuple):
+class _Reply(NamedTuple):
     """An answer before it is sent.
 
     Attributes:
@@ -57,12 +64,12 @@ class _Said(NamedTuple):
         fault: what went wrong on purpose.
     """
 
-    outgoing: Outgoing
+    response: HttpResponse
     counted: bool
     fault: Kind | None = None
 
 
-class StandIn:
+class GitHubServer:
     """A GitHub that plays one world.
 
     Attributes:
@@ -73,32 +80,32 @@ class StandIn:
         unexpected: what nobody should have asked or sent; a test fails for it at the end.
     """
 
-    def __init__(self, world: World, prefix: str = "", html: str = HTML) -> None:
+    def __init__(self, fake: FakeGitHub, prefix: str = "", html: str = HTML) -> None:
         """Args:
         world: what it plays.
         prefix: path of the API below the host, such as `/api/v3`.
         html: address of the pages for people.
         """
-        self.world = world
-        self.log: list[Entry] = []
+        self.fake = fake
+        self.log: list[LogEntry] = []
         self.faults = Faults()
         self.unexpected: list[str] = []
         self._prefix = prefix
         self._lock = threading.Lock()
-        self._wire = Wire(self._answer)
-        self._renderer = Renderer(world, self.url, html)
-        self._gate = Gate(world)
-        self._endpoints = Endpoints(self._renderer, self._gate)
-        self.issues = Issues(self._renderer)
+        self._http = LoopbackServer(self._answer)
+        self._renderer = Renderer(fake, self.url, html)
+        self._access = AccessControl(fake)
+        self._endpoints = Endpoints(self._renderer, self._access)
+        self.issues = IssueTracker(self._renderer)
 
     @property
     def url(self) -> str:
         """The API's address."""
-        return f"{self._wire.url}{self._prefix}"
+        return f"{self._http.url}{self._prefix}"
 
     def stop(self) -> None:
         """Stop listening."""
-        self._wire.stop()
+        self._http.stop()
 
     def counted(self) -> int:
         """Return how many requests counted against the limit."""
@@ -114,78 +121,80 @@ class StandIn:
 
     # ------------------------------------------------------------------ one request
 
-    def _answer(self, request: Incoming) -> Outgoing:
+    def _answer(self, request: HttpRequest) -> HttpResponse:
         with self._lock:
             path = request.path.removeprefix(self._prefix)
             authorization = request.headers.get("authorization")
-            who = self._gate.who(authorization) or "nobody"
+            who = self._access.who(authorization) or "nobody"
             try:
-                self._look_at(request)
-                said = self._considered(request, path, Caller(who, authorization))
-            except (UnknownRequestError, UnknownIssueRequestError, NotAsDescribedError) as error:
+                self._check_headers(request)
+                said = self._respond(request, path, Caller(who, authorization))
+            except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
                 self.unexpected.append(f"{request.method} {request.path}: {error}")
-                said = _Said(Outgoing(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
-            never = said.outgoing.ending is Ending.NEVER
+                said = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
+            never = said.response.transfer is Transfer.NEVER
             self.log.append(
-                Entry(request.method, path, request.query, 0 if never else said.outgoing.status,
-                      said.counted, self.world.now, who, said.fault)
+                LogEntry(request.method, path, request.query, 0 if never else said.response.status,
+                      said.counted, self.fake.now, who, said.fault)
             )  # fmt: skip
-            return said.outgoing
+            return said.response
 
-    def _look_at(self, request: Incoming) -> None:
+    def _check_headers(self, request: HttpRequest) -> None:
         if not request.path.startswith(f"{self._prefix}/"):
-            raise UnknownRequestError(f"not below {self._prefix}")
+            raise UnsupportedRequestError(f"not below {self._prefix}")
         if request.headers.get("x-github-api-version", API_VERSION) != API_VERSION:
-            raise UnknownRequestError("another version of the API")
+            raise UnsupportedRequestError("another version of the API")
         if not request.headers.get("user-agent"):
-            raise UnknownRequestError("no User-Agent, which GitHub refuses")
+            raise UnsupportedRequestError("no User-Agent, which GitHub refuses")
 
-    def _considered(self, request: Incoming, path: str, caller: Caller) -> _Said:
+    def _respond(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
         of_app = path.startswith("/app/") or path.endswith("/installation")
         if caller.who == "nobody" and not of_app:
-            return self._plain(BAD_CREDENTIALS, ANONYMOUS, counted=True)
+            return self._error_reply(BAD_CREDENTIALS, ANONYMOUS, counted=True)
         free = path == "/rate_limit" or of_app
-        spent = None if free else self._gate.spent(caller.who)
-        if spent is not None:
-            return self._plain(spent, caller.who, counted=False)
-        if self.issues.takes(path):
-            return self._about_issues(request, path, caller)
+        limit_error = None if free else self._access.limit_error(caller.who)
+        if limit_error is not None:
+            return self._error_reply(limit_error, caller.who, counted=False)
+        if self.issues.handles(path):
+            return self._issue_reply(request, path, caller)
         found = self._endpoints.find(request.method, path, dict(request.query), caller)
         fault = self.faults.pick(path, found)
-        instead = refusal_of(fault, path) if fault else None
+        instead = error_response_for(fault, path) if fault else None
         if instead is not None:
-            said = self._plain(instead, caller.who, counted=not free and fault not in FREE)
-            return said._replace(outgoing=self._with_retry(said.outgoing, fault), fault=fault)
-        return self._whole(request, caller, found, fault, free)
+            said = self._error_reply(
+                instead, caller.who, counted=not free and fault not in UNCOUNTED
+            )
+            return said._replace(response=self._with_retry_after(said.response, fault), fault=fault)
+        return self._reply(request, caller, found, fault, free)
 
-    def _about_issues(self, request: Incoming, path: str, caller: Caller) -> _Said:
+    def _issue_reply(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
         """Unlike reading, a change may be made although its answer never comes."""
         fault = self.faults.pick(f"{request.method} {path}", Document("{}"))
-        late = fault not in FREE and self.issues.fail_late
-        if fault not in REFUSALS or late:
+        late = fault not in UNCOUNTED and self.issues.fail_late
+        if fault not in ERROR_RESPONSES or late:
             found = self.issues.answer(request, path, caller.who)
-        if fault not in REFUSALS:
-            return self._whole(request, caller, found, fault, False)
-        said = self._plain(REFUSALS[fault], caller.who, counted=fault not in FREE)
-        return said._replace(outgoing=self._with_retry(said.outgoing, fault), fault=fault)
+        if fault not in ERROR_RESPONSES:
+            return self._reply(request, caller, found, fault, False)
+        said = self._error_reply(ERROR_RESPONSES[fault], caller.who, counted=fault not in UNCOUNTED)
+        return said._replace(response=self._with_retry_after(said.response, fault), fault=fault)
 
-    def _plain(self, refusal: Refusal, who: str, *, counted: bool) -> _Said:
+    def _error_reply(self, refusal: ErrorResponse, who: str, *, counted: bool) -> _Reply:
         headers = self._headers(who, counted)
-        return _Said(Outgoing(refusal.status, refusal.text.encode(), headers), counted)
+        return _Reply(HttpResponse(refusal.status, refusal.text.encode(), headers), counted)
 
-    def _with_retry(self, outgoing: Outgoing, fault: Kind | None) -> Outgoing:
-        if fault not in FREE or self.faults.retry_after is None:
-            return outgoing
-        headers = {**outgoing.headers, "Retry-After": str(self.faults.retry_after)}
-        return Outgoing(outgoing.status, outgoing.body, headers)
+    def _with_retry_after(self, response: HttpResponse, fault: Kind | None) -> HttpResponse:
+        if fault not in UNCOUNTED or self.faults.retry_after is None:
+            return response
+        headers = {**response.headers, "Retry-After": str(self.faults.retry_after)}
+        return HttpResponse(response.status, response.body, headers)
 
-    def _whole(
-        self, request: Incoming, caller: Caller, found: Result, fault: Kind | None, free: bool
-    ) -> _Said:
+    def _reply(
+        self, request: HttpRequest, caller: Caller, found: Response, fault: Kind | None, free: bool
+    ) -> _Reply:
         text = self._text(found, fault)
-        status = HTTPStatus.OK if isinstance(found, Listing) else found.status
+        status = HTTPStatus.OK if isinstance(found, ListPage) else found.status
         etag = self._etag(text, caller)
-        same = status == HTTPStatus.OK and _knows(request.headers.get("if-none-match"), etag)
+        same = status == HTTPStatus.OK and _etag_matches(request.headers.get("if-none-match"), etag)
         # Without a token, an answer that nothing has changed counts like any other.
         counted = not free and not (same and caller.who != ANONYMOUS)
         headers = {
@@ -195,52 +204,52 @@ class StandIn:
         if status == HTTPStatus.OK:
             headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60",
                         "Vary": "Accept, Authorization, Accept-Encoding"}  # fmt: skip
-        if isinstance(found, Listing) and (links := self._links(request, found)):
+        if isinstance(found, ListPage) and (links := self._links(request, found)):
             headers["Link"] = links
         body = text.encode()
         if fault is Kind.HANG:
-            return _Said(Outgoing(status, ending=Ending.NEVER), counted, fault)
+            return _Reply(HttpResponse(status, transfer=Transfer.NEVER), counted, fault)
         if fault in (Kind.RESET, Kind.TRUNCATED):
-            ending = Ending.RESET if fault is Kind.RESET else Ending.WHOLE
+            transfer = Transfer.RESET if fault is Kind.RESET else Transfer.COMPLETE
             cut = body if fault is Kind.RESET else body[: len(body) * 2 // 3]
-            return _Said(Outgoing(status, cut, headers, ending), counted, fault)
+            return _Reply(HttpResponse(status, cut, headers, transfer), counted, fault)
         if same:
-            return _Said(Outgoing(HTTPStatus.NOT_MODIFIED, b"", headers), counted, fault)
-        return _Said(Outgoing(status, body, headers), counted, fault)
+            return _Reply(HttpResponse(HTTPStatus.NOT_MODIFIED, b"", headers), counted, fault)
+        return _Reply(HttpResponse(status, body, headers), counted, fault)
 
-    def _text(self, found: Result, fault: Kind | None) -> str:
+    def _text(self, found: Response, fault: Kind | None) -> str:
         """Return the validated text, spoilt after that where it has to be."""
-        if not isinstance(found, Listing):
+        if not isinstance(found, ListPage):
             text = found.text
         else:
             text = found.text(found.rows(), self._renderer.validator)
-            if fault is not None and fault in OF_ROWS:
-                text = self.faults.spoil_list(fault, found, self._renderer.validator)
-        return self.faults.spoil_text(text) if fault is Kind.NULL_FIELD else text
+            if fault is not None and fault in ROW_FAULTS:
+                text = self.faults.corrupt_list(fault, found, self._renderer.validator)
+        return self.faults.corrupt_document(text) if fault is Kind.NULL_FIELD else text
 
     def _etag(self, text: str, caller: Caller) -> str:
         known = f"{caller.authorization}\0{text}".encode()
         tag = f'"{hashlib.sha256(known).hexdigest()}"'
-        return f"W/{tag}" if self.world.weak_etags else tag
+        return f"W/{tag}" if self.fake.weak_etags else tag
 
     def _headers(self, who: str, counted: bool) -> dict[str, str]:
         headers = {"Content-Type": "application/json; charset=utf-8"}
-        if not self.world.limited:
+        if not self.fake.limited:
             return headers
-        bucket = self._gate.bucket(ANONYMOUS if who == "nobody" else who)
+        bucket = self._access.bucket(ANONYMOUS if who == "nobody" else who)
         bucket.used += counted
         return {**headers, **bucket.headers()}
 
-    def _links(self, request: Incoming, listing: Listing) -> str:
+    def _links(self, request: HttpRequest, page: ListPage) -> str:
         query: Mapping[str, str] = dict(request.query)
-        address = f"{self._wire.url}{request.path}"
+        address = f"{self._http.url}{request.path}"
         return ", ".join(
-            f'<{address}?{urlencode({**query, "page": page})}>; rel="{rel}"'
-            for rel, page in listing.links().items()
+            f'<{address}?{urlencode({**query, "page": number})}>; rel="{rel}"'
+            for rel, number in page.links().items()
         )
 
 
-def _knows(if_none_match: str | None, etag: str) -> bool:
+def _etag_matches(if_none_match: str | None, etag: str) -> bool:
     """Compare as RFC 9110 asks for: weak and strong are one here."""
     if if_none_match is None:
         return False
@@ -249,18 +258,20 @@ def _knows(if_none_match: str | None, etag: str) -> bool:
 
 
 @contextmanager
-def serving_github(world: World, *, prefix: str = "", html: str = HTML) -> Iterator[StandIn]:
+def serving_github(
+    fake: FakeGitHub, *, prefix: str = "", html: str = HTML
+) -> Iterator[GitHubServer]:
     """Serve a world for the length of a block; what nobody should have asked fails the test.
 
     Args:
-        world: what is played.
+        fake: the repositories, tokens and time to serve.
         prefix: path of the API below the host, such as `/api/v3`.
         html: address of the pages for people.
     """
-    stand_in = StandIn(world, prefix, html)
+    server = GitHubServer(fake, prefix, html)
     try:
-        yield stand_in
+        yield server
     finally:
-        stand_in.stop()
-    if stand_in.unexpected:
-        raise AssertionError("\n".join(stand_in.unexpected))
+        server.stop()
+    if server.unexpected:
+        raise AssertionError("\n".join(server.unexpected))

@@ -6,19 +6,19 @@ from collections import Counter
 
 import pytest
 
-from tests.github.plan import Job, Workflow, skipped
+from tests.github.fake import T0, FakeGitHub
 from tests.github.repo import PlannedRun, Repo
 from tests.github.webhooks import deliveries, sign
-from tests.github.world import T0, World
+from tests.github.workflows import Job, Workflow, skipped
 
 CI = Workflow("ci", ".github/workflows/ci.yml")
 END = T0 + 9000
 
 
 @pytest.fixture
-def repo(world: World) -> Repo:
+def repo(fake: FakeGitHub) -> Repo:
     """Return a repository with one commit."""
-    made = world.repo("o/r")
+    made = fake.repo("o/r")
     made.commit("first", at=T0 + 1)
     return made
 
@@ -31,11 +31,11 @@ def run(repo: Repo) -> PlannedRun:
     return repo.run(commit, CI, jobs, at=T0 + 2)
 
 
-def test_a_run_is_told_from_request_to_completion(world: World, run: PlannedRun) -> None:
+def test_a_run_is_told_from_request_to_completion(fake: FakeGitHub, run: PlannedRun) -> None:
     """Each job is queued, runs and completes; a skipped one only completes."""
     told = [
         (each.at - T0, each.document["action"], each.document["workflow_job"]["name"])
-        for each in deliveries(world, T0, END)
+        for each in deliveries(fake, T0, END)
         if each.event == "workflow_job"
     ]
     assert told == [
@@ -47,30 +47,30 @@ def test_a_run_is_told_from_request_to_completion(world: World, run: PlannedRun)
         (32, "in_progress", "b"),
         (42, "completed", "b"),
     ]
-    runs = [each for each in deliveries(world, T0, END) if each.event == "workflow_run"]
+    runs = [each for each in deliveries(fake, T0, END) if each.event == "workflow_run"]
     assert [each.document["action"] for each in runs] == ["requested", "in_progress", "completed"]
     assert runs[-1].document["workflow_run"]["conclusion"] == "failure"
     assert runs[-1].document["workflow_run"]["id"] == run.id
 
 
-def test_a_job_s_body_does_not_say_what_its_run_is(world: World, run: PlannedRun) -> None:
+def test_a_job_s_body_does_not_say_what_its_run_is(fake: FakeGitHub, run: PlannedRun) -> None:
     """It names neither the event nor the head repository nor the workflow's file."""
-    job = next(d for d in deliveries(world, T0, END) if d.event == "workflow_job").document
+    job = next(d for d in deliveries(fake, T0, END) if d.event == "workflow_job").document
     assert job["workflow_job"]["run_id"] == run.id
     assert not {"event", "head_repository", "path"} & job["workflow_job"].keys()
 
 
-def test_a_window_holds_its_end_and_not_its_begin(world: World, run: PlannedRun) -> None:
+def test_a_window_holds_its_end_and_not_its_begin(fake: FakeGitHub, run: PlannedRun) -> None:
     """Windows that follow one another deliver everything once."""
-    whole = deliveries(world, T0, END)
-    parts = [*deliveries(world, T0, T0 + 22), *deliveries(world, T0 + 22, END)]
+    whole = deliveries(fake, T0, END)
+    parts = [*deliveries(fake, T0, T0 + 22), *deliveries(fake, T0 + 22, END)]
     assert parts == whole
-    assert max(each.at for each in deliveries(world, T0, T0 + 22)) == T0 + 22
+    assert max(each.at for each in deliveries(fake, T0, T0 + 22)) == T0 + 22
     assert len({each.delivery_id for each in whole}) == len(whole)
     assert run.created_at == min(each.at for each in whole if each.event == "workflow_run")
 
 
-def test_every_event_is_as_described(world: World, repo: Repo, run: PlannedRun) -> None:
+def test_every_event_is_as_described(fake: FakeGitHub, repo: Repo, run: PlannedRun) -> None:
     """Checks of other systems, re-runs, runs that never began and pushes are told too."""
     (commit,) = repo.commits.values()
     run.rerun(T0 + 100, [Job("b", 1, 2)], copies=True)
@@ -78,7 +78,7 @@ def test_every_event_is_as_described(world: World, repo: Repo, run: PlannedRun) 
     repo.check(commit, "other-ci", "build", at=T0 + 4)
     repo.commit("second", at=T0 + 5)
     repo.force_push(commit, at=T0 + 6)
-    found = deliveries(world, T0, END)
+    found = deliveries(fake, T0, END)
     assert Counter(each.event for each in found) == {
         "workflow_job": 10, "check_run": 9, "workflow_run": 7, "push": 3
     }  # fmt: skip

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tests.github.history import CommitNode, reachable
+from tests.github.checks import NEVER, CheckRun, WorkflowJob
+from tests.github.commits import CommitNode, reachable
+from tests.github.expected import HTML
+from tests.github.fake import FakeGitHub
+from tests.github.json_parts import Json, dumps, node_id, with_members
 from tests.github.render import Renderer
 from tests.github.repo import Repo
-from tests.github.rows import NEVER, CheckRow, JobRow
 from tests.github.runs import Run
-from tests.github.shapes import Json, dumps, node_id, with_parts
-from tests.github.truth import HTML
-from tests.github.world import World
 
 API = "https://api.github.com"
 NO_COMMIT = "0" * 40
 SIGNATURE_HEADER = "X-Hub-Signature-256"
-MOST_COMMITS = 20
+PUSH_COMMITS_LIMIT = 20
 """Commits that the body of a push lists."""
 
 EVENTS = ("workflow_job", "workflow_run", "push", "check_run")
@@ -63,10 +63,10 @@ def sign(secret: str, body: bytes) -> str:
     return f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
 
 
-def deliveries(world: World, since: float, until: float) -> list[Delivery]:
+def deliveries(fake: FakeGitHub, since: float, until: float) -> list[Delivery]:
     """Return what is sent after `since` and not after `until`, in its order."""
-    hooks = _Hooks(world, since, until)
-    planned = [each for repo in world.repos.values() for each in hooks.of(repo)]
+    renderer = _DeliveryRenderer(fake, since, until)
+    planned = [each for repo in fake.repos.values() for each in renderer.of(repo)]
     planned.sort(key=lambda each: each.at)
     return [
         Delivery(each.at, each.event, str(uuid.uuid5(uuid.NAMESPACE_URL, each.name)), each.body())
@@ -91,21 +91,21 @@ class _Planned:
     body: Callable[[], bytes]
 
 
-class _Hooks(Renderer):
+class _DeliveryRenderer(Renderer):
     """Renders one moment after the other.
 
     Attributes:
         moment: that is rendered (seconds since the epoch).
     """
 
-    def __init__(self, world: World, since: float, until: float) -> None:
+    def __init__(self, fake: FakeGitHub, since: float, until: float) -> None:
         """Args:
         world: what is rendered.
         since: only what is sent after it (seconds since the epoch).
         until: and not after this, likewise.
         """
-        super().__init__(world, API, HTML)
-        self.moment = world.now
+        super().__init__(fake, API, HTML)
+        self.moment = fake.now
         self._since = since
         self._until = until
 
@@ -124,7 +124,7 @@ class _Hooks(Renderer):
                 if self._within(at):
                     yield self._push(repo, name, at, before, head)
         for row in repo.rows.values():
-            if not isinstance(row, JobRow) or row.copy_of is None:
+            if not isinstance(row, WorkflowJob) or row.copy_of is None:
                 yield from self._row(repo, row)
         for run in repo.runs:
             yield from self._run(repo, run)
@@ -138,12 +138,12 @@ class _Hooks(Renderer):
 
     # ------------------------------------------------------------------ jobs and checks
 
-    def _row(self, repo: Repo, row: CheckRow) -> Iterator[_Planned]:
-        for action, at in _moments(row):
+    def _row(self, repo: Repo, row: CheckRun) -> Iterator[_Planned]:
+        for action, at in _actions(row):
             if not self._within(at):
                 continue
             name = f"{row.id}/{action}"
-            if isinstance(row, JobRow):
+            if isinstance(row, WorkflowJob):
                 yield self._planned(
                     at, "workflow_job", name, partial(self._job_body, repo, row, action)
                 )
@@ -153,12 +153,12 @@ class _Hooks(Renderer):
                     at, "check_run", name, partial(self._check_body, repo, row, act)
                 )
 
-    def _job_body(self, repo: Repo, row: JobRow, action: str) -> str:
+    def _job_body(self, repo: Repo, row: WorkflowJob, action: str) -> str:
         camel = "".join(word.title() for word in action.split("_"))
         job = dumps(self.job_document(repo, row))
         return self._body(f"WebhookWorkflowJob{camel}", repo, action, workflow_job=job)
 
-    def _check_body(self, repo: Repo, row: CheckRow, action: str) -> str:
+    def _check_body(self, repo: Repo, row: CheckRun, action: str) -> str:
         check = self.check_run_text(repo, row)
         return self._body(f"WebhookCheckRun{action.title()}", repo, action, check_run=check)
 
@@ -223,7 +223,7 @@ class _Hooks(Renderer):
     ) -> str:
         known = {commit.sha for commit in reachable(before)}
         new = [commit for commit in reachable(head) if commit.sha not in known]
-        listed = [self._pushed(repo, commit) for commit in reversed(new[:MOST_COMMITS])]
+        listed = [self._pushed(repo, commit) for commit in reversed(new[:PUSH_COMMITS_LIMIT])]
         old = before.sha if before else NO_COMMIT
         forced = before is not None and all(c.sha != before.sha for c in reachable(head))
         document = {
@@ -240,7 +240,7 @@ class _Hooks(Renderer):
             "pusher": {"name": head.author, "email": f"{head.author}@users.example"},
             "repository": self._pushed_repo(repo),
         }
-        text = with_parts(document, sender=self.user(head.author))
+        text = with_members(document, sender=self.user(head.author))
         return self.validator.check("WebhookPush", text)
 
     def _pushed(self, repo: Repo, commit: CommitNode) -> Json:
@@ -275,7 +275,7 @@ class _Hooks(Renderer):
         }
 
     def _body(self, kind: str, repo: Repo, action: str, **parts: str) -> str:
-        text = with_parts(
+        text = with_members(
             {"action": action},
             **parts,
             repository=dumps(self.full_repo(repo)),
@@ -284,9 +284,9 @@ class _Hooks(Renderer):
         return self.validator.check(kind, text)
 
 
-def _moments(row: CheckRow) -> Iterator[tuple[str, float]]:
+def _actions(row: CheckRun) -> Iterator[tuple[str, float]]:
     """Yield what is told of a row; one that is skipped has only an end."""
-    if row.answer != "skipped":
+    if row.final_conclusion != "skipped":
         yield "queued", row.created_at
         yield "in_progress", row.begins_at
     if row.ends_at < NEVER:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SECRETS = (
-    "token-of-the-stand-in",  # tests/github/world.py: TOKEN
+    "token-of-the-stand-in",  # tests/github/fake.py: TOKEN
     "secret-of-the-webhooks",  # of deliveries to a whole exporter
     "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc",  # tests of tokens
     "It's a Secret to Everybody",  # the example of GitHub's own documentation

@@ -7,7 +7,7 @@ from githubkit_schemas.v2022_11_28 import models
 from pydantic import TypeAdapter, ValidationError
 
 
-class NotAsDescribedError(AssertionError):
+class SchemaError(AssertionError):
     """The stand-in was about to send what GitHub's OpenAPI description does not allow."""
 
 
@@ -37,6 +37,6 @@ class Validator:
             try:
                 _adapter(kind).validate_json(text, strict=True)
             except ValidationError as error:
-                raise NotAsDescribedError(f"{kind}: {error}") from None
+                raise SchemaError(f"{kind}: {error}") from None
             self._valid.add(key)
         return text

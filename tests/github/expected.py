@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
 
-from tests.github.history import CommitNode, first_parents
-from tests.github.plan import FAILED
-from tests.github.rows import COMPLETED, JobRow
+from tests.github.checks import COMPLETED, WorkflowJob
+from tests.github.commits import CommitNode, first_parents
 from tests.github.runs import Run
+from tests.github.workflows import FAILED
 
 HTML = "https://github.com"
 
@@ -54,14 +54,14 @@ def _rows_of(run: Run, trunk: Trunk, now: float) -> Iterator[Observation]:
             yield _observation(run, row, name, trunk, now)
 
 
-def _name(row: JobRow) -> str | None:
+def _name(row: WorkflowJob) -> str | None:
     if "${{" not in row.name:
         return row.name
     match = _UNFILLED.fullmatch(row.name)
-    return match.group(1) if match and row.answer == "skipped" else None
+    return match.group(1) if match and row.final_conclusion == "skipped" else None
 
 
-def _observation(run: Run, row: JobRow, name: str, trunk: Trunk, now: float) -> Observation:
+def _observation(run: Run, row: WorkflowJob, name: str, trunk: Trunk, now: float) -> Observation:
     answer = row.conclusion(now)
     if answer is not None and row.plan.hang:
         answer = "timed_out"
@@ -87,7 +87,7 @@ def _observation(run: Run, row: JobRow, name: str, trunk: Trunk, now: float) -> 
     )
 
 
-def _said(row: JobRow) -> tuple[str, ...]:
+def _said(row: WorkflowJob) -> tuple[str, ...]:
     return tuple(text for text in row.annotations if text != FAILED)[:3]
 
 

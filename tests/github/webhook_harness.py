@@ -7,10 +7,15 @@ from typing import Any
 
 from trunkwatch.sources import WebhookSource
 
-from tests.github.plan import Job, Workflow, hanging, skipped, superseded
-from tests.github.player import Player, playing, truth, what_differs
+from tests.github.exporter import (
+    SimulatedExporter,
+    expected_jobs,
+    job_differences,
+    running_exporter,
+)
+from tests.github.fake import T0, FakeGitHub
 from tests.github.webhooks import Delivery, deliveries
-from tests.github.world import T0, World
+from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
 
 REPO = "o/r"
 CI = Workflow("ci", ".github/workflows/ci.yml")
@@ -23,14 +28,14 @@ BEGIN = T0 + 900
 END = T0 + 6000
 """When everything has been said."""
 
-HEALING = 2400.0
+CATCH_UP_SECONDS = 2400.0
 """Seconds after which polling has noticed whatever no webhook told: re-runs take half an hour."""
 
 
-def small_world() -> World:
+def small_trunk() -> FakeGitHub:
     """Return four commits with a failure, a flake, a hang, a start that fails, and a fork."""
-    world = World(BEGIN)
-    repo = world.repo(REPO)
+    fake = FakeGitHub(BEGIN)
+    repo = fake.repo(REPO)
     for number in range(4):
         at = T0 + number * 1200
         commit = repo.commit(f"Change number {number}", at=at)
@@ -48,17 +53,17 @@ def small_world() -> World:
         repo.run(commit, CALLED, [skipped("maybe", at=0.0)], at=at + 7)
         failing = [Job("good", end=100, conclusion="failure")]
         repo.run(commit, CI, failing, at=at + 8, event="pull_request", head_repo="fork/r")
-    return world
+    return fake
 
 
 @cache
-def told() -> tuple[Delivery, ...]:
+def small_deliveries() -> tuple[Delivery, ...]:
     """Return all that GitHub would tell of the small world, but check runs of its own."""
-    found = deliveries(small_world(), BEGIN, END)
+    found = deliveries(small_trunk(), BEGIN, END)
     return tuple(each for each in found if each.event != "check_run")
 
 
-class Listening:
+class WebhookHarness:
     """A player that also takes deliveries.
 
     Attributes:
@@ -66,57 +71,57 @@ class Listening:
         looks: deliveries that asked for a refresh.
     """
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, exporter: SimulatedExporter) -> None:
         """Args:
         player: that is told.
         """
-        self.player = player
-        self.looks = 0
+        self.exporter = exporter
+        self.refresh_requests = 0
 
-    def hear(self, event: str, body: Mapping[str, Any]) -> bool:
+    def deliver_body(self, event: str, body: Mapping[str, Any]) -> bool:
         """Take one delivery as the exporter does; whether it was about anything watched."""
-        source = self.player.source
+        source = self.exporter.source
         assert isinstance(source, WebhookSource)
         heard = source.hear(event, body)
         if heard is None:
             return False
-        self.player.watcher.told("gh", heard.facts)
-        self.player.watcher.evaluate_pending()
-        self.looks += heard.look
+        self.exporter.engine.told("gh", heard.facts)
+        self.exporter.engine.evaluate_pending()
+        self.refresh_requests += heard.look
         return True
 
-    def take(self, each: Delivery) -> bool:
+    def deliver(self, each: Delivery) -> bool:
         """Take one delivery of the stand-in."""
-        return self.hear(each.event, each.document)
+        return self.deliver_body(each.event, each.document)
 
-    def refresh_while(self, arriving: Sequence[Delivery]) -> None:
+    def deliver_during_refresh(self, arriving: Sequence[Delivery]) -> None:
         """Refresh, with deliveries that arrive after GitHub was asked and before that is stored."""
-        watcher, source = self.player.watcher, self.player.source
-        facts = list(source.refresh(watcher.memory("gh")))
+        engine, source = self.exporter.engine, self.exporter.source
+        facts = list(source.refresh(engine.memory("gh")))
         for each in arriving:
-            self.take(each)
-        watcher.refreshed("gh", facts, lambda: 0.0)
+            self.deliver(each)
+        engine.refreshed("gh", facts, lambda: 0.0)
 
-    def differs(self) -> dict[str, tuple[Any, Any]]:
+    def differences(self) -> dict[str, tuple[Any, Any]]:
         """Return what is said otherwise than it is."""
-        return what_differs(self.player.jobs(), truth(self.player, REPO))
+        return job_differences(self.exporter.jobs(), expected_jobs(self.exporter, REPO))
 
-    def healed(self) -> dict[str, tuple[Any, Any]]:
+    def differences_after_polling(self) -> dict[str, tuple[Any, Any]]:
         """Return what still differs when polling has had the time to notice everything."""
-        self.player.pass_time(HEALING, every=HEALING / 20)
-        assert self.player.refresh().counted == 0, "something is asked for again and again"
-        return self.differs()
+        self.exporter.advance(CATCH_UP_SECONDS, every=CATCH_UP_SECONDS / 20)
+        assert self.exporter.refresh().counted == 0, "something is asked for again and again"
+        return self.differences()
 
 
 @contextmanager
-def listening(world: World | None = None, more: str = "") -> Iterator[Listening]:
+def webhook_harness(fake: FakeGitHub | None = None, more: str = "") -> Iterator[WebhookHarness]:
     """Start at the world's time, with everything read that is there by then."""
-    with playing(world or small_world(), REPO, more) as player:
-        player.refresh_to_the_end()
-        yield Listening(player)
+    with running_exporter(fake or small_trunk(), REPO, more) as exporter:
+        exporter.refresh_until_idle()
+        yield WebhookHarness(exporter)
 
 
-def notes_of(play: Listening) -> dict[str, str]:
+def entries_without_pending_jobs(harness: WebhookHarness) -> dict[str, str]:
     """Return what is kept, but for the jobs of pull requests, whose run never becomes known."""
-    notes = play.player.watcher.memory("gh").notes
+    notes = harness.exporter.engine.memory("gh").notes
     return {key: text for key, text in notes.items() if " parked " not in key}

@@ -4,8 +4,8 @@ from itertools import count
 
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 
+from tests.github.expected import observations, order
 from tests.github.repo import Repo
-from tests.github.truth import observations, order
 
 T0 = 1_790_000_000.0
 """When a world begins by default (seconds since the epoch)."""
@@ -14,7 +14,7 @@ TOKEN = "token-of-the-stand-in"
 """The token that every world accepts."""
 
 
-class World:
+class FakeGitHub:
     """All that the stand-in plays.
 
     Attributes:
@@ -55,7 +55,7 @@ class World:
         """Return an id that nothing else has."""
         return next(self._ids)
 
-    def truth(
+    def expected_facts(
         self, repo: Repo | str, branch: str | None = None
     ) -> tuple[TrunkOrder, list[Observation]]:
         """Return what an ideal source would have said by now."""

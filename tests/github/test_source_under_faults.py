@@ -10,12 +10,12 @@ from trunkwatch.errors import StoreError
 from trunkwatch.store import SqliteStore
 from trunkwatch.store.port import Applied
 
+from tests.github.exporter import SimulatedExporter, running_exporter
+from tests.github.fake import T0, FakeGitHub
 from tests.github.faults import ALL, Faults, Kind
-from tests.github.plan import Job, Workflow
-from tests.github.player import Player, playing
-from tests.github.story import REPO, story
-from tests.github.watch import SOURCE, play, settle
-from tests.github.world import T0, World
+from tests.github.outage_check import SOURCE_OPTIONS, differences_after_settling, run_scenario
+from tests.github.scenario import REPO, scenario
+from tests.github.workflows import Job, Workflow
 
 SHORT = 14
 """Commits of a shorter story: four of them come while it is played."""
@@ -26,35 +26,35 @@ def test_faults_of_every_kind_delay_and_never_invent(seed: int) -> None:
     """With one request of twenty failing, for hours, no outage opens or closes that did not, and
     everything that is said in the end is what is said without faults.
     """
-    told = story()
-    with playing(told.world, REPO, SOURCE) as player:
-        player.server.faults = faults = Faults(0.05, seed)
-        watch = play(player, told.end, player.refresh)
+    told = scenario()
+    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+        exporter.server.faults = faults = Faults(0.05, seed)
+        checker = run_scenario(exporter, told.end, exporter.refresh)
         assert len({kind for kind, _ in faults.happened}) >= 6
-        assert watch.outages >= 12
-        assert watch.wrong == []
-        assert rewrites(player) <= 1, "the story has one force push"
-        assert settle(player) == {}
+        assert checker.outages >= 12
+        assert checker.wrong == []
+        assert rewrites(exporter) <= 1, "the story has one force push"
+        assert differences_after_settling(exporter) == {}
 
 
-def rewrites(player: Player) -> float:
+def rewrites(exporter: SimulatedExporter) -> float:
     """Return how often the trunk was seen to be rewritten."""
-    counts = player.counters.totals().counts
+    counts = exporter.counters.totals().counts
     return counts.get(("trunkwatch_trunk_rewrites_total", REPO, "main"), 0.0)
 
 
 @pytest.mark.parametrize("kind", ALL)
 def test_each_kind_of_fault_delays_and_never_invents(kind: Kind) -> None:
     """With one request of five failing in one way, the same holds."""
-    told = story(SHORT)
+    told = scenario(SHORT)
     rate = 0.2 if kind is not Kind.HANG else 0.05  # each costs real time
-    with playing(told.world, REPO, SOURCE) as player:
-        player.server.faults = faults = Faults(rate, 1, [kind])
-        watch = play(player, told.end, player.refresh)
+    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+        exporter.server.faults = faults = Faults(rate, 1, [kind])
+        checker = run_scenario(exporter, told.end, exporter.refresh)
         assert faults.happened
-        assert watch.wrong == []
-        assert rewrites(player) == 0
-        assert settle(player) == {}
+        assert checker.wrong == []
+        assert rewrites(exporter) == 0
+        assert differences_after_settling(exporter) == {}
 
 
 # ---------------------------------------------------------------------- one fault at one moment
@@ -63,36 +63,38 @@ CI = Workflow("ci", ".github/workflows/ci.yml")
 
 
 @pytest.fixture
-def one_commit() -> Iterator[Player]:
+def one_commit() -> Iterator[SimulatedExporter]:
     """Return a player of one commit, whose run failed and was run again after it was read."""
-    world = World()
-    repo = world.repo(REPO)
+    fake = FakeGitHub()
+    repo = fake.repo(REPO)
     jobs = [Job("good", end=100), Job("bad", end=100, conclusion="failure")]
     run = repo.run(repo.commit("Change", at=T0), CI, jobs, at=T0 + 5)
     run.rerun(T0 + 1000, [Job("bad", end=100)])
-    world.now = T0 + 300
-    with playing(world, REPO) as player:
-        player.refresh_to_the_end()
-        assert player.job("bad").last_verdict is Verdict.FAIL
-        world.now = T0 + 1300
-        yield player
+    fake.now = T0 + 300
+    with running_exporter(fake, REPO) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("bad").last_verdict is Verdict.FAIL
+        fake.now = T0 + 1300
+        yield exporter
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_run_that_is_not_found_for_a_moment_is_not_lost(one_commit: Player, times: int) -> None:
+def test_a_run_that_is_not_found_for_a_moment_is_not_lost(
+    one_commit: SimulatedExporter, times: int
+) -> None:
     """A 404 for the jobs of a run whose list still names it is asked again, a refresh later."""
     one_commit.server.fail_next(Kind.DELETED_RUN, r"/runs/\d+/jobs", times)
     for _ in range(times):
         one_commit.refresh()
         assert one_commit.job("bad").last_verdict is Verdict.FAIL
-    one_commit.pass_time(600)
+    one_commit.advance(600)
     assert one_commit.job("bad").last_verdict is Verdict.FLAKY
 
 
 class NoAnswer(Faults):
     """Lets the first answer of a job that passed be missing."""
 
-    def spoil_text(self, text: str) -> str:
+    def corrupt_document(self, text: str) -> str:
         """Take the first `success` out of a document."""
         return text.replace('"conclusion":"success"', '"conclusion":null', 1)
 
@@ -102,17 +104,17 @@ def test_an_answer_that_is_missing_is_asked_for_again(times: int, pending: int) 
     """A job that is over and says nothing is read again at once, though its run ended long ago;
     when it stays so, it is pending, and the other jobs of the list count all the same.
     """
-    world = World()
-    repo = world.repo(REPO)
+    fake = FakeGitHub()
+    repo = fake.repo(REPO)
     jobs = [Job("good", end=100), Job("bad", end=100, conclusion="failure")]
     repo.run(repo.commit("Change", at=T0), CI, jobs, at=T0 + 5)
-    world.now = T0 + 20_000
-    with playing(world, REPO) as player:
-        player.server.faults = NoAnswer()
-        player.server.fail_next(Kind.NULL_FIELD, "check-runs|/jobs", times)
-        player.refresh_to_the_end()
-        assert player.job("bad").last_verdict is Verdict.FAIL
-        assert player.job("good").pending == pending
+    fake.now = T0 + 20_000
+    with running_exporter(fake, REPO) as exporter:
+        exporter.server.faults = NoAnswer()
+        exporter.server.fail_next(Kind.NULL_FIELD, "check-runs|/jobs", times)
+        exporter.refresh_until_idle()
+        assert exporter.job("bad").last_verdict is Verdict.FAIL
+        assert exporter.job("good").pending == pending
 
 
 # ---------------------------------------------------------------------- storage and process
@@ -141,39 +143,39 @@ class FailingStore(SqliteStore):
 
 def test_a_storage_that_fails_delays_and_never_invents() -> None:
     """Of a refresh that is not stored nothing counts; it is read again, or not forgotten."""
-    told = story(SHORT)
-    with playing(told.world, REPO, SOURCE) as player:
-        player.store = store = FailingStore(random.Random(1))
-        player.restart()
-        watch = play(player, told.end, player.refresh)
+    told = scenario(SHORT)
+    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+        exporter.store = store = FailingStore(random.Random(1))
+        exporter.restart()
+        checker = run_scenario(exporter, told.end, exporter.refresh)
         assert store.failed >= 10
-        assert watch.wrong == []
+        assert checker.wrong == []
         store.rate = 0.0
-        assert settle(player) == {}
+        assert differences_after_settling(exporter) == {}
 
 
 def test_a_process_that_is_killed_delays_and_never_invents() -> None:
     """Killed before a refresh, between reading and storing, or after it, the exporter goes on with
     what is stored.
     """
-    told = story(SHORT)
+    told = scenario(SHORT)
     chance = random.Random(1)
-    with playing(told.world, REPO, SOURCE) as player:
+    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
 
         def refresh() -> None:
             match chance.randrange(5):
                 case 0:
-                    player.restart()
+                    exporter.restart()
                 case 1:
                     # What was read is lost with the process.
-                    list(player.source.refresh(player.watcher.memory("gh")))
-                    player.restart()
+                    list(exporter.source.refresh(exporter.engine.memory("gh")))
+                    exporter.restart()
                 case 2:
-                    player.refresh()
-                    player.restart()
+                    exporter.refresh()
+                    exporter.restart()
                 case _:
-                    player.refresh()
+                    exporter.refresh()
 
-        watch = play(player, told.end, refresh)
-        assert watch.wrong == []
-        assert settle(player) == {}
+        checker = run_scenario(exporter, told.end, refresh)
+        assert checker.wrong == []
+        assert differences_after_settling(exporter) == {}

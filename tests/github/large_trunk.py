@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.github.history import CommitNode
-from tests.github.plan import Job, Workflow, hanging, superseded
+from tests.github.commits import CommitNode
+from tests.github.fake import T0, FakeGitHub
 from tests.github.repo import PlannedRun, Repo
-from tests.github.world import T0, World
+from tests.github.workflows import Job, Workflow, hanging, superseded
 
 NAMES = ("pull", "trunk", "inductor", "inductor-periodic", "periodic", "slow", "rocm", "xpu",
          "linux-aarch64", "mac-mps", "win-binary", "lint", "docker-builds", "unstable-nightly",
@@ -22,18 +22,18 @@ CONFIGS = ("default", "distributed", "inductor", "inductor_torchbench", "dynamo_
            "crossref", "docs_test", "backwards_compat")  # fmt: skip
 RUNNERS = ("linux.4xlarge", "linux.g5.4xlarge.nvidia.gpu", "linux.12xlarge")
 
-MOST_SHARDS = 6
-SHARE_OF_BUILD = 0.3
+SHARDS_LIMIT = 6
+BUILD_SHARE = 0.3
 """Of a commit's duration, in which its builds end; the tests come after them."""
 
-HUNG_AFTER = 0.4
+HANG_SHARE = 0.4
 """Of a commit's duration: how long a hanging job runs until its own limit stops it."""
 
 REPO = "framework/framework"
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class JobSlot:
     """One job of every commit.
 
     Attributes:
@@ -48,7 +48,7 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Breakage:
     """What is wrong with one job over some commits.
 
     Attributes:
@@ -67,7 +67,7 @@ class Trouble:
         return self.first <= number and (self.last is None or number <= self.last)
 
 
-class Framework:
+class LargeTrunk:
     """A world with one large trunk, to which commits can be added.
 
     Attributes:
@@ -80,18 +80,18 @@ class Framework:
         runs: per commit, one of each workflow.
     """
 
-    def __init__(self, world: World, workflows: int, jobs: int, seed: int) -> None:
+    def __init__(self, fake: FakeGitHub, workflows: int, jobs: int, seed: int) -> None:
         """Args:
         world: to add the repository to.
         workflows: of every commit.
         jobs: of every commit, over all workflows.
         seed: of all that is left to chance.
         """
-        self.world = world
-        self.repo: Repo = world.repo(REPO)
+        self.fake = fake
+        self.repo: Repo = fake.repo(REPO)
         self.workflows = [_workflow(place) for place in range(workflows)]
         self.slots = slots(workflows, jobs)
-        self.troubles: list[Trouble] = []
+        self.breakages: list[Breakage] = []
         self.commits: list[CommitNode] = []
         self.runs: list[list[PlannedRun]] = []
         self._random = Random(seed)
@@ -107,7 +107,7 @@ class Framework:
         number = len(self.commits)
         commit = self.repo.commit(f"Change number {number} (#{40_000 + number})", at=at)
         jobs = [self._job(slot, number, duration) for slot in range(len(self.slots))]
-        flaky = [] if quiet else self._accidents(jobs)
+        flaky = [] if quiet else self._add_random_failures(jobs)
         planned: list[PlannedRun] = []
         for place, workflow in enumerate(self.workflows):
             mine = [
@@ -150,21 +150,21 @@ class Framework:
         slot, random = self.slots[place], self._random
         room = duration - 60
         if slot.needs:
-            start = room * (SHARE_OF_BUILD + random.random() * 0.25)
+            start = room * (BUILD_SHARE + random.random() * 0.25)
             end = start + (room - start) * (0.1 + 0.9 * random.random())
         else:
             start = room * random.random() * 0.05
-            end = room * SHARE_OF_BUILD * (0.5 + 0.5 * random.random())
+            end = room * BUILD_SHARE * (0.5 + 0.5 * random.random())
         job = Job(slot.name, start, end, needs=slot.needs)
-        trouble = next((t for t in self.troubles if t.slot == place and t.at(number)), None)
-        if trouble is None:
+        breakage = next((t for t in self.breakages if t.slot == place and t.at(number)), None)
+        if breakage is None:
             return job
-        if trouble.hang:
-            hung = hanging(slot.name, start, max(600.0, room * HUNG_AFTER))
+        if breakage.hang:
+            hung = hanging(slot.name, start, max(600.0, room * HANG_SHARE))
             return replace(hung, needs=slot.needs)
         return replace(job, conclusion="failure", failed_step="Test")
 
-    def _accidents(self, jobs: list[Job]) -> list[int]:
+    def _add_random_failures(self, jobs: list[Job]) -> list[int]:
         """Let a few jobs of a commit fail once or be cancelled; return those that run again."""
         tests = [place for place, slot in enumerate(self.slots) if slot.needs]
         healthy = [place for place in tests if jobs[place].conclusion == "success"]
@@ -188,7 +188,7 @@ class Framework:
                 jobs[place] = replace(gone, needs=job.needs)
 
 
-def framework(
+def large_trunk(
     commits: int = 60,
     workflows: int = 20,
     jobs: int = 450,
@@ -197,7 +197,7 @@ def framework(
     *,
     duration: float = 3600.0,
     begin: float = T0,
-) -> Framework:
+) -> LargeTrunk:
     """Return a trunk that has a history of its own, all of it finished.
 
     Args:
@@ -209,26 +209,26 @@ def framework(
         duration: seconds that a commit's jobs take.
         begin: when the first commit is pushed (seconds since the epoch).
     """
-    made = Framework(World(begin), workflows, jobs, seed)
-    made.troubles = _troubles(made.slots, commits, Random(seed))
+    made = LargeTrunk(FakeGitHub(begin), workflows, jobs, seed)
+    made.breakages = _breakages(made.slots, commits, Random(seed))
     for number in range(commits):
         made.new_commit(begin + number * spacing, duration)
-    made.world.now = begin + max(0, commits - 1) * spacing + duration + 1800
+    made.fake.now = begin + max(0, commits - 1) * spacing + duration + 1800
     return made
 
 
-def _troubles(made: Sequence[Slot], commits: int, random: Random) -> list[Trouble]:
+def _breakages(made: Sequence[JobSlot], commits: int, random: Random) -> list[Breakage]:
     """Break a few jobs at the tip for one to nine commits, and one for a while in the middle."""
     tests = [place for place, slot in enumerate(made) if slot.needs]
     lengths = (1, 2, 3, 3, 4, 9)
     chosen = random.sample(tests, min(len(tests), len(lengths) + 2))
     found = [
-        Trouble(slot, max(0, commits - length), None)
+        Breakage(slot, max(0, commits - length), None)
         for slot, length in zip(chosen, lengths, strict=False)
     ]
     if len(chosen) == len(lengths) + 2:
-        found.append(Trouble(chosen[-2], max(0, commits - 3), None, hang=True))
-        found.append(Trouble(chosen[-1], commits // 3, commits // 2))
+        found.append(Breakage(chosen[-2], max(0, commits - 3), None, hang=True))
+        found.append(Breakage(chosen[-1], commits // 3, commits // 2))
     return found
 
 
@@ -237,10 +237,10 @@ def _workflow(place: int) -> Workflow:
     return Workflow(name, f".github/workflows/{name}.yml")
 
 
-def slots(workflows: int, jobs: int) -> list[Slot]:
+def slots(workflows: int, jobs: int) -> list[JobSlot]:
     """Return as many jobs as are wanted: builds, and their tests in shards."""
     shares = [workflows - place for place in range(workflows)]
-    found: list[Slot] = []
+    found: list[JobSlot] = []
     for place, share in enumerate(shares):
         left = jobs - len(found)
         wanted = left if place == workflows - 1 else max(1, round(jobs * share / sum(shares)))
@@ -248,16 +248,16 @@ def slots(workflows: int, jobs: int) -> list[Slot]:
     return found
 
 
-def _slots_of(workflow: int, wanted: int) -> list[Slot]:
+def _slots_of(workflow: int, wanted: int) -> list[JobSlot]:
     """Return the jobs of one workflow: each build has up to two configurations to test."""
-    found: list[Slot] = []
+    found: list[JobSlot] = []
     for number in range(wanted):
         build = f"{BUILDS[(workflow + number) % len(BUILDS)]}{f'-v{number}' if number else ''}"
-        found.append(Slot(workflow, f"{build} / build", ()))
+        found.append(JobSlot(workflow, f"{build} / build", ()))
         for config in (CONFIGS[number % 8], CONFIGS[(number + workflow + 1) % 8]):
-            shards = 1 + (number + workflow) % MOST_SHARDS
+            shards = 1 + (number + workflow) % SHARDS_LIMIT
             found.extend(
-                Slot(workflow, f"{build} / test ({config}, {shard}, {shards}, {runner})",
+                JobSlot(workflow, f"{build} / test ({config}, {shard}, {shards}, {runner})",
                      (f"{build} / build",))
                 for shard in range(1, shards + 1)
                 for runner in [RUNNERS[workflow % len(RUNNERS)]]

@@ -12,17 +12,17 @@ from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.store import SqliteStore
 
-from tests.github.history import CommitNode
-from tests.github.plan import Job, Workflow, hanging, skipped, superseded
+from tests.github.commits import CommitNode
+from tests.github.fake import T0, FakeGitHub
 from tests.github.repo import Repo
-from tests.github.world import T0, World
+from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
 
 REPO = "o/r"
 SPACING = 1800.0
 """Seconds between commits: longer than a fault may delay a result, so that results of one job
 are noticed in the order in which they came."""
 
-BEFORE = 10
+COMMITS_BEFORE_START = 10
 """Commits that are finished when the story begins."""
 
 SHARDS = 96
@@ -32,7 +32,7 @@ CI = Workflow("ci", ".github/workflows/ci.yml")
 LINT = Workflow("lint", ".github/workflows/lint.yml")
 SLOW = Workflow("slow", ".github/workflows/slow.yml")
 
-TOLD: Mapping[Workflow, Mapping[str, str]] = {
+RESULTS: Mapping[Workflow, Mapping[str, str]] = {
     CI: {
         # P passes, F fails, H hangs, C is cancelled by a newer push, S is skipped,
         # R fails and passes when it is run again, "." is not there at all.
@@ -59,23 +59,23 @@ TOLD: Mapping[Workflow, Mapping[str, str]] = {
 STARTUP_FAILURES = (13, 14, 15)
 """Commits at which the workflow `slow` does not even start; what it would have said is not said."""
 
-FORCED = 17
+FORCE_PUSHED = 17
 """The commit that is replaced by another one ten minutes after it was pushed."""
 
-DELETED = 3
+WITH_DELETED_RUN = 3
 """The commit of which a run is deleted, long after it has been read."""
 
 END = {"lint": 240.0, "flaky": 400.0, "seldom": 330.0, "skipped": 45.0, "build": 700.0}
 """Seconds after which a job is over, where it is not `USUAL_END`."""
 
-USUAL_END = 1500.0
-HANGS_FOR = 1200.0
-AGAIN_AFTER = 600.0
+DEFAULT_DURATION = 1500.0
+HANG_SECONDS = 1200.0
+RERUN_AFTER = 600.0
 """Seconds from the begin of a run to its next attempt."""
 
 
 @dataclass(frozen=True)
-class Story:
+class Scenario:
     """A world and what happens in it.
 
     Attributes:
@@ -85,33 +85,33 @@ class Story:
         end: when everything has been said (seconds since the epoch).
     """
 
-    world: World
+    fake: FakeGitHub
     repo: Repo
     begin: float
     end: float
 
 
-def story(commits: int = 20, shards: int = SHARDS) -> Story:
+def scenario(commits: int = 20, shards: int = SHARDS) -> Scenario:
     """Return the story as a new world.
 
     Args:
         commits: how many are told, from the oldest on.
         shards: of the job `shard`.
     """
-    world = World(T0)
-    repo = world.repo(REPO)
+    fake = FakeGitHub(T0)
+    repo = fake.repo(REPO)
     for number in range(commits):
         at = T0 + number * SPACING
         commit = _pushed(repo, number, at)
-        for workflow in TOLD:
+        for workflow in RESULTS:
             _run(repo, commit, workflow, number, at, shards)
-        _noise(repo, commit, at)
-    begin = T0 + BEFORE * SPACING - 60
-    repo.runs_by_id[min(r.id for r in repo.runs if r.commit.title == _title(DELETED))].delete(
-        begin + 2 * SPACING
-    )
-    world.now = begin
-    return Story(world, repo, begin, T0 + commits * SPACING + 600)
+        _add_foreign_runs(repo, commit, at)
+    begin = T0 + COMMITS_BEFORE_START * SPACING - 60
+    repo.runs_by_id[
+        min(r.id for r in repo.runs if r.commit.title == _title(WITH_DELETED_RUN))
+    ].delete(begin + 2 * SPACING)
+    fake.now = begin
+    return Scenario(fake, repo, begin, T0 + commits * SPACING + 600)
 
 
 def _title(number: int) -> str:
@@ -119,11 +119,11 @@ def _title(number: int) -> str:
 
 
 def _pushed(repo: Repo, number: int, at: float) -> CommitNode:
-    if number != FORCED:
+    if number != FORCE_PUSHED:
         return repo.commit(_title(number), at=at)
     parent = repo.head("main", at)
     gone = repo.commit("Change that is taken back", at=at - 600)
-    failing = [Job(name, end=300.0, conclusion="failure") for name in TOLD[LINT]]
+    failing = [Job(name, end=300.0, conclusion="failure") for name in RESULTS[LINT]]
     repo.run(gone, LINT, failing, at=at - 595)
     assert parent is not None
     new = repo.loose_commit(_title(number), date=at, parents=(parent,))
@@ -134,7 +134,7 @@ def _pushed(repo: Repo, number: int, at: float) -> CommitNode:
 def _run(
     repo: Repo, commit: CommitNode, workflow: Workflow, number: int, at: float, shards: int
 ) -> None:
-    told = {name: said[number] for name, said in TOLD[workflow].items() if said[number] != "."}
+    told = {name: said[number] for name, said in RESULTS[workflow].items() if said[number] != "."}
     if workflow is SLOW and number in STARTUP_FAILURES:
         repo.run(commit, workflow, at=at + 5, startup_failure=True)
         return
@@ -142,11 +142,11 @@ def _run(
     run = repo.run(commit, workflow, jobs, at=at + 5)
     again = [Job(name, 20.0, 200.0) for name, letter in told.items() if letter == "R"]
     if again:
-        run.rerun(at + AGAIN_AFTER, again, copies=number % 2 == 0)
+        run.rerun(at + RERUN_AFTER, again, copies=number % 2 == 0)
 
 
 def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
-    end = END.get(name, USUAL_END)
+    end = END.get(name, DEFAULT_DURATION)
     match name, letter:
         case "shard", _:
             for number in range(1, shards + 1):
@@ -161,7 +161,7 @@ def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
         case _, "F" | "R":
             yield Job(name, end=end, conclusion="failure", failed_step="Test")
         case _, "H":
-            yield hanging(name, limit=HANGS_FOR)
+            yield hanging(name, limit=HANG_SECONDS)
         case _, "C":
             yield superseded(name, end=end)
         case _, "S":
@@ -170,10 +170,10 @@ def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
             raise ValueError(f"{name}: {letter!r}")
 
 
-def _noise(repo: Repo, commit: CommitNode, at: float) -> None:
+def _add_foreign_runs(repo: Repo, commit: CommitNode, at: float) -> None:
     """Let a fork's `main` and a pull request fail at everything that trunk does."""
     head = repo.loose_commit(f"Fork of {commit.title}", date=at, parents=(commit,))
-    failing = [Job(name, end=300.0, conclusion="failure") for name in TOLD[LINT]]
+    failing = [Job(name, end=300.0, conclusion="failure") for name in RESULTS[LINT]]
     repo.run(
         head, LINT, failing, at=at + 50, event="pull_request", head_branch="main",
         head_repo="fork/r",
@@ -184,10 +184,10 @@ def _noise(repo: Repo, commit: CommitNode, at: float) -> None:
 # ---------------------------------------------------------------------- what is true
 
 
-class TruthAlong:
+class ExpectedOverTime:
     """What is true of every job at one moment after the other."""
 
-    def __init__(self, told: Story) -> None:
+    def __init__(self, told: Scenario) -> None:
         """Args:
         told: whose truth; its time is moved by the caller.
         """
@@ -195,13 +195,13 @@ class TruthAlong:
         config = "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n"
         self._store = SqliteStore()
         self._watcher = TrunkEngine(
-            parse_config(config, "t.yml"), self._store, Counters(), lambda: told.world.now
+            parse_config(config, "t.yml"), self._store, Counters(), lambda: told.fake.now
         )
         self._said: set[Observation] = set()
 
     def now(self) -> dict[JobKey, JobState]:
         """Return every job as it is at the world's time."""
-        order, rows = self._told.world.truth(self._told.repo, "main")
+        order, rows = self._told.fake.expected_facts(self._told.repo, "main")
         self._tell([order, *(row for row in rows if row not in self._said)])
         self._said.update(rows)
         (state,) = self._watcher.snapshot.trunks
@@ -215,7 +215,7 @@ Jobs = Mapping[JobKey, JobState]
 
 
 @cache
-def timeline(step: float) -> Mapping[float, Jobs]:
+def expected_timeline(step: float) -> Mapping[float, Jobs]:
     """Return what is true of the whole story at each moment from its begin on.
 
     A shorter story is the same as long as it lasts: what comes later changes nothing before.
@@ -223,10 +223,10 @@ def timeline(step: float) -> Mapping[float, Jobs]:
     Args:
         step: seconds from one moment to the next.
     """
-    told = story()
-    truth = TruthAlong(told)
-    found: dict[float, Jobs] = {told.begin: truth.now()}
-    while told.world.now < told.end:
-        told.world.now += step
-        found[told.world.now] = truth.now()
+    told = scenario()
+    expected_jobs = ExpectedOverTime(told)
+    found: dict[float, Jobs] = {told.begin: expected_jobs.now()}
+    while told.fake.now < told.end:
+        told.fake.now += step
+        found[told.fake.now] = expected_jobs.now()
     return found

@@ -8,7 +8,7 @@ from tests.github.runs import Run
 RUN_FILTERS = frozenset({"branch", "event", "created", "head_sha", "status", "actor"})
 
 
-class UnknownFilterError(Exception):
+class UnsupportedFilterError(Exception):
     """A value that the stand-in does not understand."""
 
 
@@ -60,7 +60,7 @@ def _seconds(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UnknownFilterError(f"created: {text!r} is no time") from None
+        raise UnsupportedFilterError(f"created: {text!r} is no time") from None
     if moment.tzinfo is None:
-        raise UnknownFilterError(f"created: {text!r} has no offset")
+        raise UnsupportedFilterError(f"created: {text!r} has no offset")
     return moment.timestamp()

@@ -6,12 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.github.exporter import job_differences, running_exporter
 from tests.github.faults import Faults
-from tests.github.hearing import BEGIN, END, REPO, Listening, listening, notes_of, told
-from tests.github.player import playing, what_differs
-from tests.github.story import story
-from tests.github.watch import SOURCE, settle
-from tests.github.watch import play as play_along
+from tests.github.outage_check import SOURCE_OPTIONS, differences_after_settling
+from tests.github.outage_check import run_scenario as run_scenario
+from tests.github.scenario import scenario
+from tests.github.webhook_harness import (
+    BEGIN,
+    END,
+    REPO,
+    WebhookHarness,
+    entries_without_pending_jobs,
+    small_deliveries,
+    webhook_harness,
+)
 from tests.github.webhooks import deliveries
 
 SHORT = 14
@@ -19,7 +27,7 @@ SHORT = 14
 
 # ---------------------------------------------------------------------- the same as polling
 
-PLACES = range(len(told()))
+PLACES = range(len(small_deliveries()))
 
 
 @settings(max_examples=20, deadline=None)
@@ -35,45 +43,45 @@ def test_any_order_twice_and_with_some_missing(
     """Whatever order deliveries come in, some twice, some never, with refreshes between and around
     them: when polling has healed what was lost, everything is as it is.
     """
-    arriving = [told()[place] for place in order if place not in lost]
-    arriving += [told()[place] for place in sorted(twice)]
-    with listening() as play:
-        play.player.world.now = END
+    arriving = [small_deliveries()[place] for place in order if place not in lost]
+    arriving += [small_deliveries()[place] for place in sorted(twice)]
+    with webhook_harness() as harness:
+        harness.exporter.fake.now = END
         inside = dict(polls)
         while arriving:
             if len(arriving) in inside:
                 number = inside[len(arriving)]
-                play.refresh_while(arriving[:number])
+                harness.deliver_during_refresh(arriving[:number])
                 arriving = arriving[number:] if number else arriving[1:]
             else:
-                play.take(arriving.pop(0))
-        assert play.healed() == {}
+                harness.deliver(arriving.pop(0))
+        assert harness.differences_after_polling() == {}
 
 
 @settings(max_examples=12, deadline=None)
 @given(
     delays=st.lists(
         st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None]),
-        min_size=len(told()),
-        max_size=len(told()),
+        min_size=len(small_deliveries()),
+        max_size=len(small_deliveries()),
     ),
     every=st.sampled_from([60.0, 300.0, 1200.0]),
 )
 def test_late_deliveries_beside_polls(delays: list[float | None], every: float) -> None:
     """Deliveries that come late or never, while GitHub is polled often or seldom, heal likewise."""
-    pairs = zip(told(), delays, strict=True)
+    pairs = zip(small_deliveries(), delays, strict=True)
     arrivals = [(each.at + late, place) for place, (each, late) in enumerate(pairs)
                 if late is not None]  # fmt: skip
-    with listening() as play:
-        world = play.player.world
+    with webhook_harness() as harness:
+        fake = harness.exporter.fake
         events = sorted(arrivals + [(at, -1) for at in polls_at(every)])
-        for world.now, place in events:
+        for fake.now, place in events:
             if place < 0:
-                play.player.refresh()
+                harness.exporter.refresh()
             else:
-                play.take(told()[place])
-        world.now = max(world.now, END)
-        assert play.healed() == {}
+                harness.deliver(small_deliveries()[place])
+        fake.now = max(fake.now, END)
+        assert harness.differences_after_polling() == {}
 
 
 def polls_at(every: float) -> list[float]:
@@ -87,55 +95,58 @@ def test_webhooks_beside_polls_that_fail_never_invent(seed: int) -> None:
     which some fail: no outage opens or closes that did not, and the end is right.
     """
     chance = Random(seed)
-    past = story(SHORT, shards=4)
+    past = scenario(SHORT, shards=4)
     arriving = [
         (each.at + chance.choice([0, 0, 5, 200, 900]), place, each)
-        for place, each in enumerate(deliveries(past.world, past.begin, past.end))
+        for place, each in enumerate(deliveries(past.fake, past.begin, past.end))
         if each.event != "check_run"
         for _ in range(chance.choice([0, 1, 1, 1, 2]))
     ]
     arriving.sort(reverse=True)
-    with playing(past.world, REPO, SOURCE) as player:
-        player.refresh_to_the_end()
-        player.server.faults = Faults(0.05, seed)
-        hearing = Listening(player)
+    with running_exporter(past.fake, REPO, SOURCE_OPTIONS) as exporter:
+        exporter.refresh_until_idle()
+        exporter.server.faults = Faults(0.05, seed)
+        harness = WebhookHarness(exporter)
 
         def step() -> None:
-            while arriving and arriving[-1][0] <= player.world.now:
-                hearing.take(arriving.pop()[2])
-            player.refresh()
+            while arriving and arriving[-1][0] <= exporter.fake.now:
+                harness.deliver(arriving.pop()[2])
+            exporter.refresh()
 
-        assert play_along(player, past.end, step).wrong == []
-        assert settle(player) == {}
+        assert run_scenario(exporter, past.end, step).wrong == []
+        assert differences_after_settling(exporter) == {}
 
 
 def test_without_polls() -> None:
     """While only pushes are followed by a refresh, each of the other deliveries says at once what
     a poll would have said.
     """
-    with listening() as play:
-        for each in told():
-            play.player.world.now = each.at
-            looks = play.looks
-            play.take(each)
-            if play.looks > looks:
-                play.player.refresh()
-        play.player.world.now = END
+    with webhook_harness() as harness:
+        for each in small_deliveries():
+            harness.exporter.fake.now = each.at
+            refresh_requests = harness.refresh_requests
+            harness.deliver(each)
+            if harness.refresh_requests > refresh_requests:
+                harness.exporter.refresh()
+        harness.exporter.fake.now = END
         # Only annotations tell which of the cancelled jobs hung: a refresh asks for them.
-        assert {key.partition(":")[0] for key in play.differs()} == {"slow / cut", "slow / hangs"}
-        play.player.refresh()
-        assert play.differs() == {}
+        assert {key.partition(":")[0] for key in harness.differences()} == {
+            "slow / cut",
+            "slow / hangs",
+        }
+        harness.exporter.refresh()
+        assert harness.differences() == {}
 
 
 def test_what_is_known_already_changes_nothing() -> None:
     """When everything has been read, deliveries that come late, the newest first, leave the rows
     and the notes as they are.
     """
-    with listening() as play:
-        play.player.world.now = END
-        assert play.healed() == {}
-        before, state = notes_of(play), play.player.jobs()
-        for each in reversed(told()):
-            play.take(each)
-        assert notes_of(play) == before
-        assert what_differs(play.player.jobs(), state) == {}
+    with webhook_harness() as harness:
+        harness.exporter.fake.now = END
+        assert harness.differences_after_polling() == {}
+        before, state = entries_without_pending_jobs(harness), harness.exporter.jobs()
+        for each in reversed(small_deliveries()):
+            harness.deliver(each)
+        assert entries_without_pending_jobs(harness) == before
+        assert job_differences(harness.exporter.jobs(), state) == {}

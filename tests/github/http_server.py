@@ -19,15 +19,15 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """SO_LINGER: a close sends RST, as a load balancer does that drops a connection."""
 
 
-class Ending(Enum):
+class Transfer(Enum):
     """How an answer ends."""
 
-    WHOLE = "whole"
+    COMPLETE = "whole"
     RESET = "reset"
     NEVER = "never"
 
 
-class Incoming(NamedTuple):
+class HttpRequest(NamedTuple):
     """One request.
 
     Attributes:
@@ -46,7 +46,7 @@ class Incoming(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class HttpResponse:
     """One answer.
 
     Attributes:
@@ -59,7 +59,7 @@ class Outgoing:
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    ending: Ending = Ending.WHOLE
+    transfer: Transfer = Transfer.COMPLETE
 
 
 class _Server(ThreadingHTTPServer):
@@ -72,30 +72,30 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """One connection; subclasses name the wire that it belongs to."""
 
-    wire: "Wire"
+    listener: "LoopbackServer"
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def setup(self) -> None:
         super().setup()
-        self.wire.opened(self.connection)
+        self.listener.opened(self.connection)
 
     def finish(self) -> None:
-        self.wire.closed(self.connection)
+        self.listener.closed(self.connection)
         super().finish()
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        request = Incoming(
+        request = HttpRequest(
             self.command,
             parts.path,
             parse_qsl(parts.query, keep_blank_values=True),
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(length),
         )
-        self._send(self.wire.answer(request))
+        self._send(self.listener.answer(request))
 
     def do_POST(self) -> None:
         self.do_GET()
@@ -103,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self.do_GET()
 
-    def _send(self, said: Outgoing) -> None:
-        if said.ending is Ending.NEVER:
+    def _send(self, said: HttpResponse) -> None:
+        if said.transfer is Transfer.NEVER:
             # Readable: the client has given up, or the server stops.
             select.select([self.connection], [], [])
             self.close_connection = True
@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(said.body)))
         self.end_headers()
-        if said.ending is Ending.RESET:
+        if said.transfer is Transfer.RESET:
             self._reset(said.body)
         elif said.status != HTTPStatus.NOT_MODIFIED:
             self.wfile.write(said.body)
@@ -129,21 +129,21 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the log tells what came."""
 
 
-class Wire:
+class LoopbackServer:
     """Listens until it is stopped; then no connection and no thread of it is left.
 
     Attributes:
         answer: called once a request, in the connection's thread.
     """
 
-    def __init__(self, answer: Callable[[Incoming], Outgoing]) -> None:
+    def __init__(self, answer: Callable[[HttpRequest], HttpResponse]) -> None:
         """Args:
         answer: turns a request into an answer.
         """
         self.answer = answer
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._server = _Server((HOST, 0), type("_Bound", (_Handler,), {"wire": self}))
+        self._server = _Server((HOST, 0), type("_Bound", (_Handler,), {"listener": self}))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )

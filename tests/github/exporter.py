@@ -18,14 +18,14 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 
 TOKEN_VARIABLE = "STANDIN_TOKEN"
 POLL = 60.0
 
 
-def config_of(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
+def config_for(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
     """Return a configuration that reads one repository of a stand-in."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
     token = "" if "token" in more else f", token_env: {TOKEN_VARIABLE}"
@@ -33,7 +33,7 @@ def config_of(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch"
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class RefreshResult:
     """What one refresh cost and said.
 
     Attributes:
@@ -50,7 +50,7 @@ class Refreshed:
 
 
 @dataclass
-class Player:
+class SimulatedExporter:
     """An exporter without its web pages, whose time is the world's.
 
     Attributes:
@@ -60,8 +60,8 @@ class Player:
         store: what has been read; a restart keeps it.
     """
 
-    world: World
-    server: StandIn
+    fake: FakeGitHub
+    server: GitHubServer
     config: Config
     store: Store = field(default_factory=SqliteStore)
 
@@ -72,51 +72,51 @@ class Player:
     def restart(self) -> None:
         """Start anew with what is stored."""
         self.counters = Counters()
-        self.watcher = TrunkEngine(self.config, self.store, self.counters, self._clock)
-        self.poller = Poller(self.watcher, [], Timing(self._clock, lambda: 0.0))
+        self.engine = TrunkEngine(self.config, self.store, self.counters, self._clock)
+        self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
         tools = SourceContext(
             clock=self._clock,
             sleep=self._sleep,
             events=frozenset(self.config.jobs.events),
-            interest=self.watcher.interest,
+            interest=self.engine.interest,
         )
         self.source: Source = build_source(section, tools)
 
-    def refresh(self) -> Refreshed:
+    def refresh(self) -> RefreshResult:
         """Refresh once."""
         sent, counted = len(self.server.log), self.server.counted()
         ok = self.poller.refresh_once(self.config.sources[0], self.source)
-        return Refreshed(
+        return RefreshResult(
             ok,
             len(self.server.log) - sent,
             self.server.counted() - counted,
-            self.watcher.snapshot.sources[0],
+            self.engine.snapshot.sources[0],
         )
 
-    def refresh_to_the_end(self, at_most: int = 200) -> list[Refreshed]:
+    def refresh_until_idle(self, at_most: int = 200) -> list[RefreshResult]:
         """Refresh until the source has nothing more to say at once."""
         done = []
         for _ in range(at_most):
             done.append(self.refresh())
-            again = self.watcher.asks_again("gh")
+            again = self.engine.asks_again("gh")
             if done[-1].ok and (again is None or again > AT_ONCE):
                 return done
         raise AssertionError(f"the source had more to say after {at_most} refreshes")
 
-    def pass_time(self, seconds: float, every: float = POLL) -> list[Refreshed]:
+    def advance(self, seconds: float, every: float = POLL) -> list[RefreshResult]:
         """Let time go by, with a refresh at each interval."""
         done = []
-        end = self.world.now + seconds
-        while self.world.now < end:
-            self.world.now += every
+        end = self.fake.now + seconds
+        while self.fake.now < end:
+            self.fake.now += every
             done.append(self.refresh())
         return done
 
     @property
     def trunk(self) -> TrunkState:
         """The one trunk that is read."""
-        (trunk,) = self.watcher.snapshot.trunks
+        (trunk,) = self.engine.snapshot.trunks
         return trunk
 
     def jobs(self) -> dict[JobKey, JobState]:
@@ -129,41 +129,41 @@ class Player:
         return job
 
     def _clock(self) -> float:
-        return self.world.now
+        return self.fake.now
 
     def _sleep(self, seconds: float) -> None:
         """Time stands still while the source waits: nothing happens in the meantime."""
         self.slept += seconds
 
 
-class _Ideal:
+class _PlannedSource:
     """A source that knows the truth."""
 
-    def __init__(self, world: World, repo: str) -> None:
-        self._world, self._repo = world, repo
+    def __init__(self, fake: FakeGitHub, repo: str) -> None:
+        self._world, self._repo = fake, repo
 
     def facts(self) -> Iterator[Fact]:
-        order, rows = self._world.truth(self._repo, "main")
+        order, rows = self._world.expected_facts(self._repo, "main")
         yield order
         yield from rows
 
 
-def truth(player: Player, repo: str) -> dict[JobKey, JobState]:
+def expected_jobs(exporter: SimulatedExporter, repo: str) -> dict[JobKey, JobState]:
     """Return what is true of every job now, as the policy judges it."""
     config = parse_config(
         "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n", "t.yml"
     )
-    if player.config.jobs.preset is None:
-        config = config.model_copy(update={"jobs": player.config.jobs})
+    if exporter.config.jobs.preset is None:
+        config = config.model_copy(update={"jobs": exporter.config.jobs})
     store = SqliteStore()
-    watcher = TrunkEngine(config, store, Counters(), lambda: player.world.now)
-    watcher.refreshed("gh", _Ideal(player.world, repo).facts(), lambda: 0.0)
-    (state,) = watcher.snapshot.trunks
+    engine = TrunkEngine(config, store, Counters(), lambda: exporter.fake.now)
+    engine.refreshed("gh", _PlannedSource(exporter.fake, repo).facts(), lambda: 0.0)
+    (state,) = engine.snapshot.trunks
     store.close()
     return {job.key: job for job in state.jobs}
 
 
-SAID: tuple[str, ...] = (
+COMPARED: tuple[str, ...] = (
     "streak",
     "broken",
     "failures_in_outage",
@@ -173,24 +173,26 @@ SAID: tuple[str, ...] = (
 )
 
 
-def what_differs(
-    found: Mapping[JobKey, JobState], true: Mapping[JobKey, JobState], said: tuple[str, ...] = SAID
+def job_differences(
+    found: Mapping[JobKey, JobState],
+    true: Mapping[JobKey, JobState],
+    said: tuple[str, ...] = COMPARED,
 ) -> dict[str, tuple[Any, Any]]:
     """Return each thing that is said otherwise than it is, as (found, true)."""
-    differs: dict[str, tuple[Any, Any]] = {}
+    differences: dict[str, tuple[Any, Any]] = {}
     for key in found.keys() | true.keys():
         ours, real = found.get(key), true.get(key)
         for name in said:
             a = getattr(ours, name) if ours else None
             b = getattr(real, name) if real else None
             if a != b:
-                differs[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
+                differences[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
         for name in ("first_bad", "last_good"):
             a = _blamed(ours, name)
             b = _blamed(real, name)
             if a != b:
-                differs[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
-    return differs
+                differences[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
+    return differences
 
 
 def _blamed(job: JobState | None, name: str) -> str | None:
@@ -200,14 +202,16 @@ def _blamed(job: JobState | None, name: str) -> str | None:
 
 
 @contextmanager
-def playing(world: World, repo: str = "o/r", more: str = "", **jobs: str) -> Iterator[Player]:
+def running_exporter(
+    fake: FakeGitHub, repo: str = "o/r", more: str = "", **jobs: str
+) -> Iterator[SimulatedExporter]:
     """Serve a world, and read one repository of it."""
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
-        serving_github(world) as server,
+        serving_github(fake) as server,
     ):
-        config = config_of(server.url, repo, more, **jobs)
-        yield Player(world, server, config)
+        config = config_for(server.url, repo, more, **jobs)
+        yield SimulatedExporter(fake, server, config)
 
 
 TRUNK = Trunk("o/r", "main")

@@ -8,15 +8,22 @@ from statistics import median
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
 
-from tests.github.framework import REPO, Framework, framework
-from tests.github.player import POLL, Player, Refreshed, playing, truth, what_differs
+from tests.github.exporter import (
+    POLL,
+    RefreshResult,
+    SimulatedExporter,
+    expected_jobs,
+    job_differences,
+    running_exporter,
+)
+from tests.github.large_trunk import REPO, LargeTrunk, large_trunk
 
 HOUR = 3600.0
 TRUNK = Trunk(REPO, "main")
 
 
 @dataclass
-class Course:
+class LargeTrunkReader:
     """A player on a large trunk, and when it saw which result.
 
     Attributes:
@@ -25,24 +32,24 @@ class Course:
         seen: per job id, when it was first known to be over (seconds since the epoch).
     """
 
-    framework: Framework
-    player: Player
+    large_trunk: LargeTrunk
+    exporter: SimulatedExporter
     seen: dict[int, float] = field(default_factory=dict)
 
-    def watch(self, seconds: float, commits: Sequence[str]) -> list[Refreshed]:
+    def advance(self, seconds: float, commits: Sequence[str]) -> list[RefreshResult]:
         """Let time go by, and note when the results of some commits are seen."""
         done = []
-        world = self.framework.world
-        end = world.now + seconds
-        while world.now < end:
-            world.now += POLL
-            done.append(self.player.refresh())
+        fake = self.large_trunk.fake
+        end = fake.now + seconds
+        while fake.now < end:
+            fake.now += POLL
+            done.append(self.exporter.refresh())
             self._note(commits)
         return done
 
     def _note(self, commits: Sequence[str]) -> None:
-        now = self.framework.world.now
-        for row in self.player.store.observations(TRUNK, shas=commits):
+        now = self.large_trunk.fake.now
+        for row in self.exporter.store.observations(TRUNK, shas=commits):
             if row.finished and isinstance(row.job_id, int):
                 self.seen.setdefault(row.job_id, now)
 
@@ -51,7 +58,7 @@ class Course:
 
         A result that was never seen is an infinite time late.
         """
-        _, rows = self.framework.world.truth(REPO, "main")
+        _, rows = self.large_trunk.fake.expected_facts(REPO, "main")
         wanted = set(commits)
         return [
             self.seen.get(row.job_id, float("inf")) - row.completed_at
@@ -62,33 +69,33 @@ class Course:
 
     def errors(self) -> dict[str, tuple[object, object]]:
         """Return what is said otherwise than it is."""
-        return what_differs(self.jobs(), truth(self.player, REPO))
+        return job_differences(self.jobs(), expected_jobs(self.exporter, REPO))
 
     def jobs(self) -> dict[JobKey, JobState]:
         """Return what is said of every job."""
-        return self.player.jobs()
+        return self.exporter.jobs()
 
 
 @contextmanager
-def course(commits: int = 60) -> Iterator[Course]:
+def reading_large_trunk(commits: int = 60) -> Iterator[LargeTrunkReader]:
     """Serve a large trunk that nobody has read yet."""
-    made = framework(commits=commits)
-    with playing(made.world, REPO) as player:
-        yield Course(made, player)
+    made = large_trunk(commits=commits)
+    with running_exporter(made.fake, REPO) as exporter:
+        yield LargeTrunkReader(made, exporter)
 
 
-def counted(refreshes: Iterable[Refreshed]) -> int:
+def counted_requests(refreshes: Iterable[RefreshResult]) -> int:
     """Return how many requests were counted against the limit."""
     return sum(one.counted for one in refreshes)
 
 
-def sent(refreshes: Iterable[Refreshed]) -> int:
+def sent_requests(refreshes: Iterable[RefreshResult]) -> int:
     """Return how many requests were made."""
     return sum(one.sent for one in refreshes)
 
 
 @dataclass(frozen=True, slots=True)
-class Commit:
+class FollowCost:
     """What following one or more commits from queue to done cost.
 
     Attributes:
@@ -104,7 +111,7 @@ class Commit:
     median_lag: float
 
 
-def follow(on: Course, commits: int, spacing: float = 360.0) -> Commit:
+def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -> FollowCost:
     """Let some commits come, each an hour long, and follow them to their end.
 
     Args:
@@ -112,12 +119,12 @@ def follow(on: Course, commits: int, spacing: float = 360.0) -> Commit:
         commits: how many.
         spacing: seconds from one to the next.
     """
-    begun = on.framework.world.now + 30
-    nodes = [on.framework.new_commit(begun + n * spacing) for n in range(commits)]
+    begun = on.large_trunk.fake.now + 30
+    nodes = [on.large_trunk.new_commit(begun + n * spacing) for n in range(commits)]
     shas = [node.sha for node in nodes]
-    refreshes = on.watch(HOUR + commits * spacing + 600, shas)
-    return Commit(
-        counted(refreshes),
+    refreshes = on.advance(HOUR + commits * spacing + 600, shas)
+    return FollowCost(
+        counted_requests(refreshes),
         _worst_hour([one.counted for one in refreshes]),
         max(on.lags(shas, failures=True), default=0.0),
         median(on.lags(shas, failures=False)),

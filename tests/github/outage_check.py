@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 from trunkwatch.domain.model import JobKey
 
+from tests.github.exporter import SimulatedExporter, expected_jobs, job_differences
 from tests.github.faults import Faults
-from tests.github.player import Player, truth, what_differs
-from tests.github.story import REPO, timeline
+from tests.github.scenario import REPO, expected_timeline
 
 STEP = 120.0
 """Seconds from one refresh to the next."""
 
-LATE = 1800.0
+LATENESS_LIMIT = 1800.0
 """Seconds by which anything may be noticed late: half an hour is the promise for re-runs."""
 
-SETTLING = 20
+SETTLING_REFRESHES = 20
 """Refreshes without faults after which everything must have been noticed."""
 
-SOURCE = f", poll_interval: {STEP:.0f}s, timeout: 150ms"
+SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, timeout: 150ms"
 
 
 @dataclass
-class Watch:
+class OutageChecker:
     """Compares what is said with what was true a while ago, refresh by refresh.
 
     Attributes:
@@ -32,7 +32,7 @@ class Watch:
         outages: how often an outage was seen to open or to close.
     """
 
-    player: Player
+    exporter: SimulatedExporter
     complete: bool = False
     outages: int = 0
 
@@ -40,16 +40,20 @@ class Watch:
         self.wrong: list[str] = []
         self._before: set[JobKey] = set()
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Compare once."""
-        state = self.player.watcher.snapshot.sources[0]
+        state = self.exporter.engine.snapshot.sources[0]
         self.complete = self.complete or (state.up and state.unread == 0)
-        trunks = self.player.watcher.snapshot.trunks
+        trunks = self.exporter.engine.snapshot.trunks
         broken = {job.key for trunk in trunks for job in trunk.jobs if job.broken}
         self.outages += len(broken ^ self._before)
         self._before = broken
-        now = self.player.world.now
-        lately = [jobs for at, jobs in timeline(STEP).items() if now - LATE <= at <= now]
+        now = self.exporter.fake.now
+        lately = [
+            jobs
+            for at, jobs in expected_timeline(STEP).items()
+            if now - LATENESS_LIMIT <= at <= now
+        ]
         for key in broken | {key for jobs in lately for key in jobs}:
             was = {key in jobs and jobs[key].broken for jobs in lately}
             # At a cold start what has not been read yet is not known to be broken.
@@ -58,20 +62,22 @@ class Watch:
                 self.wrong.append(f"{now:.0f}: {key.job_name} broken={key in broken}")
 
 
-def play(player: Player, until: float, refresh: Callable[[], object]) -> Watch:
+def run_scenario(
+    exporter: SimulatedExporter, until: float, refresh: Callable[[], object]
+) -> OutageChecker:
     """Let time go by up to a moment, with something done at each step."""
-    watch = Watch(player)
-    while player.world.now + STEP <= until:
-        player.world.now += STEP
+    checker = OutageChecker(exporter)
+    while exporter.fake.now + STEP <= until:
+        exporter.fake.now += STEP
         refresh()
-        watch.look()
-    return watch
+        checker.check()
+    return checker
 
 
-def settle(player: Player) -> dict[str, tuple[object, object]]:
+def differences_after_settling(exporter: SimulatedExporter) -> dict[str, tuple[object, object]]:
     """Return what still differs from the truth after a while without faults."""
-    player.server.faults = Faults()
-    for _ in range(SETTLING):
-        player.world.now += STEP
-        player.refresh()
-    return what_differs(player.jobs(), truth(player, REPO))
+    exporter.server.faults = Faults()
+    for _ in range(SETTLING_REFRESHES):
+        exporter.fake.now += STEP
+        exporter.refresh()
+    return job_differences(exporter.jobs(), expected_jobs(exporter, REPO))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.github.plan import Job
+from tests.github.workflows import Job
 
 COMPLETED = "completed"
 NEVER = float("inf")
@@ -32,7 +32,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class CheckRow:
+class CheckRun:
     """One check run: a job of GitHub Actions, or what another CI reports.
 
     Attributes:
@@ -57,7 +57,7 @@ class CheckRow:
     created_at: float
     begins_at: float
     ends_at: float
-    answer: str
+    final_conclusion: str
     annotations: tuple[str, ...] = ()
     url: str | None = None
 
@@ -67,7 +67,7 @@ class CheckRow:
         return "in_progress" if now >= self.begins_at else "queued"
 
     def conclusion(self, now: float) -> str | None:
-        return self.answer if now >= self.ends_at else None
+        return self.final_conclusion if now >= self.ends_at else None
 
     def started_at(self, now: float) -> float:
         """When it started; while it is queued GitHub says when it was made."""
@@ -76,13 +76,13 @@ class CheckRow:
     def completed_at(self, now: float) -> float | None:
         return self.ends_at if now >= self.ends_at else None
 
-    def said(self, now: float) -> tuple[str, ...]:
+    def annotations_at(self, now: float) -> tuple[str, ...]:
         """Return the annotations that stand on it."""
         return self.annotations if now >= self.ends_at else ()
 
 
 @dataclass(frozen=True)
-class JobRow(CheckRow):
+class WorkflowJob(CheckRun):
     """One job of one attempt of a run.
 
     Attributes:
@@ -99,31 +99,33 @@ class JobRow(CheckRow):
 
     @property
     def failed_step(self) -> str | None:
-        if self.answer != "failure":
+        if self.final_conclusion != "failure":
             return None
         return self.plan.failed_step or f"Run {self.name.partition(' / ')[0]}"
 
     def steps(self, now: float) -> list[Step]:
         """Return the steps as they stand; a job that is queued or was skipped has none."""
-        if now < self.begins_at or self.answer == "skipped":
+        if now < self.begins_at or self.final_conclusion == "skipped":
             return []
         names = ("Set up job", self.failed_step or f"Run {self.name}", "Complete job")
         ends_at = self.ends_at if self.ends_at < NEVER else self.begins_at + 2 * HOUR
         share = (ends_at - self.begins_at) / 10
         edges = (self.begins_at, self.begins_at + share, ends_at - share, ends_at)
-        answers = ("success", self.answer, "success")
+        answers = ("success", self.final_conclusion, "success")
         return [
-            _step(number, name, answer, edge, now)
-            for number, (name, answer, edge) in enumerate(
+            _step(number, name, final_conclusion, edge, now)
+            for number, (name, final_conclusion, edge) in enumerate(
                 zip(names, answers, pairwise(edges), strict=True), start=1
             )
         ]
 
 
-def _step(number: int, name: str, answer: str, edge: tuple[float, float], now: float) -> Step:
+def _step(
+    number: int, name: str, final_conclusion: str, edge: tuple[float, float], now: float
+) -> Step:
     begin, end = edge
     if now < begin:
         return Step(number, name, "queued", None, None, None)
     if now < end:
         return Step(number, name, "in_progress", None, begin, None)
-    return Step(number, name, COMPLETED, answer, begin, end)
+    return Step(number, name, COMPLETED, final_conclusion, begin, end)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from tests.github.shapes import Json, dumps, with_parts
-from tests.github.validate import Validator
+from tests.github.json_parts import Json, dumps, with_members
+from tests.github.schema import Validator
 
 DOCS = "https://docs.github.com/rest"
-MOST_A_PAGE = 100
-USUAL_A_PAGE = 30
+PER_PAGE_LIMIT = 100
+PER_PAGE_DEFAULT = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ErrorResponse:
     """An error, in the words that GitHub uses.
 
     Attributes:
@@ -45,11 +45,11 @@ class Refusal:
         )
 
 
-NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
+NOT_FOUND = ErrorResponse(HTTPStatus.NOT_FOUND, "Not Found")
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListPage:
     """One page of a list.
 
     Attributes:
@@ -70,7 +70,7 @@ class Listing:
     page: int
     per_page: int
     total: int | None = None
-    around: Json | None = None
+    envelope: Json | None = None
 
     @property
     def start(self) -> int:
@@ -88,9 +88,9 @@ class Listing:
         if self.key is None:
             return joined
         total = len(self.items) if self.total is None else self.total
-        around = {"total_count": total, **(self.around or {})}
-        validator.check(self.kind, with_parts(around, **{self.key: "[]"}))
-        return with_parts(around, **{self.key: joined})
+        envelope = {"total_count": total, **(self.envelope or {})}
+        validator.check(self.kind, with_members(envelope, **{self.key: "[]"}))
+        return with_members(envelope, **{self.key: joined})
 
     def links(self) -> dict[str, int]:
         """Return the pages that a Link header names."""
@@ -103,4 +103,4 @@ class Listing:
         return named
 
 
-Result = Document | Listing | Refusal
+Response = Document | ListPage | ErrorResponse

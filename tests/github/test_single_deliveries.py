@@ -11,11 +11,19 @@ from trunkwatch.errors import BadDelivery
 from trunkwatch.sources.github.parked import KEPT
 from trunkwatch.sources.github.source import SILENCE, SLOWER
 
+from tests.github.exporter import POLL
+from tests.github.fake import T0
 from tests.github.faults import Kind
-from tests.github.hearing import BEGIN, END, Listening, listening, notes_of, small_world, told
-from tests.github.player import POLL
+from tests.github.webhook_harness import (
+    BEGIN,
+    END,
+    WebhookHarness,
+    entries_without_pending_jobs,
+    small_deliveries,
+    small_trunk,
+    webhook_harness,
+)
 from tests.github.webhooks import Delivery, deliveries
-from tests.github.world import T0
 
 # ---------------------------------------------------------------------- jobs before their run
 
@@ -23,7 +31,7 @@ from tests.github.world import T0
 def of_kind(event: str, action: str, name: str) -> list[Delivery]:
     """Return the deliveries of a kind about a job or a workflow, in their order."""
     found = []
-    for each in told():
+    for each in small_deliveries():
         document = each.document
         if each.event == event and document.get("action") == action:
             row = document[event]
@@ -32,65 +40,65 @@ def of_kind(event: str, action: str, name: str) -> list[Delivery]:
     return found
 
 
-def shown(play: Listening, name: str = "bad") -> str:
+def shown(harness: WebhookHarness, name: str = "bad") -> str:
     """Return the verdicts of a job, oldest first, by their first letters."""
-    return "".join(verdict.value[0] for verdict in play.player.job(name).verdicts)
+    return "".join(verdict.value[0] for verdict in harness.exporter.job(name).verdicts)
 
 
 @pytest.fixture
-def play() -> Iterator[Listening]:
+def harness() -> Iterator[WebhookHarness]:
     """Return a player that has read the first commit, and sees the second one pushed."""
-    with listening() as found:
+    with webhook_harness() as found:
         assert shown(found) == "P"
-        found.player.world.now = T0 + 1200
-        found.player.refresh()
+        found.exporter.fake.now = T0 + 1200
+        found.exporter.refresh()
         yield found
 
 
-def test_a_job_waits_for_its_run_by_webhook(play: Listening) -> None:
+def test_a_job_waits_for_its_run_by_webhook(harness: WebhookHarness) -> None:
     """A finished job of a run that is not known says nothing, until a delivery tells the run."""
     job = of_kind("workflow_job", "completed", "bad")[0]
     run = of_kind("workflow_run", "completed", "ci")[0]
-    play.take(job)
-    assert play.player.job("bad").last_verdict is Verdict.PASS
-    play.take(run)
-    assert shown(play) == "PF"
+    harness.deliver(job)
+    assert harness.exporter.job("bad").last_verdict is Verdict.PASS
+    harness.deliver(run)
+    assert shown(harness) == "PF"
 
 
-def test_a_job_waits_for_its_run_by_poll(play: Listening) -> None:
+def test_a_job_waits_for_its_run_by_poll(harness: WebhookHarness) -> None:
     """A run that a poll finds lets the jobs speak that waited for it, though its own list of jobs
     cannot be read; a restart in between forgets none.
     """
     job = of_kind("workflow_job", "completed", "bad")[0]
-    play.take(job)
-    play.player.restart()
-    play.player.world.now = job.at
-    play.player.server.fail_next(Kind.BAD_GATEWAY, "check-runs|jobs", times=100)
-    play.player.refresh()
-    assert shown(play) == "PF"
+    harness.deliver(job)
+    harness.exporter.restart()
+    harness.exporter.fake.now = job.at
+    harness.exporter.server.fail_next(Kind.BAD_GATEWAY, "check-runs|jobs", times=100)
+    harness.exporter.refresh()
+    assert shown(harness) == "PF"
 
 
-def test_the_job_of_a_pull_request_never_counts(play: Listening) -> None:
+def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None:
     """A fork's pull request from its own `main` looks like trunk in the body of a job; its run
     says that it is none, and after a day it is forgotten.
     """
     forked = [
         each
-        for each in told()
+        for each in small_deliveries()
         if each.event == "workflow_job" and each.document["workflow_job"]["name"] == "good"
         and each.document["workflow_job"]["conclusion"] == "failure"
     ]  # fmt: skip
     assert len(forked) == 3
-    play.take(forked[0])
-    play.player.world.now = END
-    assert play.healed() == {}
-    assert any("parked" in key for key in play.player.watcher.memory("gh").notes)
-    play.player.world.now += KEPT
-    play.player.refresh()
-    assert not any("parked" in key for key in play.player.watcher.memory("gh").notes)
+    harness.deliver(forked[0])
+    harness.exporter.fake.now = END
+    assert harness.differences_after_polling() == {}
+    assert any("parked" in key for key in harness.exporter.engine.memory("gh").notes)
+    harness.exporter.fake.now += KEPT
+    harness.exporter.refresh()
+    assert not any("parked" in key for key in harness.exporter.engine.memory("gh").notes)
 
 
-def test_an_older_run_does_not_undo_a_newer_one(play: Listening) -> None:
+def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None:
     """A run that has ended stays so when the word of its begin arrives after that of its end, be it
     of the same second.
     """
@@ -101,54 +109,58 @@ def test_an_older_run_does_not_undo_a_newer_one(play: Listening) -> None:
     end = ended["workflow_run"]["updated_at"]
     at_once = {**begun, "workflow_run": {**begun["workflow_run"], "updated_at": end}}
     for body in (ended, at_once, begun, requested):
-        play.hear("workflow_run", body)
+        harness.deliver_body("workflow_run", body)
     name = f" run {ended['workflow_run']['id']}"
-    (note,) = [json.loads(text) for key, text in notes_of(play).items() if key.endswith(name)]
+    (note,) = [
+        json.loads(text)
+        for key, text in entries_without_pending_jobs(harness).items()
+        if key.endswith(name)
+    ]
     assert (note["status"], note["conclusion"]) == ("completed", "failure")
 
 
 # ---------------------------------------------------------------------- when to look
 
 
-def test_a_push_asks_for_a_look(play: Listening) -> None:
+def test_a_push_asks_for_a_look(harness: WebhookHarness) -> None:
     """A push to the trunk asks for a refresh at once; one to another branch is about nothing."""
-    push = next(each for each in told() if each.event == "push")
-    play.take(push)
-    assert play.looks == 1
-    assert not play.hear("push", {**push.document, "ref": "refs/heads/topic"})
-    assert not play.hear("push", {**push.document, "ref": "refs/tags/main"})
-    assert play.looks == 1
+    push = next(each for each in small_deliveries() if each.event == "push")
+    harness.deliver(push)
+    assert harness.refresh_requests == 1
+    assert not harness.deliver_body("push", {**push.document, "ref": "refs/heads/topic"})
+    assert not harness.deliver_body("push", {**push.document, "ref": "refs/tags/main"})
+    assert harness.refresh_requests == 1
 
 
-def test_polls_slow_down_while_deliveries_come(play: Listening) -> None:
+def test_polls_slow_down_while_deliveries_come(harness: WebhookHarness) -> None:
     """After a delivery GitHub is asked three times less often, until ten minutes have passed
     without any.
     """
-    player = play.player
+    exporter = harness.exporter
 
     def pause() -> float | None:
-        player.refresh()
-        return player.watcher.asks_again("gh")
+        exporter.refresh()
+        return exporter.engine.asks_again("gh")
 
     assert pause() is None
-    play.take(of_kind("workflow_run", "requested", "ci")[0])
+    harness.deliver(of_kind("workflow_run", "requested", "ci")[0])
     assert pause() == SLOWER * POLL
-    player.world.now += SILENCE
+    exporter.fake.now += SILENCE
     assert pause() == SLOWER * POLL
-    player.world.now += 1
+    exporter.fake.now += 1
     assert pause() is None
 
 
-def test_what_is_not_watched_slows_nothing_down(play: Listening) -> None:
+def test_what_is_not_watched_slows_nothing_down(harness: WebhookHarness) -> None:
     """Deliveries of another repository, another branch or an unknown kind are about nothing."""
     run = of_kind("workflow_run", "requested", "ci")[0].document
     elsewhere = {**run, "repository": {**run["repository"], "full_name": "o/other"}}
     topic = {**run, "workflow_run": {**run["workflow_run"], "head_branch": "topic"}}
-    assert not play.hear("workflow_run", elsewhere)
-    assert not play.hear("workflow_run", topic)
-    assert not play.hear("star", run)
-    play.player.refresh()
-    assert play.player.watcher.asks_again("gh") is None
+    assert not harness.deliver_body("workflow_run", elsewhere)
+    assert not harness.deliver_body("workflow_run", topic)
+    assert not harness.deliver_body("star", run)
+    harness.exporter.refresh()
+    assert harness.exporter.engine.asks_again("gh") is None
 
 
 # ---------------------------------------------------------------------- bodies that make no sense
@@ -160,13 +172,13 @@ def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:
     """Whatever stands in the place of any member, a delivery is taken, is about nothing, or is
     refused as bad; it is never a mistake of ours, and what is known afterwards can be read.
     """
-    whole = next(d for d in deliveries(small_world(), BEGIN, END) if d.event == event).document
-    with listening(more=", checks: [github-actions, other]") as play:
+    whole = next(d for d in deliveries(small_trunk(), BEGIN, END) if d.event == event).document
+    with webhook_harness(more=", checks: [github-actions, other]") as harness:
         for spoilt in spoilt_bodies(whole, event, value):
             with suppress(BadDelivery):
-                play.hear(event, spoilt)
-        play.player.world.now = END
-        assert play.healed() == {}
+                harness.deliver_body(event, spoilt)
+        harness.exporter.fake.now = END
+        assert harness.differences_after_polling() == {}
 
 
 def spoilt_bodies(whole: dict[str, Any], event: str, value: object) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ def dumps(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def with_parts(document: Json, **parts: str) -> str:
+def with_members(document: Json, **parts: str) -> str:
     """Return a document as JSON, with members that are JSON texts already."""
     members = "".join(f',"{key}":{text}' for key, text in parts.items())
     return f"{dumps(document)[:-1]}{members}}}"
@@ -88,7 +88,7 @@ def node_id(kind: str, identity: int) -> str:
     return f"{kind}_kw{identity:012d}"
 
 
-class Shapes:
+class JsonParts:
     """Shapes below one API address.
 
     Attributes:
