@@ -1,4 +1,4 @@
-"""Endpoints that are about no repository's contents: the rate limit, and what an App needs."""
+"""The endpoints of the rate limit and of the GitHub App's installation tokens."""
 
 from http import HTTPStatus
 from typing import NamedTuple
@@ -13,10 +13,10 @@ PERMISSIONS = {"actions": "read", "checks": "read", "contents": "read", "metadat
 
 
 class Caller(NamedTuple):
-    """Who asks.
+    """The sender of a request.
 
     Attributes:
-        who: a token's name, or `anonymous`.
+        who: the token's user, or `anonymous`.
         authorization: the header.
     """
 
@@ -25,19 +25,19 @@ class Caller(NamedTuple):
 
 
 class AppEndpoints:
-    """Answers what is asked before anything can be read."""
+    """The endpoints that a client uses before it reads a repository."""
 
     def __init__(self, renderer: Renderer, access: AccessControl) -> None:
         """Args:
-        renderer: makes the documents.
-        gate: knows the limits and the App.
+        renderer: renders the documents.
+        access: the rate limits and the App's credentials.
         """
         self._renderer = renderer
         self._access = access
-        self._world = renderer.fake
+        self._fake = renderer.fake
 
     def rate_limit(self, caller: Caller) -> Response:
-        if not self._world.limited:
+        if not self._fake.limited:
             return ErrorResponse(HTTPStatus.NOT_FOUND, "Rate limiting is not enabled.")
         core = self._access.bucket(caller.who).document()
         search = {"limit": 30, "used": 0, "remaining": 30, "reset": core["reset"]}
@@ -49,7 +49,7 @@ class AppEndpoints:
             return BAD_CREDENTIALS
         if repo is None:
             return NOT_FOUND
-        number, owner = self._world.installation, repo.full_name.partition("/")[0]
+        number, owner = self._fake.installation, repo.full_name.partition("/")[0]
         parts = self._renderer.parts
         document = {
             "id": number,
@@ -57,7 +57,7 @@ class AppEndpoints:
             "access_tokens_url": f"{parts.api}/app/installations/{number}/access_tokens",
             "repositories_url": f"{parts.api}/installation/repositories",
             "html_url": f"{parts.html}/settings/installations/{number}",
-            "app_id": int(self._world.app[0]) if self._world.app else 0,
+            "app_id": int(self._fake.app[0]) if self._fake.app else 0,
             "app_slug": "trunkwatch",
             "target_id": 1,
             "target_type": "Organization",
@@ -75,7 +75,7 @@ class AppEndpoints:
     def access_token(self, number: str, caller: Caller) -> Response:
         if not self._access.is_app(caller.authorization):
             return BAD_CREDENTIALS
-        if number != str(self._world.installation):
+        if number != str(self._fake.installation):
             return NOT_FOUND
         token, expires = self._access.issue_token()
         document = {

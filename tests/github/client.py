@@ -1,4 +1,4 @@
-"""A client that does nothing on its own, for the tests of the stand-in itself."""
+"""A plain HTTP client for the tests of the fake GitHub itself."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,22 +8,19 @@ import requests
 from tests.github.fake import TOKEN
 from tests.github.server import GitHubServer
 
-IMPATIENT = 0.1
-"""Seconds after which it gives up on an answer that never comes."""
-
 
 class Client:
-    """Asks a stand-in below one repository.
+    """A client of one repository.
 
     Attributes:
-        patience: seconds after which it gives up.
-        session: of its connection.
+        timeout_seconds: for each request.
+        session: the session of its connection.
     """
 
     def __init__(self, server: GitHubServer, token: str | None = TOKEN, repo: str = "o/r") -> None:
         """Args:
-        server: that is asked.
-        token: None to ask without one.
+        server: the server.
+        token: None for requests without one.
         repo: full name.
         """
         self.timeout_seconds = 10.0
@@ -34,7 +31,7 @@ class Client:
             self.session.headers["Authorization"] = f"Bearer {token}"
 
     def response(self, path: str, *, etag: str | None = None, **query: Any) -> requests.Response:
-        """Return the answer to one request."""
+        """Return the response to one request."""
         headers: Mapping[str, str] = {"If-None-Match": etag} if etag else {}
         return self.session.get(
             f"{self._base}{path}",
@@ -44,11 +41,11 @@ class Client:
         )
 
     def get(self, path: str, **query: Any) -> Any:
-        """Return the document at a path, which must be there."""
+        """Return the document at a path; fail on any status but 200."""
         answer = self.response(path, **query)
         assert answer.status_code == requests.codes.ok, answer.text
         return answer.json()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self.session.close()

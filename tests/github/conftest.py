@@ -1,4 +1,4 @@
-"""One small world, served, for the tests of the stand-in itself."""
+"""An empty fake GitHub and a client, for the tests of the fake GitHub itself."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ from tests.github.server import GitHubServer, serving_github
 
 @pytest.fixture
 def fake() -> FakeGitHub:
-    """Return a world without anything in it."""
+    """Return an empty fake GitHub."""
     return FakeGitHub()
 
 
 @pytest.fixture
 def server(fake: FakeGitHub) -> Iterator[GitHubServer]:
-    """Serve the world."""
+    """Serve the fake GitHub."""
     with serving_github(fake) as server:
         yield server
 

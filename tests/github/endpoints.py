@@ -1,4 +1,4 @@
-"""The endpoints that the stand-in knows, as GitHub documents them (version 2022-11-28)."""
+"""The supported endpoints, as GitHub documents them (version 2022-11-28)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,32 +23,32 @@ from tests.github.run_filters import RUN_FILTERS, UnsupportedFilterError, create
 from tests.github.runs import Run
 
 FILTERED_RUNS_LIMIT = 1000
-"""Results of a filtered list of runs that can be reached at all."""
+"""Results of a filtered list of runs that paging can reach; GitHub's own limit."""
 
 PAGING = frozenset({"per_page", "page"})
 
 
 class UnsupportedRequestError(Exception):
-    """Nothing that the stand-in plays; the product asks for something new."""
+    """A request that the fake GitHub does not support: the product sends a new one."""
 
 
 @dataclass(frozen=True, slots=True)
 class RepoRequest:
-    """A request for something below a repository.
+    """A request below a repository's path.
 
     Attributes:
-        repo: that it is about.
+        repo: the repository.
         query: the last value of each key.
     """
 
     repo: Repo
     query: Mapping[str, str]
 
-    def allow_keys(self, *known: str) -> None:
-        """Refuse to guess what an unknown key of the query would do."""
-        unknown = self.query.keys() - PAGING - set(known)
-        if unknown:
-            raise UnsupportedRequestError(f"query keys {sorted(unknown)}")
+    def allow_keys(self, *supported: str) -> None:
+        """Raise `UnsupportedRequestError` if the query has other keys than these and paging."""
+        unsupported = self.query.keys() - PAGING - set(supported)
+        if unsupported:
+            raise UnsupportedRequestError(f"query keys {sorted(unsupported)}")
 
     def number(self, key: str, default: int) -> int:
         text = self.query.get(key, "")
@@ -56,33 +56,33 @@ class RepoRequest:
 
     @property
     def page(self) -> tuple[int, int]:
-        """Page and rows a page."""
+        """The page number and the rows per page."""
         return self.number("page", 1), min(
             PER_PAGE_LIMIT, self.number("per_page", PER_PAGE_DEFAULT)
         )
 
 
 class Endpoints:
-    """Finds what a path names."""
+    """The dispatcher from paths to responses."""
 
     def __init__(self, renderer: Renderer, access: AccessControl) -> None:
         """Args:
-        renderer: makes the documents.
-        gate: knows the limits and the App.
+        renderer: renders the documents.
+        access: the rate limits and the App's credentials.
         """
         self._renderer = renderer
         self._app = AppEndpoints(renderer, access)
-        self._world = renderer.fake
+        self._fake = renderer.fake
 
     @property
     def _now(self) -> float:
-        return self._world.now
+        return self._fake.now
 
     def find(self, method: str, path: str, query: Mapping[str, str], caller: Caller) -> Response:
-        """Return what is at a path.
+        """Return the response to a request.
 
         Raises:
-            UnknownRequestError: the stand-in does not play this.
+            UnsupportedRequestError: the fake GitHub does not support it.
         """
         match (method, path.strip("/").split("/")):
             case ("GET", ["rate_limit"]):
@@ -96,7 +96,7 @@ class Endpoints:
     def _repo_endpoint(
         self, full_name: str, rest: list[str], query: Mapping[str, str], caller: Caller
     ) -> Response:
-        repo = self._world.repos.get(full_name)
+        repo = self._fake.repos.get(full_name)
         if rest == ["installation"]:
             return self._app.installation(repo, caller)
         if repo is None or (repo.private and caller.who == ANONYMOUS):
@@ -190,8 +190,8 @@ class Endpoints:
                 act = self._commit
         node = request.repo.find("/".join(ref), self._now)
         if node is None:
-            said = f"No commit found for SHA: {'/'.join(ref)}"
-            return ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, said)
+            message = f"No commit found for SHA: {'/'.join(ref)}"
+            return ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, message)
         return act(request, node.sha)
 
     def _history(self, request: RepoRequest) -> Response:
@@ -221,13 +221,13 @@ class Endpoints:
         rows = request.repo.rows_of(sha, self._now)
         if request.query.get("filter", "latest") == "latest":
             rows = _latest(rows)
-        for key, said in (
+        for key, value_of in (
             ("status", lambda row: row.status(self._now)),
             ("check_name", lambda row: row.name),
             ("app_id", lambda row: str(self._renderer.parts.app(row.app)["id"])),
         ):
             if key in request.query:
-                rows = [row for row in rows if said(row) == request.query[key]]
+                rows = [row for row in rows if value_of(row) == request.query[key]]
         rows = rows[::-1]
         kind = "ReposOwnerRepoCommitsRefCheckRunsGetResponse200"
         return ListPage(
@@ -247,9 +247,9 @@ class Endpoints:
             return Document(self._renderer.check_run(request.repo, row))
         if rest != ["annotations"]:
             raise UnsupportedRequestError("/".join(["check-runs", *rest]))
-        said = row.annotations_at(self._now)
+        messages = row.annotations_at(self._now)
         return ListPage(
-            "CheckAnnotation", None, said,
+            "CheckAnnotation", None, messages,
             lambda text: self._renderer.annotation(request.repo, row, text),
             *request.page,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Plays a source against a stand-in GitHub in virtual time, and compares it with the truth."""
+"""An exporter in simulated time that reads the fake GitHub, and its expected jobs."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ from unittest import mock
 
 from trunkwatch.config import Config, parse_config
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.domain.model import JobKey
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
@@ -26,7 +26,7 @@ POLL = 60.0
 
 
 def config_for(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
-    """Return a configuration that reads one repository of a stand-in."""
+    """Return a configuration that reads one repository of the fake GitHub."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
     token = "" if "token" in more else f", token_env: {TOKEN_VARIABLE}"
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
@@ -34,13 +34,13 @@ def config_for(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch
 
 @dataclass(frozen=True, slots=True)
 class RefreshResult:
-    """What one refresh cost and said.
+    """The outcome and cost of one refresh.
 
     Attributes:
-        ok: it succeeded.
-        sent: requests.
-        counted: those that the rate limit counted.
-        state: of the source afterwards.
+        ok: whether it succeeded.
+        sent: number of requests.
+        counted: number of requests that counted against the rate limit.
+        state: the source's status afterwards.
     """
 
     ok: bool
@@ -51,13 +51,13 @@ class RefreshResult:
 
 @dataclass
 class SimulatedExporter:
-    """An exporter without its web pages, whose time is the world's.
+    """An exporter without its web server, on the fake GitHub's clock.
 
     Attributes:
-        world: what happens.
-        server: plays it.
-        config: what is read of it.
-        store: what has been read; a restart keeps it.
+        fake: the fake GitHub.
+        server: its HTTP server.
+        config: the exporter's configuration.
+        store: its storage, which a restart keeps.
     """
 
     fake: FakeGitHub
@@ -70,18 +70,18 @@ class SimulatedExporter:
         self.restart()
 
     def restart(self) -> None:
-        """Start anew with what is stored."""
+        """Restart on the same storage."""
         self.counters = Counters()
         self.engine = TrunkEngine(self.config, self.store, self.counters, self._clock)
         self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
-        tools = SourceContext(
+        context = SourceContext(
             clock=self._clock,
             sleep=self._sleep,
             events=frozenset(self.config.jobs.events),
             interest=self.engine.interest,
         )
-        self.source: Source = build_source(section, tools)
+        self.source: Source = build_source(section, context)
 
     def refresh(self) -> RefreshResult:
         """Refresh once."""
@@ -95,17 +95,17 @@ class SimulatedExporter:
         )
 
     def refresh_until_idle(self, at_most: int = 200) -> list[RefreshResult]:
-        """Refresh until the source has nothing more to say at once."""
+        """Refresh until the source does not ask for another refresh at once."""
         done = []
         for _ in range(at_most):
             done.append(self.refresh())
             again = self.engine.asks_again("gh")
             if done[-1].ok and (again is None or again > AT_ONCE):
                 return done
-        raise AssertionError(f"the source had more to say after {at_most} refreshes")
+        raise AssertionError(f"the source still asks for a refresh after {at_most} of them")
 
     def advance(self, seconds: float, every: float = POLL) -> list[RefreshResult]:
-        """Let time go by, with a refresh at each interval."""
+        """Advance the clock, with a refresh at each interval."""
         done = []
         end = self.fake.now + seconds
         while self.fake.now < end:
@@ -115,7 +115,7 @@ class SimulatedExporter:
 
     @property
     def trunk(self) -> TrunkState:
-        """The one trunk that is read."""
+        """The only trunk."""
         (trunk,) = self.engine.snapshot.trunks
         return trunk
 
@@ -124,7 +124,7 @@ class SimulatedExporter:
         return {job.key: job for job in self.trunk.jobs}
 
     def job(self, name: str) -> JobState:
-        """Return the one job of a name."""
+        """Return the only job with a name."""
         (job,) = [job for job in self.trunk.jobs if job.key.job_name == name]
         return job
 
@@ -132,24 +132,24 @@ class SimulatedExporter:
         return self.fake.now
 
     def _sleep(self, seconds: float) -> None:
-        """Time stands still while the source waits: nothing happens in the meantime."""
+        """Record the pause without advancing the clock."""
         self.slept += seconds
 
 
 class _PlannedSource:
-    """A source that knows the truth."""
+    """A source that reads the plan instead of the API."""
 
     def __init__(self, fake: FakeGitHub, repo: str) -> None:
-        self._world, self._repo = fake, repo
+        self._fake, self._repo = fake, repo
 
     def facts(self) -> Iterator[Fact]:
-        order, rows = self._world.expected_facts(self._repo, "main")
+        order, rows = self._fake.expected_facts(self._repo, "main")
         yield order
         yield from rows
 
 
 def expected_jobs(exporter: SimulatedExporter, repo: str) -> dict[JobKey, JobState]:
-    """Return what is true of every job now, as the policy judges it."""
+    """Return the state that every job should have now, as the policy evaluates the plan."""
     config = parse_config(
         "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n", "t.yml"
     )
@@ -175,21 +175,21 @@ COMPARED: tuple[str, ...] = (
 
 def job_differences(
     found: Mapping[JobKey, JobState],
-    true: Mapping[JobKey, JobState],
-    said: tuple[str, ...] = COMPARED,
+    expected: Mapping[JobKey, JobState],
+    attributes: tuple[str, ...] = COMPARED,
 ) -> dict[str, tuple[Any, Any]]:
-    """Return each thing that is said otherwise than it is, as (found, true)."""
+    """Return each attribute of a job that differs, as (found, expected)."""
     differences: dict[str, tuple[Any, Any]] = {}
-    for key in found.keys() | true.keys():
-        ours, real = found.get(key), true.get(key)
-        for name in said:
-            a = getattr(ours, name) if ours else None
-            b = getattr(real, name) if real else None
+    for key in found.keys() | expected.keys():
+        job, expected_job = found.get(key), expected.get(key)
+        for name in attributes:
+            a = getattr(job, name) if job else None
+            b = getattr(expected_job, name) if expected_job else None
             if a != b:
                 differences[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
         for name in ("first_bad", "last_good"):
-            a = _blamed(ours, name)
-            b = _blamed(real, name)
+            a = _blamed(job, name)
+            b = _blamed(expected_job, name)
             if a != b:
                 differences[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
     return differences
@@ -205,13 +205,10 @@ def _blamed(job: JobState | None, name: str) -> str | None:
 def running_exporter(
     fake: FakeGitHub, repo: str = "o/r", more: str = "", **jobs: str
 ) -> Iterator[SimulatedExporter]:
-    """Serve a world, and read one repository of it."""
+    """Serve a fake GitHub and run an exporter that reads one of its repositories."""
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
         serving_github(fake) as server,
     ):
         config = config_for(server.url, repo, more, **jobs)
         yield SimulatedExporter(fake, server, config)
-
-
-TRUNK = Trunk("o/r", "main")

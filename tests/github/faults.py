@@ -1,4 +1,4 @@
-"""Ways in which an API fails, told to happen once or at a rate."""
+"""Faults of an API, injected into chosen requests or at a rate."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.github.schema import Validator
 
 
 class Kind(StrEnum):
-    """What goes wrong."""
+    """A kind of fault."""
 
     SERVER_ERROR = "500"
     BAD_GATEWAY = "502"
@@ -46,7 +46,7 @@ ERROR_RESPONSES = {
     ),
 }
 UNCOUNTED = (Kind.SECONDARY_LIMIT, Kind.TOO_MANY)
-"""What GitHub refuses before it counts."""
+"""Faults whose requests GitHub does not count against the rate limit."""
 
 NULL_CANDIDATES = ("name", "conclusion", "status", "started_at", "check_suite", "head_branch", "id",
               "run_attempt", "completed_at", "head_sha", "path", "event", "head_repository",
@@ -57,12 +57,12 @@ _RUN_PATH = re.compile(r"/actions/runs/\d+")
 
 @dataclass(slots=True)
 class QueuedFault:
-    """A fault that waits for its request.
+    """A fault that awaits its request.
 
     Attributes:
-        kind: what goes wrong.
-        path: matches somewhere in the request's path.
-        times: how often it is still to happen.
+        kind: the kind of fault.
+        path: searched in the request's path.
+        times: how often it is still to be injected.
     """
 
     kind: Kind
@@ -71,11 +71,11 @@ class QueuedFault:
 
 
 class Faults:
-    """Decides what goes wrong; the same seed and requests give the same faults.
+    """A fault injector; the same seed and requests give the same faults.
 
     Attributes:
-        retry_after: seconds in the header of a refused request; None for no such header.
-        happened: every fault so far, with the path.
+        retry_after: value of the header in responses of a limit (seconds); None for no header.
+        happened: every injected fault, with the path.
     """
 
     def __init__(
@@ -88,9 +88,9 @@ class Faults:
     ) -> None:
         """Args:
         rate: share of the requests, from 0 to 1.
-        seed: of the chance.
-        kinds: what may happen.
-        retry_after: seconds.
+        seed: of the random choices.
+        kinds: the faults to choose from.
+        retry_after: value of the header (seconds); None for no header.
         """
         self._rate = rate
         self._random = Random(seed)
@@ -100,11 +100,11 @@ class Faults:
         self.happened: list[tuple[Kind, str]] = []
 
     def next(self, kind: Kind, path: str = "", times: int = 1) -> None:
-        """Let something go wrong with the next requests whose path matches."""
+        """Inject a fault into the next requests whose path matches."""
         self._queue.append(QueuedFault(kind, re.compile(path), times))
 
     def pick(self, path: str, result: Response) -> Kind | None:
-        """Choose what goes wrong with one answer; only what can go wrong with it."""
+        """Choose a fault that can be applied to a response, if any is due."""
         found = self._dequeue(path, result)
         if found is None and self._random.random() < self._rate:
             able = [kind for kind in self._kinds if _applies(kind, path, result)]
@@ -121,7 +121,7 @@ class Faults:
         return None
 
     def corrupt_list(self, kind: Kind, page: ListPage, validator: Validator) -> str:
-        """Return a page of a list with something wrong with its rows."""
+        """Return the JSON of a page with a fault in its rows."""
         if kind is Kind.DELETED_RUN:
             gone = page.start + self._random.randrange(len(page.rows()))
             left = [item for place, item in enumerate(page.items) if place != gone]
@@ -134,7 +134,7 @@ class Faults:
         rows = page.rows()
         place = self._random.randrange(len(rows))
         if kind is Kind.SHIFTED_PAGE and page.page > 1:
-            # Something new at the top moved every row one place on.
+            # A new row at the top shifted every row by one.
             return page.rows(page.start - 1)
         if kind is Kind.DUPLICATED_ROW and len(rows) > 1:
             rows[place] = rows[place - 1]
@@ -143,7 +143,7 @@ class Faults:
         return rows
 
     def corrupt_document(self, text: str) -> str:
-        """Return a document in which one member is null that should not be."""
+        """Return the JSON of a document in which one member was replaced with null."""
         document = json.loads(text)
         places = _members(_some_row(document, self._random))
         usual = [(holder, key) for holder, key in places if key in NULL_CANDIDATES]
@@ -157,7 +157,7 @@ def _applies(kind: Kind, path: str, result: Response) -> bool:
         return kind in ERROR_RESPONSES or kind is Kind.HANG
     listed = isinstance(result, ListPage) and result.start < len(result.items)
     if kind in ROW_FAULTS and kind is not Kind.DELETED_RUN:
-        # Annotations of a job that is over never change, so their pages cannot shift.
+        # Annotations of a completed job never change, so their pages cannot shift.
         return listed and isinstance(result, ListPage) and result.kind != "CheckAnnotation"
     if kind is Kind.NULL_FIELD:
         return listed or not isinstance(result, ListPage)
@@ -167,14 +167,14 @@ def _applies(kind: Kind, path: str, result: Response) -> bool:
 
 
 def error_response_for(kind: Kind, path: str) -> ErrorResponse | None:
-    """Return what is answered instead, where the whole answer goes."""
+    """Return the error response that a fault replaces the whole response with, if it does."""
     if kind is Kind.DELETED_RUN:
         return NOT_FOUND if _RUN_PATH.search(path) else None
     return ERROR_RESPONSES.get(kind)
 
 
 def _some_row(document: Any, random: Random) -> Any:
-    """Return a row of a list, or the document around it."""
+    """Return a random row of a list, or the document that contains it."""
     if isinstance(document, list):
         return random.choice(document)
     lists = [value for value in document.values() if isinstance(value, list) and value]
@@ -183,7 +183,7 @@ def _some_row(document: Any, random: Random) -> Any:
 
 
 def _members(value: Any) -> list[tuple[Any, Any]]:
-    """Return every member of a row, and those of the objects in it one level deeper."""
+    """Return every member of a row and of its nested objects, as (object, key)."""
     places = [(value, key) for key in value]
     for inner in value.values():
         if isinstance(inner, dict):

@@ -1,4 +1,4 @@
-"""Issues and their comments, and the documents that GitHub would send of them."""
+"""Issues, their comments, and their JSON documents."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Comment:
         id: unique.
         by: login.
         body: Markdown.
-        at: when (seconds since the epoch).
+        at: when it was written (seconds since the epoch).
     """
 
     id: int
@@ -26,22 +26,22 @@ class Comment:
 
 @dataclass(slots=True)
 class Issue:
-    """One issue, or what is left of it.
+    """One issue, possibly deleted or moved.
 
     Attributes:
         number: unique in its repository.
-        by: login of who opened it.
-        title: as it is now.
-        body: as it is now.
+        by: login of its author.
+        title: the current title.
+        body: the current body.
         labels: names.
         assignees: logins.
         created_at: seconds since the epoch.
         updated_at: seconds since the epoch.
         closed_at: seconds since the epoch; None while it is open.
         closed_by: login.
-        reason: why it was closed.
+        reason: GitHub's `state_reason`.
         comments: oldest first.
-        instead: what is answered where it was: it was deleted or moved.
+        instead: the error response of a deleted or moved issue.
     """
 
     number: int
@@ -64,11 +64,11 @@ class Issue:
 
 
 class IssueDocuments:
-    """Turns issues into JSON texts, each of them validated."""
+    """A renderer of validated JSON documents of issues and comments."""
 
     def __init__(self, renderer: Renderer) -> None:
         """Args:
-        renderer: knows the addresses, and how users look.
+        renderer: provides URLs and the documents of users.
         """
         self._renderer = renderer
 
@@ -118,16 +118,16 @@ class IssueDocuments:
             "description": None, "color": "ededed", "default": False,
         }  # fmt: skip
 
-    def comment(self, repo: str, issue: Issue, said: Comment) -> str:
+    def comment(self, repo: str, issue: Issue, comment: Comment) -> str:
         return self._renderer.validator.check("IssueComment", dumps({
-            "id": said.id,
-            "node_id": node_id("IC", said.id),
-            "url": f"{self._renderer.base(repo)}/issues/comments/{said.id}",
-            "html_url": f"{self._page(repo, issue)}#issuecomment-{said.id}",
-            "body": said.body,
-            "user": self._renderer.parts.user(said.by),
-            "created_at": time_text(said.at),
-            "updated_at": time_text(said.at),
+            "id": comment.id,
+            "node_id": node_id("IC", comment.id),
+            "url": f"{self._renderer.base(repo)}/issues/comments/{comment.id}",
+            "html_url": f"{self._page(repo, issue)}#issuecomment-{comment.id}",
+            "body": comment.body,
+            "user": self._renderer.parts.user(comment.by),
+            "created_at": time_text(comment.at),
+            "updated_at": time_text(comment.at),
             "issue_url": self._place(repo, issue),
             "author_association": "NONE",
         }))  # fmt: skip

@@ -1,4 +1,4 @@
-"""A trunk of the size of a large framework's: twenty workflows and 450 jobs on every commit."""
+"""A trunk as large as that of a large framework: 20 workflows and 450 jobs on every commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ NAMES = ("pull", "trunk", "inductor", "inductor-periodic", "periodic", "slow", "
          "linux-aarch64", "mac-mps", "win-binary", "lint", "docker-builds", "unstable-nightly",
          "torchbench", "op-benchmark", "s390x", "h100-distributed", "b200-symm-mem",
          "inductor-rocm")  # fmt: skip
-"""Display names of the workflows; more of them are numbered."""
+"""Display names of the workflows; further workflows are numbered."""
 
 BUILDS = ("linux-jammy-py3.10-gcc11", "linux-jammy-cuda12.8-py3.10-gcc11-sm86",
           "linux-jammy-py3.14-clang18-asan", "linux-jammy-rocm-py3.12", "win-vs2022-cpu-py3",
@@ -24,10 +24,10 @@ RUNNERS = ("linux.4xlarge", "linux.g5.4xlarge.nvidia.gpu", "linux.12xlarge")
 
 SHARDS_LIMIT = 6
 BUILD_SHARE = 0.3
-"""Of a commit's duration, in which its builds end; the tests come after them."""
+"""The share of a commit's duration in which its builds end; the tests run after them."""
 
 HANG_SHARE = 0.4
-"""Of a commit's duration: how long a hanging job runs until its own limit stops it."""
+"""The share of a commit's duration for which a hanging job runs until its limit stops it."""
 
 REPO = "framework/framework"
 
@@ -37,9 +37,9 @@ class JobSlot:
     """One job of every commit.
 
     Attributes:
-        workflow: the place of its workflow.
+        workflow: the index of its workflow.
         name: with shard and runner.
-        needs: the build that it waits for; empty for a build.
+        needs: the build that it depends on; empty for a build.
     """
 
     workflow: int
@@ -49,13 +49,13 @@ class JobSlot:
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """What is wrong with one job over some commits.
+    """A job that is broken over a range of commits.
 
     Attributes:
-        slot: the job's place.
-        first: the number of the first commit, 0 for the oldest.
-        last: the number of the last one; None as long as commits come.
-        hang: it hangs; otherwise it fails.
+        slot: the job's index.
+        first: the number of the first broken commit, 0 for the oldest.
+        last: the number of the last broken commit; None for all later ones.
+        hang: whether it hangs instead of failing.
     """
 
     slot: int
@@ -68,24 +68,24 @@ class Breakage:
 
 
 class LargeTrunk:
-    """A world with one large trunk, to which commits can be added.
+    """A repository with one large trunk, to which commits can be added.
 
     Attributes:
-        world: that it is in; its time stands a little after the last commit's end.
+        fake: the fake GitHub; its clock starts shortly after the last commit's end.
         repo: the repository.
         slots: the jobs of every commit.
-        workflows: in their order.
-        troubles: what is broken, and when.
+        workflows: in order.
+        breakages: the broken jobs.
         commits: oldest first.
-        runs: per commit, one of each workflow.
+        runs: per commit, one run of each workflow.
     """
 
     def __init__(self, fake: FakeGitHub, workflows: int, jobs: int, seed: int) -> None:
         """Args:
-        world: to add the repository to.
-        workflows: of every commit.
-        jobs: of every commit, over all workflows.
-        seed: of all that is left to chance.
+        fake: the fake GitHub to add the repository to.
+        workflows: number of workflows per commit.
+        jobs: number of jobs per commit, over all workflows.
+        seed: of the random choices.
         """
         self.fake = fake
         self.repo: Repo = fake.repo(REPO)
@@ -97,12 +97,12 @@ class LargeTrunk:
         self._random = Random(seed)
 
     def new_commit(self, at: float, duration: float = 3600.0, *, quiet: bool = False) -> CommitNode:
-        """Add a commit whose jobs begin and end spread over `duration`.
+        """Add a commit whose jobs start and end spread over `duration`.
 
         Args:
             at: when it is pushed (seconds since the epoch).
-            duration: seconds until its last job is over.
-            quiet: nothing goes wrong by chance; what is broken stays so.
+            duration: seconds until its last job completes.
+            quiet: whether random failures are left out; broken jobs stay broken.
         """
         number = len(self.commits)
         commit = self.repo.commit(f"Change number {number} (#{40_000 + number})", at=at)
@@ -130,14 +130,14 @@ class LargeTrunk:
         *,
         copies: bool | None = None,
     ) -> None:
-        """Run one job of a commit again, by default with success.
+        """Run one job of a commit again; by default it passes.
 
         Args:
-            commit: its number; negative from the newest.
-            slot: the job's place.
-            at: when (seconds since the epoch).
-            job: what becomes of it.
-            copies: list the other jobs again; by chance by default.
+            commit: its number; negative numbers count from the newest.
+            slot: the job's index.
+            at: the start of the attempt (seconds since the epoch).
+            job: the planned job.
+            copies: whether the other jobs are listed again; random by default.
         """
         name = self.slots[slot].name
         again = job or Job(name, 10.0, 310.0)
@@ -148,24 +148,24 @@ class LargeTrunk:
 
     def _job(self, place: int, number: int, duration: float) -> Job:
         slot, random = self.slots[place], self._random
-        room = duration - 60
+        span = duration - 60
         if slot.needs:
-            start = room * (BUILD_SHARE + random.random() * 0.25)
-            end = start + (room - start) * (0.1 + 0.9 * random.random())
+            start = span * (BUILD_SHARE + random.random() * 0.25)
+            end = start + (span - start) * (0.1 + 0.9 * random.random())
         else:
-            start = room * random.random() * 0.05
-            end = room * BUILD_SHARE * (0.5 + 0.5 * random.random())
+            start = span * random.random() * 0.05
+            end = span * BUILD_SHARE * (0.5 + 0.5 * random.random())
         job = Job(slot.name, start, end, needs=slot.needs)
         breakage = next((t for t in self.breakages if t.slot == place and t.at(number)), None)
         if breakage is None:
             return job
         if breakage.hang:
-            hung = hanging(slot.name, start, max(600.0, room * HANG_SHARE))
+            hung = hanging(slot.name, start, max(600.0, span * HANG_SHARE))
             return replace(hung, needs=slot.needs)
         return replace(job, conclusion="failure", failed_step="Test")
 
     def _add_random_failures(self, jobs: list[Job]) -> list[int]:
-        """Let a few jobs of a commit fail once or be cancelled; return those that run again."""
+        """Make a few jobs of a commit flaky or cancelled; return the indexes of the flaky ones."""
         tests = [place for place, slot in enumerate(self.slots) if slot.needs]
         healthy = [place for place in tests if jobs[place].conclusion == "success"]
         flaky = self._random.sample(healthy, 1) if self._random.random() < 0.3 else []
@@ -178,7 +178,7 @@ class LargeTrunk:
         return flaky
 
     def _cancel(self, jobs: list[Job], places: Sequence[int]) -> None:
-        """Cancel at one moment what of some jobs is not over by then, as a newer push does."""
+        """Cancel those of some jobs that still run at a median time, as a newer push does."""
         ends = sorted(jobs[place].end or 0.0 for place in places)
         moment = ends[len(ends) // 2] if ends else 0.0
         for place in places:
@@ -198,13 +198,13 @@ def large_trunk(
     duration: float = 3600.0,
     begin: float = T0,
 ) -> LargeTrunk:
-    """Return a trunk that has a history of its own, all of it finished.
+    """Return a trunk with a completed history.
 
     Args:
-        commits: how many.
-        workflows: of every commit.
-        jobs: of every commit, over all workflows.
-        seed: of all that is left to chance.
+        commits: number of commits.
+        workflows: number of workflows per commit.
+        jobs: number of jobs per commit, over all workflows.
+        seed: of the random choices.
         spacing: seconds between commits.
         duration: seconds that a commit's jobs take.
         begin: when the first commit is pushed (seconds since the epoch).
@@ -218,7 +218,7 @@ def large_trunk(
 
 
 def _breakages(made: Sequence[JobSlot], commits: int, random: Random) -> list[Breakage]:
-    """Break a few jobs at the tip for one to nine commits, and one for a while in the middle."""
+    """Return breakages of a few jobs at the tip, for 1 to 9 commits, and of one in the middle."""
     tests = [place for place, slot in enumerate(made) if slot.needs]
     lengths = (1, 2, 3, 3, 4, 9)
     chosen = random.sample(tests, min(len(tests), len(lengths) + 2))
@@ -238,7 +238,7 @@ def _workflow(place: int) -> Workflow:
 
 
 def slots(workflows: int, jobs: int) -> list[JobSlot]:
-    """Return as many jobs as are wanted: builds, and their tests in shards."""
+    """Return a number of jobs: builds, and their sharded tests."""
     shares = [workflows - place for place in range(workflows)]
     found: list[JobSlot] = []
     for place, share in enumerate(shares):
@@ -249,7 +249,7 @@ def slots(workflows: int, jobs: int) -> list[JobSlot]:
 
 
 def _slots_of(workflow: int, wanted: int) -> list[JobSlot]:
-    """Return the jobs of one workflow: each build has up to two configurations to test."""
+    """Return the jobs of one workflow: each build is tested in up to two configurations."""
     found: list[JobSlot] = []
     for number in range(wanted):
         build = f"{BUILDS[(workflow + number) % len(BUILDS)]}{f'-v{number}' if number else ''}"
@@ -264,6 +264,6 @@ def _slots_of(workflow: int, wanted: int) -> list[JobSlot]:
             )  # fmt: skip
         if len(found) >= wanted:
             break
-    # Two configurations of one build may be one and the same.
+    # The two configurations of a build may be equal.
     unique = list({slot.name: slot for slot in found}.values())
     return unique[:wanted]

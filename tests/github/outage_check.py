@@ -1,4 +1,4 @@
-"""Watches what a source says of the story while it is told, and compares it with the truth."""
+"""Runs the scenario against an exporter and compares its outages with the expected ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,26 +10,26 @@ from tests.github.faults import Faults
 from tests.github.scenario import REPO, expected_timeline
 
 STEP = 120.0
-"""Seconds from one refresh to the next."""
+"""Seconds between refreshes."""
 
 LATENESS_LIMIT = 1800.0
-"""Seconds by which anything may be noticed late: half an hour is the promise for re-runs."""
+"""Seconds by which any result may be late: half an hour is the documented limit for re-runs."""
 
 SETTLING_REFRESHES = 20
-"""Refreshes without faults after which everything must have been noticed."""
+"""Refreshes without faults after which everything must have been read."""
 
 SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, timeout: 150ms"
 
 
 @dataclass
 class OutageChecker:
-    """Compares what is said with what was true a while ago, refresh by refresh.
+    """A check after each refresh that every outage was expected within `LATENESS_LIMIT`.
 
     Attributes:
-        player: who says it.
-        complete: everything that was there at the start has been read.
-        wrong: what was said and had not been true within `LATE`.
-        outages: how often an outage was seen to open or to close.
+        exporter: the exporter.
+        complete: whether everything from before the start has been read.
+        wrong: the states that were not expected within `LATENESS_LIMIT`.
+        outages: how often an outage opened or closed.
     """
 
     exporter: SimulatedExporter
@@ -41,7 +41,7 @@ class OutageChecker:
         self._before: set[JobKey] = set()
 
     def check(self) -> None:
-        """Compare once."""
+        """Compare the broken jobs with those expected lately."""
         state = self.exporter.engine.snapshot.sources[0]
         self.complete = self.complete or (state.up and state.unread == 0)
         trunks = self.exporter.engine.snapshot.trunks
@@ -56,7 +56,7 @@ class OutageChecker:
         ]
         for key in broken | {key for jobs in lately for key in jobs}:
             was = {key in jobs and jobs[key].broken for jobs in lately}
-            # At a cold start what has not been read yet is not known to be broken.
+            # After a cold start, jobs that have not been read yet are missing, not broken.
             unread = not self.complete and key not in broken
             if (key in broken) not in was and not unread:
                 self.wrong.append(f"{now:.0f}: {key.job_name} broken={key in broken}")
@@ -65,7 +65,7 @@ class OutageChecker:
 def run_scenario(
     exporter: SimulatedExporter, until: float, refresh: Callable[[], object]
 ) -> OutageChecker:
-    """Let time go by up to a moment, with something done at each step."""
+    """Advance the clock up to a time, with a refresh at each step."""
     checker = OutageChecker(exporter)
     while exporter.fake.now + STEP <= until:
         exporter.fake.now += STEP
@@ -75,7 +75,7 @@ def run_scenario(
 
 
 def differences_after_settling(exporter: SimulatedExporter) -> dict[str, tuple[object, object]]:
-    """Return what still differs from the truth after a while without faults."""
+    """Return the remaining differences from the expected jobs after refreshes without faults."""
     exporter.server.faults = Faults()
     for _ in range(SETTLING_REFRESHES):
         exporter.fake.now += STEP

@@ -1,4 +1,4 @@
-"""Documents of a world as GitHub would send them at a moment, each of them validated."""
+"""Renders the fake GitHub's state at a time as validated JSON documents."""
 
 from functools import cache
 
@@ -22,36 +22,36 @@ AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
 
 
 class Renderer:
-    """Turns what a world holds into JSON texts.
+    """A renderer of GitHub's JSON documents.
 
     Attributes:
-        shapes: knows the addresses.
-        validator: has seen all that is returned.
+        parts: builds the parts that contain URLs.
+        validator: validates every document that is returned.
     """
 
     def __init__(self, fake: FakeGitHub, api: str, html: str) -> None:
         """Args:
-        world: what is rendered.
-        api: address of the API.
-        html: address of the pages.
+        fake: the state to render.
+        api: base URL of the API.
+        html: base URL of the web pages.
         """
         self.fake = fake
         self.parts = JsonParts(api, html)
         self.validator = Validator()
-        # The same few texts stand in thousands of rows.
+        # Thousands of rows contain the same few texts.
         self.small_repo = cache(self._small_repo)
         self.user = cache(lambda login: dumps(self.parts.user(login)))
         self.app = cache(lambda slug: dumps(self.parts.app(slug)))
 
     @property
     def now(self) -> float:
-        """The moment that is rendered."""
+        """The time at which documents are rendered (seconds since the epoch)."""
         return self.fake.now
 
     def _small_repo(self, full_name: str) -> str:
-        known = self.fake.repos.get(full_name)
-        identity = known.id if known else 9_000_000 + sum(full_name.encode())
-        private = known.private if known else False
+        repo = self.fake.repos.get(full_name)
+        identity = repo.id if repo else 9_000_000 + sum(full_name.encode())
+        private = repo.private if repo else False
         return dumps(self.parts.small_repo(full_name, identity, private))
 
     def base(self, repo: str) -> str:
@@ -72,7 +72,7 @@ class Renderer:
     # ------------------------------------------------------------------ commits
 
     def commit(self, repo: Repo, node: CommitNode, *, alone: bool = False) -> str:
-        """Return a commit of a list, or one that stands alone, with its files."""
+        """Return a commit as lists contain it, or with its files if `alone`."""
         base = f"{self.base(repo.full_name)}/commits/{node.sha}"
         page = f"{self.parts.html}/{repo.full_name}/commit"
         document: Json = {
@@ -120,7 +120,7 @@ class Renderer:
     # ------------------------------------------------------------------ runs
 
     def run_document(self, repo: Repo, run: Run) -> Json:
-        """Return what a run says of itself, without users and repositories."""
+        """Return a run without its users and repositories."""
         now, base = self.now, f"{self.base(run.repo)}/actions/runs/{run.id}"
         attempt = run.attempt(now)
         suite = f"{self.base(run.repo)}/check-suites/{run.suite}"
@@ -161,7 +161,7 @@ class Renderer:
         }
 
     def small_commit(self, node: CommitNode) -> Json:
-        """Return a commit as it stands inside a run."""
+        """Return a commit as runs embed it."""
         who = {"name": node.author, "email": f"{node.author}@users.example"}
         return {
             "id": node.sha,
@@ -176,7 +176,7 @@ class Renderer:
         return self.validator.check("WorkflowRun", self.run_text(repo, run))
 
     def run_text(self, repo: Repo, run: Run) -> str:
-        """Return a run with its users and repositories, as a text."""
+        """Return the JSON of a run with its users and repositories."""
         user = self.user(run.commit.author)
         return with_members(
             self.run_document(repo, run),
@@ -189,7 +189,7 @@ class Renderer:
     # ------------------------------------------------------------------ jobs and checks
 
     def job_url(self, row: WorkflowJob, repo: str) -> str:
-        """Return where people read a job's log."""
+        """Return the URL of a job's page."""
         return f"{self.parts.html}/{repo}/actions/runs/{row.run_id}/job/{row.id}"
 
     def job_document(self, repo: Repo, row: WorkflowJob) -> Json:
@@ -227,7 +227,7 @@ class Renderer:
         return self.validator.check("Job", dumps(self.job_document(repo, row)))
 
     def check_run_text(self, repo: Repo, row: CheckRun) -> str:
-        """Return a check run as a text."""
+        """Return the JSON of a check run."""
         now, url = self.now, f"{self.base(repo.full_name)}/check-runs/{row.id}"
         page = f"{self.parts.html}/{repo.full_name}/runs/{row.id}"
         if isinstance(row, WorkflowJob):
@@ -278,7 +278,7 @@ class Renderer:
     # ------------------------------------------------------------------ statuses
 
     def status(self, repo: Repo, status: Status, *, combined: bool = False) -> str:
-        """Return a commit status; in the combined one it has no creator."""
+        """Return a commit status; within a combined status it has no creator."""
         document = {
             "url": f"{self.base(repo.full_name)}/statuses/{status.sha}",
             "avatar_url": AVATAR,

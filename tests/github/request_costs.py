@@ -1,4 +1,4 @@
-"""Counts what reading a large trunk costs; the figures of docs/github.md and of its tests."""
+"""Measures the requests that reading a large trunk costs, for docs/github.md and its tests."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,12 +24,12 @@ TRUNK = Trunk(REPO, "main")
 
 @dataclass
 class LargeTrunkReader:
-    """A player on a large trunk, and when it saw which result.
+    """An exporter that reads a large trunk, and when it stored each result.
 
     Attributes:
-        framework: the trunk.
-        player: reads it.
-        seen: per job id, when it was first known to be over (seconds since the epoch).
+        large_trunk: the trunk.
+        exporter: the exporter.
+        seen: per job id, when its result was first stored (seconds since the epoch).
     """
 
     large_trunk: LargeTrunk
@@ -37,7 +37,7 @@ class LargeTrunkReader:
     seen: dict[int, float] = field(default_factory=dict)
 
     def advance(self, seconds: float, commits: Sequence[str]) -> list[RefreshResult]:
-        """Let time go by, and note when the results of some commits are seen."""
+        """Refresh for a time, and record when the results of some commits are stored."""
         done = []
         fake = self.large_trunk.fake
         end = fake.now + seconds
@@ -54,10 +54,7 @@ class LargeTrunkReader:
                 self.seen.setdefault(row.job_id, now)
 
     def lags(self, commits: Sequence[str], *, failures: bool) -> list[float]:
-        """Return how long after its end each result was seen (seconds).
-
-        A result that was never seen is an infinite time late.
-        """
+        """Return how long after its end each result was stored (seconds); infinite for never."""
         _, rows = self.large_trunk.fake.expected_facts(REPO, "main")
         wanted = set(commits)
         return [
@@ -68,24 +65,24 @@ class LargeTrunkReader:
         ]
 
     def errors(self) -> dict[str, tuple[object, object]]:
-        """Return what is said otherwise than it is."""
+        """Return the differences from the expected jobs."""
         return job_differences(self.jobs(), expected_jobs(self.exporter, REPO))
 
     def jobs(self) -> dict[JobKey, JobState]:
-        """Return what is said of every job."""
+        """Return the state of every job."""
         return self.exporter.jobs()
 
 
 @contextmanager
 def reading_large_trunk(commits: int = 60) -> Iterator[LargeTrunkReader]:
-    """Serve a large trunk that nobody has read yet."""
+    """Serve a large trunk to an exporter that has read nothing yet."""
     made = large_trunk(commits=commits)
     with running_exporter(made.fake, REPO) as exporter:
         yield LargeTrunkReader(made, exporter)
 
 
 def counted_requests(refreshes: Iterable[RefreshResult]) -> int:
-    """Return how many requests were counted against the limit."""
+    """Return how many requests counted against the rate limit."""
     return sum(one.counted for one in refreshes)
 
 
@@ -96,13 +93,13 @@ def sent_requests(refreshes: Iterable[RefreshResult]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FollowCost:
-    """What following one or more commits from queue to done cost.
+    """The cost of reading commits from queued to completed.
 
     Attributes:
-        requests: counted, over all of it.
-        worst_hour: counted within any sixty minutes.
-        worst_failure: the longest time from a failure to its being known (seconds).
-        median_lag: of all results (seconds).
+        requests: counted requests in total.
+        worst_hour: the most counted requests within sixty minutes.
+        worst_failure: the longest time from the end of a failure until it is stored (seconds).
+        median_lag: the median time from the end of a result until it is stored (seconds).
     """
 
     requests: int
@@ -112,12 +109,12 @@ class FollowCost:
 
 
 def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -> FollowCost:
-    """Let some commits come, each an hour long, and follow them to their end.
+    """Push commits whose jobs take an hour, and measure reading them to their end.
 
     Args:
-        on: the trunk.
-        commits: how many.
-        spacing: seconds from one to the next.
+        on: the reader of the trunk.
+        commits: number of commits.
+        spacing: seconds between commits.
     """
     begun = on.large_trunk.fake.now + 30
     nodes = [on.large_trunk.new_commit(begun + n * spacing) for n in range(commits)]

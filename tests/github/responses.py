@@ -1,4 +1,4 @@
-"""What an endpoint has found: a document, a page of a list, or a refusal."""
+"""Responses of endpoints: a document, a page of a list, or an error."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Document:
     """A single document.
 
     Attributes:
-        text: JSON, validated already.
-        status: of HTTP.
+        text: validated JSON.
+        status: the HTTP status.
     """
 
     text: str
@@ -28,11 +28,11 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """An error, in the words that GitHub uses.
+    """An error, in GitHub's format.
 
     Attributes:
-        status: of HTTP.
-        message: what is wrong.
+        status: the HTTP status.
+        message: GitHub's error message.
     """
 
     status: int
@@ -53,14 +53,14 @@ class ListPage:
     """One page of a list.
 
     Attributes:
-        kind: the model of the whole answer, or of a row where the answer is a bare array.
+        kind: the schema of the whole response, or of a row where the response is a bare array.
         key: the member that holds the rows; None for a bare array.
-        items: all that can be reached, in the list's order.
-        render: makes a validated text of a row.
-        page: from 1.
-        per_page: rows a page.
-        total: `total_count`, which may say more than can be reached; None for as many as there are.
-        around: further members of the answer.
+        items: all reachable items, in the order of the list.
+        render: returns the validated JSON of an item.
+        page: the page number, from 1.
+        per_page: rows per page.
+        total: `total_count`, which may exceed the reachable items; None for their number.
+        envelope: further members of the response.
     """
 
     kind: str
@@ -74,16 +74,16 @@ class ListPage:
 
     @property
     def start(self) -> int:
-        """The place of the page's first row in `items`."""
+        """The index of the page's first row in `items`."""
         return (self.page - 1) * self.per_page
 
     def rows(self, start: int | None = None) -> list[str]:
-        """Return the page's rows, or those of a page that begins elsewhere."""
+        """Return the page's rows, or those of a page that starts at another index."""
         begin = self.start if start is None else start
         return [self.render(item) for item in self.items[begin : begin + self.per_page]]
 
     def text(self, rows: Sequence[str], validator: Validator) -> str:
-        """Return an answer that holds these rows; what is around them is validated."""
+        """Return the JSON of a response with these rows; its envelope is validated."""
         joined = f"[{','.join(rows)}]"
         if self.key is None:
             return joined
@@ -93,7 +93,7 @@ class ListPage:
         return with_members(envelope, **{self.key: joined})
 
     def links(self) -> dict[str, int]:
-        """Return the pages that a Link header names."""
+        """Return the page numbers of the Link header by relation."""
         last = max(1, -(-len(self.items) // self.per_page))
         named = {"prev": self.page - 1, "next": self.page + 1, "last": last, "first": 1}
         if self.page == 1:

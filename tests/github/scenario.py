@@ -1,6 +1,6 @@
-"""One trunk over eight hours, told as a table: what its jobs say at each commit, and when."""
+"""A scenario of one trunk over ten hours: a table of the results of each job at each commit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,14 +19,14 @@ from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
 
 REPO = "o/r"
 SPACING = 1800.0
-"""Seconds between commits: longer than a fault may delay a result, so that results of one job
-are noticed in the order in which they came."""
+"""Seconds between commits: longer than a fault may delay a result, so that the results of one job
+are read in order."""
 
 COMMITS_BEFORE_START = 10
-"""Commits that are finished when the story begins."""
+"""Commits that have completed when the scenario starts."""
 
 SHARDS = 96
-"""With the other jobs more than a hundred check runs a commit: their list has two pages."""
+"""With the other jobs a commit has over 100 check runs, so that their list has two pages."""
 
 CI = Workflow("ci", ".github/workflows/ci.yml")
 LINT = Workflow("lint", ".github/workflows/lint.yml")
@@ -35,7 +35,7 @@ SLOW = Workflow("slow", ".github/workflows/slow.yml")
 RESULTS: Mapping[Workflow, Mapping[str, str]] = {
     CI: {
         # P passes, F fails, H hangs, C is cancelled by a newer push, S is skipped,
-        # R fails and passes when it is run again, "." is not there at all.
+        # R fails and passes in a re-run, "." does not run.
         "build": "PPPPPPPPPP" "PPPPPPPPPP",
         "opens and closes": "PPPPPPPPPP" "PPFFFFPPPP",
         "opens and stays": "PPPPPPPPPP" "PPPPFFFFFF",
@@ -57,32 +57,32 @@ RESULTS: Mapping[Workflow, Mapping[str, str]] = {
 }  # fmt: skip
 
 STARTUP_FAILURES = (13, 14, 15)
-"""Commits at which the workflow `slow` does not even start; what it would have said is not said."""
+"""Commits at which the workflow `slow` fails to start, so that its jobs have no results."""
 
 FORCE_PUSHED = 17
-"""The commit that is replaced by another one ten minutes after it was pushed."""
+"""The commit that a force push puts in place of one that was pushed ten minutes earlier."""
 
 WITH_DELETED_RUN = 3
-"""The commit of which a run is deleted, long after it has been read."""
+"""The commit one of whose runs is deleted long after it was read."""
 
 END = {"lint": 240.0, "flaky": 400.0, "seldom": 330.0, "skipped": 45.0, "build": 700.0}
-"""Seconds after which a job is over, where it is not `USUAL_END`."""
+"""Seconds until a job completes, for jobs that do not take `DEFAULT_DURATION`."""
 
 DEFAULT_DURATION = 1500.0
 HANG_SECONDS = 1200.0
 RERUN_AFTER = 600.0
-"""Seconds from the begin of a run to its next attempt."""
+"""Seconds from the start of a run to its next attempt."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A world and what happens in it.
+    """A fake GitHub on which the scenario is planned.
 
     Attributes:
-        world: its time stands at the begin of the story.
-        repo: the one repository.
-        begin: seconds since the epoch.
-        end: when everything has been said (seconds since the epoch).
+        fake: the fake GitHub; its clock is at `begin`.
+        repo: its only repository.
+        begin: when the scenario starts (seconds since the epoch).
+        end: when all jobs have completed (seconds since the epoch).
     """
 
     fake: FakeGitHub
@@ -92,11 +92,11 @@ class Scenario:
 
 
 def scenario(commits: int = 20, shards: int = SHARDS) -> Scenario:
-    """Return the story as a new world.
+    """Return the scenario on a new fake GitHub.
 
     Args:
-        commits: how many are told, from the oldest on.
-        shards: of the job `shard`.
+        commits: number of commits, from the oldest on.
+        shards: number of shards of the job `shard`.
     """
     fake = FakeGitHub(T0)
     repo = fake.repo(REPO)
@@ -122,9 +122,9 @@ def _pushed(repo: Repo, number: int, at: float) -> CommitNode:
     if number != FORCE_PUSHED:
         return repo.commit(_title(number), at=at)
     parent = repo.head("main", at)
-    gone = repo.commit("Change that is taken back", at=at - 600)
+    removed = repo.commit("Change that is taken back", at=at - 600)
     failing = [Job(name, end=300.0, conclusion="failure") for name in RESULTS[LINT]]
-    repo.run(gone, LINT, failing, at=at - 595)
+    repo.run(removed, LINT, failing, at=at - 595)
     assert parent is not None
     new = repo.loose_commit(_title(number), date=at, parents=(parent,))
     repo.force_push(new, at=at)
@@ -134,13 +134,13 @@ def _pushed(repo: Repo, number: int, at: float) -> CommitNode:
 def _run(
     repo: Repo, commit: CommitNode, workflow: Workflow, number: int, at: float, shards: int
 ) -> None:
-    told = {name: said[number] for name, said in RESULTS[workflow].items() if said[number] != "."}
+    results = {name: row[number] for name, row in RESULTS[workflow].items() if row[number] != "."}
     if workflow is SLOW and number in STARTUP_FAILURES:
         repo.run(commit, workflow, at=at + 5, startup_failure=True)
         return
-    jobs = [job for name, letter in told.items() for job in _jobs(name, letter, shards)]
+    jobs = [job for name, letter in results.items() for job in _jobs(name, letter, shards)]
     run = repo.run(commit, workflow, jobs, at=at + 5)
-    again = [Job(name, 20.0, 200.0) for name, letter in told.items() if letter == "R"]
+    again = [Job(name, 20.0, 200.0) for name, letter in results.items() if letter == "R"]
     if again:
         run.rerun(at + RERUN_AFTER, again, copies=number % 2 == 0)
 
@@ -171,7 +171,7 @@ def _jobs(name: str, letter: str, shards: int) -> Iterator[Job]:
 
 
 def _add_foreign_runs(repo: Repo, commit: CommitNode, at: float) -> None:
-    """Let a fork's `main` and a pull request fail at everything that trunk does."""
+    """Add failing runs of a fork's `main` and of a pull request, which do not count."""
     head = repo.loose_commit(f"Fork of {commit.title}", date=at, parents=(commit,))
     failing = [Job(name, end=300.0, conclusion="failure") for name in RESULTS[LINT]]
     repo.run(
@@ -181,34 +181,32 @@ def _add_foreign_runs(repo: Repo, commit: CommitNode, at: float) -> None:
     repo.run(commit, LINT, failing, at=at + 55, event="pull_request", head_branch="topic")
 
 
-# ---------------------------------------------------------------------- what is true
+# ---------------------------------------------------------------------- expected results
 
 
 class ExpectedOverTime:
-    """What is true of every job at one moment after the other."""
+    """The expected state of every job while the clock advances."""
 
-    def __init__(self, told: Scenario) -> None:
+    def __init__(self, plan: Scenario) -> None:
         """Args:
-        told: whose truth; its time is moved by the caller.
+        plan: the scenario, whose clock the caller advances.
         """
-        self._told = told
+        self._plan = plan
         config = "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n"
         self._store = SqliteStore()
-        self._watcher = TrunkEngine(
-            parse_config(config, "t.yml"), self._store, Counters(), lambda: told.fake.now
+        self._engine = TrunkEngine(
+            parse_config(config, "t.yml"), self._store, Counters(), lambda: plan.fake.now
         )
-        self._said: set[Observation] = set()
+        self._seen: set[Observation] = set()
 
     def now(self) -> dict[JobKey, JobState]:
-        """Return every job as it is at the world's time."""
-        order, rows = self._told.fake.expected_facts(self._told.repo, "main")
-        self._tell([order, *(row for row in rows if row not in self._said)])
-        self._said.update(rows)
-        (state,) = self._watcher.snapshot.trunks
+        """Return the expected state of every job at the simulated time."""
+        order, rows = self._plan.fake.expected_facts(self._plan.repo, "main")
+        new: list[Fact] = [order, *(row for row in rows if row not in self._seen)]
+        self._engine.refreshed("gh", new, lambda: 0.0)
+        self._seen.update(rows)
+        (state,) = self._engine.snapshot.trunks
         return {job.key: job for job in state.jobs}
-
-    def _tell(self, facts: Iterable[Fact]) -> None:
-        self._watcher.refreshed("gh", facts, lambda: 0.0)
 
 
 Jobs = Mapping[JobKey, JobState]
@@ -216,17 +214,17 @@ Jobs = Mapping[JobKey, JobState]
 
 @cache
 def expected_timeline(step: float) -> Mapping[float, Jobs]:
-    """Return what is true of the whole story at each moment from its begin on.
+    """Return the expected jobs of the whole scenario by time (seconds since the epoch).
 
-    A shorter story is the same as long as it lasts: what comes later changes nothing before.
+    They hold for a shorter scenario too: later commits do not change earlier states.
 
     Args:
-        step: seconds from one moment to the next.
+        step: seconds between two times.
     """
-    told = scenario()
-    expected_jobs = ExpectedOverTime(told)
-    found: dict[float, Jobs] = {told.begin: expected_jobs.now()}
-    while told.fake.now < told.end:
-        told.fake.now += step
-        found[told.fake.now] = expected_jobs.now()
+    plan = scenario()
+    expected = ExpectedOverTime(plan)
+    found: dict[float, Jobs] = {plan.begin: expected.now()}
+    while plan.fake.now < plan.end:
+        plan.fake.now += step
+        found[plan.fake.now] = expected.now()
     return found

@@ -1,4 +1,4 @@
-"""Serves a world as GitHub would, remembers every request, and fails when it is told to."""
+"""The HTTP server of the fake GitHub: it logs every request and injects faults."""
 
 import hashlib
 import threading
@@ -32,17 +32,17 @@ API_VERSION = "2022-11-28"
 
 
 class LogEntry(NamedTuple):
-    """One request that came.
+    """One logged request.
 
     Attributes:
         method: GET, POST or PATCH.
-        path: below the API's address.
-        query: in its order.
-        status: of the answer; 0 where there was none.
-        counted: against the rate limit.
-        at: virtual time (seconds since the epoch).
-        who: the token's name, or `anonymous`.
-        fault: what went wrong on purpose, or None.
+        path: relative to the API's base URL.
+        query: the pairs, in order.
+        status: the status of the response; 0 if none was sent.
+        counted: whether it counted against the rate limit.
+        at: the simulated time (seconds since the epoch).
+        who: the token's user, or `anonymous`.
+        fault: the injected fault, or None.
     """
 
     method: str
@@ -56,12 +56,12 @@ class LogEntry(NamedTuple):
 
 
 class _Reply(NamedTuple):
-    """An answer before it is sent.
+    """A response before it is sent.
 
     Attributes:
-        outgoing: what is sent.
-        counted: against the rate limit.
-        fault: what went wrong on purpose.
+        response: the HTTP response.
+        counted: whether the request counts against the rate limit.
+        fault: the injected fault, or None.
     """
 
     response: HttpResponse
@@ -70,21 +70,21 @@ class _Reply(NamedTuple):
 
 
 class GitHubServer:
-    """A GitHub that plays one world.
+    """The HTTP server of one fake GitHub.
 
     Attributes:
-        world: what it plays; tests move its time.
+        fake: the state that it serves; tests advance its clock.
         log: every request.
-        faults: what goes wrong; may be replaced at any time.
-        issues: of the world's repositories.
-        unexpected: what nobody should have asked or sent; a test fails for it at the end.
+        faults: the faults to inject; may be replaced at any time.
+        issues: the issues of all repositories.
+        unexpected: unsupported requests and invalid documents; any of them fails the test.
     """
 
     def __init__(self, fake: FakeGitHub, prefix: str = "", html: str = HTML) -> None:
         """Args:
-        world: what it plays.
-        prefix: path of the API below the host, such as `/api/v3`.
-        html: address of the pages for people.
+        fake: the state to serve.
+        prefix: the path of the API, such as `/api/v3`.
+        html: base URL of the web pages.
         """
         self.fake = fake
         self.log: list[LogEntry] = []
@@ -100,7 +100,7 @@ class GitHubServer:
 
     @property
     def url(self) -> str:
-        """The API's address."""
+        """The API's base URL."""
         return f"{self._http.url}{self._prefix}"
 
     def stop(self) -> None:
@@ -108,15 +108,15 @@ class GitHubServer:
         self._http.stop()
 
     def counted(self) -> int:
-        """Return how many requests counted against the limit."""
+        """Return how many requests counted against the rate limit."""
         return sum(entry.counted for entry in self.log)
 
     def sent(self) -> int:
-        """Return how many requests came."""
+        """Return how many requests were received."""
         return len(self.log)
 
     def fail_next(self, kind: Kind, path: str = "", times: int = 1) -> None:
-        """Let something go wrong with the next requests whose path matches a pattern."""
+        """Inject a fault into the next requests whose path matches a pattern."""
         self.faults.next(kind, path, times)
 
     # ------------------------------------------------------------------ one request
@@ -128,16 +128,16 @@ class GitHubServer:
             who = self._access.who(authorization) or "nobody"
             try:
                 self._check_headers(request)
-                said = self._respond(request, path, Caller(who, authorization))
+                reply = self._respond(request, path, Caller(who, authorization))
             except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
                 self.unexpected.append(f"{request.method} {request.path}: {error}")
-                said = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
-            never = said.response.transfer is Transfer.NEVER
+                reply = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
+            never = reply.response.transfer is Transfer.NEVER
             self.log.append(
-                LogEntry(request.method, path, request.query, 0 if never else said.response.status,
-                      said.counted, self.fake.now, who, said.fault)
+                LogEntry(request.method, path, request.query, 0 if never else reply.response.status,
+                      reply.counted, self.fake.now, who, reply.fault)
             )  # fmt: skip
-            return said.response
+            return reply.response
 
     def _check_headers(self, request: HttpRequest) -> None:
         if not request.path.startswith(f"{self._prefix}/"):
@@ -161,22 +161,26 @@ class GitHubServer:
         fault = self.faults.pick(path, found)
         instead = error_response_for(fault, path) if fault else None
         if instead is not None:
-            said = self._error_reply(
+            reply = self._error_reply(
                 instead, caller.who, counted=not free and fault not in UNCOUNTED
             )
-            return said._replace(response=self._with_retry_after(said.response, fault), fault=fault)
+            return reply._replace(
+                response=self._with_retry_after(reply.response, fault), fault=fault
+            )
         return self._reply(request, caller, found, fault, free)
 
     def _issue_reply(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
-        """Unlike reading, a change may be made although its answer never comes."""
+        """Answer a request for issues; a change may be applied although its response is lost."""
         fault = self.faults.pick(f"{request.method} {path}", Document("{}"))
         late = fault not in UNCOUNTED and self.issues.fail_late
         if fault not in ERROR_RESPONSES or late:
             found = self.issues.answer(request, path, caller.who)
         if fault not in ERROR_RESPONSES:
             return self._reply(request, caller, found, fault, False)
-        said = self._error_reply(ERROR_RESPONSES[fault], caller.who, counted=fault not in UNCOUNTED)
-        return said._replace(response=self._with_retry_after(said.response, fault), fault=fault)
+        reply = self._error_reply(
+            ERROR_RESPONSES[fault], caller.who, counted=fault not in UNCOUNTED
+        )
+        return reply._replace(response=self._with_retry_after(reply.response, fault), fault=fault)
 
     def _error_reply(self, refusal: ErrorResponse, who: str, *, counted: bool) -> _Reply:
         headers = self._headers(who, counted)
@@ -195,7 +199,7 @@ class GitHubServer:
         status = HTTPStatus.OK if isinstance(found, ListPage) else found.status
         etag = self._etag(text, caller)
         same = status == HTTPStatus.OK and _etag_matches(request.headers.get("if-none-match"), etag)
-        # Without a token, an answer that nothing has changed counts like any other.
+        # Without a token GitHub counts a 304 like any other response.
         counted = not free and not (same and caller.who != ANONYMOUS)
         headers = {
             **self._headers(caller.who, counted),
@@ -218,7 +222,7 @@ class GitHubServer:
         return _Reply(HttpResponse(status, body, headers), counted, fault)
 
     def _text(self, found: Response, fault: Kind | None) -> str:
-        """Return the validated text, spoilt after that where it has to be."""
+        """Return the validated text, corrupted afterwards if the fault requires it."""
         if not isinstance(found, ListPage):
             text = found.text
         else:
@@ -228,8 +232,8 @@ class GitHubServer:
         return self.faults.corrupt_document(text) if fault is Kind.NULL_FIELD else text
 
     def _etag(self, text: str, caller: Caller) -> str:
-        known = f"{caller.authorization}\0{text}".encode()
-        tag = f'"{hashlib.sha256(known).hexdigest()}"'
+        content = f"{caller.authorization}\0{text}".encode()
+        tag = f'"{hashlib.sha256(content).hexdigest()}"'
         return f"W/{tag}" if self.fake.weak_etags else tag
 
     def _headers(self, who: str, counted: bool) -> dict[str, str]:
@@ -250,23 +254,23 @@ class GitHubServer:
 
 
 def _etag_matches(if_none_match: str | None, etag: str) -> bool:
-    """Compare as RFC 9110 asks for: weak and strong are one here."""
+    """Return whether a tag matches; weak and strong ones are equal here (RFC 9110)."""
     if if_none_match is None:
         return False
-    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in known or etag.removeprefix("W/") in known
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag.removeprefix("W/") in tags
 
 
 @contextmanager
 def serving_github(
     fake: FakeGitHub, *, prefix: str = "", html: str = HTML
 ) -> Iterator[GitHubServer]:
-    """Serve a world for the length of a block; what nobody should have asked fails the test.
+    """Serve a fake GitHub for a `with` block; unexpected requests fail the test at its end.
 
     Args:
         fake: the repositories, tokens and time to serve.
-        prefix: path of the API below the host, such as `/api/v3`.
-        html: address of the pages for people.
+        prefix: the path of the API, such as `/api/v3`.
+        html: base URL of the web pages.
     """
     server = GitHubServer(fake, prefix, html)
     try:

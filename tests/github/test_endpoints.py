@@ -1,4 +1,4 @@
-"""The stand-in answers as GitHub documents, and its world behaves as GitHub's does."""
+"""The fake GitHub's endpoints respond as GitHub documents."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def jobs_of(client: Client, run: PlannedRun, which: str = "all") -> list[dict[st
 
 
 def test_a_list_comes_in_pages_with_links(client: Client, repo: Repo, commit: CommitNode) -> None:
-    """The pages hold every row once, and the Link header leads through them."""
+    """The pages contain every row once, and their Link headers lead from page to page."""
     repo.run(commit, CI, [Job(f"j{n}", 0, 1) for n in range(5)], at=T0 - 9)
     path = "/commits/main/check-runs"
     pages = [client.response(path, per_page=2, page=page) for page in (1, 2, 3)]
@@ -58,7 +58,7 @@ def test_a_list_comes_in_pages_with_links(client: Client, repo: Repo, commit: Co
 def test_a_filtered_list_of_runs_ends_at_a_thousand(
     client: Client, repo: Repo, commit: CommitNode
 ) -> None:
-    """Its total says more than can be reached; without a filter all can."""
+    """The total of a filtered list exceeds the 1,000 reachable runs; an unfiltered list has all."""
     for number in range(1003):
         repo.run(commit, CI, at=T0 - number)
     last = client.get("/actions/runs", branch="main", per_page=100, page=10)
@@ -81,7 +81,7 @@ def test_a_filtered_list_of_runs_ends_at_a_thousand(
 def test_runs_are_filtered_by_their_creation(
     client: Client, repo: Repo, commit: CommitNode, created: str, found: list[int]
 ) -> None:
-    """Both ends belong to a window, whole seconds count, and the newest run is first."""
+    """A range includes both ends, in whole seconds, and the newest run is first."""
     for ago in (20.4, 10.0, 0.0):
         repo.run(commit, CI, at=T0 - ago)
     listed = client.get("/actions/runs", created=created)["workflow_runs"]
@@ -91,7 +91,7 @@ def test_runs_are_filtered_by_their_creation(
 def test_a_fork_s_run_is_listed_under_its_branch_name(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """A pull request from a fork's `main` says `main`; the truth has nothing of it."""
+    """A pull request from a fork's `main` is listed under `main` and has no expected results."""
     repo.run(commit, CI, [Job("a", 0, 1)], event="pull_request", head_repo="fork/r", at=T0 - 9)
     (run,) = client.get("/actions/runs", branch="main")["workflow_runs"]
     assert run["head_repository"]["full_name"] == "fork/r"
@@ -101,7 +101,7 @@ def test_a_fork_s_run_is_listed_under_its_branch_name(
 def test_commits_are_all_that_is_reachable_and_not_first_parent(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """The list goes by date, so a branch's commits stand between those of the trunk."""
+    """The list is sorted by date, so merged commits stand between those of the trunk."""
     side = repo.loose_commit("side", date=T0 + 2, parents=[commit])
     repo.commit("trunk", at=T0 + 1)
     tip = repo.merge("merge", side, at=T0 + 3)
@@ -117,7 +117,7 @@ def test_commits_are_all_that_is_reachable_and_not_first_parent(
 def test_a_force_push_moves_the_branch_at_its_time(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """Before it the old tip is the head, after it another."""
+    """The head is the old tip before a force push and the new one from then on."""
     old = repo.commit("second", at=T0 + 1)
     repo.force_push(commit, at=T0 + 5)
     fake.now = T0 + 4
@@ -132,14 +132,14 @@ def test_a_force_push_moves_the_branch_at_its_time(
 def test_a_job_goes_from_absent_to_completed(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """A job with needs is not there before they are done, and its run follows its jobs."""
+    """A job is created when its needs are done, and the run's status follows its jobs."""
     jobs = [Job("a", 10, 20), Job("b", 30, 40, "failure", "Test", needs=("a",))]
     run = repo.run(commit, CI, jobs, at=T0)
     seen = []
     for moment in (0, 10, 20, 30, 40):
         fake.now = T0 + moment
-        said = client.get(f"/actions/runs/{run.id}")
-        seen.append([said["status"], *(job["status"] for job in jobs_of(client, run))])
+        document = client.get(f"/actions/runs/{run.id}")
+        seen.append([document["status"], *(job["status"] for job in jobs_of(client, run))])
     assert seen == [
         ["queued", "queued"],
         ["in_progress", "in_progress"],
@@ -154,7 +154,7 @@ def test_a_job_goes_from_absent_to_completed(
 def test_a_run_s_update_moves_and_its_creation_does_not(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """A re-run is seen by its attempt and its update alone."""
+    """A re-run changes a run's attempt and update time, not its creation time."""
     run = repo.run(commit, CI, [Job("a", 10, 20, "failure")], at=T0)
     run.rerun(T0 + 100, [Job("a", 10, 20)])
     fake.now = T0 + 50
@@ -170,7 +170,7 @@ def test_a_run_s_update_moves_and_its_creation_does_not(
 def test_a_re_run_gives_new_ids(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub, copies: bool
 ) -> None:
-    """Finished jobs are listed again, under new ids with the same times, or not at all."""
+    """Completed jobs are listed again under new ids with the same times, or not at all."""
     run = repo.run(commit, CI, [Job("a", 1, 2), Job("b", 1, 3, "failure")], at=T0)
     run.rerun(T0 + 100, [Job("b", 1, 3)], copies=copies)
     fake.now = T0 + 200
@@ -188,7 +188,7 @@ def test_a_re_run_gives_new_ids(
 def test_a_job_and_its_check_run_are_one(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """They share id and link, and the check suite is that of the run."""
+    """A job and its check run share id and URL, and the check suite is that of the run."""
     run = repo.run(commit, CI, [Job("a", 1, 2)], at=T0)
     fake.now = T0 + 9
     (job,) = jobs_of(client, run)
@@ -201,42 +201,42 @@ def test_a_job_and_its_check_run_are_one(
     assert client.get(f"/check-runs/{job['id']}") == check
 
 
-def test_only_annotations_tell_a_hang_from_a_cancellation(
+def test_only_annotations_distinguish_a_hang_from_a_cancellation(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """Both arrive as cancelled, and the truth knows which of them timed out."""
+    """Both conclusions are `cancelled`; the expected result of the hang is `timed_out`."""
     repo.run(commit, CI, [hanging("h", 0), superseded("s", 0)], at=T0)
     fake.now = T0 + 4000
-    said = {}
+    messages = {}
     for check in client.get("/commits/main/check-runs")["check_runs"]:
         assert check["conclusion"] == "cancelled"
         rows = client.get(f"/check-runs/{check['id']}/annotations")
         assert len(rows) == check["output"]["annotations_count"]
-        said[check["name"]] = rows[0]["message"]
-    assert "has exceeded the maximum execution time of 60 minutes." in said["h"]
-    assert said["s"].startswith("Canceling since a higher priority waiting request for ci-main")
-    expected_jobs = {row.job.job_name: row.conclusion for row in fake.expected_facts(repo)[1]}
-    assert expected_jobs == {"h": "timed_out", "s": "cancelled"}
+        messages[check["name"]] = rows[0]["message"]
+    assert "has exceeded the maximum execution time of 60 minutes." in messages["h"]
+    assert messages["s"].startswith("Canceling since a higher priority waiting request for ci-main")
+    expected = {row.job.job_name: row.conclusion for row in fake.expected_facts(repo)[1]}
+    assert expected == {"h": "timed_out", "s": "cancelled"}
 
 
-def test_the_truth_reads_what_is_no_job(
+def test_expected_results_of_runs_without_real_jobs(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """An unfilled matrix counts as its skipped parent, and a run without jobs as `(startup)`."""
+    """An unexpanded matrix counts as its skipped job, and a run without jobs as `(startup)`."""
     run = repo.run(commit, CI, [skipped("t (${{ matrix.x }}, 1)"), skipped("u")], at=T0)
     broken = repo.run(commit, Workflow("w", "w.yml"), startup_failure=True, at=T0)
     fake.now = T0 + 9
     assert names(jobs_of(client, run)) == ["t (${{ matrix.x }}, 1)", "u"]
     assert jobs_of(client, broken) == []
     assert client.get(f"/actions/runs/{broken.id}")["conclusion"] == "startup_failure"
-    expected_jobs = {row.job.job_name: row.conclusion for row in fake.expected_facts(repo)[1]}
-    assert expected_jobs == {"t": "skipped", "u": "skipped", STARTUP_JOB: "startup_failure"}
+    expected = {row.job.job_name: row.conclusion for row in fake.expected_facts(repo)[1]}
+    assert expected == {"t": "skipped", "u": "skipped", STARTUP_JOB: "startup_failure"}
 
 
 def test_other_systems_report_checks_and_statuses(
     client: Client, repo: Repo, commit: CommitNode, fake: FakeGitHub
 ) -> None:
-    """The combined status keeps the latest of each context, the list keeps all."""
+    """The combined status has the latest of each context, the list has all."""
     repo.check(commit, "other-ci", "build", "failure", at=T0)
     repo.status(commit, "ci/x", "pending", T0)
     repo.status(commit, "ci/x", "success", T0 + 5)
@@ -249,7 +249,7 @@ def test_other_systems_report_checks_and_statuses(
 
 
 def test_a_deleted_run_is_gone(client: Client, repo: Repo, commit: CommitNode) -> None:
-    """Its jobs answer 404, and no list has it."""
+    """A deleted run is in no list, and its jobs answer 404."""
     run = repo.run(commit, CI, [Job("a", 0, 1)], at=T0 - 9)
     run.delete(T0)
     assert client.response(f"/actions/runs/{run.id}/jobs").status_code == 404

@@ -1,4 +1,4 @@
-"""Each fault does what it says, and only that."""
+"""Each kind of fault has its documented effect and no other."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +49,7 @@ def ids(document: dict[str, Any]) -> list[int]:
 def test_a_refusal_comes_once(
     server: GitHubServer, client: Client, kind: Kind, status: int, message: str
 ) -> None:
-    """The next request is answered as ever; a limit says for how long and costs nothing."""
+    """Only one response is an error; a limit's error has Retry-After and is not counted."""
     server.fail_next(kind, CHECKS)
     refused = client.response(CHECKS)
     assert refused.status_code == status
@@ -61,7 +61,7 @@ def test_a_refusal_comes_once(
 
 
 def test_a_hang_never_answers(server: GitHubServer, client: Client) -> None:
-    """It lasts until the client gives up, and others are answered meanwhile."""
+    """A hang lasts until the client times out, and other requests are answered meanwhile."""
     server.fail_next(Kind.HANG)
     client.timeout_seconds = 0.1
     with pytest.raises(requests.ReadTimeout):
@@ -72,7 +72,7 @@ def test_a_hang_never_answers(server: GitHubServer, client: Client) -> None:
 
 
 def test_a_hang_ends_with_the_server(fake: FakeGitHub) -> None:
-    """A server that stops waits for no client, and no thread of it is left."""
+    """A server that stops waits for no client and leaves no thread behind."""
     before = threading.active_count()
     with ThreadPoolExecutor(1) as pool:
         with serving_github(fake) as server:
@@ -87,7 +87,7 @@ def test_a_hang_ends_with_the_server(fake: FakeGitHub) -> None:
 
 
 def test_a_reset_cuts_the_body(server: GitHubServer, client: Client) -> None:
-    """The connection breaks before all that was promised has come."""
+    """The connection breaks before Content-Length bytes were sent."""
     server.fail_next(Kind.RESET)
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         client.response(CHECKS)
@@ -95,7 +95,7 @@ def test_a_reset_cuts_the_body(server: GitHubServer, client: Client) -> None:
 
 
 def test_a_truncated_document_has_a_valid_length(server: GitHubServer, client: Client) -> None:
-    """HTTP has nothing to complain about; JSON has."""
+    """A truncated document is valid HTTP and invalid JSON."""
     server.fail_next(Kind.TRUNCATED)
     answer = client.response(CHECKS)
     assert answer.status_code == 200
@@ -105,7 +105,7 @@ def test_a_truncated_document_has_a_valid_length(server: GitHubServer, client: C
 
 
 def test_a_missing_row_leaves_the_total_right(server: GitHubServer, client: Client) -> None:
-    """The page is one short, and nothing else says so."""
+    """The page lacks one row, and the total count does not show it."""
     whole = checks(client)
     server.fail_next(Kind.MISSING_ROW)
     short = checks(client)
@@ -114,7 +114,7 @@ def test_a_missing_row_leaves_the_total_right(server: GitHubServer, client: Clie
 
 
 def test_a_shifted_page_begins_with_the_row_before(server: GitHubServer, client: Client) -> None:
-    """One row comes twice, and whoever reads on from there misses another."""
+    """A shifted page repeats one row, and the pages together lack another."""
     first, second, third = (checks(client, page) for page in (1, 2, 3))
     server.fail_next(Kind.SHIFTED_PAGE)
     shifted = checks(client, 2)
@@ -124,14 +124,14 @@ def test_a_shifted_page_begins_with_the_row_before(server: GitHubServer, client:
 
 
 def test_a_duplicated_row_hides_another(server: GitHubServer, client: Client) -> None:
-    """The page is as long as it should be."""
+    """A duplicated row replaces another, so that the page keeps its length."""
     server.fail_next(Kind.DUPLICATED_ROW)
     found = ids(checks(client))
     assert (len(found), len(set(found))) == (4, 3)
 
 
 def test_a_null_field_stands_where_something_was(server: GitHubServer, client: Client) -> None:
-    """Exactly one member differs from the document as it is."""
+    """Exactly one member differs from the original document."""
     whole = checks(client, per_page=1)
     server.fail_next(Kind.NULL_FIELD)
     spoilt = checks(client, per_page=1)
@@ -147,7 +147,7 @@ def _nulls(value: object) -> int:
 
 
 def test_a_deleted_run_comes_back(server: GitHubServer, client: Client) -> None:
-    """As a fault it is gone for one answer: 404 for its jobs, one fewer in the list."""
+    """A deleted run is missing in one response: 404 for its jobs, one fewer in the list."""
     runs = client.get("/actions/runs")
     path = f"/actions/runs/{runs['workflow_runs'][0]['id']}/jobs"
     server.fail_next(Kind.DELETED_RUN, "jobs")
@@ -162,14 +162,14 @@ def test_a_deleted_run_comes_back(server: GitHubServer, client: Client) -> None:
 def test_a_spoilt_answer_has_an_etag_of_its_own(
     server: GitHubServer, client: Client, kind: Kind
 ) -> None:
-    """Whoever kept it does not hear that nothing has changed."""
+    """The ETag of a corrupted response does not match afterwards."""
     server.fail_next(kind)
     etag = client.response(CHECKS).headers["ETag"]
     assert client.response(CHECKS, etag=etag).status_code == 200
 
 
 def test_a_fault_waits_for_its_path(server: GitHubServer, client: Client) -> None:
-    """Other requests are not touched, and `times` is how often it happens."""
+    """A fault affects only requests of its path, `times` times."""
     server.fail_next(Kind.SERVER_ERROR, CHECKS, times=2)
     assert client.response("/commits").status_code == 200
     assert [client.response(CHECKS).status_code for _ in range(3)] == [500, 500, 200]
@@ -178,7 +178,7 @@ def test_a_fault_waits_for_its_path(server: GitHubServer, client: Client) -> Non
 def test_a_rate_of_faults_is_the_same_for_the_same_seed(
     server: GitHubServer, client: Client
 ) -> None:
-    """About as many requests fail as were asked for, in every way that was named."""
+    """Faults occur at about the given rate, are of all given kinds, and depend on the seed."""
     kinds = [kind for kind in ALL if kind not in (Kind.HANG, Kind.RESET)]
     seen = []
     for seed in (3, 3, 4):

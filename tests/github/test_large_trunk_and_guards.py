@@ -1,4 +1,4 @@
-"""The stand-in plays a trunk of a framework's size, and lets nothing pass that it must not."""
+"""The large trunk has its stated size, and unsupported requests fail a test."""
 
 import time
 from itertools import pairwise
@@ -15,8 +15,8 @@ from tests.github.workflows import Job, Workflow
 CI = Workflow("ci", ".github/workflows/ci.yml")
 
 
-def test_the_framework_is_as_large_as_it_says() -> None:
-    """Every job has a name of its own, and a new commit's jobs end spread over its duration."""
+def test_the_large_trunk_has_its_stated_size() -> None:
+    """Job names are unique, and a new commit's jobs end spread over its duration."""
     made = large_trunk(commits=12, workflows=20, jobs=450)
     assert len({(slot.workflow, slot.name) for slot in made.slots}) == 450
     rows = made.fake.expected_facts(made.repo)[1]
@@ -35,15 +35,15 @@ def test_the_framework_is_as_large_as_it_says() -> None:
     assert all(before < after for before, after in pairwise(ended))
 
 
-def test_the_framework_is_the_same_every_time() -> None:
-    """The seed decides all that is left to chance."""
+def test_the_large_trunk_is_reproducible() -> None:
+    """The seed determines all random choices."""
     one, two, other = (large_trunk(8, 3, 40, seed=seed) for seed in (1, 1, 2))
     assert one.fake.expected_facts(one.repo) == two.fake.expected_facts(two.repo)
     assert one.fake.expected_facts(one.repo) != other.fake.expected_facts(other.repo)
 
 
-def test_a_framework_s_page_is_rendered_fast() -> None:
-    """A thousand pages cost seconds, since a row that was validated is not validated again."""
+def test_a_page_of_the_large_trunk_is_rendered_fast() -> None:
+    """A page is rendered within 0.1 s, since each row is validated only once."""
     made = large_trunk(commits=2)
     with serving_github(made.fake) as server:
         client = Client(server, TOKEN, made.repo.full_name)
@@ -52,7 +52,7 @@ def test_a_framework_s_page_is_rendered_fast() -> None:
         for _ in range(20):
             client.get("/commits/main/check-runs", per_page=100)
         client.close()
-        # Ten times what it takes, so that a busy machine does not fail it.
+        # Ten times the usual duration, so that the test passes on a busy machine.
         assert (time.process_time() - begun) / 20 < 0.1
 
 
@@ -60,7 +60,7 @@ def test_a_framework_s_page_is_rendered_fast() -> None:
 
 
 def ask(fake: FakeGitHub, path: str) -> None:
-    """Serve a world for one request."""
+    """Serve a fake GitHub for one request."""
     with serving_github(fake) as server:
         client = Client(server)
         assert client.response(path).status_code == 501
@@ -69,7 +69,7 @@ def ask(fake: FakeGitHub, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/pulls", "/actions/runs?sort=asc", "/commits?path=x"])
 def test_what_it_does_not_know_fails_the_test(fake: FakeGitHub, path: str) -> None:
-    """A request that the stand-in can only guess at is an error at the end."""
+    """An unsupported request fails the test when the server stops."""
     fake.repo("o/r").commit("first")
     with pytest.raises(AssertionError, match="/repos/o/r/"):
         ask(fake, path)
@@ -78,15 +78,15 @@ def test_what_it_does_not_know_fails_the_test(fake: FakeGitHub, path: str) -> No
 def test_an_answer_that_is_not_as_described_fails_the_test(
     fake: FakeGitHub,
 ) -> None:
-    """GitHub's own description knows no such conclusion of a job."""
+    """A conclusion that GitHub's description does not have fails the test."""
     repo = fake.repo("o/r")
     repo.run(repo.commit("first", at=T0 - 9), CI, [Job("a", 0, 1, "on_fire")], at=T0 - 9)
     with pytest.raises(AssertionError, match="on_fire"):
         ask(fake, "/commits/main/check-runs")
 
 
-def test_the_validator_looks_at_every_text() -> None:
-    """A valid text does not make another one valid."""
+def test_the_validator_checks_every_text() -> None:
+    """The validity of one text does not carry over to another one."""
     validator = Validator()
     validator.check("GitUser", '{"name":"n"}')
     with pytest.raises(SchemaError, match="name"):

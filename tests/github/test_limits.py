@@ -1,4 +1,4 @@
-"""The stand-in counts, limits and authorizes requests as GitHub does."""
+"""The fake GitHub counts, limits and authorizes requests as GitHub does."""
 
 import time
 
@@ -24,10 +24,10 @@ def _one_commit(fake: FakeGitHub) -> None:
 
 
 @pytest.mark.parametrize("weak", [True, False])
-def test_what_has_not_changed_costs_nothing(
+def test_an_unchanged_document_costs_nothing(
     fake: FakeGitHub, server: GitHubServer, client: Client, weak: bool
 ) -> None:
-    """A request with the ETag that is known answers 304, until the answer is another one."""
+    """A request with the current ETag answers 304 and is not counted."""
     fake.weak_etags = weak
     etag = client.response("/commits").headers["ETag"]
     assert etag.startswith("W/") is weak
@@ -39,8 +39,8 @@ def test_what_has_not_changed_costs_nothing(
     assert (server.counted(), server.sent()) == (2, 3)
 
 
-def test_without_a_token_it_costs_as_much_as_ever(server: GitHubServer) -> None:
-    """GitHub counts a 304 that nobody is behind."""
+def test_an_unchanged_document_counts_without_a_token(server: GitHubServer) -> None:
+    """GitHub counts a 304 of a request without a token."""
     client = Client(server, token=None)
     etag = client.response("").headers["ETag"]
     assert client.response("", etag=etag).status_code == 304
@@ -51,7 +51,7 @@ def test_without_a_token_it_costs_as_much_as_ever(server: GitHubServer) -> None:
 def test_an_etag_is_good_for_one_token(
     fake: FakeGitHub, server: GitHubServer, client: Client
 ) -> None:
-    """Another token gets the whole answer for it."""
+    """The ETag of one token does not match for another token."""
     fake.tokens["another"] = "user-2"
     other = Client(server, "another")
     etag = client.response("").headers["ETag"]
@@ -62,7 +62,7 @@ def test_an_etag_is_good_for_one_token(
 def test_a_spent_limit_refuses_until_its_hour_is_over(
     fake: FakeGitHub, server: GitHubServer
 ) -> None:
-    """The refusal is a 403 with nothing remaining, and costs nothing more."""
+    """A used-up quota answers 403 with nothing remaining, and is not counted further."""
     fake.limit = 2
     client = Client(server)
     assert [client.response("").status_code for _ in range(3)] == [200, 200, 403]
@@ -79,7 +79,7 @@ def test_a_spent_limit_refuses_until_its_hour_is_over(
 
 
 def test_without_a_token_there_are_sixty_an_hour(server: GitHubServer) -> None:
-    """The headers say so."""
+    """The headers of a response without a token have a limit of 60."""
     client = Client(server, token=None)
     headers = client.response("").headers
     assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == ("60", "59")
@@ -87,15 +87,15 @@ def test_without_a_token_there_are_sixty_an_hour(server: GitHubServer) -> None:
 
 
 def test_the_limit_can_be_asked_for_free(server: GitHubServer, client: Client) -> None:
-    """`/rate_limit` says what is left and does not count."""
+    """`/rate_limit` returns the remaining quota and does not count."""
     client.get("")
-    said = client.session.get(f"{server.url}/rate_limit").json()
-    assert said["resources"]["core"]["remaining"] == 4999
+    document = client.session.get(f"{server.url}/rate_limit").json()
+    assert document["resources"]["core"]["remaining"] == 4999
     assert server.counted() == 1
 
 
 def test_ghes_may_have_no_limit_and_another_path(fake: FakeGitHub) -> None:
-    """Then no header speaks of one, and there is no `/rate_limit`."""
+    """Without a rate limit there are no such headers and no `/rate_limit`."""
     fake.limited = False
     with serving_github(fake, prefix="/api/v3") as server:
         assert server.url.endswith("/api/v3")
@@ -119,7 +119,7 @@ def test_ghes_may_have_no_limit_and_another_path(fake: FakeGitHub) -> None:
 def test_who_may_see_what(
     server: GitHubServer, token: str | None, repo: str, status: int, message: str | None
 ) -> None:
-    """A private repository looks like none at all to those who may not see it."""
+    """A private repository answers 404 to a request without access."""
     client = Client(server, token, repo)
     answer = client.response("")
     assert (answer.status_code, answer.json().get("message")) == (status, message)
@@ -136,7 +136,7 @@ def signed(key: rsa.RSAPrivateKey, **changes: object) -> str:
 
 
 def install(fake: FakeGitHub, server: GitHubServer, token: str) -> requests.Response:
-    """Ask for an installation token."""
+    """Request an installation token."""
     public = KEY.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
     fake.app = ("12", public.decode())
     with requests.Session() as session:
@@ -148,7 +148,7 @@ def install(fake: FakeGitHub, server: GitHubServer, token: str) -> requests.Resp
 
 
 def test_an_app_gets_a_token_for_an_hour(fake: FakeGitHub, server: GitHubServer) -> None:
-    """After that hour the token is as bad as any other."""
+    """An installation token is refused after one hour."""
     answer = install(fake, server, signed(KEY))
     assert answer.status_code == 201
     client = Client(server, answer.json()["token"])
@@ -169,11 +169,11 @@ def test_an_app_gets_a_token_for_an_hour(fake: FakeGitHub, server: GitHubServer)
         signed(KEY, iat=T0 + 120),
         "no.jwt.atall",
     ],
-    ids=["other key", "other app", "expired", "good for too long", "of the future", "no JWT"],
+    ids=["other key", "other app", "expired", "valid for too long", "in the future", "no JWT"],
 )
 def test_a_jwt_that_is_not_right_is_refused(
     fake: FakeGitHub, server: GitHubServer, token: str
 ) -> None:
-    """The key, the issuer and both times count, in the world's own time."""
+    """The key, the issuer and both times are checked, in simulated time."""
     assert abs(time.time() - T0) > HOUR
     assert install(fake, server, token).status_code == 401

@@ -1,6 +1,6 @@
-"""The numbers that are promised for a trunk of the size of a large framework's.
+"""The documented numbers of requests for a large trunk stay within their limits.
 
-60 commits, 20 workflows, 450 jobs a commit; `make bench` prints the figures themselves.
+60 commits, 20 workflows, 450 jobs per commit; `make bench` prints the figures.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ MINUTES = 30
 
 @pytest.fixture(scope="module")
 def read() -> Iterator[LargeTrunkReader]:
-    """A large trunk that has been read to its end."""
+    """Return a reader that has read the whole trunk."""
     with reading_large_trunk() as made:
         made.exporter.refresh_until_idle()
         yield made
@@ -44,14 +44,14 @@ def test_a_cold_start_stays_within_its_requests_and_shows_the_tip_first() -> Non
 
 
 def test_nothing_new_costs_nothing(read: LargeTrunkReader) -> None:
-    """No counted request and at most three that are sent, as a mean over thirty refreshes."""
+    """An idle refresh sends no counted request and on average at most three uncounted ones."""
     idle = read.exporter.advance(MINUTES * POLL)
     assert counted_requests(idle) == 0
     assert sent_requests(idle) <= 3 * len(idle)
 
 
 def test_a_restart_asks_for_nothing_before_it_answers(read: LargeTrunkReader) -> None:
-    """What is stored is judged; the first requests afterwards are free."""
+    """After a restart the stored results are shown, and the first requests are not counted."""
     before = read.jobs()
     read.exporter.restart()
     assert read.jobs() == before
@@ -60,7 +60,7 @@ def test_a_restart_asks_for_nothing_before_it_answers(read: LargeTrunkReader) ->
 
 
 def test_a_commit_of_450_jobs_is_followed_closely_and_cheaply(read: LargeTrunkReader) -> None:
-    """At most 300 counted requests in its hour; no failure is seen later than two refreshes on."""
+    """A commit costs at most 300 requests, and each failure is stored within two refreshes."""
     cost = follow_commits(read, 1)
     assert cost.requests <= ONE_COMMIT
     assert 0 < cost.worst_failure <= 2 * POLL
@@ -68,7 +68,7 @@ def test_a_commit_of_450_jobs_is_followed_closely_and_cheaply(read: LargeTrunkRe
 
 
 def test_ten_commits_in_flight_stay_within_the_budget(read: LargeTrunkReader) -> None:
-    """Never more than half of the quota in any hour, and a median lag of three minutes at most."""
+    """No hour uses more than half of the quota, and the median lag is at most three minutes."""
     cost = follow_commits(read, 10)
     assert cost.worst_hour <= BUDGET
     assert 0 < cost.median_lag <= 180
@@ -76,7 +76,7 @@ def test_ten_commits_in_flight_stay_within_the_budget(read: LargeTrunkReader) ->
 
 
 def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTrunkReader) -> None:
-    """A closed part of the list of runs tells of it for a handful of requests."""
+    """Reading the completed ranges of runs again finds a re-run with at most ten requests."""
     read.large_trunk.rerun(20, 30, read.large_trunk.fake.now + 10)
     cost = counted_requests(read.exporter.advance(MINUTES * POLL))
     assert 0 < cost <= 10

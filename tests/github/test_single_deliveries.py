@@ -1,4 +1,4 @@
-"""What single deliveries do: jobs before their run, old news, pushes, bodies without sense."""
+"""The effect of single deliveries: jobs before their run, stale events, pushes, invalid bodies."""
 
 import json
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ from tests.github.webhooks import Delivery, deliveries
 
 
 def of_kind(event: str, action: str, name: str) -> list[Delivery]:
-    """Return the deliveries of a kind about a job or a workflow, in their order."""
+    """Return the deliveries of one event and action about a job or a workflow, in order."""
     found = []
     for each in small_deliveries():
         document = each.document
@@ -41,13 +41,13 @@ def of_kind(event: str, action: str, name: str) -> list[Delivery]:
 
 
 def shown(harness: WebhookHarness, name: str = "bad") -> str:
-    """Return the verdicts of a job, oldest first, by their first letters."""
+    """Return the first letters of a job's verdicts, oldest first."""
     return "".join(verdict.value[0] for verdict in harness.exporter.job(name).verdicts)
 
 
 @pytest.fixture
 def harness() -> Iterator[WebhookHarness]:
-    """Return a player that has read the first commit, and sees the second one pushed."""
+    """Return an exporter that has read the first commit just before the second one is pushed."""
     with webhook_harness() as found:
         assert shown(found) == "P"
         found.exporter.fake.now = T0 + 1200
@@ -56,7 +56,7 @@ def harness() -> Iterator[WebhookHarness]:
 
 
 def test_a_job_waits_for_its_run_by_webhook(harness: WebhookHarness) -> None:
-    """A finished job of a run that is not known says nothing, until a delivery tells the run."""
+    """A completed job counts only once a delivery has described its run."""
     job = of_kind("workflow_job", "completed", "bad")[0]
     run = of_kind("workflow_run", "completed", "ci")[0]
     harness.deliver(job)
@@ -66,8 +66,8 @@ def test_a_job_waits_for_its_run_by_webhook(harness: WebhookHarness) -> None:
 
 
 def test_a_job_waits_for_its_run_by_poll(harness: WebhookHarness) -> None:
-    """A run that a poll finds lets the jobs speak that waited for it, though its own list of jobs
-    cannot be read; a restart in between forgets none.
+    """A pending job counts once a poll has found its run, even if the run's list of jobs cannot be
+    read; a restart keeps it.
     """
     job = of_kind("workflow_job", "completed", "bad")[0]
     harness.deliver(job)
@@ -79,8 +79,8 @@ def test_a_job_waits_for_its_run_by_poll(harness: WebhookHarness) -> None:
 
 
 def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None:
-    """A fork's pull request from its own `main` looks like trunk in the body of a job; its run
-    says that it is none, and after a day it is forgotten.
+    """A job of a fork's pull request, whose branch is also called `main`, does not count, and is
+    dropped after a day.
     """
     forked = [
         each
@@ -99,8 +99,8 @@ def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None
 
 
 def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None:
-    """A run that has ended stays so when the word of its begin arrives after that of its end, be it
-    of the same second.
+    """A completed run stays completed when earlier events arrive later, even with the same
+    timestamp.
     """
     requested, begun, ended = (
         of_kind("workflow_run", action, "ci")[0].document
@@ -119,11 +119,11 @@ def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None
     assert (note["status"], note["conclusion"]) == ("completed", "failure")
 
 
-# ---------------------------------------------------------------------- when to look
+# ---------------------------------------------------------------------- refreshes and polling
 
 
-def test_a_push_asks_for_a_look(harness: WebhookHarness) -> None:
-    """A push to the trunk asks for a refresh at once; one to another branch is about nothing."""
+def test_a_push_requests_a_refresh(harness: WebhookHarness) -> None:
+    """A push to the trunk requests a refresh; a push to another branch is ignored."""
     push = next(each for each in small_deliveries() if each.event == "push")
     harness.deliver(push)
     assert harness.refresh_requests == 1
@@ -133,8 +133,8 @@ def test_a_push_asks_for_a_look(harness: WebhookHarness) -> None:
 
 
 def test_polls_slow_down_while_deliveries_come(harness: WebhookHarness) -> None:
-    """After a delivery GitHub is asked three times less often, until ten minutes have passed
-    without any.
+    """After a delivery GitHub is polled three times less often, until there was none for ten
+    minutes.
     """
     exporter = harness.exporter
 
@@ -151,8 +151,8 @@ def test_polls_slow_down_while_deliveries_come(harness: WebhookHarness) -> None:
     assert pause() is None
 
 
-def test_what_is_not_watched_slows_nothing_down(harness: WebhookHarness) -> None:
-    """Deliveries of another repository, another branch or an unknown kind are about nothing."""
+def test_deliveries_of_other_branches_do_not_slow_polling(harness: WebhookHarness) -> None:
+    """Deliveries of another repository, another branch or another event do not slow polling."""
     run = of_kind("workflow_run", "requested", "ci")[0].document
     elsewhere = {**run, "repository": {**run["repository"], "full_name": "o/other"}}
     topic = {**run, "workflow_run": {**run["workflow_run"], "head_branch": "topic"}}
@@ -163,14 +163,14 @@ def test_what_is_not_watched_slows_nothing_down(harness: WebhookHarness) -> None
     assert harness.exporter.engine.asks_again("gh") is None
 
 
-# ---------------------------------------------------------------------- bodies that make no sense
+# ---------------------------------------------------------------------- invalid bodies
 
 
 @pytest.mark.parametrize("event", ["push", "workflow_run", "workflow_job", "check_run"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"id": None}, True, 1e400])
 def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:
-    """Whatever stands in the place of any member, a delivery is taken, is about nothing, or is
-    refused as bad; it is never a mistake of ours, and what is known afterwards can be read.
+    """A delivery with any value in place of any member is processed, ignored or refused; it causes
+    no internal error, and the stored state stays readable.
     """
     whole = next(d for d in deliveries(small_trunk(), BEGIN, END) if d.event == event).document
     with webhook_harness(more=", checks: [github-actions, other]") as harness:
@@ -182,7 +182,7 @@ def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:
 
 
 def spoilt_bodies(whole: dict[str, Any], event: str, value: object) -> Iterator[dict[str, Any]]:
-    """Yield a body with one member after the other in another shape."""
+    """Yield a body with each member in turn replaced by a value."""
     for key in whole:
         yield {**whole, key: value}
     for outer in {event, "repository"} & whole.keys():

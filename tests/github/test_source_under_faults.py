@@ -1,4 +1,4 @@
-"""A source whose requests, storage or process fail says the same in the end, and never more."""
+"""Faults of requests, storage or process delay results, and never open or close an outage."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -18,39 +18,39 @@ from tests.github.scenario import REPO, scenario
 from tests.github.workflows import Job, Workflow
 
 SHORT = 14
-"""Commits of a shorter story: four of them come while it is played."""
+"""Commits of a shorter scenario; four of them are pushed while it runs."""
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_faults_of_every_kind_delay_and_never_invent(seed: int) -> None:
-    """With one request of twenty failing, for hours, no outage opens or closes that did not, and
-    everything that is said in the end is what is said without faults.
+def test_faults_of_every_kind_delay_but_never_open_an_outage(seed: int) -> None:
+    """With one request of twenty failing for hours, no outage opens or closes wrongly, and all jobs
+    end in the same state as without faults.
     """
-    told = scenario()
-    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+    plan = scenario()
+    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
         exporter.server.faults = faults = Faults(0.05, seed)
-        checker = run_scenario(exporter, told.end, exporter.refresh)
+        checker = run_scenario(exporter, plan.end, exporter.refresh)
         assert len({kind for kind, _ in faults.happened}) >= 6
         assert checker.outages >= 12
         assert checker.wrong == []
-        assert rewrites(exporter) <= 1, "the story has one force push"
+        assert rewrites(exporter) <= 1, "the scenario has one force push"
         assert differences_after_settling(exporter) == {}
 
 
 def rewrites(exporter: SimulatedExporter) -> float:
-    """Return how often the trunk was seen to be rewritten."""
+    """Return how many rewrites of the trunk were counted."""
     counts = exporter.counters.totals().counts
     return counts.get(("trunkwatch_trunk_rewrites_total", REPO, "main"), 0.0)
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_each_kind_of_fault_delays_and_never_invents(kind: Kind) -> None:
-    """With one request of five failing in one way, the same holds."""
-    told = scenario(SHORT)
+def test_each_kind_of_fault_delays_but_never_opens_an_outage(kind: Kind) -> None:
+    """With one request of five failing in one way, no outage opens or closes wrongly."""
+    plan = scenario(SHORT)
     rate = 0.2 if kind is not Kind.HANG else 0.05  # each costs real time
-    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
         exporter.server.faults = faults = Faults(rate, 1, [kind])
-        checker = run_scenario(exporter, told.end, exporter.refresh)
+        checker = run_scenario(exporter, plan.end, exporter.refresh)
         assert faults.happened
         assert checker.wrong == []
         assert rewrites(exporter) == 0
@@ -64,7 +64,7 @@ CI = Workflow("ci", ".github/workflows/ci.yml")
 
 @pytest.fixture
 def one_commit() -> Iterator[SimulatedExporter]:
-    """Return a player of one commit, whose run failed and was run again after it was read."""
+    """Return an exporter of one commit, whose run failed, was read, and was then re-run."""
     fake = FakeGitHub()
     repo = fake.repo(REPO)
     jobs = [Job("good", end=100), Job("bad", end=100, conclusion="failure")]
@@ -82,7 +82,7 @@ def one_commit() -> Iterator[SimulatedExporter]:
 def test_a_run_that_is_not_found_for_a_moment_is_not_lost(
     one_commit: SimulatedExporter, times: int
 ) -> None:
-    """A 404 for the jobs of a run whose list still names it is asked again, a refresh later."""
+    """After a 404 for the jobs of a run that is still listed, the next refresh reads them again."""
     one_commit.server.fail_next(Kind.DELETED_RUN, r"/runs/\d+/jobs", times)
     for _ in range(times):
         one_commit.refresh()
@@ -91,18 +91,18 @@ def test_a_run_that_is_not_found_for_a_moment_is_not_lost(
     assert one_commit.job("bad").last_verdict is Verdict.FLAKY
 
 
-class NoAnswer(Faults):
-    """Lets the first answer of a job that passed be missing."""
+class MissingConclusion(Faults):
+    """Faults that remove the conclusion of the first passing job."""
 
     def corrupt_document(self, text: str) -> str:
-        """Take the first `success` out of a document."""
+        """Replace the first `success` of a document with null."""
         return text.replace('"conclusion":"success"', '"conclusion":null', 1)
 
 
 @pytest.mark.parametrize(("times", "pending"), [(1, 0), (2, 0), (1000, 1)])
-def test_an_answer_that_is_missing_is_asked_for_again(times: int, pending: int) -> None:
-    """A job that is over and says nothing is read again at once, though its run ended long ago;
-    when it stays so, it is pending, and the other jobs of the list count all the same.
+def test_a_missing_conclusion_is_read_again(times: int, pending: int) -> None:
+    """A completed job without a conclusion is read again at once, even in an old run; if it stays
+    so, it is pending, and the other jobs of the list count.
     """
     fake = FakeGitHub()
     repo = fake.repo(REPO)
@@ -110,7 +110,7 @@ def test_an_answer_that_is_missing_is_asked_for_again(times: int, pending: int) 
     repo.run(repo.commit("Change", at=T0), CI, jobs, at=T0 + 5)
     fake.now = T0 + 20_000
     with running_exporter(fake, REPO) as exporter:
-        exporter.server.faults = NoAnswer()
+        exporter.server.faults = MissingConclusion()
         exporter.server.fail_next(Kind.NULL_FIELD, "check-runs|/jobs", times)
         exporter.refresh_until_idle()
         assert exporter.job("bad").last_verdict is Verdict.FAIL
@@ -121,7 +121,7 @@ def test_an_answer_that_is_missing_is_asked_for_again(times: int, pending: int) 
 
 
 class FailingStore(SqliteStore):
-    """A storage that cannot be written now and then, in the middle of a refresh."""
+    """A storage whose writes sometimes fail in the middle of a refresh."""
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -141,33 +141,33 @@ class FailingStore(SqliteStore):
         raise StoreError("results.db", "cannot be written (disk full)")
 
 
-def test_a_storage_that_fails_delays_and_never_invents() -> None:
-    """Of a refresh that is not stored nothing counts; it is read again, or not forgotten."""
-    told = scenario(SHORT)
-    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+def test_a_storage_that_fails_delays_but_never_opens_an_outage() -> None:
+    """A refresh that cannot be stored has no effect, and its results are read again."""
+    plan = scenario(SHORT)
+    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
         exporter.store = store = FailingStore(random.Random(1))
         exporter.restart()
-        checker = run_scenario(exporter, told.end, exporter.refresh)
+        checker = run_scenario(exporter, plan.end, exporter.refresh)
         assert store.failed >= 10
         assert checker.wrong == []
         store.rate = 0.0
         assert differences_after_settling(exporter) == {}
 
 
-def test_a_process_that_is_killed_delays_and_never_invents() -> None:
-    """Killed before a refresh, between reading and storing, or after it, the exporter goes on with
-    what is stored.
+def test_a_process_that_is_killed_delays_but_never_opens_an_outage() -> None:
+    """An exporter killed before a refresh, between reading and storing, or after it resumes from
+    its storage.
     """
-    told = scenario(SHORT)
+    plan = scenario(SHORT)
     chance = random.Random(1)
-    with running_exporter(told.fake, REPO, SOURCE_OPTIONS) as exporter:
+    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
 
         def refresh() -> None:
             match chance.randrange(5):
                 case 0:
                     exporter.restart()
                 case 1:
-                    # What was read is lost with the process.
+                    # The results were read but are lost with the process.
                     list(exporter.source.refresh(exporter.engine.memory("gh")))
                     exporter.restart()
                 case 2:
@@ -176,6 +176,6 @@ def test_a_process_that_is_killed_delays_and_never_invents() -> None:
                 case _:
                     exporter.refresh()
 
-        checker = run_scenario(exporter, told.end, refresh)
+        checker = run_scenario(exporter, plan.end, refresh)
         assert checker.wrong == []
         assert differences_after_settling(exporter) == {}

@@ -1,4 +1,4 @@
-"""Webhooks in any order, twice, late or not at all say the same in the end as polling."""
+"""Webhooks in any order, repeated, late or lost lead to the same state as polling."""
 
 from random import Random
 
@@ -23,7 +23,7 @@ from tests.github.webhook_harness import (
 from tests.github.webhooks import deliveries
 
 SHORT = 14
-"""Commits of the story of which webhooks tell: four of them come while it is played."""
+"""Commits of a shorter scenario; four of them are pushed while it runs."""
 
 # ---------------------------------------------------------------------- the same as polling
 
@@ -40,8 +40,8 @@ PLACES = range(len(small_deliveries()))
 def test_any_order_twice_and_with_some_missing(
     order: list[int], lost: set[int], twice: set[int], polls: list[tuple[int, int]]
 ) -> None:
-    """Whatever order deliveries come in, some twice, some never, with refreshes between and around
-    them: when polling has healed what was lost, everything is as it is.
+    """Deliveries in any order, some repeated, some lost, with refreshes in between and around them,
+    lead to the expected state once polling has caught up.
     """
     arriving = [small_deliveries()[place] for place in order if place not in lost]
     arriving += [small_deliveries()[place] for place in sorted(twice)]
@@ -68,7 +68,7 @@ def test_any_order_twice_and_with_some_missing(
     every=st.sampled_from([60.0, 300.0, 1200.0]),
 )
 def test_late_deliveries_beside_polls(delays: list[float | None], every: float) -> None:
-    """Deliveries that come late or never, while GitHub is polled often or seldom, heal likewise."""
+    """Late or lost deliveries between frequent or rare polls lead to the expected state."""
     pairs = zip(small_deliveries(), delays, strict=True)
     arrivals = [(each.at + late, place) for place, (each, late) in enumerate(pairs)
                 if late is not None]  # fmt: skip
@@ -85,25 +85,25 @@ def test_late_deliveries_beside_polls(delays: list[float | None], every: float) 
 
 
 def polls_at(every: float) -> list[float]:
-    """Return the moments at which GitHub is polled."""
+    """Return the times at which GitHub is polled."""
     return [BEGIN + every * number for number in range(1, int((END - BEGIN) / every) + 1)]
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_webhooks_beside_polls_that_fail_never_invent(seed: int) -> None:
-    """Hours of deliveries of which some are late, some lost and some come twice, and of polls of
-    which some fail: no outage opens or closes that did not, and the end is right.
+def test_webhooks_and_failing_polls_never_open_an_outage(seed: int) -> None:
+    """With late, lost and repeated deliveries and failing polls over hours, no outage opens or
+    closes wrongly, and the final state is the expected one.
     """
     chance = Random(seed)
-    past = scenario(SHORT, shards=4)
+    plan = scenario(SHORT, shards=4)
     arriving = [
         (each.at + chance.choice([0, 0, 5, 200, 900]), place, each)
-        for place, each in enumerate(deliveries(past.fake, past.begin, past.end))
+        for place, each in enumerate(deliveries(plan.fake, plan.begin, plan.end))
         if each.event != "check_run"
         for _ in range(chance.choice([0, 1, 1, 1, 2]))
     ]
     arriving.sort(reverse=True)
-    with running_exporter(past.fake, REPO, SOURCE_OPTIONS) as exporter:
+    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
         exporter.refresh_until_idle()
         exporter.server.faults = Faults(0.05, seed)
         harness = WebhookHarness(exporter)
@@ -113,13 +113,13 @@ def test_webhooks_beside_polls_that_fail_never_invent(seed: int) -> None:
                 harness.deliver(arriving.pop()[2])
             exporter.refresh()
 
-        assert run_scenario(exporter, past.end, step).wrong == []
+        assert run_scenario(exporter, plan.end, step).wrong == []
         assert differences_after_settling(exporter) == {}
 
 
 def test_without_polls() -> None:
-    """While only pushes are followed by a refresh, each of the other deliveries says at once what
-    a poll would have said.
+    """With refreshes only after pushes, deliveries alone lead to the expected state, except for
+    cancelled jobs.
     """
     with webhook_harness() as harness:
         for each in small_deliveries():
@@ -129,7 +129,7 @@ def test_without_polls() -> None:
             if harness.refresh_requests > refresh_requests:
                 harness.exporter.refresh()
         harness.exporter.fake.now = END
-        # Only annotations tell which of the cancelled jobs hung: a refresh asks for them.
+        # Only annotations show which of the cancelled jobs hung: a refresh reads them.
         assert {key.partition(":")[0] for key in harness.differences()} == {
             "slow / cut",
             "slow / hangs",
@@ -138,9 +138,9 @@ def test_without_polls() -> None:
         assert harness.differences() == {}
 
 
-def test_what_is_known_already_changes_nothing() -> None:
-    """When everything has been read, deliveries that come late, the newest first, leave the rows
-    and the notes as they are.
+def test_late_deliveries_of_read_results_change_nothing() -> None:
+    """Late deliveries of results that were all read, newest first, change neither the jobs nor the
+    source's state.
     """
     with webhook_harness() as harness:
         harness.exporter.fake.now = END

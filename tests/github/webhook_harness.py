@@ -1,4 +1,4 @@
-"""A source that is told of a small world by webhooks, and what GitHub would tell of it."""
+"""An exporter that receives the webhooks of a small trunk."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,13 +23,13 @@ SLOW = Workflow("slow", ".github/workflows/slow.yml")
 CALLED = Workflow("called", ".github/workflows/called.yml")
 
 BEGIN = T0 + 900
-"""When the exporter starts: the first commit is done, the others have yet to be pushed."""
+"""When the exporter starts: the first commit has completed, the others are not pushed yet."""
 
 END = T0 + 6000
-"""When everything has been said."""
+"""When all jobs have completed and all deliveries were sent."""
 
 CATCH_UP_SECONDS = 2400.0
-"""Seconds after which polling has noticed whatever no webhook told: re-runs take half an hour."""
+"""Seconds after which polling has found what no webhook delivered: re-runs take half an hour."""
 
 
 def small_trunk() -> FakeGitHub:
@@ -58,28 +58,28 @@ def small_trunk() -> FakeGitHub:
 
 @cache
 def small_deliveries() -> tuple[Delivery, ...]:
-    """Return all that GitHub would tell of the small world, but check runs of its own."""
+    """Return the deliveries of the small trunk, without `check_run` events."""
     found = deliveries(small_trunk(), BEGIN, END)
     return tuple(each for each in found if each.event != "check_run")
 
 
 class WebhookHarness:
-    """A player that also takes deliveries.
+    """An exporter that also receives deliveries.
 
     Attributes:
-        player: with its source.
-        looks: deliveries that asked for a refresh.
+        exporter: the exporter.
+        refresh_requests: number of deliveries that requested a refresh.
     """
 
     def __init__(self, exporter: SimulatedExporter) -> None:
         """Args:
-        player: that is told.
+        exporter: the exporter.
         """
         self.exporter = exporter
         self.refresh_requests = 0
 
     def deliver_body(self, event: str, body: Mapping[str, Any]) -> bool:
-        """Take one delivery as the exporter does; whether it was about anything watched."""
+        """Process one delivery; return whether it was about a configured trunk."""
         source = self.exporter.source
         assert isinstance(source, WebhookSource)
         heard = source.hear(event, body)
@@ -91,11 +91,11 @@ class WebhookHarness:
         return True
 
     def deliver(self, each: Delivery) -> bool:
-        """Take one delivery of the stand-in."""
+        """Process one delivery of the fake GitHub."""
         return self.deliver_body(each.event, each.document)
 
     def deliver_during_refresh(self, arriving: Sequence[Delivery]) -> None:
-        """Refresh, with deliveries that arrive after GitHub was asked and before that is stored."""
+        """Refresh, with deliveries between the responses of GitHub and their storage."""
         engine, source = self.exporter.engine, self.exporter.source
         facts = list(source.refresh(engine.memory("gh")))
         for each in arriving:
@@ -103,25 +103,25 @@ class WebhookHarness:
         engine.refreshed("gh", facts, lambda: 0.0)
 
     def differences(self) -> dict[str, tuple[Any, Any]]:
-        """Return what is said otherwise than it is."""
+        """Return the differences from the expected jobs."""
         return job_differences(self.exporter.jobs(), expected_jobs(self.exporter, REPO))
 
     def differences_after_polling(self) -> dict[str, tuple[Any, Any]]:
-        """Return what still differs when polling has had the time to notice everything."""
+        """Return the differences that remain once polling has had time to find everything."""
         self.exporter.advance(CATCH_UP_SECONDS, every=CATCH_UP_SECONDS / 20)
-        assert self.exporter.refresh().counted == 0, "something is asked for again and again"
+        assert self.exporter.refresh().counted == 0, "a request is repeated in every refresh"
         return self.differences()
 
 
 @contextmanager
 def webhook_harness(fake: FakeGitHub | None = None, more: str = "") -> Iterator[WebhookHarness]:
-    """Start at the world's time, with everything read that is there by then."""
+    """Run an exporter that has read everything up to the current simulated time."""
     with running_exporter(fake or small_trunk(), REPO, more) as exporter:
         exporter.refresh_until_idle()
         yield WebhookHarness(exporter)
 
 
 def entries_without_pending_jobs(harness: WebhookHarness) -> dict[str, str]:
-    """Return what is kept, but for the jobs of pull requests, whose run never becomes known."""
+    """Return the source's state without pending jobs: runs of pull requests are never delivered."""
     notes = harness.exporter.engine.memory("gh").notes
     return {key: text for key, text in notes.items() if " parked " not in key}

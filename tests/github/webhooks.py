@@ -1,4 +1,4 @@
-"""What GitHub would have delivered of a world to a webhook, signed as it signs."""
+"""The signed webhook deliveries that GitHub would send for a fake GitHub's history."""
 
 import hmac
 import json
@@ -20,9 +20,7 @@ API = "https://api.github.com"
 NO_COMMIT = "0" * 40
 SIGNATURE_HEADER = "X-Hub-Signature-256"
 PUSH_COMMITS_LIMIT = 20
-"""Commits that the body of a push lists."""
-
-EVENTS = ("workflow_job", "workflow_run", "push", "check_run")
+"""The most commits that the body of a push lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Delivery:
         at: when it is sent (seconds since the epoch).
         event: the header `X-GitHub-Event`.
         delivery_id: the header `X-GitHub-Delivery`.
-        body: as it is signed.
+        body: the signed bytes.
     """
 
     at: float
@@ -43,12 +41,12 @@ class Delivery:
 
     @property
     def document(self) -> Json:
-        """The body, parsed."""
+        """The parsed body."""
         document: Json = json.loads(self.body)
         return document
 
     def headers(self, secret: str) -> dict[str, str]:
-        """Return the headers that go with it."""
+        """Return the headers of the request."""
         return {
             "Content-Type": "application/json",
             "User-Agent": "GitHub-Hookshot/0000000",
@@ -64,7 +62,7 @@ def sign(secret: str, body: bytes) -> str:
 
 
 def deliveries(fake: FakeGitHub, since: float, until: float) -> list[Delivery]:
-    """Return what is sent after `since` and not after `until`, in its order."""
+    """Return the deliveries sent after `since` and not after `until`, in order."""
     renderer = _DeliveryRenderer(fake, since, until)
     planned = [each for repo in fake.repos.values() for each in renderer.of(repo)]
     planned.sort(key=lambda each: each.at)
@@ -76,13 +74,13 @@ def deliveries(fake: FakeGitHub, since: float, until: float) -> list[Delivery]:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A delivery whose body is made when it is wanted.
+    """A delivery whose body is rendered on demand.
 
     Attributes:
         at: when it is sent (seconds since the epoch).
-        event: its kind.
-        name: what tells it from all others.
-        body: makes it.
+        event: the event's name.
+        name: unique among all deliveries.
+        body: renders the body.
     """
 
     at: float
@@ -92,17 +90,17 @@ class _Planned:
 
 
 class _DeliveryRenderer(Renderer):
-    """Renders one moment after the other.
+    """A renderer of deliveries, each at its own time.
 
     Attributes:
-        moment: that is rendered (seconds since the epoch).
+        moment: the time to render (seconds since the epoch).
     """
 
     def __init__(self, fake: FakeGitHub, since: float, until: float) -> None:
         """Args:
-        world: what is rendered.
-        since: only what is sent after it (seconds since the epoch).
-        until: and not after this, likewise.
+        fake: the state to render.
+        since: exclusive start of the time range (seconds since the epoch).
+        until: inclusive end of the time range (seconds since the epoch).
         """
         super().__init__(fake, API, HTML)
         self.moment = fake.now
@@ -111,14 +109,14 @@ class _DeliveryRenderer(Renderer):
 
     @property
     def now(self) -> float:
-        """The moment that is rendered."""
+        """The time at which documents are rendered (seconds since the epoch)."""
         return self.moment
 
     def _within(self, at: float) -> bool:
         return self._since < at <= self._until
 
     def of(self, repo: Repo) -> Iterator[_Planned]:
-        """Yield what is sent of a repository."""
+        """Yield the planned deliveries of a repository."""
         for name, branch in repo.branches.items():
             for at, before, head in branch.moves():
                 if self._within(at):
@@ -221,8 +219,8 @@ class _DeliveryRenderer(Renderer):
     def _push_body(
         self, repo: Repo, branch: str, before: CommitNode | None, head: CommitNode
     ) -> str:
-        known = {commit.sha for commit in reachable(before)}
-        new = [commit for commit in reachable(head) if commit.sha not in known]
+        old_shas = {commit.sha for commit in reachable(before)}
+        new = [commit for commit in reachable(head) if commit.sha not in old_shas]
         listed = [self._pushed(repo, commit) for commit in reversed(new[:PUSH_COMMITS_LIMIT])]
         old = before.sha if before else NO_COMMIT
         forced = before is not None and all(c.sha != before.sha for c in reachable(head))
@@ -261,7 +259,7 @@ class _DeliveryRenderer(Renderer):
         }
 
     def _pushed_repo(self, repo: Repo) -> Json:
-        """Return the repository of a push, which gives some times as numbers."""
+        """Return the repository of a push, in which some times are numbers."""
         owner = repo.full_name.partition("/")[0]
         document = self.full_repo(repo)
         document["owner"] |= {"name": owner, "email": None}
@@ -285,7 +283,7 @@ class _DeliveryRenderer(Renderer):
 
 
 def _actions(row: CheckRun) -> Iterator[tuple[str, float]]:
-    """Yield what is told of a row; one that is skipped has only an end."""
+    """Yield each action and its time; a skipped check only completes."""
     if row.final_conclusion != "skipped":
         yield "queued", row.created_at
         yield "in_progress", row.begins_at
