@@ -1,7 +1,7 @@
-"""`make bench`: what reading a trunk of a large framework's size costs in requests of GitHub.
+"""`make bench`: the requests that reading a large trunk from GitHub costs.
 
-Counts, not times, so the figures are the same on every machine. The GitHub is the stand-in of the
-tests, whose answers are checked against GitHub's own description.
+The figures are counts and therefore the same on every machine. They are measured on the tests' fake
+GitHub, whose responses are validated against GitHub's own description.
 """
 
 import sys
@@ -20,7 +20,7 @@ MINUTES = 30
 
 
 def rows(on: LargeTrunkReader) -> Iterator[tuple[str, str, str]]:
-    """Yield what was done, the requests that were counted, and what else there is to say."""
+    """Yield each measured case, its counted requests and a remark."""
     first = on.exporter.refresh()
     shown = len(on.exporter.trunk.order.commits)
     cold = [first, *on.exporter.refresh_until_idle()]
@@ -44,7 +44,7 @@ def rows(on: LargeTrunkReader) -> Iterator[tuple[str, str, str]]:
     again = on.exporter.advance(MINUTES * POLL)
     yield "a re-run of an old commit, 30 refreshes", f"{counted_requests(again)}", ""
     if on.errors():
-        raise SystemExit("what is said is not what is true; the figures mean nothing")
+        raise SystemExit("the jobs differ from the expected ones; the figures mean nothing")
 
 
 def main() -> int:
