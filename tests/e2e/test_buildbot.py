@@ -147,7 +147,7 @@ def test_a_broken_job_notifies_its_team_until_it_is_fixed(
 
         ci.land("unrelated", {"code": "2"})
         recorder.wait_for_streak(2)
-        assert _told(delivered, "TrunkJobBroken") == []
+        assert _deliveries(delivered, "TrunkJobBroken") == []
 
         third = ci.land("unrelated too", {"code": "3"})
         job = recorder.wait_for_streak(3)
@@ -160,7 +160,9 @@ def test_a_broken_job_notifies_its_team_until_it_is_fixed(
         assert f'last_good="{good}"' in info
 
         firing = wait_for(
-            "the alert", lambda: next(iter(_told(delivered, "TrunkJobBroken")), None), recorder.check
+            "the alert",
+            lambda: next(iter(_deliveries(delivered, "TrunkJobBroken")), None),
+            recorder.check,
         )
         _assert_delivered(firing, good, bad, page)
         (held,) = [a for a in stack.alerts() if a["labels"]["alertname"] == "TrunkJobBroken"]
@@ -171,21 +173,21 @@ def test_a_broken_job_notifies_its_team_until_it_is_fixed(
         assert (job["broken"], job["first_bad"], job["last_verdict"]) == (False, None, "PASS")
         wait_for(
             "the resolve",
-            lambda: _told(delivered, "TrunkJobBroken")[1:] or None,
+            lambda: _deliveries(delivered, "TrunkJobBroken")[1:] or None,
             recorder.check,
         )
         ci.finished("unit", third)
         recorder.jobs()
 
     assert recorder.streaks == {"inductor": [0, 1, 2, 3, 0], "unit": [0]}
-    told = _told(delivered, "TrunkJobBroken")
+    told = _deliveries(delivered, "TrunkJobBroken")
     assert [(d.receiver, d.status) for d in told] == [
         ("broken-inductor-ticket", "firing"),
         ("broken-inductor-ticket", "resolved"),
     ]
 
 
-def _told(delivered: list[Delivery], alert: str) -> list[Delivery]:
+def _deliveries(delivered: list[Delivery], alert: str) -> list[Delivery]:
     return [d for d in list(delivered) if d.body["commonLabels"].get("alertname") == alert]
 
 

@@ -32,7 +32,9 @@ def test_mass_breakage_silences_the_jobs_of_its_branch_from_its_first_commit(
     release.land(**all_jobs("P"), at_once="P")
     live.wait_until_read()
     main.land(**all_jobs("F"), at_once="F")
-    eventually(lambda: live.notifications(main, MASS) == [notification(MASS)], "the commit's alert is sent")
+    eventually(
+        lambda: live.notifications(main, MASS) == [notification(MASS)], "the commit's alert is sent"
+    )
     live.wait_until_read()
     assert states(live, main) == {"at_once": "suppressed"}
 
@@ -85,7 +87,8 @@ def test_a_fix_under_mass_breakage_is_not_notified(live: LiveStack) -> None:
     assert live.notifications(trunk, MASS) == [notification(MASS)]
     trunk.land(**all_jobs("P"))
     eventually(
-        lambda: len(live.notifications(trunk, MASS)) == 2, "the resolve of the mass breakage is sent"
+        lambda: len(live.notifications(trunk, MASS)) == 2,
+        "the resolve of the mass breakage is sent",
     )
     live.expect_no_more(trunk, [notification("a")])
 

@@ -230,7 +230,9 @@ def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(
     eventually(incident.ticket_deliveries, "the team is notified of the first job")
     (first,) = incident.firing()
     incident.trunk.late_failures("huggingface", range(FIRST_BAD, THIRD_BAD + 1))
-    eventually(lambda: len(incident.ticket_deliveries()) == 2, "the team is notified of the second job")
+    eventually(
+        lambda: len(incident.ticket_deliveries()) == 2, "the team is notified of the second job"
+    )
     assert {alert["labels"]["job_name"] for alert in incident.ticket_deliveries()[1].alerts} == {
         TORCHBENCH,
         HUGGINGFACE,
@@ -239,7 +241,9 @@ def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(
     assert alerts[TORCHBENCH]["fingerprint"] == first["fingerprint"]
     assert alerts[TORCHBENCH]["startsAt"] == first["startsAt"]
     always(
-        lambda: len(incident.ticket_deliveries()) == 2, "no third notification is sent", QUIET_SECONDS
+        lambda: len(incident.ticket_deliveries()) == 2,
+        "no third notification is sent",
+        QUIET_SECONDS,
     )
 
 
