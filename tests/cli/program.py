@@ -103,4 +103,4 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
             yield Served(process)
         finally:
             process.kill()
-            DETECTOR.look_at_files(folder)
+            DETECTOR.search_files(folder)
