@@ -13,9 +13,9 @@ from trunkwatch.domain.model import JobKey
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
-from trunkwatch.poller.poller import AT_ONCE, Timing
+from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import Source, SourceContext, build_source
+from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
 from tests.github.fake import TOKEN, FakeGitHub
@@ -28,7 +28,9 @@ POLL = 60.0
 def config_for(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
     """Return a configuration that reads one repository of the fake GitHub."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
-    token = "" if "token" in more else f", token_env: {TOKEN_VARIABLE}"
+    token = (
+        "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
+    )
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
 
 
@@ -79,7 +81,7 @@ class SimulatedExporter:
             clock=self._clock,
             sleep=self._sleep,
             events=frozenset(self.config.jobs.events),
-            interest=self.engine.interest,
+            focus=self.engine.focus,
         )
         self.source: Source = build_source(section, context)
 
@@ -99,8 +101,8 @@ class SimulatedExporter:
         done = []
         for _ in range(at_most):
             done.append(self.refresh())
-            again = self.engine.asks_again("gh")
-            if done[-1].ok and (again is None or again > AT_ONCE):
+            again = self.engine.retry_after("gh")
+            if done[-1].ok and (again is None or again > SAME_READING_SECONDS):
                 return done
         raise AssertionError(f"the source still asks for a refresh after {at_most} of them")
 
@@ -157,14 +159,14 @@ def expected_jobs(exporter: SimulatedExporter, repo: str) -> dict[JobKey, JobSta
         config = config.model_copy(update={"jobs": exporter.config.jobs})
     store = SqliteStore()
     engine = TrunkEngine(config, store, Counters(), lambda: exporter.fake.now)
-    engine.refreshed("gh", _PlannedSource(exporter.fake, repo).facts(), lambda: 0.0)
+    engine.ingest_refresh("gh", Refresh(_PlannedSource(exporter.fake, repo).facts()), lambda: 0.0)
     (state,) = engine.snapshot.trunks
     store.close()
     return {job.key: job for job in state.jobs}
 
 
 COMPARED: tuple[str, ...] = (
-    "streak",
+    "consecutive_failures",
     "broken",
     "failures_in_outage",
     "last_verdict",

@@ -10,6 +10,7 @@ from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.engine.facts import Fact
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 
 from tests.github.commits import CommitNode
@@ -203,7 +204,7 @@ class ExpectedOverTime:
         """Return the expected state of every job at the simulated time."""
         order, rows = self._plan.fake.expected_facts(self._plan.repo, "main")
         new: list[Fact] = [order, *(row for row in rows if row not in self._seen)]
-        self._engine.refreshed("gh", new, lambda: 0.0)
+        self._engine.ingest_refresh("gh", Refresh(new), lambda: 0.0)
         self._seen.update(rows)
         (state,) = self._engine.snapshot.trunks
         return {job.key: job for job in state.jobs}

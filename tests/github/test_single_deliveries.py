@@ -92,10 +92,10 @@ def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None
     harness.deliver(forked[0])
     harness.exporter.fake.now = END
     assert harness.differences_after_polling() == {}
-    assert any("parked" in key for key in harness.exporter.engine.memory("gh").notes)
+    assert any("parked" in key for key in harness.exporter.engine.state("gh").entries)
     harness.exporter.fake.now += KEPT
     harness.exporter.refresh()
-    assert not any("parked" in key for key in harness.exporter.engine.memory("gh").notes)
+    assert not any("parked" in key for key in harness.exporter.engine.state("gh").entries)
 
 
 def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None:
@@ -140,7 +140,7 @@ def test_polls_slow_down_while_deliveries_come(harness: WebhookHarness) -> None:
 
     def pause() -> float | None:
         exporter.refresh()
-        return exporter.engine.asks_again("gh")
+        return exporter.engine.retry_after("gh")
 
     assert pause() is None
     harness.deliver(of_kind("workflow_run", "requested", "ci")[0])
@@ -160,7 +160,7 @@ def test_deliveries_of_other_branches_do_not_slow_polling(harness: WebhookHarnes
     assert not harness.deliver_body("workflow_run", topic)
     assert not harness.deliver_body("star", run)
     harness.exporter.refresh()
-    assert harness.exporter.engine.asks_again("gh") is None
+    assert harness.exporter.engine.retry_after("gh") is None
 
 
 # ---------------------------------------------------------------------- invalid bodies

@@ -168,7 +168,7 @@ def test_a_process_that_is_killed_delays_but_never_opens_an_outage() -> None:
                     exporter.restart()
                 case 1:
                     # The results were read but are lost with the process.
-                    list(exporter.source.refresh(exporter.engine.memory("gh")))
+                    exporter.source.refresh(exporter.engine.state("gh"))
                     exporter.restart()
                 case 2:
                     exporter.refresh()

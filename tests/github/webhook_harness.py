@@ -1,8 +1,11 @@
 """An exporter that receives the webhooks of a small trunk."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from trunkwatch.sources import WebhookSource
@@ -18,6 +21,7 @@ from tests.github.webhooks import Delivery, deliveries
 from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
 
 REPO = "o/r"
+SECRET = "of-the-webhook"
 CI = Workflow("ci", ".github/workflows/ci.yml")
 SLOW = Workflow("slow", ".github/workflows/slow.yml")
 CALLED = Workflow("called", ".github/workflows/called.yml")
@@ -82,12 +86,14 @@ class WebhookHarness:
         """Process one delivery; return whether it was about a configured trunk."""
         source = self.exporter.source
         assert isinstance(source, WebhookSource)
-        heard = source.hear(event, body)
-        if heard is None:
+        sent = Delivery(0.0, event, "one", json.dumps(body).encode())
+        headers = {name.lower(): value for name, value in sent.headers(SECRET).items()}
+        delivery = source.parse_delivery(headers, sent.body)
+        if delivery.update is None:
             return False
-        self.exporter.engine.told("gh", heard.facts)
+        self.exporter.engine.ingest_delivery("gh", delivery.update)
         self.exporter.engine.evaluate_pending()
-        self.refresh_requests += heard.look
+        self.refresh_requests += delivery.update.needs_refresh
         return True
 
     def deliver(self, each: Delivery) -> bool:
@@ -97,10 +103,10 @@ class WebhookHarness:
     def deliver_during_refresh(self, arriving: Sequence[Delivery]) -> None:
         """Refresh, with deliveries between the responses of GitHub and their storage."""
         engine, source = self.exporter.engine, self.exporter.source
-        facts = list(source.refresh(engine.memory("gh")))
+        refresh = source.refresh(engine.state("gh"))
         for each in arriving:
             self.deliver(each)
-        engine.refreshed("gh", facts, lambda: 0.0)
+        engine.ingest_refresh("gh", refresh, lambda: 0.0)
 
     def differences(self) -> dict[str, tuple[Any, Any]]:
         """Return the differences from the expected jobs."""
@@ -116,12 +122,16 @@ class WebhookHarness:
 @contextmanager
 def webhook_harness(fake: FakeGitHub | None = None, more: str = "") -> Iterator[WebhookHarness]:
     """Run an exporter that has read everything up to the current simulated time."""
-    with running_exporter(fake or small_trunk(), REPO, more) as exporter:
-        exporter.refresh_until_idle()
-        yield WebhookHarness(exporter)
+    with TemporaryDirectory() as folder:
+        secret = Path(folder) / "secret"
+        secret.write_text(SECRET, encoding="utf-8")
+        more = f"{more}, webhook_secret_file: {secret}"
+        with running_exporter(fake or small_trunk(), REPO, more) as exporter:
+            exporter.refresh_until_idle()
+            yield WebhookHarness(exporter)
 
 
 def entries_without_pending_jobs(harness: WebhookHarness) -> dict[str, str]:
     """Return the source's state without pending jobs: runs of pull requests are never delivered."""
-    notes = harness.exporter.engine.memory("gh").notes
-    return {key: text for key, text in notes.items() if " parked " not in key}
+    entries = harness.exporter.engine.state("gh").entries
+    return {key: text for key, text in entries.items() if " parked " not in key}

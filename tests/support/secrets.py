@@ -19,7 +19,7 @@ import pytest
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import alerts, pages, webhook
-from trunkwatch.web.answer import Answer, give
+from trunkwatch.web.answer import Answer, respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -113,13 +113,13 @@ def _search_error(error: TrunkwatchError, *args: object) -> None:
     DETECTOR.search(f"the text of {type(error).__name__}", " ".join(map(str, args)))
 
 
-def _give(
+def _search_response(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     zipped = ("Content-Encoding", "gzip") in answer.headers
     body = gzip.decompress(answer.body) if zipped else answer.body
     DETECTOR.search(f"the page {environ['PATH_INFO']}", body + repr(answer.headers).encode())
-    return give(answer, environ, start_response)
+    return respond(answer, environ, start_response)
 
 
 def _search_store(store: SqliteStore) -> None:
@@ -143,9 +143,9 @@ def _searching_first(close: Callable[[SqliteStore], None]) -> Callable[[SqliteSt
 
 PATCHES: tuple[Any, ...] = (
     mock.patch.object(TrunkwatchError, "__init__", _search_error),
-    mock.patch.object(pages, "give", _give),
-    mock.patch.object(webhook, "give", _give),
-    mock.patch.object(alerts, "give", _give),
+    mock.patch.object(pages, "respond", _search_response),
+    mock.patch.object(webhook, "respond", _search_response),
+    mock.patch.object(alerts, "respond", _search_response),
     mock.patch.object(SqliteStore, "close", _searching_first(SqliteStore.close)),
     # For a storage that a test leaves to the garbage collector.
     mock.patch.object(SqliteStore, "__del__", _search_store, create=True),

@@ -69,7 +69,7 @@ def test_an_error_puts_it_off(kind: Kind) -> None:
         exporter.server.fail_next(kind, ANNOTATIONS)
         exporter.refresh_until_idle()
         exporter.advance(5 * MINUTE)
-        assert exporter.job("test").streak == 1
+        assert exporter.job("test").consecutive_failures == 1
         assert said(exporter) == LINES
         assert len(asked(exporter, ANNOTATIONS)) == 2
 

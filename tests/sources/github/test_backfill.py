@@ -31,7 +31,7 @@ def long_story(letters: str = "F") -> Story:
 
 
 def asks_at_once(exporter: SimulatedExporter) -> bool:
-    return exporter.engine.asks_again("gh") == 0.0
+    return exporter.engine.retry_after("gh") == 0.0
 
 
 def test_the_newest_commits_are_shown_first() -> None:
@@ -41,12 +41,12 @@ def test_the_newest_commits_are_shown_first() -> None:
         first = exporter.refresh()
         job = exporter.job("test")
         assert order_of(exporter)[-1] == f"Change {COMMITS - 1}"
-        assert 40 <= job.streak <= 60
+        assert 40 <= job.consecutive_failures <= 60
         assert (job.broken, job.truncated, exporter.trunk.order.older_unread) == (True, True, True)
-        assert first.state.unread == COMMITS - job.streak
+        assert first.state.unread == COMMITS - job.consecutive_failures
         assert asks_at_once(exporter)
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == COMMITS
+        assert exporter.job("test").consecutive_failures == COMMITS
         assert not exporter.job("test").truncated
         assert not asks_at_once(exporter)
         check_truth(exporter)
@@ -75,7 +75,7 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
             exporter.refresh()
         # This one is killed before anything of it is stored.
         lost = len(exporter.server.log)
-        exporter.source.refresh(exporter.engine.memory("gh"))
+        exporter.source.refresh(exporter.engine.state("gh"))
         lost = len(asked(exporter, "/jobs", lost))
         exporter.store.close()
         exporter.store = SqliteStore(str(tmp_path / "t.db"))
@@ -110,10 +110,10 @@ def test_the_tip_is_in_flight_at_a_cold_start() -> None:
     with running_exporter(story.fake) as exporter:
         exporter.fake.now += 2 * MINUTE
         exporter.refresh_until_idle()
-        assert (exporter.job("test").streak, exporter.job("test").pending) == (3, 1)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (3, 1)
         check_truth(exporter)
         exporter.advance(7 * MINUTE)
-        assert exporter.job("test").streak == 4
+        assert exporter.job("test").consecutive_failures == 4
         check_truth(exporter)
 
 
@@ -184,7 +184,7 @@ def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
         story.then("F F F F F F F F")
         exporter.refresh_until_idle()
         job = exporter.job("test")
-        assert (job.streak, job.broken, job.truncated) == (5, True, True)
+        assert (job.consecutive_failures, job.broken, job.truncated) == (5, True, True)
         story.then("P")
         exporter.refresh_until_idle()
         assert not exporter.job("test").broken
@@ -214,13 +214,15 @@ def test_two_repositories_are_read_as_one_would_be() -> None:
     with reading(one.fake, section) as exporter:
         exporter.refresh_until_idle()
         states = {
-            state.trunk.repo: state.jobs[0].streak for state in exporter.engine.snapshot.trunks
+            state.trunk.repo: state.jobs[0].consecutive_failures
+            for state in exporter.engine.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 1}
         other.then("F F")
         exporter.refresh_until_idle()
         states = {
-            state.trunk.repo: state.jobs[0].streak for state in exporter.engine.snapshot.trunks
+            state.trunk.repo: state.jobs[0].consecutive_failures
+            for state in exporter.engine.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 3}
         exporter.refresh()

@@ -99,7 +99,7 @@ def test_a_longer_window_is_read_on() -> None:
     story = Story("P F F F F F F")
     with running_exporter(story.fake, more=", window: 3") as exporter:
         exporter.refresh_until_idle()
-        assert (len(order_of(exporter)), exporter.job("test").streak) == (3, 3)
+        assert (len(order_of(exporter)), exporter.job("test").consecutive_failures) == (3, 3)
         exporter.config = config_for(exporter.server.url, "o/r", ", window: 50")
         exporter.restart()
         before = len(exporter.server.log)
@@ -148,11 +148,11 @@ def test_going_back_to_an_older_commit_is_a_force_push() -> None:
         exporter.refresh_until_idle()
         story.repo.force_push(story.commits[2])
         exporter.advance(2 * MINUTE)
-        assert (exporter.job("test").streak, rewrites(exporter)) == (2, 1)
+        assert (exporter.job("test").consecutive_failures, rewrites(exporter)) == (2, 1)
         check_truth(exporter)
         story.repo.force_push(story.commits[3])
         exporter.advance(2 * MINUTE)
-        assert (exporter.job("test").streak, rewrites(exporter)) == (3, 1)
+        assert (exporter.job("test").consecutive_failures, rewrites(exporter)) == (3, 1)
         check_truth(exporter)
 
 

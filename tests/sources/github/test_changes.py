@@ -98,7 +98,7 @@ def test_a_deleted_run_keeps_what_it_said() -> None:
         exporter.advance(2 * MINUTE)
         story.runs[2].delete(story.fake.now)
         done = exporter.advance(HOUR)
-        assert exporter.job("test").streak == 3
+        assert exporter.job("test").consecutive_failures == 3
         assert counted(done) <= 1
         check_truth(exporter)
 
@@ -110,7 +110,7 @@ def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None
         exporter.server.fail_next(Kind.DELETED_RUN, f"runs/{story.runs[1].id}/jobs")
         refreshed = exporter.refresh()
         assert refreshed.state.up
-        assert exporter.job("test").streak == 1
+        assert exporter.job("test").consecutive_failures == 1
         assert [v.name for v in exporter.job("test").verdicts] == ["PASS", "FAIL"]
 
 
@@ -123,7 +123,7 @@ def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown() -> None:
         exporter.advance(32 * HOUR, every=HOUR / 4)
         assert exporter.job("test").pending == 1
         exporter.advance(2 * HOUR, every=HOUR / 4)
-        exporter.poller.renew_once()
+        exporter.poller.expire_once()
         assert exporter.job("test").pending == 0
         check_truth(exporter)
         done = exporter.advance(HOUR)

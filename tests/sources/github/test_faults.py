@@ -49,7 +49,7 @@ def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire() -> None:
             exporter.refresh()
             exporter.fake.now += MINUTE
             assert not exporter.job("test").broken
-            assert exporter.job("test").streak == 1
+            assert exporter.job("test").consecutive_failures == 1
         exporter.server.faults = Faults()
         exporter.advance(2 * MINUTE)
         check_truth(exporter)

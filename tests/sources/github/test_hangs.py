@@ -45,7 +45,10 @@ def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken:
     """Three hangs in a row fire, two do not; what a newer push cancelled says nothing."""
     with running_exporter(Story(letters).fake) as exporter:
         exporter.refresh_until_idle()
-        assert (exporter.job("test").streak, exporter.job("test").broken) == (streak, broken)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").broken) == (
+            streak,
+            broken,
+        )
         check_truth(exporter)
 
 
@@ -82,7 +85,7 @@ def test_it_is_pending_until_it_has_been_asked() -> None:
         refreshed = exporter.refresh()
         assert not refreshed.state.up
         assert "annotations" in (refreshed.state.problem or "")
-        assert (exporter.job("test").streak, exporter.job("test").pending) == (0, 3)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (0, 3)
         exporter.advance(MINUTE)
         assert exporter.job("test").broken
         check_truth(exporter)
@@ -95,7 +98,7 @@ def test_one_that_cannot_be_asked_leaves_the_others() -> None:
         row = next(iter(story.runs[2].rows(story.fake.now)))
         exporter.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
         exporter.refresh()
-        assert (exporter.job("test").streak, exporter.job("test").pending) == (2, 1)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (2, 1)
         exporter.advance(MINUTE)
         check_truth(exporter)
 
@@ -107,7 +110,7 @@ def test_annotations_that_are_gone_say_that_it_did_not_hang() -> None:
             for row in run.rows(exporter.fake.now):
                 exporter.fake.repos["o/r"].rows.pop(row.id)
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         assert [entry.status for entry in asked(exporter, ANNOTATIONS)] == [404] * 3
         assert counted(exporter.advance(30 * MINUTE)) <= 1
 
@@ -122,7 +125,7 @@ def test_an_annotation_without_a_message_is_asked_for_again() -> None:
     with running_exporter(Story("P H H H").fake) as exporter:
         with spoilt(exporter, ANNOTATIONS, no_message, times=3):
             assert not exporter.refresh().state.up
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         exporter.advance(2 * MINUTE)
         assert exporter.job("test").broken
         check_truth(exporter)
@@ -135,7 +138,7 @@ def test_annotations_of_other_kinds_are_no_hang() -> None:
         push(story, Job("test", 30, 3630, "cancelled", annotations=("Node 16 is deprecated.",)))
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         check_truth(exporter)
 
 

@@ -75,10 +75,10 @@ def test_a_retry_that_runs_leaves_the_failure_standing() -> None:
     with running_exporter(story.fake) as exporter:
         story.fake.now += 900
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == 3
+        assert exporter.job("test").consecutive_failures == 3
         check_truth(exporter)
         exporter.advance(HOUR)
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         check_truth(exporter)
 
 
@@ -112,7 +112,7 @@ def test_runs_that_do_not_start_are_failures_of_the_startup() -> None:
         for streak in (1, 2, 3):
             story.repo.run(story.push(), CI, startup_failure=True)
             exporter.advance(5 * MINUTE)
-            assert exporter.job("(startup)").streak == streak
+            assert exporter.job("(startup)").consecutive_failures == streak
             assert exporter.job("(startup)").broken is (streak == 3)
             check_truth(exporter)
         story.then("F")
@@ -131,7 +131,7 @@ def test_an_invalid_workflow_file_is_a_failure_without_jobs() -> None:
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("(startup)").broken
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         assert counted(exporter.advance(10 * MINUTE)) == 0
 
 

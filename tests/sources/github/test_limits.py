@@ -195,7 +195,7 @@ def test_a_limit_in_the_middle_loses_nothing() -> None:
         exporter.server.fail_next(Kind.TOO_MANY, f"{story.runs[2].id}/jobs")
         first = exporter.refresh()
         assert not first.state.up
-        assert exporter.job("test").streak == 1
+        assert exporter.job("test").consecutive_failures == 1
         exporter.advance(3 * MINUTE)
         check_truth(exporter)
         assert len(asked(exporter, "/jobs")) == 7

@@ -46,7 +46,7 @@ def test_what_is_named_counts_and_nothing_else(more: str, expected: set[str]) ->
         exporter.refresh_until_idle()
         assert names(exporter) == expected
         assert all(exporter.job(name).broken for name in expected - {"test"})
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
 
 
 def test_nothing_is_asked_for_when_nothing_is_named() -> None:
@@ -81,7 +81,7 @@ def test_the_states_of_a_status(state: str, streak: int) -> None:
     story.repo.status(story.push(), "jenkins/build", state)
     with running_exporter(story.fake, more=BOTH) as exporter:
         exporter.refresh_until_idle()
-        assert exporter.job("jenkins/build").streak == streak
+        assert exporter.job("jenkins/build").consecutive_failures == streak
 
 
 def test_the_latest_status_of_a_context_counts() -> None:
@@ -92,7 +92,7 @@ def test_the_latest_status_of_a_context_counts() -> None:
     story.repo.status(commit, "jenkins/build", "success")
     with running_exporter(story.fake, more=BOTH) as exporter:
         exporter.refresh_until_idle()
-        assert exporter.job("jenkins/build").streak == 0
+        assert exporter.job("jenkins/build").consecutive_failures == 0
 
 
 def test_a_commit_that_only_others_test_counts() -> None:

@@ -36,7 +36,7 @@ def test_a_matrix_that_was_skipped_as_a_whole_is_no_job() -> None:
         exporter.refresh_until_idle()
         check_truth(exporter)
         assert sorted(key.job_name for key in exporter.jobs()) == ["build (a)", "build (b)"]
-        assert exporter.job("build (a)").streak == 2
+        assert exporter.job("build (a)").consecutive_failures == 2
 
 
 def test_the_children_of_a_skipped_matrix_are_not_retired() -> None:
@@ -64,7 +64,7 @@ def test_what_is_not_over_is_never_a_failure(status: str) -> None:
 
     with running_exporter(story.fake) as exporter, spoilt(exporter, "/jobs$", unfinished, times=9):
         exporter.refresh()
-        assert exporter.job("test").streak == 0
+        assert exporter.job("test").consecutive_failures == 0
         assert exporter.job("test").pending == 4
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_is_late_in_a_run_that_is_over_is_read_again() -> None:
     with running_exporter(story.fake) as exporter:
         with spoilt(exporter, f"{story.runs[3].id}/jobs$", behind):
             exporter.refresh()
-        assert (exporter.job("test").streak, exporter.job("test").pending) == (2, 1)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (2, 1)
         exporter.advance(3 * MINUTE)
         check_truth(exporter)
 
@@ -168,4 +168,4 @@ def test_a_page_that_is_missing_does_not_turn_a_red_shard_into_a_pass(kind: Kind
         exporter.server.faults = Faults()
         exporter.advance(10 * MINUTE)
         check_truth(exporter)
-        assert exporter.job("linux / test (default)").streak == 4
+        assert exporter.job("linux / test (default)").consecutive_failures == 4

@@ -107,7 +107,7 @@ def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
     story.fake.now += HOUR
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == 2
+        assert exporter.job("test").consecutive_failures == 2
         check_truth(exporter)
 
 
@@ -117,7 +117,7 @@ def test_a_renamed_workflow_keeps_its_history() -> None:
     story.then("F", workflow=Workflow("CI of today", CI.path))
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
-        assert exporter.job("test").streak == 3
+        assert exporter.job("test").consecutive_failures == 3
         assert exporter.job("test").key.workflow == "CI of today"
         check_truth(exporter)
 
@@ -130,7 +130,7 @@ def test_two_workflows_of_one_name_are_two() -> None:
     story.fake.now += HOUR
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
-        assert sorted(job.streak for job in exporter.trunk.jobs) == [0, 3]
+        assert sorted(job.consecutive_failures for job in exporter.trunk.jobs) == [0, 3]
         check_truth(exporter)
 
 
