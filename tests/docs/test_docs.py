@@ -15,7 +15,7 @@ from trunkwatch import __version__
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
 from trunkwatch.config.schema import RecordedSource
-from trunkwatch.demo.incident import INCIDENT, STORY, sha_of
+from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of
 from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
 from trunkwatch.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
@@ -363,7 +363,7 @@ def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
     }
     exempt = "known_broken: [{match: {}, reason: on purpose, until: 2100-01-01}]"
     broken = json.loads(demo(tmp_path, 10, more=exempt, format="json"))
-    repaired = json.loads(demo(tmp_path, len(STORY) - 1, more=exempt, format="json"))
+    repaired = json.loads(demo(tmp_path, len(COMMITS) - 1, more=exempt, format="json"))
     assert {*_paths(broken), *_paths(repaired)} == shown
 
 
