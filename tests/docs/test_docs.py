@@ -520,12 +520,12 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_the_notification_shown_is_that_of_the_incident() -> None:
     """Hashes, authors and titles of the README's notification are those that the demo plays."""
     (shown,) = [b.text for b in markdown.blocks(README, "text") if "FIRING" in b.text]
-    hashes = {sha_of(number): number for number in range(len(STORY))}
+    hashes = {sha_of(number): number for number in range(len(COMMITS))}
     for word in re.findall(r"\b(?=\d*[a-f])[0-9a-f]{10,40}\b", shown):
         assert any(sha.startswith(word) for sha in hashes), word
     for sha, author, title in re.findall(r"([0-9a-f]{12}) (author-\w): (.*)", shown):
         (number,) = [number for full, number in hashes.items() if full.startswith(sha)]
-        assert (author, title) == (f"author-{chr(ord('a') + number)}", STORY[number].title)
+        assert (author, title) == (f"author-{chr(ord('a') + number)}", COMMITS[number].title)
     for word in ("first bad", "last good", "suspects", "Failure_Threshold=1"):
         assert word in shown
 
