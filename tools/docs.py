@@ -3,7 +3,7 @@
     python -m tools.docs            write it
     python -m tools.docs --check    exit 1 if a committed file differs
 
-It also walks the configuration's schema for the test that holds docs/configuration.md to it.
+It also lists the keys of the configuration's schema, for the test of docs/configuration.md.
 """
 
 import argparse
@@ -37,7 +37,7 @@ HEADINGS = {
 
 
 def render(text: str) -> str:
-    """Return the document with its generated part written anew."""
+    """Return the document with its generated part replaced."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = "\n\n".join(_table(scope) for scope in HEADINGS)
@@ -90,9 +90,9 @@ class Key(NamedTuple):
     """One key of the configuration.
 
     Attributes:
-        path: from the file's top; `[]` is any entry of a list, `[buildbot]` one of that type.
-        kind: what its value is, in a few words.
-        default: as it would be written in the file, or "required".
+        path: the full path; `[]` is any entry of a list, `[buildbot]` an entry of that type.
+        kind: the type of its value, in a few words.
+        default: the default as written in the file, or "required".
     """
 
     path: str
@@ -100,8 +100,8 @@ class Key(NamedTuple):
     default: str
 
 
-# Which of the schema's named types stands for what; compared by identity, since two `Annotated`
-# of one base type differ only in what they check.
+# The words for the schema's named types, which are compared by identity: two `Annotated` of one
+# base type differ only in their validators.
 _NAMED = (
     (Duration, "duration"),
     (Pattern, "pattern"),
@@ -115,7 +115,7 @@ _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def config_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[Key]:
-    """Yield every key that the schema knows, in the schema's order, parents before children."""
+    """Yield every key of the schema, in the schema's order, parents before children."""
     hints = get_type_hints(section, include_extras=True)
     for name, field in section.model_fields.items():
         path, hint = prefix + (field.alias or name), hints[name]
@@ -125,7 +125,7 @@ def config_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[K
 
 
 def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
-    """Yield the sections below a key, each with what its path has between the two."""
+    """Yield the sections below a key, each with the suffix that its path gets."""
     inner, is_list = _without_none(hint), False
     if get_origin(inner) is tuple:
         inner, is_list = _unwrapped(get_args(inner)[0]), True
@@ -137,7 +137,7 @@ def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
 
 
 def _tag(section: type[Section]) -> str:
-    """Return the `type` that chooses a section among those that may stand in one place."""
+    """Return the `type` that selects a section among the alternatives."""
     return str(get_args(get_type_hints(section)["type"])[0])
 
 
@@ -183,11 +183,11 @@ def _default(field: FieldInfo, hint: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Write seconds in the largest unit that leaves no rest; two minutes at most stay seconds."""
+    """Format seconds in the largest unit without remainder; up to two minutes stay seconds."""
     for unit, size in _DURATIONS:
         if seconds % size == 0 and (seconds > 120 or unit == "s"):
             return f"{int(seconds / size)}{unit}"
-    raise ValueError(f"{seconds} s: a default of whole seconds reads better")
+    raise ValueError(f"{seconds} s: a default must be whole seconds")
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -203,7 +203,7 @@ def _unwrapped(hint: Any) -> Any:
 
 
 def _without_none(hint: Any) -> Any:
-    """Return a hint without its `Annotated` and without the None that a missing key stands for."""
+    """Return a hint without its `Annotated` and without None, the value of a missing key."""
     inner = _unwrapped(hint)
     wanted = [member for member in _members(inner) if member is not NoneType]
     return _unwrapped(wanted[0]) if len(wanted) == 1 else inner

@@ -15,7 +15,7 @@ from trunkwatch import __version__
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
 from trunkwatch.config.schema import RecordedSource
-from trunkwatch.demo.incident import INCIDENT, STORY, sha_of
+from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of
 from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
 from trunkwatch.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
@@ -365,7 +365,7 @@ def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
     }
     exempt = "known_broken: [{match: {}, reason: on purpose, until: 2100-01-01}]"
     broken = json.loads(demo(tmp_path, 10, more=exempt, format="json"))
-    repaired = json.loads(demo(tmp_path, len(STORY) - 1, more=exempt, format="json"))
+    repaired = json.loads(demo(tmp_path, len(COMMITS) - 1, more=exempt, format="json"))
     assert {*_paths(broken), *_paths(repaired)} == shown
 
 
@@ -522,12 +522,12 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_the_notification_shown_is_that_of_the_incident() -> None:
     """Hashes, authors and titles of the README's notification are those that the demo plays."""
     (shown,) = [b.text for b in markdown.blocks(README, "text") if "FIRING" in b.text]
-    hashes = {sha_of(number): number for number in range(len(STORY))}
+    hashes = {sha_of(number): number for number in range(len(COMMITS))}
     for word in re.findall(r"\b(?=\d*[a-f])[0-9a-f]{10,40}\b", shown):
         assert any(sha.startswith(word) for sha in hashes), word
     for sha, author, title in re.findall(r"([0-9a-f]{12}) (author-\w): (.*)", shown):
         (number,) = [number for full, number in hashes.items() if full.startswith(sha)]
-        assert (author, title) == (f"author-{chr(ord('a') + number)}", STORY[number].title)
+        assert (author, title) == (f"author-{chr(ord('a') + number)}", COMMITS[number].title)
     for word in ("first bad", "last good", "suspects", "Failure_Threshold=1"):
         assert word in shown
 
