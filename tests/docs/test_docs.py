@@ -443,7 +443,7 @@ def test_a_key_is_required_as_documented(kind: str, key: str, tmp_path: Path) ->
 
 ERRORS = [
     (row[0].strip("`"), row[1].strip("`"))
-    for row in markdown.table(RECORDED, "the line", "what is said")
+    for row in markdown.table(RECORDED, "the line", "message")
 ]
 
 
