@@ -1,5 +1,5 @@
 # `make run` shows the recorded incident; `make test` sets up and passes every test.
-# CONFIG=my.yml runs the same stack on your own configuration; ARGS='--prometheus-port 9191' is handed on.
+# CONFIG=my.yml runs the same stack on your own configuration; ARGS='--prometheus-port 9191' adds flags.
 
 PYTHON ?= python3
 VENV := .venv
@@ -43,7 +43,7 @@ tools: preflight
 	@tools/fetch-prometheus
 
 .PHONY: preflight
-# What a fresh machine may lack is said in one line before anything starts.
+# Report a missing requirement in one line before anything starts.
 preflight:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0])'
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo 'this needs python3 with venv: apt-get install python3-venv' >&2; exit 2; }
