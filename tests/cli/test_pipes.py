@@ -10,6 +10,8 @@ from trunkwatch.domain.model import Observation
 from tests.cli.program import PROGRAM, SECONDS, environment
 from tests.support.rows import history, named, write_recorded
 
+pytestmark = pytest.mark.slow
+
 JOBS = 1500
 """Enough for more output than any pipe holds, whichever command."""
 

@@ -14,11 +14,12 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
+from tests.support.examples import examples
 from tests.vectors.notation import COMPLETED, sha_of
 
-bounded = settings(max_examples=80, deadline=None, derandomize=True, database=None)
-thorough = settings(bounded, max_examples=600)
-"""The same examples every time, so that a failure is never a matter of luck."""
+bounded = settings(max_examples=examples(80))
+thorough = settings(max_examples=examples(600))
+"""Usual numbers of examples; the hypothesis profile decides what else holds."""
 
 COMMITS = 16
 """Commits that may ever be heard of; what is removed after 3 fits into that."""

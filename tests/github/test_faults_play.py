@@ -17,6 +17,8 @@ from tests.github.story import REPO, story
 from tests.github.watch import SOURCE, play, settle
 from tests.github.world import T0, World
 
+pytestmark = pytest.mark.slow
+
 SHORT = 14
 """Commits of a shorter story: four of them come while it is played."""
 

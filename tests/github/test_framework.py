@@ -10,7 +10,7 @@ import pytest
 from tests.github.measures import Course, counted, course, follow, sent
 from tests.github.player import POLL
 
-pytestmark = pytest.mark.xdist_group("framework")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("framework")]
 COLD_START, ONE_COMMIT, BUDGET = 420, 300, 2500
 MINUTES = 30
 

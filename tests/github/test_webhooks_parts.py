@@ -154,6 +154,7 @@ def test_what_is_not_watched_slows_nothing_down(play: Listening) -> None:
 # ---------------------------------------------------------------------- bodies that make no sense
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["push", "workflow_run", "workflow_job", "check_run"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"id": None}, True, 1e400])
 def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:

@@ -13,6 +13,9 @@ from tests.github.story import story
 from tests.github.watch import SOURCE, settle
 from tests.github.watch import play as play_along
 from tests.github.webhooks import deliveries
+from tests.support.examples import examples
+
+pytestmark = pytest.mark.slow
 
 SHORT = 14
 """Commits of the story of which webhooks tell: four of them come while it is played."""
@@ -22,7 +25,7 @@ SHORT = 14
 PLACES = range(len(told()))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(
     order=st.permutations(PLACES),
     lost=st.sets(st.sampled_from(PLACES)),
@@ -50,7 +53,7 @@ def test_any_order_twice_and_with_some_missing(
         assert play.healed() == {}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(
     delays=st.lists(
         st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None]),

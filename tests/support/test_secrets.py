@@ -89,6 +89,7 @@ def outcomes(folder: Path, secret: str) -> dict[str, str]:
     return {name: word for word, name in found}
 
 
+@pytest.mark.slow
 def test_a_leak_of_each_kind_fails_the_test_that_leaked(tmp_path: Path) -> None:
     """What lets a secret out by any way fails; what lets none out passes, also right after it."""
     found = outcomes(tmp_path, SECRETS[0])
