@@ -21,7 +21,7 @@ SECONDS = 30.0
 
 def environment() -> dict[str, str]:
     """Return what the program needs, and nothing of the user's settings."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "exporter"), "LC_ALL": "C.UTF-8"}
 
 
 def run_program(

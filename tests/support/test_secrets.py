@@ -79,7 +79,7 @@ def outcomes(folder: Path, secret: str) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-c", os.devnull, *flags, str(test)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'exporter'}", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
