@@ -70,7 +70,7 @@ class Copy:
         self.run("git init -q && git add .")
 
     def follow(self, step: Step) -> None:
-        """Do what a step says."""
+        """Apply the block of a step."""
         if step.language == "sh":
             self.run(step.text)
             return

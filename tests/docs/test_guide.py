@@ -12,7 +12,7 @@ WALKS = ("Add a metric", "Add an alert")
 @pytest.mark.slow
 @pytest.mark.parametrize("walk", WALKS)
 def test_a_walk_ends_green(walk: str, tmp_path: Path) -> None:
-    """Every block applies where its sentence says, and the commands at the end pass."""
+    """Every block applies to the file of its step, and the commands at the end pass."""
     copy = Copy(tmp_path)
     steps = list(steps_of(walk))
     for step in steps:

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.tickets.comments import changed_comment, ended_jobs
 from trunkwatch.tickets.facts import CommitLine, JobFacts, JobName, Key, Links, picture_of
 from trunkwatch.tickets.markdown import BODY_LIMIT, TITLE_LIMIT, address, code, link, one_line, size
 from trunkwatch.tickets.marker import find_marker
 from trunkwatch.tickets.render import View, body_of, lasted, silence_url, title_of, when
 
-from tests.github.world import T0
+from tests.github.fake import T0
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, Json, job, trunk
 
 KEY = Key(REPO, BRANCH, GROUP)
