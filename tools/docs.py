@@ -1,25 +1,29 @@
-"""Writes the generated part of docs/metrics.md from the catalogue (`make docs`).
+"""Writes what `make docs` generates: docs/metrics.md and config/own_alerts.py.
 
     python -m tools.docs            write it
-    python -m tools.docs --check    exit 1 if the committed file differs
+    python -m tools.docs --check    exit 1 if a committed file differs
 
 It also lists the keys of the configuration's schema, for the test of docs/configuration.md.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import yaml
 from pydantic.fields import FieldInfo
 from trunkwatch.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
 from trunkwatch.config.schema import Config, Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
-METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+ROOT = Path(__file__).resolve().parents[1]
+METRICS = ROOT / "docs" / "metrics.md"
+RULES = ROOT / "rules" / "trunkwatch.rules.yml"
+OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
 BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
 END = "<!-- generated: end -->"
 
@@ -55,6 +59,29 @@ def _labels(family: Family) -> str:
         return ", ".join(["J", *(f"`{name}`" for name in family.labels[len(JOB_LABELS) :])])
     return ", ".join(f"`{name}`" for name in family.labels) or "none"
 
+
+# ---------------------------------------------------------------------- alerts
+
+
+def render_own_alerts(_: str = "") -> str:
+    """Return the module that lists the alerts with a fixed team, in the order of the rules."""
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    fixed = {rule["alert"]: rule["labels"] for rule in alerts if "team" in rule["labels"]}
+    rows = [f'    "{name}": "{labels["priority"]}",' for name, labels in fixed.items()]
+    return "\n".join([_OWN_ALERTS_HEAD, *rows, "}", _OWN_ALERTS_END])
+
+
+_OWN_ALERTS_HEAD = '''"""Generated from rules/trunkwatch.rules.yml by `make docs`; do not edit."""
+
+from collections.abc import Mapping
+
+OWN_ALERTS: Mapping[str, str] = {'''
+_OWN_ALERTS_END = '''"""The alerts of no job, of the default group's team, with their priorities."""
+'''
+
+GENERATED: dict[Path, Callable[[str], str]] = {METRICS: render, OWN_ALERTS: render_own_alerts}
+"""The generated files, each with the function that renders it from its committed text."""
 
 # ---------------------------------------------------------------------- configuration
 
@@ -186,17 +213,23 @@ def _without_none(hint: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the document, or compare it with the committed one."""
+    """Write the files, or compare them with the committed ones."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    committed = METRICS.read_text(encoding="utf-8")
-    wanted = render(committed)
-    if not parser.parse_args(arguments).check:
-        METRICS.write_text(wanted, encoding="utf-8")
-    elif wanted != committed:
-        print(f"docs/{METRICS.name} is outdated: run 'make docs'", file=sys.stderr)
-        return 1
-    return 0
+    check: bool = parser.parse_args(arguments).check
+    outdated = [path for path, render_file in GENERATED.items() if _renew(path, render_file, check)]
+    for path in outdated:
+        print(f"{path.relative_to(ROOT).as_posix()} is outdated: run 'make docs'", file=sys.stderr)
+    return 1 if outdated else 0
+
+
+def _renew(path: Path, render_file: Callable[[str], str], check: bool) -> bool:
+    """Write a file anew, or return whether it differs where it is only checked."""
+    committed = path.read_text(encoding="utf-8")
+    wanted = render_file(committed)
+    if not check:
+        path.write_text(wanted, encoding="utf-8")
+    return check and wanted != committed
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
 from trunkwatch.sources.github.auth import EnvToken, FileToken
 from trunkwatch.sources.github.credentials import content_of
+from trunkwatch.store import MEMORY
 from trunkwatch.tickets.carrier import KeeperTools
 from trunkwatch.tickets.counts import Counts
 from trunkwatch.tickets.dryrun import DryRun
 from trunkwatch.tickets.github import Api, ApiTools, GithubIssues
 from trunkwatch.tickets.issues import Issues
 from trunkwatch.tickets.keeper import Keeper
-from trunkwatch.tickets.ledger import MEMORY, Ledger
+from trunkwatch.tickets.ledger import Ledger
 from trunkwatch.tickets.model import Settings
 from trunkwatch.tickets.payload import delivered
 from trunkwatch.tickets.readings import HttpReadings

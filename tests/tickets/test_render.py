@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.tickets.comments import changed_comment, ended_jobs
 from trunkwatch.tickets.facts import CommitLine, JobFacts, JobName, Key, Links, picture_of
 from trunkwatch.tickets.markdown import BODY_LIMIT, TITLE_LIMIT, address, code, link, one_line, size

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
+from trunkwatch.domain.model import display_name
 from trunkwatch.errors import ReadingError
 from trunkwatch.times import parse_time
 
@@ -27,7 +28,7 @@ class JobName(NamedTuple):
     job_name: str
 
     def __str__(self) -> str:
-        return f"{self.workflow} / {self.job_name}"
+        return display_name(self.workflow, self.job_name)
 
 
 class CommitLine(NamedTuple):

@@ -9,33 +9,32 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from trunkwatch.errors import StoreError
+from trunkwatch.store.migration import Schema
+from trunkwatch.store.opening import open_file
 from trunkwatch.tickets.codec import plan_of, plan_text, ticket_of, ticket_text
 from trunkwatch.tickets.facts import JobName, Key
 from trunkwatch.tickets.model import Create, Plan, Ticket
 from trunkwatch.tickets.payload import Permit
 
-MEMORY = ":memory:"
-
-APPLICATION_ID = 0x54575449
-"""Marks a file as one of tickets ("TWTI"); results are kept in files of another kind."""
-
-VERSION = 1
-
-SCHEMA = (
-    "CREATE TABLE permits (repo TEXT, branch TEXT, name TEXT, workflow TEXT, job_name TEXT,"
-    " at REAL NOT NULL, alertmanager TEXT,"
-    " PRIMARY KEY (repo, branch, name, workflow, job_name)) WITHOUT ROWID",
-    "CREATE TABLE tickets (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
-    " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
-    "CREATE TABLE plans (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
-    " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
-    "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
+SCHEMA = Schema(
+    application_id=0x54575449,  # "TWTI"
+    migrations=(
+        (
+            "CREATE TABLE permits (repo TEXT, branch TEXT, name TEXT, workflow TEXT, job_name TEXT,"
+            " at REAL NOT NULL, alertmanager TEXT,"
+            " PRIMARY KEY (repo, branch, name, workflow, job_name)) WITHOUT ROWID",
+            "CREATE TABLE tickets (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE plans (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+        ),
+    ),
+    foreign_file="is no file of tickets; give one of its own",
 )
+"""The schema of the file that stores tickets."""
 
 PERMIT_SECONDS = 7 * 86_400.0
 """Seconds after which a delivery that nothing came of is forgotten. Alertmanager repeats what goes
@@ -57,51 +56,7 @@ class Ledger:
             StoreError: it cannot be used, is of another kind, or another process has it.
         """
         self._lock = threading.Lock()
-        if path != MEMORY and not Path(path).parent.is_dir():
-            raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
-        try:
-            self._db = sqlite3.connect(
-                path, timeout=0, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.Error as error:
-            raise StoreError(path, str(error)) from None
-        try:
-            self._prepare(path)
-        except sqlite3.Error as error:
-            self._db.close()
-            raise StoreError(path, _reason(error)) from None
-        except StoreError:
-            self._db.close()
-            raise
-
-    def _prepare(self, path: str) -> None:
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._db.execute("BEGIN EXCLUSIVE")
-        try:
-            self._check(path)
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # FULL: an intent that a power cut took back would be carried out a second time.
-        self._db.execute("PRAGMA synchronous = FULL")
-
-    def _check(self, path: str) -> None:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if not (application or version or tables):
-            for statement in SCHEMA:
-                self._db.execute(statement)
-        elif application != APPLICATION_ID:
-            raise StoreError(
-                path, "is no file of tickets; give one of its own; it was left untouched"
-            )
-        elif version > VERSION:
-            raise StoreError(
-                path, "was written by a newer Trunkwatch; upgrade, or give another path"
-            )
+        self._db = open_file(path, SCHEMA, exclusive=True)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -213,12 +168,3 @@ def advanced(plan: Plan, number: int | None = None) -> Plan:
     """Return a plan of which one more step is done, and which knows the issue's number."""
     after = plan.after if number is None else replace(plan.after, number=number)
     return replace(plan, done=plan.done + 1, tried_at=None, after=after)
-
-
-def _reason(error: sqlite3.Error) -> str:
-    said = str(error)
-    if "locked" in said:
-        return "another process uses it; one file is for one `trunkwatch tickets`"
-    if "not a database" in said:
-        return "is not a SQLite database; give another path; it was left untouched"
-    return said
