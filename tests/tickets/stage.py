@@ -20,9 +20,9 @@ from trunkwatch.tickets.ledger import Ledger
 from trunkwatch.tickets.model import Settings
 from trunkwatch.tickets.payload import delivered
 
-from tests.github.issue_rows import Issue
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.issue_model import Issue
+from tests.github.server import GitHubServer, serving_github
 from tests.tickets.builders import (
     REPO,
     Json,
@@ -113,7 +113,7 @@ class Stage:
         counts: of the process that runs now.
     """
 
-    server: StandIn
+    server: GitHubServer
     told: Told
     path: Path
     settings: Settings
@@ -162,11 +162,11 @@ class Stage:
     @property
     def now(self) -> float:
         """The time of everybody (seconds since the epoch)."""
-        return self.server.world.now
+        return self.server.fake.now
 
     def wait(self, seconds: float) -> None:
         """Let time pass."""
-        self.server.world.now += seconds
+        self.server.fake.now += seconds
 
     def deliver(self, *names: str, status: str = "firing") -> None:
         """Let Alertmanager tell of jobs."""
@@ -244,9 +244,9 @@ Scenario = Callable[[Stage], None]
 @contextmanager
 def a_stage(folder: Path, settings: Settings | None = None, kill_at: int = 0) -> Iterator[Stage]:
     """Play on a GitHub of its own."""
-    world = World()
-    world.repo(REPO)
-    with serving_github(world) as github:
+    fake = FakeGitHub()
+    fake.repo(REPO)
+    with serving_github(fake) as github:
         stage = Stage(github, Told(), folder / "tickets.db", settings or Settings(), kill_at)
         try:
             yield stage

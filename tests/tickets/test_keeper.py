@@ -257,7 +257,7 @@ def test_the_dashboard_is_linked_where_the_configuration_names_it(tmp_path: Path
 def test_the_configuration_says_where_issues_belong(tmp_path: Path) -> None:
     """Results may be of another repository, or of none that GitHub knows."""
     with a_stage(tmp_path, Settings(repo="o/tickets")) as stage:
-        stage.server.world.repo("o/tickets")
+        stage.server.fake.repo("o/tickets")
         opened(stage, "a")
         assert stage.issues == []
         assert len(stage.server.issues.all("o/tickets")) == 1

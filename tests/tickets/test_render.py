@@ -13,7 +13,7 @@ from trunkwatch.tickets.markdown import BODY_LIMIT, TITLE_LIMIT, address, code, 
 from trunkwatch.tickets.marker import find_marker
 from trunkwatch.tickets.render import View, body_of, lasted, silence_url, title_of, when
 
-from tests.github.world import T0
+from tests.github.fake import T0
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, Json, job, trunk
 
 KEY = Key(REPO, BRANCH, GROUP)
