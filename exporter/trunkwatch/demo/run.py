@@ -176,7 +176,7 @@ def _watch(
     while not stop.wait(LOOK_SECONDS):
         for line in streaks.look():
             say(line)
-        for ticket in tickets.look():
+        for ticket in tickets.new_requests():
             print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
         for program in (*stack.programs, tickets.program):
             program.check()

@@ -1,7 +1,7 @@
-"""Markdown that nobody else can write into: what CI and commits say stays text.
+"""Safe Markdown: texts from CI and commits stay plain text.
 
-Everything from outside stands in a code span. GitHub looks for no mention, reference, address or
-HTML there, while a backslash in front of `@name` keeps nobody from being called.
+Every text from outside stands in a code span, where GitHub renders no mention, reference, address
+or HTML. A backslash in front of `@name` does not prevent the notification.
 """
 
 import re
@@ -12,11 +12,11 @@ TEXT_LIMIT = 200
 """Characters of one text from outside; the longest job names in the wild have about 150."""
 
 URL_LIMIT = 2000
-"""Characters of an address; browsers and proxies take no longer ones for certain."""
+"""Characters of a URL that every browser and proxy accepts."""
 
 TITLE_LIMIT = 256
 BODY_LIMIT = 65_536
-"""What GitHub takes: characters of a title and of a body."""
+"""GitHub's limits of a title and of a body (characters)."""
 
 _SAFE_IN_URL = "/:?#@!$&'*+,;=%~-._"
 _BLANKS = re.compile(r"\s+")
@@ -31,7 +31,7 @@ def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
 
 def code(text: str | None) -> str:
     """Return a text from outside as a code span that it cannot end."""
-    # The zero-width space keeps a search in the raw text from taking it for one of our markers.
+    # The zero-width space keeps a search in the raw text from matching it as a marker.
     line = one_line(text or "").replace("<!--", "<\N{ZERO WIDTH SPACE}!--")
     if not line:
         return "unknown"
@@ -42,7 +42,7 @@ def code(text: str | None) -> str:
 
 
 def address(url: str | None) -> str | None:
-    """Return an address that a link can hold; None where it is none that a browser opens."""
+    """Return a URL encoded for a Markdown link; None unless it is a valid http or https URL."""
     if not url or len(url) > URL_LIMIT:
         return None
     try:
@@ -55,16 +55,21 @@ def address(url: str | None) -> str | None:
 
 
 def link(text: str, url: str | None) -> str | None:
-    """Return a link with a text of our own; None where there is no address."""
+    """Return a link with a trusted text; None without a valid URL."""
     target = address(url)
     return f"[{text}]({target})" if target else None
 
 
-def row_of(links: Iterable[str | None]) -> str:
-    """Return links in one line, without those that are not there."""
+def link_row(links: Iterable[str | None]) -> str:
+    """Return links in one line, skipping missing ones."""
     return " · ".join(found for found in links if found)
 
 
 def size(text: str) -> int:
-    """Return how much of GitHub's limit a body takes; the careful guess is that it counts bytes."""
+    """Return the size of a body against `BODY_LIMIT`, in bytes: the stricter reading of it."""
     return len(text.encode())
+
+
+def cut_to_limit(body: str) -> str:
+    """Return a body cut to `BODY_LIMIT`."""
+    return body.encode()[:BODY_LIMIT].decode("utf-8", "ignore")

@@ -1,7 +1,7 @@
-"""The hidden first line by which an issue or a comment of ours is found again.
+"""The hidden first line that identifies an issue or a comment of this program.
 
-It is looked for at the very start, where nothing but our own text ever stands. The nonce tells two
-attempts at the same thing apart; the state tells later that it was us who closed an issue.
+It is matched at the very start only: no text from outside is ever written there. The nonce
+identifies one attempt to create something; the state records who closed an issue.
 """
 
 import re
@@ -9,7 +9,7 @@ import secrets
 from typing import NamedTuple
 from urllib.parse import quote
 
-from trunkwatch.tickets.facts import Key
+from trunkwatch.tickets.model import TicketKey
 
 _MARKER = re.compile(
     r"\A<!-- trunkwatch:v1 key=(?P<key>\S+) nonce=(?P<nonce>[0-9a-f]+) state=(?P<state>\w+) -->"
@@ -17,7 +17,7 @@ _MARKER = re.compile(
 
 
 class Marker(NamedTuple):
-    """What a marker says.
+    """The fields of a marker.
 
     Attributes:
         key: the quoted key.
@@ -34,16 +34,16 @@ class Marker(NamedTuple):
 
 
 def new_nonce() -> str:
-    """Return what nobody else can have used or guessed."""
+    """Return a unique text that cannot be guessed."""
     return secrets.token_hex(16)
 
 
-def quoted(key: Key) -> str:
-    """Return a key as one word that cannot end a comment of HTML."""
+def quoted(key: TicketKey) -> str:
+    """Return a key as one word that cannot end an HTML comment."""
     return "/".join(quote(part, safe="").replace("-", "%2D") for part in key)
 
 
 def find_marker(body: object) -> Marker | None:
-    """Return the marker at the start of a body; None where there is none of ours."""
+    """Return the marker at the start of a body, if any."""
     found = _MARKER.match(body) if isinstance(body, str) else None
     return Marker(found["key"], found["nonce"], found["state"]) if found else None
