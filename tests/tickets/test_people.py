@@ -57,7 +57,7 @@ def test_an_outage_that_began_after_the_closing_opens_it_again(stage: Stage) -> 
     """An end between two rounds does not hide the new outage."""
     closed_by_a_person(stage, "a")
     later = "2030-01-01T00:00:00Z"
-    stage.set_status(job("a", first_bad="e" * 40, since=later))
+    stage.set_status(job("a", first_bad="e" * 40, broken_since=later))
     stage.settle()
     assert stage.issue.state == "open"
 
