@@ -2,7 +2,7 @@
 
 # The dashed line of the trend: the default N of the policy, "three commits in a row". A group with
 # its own N opens its outage at that N; one line for all jobs can only show the default.
-STREAK_THRESHOLD = 3
+FAILURES_TO_OPEN = 3
 
 # How long an answer is believed after the exporter fell silent. The alert rules hold for just as
 # long: the page that woke you and the table that you open must name the same jobs.

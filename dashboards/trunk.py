@@ -30,12 +30,12 @@ from dashboards.queries import (
 )
 from dashboards.settings import (
     BAD,
+    FAILURES_TO_OPEN,
     GOOD,
     HOLD,
     LATE_AFTER_SECONDS,
     NO_DATA,
     STALE_AFTER_SECONDS,
-    STREAK_THRESHOLD,
     UNKNOWN,
     WARN,
 )
@@ -55,7 +55,7 @@ def broken_count() -> Json:
         1,
         "Broken jobs",
         "Jobs whose outage is open: they failed N commits in a row (default "
-        f"{STREAK_THRESHOLD}) and no pass has closed it since. 'none' is said only while the data "
+        f"{FAILURES_TO_OPEN}) and no pass has closed it since. 'none' is said only while the data "
         f"is fresh (see Data age). After a failed scrape a broken job counts on for {HOLD}. "
         "Alert: TrunkJobBroken.",
         "0 0 6 4",
@@ -212,7 +212,7 @@ def streak_trend() -> Json:
         "lineInterpolation": "stepAfter",
         "lineWidth": 2,
         # The axis reaches past the line even while every streak is short.
-        "axisSoftMax": STREAK_THRESHOLD + 1,
+        "axisSoftMax": FAILURES_TO_OPEN + 1,
         "showPoints": "never",
         "spanNulls": False,
         "thresholdsStyle": {"mode": "dashed"},
@@ -223,7 +223,7 @@ def streak_trend() -> Json:
         "decimals": 0,
         "min": 0,
         "noValue": "No job failed in this range, or there is no data: see Data age.",
-        "thresholds": thresholds((None, "transparent"), (STREAK_THRESHOLD, BAD)),
+        "thresholds": thresholds((None, "transparent"), (FAILURES_TO_OPEN, BAD)),
         "unit": "none",
     }
     legend = {
@@ -239,7 +239,7 @@ def streak_trend() -> Json:
         "timeseries",
         "Failing commits in a row",
         "ci_job_consecutive_failures of the jobs that failed at least once in the range. The "
-        f"dashed line stands at {STREAK_THRESHOLD}, the default at which an outage opens; a group "
+        f"dashed line stands at {FAILURES_TO_OPEN}, the default at which an outage opens; a group "
         "may have its own number. A gap means that nothing was scraped.",
         "14 12 10 11",
         fieldConfig={"defaults": defaults, "overrides": []},

@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
+from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
 from trunkwatch.sources.github.auth import EnvToken, FileToken
@@ -121,9 +122,9 @@ class TicketServer:
             signal.signal(kind, self._on_signal)
         self._web.start()
         self._worker.start()
-        log.info("listening on port %d", self.port)
+        log.info("listening", extra={"version": __version__, "port": self.port})
         signum = self._signals.get()
-        log.info("stopping signal=%s", signal.Signals(signum).name)
+        log.info("stopping", extra={"signal": signal.Signals(signum).name})
         self._web.stop()
         self._worker.stop()
         self._store.close()

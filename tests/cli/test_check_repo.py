@@ -46,7 +46,7 @@ def test_one_command_says_what_is_broken(github: StandIn) -> None:
     done = check(github, "--repo", "o/r")
     assert done.exit_code == 1
     assert "o/r trunk: 1 broken, 0 failing; 1 job over 60 commits" in done.stdout
-    assert "4 of 3" in done.stdout
+    assert "4 in a row" in done.stdout
     assert "first bad" in done.stdout
     assert "/job/" in done.stdout
     assert "(step: Run it)" in done.stdout

@@ -72,14 +72,14 @@ groups:
     match: {repo: o/r, branch: main, workflow: "inductor.*", job_name: "test .*"}
     team: broken-inductor
     priority: P2
-    consecutive_failures: 4
+    failures_to_open: 4
     passes_to_close: 2
     flaky_closes: true
     count: runs
     failure_threshold: 3
     silent_after: 9d
     jobs:
-      - {match: '.*perf.*', consecutive_failures: 5}
+      - {match: '.*perf.*', failures_to_open: 5}
       - {match: '.*slow.*', passes_to_close: 6, flaky_closes: false}
   - {name: default, team: everybody, priority: P0}
 known_broken:

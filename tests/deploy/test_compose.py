@@ -222,7 +222,7 @@ def test_the_exporter_accepts_the_config_it_starts_with() -> None:
     """The config out of the box is valid, and its group is the incident's."""
     config = load_config(str(DEPLOY / "trunkwatch.yml"))
     (group,) = config.groups
-    named = (group.name, group.team, group.priority, group.consecutive_failures)
+    named = (group.name, group.team, group.priority, group.failures_to_open)
     assert named == ("inductor", "broken-inductor", "P2", 3)
 
 

@@ -12,7 +12,7 @@ sources:
   - {name: other, type: recorded, path: other.ndjson, poll_interval: 200ms}
 jobs: {preset: pytorch}
 groups:
-  - {name: at-once, match: {job_name: ".*at_once.*"}, consecutive_failures: 1}
+  - {name: at-once, match: {job_name: ".*at_once.*"}, failures_to_open: 1}
   - {name: inductor, match: {workflow: "inductor.*"}, team: broken-inductor, priority: P2}
 green:
   - {repo: o/stale, branch: main, required: [".*"]}

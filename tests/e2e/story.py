@@ -28,9 +28,9 @@ jobs: {{preset: pytorch}}
 groups:
   - {{name: inductor, match: {{job_name: '.*\\(inductor_.*'}}, team: broken-inductor, priority: P2}}
   - {{name: pair, match: {{job_name: '.*\\(pair_.*'}}, priority: P1, failure_threshold: 2,
-      consecutive_failures: 2}}
+      failures_to_open: 2}}
   - {{name: patient, match: {{job_name: '.*\\(patient_.*'}}, passes_to_close: 2}}
-  - {{name: nightly, match: {{job_name: '.*\\(nightly.*'}}, consecutive_failures: 2, priority: P2}}
+  - {{name: nightly, match: {{job_name: '.*\\(nightly.*'}}, failures_to_open: 2, priority: P2}}
 known_broken:
   - {{match: {{job_name: '.*\\(exempt\\)'}}, reason: its hardware is on order}}
 """

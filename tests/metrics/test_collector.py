@@ -38,7 +38,7 @@ def jobs_with(family: str, jobs: dict[str, list[Sample]] = JOBS) -> set[str]:
     ("family", "value"),
     [
         ("consecutive_failures", 3),
-        ("streak_threshold", 3),
+        ("failures_to_open", 3),
         ("broken", 1),
         ("failures_in_outage", 3),
         ("known_broken", 0),
@@ -65,7 +65,7 @@ def test_zero_is_exported() -> None:
 def test_every_job_can_fire() -> None:
     """What decides about an alert is there for every job, whatever is unknown of it."""
     names = {job.key.job_name for job in STATE.jobs}
-    for family in ("consecutive_failures", "streak_threshold", "broken", "known_broken"):
+    for family in ("consecutive_failures", "failures_to_open", "broken", "known_broken"):
         assert jobs_with(family) == names
 
 
@@ -198,7 +198,7 @@ def test_the_numbers_of_a_trunk() -> None:
 
 def test_every_group_tells_its_threshold() -> None:
     """Each group that has a job says how many broken jobs make it alert."""
-    groups = branches(STATE)["ci_group_jobs_threshold"]
+    groups = branches(STATE)["ci_group_failure_threshold"]
     assert {s.labels["group"]: s.value for s in groups} == {"inductor": 1, "default": 1}
 
 

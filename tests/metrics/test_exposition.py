@@ -160,7 +160,7 @@ def test_gzip_has_a_member_per_part(shown: Shown) -> None:
         assert unpacker.eof
         rest = unpacker.unused_data
     assert members[0].startswith(b"# HELP ci_job_consecutive_failures")
-    assert members[-2].startswith(b"# HELP ci_group_jobs_threshold")
+    assert members[-2].startswith(b"# HELP ci_group_failure_threshold")
     assert members[-1].startswith(b"# HELP ci_job_retired_total")
     assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
 

@@ -449,7 +449,7 @@ def group(rng: Random, name: str, trunks: Sequence[tuple[str, str]], *, last: bo
         result["team"] = f"team-{name}"
         result["priority"] = rng.choice(("P0", "P1", "P2", "P3"))
     if rng.random() < 0.8:
-        result["consecutive_failures"] = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10))
+        result["failures_to_open"] = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10))
     if rng.random() < 0.6:
         result["passes_to_close"] = rng.choice((1, 2, 2, 3, 3))
     if rng.random() < 0.4:
@@ -462,7 +462,7 @@ def group(rng: Random, name: str, trunks: Sequence[tuple[str, str]], *, last: bo
         result["jobs"] = [
             {
                 "match": rng.choice((".*test.*", "unit.*", "lint", ".*")),
-                rng.choice(("consecutive_failures", "passes_to_close")): rng.choice((1, 2, 3)),
+                rng.choice(("failures_to_open", "passes_to_close")): rng.choice((1, 2, 3)),
             }
             for _ in range(rng.choice((1, 2)))
         ]

@@ -426,7 +426,7 @@ def streak_of(columns: Sequence[Column]) -> tuple[int, str, int | None, int | No
 
 
 def outage_of(
-    columns: Sequence[Column], open_after: int, close_after: int, flaky_closes: bool
+    columns: Sequence[Column], failures_to_open: int, passes_to_close: int, flaky_closes: bool
 ) -> Outage | None:
     """N FAILs in a row open, M PASSes in a row close; a flake resets both counts."""
     fails = passes = 0
@@ -438,12 +438,12 @@ def outage_of(
             fails += 1
             if fails == 1:
                 run_start = index
-            if fails >= open_after and outage is None and run_start is not None:
+            if fails >= failures_to_open and outage is None and run_start is not None:
                 outage = Outage(run_start, pass_before(columns, run_start))
         elif column.verdict == PASS:
             fails = 0
             passes += 1
-            if passes >= close_after:
+            if passes >= passes_to_close:
                 outage = None
         elif column.verdict == FLAKY:
             fails = passes = 0
@@ -566,12 +566,12 @@ def job_row(
     """One object of `jobs`: the open outage or, with none open, the current streak."""
     group = group_of(labels, config)
     name = labels["job_name"]
-    open_after: int = setting(group, name, "consecutive_failures", 3)
-    close_after: int = setting(group, name, "passes_to_close", 1)
+    failures_to_open: int = setting(group, name, "failures_to_open", 3)
+    passes_to_close: int = setting(group, name, "passes_to_close", 1)
     flaky_closes: bool = setting(group, name, "flaky_closes", False)
     columns = columns_of(job, mine, group.get("count", "commits"))
     streak, stopped_by, first_bad, last_good = streak_of(columns)
-    outage = outage_of(columns, open_after, close_after, flaky_closes)
+    outage = outage_of(columns, failures_to_open, passes_to_close, flaky_closes)
     failures = 0
     if outage is not None:
         first_bad, last_good = outage.first_bad, outage.last_good
@@ -587,7 +587,7 @@ def job_row(
     return {
         **labels,
         "group": group["name"],
-        "threshold": open_after,
+        "failures_to_open": failures_to_open,
         "consecutive_failures": streak,
         "stopped_by": stopped_by,
         "truncated": False,
@@ -600,7 +600,7 @@ def job_row(
             {"sha": commit.sha, "author": commit.author, "title": commit.title}
             for commit in suspects or []
         ],
-        "since": None if earliest is None else stamp(run_time(earliest)),
+        "broken_since": None if earliest is None else stamp(run_end(earliest)),
         "url": None if earliest is None else earliest.url,
         "failed_step": None if earliest is None else earliest.failed_step,
         "pending_commits": newer_than_pass(columns, PENDING),
@@ -611,10 +611,13 @@ def job_row(
 
 
 def earliest_failure(answers: Sequence[Answer]) -> Row | None:
-    """The earliest failing run: by time, then run id and attempt; a run without time is last."""
+    """The earliest failing run: by time, then run id and attempt; a run without time is last.
+
+    Of two reports of one attempt the one with the earlier end comes first.
+    """
 
     def order(row: Row) -> tuple[object, ...]:
-        time = run_time(row)
+        time, end = run_time(row), run_end(row)
         return (
             time is None,
             0.0 if time is None else time.timestamp(),
@@ -623,6 +626,8 @@ def earliest_failure(answers: Sequence[Answer]) -> Row | None:
             row.raw_name,
             *missing_first(row.job_id),
             row.url or "",
+            row.conclusion or "",
+            0.0 if end is None else end.timestamp(),
             row.failed_step or "",
         )
 
@@ -633,6 +638,11 @@ def earliest_failure(answers: Sequence[Answer]) -> Row | None:
 def run_time(row: Row) -> datetime | None:
     """When a run began, as well as we know it."""
     return row.started_at or row.created_at or row.completed_at
+
+
+def run_end(row: Row) -> datetime | None:
+    """When a run ended; where that is not known, when it began."""
+    return row.completed_at or run_time(row)
 
 
 def group_rows(jobs: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Json]:

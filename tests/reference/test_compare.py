@@ -51,7 +51,7 @@ def test_histories_reach_the_policy() -> None:
         retired += len(oracle.check(lines, never, now)["jobs"]) - listed
     assert {job["last_verdict"] for job in jobs} == {"PASS", "FAIL", "FLAKY", None}
     assert {job["stopped_by"] for job in jobs} == {"pass", "flaky", "window"}
-    assert {job["threshold"] for job in jobs if job["broken"]} >= set(range(1, 6))
+    assert {job["failures_to_open"] for job in jobs if job["broken"]} >= set(range(1, 6))
     assert any(job["broken"] and job["consecutive_failures"] == 0 for job in jobs)
     assert any(job["broken"] and job["last_good"] is None for job in jobs)
     assert any(job["suspects"] == 0 for job in jobs)

@@ -28,7 +28,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("workflow", "ci"),
         ("job_name", "a / broken"),
         ("group", "g"),
-        ("threshold", 3),
+        ("failures_to_open", 3),
         ("consecutive_failures", 3),
         ("stopped_by", "pass"),
         ("truncated", False),
@@ -45,7 +45,7 @@ def test_the_whole_of_a_broken_job() -> None:
                 {"sha": sha_of(3), "author": "author-3", "title": "change 3"},
             ],
         ),
-        ("since", "2026-03-01T09:11:00Z"),
+        ("broken_since", "2026-03-01T09:16:00Z"),
         ("url", "https://ci.example/401/1/1"),
         ("compare_url", f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"),
         ("failed_step", None),
@@ -107,8 +107,8 @@ def test_nothing_to_describe_is_null() -> None:
     """A job that is well has nulls where an outage would be described, and no suspects."""
     found = job("c / well")
     described = (
-        "first_bad", "last_good", "suspects", "tested_suspects", "since", "url", "compare_url",
-        "failed_step", "same_step", "infra", "confirmed",
+        "first_bad", "last_good", "suspects", "tested_suspects", "broken_since", "url",
+        "compare_url", "failed_step", "same_step", "infra", "confirmed",
     )  # fmt: skip
     assert {key: found[key] for key in described} == dict.fromkeys(described)
     assert found["suspect_commits"] == found["also_broken_since"] == found["annotations"] == []

@@ -74,7 +74,7 @@ def test_known_broken_jobs_are_marked() -> None:
 
 def test_hints_stand_by_the_suspects() -> None:
     """What helps to see why a job broke stands in its row."""
-    assert "2 commits 1 of 2 suspects tested 3 h ago" in page().text
+    assert "2 commits 1 of 2 suspects tested 2026-03-01 09:16 UTC 3 h ago" in page().text
     policy = Policy(groups=(replace(POLICY.groups[0], name="other", match=Match()),))
     broken = assess_histories({"a": "P F F F"}, policy)
     apart = assess_histories({"b": "P F F F"})
@@ -130,7 +130,7 @@ def test_staleness_is_of_now() -> None:
 def test_a_flake_does_not_hide_the_failures() -> None:
     """While a flake ends the streak, a broken job's row shows the failures of its outage."""
     flaked = replace(snapshot(), trunks=(assess_histories({"job": "P F F F K"}),))
-    assert f"ci / job 3 {sha_of(1)[:10]}" in page(flaked).text
+    assert f"ci / job 3 failures since 2026-03-01 08:16 UTC {sha_of(1)[:10]}" in page(flaked).text
 
 
 def test_a_trunk_without_commits() -> None:

@@ -121,7 +121,8 @@ def test_a_truncated_streak_is_explained() -> None:
 def test_an_outage_is_concluded() -> None:
     """The conclusion names the outage, both of its ends and every suspect, by full hashes."""
     assert conclusion("P . F F F")[1:] == [
-        "An outage is open, with 3 commits failing in it.",
+        "An outage is open: 3 in a row.",
+        "Occurred at 2026-03-01 09:16 UTC",
         f"First bad {sha_of(2)}",
         f"Last good {sha_of(0)}",
         f"Suspect   {sha_of(1)}  author-1: change 1",

@@ -138,7 +138,7 @@ def test_its_webhook_opens_and_closes_an_issue(around: Around, alertmanager: Ale
     with keeping(around.folder, *flags, *STORED) as tickets:
         alertmanager.notify(tickets.port)
         alertmanager.alert()
-        tickets.wait_for_log("plan finished operation=open repo=o/r issue=1 ")
+        tickets.wait_for_log("operation=open issue=1 issue_repo=o/r ")
         (issue,) = around.github.issues.all(TRUNK.repo)
         assert "/#/silences/new?filter=%7Balertname%3D%22TrunkJobBroken%22%2C" in issue.body
         around.record("P F F F P")

@@ -21,7 +21,7 @@ def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> No
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         assert tickets.deliver(token=TOKEN).status_code == 401
         assert tickets.deliver().status_code == 200
-        tickets.wait_for_log("plan finished operation=open repo=o/r issue=1 ")
+        tickets.wait_for_log("operation=open issue=1 issue_repo=o/r ")
         tickets.process.kill()
         tickets.process.wait()
     (issue,) = around.github.issues.all(TRUNK.repo)
@@ -122,5 +122,5 @@ def test_a_signal_ends_it_with_code_0(around: Around) -> None:
     """SIGINT ends the process with code 0, as SIGTERM does."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         tickets.send(signal.SIGINT)
-        tickets.wait_for_log("stopping signal=SIGINT")
+        tickets.wait_for_log("msg=stopping signal=SIGINT")
         assert tickets.process.wait(SECONDS) == 0

@@ -137,6 +137,6 @@ def with_shas(job: Mapping[str, Any]) -> Json:
     for key in ("first_bad", "last_good"):
         if isinstance(result.get(key), str):
             result[key] = sha_of(int(result[key][1:]))
-    if isinstance(result.get("since"), str):
-        result["since"] = time_ago(result["since"])
+    if isinstance(result.get("broken_since"), str):
+        result["broken_since"] = time_ago(result["broken_since"])
     return result

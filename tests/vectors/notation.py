@@ -54,7 +54,7 @@ class Expected:
         last_good: place of the commit.
     """
 
-    streak: int
+    consecutive_failures: int
     stopped_by: str
     broken: bool
     failures_in_outage: int
@@ -77,8 +77,8 @@ class Vector:
     id: str
     rule: str
     history: str
-    open_after: int
-    close_after: int
+    failures_to_open: int
+    passes_to_close: int
     flaky_closes: bool
     count: str
     job: str
@@ -93,8 +93,8 @@ class Vector:
         """Return a configuration with one group `g` that holds the vector's settings."""
         group = {
             "name": "g",
-            "consecutive_failures": self.open_after,
-            "passes_to_close": self.close_after,
+            "failures_to_open": self.failures_to_open,
+            "passes_to_close": self.passes_to_close,
             "flaky_closes": self.flaky_closes,
             "count": self.count,
         }
@@ -121,7 +121,7 @@ def place_of(sha: str | None) -> int | None:
 def expected_of(job: Mapping[str, Any]) -> Expected:
     """Reduce one object of `jobs` to what the vectors speak about."""
     return Expected(
-        streak=job["consecutive_failures"],
+        consecutive_failures=job["consecutive_failures"],
         stopped_by=job["stopped_by"],
         broken=job["broken"],
         failures_in_outage=job["failures_in_outage"],

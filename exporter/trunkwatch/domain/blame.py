@@ -27,7 +27,8 @@ class Blame:
             ones too; None where last good is unknown.
         tested: how many of the suspects have a verdict of this job; None where they are unknown.
         run: the earliest failing run at first bad, as its source told it.
-        broken_since: when that run began (seconds since the epoch).
+        broken_since: when that run ended, else when it began, where its end is unknown (seconds
+            since the epoch); None where it has no time at all.
         url: of that run.
         failed_step: of that run.
         annotations: of that run: what the CI says about why it failed.
@@ -77,7 +78,7 @@ def blame_of(
         suspects=suspects,
         tested=None if suspects is None else _tested(columns, order, suspects),
         run=run,
-        broken_since=run.known_since,
+        broken_since=run.ended,
         url=run.url,
         failed_step=run.failed_step,
         annotations=run.annotations,

@@ -38,7 +38,7 @@ def back_test_document(replays: Sequence[Replay], as_of: float) -> dict[str, Any
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "consecutive_failures": replay.failures_to_open,
+        "failures_to_open": replay.failures_to_open,
         "trunks": [_trunk(test) for test in replay.trunks],
         "teams": [_team(total) for total in all_teams(replay.trunks)],
     }
@@ -60,11 +60,11 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
         "group": outage.group.name,
         "team": outage.group.team,
         "priority": outage.group.priority,
-        "threshold": outage.failures_to_open,
+        "failures_to_open": outage.failures_to_open,
         "first_bad": outage.first_bad.sha,
         "last_good": _sha(outage.last_good),
         "suspects": outage.suspects,
-        "failures": outage.failures_in_outage,
+        "failures_in_outage": outage.failures_in_outage,
         **_moment("opened", outage.opened),
         **_moment("closed", outage.closed),
         "ending": str(outage.ending),
@@ -150,7 +150,7 @@ def _policy(replay: Replay) -> str:
 
 def _outage_table(outages: Sequence[PastOutage]) -> Table:
     table = _table("Job", "Group", "Team", "Priority")
-    table.add_column("FAILs", justify="right")
+    table.add_column("Failures", justify="right")
     for title in ("First bad", "Last good", "Opened", "Closed", "How"):
         table.add_column(title, no_wrap=True)
     table.add_column("Told", justify="right")

@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, ne
 from trunkwatch.domain.streak import StoppedBy
 from trunkwatch.domain.verdict import distinct_attempts
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import by_line, commits, plain, short
+from trunkwatch.report.words import by_line, failures_phrase, plain, short, utc
 from trunkwatch.times import format_time
 
 _EFFECT = {
@@ -97,7 +97,7 @@ def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
     more = ", and may be longer: older commits were not read" if state.truncated else ""
     yield f"Streak {state.consecutive_failures}: {_STOPS[state.stopped_by]}{more}."
     if state.broken:
-        yield f"An outage is open, with {commits(state.failures_in_outage)} failing in it."
+        yield f"An outage is open: {failures_phrase(state)}."
     else:
         yield "No outage is open."
     if state.blame is not None:
@@ -110,6 +110,8 @@ def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
 
 def _blame(blame: Blame) -> Iterator[str]:
     good = blame.last_good
+    if blame.broken_since is not None:
+        yield f"Occurred at {utc(blame.broken_since)}"
     yield f"First bad {blame.first_bad.sha}"
     yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
     for commit in blame.suspects or ():

@@ -90,7 +90,7 @@ class AlertPages:
         except BadDelivery as error:
             return self._refusal(HTTPStatus.BAD_REQUEST, str(error))
         except StoreError as error:
-            log.error("delivery not stored error=%s", error)
+            log.error("delivery not stored", extra={"error": error})
             text = "not stored; deliver it again"
             return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
         self._count("accepted")
@@ -100,7 +100,7 @@ class AlertPages:
         failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         unauthorized = status is HTTPStatus.UNAUTHORIZED
         self._count("failed" if failed else "unauthorized" if unauthorized else "malformed")
-        log.warning("delivery refused status=%d reason=%s", status, text)
+        log.warning("delivery refused", extra={"status": status.value, "reason": text})
         headers = (("WWW-Authenticate", "Bearer"),) if unauthorized else ()
         return Answer(f"{status.value} {status.phrase}", TEXT, f"{text}\n".encode(), headers)
 
@@ -110,7 +110,7 @@ class AlertPages:
         try:
             expected = b"Bearer " + self._secret()
         except SourceError as error:
-            log.error("token unreadable error=%s", error)
+            log.error("token unreadable", extra={"error": error})
             text = "the token cannot be read, see the log; deliver it again"
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, text) from None
         given: str = environ.get("HTTP_AUTHORIZATION", "")

@@ -78,10 +78,8 @@ class PlanExecutor:
         self._runtime.checkpoint(f"{plan.operation}: the plan is finished")
         self._runtime.metrics.add("operations", plan.operation)
         ticket = plan.after
-        log.info(
-            "plan finished operation=%s repo=%s issue=%s branch=%s group=%s",
-            plan.operation, ticket.repo, ticket.number, ticket.key.branch, ticket.key.group,
-        )  # fmt: skip
+        fields = {"operation": plan.operation, "issue": ticket.number, "issue_repo": ticket.repo}
+        log.info("plan finished", extra={**fields, **ticket.key._asdict()})
         return True
 
     def _resolve(self, plan: Plan) -> Plan | None:
@@ -137,5 +135,5 @@ def _without_assignees(plan: Plan, error: TrackerError) -> Plan | None:
         return None
     if not isinstance(error, TrackerRefused) or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
         return None
-    log.warning("assignees rejected repo=%s key=tickets.assignees error=%s", plan.after.repo, error)
+    log.warning("assignees rejected, opening the issue without", extra={"error": error})
     return replace(plan, steps=(replace(step, assignees=()), *plan.steps[1:]), tried_at=None)

@@ -121,11 +121,8 @@ class Reconciler:
             self._backoff.record_success(key)
             return
         self._errors["github"] = self._backoff.last_error
-        log.warning(
-            "reconciliation failed repo=%s branch=%s group=%s retry=yes error=%s",
-            *key,
-            self._backoff.last_error,
-        )
+        fields = {**key._asdict(), "error": self._backoff.last_error}
+        log.warning("reconciliation failed, to be retried", extra=fields)
 
     # ------------------------------------------------------------------ the current status
 
@@ -145,7 +142,7 @@ class Reconciler:
 
     def _peer_failed(self, peer: str, error: ReadingError) -> None:
         self._errors[peer] = str(error)
-        log.warning("status unavailable, no issue is closed peer=%s error=%s", peer, error)
+        log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
 
     # ------------------------------------------------------------------ one group
 
@@ -185,10 +182,8 @@ class Reconciler:
         elif ticket.state is State.DISMISSED and closed_at is None:
             seen = replace(seen, state=State.OPEN, closed_at=None)
         if seen != ticket:
-            log.info(
-                "issue changed by a person repo=%s issue=%s state=%s gone=%s",
-                seen.repo, seen.number, seen.state, seen.gone,
-            )  # fmt: skip
+            fields = {"issue": seen.number, "state": seen.state, "gone": seen.gone}
+            log.info("issue changed by a person", extra={"issue_repo": seen.repo, **fields})
             self._store.save_ticket(seen)
             self._runtime.checkpoint("a person's change is recorded")
         return seen
@@ -219,11 +214,8 @@ class Reconciler:
         limit = self._config.max_new_per_hour
         if self._store.created_in_last_hour(self._runtime.clock()) < limit:
             return True
-        log.warning(
-            "issue delayed repo=%s branch=%s group=%s reason=tickets.max_new_per_hour limit=%d",
-            *context.key,
-            limit,
-        )
+        fields = {**context.key._asdict(), "limit": limit}
+        log.warning("issue delayed: tickets.max_new_per_hour is reached", extra=fields)
         self._rate_limited.add(context.key)
         return False
 
@@ -234,7 +226,7 @@ class Reconciler:
         found = self._tracker.find(context.repo, context.key, since)
         if found is None:
             return False
-        log.info("issue adopted repo=%s issue=%d", context.repo, found.number)
+        log.info("issue adopted", extra={"issue_repo": context.repo, "issue": found.number})
         closed_at = found.closed_at or now
         ticket = adopted(context, found.number, found.marker.nonce, _state_of(found), closed_at)
         self._store.save_ticket(ticket)

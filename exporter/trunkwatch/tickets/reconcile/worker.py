@@ -47,6 +47,6 @@ class Worker:
             try:
                 self._reconcile()
             except Exception:
-                log.exception("round failed retry=next_round")
+                log.exception("round failed, to be retried")
             if not self._stopped:
                 self._woken.wait(self._interval)
