@@ -114,6 +114,24 @@ def test_the_title_has_priority_group_streak_and_trunk() -> None:
     assert "for 1 commit in a row" in issue_title(one)
 
 
+@pytest.mark.parametrize(
+    ("facts", "extent"),
+    [
+        ({}, "with 6 failures since 15:13 CEST"),
+        ({"broken_since": None}, "with 6 failures"),
+        ({"failures_in_outage": 1, "consecutive_failures": 0}, "with 1 failure since 15:13 CEST"),
+        ({"consecutive_failures": 6}, "for 6 commits in a row"),
+    ],
+)
+def test_in_a_row_is_only_the_streak(facts: dict[str, object], extent: str) -> None:
+    """Once a flaky commit interrupts the streak, title and summary count failures since a time."""
+    shown = job("a", **{"failures_in_outage": 6, "consecutive_failures": 3, **facts})
+    title = issue_title(view(shown, zone="Europe/Paris"))
+    assert title == f"[P2] inductor jobs broken {extent} on o/r main"
+    bounded = extent.replace("with ", "with up to ").replace("for ", "for up to ")
+    assert f"`o/r` `main`, {bounded}.**" in body(shown, zone="Europe/Paris")
+
+
 def test_a_silence_link_holds_every_label() -> None:
     """The matchers select the whole group, or one job of it."""
     wanted = "%7Balertname%3D%22TrunkJobBroken%22%2Crepo%3D%22o%2Fr%22%2Cbranch%3D%22main%22%2C"
