@@ -218,7 +218,7 @@ class Stage:
                 issue.title,
                 same(issue.body),
                 tuple(issue.labels),
-                tuple(same(said.body) for said in issue.comments),
+                tuple(same(comment.body) for comment in issue.comments),
             )
             for issue in self.issues
         ]

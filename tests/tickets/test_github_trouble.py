@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.tickets.model import TicketKey
-from trunkwatch.tickets.text.marker import Marker, find_marker, new_nonce, quoted
+from trunkwatch.tickets.text.markdown import Marker, find_marker, new_nonce, quoted
 
 from tests.github.faults import Faults, Kind
 from tests.github.issue_rows import Issue

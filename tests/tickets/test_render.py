@@ -22,11 +22,11 @@ from trunkwatch.tickets.text.markdown import (
     TITLE_LIMIT,
     address,
     code,
+    find_marker,
     link,
     one_line,
     size,
 )
-from trunkwatch.tickets.text.marker import find_marker
 from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
 
 from tests.github.world import T0
@@ -117,19 +117,22 @@ def test_the_title_has_priority_group_streak_and_trunk() -> None:
 @pytest.mark.parametrize(
     ("facts", "extent"),
     [
-        ({}, "with 6 failures since 15:13 CEST"),
-        ({"broken_since": None}, "with 6 failures"),
-        ({"failures_in_outage": 1, "consecutive_failures": 0}, "with 1 failure since 15:13 CEST"),
-        ({"consecutive_failures": 6}, "for 6 commits in a row"),
+        ({}, ": 6 failures since 2026-09-21 15:13 CEST"),
+        ({"broken_since": None}, ": 6 failures"),
+        (
+            {"failures_in_outage": 1, "consecutive_failures": 0},
+            ": 1 failure since 2026-09-21 15:13 CEST",
+        ),
+        ({"consecutive_failures": 6}, " for 6 commits in a row"),
     ],
 )
 def test_in_a_row_is_only_the_streak(facts: dict[str, object], extent: str) -> None:
     """Once a flaky commit interrupts the streak, title and summary count failures since a time."""
     shown = job("a", **{"failures_in_outage": 6, "consecutive_failures": 3, **facts})
     title = issue_title(view(shown, zone="Europe/Paris"))
-    assert title == f"[P2] inductor jobs broken {extent} on o/r main"
-    bounded = extent.replace("with ", "with up to ").replace("for ", "for up to ")
-    assert f"`o/r` `main`, {bounded}.**" in body(shown, zone="Europe/Paris")
+    assert title == f"[P2] inductor jobs broken{extent} on o/r main"
+    bounded = extent.replace(": ", " with up to ", 1).replace(" for ", " for up to ")
+    assert f"`o/r` `main`,{bounded}.**" in body(shown, zone="Europe/Paris")
 
 
 def test_a_silence_link_holds_every_label() -> None:
@@ -182,7 +185,7 @@ def test_missing_facts_are_shown_as_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "state"),
     [
         ({"last_verdict": "FLAKY"}, "flaky at the tip: failed and passed on one commit; closes at"),
         ({"last_verdict": "PASS"}, "passing, and not often enough yet to close"),
@@ -190,9 +193,9 @@ def test_missing_facts_are_shown_as_unknown() -> None:
         ({"last_verdict": None}, "no result yet"),
     ],
 )
-def test_the_state_at_the_tip_is_shown(facts: dict[str, object], said: str) -> None:
+def test_the_state_at_the_tip_is_shown(facts: dict[str, object], state: str) -> None:
     """The body states the last verdict, and how many commits are pending."""
-    assert f"**At the tip now:** {said}" in body(job("a", **facts))
+    assert f"**At the tip now:** {state}" in body(job("a", **facts))
 
 
 def test_different_states_at_the_tip_are_listed() -> None:
@@ -274,10 +277,10 @@ def test_a_text_from_ci_changes_nothing_outside_its_span(text: str) -> None:
     """Outside of code spans, hostile and harmless texts give the same body."""
     suspects = [{"sha": BAD, "author": text, "title": text}]
     whole = body(job(text, failed_step=text, workflow=text, suspect_commits=suspects,
-                     annotations=[f"said: {text}"],
+                     annotations=[f"E: {text}"],
                      also_broken_since=[text]), links=Links())  # fmt: skip
     plain = body(job("x", failed_step="x", workflow="x", also_broken_since=["x"],
-                     annotations=["said: x"] * len(annotation_lines([f"said: {text}"])),
+                     annotations=["E: x"] * len(annotation_lines([f"E: {text}"])),
                      suspect_commits=[{"sha": BAD, "author": "x", "title": "x"}]),
                  links=Links())  # fmt: skip
     assert skeleton(whole) == skeleton(plain)
@@ -310,13 +313,13 @@ def test_an_address_cannot_end_its_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "less than a minute"), (59, "less than a minute"), (60, "1 min"), (3600, "1 h"),
      (3725, "1 h 2 min"), (90_061, "1 d 1 h"), (-5, "less than a minute")],
 )  # fmt: skip
-def test_durations_have_two_units(seconds: float, said: str) -> None:
+def test_durations_have_two_units(seconds: float, text: str) -> None:
     """A duration is shown in its two largest units."""
-    assert lasted(seconds) == said
+    assert lasted(seconds) == text
 
 
 def test_a_comment_stays_within_the_limit() -> None:

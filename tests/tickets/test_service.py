@@ -74,7 +74,7 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--token-file=token"], "--storage.path is missing"),
         (["--storage.path=t.db"], "no token: name a file by --token-file, or set GITHUB_TOKEN"),
@@ -85,12 +85,12 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
     ],
 )
 def test_an_invalid_flag_is_reported_before_anything_starts(
-    arguments: list[str], said: str, tmp_path: Path
+    arguments: list[str], error: str, tmp_path: Path
 ) -> None:
     """An error is one line on standard error, with exit code 2."""
     (tmp_path / "trunkwatch.yml").write_text(CONFIG % "http://127.0.0.1:1")
     done = run_program(["tickets", *arguments], tmp_path, code=2)
-    assert said in done.stderr
+    assert error in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from trunkwatch.tickets.issues.api import Query
-from trunkwatch.tickets.text.marker import find_marker
+from trunkwatch.tickets.text.markdown import find_marker
 
 
 class DryRun:

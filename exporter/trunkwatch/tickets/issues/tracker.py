@@ -14,7 +14,7 @@ from trunkwatch.tickets.model import (
     Ticket,
     TicketKey,
 )
-from trunkwatch.tickets.text.marker import Marker, find_marker, quoted
+from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
 from trunkwatch.times import format_time, parse_time
 
 CLOCK_SKEW_SECONDS = 600.0

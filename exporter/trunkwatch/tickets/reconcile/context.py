@@ -30,22 +30,22 @@ class ReconcileContext:
     Attributes:
         key: the group.
         config: the section `tickets` of the configuration.
-        ticket: as stored; None if there was none.
         status: the trunk's current status.
         alerts: the group's unresolved alerts; None if Alertmanager did not answer.
         delivered: jobs of the group whose firing alert was delivered.
         alertmanager: base URL of Alertmanager's pages; None before the first delivery.
+        ticket: as stored; None if there was none.
         now: seconds since the epoch.
     """
 
     key: TicketKey
     config: TicketsSection
-    ticket: Ticket | None
     status: TrunkStatus
     alerts: Mapping[JobName, UnresolvedAlert] | None
     delivered: frozenset[JobName]
     alertmanager: str | None
-    now: float
+    ticket: Ticket | None = None
+    now: float = 0.0
 
     @property
     def broken(self) -> tuple[JobStatus, ...]:
@@ -81,23 +81,19 @@ class ReconcileContext:
 def context_of(
     key: TicketKey,
     config: TicketsSection,
-    ticket: Ticket | None,
     status: TrunkStatus,
     alerts: Alerts | None,
     firing: Sequence[FiringAlert],
-    now: float,
 ) -> ReconcileContext:
-    """Return the context of one group; `firing` is its deliveries, oldest first."""
+    """Return the context of one group from its firing alerts, oldest first."""
     addresses = [alert.alertmanager for alert in firing if alert.alertmanager]
     return ReconcileContext(
         key=key,
         config=config,
-        ticket=ticket,
         status=status,
         alerts=None if alerts is None else alerts.get(key, {}),
         delivered=frozenset(alert.job for alert in firing),
         alertmanager=addresses[-1] if addresses else None,
-        now=now,
     )
 
 

@@ -27,7 +27,7 @@ from trunkwatch.tickets.text.comments import (
     resolved_comment,
 )
 from trunkwatch.tickets.text.issue import resolved_body
-from trunkwatch.tickets.text.marker import new_nonce
+from trunkwatch.tickets.text.markdown import new_nonce
 from trunkwatch.tickets.trunk_status import JobStatus
 
 

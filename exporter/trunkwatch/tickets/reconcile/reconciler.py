@@ -5,9 +5,10 @@ Plans are stored before they begin, so that a round may be interrupted at any po
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import (
@@ -21,7 +22,6 @@ from trunkwatch.tickets.alerts import Alerts, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
 from trunkwatch.tickets.metrics import Health
 from trunkwatch.tickets.model import Create, State, Ticket, TicketKey
-from trunkwatch.tickets.reconcile.backoff import Backoff
 from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
@@ -30,10 +30,54 @@ from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 DECISIONS_PER_ROUND = 3
 """A group needs a second decision after an issue was found on GitHub, or was gone."""
 
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 60.0, 900.0
+"""The delay doubles with each failure in a row, up to a quarter of an hour."""
+
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class _Delay(NamedTuple):
+    since: float
+    until: float
+    seconds: float
+
+
+class Backoff:
+    """Exponential backoff per group; the key None stands for GitHub as a whole."""
+
+    def __init__(self) -> None:
+        self._delays: dict[TicketKey | None, _Delay] = {}
+        self.last_error = ""
+
+    @property
+    def failing_keys(self) -> set[TicketKey]:
+        """The groups whose last attempt failed."""
+        return {key for key in self._delays if key is not None}
+
+    def is_over(self, now: float, key: TicketKey | None = None) -> bool:
+        """Return whether a key may be tried (now in seconds since the epoch)."""
+        delay = self._delays.get(key)
+        # A clock that is set back ends a delay, else it could last for years.
+        return delay is None or not delay.since <= now < delay.until
+
+    def record_failure(
+        self, now: float, error: str, key: TicketKey | None = None, until: float | None = None
+    ) -> None:
+        """Delay the next attempt, until GitHub's own time if it states one."""
+        before = self._delays.get(key)
+        seconds = min(before.seconds * 2, MAX_DELAY_SECONDS) if before else FIRST_DELAY_SECONDS
+        self._delays[key] = _Delay(now, until or now + seconds, seconds)
+        self.last_error = error
+
+    def record_success(self, key: TicketKey) -> None:
+        """Reset the delays of a key and of GitHub as a whole."""
+        self._delays.pop(key, None)
+        self._delays.pop(None, None)
 
 
 class StatusClient(Protocol):
@@ -89,28 +133,26 @@ class Reconciler:
     def _reconcile(
         self, keys: Iterable[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
     ) -> None:
-        alerts = self._alerts()
+        alerts = self._read("alertmanager", self._status.alerts)
         trunks: dict[tuple[str, str], TrunkStatus | None] = {}
         for key in sorted(keys):
             trunk = key[:2]
             if trunk not in trunks:
-                trunks[trunk] = self._trunk(*trunk)
-            now = self._runtime.clock()
+                trunks[trunk] = self._read("exporter", partial(self._status.trunk, *trunk))
+            now, status = self._runtime.clock(), trunks[trunk]
             if not self._backoff.is_over(now):
                 self._errors["github"] = self._backoff.last_error
                 return
             if self._backoff.is_over(now, key):
-                self._try(key, trunks[trunk], alerts, firing.get(key, []))
+                context = None
+                if status is not None:
+                    delivered = firing.get(key, [])
+                    context = context_of(key, self._config, status, alerts, delivered)
+                self._try(key, context)
 
-    def _try(
-        self,
-        key: TicketKey,
-        status: TrunkStatus | None,
-        alerts: Alerts | None,
-        firing: list[FiringAlert],
-    ) -> None:
+    def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
         try:
-            self._reconcile_group(key, status, alerts, firing)
+            self._reconcile_group(key, context)
         except TrackerRefused as error:
             # Delay only this group: the next one may be in another repository.
             self._backoff.record_failure(self._runtime.clock(), str(error), key)
@@ -124,45 +166,27 @@ class Reconciler:
         fields = {**key._asdict(), "error": self._backoff.last_error}
         log.warning("reconciliation failed, to be retried", extra=fields)
 
-    # ------------------------------------------------------------------ the current status
-
-    def _alerts(self) -> Alerts | None:
+    def _read(self, peer: str, read: Callable[[], T]) -> T | None:
         try:
-            return self._status.alerts()
+            return read()
         except ReadingError as error:
-            self._peer_failed("alertmanager", error)
+            self._errors[peer] = str(error)
+            log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
             return None
-
-    def _trunk(self, repo: str, branch: str) -> TrunkStatus | None:
-        try:
-            return self._status.trunk(repo, branch)
-        except ReadingError as error:
-            self._peer_failed("exporter", error)
-            return None
-
-    def _peer_failed(self, peer: str, error: ReadingError) -> None:
-        self._errors[peer] = str(error)
-        log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
 
     # ------------------------------------------------------------------ one group
 
-    def _reconcile_group(
-        self,
-        key: TicketKey,
-        status: TrunkStatus | None,
-        alerts: Alerts | None,
-        firing: list[FiringAlert],
-    ) -> None:
+    def _reconcile_group(self, key: TicketKey, context: ReconcileContext | None) -> None:
+        """Finish the group's plan, then decide; without a context, the status is unavailable."""
         self._rate_limited.discard(key)
         plan = self._store.plans().get(key)
         if plan is not None and not self._executor.execute(plan, fresh=False):
             return
         for _ in range(DECISIONS_PER_ROUND):
             ticket = self._with_changes_by_people(self._store.tickets().get(key))
-            if status is None:
+            if context is None:
                 return
-            now = self._runtime.clock()
-            context = context_of(key, self._config, ticket, status, alerts, firing, now)
+            context = replace(context, ticket=ticket, now=self._runtime.clock())
             if not self._act(context, decide(context)):
                 return
 

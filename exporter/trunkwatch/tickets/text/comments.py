@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from trunkwatch.tickets.model import JobName, ReportedJob, TicketKey
 from trunkwatch.tickets.text.issue import JOBS_SHOWN, commit, lasted
-from trunkwatch.tickets.text.markdown import code, cut_to_limit, link
-from trunkwatch.tickets.text.marker import Marker, quoted
+from trunkwatch.tickets.text.markdown import Marker, code, cut_to_limit, link, quoted
 from trunkwatch.tickets.trunk_status import JobStatus, TrunkStatus
 
 

@@ -12,14 +12,15 @@ from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.markdown import (
     BODY_LIMIT,
     TITLE_LIMIT,
+    Marker,
     code,
     cut_to_limit,
     link,
     link_row,
     one_line,
+    quoted,
     size,
 )
-from trunkwatch.tickets.text.marker import Marker, quoted
 from trunkwatch.tickets.trunk_status import CommitLine, GroupStatus, JobStatus
 
 JOBS_SHOWN = 20
@@ -60,21 +61,20 @@ class IssueView:
 
 def issue_title(view: IssueView) -> str:
     """Return the title; a long group name is cut before the repository and the branch are."""
-    key, tail = view.key, f" jobs broken {_extent(view)}"
+    key, tail = view.key, f" jobs broken{_extent(view)}"
     head, place = f"[{view.group.priority}] ", f" on {key.repo} {key.branch}"
     left = TITLE_LIMIT - len(head) - len(tail) - min(len(place), TITLE_LIMIT // 2)
     return one_line(f"{head}{one_line(key.group, left)}{tail}{place}", TITLE_LIMIT)
 
 
-def _extent(view: IssueView, bound: str = "") -> str:
+def _extent(view: IssueView, bound: str = "", otherwise: str = ": ") -> str:
     """Return the length of the longest outage; "in a row" only while nothing interrupts it."""
     job = view.jobs[0]
     if job.failures == job.streak:
-        return f"for {bound}{_commits(job.failures)} in a row"
+        return f" for {bound}{_commits(job.failures)} in a row"
     failures = "1 failure" if job.failures == 1 else f"{job.failures:,} failures"
-    if job.broken_since is None:
-        return f"with {bound}{failures}"
-    return f"with {bound}{failures} since {when(job.broken_since, view.zone, '%H:%M %Z')}"
+    since = f" since {when(job.broken_since, view.zone)}" if job.broken_since is not None else ""
+    return f"{otherwise}{bound}{failures}{since}"
 
 
 def issue_body(view: IssueView, nonce: str) -> str:
@@ -112,7 +112,7 @@ def _summary(view: IssueView) -> str:
     verb = "is" if number == 1 else "are"
     return (
         f"**{jobs} of the group {code(key.group)} {verb} broken on {code(key.repo)}"
-        f" {code(key.branch)}, {_extent(view, 'up to ')}.**"
+        f" {code(key.branch)},{_extent(view, 'up to ', ' with ')}.**"
     )
 
 
@@ -264,10 +264,10 @@ def short(sha: str | None) -> str:
     return "".join(c for c in sha or "unknown" if c.isalnum())[:SHORT_SHA_DIGITS]
 
 
-def when(seconds: float, zone: str, pattern: str = "%Y-%m-%d %H:%M %Z") -> str:
+def when(seconds: float, zone: str) -> str:
     """Format a time (seconds since the epoch) in a time zone, with the zone's name."""
     at: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)
-    return datetime.fromtimestamp(seconds, at).strftime(pattern)
+    return datetime.fromtimestamp(seconds, at).strftime("%Y-%m-%d %H:%M %Z")
 
 
 def lasted(seconds: float) -> str:

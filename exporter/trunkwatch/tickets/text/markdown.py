@@ -1,12 +1,19 @@
-"""Safe Markdown: texts from CI and commits stay plain text.
+"""Safe Markdown: texts from CI and commits stay plain text; and the hidden marker line.
 
 Every text from outside stands in a code span, where GitHub renders no mention, reference, address
 or HTML. A backslash in front of `@name` does not prevent the notification.
+
+The marker is the hidden first line that identifies an issue or a comment of this program. It is
+matched at the very start only: no text from outside is ever written there.
 """
 
 import re
+import secrets
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
+
+from trunkwatch.tickets.model import TicketKey
 
 TEXT_LIMIT = 200
 """Characters of one text from outside; the longest job names in the wild have about 150."""
@@ -73,3 +80,44 @@ def size(text: str) -> int:
 def cut_to_limit(body: str) -> str:
     """Return a body cut to `BODY_LIMIT`."""
     return body.encode()[:BODY_LIMIT].decode("utf-8", "ignore")
+
+
+# ---------------------------------------------------------------------- the marker
+
+_MARKER = re.compile(
+    r"\A<!-- trunkwatch:v1 key=(?P<key>\S+) nonce=(?P<nonce>[0-9a-f]+) state=(?P<state>\w+) -->"
+)
+
+
+class Marker(NamedTuple):
+    """The fields of a marker.
+
+    Attributes:
+        key: the quoted key.
+        nonce: identifies one attempt to create something.
+        state: `comment` of a comment; `open` or, once closed by this program, `resolved` of an
+            issue.
+    """
+
+    key: str
+    nonce: str
+    state: str
+
+    def __str__(self) -> str:
+        return f"<!-- trunkwatch:v1 key={self.key} nonce={self.nonce} state={self.state} -->"
+
+
+def new_nonce() -> str:
+    """Return a unique text that cannot be guessed."""
+    return secrets.token_hex(16)
+
+
+def quoted(key: TicketKey) -> str:
+    """Return a key as one word that cannot end an HTML comment."""
+    return "/".join(quote(part, safe="").replace("-", "%2D") for part in key)
+
+
+def find_marker(body: object) -> Marker | None:
+    """Return the marker at the start of a body, if any."""
+    found = _MARKER.match(body) if isinstance(body, str) else None
+    return Marker(found["key"], found["nonce"], found["state"]) if found else None
