@@ -16,6 +16,7 @@ from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
 from trunkwatch.sources.github.auth import EnvToken, FileToken
 from trunkwatch.sources.github.credentials import content_of
+from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import webhook_payload
 from trunkwatch.tickets.issues.api import Api, ApiTools, GithubIssues
 from trunkwatch.tickets.issues.dry_run import DryRun
@@ -25,7 +26,7 @@ from trunkwatch.tickets.reconcile.executor import Runtime
 from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
-from trunkwatch.tickets.store import MEMORY, TicketStore
+from trunkwatch.tickets.store import TicketStore
 from trunkwatch.web import WebServer
 from trunkwatch.web.alerts import AlertPages
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from trunkwatch.domain.groups import DEFAULT_GROUP
-from trunkwatch.engine.snapshot import STALE_AT_LEAST
+from trunkwatch.engine.snapshot import MIN_STALE_SECONDS
 
 from dashboards import settings
 from tests.dashboards.model import FILES, load, panel, targets, variables, variables_in
@@ -288,4 +288,4 @@ def test_data_is_red_when_the_rules_call_it_stale() -> None:
 def test_data_is_orange_when_the_exporter_is_no_longer_ready() -> None:
     """The tile warns at the age at which `/-/ready` says that a source is stale."""
     steps = panel(DASHBOARDS[0], "Data age")["fieldConfig"]["defaults"]["thresholds"]["steps"]
-    assert steps[-2] == {"color": settings.WARN, "value": STALE_AT_LEAST}
+    assert steps[-2] == {"color": settings.WARN, "value": MIN_STALE_SECONDS}

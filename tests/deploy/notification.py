@@ -12,6 +12,7 @@ from tests.support.binaries import find_binary
 RUNBOOKS = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks"
 TITLE = "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
 
+OCCURRED = "2025-12-09 12:22 UTC"
 BEGAN = "2025-12-09T16:02:11Z"
 ENDED = "2025-12-09T18:05:31Z"
 STILL_FIRING = "0001-01-01T00:00:00Z"
@@ -73,6 +74,7 @@ def facts(job: str, failures: str) -> dict[str, str]:
         "first_bad_by": "author-b: Fuse more",
         "last_good": LAST_GOOD,
         "failures": failures,
+        "broken_since": OCCURRED,
         "suspects": SUSPECTS,
         "failed_step": "Test",
         "url": "https://github.com/pytorch/pytorch/actions/runs/7",

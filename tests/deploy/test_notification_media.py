@@ -10,6 +10,7 @@ import pytest
 from tests.deploy.notification import (
     FIRST_BAD,
     LAST_GOOD,
+    OCCURRED,
     RUNBOOKS,
     TITLE,
     Alert,
@@ -62,7 +63,7 @@ MARKDOWN = f"""\
 **`{TITLE}`**
 
 - **Summary:** `sm86 (workflow inductor) is broken on pytorch/pytorch main`
-- **Occurred at:** 2025-12-09 16:02 UTC
+- **Occurred at:** {OCCURRED}
 - **State:** firing
 - **Team:** `broken-inductor`
 - **Priority:** `P2`
@@ -90,7 +91,7 @@ MARKDOWN = f"""\
 
 SLACK = f"""\
 *Summary:* `sm86 (workflow inductor) is broken on pytorch/pytorch main`
-*Occurred at:* 2025-12-09 16:02 UTC
+*Occurred at:* {OCCURRED}
 *State:* firing
 *Team:* `broken-inductor`
 *Priority:* `P2`

@@ -7,6 +7,7 @@ import pytest
 from tests.deploy.notification import (
     FIRST_BAD,
     LAST_GOOD,
+    OCCURRED,
     RUNBOOKS,
     TITLE,
     Alert,
@@ -40,7 +41,7 @@ Source: http://localhost:9090/graph?g0.expr=x&g0.tab=1
 ONE_JOB = f"""\
 {TITLE}
 Summary: sm86 / test (a) (workflow inductor) is broken on pytorch/pytorch main
-Occurred at: 2025-12-09 16:02 UTC
+Occurred at: {OCCURRED}
 State: firing
 Team: broken-inductor
 Priority: P2
@@ -64,7 +65,7 @@ Silence all of it: {SILENCE_GROUP}
 RESOLVED = f"""\
 [RESOLVED] {TITLE}
 Summary: a is not broken any more on pytorch/pytorch main
-Occurred at: 2025-12-09 16:02 UTC
+Occurred at: {OCCURRED}
 State: resolved
 Team: broken-inductor
 Priority: P2
@@ -80,7 +81,7 @@ tells), moved to another group or marked as known broken.
 EXPORTER_DOWN = f"""\
 [P2] Trunkwatch exporter is down
 Summary: No Trunkwatch exporter can be scraped
-Occurred at: 2025-12-09 16:02 UTC
+Alert began at: 2025-12-09 16:02 UTC
 State: firing
 Team: trunk
 Priority: P2
@@ -206,12 +207,21 @@ def test_a_job_that_ended_is_told_apart_from_those_that_fire(tmp_path: Path) -> 
 
 
 def test_what_fires_longest_says_when_it_occurred(tmp_path: Path) -> None:
-    """The time is that of the first alert that still fires; of an ended one only if none does."""
+    """The earliest failing run of what still fires counts; of what ended only if none does."""
+    early, late = "2025-12-09 08:00 UTC", "2025-12-09 09:30 UTC"
+    firing = [broken("a", broken_since=when) for when in (late, early, late, "")]
+    assert f"Occurred at: {early}\n" in text(tmp_path, *firing)
+    mixed = [broken("a", ended=True, broken_since=early), broken("b", broken_since=late)]
+    assert f"Occurred at: {late}\n" in text(tmp_path, *mixed)
+
+
+def test_the_start_of_an_alert_is_not_when_it_occurred(tmp_path: Path) -> None:
+    """Where the first failing run's end is unknown, the alert's start stands under its own name."""
     early, late = "2025-12-09T10:00:00+02:00", "2025-12-09T09:30:00Z"
-    firing = [broken("a", began=late), broken("b", began=early), broken("c", began=late)]
-    assert "Occurred at: 2025-12-09 08:00 UTC\n" in text(tmp_path, *firing)
-    mixed = [broken("a", began=early, ended=True), broken("b", began=late)]
-    assert "Occurred at: 2025-12-09 09:30 UTC\n" in text(tmp_path, *mixed)
+    unknown = [broken("a", began=when, broken_since="") for when in (late, early)]
+    found = text(tmp_path, *unknown)
+    assert "Alert began at: 2025-12-09 08:00 UTC\n" in found
+    assert "Occurred at" not in found
 
 
 @pytest.mark.parametrize(

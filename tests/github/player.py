@@ -186,12 +186,12 @@ def what_differs(
             a = getattr(ours, name) if ours else None
             b = getattr(real, name) if real else None
             if a != b:
-                differs[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
+                differs[f"{key.display_name}: {name}"] = (a, b)
         for name in ("first_bad", "last_good"):
             a = _blamed(ours, name)
             b = _blamed(real, name)
             if a != b:
-                differs[f"{key.workflow} / {key.job_name}: {name}"] = (a, b)
+                differs[f"{key.display_name}: {name}"] = (a, b)
     return differs
 
 

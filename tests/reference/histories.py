@@ -1,8 +1,8 @@
 """Random histories of recorded results, each the pure function of one seed.
 
-A history mixes what real CI mixes: shards, retries, reruns, cancelled and dead rows, words that
-nobody knows, flakes, forks, startup failures, renames, removed jobs, several trunks. Its sizes
-are small, so that a slow reading can keep up.
+A history contains, like real CI, shards, retries, reruns, cancelled and expired rows, unlisted
+conclusions, flakes, forks, startup failures, renames, retired jobs and several trunks. It is small,
+because the oracle is slow.
 """
 
 from collections.abc import Sequence
@@ -279,7 +279,7 @@ def without_some(rng: Random, line: Json) -> Json:
             result.pop(key, None)
     if result["status"] == "completed" and result.get("conclusion") is None:
         result.pop("conclusion", None)
-    # They must not differ between two reports of one observation: no rule says which would win.
+    # Equal in all reports of one observation: the policy does not specify which would win.
     place = (result.get("run_id"), result.get("attempt", 1), result.get("job_id"))
     digest = sum(ord(letter) for letter in f"{result['job_name']} {place}")
     if digest % 10:

@@ -1,4 +1,4 @@
-"""The random histories reach what they promise, and the comparison finds what differs."""
+"""The random histories cover the policy, and the comparison finds differences."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ SEEDS = range(150)
 
 
 def forgiving(lines: Sequence[Json], config: Mapping[str, Any], now: datetime) -> list[Difference]:
-    """Compare the oracle with itself, told that a startup failure is an unknown word."""
+    """Compare the oracle with itself on lines whose startup failures are an unlisted conclusion."""
     other = [
         {**line, "conclusion": "x"} if line.get("conclusion") == "startup_failure" else line
         for line in lines

@@ -17,7 +17,7 @@ from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
 from tests.docs import markdown
-from tests.domain.builders import NOW, Ledger, history, length, trunk
+from tests.domain.builders import NOW, MemoryRows, history, length, trunk
 from tests.vectors.notation import sha_of
 
 POLICY = Policy(
@@ -31,9 +31,9 @@ def replayed(failures: int | None = None, histories: Mapping[str, str] = HISTORI
     """Return the replay of jobs of one trunk."""
     rows = [each for name, text in histories.items() for each in history(text, name)]
     order = trunk(max(length(text) for text in histories.values()))
-    assessor = TrunkEvaluator(order, POLICY, Ledger(rows))
-    assessor.update(order, {}, NOW)
-    return assessor.back_test(NOW, failures)
+    evaluator = TrunkEvaluator(order, POLICY, MemoryRows(rows))
+    evaluator.update(order, {}, NOW)
+    return evaluator.back_test(NOW, failures)
 
 
 def document(*tests: BackTest) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from trunkwatch.engine.snapshot import Snapshot
 
-from tests.domain.builders import NOW, assess_histories
+from tests.domain.builders import NOW, evaluate_histories
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
@@ -65,7 +65,7 @@ def test_an_exemption_is_told() -> None:
 
 def test_an_exemption_of_a_failing_job_is_told() -> None:
     """A known-broken job that is not broken again yet is listed with its exemption too."""
-    failing = assess_histories({"d / exempt": "P P F"}, POLICY)
+    failing = evaluate_histories({"d / exempt": "P P F"}, POLICY)
     lines = printed(replace(snapshot(), trunks=(failing,))).splitlines()
     start = lines.index("d / exempt")
     assert lines[start + 1] == "  Known broken until 2026-03-02T12:00:00Z: no runner"
@@ -74,7 +74,7 @@ def test_an_exemption_of_a_failing_job_is_told() -> None:
 def test_jobs_of_other_groups_are_named() -> None:
     """Below its suspects a broken job names those of other groups with the same first bad."""
     policy = replace(POLICY, known_broken=())
-    both = assess_histories({"a / x": "P F F F", "c": "P F F F"}, policy)
+    both = evaluate_histories({"a / x": "P F F F", "c": "P F F F"}, policy)
     lines = printed(replace(snapshot(), trunks=(both,))).splitlines()
     assert "  with      ci / c, of another group" in lines
     assert "  with      ci / a / x, of another group" in lines
@@ -88,7 +88,7 @@ def test_groups_say_when_they_fire() -> None:
 
 def test_a_truncated_streak_is_at_least_so_long() -> None:
     """Where older commits were not read the streak is said to be at least that."""
-    found = assess_histories({"job": "F F F"})
+    found = evaluate_histories({"job": "F F F"})
     (job,) = found.jobs
     cut = replace(found, jobs=(replace(job, truncated=True),))
     assert "≥ 3 in a row" in printed(replace(snapshot(), trunks=(cut,)))
@@ -104,13 +104,13 @@ def test_a_truncated_streak_is_at_least_so_long() -> None:
 )
 def test_an_outage_that_flaked_shows_its_failures(text: str, phrase: str) -> None:
     """After a flake the outage's failures are shown since their time, the streak beside them."""
-    flaked = assess_histories({"job": text})
+    flaked = evaluate_histories({"job": text})
     assert phrase in printed(replace(snapshot(), trunks=(flaked,)))
 
 
 def test_nothing_fails() -> None:
     """Where all is well there is no table of failing jobs."""
-    text = printed(replace(snapshot(), trunks=(assess_histories({"a": "P", "b": "P"}),)))
+    text = printed(replace(snapshot(), trunks=(evaluate_histories({"a": "P", "b": "P"}),)))
     assert text.splitlines()[0] == "o/r main: 0 broken, 0 failing; 2 jobs over 1 commit"
     assert "Suspects" not in text
 

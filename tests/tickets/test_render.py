@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.comments import changed_comment, ended_jobs
 from trunkwatch.tickets.text.issue import (

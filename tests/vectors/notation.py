@@ -1,11 +1,11 @@
-"""The tiny notation of histories, as recorded lines.
+"""A notation of histories, and its translation into recorded lines.
 
     history   commits separated by a space, oldest first:   "P F F"
     commit    runs separated by "/", oldest first:          "P/F"
     run       shards separated by "|":                      "P|F|."
     shard     one letter for each attempt, oldest first:    "FP"
 
-`LETTERS` lists the letters. "." says that there is no row at all; "K" is short for "FP".
+`LETTERS` lists the letters. "." stands for no row; "K" is short for "FP".
 Shard i is called `job [shard i]`; the configuration of a vector folds all of them to `job`.
 """
 
@@ -47,11 +47,11 @@ FOLD = {"match": r"(.*) \[shard \d+\]", "to": r"\1"}
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the policy answers about one job.
+    """The expected state of one job.
 
     Attributes:
-        first_bad: place of the commit, 0 is the oldest of the history.
-        last_good: place of the commit.
+        first_bad: index of the commit; 0 is the oldest of the history.
+        last_good: index of the commit.
     """
 
     consecutive_failures: int
@@ -68,10 +68,10 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One history in the notation, the settings, and the answer that the rule demands.
+    """One history in the notation, its settings, and the state that the rule requires.
 
     Attributes:
-        expect: None says that the job is not listed.
+        expect: the state of the job; None if it is not listed.
     """
 
     id: str

@@ -132,6 +132,7 @@ def _alert_lines(alert: Mapping[str, Any]) -> Iterator[str]:
 _FACTS_RESOLVED = (("first_bad", "first bad"), ("last_good", "last good"))
 _FACTS = (
     ("summary", "what"),
+    ("broken_since", "occurred"),
     ("first_bad", "first bad"),
     ("last_good", "last good"),
     ("suspects", "suspects"),

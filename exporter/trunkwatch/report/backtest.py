@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trunkwatch.domain.model import Commit, JobKey
+from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
 from trunkwatch.report.words import commits, counted, plain, short
@@ -87,8 +87,8 @@ def _notification(told: Notification) -> dict[str, Any]:
         "priority": told.group.priority,
         "commit": told.moment.commit.sha,
         "at": _time(told.moment),
-        "broken": [_name(key) for key in told.broken],
-        "ended": [_name(key) for key in told.ended],
+        "broken": [key.display_name for key in told.broken],
+        "ended": [key.display_name for key in told.ended],
     }
 
 
@@ -109,10 +109,6 @@ def _sha(commit: Commit | None) -> str | None:
 
 def _time(moment: Moment) -> str | None:
     return None if moment.at is None else format_time(moment.at)
-
-
-def _name(key: JobKey) -> str:
-    return f"{key.workflow} / {key.job_name}"
 
 
 # ---------------------------------------------------------------------- for people
@@ -161,7 +157,7 @@ def _outage_table(outages: Sequence[PastOutage]) -> Table:
 
 def _outage_row(outage: PastOutage) -> Iterator[Text]:
     group, good = outage.group, outage.last_good
-    yield _text(_name(outage.key))
+    yield _text(outage.key.display_name)
     yield _text(group.name)
     yield _text(group.team)
     yield _text(group.priority)

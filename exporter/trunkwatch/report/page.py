@@ -81,7 +81,7 @@ def _jobs(
 
 def _job(job: JobState, together: CoFailures, compare_urls: CompareUrls, now: float) -> str:
     blame = job.blame
-    name = escape(f"{job.key.workflow} / {job.key.job_name}")
+    name = escape(job.key.display_name)
     if blame is None:
         return f"<tr><td>{escape(job.group.name)}</td><td>{name}</td></tr>"
     link = (

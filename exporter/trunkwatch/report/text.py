@@ -107,7 +107,7 @@ def _failing_row(job: JobState, now: float) -> list[Text | str]:
     return [
         _mark(job),
         Text(job.group.name),
-        Text(plain(f"{job.key.workflow} / {job.key.job_name}")),
+        Text(plain(job.key.display_name)),
         failures_phrase(job),
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",

@@ -42,7 +42,7 @@ def _walk(
     state: JobState, columns: Sequence[Column], order: TrunkOrder, broken_with: Sequence[str]
 ) -> Iterator[str]:
     group = state.group
-    yield f"{state.key.workflow} / {state.key.job_name}"
+    yield state.key.display_name
     yield (
         f"on {state.key.repo} {state.key.branch}; group {group.name}, team {group.team},"
         f" {group.priority}; an outage opens at {state.failures_to_open} in a row"
@@ -68,7 +68,7 @@ def _column(column: Column, commit: Commit, count: Count, *, stopped: bool) -> I
 def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
     indent = "          "
     if not alone:
-        yield f"{indent}{shard.cell.verdict} {shard.name}"
+        yield f"{indent}{shard.result.verdict} {shard.name}"
         indent += "  "
     says = {id(row): evidence for row, evidence in shard.rows}
     for row in newest_first(distinct_attempts(row for row, _ in shard.rows)):
@@ -78,7 +78,7 @@ def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
 
 def _attempt(row: Observation) -> str:
     answer = (row.conclusion or "no conclusion") if row.finished else row.status
-    when = f" at {format_time(row.ended)}" if row.ended is not None else ""
+    when = f" at {format_time(row.ended_at)}" if row.ended_at is not None else ""
     run = f"run {row.run_id}, " if row.run_id is not None else ""
     step = f", step {row.failed_step!r}" if row.failed_step else ""
     infra = ", infrastructure" if row.infra else ""

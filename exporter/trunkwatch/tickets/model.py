@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from trunkwatch.domain.model import display_name
+
 ORIGIN_LABEL = "Source:trunkwatch"
 """The label by which issues are found again when the storage file is lost."""
 
@@ -24,7 +26,7 @@ class JobName(NamedTuple):
     job_name: str
 
     def __str__(self) -> str:
-        return f"{self.workflow} / {self.job_name}"
+        return display_name(self.workflow, self.job_name)
 
 
 class Links(NamedTuple):

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from trunkwatch.errors import StoreError
+from trunkwatch.store.migration import Schema
+from trunkwatch.store.opening import open_file
 from trunkwatch.tickets.alerts import FiringAlert
 from trunkwatch.tickets.model import (
     Change,
@@ -29,25 +30,23 @@ from trunkwatch.tickets.model import (
     TicketKey,
 )
 
-MEMORY = ":memory:"
-
-APPLICATION_ID = 0x54575449
-"""SQLite's application id of a ticket file ("TWTI"); the exporter's store has another."""
-
-VERSION = 1
-
-SCHEMA = (
-    "CREATE TABLE firing_alerts (repo TEXT, branch TEXT, name TEXT, workflow TEXT, job_name TEXT,"
-    " at REAL NOT NULL, alertmanager TEXT,"
-    " PRIMARY KEY (repo, branch, name, workflow, job_name)) WITHOUT ROWID",
-    "CREATE TABLE tickets (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
-    " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
-    "CREATE TABLE plans (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
-    " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
-    "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {VERSION}",
+SCHEMA = Schema(
+    application_id=0x54575449,  # "TWTI"
+    migrations=(
+        (
+            "CREATE TABLE firing_alerts (repo TEXT, branch TEXT, name TEXT, workflow TEXT,"
+            " job_name TEXT, at REAL NOT NULL, alertmanager TEXT,"
+            " PRIMARY KEY (repo, branch, name, workflow, job_name)) WITHOUT ROWID",
+            "CREATE TABLE tickets (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE plans (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+        ),
+    ),
+    foreign_file="is no file of tickets; give one of its own",
 )
+"""The schema of the storage file."""
 
 FIRING_ALERT_RETENTION_SECONDS = 7 * 86_400.0
 """Alertmanager repeats a firing alert at least every five days: its notification log is kept no
@@ -69,7 +68,7 @@ class TicketStore:
             StoreError: it cannot be used, has another format, or is locked by another process.
         """
         self._lock = threading.Lock()
-        self._db = _open(path)
+        self._db = open_file(path, SCHEMA, exclusive=True)
 
     def close(self) -> None:
         """Close the file, which unlocks it."""
@@ -78,8 +77,14 @@ class TicketStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _committed(self._db, "IMMEDIATE"):
-            yield self._db
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def _rows(self, statement: str) -> list[tuple[str, ...]]:
         with self._lock:
@@ -175,65 +180,6 @@ def _put(db: sqlite3.Connection, table: str, key: TicketKey, document: dict[str,
 
 def _delete_plan(db: sqlite3.Connection, plan: Plan) -> None:
     db.execute("DELETE FROM plans WHERE (repo, branch, name) = (?, ?, ?)", plan.after.key)
-
-
-# ---------------------------------------------------------------------- opening the file
-
-
-def _open(path: str) -> sqlite3.Connection:
-    if path != MEMORY and not Path(path).parent.is_dir():
-        raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
-    try:
-        db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-    except sqlite3.Error as error:
-        raise StoreError(path, str(error)) from None
-    try:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        with _committed(db, "EXCLUSIVE"):
-            _check_format(db, path)
-        db.execute("PRAGMA journal_mode = WAL")
-        # FULL: a plan that a power cut removed would be executed a second time.
-        db.execute("PRAGMA synchronous = FULL")
-    except sqlite3.Error as error:
-        db.close()
-        raise StoreError(path, _reason(error)) from None
-    except StoreError:
-        db.close()
-        raise
-    return db
-
-
-def _check_format(db: sqlite3.Connection, path: str) -> None:
-    (application,) = db.execute("PRAGMA application_id").fetchone()
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if not (application or version or tables):
-        for statement in SCHEMA:
-            db.execute(statement)
-    elif application != APPLICATION_ID:
-        raise StoreError(path, "is no file of tickets; give another path; it was left untouched")
-    elif version > VERSION:
-        raise StoreError(path, "was written by a newer Trunkwatch; upgrade, or give another path")
-
-
-@contextmanager
-def _committed(db: sqlite3.Connection, kind: str) -> Iterator[None]:
-    db.execute(f"BEGIN {kind}")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def _reason(error: sqlite3.Error) -> str:
-    text = str(error)
-    if "locked" in text:
-        return "another process uses it; give each `trunkwatch tickets` a file of its own"
-    if "not a database" in text:
-        return "is not a SQLite database; give another path; it was left untouched"
-    return text
 
 
 # ---------------------------------------------------------------------- JSON of tickets and plans

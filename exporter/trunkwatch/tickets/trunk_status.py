@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import ReadingError
 from trunkwatch.tickets.model import JobName
 from trunkwatch.times import parse_time

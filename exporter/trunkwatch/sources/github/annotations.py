@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from trunkwatch.domain.annotations import annotation_lines
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.domain.model import Observation, Trunk, newest_first
 from trunkwatch.errors import SourceAnswerError, SourceMissingError
 from trunkwatch.sources.github.client import GithubClient

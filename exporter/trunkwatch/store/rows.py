@@ -1,4 +1,4 @@
-"""The stored rows of one trunk, as the evaluation reads them."""
+"""One trunk's stored rows, as the evaluation reads them."""
 
 from collections.abc import Collection, Iterable
 
@@ -6,13 +6,13 @@ from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.store.port import Store
 
 
-class StoredRecords:
-    """The rows of one trunk in a store."""
+class StoredRows:
+    """The rows of one trunk in a store; an `engine.row_cache.RowReader`."""
 
     def __init__(self, store: Store, trunk: Trunk) -> None:
         """Args:
-        store: that holds the rows.
-        trunk: whose rows.
+        store: holds the rows.
+        trunk: the rows' trunk.
         """
         self._store = store
         self._trunk = trunk
@@ -22,9 +22,9 @@ class StoredRecords:
         return self._store.observations(self._trunk, jobs=jobs)
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
-        """Return all rows at some commits."""
+        """Return all rows at some commits, those of one commit together."""
         return self._store.observations(self._trunk, shas=shas)
 
-    def everything(self) -> Iterable[Observation]:
+    def all_rows(self) -> Iterable[Observation]:
         """Return all rows, those of one commit together."""
         return self._store.observations(self._trunk)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.annotations import LINE_LENGTH, LINES, annotation_lines
+from trunkwatch.annotations import LINE_LENGTH, LINES, annotation_lines
 
 
 @pytest.mark.parametrize(
