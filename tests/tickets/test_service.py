@@ -37,6 +37,8 @@ def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> No
             return issue.state == "closed"
 
         eventually(closed, "closed")
+        # The metric is counted after GitHub's answer, which the stand-in sends after the change.
+        tickets.wait_for_log("operation=close ")
         page = tickets.get("/metrics").text
         assert 'trunkwatch_tickets_operations_total{operation="close"} 1.0' in page
         assert TOKEN not in page
