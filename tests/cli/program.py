@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from tests.support.secrets import WATCH
+from tests.support.secrets import DETECTOR
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "trunkwatch")
@@ -37,7 +37,7 @@ def run_program(
         timeout=SECONDS,
         check=False,
     )
-    WATCH.look("what a program printed", done.stdout + done.stderr)
+    DETECTOR.search("what a program printed", done.stdout + done.stderr)
     assert done.returncode == code, done.stderr
     return done
 
@@ -54,7 +54,7 @@ class Served:
         """Read the log until a line matches; one that ends without it fails the test."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            WATCH.look("the log of a program", line)
+            DETECTOR.search("the log of a program", line)
             self.log.append(line)
             found = re.search(pattern, line)
             if found:
@@ -64,7 +64,7 @@ class Served:
     def get(self, path: str) -> requests.Response:
         """Ask for a page."""
         answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS)
-        WATCH.look(f"the page {path} of a program", answer.content)
+        DETECTOR.search(f"the page {path} of a program", answer.content)
         return answer
 
     def samples(self, name: str) -> dict[str, float]:
@@ -81,7 +81,7 @@ class Served:
         """Ask it to end and return its exit code."""
         self.send(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=SECONDS)
-        WATCH.look("the log of a program", rest)
+        DETECTOR.search("the log of a program", rest)
         self.log += rest.splitlines(keepends=True)
         return self.process.returncode
 
@@ -103,4 +103,4 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
             yield Served(process)
         finally:
             process.kill()
-            WATCH.look_at_files(folder)
+            DETECTOR.search_files(folder)

@@ -7,41 +7,41 @@ import pytest
 from click.testing import CliRunner, Result
 from trunkwatch.cli.main import main
 
-from tests.github.plan import Job, Workflow
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
+from tests.github.workflows import Job, Workflow
 
 CI = Workflow("ci", ".github/workflows/ci.yml")
 EVERY = 1800.0
 COMMITS = 70
 
 
-def world_of(verdicts: str) -> World:
+def world_of(verdicts: str) -> FakeGitHub:
     """Return a repository whose newest commit was made half an hour ago, by the real clock."""
-    world = World(time.time())
-    repo = world.repo("o/r", default_branch="trunk")
+    fake = FakeGitHub(time.time())
+    repo = fake.repo("o/r", default_branch="trunk")
     for place, verdict in enumerate(verdicts):
-        at = world.now - (len(verdicts) - place) * EVERY
+        at = fake.now - (len(verdicts) - place) * EVERY
         commit = repo.commit(f"Change {place}", at=at)
         if verdict != ".":
             said = "failure" if verdict == "F" else "success"
             repo.run(commit, CI, [Job("test", conclusion=said, failed_step="Run it")], at=at + 5)
-    world.repo("o/quiet", default_branch="trunk").commit("Nothing runs here")
-    return world
+    fake.repo("o/quiet", default_branch="trunk").commit("Nothing runs here")
+    return fake
 
 
 @pytest.fixture
-def github() -> Iterator[StandIn]:
+def github() -> Iterator[GitHubServer]:
     with serving_github(world_of("P" * (COMMITS - 4) + "FFFF")) as server:
         yield server
 
 
-def check(server: StandIn, *arguments: str, token: str | None = TOKEN) -> Result:
+def check(server: GitHubServer, *arguments: str, token: str | None = TOKEN) -> Result:
     environment = {"GITHUB_API_URL": server.url, "GITHUB_TOKEN": token}
     return CliRunner().invoke(main, ["check", *arguments], env=environment)
 
 
-def test_one_command_says_what_is_broken(github: StandIn) -> None:
+def test_one_command_says_what_is_broken(github: GitHubServer) -> None:
     """Job, first bad, suspects, log, step and the cost, without a configuration."""
     done = check(github, "--repo", "o/r")
     assert done.exit_code == 1
@@ -54,7 +54,7 @@ def test_one_command_says_what_is_broken(github: StandIn) -> None:
     assert done.stderr == ""
 
 
-def test_without_a_token_it_says_what_that_means_and_does_what_fits(github: StandIn) -> None:
+def test_without_a_token_it_says_what_that_means_and_does_what_fits(github: GitHubServer) -> None:
     """Sixty requests an hour: the newest commits are read, and the rest is said to be unread."""
     done = check(github, "--repo", "o/r", token=None)
     assert done.exit_code == 1
@@ -64,7 +64,7 @@ def test_without_a_token_it_says_what_that_means_and_does_what_fits(github: Stan
     assert github.counted() <= 60
 
 
-def test_nothing_to_watch_is_said_with_its_reason(github: StandIn) -> None:
+def test_nothing_to_watch_is_said_with_its_reason(github: GitHubServer) -> None:
     """A repository without runs that count is no error."""
     done = check(github, "--repo", "o/quiet")
     assert done.exit_code == 0
@@ -79,7 +79,9 @@ def test_nothing_to_watch_is_said_with_its_reason(github: StandIn) -> None:
         ("none", TOKEN, "must be owner/name"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(github: StandIn, repo: str, token: str, said: str) -> None:
+def test_what_cannot_be_read_is_one_line(
+    github: GitHubServer, repo: str, token: str, said: str
+) -> None:
     """Exit code 2, and what to do about it."""
     done = check(github, "--repo", repo, token=token)
     assert done.exit_code == 2
@@ -87,7 +89,7 @@ def test_what_cannot_be_read_is_one_line(github: StandIn, repo: str, token: str,
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_repository_and_a_configuration_are_one_too_many(github: StandIn) -> None:
+def test_a_repository_and_a_configuration_are_one_too_many(github: GitHubServer) -> None:
     """Nobody can tell which of them is meant."""
     done = check(github, "--repo", "o/r", "--config.file", "t.yml")
     assert done.exit_code == 2

@@ -1,10 +1,10 @@
-"""The stack that the live tests share; starting one costs seconds."""
+"""The stack that the live tests share, because starting one takes seconds."""
 
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.live import PACE, QuickStack, World, running
+from tests.e2e.live import PACE, AcceleratedStack, LiveStack, running
 
 CONFIG = """
 sources:
@@ -20,10 +20,10 @@ green:
 
 
 @pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """The stack with no results yet; each test has a repository of its own."""
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+    """Run the stack without results; each test uses its own repository."""
     folder = tmp_path_factory.mktemp("live")
     for name in ("trunks", "other"):
         (folder / f"{name}.ndjson").touch()
-    with running(folder, CONFIG, QuickStack, PACE) as world:
-        yield world
+    with running(folder, CONFIG, AcceleratedStack, PACE) as live:
+        yield live

@@ -1,4 +1,4 @@
-"""Reads the rules, their promtool tests and their runbooks for the checks in test_rules.py."""
+"""Reads the rules, their promtool tests and their runbooks, for the tests of this package."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class Selection:
     Attributes:
         name: the metric.
         matched: the labels that it selects by.
-        kept: the labels that the nearest aggregation around it keeps; None without one.
+        kept: the labels that the innermost aggregation around it keeps; None without one.
     """
 
     name: str
@@ -67,10 +67,10 @@ def promtool_cases() -> list[dict[str, Any]]:
 
 
 def template_queries(template: str) -> list[str]:
-    """Return the PromQL that a template of an annotation asks, with made-up label values.
+    """Return the PromQL queries of an annotation's template, with example label values.
 
-    A query is a literal, or a format whose %s takes a selector built by an earlier printf. A query
-    that is written in any other way is an error here, so that none goes unchecked.
+    A query is a literal, or a format whose %s is a selector from an earlier printf. Any other form
+    raises ValueError, so that no query goes unchecked.
     """
     formats = _FORMATTED_QUERY.findall(template) + _PLAIN_QUERY.findall(template)
     if len(formats) != len(_QUERY_WORD.findall(template)):

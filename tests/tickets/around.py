@@ -10,8 +10,8 @@ from typing import Any
 import requests
 
 from tests.cli.program import PROGRAM, SECONDS, Served, environment, serving
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 from tests.support.fakehttp import Answer, Request, as_json
 from tests.support.fakehttp import serving as http
 from tests.support.rows import JOB, TRUNK, history, write_recorded
@@ -88,7 +88,9 @@ class Around:
         flags: of the command line, with their addresses.
     """
 
-    def __init__(self, folder: Path, github: StandIn, pager: Pager, flags: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, github: GitHubServer, pager: Pager, flags: Sequence[str]
+    ) -> None:
         self.folder = folder
         self.github = github
         self.pager = pager
@@ -109,13 +111,13 @@ class Around:
 @contextmanager
 def all_around(folder: Path) -> Iterator[Around]:
     """Run an exporter, a GitHub and an Alertmanager that report one broken job."""
-    world = World(time.time())
-    world.repo(TRUNK.repo)
+    fake = FakeGitHub(time.time())
+    fake.repo(TRUNK.repo)
     (folder / "token").write_text(TOKEN)
     (folder / "secret").write_text(f"{SECRET}\n")
     write_recorded(folder / "ci.ndjson", history("P F F F"))
     pager = Pager()
-    with serving_github(world) as github, http(pager) as alertmanager:
+    with serving_github(fake) as github, http(pager) as alertmanager:
         (folder / "trunkwatch.yml").write_text(CONFIG % github.url)
         with serving(folder) as exporter:
             eventually(lambda: exporter.get("/-/ready").ok, "ready")

@@ -6,7 +6,7 @@ from typing import Any
 from trunkwatch.tickets.alerts import ALERT
 from trunkwatch.times import format_time
 
-from tests.github.world import T0
+from tests.github.fake import T0
 
 Json = dict[str, Any]
 

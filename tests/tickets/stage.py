@@ -20,9 +20,9 @@ from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
-from tests.github.issue_rows import Issue
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.issue_model import Issue
+from tests.github.server import GitHubServer, serving_github
 from tests.tickets.builders import (
     REPO,
     Json,
@@ -113,7 +113,7 @@ class Stage:
         metrics: of the current process.
     """
 
-    server: StandIn
+    server: GitHubServer
     status: FakeStatusClient
     path: Path
     config: TicketsSection
@@ -162,11 +162,11 @@ class Stage:
     @property
     def now(self) -> float:
         """The time of GitHub and of the process (seconds since the epoch)."""
-        return self.server.world.now
+        return self.server.fake.now
 
     def wait(self, seconds: float) -> None:
         """Advance the clock."""
-        self.server.world.now += seconds
+        self.server.fake.now += seconds
 
     def deliver(self, *names: str, status: str = "firing") -> None:
         """Deliver alerts of jobs."""
@@ -246,9 +246,9 @@ def a_stage(
     folder: Path, config: TicketsSection | None = None, kill_at: int = 0
 ) -> Iterator[Stage]:
     """Run a tickets process with a GitHub of its own."""
-    world = World()
-    world.repo(REPO)
-    with serving_github(world) as github:
+    fake = FakeGitHub()
+    fake.repo(REPO)
+    with serving_github(fake) as github:
         path = folder / "tickets.db"
         stage = Stage(github, FakeStatusClient(), path, config or TicketsSection(), kill_at)
         try:

@@ -14,10 +14,10 @@ from trunkwatch.errors import (
 from trunkwatch.sources.github.auth import FileToken
 from trunkwatch.tickets.issues.api import ApiTools, GithubIssues
 
+from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.faults import Kind
 from tests.github.issues import GONE, MOVED
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.server import GitHubServer, serving_github
 from tests.support.fakehttp import Answer, as_json
 from tests.support.fakehttp import serving as http
 
@@ -36,14 +36,14 @@ class Asker:
         api: the client.
     """
 
-    def __init__(self, github: StandIn, token: Path) -> None:
+    def __init__(self, github: GitHubServer, token: Path) -> None:
         self.github = github
         self.slept: list[float] = []
         self.codes: list[str] = []
         self.token = token
         token.write_text(TOKEN)
         auth = FileToken("tickets", str(token))
-        tools = ApiTools(auth.header, auth.refused, lambda: github.world.now, self.slept.append,
+        tools = ApiTools(auth.header, auth.refused, lambda: github.fake.now, self.slept.append,
                          self.codes.append)  # fmt: skip
         self.api = GithubIssues(github.url, tools)
 
@@ -51,9 +51,9 @@ class Asker:
 @pytest.fixture
 def asker(tmp_path: Path) -> Iterator[Asker]:
     """Return a client of a GitHub with one repository."""
-    world = World()
-    world.repo("o/r")
-    with serving_github(world) as github:
+    fake = FakeGitHub()
+    fake.repo("o/r")
+    with serving_github(fake) as github:
         yield Asker(github, tmp_path / "token")
 
 
@@ -62,10 +62,10 @@ def test_changes_are_a_second_apart(asker: Asker) -> None:
     asker.api.post(ISSUES, NEW)
     asker.api.get(f"{ISSUES}/1")
     assert asker.slept == []
-    asker.github.world.now += 0.25
+    asker.github.fake.now += 0.25
     asker.api.patch(f"{ISSUES}/1", {"title": "u"})
     assert asker.slept == [0.75]
-    asker.github.world.now += 5.0
+    asker.github.fake.now += 5.0
     asker.api.patch(f"{ISSUES}/1", {"title": "v"})
     assert asker.slept == [0.75]
 
@@ -110,11 +110,11 @@ def test_an_error_says_whether_anything_may_have_happened(
 
 def test_a_spent_limit_names_the_time_at_which_it_is_whole_again(asker: Asker) -> None:
     """The error carries the time of the reset."""
-    asker.github.world.limit = 1
+    asker.github.fake.limit = 1
     asker.api.post(ISSUES, NEW)
     with pytest.raises(TrackerLimited) as caught:
         asker.api.post(ISSUES, NEW)
-    assert caught.value.until == asker.github.world.now + 3600.0
+    assert caught.value.until == asker.github.fake.now + 3600.0
 
 
 def test_an_unknown_repository_is_a_refusal_that_says_what_to_look_at(asker: Asker) -> None:

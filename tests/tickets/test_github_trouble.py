@@ -8,7 +8,7 @@ from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.text.markdown import Marker, find_marker, new_nonce, quoted
 
 from tests.github.faults import Faults, Kind
-from tests.github.issue_rows import Issue
+from tests.github.issue_model import Issue
 from tests.tickets.builders import BRANCH, GROUP, REPO, fixed, job
 from tests.tickets.stage import MINUTE, Stage, a_stage
 

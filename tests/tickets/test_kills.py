@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.github.faults import Faults, Kind
-from tests.github.results import Result
+from tests.github.responses import Response
 from tests.tickets.builders import fixed, job
 from tests.tickets.stage import Ending, Scenario, Stage, a_stage
 
@@ -126,7 +126,7 @@ class NthWrite(Faults):
         self._kind = kind
         self._left = number
 
-    def pick(self, path: str, result: Result) -> Kind | None:
+    def pick(self, path: str, result: Response) -> Kind | None:
         del result  # the fault does not depend on it
         if path.startswith("GET "):
             return None

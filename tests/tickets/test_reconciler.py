@@ -258,7 +258,7 @@ def test_the_dashboard_is_linked_where_the_configuration_names_it(tmp_path: Path
 def test_issues_are_opened_in_the_configured_repository(tmp_path: Path) -> None:
     """It may differ from the repository of the results."""
     with a_stage(tmp_path, TicketsSection(repo="o/tickets")) as stage:
-        stage.server.world.repo("o/tickets")
+        stage.server.fake.repo("o/tickets")
         opened(stage, "a")
         assert stage.issues == []
         assert len(stage.server.issues.all("o/tickets")) == 1

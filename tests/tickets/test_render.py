@@ -29,7 +29,7 @@ from trunkwatch.tickets.text.markdown import (
 )
 from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
 
-from tests.github.world import T0
+from tests.github.fake import T0
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, Json, job, trunk
 
 KEY = TicketKey(REPO, BRANCH, GROUP)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.cli.program import SECONDS, run_program
-from tests.github.world import TOKEN
+from tests.github.fake import TOKEN
 from tests.support.rows import TRUNK
 from tests.support.waiting import eventually
 from tests.tickets.around import CONFIG, LABELS, SECRET, STORED, Around, keeping

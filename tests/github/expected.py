@@ -1,4 +1,4 @@
-"""What an ideal source would have said of a world: written from the plan, never from an answer."""
+"""The results that a source should read, derived from the plan and never from a response."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import STARTUP_JOB, Commit, Observation, RawJob, Trunk, TrunkOrder
 
-from tests.github.history import CommitNode, first_parents
-from tests.github.plan import FAILED
-from tests.github.rows import COMPLETED, JobRow
+from tests.github.checks import COMPLETED, WorkflowJob
+from tests.github.commits import CommitNode, first_parents
 from tests.github.runs import Run
+from tests.github.workflows import FAILED
 
 HTML = "https://github.com"
 
@@ -17,13 +17,13 @@ _UNFILLED = re.compile(r"(.+?) \([^()]*\$\{\{.*")
 
 
 def order(trunk: Trunk, head: CommitNode | None) -> TrunkOrder:
-    """Return a trunk's order, from its head."""
+    """Return the commits of a trunk whose head is `head`."""
     chain = [Commit(node.sha, node.date, node.author, node.title) for node in first_parents(head)]
     return TrunkOrder(trunk, tuple(reversed(chain)))
 
 
 def observations(chain: TrunkOrder, runs: Iterable[Run], now: float) -> list[Observation]:
-    """Return the rows of all runs that count for a trunk."""
+    """Return the results of all runs that count for a trunk."""
     found: list[Observation] = []
     for run in runs:
         if _counts(run, chain) and run.created_at <= now:
@@ -41,7 +41,7 @@ def _counts(run: Run, chain: TrunkOrder) -> bool:
 
 
 def _last_seen(run: Run, now: float) -> float:
-    """What has been read of a run stays known when the run is deleted."""
+    """Return the time up to which a run can be read: results stay when the run is deleted."""
     return now if run.deleted_at is None else min(now, run.deleted_at)
 
 
@@ -54,14 +54,14 @@ def _rows_of(run: Run, trunk: Trunk, now: float) -> Iterator[Observation]:
             yield _observation(run, row, name, trunk, now)
 
 
-def _name(row: JobRow) -> str | None:
+def _name(row: WorkflowJob) -> str | None:
     if "${{" not in row.name:
         return row.name
     match = _UNFILLED.fullmatch(row.name)
-    return match.group(1) if match and row.answer == "skipped" else None
+    return match.group(1) if match and row.final_conclusion == "skipped" else None
 
 
-def _observation(run: Run, row: JobRow, name: str, trunk: Trunk, now: float) -> Observation:
+def _observation(run: Run, row: WorkflowJob, name: str, trunk: Trunk, now: float) -> Observation:
     answer = row.conclusion(now)
     if answer is not None and row.plan.hang:
         answer = "timed_out"
@@ -83,11 +83,11 @@ def _observation(run: Run, row: JobRow, name: str, trunk: Trunk, now: float) -> 
         completed_at=None if answer is None else float(int(row.ends_at)),
         url=f"{HTML}/{run.repo}/actions/runs/{run.id}/job/{row.id}",
         failed_step=row.failed_step if answer is not None else None,
-        annotations=_said(row) if answer in ("failure", "timed_out") else (),
+        annotations=_messages(row) if answer in ("failure", "timed_out") else (),
     )
 
 
-def _said(row: JobRow) -> tuple[str, ...]:
+def _messages(row: WorkflowJob) -> tuple[str, ...]:
     return tuple(text for text in row.annotations if text != FAILED)[:3]
 
 

@@ -1,16 +1,16 @@
-"""What an endpoint has found: a document, a page of a list, or a refusal."""
+"""Responses of endpoints: a document, a page of a list, or an error."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from tests.github.shapes import Json, dumps, with_parts
-from tests.github.validate import Validator
+from tests.github.json_parts import Json, dumps, with_members
+from tests.github.schema import Validator
 
 DOCS = "https://docs.github.com/rest"
-MOST_A_PAGE = 100
-USUAL_A_PAGE = 30
+PER_PAGE_LIMIT = 100
+PER_PAGE_DEFAULT = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Document:
     """A single document.
 
     Attributes:
-        text: JSON, validated already.
-        status: of HTTP.
+        text: validated JSON.
+        status: the HTTP status.
     """
 
     text: str
@@ -27,12 +27,12 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An error, in the words that GitHub uses.
+class ErrorResponse:
+    """An error, in GitHub's format.
 
     Attributes:
-        status: of HTTP.
-        message: what is wrong.
+        status: the HTTP status.
+        message: GitHub's error message.
     """
 
     status: int
@@ -45,22 +45,22 @@ class Refusal:
         )
 
 
-NOT_FOUND = Refusal(HTTPStatus.NOT_FOUND, "Not Found")
+NOT_FOUND = ErrorResponse(HTTPStatus.NOT_FOUND, "Not Found")
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListPage:
     """One page of a list.
 
     Attributes:
-        kind: the model of the whole answer, or of a row where the answer is a bare array.
+        kind: the schema of the whole response, or of a row where the response is a bare array.
         key: the member that holds the rows; None for a bare array.
-        items: all that can be reached, in the list's order.
-        render: makes a validated text of a row.
-        page: from 1.
-        per_page: rows a page.
-        total: `total_count`, which may say more than can be reached; None for as many as there are.
-        around: further members of the answer.
+        items: all reachable items, in the order of the list.
+        render: returns the validated JSON of an item.
+        page: the page number, from 1.
+        per_page: rows per page.
+        total: `total_count`, which may exceed the reachable items; None for their number.
+        envelope: further members of the response.
     """
 
     kind: str
@@ -70,30 +70,30 @@ class Listing:
     page: int
     per_page: int
     total: int | None = None
-    around: Json | None = None
+    envelope: Json | None = None
 
     @property
     def start(self) -> int:
-        """The place of the page's first row in `items`."""
+        """The index of the page's first row in `items`."""
         return (self.page - 1) * self.per_page
 
     def rows(self, start: int | None = None) -> list[str]:
-        """Return the page's rows, or those of a page that begins elsewhere."""
+        """Return the page's rows, or those of a page that starts at another index."""
         begin = self.start if start is None else start
         return [self.render(item) for item in self.items[begin : begin + self.per_page]]
 
     def text(self, rows: Sequence[str], validator: Validator) -> str:
-        """Return an answer that holds these rows; what is around them is validated."""
+        """Return the JSON of a response with these rows; its envelope is validated."""
         joined = f"[{','.join(rows)}]"
         if self.key is None:
             return joined
         total = len(self.items) if self.total is None else self.total
-        around = {"total_count": total, **(self.around or {})}
-        validator.check(self.kind, with_parts(around, **{self.key: "[]"}))
-        return with_parts(around, **{self.key: joined})
+        envelope = {"total_count": total, **(self.envelope or {})}
+        validator.check(self.kind, with_members(envelope, **{self.key: "[]"}))
+        return with_members(envelope, **{self.key: joined})
 
     def links(self) -> dict[str, int]:
-        """Return the pages that a Link header names."""
+        """Return the page numbers of the Link header by relation."""
         last = max(1, -(-len(self.items) // self.per_page))
         named = {"prev": self.page - 1, "next": self.page + 1, "last": last, "first": 1}
         if self.page == 1:
@@ -103,4 +103,4 @@ class Listing:
         return named
 
 
-Result = Document | Listing | Refusal
+Response = Document | ListPage | ErrorResponse

@@ -1,21 +1,21 @@
-"""Issues and their comments, and the documents that GitHub would send of them."""
+"""Issues, their comments, and their JSON documents."""
 
 from dataclasses import dataclass, field
 
+from tests.github.json_parts import Json, dumps, node_id, time_text
 from tests.github.render import Renderer
-from tests.github.results import Refusal
-from tests.github.shapes import Json, dumps, node_id, time_text
+from tests.github.responses import ErrorResponse
 
 
 @dataclass(slots=True)
-class Said:
+class Comment:
     """One comment.
 
     Attributes:
         id: unique.
         by: login.
         body: Markdown.
-        at: when (seconds since the epoch).
+        at: when it was written (seconds since the epoch).
     """
 
     id: int
@@ -26,22 +26,22 @@ class Said:
 
 @dataclass(slots=True)
 class Issue:
-    """One issue, or what is left of it.
+    """One issue, possibly deleted or moved.
 
     Attributes:
         number: unique in its repository.
-        by: login of who opened it.
-        title: as it is now.
-        body: as it is now.
+        by: login of its author.
+        title: the current title.
+        body: the current body.
         labels: names.
         assignees: logins.
         created_at: seconds since the epoch.
         updated_at: seconds since the epoch.
         closed_at: seconds since the epoch; None while it is open.
         closed_by: login.
-        reason: why it was closed.
+        reason: GitHub's `state_reason`.
         comments: oldest first.
-        instead: what is answered where it was: it was deleted or moved.
+        instead: the error response of a deleted or moved issue.
     """
 
     number: int
@@ -55,8 +55,8 @@ class Issue:
     closed_at: float | None = None
     closed_by: str | None = None
     reason: str | None = None
-    comments: list[Said] = field(default_factory=list)
-    instead: Refusal | None = None
+    comments: list[Comment] = field(default_factory=list)
+    instead: ErrorResponse | None = None
 
     @property
     def state(self) -> str:
@@ -64,28 +64,28 @@ class Issue:
 
 
 class IssueDocuments:
-    """Turns issues into JSON texts, each of them validated."""
+    """A renderer of validated JSON documents of issues and comments."""
 
     def __init__(self, renderer: Renderer) -> None:
         """Args:
-        renderer: knows the addresses, and how users look.
+        renderer: provides URLs and the documents of users.
         """
-        self._r = renderer
+        self._renderer = renderer
 
     def _place(self, repo: str, issue: Issue) -> str:
-        return f"{self._r.base(repo)}/issues/{issue.number}"
+        return f"{self._renderer.base(repo)}/issues/{issue.number}"
 
     def _page(self, repo: str, issue: Issue) -> str:
-        return f"{self._r.shapes.html}/{repo}/issues/{issue.number}"
+        return f"{self._renderer.parts.html}/{repo}/issues/{issue.number}"
 
     def issue(self, repo: str, issue: Issue) -> str:
-        place, user = self._place(repo, issue), self._r.shapes.user
+        place, user = self._place(repo, issue), self._renderer.parts.user
         people = [user(login) for login in issue.assignees]
-        return self._r.validator.check("Issue", dumps({
+        return self._renderer.validator.check("Issue", dumps({
             "id": 70_000 + issue.number,
             "node_id": node_id("I", issue.number),
             "url": place,
-            "repository_url": self._r.base(repo),
+            "repository_url": self._renderer.base(repo),
             "labels_url": f"{place}/labels{{/name}}",
             "comments_url": f"{place}/comments",
             "events_url": f"{place}/events",
@@ -114,20 +114,20 @@ class IssueDocuments:
         number = sum(name.encode())
         return {
             "id": number, "node_id": node_id("LA", number),
-            "url": f"{self._r.base(repo)}/labels/{name}", "name": name,
+            "url": f"{self._renderer.base(repo)}/labels/{name}", "name": name,
             "description": None, "color": "ededed", "default": False,
         }  # fmt: skip
 
-    def comment(self, repo: str, issue: Issue, said: Said) -> str:
-        return self._r.validator.check("IssueComment", dumps({
-            "id": said.id,
-            "node_id": node_id("IC", said.id),
-            "url": f"{self._r.base(repo)}/issues/comments/{said.id}",
-            "html_url": f"{self._page(repo, issue)}#issuecomment-{said.id}",
-            "body": said.body,
-            "user": self._r.shapes.user(said.by),
-            "created_at": time_text(said.at),
-            "updated_at": time_text(said.at),
+    def comment(self, repo: str, issue: Issue, comment: Comment) -> str:
+        return self._renderer.validator.check("IssueComment", dumps({
+            "id": comment.id,
+            "node_id": node_id("IC", comment.id),
+            "url": f"{self._renderer.base(repo)}/issues/comments/{comment.id}",
+            "html_url": f"{self._page(repo, issue)}#issuecomment-{comment.id}",
+            "body": comment.body,
+            "user": self._renderer.parts.user(comment.by),
+            "created_at": time_text(comment.at),
+            "updated_at": time_text(comment.at),
             "issue_url": self._place(repo, issue),
             "author_association": "NONE",
         }))  # fmt: skip

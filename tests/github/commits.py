@@ -1,4 +1,4 @@
-"""Commits, and what each branch pointed to at which moment."""
+"""Commits, and the heads of branches over time."""
 
 import hashlib
 import heapq
@@ -14,9 +14,9 @@ class CommitNode:
     Attributes:
         sha: the full hash.
         title: the first line of its message.
-        date: what the commit says of itself (seconds since the epoch).
+        date: the committer date (seconds since the epoch).
         author: a handle.
-        parents: the first is the trunk's own.
+        parents: the first one is the trunk's previous commit.
     """
 
     sha: str
@@ -27,22 +27,22 @@ class CommitNode:
 
 
 def sha_of(*parts: object) -> str:
-    """Return a hash that depends on nothing but `parts`."""
+    """Return a hash of `parts`, the same in every run."""
     text = "\0".join(map(str, parts))
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Branch:
-    """What a branch points to, moment by moment."""
+    """The heads of a branch over time."""
 
     def __init__(self) -> None:
         self._moments: list[float] = []
         self._heads: list[CommitNode] = []
 
     def move(self, at: float, head: CommitNode) -> None:
-        """Let it point to a commit from a moment on; moves are planned in their order."""
+        """Plan a new head from a time on; moves must be planned in order."""
         if self._moments and at < self._moments[-1]:
-            raise ValueError(f"the branch has moved at {self._moments[-1]} already, after {at}")
+            raise ValueError(f"a move at {at} is planned after one at {self._moments[-1]}")
         self._moments.append(at)
         self._heads.append(head)
 
@@ -51,11 +51,11 @@ class Branch:
         return self._heads[place - 1] if place else None
 
     def newest(self) -> CommitNode | None:
-        """Return what it points to after all that is planned."""
+        """Return the head after all planned moves."""
         return self._heads[-1] if self._heads else None
 
     def moves(self) -> Iterator[tuple[float, CommitNode | None, CommitNode]]:
-        """Yield each move: when, from where and to where."""
+        """Yield the time, the old head and the new head of each move."""
         before: CommitNode | None = None
         for at, head in zip(self._moments, self._heads, strict=True):
             yield at, before, head
@@ -70,9 +70,9 @@ def first_parents(head: CommitNode | None) -> Iterator[CommitNode]:
 
 
 def reachable(head: CommitNode | None) -> list[CommitNode]:
-    """Return all that a commit leads to, the newest by date first, a child before its parents.
+    """Return a commit and its ancestors, newest date first, each child before its parents.
 
-    That is the order of `git log`, which GitHub's list has: it is not the first-parent chain.
+    GitHub lists commits in this order of `git log`; it is not the first-parent chain.
     """
     if head is None:
         return []

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on loopback: connections that stay open, and ways to break them."""
+"""An HTTP/1.1 server on loopback with persistent connections that it can break on request."""
 
 import select
 import socket
@@ -16,25 +16,25 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.support.fakehttp import HOST, Query
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER: a close sends RST, as a load balancer does that drops a connection."""
+"""SO_LINGER value with which a close sends RST, as a load balancer does that drops a connection."""
 
 
-class Ending(Enum):
-    """How an answer ends."""
+class Transfer(Enum):
+    """How much of a response is sent."""
 
-    WHOLE = "whole"
+    COMPLETE = "complete"
     RESET = "reset"
     NEVER = "never"
 
 
-class Incoming(NamedTuple):
+class HttpRequest(NamedTuple):
     """One request.
 
     Attributes:
         method: GET, POST or PATCH.
         path: without the query.
-        query: in its order.
-        headers: with their names in lower case.
+        query: the pairs, in order.
+        headers: by lower-case name.
         body: as bytes.
     """
 
@@ -46,56 +46,56 @@ class Incoming(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One answer.
+class HttpResponse:
+    """One response.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status.
         body: as bytes.
-        headers: beside type and length.
-        ending: whether all of it is sent.
+        headers: all but Content-Length.
+        transfer: how much of it is sent.
     """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-    ending: Ending = Ending.WHOLE
+    transfer: Transfer = Transfer.COMPLETE
 
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is what some tests are about."""
+        """Ignore clients that disconnect: some tests do so on purpose."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; subclasses name the wire that it belongs to."""
+    """One connection; a subclass per server sets `listener`."""
 
-    wire: "Wire"
+    listener: "LoopbackServer"
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
 
     def setup(self) -> None:
         super().setup()
-        self.wire.opened(self.connection)
+        self.listener.opened(self.connection)
 
     def finish(self) -> None:
-        self.wire.closed(self.connection)
+        self.listener.closed(self.connection)
         super().finish()
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
         length = int(self.headers.get("Content-Length") or 0)
-        request = Incoming(
+        request = HttpRequest(
             self.command,
             parts.path,
             parse_qsl(parts.query, keep_blank_values=True),
             {name.lower(): value for name, value in self.headers.items()},
             self.rfile.read(length),
         )
-        self._send(self.wire.answer(request))
+        self._send(self.listener.answer(request))
 
     def do_POST(self) -> None:
         self.do_GET()
@@ -103,21 +103,21 @@ class _Handler(BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self.do_GET()
 
-    def _send(self, said: Outgoing) -> None:
-        if said.ending is Ending.NEVER:
-            # Readable: the client has given up, or the server stops.
+    def _send(self, response: HttpResponse) -> None:
+        if response.transfer is Transfer.NEVER:
+            # The socket becomes readable when the client gives up or the server stops.
             select.select([self.connection], [], [])
             self.close_connection = True
             return
-        self.send_response(said.status)
-        for name, value in said.headers.items():
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(said.body)))
+        self.send_header("Content-Length", str(len(response.body)))
         self.end_headers()
-        if said.ending is Ending.RESET:
-            self._reset(said.body)
-        elif said.status != HTTPStatus.NOT_MODIFIED:
-            self.wfile.write(said.body)
+        if response.transfer is Transfer.RESET:
+            self._reset(response.body)
+        elif response.status != HTTPStatus.NOT_MODIFIED:
+            self.wfile.write(response.body)
 
     def _reset(self, body: bytes) -> None:
         self.wfile.write(body[: len(body) // 2])
@@ -126,24 +126,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the log tells what came."""
+        """Write no log lines: `GitHubServer.log` has the requests."""
 
 
-class Wire:
-    """Listens until it is stopped; then no connection and no thread of it is left.
+class LoopbackServer:
+    """A server on a free port of loopback; `stop` leaves no connection and no thread behind.
 
     Attributes:
-        answer: called once a request, in the connection's thread.
+        answer: called for each request, in the connection's thread.
     """
 
-    def __init__(self, answer: Callable[[Incoming], Outgoing]) -> None:
+    def __init__(self, answer: Callable[[HttpRequest], HttpResponse]) -> None:
         """Args:
-        answer: turns a request into an answer.
+        answer: returns the response to a request.
         """
         self.answer = answer
         self._open: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._server = _Server((HOST, 0), type("_Bound", (_Handler,), {"wire": self}))
+        self._server = _Server((HOST, 0), type("_Bound", (_Handler,), {"listener": self}))
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
         )
@@ -151,11 +151,11 @@ class Wire:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL."""
         return f"http://{HOST}:{self._server.server_address[1]}"
 
     def stop(self) -> None:
-        """End every connection and wait for all threads."""
+        """Close every connection and wait for all threads."""
         self._server.shutdown()
         self._server.server_close()
         with self._lock:
@@ -166,7 +166,7 @@ class Wire:
             thread.join()
 
     def opened(self, connection: socket.socket) -> None:
-        """Take note of a connection and of the thread that serves it."""
+        """Register a connection and the current thread, which serves it."""
         with self._lock:
             self._open[connection] = threading.current_thread()
 
@@ -180,4 +180,4 @@ def _shut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        return  # the client was quicker
+        return  # The client has disconnected already.

@@ -1,38 +1,38 @@
-"""A GitHub of its own: repositories, commits, runs and time, all written down by a test."""
+"""The state of a fake GitHub: repositories, tokens, rate limits and a simulated clock."""
 
 from itertools import count
 
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 
+from tests.github.expected import observations, order
 from tests.github.repo import Repo
-from tests.github.truth import observations, order
 
 T0 = 1_790_000_000.0
-"""When a world begins by default (seconds since the epoch)."""
+"""The default start of the simulated clock (seconds since the epoch)."""
 
 TOKEN = "token-of-the-stand-in"
-"""The token that every world accepts."""
+"""The token that every fake GitHub accepts."""
 
 
-class World:
-    """All that the stand-in plays.
+class FakeGitHub:
+    """A fake GitHub, without its HTTP server.
 
     Attributes:
-        now: the virtual time (seconds since the epoch); a test moves it.
-        tokens: who each accepted token is.
-        limit: requests an hour that a token has; without one it is `anonymous_limit`.
-        anonymous_limit: requests an hour that an address has.
-        limited: whether there is a rate limit at all; GHES can do without.
+        now: the simulated time (seconds since the epoch); tests advance it.
+        tokens: the user of each accepted token.
+        limit: requests an hour per token.
+        anonymous_limit: requests an hour per address without a token.
+        limited: whether rate limits are enabled; GitHub Enterprise Server can disable them.
         weak_etags: whether an ETag begins with `W/`.
-        app: what is known of the GitHub App, as (app id, public key in PEM); None for no App.
+        app: the GitHub App's (app id, public key in PEM); None for no App.
         installation: the id of the App's installation.
     """
 
     def __init__(self, now: float = T0, *, limit: int = 5000, limited: bool = True) -> None:
         """Args:
-        now: when it begins (seconds since the epoch).
-        limit: requests an hour of a token.
-        limited: whether there is a rate limit.
+        now: the start of the simulated clock (seconds since the epoch).
+        limit: requests an hour per token.
+        limited: whether rate limits are enabled.
         """
         self.now = now
         self.limit = limit
@@ -52,13 +52,13 @@ class World:
         return repo
 
     def next_id(self) -> int:
-        """Return an id that nothing else has."""
+        """Return an unused id."""
         return next(self._ids)
 
-    def truth(
+    def expected_facts(
         self, repo: Repo | str, branch: str | None = None
     ) -> tuple[TrunkOrder, list[Observation]]:
-        """Return what an ideal source would have said by now."""
+        """Return the order and the results that a source should have read by now."""
         found = self.repos[repo] if isinstance(repo, str) else repo
         trunk = Trunk(found.full_name, branch or found.default_branch)
         chain = order(trunk, found.head(trunk.branch, self.now))

@@ -1,9 +1,9 @@
-"""Check runs and jobs as they stand at a moment: rows of the lists that GitHub gives."""
+"""Check runs and jobs, with their state at a given time."""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.github.plan import Job
+from tests.github.workflows import Job
 
 COMPLETED = "completed"
 NEVER = float("inf")
@@ -12,11 +12,11 @@ HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of a job, as it stands at a moment.
+    """The state of one step of a job.
 
     Attributes:
         number: from 1.
-        name: what people see.
+        name: the display name.
         status: queued, in_progress or completed.
         conclusion: None while unfinished.
         started_at: seconds since the epoch, or None.
@@ -32,21 +32,21 @@ class Step:
 
 
 @dataclass(frozen=True)
-class CheckRow:
-    """One check run: a job of GitHub Actions, or what another CI reports.
+class CheckRun:
+    """One check run: a job of GitHub Actions, or a check of another CI system.
 
     Attributes:
-        id: of the check run, and of the job.
-        name: of the check.
-        sha: the commit it is of.
+        id: the id of the check run and of the job.
+        name: the name of the check.
+        sha: the commit that was checked.
         suite: the check suite's id.
         app: the slug of the app that reports it.
-        created_at: when the row begins to exist (seconds since the epoch).
+        created_at: when it is created (seconds since the epoch).
         begins_at: when it starts to run (seconds since the epoch).
-        ends_at: when it is over (seconds since the epoch); infinite for never.
-        answer: its conclusion in the end.
-        annotations: messages that stand on it in the end.
-        url: where its details are; None for that of the job.
+        ends_at: when it completes (seconds since the epoch); infinite for never.
+        final_conclusion: the conclusion once it has completed.
+        annotations: the messages once it has completed.
+        url: the details URL; None for the page of the job.
     """
 
     id: int
@@ -57,7 +57,7 @@ class CheckRow:
     created_at: float
     begins_at: float
     ends_at: float
-    answer: str
+    final_conclusion: str
     annotations: tuple[str, ...] = ()
     url: str | None = None
 
@@ -67,28 +67,28 @@ class CheckRow:
         return "in_progress" if now >= self.begins_at else "queued"
 
     def conclusion(self, now: float) -> str | None:
-        return self.answer if now >= self.ends_at else None
+        return self.final_conclusion if now >= self.ends_at else None
 
     def started_at(self, now: float) -> float:
-        """When it started; while it is queued GitHub says when it was made."""
+        """Return the start; while a check is queued GitHub reports its creation time."""
         return self.begins_at if now >= self.begins_at else self.created_at
 
     def completed_at(self, now: float) -> float | None:
         return self.ends_at if now >= self.ends_at else None
 
-    def said(self, now: float) -> tuple[str, ...]:
-        """Return the annotations that stand on it."""
+    def annotations_at(self, now: float) -> tuple[str, ...]:
+        """Return the annotations at a time."""
         return self.annotations if now >= self.ends_at else ()
 
 
 @dataclass(frozen=True)
-class JobRow(CheckRow):
+class WorkflowJob(CheckRun):
     """One job of one attempt of a run.
 
     Attributes:
-        run_id: of its run.
-        attempt: of its run, from 1.
-        plan: what was written down.
+        run_id: the id of its run.
+        attempt: the attempt of its run, from 1.
+        plan: the planned course.
         copy_of: the job of an earlier attempt that is listed again under this id, or None.
     """
 
@@ -99,31 +99,33 @@ class JobRow(CheckRow):
 
     @property
     def failed_step(self) -> str | None:
-        if self.answer != "failure":
+        if self.final_conclusion != "failure":
             return None
         return self.plan.failed_step or f"Run {self.name.partition(' / ')[0]}"
 
     def steps(self, now: float) -> list[Step]:
-        """Return the steps as they stand; a job that is queued or was skipped has none."""
-        if now < self.begins_at or self.answer == "skipped":
+        """Return the steps at a time; a queued or skipped job has none."""
+        if now < self.begins_at or self.final_conclusion == "skipped":
             return []
         names = ("Set up job", self.failed_step or f"Run {self.name}", "Complete job")
         ends_at = self.ends_at if self.ends_at < NEVER else self.begins_at + 2 * HOUR
         share = (ends_at - self.begins_at) / 10
         edges = (self.begins_at, self.begins_at + share, ends_at - share, ends_at)
-        answers = ("success", self.answer, "success")
+        answers = ("success", self.final_conclusion, "success")
         return [
-            _step(number, name, answer, edge, now)
-            for number, (name, answer, edge) in enumerate(
+            _step(number, name, final_conclusion, edge, now)
+            for number, (name, final_conclusion, edge) in enumerate(
                 zip(names, answers, pairwise(edges), strict=True), start=1
             )
         ]
 
 
-def _step(number: int, name: str, answer: str, edge: tuple[float, float], now: float) -> Step:
+def _step(
+    number: int, name: str, final_conclusion: str, edge: tuple[float, float], now: float
+) -> Step:
     begin, end = edge
     if now < begin:
         return Step(number, name, "queued", None, None, None)
     if now < end:
         return Step(number, name, "in_progress", None, begin, None)
-    return Step(number, name, COMPLETED, answer, begin, end)
+    return Step(number, name, COMPLETED, final_conclusion, begin, end)

@@ -1,4 +1,4 @@
-"""A trunk of two hundred commits, made up: eleven jobs of five kinds, each with its own life."""
+"""A generated history of 200 commits of eleven jobs in five groups."""
 
 import random
 from collections.abc import Iterator, Mapping
@@ -34,22 +34,22 @@ groups:
 known_broken:
   - {{match: {{job_name: '.*\\(exempt\\)'}}, reason: its hardware is on order}}
 """
-"""`pair` speaks when two of its jobs are broken; `exempt` never does."""
+"""`pair` alerts when two of its jobs are broken; `exempt` never alerts."""
 
-NOISE = "P" * 50 + "KKCCSS..FFp"
-"""What a job that works says: it also flakes, is cancelled, skipped, left out, late, fails once."""
+WHEN_WORKING = "P" * 50 + "KKCCSS..FFp"
+"""Results of a working job: also flaky, cancelled, skipped, missing, late or a single failure."""
 
-BROKEN = "FFFFFFFFFFFFFFFFFFFFKKCC..f"
-"""What a job that is broken says; `p` and `f` are results that come while it is the tip."""
+WHEN_BROKEN = "FFFFFFFFFFFFFFFFFFFFKKCC..f"
+"""Results of a broken job; a lower-case letter arrives late, while its commit is the tip."""
 
 
-def lives() -> dict[str, str]:
+def job_histories() -> dict[str, str]:
     """Return each job's letters, oldest first."""
     chance = random.Random(SEED)
-    return {job: "".join(_life(job, chance)) for job in JOBS}
+    return {job: "".join(_history(job, chance)) for job in JOBS}
 
 
-def _life(job: str, chance: random.Random) -> Iterator[str]:
+def _history(job: str, chance: random.Random) -> Iterator[str]:
     if job == "steady":
         yield from "P" * COMMITS
         return
@@ -65,14 +65,14 @@ def _life(job: str, chance: random.Random) -> Iterator[str]:
                 left -= 1
             elif chance.random() < (0.04 if every == 1 else 0.3):
                 left = chance.randint(3, 11)
-            yield chance.choice(BROKEN if left else NOISE)
+            yield chance.choice(WHEN_BROKEN if left else WHEN_WORKING)
 
 
-def on(letters: Mapping[str, str], place: int) -> dict[str, str]:
-    """Return what each job says of a commit at first: a result that is late is pending."""
+def first_results(letters: Mapping[str, str], place: int) -> dict[str, str]:
+    """Return each job's first result of a commit: a late result is pending at first."""
     return {job: "?" if text[place].islower() else text[place] for job, text in letters.items()}
 
 
-def late(letters: Mapping[str, str], place: int) -> dict[str, str]:
-    """Return the results that come later, before the next commit."""
+def late_results(letters: Mapping[str, str], place: int) -> dict[str, str]:
+    """Return the results that arrive late, before the next commit."""
     return {job: text[place].upper() for job, text in letters.items() if text[place].islower()}

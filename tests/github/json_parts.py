@@ -1,4 +1,4 @@
-"""The small shapes that larger documents are made of: times, users, repositories, apps."""
+"""The JSON parts that documents share: times, users, repositories, apps."""
 
 import json
 from datetime import UTC, datetime
@@ -59,26 +59,26 @@ REPO_PARTS = {
 
 
 def time_text(seconds: float | None) -> str | None:
-    """Return a moment in RFC 3339, in whole seconds, as GitHub gives most of them."""
+    """Return a time in RFC 3339 with whole seconds, as most of GitHub's members have it."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def step_time_text(seconds: float | None) -> str | None:
-    """Return a moment as GitHub gives those of steps: with milliseconds and an offset."""
+    """Return a time in the format of job steps: with milliseconds and an offset."""
     if seconds is None:
         return None
     return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S.000+00:00")
 
 
 def dumps(document: object) -> str:
-    """Return JSON as GitHub writes it: without blanks."""
+    """Return compact JSON, as GitHub sends it."""
     return json.dumps(document, separators=(",", ":"))
 
 
-def with_parts(document: Json, **parts: str) -> str:
-    """Return a document as JSON, with members that are JSON texts already."""
+def with_members(document: Json, **parts: str) -> str:
+    """Return a document as JSON with further members, which are JSON texts."""
     members = "".join(f',"{key}":{text}' for key, text in parts.items())
     return f"{dumps(document)[:-1]}{members}}}"
 
@@ -88,18 +88,18 @@ def node_id(kind: str, identity: int) -> str:
     return f"{kind}_kw{identity:012d}"
 
 
-class Shapes:
-    """Shapes below one API address.
+class JsonParts:
+    """JSON parts that contain URLs.
 
     Attributes:
-        api: address of the API, without a slash at its end.
-        html: address of the pages for people, likewise.
+        api: base URL of the API, without a trailing slash.
+        html: base URL of the web pages, without a trailing slash.
     """
 
     def __init__(self, api: str, html: str) -> None:
         """Args:
-        api: address of the API.
-        html: address of the pages.
+        api: base URL of the API.
+        html: base URL of the web pages.
         """
         self.api = api
         self.html = html
@@ -127,7 +127,7 @@ class Shapes:
         }
 
     def small_repo(self, full_name: str, identity: int, private: bool = False) -> Json:
-        """Return a repository as it stands inside other documents."""
+        """Return a repository as other documents embed it."""
         owner, _, name = full_name.partition("/")
         base = f"{self.api}/repos/{full_name}"
         return {
@@ -147,7 +147,7 @@ class Shapes:
     def full_repo(
         self, full_name: str, identity: int, branch: str, private: bool, pushed: float
     ) -> Json:
-        """Return a repository as it stands on its own."""
+        """Return a repository's own document."""
         page = f"{self.html}/{full_name}"
         words = ("issues", "projects", "wiki", "pages", "discussions")
         counted = ("forks", "stargazers", "watchers", "open_issues", "subscribers", "network")

@@ -1,12 +1,12 @@
-"""What a world is made of, as a test writes it down: workflows, jobs, checks, and their times."""
+"""Workflows and planned jobs, as tests declare them."""
 
 from dataclasses import dataclass
 
 HANG_LIMIT = 3600.0
-"""Seconds of `timeout-minutes` that a hanging job has by default."""
+"""The default `timeout-minutes` of a hanging job, in seconds."""
 
 SUPERSEDED = "Canceling since a higher priority waiting request for ci-{branch} exists"
-"""What GitHub says of a run that a newer one of its concurrency group cancelled."""
+"""GitHub's annotation of a job that a newer run of its concurrency group cancelled."""
 
 CANCELED = "The operation was canceled."
 FAILED = "Process completed with exit code 1."
@@ -17,8 +17,8 @@ class Workflow:
     """A workflow file.
 
     Attributes:
-        name: what people see; a rename is another name at the same path.
-        path: of its file; what identifies it.
+        name: the display name; a renamed workflow has another name at the same path.
+        path: the path of its file, its identity.
     """
 
     name: str
@@ -27,17 +27,17 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What will become of one job of an attempt.
+    """The planned course of one job of an attempt.
 
     Attributes:
         name: with its matrix values.
-        start: when a runner takes it, in seconds since the attempt's begin.
-        end: when it is over, likewise; None for never.
-        conclusion: in GitHub's word.
-        failed_step: the step that fails; one named after the job where it fails and none is given.
-        needs: names of the jobs before whose end it does not exist.
-        hang: it was stopped by its own `timeout-minutes`, and arrives as `cancelled`.
-        annotations: messages on its check run, beside those that its end brings.
+        start: when a runner picks it up, in seconds since the start of the attempt.
+        end: when it completes, in seconds since the start of the attempt; None for never.
+        conclusion: GitHub's conclusion.
+        failed_step: the step that fails; by default a step named after the job.
+        needs: names of the jobs that must end before this one is created.
+        hang: whether its own `timeout-minutes` stops it; GitHub reports it as `cancelled`.
+        annotations: messages on its check run, beside those that its conclusion implies.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Job:
 
 
 def skipped(name: str, at: float = 5.0, needs: tuple[str, ...] = ()) -> Job:
-    """Return a job that is skipped at a moment."""
+    """Return a job that is skipped at a time (seconds since the start of the attempt)."""
     return Job(name, at, at, "skipped", needs=needs)
 
 

@@ -1,4 +1,4 @@
-"""Checks every document against the models that githubkit generates from GitHub's description."""
+"""Validates documents with the models that githubkit generates from GitHub's description."""
 
 from functools import cache
 from typing import Any
@@ -7,8 +7,8 @@ from githubkit_schemas.v2022_11_28 import models
 from pydantic import TypeAdapter, ValidationError
 
 
-class NotAsDescribedError(AssertionError):
-    """The stand-in was about to send what GitHub's OpenAPI description does not allow."""
+class SchemaError(AssertionError):
+    """A document that violates GitHub's OpenAPI description."""
 
 
 @cache
@@ -17,26 +17,26 @@ def _adapter(kind: str) -> "TypeAdapter[Any]":
 
 
 class Validator:
-    """Validates each text once: the same text of the same kind is valid for good."""
+    """A validator of JSON texts; each text of a kind is validated once."""
 
     def __init__(self) -> None:
         self._valid: set[tuple[str, int]] = set()
 
     def check(self, kind: str, text: str) -> str:
-        """Return a JSON text that is as GitHub describes `kind`.
+        """Validate a JSON text and return it.
 
         Args:
-            kind: the model's name in version 2022-11-28.
+            kind: the model's name in version 2022-11-28 of the API.
             text: the document.
 
         Raises:
-            NotAsDescribedError: it is not.
+            SchemaError: the text does not match the model.
         """
         key = (kind, hash(text))
         if key not in self._valid:
             try:
                 _adapter(kind).validate_json(text, strict=True)
             except ValidationError as error:
-                raise NotAsDescribedError(f"{kind}: {error}") from None
+                raise SchemaError(f"{kind}: {error}") from None
             self._valid.add(key)
         return text

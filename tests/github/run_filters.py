@@ -1,4 +1,4 @@
-"""The filters of the list of runs."""
+"""The query filters of the list of workflow runs."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -8,13 +8,13 @@ from tests.github.runs import Run
 RUN_FILTERS = frozenset({"branch", "event", "created", "head_sha", "status", "actor"})
 
 
-class UnknownFilterError(Exception):
-    """A value that the stand-in does not understand."""
+class UnsupportedFilterError(Exception):
+    """A filter value that the fake GitHub does not support."""
 
 
 def run_passes(run: Run, filters: Mapping[str, str], now: float) -> bool:
-    """Whether a run is listed; `branch` looks at no repository, so a fork's run passes too."""
-    said = {
+    """Return whether a run is listed; `branch` ignores the repository, so a fork's run passes."""
+    values = {
         "branch": run.head_branch,
         "event": run.event,
         "head_sha": run.commit.sha,
@@ -22,16 +22,16 @@ def run_passes(run: Run, filters: Mapping[str, str], now: float) -> bool:
     }
     wanted = dict(filters)
     status = wanted.pop("status", None)
-    if any(said[key] != value for key, value in wanted.items()):
+    if any(values[key] != value for key, value in wanted.items()):
         return False
     return status is None or status in (run.status(now), run.conclusion(now))
 
 
 def created_within(text: str) -> Callable[[float], bool]:
-    """Understand `>=T`, `<=T`, `>T`, `<T`, `A..B` and `*`; whole seconds, ends included.
+    """Parse `>=T`, `<=T`, `>T`, `<T`, `A..B` and `*`; whole seconds, ends included.
 
     Raises:
-        UnknownFilterError: it is none of these.
+        UnsupportedFilterError: another form.
     """
     if text == "*":
         return lambda _at: True
@@ -60,7 +60,7 @@ def _seconds(text: str) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UnknownFilterError(f"created: {text!r} is no time") from None
+        raise UnsupportedFilterError(f"created: {text!r} is no time") from None
     if moment.tzinfo is None:
-        raise UnknownFilterError(f"created: {text!r} has no offset")
+        raise UnsupportedFilterError(f"created: {text!r} has no offset")
     return moment.timestamp()
