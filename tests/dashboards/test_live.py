@@ -8,6 +8,8 @@ import pytest
 from tests.dashboards import incident, model, server
 from tests.dashboards.incident import END, FIRST_BAD, FRAMEWORK, HOUR, MINUTE, STALE, START
 
+pytestmark = pytest.mark.live
+
 TRUNK = model.load(model.FOLDER / "trunk.json")
 INSTANT = {name: target for name, target in model.targets(TRUNK) if target["instant"]}
 VARIABLES = {n: v for n, v in model.variables(TRUNK).items() if v["type"] == "query"}

@@ -257,6 +257,7 @@ def long(job: int, text: str, *, ended: bool) -> Alert:
     return Alert({**alert.labels, "job_name": f"{text * 290}{job}"}, notes, ended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["a b", "&", "☃", "<"])
 @pytest.mark.parametrize(("medium", "size", "limit"), LIMITS, ids=[name for name, *_ in LIMITS])
 def test_no_message_is_longer_than_its_medium_takes(

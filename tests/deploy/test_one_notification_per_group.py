@@ -16,6 +16,8 @@ import yaml
 from tests.deploy.files import ALERTMANAGER, TEMPLATES, load
 from tests.deploy.live import PATIENCE, post, running
 
+pytestmark = pytest.mark.live
+
 
 class Delivery(NamedTuple):
     """One notification, as a webhook receives it.

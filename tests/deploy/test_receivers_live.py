@@ -20,6 +20,8 @@ from tests.deploy.files import ALERTMANAGER, TEMPLATES, switched_on
 from tests.deploy.live import PATIENCE, post, running
 from tests.deploy.notification import TITLE, broken
 
+pytestmark = pytest.mark.live
+
 JOB = "sm86 / test (a)"
 SECRET = "what-the-file-holds"
 

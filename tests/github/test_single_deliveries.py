@@ -166,6 +166,7 @@ def test_deliveries_of_other_branches_do_not_slow_polling(harness: WebhookHarnes
 # ---------------------------------------------------------------------- invalid bodies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["push", "workflow_run", "workflow_job", "check_run"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"id": None}, True, 1e400])
 def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:

@@ -21,6 +21,9 @@ from tests.github.webhook_harness import (
     webhook_harness,
 )
 from tests.github.webhooks import deliveries
+from tests.support.examples import examples
+
+pytestmark = pytest.mark.slow
 
 SHORT = 14
 """Commits of a shorter scenario; four of them are pushed while it runs."""
@@ -30,7 +33,7 @@ SHORT = 14
 PLACES = range(len(small_deliveries()))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(
     order=st.permutations(PLACES),
     lost=st.sets(st.sampled_from(PLACES)),
@@ -58,7 +61,7 @@ def test_any_order_twice_and_with_some_missing(
         assert harness.differences_after_polling() == {}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(
     delays=st.lists(
         st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None]),

@@ -79,7 +79,7 @@ def outcomes(folder: Path, secret: str) -> dict[str, str]:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rA", "-c", os.devnull, *flags, str(test)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'exporter'}", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -89,6 +89,7 @@ def outcomes(folder: Path, secret: str) -> dict[str, str]:
     return {name: word for word, name in found}
 
 
+@pytest.mark.slow
 def test_a_leak_of_each_kind_fails_the_test_that_leaked(tmp_path: Path) -> None:
     """A test that leaks a secret in any way fails; tests without a leak pass, also after it."""
     found = outcomes(tmp_path, SECRETS[0])

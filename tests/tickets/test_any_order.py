@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.tickets.builders import fixed, job
 from tests.tickets.stage import Stage, a_stage
 
@@ -44,7 +45,7 @@ def play(stage: Stage, event: str, value: frozenset[str] | int) -> None:
 
 
 @given(events, some_jobs)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 def test_the_end_is_what_is_true(
     story: list[tuple[str, frozenset[str] | int]], last: frozenset[str]
 ) -> None:

@@ -105,6 +105,7 @@ def folders(base: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 @each_scenario
 def test_a_kill_at_any_point_changes_nothing(
     scenario: Scenario, issues: int, tmp_path: Path
@@ -137,6 +138,7 @@ class NthWrite(Faults):
         return self._kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "late", "retry_after"),
     [

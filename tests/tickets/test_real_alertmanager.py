@@ -20,6 +20,8 @@ from tests.support.rows import TRUNK
 from tests.support.waiting import eventually
 from tests.tickets.around import LABELS, SECRET, STORED, Around, keeping
 
+pytestmark = pytest.mark.live
+
 TIMEOUT_SECONDS = 30
 """Only a failing test waits that long."""
 

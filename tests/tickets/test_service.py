@@ -15,6 +15,8 @@ from tests.support.waiting import eventually
 from tests.tickets.around import CONFIG, LABELS, SECRET, STORED, Around, keeping
 from tests.tickets.builders import delivery
 
+pytestmark = pytest.mark.live
+
 
 def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> None:
     """A delivery opens the issue, a kill keeps it, and the fix closes it."""

@@ -133,6 +133,7 @@ def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
 def test_each_fault_alone_only_delays(kind: Kind) -> None:
     """A third of the answers is wrong in one way: nothing false is ever said, and in the end all

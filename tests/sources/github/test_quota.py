@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from trunkwatch.sources.github.allowance import BATCH, LEAST, RESERVE, Allowance
 from trunkwatch.sources.github.quota import HOUR, Quota
 
+from tests.support.examples import examples
+
 INTERVAL = 60.0
 
 
@@ -113,7 +115,7 @@ def test_an_empty_window_says_when_it_begins_anew() -> None:
     assert quota.spent_until is None
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=100), st.sampled_from([0.1, 0.5]))
 def test_no_hour_costs_more_than_the_budget(wishes: list[int], share: float) -> None:
     """However much is asked for at each refresh, any sixty minutes stay within the share."""
