@@ -28,7 +28,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import SOURCES, SourceContext
 from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
-from trunkwatch.tickets.counts import COUNTERS, GAUGES
+from trunkwatch.tickets.metrics import COUNTERS, GAUGES
 from trunkwatch.web import WEBHOOK_PREFIX, Pages
 from trunkwatch.web.pages import TRUNK_PREFIX, View
 

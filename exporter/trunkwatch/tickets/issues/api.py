@@ -1,4 +1,4 @@
-"""Issues on GitHub: four ways to ask, and an error that says whether anything may have happened."""
+"""The client of GitHub's issues API; its errors state whether a request may have taken effect."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,29 +26,30 @@ from trunkwatch.sources.github.dialect import (
 )
 from trunkwatch.sources.http import cause_of, without_credentials
 
-BETWEEN_WRITES = 1.0
-"""Seconds between two requests that change something, as GitHub's rules ask."""
+WRITE_INTERVAL_SECONDS = 1.0
+"""GitHub's rule for requests that change something:
+https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api"""
 
-UNKNOWN_WAIT = 60.0
-"""Seconds to wait where an answer says that it is too much and not for how long."""
+DEFAULT_LIMIT_WAIT_SECONDS = 60.0
+"""Wait after a rate limit answer without a reset time."""
 
-ISSUES_KEPT = 1000
-"""Issues whose answer is kept with its ETag: to ask again whether one was closed costs nothing."""
+CACHED_ISSUES = 1000
+"""Issues cached with their ETag, so that polling whether one was closed costs no quota."""
 
 Query = Sequence[tuple[str, str | int]]
 
 
 class Api(Protocol):
-    """What a tracker is asked; every method raises TrackerError."""
+    """The issues API as the tracker uses it; every method raises TrackerError."""
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """Return a document."""
+        """Return a JSON object."""
 
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
         """Yield every row of a list."""
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make something; made twice, it is there twice."""
+        """Create something; not idempotent."""
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Change something."""
@@ -56,15 +57,15 @@ class Api(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiTools:
-    """What the client is given instead of reaching for it.
+    """The dependencies of the client.
 
     Attributes:
         header: returns the value of Authorization at a time (seconds since the epoch).
-        refused: is told that it was answered with 401.
-        clock: the time (seconds since the epoch).
-        sleep: waits for some seconds.
-        count: is told the status of each answer, or `error`.
-        session: makes a session for HTTP.
+        refused: called after an answer with 401.
+        clock: returns the time (seconds since the epoch).
+        sleep: waits (seconds).
+        count: called with the status of each answer, or `error`.
+        session: creates an HTTP session.
     """
 
     header: Callable[[float], str | None]
@@ -76,13 +77,13 @@ class ApiTools:
 
 
 class GithubIssues:
-    """The REST API below one address with one token; one thread at a time."""
+    """The REST API at one address with one token; not thread-safe."""
 
     def __init__(self, api_url: str, tools: ApiTools, timeout: float = 30.0) -> None:
         """Args:
-        api_url: of the API.
-        tools: time, token and session.
-        timeout: seconds to wait for a connection, and for each part of an answer.
+        api_url: base URL of the API.
+        tools: the dependencies.
+        timeout: of the connection and of each read (seconds).
         """
         self._api = without_credentials(api_url).rstrip("/")
         self._tools = tools
@@ -90,22 +91,22 @@ class GithubIssues:
         self._session = tools.session()
         self._session.headers.update(HEADERS)
         self._written_at = 0.0
-        self._known: LRUCache[str, tuple[str, Mapping[str, Any]]] = LRUCache(maxsize=ISSUES_KEPT)
+        self._cache: LRUCache[str, tuple[str, Mapping[str, Any]]] = LRUCache(maxsize=CACHED_ISSUES)
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """Return a document; one that has not changed costs no quota."""
-        known = self._known.get(path)
-        headers = {"If-None-Match": known[0]} if known else {}
+        """Return a JSON object; an unchanged one costs no quota."""
+        cached = self._cache.get(path)
+        headers = {"If-None-Match": cached[0]} if cached else {}
         answer = self._sent("GET", path, headers=headers)
-        if answer.status_code == HTTPStatus.NOT_MODIFIED and known:
-            return known[1]
+        if answer.status_code == HTTPStatus.NOT_MODIFIED and cached:
+            return cached[1]
         document = self._object("GET", path, answer)
         if "ETag" in answer.headers:
-            self._known[path] = (answer.headers["ETag"], document)
+            self._cache[path] = (answer.headers["ETag"], document)
         return document
 
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
-        """Yield every row of a list, page after page."""
+        """Yield every row of a list, across pages."""
         for page in count(1):
             asked = [*query, ("per_page", PER_PAGE), ("page", page)]
             rows = self._json("GET", path, self._sent("GET", path, query=asked))
@@ -116,7 +117,7 @@ class GithubIssues:
                 return
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Make something."""
+        """Create something."""
         self._pace()
         return self._object("POST", path, self._sent("POST", path, body=body))
 
@@ -128,8 +129,8 @@ class GithubIssues:
     # ------------------------------------------------------------------ one request
 
     def _pace(self) -> None:
-        wait = self._written_at + BETWEEN_WRITES - self._tools.clock()
-        if 0 < wait <= BETWEEN_WRITES:
+        wait = self._written_at + WRITE_INTERVAL_SECONDS - self._tools.clock()
+        if 0 < wait <= WRITE_INTERVAL_SECONDS:
             self._tools.sleep(wait)
         self._written_at = self._tools.clock()
 
@@ -151,7 +152,7 @@ class GithubIssues:
                 json=body,
                 headers={**(headers or {}), **self._authorization()},
                 auth=as_it_is,
-                # A 301 says that the issue was moved; to follow it would be to write elsewhere.
+                # 301: the issue was moved; following it would write into another repository.
                 allow_redirects=False,
                 timeout=self._timeout,
             )
@@ -168,12 +169,13 @@ class GithubIssues:
             header = self._tools.header(self._tools.clock())
         except SourceAuthError as error:
             raise TrackerLimited(
-                str(error).removeprefix("source tickets: "), self._tools.clock() + UNKNOWN_WAIT
+                str(error).removeprefix("source tickets: "),
+                self._tools.clock() + DEFAULT_LIMIT_WAIT_SECONDS,
             ) from None
         return {"Authorization": header} if header else {}
 
     def _fail(self, method: str, url: str, answer: requests.Response) -> None:
-        """Raise what an answer means that is no success; return for one without news."""
+        """Raise the error of an unsuccessful answer; return for 304."""
         status = answer.status_code
         if status == HTTPStatus.NOT_MODIFIED:
             return
@@ -182,7 +184,7 @@ class GithubIssues:
             raise TrackerUnsure(problem)
         if status == HTTPStatus.UNAUTHORIZED:
             self._tools.refused()
-            raise TrackerLimited(f"{problem}; give a good token", self._wait(answer))
+            raise TrackerLimited(f"{problem}; replace the token", self._wait(answer))
         if is_limit(answer):
             raise TrackerLimited(problem, self._wait(answer))
         if status in (HTTPStatus.GONE, HTTPStatus.MOVED_PERMANENTLY) and method != "POST":
@@ -194,7 +196,7 @@ class GithubIssues:
         )
 
     def _wait(self, answer: requests.Response) -> float:
-        """Return when to ask again (seconds since the epoch)."""
+        """Return the time of the next attempt (seconds since the epoch)."""
         now, headers = self._tools.clock(), answer.headers
         after = retry_after(answer)
         if after is not None:
@@ -202,7 +204,7 @@ class GithubIssues:
         reset = headers.get("x-ratelimit-reset", "")
         if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
             return max(now + 1, float(reset))
-        return now + UNKNOWN_WAIT
+        return now + DEFAULT_LIMIT_WAIT_SECONDS
 
     def _json(self, method: str, path: str, answer: requests.Response) -> Any:
         try:

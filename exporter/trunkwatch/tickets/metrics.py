@@ -1,4 +1,4 @@
-"""What the tickets command tells of itself."""
+"""The metrics of `trunkwatch tickets`, and the health of its peers."""
 
 import threading
 from collections import Counter
@@ -9,14 +9,14 @@ from typing import NamedTuple
 PEERS = ("alertmanager", "exporter", "github")
 
 
-class Counted(NamedTuple):
-    """One counter of the command.
+class CounterFamily(NamedTuple):
+    """One counter with one label.
 
     Attributes:
         name: of the family.
-        label: of its only label.
-        values: that are exported from the start, so that the first event is seen as growth.
-        help: what it counts.
+        label: its only label.
+        values: label values exported from the start, so that `increase` sees the first event.
+        help: the HELP text.
     """
 
     name: str
@@ -25,20 +25,20 @@ class Counted(NamedTuple):
     help: str
 
 
-COUNTERS: Mapping[str, Counted] = {
-    "deliveries": Counted(
+COUNTERS: Mapping[str, CounterFamily] = {
+    "deliveries": CounterFamily(
         "trunkwatch_tickets_deliveries_total",
         "outcome",
         ("accepted", "malformed", "unauthorized", "failed"),
-        "Deliveries of Alertmanager, by how each ended.",
+        "Deliveries of Alertmanager by outcome.",
     ),
-    "operations": Counted(
+    "operations": CounterFamily(
         "trunkwatch_tickets_operations_total",
         "operation",
         ("open", "edit", "comment", "close", "reopen"),
-        "What was done to issues, by what it was.",
+        "Operations on issues.",
     ),
-    "requests": Counted(
+    "requests": CounterFamily(
         "trunkwatch_tickets_requests_total",
         "code",
         (),
@@ -49,10 +49,10 @@ OPEN, WAITING = "trunkwatch_tickets_open", "trunkwatch_tickets_waiting"
 UP, ROUND_AT = "trunkwatch_tickets_up", "trunkwatch_tickets_last_round_timestamp_seconds"
 
 GAUGES: Mapping[str, str] = {
-    OPEN: "Issues that are open.",
-    WAITING: "Groups for which something is yet to be done on GitHub.",
-    UP: "1 if the last round could rely on the peer (alertmanager, exporter, github), else 0.",
-    ROUND_AT: "When the last round ended.",
+    OPEN: "Open issues.",
+    WAITING: "Groups with an unfinished operation on GitHub.",
+    UP: "1 if the peer (alertmanager, exporter, github) answered in the last round, else 0.",
+    ROUND_AT: "End of the last round.",
 }
 
 Family = tuple[str, str, str, list[tuple[dict[str, str], float]]]
@@ -60,22 +60,22 @@ Family = tuple[str, str, str, list[tuple[dict[str, str], float]]]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How it goes, as the last round left it.
+    """The result of the last round.
 
     Attributes:
-        open: issues that are open.
-        waiting: keys for which something is yet to be done on GitHub.
-        round_at: when a round last ended (seconds since the epoch); None before the first.
-        troubles: by peer, why it could not be relied on; a peer that is well is not in it.
+        open: number of open issues.
+        waiting: number of groups with an unfinished operation on GitHub.
+        round_at: end of the last round (seconds since the epoch); None before the first.
+        errors: by peer, for each peer that failed.
     """
 
     open: int = 0
     waiting: int = 0
     round_at: float | None = None
-    troubles: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
 
 
-class Counts:
+class TicketMetrics:
     """Counters by family and label, and the newest health; any thread may use it."""
 
     def __init__(self) -> None:
@@ -84,21 +84,21 @@ class Counts:
         self.health = Health()
 
     def add(self, counter: str, value: str) -> None:
-        """Count something.
+        """Count one event.
 
         Args:
-            counter: its name in `COUNTERS`.
+            counter: its key in `COUNTERS`.
             value: of its label.
         """
         with self._lock:
             self._counts[counter, value] += 1
 
     def problems(self) -> list[str]:
-        """Say what is not to be relied on; nothing when all is well."""
+        """Return the reasons for not being ready, one line each; empty if ready."""
         health = self.health
         if health.round_at is None:
             return ["the first round has not ended yet"]
-        return [f"{peer}: {why}" for peer, why in sorted(health.troubles.items())]
+        return [f"{peer}: {error}" for peer, error in sorted(health.errors.items())]
 
     def families(self) -> Iterator[Family]:
         """Yield all metrics: name, kind, help and samples."""
@@ -121,6 +121,6 @@ def _gauges(health: Health) -> dict[str, list[tuple[dict[str, str], float]]]:
         ROUND_AT: [],
     }
     if health.round_at is not None:
-        found[UP] = [({"peer": peer}, float(peer not in health.troubles)) for peer in PEERS]
+        found[UP] = [({"peer": peer}, float(peer not in health.errors)) for peer in PEERS]
         found[ROUND_AT] = [({}, health.round_at)]
     return found

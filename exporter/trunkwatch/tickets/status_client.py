@@ -1,4 +1,4 @@
-"""Asks the exporter and Alertmanager what is true."""
+"""The HTTP client of the exporter and of Alertmanager."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +9,15 @@ from requests.utils import get_auth_from_url
 
 from trunkwatch.errors import ReadingError
 from trunkwatch.sources.http import USER_AGENT, cause_of, without_credentials
-from trunkwatch.tickets.facts import ALERT, Alerts, Picture, alerts_of, picture_of
+from trunkwatch.tickets.alerts import ALERT, Alerts, parse_alerts
+from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
-TIMEOUT = 20.0
-"""Seconds to wait for a connection and each part of an answer: ten thousand jobs take a few."""
+TIMEOUT_SECONDS = 20.0
+"""Limit for the connection and for each read; the JSON of ten thousand jobs takes a few seconds."""
 
 
 class _Peer:
-    """One server that answers with JSON; user:password@ in its address is shown nowhere."""
+    """A JSON server; errors never contain the user:password@ of its address."""
 
     def __init__(self, url: str, session: Callable[[], requests.Session]) -> None:
         self._base = without_credentials(url).rstrip("/")
@@ -29,7 +30,7 @@ class _Peer:
     def get(self, path: str) -> Any:
         url = f"{self._base}{path}"
         try:
-            answer = self._session.get(url, timeout=TIMEOUT)
+            answer = self._session.get(url, timeout=TIMEOUT_SECONDS)
         except requests.RequestException as error:
             raise ReadingError(f"GET {url}: {cause_of(error)}") from None
         if answer.status_code != requests.codes.ok:
@@ -40,8 +41,8 @@ class _Peer:
             raise ReadingError(f"GET {url}: the answer is not JSON") from None
 
 
-class HttpReadings:
-    """What the exporter and Alertmanager say, asked anew each time."""
+class HttpStatusClient:
+    """Reads the state of trunks and alerts, without a cache."""
 
     def __init__(
         self,
@@ -52,16 +53,18 @@ class HttpReadings:
         """Args:
         exporter: address of `trunkwatch serve`.
         alertmanager: address of Alertmanager, without /api/v2.
-        session: makes a session for HTTP.
+        session: creates an HTTP session.
         """
         self._exporter = _Peer(exporter, session)
         self._alertmanager = _Peer(alertmanager, session)
 
-    def trunk(self, repo: str, branch: str) -> Picture:
-        """Return what the exporter says of a trunk."""
-        return picture_of(self._exporter.get(f"/api/v1/trunk/{quote(repo)}/{quote(branch)}"))
+    def trunk(self, repo: str, branch: str) -> TrunkStatus:
+        """Return the exporter's state of a trunk."""
+        return parse_trunk_status(
+            self._exporter.get(f"/api/v1/trunk/{quote(repo)}/{quote(branch)}")
+        )
 
     def alerts(self) -> Alerts:
-        """Return the alerts about broken jobs that have not resolved, silenced ones too."""
+        """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
         wanted = quote(f'alertname="{ALERT}"', safe="")
-        return alerts_of(self._alertmanager.get(f"/api/v2/alerts?filter={wanted}"))
+        return parse_alerts(self._alertmanager.get(f"/api/v2/alerts?filter={wanted}"))
