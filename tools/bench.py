@@ -104,7 +104,7 @@ def check(config: Path) -> Iterator[Row]:
 def exposition(config: Path) -> Iterator[Row]:
     """Compare a scrape of the snapshot with rendering it per scrape."""
     once = refresh_all(parse_config(config.read_text(), str(config)), MEMORY, None)
-    snapshot = once.watcher.snapshot
+    snapshot = once.engine.snapshot
 
     def render() -> bytes:
         families = [*job_families(snapshot.trunks), *branch_families(snapshot.trunks)]
@@ -136,7 +136,9 @@ def one_change(snapshot: Snapshot) -> float:
     for turn in range(1, CHANGES + 1):
         (trunk,) = shown[-1].trunks
         place = turn * len(trunk.jobs) // (CHANGES + 1)
-        job = replace(trunk.jobs[place], streak=trunk.jobs[place].streak + 1)
+        job = replace(
+            trunk.jobs[place], consecutive_failures=trunk.jobs[place].consecutive_failures + 1
+        )
         jobs = (*trunk.jobs[:place], job, *trunk.jobs[place + 1 :])
         shown.append(replace(shown[-1], trunks=(replace(trunk, jobs=jobs),)))
         seconds.append(timed(served.update) + timed(lambda: served.body(OPENMETRICS, zipped=True)))

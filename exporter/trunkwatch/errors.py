@@ -5,7 +5,9 @@
     ├── ConfigError             the configuration: all its problems at once
     ├── StoreError              the storage file cannot be used; it was left untouched
     ├── ListenError             the web address cannot be listened on
-    ├── BadDelivery             a webhook brought what its sender does not document
+    ├── BadDelivery             a request to a webhook is not a valid delivery
+    │   ├── UnsignedDelivery    it has no signature
+    │   └── BadSignature        its signature does not match the configured secret
     ├── ReadingError            the exporter or Alertmanager does not answer as it should
     ├── TrackerError            GitHub's issues: something was not done, or nobody knows
     │   ├── TrackerUnsure       no answer, or none that says whether it was done
@@ -75,8 +77,26 @@ class ListenError(TrunkwatchError):
         super().__init__(f"cannot listen on {address}: {problem}")
 
 
-class BadDelivery(TrunkwatchError):  # noqa: N818 — reads as what came, not as what we did
-    """A webhook brought what its sender does not document; the text is the answer to it."""
+class BadDelivery(TrunkwatchError):  # noqa: N818 — names the thing that was received
+    """A request to a webhook is not a valid delivery; the text is the answer to its sender.
+
+    Attributes:
+        outcome: the label of `trunkwatch_webhook_deliveries_total`.
+    """
+
+    outcome = "malformed"
+
+
+class UnsignedDelivery(BadDelivery):
+    """It has no signature."""
+
+    outcome = "unsigned"
+
+
+class BadSignature(BadDelivery):
+    """Its signature does not match the configured secret."""
+
+    outcome = "bad_signature"
 
 
 class ReadingError(TrunkwatchError):

@@ -23,9 +23,10 @@ HOSTILE = {
 }
 
 
-def record(message: str, level: int = logging.INFO) -> logging.LogRecord:
+def record(message: str, level: int = logging.INFO, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("trunkwatch.poller.poller", level, __file__, 1, "%s", (message,), None)
     made.created = CREATED
+    vars(made).update(fields)
     return made
 
 
@@ -46,6 +47,18 @@ def test_logfmt(message: str, shown: str) -> None:
     """A log line is key=value pairs, quoted where that is needed."""
     line = LogfmtFormatter().format(record(message, logging.WARNING))
     assert line == f"ts=2026-03-01T12:00:00.250000Z level=warn caller=poller.poller msg={shown}"
+
+
+def test_fields_follow_the_message() -> None:
+    """Every value that was given as `extra` is a field of the line, in both formats."""
+    made = record("refresh failed", source="ci", error=ValueError("no such file"))
+    assert (
+        LogfmtFormatter()
+        .format(made)
+        .endswith('msg="refresh failed" source=ci error="no such file"')
+    )
+    shown = json.loads(JsonFormatter().format(made))
+    assert (shown["source"], shown["error"]) == ("ci", "no such file")
 
 
 def test_json() -> None:
@@ -82,7 +95,7 @@ def test_an_exception_is_one_line_too(form: str) -> None:
     try:
         raise ValueError("first\nsecond")
     except ValueError:
-        failed = record("a mistake of ours", logging.ERROR)
+        failed = record("internal error", logging.ERROR)
         failed.exc_info = sys.exc_info()
     line = FORMATS[form]().format(failed)
     assert line.splitlines() == [line]

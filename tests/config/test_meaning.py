@@ -286,11 +286,15 @@ def test_group(config: Config) -> None:
     """Each key of a group arrives; a job pattern changes only what it names."""
     group = policy_of(config).groups[0]
     assert (group.name, group.team, group.priority) == ("inductor", "broken-inductor", "P2")
-    assert (group.jobs_threshold, group.count, group.silent_after) == (3, Count.RUNS, 9 * 86400.0)
+    assert (group.failure_threshold, group.count, group.silent_after) == (
+        3,
+        Count.RUNS,
+        9 * 86400.0,
+    )
     normal, perf, slow = (group.thresholds_of(name) for name in ("a", "a perf b", "slow"))
-    assert (normal.failures, normal.passes, normal.flaky_closes) == (4, 2, True)
-    assert (perf.failures, perf.passes, perf.flaky_closes) == (5, 2, True)
-    assert (slow.failures, slow.passes, slow.flaky_closes) == (4, 6, False)
+    assert (normal.failures_to_open, normal.passes_to_close, normal.flaky_closes) == (4, 2, True)
+    assert (perf.failures_to_open, perf.passes_to_close, perf.flaky_closes) == (5, 2, True)
+    assert (slow.failures_to_open, slow.passes_to_close, slow.flaky_closes) == (4, 6, False)
 
 
 @pytest.mark.parametrize(
@@ -338,8 +342,12 @@ def test_only_sources_is_required() -> None:
     policy = policy_of(config)
     group = group_of(JobKey("o/r", "main", "ci", "build"), policy.groups)
     assert (group.name, group.team, group.priority) == ("default", "trunk", "P3")
-    assert (group.thresholds.failures, group.thresholds.passes) == (3, 1)
-    assert (group.jobs_threshold, group.count, group.silent_after) == (1, Count.COMMITS, 8 * 86400)
+    assert (group.thresholds.failures_to_open, group.thresholds.passes_to_close) == (3, 1)
+    assert (group.failure_threshold, group.count, group.silent_after) == (
+        1,
+        Count.COMMITS,
+        8 * 86400,
+    )
     assert policy.naming.resolve("ci", "a (b, 1, 2, c)") == "a (b, 1, 2, c)"
     assert policy.evidence.events == {"push", "schedule", "workflow_dispatch"}
     assert policy.retire_after == 50

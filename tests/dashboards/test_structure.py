@@ -257,7 +257,7 @@ def test_the_dashed_line_stands_at_the_default_threshold() -> None:
     defaults = shown["fieldConfig"]["defaults"]
     assert defaults["custom"]["thresholdsStyle"] == {"mode": "dashed"}
     lines = [step["value"] for step in defaults["thresholds"]["steps"] if step["value"] is not None]
-    assert lines == [DEFAULT_GROUP.thresholds.failures] == [3]
+    assert lines == [DEFAULT_GROUP.thresholds.failures_to_open] == [3]
     assert defaults["custom"]["axisSoftMax"] > 3
 
 

@@ -29,7 +29,7 @@ from trunkwatch.sources import SOURCES, SourceContext
 from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.counts import COUNTERS, GAUGES
-from trunkwatch.web import WEBHOOK_PATH, Pages
+from trunkwatch.web import WEBHOOK_PREFIX, Pages
 from trunkwatch.web.pages import TRUNK_PREFIX, View
 
 from tests.docs import markdown
@@ -299,7 +299,7 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", WEBHOOK_PATH}
+    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
 
 
 # ---------------------------------------------------------------------- policy
@@ -317,7 +317,10 @@ def test_the_evidence_table_is_that_of_the_code() -> None:
 def test_the_policy_names_the_defaults() -> None:
     """Events, N and M are as the code has them when the configuration is silent."""
     text = _one_line("docs/policy.md")
-    assert f"N is {Thresholds().failures} and M is {Thresholds().passes} unless" in text
+    assert (
+        f"N is {Thresholds().failures_to_open} and M is {Thresholds().passes_to_close} unless"
+        in text
+    )
     events = re.findall(r"`(\w+)`", text.split("`jobs.events`:")[1].split("unless")[0])
     assert set(events) == DEFAULT_EVENTS
 
@@ -464,7 +467,7 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE))
+    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE).facts)
 
 
 # ---------------------------------------------------------------------- alerts

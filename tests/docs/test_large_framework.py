@@ -96,10 +96,13 @@ def test_the_inductor_group_is_that_of_the_incident(config: Config) -> None:
         "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench, 1, 2, linux.12xlarge)",
     )
     assert name == "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench)"
-    assert (found.team, found.priority, found.jobs_threshold) == ("broken-inductor", "P2", 1)
-    assert found.thresholds_of(name).failures == 3
-    assert found.thresholds_of("cuda12.8 / test (inductor_torchbench_perf_smoketest)").failures == 5
-    assert found.thresholds_of("cuda12.8 / test (aot_eager_huggingface)").failures == 4
+    assert (found.team, found.priority, found.failure_threshold) == ("broken-inductor", "P2", 1)
+    assert found.thresholds_of(name).failures_to_open == 3
+    assert (
+        found.thresholds_of("cuda12.8 / test (inductor_torchbench_perf_smoketest)").failures_to_open
+        == 5
+    )
+    assert found.thresholds_of("cuda12.8 / test (aot_eager_huggingface)").failures_to_open == 4
 
 
 @pytest.mark.parametrize(

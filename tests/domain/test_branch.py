@@ -36,13 +36,13 @@ def test_a_group_counts_its_broken_jobs() -> None:
     """A group shows its longest streak and how many of its jobs are broken."""
     state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
     (group,) = state.groups
-    assert (group.group.name, group.streak, group.failing) == ("default", 3, 2)
+    assert (group.group.name, group.consecutive_failures, group.failing) == ("default", 3, 2)
 
 
 @pytest.mark.parametrize(("threshold", "firing"), [(1, True), (2, True), (3, False)])
 def test_a_group_fires_at_its_threshold(threshold: int, firing: bool) -> None:
     """With two broken jobs a group fires at a threshold of two and not at three."""
-    policy = Policy(groups=(Group("g", "t", "P2", jobs_threshold=threshold),))
+    policy = Policy(groups=(Group("g", "t", "P2", failure_threshold=threshold),))
     state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
     assert state.groups[0].firing is firing
 
@@ -54,7 +54,7 @@ def test_known_broken_jobs_are_left_out() -> None:
     assert job_named(state, "a").broken
     assert job_named(state, "a").known_broken == ("being replaced", None)
     assert (state.groups[0].failing, state.groups[0].firing) == (0, False)
-    assert state.groups[0].streak == 3
+    assert state.groups[0].consecutive_failures == 3
 
 
 def test_groups_are_listed_by_name() -> None:
@@ -127,13 +127,13 @@ def test_a_flake_since_ends_a_jobs_part() -> None:
 
 def test_a_broken_job_still_counts() -> None:
     """Jobs go on counting when their outage opens."""
-    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(failures=2)),))
+    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(failures_to_open=2)),))
     assert mass("P F F", "P F F", "P F F", "P P P", policy=policy)
 
 
 def test_an_older_outage_is_another_story() -> None:
     """With M = 2 a job that fails again within its outage broke at the outage's first bad."""
-    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(2, passes=2)),))
+    policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(2, passes_to_close=2)),))
     assert not mass("P F F P F", "P F F P F", "P F F P F", "P P P P P", policy=policy)
 
 
@@ -208,7 +208,7 @@ def test_what_is_taken_away_leaves_no_trace(
         GroupState(
             TRUNK,
             next(job.group for job in staying if job.group.name == name),
-            max(job.streak for job in staying if job.group.name == name),
+            max(job.consecutive_failures for job in staying if job.group.name == name),
             sum(job.alerting for job in staying if job.group.name == name),
         )
         for name in sorted({job.group.name for job in staying})

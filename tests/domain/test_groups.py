@@ -54,7 +54,7 @@ def test_the_default_group_takes_the_rest() -> None:
     found = group_of(KEY, [Group("none", "a", "P1", match=Match(repo=pattern("x")))])
     assert found is DEFAULT_GROUP
     assert (found.name, found.team, found.priority) == ("default", "trunk", "P3")
-    assert (found.thresholds, found.jobs_threshold) == (Thresholds(3, 1), 1)
+    assert (found.thresholds, found.failure_threshold) == (Thresholds(3, 1), 1)
     assert found.silent_after == 8 * DAY
 
 

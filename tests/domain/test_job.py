@@ -33,14 +33,18 @@ def test_the_incident() -> None:
     """Broken for three commits in a row: first bad, last good and the suspect are named."""
     state = judge("P P F F F")
     assert state.broken
-    assert (state.streak, state.threshold, state.failures_in_outage) == (3, 3, 3)
+    assert (state.consecutive_failures, state.failures_to_open, state.failures_in_outage) == (
+        3,
+        3,
+        3,
+    )
     assert places(state) == (2, 1, [2])
 
 
 def test_quiet_below_the_threshold() -> None:
     """Two in a row are no outage, and yet the streak has its first bad and suspects."""
     state = judge("P . F F")
-    assert (state.broken, state.streak, state.failures_in_outage) == (False, 2, 0)
+    assert (state.broken, state.consecutive_failures, state.failures_in_outage) == (False, 2, 0)
     assert places(state) == (2, 0, [1, 2])
 
 
@@ -58,7 +62,7 @@ def test_an_unknown_last_good_names_no_suspects() -> None:
 def test_the_outage_is_described_before_the_streak() -> None:
     """While an outage is open, first bad and last good are its own, whatever the tip says."""
     state = judge("P F F F K F")
-    assert (state.streak, state.stopped_by) == (1, "flaky")
+    assert (state.consecutive_failures, state.stopped_by) == (1, "flaky")
     assert places(state) == (1, 0, [1])
     assert judge("P F F F K").failures_in_outage == 3
 
@@ -92,7 +96,12 @@ def test_the_earliest_failing_run_is_named() -> None:
     cancelled = row(1, conclusion="cancelled", run_id=6, started_at=4.0, url="cancelled")
     blame = of_rows(late, cancelled, early, row(0)).blame
     assert blame is not None
-    assert (blame.since, blame.url, blame.failed_step, blame.infra) == (5.0, "early", "T", True)
+    assert (blame.broken_since, blame.url, blame.failed_step, blame.infra) == (
+        5.0,
+        "early",
+        "T",
+        True,
+    )
     assert (blame.run, blame.annotations) == (early, ("said",))
 
 
@@ -166,10 +175,12 @@ def test_the_longest_shard_is_the_duration() -> None:
 
 def test_overrides_are_of_one_job() -> None:
     """The threshold is that of the group's pattern for this job."""
-    group = Group("g", "t", "P2", overrides=(Override(re.compile("job"), Thresholds(failures=5)),))
+    group = Group(
+        "g", "t", "P2", overrides=(Override(re.compile("job"), Thresholds(failures_to_open=5)),)
+    )
     assert not judge("P F F F F", group=group).broken
     assert judge("P F F F F F", group=group).broken
-    assert judge("P F", group=group).threshold == 5
+    assert judge("P F", group=group).failures_to_open == 5
 
 
 def test_time_alone_changes_a_pending_job() -> None:

@@ -6,9 +6,11 @@ from trunkwatch.domain.outage import Outage, Thresholds, open_outage
 from tests.domain.test_streak import LETTERS
 
 
-def outage(text: str, failures: int = 3, passes: int = 1, **more: bool) -> Outage | None:
+def outage(
+    text: str, failures_to_open: int = 3, passes_to_close: int = 1, **more: bool
+) -> Outage | None:
     verdicts = [LETTERS[letter] for letter in text]
-    return open_outage(verdicts, Thresholds(failures, passes, **more))
+    return open_outage(verdicts, Thresholds(failures_to_open, passes_to_close, **more))
 
 
 @pytest.mark.parametrize("threshold", range(1, 8))
@@ -21,25 +23,25 @@ def test_n_fails_open(threshold: int) -> None:
 @pytest.mark.parametrize("threshold", range(1, 5))
 def test_m_passes_close(threshold: int) -> None:
     """M - 1 PASSes in a row leave it open, M close it."""
-    assert outage("PFFF" + "P" * (threshold - 1), passes=threshold) == Outage(1, 0, 3)
-    assert outage("PFFF" + "P" * threshold, passes=threshold) is None
+    assert outage("PFFF" + "P" * (threshold - 1), passes_to_close=threshold) == Outage(1, 0, 3)
+    assert outage("PFFF" + "P" * threshold, passes_to_close=threshold) is None
 
 
 def test_the_defaults() -> None:
     """Three FAILs open, one PASS closes, a flake does not."""
-    assert Thresholds() == Thresholds(failures=3, passes=1, flaky_closes=False)
+    assert Thresholds() == Thresholds(failures_to_open=3, passes_to_close=1, flaky_closes=False)
 
 
 def test_no_answer_changes_nothing() -> None:
     """NONE and PENDING neither count, nor stop a count, on either way."""
     assert outage("P.F?.F.?F") == Outage(2, 0, 3)
-    assert outage("PFFFP.?P", passes=2) is None
-    assert outage("PFFF.?P.?", passes=2) == Outage(1, 0, 3)
+    assert outage("PFFFP.?P", passes_to_close=2) is None
+    assert outage("PFFF.?P.?", passes_to_close=2) == Outage(1, 0, 3)
 
 
 def test_a_fail_restarts_the_passes() -> None:
     """With M = 2 a FAIL between two PASSes leaves the outage open, and counts in it."""
-    assert outage("PFFFPFP", passes=2) == Outage(1, 0, 4)
+    assert outage("PFFFPFP", passes_to_close=2) == Outage(1, 0, 4)
 
 
 def test_a_pass_restarts_the_fails() -> None:
@@ -56,12 +58,12 @@ def test_a_flake_does_not_close() -> None:
 def test_a_flake_restarts_both_counts() -> None:
     """A flake restarts the FAILs before an outage opens, and the PASSes that would close it."""
     assert outage("PFFKF") is None
-    assert outage("PFFFPKP", passes=2) == Outage(1, 0, 3)
+    assert outage("PFFFPKP", passes_to_close=2) == Outage(1, 0, 3)
 
 
 def test_a_flake_can_close() -> None:
     """With flaky_closes one flake closes the outage, whatever M is."""
-    assert outage("PFFFK", passes=3, flaky_closes=True) is None
+    assert outage("PFFFK", passes_to_close=3, flaky_closes=True) is None
     assert outage("PFFFKFFF", flaky_closes=True) == Outage(5, None, 3)
 
 
@@ -90,7 +92,7 @@ def test_further_fails_move_nothing() -> None:
 
 def test_a_pass_within_does_not_move_first_bad() -> None:
     """While M PASSes are not reached, a new run of N FAILs does not become the first bad."""
-    assert outage("PFFFPFFFF", passes=2) == Outage(1, 0, 7)
+    assert outage("PFFFPFFFF", passes_to_close=2) == Outage(1, 0, 7)
 
 
 def test_the_newest_outage_is_told() -> None:

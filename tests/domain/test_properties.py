@@ -126,11 +126,11 @@ def _ends(job: JobState) -> tuple[int | None, int | None, object]:
 @given(notations(), st.integers(1, 5), st.integers(1, 3))
 def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> None:
     """A streak of N or more is an open outage, and an open outage has at least N FAILs."""
-    job = judge(text, failures=failures, passes=passes)
-    if job.streak >= failures:
+    job = judge(text, failures_to_open=failures, passes_to_close=passes)
+    if job.consecutive_failures >= failures:
         assert job.broken
     if job.broken:
-        assert job.failures_in_outage >= max(failures, job.streak)
+        assert job.failures_in_outage >= max(failures, job.consecutive_failures)
         assert job.blame is not None
     else:
         assert job.failures_in_outage == 0
@@ -140,7 +140,7 @@ def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> No
 @given(notations())
 def test_last_good_passed_and_first_bad_failed(text: str) -> None:
     """First bad is a FAIL, last good a PASS before it, and nothing decided lies between."""
-    job = judge(text, failures=2)
+    job = judge(text, failures_to_open=2)
     if job.blame is None:
         return
     said = dict(zip(job.commit_indexes, job.verdicts, strict=True))
@@ -173,7 +173,7 @@ def test_no_answer_is_transparent(
     one, other = open_outage(padded, limits), open_outage(answers, limits)
     assert (one is None) == (other is None)
     if one is not None and other is not None:
-        assert one.failures == other.failures
+        assert one.failures_in_outage == other.failures_in_outage
         assert (one.last_good is None) == (other.last_good is None)
 
 

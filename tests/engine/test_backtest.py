@@ -34,20 +34,23 @@ Told = tuple[int, str, list[str], list[str]]
 
 
 def judged(
-    rows: Iterable[Observation], order: TrunkOrder, policy: Policy, failures: int | None = None
+    rows: Iterable[Observation],
+    order: TrunkOrder,
+    policy: Policy,
+    failures_to_open: int | None = None,
 ) -> tuple[TrunkState, BackTest]:
     """Return a trunk as it is now, and the replay of it."""
     assessor = TrunkEvaluator(order, policy, Ledger(rows))
-    return assessor.update(order, {}, NOW), assessor.back_test(NOW, failures)
+    return assessor.update(order, {}, NOW), assessor.back_test(NOW, failures_to_open)
 
 
 def replay(
-    histories: Mapping[str, str], policy: Policy | None = None, failures: int | None = None
+    histories: Mapping[str, str], policy: Policy | None = None, failures_to_open: int | None = None
 ) -> BackTest:
     """Replay the jobs of one workflow, all of one length."""
     (commits,) = {length(text) for text in histories.values()}
     rows = [each for name, text in histories.items() for each in history(text, name)]
-    return judged(rows, trunk(commits), policy or Policy(), failures)[1]
+    return judged(rows, trunk(commits), policy or Policy(), failures_to_open)[1]
 
 
 def group(name: str = "g", thresholds: Thresholds | None = None, **settings: object) -> Group:
@@ -61,7 +64,13 @@ def described(outage: PastOutage) -> tuple[int | None, int | None, int, int | No
     """Return first bad, last good, where it opened and closed, how, and its failures."""
     closed = outage.closed.commit_index if outage.closed else None
     ends = place_of(outage.first_bad), place_of(outage.last_good)
-    return (*ends, outage.opened.commit_index, closed, str(outage.ending), outage.failures)
+    return (
+        *ends,
+        outage.opened.commit_index,
+        closed,
+        str(outage.ending),
+        outage.failures_in_outage,
+    )
 
 
 def told(test: BackTest) -> list[Told]:
@@ -113,8 +122,8 @@ def test_another_threshold_is_tried_for_every_job() -> None:
     policy = Policy(groups=(group(overrides=(override,)),))
     histories = {"g": "P F F P P", "g slow": "P F F P P"}
     assert replay(histories, policy).outages == ()
-    tried = replay(histories, policy, failures=2)
-    assert [(o.key.job_name, o.threshold, described(o)[3]) for o in tried.outages] == [
+    tried = replay(histories, policy, failures_to_open=2)
+    assert [(o.key.job_name, o.failures_to_open, described(o)[3]) for o in tried.outages] == [
         ("g", 2, 3),
         ("g slow", 2, 4),
     ]
@@ -224,11 +233,11 @@ def test_a_group_is_told_of_nothing_below_its_threshold() -> None:
             "g a": "P F F F F F F P",
             "g b": "P P F F F F P P",
         },
-        Policy(groups=(group(jobs_threshold=2),)),
+        Policy(groups=(group(failure_threshold=2),)),
     )
     assert told(test) == [(4, "g", ["g a", "g b"], []), (6, "g", [], ["g a", "g b"])]
     assert [outage.notifications for outage in test.outages] == [2, 2]
-    alone = replay({"g a": "P F F F P"}, Policy(groups=(group(jobs_threshold=2),)))
+    alone = replay({"g a": "P F F F P"}, Policy(groups=(group(failure_threshold=2),)))
     assert (told(alone), len(alone.outages)) == ([], 1)
     assert alone.outages[0].notifications == 0
 
@@ -236,7 +245,7 @@ def test_a_group_is_told_of_nothing_below_its_threshold() -> None:
 def test_a_third_job_is_one_more_notification() -> None:
     """Above the threshold each further job is told alone."""
     histories = {"g a": "F F F F F", "g b": "F F F F F", "g c": "P P F F F"}
-    test = replay(histories, Policy(groups=(group(jobs_threshold=2),)))
+    test = replay(histories, Policy(groups=(group(failure_threshold=2),)))
     assert told(test) == [(2, "g", ["g a", "g b"], []), (4, "g", ["g c"], [])]
 
 
@@ -419,7 +428,7 @@ def test_it_ends_in_what_is_so_now(rows: list[Observation], policy: Policy) -> N
 
 
 def _ends(outage: PastOutage) -> tuple[Commit, Commit | None, int]:
-    return outage.first_bad, outage.last_good, outage.failures
+    return outage.first_bad, outage.last_good, outage.failures_in_outage
 
 
 def _told_last(test: BackTest) -> set[JobKey]:

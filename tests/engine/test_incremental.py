@@ -16,9 +16,8 @@ from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
-from trunkwatch.poller.trunk_engine import StoredRecords
 from trunkwatch.sources.recorded import RecordedFile
-from trunkwatch.store.sqlite import SqliteStore
+from trunkwatch.store import SqliteStore, StoredRecords
 
 from tests.domain.builders import Ledger, assess
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
@@ -59,7 +58,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "history.ndjson")
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE))
+        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE).facts)
     orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
     return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.engine import row_cache
 from trunkwatch.domain.model import Observation
+from trunkwatch.engine import row_cache
 from trunkwatch.engine.row_cache import RowCache, RowsOfCommit
 
 from tests.domain.builders import Ledger, row

@@ -57,7 +57,10 @@ def test_shards_are_one_job() -> None:
 def test_a_cancelled_shard_holds_the_streak() -> None:
     """One green shard beside an unanswered one neither ends the streak nor closes the outage."""
     state = assess(history("P|P F|P F|P F|P P|-"), trunk(5), Policy(naming=FOLDED))
-    assert (job_named(state, "job").streak, job_named(state, "job").broken) == (3, True)
+    assert (job_named(state, "job").consecutive_failures, job_named(state, "job").broken) == (
+        3,
+        True,
+    )
     closed = assess(history("P|P F|P F|P F|P P|s"), trunk(5), Policy(naming=FOLDED))
     assert not job_named(closed, "job").broken
 
@@ -283,7 +286,7 @@ def back_after(absence: int) -> TrunkState:
 @pytest.mark.parametrize("absence", [FEW - 1, FEW, 3 * FEW])
 def test_a_job_that_comes_back_goes_on_with_its_history(absence: int) -> None:
     """A rare job's outage goes on when it comes back, however long it was away."""
-    assert job_named(back_after(absence), "comes back").streak == 4
+    assert job_named(back_after(absence), "comes back").consecutive_failures == 4
     assert job_named(back_after(absence), "comes back").broken
 
 
@@ -320,7 +323,7 @@ def test_a_renamed_workflow_keeps_its_history() -> None:
     ]
     state = assess(rows, trunk(4))
     assert list(jobs_of(state)) == ["new / job"]
-    assert job_named(state, "job", "new").streak == 4
+    assert job_named(state, "job", "new").consecutive_failures == 4
 
 
 def test_without_a_path_the_name_is_the_workflow() -> None:

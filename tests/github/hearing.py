@@ -1,8 +1,11 @@
 """A source that is told of a small world by webhooks, and what GitHub would tell of it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from trunkwatch.sources import WebhookSource
@@ -13,6 +16,7 @@ from tests.github.webhooks import Delivery, deliveries
 from tests.github.world import T0, World
 
 REPO = "o/r"
+SECRET = "of-the-webhook"
 CI = Workflow("ci", ".github/workflows/ci.yml")
 SLOW = Workflow("slow", ".github/workflows/slow.yml")
 CALLED = Workflow("called", ".github/workflows/called.yml")
@@ -77,12 +81,14 @@ class Listening:
         """Take one delivery as the exporter does; whether it was about anything watched."""
         source = self.player.source
         assert isinstance(source, WebhookSource)
-        heard = source.hear(event, body)
-        if heard is None:
+        sent = Delivery(0.0, event, "one", json.dumps(body).encode())
+        headers = {name.lower(): value for name, value in sent.headers(SECRET).items()}
+        delivery = source.parse_delivery(headers, sent.body)
+        if delivery.update is None:
             return False
-        self.player.watcher.told("gh", heard.facts)
+        self.player.watcher.ingest_delivery("gh", delivery.update)
         self.player.watcher.evaluate_pending()
-        self.looks += heard.look
+        self.looks += delivery.update.needs_refresh
         return True
 
     def take(self, each: Delivery) -> bool:
@@ -92,10 +98,10 @@ class Listening:
     def refresh_while(self, arriving: Sequence[Delivery]) -> None:
         """Refresh, with deliveries that arrive after GitHub was asked and before that is stored."""
         watcher, source = self.player.watcher, self.player.source
-        facts = list(source.refresh(watcher.memory("gh")))
+        refresh = source.refresh(watcher.state("gh"))
         for each in arriving:
             self.take(each)
-        watcher.refreshed("gh", facts, lambda: 0.0)
+        watcher.ingest_refresh("gh", refresh, lambda: 0.0)
 
     def differs(self) -> dict[str, tuple[Any, Any]]:
         """Return what is said otherwise than it is."""
@@ -111,12 +117,16 @@ class Listening:
 @contextmanager
 def listening(world: World | None = None, more: str = "") -> Iterator[Listening]:
     """Start at the world's time, with everything read that is there by then."""
-    with playing(world or small_world(), REPO, more) as player:
-        player.refresh_to_the_end()
-        yield Listening(player)
+    with TemporaryDirectory() as folder:
+        secret = Path(folder) / "secret"
+        secret.write_text(SECRET, encoding="utf-8")
+        more = f"{more}, webhook_secret_file: {secret}"
+        with playing(world or small_world(), REPO, more) as player:
+            player.refresh_to_the_end()
+            yield Listening(player)
 
 
 def notes_of(play: Listening) -> dict[str, str]:
     """Return what is kept, but for the jobs of pull requests, whose run never becomes known."""
-    notes = play.player.watcher.memory("gh").notes
+    notes = play.player.watcher.state("gh").entries
     return {key: text for key, text in notes.items() if " parked " not in key}

@@ -13,9 +13,9 @@ from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
-from trunkwatch.poller.poller import AT_ONCE, Timing
+from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import Source, SourceContext, build_source
+from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
 from tests.github.server import StandIn, serving_github
@@ -28,7 +28,9 @@ POLL = 60.0
 def config_of(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
     """Return a configuration that reads one repository of a stand-in."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
-    token = "" if "token" in more else f", token_env: {TOKEN_VARIABLE}"
+    token = (
+        "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
+    )
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
 
 
@@ -79,7 +81,7 @@ class Player:
             clock=self._clock,
             sleep=self._sleep,
             events=frozenset(self.config.jobs.events),
-            interest=self.watcher.interest,
+            focus=self.watcher.focus,
         )
         self.source: Source = build_source(section, tools)
 
@@ -99,8 +101,8 @@ class Player:
         done = []
         for _ in range(at_most):
             done.append(self.refresh())
-            again = self.watcher.asks_again("gh")
-            if done[-1].ok and (again is None or again > AT_ONCE):
+            again = self.watcher.retry_after("gh")
+            if done[-1].ok and (again is None or again > SAME_READING_SECONDS):
                 return done
         raise AssertionError(f"the source had more to say after {at_most} refreshes")
 
@@ -157,14 +159,14 @@ def truth(player: Player, repo: str) -> dict[JobKey, JobState]:
         config = config.model_copy(update={"jobs": player.config.jobs})
     store = SqliteStore()
     watcher = TrunkEngine(config, store, Counters(), lambda: player.world.now)
-    watcher.refreshed("gh", _Ideal(player.world, repo).facts(), lambda: 0.0)
+    watcher.ingest_refresh("gh", Refresh(_Ideal(player.world, repo).facts()), lambda: 0.0)
     (state,) = watcher.snapshot.trunks
     store.close()
     return {job.key: job for job in state.jobs}
 
 
 SAID: tuple[str, ...] = (
-    "streak",
+    "consecutive_failures",
     "broken",
     "failures_in_outage",
     "last_verdict",

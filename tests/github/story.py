@@ -10,6 +10,7 @@ from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.engine.facts import Fact
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 
 from tests.github.history import CommitNode
@@ -208,7 +209,7 @@ class TruthAlong:
         return {job.key: job for job in state.jobs}
 
     def _tell(self, facts: Iterable[Fact]) -> None:
-        self._watcher.refreshed("gh", facts, lambda: 0.0)
+        self._watcher.ingest_refresh("gh", Refresh(facts), lambda: 0.0)
 
 
 Jobs = Mapping[JobKey, JobState]

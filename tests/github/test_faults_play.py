@@ -166,7 +166,7 @@ def test_a_process_that_is_killed_delays_and_never_invents() -> None:
                     player.restart()
                 case 1:
                     # What was read is lost with the process.
-                    list(player.source.refresh(player.watcher.memory("gh")))
+                    player.source.refresh(player.watcher.state("gh"))
                     player.restart()
                 case 2:
                     player.refresh()

@@ -84,10 +84,10 @@ def test_the_job_of_a_pull_request_never_counts(play: Listening) -> None:
     play.take(forked[0])
     play.player.world.now = END
     assert play.healed() == {}
-    assert any("parked" in key for key in play.player.watcher.memory("gh").notes)
+    assert any("parked" in key for key in play.player.watcher.state("gh").entries)
     play.player.world.now += KEPT
     play.player.refresh()
-    assert not any("parked" in key for key in play.player.watcher.memory("gh").notes)
+    assert not any("parked" in key for key in play.player.watcher.state("gh").entries)
 
 
 def test_an_older_run_does_not_undo_a_newer_one(play: Listening) -> None:
@@ -128,7 +128,7 @@ def test_polls_slow_down_while_deliveries_come(play: Listening) -> None:
 
     def pause() -> float | None:
         player.refresh()
-        return player.watcher.asks_again("gh")
+        return player.watcher.retry_after("gh")
 
     assert pause() is None
     play.take(of_kind("workflow_run", "requested", "ci")[0])
@@ -148,7 +148,7 @@ def test_what_is_not_watched_slows_nothing_down(play: Listening) -> None:
     assert not play.hear("workflow_run", topic)
     assert not play.hear("star", run)
     play.player.refresh()
-    assert play.player.watcher.asks_again("gh") is None
+    assert play.player.watcher.retry_after("gh") is None
 
 
 # ---------------------------------------------------------------------- bodies that make no sense

@@ -29,7 +29,7 @@ POLICY = Policy(
             "broken-inductor",
             "P2",
             thresholds=Thresholds(3),
-            jobs_threshold=1,
+            failure_threshold=1,
             match=Match(job_name=re.compile("inductor / .*")),
         ),
     ),

@@ -196,7 +196,7 @@ def test_a_changed_job_is_rendered(shown: Shown) -> None:
     for form in (PLAIN, OPENMETRICS):
         served.body(form, zipped=False)
     shown.rendered.clear()
-    shown.change("lint", streak=7)
+    shown.change("lint", consecutive_failures=7)
     served.update()
     assert shown.rendered == ["lint", "lint"]
     for form in (PLAIN, OPENMETRICS):
@@ -210,7 +210,7 @@ def test_only_what_changed_is_compressed(shown: Shown) -> None:
     served = shown.exposition()
     served.body(PLAIN, zipped=True)
     shown.compressed.clear()
-    shown.change("lint", streak=7)
+    shown.change("lint", consecutive_failures=7)
     served.update()
     (text,) = shown.compressed
     lines = text.splitlines()

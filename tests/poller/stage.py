@@ -1,6 +1,6 @@
-"""A watcher with a clock that is set by hand, and sources that say what they are told to."""
+"""An engine with a clock that is set by hand, and sources with prepared answers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from trunkwatch.config import Config, SourceConfig, parse_config
@@ -10,6 +10,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import Refresh, RefreshReport
 from trunkwatch.store import SqliteStore, Store
 
 from tests.support.rows import NOW, TRUNK
@@ -33,19 +34,40 @@ class Clock:
         return self.now
 
 
-class Script:
-    """A source that gives one prepared answer a refresh: facts, or an error that it raises."""
+Answer = Iterable[Fact | RefreshReport] | Exception
 
-    def __init__(self, *answers: Iterable[Fact] | Exception) -> None:
+
+def refresh_of(answer: Iterable[Fact | RefreshReport]) -> Refresh:
+    """Return a refresh with some facts, and with the report among them, if there is one."""
+    parts = list(answer)
+    report = next((part for part in parts if isinstance(part, RefreshReport)), RefreshReport())
+    return Refresh([part for part in parts if not isinstance(part, RefreshReport)], report)
+
+
+class Script:
+    """A source with one prepared answer per refresh: facts with a report, or an error."""
+
+    def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
         self.cursors: list[str | None] = []
 
-    def refresh(self, memory: SourceState) -> Iterator[Fact]:
-        self.cursors.append(memory.cursor)
+    def refresh(self, state: SourceState) -> Refresh:
+        self.cursors.append(state.cursor)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return iter(list(answer))
+        return refresh_of(answer)
+
+
+@dataclass(frozen=True)
+class Update:
+    """A delivery with prepared facts."""
+
+    answer: Callable[[SourceState], Iterable[Fact]]
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> Iterable[Fact]:
+        return self.answer(state)
 
 
 @dataclass
@@ -65,9 +87,13 @@ class Stage:
     def _publish(self) -> None:
         self.published += 1
 
-    def take(self, *facts: Fact, source: str = "ci") -> None:
-        """Let a source say something."""
-        self.watcher.refreshed(source, facts, lambda: 0.25)
+    def take(self, *answer: Fact | RefreshReport, source: str = "ci") -> None:
+        """Ingest a refresh."""
+        self.watcher.ingest_refresh(source, refresh_of(answer), lambda: 0.25)
+
+    def deliver(self, answer: Callable[[SourceState], Iterable[Fact]]) -> None:
+        """Ingest a webhook delivery."""
+        self.watcher.ingest_delivery("ci", Update(answer))
 
     def refresh(self, source: Script, name: str = "ci") -> bool:
         """Let the poller refresh a source once; whether that succeeded."""

@@ -1,13 +1,14 @@
 """Threads, back-off, and what must not end them."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import SourceError
 from trunkwatch.poller import Poller
-from trunkwatch.poller.poller import BACK_OFF_LIMIT, JITTER, Timing, wait_after
+from trunkwatch.poller.poller import BACK_OFF_LIMIT_SECONDS, JITTER_SHARE, Timing, wait_after
+from trunkwatch.sources import Refresh
 
 from tests.poller.stage import Script, Stage, config_of
 from tests.support.rows import NOW, history
@@ -23,12 +24,12 @@ SECONDS = 30.0
         (60.0, 1, 60.0),
         (60.0, 2, 120.0),
         (60.0, 3, 240.0),
-        (60.0, 4, BACK_OFF_LIMIT),
-        (60.0, 1000, BACK_OFF_LIMIT),
+        (60.0, 4, BACK_OFF_LIMIT_SECONDS),
+        (60.0, 1000, BACK_OFF_LIMIT_SECONDS),
         (1.0, 9, 256.0),
-        (1.0, 10, BACK_OFF_LIMIT),
+        (1.0, 10, BACK_OFF_LIMIT_SECONDS),
         (299.0, 1, 299.0),
-        (299.0, 2, BACK_OFF_LIMIT),
+        (299.0, 2, BACK_OFF_LIMIT_SECONDS),
         (301.0, 1, 301.0),
         (301.0, 2, 301.0),
         (3600.0, 0, 3600.0),
@@ -44,7 +45,7 @@ def test_back_off(interval: float, failures: int, seconds: float) -> None:
 
 def test_jitter_only_shortens() -> None:
     """Chance takes up to a tenth off, so that no data is older than configured because of it."""
-    assert wait_after(60.0, 0, jitter=1.0) == pytest.approx(60.0 * (1 - JITTER))
+    assert wait_after(60.0, 0, jitter=1.0) == pytest.approx(60.0 * (1 - JITTER_SHARE))
     assert 54.0 <= wait_after(60.0, 0, jitter=0.5) <= 60.0
 
 
@@ -64,7 +65,7 @@ def test_every_change_is_published() -> None:
     stage = Stage()
     stage.refresh(Script(history("P")))
     stage.refresh(Script(SourceError("ci", "x")))
-    stage.poller.renew_once()
+    stage.poller.expire_once()
     assert stage.published == 3
 
 
@@ -94,12 +95,12 @@ class Endless:
         self._enough = enough
         self.asked_enough = threading.Event()
 
-    def refresh(self, memory: SourceState) -> Iterator[Fact]:
-        del memory
+    def refresh(self, state: SourceState) -> Refresh:
+        del state
         self.calls += 1
         if self.calls >= self._enough:
             self.asked_enough.set()
-        return iter(self._answer(self.calls))
+        return Refresh(self._answer(self.calls))
 
 
 FAST = config_of("{name: ci, type: recorded, path: a, poll_interval: 1ms}")
@@ -138,10 +139,10 @@ def test_renewing_survives_a_store_that_cannot_be_read(caplog: pytest.LogCapture
     def breaks() -> None:
         raise ZeroDivisionError
 
-    stage.watcher.renew = breaks  # type: ignore[method-assign]  # the smallest thing that breaks
-    stage.poller.renew_once()
+    stage.watcher.expire = breaks  # type: ignore[method-assign]  # the smallest thing that breaks
+    stage.poller.expire_once()
     assert stage.published == 0
-    assert any("could not be judged" in record.message for record in caplog.records)
+    assert any("evaluation failed" in record.message for record in caplog.records)
 
 
 def test_nothing_is_stored_after_the_end() -> None:
@@ -160,11 +161,11 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     class Slow:
-        def refresh(self, memory: SourceState) -> Iterator[Fact]:
-            del memory
+        def refresh(self, state: SourceState) -> Refresh:
+            del state
             entered.set()
             assert leave.wait(SECONDS)
-            return iter(())
+            return Refresh(())
 
     stage = Stage()
     ticks = iter(range(1000))
@@ -187,11 +188,11 @@ def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> Non
     entered, leave = threading.Semaphore(0), threading.Event()
 
     class Hangs:
-        def refresh(self, memory: SourceState) -> Iterator[Fact]:
-            del memory
+        def refresh(self, state: SourceState) -> Refresh:
+            del state
             entered.release()
             assert leave.wait(SECONDS)
-            return iter(history("P"))
+            return Refresh(history("P"))
 
     names = [f"s{number}" for number in range(4)]
     stage = Stage(config_of(", ".join(f"{{name: {n}, type: recorded, path: a}}" for n in names)))

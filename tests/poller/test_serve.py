@@ -46,7 +46,7 @@ def test_it_ends_cleanly(folder: Path, signum: signal.Signals) -> None:
     with serving(folder, "--storage.path", "results.db") as served:
         wait_until_ready(served)
         served.send(signum)
-        served.wait_for_log(f"{signum.name}: stopping")
+        served.wait_for_log(f"msg=stopping signal={signum.name}")
         assert served.process.wait(10) == 0
         with closing(socket.create_server(("127.0.0.1", served.port))):
             pass
@@ -75,7 +75,7 @@ def test_a_new_configuration_is_taken(folder: Path) -> None:
         assert team(served.samples("ci_job_broken")) == "first"
         (folder / "trunkwatch.yml").write_text(CONFIG % "second")
         served.send(signal.SIGHUP)
-        served.wait_for_log("the configuration was reloaded")
+        served.wait_for_log("configuration reloaded")
         assert team(served.samples("ci_job_broken")) == "second"
         assert served.samples("trunkwatch_config_reload_success") == {"": 1.0}
         assert served.get("/-/ready").ok
@@ -91,14 +91,14 @@ def test_a_bad_configuration_is_not_taken(folder: Path) -> None:
         good = (folder / "trunkwatch.yml").read_text()
         (folder / "trunkwatch.yml").write_text("sources: []\ngruops: []\n")
         served.send(signal.SIGHUP)
-        said = served.wait_for_log("was not reloaded, the old one stays").string
+        said = served.wait_for_log("reload failed, the old configuration stays").string
         assert "sources: must hold at least one entry" in said
         assert "gruops: unknown key" in said
         assert served.samples("trunkwatch_config_reload_success") == {"": 0.0}
         assert team(served.samples("ci_job_broken")) == "first"
         (folder / "trunkwatch.yml").write_text(good)
         served.send(signal.SIGHUP)
-        served.wait_for_log("the configuration was reloaded")
+        served.wait_for_log("configuration reloaded")
         assert served.samples("trunkwatch_config_reload_success") == {"": 1.0}
         assert served.end() == 0
 

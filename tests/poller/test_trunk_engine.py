@@ -11,6 +11,7 @@ from trunkwatch.engine.snapshot import what_is_not_ready
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 
 from tests.poller.stage import ONE, TWO, Script, Stage, config_of
@@ -62,8 +63,11 @@ def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
     before = stage.trunk()
 
     class Breaks:
-        def refresh(self, memory: SourceState) -> Iterator[Observation]:
-            del memory
+        def refresh(self, state: SourceState) -> Refresh:
+            del state
+            return Refresh(self._facts())
+
+        def _facts(self) -> Iterator[Observation]:
             yield run(3, "failure")
             raise SourceError("ci", "half of it")
 
@@ -104,7 +108,7 @@ def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
     store.breaks = False
     assert stage.refresh(Script([]))
     assert broken(stage)
-    assert stage.job().streak == 3
+    assert stage.job().consecutive_failures == 3
 
 
 def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
@@ -118,7 +122,7 @@ def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
     store.breaks = False
     stage.take()
     trunks = stage.watcher.snapshot.trunks
-    assert [state.jobs[0].streak for state in trunks] == [1, 1]
+    assert [state.jobs[0].consecutive_failures for state in trunks] == [1, 1]
 
 
 class BreakableStore(SqliteStore):
@@ -228,10 +232,10 @@ def test_a_pending_result_expires() -> None:
     stage.take(order(2), run(0, "failure"), pending(1, created_at=created))
     assert stage.job().pending == 1
     stage.clock.now = created + 36 * HOUR
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.job().pending == 1
     stage.clock.now += 0.001
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.job().pending == 0
     assert stage.watcher.snapshot.as_of == stage.clock.now
 
@@ -243,7 +247,7 @@ def test_a_shard_that_never_ends_stops_hiding_the_others() -> None:
                                                                created_at=NOW))  # fmt: skip
     assert stage.job().verdicts == (Verdict.PENDING,)
     stage.clock.now = NOW + 37 * HOUR
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.job().verdicts == (Verdict.NONE,)
 
 
@@ -256,10 +260,10 @@ def test_an_exemption_ends() -> None:
     assert stage.job().known_broken == ("r", until)
     assert not stage.trunk().groups[0].firing
     stage.clock.now = until - 0.001
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.job().known_broken is not None
     stage.clock.now = until
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.job().known_broken is None
     assert stage.trunk().groups[0].firing
 
@@ -270,7 +274,7 @@ def test_time_that_changes_nothing_renews_nothing() -> None:
     stage.take(*history("P F F F"))
     snapshot = stage.watcher.snapshot
     stage.clock.now = NOW + 1000 * HOUR
-    stage.watcher.renew()
+    stage.watcher.expire()
     assert stage.watcher.snapshot is snapshot
 
 
@@ -485,7 +489,7 @@ def test_a_stored_history_may_be_judged_later() -> None:
     before = Stage()
     before.take(*history("P F F F"))
     at_once = TrunkEngine(before.config, before.store, Counters(), before.clock)
-    later = TrunkEngine(before.config, before.store, Counters(), before.clock, judge=False)
+    later = TrunkEngine(before.config, before.store, Counters(), before.clock, evaluate=False)
     assert not later.snapshot.complete
     assert what_is_not_ready(later.snapshot, NOW) == ["what is stored is still being read"]
     later.evaluate_stored()

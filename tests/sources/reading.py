@@ -55,8 +55,8 @@ class Reader:
     def refresh(self) -> None:
         """Refresh once, all or nothing; errors go on to the caller."""
         memory = self.store.load().sources.get(self._config.name)
-        facts = self._source.refresh(memory.for_source if memory else EMPTY_STATE)
-        self.store.apply(self._config.name, facts, now=0.0)
+        refresh = self._source.refresh(memory.for_source if memory else EMPTY_STATE)
+        self.store.apply(self._config.name, refresh.facts, now=0.0)
 
     def state(self) -> State:
         """Return all that is stored."""

@@ -463,7 +463,7 @@ def test_the_server_is_asked_before_the_refresh_returns(
     """Whoever takes the facts holds a lock, and must not wait for a network meanwhile."""
     ci.build(1, A, 2)
     source = build_source(config(server.url), SourceContext())
-    facts = source.refresh(EMPTY_STATE)
+    facts = source.refresh(EMPTY_STATE).facts
     asked = len(server.requests)
     assert len([fact for fact in facts if isinstance(fact, Observation)]) == 1
     assert len(server.requests) == asked

@@ -15,7 +15,7 @@ from trunkwatch.app import refresh_all
 from trunkwatch.cli.main import main
 from trunkwatch.config import SourceConfig, parse_config
 from trunkwatch.domain.model import Observation, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE, Cursor, RefreshReport, StateEntry
+from trunkwatch.engine.facts import EMPTY_STATE, Cursor, StateEntry
 from trunkwatch.errors import SourceError
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.poller.totals import Counters
@@ -198,10 +198,10 @@ def test_a_source_is_what_its_section_says(case: Case) -> None:
 
 def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     """There is nothing else that a store would understand."""
-    facts = list(build_source(case.config, SourceContext()).refresh(EMPTY_STATE))
+    facts = list(build_source(case.config, SourceContext()).refresh(EMPTY_STATE).facts)
     assert any(isinstance(fact, Observation) for fact in facts)
     assert any(isinstance(fact, TrunkOrder) for fact in facts)
-    known = Observation | TrunkOrder | Cursor | StateEntry | RefreshReport
+    known = Observation | TrunkOrder | Cursor | StateEntry
     assert all(isinstance(fact, known) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
 
@@ -303,7 +303,7 @@ def _shown(*arguments: str) -> str:
 
 def _metrics(case: Case) -> str:
     once = refresh_all(parse_config(case.text, "trunkwatch.yml"), ":memory:", None)
-    snapshot = once.watcher.snapshot
+    snapshot = once.engine.snapshot
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     once.store.close()
     return exposition.body(PLAIN, zipped=False).decode()

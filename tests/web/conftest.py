@@ -1,9 +1,8 @@
 """A real server on a free loopback port, over a real watcher with a clock that stands still."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +12,7 @@ from trunkwatch.engine.facts import Fact
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_engine import TrunkEngine
+from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.answer import Endpoint
@@ -56,12 +56,12 @@ class Site:
 
     def take(self, *facts: Fact, source: str = "ci") -> None:
         """Let a source say something."""
-        self.watcher.refreshed(source, facts, lambda: 0.5)
+        self.watcher.ingest_refresh(source, Refresh(facts), lambda: 0.5)
         self.exposition.update()
 
     def fail(self, problem: str, source: str = "ci") -> None:
         """Let a refresh fail."""
-        self.watcher.failed(source, "file", problem, 0.5)
+        self.watcher.refresh_failed(source, "file", problem, 0.5)
         self.exposition.update()
 
     def ask(
@@ -120,9 +120,7 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
     """Return a function that serves a configuration: sources, and whatever else it says."""
     stores: list[SqliteStore] = []
 
-    def make(
-        *sources: str, more: str = "", posts: Mapping[str, Endpoint] = MappingProxyType({})
-    ) -> Site:
+    def make(*sources: str, more: str = "", webhook: Endpoint | None = None) -> Site:
         text = f"sources: [{', '.join(sources or (SOURCE,))}]\n{more}"
         config: Config = parse_config(text, "t.yml")
         stores.append(SqliteStore())
@@ -132,7 +130,7 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
         exposition = Exposition(lambda: watcher.snapshot, counters.totals, "1.2.3")
         view = View(lambda: watcher.snapshot, {TRUNK: COMPARE})
         shown, port = stage
-        shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", posts)
+        shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
         return Site(watcher, exposition, clock, port)
 
     yield make

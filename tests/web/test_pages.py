@@ -135,15 +135,13 @@ def test_nothing_can_be_changed(site: Site, method: str, path: str) -> None:
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_what_takes_something_in_takes_posts_only(make_site: MakeSite) -> None:
-    """A path that is given for POST answers that and no other method; the pages stay read-only."""
-    site = make_site(posts={"/in": lambda _: Answer("202 Accepted", TEXT, b"taken\n")})
-    answer = site.ask("/in", "POST")
+def test_webhooks_are_answered_beside_the_pages(make_site: MakeSite) -> None:
+    """Everything below /webhook/ is the webhook's; the pages stay read-only."""
+    site = make_site(webhook=lambda _: Answer("202 Accepted", TEXT, b"taken\n"))
+    answer = site.ask("/webhook/ci", "POST")
     assert (answer.status_code, answer.text) == (202, "taken\n")
-    for method in ("GET", "HEAD", "PUT"):
-        answer = site.ask("/in", method)
-        assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
-    assert site.ask("/in/", "POST").status_code == 405
+    for path in ("/webhook", "/-/healthy"):
+        assert site.ask(path, "POST").status_code == 405
     assert site.ask("/-/healthy").status_code == 200
 
 

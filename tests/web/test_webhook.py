@@ -1,4 +1,4 @@
-"""POST /webhook/github over real sockets: who is let in, and what is answered when."""
+"""POST /webhook/<source name> over real sockets: which requests are accepted, and the answers."""
 
 import hashlib
 import hmac
@@ -9,15 +9,24 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
+from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
-from trunkwatch.web import WEBHOOK_PATH, Delivery, Hook, Webhook, WebhookOnly, WebServer
+from trunkwatch.sources import Delivery, DeliveryUpdate
+from trunkwatch.sources.github.webhook import (
+    NAME_LIMIT,
+    check_signature_header,
+    read_event,
+    verify_signature,
+)
+from trunkwatch.web import Hook, Webhook, WebhookOnly, WebServer
 from trunkwatch.web import server as web_server
 from trunkwatch.web.server import UNREAD
-from trunkwatch.web.webhook import BODY_LIMIT, LONGEST_NAME, SEEN_LIMIT, SEEN_SECONDS
+from trunkwatch.web.webhook import BODY_LIMIT_BYTES, REMEMBERED_DELIVERIES, REMEMBERED_SECONDS
 
 from tests.web.conftest import listening
 
@@ -25,6 +34,7 @@ SECRET = b"It's a Secret to Everybody"
 OTHER = b"an0ther one of s0mebody else"
 BODY = b'{"action": "completed", "workflow_job": {"id": 1}}'
 SECONDS = 30.0
+PATH = "/webhook/ci"
 
 
 def signature(body: bytes, secret: bytes = SECRET) -> str:
@@ -43,32 +53,63 @@ def headers_of(body: bytes, number: str = "d-1", **changes: str | None) -> dict[
     return {name: value for name, value in sent.items() if value is not None}
 
 
+@dataclass(frozen=True)
+class Update:
+    """An update without facts; `needs_refresh` does not matter here."""
+
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> tuple[Fact, ...]:
+        del state
+        return ()
+
+
 class Receiver:
-    """Takes deliveries, and does what a test wants of it.
+    """A source that verifies deliveries as GitHub's does, and what becomes of them.
 
     Attributes:
-        secret: what deliveries are signed with; None while it is off.
-        got: event, id and body of each delivery that came this far.
-        does: what becomes of the next ones.
+        secret: of the webhook; None while it is off.
+        got: event, id and payload of each delivery that was parsed and is not a ping.
+        watched: whether deliveries concern anything watched.
+        does: what happens while a delivery is stored.
+        complaint: what is wrong with the next delivery; empty for nothing.
     """
 
     def __init__(self, name: str = "ci", secret: bytes | None = SECRET) -> None:
         self.name = name
         self.secret: bytes | Exception | None = secret
         self.got: list[tuple[str, str, Mapping[str, Any]]] = []
-        self.does: Callable[[], Delivery] = lambda: Delivery.TAKEN
+        self.parsed: tuple[str, str, Mapping[str, Any]] | None = None
+        self.watched = True
+        self.does: Callable[[], None] = lambda: None
+        self.complaint = ""
 
     def hook(self) -> Hook:
-        return Hook(self.name, self._secret, self._deliver)
+        return Hook(self.name, self, self._ingest)
 
-    def _secret(self) -> bytes | None:
+    @property
+    def webhook_enabled(self) -> bool:
+        return self.secret is not None
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        check_signature_header(headers)
+
+    def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         if isinstance(self.secret, Exception):
             raise self.secret
-        return self.secret
+        verify_signature(headers, body, self.secret)
+        event = read_event(headers, body)
+        if self.complaint:
+            raise BadDelivery(self.complaint)
+        self.parsed = (event.name, event.delivery_id, event.payload)
+        update = Update() if self.watched else None
+        return Delivery(event.delivery_id, update, is_ping=event.name == "ping")
 
-    def _deliver(self, event: str, number: str, body: Mapping[str, Any]) -> Delivery:
-        self.got.append((event, number, body))
-        return self.does()
+    def _ingest(self, update: DeliveryUpdate) -> None:
+        assert isinstance(update, Update)
+        assert self.parsed is not None
+        self.got.append(self.parsed)
+        self.does()
 
 
 class Endpoint:
@@ -85,7 +126,7 @@ class Endpoint:
         self.counted: list[str] = []
         self.now = 0.0
         self.webhook = Webhook(
-            lambda: [receiver.hook() for receiver in self.receivers],
+            lambda: {f"/webhook/{each.name}": each.hook() for each in self.receivers},
             self.counted.append,
             lambda: self.now,
         )
@@ -98,13 +139,14 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.port}{WEBHOOK_PATH}"
+        return f"http://127.0.0.1:{self.server.port}{PATH}"
 
     def post(
-        self, body: bytes = BODY, number: str = "d-1", **changes: str | None
+        self, body: bytes = BODY, number: str = "d-1", to: str = "ci", **changes: str | None
     ) -> requests.Response:
         headers = headers_of(body, number, **changes)
-        return requests.post(self.url, data=body, headers=headers, timeout=SECONDS)
+        url = self.url.replace(PATH, f"/webhook/{to}")
+        return requests.post(url, data=body, headers=headers, timeout=SECONDS)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.server.port), SECONDS)
@@ -116,7 +158,7 @@ class Endpoint:
             return read_to_end(connection)
 
 
-def request_of(*lines: str, method: str = f"POST {WEBHOOK_PATH}") -> bytes:
+def request_of(*lines: str, method: str = f"POST {PATH}") -> bytes:
     return "\r\n".join([f"{method} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
 
 
@@ -143,7 +185,7 @@ def endpoint(running: Endpoint) -> Endpoint:
     running.receivers = [Receiver()]
     running.counted.clear()
     running.webhook._seen.clear()
-    running.webhook._unreadable = ""
+    running.webhook._logged_error = ""
     return running
 
 
@@ -162,10 +204,9 @@ def test_it_is_stored_before_it_is_answered(endpoint: Endpoint) -> None:
     """While it is being stored, the sender has no answer yet."""
     storing, go_on = threading.Event(), threading.Event()
 
-    def slowly() -> Delivery:
+    def slowly() -> None:
         storing.set()
         assert go_on.wait(SECONDS)
-        return Delivery.TAKEN
 
     endpoint.receiver.does = slowly
     with closing(endpoint.connect()) as connection:
@@ -182,7 +223,7 @@ def test_it_is_stored_before_it_is_answered(endpoint: Endpoint) -> None:
 
 def test_what_nobody_wants_is_answered_too(endpoint: Endpoint) -> None:
     """A delivery that the source has no use for is no error of the sender's."""
-    endpoint.receiver.does = lambda: Delivery.IGNORED
+    endpoint.receiver.watched = False
     answer = endpoint.post()
     assert (answer.status_code, answer.text) == (202, "ignored\n")
     assert endpoint.counted == ["ignored"]
@@ -241,7 +282,7 @@ def test_a_wrong_signature_is_refused(
     assert endpoint.counted == ["bad_signature"]
     assert endpoint.receiver.got == []
     ours = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("trunkwatch"))
-    assert "fits no secret" in ours
+    assert "signature does not match" in ours
     for text in (answer.text, str(answer.headers), ours):
         for secret in (SECRET.decode(), signature(BODY)[7:], said[7:] or "sha256="):
             assert secret not in text
@@ -264,7 +305,7 @@ def test_the_signature_is_checked_before_anything_is_parsed(endpoint: Endpoint) 
 def test_signatures_are_compared_in_constant_time(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every secret is compared, also behind one that fits, by the function made for that."""
+    """The comparison is made by the function that does not depend on where two texts differ."""
     compared: list[tuple[bytes, bytes]] = []
     right = hmac.compare_digest
 
@@ -273,22 +314,17 @@ def test_signatures_are_compared_in_constant_time(
         return right(a, b)
 
     monkeypatch.setattr(hmac, "compare_digest", compare)
-    endpoint.receivers = [Receiver("a"), Receiver("b", OTHER), Receiver("c")]
     endpoint.post()
     given = signature(BODY).encode()
-    assert compared == [
-        (given, given),
-        (signature(BODY, OTHER).encode(), given),
-        (given, given),
-    ]
+    assert compared == [(given, given)]
 
 
-def test_a_delivery_goes_to_those_whose_secret_it_has(endpoint: Endpoint) -> None:
-    """Of several sources, all of that secret get it, and no other does."""
-    endpoint.receivers = [Receiver("a"), Receiver("b", OTHER), Receiver("c"), Receiver("d", None)]
-    assert endpoint.post().status_code == 202
-    assert [len(receiver.got) for receiver in endpoint.receivers] == [1, 0, 1, 0]
-    assert endpoint.counted == ["accepted"]
+def test_a_delivery_goes_to_the_source_of_its_path(endpoint: Endpoint) -> None:
+    """Each source has a path and a secret of its own; the secret of another one does not fit."""
+    endpoint.receivers = [Receiver("a"), Receiver("b", OTHER), Receiver("d", None)]
+    assert [endpoint.post(to=name).status_code for name in "abdx"] == [202, 401, 404, 404]
+    assert [len(receiver.got) for receiver in endpoint.receivers] == [1, 0, 0]
+    assert endpoint.counted == ["accepted", "bad_signature"]
 
 
 def test_a_new_secret_counts_at_once(endpoint: Endpoint) -> None:
@@ -316,11 +352,12 @@ def test_a_secret_that_cannot_be_read_is_not_off(
     endpoint.receivers.append(Receiver("other", OTHER))
     for said in (signature(BODY), signature(BODY, b"")):
         assert endpoint.post(X_Hub_Signature_256=said).status_code == 503
-    assert endpoint.post(X_Hub_Signature_256=signature(BODY, OTHER)).status_code == 202
+    signed = signature(BODY, OTHER)
+    assert endpoint.post(to="other", X_Hub_Signature_256=signed).status_code == 202
     assert endpoint.counted == ["failed", "failed", "accepted"]
     assert [len(receiver.got) for receiver in endpoint.receivers] == [0, 1]
-    logged = [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR]
-    assert logged == ["webhook: source ci: webhook_secret_file /s is empty"]
+    logged = [str(vars(r)["error"]) for r in caplog.records if r.levelno >= logging.ERROR]
+    assert logged == ["source ci: webhook_secret_file /s is empty"]
 
 
 # ---------------------------------------------------------------------- replays
@@ -339,41 +376,28 @@ def test_a_delivery_that_was_not_stored_may_come_again(
 ) -> None:
     """A store that fails is 503, and the same id is taken when it comes again."""
 
-    def fail() -> Delivery:
+    def fail() -> None:
         raise StoreError("/data/t.db", "disk full")
 
     endpoint.receiver.does = fail
     answer = endpoint.post()
     assert (answer.status_code, answer.text) == (503, "not stored; deliver it again later\n")
-    endpoint.receiver.does = lambda: Delivery.TAKEN
+    endpoint.receiver.does = lambda: None
     assert endpoint.post().text == "accepted\n"
     assert endpoint.counted == ["failed", "accepted"]
-    assert "a delivery for ci was not stored: storage /data/t.db: disk full" in caplog.text
+    (logged,) = [vars(r) for r in caplog.records if r.getMessage() == "delivery not stored"]
+    assert (logged["source"], str(logged["error"])) == ("ci", "storage /data/t.db: disk full")
 
 
-def test_a_delivery_that_half_of_them_stored_comes_again_to_the_rest(endpoint: Endpoint) -> None:
-    """Whoever has stored it is not given it twice."""
-
-    def fail() -> Delivery:
-        raise StoreError("/data/t.db", "disk full")
-
-    endpoint.receivers = [Receiver("a"), Receiver("b")]
-    endpoint.receivers[1].does = fail
-    assert endpoint.post().status_code == 503
-    endpoint.receivers[1].does = lambda: Delivery.TAKEN
-    assert endpoint.post().text == "accepted\n"
-    assert [len(receiver.got) for receiver in endpoint.receivers] == [1, 2]
-
-
-def test_a_mistake_of_ours_is_500_and_may_come_again(endpoint: Endpoint) -> None:
+def test_an_internal_error_is_500_and_may_come_again(endpoint: Endpoint) -> None:
     """An error that nobody thought of is counted, and the delivery does not count as seen."""
 
-    def fail() -> Delivery:
+    def fail() -> None:
         raise ZeroDivisionError
 
     endpoint.receiver.does = fail
     assert endpoint.post().status_code == 500
-    endpoint.receiver.does = lambda: Delivery.TAKEN
+    endpoint.receiver.does = lambda: None
     assert endpoint.post().text == "accepted\n"
     assert endpoint.counted == ["failed", "accepted"]
 
@@ -383,17 +407,17 @@ def test_a_delivery_is_remembered_for_three_days(endpoint: Endpoint, later: int,
     """That is how long GitHub sends one again on request."""
     endpoint.now = 0.0
     endpoint.post()
-    endpoint.now = SEEN_SECONDS + later
+    endpoint.now = REMEMBERED_SECONDS + later
     assert endpoint.post().text == text
 
 
 def test_the_memory_of_deliveries_is_bounded(endpoint: Endpoint) -> None:
     """The oldest is forgotten when there are too many."""
     endpoint.post(number="first")
-    for number in range(SEEN_LIMIT - 1):
+    for number in range(REMEMBERED_DELIVERIES - 1):
         endpoint.webhook._seen["ci", str(number)] = None
     endpoint.post(number="one more")
-    assert len(endpoint.webhook._seen) == SEEN_LIMIT
+    assert len(endpoint.webhook._seen) == REMEMBERED_DELIVERIES
     assert endpoint.post(number="one more").text == "duplicate\n"
     assert endpoint.post(number="first").text == "accepted\n"
 
@@ -402,10 +426,9 @@ def test_one_delivery_many_times_at_once_is_taken_once(endpoint: Endpoint) -> No
     """Only one of them is handed on, however they meet."""
     second = threading.Barrier(2)
 
-    def wait_for_another() -> Delivery:
+    def wait_for_another() -> None:
         with suppress(threading.BrokenBarrierError):
             second.wait(0.2)  # long enough for another one to come in, if it could
-        return Delivery.TAKEN
 
     endpoint.receiver.does = wait_for_another
     with ThreadPoolExecutor(8) as pool:
@@ -457,28 +480,25 @@ def test_a_body_is_a_json_object(endpoint: Endpoint, body: bytes, status: int) -
 def test_a_body_that_makes_no_sense_is_400(endpoint: Endpoint) -> None:
     """What the source says against it is the answer; the id is not used up."""
 
-    def complain() -> Delivery:
-        raise BadDelivery("workflow_job: id is missing")
-
-    endpoint.receiver.does = complain
+    endpoint.receiver.complaint = "workflow_job: id is missing"
     answer = endpoint.post()
     assert (answer.status_code, answer.text) == (400, "workflow_job: id is missing\n")
     assert endpoint.counted == ["malformed"]
-    endpoint.receiver.does = lambda: Delivery.TAKEN
+    endpoint.receiver.complaint = ""
     assert endpoint.post().text == "accepted\n"
 
 
 @pytest.mark.parametrize("name", ["Event", "Delivery"])
 @pytest.mark.parametrize(
     ("value", "status"),
-    [(None, 400), ("", 400), ("x" * LONGEST_NAME, 202), ("x" * (LONGEST_NAME + 1), 400)],
+    [(None, 400), ("", 400), ("x" * NAME_LIMIT, 202), ("x" * (NAME_LIMIT + 1), 400)],
     ids=["missing", "empty", "long", "too long"],
 )
 def test_github_s_own_headers_are_needed(
     endpoint: Endpoint, name: str, value: str | None, status: int
 ) -> None:
     """Without event or id there is nothing to go by, and the answer names the header."""
-    answer = endpoint.post(BODY, "d-1", **{f"X-GitHub-{name}": value})
+    answer = endpoint.post(BODY, "d-1", "ci", **{f"X-GitHub-{name}": value})
     assert answer.status_code == status
     assert status == 202 or f"X-GitHub-{name}" in answer.text
 
@@ -533,7 +553,7 @@ def test_a_length_that_is_none_ends_the_connection(endpoint: Endpoint) -> None:
 def test_a_body_that_is_too_large_is_not_read(endpoint: Endpoint) -> None:
     """Its length alone is answered 413, before a byte of it has come."""
     head = [f"{name}: {value}" for name, value in headers_of(b"").items()]
-    answer = endpoint.raw(*head, f"Content-Length: {BODY_LIMIT + 1}")
+    answer = endpoint.raw(*head, f"Content-Length: {BODY_LIMIT_BYTES + 1}")
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"Connection: close" in answer
     assert endpoint.counted == ["too_large"]
@@ -541,8 +561,8 @@ def test_a_body_that_is_too_large_is_not_read(endpoint: Endpoint) -> None:
 
 def test_a_body_of_the_limit_is_read(endpoint: Endpoint) -> None:
     """The largest body that GitHub sends is taken."""
-    body = b'{"a": "' + b"x" * (BODY_LIMIT - 9) + b'"}'
-    assert len(body) == BODY_LIMIT
+    body = b'{"a": "' + b"x" * (BODY_LIMIT_BYTES - 9) + b'"}'
+    assert len(body) == BODY_LIMIT_BYTES
     assert endpoint.post(body).status_code == 202
 
 
@@ -606,10 +626,10 @@ def test_a_silent_sender_is_dropped(endpoint: Endpoint, monkeypatch: pytest.Monk
 # ---------------------------------------------------------------------- what else is there
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/-/ready", "/webhook", "/webhook/github/"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/-/ready", "/webhook", "/webhook/ci/"])
 def test_its_own_listener_serves_nothing_else(endpoint: Endpoint, path: str) -> None:
     """What can be reached from outside is the webhook alone."""
-    url = endpoint.url.replace(WEBHOOK_PATH, path)
+    url = endpoint.url.replace(PATH, path)
     for method in ("GET", "POST"):
         assert requests.request(method, url, timeout=SECONDS).status_code == 404
 

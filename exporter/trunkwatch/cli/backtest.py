@@ -38,10 +38,10 @@ def backtest(config_file: str, storage: str, failures: int | None, form: str) ->
     """
     with our_errors():
         once = refresh(load_config(config_file), storage, None)
-        snapshot = once.watcher.snapshot
+        snapshot = once.engine.snapshot
         tried = [None] if failures is None else [None, failures]
         with closing(once.store):
-            replays = [Replay(number, once.watcher.back_test(number)) for number in tried]
+            replays = [Replay(number, once.engine.back_test(number)) for number in tried]
     with reader_may_leave():
         if form == "json":
             answer = back_test_document(replays, snapshot.as_of)

@@ -1,4 +1,8 @@
-"""How log lines look: logfmt or JSON, one line each, on standard error."""
+"""The format of log lines: logfmt or JSON, one line each, on standard error.
+
+The message is short and constant; what varies stands in fields, given to the logger as `extra`:
+`log.info("listening", extra={"port": 10077})`.
+"""
 
 import json
 import logging
@@ -9,6 +13,9 @@ from trunkwatch.times import format_time
 
 LEVELS = ("debug", "info", "warn", "error")
 
+_STANDARD = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
+"""Attributes that every record has; the others were given as `extra`."""
+
 
 def _fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str, str]:
     fields = {
@@ -16,9 +23,10 @@ def _fields(record: logging.LogRecord, formatter: logging.Formatter) -> dict[str
         "level": "warn" if record.levelname == "WARNING" else record.levelname.lower(),
         "caller": record.name.removeprefix("trunkwatch."),
         "msg": record.getMessage(),
+        **{key: str(value) for key, value in vars(record).items() if key not in _STANDARD},
     }
     if record.exc_info:
-        fields["error"] = formatter.formatException(record.exc_info)
+        fields["traceback"] = formatter.formatException(record.exc_info)
     return fields
 
 

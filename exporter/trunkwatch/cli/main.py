@@ -120,7 +120,7 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
         config = load_config(config_file) if repo is None else _config_of_repo(repo)
         once = refresh(config, storage, now)
         once.store.close()
-        snapshot = once.watcher.snapshot
+        snapshot = once.engine.snapshot
     with reader_may_leave():
         if form == "json":
             answer = document(snapshot, once.compare_urls)
@@ -146,7 +146,7 @@ def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     with our_errors():
         once = refresh(load_config(config_file), storage, now)
         with closing(once.store), reader_may_leave():
-            state, trunk = _find(once.watcher.snapshot, job)
+            state, trunk = _find(once.engine.snapshot, job)
             for line in _walk(once, state, trunk):
                 click.echo(line)
 
@@ -178,7 +178,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
     with our_errors():
         once = refresh(load_config(config_file), storage, None)
-        complete = all(source.up for source in once.watcher.snapshot.sources)
+        complete = all(source.up for source in once.engine.snapshot.sources)
         with closing(once.store):
             _write(output, _recorded(once), complete=complete)
     end_with(0 if complete else BAD_INPUT)
@@ -230,14 +230,14 @@ def _names(job: JobState) -> tuple[str, str, str]:
 
 
 def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
-    rows, policy = once.watcher.rows_of(state.key), once.watcher.policy
-    as_of = once.watcher.snapshot.as_of
+    rows, policy = once.engine.rows_of(state.key), once.engine.policy
+    as_of = once.engine.snapshot.as_of
     columns = build_columns(rows, trunk.order, policy.evidence, state.group.count, as_of)
     return walk(state, columns, trunk.order, CoFailures(trunk.jobs).with_job(state))
 
 
 def _recorded(once: Once) -> Iterator[str]:
-    for trunk in once.watcher.snapshot.trunks:
+    for trunk in once.engine.snapshot.trunks:
         yield from recorded_lines(trunk.order, once.store.observations(trunk.trunk))
 
 

@@ -52,7 +52,7 @@ def _group(section: GroupSection) -> Group:
         team=section.team,
         priority=section.priority,
         thresholds=thresholds,
-        jobs_threshold=section.failure_threshold,
+        failure_threshold=section.failure_threshold,
         count=section.count,
         silent_after=section.silent_after,
         match=_match(section.match),
@@ -66,8 +66,8 @@ def _overridden(group: Thresholds, override: JobOverride) -> Thresholds:
     failures, passes = override.consecutive_failures, override.passes_to_close
     closes = override.flaky_closes
     return Thresholds(
-        failures=group.failures if failures is None else failures,
-        passes=group.passes if passes is None else passes,
+        failures_to_open=group.failures_to_open if failures is None else failures,
+        passes_to_close=group.passes_to_close if passes is None else passes,
         flaky_closes=group.flaky_closes if closes is None else closes,
     )
 

@@ -311,8 +311,8 @@ class GroupSection(Section):
     match: MatchSection = MatchSection()
     team: Name = DEFAULT_GROUP.team
     priority: Priority = "P3"
-    consecutive_failures: AtLeastOne = DEFAULT_GROUP.thresholds.failures
-    passes_to_close: AtLeastOne = DEFAULT_GROUP.thresholds.passes
+    consecutive_failures: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open
+    passes_to_close: AtLeastOne = DEFAULT_GROUP.thresholds.passes_to_close
     flaky_closes: Flag = False
     count: Count = Count.COMMITS
     failure_threshold: AtLeastOne = 1

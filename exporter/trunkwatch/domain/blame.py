@@ -27,7 +27,7 @@ class Blame:
             ones too; None where last good is unknown.
         tested: how many of the suspects have a verdict of this job; None where they are unknown.
         run: the earliest failing run at first bad, as its source told it.
-        since: when that run began (seconds since the epoch).
+        broken_since: when that run began (seconds since the epoch).
         url: of that run.
         failed_step: of that run.
         annotations: of that run: what the CI says about why it failed.
@@ -44,7 +44,7 @@ class Blame:
     suspects: tuple[Commit, ...] | None
     tested: int | None
     run: Observation
-    since: float | None
+    broken_since: float | None
     url: str | None
     failed_step: str | None
     annotations: tuple[str, ...]
@@ -77,7 +77,7 @@ def blame_of(
         suspects=suspects,
         tested=None if suspects is None else _tested(columns, order, suspects),
         run=run,
-        since=run.known_since,
+        broken_since=run.known_since,
         url=run.url,
         failed_step=run.failed_step,
         annotations=run.annotations,

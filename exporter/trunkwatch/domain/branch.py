@@ -22,20 +22,20 @@ class GroupState:
     Attributes:
         trunk: the trunk.
         group: the group.
-        streak: the longest streak of its jobs.
+        consecutive_failures: the longest streak of its jobs.
         failing: jobs with an open outage, known-broken ones apart.
         firing: whether enough jobs are broken for it to alert.
     """
 
     trunk: Trunk
     group: Group
-    streak: int
+    consecutive_failures: int
     failing: int
 
     @property
     def firing(self) -> bool:
         """Whether as many jobs are broken as the group's threshold asks for."""
-        return self.failing >= self.group.jobs_threshold
+        return self.failing >= self.group.failure_threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +113,13 @@ class Tally:
     def _count(self, job: JobState, amount: int) -> None:
         name = job.group.name
         tally = self._groups.setdefault(name, _GroupTally(job.group))
-        tally.streaks[job.streak] += amount
+        tally.streaks[job.consecutive_failures] += amount
         tally.alerting += amount * job.alerting
         if not any(tally.streaks.values()):
             del self._groups[name]
         for commit_index in _answered_places(job):
             self._answered[commit_index] += amount
-        if job.blame is not None and job.streak > 0 and _streak_follows_pass(job):
+        if job.blame is not None and job.consecutive_failures > 0 and _streak_follows_pass(job):
             self._broke[job.blame.commit_index] += amount
 
 
@@ -134,7 +134,7 @@ def _mass(broken: int, answered: int) -> bool:
 
 def _streak_follows_pass(job: JobState) -> bool:
     return job.stopped_by is StoppedBy.PASS and (
-        not job.broken or job.failures_in_outage == job.streak
+        not job.broken or job.failures_in_outage == job.consecutive_failures
     )
 
 

@@ -48,7 +48,7 @@ class Group:
         team: who is told.
         priority: P0 to P3.
         thresholds: when an outage of one of its jobs opens and closes.
-        jobs_threshold: how many of its jobs must be broken before it alerts.
+        failure_threshold: how many of its jobs must be broken before it alerts.
         count: what a column of its jobs is.
         silent_after: seconds without a verdict that make a job silent.
         match: which jobs are in it.
@@ -59,7 +59,7 @@ class Group:
     team: str
     priority: str
     thresholds: Thresholds = field(default_factory=Thresholds)
-    jobs_threshold: int = 1
+    failure_threshold: int = 1
     count: Count = Count.COMMITS
     silent_after: float = DEFAULT_SILENT_AFTER
     match: Match = field(default_factory=Match)

@@ -28,8 +28,8 @@ class JobState:
     Attributes:
         key: the job.
         group: the group it is in.
-        threshold: N for this job.
-        streak: consecutive FAIL columns, newest first.
+        failures_to_open: N for this job.
+        consecutive_failures: consecutive FAIL columns, newest first.
         stopped_by: what ended the streak.
         truncated: the true streak may be longer: older trunk commits were not read.
         broken: an outage is open.
@@ -49,8 +49,8 @@ class JobState:
 
     key: JobKey
     group: Group
-    threshold: int
-    streak: int
+    failures_to_open: int
+    consecutive_failures: int
     stopped_by: StoppedBy
     truncated: bool
     broken: bool
@@ -102,14 +102,14 @@ def evaluate_job(
     return JobState(
         key=key,
         group=group,
-        threshold=thresholds.failures,
-        streak=streak.length,
+        failures_to_open=thresholds.failures_to_open,
+        consecutive_failures=streak.length,
         stopped_by=streak.stopped_by,
         truncated=streak.stopped_by is StoppedBy.WINDOW
         and streak.length > 0
         and order.older_unread,
         broken=outage is not None,
-        failures_in_outage=outage.failures if outage else 0,
+        failures_in_outage=outage.failures_in_outage if outage else 0,
         blame=blame_of(columns, order, rules, outage or streak),
         pending=newer.count(Verdict.PENDING),
         flaky=newer.count(Verdict.FLAKY),

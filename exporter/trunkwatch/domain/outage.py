@@ -12,13 +12,13 @@ class Thresholds:
     """When an outage opens and closes.
 
     Attributes:
-        failures: N, FAILs in a row that open it; at least 1.
-        passes: M, PASSes in a row that close it; at least 1.
+        failures_to_open: N, FAILs in a row that open it; at least 1.
+        passes_to_close: M, PASSes in a row that close it; at least 1.
         flaky_closes: whether a FLAKY closes it too.
     """
 
-    failures: int = 3
-    passes: int = 1
+    failures_to_open: int = 3
+    passes_to_close: int = 1
     flaky_closes: bool = False
 
 
@@ -28,12 +28,12 @@ class Outage(NamedTuple):
     Attributes:
         first_bad: the first FAIL of the run of FAILs that opened it.
         last_good: the PASS just before it; None if a FLAKY lies between or none is known.
-        failures: FAILs from first bad on.
+        failures_in_outage: FAILs from first bad on.
     """
 
     first_bad: int
     last_good: int | None
-    failures: int
+    failures_in_outage: int
 
 
 def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage | None:
@@ -112,14 +112,14 @@ class _Walk:
         self.fails += 1
         if self.fails == 1:
             self.run = (column, self.latest_pass)
-        if self.fails >= self.thresholds.failures and self.open_from is None:
+        if self.fails >= self.thresholds.failures_to_open and self.open_from is None:
             self.open_from = self.run
 
     def _pass(self, column: int) -> None:
         self.fails = 0
         self.passes += 1
         self.latest_pass = column
-        if self.passes >= self.thresholds.passes:
+        if self.passes >= self.thresholds.passes_to_close:
             self.open_from = None
 
     def _flaky(self) -> None:

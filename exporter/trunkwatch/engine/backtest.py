@@ -64,14 +64,14 @@ class BackTest:
 
     Attributes:
         order: the trunk.
-        failures: N that was tried for every job; None for the configuration's.
+        failures_to_open: N that was tried for every job; None for the configuration's.
         outages: by where they opened, then by job.
         notifications: in the order of the trunk.
         teams: by name.
     """
 
     order: TrunkOrder
-    failures: int | None
+    failures_to_open: int | None
     outages: tuple[PastOutage, ...]
     notifications: tuple[Notification, ...]
     teams: tuple[TeamTotal, ...]
@@ -83,7 +83,7 @@ def back_test(
     history: Callable[[JobState], JobHistory],
     policy: Policy,
     now: float,
-    failures: int | None = None,
+    failures_to_open: int | None = None,
 ) -> BackTest:
     """Replay a trunk's history.
 
@@ -93,27 +93,31 @@ def back_test(
         history: of a job; is asked only of jobs that had an outage, since it costs a reading.
         policy: what the configuration decides.
         now: seconds since the epoch; an exemption that ends later has not ended.
-        failures: N to try for every job in place of the configuration's.
+        failures_to_open: N to try for every job in place of the configuration's.
     """
     states = sorted(jobs, key=lambda job: job.key)
     outages: list[PastOutage] = []
     for state in states:
-        thresholds = _thresholds(state, failures)
+        thresholds = _thresholds(state, failures_to_open)
         if next(episodes(state.verdicts, thresholds), None) is not None:
             outages += OutageHistory(history(state), thresholds, order, policy, now).outages()
     told = sorted(_notifications(outages), key=lambda n: (n.moment.step, n.group.name))
     return BackTest(
         order=order,
-        failures=failures,
+        failures_to_open=failures_to_open,
         outages=tuple(sorted(_counted(outages, told), key=lambda o: (o.opened.step, o.key))),
         notifications=tuple(told),
-        teams=tuple(_teams(states, outages, told, failures)),
+        teams=tuple(_teams(states, outages, told, failures_to_open)),
     )
 
 
-def _thresholds(state: JobState, failures: int | None) -> Thresholds:
+def _thresholds(state: JobState, failures_to_open: int | None) -> Thresholds:
     configured = state.group.thresholds_of(state.key.job_name)
-    return configured if failures is None else replace(configured, failures=failures)
+    return (
+        configured
+        if failures_to_open is None
+        else replace(configured, failures_to_open=failures_to_open)
+    )
 
 
 # ---------------------------------------------------------------------- notifications
@@ -159,7 +163,7 @@ def _of_group(group: Group, changes: Sequence[_Change]) -> Iterator[Notification
         together = list(members)
         for change in together:
             (loud.add if change.loud else loud.discard)(change.key)
-        shown = frozenset(loud) if len(loud) >= group.jobs_threshold else frozenset()
+        shown = frozenset(loud) if len(loud) >= group.failure_threshold else frozenset()
         if shown != told:
             moment = max((change.moment for change in together), key=_time)
             yield Notification(
@@ -195,14 +199,14 @@ def _teams(
     jobs: Iterable[JobState],
     outages: Iterable[PastOutage],
     told: Iterable[Notification],
-    failures: int | None,
+    failures_to_open: int | None,
 ) -> Iterator[TeamTotal]:
     answers_for: Counter[str] = Counter()
     one_off: Counter[str] = Counter()
     flaky: Counter[str] = Counter()
     for job in jobs:
         answers_for[job.group.team] += 1
-        one_off[job.group.team] += _one_off(job, _thresholds(job, failures))
+        one_off[job.group.team] += _one_off(job, _thresholds(job, failures_to_open))
         flaky[job.group.team] += job.verdicts.count(Verdict.FLAKY)
     broke = Counter(outage.group.team for outage in outages)
     heard = Counter(each.group.team for each in told)

@@ -68,11 +68,11 @@ class PastOutage:
     Attributes:
         key: the job.
         group: the group it is in.
-        threshold: N that it was opened by.
+        failures_to_open: N that it was opened by.
         first_bad: the oldest FAIL of the run that opened it.
         last_good: the PASS just before it; None where unknown.
         suspects: commits after last good up to and including first bad; None where unknown.
-        failures: FAILs in it, from first bad on.
+        failures_in_outage: FAILs in it, from first bad on.
         opened: when it would have been known.
         closed: when it ended; None while it is open.
         ending: how.
@@ -83,11 +83,11 @@ class PastOutage:
 
     key: JobKey
     group: Group
-    threshold: int
+    failures_to_open: int
     first_bad: Commit
     last_good: Commit | None
     suspects: int | None
-    failures: int
+    failures_in_outage: int
     opened: Moment
     closed: Moment | None
     ending: Ending
@@ -165,11 +165,11 @@ class OutageHistory:
         return PastOutage(
             key=state.key,
             group=state.group,
-            threshold=self.thresholds.failures,
+            failures_to_open=self.thresholds.failures_to_open,
             first_bad=commits[commit_index],
             last_good=commits[good] if good is not None else None,
             suspects=commit_index - good if good is not None else None,
-            failures=self._failures(episode.first_bad, span.end),
+            failures_in_outage=self._failures(episode.first_bad, span.end),
             opened=span.start,
             closed=span.end,
             ending=self._ending(episode, span),

@@ -75,16 +75,16 @@ class TrunkEvaluator:
         job = self._kept.roster.get(key)
         return self._judge().rows_of(key, job.workflow, job.state.group) if job is not None else []
 
-    def back_test(self, now: float, failures: int | None = None) -> BackTest:
+    def back_test(self, now: float, failures_to_open: int | None = None) -> BackTest:
         """Replay the whole history, as of the last update.
 
         Args:
             now: seconds since the epoch.
-            failures: N to try for every job in place of the configuration's.
+            failures_to_open: N to try for every job in place of the configuration's.
         """
         history = partial(self._judge().history, now=now)
         jobs = self._kept.roster.watched()
-        return back_test(self._order, jobs, history, self._policy, now, failures)
+        return back_test(self._order, jobs, history, self._policy, now, failures_to_open)
 
     # ------------------------------------------------------------------ reading
 

@@ -79,8 +79,8 @@ def _job_labels(job: JobState) -> tuple[str, ...]:
 
 def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """Yield name, further labels and value; an unknown number is no sample."""
-    yield "consecutive_failures", (), job.streak
-    yield "streak_threshold", (), job.threshold
+    yield "consecutive_failures", (), job.consecutive_failures
+    yield "streak_threshold", (), job.failures_to_open
     yield "broken", (), float(job.broken)
     yield "failures_in_outage", (), job.failures_in_outage
     yield "known_broken", (), float(job.known_broken is not None)
@@ -119,7 +119,7 @@ def _by(commit: Commit) -> tuple[str, str]:
 
 def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], float]]:
     for group in trunk.groups:
-        yield "ci_group_jobs_threshold", (group.group.name,), group.group.jobs_threshold
+        yield "ci_group_jobs_threshold", (group.group.name,), group.group.failure_threshold
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
     if trunk.data_at is not None:
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at

@@ -1,4 +1,8 @@
-"""From sources to snapshots: `watcher` holds the state, `poller` drives it on a schedule."""
+"""From sources to snapshots.
+
+`trunk_engine` holds the state; `source_registry` and `evaluation` are its two halves; `poller`
+drives it on a schedule.
+"""
 
 from trunkwatch.poller.poller import Poller
 from trunkwatch.poller.trunk_engine import TrunkEngine

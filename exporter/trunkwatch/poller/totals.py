@@ -21,14 +21,14 @@ class Counters:
             key = (name, *labels)
             self._counts[key] = self._counts.get(key, 0.0) + amount
 
-    def follow(self, name: str, *labels: str, level: float, start: float = 0.0) -> None:
-        """Count how much a level has risen; that it falls (data was forgotten) is not counted.
+    def count_increase(self, name: str, *labels: str, level: float, start: float = 0.0) -> None:
+        """Count the increase of a level; a decrease (rows were deleted) is not counted.
 
         Args:
             name: the family.
             labels: label values.
             level: the level now.
-            start: the level to count from when it is seen for the first time.
+            start: the level to count from at the first call.
         """
         with self._lock:
             key = (name, *labels)
@@ -37,7 +37,7 @@ class Counters:
             self._counts[key] = self._counts.get(key, 0.0) + rise
 
     def reloaded(self, *, ok: bool) -> None:
-        """Note how the last reload of the configuration ended."""
+        """Record the result of the last reload of the configuration."""
         with self._lock:
             self._reload_ok = ok
 

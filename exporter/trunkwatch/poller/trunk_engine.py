@@ -1,24 +1,25 @@
-"""Takes what sources say, keeps each trunk's state up to date and publishes snapshots."""
+"""The state of all trunks and sources behind one lock: stores facts, evaluates, publishes."""
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import chain
 
-from trunkwatch.config import Config, SourceConfig, policy_of
-from trunkwatch.domain.job import earliest
-from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
+from trunkwatch.config import Config, policy_of
+from trunkwatch.domain.model import JobKey, Observation, Trunk
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import EMPTY_STATE, Fact, RefreshReport, SourceState
-from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
-from trunkwatch.engine.trunk_evaluator import Touched, TrunkEvaluator
-from trunkwatch.errors import OrderConflictError, SourceError
+from trunkwatch.engine.facts import SourceState
+from trunkwatch.engine.row_cache import Touched
+from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
+from trunkwatch.poller.evaluation import TrunkEvaluations
+from trunkwatch.poller.focus import focus_of
+from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import FailureFocus
-from trunkwatch.store import Store
+from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
+from trunkwatch.store import Applied, Store, StoredRecords
 
 log = logging.getLogger(__name__)
 
@@ -26,34 +27,11 @@ Clock = Callable[[], float]
 """Seconds since the epoch."""
 
 
-class StoredRecords:
-    """One trunk's rows, as the assessor reads them."""
-
-    def __init__(self, store: Store, trunk: Trunk) -> None:
-        """Args:
-        store: where the rows are kept.
-        trunk: whose rows.
-        """
-        self._store = store
-        self._trunk = trunk
-
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        """Return all rows of some raw jobs."""
-        return self._store.observations(self._trunk, jobs=jobs)
-
-    def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
-        """Return all rows at some commits."""
-        return self._store.observations(self._trunk, shas=shas)
-
-    def everything(self) -> Iterable[Observation]:
-        """Return all rows, those of one commit together."""
-        return self._store.observations(self._trunk)
-
-
 class TrunkEngine:
-    """Everything that is known, behind one lock.
+    """All trunks and sources of one configuration.
 
-    A refresh calls `refreshed` or `failed`; readers take `snapshot`, which never changes.
+    Facts come in by `ingest_refresh` and `ingest_delivery`; `snapshot`, which is immutable, is
+    replaced after each evaluation.
     """
 
     def __init__(
@@ -62,333 +40,183 @@ class TrunkEngine:
         store: Store,
         counters: Counters,
         clock: Clock,
-        judged_at: Clock | None = None,
+        evaluation_clock: Clock | None = None,
         before: Snapshot | None = None,
         *,
-        judge: bool = True,
+        evaluate: bool = True,
     ) -> None:
-        """Read what is stored and judge it.
+        """Load the stored state.
 
         Args:
             config: sources, jobs and groups.
-            store: where results are kept.
-            counters: the process's counts.
-            clock: the time that refreshes are noted with.
-            judged_at: the time that results are judged at, when it is not the same.
-            before: what was known under an earlier configuration: sources keep their state.
-            judge: now; else `evaluate_stored` does it, which a long history makes take a while.
+            store: where facts are kept.
+            counters: of the process.
+            clock: the time of refreshes.
+            evaluation_clock: the time that results are evaluated at, if it is another one.
+            before: the snapshot under an earlier configuration; sources keep their status.
+            evaluate: all stored rows, now; else `evaluate_stored` does, which takes long with
+                much history.
         """
-        self._config = config
         self._policy = policy_of(config)
         self._store = store
         self._counters = counters
         self._clock = clock
-        self._judged_at = judged_at or clock
+        self._now = evaluation_clock or clock
         self._lock = threading.RLock()
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         self._admission = Admission(config.limits.max_jobs, exported)
-        self._assessors: dict[Trunk, TrunkEvaluator] = {}
-        self._trunks: dict[Trunk, TrunkState] = {}
-        self._unjudged: set[Trunk] = set()
-        self._told: dict[Trunk, dict[RawJob, set[str]]] = {}
-        self._reports: dict[str, RefreshReport] = {}
-        self._snapshot = Snapshot(as_of=self._judged_at())
+        self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
-        self._orders = dict(stored.orders)
-        self._memories = {s.name: stored.sources.get(s.name) for s in config.sources}
-        self._order_givers: dict[Trunk, str] = {}
-        self._sources = {s.name: self._at_start(s, before) for s in config.sources}
-        self._has_history = any(m and m.last_success is not None for m in self._memories.values())
-        if judge:
+        self._sources = SourceRegistry(config, stored, counters, before)
+        self._trunks = TrunkEvaluations(
+            self._policy, stored.orders, lambda trunk: StoredRecords(store, trunk), counters
+        )
+        if evaluate:
             self.evaluate_stored()
 
-    def evaluate_stored(self) -> None:
-        """Judge all that is stored."""
-        with self._lock:
-            self._judge({trunk: {} for trunk in self._watched_trunks()})
+    # ------------------------------------------------------------------ reading
 
     @property
     def snapshot(self) -> Snapshot:
-        """What is known now; immutable."""
+        """The state after the last evaluation; immutable."""
         return self._snapshot
 
     @property
     def policy(self) -> Policy:
-        """What the configuration decides about the policy."""
+        """The policy of the configuration."""
         return self._policy
 
-    def memory(self, source: str) -> SourceState:
-        """Return what a source is given back of what it said of itself."""
-        memory = self._memories[source]
-        return memory.for_source if memory else EMPTY_STATE
+    def state(self, source: str) -> SourceState:
+        """Return what a source stored at earlier refreshes."""
+        return self._sources.state(source)
 
-    def asks_again(self, source: str) -> float | None:
-        """Return after how many seconds a source wants to be asked again, if it said so."""
-        return self._reports.get(source, RefreshReport()).again
+    def retry_after(self, source: str) -> float | None:
+        """Return the seconds until the next refresh that a source asked for, if it did."""
+        return self._sources.retry_after(source)
 
-    def interest(self, trunk: Trunk) -> FailureFocus:
-        """Return what of a trunk people look at now."""
-        state = self._trunks.get(trunk)
-        failing = [(job, job.blame) for job in state.jobs if job.blame] if state else []
-        commits = {
-            state.order.commits[place].sha
-            for job, blame in failing
-            if state and job.broken
-            for place, verdict in zip(job.commit_indexes, job.verdicts, strict=True)
-            if place >= blame.commit_index and verdict is Verdict.FAIL
-        }
-        urls = {blame.url for _, blame in failing if blame.url and not blame.failed_step}
-        unexplained = {blame.run for _, blame in failing if not blame.annotations}
-        return FailureFocus(frozenset(commits), frozenset(urls), frozenset(unexplained))
+    def focus(self, trunk: Trunk) -> FailureFocus:
+        """Return the failures of a trunk that people are looking at."""
+        state = self._trunks.states.get(trunk)
+        return focus_of(state) if state else FailureFocus()
 
-    def told(self, source: str, facts: Callable[[SourceState], Iterable[Fact]]) -> None:
-        """Store what came on its own between two refreshes; `evaluate_pending` judges it.
+    def rows_of(self, key: JobKey) -> list[Observation]:
+        """Return the rows that a job is evaluated by."""
+        with self._lock:
+            return self._trunks.rows_of(key)
+
+    def back_test(self, failures_to_open: int | None = None) -> list[BackTest]:
+        """Replay the history of each trunk: which alerts would the policy have raised?
 
         Args:
-            source: its name.
-            facts: is given the source's memory as it is now, and says what came; nothing else is
-                stored in between.
-
-        Raises:
-            StoreError: they could not be stored.
+            failures_to_open: N for every job, in place of the configuration's.
         """
         with self._lock:
-            checked = self._checked(self._by_name(source), facts(self.memory(source)))
-            applied = self._store.apply(source, checked, None)
-            self._memories[source] = applied.memory
-            self._orders.update(applied.orders)
-            for trunk in {*applied.touched, *applied.orders}:
-                jobs = self._told.setdefault(trunk, {})
-                for raw, shas in applied.touched.get(trunk, {}).items():
-                    jobs.setdefault(raw, set()).update(shas)
+            return self._trunks.back_test(self._now(), failures_to_open)
 
-    def evaluate_pending(self) -> None:
-        """Judge what was told since the last time."""
-        with self._lock:
-            told, self._told = self._told, {}
-            watched = self._watched_trunks()
-            news = {trunk: jobs for trunk, jobs in told.items() if trunk in watched}
-            if news:
-                self._judge(news)
+    # ------------------------------------------------------------------ facts
 
-    def refreshed(
-        self, source: str, facts: Iterable[Fact], seconds: Callable[[], float]
+    def ingest_refresh(
+        self, source: str, refresh: Refresh, seconds: Callable[[], float]
     ) -> SourceError | None:
-        """Take one refresh: all of it, or, when `facts` raises, nothing.
-
-        Returns what could not be read, when the rest counts all the same.
+        """Store a refresh, all of it or nothing, and evaluate what it changed.
 
         Args:
             source: its name.
-            facts: what it said; may still read a local file while it is iterated.
-            seconds: how long the refresh has taken when it is asked, at the end.
+            refresh: its result.
+            seconds: returns how long the refresh has taken; called at the end.
+
+        Returns:
+            The error of the report, if it has one.
 
         Raises:
             SourceError: the facts could not be read to their end.
             StoreError: they could not be stored.
         """
+        report = refresh.report
         with self._lock:
-            report, facts = _report_apart(facts)
-            checked = self._checked(self._by_name(source), facts)
-            applied = self._store.apply(source, checked, None if report.trouble else self._clock())
-            self._reports[source] = report
-            self._memories[source] = applied.memory
-            self._orders.update(applied.orders)
+            applied = self._apply(source, refresh, self._clock() if report.error is None else None)
             for trunk in applied.rewritten:
-                log.warning("the tip of %s that was known is gone: force push", trunk)
+                log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
-            touched: dict[Trunk, Touched] = {}
-            for trunk in self._watched_trunks():
-                news = trunk in applied.touched or trunk in applied.orders
-                if news or trunk not in self._trunks or trunk in self._unjudged:
-                    touched[trunk] = applied.touched.get(trunk, {})
-            if report.trouble is not None:
-                reason = report.trouble.reason
-                self._counters.add("trunkwatch_source_errors_total", source, reason)
-            self._sources[source] = replace(
-                self._sources[source],
-                up=report.trouble is None,
-                answered=True,
-                last_success=applied.memory.last_success,
-                refresh_seconds=seconds(),
-                problem=str(report.trouble) if report.trouble else None,
-                quota_remaining=report.quota_remaining,
-                unread=report.unread,
+            self._sources.refreshed(source, report, seconds)
+            self._evaluate(
+                {
+                    trunk: applied.touched.get(trunk, {})
+                    for trunk in self._sources.watched_trunks()
+                    if trunk in applied.touched
+                    or trunk in applied.orders
+                    or self._trunks.is_out_of_date(trunk)
+                }
             )
-            self._judge(touched)
-            return report.trouble
+        return report.error
 
-    def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
-        """Note that a refresh failed; everything that was known stays."""
-        with self._lock:
-            self._counters.add("trunkwatch_source_errors_total", source, reason)
-            self._sources[source] = replace(
-                self._sources[source],
-                up=False,
-                answered=True,
-                refresh_seconds=seconds,
-                problem=problem,
-            )
-            self._publish()
-
-    def renew(self) -> None:
-        """Judge again what the passing of time alone has changed."""
-        with self._lock:
-            now = self._judged_at()
-            due = [
-                trunk
-                for trunk, state in self._trunks.items()
-                if state.changes_at is not None and state.changes_at <= now
-            ]
-            if due:
-                self._judge({trunk: {} for trunk in due})
-
-    def rows_of(self, key: JobKey) -> list[Observation]:
-        """Return the rows that a job is judged by."""
-        with self._lock:
-            assessor = self._assessors.get(Trunk(key.repo, key.branch))
-            return assessor.rows_of(key) if assessor else []
-
-    def back_test(self, failures: int | None = None) -> list[BackTest]:
-        """Replay the history of each trunk: what would the policy have told of it?
+    def ingest_delivery(self, source: str, update: DeliveryUpdate) -> None:
+        """Store a webhook delivery; `evaluate_pending` evaluates it.
 
         Args:
-            failures: N to try for every job in place of the configuration's.
-        """
-        with self._lock:
-            now = self._judged_at()
-            return [
-                self._assessors[trunk].back_test(now, failures) for trunk in sorted(self._trunks)
-            ]
-
-    # ------------------------------------------------------------------ sources
-
-    def _by_name(self, source: str) -> SourceConfig:
-        return next(s for s in self._config.sources if s.name == source)
-
-    def _at_start(self, source: SourceConfig, before: Snapshot | None) -> SourceStatus:
-        memory = self._memories[source.name]
-        known = {state.name: state for state in before.sources} if before else {}
-        state = known.get(source.name) or SourceStatus(
-            name=source.name,
-            up=False,
-            answered=False,
-            last_success=memory.last_success if memory else None,
-            refresh_seconds=None,
-            poll_interval=source.poll_interval,
-        )
-        kinds: list[type[SourceError]] = [SourceError, *SourceError.__subclasses__()]
-        for reason in sorted({kind.reason for kind in kinds} | {"store", "bug"}):
-            self._counters.add("trunkwatch_source_errors_total", source.name, reason, amount=0)
-        return replace(state, poll_interval=source.poll_interval)
-
-    def _checked(self, source: SourceConfig, facts: Iterable[Fact]) -> Iterator[Fact]:
-        """Pass on what a source may say: of the sources of a trunk exactly one gives its order."""
-        for fact in facts:
-            if isinstance(fact, TrunkOrder):
-                if not self._may_order(source, fact.trunk):
-                    continue
-                self._order_givers[fact.trunk] = source.name
-            yield fact
-
-    def _may_order(self, source: SourceConfig, trunk: Trunk) -> bool:
-        if source.order is False:
-            return False
-        giver = self._order_givers.get(trunk)
-        if giver in (None, source.name) or (source.order and not self._by_name(giver or "").order):
-            return True
-        if self._by_name(giver or "").order and not source.order:
-            return False
-        raise OrderConflictError(
-            source.name,
-            f"source {giver} gives the order of {trunk} already; say order: true on exactly one",
-        )
-
-    # ------------------------------------------------------------------ trunks
-
-    def _watched_trunks(self) -> set[Trunk]:
-        """The trunks that a configured source has said anything about."""
-        return {trunk for source in self._config.sources for trunk in self._fed_by(source)}
-
-    def _fed_by(self, source: SourceConfig) -> frozenset[Trunk]:
-        """What a source feeds; what it fed under an earlier configuration may still be stored."""
-        memory = self._memories[source.name]
-        if memory is None:
-            return frozenset()
-        certain = source.feeds()
-        return memory.trunks.intersection(certain) if certain else memory.trunks
-
-    def _judge(self, touched: Mapping[Trunk, Touched]) -> None:
-        """Bring trunks up to date.
+            source: its name.
+            update: computes the facts; nothing else is stored in between.
 
         Raises:
-            StoreError: their rows cannot be read; what changed is not forgotten, see `_unjudged`.
+            StoreError: they could not be stored.
         """
-        now = self._judged_at()
-        for trunk in self._unjudged.intersection(touched):
-            # It was left half-way, and what had changed was told only once: read all of it anew.
-            self._assessors.pop(trunk, None)
-        self._unjudged.update(touched)
-        for trunk, jobs in touched.items():
-            order = self._orders.get(trunk)
-            if order is None:
-                self._unjudged.discard(trunk)
-                continue  # runs of a trunk whose order another source has yet to give
-            if trunk not in self._assessors:
-                records = StoredRecords(self._store, trunk)
-                self._assessors[trunk] = TrunkEvaluator(order, self._policy, records)
-            state = self._assessors[trunk].update(order, jobs, now)
-            self._count(state, first=trunk not in self._trunks)
-            self._trunks[trunk] = state
-            self._unjudged.discard(trunk)
+        with self._lock:
+            facts = update.facts(self._sources.state(source))
+            applied = self._apply(source, Refresh(facts), None)
+            for trunk in {*applied.touched, *applied.orders}:
+                self._trunks.defer(trunk, applied.touched.get(trunk, {}))
+
+    def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
+        """Record a refresh that failed; the last known values stay."""
+        with self._lock:
+            self._sources.failed(source, reason, problem, seconds)
+            self._publish()
+
+    def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
+        facts = self._sources.only_orders_of(source, refresh.facts)
+        applied = self._store.apply(source, facts, now)
+        self._sources.put_memory(source, applied.memory)
+        self._trunks.put_orders(applied.orders)
+        return applied
+
+    # ------------------------------------------------------------------ evaluation
+
+    def evaluate_stored(self) -> None:
+        """Evaluate all stored rows."""
+        with self._lock:
+            self._evaluate({trunk: {} for trunk in self._sources.watched_trunks()})
+
+    def evaluate_pending(self) -> None:
+        """Evaluate the deliveries that were stored since the last evaluation."""
+        with self._lock:
+            pending = self._trunks.take_pending(self._sources.watched_trunks())
+            if pending:
+                self._evaluate(pending)
+
+    def expire(self) -> None:
+        """Evaluate the trunks whose state time alone has changed."""
+        with self._lock:
+            expired = self._trunks.expired(self._now())
+            if expired:
+                self._evaluate({trunk: {} for trunk in expired})
+
+    def _evaluate(self, touched: Mapping[Trunk, Touched]) -> None:
+        self._trunks.evaluate(touched, self._now())
         self._publish()
 
-    def _count(self, state: TrunkState, *, first: bool) -> None:
-        """Follow what the stored rows say; what was stored before the start is not news."""
-        for reason, level in state.ignored_runs.items():
-            self._follow("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
-        for word, level in state.unknown_words.items():
-            self._follow("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
-        for reason, level in state.retired.items():
-            start = level if first else 0
-            self._follow("ci_job_retired_total", state.trunk, reason, level, start)
-
-    def _follow(self, name: str, trunk: Trunk, label: str, level: int, start: int = 0) -> None:
-        self._counters.follow(name, *trunk, label, level=level, start=start)
-
     def _publish(self) -> None:
-        trunks, refused = self._admission.filter(
-            [
-                replace(self._trunks[trunk], data_at=self._data_at(trunk))
-                for trunk in sorted(self._trunks)
-            ]
-        )
+        states = [
+            replace(state, data_at=self._sources.data_at(trunk))
+            for trunk, state in sorted(self._trunks.states.items())
+        ]
+        trunks, refused = self._admission.filter(states)
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key in refused:
-            log.error("job refused, limits.max_jobs is reached: %s", " / ".join(key))
-        sources = tuple(self._sources.values())
+            log.error("job refused: limits.max_jobs is reached", extra=key._asdict())
+        sources = self._sources.statuses
         self._snapshot = Snapshot(
-            as_of=self._judged_at(),
+            as_of=self._now(),
             trunks=trunks,
             sources=sources,
-            complete=self._has_history or all(source.answered for source in sources),
+            complete=self._sources.has_history or all(source.answered for source in sources),
         )
-
-    def _data_at(self, trunk: Trunk) -> float | None:
-        """The trunk's data is as old as that of the source that was read least recently."""
-        moments = []
-        for source in self._config.sources:
-            memory = self._memories[source.name]
-            if memory is not None and trunk in self._fed_by(source):
-                said = self._reports.get(source.name, RefreshReport()).read_until
-                moments.append(said.get(trunk, memory.last_success))
-        return earliest(moments)
-
-
-def _report_apart(facts: Iterable[Fact]) -> tuple[RefreshReport, Iterable[Fact]]:
-    """Return what a source says of its own work, and what is to be stored."""
-    said = iter(facts)
-    first = next(said, None)
-    if isinstance(first, RefreshReport):
-        return first, said
-    return RefreshReport(), chain([] if first is None else [first], said)

@@ -20,11 +20,11 @@ class Replay:
     """All trunks under one policy.
 
     Attributes:
-        failures: N that was tried for every job; None for the configuration's.
+        failures_to_open: N that was tried for every job; None for the configuration's.
         trunks: the replay of each.
     """
 
-    failures: int | None
+    failures_to_open: int | None
     trunks: Sequence[BackTest]
 
 
@@ -38,7 +38,7 @@ def back_test_document(replays: Sequence[Replay], as_of: float) -> dict[str, Any
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "consecutive_failures": replay.failures,
+        "consecutive_failures": replay.failures_to_open,
         "trunks": [_trunk(test) for test in replay.trunks],
         "teams": [_team(total) for total in all_teams(replay.trunks)],
     }
@@ -60,11 +60,11 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
         "group": outage.group.name,
         "team": outage.group.team,
         "priority": outage.group.priority,
-        "threshold": outage.threshold,
+        "threshold": outage.failures_to_open,
         "first_bad": outage.first_bad.sha,
         "last_good": _sha(outage.last_good),
         "suspects": outage.suspects,
-        "failures": outage.failures,
+        "failures": outage.failures_in_outage,
         **_moment("opened", outage.opened),
         **_moment("closed", outage.closed),
         "ending": str(outage.ending),
@@ -141,7 +141,11 @@ def _headline(replay: Replay, test: BackTest) -> str:
 
 
 def _policy(replay: Replay) -> str:
-    return "as configured" if replay.failures is None else f"{replay.failures} in a row"
+    return (
+        "as configured"
+        if replay.failures_to_open is None
+        else f"{replay.failures_to_open} in a row"
+    )
 
 
 def _outage_table(outages: Sequence[PastOutage]) -> Table:
@@ -161,7 +165,7 @@ def _outage_row(outage: PastOutage) -> Iterator[Text]:
     yield _text(group.name)
     yield _text(group.team)
     yield _text(group.priority)
-    yield _text(str(outage.failures))
+    yield _text(str(outage.failures_in_outage))
     yield _text(short(outage.first_bad.sha))
     yield _text(short(good.sha) if good else "unknown")
     yield _text(_when(outage.opened))

@@ -48,7 +48,7 @@ def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     trunk = state.trunk
     path = escape(quote("/".join(trunk)), quote=True)
     broken = [job for job in state.jobs if job.broken]
-    failing = [job for job in state.jobs if not job.broken and job.streak]
+    failing = [job for job in state.jobs if not job.broken and job.consecutive_failures]
     together = CoFailures(state.jobs)
     tip = state.order.commits[-1] if state.order.commits else None
     return f"""<h2>{escape(trunk.repo)} {escape(trunk.branch)}</h2>
@@ -96,10 +96,10 @@ def _job(job: JobState, together: CoFailures, compare_urls: CompareUrls, now: fl
     title = escape(blame.first_bad.title or "")
     return f"""<tr><td>{escape(job.group.name)}<br>{escape(job.group.team)}
 {escape(job.group.priority)}</td><td>{link}{exempt}</td>
-<td class="n">{job.failures_in_outage or job.streak}</td>
+<td class="n">{job.failures_in_outage or job.consecutive_failures}</td>
 <td><code>{short(blame.first_bad.sha)}</code> {title}<br>{escape(blame.first_bad.author or "")}</td>
 <td><code>{last_good}</code></td><td>{suspects}{_hints(job, together)}</td>
-<td>{ago(blame.since, now)}</td></tr>"""
+<td>{ago(blame.broken_since, now)}</td></tr>"""
 
 
 def _exemption(job: JobState) -> str:
@@ -124,8 +124,8 @@ def _group(state: GroupState) -> str:
         "<span class='bad'>✗ firing</span>" if state.firing else "<span class='good'>✓ quiet</span>"
     )
     return f"""<tr><td>{escape(state.group.name)}</td><td>{escape(state.group.team)}</td>
-<td>{escape(state.group.priority)}</td><td class="n">{state.streak}</td>
-<td class="n">{state.failing} (fires at {state.group.jobs_threshold})</td><td>{word}</td></tr>"""
+<td>{escape(state.group.priority)}</td><td class="n">{state.consecutive_failures}</td>
+<td class="n">{state.failing} (fires at {state.group.failure_threshold})</td><td>{word}</td></tr>"""
 
 
 def _sources(snapshot: Snapshot, now: float) -> str:

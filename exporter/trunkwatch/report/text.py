@@ -34,8 +34,12 @@ def _print_trunk(
     trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
 ) -> None:
     failing = sorted(
-        (job for job in trunk.jobs if job.broken or job.streak),
-        key=lambda job: (not job.broken, -max(job.streak, job.failures_in_outage), job.key),
+        (job for job in trunk.jobs if job.broken or job.consecutive_failures),
+        key=lambda job: (
+            not job.broken,
+            -max(job.consecutive_failures, job.failures_in_outage),
+            job.key,
+        ),
     )
     console.print(Text(_headline(trunk, failing), style="bold"))
     if failing:
@@ -91,16 +95,16 @@ def _failing_row(job: JobState, now: float) -> list[Text | str]:
     blame = job.blame
     last_good = blame.last_good if blame else None
     suspects = blame.suspects if blame else None
-    length = job.failures_in_outage if job.broken else job.streak
+    length = job.failures_in_outage if job.broken else job.consecutive_failures
     return [
         _mark(job),
         Text(job.group.name),
         Text(plain(f"{job.key.workflow} / {job.key.job_name}")),
-        f"{'≥ ' if job.truncated else ''}{length} of {job.threshold}",
+        f"{'≥ ' if job.truncated else ''}{length} of {job.failures_to_open}",
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",
         str(len(suspects)) if suspects is not None else "unknown",
-        ago(blame.since, now) if blame else "",
+        ago(blame.broken_since, now) if blame else "",
     ]
 
 
@@ -164,8 +168,8 @@ def _group_table(groups: Sequence[GroupState]) -> Table:
             Text(group.name),
             Text(group.team),
             group.priority,
-            str(state.streak),
-            f"{state.failing} (fires at {group.jobs_threshold})",
+            str(state.consecutive_failures),
+            f"{state.failing} (fires at {group.failure_threshold})",
             Text("FIRING", style="bold red") if state.firing else Text("quiet", style="green"),
         )
     return table

@@ -45,7 +45,7 @@ def _walk(
     yield f"{state.key.workflow} / {state.key.job_name}"
     yield (
         f"on {state.key.repo} {state.key.branch}; group {group.name}, team {group.team},"
-        f" {group.priority}; an outage opens at {state.threshold} in a row"
+        f" {group.priority}; an outage opens at {state.failures_to_open} in a row"
     )
     yield ""
     stopped = False
@@ -95,7 +95,7 @@ _STOPS = {
 
 def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
     more = ", and may be longer: older commits were not read" if state.truncated else ""
-    yield f"Streak {state.streak}: {_STOPS[state.stopped_by]}{more}."
+    yield f"Streak {state.consecutive_failures}: {_STOPS[state.stopped_by]}{more}."
     if state.broken:
         yield f"An outage is open, with {commits(state.failures_in_outage)} failing in it."
     else:

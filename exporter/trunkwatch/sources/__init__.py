@@ -1,12 +1,24 @@
-"""Where results come from: one file per CI. `SOURCES` lists every kind there is."""
+"""Where results come from: one file or package per CI. `SOURCES` lists every kind."""
 
-from trunkwatch.sources.port import FailureFocus, Heard, Source, SourceContext, WebhookSource
+from trunkwatch.sources.port import (
+    Delivery,
+    DeliveryUpdate,
+    FailureFocus,
+    Refresh,
+    RefreshReport,
+    Source,
+    SourceContext,
+    WebhookSource,
+)
 from trunkwatch.sources.registry import SOURCES, build_source
 
 __all__ = [
     "SOURCES",
+    "Delivery",
+    "DeliveryUpdate",
     "FailureFocus",
-    "Heard",
+    "Refresh",
+    "RefreshReport",
     "Source",
     "SourceContext",
     "WebhookSource",

@@ -15,12 +15,12 @@ from cachetools import LRUCache
 from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
-from trunkwatch.engine.facts import Cursor, Fact, SourceState
+from trunkwatch.engine.facts import Cursor, SourceState
 from trunkwatch.errors import SourceAnswerError
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.sources.http import JsonClient, without_credentials
-from trunkwatch.sources.port import Source, SourceContext
+from trunkwatch.sources.port import Refresh, Source, SourceContext
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
 
@@ -124,9 +124,9 @@ class Buildbot:
             else None
         )
 
-    def refresh(self, memory: SourceState) -> Iterable[Fact]:
+    def refresh(self, state: SourceState) -> Refresh:
         """Read the trunk's order, the builds that completed since, and those that run."""
-        position = _Position.from_cursor(memory.cursor, self._scope())
+        position = _Position.from_cursor(state.cursor, self._scope())
         orders = self._orders()
         # What runs is asked for first: a build that ends in between is then listed twice, and not
         # in neither list, and the attempts before each running one are certain to be known.
@@ -135,7 +135,8 @@ class Buildbot:
         self._learn_builders(completed + running)
         position.learn(completed)
         rows = [self._row(build, position) for build in completed + running]
-        return [*orders, *(row for row in rows if row is not None), position.to_cursor()]
+        found = [row for row in rows if row is not None]
+        return Refresh([*orders, *found, position.to_cursor()])
 
     # ------------------------------------------------------------------ asking
 

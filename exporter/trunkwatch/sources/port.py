@@ -1,74 +1,137 @@
-"""What a source must do. One method; contract tests run against every source."""
+"""The interfaces between the engine and the sources; contract tests run against every source."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import requests
 
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshReport:
+    """What a source reports about a refresh; none of it is stored.
+
+    Attributes:
+        unread: commits of the window whose results have not been read yet.
+        quota_remaining: requests left in the vendor's window; None for a vendor without quota.
+        retry_after: seconds until the next refresh; None for the poll interval.
+        read_until: per trunk, the time up to which all due results have been read (seconds since
+            the epoch); a trunk that is absent is as fresh as the last success.
+        error: the first error of a refresh whose facts count all the same; such a refresh does
+            not count as a success.
+    """
+
+    unread: int = 0
+    quota_remaining: int | None = None
+    retry_after: float | None = None
+    read_until: Mapping[Trunk, float] = field(default_factory=dict)
+    error: SourceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The result of one refresh.
+
+    Attributes:
+        facts: to be stored completely or not at all. Only a local file may still be read while
+            they are iterated; that may raise SourceError.
+        report: about the refresh itself.
+    """
+
+    facts: Iterable[Fact]
+    report: RefreshReport = RefreshReport()
 
 
 class Source(Protocol):
     """One CI server, or one file of results."""
 
-    def refresh(self, memory: SourceState) -> Iterable[Fact]:
-        """Read what is new; the caller takes all of it or nothing.
-
-        The network is asked before this returns; only a local file may still be read while the
-        caller iterates.
+    def refresh(self, state: SourceState) -> Refresh:
+        """Read new results; all network requests end before this returns.
 
         Args:
-            memory: what it said of itself before, as far as that was stored.
+            state: what the source stored at earlier refreshes.
 
         Raises:
             SourceError: nothing of this refresh counts; the last known values stay.
         """
 
 
+class DeliveryUpdate(Protocol):
+    """The change that one webhook delivery reports."""
+
+    @property
+    def needs_refresh(self) -> bool:
+        """Whether a refresh is due, because the delivery does not contain the change itself."""
+
+    def facts(self, state: SourceState) -> Iterable[Fact]:
+        """Return what is to be stored.
+
+        Args:
+            state: of the source; nothing else is stored before these facts are.
+        """
+
+
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What a delivery says.
+class Delivery:
+    """One webhook delivery whose signature was verified.
 
     Attributes:
-        facts: given what the source said of itself before, what is to be stored.
-        look: something happened that only a refresh can read.
+        id: unique among the deliveries of a source, the same when one is delivered again.
+        update: the change; None where it concerns nothing that is watched.
+        is_ping: a test of the connection, which contains no event.
     """
 
-    facts: Callable[[SourceState], Iterable[Fact]]
-    look: bool = False
+    id: str
+    update: DeliveryUpdate | None
+    is_ping: bool = False
 
 
 @runtime_checkable
 class WebhookSource(Protocol):
-    """A source that also takes what its CI tells on its own (webhooks)."""
+    """A source that also takes webhooks; it verifies and parses its own deliveries."""
 
-    def secret(self) -> bytes | None:
-        """Return what deliveries are signed with; None where they are off.
+    @property
+    def webhook_enabled(self) -> bool:
+        """Whether a webhook secret is configured."""
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Reject a request before its body is read.
+
+        Args:
+            headers: by lower-case name.
 
         Raises:
-            SourceError: there should be a secret, and it cannot be read.
+            BadDelivery: no body could make it a valid delivery.
         """
 
-    def hear(self, event: str, body: Mapping[str, Any]) -> Heard | None:
-        """Understand a delivery; None where it is about nothing that is watched.
+    def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """Verify and parse one request.
+
+        Args:
+            headers: by lower-case name.
+            body: as it was sent.
 
         Raises:
-            BadDelivery: it is not what the CI documents.
+            BadDelivery: it is not a delivery that the CI server documents, or not signed with
+                the configured secret.
+            SourceError: the configured secret cannot be read.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class FailureFocus:
-    """What of a trunk people look at now, so that a source may look there first.
+    """The failures of one trunk that people are looking at, which a source reads first.
 
     Attributes:
-        commits: those on which jobs that are broken now failed.
-        urls: of the first failing runs whose failed step is not known.
-        unexplained: the first failing runs without annotations, as their sources told them.
+        commits: those on which jobs with an open outage failed.
+        urls: of the first failing runs whose failed step has not been read.
+        unexplained: the first failing runs whose annotations have not been read.
     """
 
     commits: frozenset[str] = frozenset()
@@ -81,12 +144,12 @@ class SourceContext:
     """What a source is given instead of reaching for it.
 
     Attributes:
-        session: makes a session for HTTP.
-        count_request: is told the status code of each answer, or `error` where there was none.
+        session: makes an HTTP session.
+        count_request: counts one request by its status code, or `error` where none came.
         clock: the time (seconds since the epoch).
         sleep: waits for some seconds.
-        events: what may have started a run that counts (`jobs.events`).
-        interest: what of a trunk people look at now.
+        events: which events' runs count (`jobs.events`).
+        focus: returns the failures of a trunk to read first.
     """
 
     session: Callable[[], requests.Session] = requests.Session
@@ -94,4 +157,4 @@ class SourceContext:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     events: frozenset[str] = DEFAULT_EVENTS
-    interest: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()
+    focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()

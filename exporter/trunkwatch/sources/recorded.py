@@ -15,7 +15,7 @@ from trunkwatch.domain.model import Commit, Observation, RawJob, RunId, Trunk, T
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.sources.port import Source, SourceContext
+from trunkwatch.sources.port import Refresh, Source, SourceContext
 from trunkwatch.times import format_time, parse_time
 
 ID_LIMIT = 2**63
@@ -61,20 +61,20 @@ class RecordedFile:
         self._needs_commits = needs_commits
         self._half_written: _Signature | None = None
 
-    def refresh(self, memory: SourceState) -> Iterable[Fact]:
+    def refresh(self, state: SourceState) -> Refresh:
         """Return everything that the file holds, or nothing when it has not changed.
 
         A last line that is still being written is waited for: the last good state stays. When it
         has not grown until the next refresh, or when there is no good state yet, it is an error.
         """
         signature = self._signature()
-        if memory.cursor == signature.to_cursor().text:
-            return ()
-        if memory.cursor is not None and self._ends_half_written(signature):
+        if state.cursor == signature.to_cursor().text:
+            return Refresh(())
+        if state.cursor is not None and self._ends_half_written(signature):
             waited_before, self._half_written = self._half_written, signature
             if waited_before != signature:
-                return ()
-        return self._facts(signature)
+                return Refresh(())
+        return Refresh(self._facts(signature))
 
     def _signature(self) -> _Signature:
         try:

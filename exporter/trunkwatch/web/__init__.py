@@ -1,12 +1,11 @@
-"""What is served over HTTP: `pages` and `webhook` answer requests, `server` listens."""
+"""HTTP: `pages` and `webhook` answer requests, `server` listens."""
 
 from trunkwatch.web.pages import Pages
 from trunkwatch.web.server import WebServer, parse_address
-from trunkwatch.web.webhook import WEBHOOK_PATH, Delivery, Hook, Webhook, WebhookOnly
+from trunkwatch.web.webhook import WEBHOOK_PREFIX, Hook, Webhook, WebhookOnly
 
 __all__ = [
-    "WEBHOOK_PATH",
-    "Delivery",
+    "WEBHOOK_PREFIX",
     "Hook",
     "Pages",
     "WebServer",

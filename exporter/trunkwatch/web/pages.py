@@ -14,6 +14,7 @@ from trunkwatch.metrics.exposition import Exposition, choose_format
 from trunkwatch.report.document import CompareUrls, document
 from trunkwatch.report.page import landing_page
 from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, Endpoint, give, only, path_of
+from trunkwatch.web.webhook import WEBHOOK_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -45,20 +46,20 @@ class Pages:
         exposition: Exposition,
         clock: Callable[[], float],
         version: str,
-        posts: Mapping[str, Endpoint] = MappingProxyType({}),
+        webhook: Endpoint | None = None,
     ) -> None:
         """Args:
         view: returns what the pages look at now.
         exposition: renders `/metrics`.
         clock: seconds since the epoch, for the age of data.
         version: shown on the landing page.
-        posts: by path, what takes something in; everything else is read-only.
+        webhook: answers everything below /webhook/; None where a listener of its own does.
         """
         self._view = view
         self._exposition = exposition
         self._clock = clock
         self._version = version
-        self._posts = posts
+        self._webhook = webhook
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 "/": self._landing,
@@ -76,8 +77,8 @@ class Pages:
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
         path, method = path_of(environ), environ["REQUEST_METHOD"]
-        if path in self._posts:
-            return self._posts[path](environ) if method == "POST" else only("POST")
+        if self._webhook is not None and path.startswith(WEBHOOK_PREFIX):
+            return self._webhook(environ)
         if method not in ("GET", "HEAD"):
             return only("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):

@@ -1,24 +1,21 @@
-"""`POST /webhook/github`: takes what GitHub tells on its own.
+"""`POST /webhook/<source name>`: receives the webhook deliveries of sources.
 
-What GitHub sends stands at https://docs.github.com/en/webhooks/webhook-events-and-payloads. Nothing
-is believed, and nothing parsed, before the signature of the whole body has been checked.
+The source verifies and parses its deliveries; limits, repeats and answers are the same for all.
+Nothing is parsed before the source has verified the signature of the whole body.
 """
 
-import hashlib
-import hmac
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cachetools import TTLCache
 
-from trunkwatch.errors import BadDelivery, SourceError, StoreError
+from trunkwatch.errors import BadDelivery, BadSignature, SourceError, StoreError
+from trunkwatch.sources import Delivery, DeliveryUpdate, WebhookSource
 from trunkwatch.web.answer import TEXT, Answer, Endpoint, give, only, path_of
 
 if TYPE_CHECKING:
@@ -26,57 +23,46 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WEBHOOK_PATH = "/webhook/github"
+WEBHOOK_PREFIX = "/webhook/"
 
-BODY_LIMIT = 25 * 1024 * 1024
-"""Bytes of a body; GitHub itself sends no larger one."""
+BODY_LIMIT_BYTES = 25 * 1024 * 1024
+"""The largest body that is read; GitHub sends no larger one."""
 
-SEEN_LIMIT = 20_000
-"""Deliveries that are remembered, some ten megabytes: seven minutes at fifty a second. An older one
-that comes again is taken again, which changes nothing: results are stored once each."""
+REMEMBERED_DELIVERIES = 20_000
+"""Deliveries by which repeats are detected, some ten megabytes: seven minutes at fifty a second. An
+older one is stored again, which changes nothing: each result is stored once."""
 
-SEEN_SECONDS = 3 * 86_400.0
-"""Seconds that a delivery is remembered: GitHub sends one again on request for three days."""
+REMEMBERED_SECONDS = 3 * 86_400.0
+"""GitHub redelivers on request for three days."""
 
-LONGEST_NAME = 100
-"""Characters of an event's name and of a delivery's id; GitHub's ids have 36."""
-
-UNREADABLE = b""
-"""Stands for a secret that should be there and cannot be read; it signs nothing."""
-
-OFF = Answer("404 Not Found", TEXT, b"webhooks are off: no source has a webhook_secret_file\n")
-
-
-class Delivery(Enum):
-    """What became of a delivery."""
-
-    TAKEN = "accepted"
-    IGNORED = "ignored"
+OFF = Answer(
+    "404 Not Found",
+    TEXT,
+    b"no webhook here: a source with a webhook_secret_file has /webhook/<source name>\n",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One receiver of deliveries.
+    """The receiver of one path.
 
     Attributes:
-        name: unique; of its source.
-        secret: returns what deliveries for it are signed with, read anew; None while it is off.
-            Raises SourceError where there should be one and it cannot be read.
-        deliver: stores a delivery, given its event, its id and its body. Raises BadDelivery for a
-            body that is not what GitHub documents, and StoreError when it could not be stored.
+        name: of the source; unique.
+        source: verifies and parses its deliveries.
+        ingest: stores an update; when it returns, the update cannot be lost. Raises StoreError.
     """
 
     name: str
-    secret: Callable[[], bytes | None]
-    deliver: Callable[[str, str, Mapping[str, Any]], Delivery]
+    source: WebhookSource
+    ingest: Callable[[DeliveryUpdate], None]
 
 
 class _Reply(NamedTuple):
-    """How a request ends.
+    """The end of a request.
 
     Attributes:
         status: of the answer.
-        outcome: the word that it is counted by.
+        outcome: the label that it is counted by.
         text: of the answer.
     """
 
@@ -85,7 +71,7 @@ class _Reply(NamedTuple):
     text: str
 
 
-class _Refused(Exception):  # noqa: N818 — an answer on its way out
+class _Rejected(Exception):  # noqa: N818 — a reply that ends the request
     """A request that goes no further."""
 
     def __init__(self, status: HTTPStatus, outcome: str, text: str) -> None:
@@ -94,111 +80,107 @@ class _Refused(Exception):  # noqa: N818 — an answer on its way out
 
 
 class Webhook:
-    """The endpoint: every request ends in one answer and one count."""
+    """The endpoint of all paths below /webhook/; every request is answered and counted once."""
 
     def __init__(
         self,
-        hooks: Callable[[], Sequence[Hook]],
+        hooks: Callable[[], Mapping[str, Hook]],
         count: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
-        hooks: returns who receives deliveries now; a reload changes that.
-        count: is told how each request ended: accepted, ignored, duplicate, unsigned,
+        hooks: returns the current receivers by path; a reload replaces them.
+        count: counts a request by its outcome: accepted, ignored, duplicate, unsigned,
             bad_signature, too_large, malformed or failed.
         clock: seconds, for how long a delivery is remembered.
         """
         self._hooks = hooks
         self._count = count
-        self._seen: TTLCache[tuple[str, str], None] = TTLCache(SEEN_LIMIT, SEEN_SECONDS, clock)
+        self._seen: TTLCache[tuple[str, str], None] = TTLCache(
+            REMEMBERED_DELIVERIES, REMEMBERED_SECONDS, clock
+        )
         self._lock = threading.Lock()
-        self._unreadable = ""
+        self._logged_error = ""
 
     def __call__(self, environ: "WSGIEnvironment") -> Answer:
-        """Answer one POST."""
-        secrets = [(hook, self._secret(hook)) for hook in self._hooks()]
-        if all(secret is None for _, secret in secrets):
+        """Answer one request."""
+        hook = self._hooks().get(path_of(environ))
+        if hook is None:
+            return OFF
+        if environ["REQUEST_METHOD"] != "POST":
+            return only("POST")
+        if not hook.source.webhook_enabled:
             return OFF
         try:
-            signature = _checked_headers(environ)
-            body = self._body(environ)
-            takers = [hook for hook, secret in secrets if _signed(body, secret, signature)]
-            if not takers:
-                raise _unsigned(environ, unreadable=UNREADABLE in [s for _, s in secrets])
-            reply = self._told(environ, takers, body)
-        except _Refused as refused:
-            reply = refused.reply
+            reply = self._received(hook, environ)
+        except _Rejected as rejected:
+            reply = rejected.reply
         self._count(reply.outcome)
         status = f"{reply.status.value} {reply.status.phrase}"
         return Answer(status, TEXT, f"{reply.text}\n".encode())
 
-    def _secret(self, hook: Hook) -> bytes | None:
-        """Return a hook's secret, or None while it is off."""
+    def _received(self, hook: Hook, environ: "WSGIEnvironment") -> _Reply:
+        headers = _headers(environ)
+        _check_length_and_type(environ)
         try:
-            return hook.secret()
+            hook.source.check_headers(headers)
+            delivery = hook.source.parse_delivery(headers, self._body(environ))
+        except BadDelivery as error:
+            raise _rejected(error, environ) from None
         except SourceError as error:
-            # Once, and not at each of the requests that anybody may send.
-            if str(error) != self._unreadable:
-                log.error("webhook: %s", error)
-            self._unreadable = str(error)
-            return UNREADABLE
+            raise self._secret_unreadable(error) from None
+        if delivery.is_ping:
+            return _Reply(HTTPStatus.OK, "ignored", "pong")
+        # Serialise deliveries, so that a concurrent duplicate is detected; the store takes one
+        # at a time anyway.
+        with self._lock:
+            outcome = self._ingest_once(hook, delivery)
+        return _Reply(HTTPStatus.ACCEPTED, outcome, outcome)
+
+    def _secret_unreadable(self, error: SourceError) -> _Rejected:
+        # Log once: anybody can send requests.
+        if str(error) != self._logged_error:
+            log.error("webhook secret unreadable", extra={"error": error})
+        self._logged_error = str(error)
+        text = "a secret cannot be read, see the log; deliver it again later"
+        return _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
 
     def _body(self, environ: "WSGIEnvironment") -> bytes:
         length = int(environ["CONTENT_LENGTH"])
         try:
             body: bytes = environ["wsgi.input"].read(length)
         except OSError:
-            # The sender was too slow or has gone; the server closes the connection.
+            # The sender was too slow or has disconnected; the server closes the connection.
             self._count("malformed")
             raise
         if len(body) < length:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body is cut off")
+            raise _Rejected(HTTPStatus.BAD_REQUEST, "malformed", "the body is cut off")
         return body
 
-    def _told(self, environ: "WSGIEnvironment", takers: Sequence[Hook], body: bytes) -> _Reply:
-        """Hand on a delivery to those whose secret it is signed with."""
-        event, number = _named(environ, "Event"), _named(environ, "Delivery")
-        if event == "ping":
-            return _Reply(HTTPStatus.OK, "ignored", "pong")
-        document = _object(body)
-        with self._lock:
-            # One at a time, so that one that comes twice at once is taken once. That costs nothing:
-            # the store takes them one at a time too.
-            return self._delivered(takers, event, number, document)
+    def _ingest_once(self, hook: Hook, delivery: Delivery) -> str:
+        key = (hook.name, delivery.id)
+        if key in self._seen:
+            return "duplicate"
+        if delivery.update is not None:
+            self._ingest(hook, delivery.update)
+        self._seen[key] = None
+        return "ignored" if delivery.update is None else "accepted"
 
-    def _delivered(
-        self, takers: Sequence[Hook], event: str, number: str, document: Mapping[str, Any]
-    ) -> _Reply:
-        new = [hook for hook in takers if (hook.name, number) not in self._seen]
-        became: set[Delivery] = set()
-        for hook in new:
-            became.add(self._deliver(hook, event, number, document))
-            self._seen[hook.name, number] = None
-        if not new:
-            return _Reply(HTTPStatus.ACCEPTED, "duplicate", "duplicate")
-        word = (Delivery.TAKEN if Delivery.TAKEN in became else Delivery.IGNORED).value
-        return _Reply(HTTPStatus.ACCEPTED, word, word)
-
-    def _deliver(
-        self, hook: Hook, event: str, number: str, document: Mapping[str, Any]
-    ) -> Delivery:
+    def _ingest(self, hook: Hook, update: DeliveryUpdate) -> None:
         try:
-            return hook.deliver(event, number, document)
-        except BadDelivery as error:
-            raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", str(error)) from None
+            hook.ingest(update)
         except StoreError as error:
-            log.error("webhook: a delivery for %s was not stored: %s", hook.name, error)
-            raise _Refused(
-                HTTPStatus.SERVICE_UNAVAILABLE, "failed", "not stored; deliver it again later"
-            ) from None
+            log.error("delivery not stored", extra={"source": hook.name, "error": error})
+            text = "not stored; deliver it again later"
+            raise _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text) from None
         except Exception:
-            # A mistake of ours: the server says 500 and logs it.
+            # The server answers 500 and logs the traceback.
             self._count("failed")
             raise
 
 
 class WebhookOnly:
-    """A WSGI application that serves the webhook and nothing else, for a listener of its own."""
+    """A WSGI application that serves webhooks and nothing else, for a listener of its own."""
 
     def __init__(self, webhook: Endpoint) -> None:
         """Args:
@@ -210,74 +192,41 @@ class WebhookOnly:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request."""
-        return give(self._answer(environ), environ, start_response)
-
-    def _answer(self, environ: "WSGIEnvironment") -> Answer:
-        if path_of(environ) != WEBHOOK_PATH:
-            return Answer("404 Not Found", TEXT, b"nothing is served here\n")
-        return self._webhook(environ) if environ["REQUEST_METHOD"] == "POST" else only("POST")
+        if path_of(environ).startswith(WEBHOOK_PREFIX):
+            answer = self._webhook(environ)
+        else:
+            answer = Answer("404 Not Found", TEXT, b"nothing is served here\n")
+        return give(answer, environ, start_response)
 
 
 # ---------------------------------------------------------------------- one request
 
 
-def _checked_headers(environ: "WSGIEnvironment") -> bytes:
-    """Return the signature, when the headers leave a reason to read the body."""
+def _headers(environ: "WSGIEnvironment") -> Mapping[str, str]:
+    """Return the headers of a request by their lower-case names."""
+    return {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_")
+    }
+
+
+def _check_length_and_type(environ: "WSGIEnvironment") -> None:
     length = environ.get("CONTENT_LENGTH") or ""
     if not length.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
-        raise _Refused(HTTPStatus.LENGTH_REQUIRED, "malformed", "Content-Length is missing")
-    if int(length) > BODY_LIMIT:
-        text = f"the body is larger than {BODY_LIMIT} bytes"
-        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)
+        raise _Rejected(HTTPStatus.LENGTH_REQUIRED, "malformed", "Content-Length is missing")
+    if int(length) > BODY_LIMIT_BYTES:
+        text = f"the body is larger than {BODY_LIMIT_BYTES} bytes"
+        raise _Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)
     media_type = (environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
     if media_type != "application/json":
-        raise _Refused(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "malformed",
-            "choose the content type application/json in the webhook's settings",
-        )
-    signature: str | None = environ.get("HTTP_X_HUB_SIGNATURE_256")
-    if not signature:
-        raise _Refused(
-            HTTPStatus.UNAUTHORIZED,
-            "unsigned",
-            "X-Hub-Signature-256 is missing; give the webhook the secret of the configuration",
-        )
-    return signature.encode("latin-1")
+        text = "choose the content type application/json in the webhook's settings"
+        raise _Rejected(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "malformed", text)
 
 
-def _unsigned(environ: "WSGIEnvironment", *, unreadable: bool) -> _Refused:
-    """Return the answer to a signature that fits no secret."""
-    if unreadable:
-        text = "a secret cannot be read, see the log; deliver it again later"
-        return _Refused(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
-    log.info("webhook: a signature from %s fits no secret", environ.get("REMOTE_ADDR"))
-    text = "the signature fits no secret: is the webhook's secret that of the configuration?"
-    return _Refused(HTTPStatus.UNAUTHORIZED, "bad_signature", text)
-
-
-def _signed(body: bytes, secret: bytes | None, signature: bytes) -> bool:
-    """Whether a body is signed with a secret, found out in a time that does not tell how nearly."""
-    if not secret:
-        return False
-    right = b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
-    return hmac.compare_digest(right, signature)
-
-
-def _named(environ: "WSGIEnvironment", what: str) -> str:
-    """Return what one of GitHub's own headers says."""
-    value: str = environ.get(f"HTTP_X_GITHUB_{what.upper()}", "")
-    if not 0 < len(value) <= LONGEST_NAME:
-        text = f"X-GitHub-{what} is missing or too long"
-        raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", text)
-    return value
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise _Refused(HTTPStatus.BAD_REQUEST, "malformed", "the body is not a JSON object")
-    return document
+def _rejected(error: BadDelivery, environ: "WSGIEnvironment") -> _Rejected:
+    if isinstance(error, BadSignature):
+        log.info("signature does not match", extra={"remote": environ.get("REMOTE_ADDR")})
+    malformed = error.outcome == BadDelivery.outcome
+    status = HTTPStatus.BAD_REQUEST if malformed else HTTPStatus.UNAUTHORIZED
+    return _Rejected(status, error.outcome, str(error))

@@ -69,7 +69,7 @@ def test_an_error_puts_it_off(kind: Kind) -> None:
         player.server.fail_next(kind, ANNOTATIONS)
         player.refresh_to_the_end()
         player.pass_time(5 * MINUTE)
-        assert player.job("test").streak == 1
+        assert player.job("test").consecutive_failures == 1
         assert said(player) == LINES
         assert len(asked(player, ANNOTATIONS)) == 2
 

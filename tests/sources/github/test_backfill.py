@@ -31,7 +31,7 @@ def long_story(letters: str = "F") -> Story:
 
 
 def asks_at_once(player: Player) -> bool:
-    return player.watcher.asks_again("gh") == 0.0
+    return player.watcher.retry_after("gh") == 0.0
 
 
 def test_the_newest_commits_are_shown_first() -> None:
@@ -41,12 +41,12 @@ def test_the_newest_commits_are_shown_first() -> None:
         first = player.refresh()
         job = player.job("test")
         assert order_of(player)[-1] == f"Change {COMMITS - 1}"
-        assert 40 <= job.streak <= 60
+        assert 40 <= job.consecutive_failures <= 60
         assert (job.broken, job.truncated, player.trunk.order.older_unread) == (True, True, True)
-        assert first.state.unread == COMMITS - job.streak
+        assert first.state.unread == COMMITS - job.consecutive_failures
         assert asks_at_once(player)
         player.refresh_to_the_end()
-        assert player.job("test").streak == COMMITS
+        assert player.job("test").consecutive_failures == COMMITS
         assert not player.job("test").truncated
         assert not asks_at_once(player)
         check_truth(player)
@@ -75,7 +75,7 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
             player.refresh()
         # This one is killed before anything of it is stored.
         lost = len(player.server.log)
-        player.source.refresh(player.watcher.memory("gh"))
+        player.source.refresh(player.watcher.state("gh"))
         lost = len(asked(player, "/jobs", lost))
         player.store.close()
         player.store = SqliteStore(str(tmp_path / "t.db"))
@@ -110,10 +110,10 @@ def test_the_tip_is_in_flight_at_a_cold_start() -> None:
     with playing(story.world) as player:
         player.world.now += 2 * MINUTE
         player.refresh_to_the_end()
-        assert (player.job("test").streak, player.job("test").pending) == (3, 1)
+        assert (player.job("test").consecutive_failures, player.job("test").pending) == (3, 1)
         check_truth(player)
         player.pass_time(7 * MINUTE)
-        assert player.job("test").streak == 4
+        assert player.job("test").consecutive_failures == 4
         check_truth(player)
 
 
@@ -184,7 +184,7 @@ def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
         story.then("F F F F F F F F")
         player.refresh_to_the_end()
         job = player.job("test")
-        assert (job.streak, job.broken, job.truncated) == (5, True, True)
+        assert (job.consecutive_failures, job.broken, job.truncated) == (5, True, True)
         story.then("P")
         player.refresh_to_the_end()
         assert not player.job("test").broken
@@ -214,13 +214,15 @@ def test_two_repositories_are_read_as_one_would_be() -> None:
     with reading(one.world, section) as player:
         player.refresh_to_the_end()
         states = {
-            state.trunk.repo: state.jobs[0].streak for state in player.watcher.snapshot.trunks
+            state.trunk.repo: state.jobs[0].consecutive_failures
+            for state in player.watcher.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 1}
         other.then("F F")
         player.refresh_to_the_end()
         states = {
-            state.trunk.repo: state.jobs[0].streak for state in player.watcher.snapshot.trunks
+            state.trunk.repo: state.jobs[0].consecutive_failures
+            for state in player.watcher.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 3}
         player.refresh()

@@ -99,7 +99,7 @@ def test_a_longer_window_is_read_on() -> None:
     story = Story("P F F F F F F")
     with playing(story.world, more=", window: 3") as player:
         player.refresh_to_the_end()
-        assert (len(order_of(player)), player.job("test").streak) == (3, 3)
+        assert (len(order_of(player)), player.job("test").consecutive_failures) == (3, 3)
         player.config = config_of(player.server.url, "o/r", ", window: 50")
         player.restart()
         before = len(player.server.log)
@@ -148,11 +148,11 @@ def test_going_back_to_an_older_commit_is_a_force_push() -> None:
         player.refresh_to_the_end()
         story.repo.force_push(story.commits[2])
         player.pass_time(2 * MINUTE)
-        assert (player.job("test").streak, rewrites(player)) == (2, 1)
+        assert (player.job("test").consecutive_failures, rewrites(player)) == (2, 1)
         check_truth(player)
         story.repo.force_push(story.commits[3])
         player.pass_time(2 * MINUTE)
-        assert (player.job("test").streak, rewrites(player)) == (3, 1)
+        assert (player.job("test").consecutive_failures, rewrites(player)) == (3, 1)
         check_truth(player)
 
 

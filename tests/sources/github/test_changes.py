@@ -96,7 +96,7 @@ def test_a_deleted_run_keeps_what_it_said() -> None:
         player.pass_time(2 * MINUTE)
         story.runs[2].delete(story.world.now)
         done = player.pass_time(HOUR)
-        assert player.job("test").streak == 3
+        assert player.job("test").consecutive_failures == 3
         assert counted(done) <= 1
         check_truth(player)
 
@@ -108,7 +108,7 @@ def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None
         player.server.fail_next(Kind.DELETED_RUN, f"runs/{story.runs[1].id}/jobs")
         refreshed = player.refresh()
         assert refreshed.state.up
-        assert player.job("test").streak == 1
+        assert player.job("test").consecutive_failures == 1
         assert [v.name for v in player.job("test").verdicts] == ["PASS", "FAIL"]
 
 
@@ -121,7 +121,7 @@ def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown() -> None:
         player.pass_time(32 * HOUR, every=HOUR / 4)
         assert player.job("test").pending == 1
         player.pass_time(2 * HOUR, every=HOUR / 4)
-        player.poller.renew_once()
+        player.poller.expire_once()
         assert player.job("test").pending == 0
         check_truth(player)
         done = player.pass_time(HOUR)

@@ -49,7 +49,7 @@ def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire() -> None:
             player.refresh()
             player.world.now += MINUTE
             assert not player.job("test").broken
-            assert player.job("test").streak == 1
+            assert player.job("test").consecutive_failures == 1
         player.server.faults = Faults()
         player.pass_time(2 * MINUTE)
         check_truth(player)

@@ -45,7 +45,10 @@ def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken:
     """Three hangs in a row fire, two do not; what a newer push cancelled says nothing."""
     with playing(Story(letters).world) as player:
         player.refresh_to_the_end()
-        assert (player.job("test").streak, player.job("test").broken) == (streak, broken)
+        assert (player.job("test").consecutive_failures, player.job("test").broken) == (
+            streak,
+            broken,
+        )
         check_truth(player)
 
 
@@ -82,7 +85,7 @@ def test_it_is_pending_until_it_has_been_asked() -> None:
         refreshed = player.refresh()
         assert not refreshed.state.up
         assert "annotations" in (refreshed.state.problem or "")
-        assert (player.job("test").streak, player.job("test").pending) == (0, 3)
+        assert (player.job("test").consecutive_failures, player.job("test").pending) == (0, 3)
         player.pass_time(MINUTE)
         assert player.job("test").broken
         check_truth(player)
@@ -95,7 +98,7 @@ def test_one_that_cannot_be_asked_leaves_the_others() -> None:
         row = next(iter(story.runs[2].rows(story.world.now)))
         player.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
         player.refresh()
-        assert (player.job("test").streak, player.job("test").pending) == (2, 1)
+        assert (player.job("test").consecutive_failures, player.job("test").pending) == (2, 1)
         player.pass_time(MINUTE)
         check_truth(player)
 
@@ -107,7 +110,7 @@ def test_annotations_that_are_gone_say_that_it_did_not_hang() -> None:
             for row in run.rows(player.world.now):
                 player.world.repos["o/r"].rows.pop(row.id)
         player.refresh_to_the_end()
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         assert [entry.status for entry in asked(player, ANNOTATIONS)] == [404] * 3
         assert counted(player.pass_time(30 * MINUTE)) <= 1
 
@@ -122,7 +125,7 @@ def test_an_annotation_without_a_message_is_asked_for_again() -> None:
     with playing(Story("P H H H").world) as player:
         with spoilt(player, ANNOTATIONS, no_message, times=3):
             assert not player.refresh().state.up
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         player.pass_time(2 * MINUTE)
         assert player.job("test").broken
         check_truth(player)
@@ -135,7 +138,7 @@ def test_annotations_of_other_kinds_are_no_hang() -> None:
         push(story, Job("test", 30, 3630, "cancelled", annotations=("Node 16 is deprecated.",)))
     with playing(story.world) as player:
         player.refresh_to_the_end()
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         check_truth(player)
 
 

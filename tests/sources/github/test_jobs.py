@@ -75,10 +75,10 @@ def test_a_retry_that_runs_leaves_the_failure_standing() -> None:
     with playing(story.world) as player:
         story.world.now += 900
         player.refresh_to_the_end()
-        assert player.job("test").streak == 3
+        assert player.job("test").consecutive_failures == 3
         check_truth(player)
         player.pass_time(HOUR)
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         check_truth(player)
 
 
@@ -112,7 +112,7 @@ def test_runs_that_do_not_start_are_failures_of_the_startup() -> None:
         for streak in (1, 2, 3):
             story.repo.run(story.push(), CI, startup_failure=True)
             player.pass_time(5 * MINUTE)
-            assert player.job("(startup)").streak == streak
+            assert player.job("(startup)").consecutive_failures == streak
             assert player.job("(startup)").broken is (streak == 3)
             check_truth(player)
         story.then("F")
@@ -131,7 +131,7 @@ def test_an_invalid_workflow_file_is_a_failure_without_jobs() -> None:
     with playing(story.world) as player:
         player.refresh_to_the_end()
         assert player.job("(startup)").broken
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         assert counted(player.pass_time(10 * MINUTE)) == 0
 
 

@@ -195,7 +195,7 @@ def test_a_limit_in_the_middle_loses_nothing() -> None:
         player.server.fail_next(Kind.TOO_MANY, f"{story.runs[2].id}/jobs")
         first = player.refresh()
         assert not first.state.up
-        assert player.job("test").streak == 1
+        assert player.job("test").consecutive_failures == 1
         player.pass_time(3 * MINUTE)
         check_truth(player)
         assert len(asked(player, "/jobs")) == 7

@@ -46,7 +46,7 @@ def test_what_is_named_counts_and_nothing_else(more: str, expected: set[str]) ->
         player.refresh_to_the_end()
         assert names(player) == expected
         assert all(player.job(name).broken for name in expected - {"test"})
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
 
 
 def test_nothing_is_asked_for_when_nothing_is_named() -> None:
@@ -81,7 +81,7 @@ def test_the_states_of_a_status(state: str, streak: int) -> None:
     story.repo.status(story.push(), "jenkins/build", state)
     with playing(story.world, more=BOTH) as player:
         player.refresh_to_the_end()
-        assert player.job("jenkins/build").streak == streak
+        assert player.job("jenkins/build").consecutive_failures == streak
 
 
 def test_the_latest_status_of_a_context_counts() -> None:
@@ -92,7 +92,7 @@ def test_the_latest_status_of_a_context_counts() -> None:
     story.repo.status(commit, "jenkins/build", "success")
     with playing(story.world, more=BOTH) as player:
         player.refresh_to_the_end()
-        assert player.job("jenkins/build").streak == 0
+        assert player.job("jenkins/build").consecutive_failures == 0
 
 
 def test_a_commit_that_only_others_test_counts() -> None:

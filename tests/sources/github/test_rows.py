@@ -36,7 +36,7 @@ def test_a_matrix_that_was_skipped_as_a_whole_is_no_job() -> None:
         player.refresh_to_the_end()
         check_truth(player)
         assert sorted(key.job_name for key in player.jobs()) == ["build (a)", "build (b)"]
-        assert player.job("build (a)").streak == 2
+        assert player.job("build (a)").consecutive_failures == 2
 
 
 def test_the_children_of_a_skipped_matrix_are_not_retired() -> None:
@@ -64,7 +64,7 @@ def test_what_is_not_over_is_never_a_failure(status: str) -> None:
 
     with playing(story.world) as player, spoilt(player, "/jobs$", unfinished, times=9):
         player.refresh()
-        assert player.job("test").streak == 0
+        assert player.job("test").consecutive_failures == 0
         assert player.job("test").pending == 4
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_is_late_in_a_run_that_is_over_is_read_again() -> None:
     with playing(story.world) as player:
         with spoilt(player, f"{story.runs[3].id}/jobs$", behind):
             player.refresh()
-        assert (player.job("test").streak, player.job("test").pending) == (2, 1)
+        assert (player.job("test").consecutive_failures, player.job("test").pending) == (2, 1)
         player.pass_time(3 * MINUTE)
         check_truth(player)
 
@@ -168,4 +168,4 @@ def test_a_page_that_is_missing_does_not_turn_a_red_shard_into_a_pass(kind: Kind
         player.server.faults = Faults()
         player.pass_time(10 * MINUTE)
         check_truth(player)
-        assert player.job("linux / test (default)").streak == 4
+        assert player.job("linux / test (default)").consecutive_failures == 4

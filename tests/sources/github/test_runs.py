@@ -107,7 +107,7 @@ def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
     story.world.now += HOUR
     with playing(story.world) as player:
         player.refresh_to_the_end()
-        assert player.job("test").streak == 2
+        assert player.job("test").consecutive_failures == 2
         check_truth(player)
 
 
@@ -117,7 +117,7 @@ def test_a_renamed_workflow_keeps_its_history() -> None:
     story.then("F", workflow=Workflow("CI of today", CI.path))
     with playing(story.world) as player:
         player.refresh_to_the_end()
-        assert player.job("test").streak == 3
+        assert player.job("test").consecutive_failures == 3
         assert player.job("test").key.workflow == "CI of today"
         check_truth(player)
 
@@ -130,7 +130,7 @@ def test_two_workflows_of_one_name_are_two() -> None:
     story.world.now += HOUR
     with playing(story.world) as player:
         player.refresh_to_the_end()
-        assert sorted(job.streak for job in player.trunk.jobs) == [0, 3]
+        assert sorted(job.consecutive_failures for job in player.trunk.jobs) == [0, 3]
         check_truth(player)
 
 

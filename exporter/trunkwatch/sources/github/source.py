@@ -6,13 +6,12 @@ What has changed is then read where it changed. docs/github.md says it for peopl
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.facts import Fact, RefreshReport, SourceState, StateEntry
+from trunkwatch.engine.facts import Fact, SourceState, StateEntry
 from trunkwatch.errors import SourceAnswerError, SourceError, SourceLimitedError
 from trunkwatch.sources.github.allowance import Allowance
 from trunkwatch.sources.github.auth import authorization_of, webhook_secret
@@ -22,8 +21,13 @@ from trunkwatch.sources.github.others import Others
 from trunkwatch.sources.github.quota import Quota
 from trunkwatch.sources.github.reader import Outcome, Settings, TrunkReader
 from trunkwatch.sources.github.transport import Transport
-from trunkwatch.sources.github.webhook import Ear
-from trunkwatch.sources.port import Heard, Source, SourceContext
+from trunkwatch.sources.github.webhook import (
+    UpdateReader,
+    WebhookHandler,
+    check_signature_header,
+    verify_signature,
+)
+from trunkwatch.sources.port import Delivery, Refresh, RefreshReport, Source, SourceContext
 
 SLOWER = 3.0
 """Times as long as the poll interval that GitHub is left alone while its deliveries come."""
@@ -84,33 +88,31 @@ class Github:
         )
         self._secret = webhook_secret(config)
         self._others = Others(config.checks, config.statuses)
-        self._ear = Ear(
-            config.name,
+        self._webhook = WebhookHandler(
             config.all_repos,
             config.branches,
-            self._client,
+            UpdateReader(config.name, self._client, tools.clock),
             self._others,
             tools.events,
-            tools.clock,
         )
-        self._heard_at: float | None = None
+        self._delivered_at: float | None = None
         self._read_until: dict[Trunk, float] = {}
         self._begun = tools.clock()
         self._taken_up = False
         self._turn = 0
 
-    def refresh(self, memory: SourceState) -> Iterable[Fact]:
-        """Read what is due, as far as the budget goes."""
+    def refresh(self, state: SourceState) -> Refresh:
+        """Read the results that are due, as far as the budget allows."""
         total = _Total()
-        self._take_up(memory)
+        self._take_up(state)
         interval = self._interval()
         allowance = Allowance(self._quota, interval)
-        shelves = by_trunk(memory.notes)
+        shelves = by_trunk(state.entries)
         for repo in self._in_turn():
             try:
-                for trunk in self._trunks(repo, memory, total):
+                for trunk in self._trunks(repo, state, total):
                     shelf = shelves.get(f"{trunk.repo} {trunk.branch}", {})
-                    book = Notebook(trunk, memory.notes, shelf)
+                    book = Notebook(trunk, state.entries, shelf)
                     outcome = self._reader(trunk, book, allowance, interval).read()
                     total.add(outcome)
                     self._note_age(trunk, outcome)
@@ -119,15 +121,15 @@ class Github:
         if total.troubles and not total.facts:
             raise total.troubles[0]
         spent = json.dumps(self._quota.spent())
-        if spent != memory.notes.get(SPENT):
+        if spent != state.entries.get(SPENT):
             total.facts.append(StateEntry(SPENT, spent))
-        return [self._report(total, interval), *total.facts]
+        return Refresh(total.facts, self._report(total, interval))
 
     def _take_up(self, memory: SourceState) -> None:
         """Go on with the budget where the exporter was before it was restarted."""
         if not self._taken_up:
             self._taken_up = True
-            spent = json.loads(memory.notes.get(SPENT, "{}"))
+            spent = json.loads(memory.entries.get(SPENT, "{}"))
             self._quota.restore({int(minute): number for minute, number in spent.items()})
 
     def _note_age(self, trunk: Trunk, outcome: Outcome) -> None:
@@ -137,21 +139,27 @@ class Github:
         since = now if outcome.due_since is None else max(known, outcome.due_since)
         self._read_until[trunk] = known if outcome.trouble is not None else since
 
-    def secret(self) -> bytes | None:
-        """Return what deliveries are signed with; None where they are off."""
-        return self._secret()
+    @property
+    def webhook_enabled(self) -> bool:
+        """Whether a webhook secret is configured."""
+        return self._config.webhook_secret_file is not None
 
-    def hear(self, event: str, body: Mapping[str, Any]) -> Heard | None:
-        """Understand a delivery."""
-        heard = self._ear.hear(event, body)
-        if heard is not None:
-            self._heard_at = self._tools.clock()
-        return heard
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Reject a delivery without signature."""
+        check_signature_header(headers)
+
+    def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """Verify and parse one request."""
+        verify_signature(headers, body, self._secret())
+        delivery = self._webhook.parse(headers, body)
+        if delivery.update is not None:
+            self._delivered_at = self._tools.clock()
+        return delivery
 
     def _interval(self) -> float:
         """Return the seconds between two refreshes: more while GitHub tells what happens."""
         interval = self._config.poll_interval
-        if self._heard_at is None or self._tools.clock() - self._heard_at > SILENCE:
+        if self._delivered_at is None or self._tools.clock() - self._delivered_at > SILENCE:
             return interval
         return interval * SLOWER
 
@@ -169,7 +177,7 @@ class Github:
 
     def _default_branch(self, repo: str, memory: SourceState, total: _Total) -> str:
         key = f"{repo} - default -"
-        at, _, branch = memory.notes.get(key, "").partition(" ")
+        at, _, branch = memory.entries.get(key, "").partition(" ")
         now = self._tools.clock()
         if branch and now - float(at) < BRANCH_EVERY:
             return branch
@@ -189,7 +197,7 @@ class Github:
             trunk,
             self._client,
             book,
-            self._tools.interest(trunk),
+            self._tools.focus(trunk),
             allowance,
             self._tools.clock(),
         )
@@ -204,7 +212,7 @@ class Github:
         return RefreshReport(
             unread=total.unread,
             quota_remaining=self._quota.remaining,
-            again=again,
+            retry_after=again,
             read_until=dict(self._read_until),
-            trouble=trouble,
+            error=trouble,
         )

@@ -1,16 +1,19 @@
-"""What GitHub tells on its own, in the words of the source.
+"""Webhook deliveries of GitHub: verified, parsed, and turned into facts.
 
-A delivery may come twice, late, out of order or never; it says the same as a list would have said,
-about one thing. https://docs.github.com/en/webhooks/webhook-events-and-payloads
+A delivery may come twice, late, out of order or never; it reports about one run or job the same as
+the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
+import hashlib
+import hmac
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
-from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery
+from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
 from trunkwatch.sources.github.client import GithubClient
 from trunkwatch.sources.github.hangs import Hangs
 from trunkwatch.sources.github.jobs import Job, check_of, job_of, observation
@@ -25,130 +28,298 @@ from trunkwatch.sources.github.runs import (
     run_of_json,
     startup_failure,
 )
-from trunkwatch.sources.port import Heard
+from trunkwatch.sources.port import Delivery, DeliveryUpdate
 
 REF = "refs/heads/"
 
+SIGNATURE = "x-hub-signature-256"
+"""https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries"""
 
-class Ear:
-    """Understands deliveries about the watched trunks of one source."""
+PING = "ping"
+"""The event that GitHub sends when a webhook is created."""
+
+NAME_LIMIT = 100
+"""Characters of an event's name and of a delivery's id; GitHub's ids have 36."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushUpdate:
+    """New commits. A push lists them without their parents, so the order has to be read."""
+
+    needs_refresh: bool = True
+
+    def facts(self, state: SourceState) -> Iterable[Fact]:
+        """Return nothing: the refresh reads the commits."""
+        del state
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUpdate:
+    """A check run of another CI system.
+
+    Attributes:
+        row: its observation.
+    """
+
+    row: Observation
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> Iterable[Fact]:
+        """Return the observation."""
+        del state
+        return (self.row,)
+
+
+@dataclass(frozen=True, slots=True)
+class RunUpdate:
+    """A workflow run that began or ended.
+
+    Attributes:
+        trunk: the branch that the run is of.
+        run: as GitHub reports it.
+        reader: reads jobs that arrived before their run.
+    """
+
+    trunk: Trunk
+    run: Run
+    reader: "UpdateReader"
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> Iterator[Fact]:
+        """Yield the run's own failure, and the jobs that were waiting for it."""
+        run, book = self.run, Notebook(self.trunk, state.entries)
+        note = book.get(Kind.RUN, run.id)
+        stored = run_of_json(note) if note else None
+        if stored is not None:
+            if _order_of(stored) > _order_of(run):
+                run = stored  # the delivery is late and its contents are outdated
+            run = replace(run, seen=stored.seen, jobs=stored.jobs)
+        if run.finished and run.conclusion == STARTUP_FAILURE:
+            yield startup_failure(run, self.trunk)
+            run = run.read(0)
+        book.put(Kind.RUN, run.to_json(), run.id)
+        yield from self.reader.parked(self.trunk, book).of(run)
+        yield from book.changes()
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """A job that was queued, began or ended.
+
+    Attributes:
+        trunk: the branch that the job is of.
+        job: as GitHub reports it.
+        reader: stores a job whose run has not been read yet.
+    """
+
+    trunk: Trunk
+    job: Job
+    reader: "UpdateReader"
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> Iterator[Fact]:
+        """Yield the job's observation, or keep the job until its run is read."""
+        job, book = self.job, Notebook(self.trunk, state.entries)
+        note = book.get(Kind.RUN, job.run)
+        if note is None:
+            self.reader.parked(self.trunk, book).park(job.run or 0, job, self.reader.clock())
+        else:
+            run = run_of_json(note)
+            conclusion = self.reader.hangs(self.trunk, book).conclusion(run, job)
+            row = observation(self.trunk, run, job, conclusion)
+            if row is not None:
+                yield row
+        yield from book.changes()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateReader:
+    """The readers that updates of runs and jobs share.
+
+    Attributes:
+        source: name of the source, for errors.
+        client: of GitHub's API; not used before the next refresh.
+        clock: seconds since the epoch.
+    """
+
+    source: str
+    client: GithubClient
+    clock: Callable[[], float]
+
+    def hangs(self, trunk: Trunk, book: Notebook) -> Hangs:
+        """Return the reader of jobs that were stopped by their time limit."""
+        return Hangs(self.source, trunk, self.client, book)
+
+    def parked(self, trunk: Trunk, book: Notebook) -> Parked:
+        """Return the jobs whose run has not been read yet."""
+        return Parked(trunk, book, self.hangs(trunk, book))
+
+
+class WebhookHandler:
+    """Verifies and parses the deliveries about the watched trunks of one source."""
 
     def __init__(
         self,
-        source: str,
         repos: Iterable[str],
         branches: Iterable[str],
-        client: GithubClient,
+        reader: UpdateReader,
         others: Others,
         events: frozenset[str],
-        clock: Callable[[], float],
     ) -> None:
         """Args:
-        source: its name, for errors.
         repos: owner/name of each.
         branches: trunks; the default branch of each repository when there are none.
-        client: asks GitHub, later, what a delivery leaves open.
-        others: knows which results of other CI systems count.
-        events: what may have started a run that counts.
-        clock: seconds since the epoch.
+        reader: for updates of runs and jobs.
+        others: which results of other CI systems count.
+        events: which events' runs count.
         """
-        self._source = source
         self._repos = {repo.lower(): repo for repo in repos}
         self._branches = frozenset(branches)
-        self._client = client
+        self._reader = reader
         self._others = others
         self._events = events
-        self._clock = clock
-        self._kinds: Mapping[str, Callable[[str, Mapping[str, Any]], Heard | None]] = {
+        self._parsers: Mapping[str, Callable[[str, Mapping[str, Any]], DeliveryUpdate | None]] = {
             "push": self._push,
             "workflow_run": self._workflow_run,
             "workflow_job": self._workflow_job,
             "check_run": self._check_run,
         }
 
-    def hear(self, event: str, body: Mapping[str, Any]) -> Heard | None:
-        """Understand a delivery; None where it is about nothing that is watched."""
-        understand = self._kinds.get(event)
-        if understand is None:
+    def parse(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """Parse a delivery whose signature was verified.
+
+        Raises:
+            BadDelivery: it is not what GitHub documents.
+        """
+        event = read_event(headers, body)
+        if event.name == PING:
+            return Delivery(event.delivery_id, None, is_ping=True)
+        return Delivery(event.delivery_id, self.update_of(event.name, event.payload))
+
+    def update_of(self, event: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+        """Return the change that an event reports; None where it concerns nothing watched.
+
+        Raises:
+            BadDelivery: the payload is not what GitHub documents.
+        """
+        parser = self._parsers.get(event)
+        if parser is None:
             return None
         try:
-            repo = self._repos.get(body["repository"]["full_name"].lower())
-            return understand(repo, body) if repo is not None else None
+            repo = self._repos.get(payload["repository"]["full_name"].lower())
+            return parser(repo, payload) if repo is not None else None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDelivery(
                 f"not the body of a {event} that GitHub documents ({type(error).__name__}: {error})"
             ) from None
 
-    def _trunk(self, repo: str, branch: object, body: Mapping[str, Any]) -> Trunk | None:
+    def _trunk(self, repo: str, branch: object, payload: Mapping[str, Any]) -> Trunk | None:
         if not isinstance(branch, str):
             return None
-        watched = self._branches or {body["repository"].get("default_branch")}
+        watched = self._branches or {payload["repository"].get("default_branch")}
         return Trunk(repo, branch) if branch in watched else None
 
-    def _push(self, repo: str, body: Mapping[str, Any]) -> Heard | None:
-        ref = body["ref"]
-        trunk = self._trunk(repo, ref.removeprefix(REF), body) if ref.startswith(REF) else None
-        # What was pushed is told without its parents; the order of the trunk is read.
-        return Heard(lambda _memory: (), look=True) if trunk else None
+    def _push(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+        ref = payload["ref"]
+        trunk = self._trunk(repo, ref.removeprefix(REF), payload) if ref.startswith(REF) else None
+        return PushUpdate() if trunk else None
 
-    def _workflow_run(self, repo: str, body: Mapping[str, Any]) -> Heard | None:
-        run = run_of(body["workflow_run"])
-        trunk = self._trunk(repo, run.head_branch, body)
+    def _workflow_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+        run = run_of(payload["workflow_run"])
+        trunk = self._trunk(repo, run.head_branch, payload)
         if trunk is None or not counts(run, trunk, self._events):
             return None
-        return Heard(lambda memory: self._run_facts(trunk, run, memory))
+        return RunUpdate(trunk, run, self._reader)
 
-    def _workflow_job(self, repo: str, body: Mapping[str, Any]) -> Heard | None:
-        row = body["workflow_job"]
+    def _workflow_job(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+        row = payload["workflow_job"]
         job = job_of(row)
-        trunk = self._trunk(repo, row.get("head_branch"), body)
+        trunk = self._trunk(repo, row.get("head_branch"), payload)
         if trunk is None or job.run is None:
             return None
-        return Heard(lambda memory: self._job_facts(trunk, job, memory))
+        return JobUpdate(trunk, job, self._reader)
 
-    def _check_run(self, repo: str, body: Mapping[str, Any]) -> Heard | None:
-        row = body["check_run"]
+    def _check_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+        row = payload["check_run"]
         branch = (row.get("check_suite") or {}).get("head_branch")
-        trunk = self._trunk(repo, branch, body)
+        trunk = self._trunk(repo, branch, payload)
         found = self._others.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
-        return Heard(lambda _memory: [found]) if found is not None else None
+        return CheckUpdate(found) if found is not None else None
 
-    # ------------------------------------------------------------------ with what is known
 
-    def _run_facts(self, trunk: Trunk, run: Run, memory: SourceState) -> Iterator[Fact]:
-        book = Notebook(trunk, memory.notes)
-        note = book.get(Kind.RUN, run.id)
-        known = run_of_json(note) if note else None
-        if known is not None:
-            if _order_of(known) > _order_of(run):
-                run = known  # a delivery that came late: what it says is old
-            run = replace(run, seen=known.seen, jobs=known.jobs)
-        if run.finished and run.conclusion == STARTUP_FAILURE:
-            yield startup_failure(run, trunk)
-            run = run.read(0)
-        book.put(Kind.RUN, run.to_json(), run.id)
-        yield from self._parked(trunk, book).of(run)
-        yield from book.changes()
+class Event(NamedTuple):
+    """One event.
 
-    def _job_facts(self, trunk: Trunk, job: Job, memory: SourceState) -> Iterator[Fact]:
-        book = Notebook(trunk, memory.notes)
-        note = book.get(Kind.RUN, job.run)
-        if note is None:
-            self._parked(trunk, book).park(job.run or 0, job, self._clock())
-        else:
-            run = run_of_json(note)
-            row = observation(trunk, run, job, self._hangs(trunk, book).conclusion(run, job))
-            if row is not None:
-                yield row
-        yield from book.changes()
+    Attributes:
+        name: of the kind of event.
+        delivery_id: the same when it is delivered again.
+        payload: the body; empty for a ping.
+    """
 
-    def _hangs(self, trunk: Trunk, book: Notebook) -> Hangs:
-        return Hangs(self._source, trunk, self._client, book)
+    name: str
+    delivery_id: str
+    payload: Mapping[str, Any]
 
-    def _parked(self, trunk: Trunk, book: Notebook) -> Parked:
-        return Parked(trunk, book, self._hangs(trunk, book))
+
+def read_event(headers: Mapping[str, str], body: bytes) -> Event:
+    """Read an event whose signature was verified.
+
+    Raises:
+        BadDelivery: a header is missing or too long, or the body is not a JSON object.
+    """
+    name, delivery_id = _named(headers, "Event"), _named(headers, "Delivery")
+    return Event(name, delivery_id, {} if name == PING else _object(body))
+
+
+def check_signature_header(headers: Mapping[str, str]) -> None:
+    """Reject a delivery without signature before its body is read.
+
+    Raises:
+        UnsignedDelivery: the header is missing.
+    """
+    if not headers.get(SIGNATURE):
+        raise UnsignedDelivery(
+            "X-Hub-Signature-256 is missing; give the webhook the secret of the configuration"
+        )
+
+
+def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | None) -> None:
+    """Verify the signature of a whole body, in constant time.
+
+    Args:
+        headers: by lower-case name.
+        body: as it was sent.
+        secret: of the webhook; None where webhooks are off.
+
+    Raises:
+        BadSignature: it was made with another secret.
+    """
+    signature = headers.get(SIGNATURE, "").encode("latin-1")
+    digest = hmac.new(secret or b"", body, hashlib.sha256).hexdigest()
+    if not secret or not hmac.compare_digest(f"sha256={digest}".encode(), signature):
+        raise BadSignature(
+            "the signature fits no secret: is the webhook's secret that of the configuration?"
+        )
+
+
+def _named(headers: Mapping[str, str], what: str) -> str:
+    value = headers.get(f"x-github-{what.lower()}", "")
+    if not 0 < len(value) <= NAME_LIMIT:
+        raise BadDelivery(f"X-GitHub-{what} is missing or too long")
+    return value
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise BadDelivery("the body is not a JSON object")
+    return document
 
 
 def _order_of(run: Run) -> tuple[int, float, bool]:
-    """Order what is said of one run; within one second it may begin and end."""
+    """Order the reports of one run; it may begin and end within one second."""
     return run.attempt, run.updated, run.finished

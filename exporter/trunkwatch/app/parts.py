@@ -1,0 +1,54 @@
+"""The parts that every command is composed of."""
+
+from trunkwatch.config import Config, SourceConfig, policy_of
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.poller import TrunkEngine
+from trunkwatch.poller.totals import Counters
+from trunkwatch.report.document import CompareUrls
+from trunkwatch.sources import Source, SourceContext, build_source
+from trunkwatch.store import STORES, Store
+
+
+def open_store(path: str) -> Store:
+    """Open the storage.
+
+    Raises:
+        StoreError: the file cannot be used.
+    """
+    return STORES["sqlite"](path)
+
+
+def build_sources(
+    config: Config, counters: Counters, engine: TrunkEngine
+) -> list[tuple[SourceConfig, Source]]:
+    """Build every configured source with its own request counter."""
+    return [
+        (section, build_source(section, _context(section.name, config, counters, engine)))
+        for section in config.sources
+    ]
+
+
+def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine) -> SourceContext:
+    def count_request(code: str) -> None:
+        counters.add("trunkwatch_source_requests_total", name, code)
+
+    return SourceContext(
+        count_request=count_request,
+        events=policy_of(config).evidence.events,
+        focus=engine.focus,
+    )
+
+
+def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
+    """Return per trunk the address that compares two of its commits, where a source has one.
+
+    The source that is configured for a trunk decides; a recorded file may feed any of the rest.
+    """
+    urls: dict[Trunk, str] = {}
+    for section in config.sources:
+        for trunk in section.feeds() or [state.trunk for state in snapshot.trunks]:
+            template = section.compares(trunk)
+            if template is not None:
+                urls.setdefault(trunk, template)
+    return urls

@@ -1,0 +1,122 @@
+"""The evaluated state of every trunk, and what of it is out of date."""
+
+from collections.abc import Callable, Collection, Mapping
+
+from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.backtest import BackTest
+from trunkwatch.engine.row_cache import Records, Touched
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.poller.totals import Counters
+
+
+class TrunkEvaluations:
+    """One evaluator per trunk.
+
+    Not safe for threads; `TrunkEngine` holds its lock around each call.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        orders: Mapping[Trunk, TrunkOrder],
+        records_of: Callable[[Trunk], Records],
+        counters: Counters,
+    ) -> None:
+        """Args:
+        policy: of the configuration.
+        orders: the stored order of each trunk.
+        records_of: returns the stored rows of a trunk.
+        counters: of the process.
+        """
+        self._policy = policy
+        self._orders = dict(orders)
+        self._records_of = records_of
+        self._counters = counters
+        self._evaluators: dict[Trunk, TrunkEvaluator] = {}
+        self._out_of_date: set[Trunk] = set()
+        self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
+        self.states: dict[Trunk, TrunkState] = {}
+
+    def put_orders(self, orders: Mapping[Trunk, TrunkOrder]) -> None:
+        """Replace the orders of some trunks."""
+        self._orders.update(orders)
+
+    def is_out_of_date(self, trunk: Trunk) -> bool:
+        """Return whether a trunk was never evaluated, or its last evaluation failed."""
+        return trunk not in self.states or trunk in self._out_of_date
+
+    def defer(self, trunk: Trunk, touched: Touched) -> None:
+        """Remember rows that were stored, for the next `take_pending`."""
+        jobs = self._pending.setdefault(trunk, {})
+        for raw, shas in touched.items():
+            jobs.setdefault(raw, set()).update(shas)
+
+    def take_pending(self, watched: Collection[Trunk]) -> Mapping[Trunk, Touched]:
+        """Return and forget the deferred rows of the watched trunks."""
+        pending, self._pending = self._pending, {}
+        return {trunk: touched for trunk, touched in pending.items() if trunk in watched}
+
+    def expired(self, now: float) -> list[Trunk]:
+        """Return the trunks whose state time alone has changed (now in seconds, epoch)."""
+        return [
+            trunk
+            for trunk, state in self.states.items()
+            if state.changes_at is not None and state.changes_at <= now
+        ]
+
+    def evaluate(self, touched: Mapping[Trunk, Touched], now: float) -> None:
+        """Bring trunks up to date.
+
+        Args:
+            touched: per trunk, the jobs with new or changed rows and the commits of these.
+            now: seconds since the epoch.
+
+        Raises:
+            StoreError: rows cannot be read; the trunks concerned stay out of date.
+        """
+        for trunk in self._out_of_date.intersection(touched):
+            # Its last evaluation failed half-way, and the rows that had changed then are not
+            # reported again: only reading all of them makes it right.
+            self._evaluators.pop(trunk, None)
+        self._out_of_date.update(touched)
+        for trunk, jobs in touched.items():
+            # Runs may arrive before another source gives the order of their trunk.
+            if trunk in self._orders:
+                self._evaluate(trunk, jobs, now)
+            self._out_of_date.discard(trunk)
+
+    def rows_of(self, key: JobKey) -> list[Observation]:
+        """Return the rows that a job is evaluated by."""
+        evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
+        return evaluator.rows_of(key) if evaluator else []
+
+    def back_test(self, now: float, failures_to_open: int | None) -> list[BackTest]:
+        """Replay the history of each trunk; see `TrunkEvaluator.back_test`."""
+        return [
+            self._evaluators[trunk].back_test(now, failures_to_open)
+            for trunk in sorted(self.states)
+        ]
+
+    def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
+        order = self._orders[trunk]
+        if trunk not in self._evaluators:
+            records = self._records_of(trunk)
+            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, records)
+        state = self._evaluators[trunk].update(order, jobs, now)
+        self._count(state, first=trunk not in self.states)
+        self.states[trunk] = state
+
+    def _count(self, state: TrunkState, *, first: bool) -> None:
+        """Count the increase of stored rows; those stored before the start are not counted."""
+        for reason, level in state.ignored_runs.items():
+            self._follow("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
+        for word, level in state.unknown_words.items():
+            self._follow("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
+        for reason, level in state.retired.items():
+            start = level if first else 0
+            self._follow("ci_job_retired_total", state.trunk, reason, level, start)
+
+    def _follow(self, name: str, trunk: Trunk, label: str, level: int, start: int = 0) -> None:
+        self._counters.count_increase(name, *trunk, label, level=level, start=start)
