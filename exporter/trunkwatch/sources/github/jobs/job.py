@@ -1,7 +1,7 @@
 """Jobs: from the jobs of a run, or from the check runs of a commit, to observations.
 
 A job and its check run are one thing with one id. The check runs of a commit come a hundred a page
-whatever workflow they are of; the jobs of a run say more (the attempt, the steps).
+whatever workflow they are of; the jobs of a run have more fields (the attempt, the steps).
 https://docs.github.com/en/rest/actions/workflow-jobs, https://docs.github.com/en/rest/checks/runs
 """
 
@@ -10,42 +10,43 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
-from trunkwatch.sources.github.client import Listing
-from trunkwatch.sources.github.runs import COMPLETED, Run, whole
+from trunkwatch.github import github_listing
+from trunkwatch.rest import Listing
+from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none
 from trunkwatch.times import parse_time
 
 ACTIONS_APP = "github-actions"
 
-LONG_ENOUGH = 300.0
-"""Seconds that a cancelled job must have run for it to be asked whether it hung."""
+MIN_TIMED_OUT_SECONDS = 300.0
+"""Seconds that a cancelled job must have run for its own time limit to be a possible cause."""
 
-TOO_LONG = re.compile(r"exceeded the maximum execution time")
-"""What GitHub says in an annotation of a job that its own `timeout-minutes` stopped."""
+TIMED_OUT_MESSAGE = re.compile(r"exceeded the maximum execution time")
+"""GitHub's annotation of a job that its own `timeout-minutes` stopped."""
 
-UNFILLED = "${{"
-"""A name that still holds this is of a matrix that was skipped before it was spread out."""
+UNEXPANDED = "${{"
+"""Part of the name of a matrix that was skipped before it was expanded."""
 
-_UNFILLED_PART = re.compile(r"(.+?) \([^()]*\$\{\{.*")
+_UNEXPANDED_NAME = re.compile(r"(.+?) \([^()]*\$\{\{.*")
 
 
 class Job(NamedTuple):
-    """One attempt of one job, as either list tells it.
+    """One attempt of one job, from either list.
 
     Attributes:
         id: of the job and of its check run.
         name: with its matrix values.
         status: `completed` or one of the unfinished states.
         conclusion: None while unfinished.
-        attempt: None where the list does not say.
-        run: the run that it is of, where the list says so.
-        suite: the check suite that it is in, where the list says so.
+        attempt: None where the list omits it.
+        run: the id of its run; None where the list omits it.
+        suite: the id of its check suite; None where the list omits it.
         app: the slug of the app that reports it, and its name.
         created: seconds since the epoch, or None.
         started: seconds since the epoch, or None.
         completed: seconds since the epoch, or None.
-        url: where people read its log.
-        failed_step: the first step that failed, where the list says so.
-        annotations: how many there are, where the list says so.
+        url: of its log.
+        failed_step: the first step that failed; None where the list omits it.
+        annotations: their number; None where the list omits it.
     """
 
     id: int
@@ -65,36 +66,36 @@ class Job(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether GitHub has answered; a completed row without a conclusion is not written yet."""
+        """Whether it has a result; a completed row without a conclusion is not written yet."""
         return self.status == COMPLETED and self.conclusion is not None
 
     @property
-    def is_unsaid(self) -> bool:
-        """Whether it is over and its answer is missing, which should not be."""
+    def is_incomplete(self) -> bool:
+        """Whether it has ended without a conclusion, which GitHub writes a moment later."""
         return self.status == COMPLETED and self.conclusion is None
 
     @property
-    def may_have_hung(self) -> bool:
-        """Whether it was cancelled after so long that its own time limit may have done it."""
+    def may_have_timed_out(self) -> bool:
+        """Whether it was cancelled so late that its own time limit may be the cause."""
         if self.conclusion != "cancelled" or self.annotations == 0:
             return False
         if self.started is None or self.completed is None:
-            return True  # how long it ran is not said; its annotations are
-        return self.completed - self.started >= LONG_ENOUGH
+            return True  # without a duration, only its annotations can decide
+        return self.completed - self.started >= MIN_TIMED_OUT_SECONDS
 
 
 def job_of(row: Mapping[str, Any]) -> Job:
-    """Read a row of the jobs of a run, or the job of a webhook.
+    """Parse a row of the jobs of a run, or the job of a webhook.
 
     Raises:
-        ValueError: it cannot be told from other jobs.
+        ValueError: it has no identity.
     """
     if row.get("run_attempt", 1) is None:
         raise ValueError(f"job {row['id']} is of no attempt")
     return Job(
         *_named(row),
         attempt=row.get("run_attempt"),
-        run=whole(row.get("run_id")),
+        run=int_or_none(row.get("run_id")),
         suite=None,
         app=(ACTIONS_APP, ""),
         created=_time(row.get("created_at")),
@@ -107,16 +108,16 @@ def job_of(row: Mapping[str, Any]) -> Job:
 
 
 def check_of(row: Mapping[str, Any]) -> Job:
-    """Read a row of the check runs of a commit, or the check run of a webhook.
+    """Parse a row of the check runs of a commit, or the check run of a webhook.
 
     Raises:
-        ValueError: it cannot be told from other check runs.
+        ValueError: it has no identity.
     """
     app = row.get("app") or {}
-    suite = whole((row.get("check_suite") or {}).get("id"))
+    suite = int_or_none((row.get("check_suite") or {}).get("id"))
     if suite is None and app.get("slug") in (ACTIONS_APP, None):
         raise ValueError(f"check run {row['id']} is in no check suite")
-    annotations = whole((row.get("output") or {}).get("annotations_count"))
+    annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
     return Job(
         *_named(row),
         attempt=None,
@@ -132,35 +133,35 @@ def check_of(row: Mapping[str, Any]) -> Job:
     )
 
 
-JOBS: Listing[Job] = Listing("jobs", job_of, lambda job: job.id, lambda job: job.is_unsaid)
+JOBS: Listing[Job] = github_listing("jobs", job_of, lambda job: job.id, lambda job: job.is_incomplete)
 """How the jobs of a run are read."""
 
-CHECKS: Listing[Job] = Listing(
-    "check_runs", check_of, lambda job: job.id, lambda job: job.is_unsaid
+CHECKS: Listing[Job] = github_listing(
+    "check_runs", check_of, lambda job: job.id, lambda job: job.is_incomplete
 )
 """How the check runs of a commit are read."""
 
 
 def name_of(job: Job) -> str | None:
-    """Return the name that a job counts under; None for a row that stands for no job at all.
+    """Return the name under which a job counts; None for a row that is no job.
 
-    A matrix that was skipped before it was spread out is a single row whose name may hold a literal
-    `${{ … }}`: it says that its children were present and skipped, under the name that they share.
+    A matrix that was skipped before it was expanded is a single row whose name may contain a literal
+    `${{ … }}`: its jobs exist and were skipped, under the name that they share.
     """
-    if UNFILLED not in job.name:
+    if UNEXPANDED not in job.name:
         return job.name
-    match = _UNFILLED_PART.fullmatch(job.name)
+    match = _UNEXPANDED_NAME.fullmatch(job.name)
     return match.group(1) if match and job.conclusion == "skipped" else None
 
 
 def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Observation | None:
-    """Return what a job says, or None when its row stands for no job.
+    """Return the observation of a job; None if its row is no job.
 
     Args:
-        trunk: that the run is of.
-        run: that the job is of.
+        trunk: of the run.
+        run: of the job.
         job: as GitHub reports it.
-        conclusion: what it says in the end; None while that is not known.
+        conclusion: of the job; None while it is undecided.
     """
     name = name_of(job)
     if name is None:
@@ -189,7 +190,7 @@ def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Obs
 
 def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     identity, name, status = row["id"], row["name"], row["status"]
-    if whole(identity) is None:
+    if int_or_none(identity) is None:
         raise ValueError(f"a row with the id {identity!r}")
     if not isinstance(name, str) or not isinstance(status, str):
         raise ValueError(f"job {identity} with the name {name!r} and the status {status!r}")

@@ -1,4 +1,4 @@
-"""Workflow runs: what the list of them says, and which of them count for a trunk.
+"""Workflow runs: how they are parsed, and which of them count for a trunk.
 
 https://docs.github.com/en/rest/actions/workflow-runs
 """
@@ -8,14 +8,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
-from trunkwatch.sources.github.client import Listing
+from trunkwatch.github import github_listing
+from trunkwatch.rest import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
 
 COMPLETED = "completed"
 STARTUP_FAILURE = "startup_failure"
 EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_suite_id")
-"""What every run of the list says, though GitHub's description lets some of it be null."""
+"""Fields that every run of the list has, though GitHub's schema lets some of them be null."""
+
+INCOMPLETE = ""
+"""The `read_version` of a run that has ended while some of its jobs have not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,22 +29,22 @@ class Run:
     Attributes:
         id: GitHub's number for it.
         sha: the commit.
-        path: the workflow's file, which identifies it; empty where GitHub does not say.
+        path: the workflow's file, which identifies it.
         name: the workflow's name, for people.
         number: orders the runs of a workflow.
-        event: what started it.
-        head_branch: the branch that it says it is of.
-        head_repo: the repository that branch is in; empty where that was deleted.
+        event: the event that started it.
+        head_branch: its branch.
+        head_repo: the repository of that branch; empty where that was deleted.
         attempt: the newest; a re-run adds one.
         status: `completed` or one of the unfinished states.
         conclusion: of the newest attempt, or None.
         created: when it was first queued, which a re-run does not change (seconds, epoch).
         updated: when anything of it changed last (seconds since the epoch).
-        suite: the check suite that its check runs are in, or None.
-        url: where people look at it.
-        doubt: something that should always be said was not; it is no news that can be relied on.
-        seen: what of it had been read together with all of its jobs; see `version`.
-        jobs: how many rows its jobs were then.
+        suite: the check suite of its check runs, or None.
+        url: its page.
+        is_doubtful: a field is missing that every run has; it is better read again.
+        read_version: the `version` that was read together with all of its jobs, or None.
+        jobs: number of jobs then.
     """
 
     id: int
@@ -58,8 +62,8 @@ class Run:
     updated: float
     suite: int | None
     url: str | None
-    doubt: bool = False
-    seen: str | None = None
+    is_doubtful: bool = False
+    read_version: str | None = None
     jobs: int = 0
 
     @property
@@ -69,13 +73,13 @@ class Run:
 
     @property
     def version(self) -> str:
-        """What changes when anything of it does."""
+        """A text that changes with any change of the run."""
         return f"{self.attempt} {self.status} {self.updated:.0f}"
 
     @property
-    def settled(self) -> bool:
-        """Whether all that it will say (unless it is run again) has been read."""
-        return self.finished and self.seen == self.version
+    def fully_read(self) -> bool:
+        """Whether its final state has been read, unless it is run again."""
+        return self.finished and self.read_version == self.version
 
     @property
     def raw_workflow(self) -> tuple[str, str | None]:
@@ -84,29 +88,29 @@ class Run:
 
     def read(self, jobs: int) -> "Run":
         """Return the run once all of its jobs have been read."""
-        return replace(self, seen=self.version, jobs=jobs)
+        return replace(self, read_version=self.version, jobs=jobs)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as a note keeps it."""
-        said = {key: value for key, value in asdict(self).items() if value is not None}
-        del said["doubt"]
-        return said
+        """Return the run as it is stored."""
+        document = {key: value for key, value in asdict(self).items() if value is not None}
+        del document["is_doubtful"]
+        return document
 
 
 def run_of_json(document: Mapping[str, Any]) -> Run:
-    """Read a note back."""
-    optional = ("number", "conclusion", "suite", "url", "seen")
+    """Return a stored run."""
+    optional = ("number", "conclusion", "suite", "url", "read_version")
     return Run(**{**dict.fromkeys(optional), **document})
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
-    """Read a run as GitHub describes it, in a list or in a webhook.
+    """Parse a run of a list or a webhook.
 
     Raises:
-        ValueError: it cannot be told from other runs, or not be placed in time.
+        ValueError: it has no identity, or no time.
     """
     identity, sha = row["id"], full_hash(row["head_sha"])
-    if whole(identity) is None or sha is None:
+    if int_or_none(identity) is None or sha is None:
         raise ValueError(f"a run with the id {identity!r} and the commit {row['head_sha']!r}")
     status = row["status"]
     if not isinstance(status, str):
@@ -122,28 +126,28 @@ def run_of(row: Mapping[str, Any]) -> Run:
         sha=sha,
         path=path,
         name=str(row.get("name") or ""),
-        number=whole(row.get("run_number")),
+        number=int_or_none(row.get("run_number")),
         event=str(row.get("event") or ""),
         head_branch=str(row.get("head_branch") or ""),
         head_repo=str((row.get("head_repository") or {}).get("full_name") or ""),
-        attempt=whole(row.get("run_attempt")) or 1,
+        attempt=int_or_none(row.get("run_attempt")) or 1,
         status=status,
         conclusion=conclusion if isinstance(conclusion, str) else None,
         created=created,
         updated=parse_time(row.get("updated_at") or row["created_at"]),
-        suite=whole(row.get("check_suite_id")),
+        suite=int_or_none(row.get("check_suite_id")),
         url=row.get("html_url"),
-        doubt=any(row.get(key) is None for key in EXPECTED)
+        is_doubtful=any(row.get(key) is None for key in EXPECTED)
         or (status == COMPLETED and conclusion is None),
     )
 
 
-RUNS: Listing[Run] = Listing("workflow_runs", run_of, lambda run: run.id)
+RUNS: Listing[Run] = github_listing("workflow_runs", run_of, lambda run: run.id)
 """How the list of runs is read."""
 
 
 def counts(run: Run, trunk: Trunk, events: frozenset[str]) -> bool:
-    """Whether a run is of the trunk: a fork's own `main` is not, nor is a pull request."""
+    """Return whether a run is of the trunk: a fork's `main` is not, nor is a pull request."""
     return (
         run.head_branch == trunk.branch
         and run.head_repo.lower() == trunk.repo.lower()
@@ -172,6 +176,6 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
     )
 
 
-def whole(value: object) -> int | None:
-    """Return a whole number as it is, and nothing of any other kind; True is none."""
+def int_or_none(value: object) -> int | None:
+    """Return an integer, and None for any other type; a boolean is no integer here."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
