@@ -20,7 +20,7 @@ import pytest
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import alerts, pages, webhook
-from trunkwatch.web.answer import Answer, give
+from trunkwatch.web.answer import Answer, respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -120,7 +120,7 @@ def _give(
     zipped = ("Content-Encoding", "gzip") in answer.headers
     body = gzip.decompress(answer.body) if zipped else answer.body
     WATCH.look(f"the page {environ['PATH_INFO']}", body + repr(answer.headers).encode())
-    return give(answer, environ, start_response)
+    return respond(answer, environ, start_response)
 
 
 def _look_at_store(store: SqliteStore) -> None:
@@ -144,9 +144,9 @@ def _looking_first(close: Callable[[SqliteStore], None]) -> Callable[[SqliteStor
 
 PATCHES: tuple[Any, ...] = (
     mock.patch.object(TrunkwatchError, "__init__", _note_error),
-    mock.patch.object(pages, "give", _give),
-    mock.patch.object(webhook, "give", _give),
-    mock.patch.object(alerts, "give", _give),
+    mock.patch.object(pages, "respond", _give),
+    mock.patch.object(webhook, "respond", _give),
+    mock.patch.object(alerts, "respond", _give),
     mock.patch.object(SqliteStore, "close", _looking_first(SqliteStore.close)),
     # Of a storage that a test leaves to the garbage collector.
     mock.patch.object(SqliteStore, "__del__", _look_at_store, create=True),

@@ -9,7 +9,7 @@ import pytest
 import requests
 from trunkwatch.errors import ListenError, UsageError
 from trunkwatch.web import WebServer, parse_address
-from trunkwatch.web.server import LONGEST_HEAD
+from trunkwatch.web.server import HEAD_LIMIT_BYTES
 
 from tests.web.conftest import listening
 
@@ -123,7 +123,7 @@ def test_many_ask_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "status"), [(LONGEST_HEAD // 2, b"200"), (LONGEST_HEAD, b"413")]
+    ("length", "status"), [(HEAD_LIMIT_BYTES // 2, b"200"), (HEAD_LIMIT_BYTES, b"413")]
 )
 def test_headers_have_an_end(length: int, status: bytes) -> None:
     """A request whose headers do not end is refused before they fill the memory."""

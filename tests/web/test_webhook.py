@@ -25,7 +25,7 @@ from trunkwatch.sources.github.webhook import (
 )
 from trunkwatch.web import Hook, Webhook, WebhookOnly, WebServer
 from trunkwatch.web import server as web_server
-from trunkwatch.web.server import UNREAD
+from trunkwatch.web.server import DRAIN_LIMIT_BYTES
 from trunkwatch.web.webhook import BODY_LIMIT_BYTES, REMEMBERED_DELIVERIES, REMEMBERED_SECONDS
 
 from tests.web.conftest import listening
@@ -566,7 +566,9 @@ def test_a_body_of_the_limit_is_read(endpoint: Endpoint) -> None:
     assert endpoint.post(body).status_code == 202
 
 
-@pytest.mark.parametrize(("length", "goes_on"), [(UNREAD, True), (UNREAD + 1, False)])
+@pytest.mark.parametrize(
+    ("length", "goes_on"), [(DRAIN_LIMIT_BYTES, True), (DRAIN_LIMIT_BYTES + 1, False)]
+)
 def test_a_refused_body_does_not_disturb_the_next_request(
     endpoint: Endpoint, length: int, goes_on: bool
 ) -> None:

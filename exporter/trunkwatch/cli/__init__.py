@@ -1,4 +1,4 @@
-"""The command line (section 4.2 of docs/policy.md says what its answers mean)."""
+"""The command line; section 4.2 of docs/policy.md defines its output."""
 
 from trunkwatch.cli.main import main, run
 

@@ -1,4 +1,4 @@
-"""`trunkwatch backtest`: what would the policy have told of the history that is there?"""
+"""`trunkwatch backtest`: which alerts would the policy have raised on the stored history?"""
 
 import json
 from contextlib import closing
@@ -8,12 +8,12 @@ import click
 
 from trunkwatch.cli.common import (
     BAD_INPUT,
+    closed_pipe_allowed,
     config_flag,
-    end_with,
-    our_errors,
+    exit_with,
     printed,
-    reader_may_leave,
     refresh,
+    reported_errors,
     storage_flag,
 )
 from trunkwatch.config import load_config
@@ -32,20 +32,20 @@ from trunkwatch.report.backtest import Replay, back_test_document, print_back_te
 )
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def backtest(config_file: str, storage: str, failures: int | None, form: str) -> None:
-    """Replay the history: every outage, who would have been told, and what would not.
+    """Replay the history: every outage, the teams it would have alerted, and the silent ones.
 
     Exit code 2 if a source could not be read, else 0.
     """
-    with our_errors():
+    with reported_errors():
         once = refresh(load_config(config_file), storage, None)
         snapshot = once.engine.snapshot
         tried = [None] if failures is None else [None, failures]
         with closing(once.store):
             replays = [Replay(number, once.engine.back_test(number)) for number in tried]
-    with reader_may_leave():
+    with closed_pipe_allowed():
         if form == "json":
             answer = back_test_document(replays, snapshot.as_of)
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
             click.echo(printed(partial(print_back_test, replays)), nl=False)
-    end_with(0 if all(source.up for source in snapshot.sources) else BAD_INPUT)
+    exit_with(0 if all(source.up for source in snapshot.sources) else BAD_INPUT)

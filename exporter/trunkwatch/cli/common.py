@@ -1,4 +1,4 @@
-"""What the commands share: flags, errors, exit codes, one refresh of everything, and printing."""
+"""Shared by the commands: flags, errors, exit codes, one refresh of everything, and printing."""
 
 import os
 import sys
@@ -18,19 +18,19 @@ from trunkwatch.store import MEMORY
 from trunkwatch.times import parse_time
 
 FIRING, BAD_INPUT = 1, 2
-"""Exit codes; 0 is all well."""
+"""Exit codes; 0 means that nothing fires and every source is fresh."""
 
 PIPE_WIDTH = 10_000
-"""Columns of a table that a program reads: a name that is cut in two cannot be searched for."""
+"""Columns of a table in a pipe: programs cannot search for a name that is wrapped."""
 
-PROGRESS_AFTER = 1.0
-"""Seconds after which a person at a terminal is shown that something is going on."""
+PROGRESS_AFTER_SECONDS = 1.0
+"""How long a refresh at a terminal takes before its progress is shown."""
 
 Command = Callable[..., Any]
 
 
 class _Error(click.ClickException):
-    """An error of ours, as click shows it."""
+    """A TrunkwatchError, as click shows it."""
 
     exit_code = BAD_INPUT
 
@@ -40,8 +40,8 @@ class _Error(click.ClickException):
 
 
 @contextmanager
-def our_errors() -> Iterator[None]:
-    """Show an error of ours as one line per problem, and end with the code of bad input."""
+def reported_errors() -> Iterator[None]:
+    """Print a TrunkwatchError, one line per problem, and exit with the code of bad input."""
     try:
         yield
     except TrunkwatchError as error:
@@ -49,7 +49,7 @@ def our_errors() -> Iterator[None]:
 
 
 def config_flag(command: Command) -> Command:
-    """Give a command the flag that names the configuration."""
+    """Add the flag `--config.file` to a command."""
     return click.option(
         "--config.file",
         "config_file",
@@ -61,7 +61,7 @@ def config_flag(command: Command) -> Command:
 
 
 def storage_flag(command: Command) -> Command:
-    """Give a command the flag that names the storage file."""
+    """Add the flag `--storage.path` to a command."""
     return click.option(
         "--storage.path",
         "storage",
@@ -72,33 +72,33 @@ def storage_flag(command: Command) -> Command:
 
 
 def now_flag(command: Command) -> Command:
-    """Give a command the flag that says at which moment to judge."""
+    """Add the flag `--now` to a command."""
     return click.option(
-        "--now", metavar="TIME", help="Judge as of this time (RFC 3339) instead of the present."
+        "--now", metavar="TIME", help="Evaluate at this time (RFC 3339) instead of the present."
     )(command)
 
 
-def end_with(code: int) -> None:
-    """End the command with an exit code, whoever called it."""
+def exit_with(code: int) -> None:
+    """End the command with an exit code."""
     click.get_current_context().exit(code)
 
 
 @contextmanager
-def reader_may_leave() -> Iterator[None]:
-    """Whoever reads our output may have seen enough (`| head`); the exit code is still the answer.
+def closed_pipe_allowed() -> Iterator[None]:
+    """Let the reader of standard output close it early (`| head`); the exit code stays correct.
 
-    Neither click nor rich may see the broken pipe: both would end with code 1, which here says
-    that something is broken on trunk.
+    Neither click nor rich may see the broken pipe: both exit with code 1, which means here that a
+    group fires.
     """
     try:
         yield
     except BrokenPipeError:
-        # What Python still holds back must not fail either when it is flushed at the end.
+        # Python flushes its buffer at exit; that must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def printed(write: Callable[[Console], None]) -> str:
-    """Return tables: coloured for a terminal; plain and as wide as they need to be for a pipe."""
+    """Return tables: coloured for a terminal, plain and as wide as necessary for a pipe."""
     console = Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH, no_color=True)
     with console.capture() as captured:
         write(console)
@@ -106,15 +106,15 @@ def printed(write: Callable[[Console], None]) -> str:
 
 
 def refresh(config: Config, storage: str, now: str | None) -> Once:
-    """Refresh every source once; what failed is logged and in the snapshot.
+    """Refresh every source; failures are logged and in the snapshot.
 
     Raises:
         StoreError: the storage cannot be used.
-        UsageError: `now` is no time.
+        UsageError: `now` is not a time.
     """
     at = _moment(now)
-    with _progress() as tell:
-        return refresh_all(config, storage, at, tell)
+    with _progress() as progress:
+        return refresh_all(config, storage, at, progress)
 
 
 def _moment(now: str | None) -> float | None:
@@ -128,7 +128,7 @@ def _moment(now: str | None) -> float | None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int], None]]:
-    """Show what is read, once it takes longer than a moment, to a person at a terminal."""
+    """Yield a function that shows the progress of a long refresh at a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda _name, _count: None
@@ -142,7 +142,9 @@ def _progress() -> Iterator[Callable[[str, int], None]]:
     )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", visible=False, total=None)
-        appear = threading.Timer(PROGRESS_AFTER, bar.update, args=(task,), kwargs={"visible": True})
+        appear = threading.Timer(
+            PROGRESS_AFTER_SECONDS, bar.update, args=(task,), kwargs={"visible": True}
+        )
         appear.daemon = True
         appear.start()
         try:

@@ -1,4 +1,4 @@
-"""Every command and flag; what they do stands in `app` and below."""
+"""Every command and flag; `app` and the layers below do the work."""
 
 import json
 import os
@@ -20,13 +20,13 @@ from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.common import (
     BAD_INPUT,
     FIRING,
+    closed_pipe_allowed,
     config_flag,
-    end_with,
+    exit_with,
     now_flag,
-    our_errors,
     printed,
-    reader_may_leave,
     refresh,
+    reported_errors,
     storage_flag,
 )
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
@@ -42,11 +42,11 @@ from trunkwatch.report.text import cost, print_snapshot
 from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
 
-READABLE = 0o644
-"""Mode of a file that is written; a temporary file's own would be for its owner alone."""
+OUTPUT_MODE = 0o644
+"""Mode of a written file; a temporary file is readable by its owner alone."""
 
 TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
-"""What GitHub's own tools and runners call these."""
+"""The variables that GitHub's own tools and runners use."""
 
 WITHOUT_TOKEN = (
     "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
@@ -56,7 +56,7 @@ WITHOUT_TOKEN = (
 
 
 def run() -> NoReturn:
-    """Run the command line; any error of ours is one line per problem and exit code 2."""
+    """Run the command line; a TrunkwatchError is printed and ends with exit code 2."""
     try:
         code = main.main(standalone_mode=False)
     except click.ClickException as error:
@@ -74,7 +74,7 @@ def run() -> NoReturn:
     "--log.format", "form", type=click.Choice(list(FORMATS)), default="logfmt", show_default=True
 )
 def main(level: str, form: str) -> None:
-    """Tell the right team when a CI job is broken for N commits in a row on trunk."""
+    """Alert the right team when a CI job is broken for N commits in a row on trunk."""
     set_up(level, form)
 
 
@@ -93,11 +93,11 @@ def main(level: str, form: str) -> None:
     "--web.webhook-listen-address",
     "webhook_listen",
     metavar="HOST:PORT",
-    help="Where webhooks are taken, and nothing else; with the pages when not given.",
+    help="Where webhooks are taken, and nothing else; with the pages by default.",
 )
 def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
-    """Read CI results for ever and expose them to Prometheus."""
-    with our_errors():
+    """Poll CI servers and expose their results to Prometheus."""
+    with reported_errors():
         Server(config_file, storage, listen, webhook_listen).run()
 
 
@@ -112,16 +112,16 @@ def serve(config_file: str, storage: str, listen: str, webhook_listen: str | Non
 @now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
-    """Say once what is broken.
+    """Print the broken jobs, once.
 
     Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
     """
-    with our_errors():
+    with reported_errors():
         config = load_config(config_file) if repo is None else _config_of_repo(repo)
         once = refresh(config, storage, now)
         once.store.close()
         snapshot = once.engine.snapshot
-    with reader_may_leave():
+    with closed_pipe_allowed():
         if form == "json":
             answer = document(snapshot, once.compare_urls)
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
@@ -129,7 +129,7 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
             click.echo(printed(partial(print_snapshot, snapshot, once.compare_urls)), nl=False)
             if repo is not None:
                 click.echo(cost(once.requests), nl=False)
-    end_with(_exit_code(snapshot))
+    exit_with(_exit_code(snapshot))
 
 
 @main.command()
@@ -143,9 +143,9 @@ def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
     JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
     which only one job has.
     """
-    with our_errors():
+    with reported_errors():
         once = refresh(load_config(config_file), storage, now)
-        with closing(once.store), reader_may_leave():
+        with closing(once.store), closed_pipe_allowed():
             state, trunk = _find(once.engine.snapshot, job)
             for line in _walk(once, state, trunk):
                 click.echo(line)
@@ -156,18 +156,18 @@ def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
 @click.option(
     "--alertmanager",
     metavar="FILE",
-    help="Alertmanager's configuration: name the teams that none of its routes takes.",
+    help="Alertmanager's configuration: list the teams that none of its routes matches.",
 )
 def check_config(config_file: str, alertmanager: str | None) -> None:
     """Check a configuration file; every problem is named."""
-    with our_errors():
+    with reported_errors():
         config = load_config(config_file)
-        told = () if alertmanager is None else check_routes(config, alertmanager)
+        warnings = () if alertmanager is None else check_routes(config, alertmanager)
     click.echo(
         f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
     )
-    for one in told:
-        click.echo(f"{alertmanager}: {one}")
+    for warning in warnings:
+        click.echo(f"{alertmanager}: {warning}")
 
 
 @main.command()
@@ -176,12 +176,12 @@ def check_config(config_file: str, alertmanager: str | None) -> None:
 @click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
 def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
-    with our_errors():
+    with reported_errors():
         once = refresh(load_config(config_file), storage, None)
         complete = all(source.up for source in once.engine.snapshot.sources)
         with closing(once.store):
             _write(output, _recorded(once), complete=complete)
-    end_with(0 if complete else BAD_INPUT)
+    exit_with(0 if complete else BAD_INPUT)
 
 
 main.add_command(backtest)
@@ -191,10 +191,10 @@ main.add_command(tickets)
 
 
 def _config_of_repo(repo: str) -> Config:
-    """Watch one repository with what the environment says, as GitHub's own tools read it."""
+    """Return a configuration of one repository, with the environment's token and API address."""
     name = click.get_current_context().get_parameter_source("config_file")
     if name is ParameterSource.COMMANDLINE:
-        raise UsageError("--repo and --config.file are two ways to say what to read; keep one")
+        raise UsageError("--repo and --config.file both choose what to read; keep one")
     token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
     if token_env is None:
         click.echo(WITHOUT_TOKEN, err=True)
@@ -210,7 +210,7 @@ def _exit_code(snapshot: Snapshot) -> int:
 
 
 def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
-    """Find the one job that is meant: by its whole name first, else by a part of it."""
+    """Return the only job of a name: by its whole name first, else by a part of it."""
     jobs = [(job, trunk) for trunk in snapshot.trunks for job in trunk.jobs]
     exact = [item for item in jobs if wanted in _names(item[0])]
     partly = [item for item in jobs if wanted in _names(item[0])[-1]]
@@ -224,7 +224,7 @@ def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
 
 
 def _names(job: JobState) -> tuple[str, str, str]:
-    """What a job may be called; only the last is certain to be one job's alone."""
+    """Return the names that a job can be given by; only the last one is always unique."""
     full = f"{job.key.workflow} / {job.key.job_name}"
     return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
 
@@ -243,18 +243,18 @@ def _recorded(once: Once) -> Iterator[str]:
 
 def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
     if output is None:
-        with reader_may_leave():
+        with closed_pipe_allowed():
             for line in lines:
                 click.echo(line, nl=False)
     elif complete:
         _write_whole(Path(output), lines)
     else:
-        # What is there may be the only copy of results that the source no longer gives.
+        # The existing file may be the only copy of results that its source no longer has.
         raise UsageError(f"--output {output}: not written, since a source could not be read")
 
 
 def _write_whole(path: Path, lines: Iterator[str]) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
@@ -262,7 +262,7 @@ def _write_whole(path: Path, lines: Iterator[str]) -> None:
             try:
                 file.writelines(lines)
                 file.flush()
-                os.fchmod(file.fileno(), READABLE)
+                os.fchmod(file.fileno(), OUTPUT_MODE)
                 os.fsync(file.fileno())
                 Path(file.name).replace(path)
             except BaseException:

@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
 
-from trunkwatch.cli.common import config_flag, our_errors
+from trunkwatch.cli.common import config_flag, reported_errors
 from trunkwatch.ticketing import TicketOptions, TicketServer
 
 
@@ -63,7 +63,7 @@ def tickets(
     dry_run: bool,
 ) -> None:
     """Keep one GitHub issue per group that is broken, told of by Alertmanager."""
-    with our_errors():
+    with reported_errors():
         TicketServer(
             TicketOptions(
                 config_file=config_file,

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from trunkwatch.errors import BadDelivery, SourceError, StoreError
-from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, give, only, path_of
+from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, method_not_allowed, path_of, respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -68,16 +68,16 @@ class AlertPages:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request."""
-        return give(self._answer(environ), environ, start_response)
+        return respond(self._answer(environ), environ, start_response)
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
         path, method = path_of(environ), environ["REQUEST_METHOD"]
         if path == ALERTS_PATH:
-            return self._alerts(environ) if method == "POST" else only("POST")
+            return self._alerts(environ) if method == "POST" else method_not_allowed("POST")
         pages = {"/-/healthy": self._healthy, "/-/ready": self._ready, "/metrics": self._metrics}
         if path not in pages:
             return NOT_FOUND
-        return pages[path]() if method in ("GET", "HEAD") else only("GET", "HEAD")
+        return pages[path]() if method in ("GET", "HEAD") else method_not_allowed("GET", "HEAD")
 
     # ------------------------------------------------------------------ deliveries
 

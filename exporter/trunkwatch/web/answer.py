@@ -1,4 +1,4 @@
-"""One HTTP answer, and how it is given by WSGI (PEP 3333)."""
+"""HTTP answers, and sending them by WSGI (PEP 3333)."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,22 +24,22 @@ Endpoint = Callable[["WSGIEnvironment"], Answer]
 NOT_FOUND = Answer("404 Not Found", TEXT, b"no such page; see /\n")
 
 
-def only(*methods: str) -> Answer:
-    """Return the answer to a method that a path does not know."""
-    said = f"only {' and '.join(methods)}\n".encode()
-    return Answer("405 Method Not Allowed", TEXT, said, (("Allow", ", ".join(methods)),))
+def method_not_allowed(*allowed: str) -> Answer:
+    """Return the answer to a method that a path does not support."""
+    text = f"only {' and '.join(allowed)}\n".encode()
+    return Answer("405 Method Not Allowed", TEXT, text, (("Allow", ", ".join(allowed)),))
 
 
 def path_of(environ: "WSGIEnvironment") -> str:
-    """Return the path that is asked for; WSGI hands it over as latin-1 of the bytes sent."""
+    """Return the path of a request; WSGI decodes its bytes as latin-1."""
     path: str = environ["PATH_INFO"]
     return path.encode("latin-1").decode("utf-8", "replace")
 
 
-def give(
+def respond(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
-    """Give an answer; that to HEAD has no body."""
+    """Send an answer; to HEAD without its body."""
     start_response(
         answer.status,
         [

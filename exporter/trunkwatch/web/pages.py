@@ -1,4 +1,4 @@
-"""The pages: a WSGI application over the newest snapshot. It never asks CI anything."""
+"""The pages: a WSGI application over the newest snapshot. It sends no request to CI."""
 
 import html
 import json
@@ -13,7 +13,15 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState, what_is_not_ready
 from trunkwatch.metrics.exposition import Exposition, choose_format
 from trunkwatch.report.document import CompareUrls, document
 from trunkwatch.report.page import landing_page
-from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, Endpoint, give, only, path_of
+from trunkwatch.web.answer import (
+    NOT_FOUND,
+    TEXT,
+    Answer,
+    Endpoint,
+    method_not_allowed,
+    path_of,
+    respond,
+)
 from trunkwatch.web.webhook import WEBHOOK_PREFIX
 
 if TYPE_CHECKING:
@@ -26,11 +34,11 @@ TRUNK_PREFIX = "/api/v1/trunk/"
 
 @dataclass(frozen=True)
 class View:
-    """What the pages look at; replaced as a whole when the configuration is reloaded.
+    """The data behind the pages; replaced as a whole when the configuration is reloaded.
 
     Attributes:
         snapshot: returns the newest snapshot.
-        compare_urls: per trunk, where a person compares two commits.
+        compare_urls: per trunk, the address that compares two commits.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -49,7 +57,7 @@ class Pages:
         webhook: Endpoint | None = None,
     ) -> None:
         """Args:
-        view: returns what the pages look at now.
+        view: returns the current data.
         exposition: renders `/metrics`.
         clock: seconds since the epoch, for the age of data.
         version: shown on the landing page.
@@ -73,14 +81,14 @@ class Pages:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         """Answer one request."""
-        return give(self._answer(environ), environ, start_response)
+        return respond(self._answer(environ), environ, start_response)
 
     def _answer(self, environ: "WSGIEnvironment") -> Answer:
         path, method = path_of(environ), environ["REQUEST_METHOD"]
         if self._webhook is not None and path.startswith(WEBHOOK_PREFIX):
             return self._webhook(environ)
         if method not in ("GET", "HEAD"):
-            return only("GET", "HEAD")
+            return method_not_allowed("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):
             return self._trunk(path.removeprefix(TRUNK_PREFIX))
         page = self._routes.get(path)
@@ -98,10 +106,10 @@ class Pages:
         )
 
     def _trunk(self, name: str) -> Answer:
-        """Both a repo and a branch may hold slashes, so known trunks are compared, not parsed."""
+        """Find a trunk by comparing: both a repo and a branch may contain slashes."""
         view = self._view()
         snapshot = view.snapshot()
-        # The server leaves an encoded slash as it is; which slashes were encoded does not matter.
+        # The server does not decode %2F; clients may encode any of the slashes.
         plain = name.replace("%2F", "/").replace("%2f", "/")
         found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:

@@ -1,4 +1,4 @@
-"""Listens: cheroot, a production WSGI server, started and stopped cleanly."""
+"""The listener: cheroot, a production WSGI server, started and stopped cleanly."""
 
 import errno
 import logging
@@ -19,19 +19,19 @@ THREADS = 8
 """Requests answered at once: a few Prometheus replicas and a few people."""
 
 BACKLOG = 128
-"""Connections that may wait to be accepted: a matrix of jobs that starts sends its webhooks in one
-moment, and at cheroot's own five some of them are reset."""
+"""Connections that may wait to be accepted. A matrix that starts sends all of its webhooks at once;
+with cheroot's default of five some of them are reset."""
 
 REQUEST_SECONDS = 10
 """Seconds after which a silent connection is dropped."""
 
 
-UNREAD = 65_536
-"""Bytes of a body which the application did not want that are read all the same, so that the
-sender sees the answer and may go on; behind a longer one the connection is closed."""
+DRAIN_LIMIT_BYTES = 65_536
+"""An unwanted body up to this length is read and dropped, so that the sender sees the answer and
+can reuse the connection; after a longer one the connection is closed."""
 
-LONGEST_HEAD = 65_536
-"""Bytes of a request's headers; nobody who may ask here sends a hundredth of that."""
+HEAD_LIMIT_BYTES = 65_536
+"""The longest headers of a request; legitimate clients send less than a hundredth of that."""
 
 LISTEN_FLAG = "--web.listen-address"
 
@@ -41,10 +41,10 @@ def parse_address(address: str, flag: str = LISTEN_FLAG) -> tuple[str, int]:
 
     Args:
         address: as given.
-        flag: by which it was given, for errors.
+        flag: its name, for errors.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: it is something else.
     """
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
@@ -63,7 +63,7 @@ class WebServer:
         Args:
             address: `host:port` or `:port`.
             application: answers the requests.
-            flag: by which the address was given, for errors.
+            flag: the name of the flag, for errors.
 
         Raises:
             ListenError: the address is taken or may not be used.
@@ -77,7 +77,7 @@ class WebServer:
             timeout=REQUEST_SECONDS,
             server_name="trunkwatch",
         )
-        self._server.max_request_header_size = LONGEST_HEAD
+        self._server.max_request_header_size = HEAD_LIMIT_BYTES
         self._server.ConnectionClass = _Connection
         # cheroot documents `error_log` as the place to hook in a logger of one's own.
         self._server.error_log = _log_error  # type: ignore[method-assign]  # documented
@@ -90,7 +90,7 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on, also when 0 was asked for."""
+        """The port, also where the system chose it (port 0)."""
         bound: tuple[Any, ...] = self._server.bind_addr
         return int(bound[1])
 
@@ -99,21 +99,21 @@ class WebServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let running answers finish and stop listening."""
+        """Finish running answers and stop listening."""
         self._server.stop()
         self._thread.join()
 
 
 class _Request(HTTPRequest):
-    """A request after which the connection goes on only where it is certain where the next begins.
+    """A request that closes its connection unless the start of the next request is certain.
 
-    cheroot reads to its end what the application left of a body, into memory and of any length,
-    and loses its place behind a chunked one: the rest of that would be taken for a request.
+    cheroot reads the rest of an unread body into memory, of any length, and loses its position
+    after a chunked one: the rest of that body would be parsed as a request.
     """
 
     def send_headers(self) -> None:
-        """Decide whether the connection goes on, before the headers tell the client."""
-        if self.chunked_read or not 0 <= getattr(self.rfile, "remaining", 0) <= UNREAD:
+        """Decide whether the connection is kept, before the headers are sent."""
+        if self.chunked_read or not 0 <= getattr(self.rfile, "remaining", 0) <= DRAIN_LIMIT_BYTES:
             self.close_connection = True
         super().send_headers()
 
@@ -123,7 +123,7 @@ class _Connection(HTTPConnection):
 
 
 def _why(error: OSError, flag: str) -> str:
-    """Cheroot wraps the socket's error in one of its own that only has a text."""
+    """Return why listening failed; cheroot wraps the socket's error, which leaves only its text."""
     text = str(error)
     if error.errno == errno.EADDRINUSE or "in use" in text:
         return f"the port is taken by another program; give another {flag}"

@@ -16,7 +16,7 @@ from cachetools import TTLCache
 
 from trunkwatch.errors import BadDelivery, BadSignature, SourceError, StoreError
 from trunkwatch.sources import Delivery, DeliveryUpdate, WebhookSource
-from trunkwatch.web.answer import TEXT, Answer, Endpoint, give, only, path_of
+from trunkwatch.web.answer import TEXT, Answer, Endpoint, method_not_allowed, path_of, respond
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -108,7 +108,7 @@ class Webhook:
         if hook is None:
             return OFF
         if environ["REQUEST_METHOD"] != "POST":
-            return only("POST")
+            return method_not_allowed("POST")
         if not hook.source.webhook_enabled:
             return OFF
         try:
@@ -196,7 +196,7 @@ class WebhookOnly:
             answer = self._webhook(environ)
         else:
             answer = Answer("404 Not Found", TEXT, b"nothing is served here\n")
-        return give(answer, environ, start_response)
+        return respond(answer, environ, start_response)
 
 
 # ---------------------------------------------------------------------- one request
