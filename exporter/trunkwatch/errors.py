@@ -140,13 +140,17 @@ class IssueGone(TrackerRefused):
 
 
 class SourceError(TrunkwatchError):
-    """A refresh failed; the last known values stay. The poller puts the source's name in front.
+    """A refresh failed; the last known values stay.
 
     Attributes:
         reason: one word for the metric `trunkwatch_source_errors_total`.
     """
 
     reason = "error"
+
+    def of(self, source: str) -> str:
+        """Return the text with the name of the source, which the source itself need not know."""
+        return f"source {source}: {self}"
 
 
 class RequestError(SourceError):
@@ -157,9 +161,7 @@ class RequestError(SourceError):
         retryable: the failure may be an accident (no answer, 5xx, a short limit).
     """
 
-    def __init__(
-        self, problem: str, *, status: int | None = None, retryable: bool = False
-    ) -> None:
+    def __init__(self, problem: str, *, status: int | None = None, retryable: bool = False) -> None:
         self.status = status
         self.retryable = retryable
         super().__init__(problem)
@@ -223,8 +225,11 @@ class OrderConflictError(SourceError):
     reason = "order"
 
 
-SOURCE_ERROR_REASONS = frozenset(
-    kind.reason
-    for kind in (SourceError, *SourceError.__subclasses__(), *RequestError.__subclasses__())
-)
+_SOURCE_ERRORS: list[type[SourceError]] = [
+    SourceError,
+    *SourceError.__subclasses__(),
+    *RequestError.__subclasses__(),
+]
+
+SOURCE_ERROR_REASONS = frozenset(error.reason for error in _SOURCE_ERRORS)
 """Every `reason`, so that each counter exists at 0 before its first error."""

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
-from trunkwatch.sources.github.auth import EnvToken, FileToken
-from trunkwatch.sources.github.credentials import content_of
+from trunkwatch.rest import EnvToken, FileToken, HttpContext, read_secret
 from trunkwatch.tickets.carrier import KeeperTools
 from trunkwatch.tickets.counts import Counts
 from trunkwatch.tickets.dryrun import DryRun
-from trunkwatch.tickets.github import Api, ApiTools, GithubIssues
+from trunkwatch.tickets.github import Api, GithubIssues
 from trunkwatch.tickets.issues import Issues
 from trunkwatch.tickets.keeper import Keeper
 from trunkwatch.tickets.ledger import MEMORY, Ledger
@@ -33,9 +32,6 @@ log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "GITHUB_TOKEN"
 """What GitHub's own tools and runners call it."""
-
-NAME = "tickets"
-"""Who reads tokens, in errors about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +180,12 @@ def _api(config: Config, options: TicketOptions, counts: Counts, environ: Mappin
             " needs Issues: read and write, and nothing else"
         )
     token = (
-        EnvToken(NAME, TOKEN_VARIABLE, environ)
+        EnvToken(TOKEN_VARIABLE, environ)
         if options.token_file is None
-        else FileToken(NAME, options.token_file)
+        else FileToken(options.token_file)
     )
-    tools = ApiTools(
-        header=token.header,
-        refused=token.refused,
-        clock=time.time,
-        sleep=time.sleep,
-        count=lambda code: counts.add("requests", code),
-    )
-    return GithubIssues(config.tickets.api_url, tools)
+    http = HttpContext(count_request=lambda code: counts.add("requests", code))
+    return GithubIssues(config.tickets.api_url, http, token)
 
 
 def _secret(path: str | None) -> Callable[[], bytes] | None:
@@ -204,7 +194,7 @@ def _secret(path: str | None) -> Callable[[], bytes] | None:
         return None
 
     def read() -> bytes:
-        return content_of(NAME, f"--auth.token-file {path}", path)
+        return read_secret(f"--auth.token-file {path}", path)
 
     read()
     return read

@@ -129,4 +129,4 @@ def listening(world: World | None = None, more: str = "") -> Iterator[Listening]
 def notes_of(play: Listening) -> dict[str, str]:
     """Return what is kept, but for the jobs of pull requests, whose run never becomes known."""
     notes = play.player.watcher.state("gh").entries
-    return {key: text for key, text in notes.items() if " parked " not in key}
+    return {key: text for key, text in notes.items() if " pending " not in key}

@@ -15,6 +15,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.rest import HttpContext
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
@@ -77,13 +78,12 @@ class Player:
         self.watcher = TrunkEngine(self.config, self.store, self.counters, self._clock)
         self.poller = Poller(self.watcher, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
-        tools = SourceContext(
-            clock=self._clock,
-            sleep=self._sleep,
+        context = SourceContext(
+            http=HttpContext(clock=self._clock, sleep=self._sleep),
             events=frozenset(self.config.jobs.events),
             focus=self.watcher.focus,
         )
-        self.source: Source = build_source(section, tools)
+        self.source: Source = build_source(section, context)
 
     def refresh(self) -> Refreshed:
         """Refresh once."""

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from trunkwatch.domain.model import Verdict
 from trunkwatch.errors import BadDelivery
-from trunkwatch.sources.github.parked import KEPT
-from trunkwatch.sources.github.source import SILENCE, SLOWER
+from trunkwatch.sources.github.jobs.pending_jobs import KEPT_SECONDS
+from trunkwatch.sources.github.source import WEBHOOK_INTERVAL_FACTOR, WEBHOOK_QUIET_SECONDS
 
 from tests.github.faults import Kind
 from tests.github.hearing import BEGIN, END, Listening, listening, notes_of, small_world, told
@@ -84,10 +84,10 @@ def test_the_job_of_a_pull_request_never_counts(play: Listening) -> None:
     play.take(forked[0])
     play.player.world.now = END
     assert play.healed() == {}
-    assert any("parked" in key for key in play.player.watcher.state("gh").entries)
-    play.player.world.now += KEPT
+    assert any(" pending " in key for key in play.player.watcher.state("gh").entries)
+    play.player.world.now += KEPT_SECONDS
     play.player.refresh()
-    assert not any("parked" in key for key in play.player.watcher.state("gh").entries)
+    assert not any(" pending " in key for key in play.player.watcher.state("gh").entries)
 
 
 def test_an_older_run_does_not_undo_a_newer_one(play: Listening) -> None:
@@ -132,9 +132,9 @@ def test_polls_slow_down_while_deliveries_come(play: Listening) -> None:
 
     assert pause() is None
     play.take(of_kind("workflow_run", "requested", "ci")[0])
-    assert pause() == SLOWER * POLL
-    player.world.now += SILENCE
-    assert pause() == SLOWER * POLL
+    assert pause() == WEBHOOK_INTERVAL_FACTOR * POLL
+    player.world.now += WEBHOOK_QUIET_SECONDS
+    assert pause() == WEBHOOK_INTERVAL_FACTOR * POLL
     player.world.now += 1
     assert pause() is None
 

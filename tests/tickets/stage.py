@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from trunkwatch.errors import ReadingError
+from trunkwatch.rest import EnvToken, HttpContext
 from trunkwatch.tickets.carrier import KeeperTools
 from trunkwatch.tickets.counts import Counts
 from trunkwatch.tickets.facts import Alerts, Picture, alerts_of, picture_of
-from trunkwatch.tickets.github import ApiTools, GithubIssues
+from trunkwatch.tickets.github import GithubIssues
 from trunkwatch.tickets.issues import Issues
 from trunkwatch.tickets.keeper import Keeper
 from trunkwatch.tickets.ledger import Ledger
@@ -132,16 +133,15 @@ class Stage:
         # A process that is killed leaves what it wrote to the system; a power cut is not played.
         self.ledger._db.execute("PRAGMA synchronous = OFF")
         self.counts = Counts()
-        tools = ApiTools(
-            lambda _now: f"Bearer {TOKEN}",
-            lambda: None,
-            lambda: self.now,
-            lambda _seconds: None,
-            lambda code: self.counts.add("requests", code),
+        context = HttpContext(
+            count_request=lambda code: self.counts.add("requests", code),
+            clock=lambda: self.now,
+            sleep=lambda _seconds: None,
         )
+        token = EnvToken("TOKEN", {"TOKEN": TOKEN})
         self.keeper = Keeper(
             self.ledger,
-            Issues(GithubIssues(self.server.url, tools, self.timeout)),
+            Issues(GithubIssues(self.server.url, context, token, self.timeout)),
             self.told,
             self.settings,
             KeeperTools(lambda: self.now, self.counts, self._checkpoint),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
+from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
 from trunkwatch.tickets.counts import COUNTERS, GAUGES, Counts, Family, Health
 from trunkwatch.web.alerts import BODY_LIMIT, AlertPages
 
@@ -149,7 +149,7 @@ def test_what_could_not_be_stored_is_to_be_delivered_again(inbox: Inbox) -> None
 
 def test_a_token_that_cannot_be_read_lets_nobody_in(inbox: Inbox) -> None:
     """Neither a right nor an empty token is let in, and it is to be delivered again."""
-    inbox.secret = SourceAuthError("tickets", "the file is empty")
+    inbox.secret = CredentialsError("the file is empty")
     assert inbox.post().status_code == 503
     assert inbox.post(token=None).status_code == 503
     assert inbox.taken == []

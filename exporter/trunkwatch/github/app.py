@@ -108,8 +108,8 @@ class AppToken:
                 raise ValueError
         except (AttributeError, KeyError, TypeError, ValueError):
             raise self._odd("POST", path) from None
-        latest = now + MAX_USE_SECONDS
-        return token, min(max(end.timestamp() - RENEW_BEFORE_SECONDS, now + MIN_USE_SECONDS), latest)
+        renew_at = max(end.timestamp() - RENEW_BEFORE_SECONDS, now + MIN_USE_SECONDS)
+        return token, min(renew_at, now + MAX_USE_SECONDS)
 
     def _installation(self) -> int:
         path = f"/repos/{self._repo}/installation"

@@ -163,8 +163,9 @@ class RestClient:
             except RequestError as error:
                 if not error.retryable:
                     raise
-                limit = isinstance(error, RateLimitedError)
-                wait = error.until - self._http.clock() if limit else 0.0
+                wait = 0.0
+                if isinstance(error, RateLimitedError):
+                    wait = error.until - self._http.clock()
             # Jitter keeps several exporters from retrying in step; it guards no secret.
             self._http.sleep(wait + pause * (0.5 + random.random() / 2))  # noqa: S311 — jitter
             pause *= 2

@@ -16,10 +16,10 @@ from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.engine.facts import Cursor, SourceState
-from trunkwatch.errors import SourceAnswerError
+from trunkwatch.errors import BadAnswerError
+from trunkwatch.rest import Query, RestClient, without_credentials
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.sources.http import JsonClient, without_credentials
 from trunkwatch.sources.port import Refresh, Source, SourceContext
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
@@ -99,29 +99,26 @@ class _Position:
         return 1 + sum(other < number for other in earlier)
 
 
-def buildbot_source(config: BuildbotSource, tools: SourceContext) -> Source:
+def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:
     """Return the source that reads the configured master."""
-    return Buildbot(config, tools)
+    return Buildbot(config, context)
 
 
 class Buildbot:
     """One master: two requests a refresh, and one for each newly failed build."""
 
-    def __init__(self, config: BuildbotSource, tools: SourceContext) -> None:
+    def __init__(self, config: BuildbotSource, context: SourceContext) -> None:
         """Args:
         config: its section of the configuration.
-        tools: makes the session and counts the requests.
+        context: its dependencies.
         """
         self._config = config
-        self._api = JsonClient(
-            config.name, f"{config.url.rstrip('/')}/api/v2", tools, config.timeout
-        )
+        url = f"{config.url.rstrip('/')}/api/v2"
+        self._api = RestClient(url, context.http, timeout=config.timeout)
         self._builders: dict[int, str] = {}
         self._failed_steps: LRUCache[int, str | None] = LRUCache(maxsize=STEPS_REMEMBERED)
         self._git = (
-            GitLog(config.name, config.git, config.git_fetch)
-            if config.git and config.could_order()
-            else None
+            GitLog(config.git, config.git_fetch) if config.git and config.could_order() else None
         )
 
     def refresh(self, state: SourceState) -> Refresh:
@@ -188,7 +185,7 @@ class Buildbot:
                 return
             offset += PAGE
 
-    def _builds(self, query: Sequence[tuple[str, str | int]]) -> list[dict[str, Any]]:
+    def _builds(self, query: Query) -> list[dict[str, Any]]:
         wanted = [("property", name) for name in ("got_revision", "revision", "branch")]
         builds = self._list("/builds", "builds", [*query, *wanted])
         for build in builds:
@@ -216,13 +213,10 @@ class Buildbot:
             self._failed_steps[build_id] = first if isinstance(first, str) else None
         return self._failed_steps[build_id]
 
-    def _list(
-        self, path: str, key: str, query: Sequence[tuple[str, str | int]]
-    ) -> list[dict[str, Any]]:
-        items = self._api.get(path, query).get(key)
+    def _list(self, path: str, key: str, query: Query) -> list[dict[str, Any]]:
+        items = self._api.object("GET", path, query).get(key)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise SourceAnswerError(
-                self._config.name,
+            raise BadAnswerError(
                 f"GET {self._api.address(path)}: no list of {key!r} in the answer;"
                 " is it the address of a Buildbot master?",
             )
@@ -232,8 +226,7 @@ class Buildbot:
         value = item.get(key)
         # To Python, true is a number; to Buildbot it is not.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise SourceAnswerError(
-                self._config.name,
+            raise BadAnswerError(
                 f"GET {self._api.address(path)}: {key!r} is {value!r} in the answer, where Buildbot"
                 f" gives {kind.__name__}",
             )

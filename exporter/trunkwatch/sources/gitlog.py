@@ -27,12 +27,10 @@ class GitLog:
     """Reads the first-parent history of branches of one clone.
 
     Attributes:
-        source: name of the source that asks, for errors.
         path: the clone; bare or not.
         fetch: whether to fetch `origin`, where there is one, before reading.
     """
 
-    source: str
     path: str
     fetch: bool = True
 
@@ -73,7 +71,7 @@ class GitLog:
         for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             if self._git("for-each-ref", "--count=1", "--format=%(refname)", ref).strip() == ref:
                 return ref
-        raise GitError(self.source, f"the clone {self.path} has no branch {branch!r}")
+        raise GitError(f"the clone {self.path} has no branch {branch!r}")
 
     def _commit(self, line: str) -> Commit:
         sha, committed_at, author, title = line.split("\0", 3)
@@ -91,16 +89,14 @@ class GitLog:
                 command, env=environment, capture_output=True, timeout=GIT_SECONDS, check=True
             )
         except FileNotFoundError:
-            raise GitError(self.source, "git is not installed") from None
+            raise GitError("git is not installed") from None
         except subprocess.TimeoutExpired:
             raise GitError(
-                self.source, f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"
+                f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"
             ) from None
         except subprocess.CalledProcessError as error:
             said = _complaint(error.stderr.decode(errors="replace"))
-            raise GitError(
-                self.source, f"git {arguments[0]} in {self.path} failed: {said}"
-            ) from None
+            raise GitError(f"git {arguments[0]} in {self.path} failed: {said}") from None
         return done.stdout.decode(errors="replace")
 
 

@@ -1,7 +1,7 @@
 """Something that cannot be read leaves the rest, is told, and lets nothing fire."""
 
 import pytest
-from trunkwatch.sources.github.reader import PATIENCE
+from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
 from tests.github.faults import ALL, Faults, Kind
 from tests.github.plan import Job, Workflow
@@ -62,7 +62,7 @@ def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
         player.refresh_to_the_end()
         story.then("P P F F F")
         break_commit(player, story, 4)
-        player.pass_time(PATIENCE)
+        player.pass_time(UNREADABLE_COMMIT_TIMEOUT_SECONDS)
         assert not player.job("test").broken
         refreshed = player.pass_time(3 * MINUTE)[-1]
         assert player.job("test").broken

@@ -1,7 +1,7 @@
 """What the source github makes of jobs: attempts, odd rows, and the endpoint that costs less."""
 
 import pytest
-from trunkwatch.sources.github.annotations import EXPLAINED
+from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS
 
 from tests.github.plan import Job, Workflow
 from tests.github.player import playing
@@ -217,5 +217,5 @@ def test_a_commit_that_breaks_everything_does_not_spend_the_budget_on_steps() ->
         done += player.pass_time(20 * MINUTE)
         check_truth(player)
         assert all(job.blame and job.blame.failed_step for job in player.trunk.jobs)
-        assert len(asked(player, ANNOTATIONS)) == EXPLAINED
-        assert counted(done) <= 20 + EXPLAINED
+        assert len(asked(player, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
+        assert counted(done) <= 20 + MAX_ANNOTATED_JOBS

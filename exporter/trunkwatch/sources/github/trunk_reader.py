@@ -30,7 +30,7 @@ HISTORY_SECONDS = 90 * 86_400.0
 """Seconds that a read goes back at most: GitHub keeps the logs of a run for 90 days."""
 
 COMMIT_DATE_OUTLIER_SHARE = 1 / 50
-"""Tolerated share of commits with a wrong date: one of long ago must not extend the read by years."""
+"""Tolerated share of commits with a wrong date: an old one must not extend the read by years."""
 
 READ_EVERY_REFRESHES = 2
 """Refreshes from one read of an unfinished commit to the next: a failure is then seen two refreshes
@@ -89,9 +89,7 @@ class Outcome:
 class TrunkReader:
     """Reads one trunk once."""
 
-    def __init__(
-        self, context: TrunkContext, settings: ReadSettings, focus: FailureFocus
-    ) -> None:
+    def __init__(self, context: TrunkContext, settings: ReadSettings, focus: FailureFocus) -> None:
         """Args:
         context: of the trunk.
         settings: of the refresh.

@@ -133,7 +133,9 @@ def check_of(row: Mapping[str, Any]) -> Job:
     )
 
 
-JOBS: Listing[Job] = github_listing("jobs", job_of, lambda job: job.id, lambda job: job.is_incomplete)
+JOBS: Listing[Job] = github_listing(
+    "jobs", job_of, lambda job: job.id, lambda job: job.is_incomplete
+)
 """How the jobs of a run are read."""
 
 CHECKS: Listing[Job] = github_listing(
@@ -145,8 +147,8 @@ CHECKS: Listing[Job] = github_listing(
 def name_of(job: Job) -> str | None:
     """Return the name under which a job counts; None for a row that is no job.
 
-    A matrix that was skipped before it was expanded is a single row whose name may contain a literal
-    `${{ … }}`: its jobs exist and were skipped, under the name that they share.
+    A matrix that was skipped before it was expanded is a single row whose name may contain a
+    literal `${{ … }}`: its jobs exist and were skipped, under the name that they share.
     """
     if UNEXPANDED not in job.name:
         return job.name

@@ -73,9 +73,7 @@ class JobReader:
         for run in alone.values():
             yield from self._read_run(run)
         stored = sorted(alone) if total is not None else []
-        self._state.put(
-            Kind.COMMIT, {"at": self._context.now, "rows": total, "alone": stored}, sha
-        )
+        self._state.put(Kind.COMMIT, {"at": self._context.now, "rows": total, "alone": stored}, sha)
 
     def _cost_of_commit(self, total: int | None) -> int:
         """Return the requests that the check runs of a commit will cost, as an estimate."""

@@ -17,22 +17,22 @@ from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.errors import (
-    SourceAnswerError,
-    SourceAuthError,
+    BadAnswerError,
+    CredentialsError,
+    NoAnswerError,
+    RateLimitedError,
     SourceError,
-    SourceLimitedError,
-    SourceUnreachable,
 )
-from trunkwatch.sources.github.app import (
-    LEAST_USE,
-    MOST_USE,
-    PAUSE,
-    RENEW_BEFORE,
-    TRY_APP_AGAIN,
+from trunkwatch.github.app import (
+    MAX_USE_SECONDS,
+    MIN_USE_SECONDS,
+    RENEW_BEFORE_SECONDS,
+    RETRY_APP_SECONDS,
     AppToken,
 )
-from trunkwatch.sources.github.auth import authorization_of
-from trunkwatch.sources.port import SourceContext
+from trunkwatch.github.auth import authorization_of
+from trunkwatch.rest import HttpContext
+from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
@@ -160,7 +160,7 @@ def make_app(github: Github, key_file: Path, codes: list[str]) -> MakeApp:
         app = {"app_id": 12, "private_key_file": str(key_file), **keys}
         fields = {"name": "gh", "type": "github", "repos": ["o/r", "o/s"], "timeout": "5s"}
         config = GithubSource.model_validate({**fields, "app": app, "api_url": url or github.url})
-        made = authorization_of(config, SourceContext(count_request=codes.append))
+        made = authorization_of(config, HttpContext(count_request=codes.append, clock=lambda: NOW))
         assert isinstance(made, AppToken)
         return made
 
@@ -220,15 +220,17 @@ def test_a_token_is_replaced_five_minutes_before_its_end(github: Github, make_ap
     app = make_app(installation_id=7)
     app.header(NOW)
     first = app.fingerprint(NOW)
-    assert app.header(NOW + HOUR - RENEW_BEFORE - 1) == "Bearer ghs_secret1"
-    github.now = NOW + HOUR - RENEW_BEFORE
+    assert app.header(NOW + HOUR - RENEW_BEFORE_SECONDS - 1) == "Bearer ghs_secret1"
+    github.now = NOW + HOUR - RENEW_BEFORE_SECONDS
     assert app.header(github.now) == "Bearer ghs_secret2"
     assert app.fingerprint(github.now) != first
     assert len(first) == 8
     assert github.asked() == [TOKENS] * 2
 
 
-@pytest.mark.parametrize(("skew", "use"), [(-2 * HOUR, LEAST_USE), (2 * HOUR, MOST_USE)])
+@pytest.mark.parametrize(
+    ("skew", "use"), [(-2 * HOUR, MIN_USE_SECONDS), (2 * HOUR, MAX_USE_SECONDS)]
+)
 def test_a_wrong_clock_neither_asks_at_each_request_nor_never(
     github: Github, make_app: MakeApp, skew: float, use: float
 ) -> None:
@@ -246,7 +248,7 @@ def test_a_failed_replacement_leaves_no_old_token(github: Github, make_app: Make
     app.header(NOW)
     github.replies[TOKENS] = Reply(502)
     for _ in range(2):
-        with pytest.raises(SourceAnswerError, match="HTTP 502"):
+        with pytest.raises(BadAnswerError, match="HTTP 502"):
             app.header(NOW + HOUR)
     github.replies.clear()
     github.now = NOW + HOUR
@@ -283,21 +285,21 @@ def test_a_refusal_is_explained_and_not_repeated(
     """What asking again does not change is asked again after ten minutes, and not before."""
     github.replies[place] = Reply(status)
     app = make_app()
-    for later in (0.0, TRY_APP_AGAIN - 1):
-        with pytest.raises(SourceAuthError) as caught:
+    for later in (0.0, RETRY_APP_SECONDS - 1):
+        with pytest.raises(CredentialsError) as caught:
             app.header(NOW + later)
         assert said in str(caught.value)
         assert f"{place[0]} {github.url}{place[1]}: HTTP {status}: " in str(caught.value)
         assert github.asked().count(place) == 1
     github.replies.clear()
-    assert app.header(NOW + TRY_APP_AGAIN).startswith("Bearer ghs_")
+    assert app.header(NOW + RETRY_APP_SECONDS).startswith("Bearer ghs_")
 
 
 def test_a_new_key_ends_the_wait(github: Github, make_app: MakeApp, key_file: Path) -> None:
     """Whoever puts the right key into its place does not have to wait."""
     github.replies[INSTALLATION] = Reply(401)
     app = make_app()
-    with pytest.raises(SourceAuthError):
+    with pytest.raises(CredentialsError):
         app.header(NOW)
     github.replies.clear()
     key_file.write_bytes(pem_of(OTHER_KEY))
@@ -310,23 +312,27 @@ def test_a_refused_installation_token_is_replaced_later(github: Github, make_app
     app.header(NOW)
     app.header(NOW + 1800)
     app.refused()
-    for later in (0.0, TRY_APP_AGAIN - 1):
-        with pytest.raises(SourceAuthError, match="the App was suspended or removed"):
+    for later in (0.0, RETRY_APP_SECONDS - 1):
+        with pytest.raises(CredentialsError, match="the App was suspended or removed"):
             app.header(NOW + 1800 + later)
     assert github.asked() == [TOKENS]
-    assert app.header(NOW + 1800 + TRY_APP_AGAIN) == "Bearer ghs_secret2"
+    assert app.header(NOW + 1800 + RETRY_APP_SECONDS) == "Bearer ghs_secret2"
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "wait"),
     [
-        (429, {}, PAUSE),
+        (429, {}, UNKNOWN_WAIT_SECONDS),
         (429, {"Retry-After": "17"}, 17.0),
         (403, {"Retry-After": "90"}, 90.0),
-        (403, {"Retry-After": "soon"}, PAUSE),
-        (403, {"X-RateLimit-Remaining": "0"}, PAUSE),
+        (403, {"Retry-After": "soon"}, UNKNOWN_WAIT_SECONDS),
+        (403, {"X-RateLimit-Remaining": "0"}, UNKNOWN_WAIT_SECONDS),
         (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) + 600)}, 600.0),
-        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) - 600)}, PAUSE),
+        (
+            403,
+            {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(NOW) - 600)},
+            UNKNOWN_WAIT_SECONDS,
+        ),
     ],
 )
 def test_a_rate_limit_is_no_refusal(
@@ -335,7 +341,7 @@ def test_a_rate_limit_is_no_refusal(
     """It says until when to wait, and the App is asked again then."""
     github.replies[TOKENS] = Reply(status, headers=tuple(headers.items()))
     app = make_app(installation_id=7)
-    with pytest.raises(SourceLimitedError) as caught:
+    with pytest.raises(RateLimitedError) as caught:
         app.header(NOW)
     assert caught.value.until == NOW + wait
     github.replies.clear()
@@ -361,7 +367,7 @@ def test_an_odd_answer_is_not_quoted(
 ) -> None:
     """An answer that is not what GitHub documents is an error that holds nothing of it."""
     github.replies[place] = Reply(200, body)
-    with pytest.raises(SourceAnswerError) as caught:
+    with pytest.raises(BadAnswerError) as caught:
         make_app().header(NOW)
     assert str(caught.value).endswith(
         f"{place[0]} {github.url}{place[1]}: not what GitHub documents"
@@ -371,7 +377,7 @@ def test_an_odd_answer_is_not_quoted(
 
 def test_no_answer_is_unreachable(make_app: MakeApp, codes: list[str]) -> None:
     """A server that is down is said to be, and the request is counted as an error."""
-    with pytest.raises(SourceUnreachable, match=r"POST http://127\.0\.0\.1:1/app/inst.* refused"):
+    with pytest.raises(NoAnswerError, match=r"POST http://127\.0\.0\.1:1/app/inst.* refused"):
         make_app(url="http://127.0.0.1:1", installation_id=7).header(NOW)
     assert codes == ["error"]
 
@@ -396,7 +402,7 @@ def test_a_file_that_is_no_key_is_named(
 ) -> None:
     """The error names the file and what would be right, and nothing is asked."""
     key_file.write_bytes(content)
-    with pytest.raises(SourceAuthError, match=f"private_key_file {key_file} holds no private RSA"):
+    with pytest.raises(CredentialsError, match=f"private_key_file {key_file} holds no private RSA"):
         make_app().header(NOW)
     assert github.requests == []
 
@@ -404,7 +410,7 @@ def test_a_file_that_is_no_key_is_named(
 def test_a_missing_key_is_named(make_app: MakeApp, key_file: Path) -> None:
     """A key that cannot be read is one clear line."""
     key_file.unlink()
-    with pytest.raises(SourceAuthError, match=f"private_key_file {key_file} cannot be read"):
+    with pytest.raises(CredentialsError, match=f"private_key_file {key_file} cannot be read"):
         make_app().header(NOW)
 
 
@@ -417,7 +423,7 @@ def test_a_missing_extra_is_named(
         monkeypatch.setitem(sys.modules, "jwt", None)
     else:
         monkeypatch.setattr(jwt.api_jws._jws_global_obj, "_algorithms", {})
-    with pytest.raises(SourceAuthError, match=r"pip install 'trunkwatch\[github-app\]'$"):
+    with pytest.raises(CredentialsError, match=r"pip install 'trunkwatch\[github-app\]'$"):
         make_app().header(NOW)
 
 

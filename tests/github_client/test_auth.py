@@ -7,19 +7,11 @@ from pathlib import Path
 
 import pytest
 from trunkwatch.config.schema import GithubSource
-from trunkwatch.errors import SourceAuthError
-from trunkwatch.sources.github.app import AppToken
-from trunkwatch.sources.github.auth import (
-    TRY_TOKEN_AGAIN,
-    Authorization,
-    EnvToken,
-    FileToken,
-    NoToken,
-    authorization_of,
-    webhook_secret,
-)
-from trunkwatch.sources.github.credentials import LONGEST_FILE
-from trunkwatch.sources.port import SourceContext
+from trunkwatch.errors import CredentialsError
+from trunkwatch.github.app import AppToken
+from trunkwatch.github.auth import authorization_of, webhook_secret
+from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken
+from trunkwatch.rest.credentials import MAX_SECRET_BYTES, RETRY_TOKEN_SECONDS
 
 NOW = 1_800_000_000.0
 TOKEN = "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc"
@@ -35,7 +27,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     environ: dict[str, str] = {}
     path = tmp_path / "token"
     made: Authorization = (
-        FileToken("gh", str(path)) if request.param == "file" else EnvToken("gh", "TOKEN", environ)
+        FileToken(str(path)) if request.param == "file" else EnvToken("TOKEN", environ)
     )
 
     def put(token: str) -> Authorization:
@@ -51,7 +43,7 @@ def source(**fields: object) -> GithubSource:
 
 
 def problem_of(authorization: Authorization, now: float = NOW) -> str:
-    with pytest.raises(SourceAuthError) as caught:
+    with pytest.raises(CredentialsError) as caught:
         authorization.header(now)
     assert caught.value.reason == "auth"
     assert caught.value.__cause__ is None
@@ -73,12 +65,12 @@ def problem_of(authorization: Authorization, now: float = NOW) -> str:
 )
 def test_each_way_is_chosen_by_its_key(fields: dict[str, object], kind: type) -> None:
     """What the configuration names is what a source authenticates with."""
-    assert type(authorization_of(source(**fields), SourceContext())) is kind
+    assert type(authorization_of(source(**fields), HttpContext())) is kind
 
 
 def test_without_a_token_nobody_asks() -> None:
     """No header is sent, and ETags belong to no token."""
-    nobody = authorization_of(source(), SourceContext())
+    nobody = authorization_of(source(), HttpContext())
     assert nobody.header(NOW) is None
     assert nobody.fingerprint(NOW) == ""
 
@@ -104,7 +96,7 @@ def test_a_fingerprint_is_the_same_after_a_restart(place: Place, tmp_path: Path)
     """ETags that were stored are found again by it, and it holds nothing of the token."""
     found = place(TOKEN).fingerprint(NOW)
     (tmp_path / "copy").write_text(TOKEN)
-    assert FileToken("later", str(tmp_path / "copy")).fingerprint(NOW + 9e6) == found
+    assert FileToken(str(tmp_path / "copy")).fingerprint(NOW + 9e6) == found
     assert re.fullmatch("[0-9a-f]{8}", found)
     assert found not in TOKEN
 
@@ -113,7 +105,7 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
     """`token_env` names a variable that the program was started with."""
     monkeypatch.setenv("TRUNKWATCH_TEST_TOKEN", TOKEN)
     fields = {"token_env": "TRUNKWATCH_TEST_TOKEN"}
-    authorization = authorization_of(source(**fields), SourceContext())
+    authorization = authorization_of(source(**fields), HttpContext())
     assert authorization.header(NOW) == f"Bearer {TOKEN}"
 
 
@@ -123,13 +115,13 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The error names the key and the file, and why it cannot be read."""
     path = tmp_path / "absent"
-    said = problem_of(FileToken("gh", str(path)))
-    assert said == f"source gh: token_file {path} cannot be read (No such file or directory)"
+    said = problem_of(FileToken(str(path)))
+    assert said == f"token_file {path} cannot be read (No such file or directory)"
 
 
 def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
     """What cannot be read as a file is one clear line too."""
-    assert "cannot be read (Is a directory)" in problem_of(FileToken("gh", str(tmp_path)))
+    assert "cannot be read (Is a directory)" in problem_of(FileToken(str(tmp_path)))
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n"])
@@ -137,14 +129,14 @@ def test_an_empty_file_is_named(tmp_path: Path, text: str) -> None:
     """A file that holds nothing is an error, and not a request without a token."""
     path = tmp_path / "token"
     path.write_text(text)
-    assert problem_of(FileToken("gh", str(path))) == f"source gh: token_file {path} is empty"
+    assert problem_of(FileToken(str(path))) == f"token_file {path} is empty"
 
 
 @pytest.mark.parametrize("environ", [{}, {"TOKEN": ""}, {"TOKEN": " \n"}])
 def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
     """A variable that is not set is an error, and not a request without a token."""
-    said = problem_of(EnvToken("gh", "TOKEN", environ))
-    assert said == "source gh: token_env TOKEN: this variable is not set, or is empty"
+    said = problem_of(EnvToken("TOKEN", environ))
+    assert said == "token_env TOKEN: this variable is not set, or is empty"
 
 
 @pytest.mark.parametrize(
@@ -152,20 +144,20 @@ def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
 )
 def test_what_cannot_be_sent_is_refused_here(text: str) -> None:
     """Two lines, or letters that no header may hold, are refused before a library quotes them."""
-    authorization = EnvToken("gh", "TOKEN", {"TOKEN": text})
+    authorization = EnvToken("TOKEN", {"TOKEN": text})
     said = problem_of(authorization)
-    assert said == "source gh: token_env TOKEN holds no token: one is one word"
-    with pytest.raises(SourceAuthError, match="holds no token"):
+    assert said == "token_env TOKEN holds no token: one is one word"
+    with pytest.raises(CredentialsError, match="holds no token"):
         authorization.fingerprint(NOW)
 
 
-@pytest.mark.parametrize("length", [LONGEST_FILE, LONGEST_FILE + 1])
+@pytest.mark.parametrize("length", [MAX_SECRET_BYTES, MAX_SECRET_BYTES + 1])
 def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path, length: int) -> None:
     """A log that was named by mistake is refused by its size."""
     path = tmp_path / "token"
     path.write_text("a" * length)
-    authorization = FileToken("gh", str(path))
-    if length > LONGEST_FILE:
+    authorization = FileToken(str(path))
+    if length > MAX_SECRET_BYTES:
         assert "is longer than any; is it the right file?" in problem_of(authorization)
     else:
         assert authorization.header(NOW) == f"Bearer {'a' * length}"
@@ -179,11 +171,11 @@ def test_a_refused_token_is_not_sent_again(place: Place) -> None:
     authorization = place(TOKEN)
     authorization.header(NOW)
     authorization.refused()
-    for later in (0.0, 60.0, TRY_TOKEN_AGAIN - 1):
+    for later in (0.0, 60.0, RETRY_TOKEN_SECONDS - 1):
         said = problem_of(authorization, NOW + later)
-        assert re.match(r"source gh: the server refuses the token of token_(file|env) ", said)
+        assert re.match(r"the server refuses the token of token_(file|env) ", said)
         assert TOKEN not in said
-    assert authorization.header(NOW + TRY_TOKEN_AGAIN) == f"Bearer {TOKEN}"
+    assert authorization.header(NOW + RETRY_TOKEN_SECONDS) == f"Bearer {TOKEN}"
 
 
 def test_each_hour_brings_one_try(place: Place) -> None:
@@ -193,7 +185,7 @@ def test_each_hour_brings_one_try(place: Place) -> None:
     for minute in range(240):
         try:
             authorization.header(NOW + 60 * minute)
-        except SourceAuthError:
+        except CredentialsError:
             continue
         sent += 1
         authorization.refused()
@@ -220,12 +212,12 @@ def test_a_clock_that_is_set_back_ends_the_wait(place: Place) -> None:
 
 def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
     """Without a token, a 401 says which keys would give one."""
-    nobody = NoToken("gh")
+    nobody = NoToken()
     nobody.header(NOW)
     nobody.refused()
-    said = problem_of(nobody, NOW + TRY_TOKEN_AGAIN - 1)
+    said = problem_of(nobody, NOW + RETRY_TOKEN_SECONDS - 1)
     assert "(HTTP 401); name one by token_file, token_env or app" in said
-    nobody.header(NOW + TRY_TOKEN_AGAIN)
+    nobody.header(NOW + RETRY_TOKEN_SECONDS)
 
 
 def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture) -> None:
@@ -261,5 +253,5 @@ def test_a_secret_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | No
     path = tmp_path / "secret"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(SourceAuthError, match=f"^source gh: webhook_secret_file {path} "):
+    with pytest.raises(CredentialsError, match=f"^webhook_secret_file {path} "):
         webhook_secret(source(webhook_secret_file=str(path)))()

@@ -4,8 +4,13 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trunkwatch.sources.github.allowance import BATCH, LEAST, RESERVE, Allowance
-from trunkwatch.sources.github.quota import HOUR, Quota
+from trunkwatch.rest.budget import (
+    BATCH_REQUESTS,
+    HISTORY_RESERVE_SHARE,
+    MIN_REFRESH_REQUESTS,
+    RefreshBudget,
+)
+from trunkwatch.rest.limits import HOUR, UNKNOWN_WAIT_SECONDS, Quota, RateLimit, RateLimitHeaders
 
 INTERVAL = 60.0
 
@@ -33,12 +38,13 @@ class Server:
                 self.used, self.reset = 0, self.reset + HOUR
             self.used += counted
             if ours:
-                self.quota.answered(self.headers(), counted=counted)
+                self.quota.answered(self.reported(), counted=counted)
 
-    def headers(self) -> dict[str, str]:
+    def reported(self) -> RateLimit:
         left = self.limit - self.used
-        said = {"limit": self.limit, "remaining": left, "reset": int(self.reset)}
-        return {f"x-ratelimit-{name}": str(value) for name, value in said.items()}
+        values = {"limit": self.limit, "remaining": left, "reset": int(self.reset)}
+        headers = {f"x-ratelimit-{name}": str(value) for name, value in values.items()}
+        return RateLimitHeaders("x-ratelimit-").read(headers, self.clock.now)
 
 
 def made(share: float = 0.5, limit: int = 5000) -> tuple[Quota, Server, Clock]:
@@ -50,7 +56,7 @@ def made(share: float = 0.5, limit: int = 5000) -> tuple[Quota, Server, Clock]:
 def test_nothing_is_held_back_before_a_limit_is_known() -> None:
     """A GitHub Enterprise Server without rate limits never says one."""
     quota, _, _ = made()
-    quota.answered({}, counted=True)
+    quota.answered(RateLimit(), counted=True)
     assert quota.available() == math.inf
     assert quota.remaining is None
 
@@ -104,13 +110,13 @@ def test_nothing_is_sent_while_github_asks_to_wait() -> None:
 
 def test_an_empty_window_says_when_it_begins_anew() -> None:
     """GitHub answers nothing before; there is no use in asking."""
-    quota, server, clock = made(share=1.0, limit=60)
+    _, server, clock = made(share=1.0, limit=60)
     server.answer(59)
-    assert quota.spent_until is None
+    assert server.reported().wait(clock.now) == UNKNOWN_WAIT_SECONDS
     server.answer(1)
-    assert quota.spent_until == int(server.reset)
+    assert server.reported().wait(clock.now) == int(server.reset) - clock.now
     clock.now = server.reset
-    assert quota.spent_until is None
+    assert server.reported().wait(clock.now) == UNKNOWN_WAIT_SECONDS
 
 
 @settings(deadline=None, max_examples=20)
@@ -120,9 +126,9 @@ def test_no_hour_costs_more_than_the_budget(wishes: list[int], share: float) -> 
     quota, server, clock = made(share)
     sent: list[float] = []
     for wish in wishes:
-        allowance = Allowance(quota, INTERVAL)
+        budget = RefreshBudget(quota, INTERVAL)
         for _ in range(wish):
-            if allowance.for_news():
+            if budget.for_news():
                 server.answer()
                 sent.append(clock.now)
         clock.now += INTERVAL
@@ -134,16 +140,16 @@ def test_a_small_budget_is_spread_over_time() -> None:
     """The less is left, the less a refresh may spend, down to a few requests."""
     quota, server, _ = made()
     server.answer(1)
-    first = _spent(Allowance(quota, INTERVAL), server)
-    later = [_spent(Allowance(quota, INTERVAL), server) for _ in range(20)]
+    first = _spent(RefreshBudget(quota, INTERVAL), server)
+    later = [_spent(RefreshBudget(quota, INTERVAL), server) for _ in range(20)]
     assert 150 <= first <= 170
     assert later == sorted(later, reverse=True)
-    assert later[-1] >= LEAST
+    assert later[-1] >= MIN_REFRESH_REQUESTS
 
 
-def _spent(allowance: Allowance, server: Server) -> int:
+def _spent(budget: RefreshBudget, server: Server) -> int:
     spent = 0
-    while allowance.for_news():
+    while budget.for_news():
         server.answer()
         spent += 1
     return spent
@@ -155,16 +161,16 @@ def test_history_is_read_in_batches_and_leaves_a_reserve() -> None:
     server.answer(1)
     batches = 0
     while True:
-        allowance, spent = Allowance(quota, INTERVAL), 0
-        while allowance.for_history():
+        budget, spent = RefreshBudget(quota, INTERVAL), 0
+        while budget.for_history():
             server.answer()
             spent += 1
         if not spent:
             break
-        assert spent <= BATCH
+        assert spent <= BATCH_REQUESTS
         batches += 1
     assert batches > 30
-    assert quota.available() == RESERVE * 2500
+    assert quota.available() == HISTORY_RESERVE_SHARE * 2500
 
 
 def test_a_restart_does_not_forget_what_was_spent() -> None:
@@ -175,7 +181,7 @@ def test_a_restart_does_not_forget_what_was_spent() -> None:
         clock.now += INTERVAL
     again = Quota(0.5, clock)
     again.restore(quota.spent())
-    again.answered(server.headers(), counted=False)
+    again.answered(server.reported(), counted=False)
     assert again.available() <= quota.available() == 1300
     clock.now += HOUR + INTERVAL
     assert again.available() == 2500
