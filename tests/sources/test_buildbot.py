@@ -15,7 +15,7 @@ from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
 from trunkwatch.errors import BadAnswerError, NoAnswerError, SourceError
 from trunkwatch.sources import SourceContext, build_source
-from trunkwatch.sources.buildbot import PAGE, SLACK
+from trunkwatch.sources.buildbot import LOOK_BACK_SECONDS, PAGE
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 from tests.support.fakehttp import (
@@ -153,7 +153,7 @@ def test_attempts_are_counted_on_after_a_restart(ci: FakeBuildbot, reader: Reade
     """The cursor remembers a lost build, even one too old to be listed again."""
     ci.build(1, A, 5, request=9, at=NOW)
     reader.refresh()
-    later = NOW + 3 * int(SLACK)
+    later = NOW + 3 * int(LOOK_BACK_SECONDS)
     ci.build(2, B, 0, at=later)
     reader.refresh()
     reader.restart()

@@ -68,7 +68,7 @@ class DeliveryUpdate(Protocol):
         """Whether a refresh is due, because the delivery does not contain the change itself."""
 
     def facts(self, state: SourceState) -> Iterable[Fact]:
-        """Return what is to be stored.
+        """Return the facts to store.
 
         Args:
             state: of the source; nothing else is stored before these facts are.

@@ -26,11 +26,11 @@ LAST_LINE_LIMIT = 1024 * 1024
 
 
 class _LineError(ValueError):
-    """What is wrong with one line, without its place."""
+    """The problem of one line, without its place."""
 
 
 class _Signature(NamedTuple):
-    """Tells whether a file is the one that was read last; the source's cursor."""
+    """The identity of a file's content, to detect changes; the source's cursor."""
 
     path: str
     inode: int

@@ -138,10 +138,11 @@ class Webhook:
         return _Reply(HTTPStatus.ACCEPTED, outcome, outcome)
 
     def _secret_unreadable(self, hook: Hook, error: SourceError) -> _Rejected:
+        problem = error.of(hook.name)
         # Log once: anybody can send requests.
-        if error.of(hook.name) != self._logged_error:
-            log.error("webhook secret unreadable", extra={"source": hook.name, "error": error})
-        self._logged_error = error.of(hook.name)
+        if problem != self._logged_error:
+            log.error("webhook secret unreadable", extra={"error": problem})
+        self._logged_error = problem
         text = "a secret cannot be read, see the log; deliver it again later"
         return _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
 

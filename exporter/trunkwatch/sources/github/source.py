@@ -2,7 +2,7 @@
 
 A refresh reads, per trunk: the list of commits, the open range of the run list, and in turn one of
 its closed ranges; all with ETags, so that it costs nothing while nothing happens. Then it reads the
-details of what has changed. docs/github.md describes it for users.
+details of changed runs. docs/github.md describes it for users.
 """
 
 import json

@@ -72,7 +72,7 @@ class Outcome:
         error: the first error of what could not be read.
         unread: commits of the window whose results have not been read.
         more: history could be read at once, and was left for the next refresh.
-        due_since: when the oldest of what was left out became due (seconds, epoch), or None.
+        due_since: when the oldest read that was left out became due (seconds, epoch), or None.
     """
 
     facts: list[Fact] = field(default_factory=list)

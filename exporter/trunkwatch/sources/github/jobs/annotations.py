@@ -6,7 +6,7 @@ https://docs.github.com/en/rest/checks/runs#list-check-run-annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from trunkwatch.domain.annotations import annotation_lines
@@ -68,19 +68,19 @@ def failure_lines(annotations: Iterable[Annotation]) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Explanations:
-    """Reads the annotations of the first failure of each streak once."""
+    """Reads the annotations of the first failure of each streak once.
 
-    def __init__(self, context: TrunkContext) -> None:
-        """Args:
+    Attributes:
         context: of the trunk.
-        """
-        self._context = context
-        self._state = context.state
+    """
+
+    context: TrunkContext
 
     def due(self, rows: Iterable[Observation], runs: Mapping[int, Run]) -> list[Observation]:
         """Return the failed jobs whose annotations are to be read now, the newest first."""
-        entries = self._state.all(Kind.ANNOTATED).values()
+        entries = self.context.state.all(Kind.ANNOTATED).values()
         read = [runs.get(entry["run"]) for entry in entries]
         taken = Counter(run.sha for run in read if run is not None)
         found = []
@@ -92,8 +92,8 @@ class Explanations:
 
     def read(self, row: Observation) -> Iterator[Observation]:
         """Read the annotations of a job; yield its row with them if there are any."""
-        annotations = read_annotations(self._context, str(row.job_id))
-        self._state.put(Kind.ANNOTATED, {"run": row.run_id}, row.job_id)
+        annotations = read_annotations(self.context, str(row.job_id))
+        self.context.state.put(Kind.ANNOTATED, {"run": row.run_id}, row.job_id)
         lines = failure_lines(annotations)
         if lines:
             yield replace(row, annotations=lines)
@@ -108,4 +108,4 @@ class Explanations:
         run = runs.get(row.run_id)
         if run is None or run.read_version is None or row.conclusion not in FAILED:
             return False
-        return self._state.get(Kind.ANNOTATED, row.job_id) is None
+        return self.context.state.get(Kind.ANNOTATED, row.job_id) is None

@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -30,16 +31,15 @@ class StepRequest(NamedTuple):
     jobs: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
 class FailedSteps:
-    """Reads the failed step of each first failure of a streak once."""
+    """Reads the failed step of each first failure of a streak once.
 
-    def __init__(self, context: TrunkContext) -> None:
-        """Args:
+    Attributes:
         context: of the trunk.
-        """
-        self._context = context
-        self._client = context.client
-        self._state = context.state
+    """
+
+    context: TrunkContext
 
     def due(self, urls: Iterable[str], runs: Mapping[int, Run]) -> list[StepRequest]:
         """Return the requests to send for the jobs at some addresses.
@@ -48,7 +48,7 @@ class FailedSteps:
         """
         by_run: dict[int, list[str]] = defaultdict(list)
         for match in filter(None, map(_JOB_URL.fullmatch, sorted(set(urls)))):
-            if self._state.get(Kind.STEP, match[2]) is None:
+            if self.context.state.get(Kind.STEP, match[2]) is None:
                 by_run[int(match[1])].append(match[2])
         requests = []
         for run_id, jobs in sorted(by_run.items()):
@@ -67,22 +67,22 @@ class FailedSteps:
         with suppress(NotFoundError):  # a deleted job is not read again
             jobs = self._jobs_of(request) if len(request.jobs) > 1 else [self._job(request.jobs[0])]
         for job_id in request.jobs:
-            self._state.put(Kind.STEP, {"run": request.run}, job_id)
+            self.context.state.put(Kind.STEP, {"run": request.run}, job_id)
         for job in jobs:
             if str(job.id) in request.jobs and job.failed_step and not job.may_have_timed_out:
                 run = runs[request.run]
-                row = observation(self._context.trunk, run, job, job.conclusion)
+                row = observation(self.context.trunk, run, job, job.conclusion)
                 if row is not None:
                     yield row
 
     def _jobs_of(self, request: StepRequest) -> Sequence[Job]:
-        path = f"{self._context.repo_path}/actions/runs/{request.run}/jobs"
-        return self._client.whole_list(path, [("filter", "all")], JOBS)
+        path = f"{self.context.repo_path}/actions/runs/{request.run}/jobs"
+        return self.context.client.whole_list(path, [("filter", "all")], JOBS)
 
     def _job(self, job_id: str) -> Job:
-        path = f"{self._context.repo_path}/actions/jobs/{job_id}"
+        path = f"{self.context.repo_path}/actions/jobs/{job_id}"
         try:
-            return job_of(self._client.get(path))
+            return job_of(self.context.client.get(path))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadAnswerError(
                 f"GET {path}: not a job as GitHub documents it ({error})"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import ceil
 
 from trunkwatch.domain.model import Observation
@@ -25,20 +25,19 @@ LATE_JOB_SECONDS = 3600.0
 count as jobs that never end."""
 
 
+@dataclass(frozen=True, slots=True)
 class JobReader:
-    """Reads jobs and turns them into observations."""
+    """Reads jobs and turns them into observations.
 
-    def __init__(self, context: TrunkContext, runs: RunList, timed_out: TimedOutJobs) -> None:
-        """Args:
+    Attributes:
         context: of the trunk.
         runs: of the trunk.
         timed_out: decides the conclusion of cancelled jobs.
-        """
-        self._context = context
-        self._client = context.client
-        self._state = context.state
-        self._runs = runs
-        self._timed_out = timed_out
+    """
+
+    context: TrunkContext
+    runs: RunList
+    timed_out: TimedOutJobs
 
     def read(self, sha: str, runs: Sequence[Run]) -> Iterator[Observation]:
         """Yield the jobs of a commit's runs, and store that they have been read.
@@ -50,18 +49,18 @@ class JobReader:
         Raises:
             RequestError: some could not be read; the others are stored all the same.
         """
-        entry = self._state.get(Kind.COMMIT, sha) or {}
+        entry = self.context.state.get(Kind.COMMIT, sha) or {}
         never_started = [run for run in runs if _never_started(run)]
         for run in never_started:
-            yield startup_failure(run, self._context.trunk)
-            self._runs.put(run.read(0))
+            yield startup_failure(run, self.context.trunk)
+            self.runs.put(run.read(0))
         alone = {run.id: run for run in runs if run.attempt > 1 or run.id in entry.get("alone", ())}
         together = [run for run in runs if run.id not in alone and run not in never_started]
         total = entry.get("rows")
         if together and self._cost_of_commit(total) < sum(map(_cost_of_run, together)):
             checks = self._checks(sha)
             total = len(checks)
-            self._state.put(Kind.TYPICAL_CHECKS, total)
+            self.context.state.put(Kind.TYPICAL_CHECKS, total)
             for run in together:
                 members = [job for job in checks if job.suite == run.suite]
                 if _is_ambiguous(run, members):
@@ -73,42 +72,44 @@ class JobReader:
         for run in alone.values():
             yield from self._read_run(run)
         stored = sorted(alone) if total is not None else []
-        self._state.put(Kind.COMMIT, {"at": self._context.now, "rows": total, "alone": stored}, sha)
+        self.context.state.put(
+            Kind.COMMIT, {"at": self.context.now, "rows": total, "alone": stored}, sha
+        )
 
     def _cost_of_commit(self, total: int | None) -> int:
         """Return the requests that the check runs of a commit will cost, as an estimate."""
         if total is None:
-            total = self._state.get(Kind.TYPICAL_CHECKS) or 0
+            total = self.context.state.get(Kind.TYPICAL_CHECKS) or 0
         return max(1, ceil(total / PER_PAGE))
 
     def _checks(self, sha: str) -> Sequence[Job]:
-        path = f"{self._context.repo_path}/commits/{sha}/check-runs"
-        return self._client.whole_list(path, [("filter", "all")], CHECKS)
+        path = f"{self.context.repo_path}/commits/{sha}/check-runs"
+        return self.context.client.whole_list(path, [("filter", "all")], CHECKS)
 
     def _read_run(self, run: Run) -> Iterator[Observation]:
-        path = f"{self._context.repo_path}/actions/runs/{run.id}/jobs"
+        path = f"{self.context.repo_path}/actions/runs/{run.id}/jobs"
         try:
-            jobs = self._client.whole_list(path, [("filter", "all")], JOBS)
+            jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
         except NotFoundError:
             # The run was deleted; its stored results stay.
-            self._runs.missing(run)
+            self.runs.missing(run)
             return
         if run.finished and run.conclusion == "failure" and not jobs:
             # GitHub reports an invalid workflow file as a plain `failure` without jobs.
-            yield startup_failure(run, self._context.trunk)
+            yield startup_failure(run, self.context.trunk)
         yield from self._taken(run, jobs)
 
     def _taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
         for job in jobs:
-            conclusion = self._timed_out.conclusion(run, job)
-            row = observation(self._context.trunk, run, job, conclusion)
+            conclusion = self.timed_out.conclusion(run, job)
+            row = observation(self.context.trunk, run, job, conclusion)
             if row is not None:
                 yield row
         read = run.read(len(jobs))
         incomplete = run.finished and not all(job.finished for job in jobs)
-        if incomplete and self._context.now - run.updated < LATE_JOB_SECONDS:
+        if incomplete and self.context.now - run.updated < LATE_JOB_SECONDS:
             read = replace(read, read_version=INCOMPLETE)
-        self._runs.put(read)
+        self.runs.put(read)
 
 
 def _never_started(run: Run) -> bool:

@@ -6,7 +6,7 @@ distinguish them.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trunkwatch.domain.model import Observation
@@ -37,15 +37,15 @@ FAIL_FAST_MESSAGE = re.compile(r"strategy configuration was cancell?ed")
 (`fail-fast`)."""
 
 
+@dataclass(frozen=True, slots=True)
 class TimedOutJobs:
-    """The conclusions of long jobs that were cancelled; the annotations of each are read once."""
+    """The conclusions of long jobs that were cancelled; the annotations of each are read once.
 
-    def __init__(self, context: TrunkContext) -> None:
-        """Args:
+    Attributes:
         context: of the trunk.
-        """
-        self._context = context
-        self._state = context.state
+    """
+
+    context: TrunkContext
 
     def conclusion(self, run: Run, job: Job) -> str | None:
         """Return a job's conclusion; None while it is unfinished or undecided."""
@@ -53,16 +53,16 @@ class TimedOutJobs:
             return None
         if not job.may_have_timed_out:
             return job.conclusion
-        entry = self._state.get(Kind.TIMED_OUT, job.id)
+        entry = self.context.state.get(Kind.TIMED_OUT, job.id)
         if entry is None:
-            self._state.put(Kind.TIMED_OUT, {"run": run.id, "job": list(job)}, job.id)
+            self.context.state.put(Kind.TIMED_OUT, {"run": run.id, "job": list(job)}, job.id)
             return None
         conclusion: str | None = entry.get("conclusion")
         return conclusion
 
     def undecided(self) -> list[str]:
         """Return the ids of the jobs whose annotations have not been read, the newest first."""
-        entries = self._state.all(Kind.TIMED_OUT).items()
+        entries = self.context.state.all(Kind.TIMED_OUT).items()
         return sorted((job for job, entry in entries if "job" in entry), key=int, reverse=True)
 
     def read(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
@@ -72,7 +72,7 @@ class TimedOutJobs:
         exceed its time limit, none did. A matrix that is cancelled by `fail-fast` is different:
         the job that caused it may have exceeded its limit.
         """
-        entry = self._state.get(Kind.TIMED_OUT, job_id)
+        entry = self.context.state.get(Kind.TIMED_OUT, job_id)
         if "job" not in entry:
             return  # another job has decided it
         annotations = self._annotations(job_id)
@@ -90,7 +90,7 @@ class TimedOutJobs:
         job = _stored_job(entry["job"])
         return [
             name
-            for name, other in self._state.all(Kind.TIMED_OUT).items()
+            for name, other in self.context.state.all(Kind.TIMED_OUT).items()
             if "job" in other
             and other["run"] == entry["run"]
             and _together(job, _stored_job(other["job"]))
@@ -99,17 +99,17 @@ class TimedOutJobs:
     def _decide(
         self, job_id: str, conclusion: str, runs: Mapping[int, Run]
     ) -> Iterator[Observation]:
-        entry = self._state.get(Kind.TIMED_OUT, job_id)
+        entry = self.context.state.get(Kind.TIMED_OUT, job_id)
         decided = {"run": entry["run"], "conclusion": conclusion}
-        self._state.put(Kind.TIMED_OUT, decided, job_id)
+        self.context.state.put(Kind.TIMED_OUT, decided, job_id)
         run = runs.get(entry["run"])
         if run is not None:
-            row = observation(self._context.trunk, run, _stored_job(entry["job"]), conclusion)
+            row = observation(self.context.trunk, run, _stored_job(entry["job"]), conclusion)
             if row is not None:
                 yield row
 
     def _annotations(self, job_id: str) -> list[Annotation]:
-        annotations = read_annotations(self._context, job_id)
+        annotations = read_annotations(self.context, job_id)
         if any(each.message is None for each in annotations):
             # They are read once, so they must be complete.
             raise BadAnswerError(f"an annotation of check run {job_id} has no message")
