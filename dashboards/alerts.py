@@ -1,4 +1,4 @@
-"""The lower part of *Trunk*: what stands behind the alerts that are not of one broken job."""
+"""The lower panels of the dashboard *Trunk*: the state behind the alerts other than broken jobs."""
 
 from dashboards.grafana import Json, link, override, stat, table, target, thresholds, value_map
 from dashboards.queries import (
@@ -28,7 +28,7 @@ BRANCH_LEGEND = "{{repo}} {{branch}}"
 
 
 def _none_or(color: str, *, base: str = "✔ none") -> Json:
-    """Return the look of a number that ought to be 0."""
+    """Return the field settings of a number that should be 0."""
     return {
         "mappings": [value_map(v0=(base, GOOD))],
         "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, color)),
@@ -37,12 +37,12 @@ def _none_or(color: str, *, base: str = "✔ none") -> Json:
 
 
 def mass_tile() -> Json:
-    """Is it one commit that broke all of it?"""
+    """Return the tile that shows whether one commit broke most jobs."""
     return stat(
         8,
         "One commit broke most jobs",
         "Whether one commit broke more than half of the jobs that ran on it; while it did, the "
-        f"alerts of single jobs are not told. A yes is held for {HOLD} after a failed scrape. "
+        f"alerts of single jobs are silenced. A yes is held for {HOLD} after a failed scrape. "
         "Alert: TrunkCommitBrokeEverything.",
         "0 23 6 4",
         target("A", mass_breakage(), BRANCH_LEGEND),
@@ -55,7 +55,7 @@ def mass_tile() -> Json:
 
 
 def silent_tile() -> Json:
-    """Which job has nobody heard of?"""
+    """Return the tile of jobs without a recent verdict."""
     return stat(
         9,
         "Silent jobs",
@@ -68,7 +68,7 @@ def silent_tile() -> Json:
 
 
 def removed_tile() -> Json:
-    """Did an outage end without a repair?"""
+    """Return the tile of outages that ended because their job was removed."""
     return stat(
         10,
         "Removed while broken",
@@ -80,12 +80,12 @@ def removed_tile() -> Json:
 
 
 def truncated_tile() -> Json:
-    """Can first bad be believed?"""
+    """Return the tile of outages whose first bad commit may be older than the read history."""
     return stat(
         11,
         "Outages older than the window",
-        "Broken jobs that failed on every commit that was read: their first bad commit may be an "
-        "older one. Alert: TrunkStreakTruncated.",
+        "Broken jobs that failed on every commit that was read: their first bad commit may be "
+        "older. Alert: TrunkStreakTruncated.",
         "18 23 6 4",
         target("A", truncated_outages(), BRANCH_LEGEND),
         _none_or(WARN),
@@ -93,7 +93,7 @@ def truncated_tile() -> Json:
 
 
 def exporters_tile() -> Json:
-    """Is anybody watching?"""
+    """Return the tile of running exporters."""
     return stat(
         12,
         "Exporters",
@@ -106,12 +106,12 @@ def exporters_tile() -> Json:
 
 
 def quota_tile() -> Json:
-    """Will the source go silent?"""
+    """Return the tile of each source's remaining quota."""
     return stat(
         13,
         "Quota left",
-        f"Requests left of the most that the source was seen to have in {QUOTA_MEMORY}; only for "
-        "sources that count them. Red: a tenth or less. Alert: TrunkwatchQuotaNearlySpent.",
+        f"Remaining requests as a share of the largest quota seen in {QUOTA_MEMORY}; only for "
+        "sources with a quota. Red: a tenth or less. Alert: TrunkwatchQuotaNearlySpent.",
         "6 27 6 4",
         target("A", quota_left(), "{{source}}"),
         {
@@ -122,11 +122,11 @@ def quota_tile() -> Json:
 
 
 def refused_tile() -> Json:
-    """Are there jobs that nobody watches?"""
+    """Return the tile of jobs that were refused because of a limit."""
     return stat(
         14,
         "Jobs refused",
-        "Jobs that are not watched because 'limits.max_jobs' was reached, since the exporter "
+        "Jobs that are not evaluated because 'limits.max_jobs' was reached, since the exporter "
         "started. Alert: TrunkwatchJobsDropped.",
         "12 27 6 4",
         target("A", jobs_refused()),
@@ -135,27 +135,26 @@ def refused_tile() -> Json:
 
 
 def webhook_tile() -> Json:
-    """Do deliveries arrive?"""
+    """Return the tile of webhook deliveries."""
     return stat(
         15,
         "Webhooks of the last hour",
-        f"Deliveries by what became of them; '{NO_DATA}' where none came. "
-        "Alert: TrunkwatchWebhooksRejected.",
+        f"Deliveries by outcome; '{NO_DATA}' if there was none. Alert: TrunkwatchWebhooksRejected.",
         "18 27 6 4",
         target("A", webhook_outcomes(), "{{outcome}}"),
-        # How many is neither good nor bad; the alert tells whether none of them was taken.
+        # The number is neither good nor bad; the alert covers deliveries that are all rejected.
         {"thresholds": thresholds((None, UNKNOWN), (1, "text")), "unit": "none"},
     )
 
 
 def firing_table() -> Json:
-    """What has somebody been told of, and what does the runbook say?"""
+    """Return the table of firing alerts with links to their runbooks."""
     return table(
         16,
         "Alerts that fire",
-        "One row per alert, repository, branch and group, as they are told; a name leads to its "
-        "runbook. It reads what the rules of rules/ conclude. Alert: Watchdog, which always fires: "
-        "without its row the rules are not evaluated, and no other row can be missed.",
+        "One row per alert, repository, branch and group, as in notifications; a name links to its "
+        "runbook. The rows are the results of the rules in rules/. Alert: Watchdog, which always "
+        "fires: without its row the rules are not evaluated, and the table is incomplete.",
         "0 31 24 7",
         targets=[target("A", alerts_firing(), table=True)],
         columns={
@@ -183,7 +182,7 @@ def firing_table() -> Json:
 
 
 def alert_panels() -> list[Json]:
-    """Return the panels, in the order in which they stand."""
+    """Return the panels, in the order of their positions."""
     return [
         mass_tile(),
         silent_tile(),

@@ -1,10 +1,10 @@
-"""Writes the Grafana dashboards of this folder.
+"""Generates the Grafana dashboards of this folder.
 
     python dashboards/build.py            write them
     python dashboards/build.py --check    exit 1 if a committed file differs
 
-Dicts in, JSON out, no library: the diff of a panel is the diff of its file. Only options of
-Grafana 11.6 are used; later versions read them unchanged.
+The panels are plain dicts, without a library, so that the diff of a panel is the diff of its file.
+Only options of Grafana 11.6 are used; later versions read them unchanged.
 """
 
 import argparse
@@ -15,22 +15,22 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 if __name__ == "__main__":
-    # A script sees its own folder on the path, not the project that holds the package.
+    # For a script sys.path has its own folder, not the project that contains the package.
     sys.path.insert(0, str(FOLDER.parent))
 
-from dashboards import trunk  # noqa: E402 — only after the line above can a script find it
+from dashboards import trunk  # noqa: E402 — a script can import it only after the line above
 from dashboards.grafana import Json  # noqa: E402 — as above
 
 DASHBOARDS: dict[str, Callable[[], Json]] = {"trunk.json": trunk.dashboard}
 
 
 def render(dashboard: Json) -> str:
-    """Return a file's text; sorted keys keep the diff of a change small."""
+    """Return the text of a dashboard's file; sorted keys keep diffs small."""
     return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def outdated() -> list[str]:
-    """Return the names of the committed files that are not what the generator writes."""
+    """Return the names of the committed files that differ from the generator's output."""
     return [
         name
         for name, build in DASHBOARDS.items()

@@ -1,4 +1,4 @@
-"""Builders of Grafana's classic dashboard JSON: dicts and nothing else."""
+"""Builders of Grafana's classic dashboard JSON, as plain dicts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +9,13 @@ Json = dict[str, Any]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# Pixels: twelve hexadecimal digits of a commit, or a team's name. Columns that need more give the
-# width back and share what is left.
+# In pixels: fits twelve hexadecimal digits of a commit, or a team's name. Wider columns reset it
+# and share the remaining width.
 COLUMN_WIDTH = 110
 
 
 def target(ref: str, expr: str, legend: str = "", *, table: bool = False) -> Json:
-    """Return an instant query: `lastNotNull` over a range would show a dead value as today's."""
+    """Return an instant query: `lastNotNull` over a range would show an old value as current."""
     return {
         "datasource": DATASOURCE,
         "editorMode": "code",
@@ -51,7 +51,7 @@ def regex_map(pattern: str, text: str) -> Json:
 
 
 def special_maps(text: str) -> list[Json]:
-    """Return mappings of "nothing there" (no number, or no label) to a grey text."""
+    """Return mappings of a missing number or label to a grey text."""
     result = {"color": UNKNOWN, "index": 99, "text": text}
     return [
         {"options": {"match": match, "result": result}, "type": "special"}
@@ -104,9 +104,9 @@ def stat(number: int, title: str, description: str, grid: str, query: Json, fiel
 def override(*columns: str, mode: str = "include", **properties: Json | None) -> Json:
     """Return settings of the columns with these headers, or (`exclude`) of all others.
 
-    `custom_width` stands for `custom.width`; None takes the default away. Grafana's published
-    schema knows no override with a plain number or text in it, so the defaults say what most
-    columns want and the few others give it back.
+    `custom_width` stands for `custom.width`; None removes the default. Grafana's published schema
+    allows no override whose value is a plain number or text, so the defaults fit most columns and
+    overrides only remove them.
     """
     settings: list[Json] = [
         {"id": name.replace("_", "."), **({} if value is None else {"value": value})}
@@ -117,7 +117,7 @@ def override(*columns: str, mode: str = "include", **properties: Json | None) ->
 
 
 def link(title: str, url: str) -> Json:
-    """Return a link of a cell, in the shape that the schema wants; half of it is for dashboards."""
+    """Return a link of a cell; the schema requires also the members for links of dashboards."""
     return {
         "asDropdown": False,
         "icon": "external link",
@@ -161,12 +161,12 @@ def table(
     empty: str,
     **defaults: Any,
 ) -> Json:
-    """Return a table: `columns` names each field's header, in the order in which they stand."""
+    """Return a table: `columns` has each field's header, in the order of the columns."""
     config = {
         "color": {"mode": "thresholds"},
         "custom": {"align": "left", "inspect": True, "width": COLUMN_WIDTH},
         "mappings": [*mappings, *special_maps(UNKNOWN_TEXT)],
-        # Grafana shows it in place of a table without rows; empty cells have a mapping.
+        # Grafana shows this text instead of a table without rows; empty cells have a mapping.
         "noValue": empty,
         "thresholds": thresholds((None, "text")),
         "unit": "none",
@@ -193,7 +193,7 @@ def table(
 
 
 def datasource_variable() -> Json:
-    """Return the choice of the Prometheus, so that the file fits any Grafana."""
+    """Return the variable of the Prometheus data source, so that the file works in any Grafana."""
     return {
         "current": {"text": "", "value": ""},
         "hide": 0,
@@ -210,10 +210,10 @@ def datasource_variable() -> Json:
 
 
 def label_variable(name: str, label: str, query: str) -> Json:
-    """Return the choice among a label's values. "All" is `.*`: it holds before any is known."""
+    """Return the variable of a label's values. "All" is `.*`, which matches before any exists."""
     return {
         "allValue": ".*",
-        # No choice yet: with includeAll Grafana starts with "All".
+        # Without a value and with includeAll, Grafana starts with "All".
         "current": {"text": "", "value": ""},
         "datasource": DATASOURCE,
         "definition": query,

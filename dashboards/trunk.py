@@ -1,4 +1,4 @@
-"""The dashboard *Trunk*: its panels, in the order in which a person who was paged asks."""
+"""The dashboard *Trunk*: its panels, in the order in which a paged engineer needs them."""
 
 from dashboards.alerts import alert_panels
 from dashboards.grafana import (
@@ -30,32 +30,32 @@ from dashboards.queries import (
 )
 from dashboards.settings import (
     BAD,
+    FAILURES_TO_OPEN,
     GOOD,
     HOLD,
     LATE_AFTER_SECONDS,
     NO_DATA,
     STALE_AFTER_SECONDS,
-    STREAK_THRESHOLD,
     UNKNOWN,
     WARN,
 )
 
 CELL_TEXTS = [
     value_map(P0=("P0", BAD), P1=("P1", BAD), P2=("P2", WARN), P3=("P3", GOOD)),
-    # A hash is shown as git shows it.
+    # Hashes are shortened, as git does.
     regex_map("/^([0-9a-f]{12})[0-9a-f]{28}$/", "$1"),
-    # A link's address is long and says nothing.
+    # URLs are too long for a cell.
     regex_map("/^https?:\\/\\/\\S+$/", "open run ↗"),
 ]
 
 
 def broken_count() -> Json:
-    """How bad is it?"""
+    """Return the tile of the number of broken jobs."""
     return stat(
         1,
         "Broken jobs",
         "Jobs whose outage is open: they failed N commits in a row (default "
-        f"{STREAK_THRESHOLD}) and no pass has closed it since. 'none' is said only while the data "
+        f"{FAILURES_TO_OPEN}) and no pass has closed it since. 'none' is said only while the data "
         f"is fresh (see Data age). After a failed scrape a broken job counts on for {HOLD}. "
         "Alert: TrunkJobBroken.",
         "0 0 6 4",
@@ -69,7 +69,7 @@ def broken_count() -> Json:
 
 
 def age_tile() -> Json:
-    """Can I trust what I see?"""
+    """Return the tile of the age of each branch's data."""
     return stat(
         2,
         "Data age",
@@ -90,7 +90,7 @@ def age_tile() -> Json:
 
 
 def source_tile() -> Json:
-    """Which source is to blame for old data?"""
+    """Return the tile of each source's last refresh."""
     return stat(
         3,
         "Source up",
@@ -108,7 +108,7 @@ def source_tile() -> Json:
 
 
 def green_tile() -> Json:
-    """How far back is a commit that I can build on?"""
+    """Return the tile of the commits since the last green one."""
     return stat(
         4,
         "Commits since green",
@@ -144,7 +144,7 @@ OUTAGE_COLUMNS = {
 
 
 def broken_table() -> Json:
-    """Which jobs, whose are they, since when, and where is the log?"""
+    """Return the table of broken jobs with owner, first bad commit and failing run."""
     queries = [
         of_broken_jobs("ci_job_failures_in_outage"),
         of_broken_jobs("ci_job_consecutive_failures"),
@@ -170,12 +170,12 @@ def broken_table() -> Json:
         ],
         links=[link("Open the first failing run", "${__value.raw}")],
         sort_by=[("Priority", False), ("Failures", True)],
-        empty="No job is known to be broken. Data age tells whether that is news.",
+        empty="No broken job is known. Check Data age: old data may hide one.",
     )
 
 
 def suspect_table() -> Json:
-    """Whom do I ask, and what could be reverted?"""
+    """Return the table of suspect commits."""
     return table(
         6,
         "Suspect commits",
@@ -200,7 +200,7 @@ def suspect_table() -> Json:
 
 
 def streak_trend() -> Json:
-    """Is it getting worse, has it just been fixed, and is another one climbing?"""
+    """Return the graph of streaks over time."""
     trend = {
         **target("A", streaks(), "{{workflow}} / {{job_name}} · {{repo}} {{branch}}"),
         "instant": False,
@@ -211,8 +211,8 @@ def streak_trend() -> Json:
         "fillOpacity": 0,
         "lineInterpolation": "stepAfter",
         "lineWidth": 2,
-        # The axis reaches past the line even while every streak is short.
-        "axisSoftMax": STREAK_THRESHOLD + 1,
+        # The threshold line stays visible while every streak is short.
+        "axisSoftMax": FAILURES_TO_OPEN + 1,
         "showPoints": "never",
         "spanNulls": False,
         "thresholdsStyle": {"mode": "dashed"},
@@ -223,7 +223,7 @@ def streak_trend() -> Json:
         "decimals": 0,
         "min": 0,
         "noValue": "No job failed in this range, or there is no data: see Data age.",
-        "thresholds": thresholds((None, "transparent"), (STREAK_THRESHOLD, BAD)),
+        "thresholds": thresholds((None, "transparent"), (FAILURES_TO_OPEN, BAD)),
         "unit": "none",
     }
     legend = {
@@ -239,7 +239,7 @@ def streak_trend() -> Json:
         "timeseries",
         "Failing commits in a row",
         "ci_job_consecutive_failures of the jobs that failed at least once in the range. The "
-        f"dashed line stands at {STREAK_THRESHOLD}, the default at which an outage opens; a group "
+        f"dashed line stands at {FAILURES_TO_OPEN}, the default at which an outage opens; a group "
         "may have its own number. A gap means that nothing was scraped.",
         "14 12 10 11",
         fieldConfig={"defaults": defaults, "overrides": []},
@@ -279,7 +279,7 @@ def dashboard() -> Json:
                 label_variable("group", "Group", label_values("group", IN_BRANCH)),
             ]
         },
-        # A day shows the last green evening beside the red morning.
+        # A day covers the last working evening before a broken morning.
         "time": {"from": "now-24h", "to": "now"},
         "timezone": "browser",
         "title": "Trunk",

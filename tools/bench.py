@@ -1,6 +1,6 @@
 """`make bench`: check and /metrics on 10,000 jobs and 60 commits, printed as a table.
 
-Times are of one noisy machine; compare ratios, and only within one run.
+Times depend on the machine and its load; compare ratios, and only within one run.
 """
 
 import gzip
@@ -25,10 +25,10 @@ from trunkwatch.store import MEMORY
 JOBS, COMMITS = 10_000, 60
 PER_WORKFLOW = 500
 FIRING = 1
-"""Exit code of `check`: the history ends with broken jobs."""
+"""Exit code of `check` for a history that ends with broken jobs."""
 
 CHANGES = 21
-"""Jobs that are changed, one after the other."""
+"""Number of jobs that are changed, one after the other."""
 
 MEBI = 1024.0
 
@@ -77,7 +77,7 @@ def write_case(folder: Path) -> Path:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Return how long some work takes (seconds)."""
+    """Return the duration of a call (seconds)."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
@@ -92,7 +92,7 @@ def check(config: Path) -> Iterator[Row]:
             [*command, "--format", "json"], stdout=subprocess.DEVNULL, check=False
         )
         if done.returncode != FIRING:
-            raise SystemExit(f"check ended with code {done.returncode}, and jobs are broken")
+            raise SystemExit(f"check exited with {done.returncode}, not {FIRING} for broken jobs")
 
     seconds = timed(run)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MEBI
@@ -102,7 +102,7 @@ def check(config: Path) -> Iterator[Row]:
 
 
 def exposition(config: Path) -> Iterator[Row]:
-    """Compare a scrape of the snapshot with rendering it per scrape."""
+    """Compare serving the rendered exposition with rendering it for each scrape."""
     once = refresh_all(parse_config(config.read_text(), str(config)), MEMORY, None)
     snapshot = once.engine.snapshot
 
@@ -128,7 +128,7 @@ def exposition(config: Path) -> Iterator[Row]:
 
 
 def one_change(snapshot: Snapshot) -> float:
-    """Return how long it takes until the change of one job can be served (seconds), the median."""
+    """Return the median time until the change of one job can be served (seconds)."""
     shown = [snapshot]
     served = Exposition(lambda: shown[-1], Totals, "bench")
     served.body(OPENMETRICS, zipped=True)

@@ -1,7 +1,7 @@
-"""How soon after a webhook was accepted /metrics says what it told, printed as a table row.
+"""Measures the time from an accepted webhook to its value on /metrics; prints a table row.
 
-A `serve` of its own has read a trunk of a large framework's size; then the deliveries of one more
-commit come at a fixed rate. Times are of one noisy machine.
+A `trunkwatch serve` has read a large trunk; then it receives the deliveries of one more commit at a
+fixed rate. The times depend on the machine and its load.
 """
 
 import re
@@ -19,31 +19,31 @@ from statistics import median, quantiles
 import requests
 
 from tests.cli.program import Served, serving
-from tests.github.framework import REPO, Framework, framework
-from tests.github.server import StandIn, serving_github
+from tests.github.fake import TOKEN
+from tests.github.large_trunk import REPO, LargeTrunk, large_trunk
+from tests.github.server import GitHubServer, serving_github
 from tests.github.webhooks import Delivery, deliveries
-from tests.github.world import TOKEN
 from tests.support.waiting import eventually
 
 SECRET = "secret-of-the-webhooks"
 COMMITS, WORKFLOWS, JOBS = 60, 20, 450
 RATE = 50.0
-"""Deliveries a second."""
+"""Deliveries per second."""
 
 SECONDS = 28.0
-"""For how long they come."""
+"""How long deliveries are sent."""
 
 SPACING = 1800.0
-"""Seconds between the commits that are read before."""
+"""Seconds between the commits that are read beforehand."""
 
 DURATION = 3600.0
-"""Seconds of the stand-in's time that the commit's jobs take; its deliveries come much faster."""
+"""Simulated seconds that the commit's jobs take; their deliveries are sent much faster."""
 
-LOOK = 0.02
-"""Seconds between two scrapes: the error of what is measured, and a load that nobody has."""
+SCRAPE_PAUSE_SECONDS = 0.02
+"""Between two scrapes: the error of the measurement, and a load far above that of real use."""
 
-PATIENCE = 30.0
-"""Seconds after which a value counts as lost."""
+TIMEOUT_SECONDS = 30.0
+"""After this time a value counts as lost."""
 
 SAMPLE = re.compile(
     r"^ci_job_last_verdict_timestamp_seconds\{"
@@ -57,36 +57,36 @@ Job = tuple[str, str]
 
 @dataclass
 class Scrapes:
-    """What /metrics said of each job, and since when.
+    """The values of each job on /metrics, and when each was first scraped.
 
     Attributes:
-        since: per job and value, the first moment at which a scrape had it (seconds, monotonic).
-        trouble: what ended the scraping, if anything did.
+        since: per job and value, the time of the first scrape with it (seconds, monotonic).
+        error: the error that ended the scraping, if any.
     """
 
     since: dict[tuple[Job, float], float] = field(default_factory=dict)
-    trouble: Exception | None = None
+    error: Exception | None = None
 
-    def take(self, text: str, at: float) -> None:
-        """Note what a scrape said."""
+    def record(self, text: str, at: float) -> None:
+        """Record the values of a scrape."""
         for name, workflow, value in SAMPLE.findall(text):
             self.since.setdefault(((workflow, name), float(value)), at)
 
 
 @contextmanager
 def scraping(url: str) -> Iterator[Scrapes]:
-    """Scrape again and again for the length of a block."""
+    """Scrape repeatedly for a `with` block."""
     scrapes, ended = Scrapes(), threading.Event()
 
     def scrape() -> None:
         with requests.Session() as session:
-            while not ended.wait(LOOK):
+            while not ended.wait(SCRAPE_PAUSE_SECONDS):
                 try:
-                    text = session.get(url, timeout=PATIENCE).text
+                    text = session.get(url, timeout=TIMEOUT_SECONDS).text
                 except requests.RequestException as error:
-                    scrapes.trouble = error
+                    scrapes.error = error
                     return
-                scrapes.take(text, time.monotonic())
+                scrapes.record(text, time.monotonic())
 
     thread = threading.Thread(target=scrape)
     thread.start()
@@ -99,29 +99,32 @@ def scraping(url: str) -> Iterator[Scrapes]:
 
 @dataclass(frozen=True)
 class Bench:
-    """A running exporter that has read everything, and one commit that is about to be told.
+    """A running exporter that has read the whole trunk.
 
     Attributes:
-        framework: the trunk.
+        large_trunk: the trunk.
         served: the exporter.
-        storage: its file.
-        session: to deliver with.
+        storage: the file of its storage.
+        session: the HTTP session of the deliveries.
     """
 
-    framework: Framework
+    large_trunk: LargeTrunk
     served: Served
     storage: Path
     session: requests.Session
 
     @property
     def url(self) -> str:
-        """Where the exporter listens."""
+        """The exporter's base URL."""
         return f"http://127.0.0.1:{self.served.port}"
 
     def deliver(self, each: Delivery) -> float:
-        """Deliver once; return the moment at which it was accepted (seconds, monotonic)."""
+        """Send a delivery; return when it was accepted (seconds, monotonic)."""
         answer = self.session.post(
-            f"{self.url}/webhook/github", each.body, headers=each.headers(SECRET), timeout=PATIENCE
+            f"{self.url}/webhook/github",
+            each.body,
+            headers=each.headers(SECRET),
+            timeout=TIMEOUT_SECONDS,
         )
         if answer.status_code != requests.codes.accepted:
             raise AssertionError(f"{each.event}: HTTP {answer.status_code} {answer.text}")
@@ -132,49 +135,51 @@ class Bench:
         (value,) = self.served.samples(name).values()
         return value
 
-    def news(self) -> list[Delivery]:
-        """Push one more commit, and return what is to be told of its runs and jobs."""
-        world = self.framework.world
-        begun = float(int(world.now))
-        self.framework.new_commit(begun + 1, DURATION, quiet=True)
-        found = deliveries(world, begun, begun + 1 + DURATION)
-        world.now = begun + 1
+    def push_commit(self) -> list[Delivery]:
+        """Push one more commit, and return the deliveries of its runs and jobs."""
+        fake = self.large_trunk.fake
+        begun = float(int(fake.now))
+        self.large_trunk.new_commit(begun + 1, DURATION, quiet=True)
+        found = deliveries(fake, begun, begun + 1 + DURATION)
+        fake.now = begun + 1
         self.deliver(next(each for each in found if each.event == "push"))
         eventually(
             lambda: self.gauge("ci_branch_head_timestamp_seconds") > begun, "the pushed commit"
         )
         return [each for each in found if each.event in ("workflow_run", "workflow_job")]
 
-    def play(self, rate: float, seconds: float) -> list[float]:
-        """Deliver at a rate, and return how long each new value took to be shown (seconds)."""
-        told = self.news()[: int(rate * seconds)]
+    def measure(self, rate: float, seconds: float) -> list[float]:
+        """Send deliveries at a rate; return the time until each new value was shown (seconds)."""
+        queued = self.push_commit()[: int(rate * seconds)]
         accepted: dict[tuple[Job, float], float] = {}
         with scraping(f"{self.url}/metrics") as scrapes:
             begun = time.monotonic()
-            for place, each in enumerate(told):
+            for place, each in enumerate(queued):
                 time.sleep(max(0.0, begun + place / rate - time.monotonic()))
                 at = self.deliver(each)
                 accepted.update(dict.fromkeys(values_of(each), at))
-            eventually(lambda: accepted.keys() <= scrapes.since.keys(), "every value", PATIENCE)
-        if scrapes.trouble is not None:
-            raise scrapes.trouble
+            eventually(
+                lambda: accepted.keys() <= scrapes.since.keys(), "every value", TIMEOUT_SECONDS
+            )
+        if scrapes.error is not None:
+            raise scrapes.error
         return [scrapes.since[value] - at for value, at in accepted.items()]
 
 
 def values_of(each: Delivery) -> Iterator[tuple[Job, float]]:
-    """Yield what a delivery lets /metrics say: when a job's newest verdict came."""
+    """Yield the job and the time of its newest verdict that a delivery should put on /metrics."""
     job = each.document.get("workflow_job")
     if job is not None and job["conclusion"] in ("success", "failure"):
         ended = datetime.fromisoformat(job["completed_at"]).timestamp()
         yield (job["workflow_name"], job["name"]), ended
 
 
-def configured(folder: Path, stand_in: StandIn) -> None:
-    """Write a configuration that reads a stand-in and takes its webhooks."""
+def write_config(folder: Path, server: GitHubServer) -> None:
+    """Write a configuration that reads the fake GitHub and accepts its webhooks."""
     (folder / "token").write_text(TOKEN)
     (folder / "secret").write_text(SECRET)
     (folder / "trunkwatch.yml").write_text(
-        f"sources: [{{name: gh, type: github, api_url: '{stand_in.url}', repo: {REPO},"
+        f"sources: [{{name: gh, type: github, api_url: '{server.url}', repo: {REPO},"
         f" branches: [main], token_file: {folder / 'token'},"
         f" webhook_secret_file: {folder / 'secret'}}}]\n"
     )
@@ -184,12 +189,12 @@ def configured(folder: Path, stand_in: StandIn) -> None:
 def bench(commits: int, workflows: int, jobs: int) -> Iterator[Bench]:
     """Run an exporter that has read a trunk of some size."""
     begin = time.time() - (commits - 1) * SPACING - DURATION - SPACING
-    made = framework(
+    made = large_trunk(
         commits, workflows, jobs, spacing=SPACING, duration=DURATION, begin=float(int(begin))
     )
-    with tempfile.TemporaryDirectory() as name, serving_github(made.world) as stand_in:
+    with tempfile.TemporaryDirectory() as name, serving_github(made.fake) as server:
         folder = Path(name)
-        configured(folder, stand_in)
+        write_config(folder, server)
         with (
             serving(folder, "--storage.path", "results.db") as served,
             requests.Session() as session,
@@ -201,8 +206,8 @@ def bench(commits: int, workflows: int, jobs: int) -> Iterator[Bench]:
                     and running.gauge("trunkwatch_source_up") == 1
                     and running.gauge("trunkwatch_source_unread_commits") == 0
                 ),
-                "everything has been read",
-                PATIENCE * 4,
+                "the whole trunk has been read",
+                TIMEOUT_SECONDS * 4,
             )
             yield running
 
@@ -216,7 +221,7 @@ def row(late: Sequence[float], what: str) -> str:
 def main() -> int:
     """Measure and print."""
     with bench(COMMITS, WORKFLOWS, JOBS) as running:
-        late = running.play(RATE, SECONDS)
+        late = running.measure(RATE, SECONDS)
     print("| webhook accepted until its value is on /metrics | median | p99 | worst |")
     print("|---|---|---|---|")
     print(row(late, f"{RATE:.0f} deliveries a second, {len(late)} results"))

@@ -1,25 +1,29 @@
-"""Writes the generated part of docs/metrics.md from the catalogue (`make docs`).
+"""Writes what `make docs` generates: docs/metrics.md and config/own_alerts.py.
 
     python -m tools.docs            write it
-    python -m tools.docs --check    exit 1 if the committed file differs
+    python -m tools.docs --check    exit 1 if a committed file differs
 
-It also walks the configuration's schema for the test that holds docs/configuration.md to it.
+It also lists the keys of the configuration's schema, for the test of docs/configuration.md.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import yaml
 from pydantic.fields import FieldInfo
 from trunkwatch.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
 from trunkwatch.config.schema import Config, Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
-METRICS = Path(__file__).resolve().parents[1] / "docs" / "metrics.md"
+ROOT = Path(__file__).resolve().parents[1]
+METRICS = ROOT / "docs" / "metrics.md"
+RULES = ROOT / "rules" / "trunkwatch.rules.yml"
+OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
 BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
 END = "<!-- generated: end -->"
 
@@ -33,7 +37,7 @@ HEADINGS = {
 
 
 def render(text: str) -> str:
-    """Return the document with its generated part written anew."""
+    """Return the document with its generated part replaced."""
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     tables = "\n\n".join(_table(scope) for scope in HEADINGS)
@@ -56,6 +60,29 @@ def _labels(family: Family) -> str:
     return ", ".join(f"`{name}`" for name in family.labels) or "none"
 
 
+# ---------------------------------------------------------------------- alerts
+
+
+def render_own_alerts(_: str = "") -> str:
+    """Return the module that lists the alerts with a fixed team, in the order of the rules."""
+    groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    fixed = {rule["alert"]: rule["labels"] for rule in alerts if "team" in rule["labels"]}
+    rows = [f'    "{name}": "{labels["priority"]}",' for name, labels in fixed.items()]
+    return "\n".join([_OWN_ALERTS_HEAD, *rows, "}", _OWN_ALERTS_END])
+
+
+_OWN_ALERTS_HEAD = '''"""Generated from rules/trunkwatch.rules.yml by `make docs`; do not edit."""
+
+from collections.abc import Mapping
+
+OWN_ALERTS: Mapping[str, str] = {'''
+_OWN_ALERTS_END = '''"""The alerts of no job, of the default group's team, with their priorities."""
+'''
+
+GENERATED: dict[Path, Callable[[str], str]] = {METRICS: render, OWN_ALERTS: render_own_alerts}
+"""The generated files, each with the function that renders it from its committed text."""
+
 # ---------------------------------------------------------------------- configuration
 
 
@@ -63,9 +90,9 @@ class Key(NamedTuple):
     """One key of the configuration.
 
     Attributes:
-        path: from the file's top; `[]` is any entry of a list, `[buildbot]` one of that type.
-        kind: what its value is, in a few words.
-        default: as it would be written in the file, or "required".
+        path: the full path; `[]` is any entry of a list, `[buildbot]` an entry of that type.
+        kind: the type of its value, in a few words.
+        default: the default as written in the file, or "required".
     """
 
     path: str
@@ -73,8 +100,8 @@ class Key(NamedTuple):
     default: str
 
 
-# Which of the schema's named types stands for what; compared by identity, since two `Annotated`
-# of one base type differ only in what they check.
+# The words for the schema's named types, which are compared by identity: two `Annotated` of one
+# base type differ only in their validators.
 _NAMED = (
     (Duration, "duration"),
     (Pattern, "pattern"),
@@ -88,7 +115,7 @@ _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 def config_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[Key]:
-    """Yield every key that the schema knows, in the schema's order, parents before children."""
+    """Yield every key of the schema, in the schema's order, parents before children."""
     hints = get_type_hints(section, include_extras=True)
     for name, field in section.model_fields.items():
         path, hint = prefix + (field.alias or name), hints[name]
@@ -98,7 +125,7 @@ def config_keys(section: type[Section] = Config, prefix: str = "") -> Iterator[K
 
 
 def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
-    """Yield the sections below a key, each with what its path has between the two."""
+    """Yield the sections below a key, each with the suffix that its path gets."""
     inner, is_list = _without_none(hint), False
     if get_origin(inner) is tuple:
         inner, is_list = _unwrapped(get_args(inner)[0]), True
@@ -110,7 +137,7 @@ def _sections(hint: Any) -> Iterator[tuple[type[Section], str]]:
 
 
 def _tag(section: type[Section]) -> str:
-    """Return the `type` that chooses a section among those that may stand in one place."""
+    """Return the `type` that selects a section among the alternatives."""
     return str(get_args(get_type_hints(section)["type"])[0])
 
 
@@ -156,11 +183,11 @@ def _default(field: FieldInfo, hint: Any) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Write seconds in the largest unit that leaves no rest; two minutes at most stay seconds."""
+    """Format seconds in the largest unit without remainder; up to two minutes stay seconds."""
     for unit, size in _DURATIONS:
         if seconds % size == 0 and (seconds > 120 or unit == "s"):
             return f"{int(seconds / size)}{unit}"
-    raise ValueError(f"{seconds} s: a default of whole seconds reads better")
+    raise ValueError(f"{seconds} s: a default must be whole seconds")
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -176,7 +203,7 @@ def _unwrapped(hint: Any) -> Any:
 
 
 def _without_none(hint: Any) -> Any:
-    """Return a hint without its `Annotated` and without the None that a missing key stands for."""
+    """Return a hint without its `Annotated` and without None, the value of a missing key."""
     inner = _unwrapped(hint)
     wanted = [member for member in _members(inner) if member is not NoneType]
     return _unwrapped(wanted[0]) if len(wanted) == 1 else inner
@@ -186,17 +213,23 @@ def _without_none(hint: Any) -> Any:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the document, or compare it with the committed one."""
+    """Write the files, or compare them with the committed ones."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
-    committed = METRICS.read_text(encoding="utf-8")
-    wanted = render(committed)
-    if not parser.parse_args(arguments).check:
-        METRICS.write_text(wanted, encoding="utf-8")
-    elif wanted != committed:
-        print(f"docs/{METRICS.name} is outdated: run 'make docs'", file=sys.stderr)
-        return 1
-    return 0
+    check: bool = parser.parse_args(arguments).check
+    outdated = [path for path, render_file in GENERATED.items() if _renew(path, render_file, check)]
+    for path in outdated:
+        print(f"{path.relative_to(ROOT).as_posix()} is outdated: run 'make docs'", file=sys.stderr)
+    return 1 if outdated else 0
+
+
+def _renew(path: Path, render_file: Callable[[str], str], check: bool) -> bool:
+    """Write a file anew, or return whether it differs where it is only checked."""
+    committed = path.read_text(encoding="utf-8")
+    wanted = render_file(committed)
+    if not check:
+        path.write_text(wanted, encoding="utf-8")
+    return check and wanted != committed
 
 
 if __name__ == "__main__":

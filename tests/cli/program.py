@@ -11,23 +11,23 @@ from pathlib import Path
 
 import requests
 
-from tests.support.secrets import WATCH
+from tests.support.secrets import DETECTOR
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "trunkwatch")
 SECONDS = 30.0
-"""Longer than anything here takes on a busy machine; what takes longer hangs."""
+"""Timeout: longer than any command takes on a busy machine."""
 
 
 def environment() -> dict[str, str]:
-    """Return what the program needs, and nothing of the user's settings."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    """Return the variables that the program needs, and no setting of the user."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "exporter"), "LC_ALL": "C.UTF-8"}
 
 
 def run_program(
     arguments: Sequence[str], folder: Path, *, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which must be a certain exit code."""
+    """Run a command and assert its exit code."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
@@ -37,7 +37,7 @@ def run_program(
         timeout=SECONDS,
         check=False,
     )
-    WATCH.look("what a program printed", done.stdout + done.stderr)
+    DETECTOR.search("what a program printed", done.stdout + done.stderr)
     assert done.returncode == code, done.stderr
     return done
 
@@ -51,10 +51,10 @@ class Served:
         self.port = int(self.wait_for_log(r"\blistening\b.*?\bports?[= ](\d+)").group(1))
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
-        """Read the log until a line matches; one that ends without it fails the test."""
+        """Read the log until a line matches, and fail the test if none does."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            WATCH.look("the log of a program", line)
+            DETECTOR.search("the log of a program", line)
             self.log.append(line)
             found = re.search(pattern, line)
             if found:
@@ -62,13 +62,13 @@ class Served:
         raise AssertionError(f"{pattern!r} was never logged: {''.join(self.log)}")
 
     def get(self, path: str) -> requests.Response:
-        """Ask for a page."""
+        """Request a page."""
         answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS)
-        WATCH.look(f"the page {path} of a program", answer.content)
+        DETECTOR.search(f"the page {path} of a program", answer.content)
         return answer
 
     def samples(self, name: str) -> dict[str, float]:
-        """Return a family's samples, by their labels as they are written."""
+        """Return the samples of a family by their labels as exposed."""
         pattern = rf"^{name}(\{{.*\}})? (\S+)$"
         found = re.findall(pattern, self.get("/metrics").text, re.MULTILINE)
         return {labels: float(value) for labels, value in found}
@@ -78,10 +78,10 @@ class Served:
         self.process.send_signal(signum)
 
     def end(self) -> int:
-        """Ask it to end and return its exit code."""
+        """Send SIGTERM and return the exit code."""
         self.send(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=SECONDS)
-        WATCH.look("the log of a program", rest)
+        DETECTOR.search("the log of a program", rest)
         self.log += rest.splitlines(keepends=True)
         return self.process.returncode
 
@@ -103,4 +103,4 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
             yield Served(process)
         finally:
             process.kill()
-            WATCH.look_at_files(folder)
+            DETECTOR.search_files(folder)

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from trunkwatch.config import check_routes, parse_config
 from trunkwatch.config.alertmanager import (
-    OWN_ALERTS,
     SEVERITIES,
     SILENT_PRIORITY,
     Matcher,
@@ -15,6 +14,7 @@ from trunkwatch.config.alertmanager import (
     load_routes,
     parse_matchers,
 )
+from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config
 from trunkwatch.errors import ConfigError
 

@@ -76,8 +76,20 @@ CASES = {
     # ------------------------------------------------------------------ keys
     "unknown key": (SOURCES + "gruops: []", "gruops: unknown key; did you mean 'groups'?"),
     "unknown key inside": (
-        SOURCES + "groups: [{name: a, consecutive_failure: 3}]",
-        "groups[0].consecutive_failure: unknown key; did you mean 'consecutive_failures'?",
+        SOURCES + "groups: [{name: a, failure_to_open: 3}]",
+        "groups[0].failure_to_open: unknown key; did you mean 'failures_to_open'?",
+    ),
+    "renamed key": (
+        SOURCES + "groups: [{name: a, consecutive_failures: 3}]",
+        "groups[0].consecutive_failures: this key is now failures_to_open",
+    ),
+    "renamed key of jobs": (
+        SOURCES + "groups: [{name: a, jobs: [{match: x, consecutive_failures: 3}]}]",
+        "groups[0].jobs[0].consecutive_failures: this key is now failures_to_open",
+    ),
+    "renamed key elsewhere": (
+        SOURCES + "limits: {consecutive_failures: 3}",
+        "limits.consecutive_failures: unknown key; docs/configuration.md lists all",
     ),
     "key of another section": (
         SOURCES + "team: mine",
@@ -311,20 +323,20 @@ CASES = {
     ),
     # ------------------------------------------------------------------ groups
     "N of nothing": (
-        SOURCES + "groups: [{name: a, consecutive_failures: 0}]",
-        "groups[0].consecutive_failures: must be 1 or more (got 0)",
+        SOURCES + "groups: [{name: a, failures_to_open: 0}]",
+        "groups[0].failures_to_open: must be 1 or more (got 0)",
     ),
     "N as a text": (
-        SOURCES + "groups: [{name: a, consecutive_failures: '3'}]",
-        "groups[0].consecutive_failures: must be a whole number",
+        SOURCES + "groups: [{name: a, failures_to_open: '3'}]",
+        "groups[0].failures_to_open: must be a whole number",
     ),
     "N as a fraction": (
-        SOURCES + "groups: [{name: a, consecutive_failures: 2.5}]",
-        "groups[0].consecutive_failures: must be a whole number",
+        SOURCES + "groups: [{name: a, failures_to_open: 2.5}]",
+        "groups[0].failures_to_open: must be a whole number",
     ),
     "N as true": (
-        SOURCES + "groups: [{name: a, consecutive_failures: true}]",
-        "groups[0].consecutive_failures: must be a whole number",
+        SOURCES + "groups: [{name: a, failures_to_open: true}]",
+        "groups[0].failures_to_open: must be a whole number",
     ),
     "a number as a flag": (
         SOURCES + "groups: [{name: a, flaky_closes: 1}]",
@@ -460,7 +472,7 @@ jobs:
   aliases: [{workflow: w, from: x, to: y}, {workflow: w, from: x, to: z, why: not}]
 groups:
   - {name: g, prority: P2}
-  - {name: g, consecutive_failures: 0}
+  - {name: g, failures_to_open: 0, consecutive_failures: 0}
   - {name: default, match: {repo: r}}
 known_broken: [{match: {}, reason: '', until: never}]
 green: [{repo: o/r, branch: main}, {repo: o/r, branch: main, required: [x]}]
@@ -480,7 +492,8 @@ colour: red
             "jobs.aliases[1].why: unknown key; docs/configuration.md lists all",
             "jobs.aliases[1].from: 'x' is renamed twice; keep one of them",
             "groups[0].prority: unknown key; did you mean 'priority'?",
-            "groups[1].consecutive_failures: must be 1 or more (got 0)",
+            "groups[1].consecutive_failures: this key is now failures_to_open",
+            "groups[1].failures_to_open: must be 1 or more (got 0)",
             "groups[1]: 'g' is already groups[0]; give each a name of its own",
             "groups[0].match: is missing, so 'g' takes every job from the groups after it; give it"
             " a match or move it to the end",

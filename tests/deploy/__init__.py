@@ -1,1 +1,1 @@
-"""The deployment files: what is mounted, built and routed is what is tested here."""
+"""The deployment files: compose, Dockerfile, Prometheus, Alertmanager and Grafana."""

@@ -1,4 +1,4 @@
-"""Where the deployment files are, and how the tests read them."""
+"""The paths of the deployment files, and helpers that read them."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ TEMPLATES = DEPLOY / "alertmanager" / "templates"
 PROMETHEUS = DEPLOY / "prometheus" / "prometheus.yml"
 PROVISIONING = DEPLOY / "grafana" / "provisioning"
 
-# A switched-off key stands as `#key:` or `#- key:`; a sentence has a space after its `#`.
+# A commented-out key is written `#key:` or `#- key:`; prose has a space after its `#`.
 _SWITCHED_OFF = re.compile(r"^(\s*)#(?=[\w-])", re.MULTILINE)
 
 
@@ -25,13 +25,13 @@ def load(path: Path) -> Any:
 
 
 def switched_on(path: Path) -> str:
-    """Return a file's text with every setting that it offers as a comment switched on."""
+    """Return a file's text with every commented-out setting enabled."""
     text, changes = _SWITCHED_OFF.subn(r"\1", path.read_text())
     assert changes, f"{path} offers no setting as a comment"
     return text
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end; its output is text, and its exit code is the caller's to judge."""
+    """Run a program to its end, with text output; the caller checks the exit code."""
     arguments = [str(part) for part in command]
     return subprocess.run(arguments, check=False, capture_output=True, text=True)

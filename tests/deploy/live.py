@@ -12,13 +12,13 @@ import requests
 
 from tests.support.binaries import binary_path
 
-# A test's patience, in seconds. Only a failure waits that long.
+# The timeout of waits, in seconds.
 PATIENCE = 30
 
 
 @contextmanager
 def running(config: Path) -> Iterator[int]:
-    """Run Alertmanager with a config, its storage beside it; yield the port it listens on."""
+    """Run Alertmanager with a config and a storage beside it; yield its port."""
     command = [
         binary_path("alertmanager"),
         f"--config.file={config}",
@@ -36,7 +36,7 @@ def running(config: Path) -> Iterator[int]:
                     break
             else:
                 raise AssertionError("Alertmanager did not start:\n" + "".join(log))
-            # A pipe that nobody reads would block it in the end.
+            # Alertmanager would block once an unread pipe is full.
             threading.Thread(target=process.stderr.read, daemon=True).start()
             yield int(found.group(1))
         finally:

@@ -1,4 +1,4 @@
-"""Notifications as Alertmanager hands them to a template, and amtool, which renders them."""
+"""Builders of Alertmanager's template data, and rendering with amtool."""
 
 import json
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from tests.support.binaries import find_binary
 RUNBOOKS = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks"
 TITLE = "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
 
+OCCURRED = "2025-12-09 12:22 UTC"
 BEGAN = "2025-12-09T16:02:11Z"
 ENDED = "2025-12-09T18:05:31Z"
 STILL_FIRING = "0001-01-01T00:00:00Z"
@@ -39,10 +40,10 @@ class Alert:
     """One alert of a notification.
 
     Attributes:
-        labels: all of them.
-        annotations: all of them.
-        ended: it no longer fires.
-        began: when it began to fire (RFC 3339).
+        labels: all labels.
+        annotations: all annotations.
+        ended: whether it is resolved.
+        began: when it started to fire (RFC 3339).
     """
 
     labels: Mapping[str, str]
@@ -51,7 +52,7 @@ class Alert:
     began: str = BEGAN
 
     def data(self) -> dict[str, Any]:
-        """Return it as templates see it."""
+        """Return the alert in the format of template data."""
         return {
             "status": "resolved" if self.ended else "firing",
             "labels": dict(self.labels),
@@ -73,6 +74,7 @@ def facts(job: str, failures: str) -> dict[str, str]:
         "first_bad_by": "author-b: Fuse more",
         "last_good": LAST_GOOD,
         "failures": failures,
+        "broken_since": OCCURRED,
         "suspects": SUSPECTS,
         "failed_step": "Test",
         "url": "https://github.com/pytorch/pytorch/actions/runs/7",
@@ -92,12 +94,12 @@ def broken(
 
 
 def noted(alert: Alert, annotations: Mapping[str, str]) -> Alert:
-    """Return the alert with these annotations in the place of its own."""
+    """Return the alert with some annotations replaced."""
     return replace(alert, annotations={**alert.annotations, **annotations})
 
 
 def notification(*alerts: Alert) -> dict[str, Any]:
-    """Return what Alertmanager hands to a template, its common labels and annotations made here."""
+    """Return Alertmanager's template data for some alerts."""
     labels = common([alert.labels for alert in alerts])
     return {
         "receiver": "r",
@@ -111,7 +113,7 @@ def notification(*alerts: Alert) -> dict[str, Any]:
 
 
 def common(sets: list[Mapping[str, str]]) -> dict[str, str]:
-    """Return the names and values that all sets have."""
+    """Return the names and values that all sets have in common."""
     first, *others = sets
     return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 

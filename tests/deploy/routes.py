@@ -1,22 +1,22 @@
-"""Who hears what: the table that amtool checks Alertmanager's routes against."""
+"""The expected routes: the table against which amtool checks Alertmanager's routes."""
 
 BROKEN = {"alertname": "TrunkJobBroken", "repo": "o/r", "branch": "main", "group": "g"}
 SILENT = BROKEN | {"alertname": "TrunkJobSilent"}
 
 
 def of_trunk(alert: str, priority: str) -> dict[str, str]:
-    """Return the labels of an alert that is of no job."""
+    """Return the labels of an alert that concerns no job."""
     return {"alertname": alert, "team": "trunk", "priority": priority}
 
 
-# (labels, the one receiver that hears of it)
+# (labels, the only receiver that is notified)
 ROUTES: list[tuple[dict[str, str], str]] = [
     # A team with its own route: its pager, its tickets, its low-priority list.
     ({**BROKEN, "team": "broken-inductor", "priority": "P0"}, "broken-inductor-page"),
     ({**BROKEN, "team": "broken-inductor", "priority": "P1"}, "broken-inductor-page"),
     ({**BROKEN, "team": "broken-inductor", "priority": "P2"}, "broken-inductor-ticket"),
     ({**BROKEN, "team": "broken-inductor", "priority": "P3"}, "broken-inductor-low"),
-    # Its own route also keeps what has a strange priority or none.
+    # Its own route also receives alerts with an unknown priority or none.
     ({**BROKEN, "team": "broken-inductor", "priority": "P9"}, "broken-inductor-ticket"),
     ({**BROKEN, "team": "broken-inductor"}, "broken-inductor-ticket"),
     # Team trunk, the owner of the group `default`.
@@ -24,22 +24,22 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     ({**BROKEN, "team": "trunk", "priority": "P1"}, "page"),
     ({**BROKEN, "team": "trunk", "priority": "P2"}, "ticket"),
     ({**BROKEN, "team": "trunk", "priority": "P3"}, "low"),
-    # A team without a route is heard by team trunk, as loudly as its priority asks.
+    # Alerts of a team without a route go to team trunk, by priority.
     ({**BROKEN, "team": "no-such-team", "priority": "P0"}, "page"),
     ({**BROKEN, "team": "no-such-team", "priority": "P1"}, "page"),
     ({**BROKEN, "team": "no-such-team", "priority": "P2"}, "ticket"),
     ({**BROKEN, "team": "no-such-team", "priority": "P3"}, "low"),
-    # What no route claims is told to the root's receiver. P10 is not P1: matchers are anchored.
+    # Alerts that no route matches go to the root's receiver. P10 is not P1: matchers are anchored.
     ({**BROKEN, "team": "no-such-team", "priority": "P10"}, "unrouted"),
     ({**BROKEN, "team": "trunk", "priority": "p2"}, "unrouted"),
     ({"alertname": "SomebodyElses"}, "unrouted"),
-    # The heartbeat, whatever else it carries.
+    # The heartbeat, with any other labels.
     ({"alertname": "Watchdog"}, "heartbeat"),
     ({"alertname": "Watchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),
-    # A silent job is its own team's, and never louder than P3.
+    # A silent job's alert goes to the job's team, always with P3.
     ({**SILENT, "team": "broken-inductor", "priority": "P3"}, "broken-inductor-low"),
     ({**SILENT, "team": "no-such-team", "priority": "P3"}, "low"),
-    # What is of no job belongs to team trunk.
+    # Alerts that concern no job go to team trunk.
     (of_trunk("TrunkCommitBrokeEverything", "P1"), "page"),
     (of_trunk("TrunkNotGreen", "P2"), "ticket"),
     (of_trunk("TrunkDataStale", "P2"), "ticket"),

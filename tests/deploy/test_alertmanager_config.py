@@ -1,4 +1,4 @@
-"""Alertmanager's settings: who hears what, what silences what, and where a secret may stand."""
+"""Alertmanager's settings: routes, receivers, grouping and inhibitions."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.binaries import find_binary
 
 
 def route_test(labels: dict[str, str], receiver: str) -> str | None:
-    """Ask amtool whether the alert goes to the receiver alone; return what it says when not."""
+    """Check with amtool that an alert goes to one receiver only; return its output if not."""
     tested = run(
         find_binary("amtool"),
         "config",
@@ -48,14 +48,14 @@ def routes(route: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_amtool_accepts_the_config() -> None:
-    """The config and its template are valid as they stand in the project."""
+    """The committed config and its template are valid."""
     checked = run(find_binary("amtool"), "check-config", ALERTMANAGER)
     assert checked.returncode == 0, checked.stderr
     assert "1 templates" in checked.stdout
 
 
 def test_amtool_accepts_every_receiver_that_is_offered_as_a_comment(tmp_path: Path) -> None:
-    """PagerDuty, Slack, Webex, e-mail and the bearer token work once their `#` is deleted."""
+    """The commented-out receivers and the bearer token are valid once their `#` is removed."""
     (tmp_path / ALERTMANAGER.name).write_text(switched_on(ALERTMANAGER))
     shutil.copytree(TEMPLATES, tmp_path / TEMPLATES.name)
     checked = run(find_binary("amtool"), "check-config", tmp_path / ALERTMANAGER.name)
@@ -80,33 +80,33 @@ def test_amtool_accepts_every_receiver_that_is_offered_as_a_comment(tmp_path: Pa
     ],
 )
 def test_an_alert_goes_to_exactly_one_receiver(labels: dict[str, str], receiver: str) -> None:
-    """P0 and P1 page, P2 is a ticket, P3 is low; by team, and nothing is lost."""
+    """P0 and P1 page, P2 is a ticket, P3 is low, per team, and no alert is lost."""
     assert route_test(labels, receiver) is None
 
 
 def test_the_route_check_can_fail() -> None:
-    """A route that leads elsewhere is reported."""
+    """The check reports an alert that goes to another receiver."""
     assert route_test({**BROKEN, "team": "broken-inductor", "priority": "P2"}, "page") is not None
 
 
 def test_every_receiver_is_reached() -> None:
-    """No receiver is there that no alert of the table above reaches."""
+    """Every receiver is the target of some alert in the table."""
     assert set(webhooks()) == {receiver for _, receiver in ROUTES}
 
 
 @pytest.mark.parametrize("alert", sorted(our_alerts()))
-def test_no_alert_of_ours_is_left_to_the_root(alert: str) -> None:
-    """Each alert in rules/ carries a team and a priority that a route claims."""
-    # Of a job: its own, from its series.
+def test_every_alert_of_the_rules_has_a_route(alert: str) -> None:
+    """Each alert in rules/ has a team and a priority that a route matches."""
+    # The alert of a job has the labels of its series.
     labels = {"team": "broken-inductor", "priority": "P2"} | our_alerts()[alert]
     routed = {"alertname": alert, "team": labels["team"], "priority": labels["priority"]}
     assert route_test(routed, "unrouted") is not None
 
 
-def test_a_receiver_is_told_of_the_end_except_the_heartbeat() -> None:
-    """Every receiver hears the resolve; a heartbeat's resolve would count as one more beat."""
-    told = {name: webhook["send_resolved"] for name, webhook in webhooks().items()}
-    assert told == {name: name != "heartbeat" for name in told}
+def test_resolves_are_sent_to_all_receivers_but_the_heartbeat() -> None:
+    """Every receiver is sent resolves; a heartbeat's resolve would count as another beat."""
+    sent = {name: webhook["send_resolved"] for name, webhook in webhooks().items()}
+    assert sent == {name: name != "heartbeat" for name in sent}
 
 
 def test_a_webhook_names_its_receiver() -> None:
@@ -122,8 +122,8 @@ def test_one_notification_per_repo_branch_and_group() -> None:
     assert [route for route in others if "group_by" in route] == []
 
 
-def test_an_outage_that_lasts_is_not_told_again_within_half_a_day() -> None:
-    """Repeats come after 12 to 24 hours, within Alertmanager's memory of five days."""
+def test_a_lasting_outage_is_not_repeated_within_half_a_day() -> None:
+    """Repeats are sent after 12 to 24 hours, within Alertmanager's retention of five days."""
     root, *others = routes(load(ALERTMANAGER)["route"])
     repeats = {route["repeat_interval"] for route in others if "repeat_interval" in route}
     assert root["repeat_interval"] == "24h"
@@ -134,7 +134,7 @@ def test_an_outage_that_lasts_is_not_told_again_within_half_a_day() -> None:
 
 
 def test_inhibition_is_only_what_the_design_allows() -> None:
-    """A mass breakage hides the broken jobs, stale data hides "not green"; same branch only."""
+    """A mass breakage silences broken jobs, stale data silences "not green", per branch."""
     rules = load(ALERTMANAGER)["inhibit_rules"]
     assert rules == [
         {

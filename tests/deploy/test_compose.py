@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, pinned, hardened, and mounting the files that the tests check."""
+"""docker-compose.yml: valid, pinned, hardened, and consistent with the mounted settings."""
 
 import re
 import sys
@@ -33,7 +33,7 @@ IMAGES = {
     "grafana": "grafana/grafana:13.2.1",
 }
 
-# Not root. Each is the user that owns the folder the image declares as its volume.
+# Users other than root; each owns the folder that its image declares as a volume.
 USERS = {
     "exporter": "10001:10001",
     "demo": "10001:10001",
@@ -47,12 +47,12 @@ each_service = pytest.mark.parametrize("service", sorted(SERVICES))
 
 
 def default(value: str) -> str:
-    """Return what compose makes of a `${NAME:-default}` when NAME is not set."""
+    """Return the value of `${NAME:-default}` when NAME is not set."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
 
 
 def mounts(service: str) -> dict[str, str]:
-    """Return the service's mounts: the path in the container to the volume or the host's path."""
+    """Return the service's mounts: container path to volume or host path."""
     found = {}
     for mount in SERVICES[service].get("volumes", []):
         if isinstance(mount, str):
@@ -72,7 +72,7 @@ def host_paths() -> Iterator[tuple[str, str]]:
 
 
 def schema_errors(path: Path) -> str:
-    """Return what the published compose schema has against a file; empty when nothing."""
+    """Return the violations of the published compose schema; empty if there are none."""
     checked = run(
         sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", path
     )
@@ -80,12 +80,12 @@ def schema_errors(path: Path) -> str:
 
 
 def test_the_compose_file_follows_the_published_schema() -> None:
-    """The compose file is valid against compose's own schema."""
+    """The compose file is valid against the published schema."""
     assert schema_errors(COMPOSE) == ""
 
 
 def test_the_compose_file_is_valid_with_everything_switched_on(tmp_path: Path) -> None:
-    """Secrets and the Grafana account work once their `#` is deleted; each secret is declared."""
+    """The commented-out settings are valid once their `#` is removed; each secret is declared."""
     path = tmp_path / COMPOSE.name
     path.write_text(switched_on(COMPOSE))
     assert schema_errors(path) == ""
@@ -103,7 +103,7 @@ def test_the_schema_check_can_fail(tmp_path: Path) -> None:
 
 
 def test_every_image_is_pinned() -> None:
-    """The images are exactly these versions, and what we build is built by each service."""
+    """The images have exactly these versions, and each service with our image builds it."""
     assert {name: entry["image"] for name, entry in SERVICES.items()} == IMAGES
     built = {name for name, entry in SERVICES.items() if "build" in entry}
     assert built == {name for name, image in IMAGES.items() if image == "trunkwatch:local"}
@@ -139,7 +139,7 @@ def test_every_service_has_a_health_check(service: str) -> None:
 
 @each_service
 def test_every_published_port_is_bound_to_loopback(service: str) -> None:
-    """Nothing that this file publishes can be reached from another machine."""
+    """No published port is reachable from another machine."""
     for port in SERVICES[service].get("ports", []):
         host, published, inside = port.split(":")
         assert (host, published) == ("127.0.0.1", inside)
@@ -158,7 +158,7 @@ def test_the_ports_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize(("service", "path"), sorted(set(host_paths())))
 def test_every_mounted_path_exists(service: str, path: str) -> None:
-    """What a service mounts from the project is there, and cannot be written from inside."""
+    """Every mounted path of the project exists and is read-only in the container."""
     assert (PROJECT / path).exists()
     for mount in SERVICES[service]["volumes"]:
         if isinstance(mount, str):
@@ -168,16 +168,16 @@ def test_every_mounted_path_exists(service: str, path: str) -> None:
 
 
 def test_every_named_volume_is_declared_and_used() -> None:
-    """The volumes at the end of the file are exactly those that the services mount."""
+    """The declared volumes are exactly those that the services mount."""
     used = {source for name in SERVICES for source in mounts(name).values() if source[0] != "."}
     assert used == set(load(COMPOSE)["volumes"])
 
 
 def test_the_settings_name_services_that_exist() -> None:
-    """Every host that the mounted settings speak to is a service, at the port it listens on."""
+    """Every address in the mounted settings is a service at its port."""
     prometheus = load(PROMETHEUS)
     webhooks = [entry["webhook_configs"][0]["url"] for entry in load(ALERTMANAGER)["receivers"]]
-    spoken_to = {
+    addresses = {
         prometheus["scrape_configs"][0]["static_configs"][0]["targets"][0],
         prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"][0],
         urlsplit(
@@ -185,13 +185,13 @@ def test_the_settings_name_services_that_exist() -> None:
         ).netloc,
         *(urlsplit(url).netloc for url in webhooks),
     }
-    assert spoken_to == {"exporter:10077", "alertmanager:9093", "prometheus:9090", "receiver:9095"}
-    assert {place.split(":")[0] for place in spoken_to} <= set(SERVICES)
+    assert addresses == {"exporter:10077", "alertmanager:9093", "prometheus:9090", "receiver:9095"}
+    assert {place.split(":")[0] for place in addresses} <= set(SERVICES)
     assert "--web.listen-address=0.0.0.0:9095" in SERVICES["receiver"]["entrypoint"]
 
 
 def test_the_settings_are_mounted_where_the_programs_look() -> None:
-    """The paths on the command lines are paths that are mounted."""
+    """The paths on the command lines are mounted."""
     flags = {
         name: dict(part.split("=", 1) for part in SERVICES[name]["command"] if "=" in part)
         for name in ("exporter", "prometheus", "alertmanager")
@@ -207,7 +207,7 @@ def test_the_settings_are_mounted_where_the_programs_look() -> None:
 
 
 def test_the_incident_is_played_into_the_file_that_is_read() -> None:
-    """Out of the box the exporter reads exactly the file that the player writes."""
+    """With the shipped configuration the exporter reads the file that the replay writes."""
     (source,) = load(DEPLOY / "trunkwatch.yml")["sources"]
     entrypoint = SERVICES["demo"]["entrypoint"]
     assert source["type"] == "recorded"
@@ -219,22 +219,22 @@ def test_the_incident_is_played_into_the_file_that_is_read() -> None:
 
 
 def test_the_exporter_accepts_the_config_it_starts_with() -> None:
-    """The config out of the box is valid, and its group is the incident's."""
+    """The shipped config is valid, and its group is that of the incident."""
     config = load_config(str(DEPLOY / "trunkwatch.yml"))
     (group,) = config.groups
-    named = (group.name, group.team, group.priority, group.consecutive_failures)
+    named = (group.name, group.team, group.priority, group.failures_to_open)
     assert named == ("inductor", "broken-inductor", "P2", 3)
 
 
 def test_grafana_keeps_the_plugins_of_its_image() -> None:
-    """On a read-only image an update of a bundled plugin leaves Grafana without its datasource."""
+    """Plugins are not updated: on a read-only image that leaves Grafana without its datasource."""
     environment = SERVICES["grafana"]["environment"]
     assert environment["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
     assert environment["GF_PLUGINS_PREINSTALL_AUTO_UPDATE"] == "false"
 
 
 def test_grafana_has_no_default_password() -> None:
-    """Everybody may look, and there is no account that anybody could guess."""
+    """Anonymous users may view, and there is no account with a guessable password."""
     environment = SERVICES["grafana"]["environment"]
     assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
     assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"

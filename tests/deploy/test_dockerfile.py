@@ -1,4 +1,4 @@
-"""The Dockerfile: its sources exist, its user is not root, and its build steps really install."""
+"""The Dockerfile: its sources exist, its user is not root, and its build steps work."""
 
 import json
 import re
@@ -19,7 +19,7 @@ class Step(NamedTuple):
     """One instruction of a Dockerfile.
 
     Attributes:
-        stage: the number of the stage it belongs to, from 0.
+        stage: the number of its stage, from 0.
         keyword: the instruction, in capitals.
         rest: everything after it, on one line.
     """
@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
 
 def parse(text: str) -> list[Step]:
-    """Return the instructions of a Dockerfile, continued lines joined and comments left out."""
+    """Return the instructions of a Dockerfile, with joined lines and without comments."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     joined = re.sub(r"\\\n\s*", "", "\n".join(lines))
     steps: list[Step] = []
@@ -48,13 +48,13 @@ FINAL = [step for step in STEPS if step.stage == 1]
 
 
 def only(steps: list[Step], keyword: str) -> str:
-    """Return what follows the one instruction of that kind."""
+    """Return the arguments of the only instruction of a kind."""
     (found,) = (step.rest for step in steps if step.keyword == keyword)
     return found
 
 
 def copied() -> dict[str, str]:
-    """Return what the build copies from the project: each source and where it goes."""
+    """Return the paths that the build copies from the project: source to target."""
     pairs = {}
     for step in STEPS:
         if step.keyword == "COPY" and not step.rest.startswith("--from="):
@@ -64,7 +64,7 @@ def copied() -> dict[str, str]:
 
 
 def in_folder(folder: Path, command: str) -> str:
-    """Run a shell command that must succeed, as a RUN step is, and return what it prints."""
+    """Run a shell command that must succeed, as a RUN step, and return its output."""
     done = subprocess.run(
         ["/bin/sh", "-c", command], check=False, cwd=folder, capture_output=True, text=True
     )
@@ -73,7 +73,7 @@ def in_folder(folder: Path, command: str) -> str:
 
 
 def test_both_stages_start_from_one_pinned_image() -> None:
-    """The base is a full Python 3.13 version, the same in both stages: a venv does not move."""
+    """Both stages use the same full Python 3.13 version, since a venv needs its own Python."""
     bases = [step.rest.split()[0] for step in STEPS if step.keyword == "FROM"]
     assert len(bases) == 2
     assert len(set(bases)) == 1
@@ -82,12 +82,12 @@ def test_both_stages_start_from_one_pinned_image() -> None:
 
 @pytest.mark.parametrize("source", sorted(copied()))
 def test_every_copied_file_exists(source: str) -> None:
-    """What the build copies is in the project."""
+    """Every path that the build copies exists in the project."""
     assert (PROJECT / source).exists()
 
 
 def test_only_what_is_copied_reaches_the_build() -> None:
-    """.dockerignore lets through exactly the copied files, so that no secret can slip in."""
+    """.dockerignore admits exactly the copied files, so that no secret gets into the image."""
     lines = (PROJECT / ".dockerignore").read_text().splitlines()
     patterns = [line for line in lines if line and not line.startswith("#")]
     assert patterns[0] == "*"
@@ -95,7 +95,7 @@ def test_only_what_is_copied_reaches_the_build() -> None:
 
 
 def test_the_image_does_not_run_as_root() -> None:
-    """The last user is the numeric one that compose names, and it owns the writable folders."""
+    """The image's user is the numeric one of compose, and it owns the writable folders."""
     user = only(FINAL, "USER")
     assert user == load(COMPOSE)["services"]["exporter"]["user"]
     assert not user.startswith("0")
@@ -113,8 +113,9 @@ def test_image_and_compose_start_and_probe_the_same() -> None:
     assert exporter["ports"] == [f"127.0.0.1:{only(FINAL, 'EXPOSE')}:{only(FINAL, 'EXPOSE')}"]
 
 
+@pytest.mark.slow
 def test_the_build_steps_install_a_program_that_runs(tmp_path: Path) -> None:
-    """The RUN steps of the build, run as written in a clean folder, give a working trunkwatch."""
+    """The RUN steps of the build install a working trunkwatch in a clean folder."""
     source, venv = tmp_path / "src", tmp_path / "venv"
     source.mkdir()
     for name, target in copied().items():
@@ -134,7 +135,7 @@ def test_the_build_steps_install_a_program_that_runs(tmp_path: Path) -> None:
 
     (entrypoint,) = json.loads(only(FINAL, "ENTRYPOINT"))
     assert in_folder(tmp_path, f"{venv}/bin/{entrypoint} --version").startswith("trunkwatch")
-    # -I: the installed modules that compose starts, never those of the current folder.
+    # -I: import the installed modules, never those of the current folder.
     in_folder(
         tmp_path, f"{venv}/bin/python -I -c 'import trunkwatch.demo.play, trunkwatch.demo.receiver'"
     )

@@ -27,7 +27,7 @@ def test_the_datasource_knows_the_scrape_interval() -> None:
 
 
 def test_dashboards_are_the_files_of_the_project() -> None:
-    """Grafana reads the folder at which compose mounts dashboards/, and refuses edits in place."""
+    """Grafana reads the folder to which compose mounts dashboards/, and refuses edits in the UI."""
     (provider,) = load(PROVISIONING / "dashboards" / "trunkwatch.yml")["providers"]
     assert provider["options"]["path"] == DASHBOARDS
     assert provider["allowUiUpdates"] is False
@@ -35,14 +35,14 @@ def test_dashboards_are_the_files_of_the_project() -> None:
 
 
 def test_both_provisioning_folders_are_mounted() -> None:
-    """Each folder under provisioning/ is mounted at the place where Grafana looks for it."""
+    """Each folder under provisioning/ is mounted where Grafana reads it."""
     for folder in PROVISIONING.iterdir():
         source = f"./{folder.relative_to(PROJECT)}"
         assert f"{source}:/etc/grafana/provisioning/{folder.name}:ro" in GRAFANA["volumes"]
 
 
-def test_the_home_page_is_a_dashboard_of_ours() -> None:
-    """Grafana opens on the dashboard *Trunk*."""
+def test_the_home_page_is_the_dashboard_trunk() -> None:
+    """Grafana opens the dashboard *Trunk* first."""
     home = GRAFANA["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert home == f"{DASHBOARDS}/trunk.json"
     assert (PROJECT / "dashboards" / "trunk.json").is_file()

@@ -1,4 +1,4 @@
-"""Secrets come from files: no deployment file holds the value of one."""
+"""Secrets are read from files: no deployment file contains the value of one."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import yaml
 
 from tests.deploy.files import COMPOSE, DEPLOY, PROJECT, switched_on
 
-# Keys whose value is a secret. The same key with `_file` behind it names a path, and is the way.
+# Keys whose value is a secret. The same key with the suffix `_file` names a path, and is allowed.
 SECRET_KEY = re.compile(
     r"(password|passwd|token|secret|secret_key|credentials|api_key|api_url|routing_key|service_key|private_key)$",
     re.IGNORECASE,
 )
-# What tokens look like, wherever they stand: GitHub, GitLab, Slack, cloud keys, PEM.
+# The formats of tokens: GitHub, GitLab, Slack, cloud keys, PEM.
 TOKEN = re.compile(
     r"gh[pousr]_\w{20}|github_pat_\w{20}|glpat-[\w-]{20}|xox[abprs]-[\w-]{10}"
     r"|hooks\.slack\.com/services/\w|AKIA[A-Z0-9]{16}|-----BEGIN|Bearer \S{8}"
@@ -45,7 +45,7 @@ def settings(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def secrets_in(text: str, *, is_yaml: bool) -> list[str]:
-    """Return what looks like the value of a secret."""
+    """Return the texts that look like secrets."""
     found = [
         match.group()
         for expression in (TOKEN, CREDENTIALS_IN_URL)
@@ -59,7 +59,7 @@ def secrets_in(text: str, *, is_yaml: bool) -> list[str]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """Yield the file as it is and, where it offers settings as comments, with those switched on."""
+    """Yield the file's text and, if it has commented-out settings, the text with them enabled."""
     yield path.read_text()
     if re.search(r"^\s*#[\w-]", path.read_text(), re.MULTILINE):
         yield switched_on(path)
@@ -67,7 +67,7 @@ def texts(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_no_deployment_file_holds_a_secret(path: Path) -> None:
-    """No file, not even in what it offers as a comment, has a password, a token or a secret URL."""
+    """No file has a password, a token or a secret URL, not even in a commented-out setting."""
     for text in texts(path):
         assert secrets_in(text, is_yaml=path.suffix == ".yml") == []
 
@@ -86,7 +86,7 @@ def test_no_deployment_file_holds_a_secret(path: Path) -> None:
     ],
 )
 def test_a_secret_is_found(text: str) -> None:
-    """The check above can fail: each of these holds a secret."""
+    """The check finds the secret in each of these texts."""
     assert secrets_in(text, is_yaml=True) != []
 
 
@@ -99,6 +99,6 @@ def test_a_secret_is_found(text: str) -> None:
         "url: http://receiver:9095/page",
     ],
 )
-def test_a_path_to_a_secret_is_none(text: str) -> None:
-    """A *_file key is how a secret should be named."""
+def test_a_path_to_a_secret_is_allowed(text: str) -> None:
+    """A `*_file` key with the path of a secret is not a secret."""
     assert secrets_in(text, is_yaml=True) == []

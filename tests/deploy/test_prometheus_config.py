@@ -1,4 +1,4 @@
-"""Prometheus' settings: accepted by promtool, and the same file for compose, demo and tests."""
+"""Prometheus' settings, which compose, the demo and the tests share."""
 
 import shutil
 from pathlib import Path
@@ -17,14 +17,14 @@ def seconds(duration: str) -> int:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """Return the config as compose mounts it: rules/ stands beside it."""
+    """Return the config as compose mounts it, with rules/ beside it."""
     shutil.copy(PROMETHEUS, tmp_path)
     (tmp_path / "rules").symlink_to(PROJECT / "rules")
     return tmp_path / PROMETHEUS.name
 
 
 def test_promtool_accepts_the_config_with_every_rule_file(mounted: Path) -> None:
-    """The config as compose mounts it is valid, and it loads each rule file of the project."""
+    """The mounted config is valid and loads each rule file of the project."""
     checked = run(find_binary("promtool"), "check", "config", mounted)
     assert checked.returncode == 0, checked.stderr
     for rules in (PROJECT / "rules").glob("*.rules.yml"):
@@ -32,13 +32,13 @@ def test_promtool_accepts_the_config_with_every_rule_file(mounted: Path) -> None
 
 
 def test_promtool_refuses_a_key_it_does_not_know(mounted: Path) -> None:
-    """The check above can fail: an unknown key is refused."""
+    """The check refuses an unknown key."""
     mounted.write_text(mounted.read_text() + "\nno_such_key: true\n")
     assert run(find_binary("promtool"), "check", "config", mounted).returncode != 0
 
 
 def test_every_rule_file_is_loaded() -> None:
-    """No YAML file stands directly in rules/ under a name that the glob passes over."""
+    """The glob of the config matches every YAML file directly in rules/."""
     files = {path.name for path in (PROJECT / "rules").glob("*.y*ml")}
     assert files == {path.name for path in (PROJECT / "rules").glob("*.rules.yml")}
     assert files
@@ -46,7 +46,7 @@ def test_every_rule_file_is_loaded() -> None:
 
 
 def test_the_values_named_in_the_header_can_be_replaced(tmp_path: Path) -> None:
-    """Replacing the values that the file's header names gives a valid config for another place."""
+    """Replacing the values that the file's header lists gives a valid config."""
     config = load(PROMETHEUS)
     config["global"] |= {
         "scrape_interval": "1s",
@@ -63,12 +63,12 @@ def test_the_values_named_in_the_header_can_be_replaced(tmp_path: Path) -> None:
 
 
 def test_the_job_name_is_the_one_that_the_rules_select() -> None:
-    """The scrape job is called `trunkwatch`, which the watcher's alerts rely on."""
+    """The scrape job is called `trunkwatch`, which the alerts about the exporter select."""
     assert [job["job_name"] for job in load(PROMETHEUS)["scrape_configs"]] == ["trunkwatch"]
 
 
 def test_one_lost_scrape_is_not_a_gap() -> None:
-    """Two scrapes fit into the five minutes for which Prometheus takes a sample as current."""
+    """Two scrapes fit into Prometheus' look-back of five minutes."""
     pace = load(PROMETHEUS)["global"]
     assert 2 * seconds(pace["scrape_interval"]) < 300
     assert seconds(pace["scrape_timeout"]) <= seconds(pace["scrape_interval"])

@@ -1,4 +1,4 @@
-"""Makes a history read like the sentence under test: `judge("P F F . F")`."""
+"""Builders that make a history read like the sentence under test: `job_state("P F F . F")`."""
 
 import re
 from collections import defaultdict
@@ -10,12 +10,21 @@ from typing import Any
 from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.job import JobState, evaluate_job
-from trunkwatch.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import (
+    Commit,
+    JobKey,
+    Observation,
+    RawJob,
+    Trunk,
+    TrunkOrder,
+    display_name,
+)
 from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.engine.trunk_evaluator import Records, Touched, TrunkEvaluator
+from trunkwatch.engine.trunk_evaluator import RowReader, Touched, TrunkEvaluator
+from trunkwatch.store import SqliteStore, StoredRows
 from trunkwatch.times import parse_time
 
 from tests.vectors import notation
@@ -29,7 +38,7 @@ RULES = EvidenceRules()
 
 
 def trunk(commits: int, *, older_unread: bool = False) -> TrunkOrder:
-    """Return a trunk of so many commits, one an hour; `sha_of(0)` is the oldest."""
+    """Return a trunk of a number of commits, one an hour; `sha_of(0)` is the oldest."""
     lines = commit_lines(commits)
     chain = tuple(
         Commit(line["sha"], parse_time(line["committed_at"]), line["author"], line["title"])
@@ -41,9 +50,9 @@ def trunk(commits: int, *, older_unread: bool = False) -> TrunkOrder:
 def row(
     place: int = 0, job: str = "job", conclusion: str | None = "success", **changes: Any
 ) -> Observation:
-    """Return a completed result that counts; `changes` are fields of `Observation`.
+    """Return a completed row that counts; `changes` are fields of `Observation`.
 
-    `workflow` and `path` set the raw job's workflow. Times are left out unless they are given.
+    `workflow` and `path` set the raw job's workflow. Times are missing by default.
     """
     workflow = changes.pop("workflow", WORKFLOW)
     raw = RawJob(workflow, changes.pop("path", None), job)
@@ -57,7 +66,7 @@ def row(
 def unfinished(
     place: int = 0, job: str = "job", status: str = "queued", **changes: Any
 ) -> Observation:
-    """Return a result that the CI has not given yet."""
+    """Return an unfinished row that counts."""
     return row(place, job, changes.pop("conclusion", None), status=status, **changes)
 
 
@@ -86,9 +95,9 @@ def observation(line: Json) -> Observation:
 
 
 def history(text: str, name: str = "job", **changes: Any) -> list[Observation]:
-    """Return the rows of a history in the notation, as those of one job.
+    """Return the rows of one job from a history in the notation.
 
-    Its shards are called `name [shard 1]`, ...; with a single one it is called `name`.
+    Its shards are named `name [shard 1]`, ...; without shards it is named `name`.
     """
     rows = [observation(line) for line in notation.parse_history(text) if line["kind"] == "run"]
     sharded = "|" in text
@@ -105,10 +114,10 @@ def length(text: str) -> int:
     return len(text.split(" "))
 
 
-def judge(
+def job_state(
     text: str, *, older_unread: bool = False, group: Group | None = None, **settings: Any
 ) -> JobState:
-    """Judge one job by its history; `settings` are those of its group and its thresholds."""
+    """Return the state of one job; `settings` are fields of its group or its thresholds."""
     thresholds = {f.name for f in fields(Thresholds)} & settings.keys()
     limits = Thresholds(**{name: settings.pop(name) for name in thresholds})
     group = group or Group("g", "team-g", "P2", thresholds=limits, **settings)
@@ -117,41 +126,31 @@ def judge(
 
 
 def place_of(commit: Commit | None) -> int | None:
-    """Return the place of a commit of `trunk`; 0 is the oldest."""
+    """Return the index of a commit of `trunk`; 0 is the oldest."""
     return notation.place_of(commit.sha if commit else None)
 
 
-class Ledger:
-    """Stored rows in memory, kept as the port of the store asks for, and handed out shuffled."""
+class MemoryRows(StoredRows):
+    """Rows in a store in memory, returned in a random order."""
 
     def __init__(self, rows: Iterable[Observation] = (), seed: int = 0) -> None:
-        self._kept: dict[tuple[object, ...], Observation] = {}
+        self._memory = SqliteStore()
         self._random = Random(seed)
-        self.take(rows)
+        super().__init__(self._memory, TRUNK)
+        self.add(rows)
 
-    def take(self, rows: Iterable[Observation]) -> Touched:
-        """Store some reports; return what they touched."""
-        touched: dict[RawJob, set[str]] = defaultdict(set)
-        for each in rows:
-            before = dict(self._kept)
-            key = _key(each)
-            self._kept[key] = _united(self._kept[key], each) if key in self._kept else each
-            finished = {_observed(k) for k in self._kept if k[-1]}
-            self._kept = {
-                k: v for k, v in self._kept.items() if k[-1] or _observed(k) not in finished
-            }
-            if self._kept != before:
-                touched[each.job].add(each.sha)
-        return touched
+    def add(self, rows: Iterable[Observation]) -> Touched:
+        """Store some reports; return the jobs and commits that they changed."""
+        return self._memory.apply("test", rows, None).touched.get(TRUNK, {})
 
     def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        return self._shuffled(each for each in self._kept.values() if each.job in jobs)
+        return self._shuffled(super().of_jobs(jobs))
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
-        return self._together(each for each in self._kept.values() if each.sha in shas)
+        return self._together(super().of_commits(shas))
 
-    def everything(self) -> Iterable[Observation]:
-        return self._together(self._kept.values())
+    def all_rows(self) -> Iterable[Observation]:
+        return self._together(super().all_rows())
 
     def _shuffled(self, rows: Iterable[Observation]) -> list[Observation]:
         found = list(rows)
@@ -166,53 +165,31 @@ class Ledger:
             yield from found
 
 
-def _key(each: Observation) -> tuple[object, ...]:
-    answer = each.conclusion if each.finished else each.status
-    return (
-        each.job, each.sha, each.run_id, each.attempt, each.job_id,
-        each.event, each.head_branch, each.head_repo, answer, each.finished,
-    )  # fmt: skip
-
-
-def _observed(key: tuple[object, ...]) -> tuple[object, ...]:
-    return key[:-2]
-
-
-def _united(one: Observation, other: Observation) -> Observation:
-    """Of one answer told twice each field takes the greater value; a missing one never wins."""
-    changed: dict[str, Any] = {}
-    for name in ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step"):
-        known = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
-        changed[name] = max(known, default=None)
-    changed["annotations"] = max(one.annotations, other.annotations)
-    return replace(one, **changed)
-
-
-def assess(
-    rows: Iterable[Observation] | Records,
+def evaluate(
+    rows: Iterable[Observation] | RowReader,
     order: TrunkOrder,
     policy: Policy | None = None,
     now: float = NOW,
 ) -> TrunkState:
-    """Judge a whole trunk from the beginning."""
-    records = Ledger(rows) if isinstance(rows, Iterable) else rows
-    return TrunkEvaluator(order, policy or Policy(), records).update(order, {}, now)
+    """Evaluate a whole trunk from scratch."""
+    reader = MemoryRows(rows) if isinstance(rows, Iterable) else rows
+    return TrunkEvaluator(order, policy or Policy(), reader).update(order, {}, now)
 
 
-def assess_histories(
+def evaluate_histories(
     histories: Mapping[str, str], policy: Policy | None = None, *, extra: Sequence[Observation] = ()
 ) -> TrunkState:
-    """Judge the jobs of one workflow by their histories, all of one length."""
+    """Evaluate the jobs of one workflow from their histories, all of one length."""
     (commits,) = {length(text) for text in histories.values()}
     rows = [each for name, text in histories.items() for each in history(text, name)]
-    return assess([*rows, *extra], trunk(commits), policy)
+    return evaluate([*rows, *extra], trunk(commits), policy)
 
 
 def jobs_of(state: TrunkState) -> dict[str, JobState]:
     """Return a trunk's jobs by "workflow / job_name"."""
-    return {f"{job.key.workflow} / {job.key.job_name}": job for job in state.jobs}
+    return {job.key.display_name: job for job in state.jobs}
 
 
 def job_named(state: TrunkState, name: str, workflow: str = WORKFLOW) -> JobState:
-    """Return the one job of that name."""
-    return jobs_of(state)[f"{workflow} / {name}"]
+    """Return the job with a name."""
+    return jobs_of(state)[display_name(workflow, name)]

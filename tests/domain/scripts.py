@@ -1,4 +1,4 @@
-"""Hypothesis strategies: what a trunk may live through, as steps of one script."""
+"""Hypothesis strategies: scripts of reports, pushes, force pushes and waits on one trunk."""
 
 import re
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
+from tests.support.examples import examples
 from tests.vectors.notation import COMPLETED, sha_of
 
-bounded = settings(max_examples=80, deadline=None, derandomize=True, database=None)
-thorough = settings(bounded, max_examples=600)
-"""The same examples every time, so that a failure is never a matter of luck."""
+bounded = settings(max_examples=examples(80))
+thorough = settings(max_examples=examples(600))
+"""Usual numbers of examples; the hypothesis profile scales them."""
 
 COMMITS = 16
-"""Commits that may ever be heard of; what is removed after 3 fits into that."""
+"""Commits of a trunk: enough to retire a job after 3 completed commits."""
 
 GRID = 8
 """Commits of a script about removals."""
@@ -50,7 +51,7 @@ def observations(
     *,
     foreign: bool | None = None,
 ) -> Observation:
-    """One report, on the trunk or not (or as `foreign` says), finished or not."""
+    """Draw one report, finished or not, that counts or not (`foreign` decides, if given)."""
     raw = draw(jobs)
     each = row(
         draw(st.integers(0, commits - 1)),
@@ -85,23 +86,23 @@ def _replaced(each: Observation, **changes: object) -> Observation:
 
 
 def batches(most: int, *, foreign: bool | None = None) -> st.SearchStrategy[list[Observation]]:
-    """Several reports at once."""
+    """Return a strategy for several reports at once."""
     return st.lists(observations(foreign=foreign), max_size=most)
 
 
 def thresholds() -> st.SearchStrategy[Thresholds]:
-    """Small N and M, with and without `flaky_closes`."""
+    """Return a strategy for small N and M, with and without `flaky_closes`."""
     return st.builds(Thresholds, st.integers(1, 4), st.integers(1, 3), st.booleans())
 
 
 def verdict_texts(alphabet: str = "PFK?-.") -> st.SearchStrategy[str]:
-    """Histories of one job in the notation, one letter a commit."""
+    """Return a strategy for histories of one job in the notation, one letter per commit."""
     return st.lists(st.sampled_from(alphabet), min_size=1, max_size=14).map(" ".join)
 
 
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
-    """Policies in which all that a trunk can live through happens within few commits."""
+    """Draw a policy under which outages, retirement and exemptions happen within few commits."""
     groups = (
         Group("u", "t", "P1", draw(thresholds()), match=Match(job_name=re.compile("unit.*"))),
         Group("g", "t", "P2", draw(thresholds()), count=draw(st.sampled_from(Count))),
@@ -125,10 +126,10 @@ def policies(draw: st.DrawFn) -> Policy:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that happens, and what the trunk and the clock are afterwards.
+    """One event of a script, with the trunk and the time after it.
 
     Attributes:
-        rows: what is reported.
+        rows: the reported rows.
         order: the trunk.
         now: seconds since the epoch.
     """
@@ -139,16 +140,16 @@ class Step:
 
 
 def chain(numbers: Sequence[int], *, older_unread: bool) -> TrunkOrder:
-    """Return a trunk of numbered commits; some have no time of their own."""
+    """Return a trunk of numbered commits; some have no time."""
     commits = tuple(Commit(sha_of(n), NOW - 60 * HOUR if n % 3 else None) for n in numbers)
     return TrunkOrder(TRUNK, commits, older_unread)
 
 
 @st.composite
 def scripts(draw: st.DrawFn) -> list[Step]:
-    """Reports, pushes, force pushes and hours that pass, in any order.
+    """Draw reports, pushes, force pushes and waits in any order.
 
-    Each script has few jobs, so that what they do to each other happens often.
+    Each script has few jobs, so that they affect each other often.
     """
     cast = draw(st.lists(raw_jobs, min_size=1, max_size=4, unique=True))
     commits = draw(st.sampled_from((4, 8, COMMITS)))
@@ -173,9 +174,9 @@ def scripts(draw: st.DrawFn) -> list[Step]:
 
 @st.composite
 def removals(draw: st.DrawFn) -> list[Step]:
-    """Jobs of one workflow that stay, come and go, and a matrix that is skipped now and then.
+    """Draw a workflow with jobs that come and go, and with a matrix that is sometimes skipped.
 
-    Every commit is on the trunk from the start; only the results come in any order.
+    All commits are on the trunk from the start; the results arrive in any order.
     """
     rarely = draw(st.sampled_from(("", "", "cancelled")))
     rows = [
@@ -206,7 +207,7 @@ def _of(draw: st.DrawFn, place: int, job: str, words: Sequence[str]) -> list[Obs
 
 
 def _unused(draw: st.DrawFn, numbers: Sequence[int]) -> list[int]:
-    """Draw commits for the tip: a force push may bring back what was on the trunk before."""
+    """Draw commits for the tip; a force push may bring earlier commits back."""
     free = [number for number in range(COMMITS) if number not in numbers]
     return draw(st.lists(st.sampled_from(free), unique=True, max_size=6)) if free else []
 

@@ -1,4 +1,4 @@
-"""What helps to see why a job broke."""
+"""Blame: confirmation, failed steps, infrastructure, suspects and co-failures."""
 
 import re
 from collections.abc import Iterable
@@ -14,9 +14,18 @@ from trunkwatch.domain.job import evaluate_job
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
-from trunkwatch.engine.co_failures import NAMED, CoFailures
+from trunkwatch.engine.co_failures import NAMED_JOBS_LIMIT, CoFailures
 
-from tests.domain.builders import NOW, RULES, TRUNK, assess_histories, job_named, judge, row, trunk
+from tests.domain.builders import (
+    NOW,
+    RULES,
+    TRUNK,
+    evaluate_histories,
+    job_named,
+    job_state,
+    row,
+    trunk,
+)
 
 KEY = JobKey(*TRUNK, "ci", "job")
 
@@ -40,7 +49,7 @@ def blamed(
 
 
 def test_one_failed_attempt_confirms_nothing() -> None:
-    """A first bad that failed once may have failed by chance, however many commits follow it."""
+    """A first bad that failed once is not confirmed, however many failing commits follow."""
     assert not blamed([row(0), *(failed(place) for place in (1, 2, 3))]).confirmed
 
 
@@ -51,12 +60,12 @@ def test_a_second_failed_attempt_confirms(changes: dict[str, Any]) -> None:
 
 
 def test_a_retry_of_a_later_commit_confirms_nothing() -> None:
-    """What counts is first bad, not the commits after it."""
+    """A retry of a commit after first bad confirms nothing."""
     assert not blamed([row(0), failed(1), failed(2), failed(2, attempt=2)]).confirmed
 
 
 def test_an_attempt_that_was_copied_confirms_nothing() -> None:
-    """A row that CI copied into a later attempt is no second failure."""
+    """A row that the CI copied into a later attempt is no second failure."""
     rows = [failed(1, started_at=5.0, job_id=1), failed(1, started_at=5.0, job_id=2, attempt=2)]
     assert not blamed([row(0), *rows]).confirmed
 
@@ -68,7 +77,7 @@ def test_an_unfinished_retry_confirms_nothing() -> None:
 
 
 def test_two_shards_that_fail_once_confirm_nothing() -> None:
-    """Each CI job is counted alone: two shards of one run fail for one cause, or for chance."""
+    """Attempts are counted per CI job: two shards of one run may fail for one reason."""
     rows = [failed(1, "job 1"), failed(1, "job 2")]
     assert not blamed([row(0), *rows]).confirmed
     assert blamed([row(0), *rows, failed(1, "job 2", attempt=2)]).confirmed
@@ -91,14 +100,14 @@ def stepped(*steps: str | None) -> Blame:
 
 
 def test_one_step_for_all_failures() -> None:
-    """The step is named when every failure from first bad on is at it."""
+    """The common step is returned when every failure from first bad on has it."""
     assert stepped("Test", "Test", "Test").same_step == "Test"
     assert stepped("Test").same_step == "Test"
 
 
 @pytest.mark.parametrize("steps", [("Test", "Build"), ("Test", None), (None, None)])
 def test_no_step_where_they_differ_or_are_unknown(steps: tuple[str | None, ...]) -> None:
-    """Where one failure is at another step, or at an unknown one, none is named."""
+    """Where the steps differ or one is unknown there is no common step."""
     assert stepped(*steps).same_step is None
 
 
@@ -108,8 +117,8 @@ def test_shards_that_fail_at_different_steps() -> None:
     assert blamed([row(0), *rows]).same_step is None
 
 
-def test_what_did_not_fail_the_job_has_no_say() -> None:
-    """The failed attempt of a flaky commit, and failures before first bad, are left out."""
+def test_other_failures_do_not_count() -> None:
+    """The failed attempt of a flaky commit and failures before first bad are not considered."""
     rows = [
         failed(0, failed_step="Build"),
         row(1),
@@ -140,20 +149,20 @@ def test_what_did_not_fail_the_job_has_no_say() -> None:
         (None, False),
     ],
 )
-def test_a_step_that_is_the_machinerys(step: str | None, infra: bool) -> None:
+def test_a_step_of_the_infrastructure(step: str | None, infra: bool) -> None:
     """A failure before any code of the repository ran looks like infrastructure."""
     assert stepped(step).infra is infra
 
 
-def test_the_configured_steps_take_the_place_of_the_defaults() -> None:
+def test_the_configured_steps_replace_the_defaults() -> None:
     """Only the patterns of the configuration count, and they match in full."""
     rules = EvidenceRules(infra_steps=(re.compile("Pull.*"),))
     for step, infra in (("Pull image", True), ("Set up job", False), ("Then Pull", False)):
         assert blamed([row(0), failed(1, failed_step=step)], rules).infra is infra
 
 
-def test_what_ci_itself_calls_infrastructure() -> None:
-    """A failure that CI marks as its own fault is one, whatever the step."""
+def test_an_infrastructure_failure_by_the_ci() -> None:
+    """A failure that the CI reports as its own is one, whatever the step."""
     assert blamed([row(0), failed(1, failed_step="Test", infra=True)]).infra
 
 
@@ -165,23 +174,23 @@ def test_what_ci_itself_calls_infrastructure() -> None:
     [("P F", 1, 1), ("P . - ? F F", 4, 1), ("P|P -|P F|F", 2, 1)],
 )
 def test_tested_suspects(text: str, suspects: int, tested: int) -> None:
-    """Of the suspects those are tested that have a verdict; an answer of one shard is none."""
-    blame = judge(text).blame
+    """Suspects with a verdict count as tested; a result of only one shard is no verdict."""
+    blame = job_state(text).blame
     assert blame is not None
     assert blame.suspects is not None
     assert (len(blame.suspects), blame.tested) == (suspects, tested)
 
 
 def test_unknown_suspects_are_not_counted() -> None:
-    """Where last good is unknown so is how many suspects were tested."""
-    blame = judge("F F").blame
+    """Where last good is unknown the number of tested suspects is unknown too."""
+    blame = job_state("F F").blame
     assert blame is not None
     assert blame.tested is None
 
 
 def test_no_suspects_no_tested_ones() -> None:
     """Where first bad and last good are one commit there is nothing to test."""
-    blame = judge("P/F", count=Count.RUNS).blame
+    blame = job_state("P/F", count=Count.RUNS).blame
     assert blame is not None
     assert (blame.suspects, blame.tested) == ((), 0)
 
@@ -199,13 +208,13 @@ def groups(*names: str) -> Policy:
 
 
 def together(histories: dict[str, str], policy: Policy) -> dict[str, tuple[str, ...]]:
-    jobs = assess_histories(histories, policy).jobs
+    jobs = evaluate_histories(histories, policy).jobs
     found = CoFailures(jobs)
     return {job.key.job_name: found.with_job(job) for job in jobs}
 
 
 def test_jobs_of_other_groups_with_the_same_first_bad() -> None:
-    """Broken jobs of other groups are named; those of the own group and of another commit not."""
+    """Only broken jobs of other groups with the same first bad are named."""
     histories = {
         "a 1": "P P F F F",
         "a 2": "P P F F F",
@@ -223,18 +232,20 @@ def test_jobs_of_other_groups_with_the_same_first_bad() -> None:
 
 
 def test_only_what_is_broken_is_named() -> None:
-    """A job below its threshold is told of the broken ones, and is not named itself."""
+    """A job below its threshold gets the names of broken jobs, but is not named itself."""
     usual, slow = groups("a", "b").groups
     policy = Policy(groups=(usual, replace(slow, thresholds=Thresholds(9))))
     found = together({"a": "P F F F", "b": "P F F F"}, policy)
     assert found == {"a": (), "b": ("ci / a",)}
 
 
-def test_no_more_are_named_than_a_person_reads() -> None:
-    """When one commit broke very many jobs the first of them stand for all."""
-    histories = {"a": "P F F F"} | {f"b {number:03}": "P F F F" for number in range(NAMED + 5)}
+def test_the_number_of_named_jobs_is_limited() -> None:
+    """When one commit broke very many jobs only the first of them are named."""
+    histories = {"a": "P F F F"} | {
+        f"b {number:03}": "P F F F" for number in range(NAMED_JOBS_LIMIT + 5)
+    }
     found = together(histories, groups("a", "b"))
-    assert found["a"] == tuple(f"ci / b {number:03}" for number in range(NAMED))
+    assert found["a"] == tuple(f"ci / b {number:03}" for number in range(NAMED_JOBS_LIMIT))
 
 
 # ---------------------------------------------------------------------- known broken
@@ -248,8 +259,8 @@ def exempt(until: float | None) -> Policy:
 
 @pytest.mark.parametrize("until", [None, NOW + 1])
 def test_a_known_broken_job_is_visible_and_quiet(until: float | None) -> None:
-    """It is broken, with first bad and all; its group does not fire; the reason is there."""
-    state = assess_histories({"a": "P F F F"}, exempt(until))
+    """A known-broken job has its first bad and its reason, and its group does not fire."""
+    state = evaluate_histories({"a": "P F F F"}, exempt(until))
     job = job_named(state, "a")
     assert (job.broken, job.alerting, job.known_broken) == (True, False, ("no runner", until))
     assert job.blame is not None
@@ -257,9 +268,9 @@ def test_a_known_broken_job_is_visible_and_quiet(until: float | None) -> None:
     assert state.changes_at == until
 
 
-def test_an_exemption_that_is_over_is_loud() -> None:
-    """At the moment of its end the job alerts, as if there had been no exemption."""
-    state = assess_histories({"a": "P F F F"}, exempt(NOW))
+def test_an_exemption_that_has_ended_alerts() -> None:
+    """At the end of its exemption the job alerts."""
+    state = evaluate_histories({"a": "P F F F"}, exempt(NOW))
     assert (job_named(state, "a").alerting, job_named(state, "a").known_broken) == (True, None)
     assert state.groups[0].firing
-    assert state == assess_histories({"a": "P F F F"}, Policy(groups=exempt(NOW).groups))
+    assert state == evaluate_histories({"a": "P F F F"}, Policy(groups=exempt(NOW).groups))

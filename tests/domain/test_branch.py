@@ -1,30 +1,30 @@
-"""What all jobs of a trunk say together."""
+"""The state of a trunk over all its jobs: groups, mass breakage, green commits."""
 
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.branch import GroupState, Tally, mass_breakage, newest_green
+from trunkwatch.domain.branch import GroupState, Tally, group_states, mass_breakage, newest_green
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.groups import Group, Match
 from trunkwatch.domain.model import Trunk
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
-from tests.domain.builders import TRUNK, assess_histories, job_named, judge, place_of
+from tests.domain.builders import TRUNK, evaluate_histories, job_named, job_state, place_of
 from tests.domain.scripts import bounded, thresholds, verdict_texts
 
 
 def mass(*histories: str, policy: Policy | None = None) -> bool:
     named = {f"job-{number}": text for number, text in enumerate(histories)}
-    return assess_histories(named, policy).mass_breakage
+    return evaluate_histories(named, policy).mass_breakage
 
 
 def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
-    """Return how many commits ago the newest green one is, and its place."""
+    """Return the distance to the newest green commit, and its index."""
     patterns = tuple(re.compile(pattern) for pattern in required)
-    state = assess_histories(histories, Policy(green={TRUNK: patterns}))
+    state = evaluate_histories(histories, Policy(green={TRUNK: patterns}))
     assert state.green is not None
     return state.green.commits_since, place_of(state.green.commit)
 
@@ -33,8 +33,8 @@ def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
 
 
 def test_a_group_counts_its_broken_jobs() -> None:
-    """A group shows its longest streak and how many of its jobs are broken."""
-    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
+    """A group has its longest streak and the number of its broken jobs."""
+    state = evaluate_histories({"a": "P F F F", "b": "P F F F", "c": "P P P F", "d": "P P P P"})
     (group,) = state.groups
     assert (group.group.name, group.consecutive_failures, group.failing) == ("default", 3, 2)
 
@@ -43,14 +43,14 @@ def test_a_group_counts_its_broken_jobs() -> None:
 def test_a_group_fires_at_its_threshold(threshold: int, firing: bool) -> None:
     """With two broken jobs a group fires at a threshold of two and not at three."""
     policy = Policy(groups=(Group("g", "t", "P2", failure_threshold=threshold),))
-    state = assess_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
+    state = evaluate_histories({"a": "P F F F", "b": "P F F F", "c": "P P P P"}, policy)
     assert state.groups[0].firing is firing
 
 
 def test_known_broken_jobs_are_left_out() -> None:
     """A known-broken job stays broken and visible, and does not make its group fire."""
     exempt = KnownBroken(Match(job_name=re.compile("a")), "being replaced")
-    state = assess_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
+    state = evaluate_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
     assert job_named(state, "a").broken
     assert job_named(state, "a").known_broken == ("being replaced", None)
     assert (state.groups[0].failing, state.groups[0].firing) == (0, False)
@@ -58,12 +58,12 @@ def test_known_broken_jobs_are_left_out() -> None:
 
 
 def test_groups_are_listed_by_name() -> None:
-    """Every group that has a job is listed, by name, and no other."""
+    """Exactly the groups with a job are listed, by name."""
     groups = tuple(
         Group(name, "t", "P2", match=Match(job_name=re.compile(pattern)))
         for name, pattern in [("z", "a"), ("unused", "none")]
     )
-    state = assess_histories({"a": "P", "b": "P"}, Policy(groups=groups))
+    state = evaluate_histories({"a": "P", "b": "P"}, Policy(groups=groups))
     assert [group.group.name for group in state.groups] == ["default", "z"]
 
 
@@ -71,26 +71,26 @@ def test_groups_are_listed_by_name() -> None:
 
 
 def test_four_jobs_must_have_answered() -> None:
-    """Three jobs of three are not everything; three of four are."""
+    """Three broken jobs of three are no mass breakage; three of four are."""
     assert not mass("P F", "P F", "P F")
     assert mass("P F", "P F", "P F", "P P")
 
 
 def test_more_than_half_must_have_broken() -> None:
-    """Half of the jobs is not enough, one more is."""
+    """Half of the jobs are no mass breakage; one more is."""
     assert not mass("P F", "P F", "P P", "P P")
     assert not mass("P F", "P F", "P F", "P P", "P P", "P P")
     assert mass("P F", "P F", "P F", "P P", "P P")
 
 
 def test_only_answers_at_the_commit_count() -> None:
-    """Jobs without an answer at that commit are neither broken nor among the many."""
+    """Jobs without a verdict at the commit do not count on either side."""
     assert mass("P F", "P F", "P F", "P P", "P .", "P ?", "P -")
     assert not mass("P F", "P F", "P F", "P .")
 
 
 def test_it_must_have_been_one_commit() -> None:
-    """Jobs that broke at different commits are each their own story."""
+    """Jobs that broke at different commits are no mass breakage."""
     assert not mass("P F F", "P F F", "P P F", "P P F")
 
 
@@ -102,37 +102,37 @@ def test_a_pass_must_stand_just_before() -> None:
 
 
 def test_it_fires_on_its_first_commit() -> None:
-    """One FAIL each is enough: it speaks before any job reaches its threshold."""
+    """One FAIL of each job is enough, before any job reaches its threshold."""
     histories = {f"job-{n}": "P F" for n in range(4)}
-    state = assess_histories(histories)
+    state = evaluate_histories(histories)
     assert state.mass_breakage
     assert not any(job.broken for job in state.jobs)
 
 
 def test_it_holds_while_they_have_not_passed() -> None:
-    """It holds over further FAILs and commits without an answer."""
+    """A mass breakage continues over further FAILs and commits without a verdict."""
     assert mass("P F F", "P F .", "P F ?", "P P P")
 
 
 def test_it_ends_when_half_have_recovered() -> None:
-    """It holds while more than half still fail, and ends once half of them passed."""
+    """A mass breakage continues while more than half fail, and ends once half have passed."""
     assert mass("P F F", "P F F", "P F F", "P F P")
     assert not mass("P F F", "P F F", "P F P", "P F P")
 
 
 def test_a_flake_since_ends_a_jobs_part() -> None:
-    """A job that passed and failed since no longer tells what broke it."""
+    """A job that was flaky since no longer counts as broken by the commit."""
     assert not mass("P F F", "P F F", "P F K", "P P P")
 
 
 def test_a_broken_job_still_counts() -> None:
-    """Jobs go on counting when their outage opens."""
+    """A job still counts after its outage has opened."""
     policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(failures_to_open=2)),))
     assert mass("P F F", "P F F", "P F F", "P P P", policy=policy)
 
 
-def test_an_older_outage_is_another_story() -> None:
-    """With M = 2 a job that fails again within its outage broke at the outage's first bad."""
+def test_an_older_outage_does_not_count() -> None:
+    """With M = 2 a job that fails again in its outage broke at the outage's first bad."""
     policy = Policy(groups=(Group("g", "t", "P2", thresholds=Thresholds(2, passes_to_close=2)),))
     assert not mass("P F F P F", "P F F P F", "P F F P F", "P P P P P", policy=policy)
 
@@ -162,20 +162,20 @@ def test_a_pattern_may_cover_many_jobs() -> None:
 
 
 def test_a_pattern_without_a_job_is_never_green() -> None:
-    """A required pattern that no job matches leaves all known commits ungreen."""
+    """A required pattern without a matching job makes no commit green."""
     assert green({"a": "P P P"}, "ci / a", "lint / .*") == (3, None)
     assert green({"a": "P P P"}, "a") == (3, None)
 
 
 def test_green_is_only_where_it_is_configured() -> None:
-    """Without required jobs for this trunk nothing is said about green."""
+    """Without required jobs for this trunk there is no distance to green."""
     elsewhere = Policy(green={Trunk("o/r", "release"): (re.compile(".*"),)})
-    assert assess_histories({"a": "P"}, elsewhere).green is None
+    assert evaluate_histories({"a": "P"}, elsewhere).green is None
 
 
 def test_green_of_no_commits() -> None:
     """A trunk without commits is zero commits from green, and has no green commit."""
-    state = assess_histories({"a": "P"})
+    state = evaluate_histories({"a": "P"})
     found = newest_green(state.jobs, type(state.order)(TRUNK, ()), (re.compile(".*"),))
     assert (found.commits_since, found.commit) == (0, None)
 
@@ -184,7 +184,7 @@ def test_green_of_no_commits() -> None:
 
 
 def test_a_job_answers_once_at_a_commit() -> None:
-    """With several runs at one commit a job is one job of those that have a verdict there."""
+    """A job with several runs at one commit counts once there."""
     policy = Policy(groups=(Group("g", "t", "P2", count=Count.RUNS),))
     assert mass("P F", "P F", "P F", "P P/P", "P P/P", policy=policy)
     assert not mass("P F", "P F", "P P/P", "P P/P", policy=policy)
@@ -192,18 +192,17 @@ def test_a_job_answers_once_at_a_commit() -> None:
 
 @bounded
 @given(st.lists(st.tuples(verdict_texts(), st.booleans()), max_size=8), thresholds())
-def test_what_is_taken_away_leaves_no_trace(
-    drawn: list[tuple[str, bool]], limits: Thresholds
-) -> None:
-    """Counts after jobs came and went are the counts of those that stayed."""
+def test_removed_jobs_are_not_counted(drawn: list[tuple[str, bool]], limits: Thresholds) -> None:
+    """The counts after additions and removals are those of the remaining jobs."""
     groups = [Group(name, "t", "P2", limits) for name in ("b", "a")]
-    jobs = [(judge(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
+    jobs = [(job_state(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
     tally = Tally(job for job, _ in jobs)
     for job, stays in jobs:
         if not stays:
             tally.remove(job)
     staying = [job for job, stays in jobs if stays]
     assert tally.mass_breakage() == mass_breakage(staying)
+    assert tally.groups(TRUNK) == group_states(TRUNK, staying)
     assert tally.groups(TRUNK) == tuple(
         GroupState(
             TRUNK,

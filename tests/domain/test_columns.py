@@ -31,7 +31,7 @@ def test_one_column_per_run() -> None:
 
 
 def test_columns_are_in_trunk_order() -> None:
-    """Columns are ordered by the trunk, never by when a run was started."""
+    """Columns are in the order of the trunk, never by the start of a run."""
     late = row(0, started_at=NOW)
     early = row(2, conclusion="failure", started_at=NOW - 9)
     assert [c.commit_index for c in of_rows([late, early], Count.COMMITS)] == [0, 2]
@@ -50,7 +50,7 @@ def test_runs_are_ordered_within_a_commit() -> None:
 
 
 def test_a_runs_highest_number_places_it() -> None:
-    """Where two rows of one run give two numbers the higher one is taken."""
+    """Of two run numbers of one run the higher one is used."""
     rows = [row(1, run_id=5, run_number=1), row(1, "b", run_id=5, run_number=3)]
     rows += [row(1, run_id=9, run_number=2)]
     assert [c.run_id for c in of_rows(rows, Count.RUNS)] == [9, 5]
@@ -68,33 +68,33 @@ def test_a_run_is_of_one_commit() -> None:
     assert [c.commit_index for c in of_rows(rows, Count.RUNS)] == [0, 1]
 
 
-def test_shards_are_judged_apart() -> None:
+def test_shards_are_evaluated_apart() -> None:
     """A pass of one shard and a failure of another are no flake."""
     (column,) = columns("P|F")
     assert column.verdict == "FAIL"
-    assert [(shard.name, shard.cell.verdict) for shard in column.shards] == [
+    assert [(shard.name, shard.result.verdict) for shard in column.shards] == [
         ("job [shard 1]", "PASS"),
         ("job [shard 2]", "FAIL"),
     ]
 
 
 def test_a_column_gives_its_rows() -> None:
-    """The rows behind a column are found by what they say."""
+    """The rows of a column are selected by their evidence."""
     (column,) = columns("FP|F")
     assert len(column.rows(Evidence.FAIL)) == 2
     assert len(column.rows(Evidence.PASS, Evidence.FAIL)) == 3
     assert column.rows(Evidence.SKIP) == []
 
 
-def test_a_column_says_when_time_changes_it() -> None:
-    """A column changes by itself when its first pending row is no longer believed."""
+def test_a_column_changes_by_time() -> None:
+    """A column changes when its first pending row expires."""
     rows = [unfinished(created_at=NOW - 5), unfinished(created_at=NOW - 9, run_id=8), row(1)]
     pending, done = of_rows(rows, Count.COMMITS)
     assert pending.changes_at == NOW - 9 + PENDING_LIMIT
     assert done.changes_at is None
 
 
-def test_an_overtaken_report_changes_nothing() -> None:
-    """A pending report that its completed one overtook is no reason to look again."""
+def test_a_superseded_report_changes_nothing() -> None:
+    """A superseded pending report does not expire."""
     (column,) = of_rows([unfinished(created_at=NOW), row()], Count.COMMITS)
     assert (column.verdict, column.changes_at) == ("PASS", None)

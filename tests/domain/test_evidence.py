@@ -1,4 +1,4 @@
-"""What one reported result says, and which results count."""
+"""The evidence of one row, and which rows count."""
 
 import re
 from typing import Any
@@ -23,7 +23,7 @@ from tests.domain.builders import HOUR, NOW, RULES, row, trunk, unfinished
 AGES = ("created_at", "started_at")
 
 
-def says(
+def evidence_for(
     each: Observation, rules: EvidenceRules = RULES, committed_at: float | None = None
 ) -> Evidence:
     return evidence_of(each, rules, committed_at, NOW)
@@ -46,20 +46,25 @@ def says(
     ],
 )
 def test_a_conclusion_is_evidence(conclusion: str | None, evidence: str) -> None:
-    """Each conclusion says what the evidence table has for it; one that is not there, unknown."""
-    assert says(row(conclusion=conclusion)) == evidence
+    """Each conclusion gives its evidence in the table; one that is not listed gives unknown."""
+    assert evidence_for(row(conclusion=conclusion)) == evidence
 
 
 @pytest.mark.parametrize("status", sorted(UNFINISHED))
 def test_an_unfinished_result_is_pending(status: str) -> None:
     """Every unfinished status is pending, whatever conclusion stands beside it."""
-    assert says(unfinished(status=status, created_at=NOW)) is Evidence.PENDING
-    assert says(unfinished(status=status, created_at=NOW, conclusion="failure")) is Evidence.PENDING
+    assert evidence_for(unfinished(status=status, created_at=NOW)) is Evidence.PENDING
+    assert (
+        evidence_for(unfinished(status=status, created_at=NOW, conclusion="failure"))
+        is Evidence.PENDING
+    )
 
 
 def test_an_unknown_status_is_no_answer() -> None:
-    """A status that nobody knows is unknown, not pending."""
-    assert says(unfinished(status="a_status_of_tomorrow", created_at=NOW)) is Evidence.UNKNOWN
+    """An unlisted status is unknown, not pending."""
+    assert (
+        evidence_for(unfinished(status="a_status_of_tomorrow", created_at=NOW)) is Evidence.UNKNOWN
+    )
 
 
 @pytest.mark.parametrize("field", AGES)
@@ -67,15 +72,15 @@ def test_pending_ends_after_36_hours(field: str) -> None:
     """A row is pending when it is exactly 36 hours old, and unknown one second later."""
     at_36_hours: dict[str, Any] = {field: NOW - 36 * HOUR}
     past_36_hours: dict[str, Any] = {field: NOW - 36 * HOUR - 1}
-    assert says(unfinished(**at_36_hours)) is Evidence.PENDING
-    assert says(unfinished(**past_36_hours)) is Evidence.UNKNOWN
+    assert evidence_for(unfinished(**at_36_hours)) is Evidence.PENDING
+    assert evidence_for(unfinished(**past_36_hours)) is Evidence.UNKNOWN
 
 
 def test_the_commits_age_is_the_last_resort() -> None:
-    """A row without times is as old as its commit; where that is unknown too it stays pending."""
-    assert says(unfinished(), committed_at=NOW - 36 * HOUR) is Evidence.PENDING
-    assert says(unfinished(), committed_at=NOW - 36 * HOUR - 1) is Evidence.UNKNOWN
-    assert says(unfinished(), committed_at=None) is Evidence.PENDING
+    """A row without times has its commit's age; without that it stays pending."""
+    assert evidence_for(unfinished(), committed_at=NOW - 36 * HOUR) is Evidence.PENDING
+    assert evidence_for(unfinished(), committed_at=NOW - 36 * HOUR - 1) is Evidence.UNKNOWN
+    assert evidence_for(unfinished(), committed_at=None) is Evidence.PENDING
 
 
 def test_created_beats_started_beats_committed() -> None:
@@ -87,20 +92,20 @@ def test_created_beats_started_beats_committed() -> None:
 
 
 def test_a_conclusion_can_be_moved() -> None:
-    """The configuration may move a conclusion to another row; the others stay where they are."""
+    """The configuration may move a conclusion to another evidence, without changing others."""
     rules = EvidenceRules(moved={"timed_out": Evidence.UNKNOWN, "cancelled": Evidence.FAIL})
-    assert says(row(conclusion="timed_out"), rules) is Evidence.UNKNOWN
-    assert says(row(conclusion="cancelled"), rules) is Evidence.FAIL
-    assert says(row(conclusion="failure"), rules) is Evidence.FAIL
+    assert evidence_for(row(conclusion="timed_out"), rules) is Evidence.UNKNOWN
+    assert evidence_for(row(conclusion="cancelled"), rules) is Evidence.FAIL
+    assert evidence_for(row(conclusion="failure"), rules) is Evidence.FAIL
 
 
 def test_a_name_can_be_moved() -> None:
     """A name rule moves every completed result of the jobs that it matches in full."""
     rules = EvidenceRules(names=(NameRule(re.compile("flaky .*"), Evidence.SKIP),))
-    assert says(row(job="flaky perf", conclusion="failure"), rules) is Evidence.SKIP
-    assert says(row(job="flaky perf", conclusion="success"), rules) is Evidence.SKIP
-    assert says(row(job="a flaky perf", conclusion="failure"), rules) is Evidence.FAIL
-    assert says(unfinished(job="flaky perf", created_at=NOW), rules) is Evidence.PENDING
+    assert evidence_for(row(job="flaky perf", conclusion="failure"), rules) is Evidence.SKIP
+    assert evidence_for(row(job="flaky perf", conclusion="success"), rules) is Evidence.SKIP
+    assert evidence_for(row(job="a flaky perf", conclusion="failure"), rules) is Evidence.FAIL
+    assert evidence_for(unfinished(job="flaky perf", created_at=NOW), rules) is Evidence.PENDING
 
 
 def test_the_first_name_rule_wins() -> None:
@@ -112,8 +117,8 @@ def test_the_first_name_rule_wins() -> None:
             NameRule(re.compile(".*"), Evidence.PASS),
         ),
     )
-    assert says(row(job="perf", conclusion="timed_out"), rules) is Evidence.UNKNOWN
-    assert says(row(job="unit", conclusion="timed_out"), rules) is Evidence.PASS
+    assert evidence_for(row(job="perf", conclusion="timed_out"), rules) is Evidence.UNKNOWN
+    assert evidence_for(row(job="unit", conclusion="timed_out"), rules) is Evidence.PASS
 
 
 @pytest.mark.parametrize(
@@ -127,7 +132,7 @@ def test_the_first_name_rule_wins() -> None:
         ({"head_branch": "topic"}, "head_branch"),
         ({"event": "pull_request"}, "event"),
         ({"event": "merge_group"}, "event"),
-        # A fork's pull request from its own `main`: three of four look like ours.
+        # A fork's pull request from its own `main`: three of four fields look like the trunk's.
         ({"head_repo": "fork/r", "event": "pull_request"}, "head_repo"),
         ({"sha": "f" * 40, "head_repo": "fork/r", "event": "pull_request"}, "commit"),
     ],
@@ -138,14 +143,14 @@ def test_which_results_count(changes: dict[str, Any], reason: str | None) -> Non
 
 
 def test_the_events_are_configured() -> None:
-    """The configured list takes the place of the default one."""
+    """The configured events replace the default ones."""
     rules = EvidenceRules(events=frozenset({"merge_group"}))
     assert why_ignored(row(event="merge_group"), trunk(1), rules) is None
     assert why_ignored(row(event="push"), trunk(1), rules) == "event"
 
 
 def test_unknown_words_are_named() -> None:
-    """A conclusion or status that the table does not have is named, a known one is not."""
+    """A conclusion or status is returned as unknown only if the table does not list it."""
     assert unknown_word(row(conclusion="a_word_of_tomorrow")) == "a_word_of_tomorrow"
     assert unknown_word(row(conclusion=None)) == "null"
     assert unknown_word(unfinished(status="a_status_of_tomorrow")) == "a_status_of_tomorrow"
@@ -154,7 +159,7 @@ def test_unknown_words_are_named() -> None:
 
 
 def test_a_startup_failure_is_completed() -> None:
-    """Only a completed row can say that a run failed to start."""
+    """Only a completed row can be a startup failure."""
     assert is_startup_failure(row(conclusion="startup_failure"))
     assert not is_startup_failure(unfinished(conclusion="startup_failure"))
     assert not is_startup_failure(row(conclusion="failure"))

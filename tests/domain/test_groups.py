@@ -1,4 +1,4 @@
-"""Groups: exactly one per job, the first that matches."""
+"""Groups: each job is in exactly one, the first that matches."""
 
 import re
 
@@ -49,8 +49,8 @@ def test_the_first_group_wins() -> None:
     assert group_of(KEY, groups).name == "first"
 
 
-def test_the_default_group_takes_the_rest() -> None:
-    """What no group matches is in `default`: team trunk, P3, three in a row."""
+def test_the_default_group_has_the_rest() -> None:
+    """A job that no group matches is in `default`: team trunk, P3, three in a row."""
     found = group_of(KEY, [Group("none", "a", "P1", match=Match(repo=pattern("x")))])
     assert found is DEFAULT_GROUP
     assert (found.name, found.team, found.priority) == ("default", "trunk", "P3")
@@ -59,7 +59,7 @@ def test_the_default_group_takes_the_rest() -> None:
 
 
 def test_a_job_pattern_has_its_own_thresholds() -> None:
-    """The first override that matches the name in full takes the place of the group's."""
+    """The first override that matches the name in full replaces the group's thresholds."""
     group = Group(
         "g",
         "t",

@@ -11,7 +11,17 @@ from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.times import parse_time
 
-from tests.domain.builders import HOUR, NOW, RULES, TRUNK, judge, place_of, row, trunk, unfinished
+from tests.domain.builders import (
+    HOUR,
+    NOW,
+    RULES,
+    TRUNK,
+    job_state,
+    place_of,
+    row,
+    trunk,
+    unfinished,
+)
 
 KEY = JobKey(*TRUNK, "ci", "job")
 GROUP = Group("g", "team-g", "P2")
@@ -30,8 +40,8 @@ def places(state: JobState) -> tuple[int | None, int | None, list[int | None] | 
 
 
 def test_the_incident() -> None:
-    """Broken for three commits in a row: first bad, last good and the suspect are named."""
-    state = judge("P P F F F")
+    """A job broken for three commits in a row has first bad, last good and the suspect."""
+    state = job_state("P P F F F")
     assert state.broken
     assert (state.consecutive_failures, state.failures_to_open, state.failures_in_outage) == (
         3,
@@ -42,52 +52,52 @@ def test_the_incident() -> None:
 
 
 def test_quiet_below_the_threshold() -> None:
-    """Two in a row are no outage, and yet the streak has its first bad and suspects."""
-    state = judge("P . F F")
+    """Two failures in a row are no outage, but the streak has its first bad and suspects."""
+    state = job_state("P . F F")
     assert (state.broken, state.consecutive_failures, state.failures_in_outage) == (False, 2, 0)
     assert places(state) == (2, 0, [1, 2])
 
 
 def test_untested_commits_are_suspects() -> None:
-    """Suspects are all commits after last good up to first bad, whatever was tested of them."""
-    assert places(judge("P . - ? F F F")) == (4, 0, [1, 2, 3, 4])
+    """Suspects are all commits after last good up to first bad, tested or not."""
+    assert places(job_state("P . - ? F F F")) == (4, 0, [1, 2, 3, 4])
 
 
 def test_an_unknown_last_good_names_no_suspects() -> None:
     """Without a PASS before it, or with a flake between, last good and suspects are unknown."""
-    assert places(judge("F F F")) == (0, None, None)
-    assert places(judge("P K F F F")) == (2, None, None)
+    assert places(job_state("F F F")) == (0, None, None)
+    assert places(job_state("P K F F F")) == (2, None, None)
 
 
 def test_the_outage_is_described_before_the_streak() -> None:
-    """While an outage is open, first bad and last good are its own, whatever the tip says."""
-    state = judge("P F F F K F")
+    """While an outage is open, first bad and last good are those of the outage, not the streak."""
+    state = job_state("P F F F K F")
     assert (state.consecutive_failures, state.stopped_by) == (1, "flaky")
     assert places(state) == (1, 0, [1])
-    assert judge("P F F F K").failures_in_outage == 3
+    assert job_state("P F F F K").failures_in_outage == 3
 
 
-def test_nothing_bad_is_described_by_nothing() -> None:
+def test_no_failure_has_no_blame() -> None:
     """Without an outage and without a streak there is no blame."""
-    assert judge("P F F F P").blame is None
-    assert judge("P F F K").blame is None
+    assert job_state("P F F F P").blame is None
+    assert job_state("P F F K").blame is None
 
 
-def test_outside_the_repository_something_changed() -> None:
-    """Counted by runs, first bad and last good may be one commit: then there are no suspects."""
-    state = judge("P/P/F/F/F", count=Count.RUNS)
+def test_first_bad_and_last_good_may_be_one_commit() -> None:
+    """Counted by runs, first bad and last good may be one commit, without suspects."""
+    state = job_state("P/P/F/F/F", count=Count.RUNS)
     assert state.broken
     assert places(state) == (0, 0, [])
 
 
 def test_runs_and_commits_count_differently() -> None:
     """Three failing runs of one commit are an outage by runs, and one FAIL by commits."""
-    assert judge("P F/F/F", count=Count.RUNS).broken
-    assert not judge("P F/F/F", count=Count.COMMITS).broken
+    assert job_state("P F/F/F", count=Count.RUNS).broken
+    assert not job_state("P F/F/F", count=Count.COMMITS).broken
 
 
 def test_the_earliest_failing_run_is_named() -> None:
-    """Since, url, step and what it says are those of the earliest failing run at first bad."""
+    """Start, URL, step and annotations are those of the earliest failing run at first bad."""
     early = row(
         1, conclusion="failure", run_id=8, started_at=5.0, url="early", failed_step="T",
         infra=True, annotations=("said",),
@@ -116,15 +126,15 @@ def test_the_earliest_failing_run_is_named() -> None:
     ],
 )
 def test_a_streak_may_be_longer_than_known(text: str, older_unread: bool, truncated: bool) -> None:
-    """Truncated: the walk ran out of commits while failing, and older ones were not read."""
-    assert judge(text, older_unread=older_unread).truncated is truncated
+    """A streak is truncated if it reaches the oldest commit read and older ones exist."""
+    assert job_state(text, older_unread=older_unread).truncated is truncated
 
 
-def test_what_is_newer_than_the_newest_pass() -> None:
+def test_counts_since_the_newest_pass() -> None:
     """Pending and flaky columns are counted from the newest PASS on."""
-    state = judge("? K P ? F K ?")
+    state = job_state("? K P ? F K ?")
     assert (state.pending, state.flaky) == (2, 1)
-    assert (judge("? K ?").pending, judge("? K ?").flaky) == (2, 1)
+    assert (job_state("? K ?").pending, job_state("? K ?").flaky) == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +142,7 @@ def test_what_is_newer_than_the_newest_pass() -> None:
 )
 def test_the_newest_verdict(text: str, last: str | None) -> None:
     """The last verdict is the newest of PASS, FAIL and FLAKY."""
-    assert judge(text).last_verdict == last
+    assert job_state(text).last_verdict == last
 
 
 def test_when_it_last_answered() -> None:
@@ -148,20 +158,20 @@ def test_when_it_last_answered() -> None:
 
 
 def test_a_run_without_times_ended_with_its_commit() -> None:
-    """Where no run says when it ended, the commit's time stands in for it."""
+    """Without an end time of a run the commit's time is used."""
     committed = trunk(5).commits[3].committed_at
     assert of_rows(row(3)).last_success_at == committed
     assert committed == parse_time("2026-03-01T10:00:00Z")
 
 
 def test_without_answers_there_are_no_times() -> None:
-    """A job that never answered has no last verdict, no last success and no duration."""
-    state = judge("- ?")
+    """A job without a verdict has no last verdict, no last success and no duration."""
+    state = job_state("- ?")
     assert state.last_verdict_at is state.last_success_at is state.duration is None
 
 
 def test_the_longest_shard_is_the_duration() -> None:
-    """The duration is the longest deciding run of the newest verdict; nonsense is left out."""
+    """The duration is the newest verdict's longest deciding run; negative ones are ignored."""
     state = of_rows(
         row(0, started_at=0.0, completed_at=900.0),
         row(1, job="a", started_at=0.0, completed_at=60.0),
@@ -178,19 +188,19 @@ def test_overrides_are_of_one_job() -> None:
     group = Group(
         "g", "t", "P2", overrides=(Override(re.compile("job"), Thresholds(failures_to_open=5)),)
     )
-    assert not judge("P F F F F", group=group).broken
-    assert judge("P F F F F F", group=group).broken
-    assert judge("P F", group=group).failures_to_open == 5
+    assert not job_state("P F F F F", group=group).broken
+    assert job_state("P F F F F F", group=group).broken
+    assert job_state("P F", group=group).failures_to_open == 5
 
 
 def test_time_alone_changes_a_pending_job() -> None:
-    """A job says when its first pending row is no longer believed; a settled one never changes."""
+    """A job changes when its first pending row expires, and never without a pending row."""
     state = of_rows(unfinished(1, created_at=NOW - HOUR), unfinished(2, created_at=NOW))
     assert state.changes_at == NOW - HOUR + PENDING_LIMIT
-    assert judge("P F").changes_at is None
+    assert job_state("P F").changes_at is None
 
 
 def test_known_broken_jobs_do_not_alert() -> None:
-    """A broken job counts towards its group unless it is known to be broken."""
-    assert judge("P F F F").alerting
-    assert not judge("P F F").alerting
+    """A broken job counts towards its group unless it is known-broken."""
+    assert job_state("P F F F").alerting
+    assert not job_state("P F F").alerting

@@ -1,4 +1,4 @@
-"""The trunk's order, and orders that arrival never decides."""
+"""The trunk's order, and sort keys that do not depend on arrival."""
 
 from itertools import permutations
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from trunkwatch.domain.model import (
     Commit,
+    JobKey,
     RawJob,
+    Trunk,
     TrunkOrder,
     newest_first,
     oldest_first,
@@ -39,13 +41,13 @@ def shas(order: TrunkOrder) -> str:
         ("", "ab", "ab"),
     ],
 )
-def test_what_is_known_is_spliced(known: str, fresh: str, result: str) -> None:
-    """Older commits stay known where the two chains meet; where they do not, only the fresh are."""
+def test_orders_are_spliced(known: str, fresh: str, result: str) -> None:
+    """Older commits are kept where the two chains meet, else only the fresh ones."""
     assert shas(splice(chain(known), chain(fresh))) == result
 
 
-def test_splicing_keeps_what_is_unread() -> None:
-    """Whether older commits are unread is said by whoever read the oldest commit."""
+def test_splicing_keeps_older_unread() -> None:
+    """A spliced order has the `older_unread` of the order with the oldest commit."""
     known, fresh = chain("abc"), chain("bcd", older_unread=True)
     assert not splice(known, fresh).older_unread
     assert splice(chain("abc", older_unread=True), chain("bcd")).older_unread
@@ -57,7 +59,7 @@ def test_splicing_keeps_what_is_unread() -> None:
     [("abc", "abcd", False), ("abc", "abx", True), ("abc", "ab", True), ("", "ab", False)],
 )
 def test_a_force_push_takes_the_tip_away(known: str, fresh: str, rewritten: bool) -> None:
-    """A trunk was rewritten when the tip that was known is no longer on it."""
+    """A trunk was rewritten when its last tip is no longer on it."""
     assert rewrites(chain(known), chain(fresh)) is rewritten
 
 
@@ -66,28 +68,28 @@ def test_a_force_push_takes_the_tip_away(known: str, fresh: str, rewritten: bool
     [("ab", "abc", True), ("ab", "ab", True), ("ab", "axb", False), ("ab", "b", False)],
 )
 def test_extending_changes_nothing_else(older: str, newer: str, extends: bool) -> None:
-    """A trunk extends another when commits were added at its tip and nothing else changed."""
+    """An order extends another when only commits at its tip were added."""
     assert chain(newer).extends(chain(older)) is extends
 
 
 def test_reading_further_back_is_no_extension() -> None:
-    """When older commits become readable the history must be read again."""
+    """An order with older commits added is no extension, so that the history is read again."""
     assert not chain("abc").extends(chain("ab", older_unread=True))
 
 
-def test_places_count_from_the_oldest() -> None:
-    """The oldest commit has place 0."""
+def test_commit_indexes_count_from_the_oldest() -> None:
+    """The oldest commit has index 0."""
     assert chain("abc").index == {"a": 0, "b": 1, "c": 2}
 
 
 def test_times_of_an_attempt() -> None:
     """An attempt begins at started_at, else created_at, else completed_at, and ends vice versa."""
-    assert row(started_at=2, created_at=1, completed_at=3).known_since == 2
-    assert row(created_at=1, completed_at=3).known_since == 1
-    assert row(completed_at=3).known_since == 3
-    assert row(started_at=2, completed_at=3).ended == 3
-    assert row(started_at=2, created_at=1).ended == 2
-    assert row().known_since is row().ended is None
+    assert row(started_at=2, created_at=1, completed_at=3).began_at == 2
+    assert row(created_at=1, completed_at=3).began_at == 1
+    assert row(completed_at=3).began_at == 3
+    assert row(started_at=2, completed_at=3).ended_at == 3
+    assert row(started_at=2, created_at=1).ended_at == 2
+    assert row().began_at is row().ended_at is None
 
 
 def test_the_earliest_attempt_is_first() -> None:
@@ -116,7 +118,7 @@ TIES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("difference", TIES, ids=str)
 def test_a_tie_does_not_depend_on_arrival(difference: dict[str, Any]) -> None:
-    """Of two attempts of one moment the same one is first, whichever was heard of first."""
+    """Of two attempts of one time the same one is first in any order of arrival."""
     same: dict[str, Any] = {"conclusion": "failure", "started_at": 5.0}
     rows = [row(**same), row(**{**same, **difference})]
     assert len({min(order, key=oldest_first) for order in permutations(rows)}) == 1
@@ -127,3 +129,10 @@ def test_a_workflow_is_its_path() -> None:
     """A workflow's identity is its path where it has one, else its name."""
     assert RawJob("ci", "w/ci.yml", "job").workflow_key == "w/ci.yml"
     assert RawJob("ci", None, "job").workflow_key == "ci"
+
+
+def test_names_for_people() -> None:
+    """A trunk is shown as repository and branch, a job as workflow and job name."""
+    key = JobKey("o/r", "main", "ci", "build")
+    assert str(Trunk(key.repo, key.branch)) == "o/r main"
+    assert key.display_name == "ci / build"

@@ -1,4 +1,4 @@
-"""From a CI's raw job name to the watched one; workflows by their display names."""
+"""Raw and watched job names, and display names of workflows."""
 
 import re
 
@@ -42,14 +42,14 @@ PYTORCH = Naming(ignore=PRESETS["pytorch"].ignore, fold=PRESETS["pytorch"].fold)
         ("lintrunner-noclang / linux-job",) * 2,
     ],
 )
-def test_the_preset_keeps_what_is_tested(raw: str, name: str) -> None:
-    """The preset pytorch drops shard, shards and runner, and leaves every other name alone."""
+def test_the_preset_drops_the_shard(raw: str, name: str) -> None:
+    """The preset pytorch drops shard, shards and runner, and changes no other name."""
     assert PYTORCH.resolve("pull", raw) == name
 
 
 @pytest.mark.parametrize("flag", ["unstable", "rerun_disabled_tests", "mem_leak_check"])
 def test_the_preset_ignores_flagged_jobs(flag: str) -> None:
-    """A name with one of three flags behind its shard is ignored, wherever it stands there."""
+    """A name with one of three flags anywhere behind its shard is ignored."""
     assert PYTORCH.resolve("pull", f"a / test (default, 1, 5, linux, {flag})") is None
     assert PYTORCH.resolve("pull", f"a / test (default, 1, 5, linux, {flag}, other)") is None
 
@@ -58,7 +58,7 @@ def test_the_preset_ignores_flagged_jobs(flag: str) -> None:
     "raw", ["unstable / build", "a-unstable / test (unstable, 1, 5, linux)", "a (unstable)"]
 )
 def test_a_flag_is_not_just_a_word(raw: str) -> None:
-    """The same word elsewhere in a name is no flag."""
+    """The word of a flag elsewhere in a name has no effect."""
     assert PYTORCH.resolve("pull", raw) is not None
 
 
@@ -87,8 +87,8 @@ def test_ignoring_is_a_full_match_on_raw_names() -> None:
     assert naming.resolve("ci", "pull / filters") == "pull / filters"
 
 
-def test_fold_rules_work_on_what_is_left() -> None:
-    """Fold rules are applied in order, each in full to the name that the one before left."""
+def test_fold_rules_are_applied_in_order() -> None:
+    """Each fold rule must match the full result of the one before."""
     naming = Naming(
         fold=(
             FoldRule(re.compile(r"(?P<name>.*)-py3\.\d+"), r"\g<name>"),
@@ -100,14 +100,14 @@ def test_fold_rules_work_on_what_is_left() -> None:
 
 
 def test_aliases_come_last() -> None:
-    """An alias renames what folding left, in its workflow only."""
+    """An alias renames the folded name, in its workflow only."""
     naming = Naming(fold=(FoldRule(re.compile(r"(.*) \d"), r"\1"),), aliases={("ci", "old"): "new"})
     assert naming.resolve("ci", "old 1") == "new"
     assert naming.resolve("nightly", "old 1") == "old"
 
 
 def test_an_alias_is_applied_once() -> None:
-    """Aliases are no chain: a new name that is itself an old one stays."""
+    """A new name that is itself an old name is not renamed again."""
     naming = Naming(aliases={("ci", "a"): "b", ("ci", "b"): "c"})
     assert naming.resolve("ci", "a") == "b"
 
@@ -137,7 +137,7 @@ def test_a_workflow_is_shown_by_its_name() -> None:
 
 
 def test_two_of_one_name_show_their_file() -> None:
-    """Two workflows of one name are told apart by file; one without a path keeps the name."""
+    """Two workflows of one name are shown with their file; one without a path keeps the name."""
     assert display_names({"w/a.yml": "ci", "w/b.yml": "ci", "ci": "ci", "w/c.yml": "docs"}) == {
         "w/a.yml": "ci (a.yml)",
         "w/b.yml": "ci (b.yml)",
@@ -147,7 +147,7 @@ def test_two_of_one_name_show_their_file() -> None:
 
 
 def test_two_of_one_file_name_show_their_path() -> None:
-    """Where name and file are alike the whole path is shown: no two workflows look the same."""
+    """Two workflows with the same name and file name are shown with their whole path."""
     assert display_names({"a/ci.yml": "ci", "b/ci.yml": "ci", "b/d.yml": "ci"}) == {
         "a/ci.yml": "ci (a/ci.yml)",
         "b/ci.yml": "ci (b/ci.yml)",

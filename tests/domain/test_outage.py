@@ -33,7 +33,7 @@ def test_the_defaults() -> None:
 
 
 def test_no_answer_changes_nothing() -> None:
-    """NONE and PENDING neither count, nor stop a count, on either way."""
+    """NONE and PENDING neither count nor stop a count, for FAILs and for PASSes."""
     assert outage("P.F?.F.?F") == Outage(2, 0, 3)
     assert outage("PFFFP.?P", passes_to_close=2) is None
     assert outage("PFFF.?P.?", passes_to_close=2) == Outage(1, 0, 3)
@@ -45,7 +45,7 @@ def test_a_fail_restarts_the_passes() -> None:
 
 
 def test_a_pass_restarts_the_fails() -> None:
-    """A PASS between FAILs begins a new run of FAILs."""
+    """A PASS between FAILs restarts their count."""
     assert outage("PFFPFF") is None
     assert outage("PFFPFFF") == Outage(4, 3, 3)
 
@@ -68,7 +68,7 @@ def test_a_flake_can_close() -> None:
 
 
 def test_a_flake_hides_last_good() -> None:
-    """Where a flake lies between the PASS and first bad, nobody knows what was good."""
+    """Last good is unknown if a flake lies between the PASS and first bad."""
     assert outage("PKFFF") == Outage(2, None, 3)
     assert outage("KPFFF") == Outage(2, 1, 3)
 
@@ -79,7 +79,7 @@ def test_last_good_is_the_pass_just_before() -> None:
 
 
 def test_nothing_before_is_unknown() -> None:
-    """An outage at the beginning of what is known has no last good."""
+    """An outage without an earlier PASS has no last good."""
     assert outage(".FFF") == Outage(1, None, 3)
 
 
@@ -91,10 +91,10 @@ def test_further_fails_move_nothing() -> None:
 
 
 def test_a_pass_within_does_not_move_first_bad() -> None:
-    """While M PASSes are not reached, a new run of N FAILs does not become the first bad."""
+    """Fewer than M PASSes followed by N FAILs do not move first bad."""
     assert outage("PFFFPFFFF", passes_to_close=2) == Outage(1, 0, 7)
 
 
-def test_the_newest_outage_is_told() -> None:
-    """An outage that was closed is forgotten once another opens."""
+def test_the_newest_outage_is_returned() -> None:
+    """After a closed outage the next one that opens is returned."""
     assert outage("PFFFPPFFF") == Outage(6, 5, 3)

@@ -1,4 +1,4 @@
-"""What holds for every history, whatever it is."""
+"""Properties of every history."""
 
 from collections.abc import Sequence
 from random import Random
@@ -15,10 +15,10 @@ from trunkwatch.domain.streak import streak_of
 from tests.domain.builders import (
     NOW,
     TRUNK,
-    Ledger,
-    assess,
+    MemoryRows,
+    evaluate,
     history,
-    judge,
+    job_state,
     length,
     place_of,
     trunk,
@@ -43,17 +43,19 @@ def test_arrival_does_not_matter(rows: list[Observation], policy: Policy, random
     """Any order of arrival gives the same state of the whole trunk."""
     shuffled = list(rows)
     random.shuffle(shuffled)
-    assert assess(Ledger(rows, 1), ORDER, policy) == assess(Ledger(shuffled, 2), ORDER, policy)
+    assert evaluate(MemoryRows(rows, 1), ORDER, policy) == evaluate(
+        MemoryRows(shuffled, 2), ORDER, policy
+    )
 
 
 @bounded
 @given(batches(30), policies())
 def test_reading_again_changes_nothing(rows: list[Observation], policy: Policy) -> None:
-    """Everything reported twice is the same as once, and touches nothing the second time."""
-    ledger = Ledger(rows)
-    once = assess(ledger, ORDER, policy)
-    ledger.take(rows)
-    assert assess(ledger, ORDER, policy) == once
+    """Reporting everything again changes no state and touches no job."""
+    stored = MemoryRows(rows)
+    once = evaluate(stored, ORDER, policy)
+    stored.add(rows)
+    assert evaluate(stored, ORDER, policy) == once
 
 
 @bounded
@@ -62,7 +64,7 @@ def test_foreign_runs_change_no_state(
     own: list[Observation], foreign: list[Observation], policy: Policy
 ) -> None:
     """Forks, topic branches and other events never change a job, a group or the trunk."""
-    alone, together = assess(own, ORDER, policy), assess([*own, *foreign], ORDER, policy)
+    alone, together = evaluate(own, ORDER, policy), evaluate([*own, *foreign], ORDER, policy)
     assert together.jobs == alone.jobs
     assert together.groups == alone.groups
     assert (together.mass_breakage, together.green) == (alone.mass_breakage, alone.green)
@@ -80,7 +82,10 @@ def test_commits_off_the_chain_change_no_state(
     half = trunk(COMMITS // 2)
     on_chain = [each for each in rows if each.sha in half.index]
     off_chain = [each for each in others if each.sha not in half.index]
-    alone, together = assess(on_chain, half, policy), assess([*on_chain, *off_chain], half, policy)
+    alone, together = (
+        evaluate(on_chain, half, policy),
+        evaluate([*on_chain, *off_chain], half, policy),
+    )
     assert together.jobs == alone.jobs
     assert together.retired == alone.retired
     assert together.green == alone.green
@@ -91,7 +96,7 @@ def test_commits_off_the_chain_change_no_state(
 def test_other_jobs_do_not_matter(
     own: list[Observation], others: list[Observation], raw: object
 ) -> None:
-    """A job's state does not depend on other jobs' rows, as long as no job is removed."""
+    """A job's state does not depend on other jobs' rows, unless jobs are retired."""
     # Startup failures are left out: they are about the whole workflow.
     policy = Policy(retire_after=COMMITS + 1)
     mine = [each for each in own if each.job == raw and each.conclusion != "startup_failure"]
@@ -100,7 +105,7 @@ def test_other_jobs_do_not_matter(
     shown = {(each.job.workflow_key, each.sha) for each in mine}
     rest = [each for each in names if (each.job.workflow_key, each.sha) in shown]
     same_name = [each for each in rest if each.job.workflow_name == mine[0].job.workflow_name]
-    alone, together = assess(mine, ORDER, policy), assess([*mine, *same_name], ORDER, policy)
+    alone, together = evaluate(mine, ORDER, policy), evaluate([*mine, *same_name], ORDER, policy)
     found = {job.key: job for job in together.jobs}
     assert [found[job.key] for job in alone.jobs] == list(alone.jobs)
 
@@ -110,7 +115,7 @@ def test_other_jobs_do_not_matter(
 def test_further_fails_move_nothing(text: str, limits: Thresholds, more: int) -> None:
     """A FAIL on top of an open outage moves neither first bad nor last good."""
     group = Group("g", "t", "P2", limits)
-    before, after = judge(text, group=group), judge(text + " F" * more, group=group)
+    before, after = job_state(text, group=group), job_state(text + " F" * more, group=group)
     if before.broken:
         assert after.broken
         assert _ends(after) == _ends(before)
@@ -126,7 +131,7 @@ def _ends(job: JobState) -> tuple[int | None, int | None, object]:
 @given(notations(), st.integers(1, 5), st.integers(1, 3))
 def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> None:
     """A streak of N or more is an open outage, and an open outage has at least N FAILs."""
-    job = judge(text, failures_to_open=failures, passes_to_close=passes)
+    job = job_state(text, failures_to_open=failures, passes_to_close=passes)
     if job.consecutive_failures >= failures:
         assert job.broken
     if job.broken:
@@ -139,8 +144,8 @@ def test_a_long_streak_is_an_outage(text: str, failures: int, passes: int) -> No
 @bounded
 @given(notations())
 def test_last_good_passed_and_first_bad_failed(text: str) -> None:
-    """First bad is a FAIL, last good a PASS before it, and nothing decided lies between."""
-    job = judge(text, failures_to_open=2)
+    """First bad is a FAIL, last good a PASS before it, without a verdict between them."""
+    job = job_state(text, failures_to_open=2)
     if job.blame is None:
         return
     said = dict(zip(job.commit_indexes, job.verdicts, strict=True))
@@ -164,7 +169,7 @@ def test_last_good_passed_and_first_bad_failed(text: str) -> None:
 def test_no_answer_is_transparent(
     verdicts: Sequence[Verdict], limits: Thresholds, blanks: int
 ) -> None:
-    """Commits without an answer, wherever they lie, change neither streak nor outage."""
+    """Commits without a verdict change neither streak nor outage, wherever they are."""
     silent = (Verdict.NONE, Verdict.PENDING)
     answers = [verdict for verdict in verdicts if verdict not in silent]
     padded = [v for verdict in verdicts for v in [verdict, *silent[:blanks]]]
@@ -180,9 +185,9 @@ def test_no_answer_is_transparent(
 @bounded
 @given(notations(), st.integers(0, 2**16))
 def test_a_jobs_rows_have_no_order(text: str, seed: int) -> None:
-    """One job's state is the same for any order of its rows, each told once or twice."""
+    """A job's state is the same for any order of its rows, each reported once or twice."""
     rows, order = history(text), trunk(length(text))
-    job = judge(text)
-    again = Ledger([*rows, *reversed(rows)], seed).everything()
+    job = job_state(text)
+    again = MemoryRows([*rows, *reversed(rows)], seed).all_rows()
     key = JobKey(*TRUNK, "ci", "job")
     assert evaluate_job(key, again, job.group, order, Policy().evidence, NOW) == job

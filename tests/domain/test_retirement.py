@@ -1,4 +1,4 @@
-"""Removed jobs."""
+"""Retired jobs."""
 
 import pytest
 from trunkwatch.domain.policy import RETIRE_AFTER
@@ -6,18 +6,18 @@ from trunkwatch.domain.retirement import is_retired
 
 
 def test_the_default_is_fifty_commits() -> None:
-    """A job is removed after 50 commits."""
+    """By default a job is retired after 50 commits."""
     assert RETIRE_AFTER == 50
 
 
 @pytest.mark.parametrize(("without", "retired"), [(0, False), (49, False), (50, True), (51, True)])
 def test_fifty_completed_commits_retire(without: int, retired: bool) -> None:
-    """49 commits without it leave a job, the 50th retires it."""
+    """49 completed commits without a job keep it, the 50th retires it."""
     assert is_retired(10, range(11, 11 + without), RETIRE_AFTER) is retired
 
 
 def test_only_newer_completed_commits_count() -> None:
-    """Commits up to the last appearance, and those that did not complete, do not count."""
+    """Commits up to the last row and commits without a completed workflow do not count."""
     # The commits 0..10 completed, and of those after the last appearance only every second one.
     completed = [*range(11), *range(12, 110, 2)]
     assert not is_retired(10, completed, RETIRE_AFTER)

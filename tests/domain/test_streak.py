@@ -1,4 +1,4 @@
-"""The streak: consecutive FAILs, newest first."""
+"""The streak: consecutive FAILs up to the newest verdict."""
 
 import pytest
 from trunkwatch.domain.model import Verdict
@@ -39,13 +39,13 @@ def streak(text: str) -> Streak:
     ],
 )
 def test_the_walk(verdicts: str, length: int, stopped_by: str) -> None:
-    """FAIL counts, NONE and PENDING are looked through, PASS, FLAKY and the end stop the walk."""
+    """FAILs count, NONE and PENDING are skipped, and PASS, FLAKY or the end stop the streak."""
     found = streak(verdicts)
     assert (found.length, found.stopped_by) == (length, stopped_by)
 
 
-def test_the_streak_knows_its_ends() -> None:
-    """The streak names its oldest FAIL, and the PASS that stopped it."""
+def test_the_streak_has_its_ends() -> None:
+    """The streak has its oldest FAIL and the PASS that stopped it."""
     assert streak("P.F?F") == Streak(2, StoppedBy.PASS, oldest=2, last_good=0)
 
 
@@ -55,5 +55,5 @@ def test_a_flake_is_no_last_good() -> None:
 
 
 def test_an_empty_streak_has_no_oldest() -> None:
-    """Where nothing fails there is no oldest FAIL, but the PASS is named."""
+    """An empty streak has no oldest FAIL, but the PASS that stopped it."""
     assert streak("FP") == Streak(0, StoppedBy.PASS, oldest=None, last_good=1)

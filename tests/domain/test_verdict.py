@@ -1,4 +1,4 @@
-"""What a commit says of a job: one exact job first, then all shards of a folded one."""
+"""The verdict of a commit: of one CI job first, then of all shards of a folded job."""
 
 from itertools import permutations
 from typing import Any
@@ -23,7 +23,7 @@ from tests.domain.builders import row, unfinished
 
 
 @pytest.mark.parametrize(
-    ("evidence", "cell"),
+    ("evidence", "result"),
     [
         ("pass", PASS),
         ("fail", FAIL),
@@ -41,13 +41,13 @@ from tests.domain.builders import row, unfinished
         ("", NO_RESULT),
     ],
 )
-def test_one_exact_job(evidence: str, cell: CommitResult) -> None:
-    """An exact job's cell follows from the kinds of evidence alone."""
-    assert exact_job({Evidence(word) for word in evidence.split()}) == cell
+def test_one_exact_job(evidence: str, result: CommitResult) -> None:
+    """The result of one CI job follows from the kinds of evidence alone."""
+    assert exact_job({Evidence(word) for word in evidence.split()}) == result
 
 
 @pytest.mark.parametrize(
-    ("shards", "cell"),
+    ("shards", "result"),
     [
         ((PASS, PASS), PASS),
         ((PASS, SKIPPED), PASS),
@@ -63,45 +63,45 @@ def test_one_exact_job(evidence: str, cell: CommitResult) -> None:
         ((), NO_RESULT),
     ],
 )
-def test_shards_of_a_folded_job(shards: tuple[CommitResult, ...], cell: CommitResult) -> None:
-    """A missing answer outweighs a pass or a flake, and a failure outweighs all, in any order."""
-    assert {folded_job(order) for order in permutations(shards)} == {cell}
+def test_shards_of_a_folded_job(shards: tuple[CommitResult, ...], result: CommitResult) -> None:
+    """A missing result outweighs a pass or a flake, and a failure outweighs all, in any order."""
+    assert {folded_job(order) for order in permutations(shards)} == {result}
 
 
-def test_a_skipped_cell_is_no_verdict() -> None:
-    """Skipped is NONE like an answer that is missing, and yet told apart from it."""
+def test_a_skipped_result_is_no_verdict() -> None:
+    """A skipped result has the verdict NONE, but differs from a missing one."""
     assert SKIPPED.verdict is NO_RESULT.verdict is Verdict.NONE
     assert SKIPPED.skipped
     assert not NO_RESULT.skipped
 
 
-def test_only_answers_are_decided() -> None:
-    """PASS, FAIL and FLAKY are answers; PENDING and NONE are not."""
+def test_three_verdicts_are_decided() -> None:
+    """PASS, FAIL and FLAKY are decided; PENDING and NONE are not."""
     assert {verdict for verdict in Verdict if verdict.decided} == {"PASS", "FAIL", "FLAKY"}
 
 
 def test_completed_beats_unfinished() -> None:
-    """Of one observation reported twice the completed report is believed, in either order."""
+    """A completed report supersedes an unfinished one of the same observation, in either order."""
     early, late = unfinished(), row(conclusion="cancelled")
     assert drop_superseded([early, late]) == drop_superseded([late, early]) == [late]
 
 
 @pytest.mark.parametrize("field", ["run_id", "attempt", "job_id"])
-def test_another_observation_is_not_overtaken(field: str) -> None:
-    """A row with another run, attempt or job id is another observation: both are believed."""
+def test_another_observation_is_not_superseded(field: str) -> None:
+    """A row with another run, attempt or job id is another observation: both are kept."""
     other: dict[str, Any] = {field: 7}
     rows = [unfinished(), row(**other)]
     assert drop_superseded(rows) == rows
 
 
-def test_two_answers_are_both_believed() -> None:
-    """Two different completed answers of one observation are both kept."""
+def test_two_conclusions_are_both_kept() -> None:
+    """Two completed reports with different conclusions of one observation are both kept."""
     rows = [row(conclusion="failure"), row(conclusion="success")]
     assert drop_superseded(rows) == rows
 
 
 def test_a_copied_row_is_one_attempt() -> None:
-    """A row copied into a later attempt is the same attempt, and the earliest copy stays."""
+    """A row copied into a later attempt is the same attempt; the earliest copy is kept."""
     first = row(conclusion="failure", started_at=5.0, job_id=1, attempt=1)
     copy = row(conclusion="failure", started_at=5.0, job_id=2, attempt=2)
     assert distinct_attempts([copy, first]) == [first]
@@ -111,12 +111,12 @@ def test_a_copied_row_is_one_attempt() -> None:
     "changes", [{"started_at": 6.0}, {"conclusion": "success"}, {"run_id": 9}, {"job": "other"}]
 )
 def test_another_attempt_is_no_copy(changes: dict[str, Any]) -> None:
-    """Another start, conclusion, run or name makes a later attempt one of its own."""
+    """A row with another start, conclusion, run or name is another attempt."""
     same: dict[str, Any] = {"conclusion": "failure", "started_at": 5.0}
     first, other = row(**same), row(attempt=2, **{**same, **changes})
     assert len(distinct_attempts([first, other])) == 2
 
 
 def test_rows_without_a_start_are_no_copies() -> None:
-    """Without a start nothing proves that two attempts are one."""
+    """Rows without a start are never treated as copies."""
     assert len(distinct_attempts([row(attempt=1), row(attempt=2)])) == 2

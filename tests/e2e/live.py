@@ -1,7 +1,7 @@
-"""What the live tests share: the whole stack at a quick pace, and trunks that results land on.
+"""The accelerated stack and the trunks of the live tests.
 
-A second stands for a minute: every duration of the rules and of the pace is a sixtieth of what
-`rules/` and `deploy/` say, so that what takes ten minutes is seen in ten seconds.
+A second stands for a minute: every duration of the rules and of Alertmanager is a sixtieth of that
+in `rules/` and `deploy/`, so that ten minutes pass in ten seconds.
 """
 
 import re
@@ -26,67 +26,67 @@ from tests.support.rows import ATTEMPTS, ndjson, run, sha
 from tests.support.waiting import always, eventually
 
 SECONDS_PER_MINUTE = 1.0
-QUICKER = 60.0 / SECONDS_PER_MINUTE
+SPEEDUP = 60.0 / SECONDS_PER_MINUTE
 
 NOT_GREEN_MINUTES = 25
-"""In place of a day: longer than it takes data to be called stale (15 + 5 minutes)."""
+"""Replaces the rule's day: longer than data takes to become stale (15 + 5 minutes)."""
 
 PACE = Pace(
     scrape="500ms",
     group_wait="500ms",
     group_interval="1s",
-    # Not a sixtieth of a minute: Alertmanager forgets an alert that it has not heard of for four
-    # times as long, and on a busy machine Prometheus takes seconds to come back.
+    # Not a sixtieth of a minute: Alertmanager drops an alert that was not resent for four times
+    # this long, and on a busy machine Prometheus takes seconds to restart.
     resend="10s",
     lookback="5s",
 )
 
 QUIET_SECONDS = 3.0
-"""Several scrapes, evaluations and group intervals of this pace: what is to be told is told."""
+"""Several scrapes, evaluations and group intervals: all due notifications have been sent."""
 
 
-def quicker(rules: str) -> str:
-    """Return the rules with every duration divided by `QUICKER`."""
+def accelerated(rules: str) -> str:
+    """Return the rules with every duration divided by `SPEEDUP`."""
     text = rules.replace("for: 24h", f"for: {NOT_GREEN_MINUTES}m")
-    text = re.sub(r"\b900\b", f"{900 / QUICKER:g}", text)
-    return re.sub(r"(?<=\[|\s)(?:\d+[smhd])+(?=[\]\s)])", _quicker, text)
+    text = re.sub(r"\b900\b", f"{900 / SPEEDUP:g}", text)
+    return re.sub(r"(?<=\[|\s)(?:\d+[smhd])+(?=[\]\s)])", _accelerated, text)
 
 
-def _quicker(found: re.Match[str]) -> str:
-    return f"{parse_duration(found.group()) / QUICKER * 1000:.0f}ms"
+def _accelerated(found: re.Match[str]) -> str:
+    return f"{parse_duration(found.group()) / SPEEDUP * 1000:.0f}ms"
 
 
-class QuickStack(Stack):
-    """The stack on quicker rules."""
+class AcceleratedStack(Stack):
+    """The stack on accelerated rules."""
 
     def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
-        """Return the settings, and write the rules that they name."""
+        """Return the settings and write the rule files that they name."""
         settings = super().prometheus_settings(exporter_ports)
         for file in (PROJECT / "rules").glob("*.rules.yml"):
-            (self.folder / file.name).write_text(quicker(file.read_text()))
+            (self.folder / file.name).write_text(accelerated(file.read_text()))
         settings["rule_files"] = [str(self.folder / "*.rules.yml")]
         return settings
 
 
-class Told(NamedTuple):
-    """One notification, by the jobs that it named.
+class Notification(NamedTuple):
+    """The jobs of one notification.
 
     Attributes:
-        firing: broken.
-        ended: no longer so.
+        firing: the broken jobs.
+        resolved: the jobs that are no longer broken.
     """
 
     firing: frozenset[str]
-    ended: frozenset[str]
+    resolved: frozenset[str]
 
 
-def told(firing: str, ended: str = "") -> Told:
-    """Return a notification of jobs whose names are one word each."""
-    return Told(frozenset(firing.split()), frozenset(ended.split()))
+def notification(firing: str, resolved: str = "") -> Notification:
+    """Return a notification of jobs, given as names separated by spaces."""
+    return Notification(frozenset(firing.split()), frozenset(resolved.split()))
 
 
 class LiveTrunk:
-    """A branch of a repository, and the recorded file that its results are written to."""
+    """A branch of a repository whose results are written to a recorded file."""
 
     def __init__(self, file: Path, repo: str, branch: str = "main") -> None:
         self.file = file
@@ -96,16 +96,16 @@ class LiveTrunk:
 
     @property
     def tip(self) -> float:
-        """When the newest commit was made (seconds since the epoch); no two are made at once."""
+        """The date of the newest commit (seconds since the epoch); no two commits share one."""
         return self._begun + self._count - 1
 
     @property
     def selector(self) -> str:
-        """The labels that select it."""
+        """The label matchers of the branch."""
         return f'repo="{self.name.repo}",branch="{self.name.branch}"'
 
     def land(self, runner: str = "linux.g5", **letters: str) -> None:
-        """Land commits at once: of each job, a letter for each of them (tests/support/rows.py)."""
+        """Push commits; each job has one letter per commit (see tests/support/rows.py)."""
         columns = {job: text.split() for job, text in letters.items()}
         facts: list[Fact] = []
         for number in range(max(map(len, columns.values()))):
@@ -116,7 +116,7 @@ class LiveTrunk:
         self._append(facts)
 
     def finish(self, job: str, letter: str, runner: str = "linux.g5") -> None:
-        """Give a job its result on the tip."""
+        """Write a job's result at the tip."""
         self._append(list(self._rows(self._count - 1, job, letter, runner)))
 
     def _commit(self, place: int) -> Commit:
@@ -145,8 +145,8 @@ class LiveTrunk:
             file.write(ndjson(facts))
 
 
-class World:
-    """A running stack and everything that was delivered."""
+class LiveStack:
+    """A running stack and all notifications that were delivered."""
 
     def __init__(self, stack: Stack, folder: Path, deliveries: list[Delivery]) -> None:
         self.stack = stack
@@ -157,7 +157,7 @@ class World:
         return LiveTrunk(self.folder / f"{source}.ndjson", repo, branch)
 
     def deliveries(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> list[Delivery]:
-        """What was delivered of a trunk, oldest first."""
+        """Return the deliveries about a trunk, oldest first."""
         labels = {"alertname": alert, "repo": trunk.name.repo, "branch": trunk.name.branch}
         return [
             each
@@ -165,12 +165,12 @@ class World:
             if labels.items() <= each.body["groupLabels"].items()
         ]
 
-    def told(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> list[Told]:
-        """What was said of a trunk, oldest first."""
-        return [told_by(each) for each in self.deliveries(trunk, alert)]
+    def notifications(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> list[Notification]:
+        """Return the notifications about a trunk, oldest first."""
+        return [notification_of(each) for each in self.deliveries(trunk, alert)]
 
-    def names_of(self, alert: str) -> list[Delivery]:
-        """What was said of an alert of the watcher's own."""
+    def deliveries_of_alert(self, alert: str) -> list[Delivery]:
+        """Return the deliveries of an alert that concerns no trunk."""
         return [
             each
             for each in list(self._deliveries)
@@ -178,30 +178,30 @@ class World:
         ]
 
     def alerts(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> dict[str, dict[str, Any]]:
-        """What Alertmanager holds of a trunk, by job."""
+        """Return Alertmanager's active alerts of a trunk, by job."""
         wanted = {"alertname": alert, "repo": trunk.name.repo, "branch": trunk.name.branch}
         held = [a for a in self.stack.alerts() if wanted.items() <= a["labels"].items()]
-        return {short(alert["labels"]): alert for alert in held}
+        return {short_name(alert["labels"]): alert for alert in held}
 
     def metric(self, expression: str) -> float | None:
-        """The value of an instant query that answers with one sample, or None."""
+        """Return the value of an instant query with one sample; None if it has none."""
         samples = self.stack.query(expression)
         return float(samples[0]["value"][1]) if samples else None
 
-    def firings(self, trunk: LiveTrunk) -> dict[str, int]:
-        """How often the alert of each job began to fire, as Prometheus counts it."""
+    def firing_counts(self, trunk: LiveTrunk) -> dict[str, int]:
+        """Return how often each job's alert started to fire, according to Prometheus."""
         series = f'ALERTS_FOR_STATE{{alertname="TrunkJobBroken",{trunk.selector}}}[1h]'
         return {
-            short(found["metric"]): len({value for _, value in found["values"]})
+            short_name(found["metric"]): len({value for _, value in found["values"]})
             for found in self.stack.query(series)
         }
 
     # ------------------------------------------------------------------ waiting
 
-    def settle(self, source: str = "trunks") -> None:
-        """Wait until what is written has been read, scraped and judged by every rule.
+    def wait_until_read(self, source: str = "trunks") -> None:
+        """Wait until all written results have been read, scraped and evaluated by every rule.
 
-        The second refresh that is seen to end began after the first one had ended.
+        It waits for two refreshes: the second one started after the file was written.
         """
         last = f'min(trunkwatch_source_last_success_timestamp_seconds{{source="{source}"}})'
         after = time.time()
@@ -209,52 +209,54 @@ class World:
             newer = f"{last} > {after!r}"
             eventually(partial(self.metric, newer), "the source is read again")
             after = self.metric(last) or after
-        self.judged()
+        self.wait_until_evaluated()
 
-    def reached(self, trunk: LiveTrunk) -> None:
-        """Wait until the tip of a trunk has been scraped and judged."""
+    def wait_until_scraped(self, trunk: LiveTrunk) -> None:
+        """Wait until the tip of a trunk has been scraped and the rules were evaluated."""
         head = f"min(ci_branch_head_timestamp_seconds{{{trunk.selector}}})"
         eventually(lambda: self.metric(head) == trunk.tip, "the tip is scraped")
-        self.judged()
+        self.wait_until_evaluated()
 
-    def judged(self) -> None:
-        """Wait until every alert's rule has been evaluated from now on."""
+    def wait_until_evaluated(self) -> None:
+        """Wait until the rule of every alert has been evaluated again."""
         now = time.time()
-        eventually(lambda: min(evaluations(self.stack)) > now, "all rules are evaluated")
+        eventually(lambda: min(evaluation_times(self.stack)) > now, "all rules are evaluated")
 
-    def stays(
-        self, trunk: LiveTrunk, so_far: Sequence[Told], seconds: float = QUIET_SECONDS
+    def expect_no_more(
+        self, trunk: LiveTrunk, expected: Sequence[Notification], seconds: float = QUIET_SECONDS
     ) -> None:
-        """Fail if anything more is told of a trunk's jobs within some seconds."""
-        always(lambda: self.told(trunk) == list(so_far), "nothing more is told", seconds)
-        self._check(trunk, so_far)
+        """Fail if another notification about a trunk's jobs arrives within some seconds."""
+        always(lambda: self.notifications(trunk) == list(expected), "nothing more is sent", seconds)
+        self._check(trunk, expected)
 
-    def hears(self, trunk: LiveTrunk, so_far: Sequence[Told]) -> None:
-        """Wait until as much has been told of a trunk's jobs, and compare it."""
-        eventually(lambda: len(self.told(trunk)) >= len(so_far), f"{so_far[-1]} is told")
-        self._check(trunk, so_far)
+    def expect(self, trunk: LiveTrunk, expected: Sequence[Notification]) -> None:
+        """Wait for as many notifications about a trunk's jobs, and compare them."""
+        eventually(
+            lambda: len(self.notifications(trunk)) >= len(expected), f"{expected[-1]} is sent"
+        )
+        self._check(trunk, expected)
 
-    def _check(self, trunk: LiveTrunk, so_far: Sequence[Told]) -> None:
-        heard = self.told(trunk)
-        assert heard == list(so_far), f"{heard} was told, not {list(so_far)}"
+    def _check(self, trunk: LiveTrunk, expected: Sequence[Notification]) -> None:
+        observed = self.notifications(trunk)
+        assert observed == list(expected), f"{observed} was sent, not {list(expected)}"
 
 
-def told_by(delivery: Delivery) -> Told:
+def notification_of(delivery: Delivery) -> Notification:
     """Return the jobs of a notification."""
     by_status: dict[str, set[str]] = {"firing": set(), "resolved": set()}
     for alert in delivery.alerts:
-        by_status[alert["status"]].add(short(alert["labels"]))
-    return Told(frozenset(by_status["firing"]), frozenset(by_status["resolved"]))
+        by_status[alert["status"]].add(short_name(alert["labels"]))
+    return Notification(frozenset(by_status["firing"]), frozenset(by_status["resolved"]))
 
 
-def short(labels: Any) -> str:
-    """Return what stands in a job's parentheses, or the alert's name where there is no job."""
+def short_name(labels: Any) -> str:
+    """Return the text in a job's parentheses, or the alert's name if there is no job."""
     name = str(labels.get("job_name") or labels["alertname"])
     return name[name.find("(") + 1 :].rstrip(")")
 
 
-def evaluations(stack: Stack) -> list[float]:
-    """When each alert's rule was evaluated last: when that began, told once it has ended."""
+def evaluation_times(stack: Stack) -> list[float]:
+    """Return the start of the last completed evaluation of each alert's rule."""
     url = f"http://{HOST}:{stack.ports.prometheus}/api/v1/rules"
     answer = requests.get(url, params={"type": "alert"}, timeout=10).json()
     return [
@@ -265,8 +267,8 @@ def evaluations(stack: Stack) -> list[float]:
 
 
 @contextmanager
-def running(folder: Path, config: str, stack: type[Stack], pace: Pace) -> Iterator[World]:
-    """Run the stack on a configuration; its files must be there."""
+def running(folder: Path, config: str, stack: type[Stack], pace: Pace) -> Iterator[LiveStack]:
+    """Run the stack on a configuration, whose files must exist."""
     deliveries: list[Delivery] = []
     lock = threading.Lock()
 
@@ -279,6 +281,6 @@ def running(folder: Path, config: str, stack: type[Stack], pace: Pace) -> Iterat
     receiver.start()
     try:
         with stack(folder, folder / "trunkwatch.yml", receiver.port, pace=pace) as started:
-            yield World(started, folder, deliveries)
+            yield LiveStack(started, folder, deliveries)
     finally:
         receiver.stop()

@@ -1,4 +1,4 @@
-"""A real Buildbot, building a real repository, watched by the real stack."""
+"""A real Buildbot that builds a real repository, and the real stack that reads it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -61,26 +61,26 @@ def config(ci: RealBuildbot, branch: str) -> Config:
 # ---------------------------------------------------------------------- the whole path
 
 
-class Watch:
-    """What the exporter says, noted whenever it is asked."""
+class StreakRecorder:
+    """The exporter's answers, recorded at each request."""
 
     def __init__(self, ci: RealBuildbot, stack: Stack) -> None:
         """Args:
-        ci: what is watched.
-        stack: what watches it.
+        ci: the Buildbot.
+        stack: the stack that reads it.
         """
         self._ci = ci
         self._stack = stack
         self.streaks: dict[str, list[int]] = {builder: [] for builder in BUILDERS}
 
     def check(self) -> None:
-        """Raise when a program has ended on its own."""
+        """Raise if a program has exited on its own."""
         self._ci.check()
         for program in self._stack.programs:
             program.check()
 
     def jobs(self) -> dict[str, dict[str, Any]]:
-        """Return the jobs by name, and note their streaks where they have changed."""
+        """Return the jobs by name, and record changes of their streaks."""
         url = f"http://{HOST}:{self._stack.ports.exporter}/api/v1/trunk/{REPO}/main"
         answer = requests.get(url, timeout=10)
         if not answer.ok:
@@ -127,7 +127,7 @@ def receiver(delivered: list[Delivery]) -> Iterator[Receiver]:
     running.stop()
 
 
-def test_a_job_that_breaks_is_told_to_its_team_until_it_is_fixed(
+def test_a_broken_job_notifies_its_team_until_it_is_fixed(
     ci: RealBuildbot, receiver: Receiver, delivered: list[Delivery], tmp_path: Path
 ) -> None:
     """Three commits break one builder of two and a fourth fixes it: streaks 1, 2, 3, 0."""
@@ -137,55 +137,57 @@ def test_a_job_that_breaks_is_told_to_its_team_until_it_is_fixed(
     path.write_text(settings(ci, "main"), encoding="utf-8")
     good = ci.land("a good start", {"code": "1"})
     with Stack(tmp_path, path, receiver.port) as stack:
-        watch = Watch(ci, stack)
-        watch.wait_for_streak(0)
+        recorder = StreakRecorder(ci, stack)
+        recorder.wait_for_streak(0)
 
         bad = ci.land("make it faster", BREAK, author="author-b")
-        job = watch.wait_for_streak(1)
+        job = recorder.wait_for_streak(1)
         assert (job["first_bad"], job["last_good"], job["broken"]) == (bad, good, False)
         assert ci.finished("unit", bad)
 
         ci.land("unrelated", {"code": "2"})
-        watch.wait_for_streak(2)
-        assert _told(delivered, "TrunkJobBroken") == []
+        recorder.wait_for_streak(2)
+        assert _deliveries(delivered, "TrunkJobBroken") == []
 
         third = ci.land("unrelated too", {"code": "3"})
-        job = watch.wait_for_streak(3)
+        job = recorder.wait_for_streak(3)
         (failed,) = ci.finished("inductor", bad)
         page = f"{ci.url}/#/builders/{failed['builderid']}/builds/{failed['number']}"
         _assert_broken(job, good, bad, page)
-        assert watch.metric("ci_job_consecutive_failures", "inductor")[0].endswith(" 3.0")
-        (info,) = watch.metric("ci_job_outage_info", "inductor")
+        assert recorder.metric("ci_job_consecutive_failures", "inductor")[0].endswith(" 3.0")
+        (info,) = recorder.metric("ci_job_outage_info", "inductor")
         assert f'first_bad="{bad}"' in info
         assert f'last_good="{good}"' in info
 
         firing = wait_for(
-            "the alert", lambda: next(iter(_told(delivered, "TrunkJobBroken")), None), watch.check
+            "the alert",
+            lambda: next(iter(_deliveries(delivered, "TrunkJobBroken")), None),
+            recorder.check,
         )
-        _assert_told(firing, good, bad, page)
+        _assert_delivered(firing, good, bad, page)
         (held,) = [a for a in stack.alerts() if a["labels"]["alertname"] == "TrunkJobBroken"]
         assert held["labels"]["job_name"] == "inductor"
 
         ci.land("take it back", FIX)
-        job = watch.wait_for_streak(0)
+        job = recorder.wait_for_streak(0)
         assert (job["broken"], job["first_bad"], job["last_verdict"]) == (False, None, "PASS")
         wait_for(
             "the resolve",
-            lambda: _told(delivered, "TrunkJobBroken")[1:] or None,
-            watch.check,
+            lambda: _deliveries(delivered, "TrunkJobBroken")[1:] or None,
+            recorder.check,
         )
         ci.finished("unit", third)
-        watch.jobs()
+        recorder.jobs()
 
-    assert watch.streaks == {"inductor": [0, 1, 2, 3, 0], "unit": [0]}
-    told = _told(delivered, "TrunkJobBroken")
+    assert recorder.streaks == {"inductor": [0, 1, 2, 3, 0], "unit": [0]}
+    told = _deliveries(delivered, "TrunkJobBroken")
     assert [(d.receiver, d.status) for d in told] == [
         ("broken-inductor-ticket", "firing"),
         ("broken-inductor-ticket", "resolved"),
     ]
 
 
-def _told(delivered: list[Delivery], alert: str) -> list[Delivery]:
+def _deliveries(delivered: list[Delivery], alert: str) -> list[Delivery]:
     return [d for d in list(delivered) if d.body["commonLabels"].get("alertname") == alert]
 
 
@@ -213,7 +215,7 @@ def _assert_broken(job: dict[str, Any], good: str, bad: str, page: str) -> None:
     assert {key: job[key] for key in expected} == expected
 
 
-def _assert_told(delivery: Delivery, good: str, bad: str, page: str) -> None:
+def _assert_delivered(delivery: Delivery, good: str, bad: str, page: str) -> None:
     (alert,) = delivery.alerts
     assert alert["labels"] == {
         "alertname": "TrunkJobBroken",
@@ -243,7 +245,7 @@ def _assert_told(delivery: Delivery, good: str, bad: str, page: str) -> None:
 
 
 def _check(ci: RealBuildbot, branch: str, folder: Path) -> dict[str, Any]:
-    """Return the inductor job as `trunkwatch check` says it, each time after a restart."""
+    """Return the inductor job from the output of `trunkwatch check`, each time a new process."""
     path = folder / "trunkwatch.yml"
     path.write_text(settings(ci, branch), encoding="utf-8")
     flags = ["--config.file", str(path), "--storage.path", str(folder / "check.db")]
@@ -315,7 +317,7 @@ def test_a_worker_that_is_killed_is_a_lost_attempt_and_the_next_one_counts(
 
 
 def _rows(reader: Reader, sha: str) -> list[Any]:
-    """Return what is known of the inductor job at a commit, by attempt."""
+    """Return the stored results of the inductor job at a commit, by attempt."""
     rows = [r for r in reader.rows() if r.sha == sha and r.job.job_name == "inductor"]
     return sorted(rows, key=lambda row: row.attempt)
 
@@ -323,7 +325,7 @@ def _rows(reader: Reader, sha: str) -> list[Any]:
 def test_the_server_that_is_played_in_other_tests_answers_like_the_real_one(
     ci: RealBuildbot,
 ) -> None:
-    """Lists, keys, types and errors of the played Buildbot are those of the real one."""
+    """The fake Buildbot's lists, keys, types and errors are those of the real one."""
     branch = "shapes"
     ci.new_branch(branch)
     sha = ci.land("bad", BREAK, branch)

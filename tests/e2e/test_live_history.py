@@ -1,4 +1,4 @@
-"""A long history through the live stack: what is told is what the policy says, and no more."""
+"""A long history through the live stack sends exactly the notifications of the policy."""
 
 import json
 import subprocess
@@ -16,14 +16,14 @@ from trunkwatch.demo.stack import HOST, Pace, Stack
 
 from tests.e2e.faults import (
     Fault,
-    exporter_away,
-    exporter_moves,
-    prometheus_away,
+    exporter_moved,
+    exporter_stopped,
+    prometheus_stopped,
     source_fails,
     two_exporters,
 )
-from tests.e2e.live import LiveTrunk, World, running, short, told_by
-from tests.e2e.story import COMMITS, CONFIG, JOBS, late, lives, on
+from tests.e2e.history import COMMITS, CONFIG, JOBS, first_results, job_histories, late_results
+from tests.e2e.live import LiveStack, LiveTrunk, notification_of, running, short_name
 from tests.support.rows import sha
 from tests.support.waiting import eventually
 
@@ -33,31 +33,31 @@ PACE = Pace(
     scrape="100ms",
     group_wait="100ms",
     group_interval="200ms",
-    # Longer than the test. Prometheus repeats that an alert has ended for 15 minutes, which is less
-    # than what lies between two commits, and Alertmanager says so again if the group has spoken
-    # meanwhile. Here those minutes would be hundreds of commits.
+    # Longer than the test. Prometheus resends a resolved alert for 15 minutes, and Alertmanager
+    # lists it again in the next notification of its group. That is shorter than the time between
+    # two real commits, but hundreds of commits here.
     resend="1h",
 )
 REPO = "o/history"
 
 
 @contextmanager
-def prometheus_restarts(world: World) -> Iterator[None]:
-    """Restart Prometheus, and wait until it has found Alertmanager: what it says before is lost."""
-    with prometheus_away(world):
+def prometheus_restarts(live: LiveStack) -> Iterator[None]:
+    """Restart Prometheus, and wait until it has found Alertmanager: alerts before that are lost."""
+    with prometheus_stopped(live):
         yield
-    url = f"http://{HOST}:{world.stack.ports.prometheus}/api/v1/alertmanagers"
+    url = f"http://{HOST}:{live.stack.ports.prometheus}/api/v1/alertmanagers"
     eventually(lambda: requests.get(url, timeout=5).json()["data"]["activeAlertmanagers"], "found")
 
 
 FAULTS: Mapping[int, Fault] = {
     35: source_fails,
-    60: exporter_away,
+    60: exporter_stopped,
     90: prometheus_restarts,
-    125: exporter_moves,
+    125: exporter_moved,
     150: two_exporters,
 }
-"""Before which commit; that commit lands after it."""
+"""Each fault by the number of the commit that is pushed after it."""
 
 
 class Change(NamedTuple):
@@ -73,17 +73,17 @@ class Change(NamedTuple):
     place: int
     group: str
     firing: tuple[str, ...]
-    ended: tuple[str, ...]
+    resolved: tuple[str, ...]
 
 
-class Said(NamedTuple):
-    """What `trunkwatch backtest` says of the whole history."""
+class BackTest(NamedTuple):
+    """The output of `trunkwatch backtest` for the whole history."""
 
     outages: list[dict[str, Any]]
     changes: list[Change]
 
 
-def back_test(folder: Path, letters: Mapping[str, str]) -> Said:
+def back_test(folder: Path, letters: Mapping[str, str]) -> BackTest:
     """Replay the whole history by the command, with no stack at all."""
     trunk = LiveTrunk(folder / "whole.ndjson", REPO)
     trunk.land(**{job: " ".join(text.upper()) for job, text in letters.items()})
@@ -93,114 +93,120 @@ def back_test(folder: Path, letters: Mapping[str, str]) -> Said:
         [*command, str(folder / "whole.yml")], check=True, capture_output=True, cwd=folder
     )
     (only,) = json.loads(done.stdout)["replays"][0]["trunks"]
-    return Said(only["outages"], list(_changes(only["notifications"])))
+    return BackTest(only["outages"], list(_changes(only["notifications"])))
 
 
 def _changes(notifications: list[dict[str, Any]]) -> Iterator[Change]:
     places = {sha(place): place for place in range(COMMITS)}
     broken: dict[str, set[str]] = {}
     for each in notifications:
-        came, ended = ({short({"job_name": n}) for n in each[key]} for key in ("broken", "ended"))
-        now = broken[each["group"]] = (broken.get(each["group"], set()) | came) - ended
-        yield Change(places[each["commit"]], each["group"], _names(now), _names(ended))
+        new, resolved = (
+            {short_name({"job_name": n}) for n in each[key]} for key in ("broken", "ended")
+        )
+        now = broken[each["group"]] = (broken.get(each["group"], set()) | new) - resolved
+        yield Change(places[each["commit"]], each["group"], _names(now), _names(resolved))
 
 
 def _names(jobs: Any) -> tuple[str, ...]:
     return tuple(sorted(jobs))
 
 
-class Play:
-    """Lands the history commit by commit, and notes after which one what was told."""
+class HistoryRun:
+    """A run of the history commit by commit that records the notifications after each."""
 
-    def __init__(self, world: World, letters: Mapping[str, str], said: Said) -> None:
-        self.heard: list[Change] = []
-        self._world = world
-        self._trunk = world.trunk(REPO)
+    def __init__(self, live: LiveStack, letters: Mapping[str, str], backtest: BackTest) -> None:
+        self.observed: list[Change] = []
+        self._live = live
+        self._trunk = live.trunk(REPO)
         self._letters = letters
-        self._said = said
+        self._backtest = backtest
 
     def run(self) -> None:
         for place in range(COMMITS):
             if place in FAULTS:
-                with FAULTS[place](self._world):
+                with FAULTS[place](self._live):
                     pass
             self._land(place)
-            self._listen(place)
-        self._world.stays(self._trunk, self._world.told(self._trunk))
-        self._note(COMMITS)
+            self._wait_for_notifications(place)
+        self._live.expect_no_more(self._trunk, self._live.notifications(self._trunk))
+        self._record(COMMITS)
 
     def _land(self, place: int) -> None:
-        self._trunk.land(f"linux.g{place // 7}", **on(self._letters, place))
-        self._world.reached(self._trunk)
-        results = late(self._letters, place)
+        self._trunk.land(f"linux.g{place // 7}", **first_results(self._letters, place))
+        self._live.wait_until_scraped(self._trunk)
+        results = late_results(self._letters, place)
         if results:
             for job, letter in results.items():
                 self._trunk.finish(job, letter, f"linux.g{place // 7}")
-            self._world.settle()
+            self._live.wait_until_read()
 
-    def _listen(self, place: int) -> None:
-        """Wait for as many notifications as the policy says there are up to a commit."""
-        due = sum(change.place <= place for change in self._said.changes)
+    def _wait_for_notifications(self, place: int) -> None:
+        """Wait for as many notifications as the back-test has up to a commit."""
+        due = sum(change.place <= place for change in self._backtest.changes)
         eventually(
-            lambda: len(self._world.told(self._trunk)) >= due, f"{due} were told at {place}", 20
+            lambda: len(self._live.notifications(self._trunk)) >= due,
+            f"{due} notifications at commit {place}",
+            20,
         )
-        self._note(place)
+        self._record(place)
 
-    def _note(self, place: int) -> None:
-        for each in self._world.deliveries(self._trunk)[len(self.heard) :]:
-            group, told = str(each.body["groupLabels"]["group"]), told_by(each)
-            self.heard.append(Change(place, group, _names(told.firing), _names(told.ended)))
+    def _record(self, place: int) -> None:
+        for each in self._live.deliveries(self._trunk)[len(self.observed) :]:
+            group, notification = str(each.body["groupLabels"]["group"]), notification_of(each)
+            self.observed.append(
+                Change(place, group, _names(notification.firing), _names(notification.resolved))
+            )
 
 
-def test_a_long_history_tells_each_change_once_and_nothing_else(tmp_path: Path) -> None:
-    """Of 200 commits with breaks, flakes, restarts, faults and fixes: just what `backtest` says."""
-    letters = lives()
-    said = back_test(tmp_path, letters)
+def test_a_long_history_sends_each_change_once(tmp_path: Path) -> None:
+    """200 commits with breakages, flakes, faults and fixes send the notifications of `backtest`."""
+    letters = job_histories()
+    backtest = back_test(tmp_path, letters)
     (tmp_path / "trunks.ndjson").touch()
-    with running(tmp_path, CONFIG.format(file="trunks.ndjson"), Stack, PACE) as world:
-        play = Play(world, letters, said)
-        play.run()
-        print("\n".join(lines_of(play.heard)))
-        assert sorted(play.heard) == sorted(said.changes)
-        check_outages(world, said)
+    with running(tmp_path, CONFIG.format(file="trunks.ndjson"), Stack, PACE) as live:
+        history_run = HistoryRun(live, letters, backtest)
+        history_run.run()
+        print("\n".join(lines_of(history_run.observed)))
+        assert sorted(history_run.observed) == sorted(backtest.changes)
+        check_outages(live, backtest)
 
 
-def check_outages(world: World, said: Said) -> None:
-    """Compare what Prometheus has seen, evaluation by evaluation, and what the team has read."""
-    trunk = world.trunk(REPO)
-    assert world.metric("max(max_over_time(ci_branch_mass_breakage[1h]))") == 0
-    assert rises(world) == Counter(short(outage) for outage in said.outages)
-    assert world.firings(trunk) == expected_firings(said)
+def check_outages(live: LiveStack, backtest: BackTest) -> None:
+    """Compare Prometheus' evaluations and the delivered notifications with the back-test."""
+    trunk = live.trunk(REPO)
+    assert live.metric("max(max_over_time(ci_branch_mass_breakage[1h]))") == 0
+    assert outage_starts(live) == Counter(short_name(outage) for outage in backtest.outages)
+    assert live.firing_counts(trunk) == expected_firings(backtest)
     expected = {
-        (short(outage), outage["first_bad"])
-        for outage in said.outages
+        (short_name(outage), outage["first_bad"])
+        for outage in backtest.outages
         if outage["notifications"] and outage["known_broken"] is None
     }
     assert {
-        (short(alert["labels"]), alert["annotations"]["first_bad"])
-        for each in world.deliveries(trunk)
+        (short_name(alert["labels"]), alert["annotations"]["first_bad"])
+        for each in live.deliveries(trunk)
         for alert in each.alerts
     } == expected
 
 
-def rises(world: World) -> Counter[str]:
-    """How often each job's outage began, as Prometheus has scraped it."""
+def outage_starts(live: LiveStack) -> Counter[str]:
+    """Return how often each job's outage started, according to the scraped series."""
     began: Counter[str] = Counter()
-    for series in world.stack.query("job:ci_job_broken:max[1h]"):
+    for series in live.stack.query("job:ci_job_broken:max[1h]"):
         values = [value for _, value in series["values"]]
-        began[short(series["metric"])] += sum(
+        began[short_name(series["metric"])] += sum(
             (old, new) == ("0", "1") for old, new in pairwise(values)
         )
     return +began
 
 
-def expected_firings(said: Said) -> Counter[str]:
-    """How often each job's alert began; Prometheus begins anew what outlasts its restart."""
+def expected_firings(backtest: BackTest) -> Counter[str]:
+    """Return how often each job's alert should start; a restart of Prometheus starts it again."""
     restart = next(place for place, fault in FAULTS.items() if fault is prometheus_restarts)
     fires: Counter[str] = Counter()
     firing: dict[str, frozenset[str]] = {}
     at_restart: dict[str, frozenset[str]] = {}
-    for change in said.changes:
+    for change in backtest.changes:
         before = firing.get(change.group, frozenset())
         now = firing[change.group] = frozenset(change.firing)
         fires.update(now - before)
@@ -211,9 +217,9 @@ def expected_firings(said: Said) -> Counter[str]:
 
 
 def lines_of(changes: list[Change]) -> Iterator[str]:
-    """Write what was told, one line each."""
+    """Yield one line per notification."""
     yield f"{len(changes)} notifications of {COMMITS} commits and {len(JOBS)} jobs"
     for change in changes:
         now = ", ".join(change.firing) or "none"
-        ended = f"; no longer: {', '.join(change.ended)}" if change.ended else ""
-        yield f"  after commit {change.place:3}  {change.group:9} broken: {now}{ended}"
+        resolved = f"; no longer: {', '.join(change.resolved)}" if change.resolved else ""
+        yield f"  after commit {change.place:3}  {change.group:9} broken: {now}{resolved}"

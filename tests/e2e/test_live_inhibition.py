@@ -1,10 +1,10 @@
-"""What a louder alert silences, and what it does not."""
+"""The alerts that inhibitions silence, and those that they do not."""
 
 import signal
 
 import pytest
 
-from tests.e2e.live import NOT_GREEN_MINUTES, LiveTrunk, World, told
+from tests.e2e.live import NOT_GREEN_MINUTES, LiveStack, LiveTrunk, notification
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -18,86 +18,93 @@ def all_jobs(letters: str) -> dict[str, str]:
     return dict.fromkeys(JOBS.split(), letters)
 
 
-def states(world: World, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> dict[str, str]:
-    """Whether Alertmanager tells of an alert (`active`) or not (`suppressed`), by job."""
-    return {job: held["status"]["state"] for job, held in world.alerts(trunk, alert).items()}
+def states(live: LiveStack, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> dict[str, str]:
+    """Return each job's state in Alertmanager: `active`, or `suppressed` by an inhibition."""
+    return {job: held["status"]["state"] for job, held in live.alerts(trunk, alert).items()}
 
 
-def test_mass_breakage_silences_the_jobs_of_its_branch_from_its_first_commit(live: World) -> None:
-    """The commit is told, none of its jobs is, and a job of another branch is."""
+def test_mass_breakage_silences_the_jobs_of_its_branch_from_its_first_commit(
+    live: LiveStack,
+) -> None:
+    """A mass breakage silences the jobs of its branch, not those of another branch."""
     main, release = live.trunk("o/mass"), live.trunk("o/mass", "release")
     main.land(**all_jobs("P"), at_once="P")
     release.land(**all_jobs("P"), at_once="P")
-    live.settle()
+    live.wait_until_read()
     main.land(**all_jobs("F"), at_once="F")
-    eventually(lambda: live.told(main, MASS) == [told(MASS)], "the commit is told")
-    live.settle()
+    eventually(
+        lambda: live.notifications(main, MASS) == [notification(MASS)], "the commit's alert is sent"
+    )
+    live.wait_until_read()
     assert states(live, main) == {"at_once": "suppressed"}
 
     main.land(**all_jobs("F F"), at_once="F F")
     release.land(a="F F F", b="P P P")
-    live.hears(release, [told("a")])
-    live.settle()
-    live.stays(main, [])
+    live.expect(release, [notification("a")])
+    live.wait_until_read()
+    live.expect_no_more(main, [])
     assert states(live, main) == dict.fromkeys([*JOBS.split(), "at_once"], "suppressed")
     assert states(live, release) == {"a": "active"}
 
     main.land(**all_jobs("P"), at_once="P")
-    eventually(lambda: len(live.told(main, MASS)) == 2, "the end of it is told")
-    assert live.told(main, MASS)[1] == told("", ended=MASS)
-    live.settle()
-    live.stays(main, [])
+    eventually(lambda: len(live.notifications(main, MASS)) == 2, "its resolve is sent")
+    assert live.notifications(main, MASS)[1] == notification("", resolved=MASS)
+    live.wait_until_read()
+    live.expect_no_more(main, [])
     assert live.alerts(main) == {}
-    assert live.told(release) == [told("a")]
-    assert live.told(release, MASS) == []
+    assert live.notifications(release) == [notification("a")]
+    assert live.notifications(release, MASS) == []
 
 
-def test_a_job_that_is_still_broken_after_the_mass_breakage_is_told(live: World) -> None:
-    """Once most jobs are back, the one that is not is its own story again, and told once."""
-    # The others may be named beside it as no longer broken, but never as broken.
+def test_a_job_that_is_still_broken_after_the_mass_breakage_is_notified(live: LiveStack) -> None:
+    """A job that is still broken once most jobs have recovered is notified once."""
+    # The notification may list the others as no longer broken, but never as broken.
     trunk = live.trunk("o/rest")
     trunk.land(**all_jobs("P F F F"))
-    eventually(lambda: live.told(trunk, MASS), "the commit is told")
-    live.settle()
-    live.stays(trunk, [])
+    eventually(lambda: live.notifications(trunk, MASS), "the commit's alert is sent")
+    live.wait_until_read()
+    live.expect_no_more(trunk, [])
     trunk.land(**{**all_jobs("P"), "e": "F"})
-    eventually(lambda: live.told(trunk), "the job is told")
-    live.stays(trunk, live.told(trunk)[:1])
-    assert live.told(trunk)[0].firing == {"e"}
+    eventually(lambda: live.notifications(trunk), "the job's alert is sent")
+    live.expect_no_more(trunk, live.notifications(trunk)[:1])
+    assert live.notifications(trunk)[0].firing == {"e"}
     trunk.land(**all_jobs("P"))
-    live.hears(trunk, [*live.told(trunk)[:1], told("", ended="e")])
+    live.expect(trunk, [*live.notifications(trunk)[:1], notification("", resolved="e")])
 
 
-def test_an_end_under_mass_breakage_is_not_told_but_can_be_asked_for(live: World) -> None:
-    """A job that was told of ends while it is silenced: no word of it, and no alert any more."""
-    # Whoever keeps a state, such as `trunkwatch tickets`, must ask Alertmanager, therefore.
+def test_a_fix_under_mass_breakage_is_not_notified(live: LiveStack) -> None:
+    """A notified job that is fixed while silenced sends no notification, and its alert ends."""
+    # A program that keeps state, such as `trunkwatch tickets`, must therefore query Alertmanager.
     trunk = live.trunk("o/unheard")
     trunk.land(**{**all_jobs("P P P P"), "a": "P F F F"})
-    live.hears(trunk, [told("a")])
+    live.expect(trunk, [notification("a")])
     trunk.land(**{**all_jobs("F"), "a": "F"})
     eventually(lambda: states(live, trunk) == {"a": "suppressed"}, "the job is silenced")
     trunk.land(**{**all_jobs("F"), "a": "P"})
-    live.settle()
+    live.wait_until_read()
     eventually(lambda: live.alerts(trunk) == {}, "Alertmanager lacks the job")
-    live.stays(trunk, [told("a")])
-    assert live.told(trunk, MASS) == [told(MASS)]
+    live.expect_no_more(trunk, [notification("a")])
+    assert live.notifications(trunk, MASS) == [notification(MASS)]
     trunk.land(**all_jobs("P"))
-    eventually(lambda: len(live.told(trunk, MASS)) == 2, "the end of the mass breakage is told")
-    live.stays(trunk, [told("a")])
+    eventually(
+        lambda: len(live.notifications(trunk, MASS)) == 2,
+        "the resolve of the mass breakage is sent",
+    )
+    live.expect_no_more(trunk, [notification("a")])
 
 
-def test_old_data_silences_not_green_and_no_broken_job(live: World) -> None:
-    """While data is stale, "not green" is a guess and kept quiet; a broken job was seen."""
+def test_old_data_silences_not_green_and_no_broken_job(live: LiveStack) -> None:
+    """Stale data silences "not green", which is then a guess, but no broken job."""
     trunk = live.trunk("o/stale", source="other")
     trunk.land(**all_jobs("P"))
-    live.settle("other")
+    live.wait_until_read("other")
     trunk.land(**{**all_jobs("P F F F"), "b": "P P P P", "c": "P P P P", "d": "P P P P"})
-    live.hears(trunk, [told("a e")])
+    live.expect(trunk, [notification("a e")])
     good = trunk.file.read_text()
     trunk.file.write_text("")
     trunk.file.unlink()
-    eventually(lambda: live.told(trunk, "TrunkDataStale"), "old data is told")
-    assert live.told(trunk, "TrunkNotGreen") == []
+    eventually(lambda: live.notifications(trunk, "TrunkDataStale"), "TrunkDataStale is sent")
+    assert live.notifications(trunk, "TrunkNotGreen") == []
     eventually(
         lambda: live.metric(
             f'ALERTS{{alertname="TrunkNotGreen",alertstate="firing",{trunk.selector}}}'
@@ -108,12 +115,14 @@ def test_old_data_silences_not_green_and_no_broken_job(live: World) -> None:
     eventually(lambda: live.alerts(trunk, "TrunkNotGreen"), "Alertmanager has it")
     assert states(live, trunk, "TrunkNotGreen") == {"TrunkNotGreen": "suppressed"}
     assert states(live, trunk) == {"a": "active", "e": "active"}
-    live.stays(trunk, [told("a e")])
-    assert live.told(trunk, "TrunkNotGreen") == []
+    live.expect_no_more(trunk, [notification("a e")])
+    assert live.notifications(trunk, "TrunkNotGreen") == []
 
     trunk.file.write_text(good)
-    # The source waits ever longer from one failure to the next; a reload begins anew.
+    # The source backs off after each failure; a reload resets the back-off.
     live.stack.exporter.send(signal.SIGHUP)
-    eventually(lambda: len(live.told(trunk, "TrunkDataStale")) == 2, "the data is new again")
-    eventually(lambda: live.told(trunk, "TrunkNotGreen"), "not green is told")
-    live.stays(trunk, [told("a e")])
+    eventually(
+        lambda: len(live.notifications(trunk, "TrunkDataStale")) == 2, "the data is new again"
+    )
+    eventually(lambda: live.notifications(trunk, "TrunkNotGreen"), "TrunkNotGreen is sent")
+    live.expect_no_more(trunk, [notification("a e")])

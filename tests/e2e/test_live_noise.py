@@ -1,57 +1,57 @@
-"""A group is told of each change of its broken jobs, once, and of nothing else."""
+"""Each change of a group's broken jobs sends one notification, and nothing else does."""
 
 import pytest
 
-from tests.e2e.live import World, told
+from tests.e2e.live import LiveStack, notification
 
 pytestmark = pytest.mark.xdist_group("live")
 
 
-def test_each_change_of_the_broken_jobs_is_one_notification(live: World) -> None:
-    """One job breaks, one more does, one is fixed, the other is fixed: four notifications."""
+def test_each_change_of_the_broken_jobs_is_one_notification(live: LiveStack) -> None:
+    """Two jobs that break and are fixed one after the other send four notifications."""
     trunk = live.trunk("o/changes")
     trunk.land(a="P F F F", b="P P P P", c="P P P P")
-    so_far = [told("a")]
-    live.hears(trunk, so_far)
+    expected = [notification("a")]
+    live.expect(trunk, expected)
     before = live.alerts(trunk)["a"]
 
     trunk.land(a="F F F", b="F F F", c="P P P")
-    so_far.append(told("a b"))
-    live.hears(trunk, so_far)
+    expected.append(notification("a b"))
+    live.expect(trunk, expected)
     after = live.alerts(trunk)["a"]
     assert (after["fingerprint"], after["startsAt"]) == (before["fingerprint"], before["startsAt"])
 
     trunk.land(a="P", b="F", c="P")
-    so_far.append(told("b", ended="a"))
-    live.hears(trunk, so_far)
+    expected.append(notification("b", resolved="a"))
+    live.expect(trunk, expected)
 
     trunk.land(a="P", b="P", c="P")
-    so_far.append(told("", ended="b"))
-    live.hears(trunk, so_far)
-    live.stays(trunk, so_far)
+    expected.append(notification("", resolved="b"))
+    live.expect(trunk, expected)
+    live.expect_no_more(trunk, expected)
 
 
-def test_jobs_that_break_and_are_fixed_by_one_commit_are_told_together(live: World) -> None:
-    """One commit breaks two jobs, one fixes both, and one trades one for another: one each."""
+def test_jobs_that_break_and_are_fixed_by_one_commit_are_one_notification(live: LiveStack) -> None:
+    """A commit that breaks or fixes several jobs at once sends one notification."""
     trunk = live.trunk("o/together")
     trunk.land(a="P F F F", b="P F F F", c="P P F F")
-    so_far = [told("a b")]
-    live.hears(trunk, so_far)
+    expected = [notification("a b")]
+    live.expect(trunk, expected)
     trunk.land(a="P", b="F", c="F")
-    so_far.append(told("b c", ended="a"))
-    live.hears(trunk, so_far)
+    expected.append(notification("b c", resolved="a"))
+    live.expect(trunk, expected)
     trunk.land(a="P", b="P", c="P")
-    so_far.append(told("", ended="b c"))
-    live.hears(trunk, so_far)
-    live.stays(trunk, so_far)
+    expected.append(notification("", resolved="b c"))
+    live.expect(trunk, expected)
+    live.expect_no_more(trunk, expected)
 
 
-def test_what_changes_no_job_is_told_to_nobody(live: World) -> None:
-    """A fourth failure, a flake, a pending, skipped or cancelled tip, a new runner: not a word."""
+def test_changes_of_no_job_send_no_notification(live: LiveStack) -> None:
+    """Further failures, a flake, an unfinished or skipped tip and a new runner send nothing."""
     trunk = live.trunk("o/quiet")
     trunk.land(a="P F F F", b="P P P P")
-    so_far = [told("a")]
-    live.hears(trunk, so_far)
+    expected = [notification("a")]
+    live.expect(trunk, expected)
     for letter, runner in (
         ("F", "linux.g5"),
         (".", "linux.g5"),
@@ -63,23 +63,23 @@ def test_what_changes_no_job_is_told_to_nobody(live: World) -> None:
         ("?", "amz2023.linux.g5"),
     ):
         trunk.land(runner, a=letter, b="P")
-        live.settle()
-        assert live.told(trunk) == so_far
+        live.wait_until_read()
+        assert live.notifications(trunk) == expected
     trunk.finish("a", "K", "amz2023.linux.g5")
-    live.settle()
-    live.stays(trunk, so_far)
-    assert live.firings(trunk) == {"a": 1}
+    live.wait_until_read()
+    live.expect_no_more(trunk, expected)
+    assert live.firing_counts(trunk) == {"a": 1}
 
     trunk.land(a="P", b="P")
-    so_far.append(told("", ended="a"))
-    live.hears(trunk, so_far)
-    assert live.firings(trunk) == {"a": 1}
+    expected.append(notification("", resolved="a"))
+    live.expect(trunk, expected)
+    assert live.firing_counts(trunk) == {"a": 1}
 
 
-def test_a_job_that_was_never_broken_is_told_to_nobody(live: World) -> None:
+def test_a_job_that_was_never_broken_sends_no_notification(live: LiveStack) -> None:
     """Two failures in a row, flakes between failures, and no result at all open no outage."""
     trunk = live.trunk("o/never")
     trunk.land(a="P F F P F F", b="P F K F K F", c="F F . . ? C")
-    live.settle()
-    live.stays(trunk, [])
-    assert live.firings(trunk) == {}
+    live.wait_until_read()
+    live.expect_no_more(trunk, [])
+    assert live.firing_counts(trunk) == {}

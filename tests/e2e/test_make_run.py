@@ -1,4 +1,4 @@
-"""`make run` as a newcomer meets it."""
+"""`make run`, as a new user runs it."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.xdist_group("run")
 
 
 def command(*more: str) -> tuple[list[str], list[int]]:
-    """The demo on free ports, and these ports."""
+    """Return the demo's command line on free ports, and these ports."""
     ports = [free_port() for _ in range(3)]
     flags = [f"--{name}-port={port}" for name, port in zip(NAMES, ports, strict=True)]
     return [sys.executable, "-m", "trunkwatch.demo.run", *flags, *more], ports
@@ -28,12 +28,12 @@ NAMES = ("exporter", "prometheus", "alertmanager")
 
 
 def shows(output: Path, text: str) -> bool:
-    """Whether a text has been printed."""
+    """Return whether a text has been printed."""
     return text in output.read_text(encoding="utf-8")
 
 
 def start(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start the demo in a session of its own, so that a Ctrl-C can be sent to all of it."""
+    """Start the demo in its own session, so that a Ctrl-C reaches its whole process group."""
     output = folder / "output.txt"
     environment = {**os.environ, "TMPDIR": str(folder)}
     with output.open("wb") as file:
@@ -44,7 +44,7 @@ def start(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], 
 
 
 def children(folder: Path) -> list[str]:
-    """The command lines of processes that work in a folder below `folder`."""
+    """Return the command lines of processes that name `folder`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -58,7 +58,7 @@ def children(folder: Path) -> list[str]:
 
 
 def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    """The streak climbs 1, 2, 3, the alert is printed, a fix resolves it, Ctrl-C stops all."""
+    """The streak rises to 3, the alert is printed, a fix resolves it, and Ctrl-C stops all."""
     arguments, ports = command("--interval=2")
     process, output = start(arguments, tmp_path)
     try:
@@ -85,7 +85,7 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
-    """A port that is taken is named in one line, nothing is started and the exit code is 2."""
+    """A port in use is named in one line, nothing is started and the exit code is 2."""
     with closing(socket.socket()) as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -99,7 +99,7 @@ def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
 
 
 def test_a_config_of_your_own_runs_on_the_same_stack(tmp_path: Path) -> None:
-    """`make run CONFIG=my.yml` watches what that file says and plays no incident."""
+    """`make run CONFIG=my.yml` runs on that file and replays no incident."""
     config = tmp_path / "my.yml"
     config.write_text("sources: [{name: mine, type: recorded, path: mine.ndjson}]\n")
     sha = "a" * 40

@@ -1,4 +1,4 @@
-"""The recorded incident through the real stack: who is told what, and who is not told again."""
+"""The recorded incident through the real stack: the notifications that are sent, and no others."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from tests.support.waiting import always, eventually
 TORCHBENCH = "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
 HUGGINGFACE = "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_huggingface)"
 QUIET_SECONDS = 8.0
-"""Several scrapes, evaluations and group intervals of the test's pace (1 s, 1 s, 2 s)."""
+"""Several scrapes, evaluations and group intervals of this test (1 s, 1 s, 2 s)."""
 
 pytestmark = pytest.mark.xdist_group("stack")
 
@@ -31,8 +31,8 @@ groups:
 """
 
 
-class Trunk:
-    """Lands the incident's commits one by one."""
+class IncidentTrunk:
+    """The recorded file to which the incident's commits are added one by one."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -40,31 +40,31 @@ class Trunk:
         self._landed = 0
 
     def land(self, until: int, without: str = "no job") -> None:
-        """Land the commits up to a number of the story, without the results of some job."""
+        """Add the commits up to a number, without the results of some job."""
         for step in self._steps[self._landed : until + 1]:
             append(self.file, [row for row in step if without not in row.get("job_name", "")])
         self._landed = max(self._landed, until + 1)
 
     def late_failures(self, job: str, numbers: range) -> None:
-        """Bring in what `land` left out of some commits, as failures."""
+        """Add the results that `land` left out, as failures."""
         rows = [row for n in numbers for row in self._steps[n] if job in row.get("job_name", "")]
         append(self.file, [{**row, "conclusion": "failure"} for row in rows])
 
 
-class World:
-    """A running stack on the incident, and everything that was delivered."""
+class IncidentRun:
+    """A running stack on the incident and all notifications that were delivered."""
 
-    def __init__(self, stack: Stack, trunk: Trunk, deliveries: list[Delivery]) -> None:
+    def __init__(self, stack: Stack, trunk: IncidentTrunk, deliveries: list[Delivery]) -> None:
         self.stack = stack
         self.trunk = trunk
         self._deliveries = deliveries
 
-    def told(self) -> list[Delivery]:
-        """What the team's ticket receiver was told, oldest first."""
+    def ticket_deliveries(self) -> list[Delivery]:
+        """Return the deliveries to the team's ticket receiver, oldest first."""
         return [d for d in self._deliveries if d.receiver == "broken-inductor-ticket"]
 
     def streak(self, port: int | None = None) -> int:
-        """The torchbench job's streak, as the exporter's JSON says it; -1 while it is unknown."""
+        """Return the torchbench job's streak from the exporter's JSON; -1 if it is missing."""
         port = port or self.stack.ports.exporter
         answer = requests.get(f"http://{HOST}:{port}/api/v1/trunk/pytorch/pytorch/main", timeout=5)
         if not answer.ok:
@@ -73,17 +73,17 @@ class World:
         return int(jobs.get(TORCHBENCH, -1))
 
     def firing(self) -> list[dict[str, Any]]:
-        """The job alerts that Alertmanager holds."""
+        """Return Alertmanager's active alerts of jobs."""
         return [a for a in self.stack.alerts() if a["labels"]["alertname"] == "TrunkJobBroken"]
 
     def metric(self, expression: str) -> list[str]:
-        """The values of an instant query."""
+        """Return the values of an instant query."""
         return [sample["value"][1] for sample in self.stack.query(expression)]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """The stack, with the incident's five green commits landed."""
+def incident(tmp_path: Path) -> Iterator[IncidentRun]:
+    """Run the stack on the incident's first five commits, which are green."""
     deliveries: list[Delivery] = []
     lock = threading.Lock()
 
@@ -92,37 +92,45 @@ def world(tmp_path: Path) -> Iterator[World]:
             deliveries.append(delivery)
 
     (tmp_path / "trunkwatch.yml").write_text(CONFIG)
-    trunk = Trunk(tmp_path / "incident.ndjson")
+    trunk = IncidentTrunk(tmp_path / "incident.ndjson")
     trunk.land(LAST_GREEN)
     receiver = Receiver(delivered)
     receiver.start()
     try:
         with Stack(tmp_path, tmp_path / "trunkwatch.yml", receiver.port) as stack:
-            yield World(stack, trunk, deliveries)
+            yield IncidentRun(stack, trunk, deliveries)
     finally:
         receiver.stop()
 
 
-def test_three_bad_commits_tell_the_team_once_and_a_pass_resolves(world: World) -> None:
-    """Two bad commits are silent, three tell the team, a fourth is nothing new, a pass ends it."""
-    world.trunk.land(FIRST_BAD)
-    eventually(lambda: world.streak() == 1, "streak 1")
-    world.trunk.land(FIRST_BAD + 1)
-    eventually(lambda: world.streak() == 2, "streak 2")
-    always(lambda: not world.firing() and not world.told(), "two commits are silent", QUIET_SECONDS)
+def test_three_bad_commits_notify_the_team_once_and_a_pass_resolves(incident: IncidentRun) -> None:
+    """Three bad commits in a row notify the team once, and a pass resolves the alert."""
+    incident.trunk.land(FIRST_BAD)
+    eventually(lambda: incident.streak() == 1, "streak 1")
+    incident.trunk.land(FIRST_BAD + 1)
+    eventually(lambda: incident.streak() == 2, "streak 2")
+    always(
+        lambda: not incident.firing() and not incident.ticket_deliveries(),
+        "two commits are silent",
+        QUIET_SECONDS,
+    )
 
-    world.trunk.land(THIRD_BAD)
-    eventually(world.told, "the team is told of three bad commits")
-    _check_alert(world.told()[0])
+    incident.trunk.land(THIRD_BAD)
+    eventually(incident.ticket_deliveries, "the team is notified of three bad commits")
+    _check_alert(incident.ticket_deliveries()[0])
 
-    world.trunk.land(THIRD_BAD + 1)
-    eventually(lambda: world.streak() == 4, "streak 4")
-    always(lambda: len(world.told()) == 1, "a fourth failure is nothing new", QUIET_SECONDS)
+    incident.trunk.land(THIRD_BAD + 1)
+    eventually(lambda: incident.streak() == 4, "streak 4")
+    always(
+        lambda: len(incident.ticket_deliveries()) == 1,
+        "a fourth failure is nothing new",
+        QUIET_SECONDS,
+    )
 
-    world.trunk.land(FIX)
-    eventually(lambda: len(world.told()) == 2, "the team is told of the end")
-    assert world.told()[1].status == "resolved"
-    eventually(lambda: not world.firing(), "Alertmanager holds no job alert")
+    incident.trunk.land(FIX)
+    eventually(lambda: len(incident.ticket_deliveries()) == 2, "the resolve is sent")
+    assert incident.ticket_deliveries()[1].status == "resolved"
+    eventually(lambda: not incident.firing(), "Alertmanager holds no job alert")
 
 
 def _check_alert(delivery: Delivery) -> None:
@@ -155,75 +163,88 @@ def _check_alert(delivery: Delivery) -> None:
 
 
 def test_a_source_that_breaks_while_the_alert_fires_neither_ends_nor_repeats_it(
-    world: World,
+    incident: IncidentRun,
 ) -> None:
-    """A broken source keeps the last known values: the alert stays, and nobody is told again."""
-    world.trunk.land(THIRD_BAD)
-    eventually(world.told, "the team is told")
-    good = world.trunk.file.read_text()
-    world.trunk.file.write_text("<html>the share is gone</html>\n")
+    """A failing source keeps the last known values, so that the alert stays without a repeat."""
+    incident.trunk.land(THIRD_BAD)
+    eventually(incident.ticket_deliveries, "the team is notified")
+    good = incident.trunk.file.read_text()
+    incident.trunk.file.write_text("<html>the share is gone</html>\n")
     eventually(
-        lambda: "0" in world.metric('trunkwatch_source_up{source="demo"}'), "the source is down"
+        lambda: "0" in incident.metric('trunkwatch_source_up{source="demo"}'), "the source is down"
     )
     always(
-        lambda: len(world.firing()) == 1 and len(world.told()) == 1,
+        lambda: len(incident.firing()) == 1 and len(incident.ticket_deliveries()) == 1,
         "the alert stays as it is",
         QUIET_SECONDS,
     )
-    world.trunk.file.write_text(good)
-    world.trunk.land(FIX)
-    eventually(lambda: len(world.told()) == 2, "the end is told once the source is back", 120)
-    assert world.told()[1].status == "resolved"
+    incident.trunk.file.write_text(good)
+    incident.trunk.land(FIX)
+    eventually(
+        lambda: len(incident.ticket_deliveries()) == 2,
+        "the resolve is sent once the source is back",
+        120,
+    )
+    assert incident.ticket_deliveries()[1].status == "resolved"
 
 
 def test_an_exporter_that_comes_back_elsewhere_neither_ends_nor_repeats_an_alert(
-    world: World,
+    incident: IncidentRun,
 ) -> None:
-    """The exporter is killed, is away, and comes back under another instance: nobody notices."""
-    world.trunk.land(THIRD_BAD)
-    eventually(world.told, "the team is told")
-    before = world.firing()[0]["startsAt"]
-    world.stack.exporter.stop()
-    eventually(lambda: world.metric('up{job="trunkwatch"}') == ["0"], "the scrape fails")
-    always(lambda: len(world.firing()) == 1, "a failing scrape ends nothing", QUIET_SECONDS)
+    """An exporter that restarts under another instance neither ends nor repeats the alert."""
+    incident.trunk.land(THIRD_BAD)
+    eventually(incident.ticket_deliveries, "the team is notified")
+    before = incident.firing()[0]["startsAt"]
+    incident.stack.exporter.stop()
+    eventually(lambda: incident.metric('up{job="trunkwatch"}') == ["0"], "the scrape fails")
+    always(lambda: len(incident.firing()) == 1, "a failing scrape ends nothing", QUIET_SECONDS)
 
     port = free_port()
-    replacement = world.stack.new_exporter("replacement", port)
+    replacement = incident.stack.new_exporter("replacement", port)
     try:
         replacement.start()
-        world.stack.scrape([port])
+        incident.stack.scrape([port])
         replacement.wait_ready()
         eventually(
-            lambda: world.metric(f'ci_job_broken{{instance="{HOST}:{port}"}} == 1'), "it is scraped"
+            lambda: incident.metric(f'ci_job_broken{{instance="{HOST}:{port}"}} == 1'),
+            "it is scraped",
         )
         always(
-            lambda: len(world.firing()) == 1 and len(world.told()) == 1,
+            lambda: len(incident.firing()) == 1 and len(incident.ticket_deliveries()) == 1,
             "another instance is the same alert",
             QUIET_SECONDS,
         )
-        assert world.firing()[0]["startsAt"] == before
-        world.trunk.land(FIX)
-        eventually(lambda: len(world.told()) == 2, "its 0 resolves the alert")
-        assert world.told()[1].status == "resolved"
+        assert incident.firing()[0]["startsAt"] == before
+        incident.trunk.land(FIX)
+        eventually(lambda: len(incident.ticket_deliveries()) == 2, "its 0 resolves the alert")
+        assert incident.ticket_deliveries()[1].status == "resolved"
     finally:
         replacement.stop()
 
 
-def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(world: World) -> None:
-    """A second job of the group breaks: one more alert, the first unchanged, one notification."""
-    world.trunk.land(THIRD_BAD, without="huggingface")
-    eventually(world.told, "the team is told of the first job")
-    (first,) = world.firing()
-    world.trunk.late_failures("huggingface", range(FIRST_BAD, THIRD_BAD + 1))
-    eventually(lambda: len(world.told()) == 2, "the team is told of the second job")
-    assert {alert["labels"]["job_name"] for alert in world.told()[1].alerts} == {
+def test_one_more_broken_job_is_one_more_alert_in_one_more_notification(
+    incident: IncidentRun,
+) -> None:
+    """A second broken job adds an alert and one notification; the first alert is unchanged."""
+    incident.trunk.land(THIRD_BAD, without="huggingface")
+    eventually(incident.ticket_deliveries, "the team is notified of the first job")
+    (first,) = incident.firing()
+    incident.trunk.late_failures("huggingface", range(FIRST_BAD, THIRD_BAD + 1))
+    eventually(
+        lambda: len(incident.ticket_deliveries()) == 2, "the team is notified of the second job"
+    )
+    assert {alert["labels"]["job_name"] for alert in incident.ticket_deliveries()[1].alerts} == {
         TORCHBENCH,
         HUGGINGFACE,
     }
-    alerts = {alert["labels"]["job_name"]: alert for alert in world.firing()}
+    alerts = {alert["labels"]["job_name"]: alert for alert in incident.firing()}
     assert alerts[TORCHBENCH]["fingerprint"] == first["fingerprint"]
     assert alerts[TORCHBENCH]["startsAt"] == first["startsAt"]
-    always(lambda: len(world.told()) == 2, "nobody is told a third time", QUIET_SECONDS)
+    always(
+        lambda: len(incident.ticket_deliveries()) == 2,
+        "no third notification is sent",
+        QUIET_SECONDS,
+    )
 
 
 def test_the_incident_is_what_its_generator_writes() -> None:

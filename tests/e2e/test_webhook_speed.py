@@ -1,4 +1,4 @@
-"""`trunkwatch serve` takes signed webhooks: soon on /metrics, and never lost once accepted."""
+"""Signed webhooks are soon visible on /metrics, and never lost once accepted."""
 
 from collections.abc import Iterator
 
@@ -6,31 +6,31 @@ import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.store import SqliteStore
 
-from tests.github.framework import REPO
+from tests.github.large_trunk import REPO
 from tools.bench_webhook import Bench, bench, values_of
 
 RATE, SECONDS = 20.0, 3.0
 SOON = 2.0
-"""Seconds: many times what it takes, so that a busy machine fails nothing (see tools/)."""
+"""Seconds; many times the usual duration, so that the test passes on a busy machine."""
 
 
 @pytest.fixture
 def running() -> Iterator[Bench]:
-    """An exporter that has read four commits."""
+    """Run an exporter that has read four commits."""
     with bench(commits=4, workflows=2, jobs=30) as found:
         yield found
 
 
 def test_what_is_delivered_is_soon_on_metrics(running: Bench) -> None:
-    """At twenty deliveries a second every result is shown within two seconds."""
-    late = running.play(RATE, SECONDS)
+    """At twenty deliveries per second every result is on /metrics within two seconds."""
+    late = running.measure(RATE, SECONDS)
     assert len(late) >= 5
     assert max(late) < SOON
 
 
 def test_a_forged_delivery_is_refused(running: Bench) -> None:
-    """One that is signed with another secret is refused and counted."""
-    each = running.news()[0]
+    """A delivery that is signed with another secret is refused and counted."""
+    each = running.push_commit()[0]
     answer = running.session.post(
         f"{running.url}/webhook/github", each.body, headers=each.headers("of-somebody-else")
     )
@@ -40,11 +40,11 @@ def test_a_forged_delivery_is_refused(running: Bench) -> None:
 
 
 def test_what_was_accepted_survives_a_kill(running: Bench) -> None:
-    """Killed without warning right after the answer, the exporter has stored what it was told."""
-    told = running.news()
-    last = max((each for each in told if list(values_of(each))), key=lambda each: each.at)
+    """An exporter that is killed right after its response has stored the delivery."""
+    queued = running.push_commit()
+    last = max((each for each in queued if list(values_of(each))), key=lambda each: each.at)
     job = last.document["workflow_job"]
-    for each in told:
+    for each in queued:
         if each.event == "workflow_run":
             running.deliver(each)
     running.deliver(last)

@@ -1,4 +1,4 @@
-"""The replay of a history: each outage that there was, and who would have been told."""
+"""The back-test: every outage of a history, and the notifications of each team."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -19,8 +19,8 @@ from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from tests.domain.builders import (
     NOW,
     TRUNK,
-    Ledger,
-    assess,
+    MemoryRows,
+    evaluate,
     history,
     length,
     place_of,
@@ -29,19 +29,19 @@ from tests.domain.builders import (
 )
 from tests.domain.scripts import COMMITS, batches, policies, thorough
 
-Told = tuple[int, str, list[str], list[str]]
-"""One notification: the commit's place, the group, jobs that broke, jobs that no longer are."""
+Notified = tuple[int, str, list[str], list[str]]
+"""One notification: commit index, group, jobs that broke, jobs that no longer are broken."""
 
 
-def judged(
+def evaluated(
     rows: Iterable[Observation],
     order: TrunkOrder,
     policy: Policy,
     failures_to_open: int | None = None,
 ) -> tuple[TrunkState, BackTest]:
-    """Return a trunk as it is now, and the replay of it."""
-    assessor = TrunkEvaluator(order, policy, Ledger(rows))
-    return assessor.update(order, {}, NOW), assessor.back_test(NOW, failures_to_open)
+    """Return a trunk's current state and its replay."""
+    evaluator = TrunkEvaluator(order, policy, MemoryRows(rows))
+    return evaluator.update(order, {}, NOW), evaluator.back_test(NOW, failures_to_open)
 
 
 def replay(
@@ -50,7 +50,7 @@ def replay(
     """Replay the jobs of one workflow, all of one length."""
     (commits,) = {length(text) for text in histories.values()}
     rows = [each for name, text in histories.items() for each in history(text, name)]
-    return judged(rows, trunk(commits), policy or Policy(), failures_to_open)[1]
+    return evaluated(rows, trunk(commits), policy or Policy(), failures_to_open)[1]
 
 
 def group(name: str = "g", thresholds: Thresholds | None = None, **settings: object) -> Group:
@@ -61,7 +61,7 @@ def group(name: str = "g", thresholds: Thresholds | None = None, **settings: obj
 
 
 def described(outage: PastOutage) -> tuple[int | None, int | None, int, int | None, str, int]:
-    """Return first bad, last good, where it opened and closed, how, and its failures."""
+    """Return first bad, last good, the commits of its opening and closing, how, and failures."""
     closed = outage.closed.commit_index if outage.closed else None
     ends = place_of(outage.first_bad), place_of(outage.last_good)
     return (
@@ -73,12 +73,12 @@ def described(outage: PastOutage) -> tuple[int | None, int | None, int, int | No
     )
 
 
-def told(test: BackTest) -> list[Told]:
+def notified(test: BackTest) -> list[Notified]:
     """Return the notifications, each in short."""
     return [_in_short(each) for each in test.notifications]
 
 
-def _in_short(each: Notification) -> Told:
+def _in_short(each: Notification) -> Notified:
     broken, ended = ([key.job_name for key in keys] for keys in (each.broken, each.ended))
     return each.moment.commit_index, each.group.name, broken, ended
 
@@ -110,14 +110,14 @@ THREE, TWO = Thresholds(3), Thresholds(2)
 def test_outages_of_one_job(
     text: str, limits: Thresholds, outages: list[object], one_off: int
 ) -> None:
-    """Each outage has both ends, where it opened and closed, how, and its failures."""
+    """Each outage has its first bad, last good, opening, closing, ending and failures."""
     test = replay({"g": text}, Policy(groups=(group("g", limits),)))
     assert [described(outage) for outage in test.outages] == outages
     assert [(team.outages, team.one_off) for team in test.teams] == [(len(outages), one_off)]
 
 
 def test_another_threshold_is_tried_for_every_job() -> None:
-    """A number to try takes the place of the group's N and of that of single jobs."""
+    """A given N replaces the N of groups and of single jobs."""
     override = Override(re.compile("g slow"), Thresholds(9, 2))
     policy = Policy(groups=(group(overrides=(override,)),))
     histories = {"g": "P F F P P", "g slow": "P F F P P"}
@@ -130,17 +130,17 @@ def test_another_threshold_is_tried_for_every_job() -> None:
 
 
 def test_suspects_are_counted() -> None:
-    """An outage has as many suspects as commits after last good, or an unknown number."""
+    """The suspects are the commits after last good, or their number is unknown."""
     assert [o.suspects for o in replay({"a": "P . F F F"}).outages] == [2]
     assert [o.suspects for o in replay({"a": ". . F F F"}).outages] == [None]
 
 
 def test_runs_of_one_commit_are_replayed_one_after_another() -> None:
-    """Where runs are counted an outage may open and close at one commit, and both are told."""
+    """Where runs are counted, an outage that opens and closes at one commit notifies twice."""
     policy = Policy(groups=(group(count=Count.RUNS),))
     test = replay({"g": "P F/F/F/P P"}, policy)
     assert [described(outage) for outage in test.outages] == [(1, 0, 1, 1, "passed", 3)]
-    assert told(test) == [(1, "g", ["g"], []), (1, "g", [], ["g"])]
+    assert notified(test) == [(1, "g", ["g"], []), (1, "g", [], ["g"])]
     assert [o.suspects for o in replay({"g": "P/F F F"}, policy).outages] == [0]
 
 
@@ -156,47 +156,47 @@ def test_a_change_is_dated_by_the_result_that_decides() -> None:
         row(3, conclusion="failure", attempt=2, completed_at=50.0),
         row(4, completed_at=60.0),
     ]
-    _, test = judged(rows, trunk(5), Policy())
+    _, test = evaluated(rows, trunk(5), Policy())
     (outage,) = test.outages
     assert (outage.opened.at, outage.closed and outage.closed.at) == (50.0, 60.0)
     assert [each.moment.at for each in test.notifications] == [50.0, 60.0]
 
 
 @pytest.mark.parametrize("committed_at", [7.0, None])
-def test_without_a_time_of_its_own_the_commits_is_taken(committed_at: float | None) -> None:
-    """Where no result says when it ended it is its commit's time, or unknown."""
+def test_without_a_time_of_its_own_the_commits_is_used(committed_at: float | None) -> None:
+    """Without an end time of a result the commit's time is used, or it is unknown."""
     commits = tuple(replace(each, committed_at=committed_at) for each in trunk(3).commits)
     rows = [row(place, conclusion="failure") for place in range(3)]
-    _, test = judged(rows, TrunkOrder(TRUNK, commits), Policy())
+    _, test = evaluated(rows, TrunkOrder(TRUNK, commits), Policy())
     assert [outage.opened.at for outage in test.outages] == [committed_at]
     assert [each.moment.at for each in test.notifications] == [committed_at]
 
 
 def test_a_notification_is_dated_by_its_last_result() -> None:
-    """What one commit breaks is told together, when the last result of it is there."""
+    """The jobs that one commit breaks are one notification, at the time of its last result."""
     rows = [
         row(place, job, "failure", completed_at=at + place)
         for job, at in (("a", 100.0), ("b", 500.0), ("c", 300.0))
         for place in range(3)
     ]
-    _, test = judged(rows, trunk(3), Policy())
+    _, test = evaluated(rows, trunk(3), Policy())
     assert [(len(each.broken), each.moment.at) for each in test.notifications] == [(3, 502.0)]
 
 
 # ---------------------------------------------------------------------- notifications
 
 
-def test_one_outage_is_told_twice() -> None:
-    """A job alone in its group is told of when it breaks and when it no longer is."""
+def test_one_outage_notifies_twice() -> None:
+    """A job alone in its group causes a notification when it breaks and when it is repaired."""
     test = replay({"g": "P F F F F P"}, Policy(groups=(group(),)))
-    assert told(test) == [(3, "g", ["g"], []), (5, "g", [], ["g"])]
+    assert notified(test) == [(3, "g", ["g"], []), (5, "g", [], ["g"])]
     assert [outage.notifications for outage in test.outages] == [2]
     twice = replay({"g": "P F F F P F F F"}, Policy(groups=(group(),)))
     assert [outage.notifications for outage in twice.outages] == [2, 1]
 
 
-def test_each_change_of_the_set_is_told_once() -> None:
-    """One job more or one less is one notification; what one commit changes is one."""
+def test_each_change_of_the_set_notifies_once() -> None:
+    """All changes of the broken jobs by one commit are one notification."""
     test = replay(
         {
             "g a": "P F F F F F P P",
@@ -205,7 +205,7 @@ def test_each_change_of_the_set_is_told_once() -> None:
         },
         Policy(groups=(group(),)),
     )
-    assert told(test) == [
+    assert notified(test) == [
         (3, "g", ["g a"], []),
         (4, "g", ["g b"], []),
         (6, "g", ["g c"], ["g a"]),
@@ -214,11 +214,11 @@ def test_each_change_of_the_set_is_told_once() -> None:
     assert [outage.notifications for outage in test.outages] == [2, 2, 2]
 
 
-def test_groups_are_told_apart() -> None:
-    """What one commit breaks in two groups is two notifications, each to its team."""
+def test_groups_are_notified_apart() -> None:
+    """One commit that breaks jobs of two groups causes a notification to each team."""
     policy = Policy(groups=(group("g"), group("h")))
     test = replay({"g": "P F F F", "h": "P F F F", "x": "P P P F"}, policy)
-    assert told(test) == [(3, "g", ["g"], []), (3, "h", ["h"], [])]
+    assert notified(test) == [(3, "g", ["g"], []), (3, "h", ["h"], [])]
     assert [(t.team, t.jobs, t.notifications, t.one_off) for t in test.teams] == [
         ("team-g", 1, 1, 0),
         ("team-h", 1, 1, 0),
@@ -226,8 +226,8 @@ def test_groups_are_told_apart() -> None:
     ]
 
 
-def test_a_group_is_told_of_nothing_below_its_threshold() -> None:
-    """With two jobs needed the second tells of both, and the first that ends, ends both."""
+def test_a_group_below_its_threshold_is_not_notified() -> None:
+    """At a threshold of two jobs the second notifies of both, and the first repair ends both."""
     test = replay(
         {
             "g a": "P F F F F F F P",
@@ -235,22 +235,22 @@ def test_a_group_is_told_of_nothing_below_its_threshold() -> None:
         },
         Policy(groups=(group(failure_threshold=2),)),
     )
-    assert told(test) == [(4, "g", ["g a", "g b"], []), (6, "g", [], ["g a", "g b"])]
+    assert notified(test) == [(4, "g", ["g a", "g b"], []), (6, "g", [], ["g a", "g b"])]
     assert [outage.notifications for outage in test.outages] == [2, 2]
     alone = replay({"g a": "P F F F P"}, Policy(groups=(group(failure_threshold=2),)))
-    assert (told(alone), len(alone.outages)) == ([], 1)
+    assert (notified(alone), len(alone.outages)) == ([], 1)
     assert alone.outages[0].notifications == 0
 
 
 def test_a_third_job_is_one_more_notification() -> None:
-    """Above the threshold each further job is told alone."""
+    """Above the threshold each further job is a notification of its own."""
     histories = {"g a": "F F F F F", "g b": "F F F F F", "g c": "P P F F F"}
     test = replay(histories, Policy(groups=(group(failure_threshold=2),)))
-    assert told(test) == [(2, "g", ["g a", "g b"], []), (4, "g", ["g c"], [])]
+    assert notified(test) == [(2, "g", ["g a", "g b"], []), (4, "g", ["g c"], [])]
 
 
-def test_one_off_failures_and_flakes_tell_nobody() -> None:
-    """Failures of no outage and flaky commits are counted for their team, and not told."""
+def test_one_off_failures_and_flakes_do_not_notify() -> None:
+    """Failures outside an outage and flaky commits are counted for their team without notifying."""
     test = replay({"g": "P F P K F F P K K P F"}, Policy(groups=(group(),)))
     (team,) = test.teams
     assert (team.one_off, team.flaky, team.notifications, team.outages) == (4, 3, 0, 0)
@@ -265,102 +265,106 @@ def exempt(until: float | None, name: str = "g") -> Policy:
 
 
 @pytest.mark.parametrize("until", [None, NOW + 1])
-def test_an_exemption_that_holds_tells_nobody(until: float | None) -> None:
-    """An outage under an exemption is listed with its reason, and told to nobody."""
+def test_an_exemption_that_holds_does_not_notify(until: float | None) -> None:
+    """An outage under an exemption is listed with its reason and does not notify."""
     test = replay({"g": "P F F F P F F F"}, exempt(until))
-    assert [(o.known_broken, o.loud, o.notifications) for o in test.outages] == [
+    assert [(o.known_broken, o.alerting_from, o.notifications) for o in test.outages] == [
         ("no runner", None, 0)
     ] * 2
-    assert told(test) == []
+    assert notified(test) == []
     assert [team.outages for team in test.teams] == [2]
 
 
 def test_an_exemption_of_another_job_changes_nothing() -> None:
-    """A job that no exemption covers is told of."""
+    """A job that no exemption covers notifies."""
     (outage,) = replay({"g": "P F F F"}, exempt(None, "other")).outages
     assert (outage.known_broken, outage.notifications) == (None, 1)
 
 
-def test_an_exemption_that_ends_makes_the_outage_loud() -> None:
-    """The first commit that is as new as its end brings the notification."""
+def test_an_exemption_that_ends_makes_the_outage_alert() -> None:
+    """The first commit not older than the exemption's end causes the notification."""
     order = trunk(8)
     until = order.commits[5].committed_at
     assert until is not None
     test = replay({"g": "P F F F F F F P"}, exempt(until))
-    assert told(test) == [(5, "g", ["g"], []), (7, "g", [], ["g"])]
+    assert notified(test) == [(5, "g", ["g"], []), (7, "g", [], ["g"])]
     later = replay({"g": "P F F F F F F P"}, exempt(until + 1))
-    assert [place for place, *_ in told(later)] == [6, 7]
+    assert [place for place, *_ in notified(later)] == [6, 7]
     assert next(each.moment.at for each in later.notifications) == until + 1
 
 
 def test_an_exemption_that_ended_in_time_changes_nothing() -> None:
-    """An outage that opened after the end of the exemption is loud from the start."""
+    """An outage that opened after the end of the exemption alerts from the start."""
     until = trunk(5).commits[0].committed_at
     (outage,) = replay({"g": "P F F F P"}, exempt(until)).outages
-    assert (outage.known_broken, outage.loud) == (None, outage.opened)
+    assert (outage.known_broken, outage.alerting_from) == (None, outage.opened)
 
 
 def test_an_exemption_that_ends_as_the_outage_opens_changes_nothing() -> None:
-    """At the very moment of its end an exemption no longer holds."""
+    """At the time of its end an exemption no longer holds."""
     (usual,) = replay({"g": "P F F F P"}, exempt(None, "other")).outages
     (outage,) = replay({"g": "P F F F P"}, exempt(usual.opened.at)).outages
-    assert (outage.known_broken, outage.loud) == (None, usual.opened)
+    assert (outage.known_broken, outage.alerting_from) == (None, usual.opened)
 
 
 @pytest.mark.parametrize("ends_at", [4, 6])
-def test_an_exemption_that_outlasts_the_outage_tells_nobody(ends_at: int) -> None:
-    """An outage that closed before the end of its exemption, or with it, was never loud."""
+def test_an_exemption_that_outlasts_the_outage_does_not_notify(ends_at: int) -> None:
+    """An outage that closed before or at the end of its exemption never alerted."""
     until = trunk(8).commits[ends_at].committed_at
     (outage,) = replay({"g": "P F F F P P P P"}, exempt(until)).outages
-    assert (outage.known_broken, outage.loud, outage.notifications) == ("no runner", None, 0)
+    assert (outage.known_broken, outage.alerting_from, outage.notifications) == (
+        "no runner",
+        None,
+        0,
+    )
 
 
 def test_an_exemption_may_end_after_the_last_commit() -> None:
-    """An outage that is still open when its exemption ends is told of, behind all results."""
+    """An outage that is open when its exemption ends notifies, after all results."""
     test = replay({"g": "P F F F"}, exempt(NOW))
-    assert told(test) == [(4, "g", ["g"], [])]
+    assert notified(test) == [(4, "g", ["g"], [])]
     assert test.notifications[0].moment == Moment(4, 0, trunk(4).commits[-1], NOW)
 
 
 def test_the_longest_of_two_exemptions_holds() -> None:
-    """Of two exemptions that cover a job the one that ends last says until when."""
+    """Of two exemptions of a job the one that ends last decides."""
     short = exempt(trunk(4).commits[0].committed_at)
     long = KnownBroken(Match(), "moved", None)
     both = replace(short, known_broken=(*short.known_broken, long))
     assert [o.known_broken for o in replay({"g": "P F F F"}, both).outages] == ["moved"]
 
 
-# ---------------------------------------------------------------------- removed jobs
+# ---------------------------------------------------------------------- retired jobs
 
 
 def test_a_removed_job_ends_its_outage() -> None:
     """An outage ends as removed at the commit that makes the job count as removed."""
     test = replay({"a": "P F F F . . .", "b": "P P P P P P P"}, Policy(retire_after=2))
     assert [described(outage) for outage in test.outages] == [(1, 0, 3, 5, "removed", 3)]
-    assert [place for place, *_ in told(test)] == [3, 5]
+    assert [place for place, *_ in notified(test)] == [3, 5]
 
 
 def test_a_job_that_is_away_for_less_is_still_broken() -> None:
-    """One completed commit less, and the outage is open."""
+    """With one completed commit fewer the outage is still open."""
     test = replay({"a": "P F F F .", "b": "P P P P P"}, Policy(retire_after=2))
     assert [described(outage) for outage in test.outages] == [(1, 0, 3, None, "open", 3)]
 
 
-def test_a_removed_job_that_comes_back_broken_is_told_again() -> None:
-    """It goes on with its history: the same first bad, all its failures, told a second time."""
+def test_a_removed_job_that_comes_back_broken_notifies_again() -> None:
+    """A retired job that comes back broken keeps its first bad and failures, and notifies again."""
     test = replay({"a": "P F F F . . F P", "b": "P P P P P P P P"}, Policy(retire_after=2))
     assert [described(outage) for outage in test.outages] == [
         (1, 0, 3, 5, "removed", 3),
         (1, 0, 6, 7, "passed", 4),
     ]
-    assert [place for place, *_ in told(test)] == [3, 5, 6, 7]
+    assert [place for place, *_ in notified(test)] == [3, 5, 6, 7]
 
 
-def test_a_removed_job_that_comes_back_green_is_not() -> None:
-    """Its first result after the removal closes the outage: nothing is told of it again."""
+def test_a_removed_job_that_comes_back_green_does_not_notify() -> None:
+    """A retired job whose first new result is a pass has no second outage."""
     test = replay({"a": "P F F F . . P", "b": "P P P P P P P"}, Policy(retire_after=2))
     assert [described(outage)[3:5] for outage in test.outages] == [(5, "removed")]
-    assert [place for place, *_ in told(test)] == [3, 5]
+    assert [place for place, *_ in notified(test)] == [3, 5]
 
 
 def test_a_skipped_matrix_keeps_its_jobs() -> None:
@@ -370,33 +374,33 @@ def test_a_skipped_matrix_keeps_its_jobs() -> None:
         *history("P P P P P P", "other"),
         *(row(place, "test", "skipped") for place in (4, 5)),
     ]
-    _, test = judged(rows, trunk(6), Policy(retire_after=2))
+    _, test = evaluated(rows, trunk(6), Policy(retire_after=2))
     assert [str(outage.ending) for outage in test.outages] == ["open"]
 
 
-# ---------------------------------------------------------------------- the whole
+# ---------------------------------------------------------------------- the trunk
 
 
 def test_only_jobs_with_an_outage_are_read_again() -> None:
-    """The rows of a job that never broke are not asked for: most jobs never did."""
+    """The rows of jobs without an outage, which are most, are not read again."""
     rows = [*history("P F F F", "a"), *history("P F P F", "b")]
-    ledger = Counting(rows)
-    assessor = TrunkEvaluator(trunk(4), Policy(), ledger)
-    assessor.update(trunk(4), {}, NOW)
-    ledger.asked.clear()
-    assessor.back_test(NOW)
-    assert ledger.asked == {"a"}
+    stored = RecordingRows(rows)
+    evaluator = TrunkEvaluator(trunk(4), Policy(), stored)
+    evaluator.update(trunk(4), {}, NOW)
+    stored.read_jobs.clear()
+    evaluator.back_test(NOW)
+    assert stored.read_jobs == {"a"}
 
 
-class Counting(Ledger):
-    """Takes down which jobs' rows it is asked for."""
+class RecordingRows(MemoryRows):
+    """Stored rows that record the names of the jobs that are read."""
 
     def __init__(self, rows: Iterable[Observation]) -> None:
         super().__init__(rows)
-        self.asked: set[str] = set()
+        self.read_jobs: set[str] = set()
 
     def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        self.asked.update(raw.job_name for raw in jobs)
+        self.read_jobs.update(raw.job_name for raw in jobs)
         return super().of_jobs(jobs)
 
 
@@ -411,18 +415,18 @@ def test_teams_of_several_trunks_add_up() -> None:
 
 @thorough
 @given(batches(60), policies())
-def test_it_ends_in_what_is_so_now(rows: list[Observation], policy: Policy) -> None:
-    """After the last commit the replay's open outages are those that the policy sees now."""
-    state, test = judged(rows, trunk(COMMITS), policy)
+def test_the_replay_ends_in_the_current_state(rows: list[Observation], policy: Policy) -> None:
+    """The replay's open outages after the last commit are the outages of the current state."""
+    state, test = evaluated(rows, trunk(COMMITS), policy)
     assert {o.key: _ends(o) for o in test.outages if o.closed is None} == {
         job.key: (job.blame.first_bad, job.blame.last_good, job.failures_in_outage)
         for job in state.jobs
         if job.broken and job.blame
     }
-    loud = {o.key for o in test.outages if o.closed is None and o.loud is not None}
-    assert loud == {job.key for job in state.jobs if job.alerting}
+    alerting = {o.key for o in test.outages if o.closed is None and o.alerting_from is not None}
+    assert alerting == {job.key for job in state.jobs if job.alerting}
     firing = {each.group.name for each in state.groups if each.firing}
-    assert _told_last(test) == {
+    assert _broken_by_notifications(test) == {
         job.key for job in state.jobs if job.alerting and job.group.name in firing
     }
 
@@ -431,36 +435,36 @@ def _ends(outage: PastOutage) -> tuple[Commit, Commit | None, int]:
     return outage.first_bad, outage.last_good, outage.failures_in_outage
 
 
-def _told_last(test: BackTest) -> set[JobKey]:
-    """What somebody believes to be broken who has read every notification."""
-    drop_superseded: set[JobKey] = set()
+def _broken_by_notifications(test: BackTest) -> set[JobKey]:
+    """Return the jobs that are broken according to all notifications."""
+    broken: set[JobKey] = set()
     for each in test.notifications:
-        assert not drop_superseded.intersection(each.broken)
-        assert drop_superseded.issuperset(each.ended)
-        drop_superseded = (drop_superseded | set(each.broken)) - set(each.ended)
-    return drop_superseded
+        assert not broken.intersection(each.broken)
+        assert broken.issuperset(each.ended)
+        broken = (broken | set(each.broken)) - set(each.ended)
+    return broken
 
 
 @thorough
 @given(batches(60, foreign=False), policies())
-def test_it_says_of_each_commit_what_the_policy_said_then(
+def test_the_replay_equals_the_policy_at_each_commit(
     rows: list[Observation], policy: Policy
 ) -> None:
-    """TrackedJob with the results of the first commits alone, the same jobs are broken."""
-    # One workflow: which name it is shown by is what its newest commit says.
+    """The replay's broken jobs at a commit are those of the results up to that commit alone."""
+    # One workflow name, since the display name depends on the newest commit.
     rows = [
         replace(each, job=each.job._replace(workflow_path=None, workflow_name="ci"))
         for each in rows
     ]
     order = trunk(COMMITS)
-    _, test = judged(rows, order, policy)
+    _, test = evaluated(rows, order, policy)
     for tip in range(COMMITS):
         then = TrunkOrder(TRUNK, order.commits[: tip + 1])
-        known = [each for each in rows if order.index[each.sha] <= tip]
+        earlier = [each for each in rows if order.index[each.sha] <= tip]
         broken = {
             outage.key
             for outage in test.outages
             if outage.opened.commit_index <= tip
             and (outage.closed is None or outage.closed.commit_index > tip)
         }
-        assert broken == {job.key for job in assess(known, then, policy).jobs if job.broken}
+        assert broken == {job.key for job in evaluate(earlier, then, policy).jobs if job.broken}

@@ -1,4 +1,4 @@
-"""What is kept between updates never shows: many small steps end where one reading ends."""
+"""The incremental evaluation gives the same state as an evaluation from scratch."""
 
 import json
 import tempfile
@@ -17,36 +17,34 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.sources.recorded import RecordedFile
-from trunkwatch.store import SqliteStore, StoredRecords
+from trunkwatch.store import SqliteStore, StoredRows
 
-from tests.domain.builders import Ledger, assess
+from tests.domain.builders import MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import Json, generate
 
 
 @thorough
 @given(scripts(), policies(), st.integers(0, 2**16))
-def test_steps_end_where_one_reading_does(steps: list[Step], policy: Policy, seed: int) -> None:
-    """After every report, push, force push and wait the kept state equals a fresh reading."""
+def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: int) -> None:
+    """After every report, push, force push and wait the state equals a fresh evaluation."""
     # Results come before their commits and after them, again, from elsewhere and too late.
-    ledger = Ledger(seed=seed)
-    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+    stored = MemoryRows(seed=seed)
+    kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
-        state = kept.update(step.order, ledger.take(step.rows), step.now)
-        assert state == assess(ledger, step.order, policy, step.now)
+        state = kept.update(step.order, stored.add(step.rows), step.now)
+        assert state == evaluate(stored, step.order, policy, step.now)
 
 
 @thorough
 @given(removals(), st.integers(1, 4), st.integers(0, 2**16))
-def test_removals_end_where_one_reading_does(
-    steps: list[Step], retire_after: int, seed: int
-) -> None:
-    """Whatever comes in first, the same jobs are removed and kept."""
-    ledger, policy = Ledger(seed=seed), Policy(retire_after=retire_after)
-    kept = TrunkEvaluator(steps[0].order, policy, ledger)
+def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, seed: int) -> None:
+    """Any order of arrival retires and lists the same jobs."""
+    stored, policy = MemoryRows(seed=seed), Policy(retire_after=retire_after)
+    kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
-        state = kept.update(step.order, ledger.take(step.rows), step.now)
-        assert state == assess(ledger, step.order, policy, step.now)
+        state = kept.update(step.order, stored.add(step.rows), step.now)
+        assert state == evaluate(stored, step.order, policy, step.now)
 
 
 class _Recorded(NamedTuple):
@@ -64,7 +62,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
 
 
 def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observation]]:
-    """Cut rows into a few pieces, some of which overlap: a source repeats itself."""
+    """Yield shuffled rows in pieces that may overlap, since sources repeat rows."""
     shuffled = list(rows)
     rng.shuffle(shuffled)
     cuts = sorted(rng.randrange(len(shuffled) + 1) for _ in range(5))
@@ -73,8 +71,8 @@ def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observati
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
-    """Histories such as real CI has, fed through the store in pieces, end like a fresh reading."""
+def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
+    """Generated CI histories, stored in pieces, end in the same state as a fresh evaluation."""
     lines, config, now = generate(seed)
     text = yaml.safe_dump({"sources": [{"name": "x", "type": "recorded", "path": "x"}], **config})
     policy = policy_of(parse_config(text, "trunkwatch.yml"))
@@ -82,7 +80,7 @@ def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
     recorded = _recorded(lines)
     for trunk, order in recorded.orders.items():
         store = SqliteStore()
-        reader = StoredRecords(store, trunk)
+        reader = StoredRows(store, trunk)
         rows = [row for row in recorded.rows if row.trunk == trunk]
         known = rng.randrange(len(order.commits) + 1)
         grown = TrunkOrder(trunk, order.commits[:known])
@@ -98,6 +96,6 @@ def test_recorded_histories_end_where_one_reading_does(seed: int) -> None:
 
 
 def test_the_histories_are_read() -> None:
-    """The recorded histories of the test above have rows, jobs and removed jobs in them."""
+    """The generated histories of the test above contain rows."""
     found = [_recorded(generate(seed)[0]) for seed in range(40)]
     assert sum(len(recorded.rows) for recorded in found) > 4000

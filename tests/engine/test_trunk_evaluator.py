@@ -1,4 +1,4 @@
-"""A whole trunk: which rows make which job, startup, removal, names and exemptions."""
+"""A trunk's state: its jobs' rows, startup failures, retirement, names and exemptions."""
 
 import re
 from dataclasses import replace
@@ -18,9 +18,9 @@ from tests.domain.builders import (
     FOLDED,
     HOUR,
     NOW,
-    Ledger,
-    assess,
-    assess_histories,
+    MemoryRows,
+    evaluate,
+    evaluate_histories,
     history,
     job_named,
     jobs_of,
@@ -44,37 +44,37 @@ def verdicts(state: TrunkState, name: str, workflow: str = "ci") -> str:
 def test_jobs_are_sorted() -> None:
     """All jobs are listed, by workflow and name."""
     rows = [row(job="b"), row(job="a"), row(job="a", workflow="bench")]
-    assert list(jobs_of(assess(rows, trunk(1)))) == ["bench / a", "ci / a", "ci / b"]
+    assert list(jobs_of(evaluate(rows, trunk(1)))) == ["bench / a", "ci / a", "ci / b"]
 
 
 def test_shards_are_one_job() -> None:
     """Rows that fold to one name are one job; without its rule they are two."""
     rows = history("P|P F|P F|. F|P")
-    assert job_named(assess(rows, trunk(4), Policy(naming=FOLDED)), "job").broken
-    assert len(assess(rows, trunk(4)).jobs) == 2
+    assert job_named(evaluate(rows, trunk(4), Policy(naming=FOLDED)), "job").broken
+    assert len(evaluate(rows, trunk(4)).jobs) == 2
 
 
 def test_a_cancelled_shard_holds_the_streak() -> None:
-    """One green shard beside an unanswered one neither ends the streak nor closes the outage."""
-    state = assess(history("P|P F|P F|P F|P P|-"), trunk(5), Policy(naming=FOLDED))
+    """A green shard beside a cancelled one neither ends the streak nor closes the outage."""
+    state = evaluate(history("P|P F|P F|P F|P P|-"), trunk(5), Policy(naming=FOLDED))
     assert (job_named(state, "job").consecutive_failures, job_named(state, "job").broken) == (
         3,
         True,
     )
-    closed = assess(history("P|P F|P F|P F|P P|s"), trunk(5), Policy(naming=FOLDED))
+    closed = evaluate(history("P|P F|P F|P F|P P|s"), trunk(5), Policy(naming=FOLDED))
     assert not job_named(closed, "job").broken
 
 
 def test_ignored_jobs_are_not_listed() -> None:
-    """A job that the configuration ignores is not there, and its workflow still completes."""
+    """A job that the configuration ignores is not listed."""
     policy = Policy(naming=Naming(ignore=(re.compile("b"),)))
-    assert list(jobs_of(assess_histories({"a": "F", "b": "F"}, policy))) == ["ci / a"]
+    assert list(jobs_of(evaluate_histories({"a": "F", "b": "F"}, policy))) == ["ci / a"]
 
 
 def test_an_alias_joins_histories() -> None:
     """An alias continues the old name's streak under the new one."""
     policy = Policy(naming=Naming(aliases={("ci", "old"): "new"}))
-    state = assess_histories({"old": "P F F .", "new": ". . . F"}, policy)
+    state = evaluate_histories({"old": "P F F .", "new": ". . . F"}, policy)
     assert list(jobs_of(state)) == ["ci / new"]
     assert job_named(state, "new").broken
 
@@ -85,14 +85,14 @@ def test_each_job_is_in_one_group() -> None:
         Group("a", "t", "P1", match=Match(job_name=re.compile("a"))),
         Group("rest", "t", "P2"),
     )
-    state = assess_histories({"a": "P", "b": "P"}, Policy(groups=groups))
+    state = evaluate_histories({"a": "P", "b": "P"}, Policy(groups=groups))
     assert [job.group.name for job in state.jobs] == ["a", "rest"]
 
 
 def test_a_nightly_is_counted_by_runs() -> None:
     """In a group that counts runs, three failing runs of one commit break a job."""
     policy = Policy(groups=(Group("nightly", "t", "P2", count=Count.RUNS),))
-    state = assess(history("P/F/F/F"), trunk(1), policy)
+    state = evaluate(history("P/F/F/F"), trunk(1), policy)
     assert job_named(state, "job").broken
 
 
@@ -104,7 +104,7 @@ def test_a_runs_number_may_come_from_another_job() -> None:
         row(run_id=1, job="other", run_number=8),
         row(run_id=2, run_number=7),
     ]
-    assert verdicts(assess(rows, trunk(1), policy), "job") == "PASS FAIL"
+    assert verdicts(evaluate(rows, trunk(1), policy), "job") == "PASS FAIL"
 
 
 # ---------------------------------------------------------------------- what does not count
@@ -121,58 +121,58 @@ def test_a_runs_number_may_come_from_another_job() -> None:
 )
 def test_foreign_runs_change_no_job(changes: dict[str, Any], reason: str) -> None:
     """A run that does not count is counted by reason and changes no state."""
-    plain = assess_histories({"job": "P F F"})
+    plain = evaluate_histories({"job": "P F F"})
     foreign = [replace(row(2, run_id=77, conclusion="failure"), **changes) for _ in range(2)]
-    state = assess_histories({"job": "P F F"}, extra=foreign)
+    state = evaluate_histories({"job": "P F F"}, extra=foreign)
     assert state.jobs == plain.jobs
     assert state.ignored_runs == {reason: 1}
 
 
 def test_a_job_seen_only_elsewhere_is_no_job() -> None:
-    """A job of which nothing counts is not listed."""
-    state = assess([row(job="a"), row(job="b", event="pull_request")], trunk(1))
+    """A job without a row that counts is not listed."""
+    state = evaluate([row(job="a"), row(job="b", event="pull_request")], trunk(1))
     assert list(jobs_of(state)) == ["ci / a"]
 
 
 def test_unknown_words_are_counted() -> None:
-    """Words that the evidence table does not know are counted over the whole trunk."""
+    """Words that the evidence table does not list are counted over the whole trunk."""
     rows = [row(place, conclusion="strange") for place in range(3)] + [row(0, "b", None)]
-    assert assess(rows, trunk(3)).unknown_words == {"strange": 3, "null": 1}
+    assert evaluate(rows, trunk(3)).unknown_words == {"strange": 3, "null": 1}
 
 
 # ---------------------------------------------------------------------- startup failures
 
 
 def test_a_startup_failure_is_a_pseudo_job() -> None:
-    """A run without jobs fails `(startup)` of its workflow, whatever name it came by."""
+    """A run without jobs fails the `(startup)` job of its workflow, whatever its job name."""
     rows = [row(0, "a"), row(1, "any name", "startup_failure")]
-    state = assess(rows, trunk(2))
+    state = evaluate(rows, trunk(2))
     assert list(jobs_of(state)) == [f"ci / {STARTUP_JOB}", "ci / a"]
     assert verdicts(state, STARTUP_JOB) == "PASS FAIL"
 
 
 def test_a_workflow_that_starts_has_no_pseudo_job() -> None:
     """The pseudo-job exists once a start has failed, not before."""
-    assert list(jobs_of(assess([row()], trunk(1)))) == ["ci / job"]
+    assert list(jobs_of(evaluate([row()], trunk(1)))) == ["ci / job"]
 
 
 @pytest.mark.parametrize("conclusion", ["success", "failure", "cancelled", "skipped"])
 def test_any_job_row_passes_the_startup(conclusion: str) -> None:
-    """Any row of the workflow proves that it did start, whatever the row says."""
+    """Any row of the workflow proves that it started, whatever its conclusion."""
     rows = [row(0, "x", "startup_failure"), row(1, "a", conclusion), row(2, "x", "startup_failure")]
-    assert verdicts(assess(rows, trunk(3)), STARTUP_JOB) == "FAIL PASS FAIL"
+    assert verdicts(evaluate(rows, trunk(3)), STARTUP_JOB) == "FAIL PASS FAIL"
 
 
 def test_a_rerun_that_starts_makes_it_flaky() -> None:
-    """A run that failed to start and then did at the same commit is a flake."""
+    """A run that failed to start and then started at the same commit is a flake."""
     rows = [row(0, "x", "startup_failure"), row(0, "a", attempt=2)]
-    assert verdicts(assess(rows, trunk(1)), STARTUP_JOB) == "FLAKY"
+    assert verdicts(evaluate(rows, trunk(1)), STARTUP_JOB) == "FLAKY"
 
 
 def test_startup_failures_open_an_outage() -> None:
     """Three commits in a row on which the workflow did not start are an outage."""
     rows = [row(0, "a"), *(row(place, "x", "startup_failure") for place in (1, 2, 3))]
-    job = job_named(assess(rows, trunk(4)), STARTUP_JOB)
+    job = job_named(evaluate(rows, trunk(4)), STARTUP_JOB)
     assert job.broken
     assert job.blame is not None
     assert (place_of(job.blame.first_bad), place_of(job.blame.last_good)) == (1, 0)
@@ -181,7 +181,7 @@ def test_startup_failures_open_an_outage() -> None:
 def test_other_workflows_do_not_prove_a_start() -> None:
     """Only rows of the same workflow are a pass of its startup."""
     rows = [row(0, "x", "startup_failure"), row(1, "a", workflow="other")]
-    assert verdicts(assess(rows, trunk(2)), STARTUP_JOB) == "FAIL"
+    assert verdicts(evaluate(rows, trunk(2)), STARTUP_JOB) == "FAIL"
 
 
 def test_a_fork_proves_no_start() -> None:
@@ -192,7 +192,7 @@ def test_a_fork_proves_no_start() -> None:
         row(0, "a", workflow="other"),
         row(0, "x", "startup_failure", workflow="other", head_repo="fork/r"),
     ]
-    state = assess(rows, trunk(2))
+    state = evaluate(rows, trunk(2))
     assert list(jobs_of(state)) == [f"ci / {STARTUP_JOB}", "other / a"]
     assert verdicts(state, STARTUP_JOB) == "FAIL"
 
@@ -208,15 +208,15 @@ def present(name: str, *places: int, conclusion: str = "success") -> list[Observ
 def test_a_job_is_removed_after_fifty_commits(commits: int, listed: bool) -> None:
     """After 49 completed commits without it a job is still listed, after 50 it is not."""
     rows = [*present("stays", *range(commits)), *present("gone", 0)]
-    state = assess(rows, trunk(commits))
+    state = evaluate(rows, trunk(commits))
     assert ("ci / gone" in jobs_of(state)) is listed
     assert state.retired == {"removed": 0 if listed else 1, "removed_broken": 0}
 
 
 def test_a_removed_outage_ends_as_removed() -> None:
-    """A job that was broken when it was removed is counted apart: nobody fixed it."""
+    """A job that was broken when it was retired is counted apart."""
     rows = [*present("stays", *range(12)), *present("gone", 0, 1, 2, conclusion="failure")]
-    state = assess(rows, trunk(12), RETIRES_SOON)
+    state = evaluate(rows, trunk(12), RETIRES_SOON)
     assert state.retired == {"removed": 0, "removed_broken": 1}
     assert state.groups[0].failing == 0
 
@@ -234,12 +234,12 @@ def test_a_removed_outage_ends_as_removed() -> None:
 )
 def test_only_a_completed_workflow_removes(others: list[Observation]) -> None:
     """Commits on which the job's own workflow did not complete prove nothing."""
-    assert "ci / gone" in jobs_of(assess([row(0, "gone"), *others], trunk(20), RETIRES_SOON))
+    assert "ci / gone" in jobs_of(evaluate([row(0, "gone"), *others], trunk(20), RETIRES_SOON))
 
 
 def test_no_streak_expires_by_the_clock() -> None:
     """However long a workflow does not run, its jobs stay broken."""
-    state = assess(history("P F F F"), trunk(4), now=NOW + 10_000 * HOUR)
+    state = evaluate(history("P F F F"), trunk(4), now=NOW + 10_000 * HOUR)
     assert job_named(state, "job").broken
 
 
@@ -248,19 +248,19 @@ def test_a_skipped_matrix_keeps_its_jobs() -> None:
     for conclusion, listed in (("skipped", True), ("neutral", True), ("success", False)):
         parents = [row(place, "test", conclusion) for place in range(1, 20)]
         rows = [row(0, "test (gpu)", "failure"), *parents, *present("stays", *range(20))]
-        state = assess(rows, trunk(20), RETIRES_SOON)
+        state = evaluate(rows, trunk(20), RETIRES_SOON)
         assert ("ci / test (gpu)" in jobs_of(state)) is listed
 
 
 def test_another_matrix_keeps_nothing() -> None:
-    """A skipped row of another name, workflow or origin stands for other jobs."""
+    """A skipped row of another name, workflow or repository stands for other jobs."""
     strangers = [
         *(row(place, "tests", "skipped") for place in range(1, 20)),
         *(row(place, "test", "skipped", workflow="other") for place in range(1, 20)),
         *(row(place, "test", "skipped", head_repo="fork/r") for place in range(1, 20)),
     ]
     rows = [row(0, "test (gpu)"), *strangers, *present("stays", *range(20))]
-    assert "ci / test (gpu)" not in jobs_of(assess(rows, trunk(20), RETIRES_SOON))
+    assert "ci / test (gpu)" not in jobs_of(evaluate(rows, trunk(20), RETIRES_SOON))
 
 
 def test_a_folded_job_has_its_matrix_too() -> None:
@@ -269,23 +269,23 @@ def test_a_folded_job_has_its_matrix_too() -> None:
     parents = [row(place, "a / test", "skipped") for place in range(1, 20)]
     rows = [row(0, "a / test (core, 1)"), *parents]
     policy = Policy(naming=Naming(fold=(fold,)), retire_after=FEW)
-    assert "ci / a / test (core)" in jobs_of(assess(rows, trunk(20), policy))
+    assert "ci / a / test (core)" in jobs_of(evaluate(rows, trunk(20), policy))
 
 
 def back_after(absence: int) -> TrunkState:
-    """Return a trunk on which a broken job was away for so many completed commits."""
+    """Return a trunk on which a broken job was absent from so many completed commits."""
     back = 3 + absence
     rows = [
         *present("comes back", 0, 1, 2, conclusion="failure"),
         *present("comes back", back, conclusion="failure"),
         *present("stays", *range(back + 1)),
     ]
-    return assess(rows, trunk(back + 1), RETIRES_SOON)
+    return evaluate(rows, trunk(back + 1), RETIRES_SOON)
 
 
 @pytest.mark.parametrize("absence", [FEW - 1, FEW, 3 * FEW])
 def test_a_job_that_comes_back_goes_on_with_its_history(absence: int) -> None:
-    """A rare job's outage goes on when it comes back, however long it was away."""
+    """A rare job's outage goes on when it comes back, however long it was absent."""
     assert job_named(back_after(absence), "comes back").consecutive_failures == 4
     assert job_named(back_after(absence), "comes back").broken
 
@@ -295,7 +295,7 @@ def test_a_job_that_came_back_is_not_counted_as_removed() -> None:
     assert back_after(FEW).retired == {"removed": 0, "removed_broken": 0}
 
 
-def test_the_rows_that_a_job_is_judged_by() -> None:
+def test_the_rows_that_a_job_is_evaluated_from() -> None:
     """The rows behind a job are those that count, under all of its names; others have none."""
     rows = [
         row(0, "old", run_id=1),
@@ -304,59 +304,59 @@ def test_the_rows_that_a_job_is_judged_by() -> None:
         row(1, "else", run_id=4),
     ]
     order = trunk(2)
-    assessor = TrunkEvaluator(
-        order, Policy(naming=Naming(aliases={("ci", "old"): "new"})), Ledger(rows)
+    evaluator = TrunkEvaluator(
+        order, Policy(naming=Naming(aliases={("ci", "old"): "new"})), MemoryRows(rows)
     )
-    key = job_named(assessor.update(order, {}, NOW), "new").key
-    assert {each.run_id for each in assessor.rows_of(key)} == {1, 2}
-    assert assessor.rows_of(key._replace(job_name="unheard of")) == []
+    key = job_named(evaluator.update(order, {}, NOW), "new").key
+    assert {each.run_id for each in evaluator.rows_of(key)} == {1, 2}
+    assert evaluator.rows_of(key._replace(job_name="unheard of")) == []
 
 
 # ---------------------------------------------------------------------- workflows' names
 
 
 def test_a_renamed_workflow_keeps_its_history() -> None:
-    """A workflow with a path is known by it: a rename goes on under the newest commit's name."""
+    """A workflow with a path keeps its history when renamed, under the newest commit's name."""
     rows = [
         *(row(p, conclusion="failure", workflow="new", path="w/a.yml") for p in (2, 3)),
         *(row(p, conclusion="failure", workflow="old", path="w/a.yml") for p in (0, 1)),
     ]
-    state = assess(rows, trunk(4))
+    state = evaluate(rows, trunk(4))
     assert list(jobs_of(state)) == ["new / job"]
     assert job_named(state, "job", "new").consecutive_failures == 4
 
 
 def test_without_a_path_the_name_is_the_workflow() -> None:
     """Without a path a rename is another workflow."""
-    state = assess([row(0, workflow="old"), row(1, workflow="new")], trunk(2))
+    state = evaluate([row(0, workflow="old"), row(1, workflow="new")], trunk(2))
     assert list(jobs_of(state)) == ["new / job", "old / job"]
 
 
 def test_two_workflows_of_one_name_stay_two() -> None:
     """Two files of one name are two workflows, shown with their files."""
     rows = [row(path="w/a.yml"), row(path="w/b.yml", conclusion="failure")]
-    state = assess(rows, trunk(1))
+    state = evaluate(rows, trunk(1))
     assert list(jobs_of(state)) == ["ci (a.yml) / job", "ci (b.yml) / job"]
 
 
 def test_two_files_of_one_name_stay_two() -> None:
-    """Two workflows that share even the file's name are not mixed up."""
+    """Two workflows with the same name and file name are shown with their paths."""
     rows = [row(path="a/ci.yml"), row(path="b/ci.yml", conclusion="failure")]
-    state = assess(rows, trunk(1))
+    state = evaluate(rows, trunk(1))
     assert {name: job.last_verdict for name, job in jobs_of(state).items()} == {
         "ci (a/ci.yml) / job": "PASS",
         "ci (b/ci.yml) / job": "FAIL",
     }
 
 
-def test_a_workflow_seen_elsewhere_renames_nobody() -> None:
+def test_a_workflow_seen_elsewhere_renames_no_other() -> None:
     """A second workflow of that name which only runs on forks or pull requests changes nothing."""
     rows = [
         row(path="w/a.yml"),
         row(path="w/b.yml", event="pull_request"),
         *(row(p, "x", path="w/b.yml", head_repo="fork/r") for p in range(10)),
     ]
-    assert list(jobs_of(assess(rows, trunk(1)))) == ["ci / job"]
+    assert list(jobs_of(evaluate(rows, trunk(1)))) == ["ci / job"]
 
 
 # ---------------------------------------------------------------------- known broken
@@ -368,25 +368,25 @@ def exempt(until: float | None, name: str = ".*") -> Policy:
 
 
 def test_an_exemption_ends() -> None:
-    """A job is known to be broken until the moment that is given, and not at it."""
+    """An exemption holds until its end, and not at it."""
     rows, order = history("P F F F"), trunk(4)
-    before = job_named(assess(rows, order, exempt(NOW + 0.001)), "job")
+    before = job_named(evaluate(rows, order, exempt(NOW + 0.001)), "job")
     assert before.known_broken == ("being replaced", NOW + 0.001)
     assert before.broken
     assert not before.alerting
-    at_end = job_named(assess(rows, order, exempt(NOW)), "job")
+    at_end = job_named(evaluate(rows, order, exempt(NOW)), "job")
     assert at_end.known_broken is None
     assert at_end.alerting
 
 
 def test_an_exemption_without_an_end() -> None:
     """Without an end an exemption holds for ever."""
-    state = assess(history("P F F F"), trunk(4), exempt(None), now=NOW + 1e9)
+    state = evaluate(history("P F F F"), trunk(4), exempt(None), now=NOW + 1e9)
     assert job_named(state, "job").known_broken == ("being replaced", None)
 
 
-def test_the_first_exemption_that_holds_is_told() -> None:
-    """An exemption that is over makes room for the next that matches."""
+def test_the_first_exemption_that_holds_is_used() -> None:
+    """An exemption that has ended or does not match is skipped."""
     policy = Policy(
         known_broken=(
             KnownBroken(Match(), "over", NOW - 1),
@@ -394,43 +394,46 @@ def test_the_first_exemption_that_holds_is_told() -> None:
             KnownBroken(Match(), "holds"),
         )
     )
-    assert job_named(assess(history("P"), trunk(1), policy), "job").known_broken == ("holds", None)
+    assert job_named(evaluate(history("P"), trunk(1), policy), "job").known_broken == (
+        "holds",
+        None,
+    )
 
 
 # ---------------------------------------------------------------------- time
 
 
-def test_the_next_change_by_time_is_told() -> None:
-    """The trunk changes by itself at the first end of a pending row or of an exemption."""
+def test_the_next_change_by_time() -> None:
+    """Time alone changes the trunk when the first pending row or exemption ends."""
     pending = unfinished(0, created_at=NOW - HOUR)
     limit = NOW - HOUR + PENDING_LIMIT
-    assert assess([pending], trunk(1)).changes_at == limit
-    assert assess([pending], trunk(1), exempt(NOW + 60)).changes_at == NOW + 60
-    assert assess([pending], trunk(1), exempt(NOW + 1e9)).changes_at == limit
-    assert assess([row()], trunk(1)).changes_at is None
-    assert assess([row()], trunk(1), exempt(None)).changes_at is None
+    assert evaluate([pending], trunk(1)).changes_at == limit
+    assert evaluate([pending], trunk(1), exempt(NOW + 60)).changes_at == NOW + 60
+    assert evaluate([pending], trunk(1), exempt(NOW + 1e9)).changes_at == limit
+    assert evaluate([row()], trunk(1)).changes_at is None
+    assert evaluate([row()], trunk(1), exempt(None)).changes_at is None
 
 
 def test_time_alone_renews_a_state() -> None:
     """An update with nothing new lets a pending row and an exemption end when their time comes."""
     order, until = trunk(1), NOW + 40 * HOUR
-    assessor = TrunkEvaluator(order, exempt(until), Ledger([unfinished(0, created_at=NOW)]))
-    assert verdicts(assessor.update(order, {}, NOW), "job") == "PENDING"
-    assert verdicts(assessor.update(order, {}, NOW + PENDING_LIMIT), "job") == "PENDING"
-    assert verdicts(assessor.update(order, {}, NOW + PENDING_LIMIT + 1), "job") == "NONE"
-    assert job_named(assessor.update(order, {}, until - 1), "job").known_broken is not None
-    assert job_named(assessor.update(order, {}, until), "job").known_broken is None
+    evaluator = TrunkEvaluator(order, exempt(until), MemoryRows([unfinished(0, created_at=NOW)]))
+    assert verdicts(evaluator.update(order, {}, NOW), "job") == "PENDING"
+    assert verdicts(evaluator.update(order, {}, NOW + PENDING_LIMIT), "job") == "PENDING"
+    assert verdicts(evaluator.update(order, {}, NOW + PENDING_LIMIT + 1), "job") == "NONE"
+    assert job_named(evaluator.update(order, {}, until - 1), "job").known_broken is not None
+    assert job_named(evaluator.update(order, {}, until), "job").known_broken is None
 
 
 def test_a_dead_row_completes_its_workflow() -> None:
-    """A job absent from commits that only time completed is removed when they complete."""
+    """A job is retired when commits without it complete because a pending row expired."""
     order = trunk(FEW + 1)
     rows = [row(0, "gone"), row(0, "stays")]
     for place in range(1, FEW + 1):
         rows += [row(place, "stays"), unfinished(place, "dead", created_at=NOW)]
-    assessor = TrunkEvaluator(order, RETIRES_SOON, Ledger(rows))
-    assert "ci / gone" in jobs_of(assessor.update(order, {}, NOW + PENDING_LIMIT))
-    assert "ci / gone" not in jobs_of(assessor.update(order, {}, NOW + PENDING_LIMIT + 1))
+    evaluator = TrunkEvaluator(order, RETIRES_SOON, MemoryRows(rows))
+    assert "ci / gone" in jobs_of(evaluator.update(order, {}, NOW + PENDING_LIMIT))
+    assert "ci / gone" not in jobs_of(evaluator.update(order, {}, NOW + PENDING_LIMIT + 1))
 
 
 # ---------------------------------------------------------------------- what changes later
@@ -439,10 +442,10 @@ def test_a_dead_row_completes_its_workflow() -> None:
 def test_a_late_result_may_move_first_bad() -> None:
     """A late result for an older commit may move first bad and last good."""
     rows, late = history("P . F F F"), row(1, conclusion="failure", run_id=9)
-    ledger, order = Ledger(rows), trunk(5)
-    assessor = TrunkEvaluator(order, Policy(), ledger)
-    before = job_named(assessor.update(order, {}, NOW), "job").blame
-    after = job_named(assessor.update(order, ledger.take([late]), NOW), "job").blame
+    stored, order = MemoryRows(rows), trunk(5)
+    evaluator = TrunkEvaluator(order, Policy(), stored)
+    before = job_named(evaluator.update(order, {}, NOW), "job").blame
+    after = job_named(evaluator.update(order, stored.add([late]), NOW), "job").blame
     assert before is not None
     assert after is not None
     assert (place_of(before.first_bad), place_of(after.first_bad)) == (2, 1)
@@ -451,46 +454,46 @@ def test_a_late_result_may_move_first_bad() -> None:
 def test_a_force_push_reorders() -> None:
     """After a force push the order is the new tip's; results follow their commit."""
     rows, order = history("P F F F"), trunk(4)
-    assessor = TrunkEvaluator(order, Policy(), Ledger(rows))
-    assert job_named(assessor.update(order, {}, NOW), "job").broken
+    evaluator = TrunkEvaluator(order, Policy(), MemoryRows(rows))
+    assert job_named(evaluator.update(order, {}, NOW), "job").broken
     rewritten = TrunkOrder(order.trunk, (*order.commits[1:3], order.commits[0]))
-    state = assessor.update(rewritten, {}, NOW)
+    state = evaluator.update(rewritten, {}, NOW)
     assert verdicts(state, "job") == "FAIL FAIL PASS"
     assert state.ignored_runs == {"commit": 1}
 
 
 def test_a_result_may_come_before_its_commit() -> None:
-    """A run of a commit that is not known yet counts once the commit is."""
-    ledger = Ledger(history("P F F"))
+    """A run counts once its commit is on the trunk."""
+    stored = MemoryRows(history("P F F"))
     later = trunk(4)
     earlier = TrunkOrder(later.trunk, later.commits[:3])
-    assessor = TrunkEvaluator(earlier, Policy(), ledger)
-    assert not job_named(assessor.update(earlier, {}, NOW), "job").broken
-    early = ledger.take([row(3, conclusion="failure")])
-    assert not job_named(assessor.update(earlier, early, NOW), "job").broken
-    state = assessor.update(later, {}, NOW)
+    evaluator = TrunkEvaluator(earlier, Policy(), stored)
+    assert not job_named(evaluator.update(earlier, {}, NOW), "job").broken
+    early = stored.add([row(3, conclusion="failure")])
+    assert not job_named(evaluator.update(earlier, early, NOW), "job").broken
+    state = evaluator.update(later, {}, NOW)
     assert job_named(state, "job").broken
     assert state.ignored_runs == {}
 
 
 def test_another_jobs_late_result_may_remove_a_job() -> None:
-    """A job is removed when a commit completes late, and listed again when one is run anew."""
+    """A job is retired when a commit completes late, and listed again when it is run again."""
     rows = [row(0, "gone"), *present("stays", 0, *range(2, FEW + 1))]
-    order, ledger = trunk(FEW + 1), Ledger(rows)
-    assessor = TrunkEvaluator(order, RETIRES_SOON, ledger)
-    assert "ci / gone" in jobs_of(assessor.update(order, {}, NOW))
-    late = ledger.take([row(1, "stays")])
-    assert "ci / gone" not in jobs_of(assessor.update(order, late, NOW))
-    rerun = ledger.take([unfinished(1, "stays", run_id=99, created_at=NOW)])
-    assert "ci / gone" in jobs_of(assessor.update(order, rerun, NOW))
+    order, stored = trunk(FEW + 1), MemoryRows(rows)
+    evaluator = TrunkEvaluator(order, RETIRES_SOON, stored)
+    assert "ci / gone" in jobs_of(evaluator.update(order, {}, NOW))
+    late = stored.add([row(1, "stays")])
+    assert "ci / gone" not in jobs_of(evaluator.update(order, late, NOW))
+    rerun = stored.add([unfinished(1, "stays", run_id=99, created_at=NOW)])
+    assert "ci / gone" in jobs_of(evaluator.update(order, rerun, NOW))
 
 
 def test_another_jobs_late_result_may_number_a_run() -> None:
-    """A run that gets its number from another job's late result moves to its place at once."""
+    """A run that gets its number from another job's late result is reordered at once."""
     policy = Policy(groups=(Group("nightly", "t", "P2", count=Count.RUNS),))
-    order, ledger = trunk(1), Ledger([row(run_id=1, conclusion="failure")])
-    ledger.take([row(run_id=2, run_number=7), row(run_id=1, job="other")])
-    assessor = TrunkEvaluator(order, policy, ledger)
-    assert verdicts(assessor.update(order, {}, NOW), "job") == "FAIL PASS"
-    late = ledger.take([row(run_id=1, job="other", run_number=8)])
-    assert verdicts(assessor.update(order, late, NOW), "job") == "PASS FAIL"
+    order, stored = trunk(1), MemoryRows([row(run_id=1, conclusion="failure")])
+    stored.add([row(run_id=2, run_number=7), row(run_id=1, job="other")])
+    evaluator = TrunkEvaluator(order, policy, stored)
+    assert verdicts(evaluator.update(order, {}, NOW), "job") == "FAIL PASS"
+    late = stored.add([row(run_id=1, job="other", run_number=8)])
+    assert verdicts(evaluator.update(order, late, NOW), "job") == "PASS FAIL"

@@ -1,20 +1,20 @@
-"""What the runs of one workflow at one commit say beyond their single jobs."""
+"""One workflow at one commit: completion, start, name and run numbers."""
 
 import pytest
 from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob
 from trunkwatch.engine.workflow_commit import (
-    WorkflowAt,
+    WorkflowCommit,
     as_startup_failure,
     as_startup_pass,
-    workflow_at,
+    evaluate_workflow,
 )
 
 from tests.domain.builders import NOW, RULES, row, trunk, unfinished
 
 
-def at(*rows: Observation, now: float = NOW) -> WorkflowAt:
-    return workflow_at(rows, trunk(3), RULES, now)
+def at(*rows: Observation, now: float = NOW) -> WorkflowCommit:
+    return evaluate_workflow(rows, trunk(3), RULES, now)
 
 
 @pytest.mark.parametrize(
@@ -28,37 +28,37 @@ def at(*rows: Observation, now: float = NOW) -> WorkflowAt:
         ("a_word_of_tomorrow", False),
     ],
 )
-def test_completed_means_an_answer(conclusions: str, completed: bool) -> None:
-    """A workflow completed where all is finished and something of it was an answer."""
+def test_completed_needs_a_pass_fail_or_skip(conclusions: str, completed: bool) -> None:
+    """A workflow completed where every row is finished and one is a pass, fail or skip."""
     rows = [row(job=f"job-{n}", conclusion=c) for n, c in enumerate(conclusions.split())]
     assert at(*rows).completed is completed
 
 
 def test_a_pending_row_is_not_completed() -> None:
-    """While one row is pending the workflow has not completed; a dead row does not hold it."""
+    """A pending row keeps the workflow from completing until the row expires."""
     pending = unfinished(job="other", created_at=NOW - 5)
     assert not at(row(), pending).completed
     assert at(row(), pending, now=NOW - 5 + PENDING_LIMIT + 1).completed
 
 
 def test_time_alone_may_complete_it() -> None:
-    """It says when its first pending row is no longer believed."""
+    """A workflow changes when its first pending row expires."""
     rows = [unfinished(created_at=NOW - 5), unfinished(created_at=NOW - 9, run_id=9)]
     assert at(*rows).changes_at == NOW - 9 + PENDING_LIMIT
     assert at(row()).changes_at is None
 
 
-def test_an_overtaken_report_does_not_hold_it() -> None:
-    """A pending report whose completed one is there too does not keep the workflow open."""
+def test_a_superseded_report_does_not_count() -> None:
+    """A superseded pending report does not keep the workflow from completing."""
     assert at(unfinished(created_at=NOW), row()).completed
 
 
 def test_a_startup_failure_completes_nothing() -> None:
-    """A run that had no jobs says nothing about which jobs there are."""
+    """A run that failed to start does not complete its workflow."""
     found = at(row(job="any", conclusion="startup_failure"))
     assert not found.completed
-    assert found.startup_jobs == {RawJob("ci", None, "any")}
-    assert found.started == ()
+    assert found.startup_failures == {RawJob("ci", None, "any")}
+    assert found.first_rows == ()
 
 
 def test_a_job_row_proves_the_start() -> None:
@@ -66,18 +66,18 @@ def test_a_job_row_proves_the_start() -> None:
     early = row(run_id=1, started_at=5.0)
     late = row(run_id=1, started_at=6.0, job="other")
     other = row(run_id=2, started_at=7.0, conclusion="failure")
-    assert set(at(late, other, early).started) == {early, other}
+    assert set(at(late, other, early).first_rows) == {early, other}
 
 
 def test_the_newest_name_is_shown() -> None:
-    """Of two names of one workflow at one commit the newest run's is taken."""
+    """Of two names of one workflow at one commit the newest run's is used."""
     old = row(workflow="old", path="w/a.yml", started_at=5.0)
     new = row(workflow="new", path="w/a.yml", started_at=6.0, run_id=2)
     assert at(new, old).name == at(old, new).name == "new"
 
 
 def test_a_tie_of_names_does_not_depend_on_arrival() -> None:
-    """Two names of one moment give one answer in either order."""
+    """Of two names of one time the same one is used in either order."""
     one, two = row(workflow="one", path="w/a.yml"), row(workflow="two", path="w/a.yml")
     assert at(one, two).name == at(two, one).name
 
@@ -91,18 +91,18 @@ def test_runs_that_do_not_count_are_counted() -> None:
         row(run_id=9, event="pull_request"),
         row(run_id=10, event="pull_request"),
     )
-    assert found.ignored == {"head_repo": 1, "event": 2}
+    assert found.ignored_runs == {"head_repo": 1, "event": 2}
     assert found.commit_index == 0
 
 
-def test_a_commit_off_the_trunk_has_no_place() -> None:
-    """Where nothing counts there is no place, and nothing was completed there."""
+def test_a_commit_off_the_trunk_has_no_index() -> None:
+    """Where no run counts there is no commit index and no completion."""
     found = at(row(sha="f" * 40))
-    assert (found.commit_index, found.completed, found.ignored) == (None, False, {"commit": 1})
+    assert (found.commit_index, found.completed, found.ignored_runs) == (None, False, {"commit": 1})
 
 
 def test_unknown_words_are_counted_where_they_count() -> None:
-    """Words that the table does not know are counted by word, in rows that count only."""
+    """Words that the table does not list are counted by word, only in rows that count."""
     found = at(
         row(conclusion="strange"),
         row(conclusion="strange", job="other"),
@@ -110,13 +110,13 @@ def test_unknown_words_are_counted_where_they_count() -> None:
         unfinished(status="odd", job="fourth"),
         row(conclusion="strange", head_repo="fork/r"),
     )
-    assert found.unknown == {"strange": 2, "null": 1, "odd": 1}
+    assert found.unknown_words == {"strange": 2, "null": 1, "odd": 1}
 
 
-def test_a_runs_number_is_known_from_any_row() -> None:
+def test_a_runs_number_may_be_in_any_row() -> None:
     """A run's number is the one that any of its rows gives."""
     found = at(row(run_id=1), row(run_id=1, job="other", run_number=4), row(run_id=2))
-    assert found.numbers == {1: 4}
+    assert found.run_numbers == {1: 4}
 
 
 def test_the_startup_pseudo_job() -> None:

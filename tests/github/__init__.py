@@ -1,1 +1,1 @@
-"""A stand-in for GitHub: a world that is built in code and played in virtual time, over HTTP."""
+"""A fake GitHub, whose history tests declare in code, served over HTTP in simulated time."""

@@ -1,22 +1,22 @@
-"""Endpoints that are about no repository's contents: the rate limit, and what an App needs."""
+"""The endpoints of the rate limit and of the GitHub App's installation tokens."""
 
 from http import HTTPStatus
 from typing import NamedTuple
 
-from tests.github.limits import BAD_CREDENTIALS, Gate
+from tests.github.json_parts import dumps, time_text, with_members
+from tests.github.limits import BAD_CREDENTIALS, AccessControl
 from tests.github.render import Renderer
 from tests.github.repo import Repo
-from tests.github.results import NOT_FOUND, Document, Refusal, Result
-from tests.github.shapes import dumps, time_text, with_parts
+from tests.github.responses import NOT_FOUND, Document, ErrorResponse, Response
 
 PERMISSIONS = {"actions": "read", "checks": "read", "contents": "read", "metadata": "read"}
 
 
 class Caller(NamedTuple):
-    """Who asks.
+    """The sender of a request.
 
     Attributes:
-        who: a token's name, or `anonymous`.
+        who: the token's user, or `anonymous`.
         authorization: the header.
     """
 
@@ -25,39 +25,39 @@ class Caller(NamedTuple):
 
 
 class AppEndpoints:
-    """Answers what is asked before anything can be read."""
+    """The endpoints that a client uses before it reads a repository."""
 
-    def __init__(self, renderer: Renderer, gate: Gate) -> None:
+    def __init__(self, renderer: Renderer, access: AccessControl) -> None:
         """Args:
-        renderer: makes the documents.
-        gate: knows the limits and the App.
+        renderer: renders the documents.
+        access: the rate limits and the App's credentials.
         """
-        self._r = renderer
-        self._gate = gate
-        self._world = renderer.world
+        self._renderer = renderer
+        self._access = access
+        self._fake = renderer.fake
 
-    def rate_limit(self, caller: Caller) -> Result:
-        if not self._world.limited:
-            return Refusal(HTTPStatus.NOT_FOUND, "Rate limiting is not enabled.")
-        core = self._gate.bucket(caller.who).document()
+    def rate_limit(self, caller: Caller) -> Response:
+        if not self._fake.limited:
+            return ErrorResponse(HTTPStatus.NOT_FOUND, "Rate limiting is not enabled.")
+        core = self._access.bucket(caller.who).document()
         search = {"limit": 30, "used": 0, "remaining": 30, "reset": core["reset"]}
         document = dumps({"resources": {"core": core, "search": search}, "rate": core})
-        return Document(self._r.validator.check("RateLimitOverview", document))
+        return Document(self._renderer.validator.check("RateLimitOverview", document))
 
-    def installation(self, repo: Repo | None, caller: Caller) -> Result:
-        if not self._gate.is_app(caller.authorization):
+    def installation(self, repo: Repo | None, caller: Caller) -> Response:
+        if not self._access.is_app(caller.authorization):
             return BAD_CREDENTIALS
         if repo is None:
             return NOT_FOUND
-        number, owner = self._world.installation, repo.full_name.partition("/")[0]
-        shapes = self._r.shapes
+        number, owner = self._fake.installation, repo.full_name.partition("/")[0]
+        parts = self._renderer.parts
         document = {
             "id": number,
             "repository_selection": "selected",
-            "access_tokens_url": f"{shapes.api}/app/installations/{number}/access_tokens",
-            "repositories_url": f"{shapes.api}/installation/repositories",
-            "html_url": f"{shapes.html}/settings/installations/{number}",
-            "app_id": int(self._world.app[0]) if self._world.app else 0,
+            "access_tokens_url": f"{parts.api}/app/installations/{number}/access_tokens",
+            "repositories_url": f"{parts.api}/installation/repositories",
+            "html_url": f"{parts.html}/settings/installations/{number}",
+            "app_id": int(self._fake.app[0]) if self._fake.app else 0,
             "app_slug": "trunkwatch",
             "target_id": 1,
             "target_type": "Organization",
@@ -69,20 +69,20 @@ class AppEndpoints:
             "suspended_by": None,
             "suspended_at": None,
         }
-        text = with_parts(document, account=self._r.user(owner))
-        return Document(self._r.validator.check("Installation", text))
+        text = with_members(document, account=self._renderer.user(owner))
+        return Document(self._renderer.validator.check("Installation", text))
 
-    def access_token(self, number: str, caller: Caller) -> Result:
-        if not self._gate.is_app(caller.authorization):
+    def access_token(self, number: str, caller: Caller) -> Response:
+        if not self._access.is_app(caller.authorization):
             return BAD_CREDENTIALS
-        if number != str(self._world.installation):
+        if number != str(self._fake.installation):
             return NOT_FOUND
-        token, expires = self._gate.install()
+        token, expires = self._access.issue_token()
         document = {
             "token": token,
             "expires_at": time_text(expires),
             "permissions": PERMISSIONS,
             "repository_selection": "selected",
         }
-        text = self._r.validator.check("InstallationToken", dumps(document))
+        text = self._renderer.validator.check("InstallationToken", dumps(document))
         return Document(text, HTTPStatus.CREATED)

@@ -1,29 +1,29 @@
-"""One small world, served, for the tests of the stand-in itself."""
+"""An empty fake GitHub and a client, for the tests of the fake GitHub itself."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.github.client import Client
-from tests.github.server import StandIn, serving_github
-from tests.github.world import World
+from tests.github.fake import FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 
 
 @pytest.fixture
-def world() -> World:
-    """Return a world without anything in it."""
-    return World()
+def fake() -> FakeGitHub:
+    """Return an empty fake GitHub."""
+    return FakeGitHub()
 
 
 @pytest.fixture
-def server(world: World) -> Iterator[StandIn]:
-    """Serve the world."""
-    with serving_github(world) as stand_in:
-        yield stand_in
+def server(fake: FakeGitHub) -> Iterator[GitHubServer]:
+    """Serve the fake GitHub."""
+    with serving_github(fake) as server:
+        yield server
 
 
 @pytest.fixture
-def client(server: StandIn) -> Iterator[Client]:
+def client(server: GitHubServer) -> Iterator[Client]:
     """Return a client with a token."""
     made = Client(server)
     yield made

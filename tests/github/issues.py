@@ -1,4 +1,4 @@
-"""The issues of a world: what GitHub's endpoints do to them, and what people do."""
+"""The issues of a fake GitHub: their endpoints, and actions of people."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -6,28 +6,28 @@ from http import HTTPStatus
 from itertools import count
 from typing import Any
 
-from tests.github.issue_rows import Issue, IssueDocuments, Said
+from tests.github.http_server import HttpRequest
+from tests.github.issue_model import Comment, Issue, IssueDocuments
+from tests.github.json_parts import Json, time_text
 from tests.github.render import Renderer
-from tests.github.results import (
-    MOST_A_PAGE,
+from tests.github.responses import (
     NOT_FOUND,
-    USUAL_A_PAGE,
+    PER_PAGE_DEFAULT,
+    PER_PAGE_LIMIT,
     Document,
-    Listing,
-    Refusal,
-    Result,
+    ErrorResponse,
+    ListPage,
+    Response,
 )
-from tests.github.shapes import Json, time_text
-from tests.github.wire import Incoming
 
 TITLE_LIMIT, BODY_LIMIT, LABEL_LIMIT = 256, 65_536, 50
-"""What GitHub takes: characters of a title, of a body and of a label."""
+"""GitHub's limits: characters of a title, of a body and of a label."""
 
 OF_ISSUES = frozenset({"state", "labels", "since", "sort", "direction", "per_page", "page"})
 OF_COMMENTS = frozenset({"since", "per_page", "page"})
 
-GONE = Refusal(HTTPStatus.GONE, "This issue was deleted")
-MOVED = Refusal(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently")
+GONE = ErrorResponse(HTTPStatus.GONE, "This issue was deleted")
+MOVED = ErrorResponse(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently")
 CREATE, CHANGE, COMMENT = (
     "ReposOwnerRepoIssuesPostBody",
     "ReposOwnerRepoIssuesIssueNumberPatchBody",
@@ -35,25 +35,25 @@ CREATE, CHANGE, COMMENT = (
 )
 
 
-class UnknownIssueRequestError(Exception):
-    """Nothing that the stand-in plays; the product asks for something new."""
+class UnsupportedIssueRequestError(Exception):
+    """A request that the fake GitHub does not support: the product sends a new one."""
 
 
-class Issues:
-    """Every issue of a world.
+class IssueTracker:
+    """The issues of all repositories.
 
     Attributes:
         collaborators: logins that may be assigned.
-        list_lag: seconds until something new is in a list.
-        fail_late: server errors come after the change was made, and not instead of it.
-        writes: every change that came through the API, as `METHOD path`.
+        list_lag: seconds until a new issue or comment appears in lists.
+        fail_late: whether injected errors are sent after the change was applied, not instead of it.
+        writes: every change made through the API, as `METHOD path`.
     """
 
     def __init__(self, renderer: Renderer) -> None:
         """Args:
-        renderer: knows the world, and how users look.
+        renderer: provides the state, URLs and the documents of users.
         """
-        self._r = renderer
+        self._renderer = renderer
         self._documents = IssueDocuments(renderer)
         self._ids = count(1)
         self._issues: dict[str, dict[int, Issue]] = {}
@@ -64,22 +64,22 @@ class Issues:
 
     @property
     def _now(self) -> float:
-        return self._r.world.now
+        return self._renderer.fake.now
 
     def all(self, repo: str = "o/r") -> list[Issue]:
-        """Return the issues of a repository that are there, oldest first."""
+        """Return a repository's issues that were neither deleted nor moved, oldest first."""
         found = self._issues.setdefault(repo, {}).values()
         return [issue for issue in found if issue.instead is None]
 
-    def takes(self, path: str) -> bool:
-        """Whether a path is about issues."""
+    def handles(self, path: str) -> bool:
+        """Return whether a path belongs to the issues endpoints."""
         parts = path.strip("/").split("/")
         return len(parts) > 3 and parts[0] == "repos" and parts[3] == "issues"
 
-    # ------------------------------------------------------------------ what people do
+    # ------------------------------------------------------------------ actions of people
 
     def open_by(self, who: str, title: str, body: str, *labels: str, repo: str = "o/r") -> Issue:
-        """Let a person open an issue."""
+        """Open an issue as a person."""
         found = self._issues.setdefault(repo, {})
         now = self._now
         issue = Issue(len(found) + 1, who, title, body, list(labels), [], now, now)
@@ -87,26 +87,26 @@ class Issues:
         return issue
 
     def close_by(self, who: str, issue: Issue) -> None:
-        """Let a person close an issue."""
+        """Close an issue as a person."""
         issue.closed_at, issue.closed_by, issue.reason = self._now, who, "completed"
         issue.updated_at = self._now
 
     def reopen_by(self, issue: Issue) -> None:
-        """Let a person open an issue again."""
+        """Reopen an issue as a person."""
         issue.closed_at = issue.closed_by = None
         issue.reason, issue.updated_at = "reopened", self._now
 
-    # ------------------------------------------------------------------ what the API does
+    # ------------------------------------------------------------------ requests to the API
 
-    def answer(self, request: Incoming, path: str, who: str) -> Result:
-        """Carry out one request.
+    def answer(self, request: HttpRequest, path: str, who: str) -> Response:
+        """Handle one request.
 
         Raises:
-            UnknownIssueRequestError: the stand-in does not play this.
+            UnsupportedIssueRequestError: the fake GitHub does not support it.
         """
         _, owner, name, _, *rest = path.strip("/").split("/")
         repo = f"{owner}/{name}"
-        if repo not in self._r.world.repos:
+        if repo not in self._renderer.fake.repos:
             return NOT_FOUND
         if request.method != "GET":
             self.writes.append(f"{request.method} {path}")
@@ -128,28 +128,28 @@ class Issues:
             case ("GET", ["comments"]):
                 return self._comments(repo, issue, dict(request.query))
             case ("POST", ["comments"]):
-                return self._say(repo, issue, self._body(COMMENT, request), who)
-        raise UnknownIssueRequestError(f"{request.method} {path}")
+                return self._comment(repo, issue, self._body(COMMENT, request), who)
+        raise UnsupportedIssueRequestError(f"{request.method} {path}")
 
-    def _body(self, kind: str, request: Incoming) -> Json:
-        self._r.validator.check(kind, request.body.decode())
+    def _body(self, kind: str, request: HttpRequest) -> Json:
+        self._renderer.validator.check(kind, request.body.decode())
         document: Json = json.loads(request.body)
         return document
 
-    def _create(self, repo: str, body: Json, who: str) -> Result:
-        wrong = self._wrong(body)
-        if wrong is not None:
-            return wrong
+    def _create(self, repo: str, body: Json, who: str) -> Response:
+        error = self._validation_error(body)
+        if error is not None:
+            return error
         issue = self.open_by(
             who, body["title"], body.get("body") or "", *body.get("labels", ()), repo=repo
         )
         issue.assignees = list(body.get("assignees", ()))
         return Document(self._documents.issue(repo, issue), HTTPStatus.CREATED)
 
-    def _change(self, repo: str, issue: Issue, body: Json, who: str) -> Result:
-        wrong = self._wrong(body)
-        if wrong is not None:
-            return wrong
+    def _change(self, repo: str, issue: Issue, body: Json, who: str) -> Response:
+        error = self._validation_error(body)
+        if error is not None:
+            return error
         issue.title = body.get("title", issue.title)
         issue.body = body.get("body", issue.body)
         if body.get("state") == "closed" and issue.closed_at is None:
@@ -160,32 +160,32 @@ class Issues:
         issue.updated_at = self._now
         return Document(self._documents.issue(repo, issue))
 
-    def _say(self, repo: str, issue: Issue, body: Json, who: str) -> Result:
-        wrong = self._wrong(body)
-        if wrong is not None:
-            return wrong
-        said = Said(next(self._ids), who, body["body"], self._now)
-        issue.comments.append(said)
+    def _comment(self, repo: str, issue: Issue, body: Json, who: str) -> Response:
+        error = self._validation_error(body)
+        if error is not None:
+            return error
+        comment = Comment(next(self._ids), who, body["body"], self._now)
+        issue.comments.append(comment)
         issue.updated_at = self._now
-        return Document(self._documents.comment(repo, issue, said), HTTPStatus.CREATED)
+        return Document(self._documents.comment(repo, issue, comment), HTTPStatus.CREATED)
 
-    def _wrong(self, body: Json) -> Refusal | None:
-        """Return the refusal of what GitHub does not take."""
-        strangers = set(body.get("assignees", ())) - self.collaborators
+    def _validation_error(self, body: Json) -> ErrorResponse | None:
+        """Return GitHub's validation error, if the body violates a limit."""
+        not_assignable = set(body.get("assignees", ())) - self.collaborators
         problems = {
             "title": len(body.get("title", "x")) > TITLE_LIMIT or not body.get("title", "x"),
             "body": len(body.get("body") or "") > BODY_LIMIT,
             "labels": any(not 0 < len(label) <= LABEL_LIMIT for label in body.get("labels", ())),
-            "assignees": bool(strangers),
+            "assignees": bool(not_assignable),
         }
         wrong = [name for name, is_wrong in problems.items() if is_wrong]
-        said = f"Validation Failed: {', '.join(wrong)}"
-        return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, said) if wrong else None
+        message = f"Validation Failed: {', '.join(wrong)}"
+        return ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, message) if wrong else None
 
     # ------------------------------------------------------------------ lists
 
-    def _list(self, repo: str, query: Mapping[str, str]) -> Result:
-        _only(query, OF_ISSUES)
+    def _list(self, repo: str, query: Mapping[str, str]) -> Response:
+        _allow_keys(query, OF_ISSUES)
         state = query.get("state", "open")
         wanted = {label for label in query.get("labels", "").split(",") if label}
         found = [
@@ -204,15 +204,18 @@ class Issues:
             "Issue", found, lambda issue: self._documents.issue(repo, issue), query
         )
 
-    def _comments(self, repo: str, issue: Issue, query: Mapping[str, str]) -> Result:
-        _only(query, OF_COMMENTS)
+    def _comments(self, repo: str, issue: Issue, query: Mapping[str, str]) -> Response:
+        _allow_keys(query, OF_COMMENTS)
         found = [
-            said
-            for said in issue.comments
-            if _since(query, said.at) and said.at + self.list_lag <= self._now
+            comment
+            for comment in issue.comments
+            if _since(query, comment.at) and comment.at + self.list_lag <= self._now
         ]
         return self._listing(
-            "IssueComment", found, lambda said: self._documents.comment(repo, issue, said), query
+            "IssueComment",
+            found,
+            lambda comment: self._documents.comment(repo, issue, comment),
+            query,
         )
 
     def _listing(
@@ -221,15 +224,15 @@ class Issues:
         items: Sequence[Any],
         render: Callable[[Any], str],
         query: Mapping[str, str],
-    ) -> Listing:
-        page, size = int(query.get("page", 1)), int(query.get("per_page", USUAL_A_PAGE))
-        return Listing(kind, None, items, render, page, min(MOST_A_PAGE, size))
+    ) -> ListPage:
+        page, size = int(query.get("page", 1)), int(query.get("per_page", PER_PAGE_DEFAULT))
+        return ListPage(kind, None, items, render, page, min(PER_PAGE_LIMIT, size))
 
 
-def _only(query: Mapping[str, str], known: frozenset[str]) -> None:
-    """Refuse to guess what an unknown key of the query would do."""
-    if query.keys() - known:
-        raise UnknownIssueRequestError(f"query keys {sorted(query.keys() - known)}")
+def _allow_keys(query: Mapping[str, str], supported: frozenset[str]) -> None:
+    """Raise `UnsupportedIssueRequestError` if the query has other keys than these."""
+    if query.keys() - supported:
+        raise UnsupportedIssueRequestError(f"query keys {sorted(query.keys() - supported)}")
 
 
 def _since(query: Mapping[str, str], at: float) -> bool:

@@ -1,4 +1,4 @@
-"""Who asks, and how much they may: tokens, the App, and the hourly limit in virtual time."""
+"""Authentication and rate limits: tokens, the App, and hourly quotas in simulated time."""
 
 import hashlib
 import json
@@ -7,28 +7,28 @@ from http import HTTPStatus
 
 import jwt
 
-from tests.github.results import Refusal
-from tests.github.world import World
+from tests.github.fake import FakeGitHub
+from tests.github.responses import ErrorResponse
 
 HOUR = 3600.0
 ANONYMOUS = "anonymous"
-LONGEST_JWT = 600.0
-"""Seconds that a JWT of an App may be good for."""
+JWT_LIFETIME_LIMIT_SECONDS = 600.0
+"""The longest validity of an App's JWT, in seconds."""
 
-CLOCKS_DIFFER = 60.0
-"""Seconds by which an App's clock may be ahead of GitHub's."""
+CLOCK_SKEW_SECONDS = 60.0
+"""How far an App's clock may be ahead of GitHub's, in seconds."""
 
-BAD_CREDENTIALS = Refusal(HTTPStatus.UNAUTHORIZED, "Bad credentials")
+BAD_CREDENTIALS = ErrorResponse(HTTPStatus.UNAUTHORIZED, "Bad credentials")
 
 
 @dataclass(slots=True)
 class Bucket:
-    """Requests of one token in its hour.
+    """The quota of one token in the current hour.
 
     Attributes:
         limit: requests an hour.
         reset: when the hour ends (seconds since the epoch).
-        used: requests so far.
+        used: counted requests so far.
     """
 
     limit: int
@@ -44,78 +44,78 @@ class Bucket:
                 "reset": int(self.reset)}  # fmt: skip
 
     def headers(self) -> dict[str, str]:
-        said = {f"x-ratelimit-{key}": str(value) for key, value in self.document().items()}
-        return {**said, "x-ratelimit-resource": "core"}
+        headers = {f"x-ratelimit-{key}": str(value) for key, value in self.document().items()}
+        return {**headers, "x-ratelimit-resource": "core"}
 
 
-class Gate:
-    """Knows every token of a world and counts what it asks."""
+class AccessControl:
+    """The credentials and quotas of a fake GitHub."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, fake: FakeGitHub) -> None:
         """Args:
-        world: whose tokens and time count.
+        fake: provides the tokens, limits and time.
         """
-        self._world = world
+        self._fake = fake
         self._buckets: dict[str, Bucket] = {}
         self._installed: dict[str, float] = {}
 
     def who(self, authorization: str | None) -> str | None:
-        """Return who a header speaks for; None where it is not accepted."""
+        """Return the user of an Authorization header; None if it is invalid."""
         if authorization is None:
             return ANONYMOUS
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() not in ("bearer", "token"):
             return None
-        if token in self._world.tokens:
-            return self._world.tokens[token]
-        if self._installed.get(token, 0.0) > self._world.now:
-            return f"installation-{self._world.installation}"
+        if token in self._fake.tokens:
+            return self._fake.tokens[token]
+        if self._installed.get(token, 0.0) > self._fake.now:
+            return f"installation-{self._fake.installation}"
         return None
 
     def is_app(self, authorization: str | None) -> bool:
-        """Whether a header holds a JWT that the App has signed, and that is good now."""
+        """Return whether a header holds a JWT that the App signed and that is valid now."""
         scheme, _, token = (authorization or "").partition(" ")
-        if self._world.app is None or scheme.lower() != "bearer":
+        if self._fake.app is None or scheme.lower() != "bearer":
             return False
-        identity, key = self._world.app
+        identity, key = self._fake.app
         try:
-            # The time is the world's, so it is looked at below.
-            said = jwt.decode(
+            # The library would use the real clock; the times are compared below.
+            claims = jwt.decode(
                 token,
                 key,
                 algorithms=["RS256"],
                 options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
-            issued, expires = float(said["iat"]), float(said["exp"])
+            issued, expires = float(claims["iat"]), float(claims["exp"])
         except (jwt.PyJWTError, KeyError, TypeError, ValueError):
             return False
-        now = self._world.now
+        now = self._fake.now
         return (
-            str(said.get("iss")) == identity
-            and issued <= now + CLOCKS_DIFFER
-            and now < expires <= now + LONGEST_JWT + CLOCKS_DIFFER
-            and expires - issued <= LONGEST_JWT + CLOCKS_DIFFER
+            str(claims.get("iss")) == identity
+            and issued <= now + CLOCK_SKEW_SECONDS
+            and now < expires <= now + JWT_LIFETIME_LIMIT_SECONDS + CLOCK_SKEW_SECONDS
+            and expires - issued <= JWT_LIFETIME_LIMIT_SECONDS + CLOCK_SKEW_SECONDS
         )
 
-    def install(self) -> tuple[str, float]:
-        """Return a new token of the installation, and when it ends (seconds since the epoch)."""
-        text = json.dumps([len(self._installed), self._world.now])
+    def issue_token(self) -> tuple[str, float]:
+        """Return a new installation token and when it expires (seconds since the epoch)."""
+        text = json.dumps([len(self._installed), self._fake.now])
         token = f"installed-{hashlib.sha256(text.encode()).hexdigest()[:20]}"
-        expires = self._world.now + HOUR
+        expires = self._fake.now + HOUR
         self._installed[token] = expires
         return token, expires
 
     def bucket(self, who: str) -> Bucket:
-        """Return the bucket of somebody, a fresh one when the hour is over."""
-        known = self._buckets.get(who)
-        if known is None or self._world.now >= known.reset:
-            limit = self._world.anonymous_limit if who == ANONYMOUS else self._world.limit
-            known = self._buckets[who] = Bucket(limit, self._world.now + HOUR)
-        return known
+        """Return a user's bucket, a new one if the hour is over."""
+        bucket = self._buckets.get(who)
+        if bucket is None or self._fake.now >= bucket.reset:
+            limit = self._fake.anonymous_limit if who == ANONYMOUS else self._fake.limit
+            bucket = self._buckets[who] = Bucket(limit, self._fake.now + HOUR)
+        return bucket
 
-    def spent(self, who: str) -> Refusal | None:
-        """Return the refusal of somebody who has nothing left."""
-        if not self._world.limited or self.bucket(who).remaining:
+    def limit_error(self, who: str) -> ErrorResponse | None:
+        """Return the error for a user whose quota is used up."""
+        if not self._fake.limited or self.bucket(who).remaining:
             return None
         name = "127.0.0.1" if who == ANONYMOUS else f"user ID {who}"
-        return Refusal(HTTPStatus.FORBIDDEN, f"API rate limit exceeded for {name}.")
+        return ErrorResponse(HTTPStatus.FORBIDDEN, f"API rate limit exceeded for {name}.")

@@ -1,54 +1,62 @@
-"""Documents of a world as GitHub would send them at a moment, each of them validated."""
+"""Renders the fake GitHub's state at a time as validated JSON documents."""
 
 from functools import cache
 
-from tests.github.history import CommitNode
+from tests.github.checks import CheckRun, Step, WorkflowJob
+from tests.github.commits import CommitNode
+from tests.github.fake import FakeGitHub
+from tests.github.json_parts import (
+    Json,
+    JsonParts,
+    dumps,
+    node_id,
+    step_time_text,
+    time_text,
+    with_members,
+)
 from tests.github.repo import Repo, Status
-from tests.github.rows import CheckRow, JobRow, Step
 from tests.github.runs import Run
-from tests.github.shapes import Json, Shapes, dumps, node_id, step_time_text, time_text, with_parts
-from tests.github.validate import Validator
-from tests.github.world import World
+from tests.github.schema import Validator
 
 AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
 
 
 class Renderer:
-    """Turns what a world holds into JSON texts.
+    """A renderer of GitHub's JSON documents.
 
     Attributes:
-        shapes: knows the addresses.
-        validator: has seen all that is returned.
+        parts: builds the parts that contain URLs.
+        validator: validates every document that is returned.
     """
 
-    def __init__(self, world: World, api: str, html: str) -> None:
+    def __init__(self, fake: FakeGitHub, api: str, html: str) -> None:
         """Args:
-        world: what is rendered.
-        api: address of the API.
-        html: address of the pages.
+        fake: the state to render.
+        api: base URL of the API.
+        html: base URL of the web pages.
         """
-        self.world = world
-        self.shapes = Shapes(api, html)
+        self.fake = fake
+        self.parts = JsonParts(api, html)
         self.validator = Validator()
-        # The same few texts stand in thousands of rows.
+        # Thousands of rows contain the same few texts.
         self.small_repo = cache(self._small_repo)
-        self.user = cache(lambda login: dumps(self.shapes.user(login)))
-        self.app = cache(lambda slug: dumps(self.shapes.app(slug)))
+        self.user = cache(lambda login: dumps(self.parts.user(login)))
+        self.app = cache(lambda slug: dumps(self.parts.app(slug)))
 
     @property
     def now(self) -> float:
-        """The moment that is rendered."""
-        return self.world.now
+        """The time at which documents are rendered (seconds since the epoch)."""
+        return self.fake.now
 
     def _small_repo(self, full_name: str) -> str:
-        known = self.world.repos.get(full_name)
-        identity = known.id if known else 9_000_000 + sum(full_name.encode())
-        private = known.private if known else False
-        return dumps(self.shapes.small_repo(full_name, identity, private))
+        repo = self.fake.repos.get(full_name)
+        identity = repo.id if repo else 9_000_000 + sum(full_name.encode())
+        private = repo.private if repo else False
+        return dumps(self.parts.small_repo(full_name, identity, private))
 
     def base(self, repo: str) -> str:
         """Return the API address of a repository."""
-        return f"{self.shapes.api}/repos/{repo}"
+        return f"{self.parts.api}/repos/{repo}"
 
     def repository(self, repo: Repo) -> str:
         return self.validator.check("FullRepository", dumps(self.full_repo(repo)))
@@ -57,16 +65,16 @@ class Renderer:
         """Return a repository's own document."""
         head = repo.head(repo.default_branch, self.now)
         pushed = head.date if head else 0.0
-        return self.shapes.full_repo(
+        return self.parts.full_repo(
             repo.full_name, repo.id, repo.default_branch, repo.private, pushed
         )
 
     # ------------------------------------------------------------------ commits
 
     def commit(self, repo: Repo, node: CommitNode, *, alone: bool = False) -> str:
-        """Return a commit of a list, or one that stands alone, with its files."""
+        """Return a commit as lists contain it, or with its files if `alone`."""
         base = f"{self.base(repo.full_name)}/commits/{node.sha}"
-        page = f"{self.shapes.html}/{repo.full_name}/commit"
+        page = f"{self.parts.html}/{repo.full_name}/commit"
         document: Json = {
             "sha": node.sha,
             "node_id": f"C_{node.sha[:20]}",
@@ -87,7 +95,7 @@ class Renderer:
             document["stats"] = {"total": 0, "additions": 0, "deletions": 0}
             document["files"] = []
         user = self.user(node.author)
-        return self.validator.check("Commit", with_parts(document, author=user, committer=user))
+        return self.validator.check("Commit", with_members(document, author=user, committer=user))
 
     def _git_commit(self, repo: Repo, node: CommitNode) -> Json:
         git = f"{self.base(repo.full_name)}/git"
@@ -112,7 +120,7 @@ class Renderer:
     # ------------------------------------------------------------------ runs
 
     def run_document(self, repo: Repo, run: Run) -> Json:
-        """Return what a run says of itself, without users and repositories."""
+        """Return a run without its users and repositories."""
         now, base = self.now, f"{self.base(run.repo)}/actions/runs/{run.id}"
         attempt = run.attempt(now)
         suite = f"{self.base(run.repo)}/check-suites/{run.suite}"
@@ -134,7 +142,7 @@ class Renderer:
             "check_suite_id": run.suite,
             "check_suite_node_id": node_id("CS", run.suite),
             "url": base,
-            "html_url": f"{self.shapes.html}/{run.repo}/actions/runs/{run.id}",
+            "html_url": f"{self.parts.html}/{run.repo}/actions/runs/{run.id}",
             "pull_requests": [],
             "created_at": time_text(run.created_at),
             "updated_at": time_text(run.updated_at(now)),
@@ -153,7 +161,7 @@ class Renderer:
         }
 
     def small_commit(self, node: CommitNode) -> Json:
-        """Return a commit as it stands inside a run."""
+        """Return a commit as runs embed it."""
         who = {"name": node.author, "email": f"{node.author}@users.example"}
         return {
             "id": node.sha,
@@ -168,9 +176,9 @@ class Renderer:
         return self.validator.check("WorkflowRun", self.run_text(repo, run))
 
     def run_text(self, repo: Repo, run: Run) -> str:
-        """Return a run with its users and repositories, as a text."""
+        """Return the JSON of a run with its users and repositories."""
         user = self.user(run.commit.author)
-        return with_parts(
+        return with_members(
             self.run_document(repo, run),
             actor=user,
             triggering_actor=user,
@@ -180,15 +188,15 @@ class Renderer:
 
     # ------------------------------------------------------------------ jobs and checks
 
-    def job_url(self, row: JobRow, repo: str) -> str:
-        """Return where people read a job's log."""
-        return f"{self.shapes.html}/{repo}/actions/runs/{row.run_id}/job/{row.id}"
+    def job_url(self, row: WorkflowJob, repo: str) -> str:
+        """Return the URL of a job's page."""
+        return f"{self.parts.html}/{repo}/actions/runs/{row.run_id}/job/{row.id}"
 
-    def job_document(self, repo: Repo, row: JobRow) -> Json:
+    def job_document(self, repo: Repo, row: WorkflowJob) -> Json:
         """Return a job with its steps."""
         now, base = self.now, self.base(repo.full_name)
         run = repo.runs_by_id[row.run_id]
-        begun = now >= row.begins_at and row.answer != "skipped"
+        begun = now >= row.begins_at and row.final_conclusion != "skipped"
         return {
             "id": row.id,
             "run_id": row.run_id,
@@ -208,21 +216,21 @@ class Renderer:
             "name": row.name,
             "steps": [_step(step) for step in row.steps(now)],
             "check_run_url": f"{base}/check-runs/{row.id}",
-            "labels": [] if row.answer == "skipped" else ["ubuntu-latest"],
+            "labels": [] if row.final_conclusion == "skipped" else ["ubuntu-latest"],
             "runner_id": row.id % 50 if begun else None,
             "runner_name": f"GitHub Actions {row.id % 50}" if begun else None,
             "runner_group_id": 2 if begun else None,
             "runner_group_name": "GitHub Actions" if begun else None,
         }
 
-    def job(self, repo: Repo, row: JobRow) -> str:
+    def job(self, repo: Repo, row: WorkflowJob) -> str:
         return self.validator.check("Job", dumps(self.job_document(repo, row)))
 
-    def check_run_text(self, repo: Repo, row: CheckRow) -> str:
-        """Return a check run as a text."""
+    def check_run_text(self, repo: Repo, row: CheckRun) -> str:
+        """Return the JSON of a check run."""
         now, url = self.now, f"{self.base(repo.full_name)}/check-runs/{row.id}"
-        page = f"{self.shapes.html}/{repo.full_name}/runs/{row.id}"
-        if isinstance(row, JobRow):
+        page = f"{self.parts.html}/{repo.full_name}/runs/{row.id}"
+        if isinstance(row, WorkflowJob):
             page = self.job_url(row, repo.full_name)
         document = {
             "id": row.id,
@@ -241,21 +249,21 @@ class Renderer:
                 "title": None,
                 "summary": None,
                 "text": None,
-                "annotations_count": len(row.said(now)),
+                "annotations_count": len(row.annotations_at(now)),
                 "annotations_url": f"{url}/annotations",
             },
             "check_suite": {"id": row.suite},
             "pull_requests": [],
         }
-        return with_parts(document, app=self.app(row.app))
+        return with_members(document, app=self.app(row.app))
 
-    def check_run(self, repo: Repo, row: CheckRow) -> str:
+    def check_run(self, repo: Repo, row: CheckRun) -> str:
         return self.validator.check("CheckRun", self.check_run_text(repo, row))
 
-    def annotation(self, repo: Repo, row: CheckRow, message: str) -> str:
+    def annotation(self, repo: Repo, row: CheckRun, message: str) -> str:
         document = {
             "path": ".github",
-            "blob_href": f"{self.shapes.html}/{repo.full_name}/blob/{row.sha}/.github",
+            "blob_href": f"{self.parts.html}/{repo.full_name}/blob/{row.sha}/.github",
             "start_line": 1,
             "start_column": None,
             "end_line": 1,
@@ -270,7 +278,7 @@ class Renderer:
     # ------------------------------------------------------------------ statuses
 
     def status(self, repo: Repo, status: Status, *, combined: bool = False) -> str:
-        """Return a commit status; in the combined one it has no creator."""
+        """Return a commit status; within a combined status it has no creator."""
         document = {
             "url": f"{self.base(repo.full_name)}/statuses/{status.sha}",
             "avatar_url": AVATAR,
@@ -285,7 +293,7 @@ class Renderer:
         }
         if combined:
             return self.validator.check("SimpleCommitStatus", dumps(document))
-        return self.validator.check("Status", with_parts(document, creator=self.user("ci-bot")))
+        return self.validator.check("Status", with_members(document, creator=self.user("ci-bot")))
 
 
 def _step(step: Step) -> Json:

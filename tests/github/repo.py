@@ -1,30 +1,30 @@
-"""One repository: its commits, runs, checks and statuses, each with its time."""
+"""A repository of the fake GitHub: its commits, runs, checks and statuses over time."""
 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.github.history import Branch, CommitNode, sha_of
-from tests.github.plan import Job, Workflow
-from tests.github.rows import NEVER, CheckRow, JobRow
-from tests.github.runs import Attempt, Run, copied, creation_times, job_row
+from tests.github.checks import NEVER, CheckRun, WorkflowJob
+from tests.github.commits import Branch, CommitNode, sha_of
+from tests.github.runs import Attempt, Run, creation_times, relisted, workflow_job
+from tests.github.workflows import Job, Workflow
 
 AUTHORS = ("author-a", "author-b", "author-c", "author-d")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A commit status that another CI has set.
+    """A commit status that another CI system sets.
 
     Attributes:
-        id: of the status.
-        sha: the commit it is of.
-        context: what tells it from other statuses of the commit.
+        id: the status id.
+        sha: the commit.
+        context: the key among the statuses of the commit.
         state: pending, success, failure or error.
-        at: when it was set (seconds since the epoch).
-        target_url: where its details are.
-        description: for people.
+        at: when it is set (seconds since the epoch).
+        target_url: the details URL.
+        description: a short text.
     """
 
     id: int
@@ -37,16 +37,16 @@ class Status:
 
 
 class Repo:
-    """One repository, with all that a test plans in it.
+    """One repository and everything planned in it.
 
     Attributes:
-        id: of the repository.
+        id: the repository id.
         full_name: owner/name.
-        default_branch: what clients get who name none.
-        private: not to be seen without a token.
+        default_branch: the branch of requests that name none.
+        private: whether it is invisible without a token.
         branches: by name.
         commits: by hash.
-        runs: by their creation, once sorted.
+        runs: in the order in which they were planned.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Repo:
         private: bool,
     ) -> None:
         """Args:
-        clock: the world's time (seconds since the epoch).
-        next_id: gives ids that nothing else has.
+        clock: returns the simulated time (seconds since the epoch).
+        next_id: returns an unused id.
         full_name: owner/name.
         default_branch: its name.
-        private: whether it needs a token.
+        private: whether it is invisible without a token.
         """
         self._clock = clock
         self._next_id = next_id
@@ -74,10 +74,10 @@ class Repo:
         self.commits: dict[str, CommitNode] = {}
         self.runs: list[Run] = []
         self.runs_by_id: dict[int, Run] = {}
-        self.rows: dict[int, CheckRow] = {}
+        self.rows: dict[int, CheckRun] = {}
         self.statuses: list[Status] = []
-        self._by_commit: dict[str, list[CheckRow]] = defaultdict(list)
-        self._sorted: dict[str, list[CheckRow]] = {}
+        self._by_commit: dict[str, list[CheckRun]] = defaultdict(list)
+        self._sorted: dict[str, list[CheckRun]] = {}
         self._run_numbers: dict[str, int] = defaultdict(int)
         self.workflow_ids: dict[str, int] = {}
 
@@ -96,10 +96,10 @@ class Repo:
         """Push a commit on top of a branch.
 
         Args:
-            title: of the commit.
+            title: the first line of the message.
             at: when it is pushed; now by default (seconds since the epoch).
-            date: what the commit says of itself; `at` by default.
-            branch: the default branch by default; a name that is not known is made.
+            date: the committer date; `at` by default.
+            branch: the default branch by default; created if it does not exist.
             parents: the branch's head by default.
             author: a handle.
         """
@@ -120,7 +120,7 @@ class Repo:
         parents: Sequence[CommitNode] = (),
         author: str | None = None,
     ) -> CommitNode:
-        """Make a commit that no branch points to, such as the head of a fork's branch."""
+        """Add a commit that is on no branch, such as the head of a fork's branch."""
         number = len(self.commits)
         sha = sha_of(self.full_name, number, title, *(parent.sha for parent in parents))
         who = author or AUTHORS[number % len(AUTHORS)]
@@ -134,17 +134,17 @@ class Repo:
         """Push a merge of `other` into a branch, whose head is the first parent."""
         head = self.branches[branch or self.default_branch].newest()
         if head is None:
-            raise ValueError("nothing to merge into")
+            raise ValueError("the branch has no commit to merge into")
         return self.commit(title, at=at, branch=branch, parents=(head, other))
 
     def force_push(
         self, head: CommitNode, *, at: float | None = None, branch: str | None = None
     ) -> None:
-        """Let a branch point to any commit."""
+        """Set a branch's head to any commit."""
         self.branches[branch or self.default_branch].move(self._clock() if at is None else at, head)
 
     def head(self, branch: str, now: float) -> CommitNode | None:
-        """Return what a branch points to at a moment."""
+        """Return a branch's head at a time."""
         return self.branches[branch].head(now) if branch in self.branches else None
 
     def find(self, ref: str, now: float) -> CommitNode | None:
@@ -169,14 +169,14 @@ class Repo:
         """Plan a run.
 
         Args:
-            commit: what it is of.
-            workflow: with the name that it has then.
-            jobs: with their times since `at`.
-            event: what starts it.
+            commit: the head commit.
+            workflow: the workflow, under its name at that time.
+            jobs: the jobs, with their times since `at`.
+            event: the triggering event.
             at: when it is created; now by default (seconds since the epoch).
             head_branch: the default branch by default.
-            head_repo: this repository by default; a fork's full name.
-            startup_failure: it breaks before it has a job.
+            head_repo: full name of a fork; this repository by default.
+            startup_failure: whether it fails before any job is created.
         """
         at = self._clock() if at is None else at
         self._run_numbers[workflow.path] += 1
@@ -191,13 +191,15 @@ class Repo:
         return run
 
     def plan_attempt(
-        self, run: Run, at: float, jobs: Sequence[Job], copies: Sequence[JobRow] = ()
+        self, run: Run, at: float, jobs: Sequence[Job], copies: Sequence[WorkflowJob] = ()
     ) -> None:
-        """Add an attempt to a run: jobs that run anew, and copies of those that do not."""
+        """Add an attempt to a run: jobs that run again, and copies of jobs that do not."""
         number = len(run.attempts) + 1
         created = creation_times(jobs, at)
-        new = [job_row(run, number, at, job, created[job.name], self._next_id()) for job in jobs]
-        old = [copied(row, self._next_id(), number, at) for row in copies]
+        new = [
+            workflow_job(run, number, at, job, created[job.name], self._next_id()) for job in jobs
+        ]
+        old = [relisted(row, self._next_id(), number, at) for row in copies]
         run.add(Attempt(number, at, (*old, *new)))
         for row in (*old, *new):
             self._take(row)
@@ -212,23 +214,23 @@ class Repo:
         at: float | None = None,
         took: float | None = 300.0,
         url: str | None = None,
-    ) -> CheckRow:
-        """Plan a check run of another CI.
+    ) -> CheckRun:
+        """Plan a check run of another CI system.
 
         Args:
-            commit: what it is of.
-            app: the slug of the CI's app.
-            name: of the check.
-            conclusion: in the end.
-            at: when it is reported and starts; now by default (seconds since the epoch).
-            took: seconds until it is over; None for never.
-            url: where its details are.
+            commit: the commit that is checked.
+            app: the slug of the reporting app.
+            name: the name of the check.
+            conclusion: the conclusion once it has completed.
+            at: when it is created and starts; now by default (seconds since the epoch).
+            took: seconds until it completes; None for never.
+            url: the details URL.
         """
         at = self._clock() if at is None else at
         end = NEVER if took is None else at + took
         link = url or f"https://ci.example/{name}"
         identity, suite = self._next_id(), self._next_id()
-        row = CheckRow(identity, name, commit.sha, suite, app, at, at, end, conclusion, (), link)
+        row = CheckRun(identity, name, commit.sha, suite, app, at, at, end, conclusion, (), link)
         self._take(row)
         return row
 
@@ -242,32 +244,32 @@ class Repo:
         target_url: str | None = None,
         description: str | None = None,
     ) -> Status:
-        """Plan a commit status of another CI."""
+        """Plan a commit status of another CI system."""
         at = self._clock() if at is None else at
         made = Status(self._next_id(), commit.sha, context, state, at, target_url, description)
         self.statuses.append(made)
         return made
 
-    def _take(self, row: CheckRow) -> None:
+    def _take(self, row: CheckRun) -> None:
         self.rows[row.id] = row
         self._by_commit[row.sha].append(row)
         self._sorted.pop(row.sha, None)
 
-    # ------------------------------------------------------------------ looking
+    # ------------------------------------------------------------------ reading
 
-    def gone(self, row: CheckRow, now: float) -> bool:
-        """Whether the row's run has been deleted, and the row with it."""
-        return isinstance(row, JobRow) and not self.runs_by_id[row.run_id].exists(now)
+    def gone(self, row: CheckRun, now: float) -> bool:
+        """Return whether the check was deleted together with its run."""
+        return isinstance(row, WorkflowJob) and not self.runs_by_id[row.run_id].exists(now)
 
-    def row(self, identity: int, now: float) -> CheckRow | None:
-        """Return a job or check run by its id, if it exists."""
+    def row(self, identity: int, now: float) -> CheckRun | None:
+        """Return a job or check run by its id, if it exists at a time."""
         row = self.rows.get(identity)
         if row is None or row.created_at > now or self.gone(row, now):
             return None
         return row
 
-    def rows_of(self, sha: str, now: float) -> list[CheckRow]:
-        """Return what exists of a commit's check runs, oldest first."""
+    def rows_of(self, sha: str, now: float) -> list[CheckRun]:
+        """Return a commit's check runs that exist at a time, oldest first."""
         if sha not in self._sorted:
             self._sorted[sha] = sorted(
                 self._by_commit[sha], key=lambda row: (row.created_at, row.id)
@@ -278,7 +280,7 @@ class Repo:
 
 
 class PlannedRun(Run):
-    """A run that a test can plan more attempts of."""
+    """A run to which further attempts can be added."""
 
     planned_in: Repo
 
@@ -286,12 +288,12 @@ class PlannedRun(Run):
         """Run some jobs again.
 
         Args:
-            at: when the new attempt begins (seconds since the epoch).
-            jobs: those that run again, with their times since `at`.
-            copies: list the other jobs again too, under new ids, as GitHub sometimes does.
+            at: when the new attempt starts (seconds since the epoch).
+            jobs: the jobs that run again, with their times since `at`.
+            copies: whether the other jobs are listed again under new ids, as GitHub sometimes does.
         """
         again = {job.name for job in jobs}
-        latest: dict[str, JobRow] = {}
+        latest: dict[str, WorkflowJob] = {}
         for row in self.rows(at):
             latest[row.name] = row
         others = [row for row in latest.values() if row.name not in again] if copies else []

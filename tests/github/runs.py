@@ -1,13 +1,13 @@
-"""Runs and their attempts, as they stand at a moment."""
+"""Workflow runs and their attempts, with their state at a given time."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from tests.github.history import CommitNode
-from tests.github.plan import CANCELED, FAILED, Job, Workflow
-from tests.github.rows import COMPLETED, NEVER, JobRow
+from tests.github.checks import COMPLETED, NEVER, WorkflowJob
+from tests.github.commits import CommitNode
+from tests.github.workflows import CANCELED, FAILED, Job, Workflow
 
 
 @dataclass(frozen=True)
@@ -16,31 +16,31 @@ class Attempt:
 
     Attributes:
         number: from 1.
-        at: when it began (seconds since the epoch).
+        at: the start (seconds since the epoch).
         rows: its jobs.
     """
 
     number: int
     at: float
-    rows: tuple[JobRow, ...]
+    rows: tuple[WorkflowJob, ...]
 
 
 class Run:
-    """One run of a workflow at a commit, with the attempts that a test plans.
+    """One run of a workflow at a commit, with its planned attempts.
 
     Attributes:
-        id: of the run.
-        suite: of its check suite; the same for all attempts.
-        repo: full name of the repository it is in.
-        number: counts the runs of its workflow.
-        commit: what it is of.
-        workflow: with the name that the workflow had then.
-        event: what started it.
-        head_branch: the branch that it says it is of.
-        head_repo: full name of the repository that this branch is in.
-        startup_failure: it broke before it had a single job.
-        attempts: in their order.
-        deleted_at: when it was deleted (seconds since the epoch), or None.
+        id: the run id.
+        suite: the id of its check suite, the same for all attempts.
+        repo: the repository's full name.
+        number: the run number within its workflow.
+        commit: the head commit.
+        workflow: the workflow, under its name at that time.
+        event: the triggering event.
+        head_branch: the name of the head branch.
+        head_repo: full name of the head branch's repository.
+        startup_failure: whether it fails before any job is created.
+        attempts: in order.
+        deleted_at: when it is deleted (seconds since the epoch), or None.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Run:
         """Args:
         identity: id, check suite and number.
         repo: full name.
-        commit: what it is of.
-        workflow: with its name.
-        event: what started it.
+        commit: the head commit.
+        workflow: the workflow, under its name at that time.
+        event: the triggering event.
         head: branch and repository.
-        startup_failure: whether it breaks before it has a job.
+        startup_failure: whether it fails before any job is created.
         """
         self.id, self.suite, self.number = identity
         self.repo = repo
@@ -80,11 +80,11 @@ class Run:
         return self.created_at <= now and (self.deleted_at is None or now < self.deleted_at)
 
     def attempt(self, now: float) -> Attempt:
-        """Return the newest attempt that has begun."""
+        """Return the newest attempt that has started."""
         return next(a for a in reversed(self.attempts) if a.at <= now)
 
-    def rows(self, now: float) -> Iterator[JobRow]:
-        """Yield the jobs of all attempts that exist."""
+    def rows(self, now: float) -> Iterator[WorkflowJob]:
+        """Yield the jobs of all attempts that exist at a time."""
         for attempt in self.attempts:
             yield from (row for row in attempt.rows if row.created_at <= now)
 
@@ -99,7 +99,7 @@ class Run:
             return None
         if self.startup_failure:
             return "startup_failure"
-        answers = {row.answer for row in self.attempt(now).rows}
+        answers = {row.final_conclusion for row in self.attempt(now).rows}
         for word in ("failure", "timed_out"):
             if word in answers:
                 return "failure"
@@ -108,7 +108,7 @@ class Run:
         return "skipped" if answers == {"skipped"} else "success"
 
     def updated_at(self, now: float) -> float:
-        """Return when anything of it changed last."""
+        """Return the time of the last change."""
         return self._changes[bisect_right(self._changes, now) - 1]
 
     @cached_property
@@ -121,27 +121,29 @@ class Run:
         return sorted(moments)
 
     def changes(self) -> Sequence[float]:
-        """Return every moment at which something of it changes."""
+        """Return the times of all changes, sorted."""
         return self._changes
 
     def add(self, attempt: Attempt) -> None:
-        """Plan one more attempt."""
+        """Plan another attempt."""
         self.attempts.append(attempt)
         self.__dict__.pop("_changes", None)
 
     def delete(self, at: float) -> None:
-        """Let it be gone for good from a moment on."""
+        """Delete the run at a time."""
         self.deleted_at = at
 
 
-def _runs(row: JobRow, now: float) -> bool:
+def _runs(row: WorkflowJob, now: float) -> bool:
     return row.copy_of is None and row.begins_at <= now
 
 
-def job_row(run: Run, number: int, begun: float, job: Job, created: float, identity: int) -> JobRow:
-    """Make the row of a planned job."""
+def workflow_job(
+    run: Run, number: int, begun: float, job: Job, created: float, identity: int
+) -> WorkflowJob:
+    """Return the job of an attempt that follows a plan."""
     ends_at = NEVER if job.end is None else begun + job.end
-    return JobRow(
+    return WorkflowJob(
         identity,
         job.name,
         run.commit.sha,
@@ -158,13 +160,13 @@ def job_row(run: Run, number: int, begun: float, job: Job, created: float, ident
     )
 
 
-def copied(row: JobRow, identity: int, number: int, at: float) -> JobRow:
-    """List a finished job of an earlier attempt again, as a re-run may do."""
+def relisted(row: WorkflowJob, identity: int, number: int, at: float) -> WorkflowJob:
+    """Return a completed job of an earlier attempt under a new id, as a re-run may list it."""
     return replace(row, id=identity, attempt=number, created_at=at, copy_of=row.id)
 
 
 def creation_times(jobs: Sequence[Job], begun: float) -> Mapping[str, float]:
-    """Return when each job begins to exist: with the attempt, or when its needs are done."""
+    """Return each job's creation time: the start of the attempt, or the end of its needs."""
     ends = {job.name: NEVER if job.end is None else begun + job.end for job in jobs}
     return {
         job.name: max((ends.get(need, begun) for need in job.needs), default=begun) for job in jobs

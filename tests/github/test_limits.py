@@ -1,4 +1,4 @@
-"""The stand-in counts, limits and authorizes requests as GitHub does."""
+"""The fake GitHub counts, limits and authorizes requests as GitHub does."""
 
 import time
 
@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.github.client import Client
-from tests.github.server import StandIn, serving_github
-from tests.github.world import T0, TOKEN, World
+from tests.github.fake import T0, TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 
 HOUR = 3600.0
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -18,85 +18,89 @@ OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 @pytest.fixture(autouse=True)
-def _one_commit(world: World) -> None:
-    world.repo("o/r").commit("first")
-    world.repo("o/secret", private=True).commit("first")
+def _one_commit(fake: FakeGitHub) -> None:
+    fake.repo("o/r").commit("first")
+    fake.repo("o/secret", private=True).commit("first")
 
 
 @pytest.mark.parametrize("weak", [True, False])
-def test_what_has_not_changed_costs_nothing(
-    world: World, server: StandIn, client: Client, weak: bool
+def test_an_unchanged_document_costs_nothing(
+    fake: FakeGitHub, server: GitHubServer, client: Client, weak: bool
 ) -> None:
-    """A request with the ETag that is known answers 304, until the answer is another one."""
-    world.weak_etags = weak
-    etag = client.answer("/commits").headers["ETag"]
+    """A request with the current ETag answers 304 and is not counted."""
+    fake.weak_etags = weak
+    etag = client.response("/commits").headers["ETag"]
     assert etag.startswith("W/") is weak
-    same = client.answer("/commits", etag=etag)
+    same = client.response("/commits", etag=etag)
     assert (same.status_code, same.content, server.counted()) == (304, b"", 1)
     assert same.headers["x-ratelimit-used"] == "1"
-    world.repos["o/r"].commit("second")
-    assert client.answer("/commits", etag=etag).status_code == 200
+    fake.repos["o/r"].commit("second")
+    assert client.response("/commits", etag=etag).status_code == 200
     assert (server.counted(), server.sent()) == (2, 3)
 
 
-def test_without_a_token_it_costs_as_much_as_ever(server: StandIn) -> None:
-    """GitHub counts a 304 that nobody is behind."""
+def test_an_unchanged_document_counts_without_a_token(server: GitHubServer) -> None:
+    """GitHub counts a 304 of a request without a token."""
     client = Client(server, token=None)
-    etag = client.answer("").headers["ETag"]
-    assert client.answer("", etag=etag).status_code == 304
+    etag = client.response("").headers["ETag"]
+    assert client.response("", etag=etag).status_code == 304
     assert server.counted() == 2
     client.close()
 
 
-def test_an_etag_is_good_for_one_token(world: World, server: StandIn, client: Client) -> None:
-    """Another token gets the whole answer for it."""
-    world.tokens["another"] = "user-2"
+def test_an_etag_is_good_for_one_token(
+    fake: FakeGitHub, server: GitHubServer, client: Client
+) -> None:
+    """The ETag of one token does not match for another token."""
+    fake.tokens["another"] = "user-2"
     other = Client(server, "another")
-    etag = client.answer("").headers["ETag"]
-    assert other.answer("", etag=etag).status_code == 200
+    etag = client.response("").headers["ETag"]
+    assert other.response("", etag=etag).status_code == 200
     other.close()
 
 
-def test_a_spent_limit_refuses_until_its_hour_is_over(world: World, server: StandIn) -> None:
-    """The refusal is a 403 with nothing remaining, and costs nothing more."""
-    world.limit = 2
+def test_a_spent_limit_refuses_until_its_hour_is_over(
+    fake: FakeGitHub, server: GitHubServer
+) -> None:
+    """A used-up quota answers 403 with nothing remaining, and is not counted further."""
+    fake.limit = 2
     client = Client(server)
-    assert [client.answer("").status_code for _ in range(3)] == [200, 200, 403]
-    refused = client.answer("")
+    assert [client.response("").status_code for _ in range(3)] == [200, 200, 403]
+    refused = client.response("")
     assert refused.json()["message"].startswith("API rate limit exceeded")
     assert refused.headers["x-ratelimit-remaining"] == "0"
     assert float(refused.headers["x-ratelimit-reset"]) == T0 + HOUR
     assert server.counted() == 2
-    world.now = T0 + HOUR - 1
-    assert client.answer("").status_code == 403
-    world.now = T0 + HOUR
-    assert client.answer("").status_code == 200
+    fake.now = T0 + HOUR - 1
+    assert client.response("").status_code == 403
+    fake.now = T0 + HOUR
+    assert client.response("").status_code == 200
     client.close()
 
 
-def test_without_a_token_there_are_sixty_an_hour(server: StandIn) -> None:
-    """The headers say so."""
+def test_without_a_token_there_are_sixty_an_hour(server: GitHubServer) -> None:
+    """The headers of a response without a token have a limit of 60."""
     client = Client(server, token=None)
-    headers = client.answer("").headers
+    headers = client.response("").headers
     assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == ("60", "59")
     client.close()
 
 
-def test_the_limit_can_be_asked_for_free(server: StandIn, client: Client) -> None:
-    """`/rate_limit` says what is left and does not count."""
+def test_the_limit_can_be_asked_for_free(server: GitHubServer, client: Client) -> None:
+    """`/rate_limit` returns the remaining quota and does not count."""
     client.get("")
-    said = client.session.get(f"{server.url}/rate_limit").json()
-    assert said["resources"]["core"]["remaining"] == 4999
+    document = client.session.get(f"{server.url}/rate_limit").json()
+    assert document["resources"]["core"]["remaining"] == 4999
     assert server.counted() == 1
 
 
-def test_ghes_may_have_no_limit_and_another_path(world: World) -> None:
-    """Then no header speaks of one, and there is no `/rate_limit`."""
-    world.limited = False
-    with serving_github(world, prefix="/api/v3") as server:
+def test_ghes_may_have_no_limit_and_another_path(fake: FakeGitHub) -> None:
+    """Without a rate limit there are no such headers and no `/rate_limit`."""
+    fake.limited = False
+    with serving_github(fake, prefix="/api/v3") as server:
         assert server.url.endswith("/api/v3")
         client = Client(server)
-        answer = client.answer("")
+        answer = client.response("")
         assert not [name for name in answer.headers if name.lower().startswith("x-ratelimit")]
         assert answer.json()["url"].startswith(server.url)
         assert client.session.get(f"{server.url}/rate_limit").status_code == 404
@@ -113,11 +117,11 @@ def test_ghes_may_have_no_limit_and_another_path(world: World) -> None:
     ],
 )
 def test_who_may_see_what(
-    server: StandIn, token: str | None, repo: str, status: int, message: str | None
+    server: GitHubServer, token: str | None, repo: str, status: int, message: str | None
 ) -> None:
-    """A private repository looks like none at all to those who may not see it."""
+    """A private repository answers 404 to a request without access."""
     client = Client(server, token, repo)
-    answer = client.answer("")
+    answer = client.response("")
     assert (answer.status_code, answer.json().get("message")) == (status, message)
     client.close()
 
@@ -131,10 +135,10 @@ def signed(key: rsa.RSAPrivateKey, **changes: object) -> str:
     return jwt.encode(claims, key, algorithm="RS256")
 
 
-def install(world: World, server: StandIn, token: str) -> requests.Response:
-    """Ask for an installation token."""
+def install(fake: FakeGitHub, server: GitHubServer, token: str) -> requests.Response:
+    """Request an installation token."""
     public = KEY.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
-    world.app = ("12", public.decode())
+    fake.app = ("12", public.decode())
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
         found = session.get(f"{server.url}/repos/o/r/installation", timeout=10)
@@ -143,15 +147,15 @@ def install(world: World, server: StandIn, token: str) -> requests.Response:
         return session.post(found.json()["access_tokens_url"], timeout=10)
 
 
-def test_an_app_gets_a_token_for_an_hour(world: World, server: StandIn) -> None:
-    """After that hour the token is as bad as any other."""
-    answer = install(world, server, signed(KEY))
+def test_an_app_gets_a_token_for_an_hour(fake: FakeGitHub, server: GitHubServer) -> None:
+    """An installation token is refused after one hour."""
+    answer = install(fake, server, signed(KEY))
     assert answer.status_code == 201
     client = Client(server, answer.json()["token"])
-    world.now = T0 + HOUR - 1
-    assert client.answer("").status_code == 200
-    world.now = T0 + HOUR
-    assert client.answer("").status_code == 401
+    fake.now = T0 + HOUR - 1
+    assert client.response("").status_code == 200
+    fake.now = T0 + HOUR
+    assert client.response("").status_code == 401
     client.close()
 
 
@@ -165,9 +169,11 @@ def test_an_app_gets_a_token_for_an_hour(world: World, server: StandIn) -> None:
         signed(KEY, iat=T0 + 120),
         "no.jwt.atall",
     ],
-    ids=["other key", "other app", "expired", "good for too long", "of the future", "no JWT"],
+    ids=["other key", "other app", "expired", "valid for too long", "in the future", "no JWT"],
 )
-def test_a_jwt_that_is_not_right_is_refused(world: World, server: StandIn, token: str) -> None:
-    """The key, the issuer and both times count, in the world's own time."""
+def test_a_jwt_that_is_not_right_is_refused(
+    fake: FakeGitHub, server: GitHubServer, token: str
+) -> None:
+    """The key, the issuer and both times are checked, in simulated time."""
     assert abs(time.time() - T0) > HOUR
-    assert install(world, server, token).status_code == 401
+    assert install(fake, server, token).status_code == 401

@@ -1,4 +1,4 @@
-"""What GitHub would have delivered of a world to a webhook, signed as it signs."""
+"""The signed webhook deliveries that GitHub would send for a fake GitHub's history."""
 
 import hmac
 import json
@@ -7,22 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from tests.github.history import CommitNode, reachable
+from tests.github.checks import NEVER, CheckRun, WorkflowJob
+from tests.github.commits import CommitNode, reachable
+from tests.github.expected import HTML
+from tests.github.fake import FakeGitHub
+from tests.github.json_parts import Json, dumps, node_id, with_members
 from tests.github.render import Renderer
 from tests.github.repo import Repo
-from tests.github.rows import NEVER, CheckRow, JobRow
 from tests.github.runs import Run
-from tests.github.shapes import Json, dumps, node_id, with_parts
-from tests.github.truth import HTML
-from tests.github.world import World
 
 API = "https://api.github.com"
 NO_COMMIT = "0" * 40
 SIGNATURE_HEADER = "X-Hub-Signature-256"
-MOST_COMMITS = 20
-"""Commits that the body of a push lists."""
-
-EVENTS = ("workflow_job", "workflow_run", "push", "check_run")
+PUSH_COMMITS_LIMIT = 20
+"""The most commits that the body of a push lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Delivery:
         at: when it is sent (seconds since the epoch).
         event: the header `X-GitHub-Event`.
         delivery_id: the header `X-GitHub-Delivery`.
-        body: as it is signed.
+        body: the signed bytes.
     """
 
     at: float
@@ -43,12 +41,12 @@ class Delivery:
 
     @property
     def document(self) -> Json:
-        """The body, parsed."""
+        """The parsed body."""
         document: Json = json.loads(self.body)
         return document
 
     def headers(self, secret: str) -> dict[str, str]:
-        """Return the headers that go with it."""
+        """Return the headers of the request."""
         return {
             "Content-Type": "application/json",
             "User-Agent": "GitHub-Hookshot/0000000",
@@ -63,10 +61,10 @@ def sign(secret: str, body: bytes) -> str:
     return f"sha256={hmac.digest(secret.encode(), body, 'sha256').hex()}"
 
 
-def deliveries(world: World, since: float, until: float) -> list[Delivery]:
-    """Return what is sent after `since` and not after `until`, in its order."""
-    hooks = _Hooks(world, since, until)
-    planned = [each for repo in world.repos.values() for each in hooks.of(repo)]
+def deliveries(fake: FakeGitHub, since: float, until: float) -> list[Delivery]:
+    """Return the deliveries sent after `since` and not after `until`, in order."""
+    renderer = _DeliveryRenderer(fake, since, until)
+    planned = [each for repo in fake.repos.values() for each in renderer.of(repo)]
     planned.sort(key=lambda each: each.at)
     return [
         Delivery(each.at, each.event, str(uuid.uuid5(uuid.NAMESPACE_URL, each.name)), each.body())
@@ -76,13 +74,13 @@ def deliveries(world: World, since: float, until: float) -> list[Delivery]:
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
-    """A delivery whose body is made when it is wanted.
+    """A delivery whose body is rendered on demand.
 
     Attributes:
         at: when it is sent (seconds since the epoch).
-        event: its kind.
-        name: what tells it from all others.
-        body: makes it.
+        event: the event's name.
+        name: unique among all deliveries.
+        body: renders the body.
     """
 
     at: float
@@ -91,40 +89,40 @@ class _Planned:
     body: Callable[[], bytes]
 
 
-class _Hooks(Renderer):
-    """Renders one moment after the other.
+class _DeliveryRenderer(Renderer):
+    """A renderer of deliveries, each at its own time.
 
     Attributes:
-        moment: that is rendered (seconds since the epoch).
+        moment: the time to render (seconds since the epoch).
     """
 
-    def __init__(self, world: World, since: float, until: float) -> None:
+    def __init__(self, fake: FakeGitHub, since: float, until: float) -> None:
         """Args:
-        world: what is rendered.
-        since: only what is sent after it (seconds since the epoch).
-        until: and not after this, likewise.
+        fake: the state to render.
+        since: exclusive start of the time range (seconds since the epoch).
+        until: inclusive end of the time range (seconds since the epoch).
         """
-        super().__init__(world, API, HTML)
-        self.moment = world.now
+        super().__init__(fake, API, HTML)
+        self.moment = fake.now
         self._since = since
         self._until = until
 
     @property
     def now(self) -> float:
-        """The moment that is rendered."""
+        """The time at which documents are rendered (seconds since the epoch)."""
         return self.moment
 
     def _within(self, at: float) -> bool:
         return self._since < at <= self._until
 
     def of(self, repo: Repo) -> Iterator[_Planned]:
-        """Yield what is sent of a repository."""
+        """Yield the planned deliveries of a repository."""
         for name, branch in repo.branches.items():
             for at, before, head in branch.moves():
                 if self._within(at):
                     yield self._push(repo, name, at, before, head)
         for row in repo.rows.values():
-            if not isinstance(row, JobRow) or row.copy_of is None:
+            if not isinstance(row, WorkflowJob) or row.copy_of is None:
                 yield from self._row(repo, row)
         for run in repo.runs:
             yield from self._run(repo, run)
@@ -138,12 +136,12 @@ class _Hooks(Renderer):
 
     # ------------------------------------------------------------------ jobs and checks
 
-    def _row(self, repo: Repo, row: CheckRow) -> Iterator[_Planned]:
-        for action, at in _moments(row):
+    def _row(self, repo: Repo, row: CheckRun) -> Iterator[_Planned]:
+        for action, at in _actions(row):
             if not self._within(at):
                 continue
             name = f"{row.id}/{action}"
-            if isinstance(row, JobRow):
+            if isinstance(row, WorkflowJob):
                 yield self._planned(
                     at, "workflow_job", name, partial(self._job_body, repo, row, action)
                 )
@@ -153,12 +151,12 @@ class _Hooks(Renderer):
                     at, "check_run", name, partial(self._check_body, repo, row, act)
                 )
 
-    def _job_body(self, repo: Repo, row: JobRow, action: str) -> str:
+    def _job_body(self, repo: Repo, row: WorkflowJob, action: str) -> str:
         camel = "".join(word.title() for word in action.split("_"))
         job = dumps(self.job_document(repo, row))
         return self._body(f"WebhookWorkflowJob{camel}", repo, action, workflow_job=job)
 
-    def _check_body(self, repo: Repo, row: CheckRow, action: str) -> str:
+    def _check_body(self, repo: Repo, row: CheckRun, action: str) -> str:
         check = self.check_run_text(repo, row)
         return self._body(f"WebhookCheckRun{action.title()}", repo, action, check_run=check)
 
@@ -221,9 +219,9 @@ class _Hooks(Renderer):
     def _push_body(
         self, repo: Repo, branch: str, before: CommitNode | None, head: CommitNode
     ) -> str:
-        known = {commit.sha for commit in reachable(before)}
-        new = [commit for commit in reachable(head) if commit.sha not in known]
-        listed = [self._pushed(repo, commit) for commit in reversed(new[:MOST_COMMITS])]
+        old_shas = {commit.sha for commit in reachable(before)}
+        new = [commit for commit in reachable(head) if commit.sha not in old_shas]
+        listed = [self._pushed(repo, commit) for commit in reversed(new[:PUSH_COMMITS_LIMIT])]
         old = before.sha if before else NO_COMMIT
         forced = before is not None and all(c.sha != before.sha for c in reachable(head))
         document = {
@@ -240,7 +238,7 @@ class _Hooks(Renderer):
             "pusher": {"name": head.author, "email": f"{head.author}@users.example"},
             "repository": self._pushed_repo(repo),
         }
-        text = with_parts(document, sender=self.user(head.author))
+        text = with_members(document, sender=self.user(head.author))
         return self.validator.check("WebhookPush", text)
 
     def _pushed(self, repo: Repo, commit: CommitNode) -> Json:
@@ -261,7 +259,7 @@ class _Hooks(Renderer):
         }
 
     def _pushed_repo(self, repo: Repo) -> Json:
-        """Return the repository of a push, which gives some times as numbers."""
+        """Return the repository of a push, in which some times are numbers."""
         owner = repo.full_name.partition("/")[0]
         document = self.full_repo(repo)
         document["owner"] |= {"name": owner, "email": None}
@@ -275,7 +273,7 @@ class _Hooks(Renderer):
         }
 
     def _body(self, kind: str, repo: Repo, action: str, **parts: str) -> str:
-        text = with_parts(
+        text = with_members(
             {"action": action},
             **parts,
             repository=dumps(self.full_repo(repo)),
@@ -284,9 +282,9 @@ class _Hooks(Renderer):
         return self.validator.check(kind, text)
 
 
-def _moments(row: CheckRow) -> Iterator[tuple[str, float]]:
-    """Yield what is told of a row; one that is skipped has only an end."""
-    if row.answer != "skipped":
+def _actions(row: CheckRun) -> Iterator[tuple[str, float]]:
+    """Yield each action and its time; a skipped check only completes."""
+    if row.final_conclusion != "skipped":
         yield "queued", row.created_at
         yield "in_progress", row.begins_at
     if row.ends_at < NEVER:

@@ -9,7 +9,7 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
 
-from tests.domain.builders import NOW, TRUNK, Ledger, assess, history, length, trunk
+from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate, history, length, trunk
 
 HISTORIES = {
     "inductor / test (core)": "P P P . F F F",  # broken, two suspects, one of them untested
@@ -45,13 +45,13 @@ def main_trunk() -> TrunkState:
     commits[4] = replace(commits[4], title=HOSTILE_TITLE)
     order = TrunkOrder(TRUNK, tuple(commits), older_unread=True)
     rows = [row for name, text in HISTORIES.items() for row in history(text, name)]
-    return replace(assess(Ledger(rows), order, POLICY), data_at=NOW - 5)
+    return replace(evaluate(MemoryRows(rows), order, POLICY), data_at=NOW - 5)
 
 
 def bare_trunk() -> TrunkState:
     """Return a trunk of which nothing optional is known."""
     quiet = TrunkOrder(TRUNK._replace(branch="release/1"), ())
-    return assess(Ledger(), quiet)
+    return evaluate(MemoryRows(), quiet)
 
 
 def sources() -> tuple[SourceStatus, ...]:

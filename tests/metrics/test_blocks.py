@@ -14,9 +14,9 @@ from trunkwatch.metrics import blocks
 from trunkwatch.metrics.collector import branch_families, job_families, own_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format
 
-from tests.domain.builders import TRUNK, judge
-from tests.domain.scripts import bounded
+from tests.domain.builders import TRUNK, job_state
 from tests.metrics.sample import bare_trunk, totals
+from tests.support.examples import examples
 from tests.vectors.notation import sha_of
 
 SMALL = 2
@@ -24,7 +24,9 @@ SMALL = 2
 
 VERSION = "1.2.3"
 HOSTILE = ('"', "\\", "\n", "\r", "\\n", '\\"', "ü✓", "\u2028", "}", " ", "# EOF", "")
-KINDS = tuple(judge(text) for text in ("P F F F", "P P", "P F", "F F F", "- -", "P F F F K", "?"))
+KINDS = tuple(
+    job_state(text) for text in ("P F F F", "P P", "P F", "F F F", "- -", "P F F F K", "?")
+)
 
 texts = st.lists(st.sampled_from((*HOSTILE, "a", "b")), max_size=4).map("".join)
 numbers = st.sampled_from((None, 0.0, 1.5, 1e9, 1234567890.123, float("inf")))
@@ -93,7 +95,7 @@ def without_process(body: bytes) -> bytes:
     return b"\n".join(line for line in lines if not line.startswith(about))
 
 
-@settings(bounded, max_examples=200)
+@settings(max_examples=examples(200))
 @given(courses(), courses(), st.sampled_from((PLAIN, OPENMETRICS)))
 def test_steps_end_where_one_rendering_does(
     here: list[list[JobState]], there: list[list[JobState]], form: Format

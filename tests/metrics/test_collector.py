@@ -16,7 +16,7 @@ from trunkwatch.metrics.collector import (
     own_families,
 )
 
-from tests.domain.builders import NOW, assess_histories, judge
+from tests.domain.builders import NOW, evaluate_histories, job_state
 from tests.metrics.reading import samples_of, value_of
 from tests.metrics.sample import COMMITS, main_trunk, snapshot, sources, totals
 from tests.vectors.notation import sha_of
@@ -38,7 +38,7 @@ def jobs_with(family: str, jobs: dict[str, list[Sample]] = JOBS) -> set[str]:
     ("family", "value"),
     [
         ("consecutive_failures", 3),
-        ("streak_threshold", 3),
+        ("failures_to_open", 3),
         ("broken", 1),
         ("failures_in_outage", 3),
         ("known_broken", 0),
@@ -65,7 +65,7 @@ def test_zero_is_exported() -> None:
 def test_every_job_can_fire() -> None:
     """What decides about an alert is there for every job, whatever is unknown of it."""
     names = {job.key.job_name for job in STATE.jobs}
-    for family in ("consecutive_failures", "streak_threshold", "broken", "known_broken"):
+    for family in ("consecutive_failures", "failures_to_open", "broken", "known_broken"):
         assert jobs_with(family) == names
 
 
@@ -109,7 +109,7 @@ def test_suspects_are_numbered_from_the_oldest() -> None:
 def test_at_most_ten_suspects_are_series() -> None:
     """Ten suspects are all shown; of eleven the ten oldest, while their number stays true."""
     for untested in (9, 10):
-        state = assess_histories({"job": f"P {'. ' * untested}F F F"})
+        state = evaluate_histories({"job": f"P {'. ' * untested}F F F"})
         found = samples_of(job_families([state]))
         assert value_of(found["ci_job_suspect_commits"]) == untested + 1
         assert [s.value for s in found["ci_job_suspect_info"]] == [*range(1, SUSPECTS_SHOWN + 1)]
@@ -118,7 +118,7 @@ def test_at_most_ten_suspects_are_series() -> None:
 
 def test_suspects_are_of_an_open_outage() -> None:
     """While a streak is below the threshold its suspects are counted, and not yet named."""
-    found = samples_of(job_families([assess_histories({"job": "P F F"})]))
+    found = samples_of(job_families([evaluate_histories({"job": "P F F"})]))
     assert value_of(found["ci_job_suspect_commits"]) == 1
     assert value_of(found["ci_job_outage_info"]) == 1
     assert found["ci_job_suspect_info"] == []
@@ -126,10 +126,10 @@ def test_suspects_are_of_an_open_outage() -> None:
 
 def with_commit(title: str | None, author: str | None) -> Sample:
     """Return the suspect's series where the commit has this title and author."""
-    job = judge("P F F F")
+    job = job_state("P F F F")
     assert job.blame is not None
     suspect = Commit(sha_of(1), None, author, title)
-    state = assess_histories({"job": "P F F F"})
+    state = evaluate_histories({"job": "P F F F"})
     changed = replace(job, blame=replace(job.blame, suspects=(suspect,)))
     (sample,) = samples_of(job_families([replace(state, jobs=(changed,))]))["ci_job_suspect_info"]
     return sample
@@ -198,13 +198,13 @@ def test_the_numbers_of_a_trunk() -> None:
 
 def test_every_group_tells_its_threshold() -> None:
     """Each group that has a job says how many broken jobs make it alert."""
-    groups = branches(STATE)["ci_group_jobs_threshold"]
+    groups = branches(STATE)["ci_group_failure_threshold"]
     assert {s.labels["group"]: s.value for s in groups} == {"inductor": 1, "default": 1}
 
 
 def test_mass_breakage_is_one() -> None:
     """A commit that broke everything is a 1."""
-    found = branches(assess_histories(dict.fromkeys("abcd", "P F")))
+    found = branches(evaluate_histories(dict.fromkeys("abcd", "P F")))
     assert value_of(found["ci_branch_mass_breakage"]) == 1
 
 

@@ -18,7 +18,7 @@ from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES
 from trunkwatch.metrics.collector import LabelledFamily, add_job, job_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
 
-from tests.domain.builders import assess_histories
+from tests.domain.builders import evaluate_histories
 from tests.domain.scripts import bounded
 from tests.metrics.reading import openmetrics, plain, samples_of
 from tests.metrics.sample import HOSTILE_TITLE, snapshot, totals
@@ -160,7 +160,7 @@ def test_gzip_has_a_member_per_part(shown: Shown) -> None:
         assert unpacker.eof
         rest = unpacker.unused_data
     assert members[0].startswith(b"# HELP ci_job_consecutive_failures")
-    assert members[-2].startswith(b"# HELP ci_group_jobs_threshold")
+    assert members[-2].startswith(b"# HELP ci_group_failure_threshold")
     assert members[-1].startswith(b"# HELP ci_job_retired_total")
     assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
 
@@ -234,7 +234,7 @@ def test_other_jobs_are_shown_instead(shown: Shown) -> None:
     served = shown.exposition()
     for form in (PLAIN, OPENMETRICS):
         served.body(form, zipped=False)
-    shown.snapshot = replace(shown.snapshot, trunks=(assess_histories({"fresh": "P"}),))
+    shown.snapshot = replace(shown.snapshot, trunks=(evaluate_histories({"fresh": "P"}),))
     served.update()
     for form in (PLAIN, OPENMETRICS):
         assert jobs(served, form) == ["fresh"]
@@ -263,7 +263,7 @@ def test_a_scrape_does_not_wait_for_an_update(
         add_job(families, job)
 
     monkeypatch.setattr(blocks, "add_job", slow)
-    shown.snapshot = replace(shown.snapshot, trunks=(assess_histories({"fresh": "P"}),))
+    shown.snapshot = replace(shown.snapshot, trunks=(evaluate_histories({"fresh": "P"}),))
     update = threading.Thread(target=served.update)
     update.start()
     assert begun.wait(TIMEOUT)
@@ -331,7 +331,7 @@ def test_a_hostile_title_is_read_back(shown: Shown, form: Format) -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=12), st.sampled_from((PLAIN, OPENMETRICS)))
 def test_any_text_is_read_back(text: str, form: Format) -> None:
     """Any text that CI may give as a name comes back as it was, and adds no series."""
-    state = assess_histories({"job": "P F F F"})
+    state = evaluate_histories({"job": "P F F F"})
     (job,) = state.jobs
     renamed = replace(job, key=job.key._replace(job_name=text))
     body = form.bytes_of(job_families([replace(state, jobs=(renamed,))])) + form.end

@@ -8,7 +8,7 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.metrics.collector import STEP_SHOWN, TITLE_SHOWN, job_families
 
-from tests.domain.builders import assess_histories, judge
+from tests.domain.builders import evaluate_histories, job_state
 from tests.metrics.reading import samples_of
 from tests.vectors.notation import sha_of
 
@@ -22,17 +22,17 @@ def info_of(state: TrunkState) -> Sample:
 def test_the_outage_says_who_made_first_bad() -> None:
     """Author and title are first bad's, also where last good is unknown and nobody is suspect."""
     for history, first_bad in (("P . F F F", 2), ("F F F", 0)):
-        labels = info_of(assess_histories({"job": history})).labels
+        labels = info_of(evaluate_histories({"job": history})).labels
         expected = (f"author-{first_bad}", f"change {first_bad}")
         assert (labels["author"], labels["title"]) == expected
 
 
 def of_outage(**blame: Any) -> Sample:
     """Return the outage's series where this is known of it."""
-    job = judge("P F F F")
+    job = job_state("P F F F")
     assert job.blame is not None
     changed = replace(job, blame=replace(job.blame, **blame))
-    return info_of(replace(assess_histories({"job": "P F F F"}), jobs=(changed,)))
+    return info_of(replace(evaluate_histories({"job": "P F F F"}), jobs=(changed,)))
 
 
 def test_the_outage_names_the_failed_step() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
 from trunkwatch.engine.facts import Cursor, SourceState
-from trunkwatch.engine.snapshot import what_is_not_ready
+from trunkwatch.engine.snapshot import readiness_problems
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
@@ -491,7 +491,7 @@ def test_a_stored_history_may_be_judged_later() -> None:
     at_once = TrunkEngine(before.config, before.store, Counters(), before.clock)
     later = TrunkEngine(before.config, before.store, Counters(), before.clock, evaluate=False)
     assert not later.snapshot.complete
-    assert what_is_not_ready(later.snapshot, NOW) == ["what is stored is still being read"]
+    assert readiness_problems(later.snapshot, NOW) == ["the stored results are still being read"]
     later.evaluate_stored()
     assert later.snapshot == at_once.snapshot
-    assert what_is_not_ready(later.snapshot, NOW) == []
+    assert readiness_problems(later.snapshot, NOW) == []

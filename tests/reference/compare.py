@@ -1,4 +1,4 @@
-"""Compare the product with the second reading on random histories.
+"""Compare the product with the oracle on random histories.
 
     python -m tests.reference.compare --count 2000 --seed 1
 
@@ -22,8 +22,8 @@ from tests.reference.histories import History, Json, generate
 
 Difference = tuple[str, Any, Any]
 Compare = Callable[[Sequence[Json], Mapping[str, Any], datetime], list[Difference]]
-# No rule of the policy says how the first two look; the second reading has no words for the rest,
-# which tests/domain/test_blame.py spells out.
+# The policy does not specify the first two; the oracle does not compute the others, which
+# tests/domain/test_blame.py checks.
 UNRULED = (
     "compare_url", "infra", "tested_suspects", "confirmed", "same_step", "also_broken_since",
     "last_outage", "annotations",

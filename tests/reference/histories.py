@@ -1,8 +1,8 @@
 """Random histories of recorded results, each the pure function of one seed.
 
-A history mixes what real CI mixes: shards, retries, reruns, cancelled and dead rows, words that
-nobody knows, flakes, forks, startup failures, renames, removed jobs, several trunks. Its sizes
-are small, so that a slow reading can keep up.
+A history contains, like real CI, shards, retries, reruns, cancelled and expired rows, unlisted
+conclusions, flakes, forks, startup failures, renames, retired jobs and several trunks. It is small,
+because the oracle is slow.
 """
 
 from collections.abc import Sequence
@@ -279,7 +279,7 @@ def without_some(rng: Random, line: Json) -> Json:
             result.pop(key, None)
     if result["status"] == "completed" and result.get("conclusion") is None:
         result.pop("conclusion", None)
-    # They must not differ between two reports of one observation: no rule says which would win.
+    # Equal in all reports of one observation: the policy does not specify which would win.
     place = (result.get("run_id"), result.get("attempt", 1), result.get("job_id"))
     digest = sum(ord(letter) for letter in f"{result['job_name']} {place}")
     if digest % 10:
@@ -449,7 +449,7 @@ def group(rng: Random, name: str, trunks: Sequence[tuple[str, str]], *, last: bo
         result["team"] = f"team-{name}"
         result["priority"] = rng.choice(("P0", "P1", "P2", "P3"))
     if rng.random() < 0.8:
-        result["consecutive_failures"] = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10))
+        result["failures_to_open"] = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10))
     if rng.random() < 0.6:
         result["passes_to_close"] = rng.choice((1, 2, 2, 3, 3))
     if rng.random() < 0.4:
@@ -462,7 +462,7 @@ def group(rng: Random, name: str, trunks: Sequence[tuple[str, str]], *, last: bo
         result["jobs"] = [
             {
                 "match": rng.choice((".*test.*", "unit.*", "lint", ".*")),
-                rng.choice(("consecutive_failures", "passes_to_close")): rng.choice((1, 2, 3)),
+                rng.choice(("failures_to_open", "passes_to_close")): rng.choice((1, 2, 3)),
             }
             for _ in range(rng.choice((1, 2)))
         ]

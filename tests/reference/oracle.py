@@ -1,8 +1,8 @@
-"""A deliberately naive second reading of the policy: recorded lines in, answers out.
+"""A deliberately naive second implementation of the policy, from recorded lines to JSON.
 
-It shares no code with the product. It is slow and literal on purpose: each function states the
-rule that it applies, so that a disagreement can be settled by reading two short texts. Nothing
-is cached and nothing is incremental; everything is computed again from the lines.
+It shares no code with the product. Each function states the rule that it applies, so that a
+difference can be settled by reading two short texts. Nothing is cached or incremental: everything
+is computed again from the lines.
 """
 
 import re
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one row says about one job: its exact name (the shard) and its evidence."""
+    """One row of one job: its raw name (the shard) and its evidence."""
 
     job_name: str
     shard: str
@@ -81,7 +81,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One cell of a job's history: a commit, or one run of a commit."""
+    """One column of a job's history: a commit, or one run of a commit."""
 
     place: int
     verdict: str
@@ -102,7 +102,7 @@ def check(
     now: datetime,
     trunk: tuple[str, str] | None = None,
 ) -> Json:
-    """Return what `check --format json` says, without its sources, for one trunk or for all."""
+    """Return the output of `check --format json` without its sources, for one trunk or all."""
     trunks = {(line["repo"], line["branch"]) for line in lines if line["kind"] == "commit"}
     for line in lines:
         if (line["repo"], line["branch"]) not in trunks:
@@ -211,9 +211,10 @@ def read_rows(
 
 
 def merge_reports(rows: Sequence[Row]) -> list[Row]:
-    """Of one observation reported twice, completed beats unfinished.
+    """Merge the reports of each observation.
 
-    One answer told twice is one answer, with the fields of both; two answers are both kept.
+    A completed report replaces unfinished ones. Reports with the same conclusion become one row
+    with the fields of both; reports with different conclusions are both kept.
     """
     finished = {observation(row) for row in rows if row.status == "completed"}
     united: dict[tuple[object, ...], Row] = {}
@@ -226,7 +227,7 @@ def merge_reports(rows: Sequence[Row]) -> list[Row]:
 
 
 def unite(one: Row, other: Row) -> Row:
-    """Of each field the greater value; a missing one never wins."""
+    """Return a row with the greater value of each field; any value wins over a missing one."""
     fields: dict[str, Any] = {}
     for name in ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step"):
         known = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
@@ -235,12 +236,12 @@ def unite(one: Row, other: Row) -> Row:
 
 
 def observation(row: Row) -> tuple[object, ...]:
-    """One attempt of one job at one commit, as the CI reported it."""
+    """Return the identity of an observation: one attempt of one job at one commit."""
     return (row.workflow_id, row.place, row.run_id, row.attempt, row.raw_name, row.job_id)
 
 
 def shown_workflows(rows: Sequence[Row]) -> dict[str, str]:
-    """A workflow is shown by its newest name; two of one name get their file's name added."""
+    """Return the workflows' display names: the newest name, with the file name if ambiguous."""
     newest: dict[str, Row] = {}
     for row in rows:
         held = newest.get(row.workflow_id)
@@ -256,12 +257,12 @@ def shown_workflows(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def newness(row: Row) -> tuple[object, ...]:
-    """Order by trunk, then by run; the name itself decides what is left."""
+    """Return a sort key: by trunk, then by run, then by name."""
     return (*run_order(row.place, row.run_number, row.run_id), row.attempt, row.workflow_name)
 
 
 def run_order(place: int, run_number: int | None, run_id: int | None) -> tuple[object, ...]:
-    """Runs are ordered by commit, then run number, then run id; what is missing comes first."""
+    """Return a sort key: by commit, then run number, then run id; missing values come first."""
     return (place, *missing_first(run_number), *missing_first(run_id))
 
 
@@ -269,7 +270,7 @@ def run_order(place: int, run_number: int | None, run_id: int | None) -> tuple[o
 
 
 def evidence(row: Row, commits: Sequence[Commit], config: Mapping[str, Any], now: datetime) -> str:
-    """What one row says: pass, fail, skip, unknown, or pending."""
+    """Return the evidence of one row: pass, fail, skip, unknown or pending."""
     if row.status == "completed":
         moves: Mapping[str, str] = (config.get("jobs") or {}).get("evidence") or {}
         word = row.conclusion or ""
@@ -313,7 +314,7 @@ def job_answers(
 
 
 def job_name_of(raw_name: str, workflow: str, config: Mapping[str, Any]) -> str | None:
-    """Apply ignoring, folding and aliases, in that order; None says ignored."""
+    """Apply ignore patterns, fold rules and aliases in that order; None if it is ignored."""
     jobs: Mapping[str, Any] = config.get("jobs") or {}
     preset = jobs.get("preset") == "pytorch"
     if preset and ignored_by_preset(raw_name):
@@ -426,7 +427,7 @@ def streak_of(columns: Sequence[Column]) -> tuple[int, str, int | None, int | No
 
 
 def outage_of(
-    columns: Sequence[Column], open_after: int, close_after: int, flaky_closes: bool
+    columns: Sequence[Column], failures_to_open: int, passes_to_close: int, flaky_closes: bool
 ) -> Outage | None:
     """N FAILs in a row open, M PASSes in a row close; a flake resets both counts."""
     fails = passes = 0
@@ -438,12 +439,12 @@ def outage_of(
             fails += 1
             if fails == 1:
                 run_start = index
-            if fails >= open_after and outage is None and run_start is not None:
+            if fails >= failures_to_open and outage is None and run_start is not None:
                 outage = Outage(run_start, pass_before(columns, run_start))
         elif column.verdict == PASS:
             fails = 0
             passes += 1
-            if passes >= close_after:
+            if passes >= passes_to_close:
                 outage = None
         elif column.verdict == FLAKY:
             fails = passes = 0
@@ -453,7 +454,7 @@ def outage_of(
 
 
 def pass_before(columns: Sequence[Column], first_bad: int) -> int | None:
-    """The PASS before first bad, unless a FLAKY lies between: then nobody knows."""
+    """Return the PASS before first bad; None if there is none or a FLAKY lies between."""
     for index in reversed(range(first_bad)):
         if columns[index].verdict == PASS:
             return index
@@ -476,7 +477,7 @@ def newer_than_pass(columns: Sequence[Column], verdict: str) -> int:
 
 
 def matches(pattern: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Full-match regexes over repo, branch, workflow and job_name; what is not named matches."""
+    """Return whether all given regexes over repo, branch, workflow and job_name match in full."""
     return all(re.fullmatch(regex, labels[key]) for key, regex in (pattern or {}).items())
 
 
@@ -509,13 +510,13 @@ def known_broken(
 
 
 def is_collapsed(job_name: str, job: Sequence[Answer], names: Set[str]) -> bool:
-    """Rows that only ever said skip, under the name of a matrix that has jobs, are no job."""
+    """Return whether a job has only skips and the name of a matrix that has jobs."""
     has_jobs = any(without_parentheses(name) == job_name for name in names - {job_name})
     return has_jobs and all(answer.evidence == "skip" for answer in job)
 
 
 def without_parentheses(job_name: str) -> str:
-    """A job's name without its trailing parentheses: a matrix that collapses has that name."""
+    """Return a job's name without its trailing parentheses: the name of a skipped matrix."""
     return re.sub(r" \([^()]*\)$", "", job_name)
 
 
@@ -527,10 +528,10 @@ def is_retired(
     config: Mapping[str, Any],
     now: datetime,
 ) -> bool:
-    """Retired after 50 commits on which its workflow completed without it or its parent.
+    """Return whether its workflow completed 50 times without the job or its skipped matrix.
 
-    A collapsed parent is a skipped row whose raw name is the job's name without its trailing
-    parentheses. A workflow completed where a row says pass, fail or skip and none is pending.
+    A skipped matrix is a skipped row whose raw name is the job's name without its trailing
+    parentheses. A workflow completed where a row is pass, fail or skip and none is pending.
     """
     parent = without_parentheses(job_name)
     seen = max(answer.row.place for answer in job)
@@ -566,12 +567,12 @@ def job_row(
     """One object of `jobs`: the open outage or, with none open, the current streak."""
     group = group_of(labels, config)
     name = labels["job_name"]
-    open_after: int = setting(group, name, "consecutive_failures", 3)
-    close_after: int = setting(group, name, "passes_to_close", 1)
+    failures_to_open: int = setting(group, name, "failures_to_open", 3)
+    passes_to_close: int = setting(group, name, "passes_to_close", 1)
     flaky_closes: bool = setting(group, name, "flaky_closes", False)
     columns = columns_of(job, mine, group.get("count", "commits"))
     streak, stopped_by, first_bad, last_good = streak_of(columns)
-    outage = outage_of(columns, open_after, close_after, flaky_closes)
+    outage = outage_of(columns, failures_to_open, passes_to_close, flaky_closes)
     failures = 0
     if outage is not None:
         first_bad, last_good = outage.first_bad, outage.last_good
@@ -587,7 +588,7 @@ def job_row(
     return {
         **labels,
         "group": group["name"],
-        "threshold": open_after,
+        "failures_to_open": failures_to_open,
         "consecutive_failures": streak,
         "stopped_by": stopped_by,
         "truncated": False,
@@ -600,7 +601,7 @@ def job_row(
             {"sha": commit.sha, "author": commit.author, "title": commit.title}
             for commit in suspects or []
         ],
-        "since": None if earliest is None else stamp(run_time(earliest)),
+        "broken_since": None if earliest is None else stamp(run_end(earliest)),
         "url": None if earliest is None else earliest.url,
         "failed_step": None if earliest is None else earliest.failed_step,
         "pending_commits": newer_than_pass(columns, PENDING),
@@ -611,10 +612,13 @@ def job_row(
 
 
 def earliest_failure(answers: Sequence[Answer]) -> Row | None:
-    """The earliest failing run: by time, then run id and attempt; a run without time is last."""
+    """The earliest failing run: by time, then run id and attempt; a run without time is last.
+
+    Of two reports of one attempt the one with the earlier end comes first.
+    """
 
     def order(row: Row) -> tuple[object, ...]:
-        time = run_time(row)
+        time, end = run_time(row), run_end(row)
         return (
             time is None,
             0.0 if time is None else time.timestamp(),
@@ -623,6 +627,8 @@ def earliest_failure(answers: Sequence[Answer]) -> Row | None:
             row.raw_name,
             *missing_first(row.job_id),
             row.url or "",
+            row.conclusion or "",
+            0.0 if end is None else end.timestamp(),
             row.failed_step or "",
         )
 
@@ -631,12 +637,17 @@ def earliest_failure(answers: Sequence[Answer]) -> Row | None:
 
 
 def run_time(row: Row) -> datetime | None:
-    """When a run began, as well as we know it."""
+    """Return when a run began, as exactly as reported."""
     return row.started_at or row.created_at or row.completed_at
 
 
+def run_end(row: Row) -> datetime | None:
+    """Return when a run ended, else when it began."""
+    return row.completed_at or run_time(row)
+
+
 def group_rows(jobs: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Json]:
-    """One object per (repo, branch, group) that has a job."""
+    """Return one object per (repo, branch, group) with a job."""
     defined = [*(config.get("groups") or []), DEFAULT_GROUP]
     rows: list[Json] = []
     for key in sorted({(job["repo"], job["branch"], job["group"]) for job in jobs}):

@@ -53,8 +53,8 @@ def test_ids_are_unique() -> None:
 
 def test_every_setting_is_covered() -> None:
     """The vectors hold N from 1 to 10 and M from 1 to 3, each open and not open."""
-    broken = {(v.open_after, v.expect.broken) for v in VECTORS if v.expect is not None}
-    closing = {(v.close_after, v.expect.broken) for v in VECTORS if v.expect is not None}
+    broken = {(v.failures_to_open, v.expect.broken) for v in VECTORS if v.expect is not None}
+    closing = {(v.passes_to_close, v.expect.broken) for v in VECTORS if v.expect is not None}
     assert {(n, is_open) for n in range(1, 11) for is_open in (True, False)} <= broken
     assert {(m, is_open) for m in range(1, 4) for is_open in (True, False)} <= closing
 

@@ -17,7 +17,7 @@ from trunkwatch.report.document import CompareUrls
 from trunkwatch.report.text import print_snapshot
 from trunkwatch.report.walk import walk
 
-from tests.domain.builders import NOW, RULES, TRUNK, assess_histories, history, length, trunk
+from tests.domain.builders import NOW, RULES, TRUNK, evaluate_histories, history, length, trunk
 
 COMPARE: CompareUrls = {TRUNK: "https://git.example/compare/{last_good}...{first_bad}"}
 HISTORIES = {
@@ -38,7 +38,7 @@ SOURCE = SourceStatus("ci", True, True, NOW - 60, 1.0, 60.0)
 
 def state(extra: Sequence[Observation] = ()) -> TrunkState:
     """Return the trunk with its four jobs."""
-    return replace(assess_histories(HISTORIES, POLICY, extra=extra), data_at=NOW - 60)
+    return replace(evaluate_histories(HISTORIES, POLICY, extra=extra), data_at=NOW - 60)
 
 
 def snapshot(*sources: SourceStatus) -> Snapshot:
@@ -48,7 +48,7 @@ def snapshot(*sources: SourceStatus) -> Snapshot:
 
 def hostile(text: str) -> Snapshot:
     """Return one broken job of which every text that CI gives is `text`."""
-    found = assess_histories({"job": "P F F F"})
+    found = evaluate_histories({"job": "P F F F"})
     (job,) = found.jobs
     assert job.blame is not None
     suspects = tuple(replace(each, author=text, title=text) for each in job.blame.suspects or ())
@@ -74,6 +74,6 @@ def walked(text: str, group: Group | None = None, *, job: JobState | None = None
     order, rows = trunk(length(text)), history(text)
     if job is None:
         policy = Policy(groups=(group,))
-        (job,) = assess_histories({"job": text}, policy).jobs
+        (job,) = evaluate_histories({"job": text}, policy).jobs
     columns = build_columns(rows, order, RULES, group.count, NOW)
     return list(walk(job, columns, order))

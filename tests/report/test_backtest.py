@@ -17,7 +17,7 @@ from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
 from tests.docs import markdown
-from tests.domain.builders import NOW, Ledger, history, length, trunk
+from tests.domain.builders import NOW, MemoryRows, history, length, trunk
 from tests.vectors.notation import sha_of
 
 POLICY = Policy(
@@ -31,9 +31,9 @@ def replayed(failures: int | None = None, histories: Mapping[str, str] = HISTORI
     """Return the replay of jobs of one trunk."""
     rows = [each for name, text in histories.items() for each in history(text, name)]
     order = trunk(max(length(text) for text in histories.values()))
-    assessor = TrunkEvaluator(order, POLICY, Ledger(rows))
-    assessor.update(order, {}, NOW)
-    return assessor.back_test(NOW, failures)
+    evaluator = TrunkEvaluator(order, POLICY, MemoryRows(rows))
+    evaluator.update(order, {}, NOW)
+    return evaluator.back_test(NOW, failures)
 
 
 def document(*tests: BackTest) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def test_the_whole_of_an_outage() -> None:
         "group": "g",
         "team": "team-g",
         "priority": "P2",
-        "threshold": 3,
+        "failures_to_open": 3,
         "first_bad": sha_of(1),
         "last_good": sha_of(0),
         "suspects": 1,
-        "failures": 3,
+        "failures_in_outage": 3,
         "opened_commit": sha_of(3),
         "opened_at": "2026-03-01T08:16:00Z",
         "closed_commit": sha_of(4),
@@ -136,7 +136,7 @@ def test_two_policies_are_two_replays() -> None:
     both = [Replay(None, [replayed()]), Replay(2, [replayed(2)])]
     answer = back_test_document(both, NOW)
     assert answer["as_of"] == "2026-03-01T12:00:00Z"
-    assert [each["consecutive_failures"] for each in answer["replays"]] == [None, 2]
+    assert [each["failures_to_open"] for each in answer["replays"]] == [None, 2]
     assert [len(each["trunks"][0]["outages"]) for each in answer["replays"]] == [2, 3]
 
 

@@ -8,7 +8,7 @@ import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.report.document import compare_link, document
 
-from tests.domain.builders import assess_histories, judge, row
+from tests.domain.builders import evaluate_histories, job_state, row
 from tests.report.sample import COMPARE, POLICY, SOURCE, snapshot, state
 from tests.vectors.notation import sha_of
 
@@ -28,7 +28,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("workflow", "ci"),
         ("job_name", "a / broken"),
         ("group", "g"),
-        ("threshold", 3),
+        ("failures_to_open", 3),
         ("consecutive_failures", 3),
         ("stopped_by", "pass"),
         ("truncated", False),
@@ -45,7 +45,7 @@ def test_the_whole_of_a_broken_job() -> None:
                 {"sha": sha_of(3), "author": "author-3", "title": "change 3"},
             ],
         ),
-        ("since", "2026-03-01T09:11:00Z"),
+        ("broken_since", "2026-03-01T09:16:00Z"),
         ("url", "https://ci.example/401/1/1"),
         ("compare_url", f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"),
         ("failed_step", None),
@@ -107,8 +107,8 @@ def test_nothing_to_describe_is_null() -> None:
     """A job that is well has nulls where an outage would be described, and no suspects."""
     found = job("c / well")
     described = (
-        "first_bad", "last_good", "suspects", "tested_suspects", "since", "url", "compare_url",
-        "failed_step", "same_step", "infra", "confirmed",
+        "first_bad", "last_good", "suspects", "tested_suspects", "broken_since", "url",
+        "compare_url", "failed_step", "same_step", "infra", "confirmed",
     )  # fmt: skip
     assert {key: found[key] for key in described} == dict.fromkeys(described)
     assert found["suspect_commits"] == found["also_broken_since"] == found["annotations"] == []
@@ -117,7 +117,7 @@ def test_nothing_to_describe_is_null() -> None:
 def test_what_the_first_failing_run_says_is_told() -> None:
     """Its annotations are a list of lines."""
     rows = [row(1, "a / x", "failure", annotations=("out of memory", "killed"))]
-    trunks = (assess_histories({"c": "P F"}, POLICY, extra=rows),)
+    trunks = (evaluate_histories({"c": "P F"}, POLICY, extra=rows),)
     found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
     assert [each["annotations"] for each in found] == [["out of memory", "killed"], []]
 
@@ -128,7 +128,7 @@ def test_hints_are_told() -> None:
         *(row(place, "a / x", "failure", failed_step="Set up job") for place in (1, 2, 3)),
         row(1, "a / x", "failure", attempt=2, failed_step="Set up job"),
     ]
-    trunks = (assess_histories({"c": "P F F F"}, POLICY, extra=rows),)
+    trunks = (evaluate_histories({"c": "P F F F"}, POLICY, extra=rows),)
     found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
     keys = "confirmed", "same_step", "infra", "also_broken_since"
     assert [[each[key] for key in keys] for each in found] == [
@@ -166,7 +166,9 @@ def test_an_exemption_without_an_end_is_told() -> None:
 
 def test_a_job_without_a_verdict() -> None:
     """A job that never answered is listed, its last verdict is null."""
-    found = document(replace(snapshot(), trunks=(assess_histories({"job": "- ?"}),)), {})["jobs"][0]
+    found = document(replace(snapshot(), trunks=(evaluate_histories({"job": "- ?"}),)), {})["jobs"][
+        0
+    ]
     assert (found["last_verdict"], found["stopped_by"], found["pending_commits"]) == (
         None,
         "window",
@@ -176,7 +178,7 @@ def test_a_job_without_a_verdict() -> None:
 
 def test_one_trunk_alone() -> None:
     """Asked for some trunks the object has no jobs or groups of others."""
-    other = assess_histories({"x": "P"})
+    other = evaluate_histories({"x": "P"})
     both = replace(snapshot(), trunks=(state(), other))
     found = document(both, COMPARE, [other])
     assert [each["job_name"] for each in found["jobs"]] == ["x"]
@@ -186,7 +188,7 @@ def test_one_trunk_alone() -> None:
 
 def test_all_suspects_are_named() -> None:
     """The object names every suspect, also where metrics show the first ten only."""
-    many = assess_histories({"job": f"P {'. ' * 30}F F F"})
+    many = evaluate_histories({"job": f"P {'. ' * 30}F F F"})
     found = document(replace(snapshot(), trunks=(many,)), {})["jobs"][0]
     assert found["suspects"] == len(found["suspect_commits"]) == 31
 
@@ -194,7 +196,7 @@ def test_all_suspects_are_named() -> None:
 @pytest.mark.parametrize("text", ["P F F F", "F F F", "P P"])
 def test_a_comparison_needs_both_ends(text: str) -> None:
     """A link to compare is there where a trunk has one and both ends are known."""
-    blame, template = judge(text).blame, COMPARE[Trunk("o/r", "main")]
+    blame, template = job_state(text).blame, COMPARE[Trunk("o/r", "main")]
     linked = compare_link(blame, template)
     assert (linked is not None) == (text == "P F F F")
     assert compare_link(blame, None) is None
@@ -208,7 +210,7 @@ def test_the_commit_that_ended_the_newest_outage_is_named() -> None:
         "c": "P F F F P P P P F F F",
         "d": "P P P P P P P P P P P",
     }
-    trunks = (assess_histories(histories, POLICY),)
+    trunks = (evaluate_histories(histories, POLICY),)
     found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
     ended_by = {"sha": sha_of(10), "author": "author-10", "title": "change 10"}
     assert [each["last_outage"] for each in found] == [

@@ -10,7 +10,7 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.report.page import landing_page
 
-from tests.domain.builders import NOW, TRUNK, assess, assess_histories
+from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories
 from tests.report.sample import COMPARE, POLICY, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of
 
@@ -74,10 +74,10 @@ def test_known_broken_jobs_are_marked() -> None:
 
 def test_hints_stand_by_the_suspects() -> None:
     """What helps to see why a job broke stands in its row."""
-    assert "2 commits 1 of 2 suspects tested 3 h ago" in page().text
+    assert "2 commits 1 of 2 suspects tested 2026-03-01 09:16 UTC 3 h ago" in page().text
     policy = Policy(groups=(replace(POLICY.groups[0], name="other", match=Match()),))
-    broken = assess_histories({"a": "P F F F"}, policy)
-    apart = assess_histories({"b": "P F F F"})
+    broken = evaluate_histories({"a": "P F F F"}, policy)
+    apart = evaluate_histories({"b": "P F F F"})
     both = replace(broken, jobs=(*broken.jobs, *apart.jobs))
     text = page(replace(snapshot(), trunks=(both,))).text
     assert "1 commit also broken since then: ci / b" in text
@@ -91,13 +91,13 @@ def test_groups_are_listed() -> None:
 
 def test_it_says_that_all_is_well() -> None:
     """Where nothing is broken the page says so in words."""
-    quiet = replace(snapshot(), trunks=(assess_histories({"job": "P"}),))
+    quiet = replace(snapshot(), trunks=(evaluate_histories({"job": "P"}),))
     assert "✓ Nothing is broken." in page(quiet).text
 
 
 def test_mass_breakage_leads() -> None:
     """When one commit broke most jobs that is the headline."""
-    all_broke = replace(snapshot(), trunks=(assess_histories(dict.fromkeys("abcd", "P F")),))
+    all_broke = replace(snapshot(), trunks=(evaluate_histories(dict.fromkeys("abcd", "P F")),))
     assert "✗ One commit broke most of the jobs." in page(all_broke).text
 
 
@@ -129,13 +129,13 @@ def test_staleness_is_of_now() -> None:
 
 def test_a_flake_does_not_hide_the_failures() -> None:
     """While a flake ends the streak, a broken job's row shows the failures of its outage."""
-    flaked = replace(snapshot(), trunks=(assess_histories({"job": "P F F F K"}),))
-    assert f"ci / job 3 {sha_of(1)[:10]}" in page(flaked).text
+    flaked = replace(snapshot(), trunks=(evaluate_histories({"job": "P F F F K"}),))
+    assert f"ci / job 3 failures since 2026-03-01 08:16 UTC {sha_of(1)[:10]}" in page(flaked).text
 
 
 def test_a_trunk_without_commits() -> None:
     """A trunk of which no commit is known has no tip."""
-    empty = assess([], TrunkOrder(snapshot().trunks[0].trunk, ()))
+    empty = evaluate([], TrunkOrder(snapshot().trunks[0].trunk, ()))
     assert "tip unknown" in page(replace(snapshot(), trunks=(empty,))).text
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
 from trunkwatch.engine.snapshot import Snapshot
 
-from tests.domain.builders import NOW, assess_histories
+from tests.domain.builders import NOW, evaluate_histories
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
@@ -23,16 +24,14 @@ def test_the_headline_counts() -> None:
 
 
 def test_a_broken_job_is_one_row() -> None:
-    """A row names the job, its group, the streak and its threshold, both ends and the suspects."""
-    short = sha_of(3)[:10], sha_of(1)[:10]
-    assert (
-        LINES[place("BROKEN g")] == f"BROKEN g ci / a / broken 3 of 3 {' '.join(short)} 2 3 h ago"
-    )
+    """A row names the job, its group, its failures, both ends and the suspects."""
+    short = " ".join((sha_of(3)[:10], sha_of(1)[:10]))
+    assert LINES[place("BROKEN g")] == f"BROKEN g ci / a / broken 3 in a row {short} 2 3 h ago"
 
 
 def test_a_failing_job_is_one_row() -> None:
     """A job below its threshold is shown as failing, behind the broken ones."""
-    assert "ci / b / failing 2 of 3" in LINES[place("failing")]
+    assert "ci / b / failing 2 of 3 in a row" in LINES[place("failing")]
     assert place("failing") > place("BROKEN g")
 
 
@@ -49,9 +48,10 @@ def test_a_job_that_is_well_is_not_listed() -> None:
 def test_the_suspects_are_named() -> None:
     """Below the table each broken job names its suspects, the log and what to compare."""
     start = place("a / broken")
-    assert LINES[start + 1 : start + 6] == [
+    assert LINES[start + 1 : start + 7] == [
         f"suspect {sha_of(2)[:10]} author-2: change 2",
         f"first bad {sha_of(3)[:10]} author-3: change 3",
+        "occurred 2026-03-01 09:16 UTC",
         "log https://ci.example/401/1/1",
         f"compare https://git.example/compare/{sha_of(1)}...{sha_of(3)}",
         "hint 1 of 2 suspects tested",
@@ -65,7 +65,7 @@ def test_an_exemption_is_told() -> None:
 
 def test_an_exemption_of_a_failing_job_is_told() -> None:
     """A known-broken job that is not broken again yet is listed with its exemption too."""
-    failing = assess_histories({"d / exempt": "P P F"}, POLICY)
+    failing = evaluate_histories({"d / exempt": "P P F"}, POLICY)
     lines = printed(replace(snapshot(), trunks=(failing,))).splitlines()
     start = lines.index("d / exempt")
     assert lines[start + 1] == "  Known broken until 2026-03-02T12:00:00Z: no runner"
@@ -74,7 +74,7 @@ def test_an_exemption_of_a_failing_job_is_told() -> None:
 def test_jobs_of_other_groups_are_named() -> None:
     """Below its suspects a broken job names those of other groups with the same first bad."""
     policy = replace(POLICY, known_broken=())
-    both = assess_histories({"a / x": "P F F F", "c": "P F F F"}, policy)
+    both = evaluate_histories({"a / x": "P F F F", "c": "P F F F"}, policy)
     lines = printed(replace(snapshot(), trunks=(both,))).splitlines()
     assert "  with      ci / c, of another group" in lines
     assert "  with      ci / a / x, of another group" in lines
@@ -88,22 +88,29 @@ def test_groups_say_when_they_fire() -> None:
 
 def test_a_truncated_streak_is_at_least_so_long() -> None:
     """Where older commits were not read the streak is said to be at least that."""
-    found = assess_histories({"job": "F F F"})
+    found = evaluate_histories({"job": "F F F"})
     (job,) = found.jobs
     cut = replace(found, jobs=(replace(job, truncated=True),))
-    assert "≥ 3 of 3" in printed(replace(snapshot(), trunks=(cut,)))
+    assert "≥ 3 in a row" in printed(replace(snapshot(), trunks=(cut,)))
     assert "≥" not in TEXT
 
 
-def test_an_outage_that_flaked_shows_its_failures() -> None:
-    """While a flake hides the streak the outage's failures are shown, not zero."""
-    flaked = assess_histories({"job": "P F F F K"})
-    assert "3 of 3" in printed(replace(snapshot(), trunks=(flaked,)))
+@pytest.mark.parametrize(
+    ("text", "phrase"),
+    [
+        ("P F F F K", "3 failures since 2026-03-01 08:16 UTC"),
+        ("P F F F K F F F", "6 failures since 2026-03-01 05:16 UTC, 3 in a row"),
+    ],
+)
+def test_an_outage_that_flaked_shows_its_failures(text: str, phrase: str) -> None:
+    """After a flake the outage's failures are shown since their time, the streak beside them."""
+    flaked = evaluate_histories({"job": text})
+    assert phrase in printed(replace(snapshot(), trunks=(flaked,)))
 
 
 def test_nothing_fails() -> None:
     """Where all is well there is no table of failing jobs."""
-    text = printed(replace(snapshot(), trunks=(assess_histories({"a": "P", "b": "P"}),)))
+    text = printed(replace(snapshot(), trunks=(evaluate_histories({"a": "P", "b": "P"}),)))
     assert text.splitlines()[0] == "o/r main: 0 broken, 0 failing; 2 jobs over 1 commit"
     assert "Suspects" not in text
 

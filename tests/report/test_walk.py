@@ -7,7 +7,7 @@ from trunkwatch.domain.columns import Count, build_columns
 from trunkwatch.domain.groups import Group
 from trunkwatch.report.walk import walk
 
-from tests.domain.builders import NOW, RULES, assess_histories, judge, row, trunk
+from tests.domain.builders import NOW, RULES, evaluate_histories, job_state, row, trunk
 from tests.report.sample import walked
 from tests.vectors.notation import sha_of
 
@@ -65,7 +65,7 @@ def test_shards_are_named() -> None:
     """Shards of a folded job are named with their own verdicts, and lie under their commit."""
     order, rows = trunk(1), [row(0, "job 1"), row(0, "job 2", "failure", failed_step="Test")]
     built = build_columns(rows, order, RULES, Count.COMMITS, NOW)
-    lines = list(walk(judge("F"), built, order))
+    lines = list(walk(job_state("F"), built, order))
     assert lines[4:8] == [
         "          PASS job 1",
         "            pass    success (run 1, attempt 1)",
@@ -80,7 +80,7 @@ def test_a_copied_attempt_is_shown_once() -> None:
     copy = replace(first, job_id=2, attempt=2)
     order = trunk(1)
     built = build_columns([first, copy], order, RULES, Count.COMMITS, NOW)
-    lines = list(walk(judge("F"), built, order))
+    lines = list(walk(job_state("F"), built, order))
     assert len([line for line in lines if "attempt" in line]) == 1
 
 
@@ -110,7 +110,7 @@ def test_the_streak_is_explained(text: str, why: str) -> None:
 
 def test_a_truncated_streak_is_explained() -> None:
     """Where older commits were not read it says that the streak may be longer."""
-    job = judge("F F", older_unread=True)
+    job = job_state("F F", older_unread=True)
     lines = walked("F F", job=job)
     assert (
         "Streak 2: no older answer is known, and may be longer: older commits were not read."
@@ -121,7 +121,8 @@ def test_a_truncated_streak_is_explained() -> None:
 def test_an_outage_is_concluded() -> None:
     """The conclusion names the outage, both of its ends and every suspect, by full hashes."""
     assert conclusion("P . F F F")[1:] == [
-        "An outage is open, with 3 commits failing in it.",
+        "An outage is open: 3 in a row.",
+        "Occurred at 2026-03-01 09:16 UTC",
         f"First bad {sha_of(2)}",
         f"Last good {sha_of(0)}",
         f"Suspect   {sha_of(1)}  author-1: change 1",
@@ -132,7 +133,7 @@ def test_an_outage_is_concluded() -> None:
 
 def test_hints_are_concluded() -> None:
     """It says that first bad failed twice, at which step all failed, and what that looks like."""
-    job = judge("P F F F")
+    job = job_state("P F F F")
     assert job.blame is not None
     blame = replace(job.blame, confirmed=True, same_step="Test", infra=True)
     lines = walked("P F F F", job=replace(job, blame=blame))
@@ -147,7 +148,7 @@ def test_hints_are_concluded() -> None:
 def test_jobs_of_other_groups_are_concluded() -> None:
     """Each broken job of another group with the same first bad has a line."""
     order = trunk(4)
-    lines = list(walk(judge("P F F F"), (), order, ["ci / a", "ci / b"]))
+    lines = list(walk(job_state("P F F F"), (), order, ["ci / a", "ci / b"]))
     assert lines[-2:] == [
         "Also broken since then, in another group: ci / a",
         "Also broken since then, in another group: ci / b",
@@ -177,7 +178,7 @@ def test_nothing_bad_is_concluded() -> None:
 
 def test_an_exemption_is_concluded() -> None:
     """A known-broken job tells its reason, and its end where it has one."""
-    (job,) = assess_histories({"job": "F F F"}).jobs
+    (job,) = evaluate_histories({"job": "F F F"}).jobs
     endless = replace(job, known_broken=("no runner", None))
     ends = replace(job, known_broken=("no runner", NOW))
     assert walked("F F F", job=endless)[-1] == "Known broken: no runner"
@@ -188,7 +189,7 @@ def test_what_a_failure_says_stands_under_it() -> None:
     """The lines of an attempt's annotations follow the attempt."""
     rows = [row(0, conclusion="failure", annotations=("out of memory", "\x1bkilled"))]
     built = build_columns(rows, trunk(1), RULES, Count.COMMITS, NOW)
-    lines = list(walk(judge("F"), built, trunk(1)))
+    lines = list(walk(job_state("F"), built, trunk(1)))
     place = next(n for n, line in enumerate(lines) if "failure (" in line)
     assert [line.split() for line in lines[place + 1 : place + 3]] == [
         ["says", "out", "of", "memory"],
@@ -201,5 +202,5 @@ def test_a_text_of_ci_stays_on_its_line() -> None:
     order = trunk(1)
     rows = [row(0, conclusion="failure", failed_step="\x1b[2J\nFAIL", url="https://x/\r\nPASS")]
     built = build_columns(rows, order, RULES, Count.COMMITS, NOW)
-    lines = list(walk(judge("F"), built, order))
+    lines = list(walk(job_state("F"), built, order))
     assert all(line.isprintable() for line in lines)

@@ -12,6 +12,8 @@ from trunkwatch.rest.budget import (
 )
 from trunkwatch.rest.limits import HOUR, UNKNOWN_WAIT_SECONDS, Quota, RateLimit, RateLimitHeaders
 
+from tests.support.examples import examples
+
 INTERVAL = 60.0
 
 
@@ -119,7 +121,7 @@ def test_an_empty_window_says_when_it_begins_anew() -> None:
     assert server.reported().wait(clock.now) == UNKNOWN_WAIT_SECONDS
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=100), st.sampled_from([0.1, 0.5]))
 def test_no_hour_costs_more_than_the_budget(wishes: list[int], share: float) -> None:
     """However much is asked for at each refresh, any sixty minutes stay within the share."""

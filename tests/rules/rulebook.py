@@ -1,8 +1,9 @@
-"""Reads the rules, their promtool tests and their runbooks for the checks in test_rules.py."""
+"""Reads the rules, their promtool tests and their runbooks, for the tests of this package."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class Selection:
     Attributes:
         name: the metric.
         matched: the labels that it selects by.
-        kept: the labels that the nearest aggregation around it keeps; None without one.
+        kept: the labels that the innermost aggregation around it keeps; None without one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Selection:
     kept: frozenset[str] | None
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Return every rule of every group of every file."""
     return [
@@ -56,6 +58,7 @@ def recorded() -> set[str]:
     return {rule["record"] for rule in rules() if "record" in rule}
 
 
+@cache
 def promtool_cases() -> list[dict[str, Any]]:
     """Return the alert expectations of all promtool tests."""
     return [
@@ -67,10 +70,10 @@ def promtool_cases() -> list[dict[str, Any]]:
 
 
 def template_queries(template: str) -> list[str]:
-    """Return the PromQL that a template of an annotation asks, with made-up label values.
+    """Return the PromQL queries of an annotation's template, with example label values.
 
-    A query is a literal, or a format whose %s takes a selector built by an earlier printf. A query
-    that is written in any other way is an error here, so that none goes unchecked.
+    A query is a literal, or a format whose %s is a selector from an earlier printf. Any other form
+    raises ValueError, so that no query goes unchecked.
     """
     formats = _FORMATTED_QUERY.findall(template) + _PLAIN_QUERY.findall(template)
     if len(formats) != len(_QUERY_WORD.findall(template)):

@@ -1,4 +1,4 @@
-"""An alert that silences another ends after it."""
+"""An inhibiting alert ends after the alert that it inhibits."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -15,18 +15,18 @@ ALERTMANAGER = Path(__file__).resolve().parents[2] / "deploy" / "alertmanager" /
 
 def named(matchers: list[str]) -> list[str]:
     """Return the alerts that the matchers of an inhibition name."""
-    assert matchers, "an inhibition that names no alert silences all"
+    assert matchers, "an inhibition without matchers silences all alerts"
     return [name for name in alerts() if f'alertname="{name}"' in matchers]
 
 
 def inhibitions() -> Iterator[tuple[str, str]]:
-    """Yield which alert silences which."""
+    """Yield each pair of an inhibiting and an inhibited alert."""
     for rule in yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]:
         yield from product(named(rule["source_matchers"]), named(rule["target_matchers"]))
 
 
 def place(alert: str) -> tuple[str, str, int]:
-    """Return an alert's file, its group and its place there."""
+    """Return an alert's file, its group and its index in the group."""
     groups: list[tuple[str, dict[str, Any]]] = [
         (file.name, group)
         for file in RULE_FILES
@@ -39,8 +39,8 @@ def place(alert: str) -> tuple[str, str, int]:
     raise LookupError(alert)
 
 
-def test_the_inhibitions_are_known() -> None:
-    """The checks below look at every inhibition that the settings have."""
+def test_every_inhibition_is_checked() -> None:
+    """The test below covers every inhibition of the settings."""
     rules = yaml.safe_load(ALERTMANAGER.read_text())["inhibit_rules"]
     assert len(list(inhibitions())) >= len(rules) > 0
 
@@ -49,7 +49,7 @@ def test_the_inhibitions_are_known() -> None:
 def test_what_silences_is_evaluated_right_after_what_it_silences(
     louder: str, silenced: str
 ) -> None:
-    """In another group it could end first, and jobs that are fixed already would be told of."""
+    """In another order it could end first, and fixed jobs would be notified."""
     *group, number = place(louder)
     *other, before = place(silenced)
     assert group == other

@@ -1,4 +1,4 @@
-"""Every alert has its five parts: promtool test, runbook, route, panel, and a way to silence it."""
+"""Every alert has a promtool test, a runbook, a route, a panel and instructions to silence it."""
 
 import json
 import re
@@ -14,10 +14,10 @@ from tests.deploy.routes import ROUTES
 from tests.rules import rulebook
 
 ALERTS = rulebook.alerts()
-# What the table of routes has beside our alerts, to show where a stranger ends up.
-STRANGERS = {"SomebodyElses"}
+# Alerts of the table of routes that are not in rules/.
+FOREIGN_ALERTS = {"SomebodyElses"}
 
-# A text quoted as PromQL and Alertmanager do, or a bare word.
+# A label and its value: quoted as in PromQL and Alertmanager, or a bare word.
 _PAIR = re.compile(r"(\w+)=(\"[^\"]*\"|'[^']*'|\S+)")
 
 
@@ -31,23 +31,23 @@ def expected_to_fire() -> set[str]:
 
 
 def with_a_runbook() -> set[str]:
-    """Return the alerts that a runbook is named after."""
+    """Return the alerts with a runbook."""
     return {file.stem for file in rulebook.RUNBOOKS.iterdir()}
 
 
 def routed() -> set[str]:
     """Return the alerts in the table that amtool checks the routes against."""
-    return {labels["alertname"] for labels, _ in ROUTES} - STRANGERS
+    return {labels["alertname"] for labels, _ in ROUTES} - FOREIGN_ALERTS
 
 
 def shown() -> set[str]:
-    """Return the alerts that the description of a panel names as its own."""
+    """Return the alerts that the descriptions of panels name."""
     panels = [panel for file in FILES for panel in load(file)["panels"]]
     return {name for panel in panels for name in re.findall(r"Alert: (\w+)", panel["description"])}
 
 
 def linked() -> set[str]:
-    """Return the alerts whose runbook_url leads to a file of the project, by that file's name."""
+    """Return the alerts to whose existing runbooks some runbook_url leads."""
     urls = [alert["annotations"]["runbook_url"] for alert in ALERTS.values()]
     return {Path(url).stem for url in urls if (rulebook.RUNBOOKS / Path(url).name).is_file()}
 
@@ -68,18 +68,18 @@ def gaps(has: Iterable[str]) -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_no_alert_lacks_a_part_and_no_part_its_alert(part: str) -> None:
-    """Alerts and tests, runbooks, routes and panels name each other, without gap or orphan."""
+    """Every alert has the part, and every part belongs to an alert."""
     assert gaps(PARTS[part]()) == ([], [])
 
 
 def test_a_gap_and_an_orphan_are_found() -> None:
-    """The check above can fail, both ways."""
+    """The check finds an alert without a part and a part without an alert."""
     lacking_one = set(ALERTS) - {"Watchdog"}
     assert gaps({*lacking_one, "TrunkGone"}) == (["Watchdog"], ["TrunkGone"])
 
 
 def silences(runbook: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what a runbook's one-liner and its link silence: the value of each label."""
+    """Return the label matchers of a runbook's amtool command and of its silence link."""
     (command,) = re.findall(r"amtool silence add ((?:[^\n]*\\\n)*[^\n]*)", runbook)
     (link,) = re.findall(r"http://localhost:9093/#/silences/new\?filter=\{(.*)\}`", runbook)
     arguments = re.sub(r"--\S+=(?:'[^']*'|\S+)|\\\n", " ", command)
@@ -93,7 +93,7 @@ def unquoted(text: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_a_runbook_says_how_to_silence_its_alert(alert: str) -> None:
-    """One-liner and link silence the alert by labels it has, down to the one thing meant."""
+    """The command and the link silence exactly one alert, by labels that it has."""
     by_command, by_link = silences((rulebook.RUNBOOKS / f"{alert}.md").read_text())
     assert by_command["alertname"] == alert
     assert by_link == by_command
@@ -101,9 +101,9 @@ def test_a_runbook_says_how_to_silence_its_alert(alert: str) -> None:
 
 
 def identity(alert: str) -> set[str]:
-    """Return the labels that tell two alerts of one name apart, as promtool's tests expect them.
+    """Return the labels that distinguish alerts of one name in promtool's tests.
 
-    Job and trunk suffice for a job: its workflow, group and team are longer to type and no truer.
+    The trunk and the job's name suffice for a job, without its workflow, group and team.
     """
     (labels, *_) = [
         expected["exp_labels"]
@@ -130,7 +130,7 @@ def named(matchers: list[str]) -> list[str]:
 
 
 def test_inhibitions_are_of_alerts_that_exist() -> None:
-    """Who inhibits and who is inhibited is an alert of the rules, and both have its labels."""
+    """Inhibiting and inhibited alerts exist and have the labels that must be equal."""
     found = inhibited()
     assert found == {
         "TrunkCommitBrokeEverything": {"TrunkJobBroken"},
@@ -141,7 +141,7 @@ def test_inhibitions_are_of_alerts_that_exist() -> None:
 
 
 def test_a_mass_breakage_is_there_before_what_it_inhibits() -> None:
-    """It has no `for`, and reads nothing that waits for a job to reach its threshold."""
+    """A mass breakage has no `for` and does not depend on a job's threshold."""
     rule: dict[str, Any] = ALERTS["TrunkCommitBrokeEverything"]
     assert "for" not in rule
     assert "threshold" not in json.dumps(rule["expr"])

@@ -1,4 +1,4 @@
-"""A linter of Prometheus rules finds nothing, where it is installed."""
+"""Pint, a linter of Prometheus rules, finds nothing (skipped if it is not installed)."""
 
 import shutil
 import subprocess

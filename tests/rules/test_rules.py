@@ -12,7 +12,7 @@ from tests.support.binaries import binary_path
 ALERTS = rulebook.alerts()
 RUNBOOK_URL = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/{}.md"
 PROMETHEUS_LABELS = {"job", "instance"}
-# Series that are not ours: written by Prometheus and Alertmanager themselves.
+# Series of Prometheus and Alertmanager themselves.
 FOREIGN = {
     "ALERTS": {"alertname", "alertstate"},
     "alertmanager_notifications_failed_total": set[str](),
@@ -22,7 +22,7 @@ FOREIGN = {
     "up": PROMETHEUS_LABELS,
 }
 SEVERITIES = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
-# Their team is that of their job.
+# Alerts that have the team of their job.
 OF_A_JOB = {"TrunkJobBroken", "TrunkJobSilent"}
 
 
@@ -50,6 +50,7 @@ def test_promtool_accepts_the_rules(file: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", rulebook.TEST_FILES, ids=lambda file: file.name)
 def test_promtool_tests_pass(file: Path) -> None:
     """Every promtool test of the rules passes."""
@@ -58,7 +59,7 @@ def test_promtool_tests_pass(file: Path) -> None:
 
 
 def test_there_are_rules_and_tests() -> None:
-    """The folders that the other tests walk hold rules, alerts and promtool tests."""
+    """The folders of the other tests contain rules, alerts and promtool tests."""
     assert rulebook.RULE_FILES
     assert rulebook.TEST_FILES
     assert {"TrunkJobBroken", "TrunkwatchExporterDown", "Watchdog"} <= set(ALERTS)
@@ -102,13 +103,13 @@ def test_every_alert_has_a_runbook(alert: str) -> None:
 
 
 def test_every_runbook_belongs_to_an_alert() -> None:
-    """There is no runbook without its alert."""
+    """There is no runbook without an alert."""
     assert {file.stem for file in rulebook.RUNBOOKS.iterdir()} == set(ALERTS)
 
 
 @pytest.mark.parametrize("alert", ALERTS)
-def test_every_alert_says_what_it_is(alert: str) -> None:
-    """The alert has a title, a summary, a description and the address of its own runbook."""
+def test_every_alert_is_described(alert: str) -> None:
+    """The alert has a title, a summary, a description and the URL of its runbook."""
     annotations = ALERTS[alert]["annotations"]
     for name in ("title", "summary", "description"):
         assert annotations[name].strip()
@@ -117,7 +118,7 @@ def test_every_alert_says_what_it_is(alert: str) -> None:
 
 @pytest.mark.parametrize("alert", sorted(set(ALERTS) - OF_A_JOB))
 def test_an_alert_of_no_job_can_be_routed(alert: str) -> None:
-    """The alerts of no job go to team trunk, with the severity that their priority has."""
+    """Alerts that concern no job have team trunk and the severity of their priority."""
     labels = ALERTS[alert]["labels"]
     assert labels["team"] == "trunk"
     assert labels["severity"] == SEVERITIES[labels["priority"]]
@@ -125,18 +126,18 @@ def test_an_alert_of_no_job_can_be_routed(alert: str) -> None:
 
 
 def test_a_broken_job_s_alert_adds_only_its_severity() -> None:
-    """TrunkJobBroken has the labels of its job and severity: no label that could move."""
+    """TrunkJobBroken adds only `severity` to the labels of its job, so that labels are stable."""
     assert set(ALERTS["TrunkJobBroken"]["labels"]) == {"severity"}
 
 
 def test_a_silent_job_pages_nobody() -> None:
-    """TrunkJobSilent has its job's team, and a priority of its own for the job's."""
+    """TrunkJobSilent has its job's team and, instead of the job's priority, always P3."""
     assert ALERTS["TrunkJobSilent"]["labels"] == {"priority": "P3", "severity": "info"}
     assert ALERTS["TrunkJobSilent"]["annotations"]["title"].startswith("[P3] ")
 
 
 def test_every_series_a_rule_reads_exists(families: Mapping[str, set[str]]) -> None:
-    """Expressions read families of the catalogue, by labels they have, or series recorded here."""
+    """Expressions read families of the catalogue by existing labels, or recorded series."""
     check_names([rule["expr"] for rule in rulebook.rules()], families)
 
 
@@ -154,14 +155,14 @@ def test_every_series_an_annotation_reads_exists(families: Mapping[str, set[str]
 
 @pytest.mark.parametrize("alert", ALERTS)
 def test_every_series_a_runbook_reads_exists(alert: str, families: Mapping[str, set[str]]) -> None:
-    """The runbook shows queries, and they read series that exist."""
+    """The runbook has queries, and they read existing series."""
     queries = rulebook.runbook_queries(alert)
     assert queries
     check_names(queries, families)
 
 
 def test_rules_keep_our_labels_only(families: Mapping[str, set[str]]) -> None:
-    """A family is read through an aggregation that keeps none but its own labels."""
+    """A family is read through an aggregation that keeps only the family's own labels."""
     read = {
         selection
         for rule in rulebook.rules()
@@ -175,7 +176,7 @@ def test_rules_keep_our_labels_only(families: Mapping[str, set[str]]) -> None:
 
 
 def test_recorded_series_are_read_by_something() -> None:
-    """A recorded series that no rule and no annotation reads is not worth its storage."""
+    """Every recorded series is read by a rule or an annotation."""
     texts = [rule["expr"] for rule in rulebook.rules()]
     texts += [text for alert in ALERTS.values() for text in alert["annotations"].values()]
     words = "\n".join(texts)
@@ -183,7 +184,7 @@ def test_recorded_series_are_read_by_something() -> None:
 
 
 def test_a_query_that_cannot_be_read_is_an_error() -> None:
-    """An annotation's query that is neither a literal nor a printf does not go unchecked."""
+    """An annotation's query that is neither a literal nor a printf is refused."""
     with pytest.raises(ValueError, match="not a literal"):
         rulebook.template_queries("{{ with $labels.job_name | query }}{{ end }}")
 

@@ -57,7 +57,7 @@ class Reader:
     def refresh(self) -> None:
         """Refresh once, all or nothing; errors go on to the caller."""
         memory = self.store.load().sources.get(self._config.name)
-        refresh = self._source.refresh(memory.for_source if memory else EMPTY_STATE)
+        refresh = self._source.refresh(memory.state if memory else EMPTY_STATE)
         self.store.apply(self._config.name, refresh.facts, now=0.0)
 
     def state(self) -> State:

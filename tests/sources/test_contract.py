@@ -22,9 +22,9 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import SOURCES, SourceContext, build_source
 from trunkwatch.sources.recorded import recorded_lines
 
-from tests.github.plan import Job, Workflow, skipped
+from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
-from tests.github.world import World
+from tests.github.workflows import Job, Workflow, skipped
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
@@ -127,13 +127,13 @@ def _buildbot(folder: Path) -> Iterator[Case]:
 
 @contextmanager
 def _github(folder: Path) -> Iterator[Case]:
-    world = World(time.time() - 40_000.0)
-    world.tokens = {SECRET: "user-1"}
-    repo = world.repo(REPO)
+    fake = FakeGitHub(time.time() - 40_000.0)
+    fake.tokens = {SECRET: "user-1"}
+    repo = fake.repo(REPO)
     ci = Workflow("ci ≥ 3", ".github/workflows/ci.yml")
     lint = Workflow("lint", ".github/workflows/lint.yml")
     for number, conclusion in enumerate(("success", "failure", "failure", "cancelled")):
-        at = world.now + 3600 * number
+        at = fake.now + 3600 * number
         commit = repo.commit(f"change · {number}", at=at)
         jobs = [Job("test (a)", conclusion=conclusion, end=900), Job("test (b)"), skipped("docs")]
         run = repo.run(commit, ci, jobs, at=at + 1)
@@ -147,10 +147,10 @@ def _github(folder: Path) -> Iterator[Case]:
     repo.run(commit, lint, [Job("lint", end=None)], event="schedule", at=at + 4)
     repo.check(commit, "buildkite", "linux", at=at + 5)
     repo.status(commit, "jenkins/build", "pending", at=at + 6)
-    world.now = time.time()
+    fake.now = time.time()
     token = folder / "token"
     token.write_text(f"{SECRET}\n", encoding="utf-8")
-    with serving_github(world) as server:
+    with serving_github(fake) as server:
         section = {
             "type": "github",
             "api_url": server.url,
@@ -162,12 +162,12 @@ def _github(folder: Path) -> Iterator[Case]:
         }
 
         def more() -> None:
-            begun = world.now
-            world.now += 600
+            begun = fake.now
+            fake.now += 600
             news = repo.commit("change it again", at=begun)
             repo.run(news, lint, [Job("lint", conclusion="failure")], at=begun)
 
-        yield Case(section, more, world.tokens.clear, secret=True)
+        yield Case(section, more, fake.tokens.clear, secret=True)
 
 
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(

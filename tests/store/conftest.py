@@ -1,4 +1,4 @@
-"""Every store there is, as a file and in memory."""
+"""Fixtures of every kind of store, as a file and in memory."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,5 +27,5 @@ def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenS
 
 @pytest.fixture
 def store(open_store: OpenStore) -> Store:
-    """An empty store."""
+    """Return an empty store."""
     return open_store()

@@ -1,4 +1,4 @@
-"""What every store promises (the docstrings of `trunkwatch.store.port`)."""
+"""The contract of every store (the docstrings of `trunkwatch.store.port`)."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,13 +13,14 @@ from trunkwatch.engine.facts import Cursor, Fact
 from trunkwatch.store import Store
 
 from tests.store.conftest import OpenStore
+from tests.support.examples import examples
 from tests.support.rows import JOB, NOW, TRUNK, commit, history, named, order, pending, run, sha
 
 OTHER = Trunk("o/r", "release/1.0")
 
 
-class SourceBroke(Exception):  # noqa: N818 — reads as what happened
-    """What a source raises in the middle of its facts."""
+class BrokenSourceError(Exception):
+    """Raised by a source in the middle of its facts."""
 
 
 def rows_of(store: Store, trunk: Trunk = TRUNK) -> set[Observation]:
@@ -30,14 +31,14 @@ def rows_of(store: Store, trunk: Trunk = TRUNK) -> set[Observation]:
 
 def breaks_after(facts: Iterable[Fact]) -> Iterator[Fact]:
     yield from facts
-    raise SourceBroke
+    raise BrokenSourceError
 
 
 # ---------------------------------------------------------------------- rows
 
 
 def test_a_row_comes_back_as_it_was_given(store: Store) -> None:
-    """Every field of an observation survives, the ones that are not given too."""
+    """Every field of an observation is stored, missing values included."""
     full = run(
         0,
         "failure",
@@ -71,28 +72,28 @@ def test_the_same_refresh_twice_changes_nothing(store: Store) -> None:
 
 
 def test_completed_takes_the_place_of_unfinished(store: Store) -> None:
-    """Once an attempt has ended, the reports from before are gone."""
+    """A completed report of an attempt deletes its unfinished ones."""
     store.apply("ci", [pending(0, "queued"), pending(0, "in_progress")], NOW)
     store.apply("ci", [run(0, "failure")], NOW)
     assert rows_of(store) == {run(0, "failure")}
 
 
 def test_completed_stays_when_unfinished_comes_later(store: Store) -> None:
-    """A report that was overtaken on its way does not bring an ended attempt back to life."""
+    """An unfinished report that arrives late does not replace the completed one."""
     store.apply("ci", [run(0, "failure")], NOW)
     store.apply("ci", [pending(0, "in_progress")], NOW)
     assert rows_of(store) == {run(0, "failure")}
 
 
 def test_another_attempt_that_runs_stays_beside_the_one_that_ended(store: Store) -> None:
-    """Only the unfinished reports of the very same attempt are overtaken."""
+    """A completed report leaves unfinished reports of other attempts in place."""
     rows = [run(0, "failure"), pending(0, attempt=2), pending(0, job_id=5), pending(0, run_id=9)]
     store.apply("ci", rows, NOW)
     assert rows_of(store) == set(rows)
 
 
 def test_two_different_answers_of_one_attempt_are_both_kept(store: Store) -> None:
-    """Nobody knows which of them is true, so the policy is told both."""
+    """Two reports of one attempt with different conclusions are both stored, for the policy."""
     rows = {run(0, "failure"), run(0, "success"), run(0, None)}
     store.apply("ci", rows, NOW)
     assert rows_of(store) == rows
@@ -108,7 +109,7 @@ def test_contradicting_origins_are_both_kept(store: Store, name: str) -> None:
 
 
 def test_fields_of_one_answer_are_united(store: Store) -> None:
-    """Of one answer told twice, what only one of them knew is known."""
+    """Two reports with the same conclusion become one row with the fields of both."""
     store.apply("ci", [run(0, "failure", started_at=5.0, url=None, run_number=None)], NOW)
     store.apply("ci", [run(0, "failure", completed_at=9.0, failed_step="Test")], NOW)
     united = run(0, "failure", started_at=5.0, completed_at=9.0, failed_step="Test")
@@ -116,7 +117,7 @@ def test_fields_of_one_answer_are_united(store: Store) -> None:
 
 
 def test_annotations_of_one_answer_are_united(store: Store) -> None:
-    """They stay when the answer is told again without them, and no order decides between two."""
+    """Annotations survive a report without them, and do not depend on the order of reports."""
     texts: list[tuple[str, ...]] = [(), ("b", "a"), ("a", "z"), ("b",), ()]
     for lines in texts:
         store.apply("ci", [run(0, "failure", annotations=lines)], NOW)
@@ -135,7 +136,7 @@ def test_ids_keep_their_type(store: Store, name: str) -> None:
 
 
 def test_texts_with_odd_characters_survive(store: Store) -> None:
-    """Quotes, NUL, line breaks and any script are only text."""
+    """Quotes, NUL, line breaks and any script are stored as they are."""
     odd = run(0, job=named("a'\"\\;--\0\n\u2028雪"), failed_step="\0")
     store.apply("ci", [odd], NOW)
     assert rows_of(store) == {odd}
@@ -179,8 +180,7 @@ _reports = st.builds(
     refreshes=st.integers(1, 4),
 )
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
 )
 def test_any_order_of_arrival_gives_the_same_rows(
@@ -201,15 +201,14 @@ def test_any_order_of_arrival_gives_the_same_rows(
 
 @given(known=st.lists(_reports, max_size=8), fresh=st.lists(_reports, max_size=8))
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
 )
 def test_touched_names_every_changed_job(
     open_store: OpenStore, known: list[Observation], fresh: list[Observation]
 ) -> None:
-    """A job and commit whose rows differ afterwards is named; no other is, one case apart: an
-    unfinished report that was overtaken may name its job once too often.
+    """Exactly the jobs and commits whose rows changed are touched, except that an unfinished report
+    which arrives after the completed one may add its own.
     """
     store = open_store()
     store.apply("ci", [order(2), *known], NOW)
@@ -222,11 +221,11 @@ def test_touched_names_every_changed_job(
     assert set(applied.touched) <= {TRUNK}
 
 
-# ---------------------------------------------------------------------- asking for rows
+# ---------------------------------------------------------------------- queries
 
 
 def test_rows_of_some_jobs_come_together(store: Store) -> None:
-    """Asked for some jobs, only theirs come, those of one job side by side."""
+    """A query by jobs returns only their rows, those of one job adjacent."""
     a, b, c = named("a"), named("b"), named("c")
     store.apply("ci", [*history("P F", a), *history("F P", b), *history("P P", c)], NOW)
     rows = list(store.observations(TRUNK, jobs=[b, a, named("unheard of")]))
@@ -236,7 +235,7 @@ def test_rows_of_some_jobs_come_together(store: Store) -> None:
 
 
 def test_rows_at_some_commits_come_together(store: Store) -> None:
-    """Asked for some commits, only theirs come, those of one commit side by side."""
+    """A query by commits returns only their rows, those of one commit adjacent."""
     store.apply("ci", [*history("P F P", named("a")), *history("F P F", named("b"))], NOW)
     rows = list(store.observations(TRUNK, shas=[sha(2), sha(0), "0" * 40]))
     assert [row.sha for row in rows[:2]] == [rows[0].sha] * 2
@@ -245,14 +244,14 @@ def test_rows_at_some_commits_come_together(store: Store) -> None:
 
 
 def test_an_unknown_trunk_has_no_rows(store: Store) -> None:
-    """Asking for a trunk that nothing was said about is no error."""
+    """A query for a trunk without facts returns nothing and is no error."""
     assert list(store.observations(TRUNK)) == []
     assert list(store.observations(TRUNK, jobs=[JOB])) == []
     assert list(store.observations(TRUNK, shas=[sha(0)])) == []
 
 
 def test_two_trunks_with_the_same_commit_stay_apart(store: Store) -> None:
-    """A release branch shares commits with main, and has results of its own."""
+    """Results of one commit on main and on a release branch stay apart."""
     store.apply("ci", [*history("P P"), *history("F F", trunk=OTHER)], NOW)
     assert {row.conclusion for row in store.observations(TRUNK)} == {"success"}
     assert {row.conclusion for row in store.observations(OTHER)} == {"failure"}
@@ -264,24 +263,24 @@ def test_two_trunks_with_the_same_commit_stay_apart(store: Store) -> None:
 
 
 def test_facts_that_raise_leave_nothing(store: Store) -> None:
-    """A refresh that breaks in the middle leaves no row, order, cursor or memory of itself."""
+    """A refresh that raises stores no row, order, cursor or source."""
     store.apply("ci", [*history("P"), Cursor("1")], NOW)
-    memory = store.load()
+    stored = store.load()
     rows = rows_of(store)
     facts = [*history("F F", named("new")), *history("F", trunk=OTHER), Cursor("2")]
-    with pytest.raises(SourceBroke):
+    with pytest.raises(BrokenSourceError):
         store.apply("ci", breaks_after(facts), NOW + 60)
-    with pytest.raises(SourceBroke):
+    with pytest.raises(BrokenSourceError):
         store.apply("other", breaks_after(facts), NOW + 60)
-    assert store.load() == memory
+    assert store.load() == stored
     assert rows_of(store) == rows
     assert rows_of(store, OTHER) == set()
 
 
 def test_a_broken_refresh_can_be_repeated(store: Store) -> None:
-    """What a broken refresh had begun to name is new again in the next one."""
+    """Jobs and trunks of a refresh that raised are new again in the next one."""
     facts = [*history("P F", named("new"), OTHER), Cursor("2")]
-    with pytest.raises(SourceBroke):
+    with pytest.raises(BrokenSourceError):
         store.apply("ci", breaks_after(facts), NOW)
     applied = store.apply("ci", facts, NOW)
     assert applied.touched == {OTHER: {named("new"): {sha(0), sha(1)}}}
@@ -293,7 +292,7 @@ def test_a_broken_refresh_can_be_repeated(store: Store) -> None:
 
 
 def test_an_order_is_kept_whole(store: Store) -> None:
-    """Commits come back in trunk order with all that is known of them."""
+    """Commits are returned in trunk order with all their fields."""
     known = order(3, older_unread=True)
     bare = TrunkOrder(OTHER, (replace(commit(0, 1), committed_at=None, author=None, title=None),))
     applied = store.apply("git", [known, bare], NOW)
@@ -302,7 +301,7 @@ def test_an_order_is_kept_whole(store: Store) -> None:
 
 
 def test_an_order_that_grows_is_spliced(store: Store) -> None:
-    """A source that only reads the newest commits does not shorten what is known."""
+    """An order of only the newest commits does not delete older ones."""
     long, count = order(5), 7
     store.apply("git", [long], NOW)
     newest = TrunkOrder(TRUNK, order(count).commits[3:], older_unread=True)
@@ -315,7 +314,7 @@ def test_an_order_that_grows_is_spliced(store: Store) -> None:
 
 
 def test_a_force_push_is_reported_as_a_rewrite(store: Store) -> None:
-    """The known tip is gone: the order is the new one, and the trunk is named."""
+    """An order without the last tip replaces it and reports the trunk as rewritten."""
     store.apply("git", [order(4)], NOW)
     other_tip = replace(commit(3, 4), sha="f" * 40)
     rewritten = TrunkOrder(TRUNK, (*order(4).commits[1:3], other_tip))
@@ -326,7 +325,7 @@ def test_a_force_push_is_reported_as_a_rewrite(store: Store) -> None:
 
 
 def test_an_order_without_a_common_commit_replaces_the_known_one(store: Store) -> None:
-    """Where the two chains do not meet, only what was just read is certain."""
+    """An order without a common commit replaces the stored one."""
     store.apply("git", [order(2)], NOW)
     fresh = TrunkOrder(TRUNK, (replace(commit(0, 1), sha="e" * 40),), older_unread=True)
     applied = store.apply("git", [fresh], NOW)
@@ -335,42 +334,42 @@ def test_an_order_without_a_common_commit_replaces_the_known_one(store: Store) -
 
 
 def test_an_order_that_is_known_is_no_news(store: Store) -> None:
-    """Only trunks whose commits changed are named."""
+    """Only trunks whose commits changed are reported."""
     store.apply("git", [order(3), order(3, OTHER)], NOW)
     applied = store.apply("git", [order(3), order(4, OTHER)], NOW)
     assert set(applied.orders) == {OTHER}
 
 
 def test_an_empty_order_takes_nothing_away(store: Store) -> None:
-    """A source that read no commit at all does not make the trunk forget its own."""
+    """An order without commits deletes none of the stored ones."""
     store.apply("git", [order(3)], NOW)
     applied = store.apply("git", [TrunkOrder(TRUNK, ())], NOW)
     assert not applied.orders
     assert store.load().orders == {TRUNK: order(3)}
 
 
-# ---------------------------------------------------------------------- memory of sources
+# ---------------------------------------------------------------------- sources
 
 
-def test_a_source_is_remembered(store: Store) -> None:
-    """Cursor, last success and the trunks that it spoke of are kept, per source."""
+def test_a_source_is_stored(store: Store) -> None:
+    """Cursor, last success and trunks are stored per source."""
     applied = store.apply("git", [order(1), Cursor("a"), Cursor("b")], NOW)
-    assert applied.memory == store.load().sources["git"]
-    assert applied.memory.cursor == "b"
-    assert applied.memory.last_success == NOW
-    assert applied.memory.trunks == {TRUNK}
+    assert applied.source == store.load().sources["git"]
+    assert applied.source.cursor == "b"
+    assert applied.source.last_success == NOW
+    assert applied.source.trunks == {TRUNK}
     store.apply("ci", history("P", trunk=OTHER), NOW + 1)
     sources = store.load().sources
-    assert sources["git"] == applied.memory
+    assert sources["git"] == applied.source
     assert sources["ci"].trunks == {OTHER}
     assert sources["ci"].cursor is None
 
 
 def test_a_refresh_without_news_is_a_success_all_the_same(store: Store) -> None:
-    """An empty refresh moves the last success and keeps cursor and trunks."""
+    """An empty refresh updates the last success and keeps cursor and trunks."""
     store.apply("ci", [*history("P"), Cursor("a")], NOW)
     applied = store.apply("ci", [], NOW + 60)
-    assert applied.memory.last_success == NOW + 60
-    assert applied.memory.cursor == "a"
-    assert applied.memory.trunks == {TRUNK}
+    assert applied.source.last_success == NOW + 60
+    assert applied.source.cursor == "a"
+    assert applied.source.trunks == {TRUNK}
     assert not applied.touched

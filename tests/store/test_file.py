@@ -1,4 +1,4 @@
-"""What only the SQLite file can do wrong: versions, other people's files, other processes."""
+"""The SQLite file: schema versions, foreign files, other processes and kills."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,21 +19,21 @@ from trunkwatch.store import SqliteStore, opening, schema
 
 from tests.support.rows import JOB, NOW, TRUNK, history, named, order, pending, run, sha
 
-NOBODY = 65534
+UNPRIVILEGED_UID = 65534
 OTHER = Trunk("o/other", "main")
 CONTENT_SUFFIXES = ("", "-wal", "-journal")
-"""The files that hold content; `-shm` is a shared memory that any reader may make anew."""
+"""The files with content; `-shm` is shared memory that any reader may create again."""
 
 
 def content(path: Path) -> dict[str, bytes]:
-    """Return what is in the files; an empty one that a reader had to make holds nothing."""
+    """Return the files' content without empty files, which a reader may have to create."""
     files = {suffix: path.with_name(path.name + suffix) for suffix in CONTENT_SUFFIXES}
     found = {suffix: file.read_bytes() for suffix, file in files.items() if file.exists()}
     return {suffix: text for suffix, text in found.items() if text}
 
 
 def refusal(path: Path) -> str:
-    """Return the refusal, after checking that nothing was touched and that it is one line."""
+    """Return the error, after checking that it is one line and the file is untouched."""
     before = content(path)
     with pytest.raises(StoreError) as caught:
         SqliteStore(str(path))
@@ -51,7 +52,7 @@ def file_of_version(path: Path, version: int) -> None:
         for step in schema.MIGRATIONS[:version]:
             for statement in step:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {schema.RESULTS.application_id}")
         connection.execute(f"PRAGMA user_version = {version}")
         connection.commit()
 
@@ -61,19 +62,19 @@ def version_of(path: Path) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-@pytest.mark.parametrize("version", range(1, schema.VERSION + 1))
+@pytest.mark.parametrize("version", range(1, schema.RESULTS.version + 1))
 def test_every_released_version_opens(tmp_path: Path, version: int) -> None:
-    """A file of any schema version up to ours is brought up to date and can be written."""
+    """A file of any schema version up to the current one is migrated and can be written."""
     path = tmp_path / "old.db"
     file_of_version(path, version)
     with closing(SqliteStore(str(path))) as store:
         store.apply("ci", history("P F"), NOW)
         assert len(list(store.observations(TRUNK))) == 2
-    assert version_of(path) == schema.VERSION
+    assert version_of(path) == schema.RESULTS.version
 
 
-def test_results_of_the_second_version_are_told_again_with_annotations(tmp_path: Path) -> None:
-    """What was stored before there were annotations has none, until the CI says some."""
+def test_results_of_the_second_version_get_annotations_later(tmp_path: Path) -> None:
+    """A row stored before annotations existed has none until it is reported again with some."""
     path = tmp_path / "old.db"
     file_of_version(path, 2)
     with closing(sqlite3.connect(path)) as connection:
@@ -96,12 +97,12 @@ def test_results_of_the_second_version_are_told_again_with_annotations(tmp_path:
 
 
 def add_step(monkeypatch: pytest.MonkeyPatch, *statements: str) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, statements))
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
+    migrations = (*schema.RESULTS.migrations, statements)
+    monkeypatch.setattr(schema, "RESULTS", replace(schema.RESULTS, migrations=migrations))
 
 
 def test_migration_keeps_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opened by a later version, a file has the new step and all of its old content."""
+    """A file that a later version opens has the new tables and all of its old content."""
     path = tmp_path / "results.db"
     with closing(SqliteStore(str(path))) as store:
         store.apply("ci", [*history("P F"), Cursor("7")], NOW)
@@ -111,13 +112,13 @@ def test_migration_keeps_what_is_stored(tmp_path: Path, monkeypatch: pytest.Monk
         with closing(SqliteStore(str(path))) as store:
             assert list(store.observations(TRUNK)) == rows
             assert store.load() == stored
-    assert version_of(path) == schema.VERSION
+    assert version_of(path) == schema.RESULTS.version
 
 
 def test_migration_that_fails_leaves_the_old_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A step that fails takes its first statements back: the old program can still use the file."""
+    """A migration that fails is rolled back, so that the old version can still use the file."""
     path = tmp_path / "results.db"
     with closing(SqliteStore(str(path))) as store:
         store.apply("ci", history("P F"), NOW)
@@ -129,26 +130,27 @@ def test_migration_that_fails_leaves_the_old_version(
 
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
-    """A file of a later version is left to the later version, byte for byte."""
+    """A file of a later version is refused and stays unchanged, byte for byte."""
     path = tmp_path / "newer.db"
-    file_of_version(path, schema.VERSION)
+    file_of_version(path, schema.RESULTS.version)
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        current = schema.RESULTS.version
+        connection.execute(f"PRAGMA user_version = {current + 1}")
     assert refusal(path) == (
-        f"storage {path}: was written by a newer Trunkwatch (schema {schema.VERSION + 1}, this one"
-        f" knows {schema.VERSION}); upgrade, or give another path; it was left untouched"
+        f"storage {path}: was written by a newer Trunkwatch (schema {current + 1}, this one"
+        f" knows {current}); upgrade, or give another path; it was left untouched"
     )
 
 
-def test_a_newer_file_that_was_killed_is_not_even_tidied_up(tmp_path: Path) -> None:
-    """What a killed writer of a later version left beside the file stays beside it."""
+def test_a_killed_newer_writers_journal_stays(tmp_path: Path) -> None:
+    """A refusal leaves the `-wal` file of a killed writer of a later version in place."""
     path = tmp_path / "newer.db"
-    file_of_version(path, schema.VERSION)
+    file_of_version(path, schema.RESULTS.version)
     killed = (
         "import os, sqlite3, sys\n"
         "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
         "c.execute('PRAGMA journal_mode = WAL')\n"
-        f"c.execute('PRAGMA user_version = {schema.VERSION + 1}')\n"
+        f"c.execute('PRAGMA user_version = {schema.RESULTS.version + 1}')\n"
         "os._exit(9)\n"
     )
     subprocess.run([sys.executable, "-c", killed, str(path)], check=False)
@@ -156,12 +158,12 @@ def test_a_newer_file_that_was_killed_is_not_even_tidied_up(tmp_path: Path) -> N
     assert "newer Trunkwatch" in refusal(path)
 
 
-# ---------------------------------------------------------------------- not ours
+# ---------------------------------------------------------------------- foreign files
 
 
 @pytest.mark.parametrize("text", ["x", "do not lose me\n", "do not lose me\n" * 500])
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path, text: str) -> None:
-    """A text file given by mistake is not written over, however short it is."""
+    """A text file given by mistake is not overwritten, however short it is."""
     path = tmp_path / "notes.txt"
     path.write_text(text)
     assert refusal(path) == (
@@ -173,7 +175,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, text: str) -> Non
 
 @pytest.mark.parametrize("journal", ["DELETE", "WAL"])
 def test_another_programs_database_is_refused(tmp_path: Path, journal: str) -> None:
-    """A SQLite file that is not marked as ours gets no tables of ours."""
+    """A SQLite file with another application id is refused and gets no tables."""
     path = tmp_path / "grafana.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA journal_mode = {journal}")
@@ -186,7 +188,7 @@ def test_another_programs_database_is_refused(tmp_path: Path, journal: str) -> N
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    """A file of ours with its second half overwritten says so, and is left for a rescue."""
+    """A damaged results file is refused with the reason and stays unchanged for a rescue."""
     path = tmp_path / "results.db"
     with closing(SqliteStore(str(path))) as store:
         store.apply("ci", history("P F"), NOW)
@@ -196,13 +198,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    """A folder is no file."""
+    """The path of a folder is refused."""
     with pytest.raises(StoreError, match=r"is a folder; name a file in it$"):
         SqliteStore(str(tmp_path))
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    """A folder that does not exist is not made: it may be a volume that is not mounted."""
+    """A missing folder is not created: it may be a volume that is not mounted."""
     folder = tmp_path / "not-mounted"
     with pytest.raises(StoreError) as caught:
         SqliteStore(str(folder / "results.db"))
@@ -212,14 +214,14 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_refused() -> None:
-    """An empty variable in a start script must not mean a store that forgets everything."""
+    """An empty path is refused: SQLite would delete the file at the end."""
     with pytest.raises(StoreError, match="the path is empty"):
         SqliteStore("")
 
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """A folder that somebody without rights can reach; pytest's own are the owner's alone."""
+    """Yield a folder that any user may enter; pytest's own are private to the owner."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o777)
@@ -228,11 +230,11 @@ def open_folder() -> Iterator[Path]:
 
 @contextmanager
 def without_rights() -> Iterator[None]:
-    """Root may write what is read-only, so that root becomes nobody for a moment."""
+    """Drop root's rights for a moment, since root may write read-only files."""
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(NOBODY)
+    os.seteuid(UNPRIVILEGED_UID)
     try:
         yield
     finally:
@@ -240,7 +242,7 @@ def without_rights() -> Iterator[None]:
 
 
 def test_a_read_only_file_is_refused_at_the_start() -> None:
-    """A file that cannot be written is no use to a refresh in five minutes either."""
+    """A read-only file is refused at the start, not at the first refresh."""
     with open_folder() as folder:
         path = folder / "results.db"
         with closing(SqliteStore(str(path))) as store:
@@ -251,7 +253,7 @@ def test_a_read_only_file_is_refused_at_the_start() -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start() -> None:
-    """A new file needs a folder that takes it."""
+    """A new file in a folder without write permission is refused at the start."""
     with open_folder() as folder:
         folder.chmod(0o555)
         with without_rights():
@@ -262,8 +264,8 @@ def test_a_folder_that_cannot_be_written_is_refused_at_the_start() -> None:
 
 
 def test_another_process_adds_results_and_both_go_on(tmp_path: Path) -> None:
-    """`check` beside `serve` on one file: neither fails, and what the one wrote is news to the
-    other, although its own source then only repeats it.
+    """With `check` beside `serve` on one file neither fails, and each reports the other's writes as
+    changes, although its own source then only repeats them.
     """
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as serve, closing(SqliteStore(path)) as check:
@@ -284,7 +286,7 @@ def test_another_process_adds_results_and_both_go_on(tmp_path: Path) -> None:
 
 
 def test_results_of_another_process_can_be_read_at_once(tmp_path: Path) -> None:
-    """A job, a trunk's run or an event that another process has just added is no riddle."""
+    """A row with a job and an event that another process has just added can be read."""
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as serve, closing(SqliteStore(path)) as check:
         serve.apply("ci", history("P"), NOW)
@@ -294,7 +296,7 @@ def test_results_of_another_process_can_be_read_at_once(tmp_path: Path) -> None:
 
 
 def test_news_of_another_process_survive_a_broken_refresh(tmp_path: Path) -> None:
-    """What another process wrote is told by the next refresh that succeeds."""
+    """The changes of another process are reported by the next refresh that succeeds."""
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as serve, closing(SqliteStore(path)) as check:
         serve.apply("ci", history("P"), NOW)
@@ -307,7 +309,7 @@ def test_news_of_another_process_survive_a_broken_refresh(tmp_path: Path) -> Non
 
 
 def test_a_force_push_seen_by_another_process_is_a_rewrite(tmp_path: Path) -> None:
-    """Whoever reads it first, both processes say that the known tip is gone."""
+    """Both processes report a force push as a rewrite, whichever reads it first."""
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as serve, closing(SqliteStore(path)) as check:
         serve.apply("git", [order(3)], NOW)
@@ -316,7 +318,7 @@ def test_a_force_push_seen_by_another_process_is_a_rewrite(tmp_path: Path) -> No
 
 
 def test_readers_do_not_wait_for_a_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a refresh others read what was before, and wait with their own for a bounded time."""
+    """During a refresh others read the state before it, and wait a bounded time to write."""
     monkeypatch.setattr(opening, "BUSY_SECONDS", 0.01)
     path = str(tmp_path / "results.db")
     with closing(SqliteStore(path)) as first:
@@ -325,7 +327,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path, monkeypatch: pytest.Mo
         seen: list[int] = []
         errors: list[str] = []
 
-        def facts_that_look_around() -> Iterator[Cursor]:
+        def facts_with_another_reader() -> Iterator[Cursor]:
             seen.append(len(list(second.observations(TRUNK))))
             try:
                 second.apply("ci", [], NOW)
@@ -333,13 +335,13 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path, monkeypatch: pytest.Mo
                 errors.append(str(error))
             yield Cursor("1")
 
-        first.apply("ci", facts_that_look_around(), NOW)
+        first.apply("ci", facts_with_another_reader(), NOW)
         assert seen == [1]
         assert errors == [f"storage {path}: cannot be written (database is locked)"]
         second.apply("ci", [], NOW)
 
 
-# ---------------------------------------------------------------------- being killed
+# ---------------------------------------------------------------------- kills
 
 BUSY_WRITER = """
 import sys
@@ -361,8 +363,8 @@ while True:
 
 @pytest.mark.parametrize("refreshes", [1, 2, 5, 11])
 def test_kill_9_loses_no_refresh_and_leaves_no_half_one(tmp_path: Path, refreshes: int) -> None:
-    """Killed in the middle of many refreshes, three times on one file: every refresh that was
-    reported as done is there, and of none there is only a part.
+    """A file whose writer is killed three times in many refreshes has every refresh that was
+    reported as done, and no part of an unfinished one.
     """
     path = tmp_path / "results.db"
     for _ in range(3):
@@ -384,7 +386,7 @@ def all_rows(store: SqliteStore) -> list[Observation]:
 
 
 def killed_after(refreshes: int, path: Path) -> int:
-    """Kill a writer once it has reported some refreshes; return the last one it reported."""
+    """Kill a writer after it has reported some refreshes; return the last one it reported."""
     with subprocess.Popen(
         [sys.executable, "-c", BUSY_WRITER, str(path)], stdout=subprocess.PIPE, text=True
     ) as writer:
@@ -397,7 +399,7 @@ def killed_after(refreshes: int, path: Path) -> int:
 
 
 def test_a_copy_of_a_file_in_use_opens(tmp_path: Path) -> None:
-    """A backup taken together with what lies beside the file holds all that was reported."""
+    """A copy of a file in use together with its `-wal` file contains every reported refresh."""
     path = tmp_path / "results.db"
     with closing(SqliteStore(str(path))) as store:
         store.apply("ci", [*history("P F"), pending(1, attempt=2)], NOW)

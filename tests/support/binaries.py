@@ -1,4 +1,4 @@
-"""Where the tests find Prometheus' and Alertmanager's programs."""
+"""The paths of Prometheus' and Alertmanager's programs, for tests."""
 
 from pathlib import Path
 
@@ -8,6 +8,6 @@ __all__ = ["BinaryNotFoundError", "binary_path", "find_binary"]
 
 
 def binary_path(name: str) -> str:
-    """Return the program's path as text, for argument lists."""
+    """Return a program's path as text, for argument lists."""
     path: Path = find_binary(name)
     return str(path)

@@ -1,4 +1,4 @@
-"""A real Buildbot master and worker on loopback, building a real git repository."""
+"""A real Buildbot master and worker on loopback that build a real git repository."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ BUILDERS = ("unit", "inductor")
 STEPS = ("checkout", "build", "test", "report")
 
 WAIT_SECONDS = 60.0
-"""How long anything may take; far longer than it does, and a reason to fail, not a pace."""
+"""A timeout for each wait, far longer than any of them takes."""
 
 T = TypeVar("T")
 
@@ -55,7 +55,7 @@ def factory(builder):
 BuildmasterConfig = {{
     "title": "tests",
     "buildbotURL": "http://{host}:{web}/",
-    # Unset, it would tell buildbot.net about itself.
+    # Unset, the master would send usage data to buildbot.net.
     "buildbotNetUsageData": None,
     # A bare number would listen on every interface.
     "protocols": {{"pb": {{"port": "tcp:{workers}:interface={host}"}}}},
@@ -81,8 +81,8 @@ BuildmasterConfig = {{
 """
 
 _SCRIPT = """\
-# What CI runs: sh ci/run.sh STEP BUILDER. A file broken-BUILDER breaks its test, unless the machine
-# forgives it; a file slow-BUILDER makes it wait until the machine lets it go on.
+# The build script: sh ci/run.sh STEP BUILDER. A file broken-BUILDER makes the test fail unless the
+# switch "forgive" is set; a file slow-BUILDER makes it wait while the switch "hold" is set.
 switches="$SWITCHES/$BRANCH"
 case "$1" in
 build) ;;
@@ -104,12 +104,12 @@ esac
 
 
 def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None]) -> T:
-    """Look until there is something; fail when a program has ended, or after far too long.
+    """Wait until `look` returns a value; fail after `WAIT_SECONDS` or if a program has exited.
 
     Args:
-        what: is awaited, for the failure's text.
-        look: returns it, or None while it is not there yet.
-        check: raises when waiting is of no use any more.
+        what: the description for the failure message.
+        look: returns the value, or None while there is none.
+        check: raises if a program has exited.
     """
 
     def look_or_check() -> T | None:
@@ -124,11 +124,11 @@ def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None])
 
 
 class RealBuildbot:
-    """One master with one worker, and the repository that they build."""
+    """A Buildbot master with one worker, and the repository that they build."""
 
     def __init__(self, folder: Path) -> None:
         """Args:
-        folder: must exist; everything is made in it.
+        folder: an existing folder for all files.
         """
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
@@ -142,7 +142,7 @@ class RealBuildbot:
         self._worker = self._new_worker()
 
     def __enter__(self) -> Self:
-        """Make and start both; what did start is stopped again if something does not."""
+        """Create and start both; stop them again if one does not start."""
         try:
             self._create()
             self._master.start()
@@ -163,25 +163,25 @@ class RealBuildbot:
         self.stop()
 
     def stop(self) -> None:
-        """Stop both, and what a worker that was killed has left running."""
-        # A killed master has nothing to tidy up here, and one that still builds would not end.
+        """Stop both, and the processes that a killed worker left running."""
+        # A master that is building would not exit on SIGTERM, and there is nothing to clean up.
         self.kill_worker()
         self._master.stop(signal.SIGKILL)
 
     def check(self) -> None:
-        """Raise when master or worker has ended on its own."""
+        """Raise if master or worker has exited on its own."""
         self._master.check()
         self._worker.check()
 
     # ------------------------------------------------------------------ the repository
 
     def new_branch(self, branch: str) -> None:
-        """Go to a new, empty branch with switches of its own; nothing is built yet."""
+        """Create an empty branch with its own switches; nothing is built yet."""
         (self._switches / branch).mkdir()
         self.repo.orphan(branch)
 
     def switch(self, branch: str, name: str) -> Path:
-        """Return the file, outside the repository, that the script looks at or writes."""
+        """Return a file outside the repository that the build script reads or writes."""
         return self._switches / branch / name
 
     def land(
@@ -191,7 +191,7 @@ class RealBuildbot:
         branch: str = BRANCH,
         author: str = "author-a",
     ) -> str:
-        """Push a commit and tell Buildbot about it, as a hook of the repository would."""
+        """Push a commit and send the change to Buildbot, as a hook of the repository would."""
         now = int(time.time())
         sha = self.repo.commit(title, {"ci/run.sh": _SCRIPT, **files}, author, now)
         self.repo.push(branch)
@@ -202,7 +202,7 @@ class RealBuildbot:
     # ------------------------------------------------------------------ the REST API
 
     def get(self, path: str, *query: tuple[str, str | int]) -> dict[str, Any]:
-        """Return an answer of the API."""
+        """Return a response of the API."""
         answer = requests.get(
             f"{self.url}/api/v2{path}",
             params=list(query),
@@ -214,13 +214,13 @@ class RealBuildbot:
         return document
 
     def builds(self, builder: str, sha: str) -> list[dict[str, Any]]:
-        """Return a builder's builds of a commit, the oldest first."""
+        """Return a builder's builds of a commit, oldest first."""
         wanted = [("property", "revision"), ("order", "buildid")]
         builds = self.get(f"/builders/{builder}/builds", *wanted)["builds"]
         return [b for b in builds if b["properties"].get("revision", [None])[0] == sha]
 
     def finished(self, builder: str, sha: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until so many builds of a commit have ended; return them."""
+        """Wait until `count` builds of a commit have completed; return them."""
 
         def look() -> list[dict[str, Any]] | None:
             builds = [b for b in self.builds(builder, sha) if b["complete"]]
@@ -229,7 +229,7 @@ class RealBuildbot:
         return wait_for(f"{count} builds of {sha} by {builder}", look, self.check)
 
     def rebuild(self, build_id: int) -> None:
-        """Ask for a build once more, as its page's button does."""
+        """Rebuild a build, as the button of its page does."""
         call = {"jsonrpc": "2.0", "id": 1, "method": "rebuild", "params": {}}
         answer = requests.post(f"{self.url}/api/v2/builds/{build_id}", json=call, timeout=10)
         answer.raise_for_status()
@@ -237,14 +237,14 @@ class RealBuildbot:
     # ------------------------------------------------------------------ the worker
 
     def kill_worker(self) -> None:
-        """Kill the worker without a word, and then the script that it was running."""
+        """Kill the worker without a shutdown, and then the script that it was running."""
         session = self._worker.pid
         self._worker.stop(signal.SIGKILL)
         if session is not None:
             _kill_session(session)
 
     def start_worker(self) -> None:
-        """Start the worker, anew after it was killed, and wait until the master has it."""
+        """Start the worker, also after it was killed, and wait until it is connected."""
         with suppress(FileNotFoundError):
             (self._folder / "worker" / "twistd.pid").unlink()
         self._worker = self._new_worker()
@@ -259,16 +259,16 @@ class RealBuildbot:
         workers = self.get("/workers")["workers"]
         return True if any(worker["connected_to"] for worker in workers) else None
 
-    # ------------------------------------------------------------------ setting up
+    # ------------------------------------------------------------------ setup
 
     def _create(self) -> None:
-        # Both take a second or two, most of it to import themselves.
-        made = [
+        # Run both at once: each takes a second or two to import itself.
+        processes = [
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             for command in self._creators()
         ]
-        said = [process.communicate(timeout=WAIT_SECONDS)[0] for process in made]
-        for process, text in zip(made, said, strict=True):
+        outputs = [process.communicate(timeout=WAIT_SECONDS)[0] for process in processes]
+        for process, text in zip(processes, outputs, strict=True):
             if process.returncode:
                 raise RuntimeError(text)
         settings = _MASTER.format(
@@ -291,12 +291,12 @@ class RealBuildbot:
 
 
 def _program(name: str) -> str:
-    """Return a program of the environment that the tests run in."""
+    """Return the path of a program in the tests' virtual environment."""
     return str(Path(sys.executable).with_name(name))
 
 
 def _kill_session(session: int) -> None:
-    """Kill what is left of a session that we began: the scripts of a killed worker."""
+    """Kill the remaining processes of a killed worker's session."""
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
         with suppress(ProcessLookupError):

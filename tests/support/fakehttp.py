@@ -1,8 +1,8 @@
-"""Small HTTP servers on loopback: one that answers as Buildbot 4.3 does, and ways to misbehave.
+"""Small HTTP servers on loopback: a fake Buildbot 4.3, and handlers that misbehave.
 
-The Buildbot that is played here knows only the requests that the source makes; anything else is
-answered as the real one answers what it does not know, so that a new request fails a test. Whether
-the shapes are the real ones is asked of a real Buildbot in tests/e2e/test_buildbot.py.
+The fake Buildbot supports only the requests that the source makes; it answers others with the real
+one's errors, so that a new request fails a test. tests/e2e/test_buildbot.py compares its responses
+with those of a real Buildbot.
 """
 
 import json
@@ -21,12 +21,12 @@ Query = Sequence[tuple[str, str]]
 
 
 class Request(NamedTuple):
-    """One request, as it came.
+    """One received request.
 
     Attributes:
         path: without the query.
-        query: in its order; a key may stand several times.
-        headers: by their names as sent.
+        query: the pairs in order; a key may be repeated.
+        headers: by name, in the case in which they were sent.
     """
 
     path: str
@@ -43,13 +43,13 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What is sent back.
+    """A response.
 
     Attributes:
         status: the HTTP status.
         body: as bytes.
         kind: the content type.
-        length: the Content-Length that is claimed; None for the true one.
+        length: a false Content-Length; None for the true one.
     """
 
     status: int
@@ -59,12 +59,12 @@ class Answer(NamedTuple):
 
 
 def as_json(document: object, status: int = 200) -> Answer:
-    """Return an answer that holds a JSON document."""
+    """Return a response with a JSON document."""
     return Answer(status, json.dumps(document).encode())
 
 
 class HangUp(Exception):  # noqa: N818 — an instruction to the server, not an error
-    """Raised by a handler to close the connection without a word."""
+    """Raised by a handler to close the connection without a response."""
 
 
 Handler = Callable[[Request], Answer]
@@ -72,22 +72,22 @@ Handler = Callable[[Request], Answer]
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that has gone is what some tests are about."""
+        """Ignore clients that disconnect: some tests do so on purpose."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class HttpServer:
-    """Answers every GET with what `handler` returns, and remembers the requests.
+    """A server that answers every GET with the result of `handler` and records the requests.
 
     Attributes:
         handler: may be replaced at any time.
-        requests: what was asked, in the order of arrival.
+        requests: the received requests, in order.
     """
 
     def __init__(self, handler: Handler) -> None:
         """Args:
-        handler: turns a request into an answer.
+        handler: returns the response to a request.
         """
         self.handler = handler
         self.requests: list[Request] = []
@@ -113,7 +113,7 @@ class HttpServer:
                 self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing: `requests` tells what came."""
+                """Write no log lines: `requests` has the requests."""
 
         self._server = _Server((HOST, 0), _Handler)
         self._thread = threading.Thread(
@@ -122,20 +122,20 @@ class HttpServer:
 
     @property
     def address(self) -> str:
-        """Where it listens: host and port."""
+        """The address: host and port."""
         return f"{HOST}:{self._server.server_address[1]}"
 
     @property
     def url(self) -> str:
-        """Where it listens, as a URL."""
+        """The base URL."""
         return f"http://{self.address}"
 
     def paths(self) -> list[str]:
-        """Return the paths that were asked for."""
+        """Return the requested paths."""
         return [request.path for request in self.requests]
 
     def start(self) -> None:
-        """Answer in threads of its own."""
+        """Start serving in background threads."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -147,7 +147,7 @@ class HttpServer:
 
 @contextmanager
 def serving(handler: Handler) -> Iterator[HttpServer]:
-    """Run a server for the length of a block."""
+    """Run a server for a `with` block."""
     server = HttpServer(handler)
     server.start()
     try:
@@ -159,18 +159,18 @@ def serving(handler: Handler) -> Iterator[HttpServer]:
 # ---------------------------------------------------------------------- Buildbot
 
 
-KNOWN_KEYS = frozenset(
+SUPPORTED_KEYS = frozenset(
     {"complete", "complete_at__ge", "field", "limit", "offset", "order", "property"}
 )
 
 
 @dataclass
 class FakeBuildbot:
-    """A master's REST API over builds that a test writes down.
+    """A fake master's REST API, with builds that tests declare.
 
     Attributes:
         builders: names by id.
-        builds: in any order, as the API gives them but with every property; see `build`.
+        builds: in any order, in the API's format with all properties; see `build`.
         steps: per build id, names and results.
     """
 
@@ -195,22 +195,22 @@ class FakeBuildbot:
 
         Args:
             number: its id.
-            sha: `got_revision`; None while nothing is checked out.
+            sha: the property `got_revision`; None before the checkout.
             results: None while it runs.
             builder: its builder's id.
-            request: its build request; its own id and a thousand by default.
-            branch: the property, None where the request named none.
-            revision: the property that is there from the start; `sha` by default.
-            at: when it ended, or would (seconds since the epoch).
-            took: how long it ran (seconds).
+            request: the id of its build request; 1000 + `number` by default.
+            branch: the property; None if the request has no branch.
+            revision: the property that is set from the start; `sha` by default.
+            at: when it completed, or will (seconds since the epoch).
+            took: its duration (seconds).
 
         Returns:
-            The build as it is kept: what a test changes in it is what is told.
+            The stored build; changes of it change the responses.
         """
-        asked = sha if revision is None else revision
+        requested = sha if revision is None else revision
         properties: dict[str, list[object]] = {
             "branch": [branch, "Build"],
-            "revision": [asked or "", "Build"],
+            "revision": [requested or "", "Build"],
         }
         if sha is not None:
             properties["got_revision"] = [sha, "Git"]
@@ -238,7 +238,7 @@ class FakeBuildbot:
         if not request.path.startswith("/api/v2/"):
             return Answer(200, b"<!DOCTYPE html><html></html>", "text/html")
         for name, _ in request.query:
-            if name not in KNOWN_KEYS:
+            if name not in SUPPORTED_KEYS:
                 return as_json({"error": f"unrecognized query parameter '{name}'"}, 400)
         match request.path.removeprefix("/api/v2/").split("/"):
             case ["builders"]:
@@ -258,7 +258,7 @@ class FakeBuildbot:
                 return as_json({"error": f"Invalid path: {'/'.join(path)}"}, 404)
 
     def _collection(self, name: str, items: list[dict[str, Any]]) -> Answer:
-        # The total is that of the page, as on the real one.
+        # As in the real one, the total is that of the page.
         return as_json({name: items, "meta": {"total": len(items)}})
 
     def _builder(self, number: int) -> dict[str, Any]:
@@ -274,7 +274,7 @@ class FakeBuildbot:
         }
 
     def _selected(self, request: Request) -> list[dict[str, Any]]:
-        """Filter, order and cut as the query says; None never passes a comparison, as in SQL."""
+        """Filter, sort and slice by the query; None never passes a comparison, as in SQL."""
         builds = list(self.builds)
         complete, since = request.one("complete"), request.one("complete_at__ge")
         if complete is not None:
@@ -290,7 +290,7 @@ class FakeBuildbot:
         return [self._with_properties(build, request.all("property")) for build in builds]
 
     def _with_properties(self, build: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
-        known = build["properties"]
-        if not isinstance(known, dict):
+        found = build["properties"]
+        if not isinstance(found, dict):
             return build
-        return {**build, "properties": {name: known[name] for name in wanted if name in known}}
+        return {**build, "properties": {name: found[name] for name in wanted if name in found}}

@@ -1,4 +1,4 @@
-"""Git repositories that tests make, commit by commit."""
+"""Git repositories that tests create, commit by commit."""
 
 import os
 import subprocess
@@ -7,11 +7,11 @@ from pathlib import Path
 
 BRANCH = "main"
 FIRST_DATE = 1_800_000_000
-"""The date of the first commit (seconds since the epoch); each later one is a minute younger."""
+"""The default date of the first commit (seconds since the epoch); each later one is 60 s later."""
 
 
 def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    """Run git in a folder, untouched by whatever git settings this machine has."""
+    """Run git in a folder, independent of this machine's git configuration."""
     settings = {
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -31,11 +31,11 @@ def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
 
 
 class GitRepo:
-    """A bare repository that everybody reads, and a working copy that commits are made in."""
+    """A bare repository for readers, and a working copy in which commits are created."""
 
     def __init__(self, folder: Path) -> None:
         """Args:
-        folder: must exist; gets `bare.git` and `work`.
+        folder: an existing folder, for `bare.git` and `work`.
         """
         self.bare = folder / "bare.git"
         self.work = folder / "work"
@@ -51,7 +51,7 @@ class GitRepo:
         author: str = "author-a",
         date: int | None = None,
     ) -> str:
-        """Commit on what is checked out; return the full hash.
+        """Commit on the current branch; return the full hash.
 
         Args:
             title: may be empty.
@@ -79,7 +79,7 @@ class GitRepo:
         return self.tip()
 
     def merge(self, branch: str, title: str = "merge") -> str:
-        """Merge a branch into what is checked out, with a merge commit; return its hash."""
+        """Merge a branch into the current one, with a merge commit; return its hash."""
         git(
             self.work,
             "merge",
@@ -92,23 +92,23 @@ class GitRepo:
         return self.tip()
 
     def checkout(self, branch: str, start: str | None = None) -> None:
-        """Go to a branch; make it at `start` if that is given."""
+        """Check out a branch; with `start`, create or reset it there."""
         if start is None:
             git(self.work, "checkout", "--quiet", branch)
         else:
             git(self.work, "checkout", "--quiet", "-B", branch, start)
 
     def orphan(self, branch: str) -> None:
-        """Go to a new branch that shares nothing with what there is."""
+        """Check out a new branch without history."""
         git(self.work, "checkout", "--quiet", "--orphan", branch)
         git(self.work, "rm", "-r", "-f", "--quiet", "--ignore-unmatch", ".")
 
     def push(self, branch: str = BRANCH) -> None:
-        """Make the bare repository's branch what the working copy has, whatever it was before."""
+        """Force-push the current commit to a branch of the bare repository."""
         git(self.work, "push", "--quiet", "--force", "origin", f"{branch}:refs/heads/{branch}")
 
     def tip(self) -> str:
-        """Return the hash of what is checked out."""
+        """Return the hash of the current commit."""
         return git(self.work, "rev-parse", "HEAD")
 
     def _dated(self, date: int | None) -> dict[str, str]:

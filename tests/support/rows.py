@@ -1,6 +1,6 @@
-"""Builders: a history reads like the sentence under test, `history("P F F . F")`.
+"""Builders of histories: `history("P F F . F")`.
 
-One letter is one commit, oldest first, with spaces between them for reading:
+One letter stands for one commit, oldest first, separated by spaces:
 
     P passed   F failed   K flaky: failed, then passed   S skipped   C cancelled
     ? running  . no row
@@ -31,26 +31,26 @@ ATTEMPTS: Mapping[str, tuple[str, ...]] = {
     "?": ("in_progress",),
     ".": (),
 }
-"""What each letter's attempts ended with."""
+"""The conclusions of each letter's attempts."""
 
 
 def sha(place: int) -> str:
-    """Return the hash of the commit at a place; 0 is the oldest."""
+    """Return the hash of the commit at an index; 0 is the oldest."""
     return f"{place + 1:040x}"
 
 
 def commit(place: int, count: int) -> Commit:
-    """Return a commit of a trunk with `count` commits, one an hour."""
+    """Return a commit of a trunk with `count` commits, one per hour."""
     return Commit(sha(place), NOW - (count - place) * HOUR, f"author-{place}", f"change {place}")
 
 
 def order(count: int, trunk: Trunk = TRUNK, *, older_unread: bool = False) -> TrunkOrder:
-    """Return a trunk of some commits."""
+    """Return a trunk with `count` commits."""
     return TrunkOrder(trunk, tuple(commit(place, count) for place in range(count)), older_unread)
 
 
 def run(place: int, conclusion: str | None = "success", **changes: Any) -> Observation:
-    """Return the completed result of one job at one commit; every run has an id of its own."""
+    """Return the completed result of one job at one commit; every commit has its own run id."""
     number = 100 + place
     row = Observation(
         TRUNK,
@@ -68,7 +68,7 @@ def run(place: int, conclusion: str | None = "success", **changes: Any) -> Obser
 
 
 def pending(place: int, status: str = "in_progress", **changes: Any) -> Observation:
-    """Return a result that is not there yet."""
+    """Return a job that has no result yet."""
     return run(place, None, status=status, **changes)
 
 
@@ -99,7 +99,7 @@ def history(letters: str, job: RawJob = JOB, trunk: Trunk = TRUNK) -> list[Fact]
 
 
 def named(name: str, workflow: str = "ci") -> RawJob:
-    """Return a job of a given name."""
+    """Return a job with a name."""
     return RawJob(workflow, None, name)
 
 
@@ -116,9 +116,7 @@ def ndjson(facts: Iterable[Fact]) -> str:
 
 
 def write_recorded(path: Path, *histories: Iterable[Fact]) -> Path:
-    """Write a recorded file, whole: a reader never sees half of it. The trunk's order stands in
-    the first history; the others are further jobs on it.
-    """
+    """Write a recorded file atomically: the first history with its commits, then further jobs."""
     first, *others = histories
     runs = [fact for facts in others for fact in facts if isinstance(fact, Observation)]
     fresh = path.with_name(f".{path.name}.new")

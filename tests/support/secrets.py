@@ -1,8 +1,7 @@
-"""One assertion over all tests: no token, key or secret gets into anything that people see.
+"""A pytest plugin that fails every test that leaks a token, key or secret.
 
-A pytest plugin. It reads every log line, every text of an error of ours, every page and metric that
-is served, all output of the programs that tests start, and what each storage holds; a secret in any
-of them fails the test that let it out.
+It searches every log line, the text of every TrunkwatchError, every served page and metric, all
+output of the programs that tests start, and every storage.
 """
 
 import base64
@@ -26,36 +25,36 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SECRETS = (
-    "token-of-the-stand-in",  # tests/github/world.py: TOKEN
+    "token-of-the-stand-in",  # tests/github/fake.py: TOKEN
     "secret-of-the-webhooks",  # of deliveries to a whole exporter
     "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc",  # tests of tokens
     "It's a Secret to Everybody",  # the example of GitHub's own documentation
     "a-t0ken-of-ours",  # the bearer token of deliveries to the tickets
     "hunter2",  # the token and the password of the contract of all sources
 )
-"""What tests use as tokens, passwords and secrets. A test that needs another one adds it here."""
+"""The tokens, passwords and secrets of the tests. A test that needs another one adds it here."""
 
 SHAPES = (
     b"-----BEGIN RSA PRIVATE KEY",
     b"-----BEGIN PRIVATE KEY",
     b"eyJhbGciOi",  # a JWT: {"alg":
     b"ghs_secret",  # the installation tokens of tests/sources/github/test_app.py
-    b"installed-",  # those of the stand-in
+    b"installed-",  # those of the fake GitHub
 )
-"""What keys and tokens begin with that are made while tests run."""
+"""The first bytes of keys and tokens that are generated while tests run."""
 
 STORED = ("*.db", "*.db-wal")
-"""Files that storages leave in a test's folder."""
+"""Patterns of the files of storages in a test's folder."""
 
 
 def forms(secret: str) -> Iterator[bytes]:
-    """Yield the ways in which a secret may be written: as it is, in a URL, in base64."""
+    """Yield the encodings of a secret: plain, in a URL, in base64."""
     raw = secret.encode()
     yield raw
     yield quote(secret, safe="").encode()
     for before in range(3):
-        # Where the secret begins within three bytes decides how base64 writes it. A character is
-        # six bits; those at the ends depend on what stands beside the secret.
+        # Base64 encodes groups of three bytes, so the result depends on the secret's offset in its
+        # group. A character is six bits; those at both ends depend on the neighbouring bytes.
         whole = base64.b64encode(bytes(before) + raw)
         yield whole[ceil(before * 8 / 6) : (before + len(raw)) * 8 // 6]
 
@@ -66,15 +65,15 @@ NEEDLES: tuple[bytes, ...] = tuple(
 
 
 def leaks_in(content: bytes) -> list[str]:
-    """Return which secrets some bytes hold, in which form."""
+    """Return the encoded secrets that some bytes contain."""
     return [needle.decode() for needle in NEEDLES if needle in content]
 
 
-class Watch(logging.Handler):
-    """Looks at everything that comes out while tests run.
+class LeakDetector(logging.Handler):
+    """A collector of leaks in all output while tests run.
 
     Attributes:
-        found: what leaked since it was asked last, one line each.
+        found: the leaks since the last call of `taken`, one line each.
     """
 
     def __init__(self) -> None:
@@ -82,88 +81,88 @@ class Watch(logging.Handler):
         self.found: list[str] = []
         self.setFormatter(logging.Formatter())
 
-    def look(self, where: str, content: bytes | str) -> None:
-        """Look for secrets in something that came out."""
+    def search(self, where: str, content: bytes | str) -> None:
+        """Search some output for secrets."""
         whole = content.encode("utf-8", "replace") if isinstance(content, str) else content
         self.found += [f"{where} holds {leak!r}" for leak in leaks_in(whole)]
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Look at a line of the log, with its traceback."""
-        self.look(f"the log of {record.name}", self.format(record))
+        """Search a log line, with its traceback."""
+        self.search(f"the log of {record.name}", self.format(record))
 
-    def look_at_files(self, folder: Path) -> None:
-        """Look at the storages that a test has left in its folder."""
+    def search_files(self, folder: Path) -> None:
+        """Search the storages in a test's folder."""
         for pattern in STORED:
             for path in folder.rglob(pattern):
                 if path.is_file():
-                    self.look(f"the storage {path.name}", path.read_bytes())
+                    self.search(f"the storage {path.name}", path.read_bytes())
 
     def taken(self) -> list[str]:
-        """Return what leaked, and forget it."""
+        """Return the leaks found so far, and clear them."""
         found, self.found = self.found, []
         return list(dict.fromkeys(found))
 
 
-WATCH = Watch()
+DETECTOR = LeakDetector()
 
-# ---------------------------------------------------------------------- where things come out
+# ---------------------------------------------------------------------- hooks at each output
 
 
-def _note_error(error: TrunkwatchError, *args: object) -> None:
+def _search_error(error: TrunkwatchError, *args: object) -> None:
     Exception.__init__(error, *args)
-    WATCH.look(f"the text of {type(error).__name__}", " ".join(map(str, args)))
+    DETECTOR.search(f"the text of {type(error).__name__}", " ".join(map(str, args)))
 
 
-def _give(
+def _search_response(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     zipped = ("Content-Encoding", "gzip") in answer.headers
     body = gzip.decompress(answer.body) if zipped else answer.body
-    WATCH.look(f"the page {environ['PATH_INFO']}", body + repr(answer.headers).encode())
+    DETECTOR.search(f"the page {environ['PATH_INFO']}", body + repr(answer.headers).encode())
     return respond(answer, environ, start_response)
 
 
-def _look_at_store(store: SqliteStore) -> None:
-    # A storage that could not be opened has nothing; one that is closed has been looked at.
+def _search_store(store: SqliteStore) -> None:
+    # A storage that could not be opened is empty; a closed one was searched when it was closed.
     connection: sqlite3.Connection | None = getattr(store, "_connection", None)
     if connection is None:
         return
     try:
-        WATCH.look("the storage", connection.serialize())
+        DETECTOR.search("the storage", connection.serialize())
     except sqlite3.Error:
         return
 
 
-def _looking_first(close: Callable[[SqliteStore], None]) -> Callable[[SqliteStore], None]:
+def _searching_first(close: Callable[[SqliteStore], None]) -> Callable[[SqliteStore], None]:
     def closing(store: SqliteStore) -> None:
-        _look_at_store(store)
+        _search_store(store)
         close(store)
 
     return closing
 
 
 PATCHES: tuple[Any, ...] = (
-    mock.patch.object(TrunkwatchError, "__init__", _note_error),
-    mock.patch.object(pages, "respond", _give),
-    mock.patch.object(webhook, "respond", _give),
-    mock.patch.object(alerts, "respond", _give),
-    mock.patch.object(SqliteStore, "close", _looking_first(SqliteStore.close)),
-    # Of a storage that a test leaves to the garbage collector.
-    mock.patch.object(SqliteStore, "__del__", _look_at_store, create=True),
+    mock.patch.object(TrunkwatchError, "__init__", _search_error),
+    mock.patch.object(pages, "respond", _search_response),
+    mock.patch.object(webhook, "respond", _search_response),
+    mock.patch.object(alerts, "respond", _search_response),
+    mock.patch.object(SqliteStore, "close", _searching_first(SqliteStore.close)),
+    # For a storage that a test leaves to the garbage collector.
+    mock.patch.object(SqliteStore, "__del__", _search_store, create=True),
 )
 
 
 def pytest_configure() -> None:
-    """Begin to look."""
+    """Install the hooks."""
     for patch in PATCHES:
         patch.start()
-    logging.getLogger().addHandler(WATCH)
+    logging.getLogger().addHandler(DETECTOR)
     logging.getLogger("trunkwatch").setLevel(logging.DEBUG)
 
 
 def pytest_unconfigure() -> None:
-    """Leave everything as it was."""
-    logging.getLogger().removeHandler(WATCH)
+    """Remove the hooks."""
+    logging.getLogger().removeHandler(DETECTOR)
     for patch in PATCHES:
         patch.stop()
 
@@ -172,15 +171,15 @@ def pytest_unconfigure() -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test when anything that came out meanwhile holds a secret."""
+    """Fail a test if any output during it contains a secret."""
     report = yield
     for title, text in report.sections:
-        WATCH.look(title, text)
+        DETECTOR.search(title, text)
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     if report.when == "call" and folder is not None:
-        WATCH.look_at_files(folder)
-    leaks = WATCH.taken()
+        DETECTOR.search_files(folder)
+    leaks = DETECTOR.taken()
     if leaks:
         report.outcome = "failed"
-        report.longrepr = "a secret came out:\n" + "\n".join(leaks)
+        report.longrepr = "a secret leaked:\n" + "\n".join(leaks)
     return report

@@ -1,4 +1,4 @@
-"""Waiting for something that a running program is about to do, with a bound."""
+"""Waiting, with a timeout, for an effect of a running program."""
 
 import time
 from collections.abc import Callable
@@ -7,16 +7,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 LOOK_SECONDS = 0.1
-"""Between two looks."""
+"""The pause between two calls of `look`."""
 
 
 def eventually(look: Callable[[], T], what: str, seconds: float = 60.0) -> T:
-    """Return the first answer of `look` that is true: not None, not empty, not zero.
+    """Return the first true value of `look`: not None, not empty, not zero.
 
     Args:
-        look: asked again and again.
-        what: is waited for; the failure says it.
-        seconds: how long at most.
+        look: called repeatedly.
+        what: the description for the failure message.
+        seconds: the timeout.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -29,7 +29,7 @@ def eventually(look: Callable[[], T], what: str, seconds: float = 60.0) -> T:
 
 
 def always(look: Callable[[], bool], what: str, seconds: float) -> None:
-    """Fail as soon as `look` says no within a span of time: for what must not happen."""
+    """Fail as soon as `look` returns False within a time: for events that must not happen."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         assert look(), what

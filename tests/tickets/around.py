@@ -1,4 +1,4 @@
-"""All that stands around `trunkwatch tickets` when it runs as its own process."""
+"""The environment of `trunkwatch tickets` as a process: exporter, GitHub and Alertmanager."""
 
 import subprocess
 import time
@@ -10,8 +10,8 @@ from typing import Any
 import requests
 
 from tests.cli.program import PROGRAM, SECONDS, Served, environment, serving
-from tests.github.server import StandIn, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
 from tests.support.fakehttp import Answer, Request, as_json
 from tests.support.fakehttp import serving as http
 from tests.support.rows import JOB, TRUNK, history, write_recorded
@@ -38,7 +38,7 @@ class Tickets(Served):
     """A running `trunkwatch tickets`."""
 
     def deliver(self, status: str = "firing", token: str = SECRET) -> requests.Response:
-        """Let Alertmanager tell of the job."""
+        """Deliver an alert of the job."""
         return requests.post(
             f"http://127.0.0.1:{self.port}/alerts",
             json=delivery({"status": status, "labels": LABELS}),
@@ -65,7 +65,7 @@ def keeping(folder: Path, *arguments: str, **variables: str) -> Iterator[Tickets
 
 
 class Pager:
-    """An Alertmanager of which only the list of alerts is asked."""
+    """An Alertmanager with only the list of alerts."""
 
     def __init__(self) -> None:
         self.alerts: list[dict[str, Any]] = [
@@ -79,27 +79,29 @@ class Pager:
 
 
 class Around:
-    """All that stands around the command.
+    """The environment of one process.
 
     Attributes:
         folder: with the configuration and the recorded results.
-        github: where the issues are.
-        pager: what Alertmanager says.
-        flags: that lead to them.
+        github: the stand-in for GitHub.
+        pager: the stand-in for Alertmanager.
+        flags: of the command line, with their addresses.
     """
 
-    def __init__(self, folder: Path, github: StandIn, pager: Pager, flags: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, github: GitHubServer, pager: Pager, flags: Sequence[str]
+    ) -> None:
         self.folder = folder
         self.github = github
         self.pager = pager
         self.flags = flags
 
-    def says(self, letters: str) -> None:
-        """Let CI say something else."""
+    def record(self, letters: str) -> None:
+        """Replace the recorded CI results."""
         write_recorded(self.folder / "ci.ndjson", history(letters))
 
     def issue_is(self, state: str) -> None:
-        """Wait until there is one issue, in a state."""
+        """Wait until exactly one issue exists, in a state."""
         eventually(
             lambda: [issue.state for issue in self.github.issues.all(TRUNK.repo)] == [state],
             f"one issue that is {state}",
@@ -108,14 +110,14 @@ class Around:
 
 @contextmanager
 def all_around(folder: Path) -> Iterator[Around]:
-    """Serve a job that is broken to everybody who asks."""
-    world = World(time.time())
-    world.repo(TRUNK.repo)
+    """Run an exporter, a GitHub and an Alertmanager that report one broken job."""
+    fake = FakeGitHub(time.time())
+    fake.repo(TRUNK.repo)
     (folder / "token").write_text(TOKEN)
     (folder / "secret").write_text(f"{SECRET}\n")
     write_recorded(folder / "ci.ndjson", history("P F F F"))
     pager = Pager()
-    with serving_github(world) as github, http(pager) as alertmanager:
+    with serving_github(fake) as github, http(pager) as alertmanager:
         (folder / "trunkwatch.yml").write_text(CONFIG % github.url)
         with serving(folder) as exporter:
             eventually(lambda: exporter.get("/-/ready").ok, "ready")

@@ -1,4 +1,4 @@
-"""Vectors that the notation cannot say: explicit lines, and names of jobs."""
+"""Vectors outside the notation: explicit lines, and job names."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ OFF_TRUNK_SHA = "f" * 40
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a raw name becomes; `expect` is None where the name is ignored."""
+    """A raw name and the watched name expected for it; `expect` is None if it is ignored."""
 
     id: str
     rule: str
@@ -37,7 +37,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Explicit lines; the answer is compared on the keys that the case names, and no others.
+    """Explicit lines; only the keys in the case are compared with the answer.
 
     Attributes:
         expect_jobs: every job of the answer, in its order.
@@ -68,16 +68,16 @@ class Case:
         return [with_shas(job) for job in self.expect_jobs]
 
     def read_answer(self, answer: Mapping[str, Any]) -> list[Json]:
-        """Cut the answer's jobs down to the keys that the case names."""
+        """Return the answer's jobs with only the keys in the case."""
         return cut(answer["jobs"], self.expect_jobs)
 
     def read_groups(self, answer: Mapping[str, Any]) -> list[Json]:
-        """Cut the answer's groups down to the keys that the case names."""
+        """Return the answer's groups with only the keys in the case."""
         return cut(answer["groups"], self.expect_groups or [])
 
 
 def cut(found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """Keep the wanted keys of each object; objects that nobody wants stay whole."""
+    """Keep the wanted keys of each object; objects without wanted keys are kept whole."""
     result: list[Json] = []
     for index, item in enumerate(found):
         keys = wanted[index].keys() if index < len(wanted) else item.keys()
@@ -137,6 +137,6 @@ def with_shas(job: Mapping[str, Any]) -> Json:
     for key in ("first_bad", "last_good"):
         if isinstance(result.get(key), str):
             result[key] = sha_of(int(result[key][1:]))
-    if isinstance(result.get("since"), str):
-        result["since"] = time_ago(result["since"])
+    if isinstance(result.get("broken_since"), str):
+        result["broken_since"] = time_ago(result["broken_since"])
     return result

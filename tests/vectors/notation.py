@@ -1,11 +1,11 @@
-"""The tiny notation of histories, as recorded lines.
+"""A notation of histories, and its translation into recorded lines.
 
     history   commits separated by a space, oldest first:   "P F F"
     commit    runs separated by "/", oldest first:          "P/F"
     run       shards separated by "|":                      "P|F|."
     shard     one letter for each attempt, oldest first:    "FP"
 
-`LETTERS` lists the letters. "." says that there is no row at all; "K" is short for "FP".
+`LETTERS` lists the letters. "." stands for no row; "K" is short for "FP".
 Shard i is called `job [shard i]`; the configuration of a vector folds all of them to `job`.
 """
 
@@ -47,14 +47,14 @@ FOLD = {"match": r"(.*) \[shard \d+\]", "to": r"\1"}
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the policy answers about one job.
+    """The expected state of one job.
 
     Attributes:
-        first_bad: place of the commit, 0 is the oldest of the history.
-        last_good: place of the commit.
+        first_bad: index of the commit; 0 is the oldest of the history.
+        last_good: index of the commit.
     """
 
-    streak: int
+    consecutive_failures: int
     stopped_by: str
     broken: bool
     failures_in_outage: int
@@ -68,17 +68,17 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """One history in the notation, the settings, and the answer that the rule demands.
+    """One history in the notation, its settings, and the state that the rule requires.
 
     Attributes:
-        expect: None says that the job is not listed.
+        expect: the state of the job; None if it is not listed.
     """
 
     id: str
     rule: str
     history: str
-    open_after: int
-    close_after: int
+    failures_to_open: int
+    passes_to_close: int
     flaky_closes: bool
     count: str
     job: str
@@ -93,8 +93,8 @@ class Vector:
         """Return a configuration with one group `g` that holds the vector's settings."""
         group = {
             "name": "g",
-            "consecutive_failures": self.open_after,
-            "passes_to_close": self.close_after,
+            "failures_to_open": self.failures_to_open,
+            "passes_to_close": self.passes_to_close,
             "flaky_closes": self.flaky_closes,
             "count": self.count,
         }
@@ -121,7 +121,7 @@ def place_of(sha: str | None) -> int | None:
 def expected_of(job: Mapping[str, Any]) -> Expected:
     """Reduce one object of `jobs` to what the vectors speak about."""
     return Expected(
-        streak=job["consecutive_failures"],
+        consecutive_failures=job["consecutive_failures"],
         stopped_by=job["stopped_by"],
         broken=job["broken"],
         failures_in_outage=job["failures_in_outage"],

@@ -20,18 +20,24 @@ from trunkwatch.config import load_config
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
 
+def _refuse_renamed(context: click.Context, flag: click.Parameter, value: str | None) -> None:
+    del context
+    if value is not None:
+        raise click.UsageError(f"{flag.opts[0]}: this flag is now --failures-to-open")
+
+
 @click.command()
 @config_flag
 @storage_flag
 @click.option(
-    "--consecutive-failures",
-    "failures",
+    "--failures-to-open",
     type=click.IntRange(min=1),
     metavar="N",
     help="Compare with an outage after N failures in a row, for every job.",
 )
+@click.option("--consecutive-failures", hidden=True, expose_value=False, callback=_refuse_renamed)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def backtest(config_file: str, storage: str, failures: int | None, form: str) -> None:
+def backtest(config_file: str, storage: str, failures_to_open: int | None, form: str) -> None:
     """Replay the history: every outage, the teams it would have alerted, and the silent ones.
 
     Exit code 2 if a source could not be read, else 0.
@@ -39,7 +45,7 @@ def backtest(config_file: str, storage: str, failures: int | None, form: str) ->
     with reported_errors():
         once = refresh(load_config(config_file), storage, None)
         snapshot = once.engine.snapshot
-        tried = [None] if failures is None else [None, failures]
+        tried = [None] if failures_to_open is None else [None, failures_to_open]
         with closing(once.store):
             replays = [Replay(number, once.engine.back_test(number)) for number in tried]
     with closed_pipe_allowed():

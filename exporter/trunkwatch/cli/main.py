@@ -225,7 +225,7 @@ def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
 
 def _names(job: JobState) -> tuple[str, str, str]:
     """Return the names that a job can be given by; only the last one is always unique."""
-    full = f"{job.key.workflow} / {job.key.job_name}"
+    full = job.key.display_name
     return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
 
 

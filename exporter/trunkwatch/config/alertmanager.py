@@ -14,27 +14,13 @@ from typing import Any
 
 import yaml
 
+from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, MatchSection
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
 
 SEVERITIES: Mapping[str, str] = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
 """The label `severity` that the rules give to a priority."""
-
-OWN_ALERTS: Mapping[str, str] = {
-    "TrunkCommitBrokeEverything": "P1",
-    "TrunkNotGreen": "P2",
-    "TrunkJobRetired": "P3",
-    "TrunkStreakTruncated": "P3",
-    "TrunkDataStale": "P2",
-    "TrunkwatchExporterDown": "P2",
-    "TrunkwatchSourceFailing": "P3",
-    "TrunkwatchQuotaNearlySpent": "P3",
-    "TrunkwatchJobsDropped": "P3",
-    "TrunkwatchWebhooksRejected": "P3",
-    "Watchdog": "P3",
-}
-"""The alerts of no job, which belong to the default group's team, with their priorities."""
 
 SILENT_PRIORITY = "P3"
 """Of TrunkJobSilent, whatever its job's own priority is: nothing is known to be broken."""

@@ -143,6 +143,9 @@ def _without_tags(detail: ErrorDetails) -> Iterator[int | str]:
             yield part
 
 
+RENAMED_KEYS: Mapping[str, str] = {"consecutive_failures": "failures_to_open"}
+"""Keys of older configurations, with the key of the same section that replaces each."""
+
 _WORDS: Mapping[str, str] = {
     "missing": "is missing and required",
     "int_type": "must be a whole number",
@@ -164,7 +167,7 @@ _WORDS: Mapping[str, str] = {
 def _what_is_wrong(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx") or {}
     if kind == "extra_forbidden":
-        return "unknown key" + _did_you_mean(detail)
+        return _unknown_key(detail)
     if kind == "value_error":
         return str(context["error"])
     if kind in ("literal_error", "enum"):
@@ -181,10 +184,17 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
     return _WORDS.get(kind, detail["msg"])
 
 
-def _did_you_mean(detail: ErrorDetails) -> str:
+def _unknown_key(detail: ErrorDetails) -> str:
     *section, key = detail["loc"]
-    close = difflib.get_close_matches(str(key), _keys_at(section), n=1)
-    return f"; did you mean {close[0]!r}?" if close else "; docs/configuration.md lists all"
+    keys = _keys_at(section)
+    if RENAMED_KEYS.get(str(key)) in keys:
+        return f"this key is now {RENAMED_KEYS[str(key)]}"
+    close = difflib.get_close_matches(str(key), keys, n=1)
+    return f"unknown key; {_hint(close)}"
+
+
+def _hint(close: list[str]) -> str:
+    return f"did you mean {close[0]!r}?" if close else "docs/configuration.md lists all"
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:

@@ -44,9 +44,7 @@ def _naming(jobs: Jobs) -> Naming:
 
 
 def _group(section: GroupSection) -> Group:
-    thresholds = Thresholds(
-        section.consecutive_failures, section.passes_to_close, section.flaky_closes
-    )
+    thresholds = Thresholds(section.failures_to_open, section.passes_to_close, section.flaky_closes)
     return Group(
         name=section.name,
         team=section.team,
@@ -63,7 +61,7 @@ def _group(section: GroupSection) -> Group:
 
 
 def _overridden(group: Thresholds, override: JobOverride) -> Thresholds:
-    failures, passes = override.consecutive_failures, override.passes_to_close
+    failures, passes = override.failures_to_open, override.passes_to_close
     closes = override.flaky_closes
     return Thresholds(
         failures_to_open=group.failures_to_open if failures is None else failures,

@@ -299,7 +299,7 @@ class JobOverride(Section):
     """Other thresholds for some jobs of a group."""
 
     match: Pattern
-    consecutive_failures: AtLeastOne | None = None
+    failures_to_open: AtLeastOne | None = None
     passes_to_close: AtLeastOne | None = None
     flaky_closes: Flag | None = None
 
@@ -311,7 +311,7 @@ class GroupSection(Section):
     match: MatchSection = MatchSection()
     team: Name = DEFAULT_GROUP.team
     priority: Priority = "P3"
-    consecutive_failures: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open
+    failures_to_open: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open
     passes_to_close: AtLeastOne = DEFAULT_GROUP.thresholds.passes_to_close
     flaky_closes: Flag = False
     count: Count = Count.COMMITS

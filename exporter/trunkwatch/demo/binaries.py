@@ -1,7 +1,7 @@
 """Finds Prometheus, Alertmanager and their command-line tools.
 
-The programs come from PATH (Debian calls Alertmanager `prometheus-alertmanager`) or from the
-project's own folder, which `make tools` fills from Debian's packages without root.
+The programs are on PATH (Debian calls Alertmanager `prometheus-alertmanager`) or in a folder of the
+project, into which `make tools` unpacks Debian's packages without root.
 """
 
 import shutil
@@ -22,7 +22,7 @@ class BinaryNotFoundError(FileNotFoundError):
     """A program of the stack is neither on PATH nor unpacked in the project.
 
     Attributes:
-        name: the program that is missing.
+        name: the missing program.
     """
 
     def __init__(self, name: str) -> None:
@@ -34,7 +34,7 @@ def find_binary(name: str) -> Path:
     """Return the path of `prometheus`, `promtool`, `alertmanager` or `amtool`.
 
     Raises:
-        BinaryNotFoundError: it is installed nowhere; the message says what to run.
+        BinaryNotFoundError: it is not installed; the message names the command that installs it.
     """
     for candidate in NAMES[name]:
         on_path = shutil.which(candidate)

@@ -1,8 +1,8 @@
-"""Write the recorded incident, inductor-incident.ndjson: `python -m trunkwatch.demo.incident`.
+"""Writes the recorded incident, inductor-incident.ndjson: `python -m trunkwatch.demo.incident`.
 
 It is modelled on a real incident, "Inductor jobs broken for three commits in a row on trunk" of a
 large ML framework: one job of the group inductor, priority P2, team broken-inductor. Job names have
-the shape of the real ones; commits, authors, addresses and times are made up, and say so.
+the format of the real ones; commits, authors, URLs and times are invented, as `NOTE` states.
 """
 
 import hashlib
@@ -36,8 +36,8 @@ UNSTABLE = "rocm-jammy-py3.10 / test (inductor, 1, 1, linux.rocm.gpu.2, unstable
 PASS, FAIL, CANCELLED, FLAKY = "success", "failure", "cancelled", "flaky"
 
 
-class Step(NamedTuple):
-    """One commit, and how the jobs that matter to the story ended on it."""
+class IncidentCommit(NamedTuple):
+    """One commit of the incident, and the outcome of its relevant jobs."""
 
     title: str
     torchbench: str = PASS
@@ -46,43 +46,43 @@ class Step(NamedTuple):
     everything: str = ""
 
 
-STORY = (
-    Step("Refactor the dispatcher's key set"),
-    Step("Update the XLA pin"),
-    Step("Add a decomposition for addmv"),
-    Step("Speed up tensor indexing", default=FLAKY),
-    Step("Document export's dynamic shapes"),
-    # A newer push cancelled it: nobody tested it, so it stays a suspect.
-    Step("Fuse pointwise kernels across graph breaks", everything=CANCELLED),
-    Step("Enable the new loop scheduler by default", torchbench=FAIL),
-    Step("Fix a typo in the profiler's help", torchbench=FAIL),
-    Step("Bump the minimum CMake version", torchbench=FAIL),
-    Step("Add bfloat16 support to cumsum", torchbench=FAIL, huggingface=FLAKY),
-    Step("Cache the sympy expressions of guards", torchbench=FAIL),
-    Step("Revert 'Enable the new loop scheduler by default'"),
-    Step("Clean up unused includes"),
+COMMITS = (
+    IncidentCommit("Refactor the dispatcher's key set"),
+    IncidentCommit("Update the XLA pin"),
+    IncidentCommit("Add a decomposition for addmv"),
+    IncidentCommit("Speed up tensor indexing", default=FLAKY),
+    IncidentCommit("Document export's dynamic shapes"),
+    # Cancelled by a newer push: it is untested, so it stays a suspect.
+    IncidentCommit("Fuse pointwise kernels across graph breaks", everything=CANCELLED),
+    IncidentCommit("Enable the new loop scheduler by default", torchbench=FAIL),
+    IncidentCommit("Fix a typo in the profiler's help", torchbench=FAIL),
+    IncidentCommit("Bump the minimum CMake version", torchbench=FAIL),
+    IncidentCommit("Add bfloat16 support to cumsum", torchbench=FAIL, huggingface=FLAKY),
+    IncidentCommit("Cache the sympy expressions of guards", torchbench=FAIL),
+    IncidentCommit("Revert 'Enable the new loop scheduler by default'"),
+    IncidentCommit("Clean up unused includes"),
 )
 """Commits, oldest first."""
 
 LAST_GREEN, FIRST_BAD, THIRD_BAD, FIX = 4, 6, 8, 11
-"""Places in the story that tests and the demonstration speak of; 5 was tested by nobody."""
+"""Indexes of commits that tests and the demonstration use; commit 5 is untested."""
 
 
 def lines() -> Iterator[str]:
-    """Yield the incident's lines: each commit, then what CI said of it."""
-    for number, step in enumerate(STORY):
-        commit = _commit(number, step)
-        yield _line({**commit, "note": NOTE} if number == 0 else commit)
-        for run in _runs(number, step):
+    """Yield the incident's lines: each commit, then its CI results."""
+    for number, commit in enumerate(COMMITS):
+        line = _commit(number, commit)
+        yield _line({**line, "note": NOTE} if number == 0 else line)
+        for run in _runs(number, commit):
             yield _line(run)
 
 
 def sha_of(number: int) -> str:
-    """Return the made-up hash of a commit of the story; 0 is the oldest."""
+    """Return the invented hash of a commit of the incident; 0 is the oldest."""
     return hashlib.sha1(f"trunkwatch incident {number}".encode(), usedforsecurity=False).hexdigest()
 
 
-def _commit(number: int, step: Step) -> dict[str, object]:
+def _commit(number: int, commit: IncidentCommit) -> dict[str, object]:
     return {
         "kind": "commit",
         "repo": REPO,
@@ -90,30 +90,30 @@ def _commit(number: int, step: Step) -> dict[str, object]:
         "sha": sha_of(number),
         "committed_at": _time(_pushed(number)),
         "author": f"author-{chr(ord('a') + number)}",
-        "title": step.title,
+        "title": commit.title,
     }
 
 
-def _runs(number: int, step: Step) -> Iterator[dict[str, object]]:
+def _runs(number: int, commit: IncidentCommit) -> Iterator[dict[str, object]]:
     cpu = "linux.8xlarge.amx" if number % 2 else "amz2023.linux.8xlarge.amx"
     for workflow, place, name, outcome in (
         ("lint", 1, LINT, PASS),
-        ("pull", 2, DEFAULT.format(shard=1, runner="linux.4xlarge"), step.default),
+        ("pull", 2, DEFAULT.format(shard=1, runner="linux.4xlarge"), commit.default),
         ("pull", 2, DEFAULT.format(shard=2, runner="linux.4xlarge"), PASS),
         ("pull", 2, DEFAULT.format(shard=3, runner="linux.4xlarge"), PASS),
         ("inductor", 3, BUILD, PASS),
-        ("inductor", 3, TORCHBENCH.format(shard=1, runner=cpu), step.torchbench),
+        ("inductor", 3, TORCHBENCH.format(shard=1, runner=cpu), commit.torchbench),
         ("inductor", 3, TORCHBENCH.format(shard=2, runner=cpu), PASS),
-        ("inductor", 3, HUGGINGFACE.format(runner=cpu), step.huggingface),
+        ("inductor", 3, HUGGINGFACE.format(runner=cpu), commit.huggingface),
         ("inductor-rocm", 4, UNSTABLE, FAIL),
     ):
-        yield from _attempts(number, workflow, place, name, step.everything or outcome)
+        yield from _attempts(number, workflow, place, name, commit.everything or outcome)
 
 
 def _attempts(
     number: int, workflow: str, place: int, name: str, outcome: str
 ) -> Iterator[dict[str, object]]:
-    """A flake is a failure and the retry that passed."""
+    """Yield the attempts of a job: a flake is a failure and a passing retry."""
     run_id = 20_000_000 + 10 * number + place
     conclusions = (FAIL, PASS) if outcome == FLAKY else (outcome,)
     for attempt, conclusion in enumerate(conclusions, 1):

@@ -1,4 +1,4 @@
-"""Plays a recorded file into another one, commit by commit, as if it happened now."""
+"""Replays a recorded file into another one, commit by commit, with current times."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ TIMES = ("committed_at", "created_at", "started_at", "completed_at")
 
 
 def steps(lines: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
-    """Yield each commit with the lines that follow it up to the next commit."""
+    """Yield each commit's line with the lines of its results."""
     step: list[dict[str, Any]] = []
     for line in lines:
         record = json.loads(line)
@@ -30,7 +30,7 @@ def steps(lines: Iterable[str]) -> Iterator[list[dict[str, Any]]]:
 
 
 def moved(step: Sequence[dict[str, Any]], newest: float) -> list[dict[str, Any]]:
-    """Move all times of a step by one span, so that its newest time is `newest` (epoch seconds)."""
+    """Shift all times of a step, so that the newest one is `newest` (seconds since the epoch)."""
     times = [parse_time(r[key]) for r in step for key in TIMES if r.get(key)]
     span = timedelta(seconds=newest - max(times, default=newest))
     return [
@@ -45,7 +45,7 @@ def moved(step: Sequence[dict[str, Any]], newest: float) -> list[dict[str, Any]]
 
 
 def append(path: Path, records: Iterable[dict[str, Any]]) -> None:
-    """Append records in one write, so that a reader sees whole lines."""
+    """Append records in one write, so that a reader sees only whole lines."""
     text = "".join(json.dumps(r, ensure_ascii=False, separators=(",", ":")) + "\n" for r in records)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
@@ -62,15 +62,15 @@ def play(
     landed: Callable[[dict[str, Any]], None],
     stop: threading.Event,
 ) -> None:
-    """Land commits until all have landed or `stop` is set.
+    """Replay commits until all are written or `stop` is set.
 
     Args:
         source: the recorded file.
-        target: the file to write; begun anew.
+        target: the file to write; replaced if it exists.
         interval: seconds between commits.
-        at_once: commits that are there from the start.
-        landed: is told the commit line of each commit.
-        stop: ends the play early.
+        at_once: number of commits that are written at the start.
+        landed: called with the line of each written commit.
+        stop: ends the replay early.
     """
     all_steps = list(steps(source.read_text(encoding="utf-8").splitlines()))
     began = time.time()
@@ -85,12 +85,12 @@ def play(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play from the command line."""
+    """Replay from the command line."""
     parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.play", description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, required=True)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument("--interval", type=float, default=60.0, help="seconds between commits")
-    parser.add_argument("--at-once", type=int, default=5, help="commits there from the start")
+    parser.add_argument("--at-once", type=int, default=5, help="commits written at the start")
     given = parser.parse_args(arguments)
 
     def landed(commit: dict[str, Any]) -> None:

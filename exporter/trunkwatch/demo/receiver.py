@@ -1,6 +1,6 @@
-"""A receiver for Alertmanager's webhooks that prints each notification as a person would read it.
+"""A receiver of Alertmanager's webhooks that prints each notification in readable form.
 
-https://prometheus.io/docs/alerting/latest/configuration/#webhook_config is what it is sent.
+The format of its requests: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
 """
 
 import argparse
@@ -12,17 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 BODY_LIMIT = 4 * 1024 * 1024
-"""Bytes of a notification that are read; Alertmanager's are far smaller."""
+"""The size limit of a notification in bytes; Alertmanager's are far smaller."""
 
 QUIET = frozenset({"heartbeat"})
-"""Receivers that are only counted: the heartbeat beats every minute."""
+"""Receivers whose notifications are not printed: the heartbeat arrives every minute."""
 
 
 class Delivery(NamedTuple):
     """One notification.
 
     Attributes:
-        receiver: the path that it was sent to: the receiver's name by habit.
+        receiver: the path of the request, by convention the receiver's name.
         body: Alertmanager's JSON.
     """
 
@@ -47,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         try:
             if not 0 < length <= BODY_LIMIT:
-                raise ValueError(f"a body of 1 to {BODY_LIMIT} bytes is wanted")
+                raise ValueError(f"the body must have 1 to {BODY_LIMIT} bytes")
             body = json.loads(self.rfile.read(length))
             if not isinstance(body, dict):
                 raise ValueError("the body must be a JSON object")
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing per request; what was delivered is what counts."""
+        """Log no requests: the notifications are printed."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -72,26 +72,26 @@ class _Server(ThreadingHTTPServer):
 
 
 class Receiver:
-    """Listens for notifications until it is stopped."""
+    """An HTTP server that receives notifications until it is stopped."""
 
     def __init__(
         self, delivered: Callable[[Delivery], None], host: str = "127.0.0.1", port: int = 0
     ) -> None:
         """Args:
-        delivered: is called with each notification, one at a time or not.
-        host: where to listen.
-        port: 0 for any free one.
+        delivered: called with each notification, possibly from several threads at once.
+        host: the address to listen on.
+        port: the port to listen on; 0 for any free one.
         """
         self._server = _Server((host, port), delivered)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port of the server."""
         return int(self._server.server_address[1])
 
     def start(self) -> None:
-        """Answer in a thread of its own."""
+        """Serve in a background thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -102,7 +102,7 @@ class Receiver:
 
 
 def as_text(delivery: Delivery) -> str:
-    """Write a notification for a person: what, who, since when, who is suspect, where to read."""
+    """Return a notification as text: title, state, owner, and the facts of each alert."""
     common: Mapping[str, str] = delivery.body.get("commonAnnotations", {})
     labels: Mapping[str, str] = delivery.body.get("commonLabels", {})
     title = common.get("title") or common.get("summary") or labels.get("alertname", "alert")
@@ -120,7 +120,7 @@ def _alert_lines(alert: Mapping[str, Any]) -> Iterator[str]:
     name = labels.get("job_name") or labels.get("alertname", "?")
     workflow = f"{labels['workflow']} / " if labels.get("workflow") else ""
     yield f"  {'✗' if alert.get('status') == 'firing' else '✓'} {workflow}{name}"
-    # A job that is fixed needs no reasons and no instructions any more.
+    # A resolved alert needs no reason and no instructions.
     wanted = _FACTS if alert.get("status") == "firing" else _FACTS_RESOLVED
     for key, caption in wanted:
         if notes.get(key):
@@ -132,6 +132,7 @@ def _alert_lines(alert: Mapping[str, Any]) -> Iterator[str]:
 _FACTS_RESOLVED = (("first_bad", "first bad"), ("last_good", "last good"))
 _FACTS = (
     ("summary", "what"),
+    ("broken_since", "occurred"),
     ("first_bad", "first bad"),
     ("last_good", "last good"),
     ("suspects", "suspects"),
@@ -142,7 +143,7 @@ _FACTS = (
 
 
 def framed(text: str) -> str:
-    """Put a frame's left edge beside a text, so that it stands out among log lines."""
+    """Return a text with a frame at its left, which makes it stand out among log lines."""
     first, *rest = text.split("\n")
     return "\n".join(["", f"┏━ {first}", *(f"┃  {line}" for line in rest), "┗━", ""])
 

@@ -1,4 +1,4 @@
-"""`make run`: the whole path on one machine, with the recorded incident or a config of your own."""
+"""`make run`: the whole stack on one machine, with the recorded incident or your own config."""
 
 import argparse
 import shutil
@@ -21,32 +21,32 @@ from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 from trunkwatch.demo.tickets import Tickets
 
 HISTORY = LAST_GREEN + 1
-"""Commits of the incident that are there from the start."""
+"""Commits of the incident that exist from the start."""
 
 INTERVAL = 8.0
-"""Seconds between commits: long enough to read each line, and for a scrape and a rule to see it."""
+"""Seconds between commits: enough to read each line, and for a scrape and a rule evaluation."""
 
-LOOK_SECONDS = 0.5
-"""How often the exporter is asked what it says."""
+POLL_SECONDS = 0.5
+"""Seconds between two readings of the exporter's metrics."""
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print a line with the time of day."""
     print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
-class Streaks:
-    """Tells how streaks move, by asking the exporter as any program would."""
+class StreakWatcher:
+    """A reader of the exporter's metrics that reports changes of streaks."""
 
     def __init__(self, exporter_port: int) -> None:
         """Args:
-        exporter_port: where the exporter listens.
+        exporter_port: the exporter's port.
         """
         self._metrics = f"http://{HOST}:{exporter_port}/metrics"
-        self._known: dict[str, str] = {}
+        self._values: dict[str, str] = {}
 
-    def look(self) -> Iterator[str]:
-        """Yield a line for each job whose streak has changed since the last look."""
+    def changes(self) -> Iterator[str]:
+        """Yield a line for each job whose streak has changed since the last call."""
         try:
             lines = requests.get(self._metrics, timeout=5).text.splitlines()
         except requests.RequestException:
@@ -54,8 +54,8 @@ class Streaks:
         for line in lines:
             if line.startswith("ci_job_consecutive_failures{"):
                 series, value = line.rsplit(" ", 1)
-                before = self._known.get(series, "0.0")
-                self._known[series] = value
+                before = self._values.get(series, "0.0")
+                self._values[series] = value
                 if value != before:
                     name = series.split('job_name="', 1)[1].split('",', 1)[0]
                     yield f"        streak {float(before):.0f} → {float(value):.0f}   {name}"
@@ -84,14 +84,14 @@ def _taken_ports(ports: Ports) -> list[str]:
     ]
 
 
-class Desk:
-    """Where notifications arrive: they are printed, and handed on to the tickets."""
+class NotificationHandler:
+    """The handler of notifications: it prints them and passes them to the tickets."""
 
     def __init__(self) -> None:
         self.tickets: Tickets | None = None
 
     def delivered(self, delivery: Delivery) -> None:
-        """Print a notification, but not every heartbeat."""
+        """Print a notification and pass it on, unless it is a heartbeat."""
         if delivery.receiver in QUIET:
             return
         print(framed(as_text(delivery)), flush=True)
@@ -100,12 +100,12 @@ class Desk:
 
 
 def landed(commit: dict[str, Any]) -> None:
-    """Tell of a commit."""
-    say(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
+    """Print a line about a new commit."""
+    log(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C; return 0, or 2 when the stack cannot run."""
+    """Run until Ctrl-C; return 0, or 2 if the stack cannot run."""
     given = _arguments(arguments)
     ports = Ports(given.exporter_port, given.prometheus_port, given.alertmanager_port)
     problems = _taken_ports(ports)
@@ -137,46 +137,46 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         config, pace = folder / "trunkwatch.yml", Pace()
         shutil.copy(INCIDENT.with_name("trunkwatch.yml"), config)
         shutil.copy("/dev/null", folder / "incident.ndjson")
-    desk = Desk()
-    receiver = Receiver(desk.delivered)
+    handler = NotificationHandler()
+    receiver = Receiver(handler.delivered)
     receiver.start()
     try:
-        say("starting exporter, Prometheus and Alertmanager …")
+        log("starting exporter, Prometheus and Alertmanager …")
         with Stack(folder, config, receiver.port, ports, pace) as stack:
-            tickets = desk.tickets = Tickets(folder, config, ports)
+            tickets = handler.tickets = Tickets(folder, config, ports)
             try:
                 tickets.start()
                 _welcome(stack)
                 _watch(stack, tickets, given, stop)
-                say("stopping …")
+                log("stopping …")
             finally:
-                desk.tickets = None
+                handler.tickets = None
                 tickets.stop()
     finally:
         receiver.stop()
-    say("stopped; nothing is left running")
+    log("stopped; nothing is left running")
 
 
 def _welcome(stack: Stack) -> None:
-    say(f"exporter      http://localhost:{stack.ports.exporter}")
-    say(f"Prometheus    http://localhost:{stack.ports.prometheus}/alerts")
-    say(f"Alertmanager  http://localhost:{stack.ports.alertmanager}")
-    say("Ctrl-C stops all of it")
+    log(f"exporter      http://localhost:{stack.ports.exporter}")
+    log(f"Prometheus    http://localhost:{stack.ports.prometheus}/alerts")
+    log(f"Alertmanager  http://localhost:{stack.ports.alertmanager}")
+    log("Ctrl-C stops all of it")
 
 
 def _watch(
     stack: Stack, tickets: Tickets, given: argparse.Namespace, stop: threading.Event
 ) -> None:
-    """Play the incident if there is one, and tell what moves, until asked to stop."""
+    """Replay the incident if there is one, and print changes, until asked to stop."""
     player = threading.Thread(target=_play, args=(stack, given, stop), daemon=True)
     if given.config is None:
-        say(f"playing a recorded incident, a commit every {given.interval:g} seconds")
+        log(f"playing a recorded incident, a commit every {given.interval:g} seconds")
         player.start()
-    streaks = Streaks(stack.ports.exporter)
-    while not stop.wait(LOOK_SECONDS):
-        for line in streaks.look():
-            say(line)
-        for ticket in tickets.look():
+    streaks = StreakWatcher(stack.ports.exporter)
+    while not stop.wait(POLL_SECONDS):
+        for line in streaks.changes():
+            log(line)
+        for ticket in tickets.new_requests():
             print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
         for program in (*stack.programs, tickets.program):
             program.check()
@@ -187,7 +187,7 @@ def _watch(
 def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> None:
     play(INCIDENT, stack.folder / "incident.ndjson", given.interval, HISTORY, landed, stop)
     if not stop.is_set():
-        say("the incident is over; the stack stays up for you to look around, Ctrl-C stops it")
+        log("the incident is over; the stack stays up for you to look around, Ctrl-C stops it")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Runs the stack on loopback: exporter, Prometheus, Alertmanager. Used by `make run` and the tests.
 
-The settings are those of `deploy/`; only what names a place or a pace is replaced, as
-deploy/prometheus/prometheus.yml says at its head.
+The settings are those of `deploy/`; only addresses, paths and intervals are replaced, as the header
+of deploy/prometheus/prometheus.yml describes.
 """
 
 import shutil
@@ -24,25 +24,25 @@ from trunkwatch.demo.binaries import PROJECT, find_binary
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
-"""How long a program may take to end after SIGTERM before it is killed."""
+"""How long a program may take to exit after SIGTERM before it is killed."""
 
 READY_SECONDS = 60.0
-"""How long a program may take to answer after it was started."""
+"""How long a program may take to become ready after its start."""
 
 
 class StackError(RuntimeError):
-    """A program of the stack did not come up, or ended on its own."""
+    """A program of the stack did not become ready, or exited on its own."""
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
+    """Return an unused port of loopback."""
     with closing(socket.socket()) as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody listens on a port of loopback."""
+    """Return whether a port of loopback is in use."""
     with closing(socket.socket()) as probe:
         probe.settimeout(1.0)
         return probe.connect_ex((HOST, port)) == 0
@@ -50,16 +50,16 @@ def is_taken(port: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast alerts travel; the defaults are for a demonstration, deploy/ has those for real use.
+    """Intervals of the stack, short ones for a demonstration by default (Prometheus durations).
 
     Attributes:
-        scrape: between scrapes and rule evaluations (Prometheus duration).
+        scrape: between scrapes and between rule evaluations.
         group_wait: before the first notification of a group.
         group_interval: between notifications of a group.
-        repeat_interval: before the same notification is sent again.
-        resend: before Prometheus sends Alertmanager the same alert again, which keeps it for four
-            times as long.
-        lookback: how old a sample may be that a query still finds.
+        repeat_interval: before an unchanged notification is repeated.
+        resend: before Prometheus resends an alert to Alertmanager, which keeps it four times as
+            long.
+        lookback: the largest age of a sample that a query returns.
     """
 
     scrape: str = "1s"
@@ -72,7 +72,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where each program listens."""
+    """The port of each program."""
 
     exporter: int = field(default_factory=free_port)
     prometheus: int = field(default_factory=free_port)
@@ -80,14 +80,14 @@ class Ports:
 
 
 class Program:
-    """One child process with its log in a file; stopped by its own pid."""
+    """A child process that logs to a file."""
 
     def __init__(self, name: str, command: Sequence[str], folder: Path, ready_url: str) -> None:
         """Args:
-        name: for messages and the log's file name.
+        name: used in messages and as the name of the log file.
         command: program and arguments.
-        folder: working folder.
-        ready_url: answers 200 once the program can be used.
+        folder: the working directory.
+        ready_url: answers 200 once the program is ready.
         """
         self.name = name
         self.log = folder / f"{name}.log"
@@ -99,11 +99,11 @@ class Program:
 
     @property
     def pid(self) -> int | None:
-        """The process's number while it runs."""
+        """The process id while it runs."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start the process, out of reach of the terminal's Ctrl-C: its parent stops it."""
+        """Start the process in its own session: Ctrl-C reaches only the parent, which stops it."""
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
             self._command,
@@ -115,10 +115,10 @@ class Program:
         )
 
     def wait_ready(self) -> None:
-        """Wait until the program answers.
+        """Wait until the program is ready.
 
         Raises:
-            StackError: it ended, or did not answer in time; the end of its log is quoted.
+            StackError: it exited, or was not ready in time; the message quotes its last log lines.
         """
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline:
@@ -129,13 +129,13 @@ class Program:
             except requests.RequestException:
                 pass
             time.sleep(0.1)
-        raise StackError(f"{self.name} does not answer on {self._ready_url}:\n{self._log_end()}")
+        raise StackError(f"{self.name} is not ready at {self._ready_url}:\n{self._log_end()}")
 
     def check(self) -> None:
-        """Raise StackError if the process has ended on its own."""
+        """Raise StackError if the process has exited on its own."""
         if self._process is not None and self._process.poll() is not None:
             code = self._process.returncode
-            raise StackError(f"{self.name} ended with code {code}:\n{self._log_end()}")
+            raise StackError(f"{self.name} exited with code {code}:\n{self._log_end()}")
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process."""
@@ -143,7 +143,7 @@ class Program:
             self._process.send_signal(number)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the process and wait for it."""
+        """Stop the process and wait for it."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(number)
@@ -162,7 +162,7 @@ class Program:
 
 
 class Stack:
-    """The three programs, set up in one folder."""
+    """The three programs, with all their files in one folder."""
 
     def __init__(
         self,
@@ -173,11 +173,11 @@ class Stack:
         pace: Pace | None = None,
     ) -> None:
         """Args:
-        folder: for settings, data and logs; must exist.
-        config: of the exporter.
-        receiver_port: where notifications go; the receiver's name becomes the path.
-        ports: where the programs listen; free ones by default.
-        pace: how fast alerts travel.
+        folder: an existing folder for settings, data and logs.
+        config: the exporter's configuration file.
+        receiver_port: the port that receives notifications, under the path of the receiver's name.
+        ports: the programs' ports; free ones by default.
+        pace: the intervals.
         """
         self.folder = folder
         self.ports = ports or Ports()
@@ -190,7 +190,7 @@ class Stack:
         self._write_settings([self.ports.exporter])
 
     def __enter__(self) -> Self:
-        """Start everything; what did start is stopped again if something does not."""
+        """Start all programs; stop them again if one does not become ready."""
         try:
             for program in self.programs:
                 program.start()
@@ -207,21 +207,21 @@ class Stack:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop everything."""
+        """Stop all programs."""
         self.stop()
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        """In the order of their start."""
+        """The programs, in the order of their start."""
         return self.alertmanager, self.exporter, self.prometheus
 
     def stop(self) -> None:
-        """Stop everything, in the order in which nothing is missed by what still runs."""
+        """Stop all programs in reverse order, so that no running one sees another fail."""
         for program in reversed(self.programs):
             program.stop()
 
     def new_exporter(self, name: str, port: int) -> Program:
-        """Return an exporter on a port, not started: the first one, or its replacement."""
+        """Return an exporter on a port, not started."""
         command = [
             sys.executable,
             "-m",
@@ -237,12 +237,12 @@ class Stack:
         return Program(name, command, self.folder, f"http://{HOST}:{port}/-/healthy")
 
     def scrape(self, exporter_ports: Sequence[int]) -> None:
-        """Point Prometheus at other exporters and make it read its settings again."""
+        """Configure Prometheus to scrape other exporters, and reload it."""
         self._write_settings(exporter_ports)
         self.prometheus.send(signal.SIGHUP)
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Return what Alertmanager holds."""
+        """Return Alertmanager's alerts."""
         url = f"http://{HOST}:{self.ports.alertmanager}/api/v2/alerts"
         answer: list[dict[str, Any]] = requests.get(url, timeout=5).json()
         return answer
@@ -288,7 +288,7 @@ class Stack:
         shutil.copytree(templates, self.folder / "templates", dirs_exist_ok=True)
 
     def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
-        """Return deploy/prometheus/prometheus.yml with this stack's places and pace."""
+        """Return deploy/prometheus/prometheus.yml with this stack's addresses and intervals."""
         settings: dict[str, Any] = _load("prometheus/prometheus.yml")
         scrape = self._pace.scrape
         settings["global"].update(
@@ -302,7 +302,7 @@ class Stack:
         return settings
 
     def alertmanager_settings(self) -> dict[str, Any]:
-        """Return deploy/alertmanager/alertmanager.yml with this stack's receiver and pace."""
+        """Return deploy/alertmanager/alertmanager.yml with this stack's receiver and intervals."""
         settings: dict[str, Any] = _load("alertmanager/alertmanager.yml")
         self._set_pace(settings["route"])
         for receiver in settings["receivers"]:
@@ -311,7 +311,7 @@ class Stack:
         return settings
 
     def _set_pace(self, route: dict[str, Any]) -> None:
-        """The root says it for all; a route below may have said otherwise for real use."""
+        """Set the intervals of a route and of all routes below it, which may override them."""
         route.update(
             group_wait=self._pace.group_wait,
             group_interval=self._pace.group_interval,

@@ -1,4 +1,4 @@
-"""Where a job broke, and what helps to see why."""
+"""Where a job broke, with the first failing run as a hint at the cause."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from trunkwatch.domain.streak import Streak
 from trunkwatch.domain.verdict import distinct_attempts
 
 CONFIRMED_BY = 2
-"""Failed attempts of one and the same job at one commit: the second rules out most bad luck."""
+"""Failed attempts of one CI job at one commit: a second failure makes a flake unlikely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +20,21 @@ class Blame:
     """Where a job broke.
 
     Attributes:
-        first_bad: the oldest FAIL of the outage's opening run, or of the streak.
-        place: of first bad in the trunk's order.
-        last_good: the PASS just before it; None where unknown.
-        suspects: commits after last good up to and including first bad, oldest first, untested
-            ones too; None where last good is unknown.
-        tested: how many of the suspects have a verdict of this job; None where they are unknown.
-        run: the earliest failing run at first bad, as its source told it.
-        broken_since: when that run began (seconds since the epoch).
+        first_bad: the commit of the first FAIL of the outage, else of the streak.
+        commit_index: of first bad in the trunk's order.
+        last_good: the commit of the PASS before it; None where unknown.
+        suspects: commits after last good up to and including first bad, oldest first, also
+            untested ones; None where last good is unknown.
+        tested: number of suspects with a verdict of this job; None where they are unknown.
+        run: the earliest failing run at first bad.
+        broken_since: when that run ended, else when it began (seconds since the epoch); None if
+            neither is reported.
         url: of that run.
         failed_step: of that run.
-        annotations: of that run: what the CI says about why it failed.
-        infra: that run looks like a fault of the machinery: the CI said so, or its failed step is
-            one of `EvidenceRules.infra_steps`.
-        confirmed: first bad failed in more than one attempt of one and the same CI job.
+        annotations: of that run: the CI's messages about the failure.
+        infra: the run looks like an infrastructure failure: the CI reports it, or its failed step
+            is one of `EvidenceRules.infra_steps`.
+        confirmed: first bad failed in more than one attempt of one CI job.
         same_step: the step at which every failure from first bad on failed; None where they
             differ, or where one of them is unknown.
     """
@@ -56,13 +57,13 @@ class Blame:
 def blame_of(
     columns: Sequence[Column], order: TrunkOrder, rules: EvidenceRules, broken: Outage | Streak
 ) -> Blame | None:
-    """Say where an outage or a streak began; None where nothing fails.
+    """Return where an outage or a streak began; None where nothing fails.
 
     Args:
         columns: of the job, oldest first.
         order: the trunk.
-        rules: which steps are the machinery's.
-        broken: the outage that is open, else the streak.
+        rules: which steps indicate an infrastructure failure.
+        broken: the open outage, else the streak.
     """
     first_bad = broken.first_bad if isinstance(broken, Outage) else broken.oldest
     if first_bad is None:
@@ -77,7 +78,7 @@ def blame_of(
         suspects=suspects,
         tested=None if suspects is None else _tested(columns, order, suspects),
         run=run,
-        broken_since=run.known_since,
+        broken_since=run.ended_at,
         url=run.url,
         failed_step=run.failed_step,
         annotations=run.annotations,
@@ -103,7 +104,7 @@ def _tested(columns: Sequence[Column], order: TrunkOrder, suspects: Sequence[Com
 
 
 def _confirmed(columns: Sequence[Column], commit_index: int) -> bool:
-    """Several shards that fail once each are one piece of bad luck: each is counted alone."""
+    """Return whether any CI job failed repeatedly; shards that fail once each do not add up."""
     failed: dict[str, list[Observation]] = defaultdict(list)
     for column in columns:
         if column.commit_index == commit_index:

@@ -1,4 +1,4 @@
-"""What all jobs of a trunk say together: groups, mass breakage, the newest green commit."""
+"""The state of a trunk over all its jobs: groups, mass breakage, the newest green commit."""
 
 import re
 from bisect import bisect_left
@@ -12,19 +12,18 @@ from trunkwatch.domain.model import DECIDED, Commit, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.streak import StoppedBy
 
 MASS_BREAKAGE_JOBS = 4
-"""Jobs with a verdict at a commit, below which one commit cannot have broken "everything"."""
+"""Jobs with a verdict at a commit that it takes to call a breakage there a mass breakage."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupState:
-    """One group on one trunk.
+    """The state of one group on one trunk.
 
     Attributes:
         trunk: the trunk.
         group: the group.
         consecutive_failures: the longest streak of its jobs.
-        failing: jobs with an open outage, known-broken ones apart.
-        firing: whether enough jobs are broken for it to alert.
+        failing: number of jobs with an open outage that are not known broken.
     """
 
     trunk: Trunk
@@ -34,17 +33,17 @@ class GroupState:
 
     @property
     def firing(self) -> bool:
-        """Whether as many jobs are broken as the group's threshold asks for."""
+        """Whether `failing` reaches the group's threshold."""
         return self.failing >= self.group.failure_threshold
 
 
 @dataclass(frozen=True, slots=True)
 class Green:
-    """How far the newest green commit is away.
+    """The distance to the newest green commit.
 
     Attributes:
-        commits_since: trunk commits newer than it; where no commit is green, all that are known,
-            which is the least that it can be.
+        commits_since: number of trunk commits newer than it; where no commit is green, of all
+            commits read, which is a lower bound.
         commit: the newest green commit, or None.
     """
 
@@ -53,21 +52,21 @@ class Green:
 
 
 def group_states(trunk: Trunk, jobs: Iterable[JobState]) -> tuple[GroupState, ...]:
-    """Return every group that has a job here, by name."""
+    """Return every group with a job on the trunk, sorted by name."""
     return Tally(jobs).groups(trunk)
 
 
 def mass_breakage(jobs: Iterable[JobState]) -> bool:
-    """Whether one commit broke more than half of the jobs that have a verdict there.
+    """Return whether one commit broke more than half of the jobs with a verdict at it.
 
-    At least four jobs must have a verdict at it, and those it broke had a PASS just before and
-    have not passed since: once half of them recovered, it is each job's own story again.
+    At least four jobs must have a verdict at it. A job counts as broken by it if it passed just
+    before and has not passed since, so that the breakage ends once half of the jobs recovered.
     """
     return Tally(jobs).mass_breakage()
 
 
 class _GroupTally:
-    """Counts of one group, known by its name: its jobs by streak, and those that alert."""
+    """The counts of one group: its jobs by streak, and those that alert."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
@@ -76,37 +75,37 @@ class _GroupTally:
 
 
 class Tally:
-    """Counts over jobs, from which it is told at once what all of them say together."""
+    """Counts over jobs that are updated job by job, so that a change costs no pass over all."""
 
     def __init__(self, jobs: Iterable[JobState] = ()) -> None:
         """Args:
-        jobs: counted from the start.
+        jobs: the first jobs to count.
         """
         self._groups: dict[str, _GroupTally] = {}
-        self._answered: Counter[int] = Counter()
+        self._decided: Counter[int] = Counter()
         self._broke: Counter[int] = Counter()
         for job in jobs:
             self.add(job)
 
     def add(self, job: JobState) -> None:
-        """Count a job."""
+        """Add a job to the counts."""
         self._count(job, 1)
 
     def remove(self, job: JobState) -> None:
-        """Count a job no longer; it is as it was when it was added."""
+        """Remove a job from the counts; its state must be the one that was added."""
         self._count(job, -1)
 
     def groups(self, trunk: Trunk) -> tuple[GroupState, ...]:
-        """Return every group that has a job, by name."""
+        """Return every group with a job, sorted by name."""
         return tuple(
             GroupState(trunk, tally.group, max(+tally.streaks), tally.alerting)
             for _, tally in sorted(self._groups.items())
         )
 
     def mass_breakage(self) -> bool:
-        """Whether one commit broke more than half of the jobs with a verdict there."""
+        """Return whether one commit broke most jobs; see the function `mass_breakage`."""
         return any(
-            _mass(count, self._answered[commit_index])
+            _is_mass(count, self._decided[commit_index])
             for commit_index, count in self._broke.items()
         )
 
@@ -117,19 +116,19 @@ class Tally:
         tally.alerting += amount * job.alerting
         if not any(tally.streaks.values()):
             del self._groups[name]
-        for commit_index in _answered_places(job):
-            self._answered[commit_index] += amount
+        for commit_index in _decided_commits(job):
+            self._decided[commit_index] += amount
         if job.blame is not None and job.consecutive_failures > 0 and _streak_follows_pass(job):
             self._broke[job.blame.commit_index] += amount
 
 
-def _answered_places(job: JobState) -> set[int]:
+def _decided_commits(job: JobState) -> set[int]:
     columns = zip(job.commit_indexes, job.verdicts, strict=True)
     return {commit_index for commit_index, verdict in columns if verdict in DECIDED}
 
 
-def _mass(broken: int, answered: int) -> bool:
-    return answered >= MASS_BREAKAGE_JOBS and broken > answered / 2
+def _is_mass(broken: int, decided: int) -> bool:
+    return decided >= MASS_BREAKAGE_JOBS and broken > decided / 2
 
 
 def _streak_follows_pass(job: JobState) -> bool:
@@ -141,7 +140,7 @@ def _streak_follows_pass(job: JobState) -> bool:
 def newest_green(
     jobs: Sequence[JobState], order: TrunkOrder, required: Sequence[re.Pattern[str]]
 ) -> Green:
-    """Find the newest commit on which every required pattern has a job, all PASS or FLAKY.
+    """Find the newest commit at which every required pattern has jobs, all PASS or FLAKY.
 
     Args:
         jobs: of the trunk.
@@ -149,8 +148,7 @@ def newest_green(
         required: patterns over "workflow / job_name", full match.
     """
     matching = [
-        [job for job in jobs if pattern.fullmatch(f"{job.key.workflow} / {job.key.job_name}")]
-        for pattern in required
+        [job for job in jobs if pattern.fullmatch(job.key.display_name)] for pattern in required
     ]
     for commit_index in range(len(order.commits) - 1, -1, -1):
         if all(_green_at(members, commit_index) for members in matching):
@@ -159,7 +157,7 @@ def newest_green(
 
 
 def _green_at(members: Sequence[JobState], commit_index: int) -> bool:
-    """Whether a pattern's jobs are green at a commit; a job without a column there is not there."""
+    """Return whether a pattern's jobs are green at a commit; jobs without a column are skipped."""
     verdicts = [
         job.verdicts[column]
         for job in members

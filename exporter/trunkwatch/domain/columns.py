@@ -12,17 +12,17 @@ from trunkwatch.domain.verdict import CommitResult, drop_superseded, exact_job, 
 
 
 class Count(StrEnum):
-    """What a column is. `runs` is for nightlies on a quiet branch."""
+    """The unit of a column. Runs are for nightly jobs on a branch with few commits."""
 
     COMMITS = "commits"
     RUNS = "runs"
 
 
 class Shard(NamedTuple):
-    """One exact job within a column, with the rows and what each of them says."""
+    """One CI job within a column, with its rows and the evidence of each."""
 
     name: str
-    cell: CommitResult
+    result: CommitResult
     rows: tuple[tuple[Observation, Evidence], ...]
 
 
@@ -31,31 +31,31 @@ class Column:
     """One column of a job's history.
 
     Attributes:
-        place: of its commit in the trunk's order; 0 is the oldest.
+        commit_index: of its commit in the trunk's order; 0 is the oldest.
         run_id: the run, where columns are runs.
-        cell: what the column says.
-        shards: what it says so from.
-        changes_at: when `now` alone will change it (seconds since the epoch), or None.
+        result: of all shards together.
+        shards: the CI jobs that are folded into the job.
+        changes_at: when time alone will change it (seconds since the epoch), or None.
     """
 
     commit_index: int
     run_id: RunId | None
-    cell: CommitResult
+    result: CommitResult
     shards: tuple[Shard, ...]
     changes_at: float | None
 
     @property
     def verdict(self) -> Verdict:
-        """What the column says."""
-        return self.cell.verdict
+        """The verdict of all shards together."""
+        return self.result.verdict
 
     def rows(self, *kinds: Evidence) -> list[Observation]:
-        """The rows that say one of `kinds`, in no particular order."""
-        return [row for shard in self.shards for row, says in shard.rows if says in kinds]
+        """Return the rows whose evidence is one of `kinds`, in no particular order."""
+        return [row for shard in self.shards for row, evidence in shard.rows if evidence in kinds]
 
 
 class _Slot(NamedTuple):
-    """Sorts columns: by commit, then run number, then run id."""
+    """The sort key of columns that are runs: by commit, then run number, then run id."""
 
     commit_index: int
     run_number: int
@@ -69,14 +69,14 @@ def build_columns(
     count: Count,
     now: float,
 ) -> list[Column]:
-    """Build one job's columns, oldest first, from its rows that count for the trunk."""
+    """Return one job's columns, oldest first, from its rows that count for the trunk."""
     if count is Count.COMMITS:
-        by_place: dict[int, list[Observation]] = defaultdict(list)
+        by_commit: dict[int, list[Observation]] = defaultdict(list)
         for row in rows:
-            by_place[order.index[row.sha]].append(row)
+            by_commit[order.index[row.sha]].append(row)
         return [
-            _column(commit_index, None, by_place[commit_index], order, rules, now)
-            for commit_index in sorted(by_place)
+            _column(commit_index, None, by_commit[commit_index], order, rules, now)
+            for commit_index in sorted(by_commit)
         ]
     slots = _by_run(rows, order)
     return [
@@ -117,7 +117,7 @@ def _column(
     return Column(
         commit_index,
         run_id,
-        folded_job({shard.cell for shard in shards}),
+        folded_job({shard.result for shard in shards}),
         shards,
         _next_expiry(shards, committed_at),
     )
@@ -133,15 +133,15 @@ def _shard(
     rows = tuple(
         (row, evidence_of(row, rules, committed_at, now)) for row in drop_superseded(reports)
     )
-    return Shard(name, exact_job({says for _, says in rows}), rows)
+    return Shard(name, exact_job({evidence for _, evidence in rows}), rows)
 
 
 def _next_expiry(shards: Iterable[Shard], committed_at: float | None) -> float | None:
-    """The first moment at which a pending row of the column is no longer believed."""
+    """Return when the first pending row of the column expires (seconds since the epoch)."""
     moments = (
         expires_at(row, committed_at)
         for shard in shards
-        for row, says in shard.rows
-        if says is Evidence.PENDING
+        for row, evidence in shard.rows
+        if evidence is Evidence.PENDING
     )
     return min((moment for moment in moments if moment is not None), default=None)

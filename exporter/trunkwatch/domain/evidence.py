@@ -1,4 +1,4 @@
-"""What one result says and whether it counts (sections 3.1 and 3.2 of docs/policy.md)."""
+"""The evidence of one row and whether the row counts (docs/policy.md, sections 3.1 and 3.2)."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Evidence, Observation, TrunkOrder
 
 HOUR = 3600.0
 PENDING_LIMIT = 36 * HOUR
-"""Seconds after which an unfinished row is no longer believed: dead twins stay queued for ever."""
+"""Seconds after which an unfinished row counts as unknown: some jobs stay queued for ever."""
 
 COMPLETED: Mapping[str, Evidence] = MappingProxyType(
     {
@@ -25,7 +25,7 @@ COMPLETED: Mapping[str, Evidence] = MappingProxyType(
         "retry": Evidence.UNKNOWN,
     }
 )
-"""A completed result's conclusion. `retry`: the attempt was lost and the CI runs it again."""
+"""Evidence by a completed row's conclusion; `retry` is a lost attempt that the CI repeats."""
 
 UNFINISHED = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
@@ -41,12 +41,12 @@ DEFAULT_INFRA_STEPS = tuple(
         r"(?i)no runner\b.*",
     )
 )
-"""Steps that run before any code of the repository does; a fault there is the machinery's."""
+"""Steps that run before any code of the repository; their failures are infrastructure failures."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """Moves every completed result of the jobs whose raw name matches to one row of the table."""
+    """A rule that gives every completed row of the jobs whose raw name matches one evidence."""
 
     match: re.Pattern[str]
     evidence: Evidence
@@ -54,13 +54,13 @@ class NameRule:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRules:
-    """The evidence table with what the configuration moved.
+    """The evidence table with the configured changes.
 
     Attributes:
-        moved: conclusion to evidence, for conclusions that the configuration moves.
-        names: rules by job name, first match wins, before the conclusion is looked at.
-        events: what may have started a run that counts.
-        infra_steps: names of steps that fail for the machinery's sake, not the code's; full match.
+        moved: evidence by conclusion, where the configuration changes it.
+        names: rules by job name; the first match wins over the conclusion.
+        events: the events that start runs that count.
+        infra_steps: full-match patterns of steps whose failure is an infrastructure failure.
     """
 
     moved: Mapping[str, Evidence] = field(default_factory=dict)
@@ -69,12 +69,12 @@ class EvidenceRules:
     infra_steps: tuple[re.Pattern[str], ...] = DEFAULT_INFRA_STEPS
 
     def is_infra_step(self, step: str | None) -> bool:
-        """Whether a step that failed looks like a fault of the machinery."""
+        """Return whether a failed step indicates an infrastructure failure."""
         return step is not None and any(p.fullmatch(step) for p in self.infra_steps)
 
 
 def why_ignored(row: Observation, order: TrunkOrder, rules: EvidenceRules) -> str | None:
-    """Say why a result does not count for this trunk, or None when it does."""
+    """Return the reason why a row does not count for this trunk, or None when it does."""
     if row.sha not in order.index:
         return "commit"
     if row.head_repo != order.trunk.repo:
@@ -85,19 +85,19 @@ def why_ignored(row: Observation, order: TrunkOrder, rules: EvidenceRules) -> st
 
 
 def is_startup_failure(row: Observation) -> bool:
-    """Whether the row says that a whole run broke before it had a single job."""
+    """Return whether the row reports a run that failed before it had a job."""
     return row.finished and row.conclusion == "startup_failure"
 
 
 def unknown_word(row: Observation) -> str | None:
-    """Return the status or conclusion that the table does not know, or None."""
+    """Return the row's status or conclusion if the table does not list it, else None."""
     if not row.finished:
         return None if row.status in UNFINISHED else row.status
     return None if row.conclusion in COMPLETED else str(row.conclusion or "null")
 
 
 def expires_at(row: Observation, committed_at: float | None) -> float | None:
-    """When an unfinished row stops being pending (seconds since the epoch); None for never."""
+    """Return when an unfinished row stops being pending (seconds since the epoch), or None."""
     for moment in (row.created_at, row.started_at, committed_at):
         if moment is not None:
             return moment + PENDING_LIMIT
@@ -107,12 +107,12 @@ def expires_at(row: Observation, committed_at: float | None) -> float | None:
 def evidence_of(
     row: Observation, rules: EvidenceRules, committed_at: float | None, now: float
 ) -> Evidence:
-    """Read one row of the evidence table.
+    """Return the evidence of one row.
 
     Args:
-        row: the result as reported.
-        rules: what the configuration moved.
-        committed_at: of the row's commit; the last resort for the age of an unfinished row.
+        row: the row as reported.
+        rules: the evidence table.
+        committed_at: of the row's commit; used for the age of an unfinished row without a time.
         now: seconds since the epoch.
     """
     if row.finished:

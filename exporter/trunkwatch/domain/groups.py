@@ -1,4 +1,4 @@
-"""Groups: exactly one per job, the first of the configuration that matches."""
+"""Groups: each job is in exactly one, the first configured group that matches."""
 
 import re
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Match:
     job_name: re.Pattern[str] | None = None
 
     def covers(self, key: JobKey) -> bool:
-        """Whether every pattern matches its part of the key in full."""
+        """Return whether every pattern matches its part of the key in full."""
         patterns = (self.repo, self.branch, self.workflow, self.job_name)
         return all(
             pattern is None or pattern.fullmatch(part)
@@ -33,7 +33,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Other thresholds for the jobs of a group whose name matches in full."""
+    """Different thresholds for the jobs of a group whose name matches in full."""
 
     match: re.Pattern[str]
     thresholds: Thresholds
@@ -41,18 +41,18 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Jobs that one team answers for.
+    """A group of jobs that one team owns.
 
     Attributes:
         name: the label `group`.
-        team: who is told.
+        team: the team to notify.
         priority: P0 to P3.
         thresholds: when an outage of one of its jobs opens and closes.
-        failure_threshold: how many of its jobs must be broken before it alerts.
-        count: what a column of its jobs is.
+        failure_threshold: number of its jobs that must be broken before it alerts.
+        count: the unit of its jobs' columns.
         silent_after: seconds without a verdict that make a job silent.
-        match: which jobs are in it.
-        overrides: other thresholds by job name, first match wins.
+        match: the jobs in it.
+        overrides: different thresholds by job name; the first match wins.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Group:
     overrides: tuple[Override, ...] = ()
 
     def thresholds_of(self, job_name: str) -> Thresholds:
-        """Return the thresholds that hold for one job of the group."""
+        """Return the thresholds of one job of the group."""
         for override in self.overrides:
             if override.match.fullmatch(job_name):
                 return override.thresholds
@@ -74,7 +74,7 @@ class Group:
 
 
 DEFAULT_GROUP = Group(name="default", team="trunk", priority="P3")
-"""Catches what no group of the configuration matches."""
+"""The group of every job that no configured group matches."""
 
 
 def group_of(key: JobKey, groups: Sequence[Group]) -> Group:

@@ -1,4 +1,4 @@
-"""All of section 3 of docs/policy.md for one job: from its rows to its state."""
+"""The evaluation of one job from its rows (docs/policy.md, section 3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from trunkwatch.domain.columns import Column, build_columns
 from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.model import (
+    DECIDED,
     Evidence,
     JobKey,
     Observation,
@@ -18,33 +19,33 @@ from trunkwatch.domain.outage import Thresholds, open_outage
 from trunkwatch.domain.streak import StoppedBy, streak_of
 
 DECISIVE = (Evidence.PASS, Evidence.FAIL)
-"""What says of a job whether it is broken; the rest is no answer."""
+"""The evidence that decides whether a job is broken."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What is known of one job now.
+    """The current state of one job.
 
     Attributes:
         key: the job.
-        group: the group it is in.
+        group: its group.
         failures_to_open: N for this job.
-        consecutive_failures: consecutive FAIL columns, newest first.
-        stopped_by: what ended the streak.
-        truncated: the true streak may be longer: older trunk commits were not read.
+        consecutive_failures: number of consecutive FAIL columns up to the newest verdict.
+        stopped_by: the reason why the streak is not longer.
+        truncated: the streak may be longer: older trunk commits were not read.
         broken: an outage is open.
-        failures_in_outage: FAILs from first bad on; 0 when no outage is open.
-        blame: of the open outage, else of the streak; None with neither.
-        pending: PENDING columns newer than the newest PASS.
-        flaky: FLAKY columns newer than the newest PASS.
+        failures_in_outage: number of FAILs from first bad on; 0 when no outage is open.
+        blame: of the open outage, else of the streak; None without either.
+        pending: number of PENDING columns newer than the newest PASS.
+        flaky: number of FLAKY columns newer than the newest PASS.
         last_verdict: the newest of PASS, FAIL and FLAKY.
         last_verdict_at: when its last run ended (seconds since the epoch).
         last_success_at: when the newest PASS's last run ended (seconds since the epoch).
-        duration: run time of the newest verdict, the longest shard's (seconds).
-        places: where each column stands in the trunk's order, oldest first.
-        verdicts: what each column says, oldest first.
-        known_broken: the reason and end of an exemption that holds now.
-        changes_at: when `now` alone will change it (seconds since the epoch), or None.
+        duration: run time of the newest verdict's longest shard (seconds).
+        commit_indexes: of each column in the trunk's order, oldest first.
+        verdicts: of each column, oldest first.
+        known_broken: the reason and the end of an exemption that holds now.
+        changes_at: when time alone will change it (seconds since the epoch), or None.
     """
 
     key: JobKey
@@ -81,12 +82,12 @@ def evaluate_job(
     rules: EvidenceRules,
     now: float,
 ) -> JobState:
-    """Judge one job from all of its rows that count for the trunk.
+    """Evaluate one job from all of its rows that count for the trunk.
 
     Args:
         key: the job.
-        rows: in any order, repeated or not; each of them counts for the trunk.
-        group: the group that the job is in.
+        rows: in any order; repetitions are allowed; each must count for the trunk.
+        group: the job's group.
         order: the trunk.
         rules: the evidence table.
         now: seconds since the epoch.
@@ -98,7 +99,7 @@ def evaluate_job(
     outage = open_outage(verdicts, thresholds)
     newest_pass = _newest(verdicts, Verdict.PASS)
     newer = verdicts[newest_pass + 1 :] if newest_pass is not None else verdicts
-    newest = _newest(verdicts, *_ANSWERS)
+    newest = _newest(verdicts, *DECIDED)
     return JobState(
         key=key,
         group=group,
@@ -114,8 +115,8 @@ def evaluate_job(
         pending=newer.count(Verdict.PENDING),
         flaky=newer.count(Verdict.FLAKY),
         last_verdict=verdicts[newest] if newest is not None else None,
-        last_verdict_at=ended(columns[newest], order) if newest is not None else None,
-        last_success_at=ended(columns[newest_pass], order) if newest_pass is not None else None,
+        last_verdict_at=ended_at(columns[newest], order) if newest is not None else None,
+        last_success_at=ended_at(columns[newest_pass], order) if newest_pass is not None else None,
         duration=_duration(columns[newest]) if newest is not None else None,
         commit_indexes=tuple(column.commit_index for column in columns),
         verdicts=verdicts,
@@ -124,11 +125,8 @@ def evaluate_job(
     )
 
 
-_ANSWERS = (Verdict.PASS, Verdict.FAIL, Verdict.FLAKY)
-
-
 def earliest(moments: Iterable[float | None]) -> float | None:
-    """Return the first of some moments (seconds since the epoch); None for never."""
+    """Return the earliest of some times (seconds since the epoch), where None is never."""
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -139,14 +137,14 @@ def _newest(verdicts: Sequence[Verdict], *wanted: Verdict) -> int | None:
     return None
 
 
-def ended(column: Column, order: TrunkOrder) -> float | None:
-    """When the last result that decides a column ended (seconds since the epoch).
+def ended_at(column: Column, order: TrunkOrder) -> float | None:
+    """Return when the last result that decides a column ended (seconds since the epoch).
 
-    The time of its commit where no result has one; None where that is unknown too.
+    Without any such time it is the commit's time; None where that is unknown too.
     """
-    ends = [row.ended for row in column.rows(*DECISIVE)]
-    known = [moment for moment in ends if moment is not None]
-    return max(known) if known else order.commits[column.commit_index].committed_at
+    ends = [row.ended_at for row in column.rows(*DECISIVE)]
+    times = [time for time in ends if time is not None]
+    return max(times) if times else order.commits[column.commit_index].committed_at
 
 
 def _duration(column: Column) -> float | None:

@@ -1,4 +1,4 @@
-"""The words of the policy as values."""
+"""The values that the policy is about: trunks, commits, jobs, observations, verdicts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 RunId = int | str
-"""A run's identity as its CI gives it: a number or a text."""
+"""A run's id in its CI: a number or a text."""
 
 STARTUP_JOB = "(startup)"
-"""The pseudo-job of a workflow whose run broke before it had a single job."""
+"""The name of the pseudo-job that fails when a run fails before it has a job."""
 
 
 class Evidence(StrEnum):
-    """What one attempt of one job says."""
+    """The evidence of one attempt of one job."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -24,7 +24,7 @@ class Evidence(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What all observations of a job at one commit say together."""
+    """The verdict of all observations of a job at one commit."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -34,7 +34,7 @@ class Verdict(StrEnum):
 
     @property
     def decided(self) -> bool:
-        """Whether it is an answer (PASS, FAIL or FLAKY) at all."""
+        """Whether it is PASS, FAIL or FLAKY."""
         return self in DECIDED
 
 
@@ -55,8 +55,8 @@ class RawJob(NamedTuple):
     """A job as the CI names it, before ignoring, folding and aliases.
 
     Attributes:
-        workflow_name: what people see; may change.
-        workflow_path: what identifies the workflow, where the CI has such a thing.
+        workflow_name: shown to people; may change.
+        workflow_path: identifies the workflow, where the CI has paths.
         job_name: the full name, shard and runner included.
     """
 
@@ -70,6 +70,11 @@ class RawJob(NamedTuple):
         return self.workflow_path or self.workflow_name
 
 
+def display_name(workflow: str, job_name: str) -> str:
+    """Return the name of a job within its trunk: "workflow / job_name"."""
+    return f"{workflow} / {job_name}"
+
+
 class JobKey(NamedTuple):
     """A job as Trunkwatch names it: after ignoring, folding and aliases."""
 
@@ -77,6 +82,11 @@ class JobKey(NamedTuple):
     branch: str
     workflow: str
     job_name: str
+
+    @property
+    def display_name(self) -> str:
+        """The job's name within its trunk, as GitHub shows it: "workflow / job_name"."""
+        return display_name(self.workflow, self.job_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ class Commit:
     Attributes:
         sha: the full hash, lower case.
         committed_at: seconds since the epoch, or None where it is unknown.
-        author: as the source names the author, or None.
+        author: in the source's spelling, or None.
         title: the first line of the message, or None.
     """
 
@@ -98,28 +108,28 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One attempt of one job at one commit, as the CI reported it.
+    """One attempt of one job at one commit, as reported by the CI.
 
     Attributes:
         trunk: the trunk that the source reports it for.
         sha: the commit that was built.
         job: the job's raw name.
         status: `completed` or one of the CI's unfinished states.
-        conclusion: the CI's answer; read only when completed; None is unknown.
-        run_id: what identifies the run, or None where the CI has no such thing.
+        conclusion: the CI's result; read only when completed; None is unknown.
+        run_id: identifies the run; None where the CI has no runs.
         attempt: counts from 1 within a run.
         job_id: the CI's id of this row, where it has one.
         run_number: orders runs of one commit.
-        event: what started the run (`push`, `schedule`, ...).
-        head_branch: the branch the run says it is of; a fork may have one of the same name.
-        head_repo: the repository that branch is in.
+        event: the event that started the run (`push`, `schedule`, ...).
+        head_branch: the run's branch; a fork may have a branch of the same name.
+        head_repo: the repository of that branch.
         created_at: seconds since the epoch, or None.
         started_at: seconds since the epoch, or None.
         completed_at: seconds since the epoch, or None.
-        url: where a person reads the log.
+        url: of the log page.
         failed_step: the first step that failed.
-        infra: the CI says that its own machinery broke, not the code.
-        annotations: what the CI says about why it failed, as `annotation_lines` cuts it.
+        infra: the CI reports an infrastructure failure.
+        annotations: the CI's messages about the failure, shortened by `annotation_lines`.
     """
 
     trunk: Trunk
@@ -144,20 +154,20 @@ class Observation:
 
     @property
     def finished(self) -> bool:
-        """Whether the CI has answered."""
+        """Whether the attempt has ended."""
         return self.status == "completed"
 
     @property
-    def known_since(self) -> float | None:
-        """When this attempt began, as exactly as the CI says (seconds since the epoch)."""
+    def began_at(self) -> float | None:
+        """When the attempt began, as exactly as reported (seconds since the epoch)."""
         if self.started_at is not None:
             return self.started_at
         return self.created_at if self.created_at is not None else self.completed_at
 
     @property
-    def ended(self) -> float | None:
-        """When this attempt ended, as exactly as the CI says (seconds since the epoch)."""
-        return self.completed_at if self.completed_at is not None else self.known_since
+    def ended_at(self) -> float | None:
+        """When the attempt ended, as exactly as reported (seconds since the epoch)."""
+        return self.completed_at if self.completed_at is not None else self.began_at
 
 
 @dataclass(frozen=True)
@@ -165,7 +175,7 @@ class TrunkOrder:
     """The first-parent chain of a trunk, never ordered by time.
 
     Attributes:
-        trunk: the branch it is of.
+        trunk: the branch.
         commits: oldest first.
         older_unread: older commits exist that were not read.
     """
@@ -176,43 +186,45 @@ class TrunkOrder:
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Each commit's place in `commits`, by its hash; 0 is the oldest."""
+        """Each commit's index in `commits`, by its hash; 0 is the oldest."""
         return {commit.sha: commit_index for commit_index, commit in enumerate(self.commits)}
 
     def extends(self, older: "TrunkOrder") -> bool:
-        """Whether this is `older` with commits added at the tip and nothing else changed."""
+        """Return whether this is `older` with only commits added at the tip."""
         return (
             self.older_unread == older.older_unread
             and self.commits[: len(older.commits)] == older.commits
         )
 
 
-def splice(known: TrunkOrder, fresh: TrunkOrder) -> TrunkOrder:
-    """Return what is known of a trunk once `fresh`, its newest part, has been read.
+def splice(stored: TrunkOrder, fresh: TrunkOrder) -> TrunkOrder:
+    """Return the stored order with its newest part replaced by `fresh`.
 
-    Commits older than `fresh` stay known as long as the two chains meet; where they do not meet
-    (a rewritten history, or a gap larger than what was read), only `fresh` is certain.
+    Commits older than `fresh` are kept if the two chains meet. If they do not (a rewritten
+    history, or a gap larger than the part that was read), only `fresh` is returned.
     """
     if not fresh.commits:
-        return known
-    commit_index = known.index.get(fresh.commits[0].sha)
+        return stored
+    commit_index = stored.index.get(fresh.commits[0].sha)
     if not commit_index:
         return fresh
-    return TrunkOrder(fresh.trunk, known.commits[:commit_index] + fresh.commits, known.older_unread)
+    return TrunkOrder(
+        fresh.trunk, stored.commits[:commit_index] + fresh.commits, stored.older_unread
+    )
 
 
-def rewrites(known: TrunkOrder, fresh: TrunkOrder) -> bool:
-    """Whether `fresh` no longer holds the tip that was known: a force push."""
-    return bool(known.commits) and known.commits[-1].sha not in fresh.index
+def rewrites(stored: TrunkOrder, fresh: TrunkOrder) -> bool:
+    """Return whether `fresh` lacks the stored tip: a force push."""
+    return bool(stored.commits) and stored.commits[-1].sha not in fresh.index
 
 
 def newest_first(observations: Iterable[Observation]) -> list[Observation]:
-    """Sort attempts for reading: the newest first, in an order that arrival cannot change."""
+    """Return attempts sorted for display, newest first, independent of arrival."""
     return sorted(observations, key=run_order, reverse=True)
 
 
 class _Identity(NamedTuple):
-    """Tells rows of one moment apart, so that arrival never decides between them."""
+    """The tie-breaker between rows of one time, so that the order never depends on arrival."""
 
     run: tuple[bool, RunId]
     attempt: int
@@ -235,7 +247,7 @@ def _identity(row: Observation) -> _Identity:
         run_id_order(row.job_id),
         row.url or "",
         row.conclusion or row.status,
-        row.ended if row.ended is not None else float("-inf"),
+        row.ended_at if row.ended_at is not None else float("-inf"),
         row.failed_step or "",
         row.annotations,
         (row.job.workflow_name, row.job.workflow_path or ""),
@@ -244,20 +256,20 @@ def _identity(row: Observation) -> _Identity:
 
 
 def oldest_first(row: Observation) -> tuple[bool, float, _Identity]:
-    """A sort key that puts the earliest attempt first; one without a time comes last."""
-    begun = row.known_since
+    """Return a sort key: the earliest attempt first, attempts without a time last."""
+    begun = row.began_at
     return begun is None, begun or 0.0, _identity(row)
 
 
 def run_order(row: Observation) -> tuple[float, int, _Identity]:
-    """The order of attempts in time, complete and independent of arrival."""
-    begun = row.known_since if row.known_since is not None else float("-inf")
+    """Return a sort key: attempts by time, total and independent of arrival."""
+    begun = row.began_at if row.began_at is not None else float("-inf")
     number = row.run_number if row.run_number is not None else -1
     return begun, number, _identity(row)
 
 
 def run_id_order(run_id: RunId | None) -> tuple[bool, RunId]:
-    """A sort key for run ids: none first, then numbers by value, then texts."""
+    """Return a sort key for run ids: None first, then numbers by value, then texts."""
     if run_id is None:
         return False, -1
     return isinstance(run_id, str), run_id

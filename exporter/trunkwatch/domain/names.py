@@ -1,4 +1,4 @@
-"""From a CI's raw job name to the watched one: ignoring, folding, aliases, in that order."""
+"""From raw to watched job names, by ignore patterns, fold rules and aliases in that order."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class FoldRule:
-    """Renames what matches in full; `to` may refer to groups by number or name."""
+    """A rename of names that match in full; `to` may refer to groups by number or name."""
 
     match: re.Pattern[str]
     to: str
@@ -17,7 +17,7 @@ class FoldRule:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """Ignore patterns and fold rules for a well-known naming habit."""
+    """Ignore patterns and fold rules for one project's naming convention."""
 
     ignore: tuple[re.Pattern[str], ...]
     fold: tuple[FoldRule, ...]
@@ -25,9 +25,9 @@ class Preset:
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
-        # `build / test (config, shard, shards, runner, flags...)`: shard, runner and flags say
-        # where a job ran; the config token says what it tests. What follows the first `, <number>`
-        # inside the last such parentheses goes; other parentheses stay.
+        # `build / test (config, shard, shards, runner, flags...)`: shard, runner and flags only
+        # describe where a job ran, while the config identifies the test. Everything from the first
+        # `, <number>` inside the last such parentheses is dropped; other parentheses stay.
         "pytorch": Preset(
             ignore=(
                 re.compile(
@@ -47,17 +47,18 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         )
     }
 )
-"""Every preset there is, by the name that the configuration uses."""
+"""Every preset by its name in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How raw names become watched names.
+    """The configured mapping of raw names to watched names.
 
     Attributes:
-        ignore: patterns over raw names, full match; such jobs are not watched.
-        fold: rules over the name that the one before left, full match, in order.
-        aliases: (workflow, old name) to new name, after folding: joins the histories of a rename.
+        ignore: full-match patterns over the raw names of jobs that are not watched.
+        fold: rules that are applied in order, each to the result of the one before.
+        aliases: new name by (workflow, old name), applied after folding; joins the histories of a
+            renamed job.
     """
 
     ignore: tuple[re.Pattern[str], ...] = ()
@@ -69,7 +70,7 @@ class Naming:
 
         Args:
             workflow: the workflow's display name.
-            raw_name: the name as the CI gives it.
+            raw_name: the name in the CI.
         """
         if any(pattern.fullmatch(raw_name) for pattern in self.ignore):
             return None
@@ -85,31 +86,31 @@ _TRAILING_PARENTHESES = re.compile(r"(.+?) \([^()]*\)")
 
 
 def matrix_parent(name: str) -> str | None:
-    """Return a matrix job's name without its trailing parentheses, None where it has none.
+    """Return a matrix job's name without its trailing parentheses; None where it has none.
 
-    A matrix that is skipped as a whole is one row under that name: its children were present.
+    A matrix that is skipped as a whole is reported as one row under that name.
     """
     match = _TRAILING_PARENTHESES.fullmatch(name)
     return match.group(1) if match else None
 
 
 def display_names(latest: Mapping[str, str]) -> dict[str, str]:
-    """Return each workflow's display name; two of one name are told apart by their file.
+    """Return each workflow's display name; workflows of one name get their file name added.
 
-    Where that is not enough (`a/ci.yml` and `b/ci.yml`), by their whole path: two workflows that
-    are shown alike would be one job.
+    Where that is ambiguous (`a/ci.yml` and `b/ci.yml`) the whole path is added: the jobs of two
+    workflows with one display name would be merged.
 
     Args:
-        latest: the newest name that each workflow identity (path or name) was seen with.
+        latest: the newest name of each workflow, by identity (path or name).
     """
-    by_file = _told_apart(latest, latest, lambda key: key.rsplit("/", 1)[-1])
-    return _told_apart(latest, by_file, lambda key: key)
+    by_file = _disambiguated(latest, latest, lambda key: key.rsplit("/", 1)[-1])
+    return _disambiguated(latest, by_file, lambda key: key)
 
 
-def _told_apart(
+def _disambiguated(
     latest: Mapping[str, str], shown: Mapping[str, str], detail: Callable[[str], str]
 ) -> dict[str, str]:
-    """Add a detail to what is shown alike; a workflow without a path has none to add."""
+    """Add a detail to equal names, except to a workflow without a path, which has no detail."""
     users = Counter(shown.values())
     return {
         key: name if users[name] == 1 or key == latest[key] else f"{latest[key]} ({detail(key)})"
@@ -118,5 +119,5 @@ def _told_apart(
 
 
 def any_full_match(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
-    """Whether one of `patterns` matches all of `text`."""
+    """Return whether one of `patterns` matches all of `text`."""
     return any(pattern.fullmatch(text) for pattern in patterns)

@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Verdict
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """When an outage opens and closes.
+    """The conditions under which an outage opens and closes.
 
     Attributes:
         failures_to_open: N, FAILs in a row that open it; at least 1.
@@ -26,9 +26,9 @@ class Outage(NamedTuple):
     """An open outage, in columns.
 
     Attributes:
-        first_bad: the first FAIL of the run of FAILs that opened it.
-        last_good: the PASS just before it; None if a FLAKY lies between or none is known.
-        failures_in_outage: FAILs from first bad on.
+        first_bad: the first of the FAILs in a row that opened it.
+        last_good: the PASS before it; None without one, or if a FLAKY lies between.
+        failures_in_outage: number of FAILs from first bad on.
     """
 
     first_bad: int
@@ -37,7 +37,7 @@ class Outage(NamedTuple):
 
 
 def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage | None:
-    """Return the outage that is open at the newest column, if one is.
+    """Return the outage that is open at the newest column, if any.
 
     Args:
         verdicts: one per column, oldest first.
@@ -54,13 +54,13 @@ def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage |
 
 
 class Episode(NamedTuple):
-    """One outage of a history, open or not, in columns.
+    """One outage of a history, open or closed, in columns.
 
     Attributes:
-        first_bad: the first FAIL of the run of FAILs that opened it.
-        last_good: the PASS just before it; None if a FLAKY lies between or none is known.
-        opened: the FAIL that made the run long enough.
-        closed: what closed it; None while it is open.
+        first_bad: the first of the FAILs in a row that opened it.
+        last_good: the PASS before it; None without one, or if a FLAKY lies between.
+        opened: the N-th FAIL in a row.
+        closed: the column that closed it; None while it is open.
     """
 
     first_bad: int
@@ -70,7 +70,7 @@ class Episode(NamedTuple):
 
 
 def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Episode]:
-    """Yield every outage that there ever was, oldest first; only the last can be open.
+    """Yield every outage of a history, oldest first; only the last can be open.
 
     Args:
         verdicts: one per column, oldest first.
@@ -89,7 +89,7 @@ def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Ep
 
 
 class _Walk:
-    """Reads the columns from the oldest on, as section 3.7 of docs/policy.md does."""
+    """A walk over the columns from the oldest on (docs/policy.md, section 3.7)."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self.thresholds = thresholds

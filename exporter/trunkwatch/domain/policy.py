@@ -1,4 +1,4 @@
-"""All that the configuration decides about the policy, in one value."""
+"""The configured policy in one value."""
 
 import re
 from collections.abc import Mapping
@@ -10,16 +10,16 @@ from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.domain.names import Naming
 
 RETIRE_AFTER = 50
-"""Commits on which a workflow completed without a job, after which the job counts as removed."""
+"""Commits at which a workflow completed without a job before the job is retired."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownBroken:
-    """Jobs that are broken on purpose for a while: visible, not alerting.
+    """An exemption of jobs from alerting while they stay visible.
 
     Attributes:
-        match: which jobs.
-        reason: why, in a person's words.
+        match: the jobs.
+        reason: written by a person.
         until: when the exemption ends (seconds since the epoch); None for no end.
     """
 
@@ -28,19 +28,19 @@ class KnownBroken:
     until: float | None = None
 
     def holds(self, key: JobKey, now: float) -> bool:
-        """Whether the exemption covers the job now."""
+        """Return whether the exemption covers the job now."""
         return (self.until is None or now < self.until) and self.match.covers(key)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the configuration decides.
+    """The configured policy.
 
     Attributes:
-        evidence: what results say and which count.
+        evidence: the evidence table, and which runs count.
         naming: from raw names to watched names.
-        groups: first match wins; the default group comes after the last.
-        known_broken: exemptions, first match wins.
+        groups: the first match wins; the default group comes after the last.
+        known_broken: exemptions; the first match that holds wins.
         green: per trunk, patterns over "workflow / job_name" that a green commit needs.
         retire_after: commits, see `RETIRE_AFTER`.
     """

@@ -1,8 +1,7 @@
-"""Removed jobs: absent from many commits on which their workflow completed.
+"""Retired jobs: absent from many commits at which their workflow completed.
 
-A removed job that comes back goes on with its history: a nightly job that lives in the workflow of
-every push is away for more commits than that each day, and must still be told of when three of its
-nights fail in a row.
+A retired job that comes back keeps its history: a nightly job in the workflow of every push is
+absent from that many commits each day, and must still alert after three failed nights.
 """
 
 from bisect import bisect_right
@@ -10,11 +9,11 @@ from collections.abc import Sequence
 
 
 def is_retired(last_seen: int, completed: Sequence[int], retire_after: int) -> bool:
-    """Whether a job has been absent for long enough to count as removed.
+    """Return whether a job has been absent for long enough to be retired.
 
     Args:
-        last_seen: place of the newest commit at which the job, or a skipped parent of it, appeared.
-        completed: places at which its workflow completed, ascending.
-        retire_after: how many of these must be newer than `last_seen`.
+        last_seen: index of the newest commit at which it, or its skipped matrix, has a row.
+        completed: indexes of the commits at which its workflow completed, ascending.
+        retire_after: number of these that must be newer than `last_seen`.
     """
     return len(completed) - bisect_right(completed, last_seen) >= retire_after

@@ -1,4 +1,4 @@
-"""The streak: consecutive FAIL columns, newest first."""
+"""The streak: consecutive FAIL columns up to the newest verdict."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,7 +8,7 @@ from trunkwatch.domain.model import Verdict
 
 
 class StoppedBy(StrEnum):
-    """What ended the walk."""
+    """The reason why a streak is not longer: a PASS, a FLAKY, or the oldest column."""
 
     PASS = "pass"
     FLAKY = "flaky"
@@ -16,13 +16,13 @@ class StoppedBy(StrEnum):
 
 
 class Streak(NamedTuple):
-    """A walk from the newest column.
+    """The FAILs in a row before the newest column.
 
     Attributes:
-        length: how many columns FAIL in a row.
-        stopped_by: what ended the walk.
-        oldest: the column of the oldest FAIL of the streak, None when the length is 0.
-        last_good: the column of the PASS that stopped it, if one did.
+        length: number of FAIL columns.
+        stopped_by: the reason why it is not longer.
+        oldest: the column of its oldest FAIL; None when the length is 0.
+        last_good: the column of the PASS that stopped it, if any.
     """
 
     length: int
@@ -32,7 +32,7 @@ class Streak(NamedTuple):
 
 
 def streak_of(verdicts: Sequence[Verdict]) -> Streak:
-    """Count the FAILs from the newest verdict back; NONE and PENDING are transparent.
+    """Return the streak; NONE and PENDING neither count nor stop it.
 
     Args:
         verdicts: one per column, oldest first.

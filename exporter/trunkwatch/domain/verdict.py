@@ -1,4 +1,4 @@
-"""What a commit says of a job: first of one exact job, then of all shards of a folded one."""
+"""The verdict of a job at one commit: first of one CI job, then of all shards of a folded job."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from trunkwatch.domain.model import Evidence, Observation, RunId, Verdict
 
 
 class CommitResult(NamedTuple):
-    """One job at one commit.
+    """The result of one job at one commit.
 
     Attributes:
-        verdict: the answer.
-        skipped: NONE because all of it was skipped, which is an answer; a cancelled job's is not.
+        verdict: the verdict.
+        skipped: the verdict is NONE because every row is a skip; False for e.g. a cancelled job.
     """
 
     verdict: Verdict
@@ -28,10 +28,10 @@ SKIPPED = CommitResult(Verdict.NONE, skipped=True)
 
 
 def drop_superseded(reports: Sequence[Observation]) -> list[Observation]:
-    """Drop what a later report of the same observation overtook.
+    """Drop unfinished reports of observations that also have a completed one.
 
-    Of one observation reported twice, completed beats unfinished; two different completed
-    answers are both kept.
+    Two completed reports with different conclusions are both kept. A store deletes superseded
+    reports too, but only those with the same event, branch and repository.
     """
     if len(reports) == 1:
         return [reports[0]]
@@ -46,7 +46,7 @@ def _identity(row: Observation) -> tuple[RunId | None, int, str, RunId | None]:
 def distinct_attempts(rows: Iterable[Observation]) -> list[Observation]:
     """Drop rows that a CI copied into a later attempt under another id.
 
-    Same run, name, start and conclusion: it is the same attempt; the earliest copy stays.
+    Rows with the same run, name, start and conclusion are one attempt; the earliest is kept.
     """
     first: dict[tuple[object, ...], Observation] = {}
     for row in sorted(rows, key=lambda row: row.attempt):
@@ -57,10 +57,10 @@ def distinct_attempts(rows: Iterable[Observation]) -> list[Observation]:
 
 
 def exact_job(evidence: Collection[Evidence]) -> CommitResult:
-    """One exact job at one commit, over all its runs and attempts, whatever their order.
+    """Return the result of one CI job at one commit, over all its runs and attempts in no order.
 
     Pass and fail: FLAKY; only pass: PASS; only fail: FAIL; else pending: PENDING; else NONE, and
-    skipped if all its rows are skip. A failed attempt whose retry still runs is FAIL.
+    skipped if all its rows are skips. A failed attempt whose retry still runs is FAIL.
     """
     if Evidence.FAIL in evidence:
         return FLAKY if Evidence.PASS in evidence else FAIL
@@ -72,10 +72,10 @@ def exact_job(evidence: Collection[Evidence]) -> CommitResult:
 
 
 def folded_job(shards: Collection[CommitResult]) -> CommitResult:
-    """All shards of one folded job at one commit.
+    """Return the result of all shards of one folded job at one commit.
 
-    A cancelled shard holds the streak: one green shard among unanswered ones is not a pass, and a
-    flake among unfinished ones is not yet a flake. That mistake is what makes such alerts flap.
+    A shard without a result holds the streak: a green shard beside a cancelled one is not a pass,
+    and a flake beside an unfinished one is not yet a flake. Otherwise alerts would flap.
     """
     for decisive in (FAIL, PENDING, NO_RESULT, FLAKY, PASS):
         if decisive in shards:

@@ -1,7 +1,8 @@
-"""What the policy would have told of a history: outages, notifications, and what it kept quiet.
+"""The back-test: the outages and notifications that the policy gives for a stored history.
 
-A replay from the oldest commit to the newest. Results are taken as final, and as known in the
-order of the commits: what a column says now is what it said then (docs/policy.md, section 4.4).
+The history is replayed from the oldest commit to the newest. Results count as final and as
+reported in the order of the commits: a column's verdict now is its verdict at that commit
+(docs/policy.md, section 4.4).
 """
 
 from collections import Counter, defaultdict
@@ -16,19 +17,19 @@ from trunkwatch.domain.outage import Thresholds, episodes
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.outage_history import JobHistory, Moment, OutageHistory, PastOutage
 
-Step = tuple[int, int]
-"""A place on the trunk, see `Moment.step`."""
+Position = tuple[int, int]
+"""A position on the trunk, see `Moment.position`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One change of the set of broken jobs that a group is told of.
+    """One change of the set of broken jobs that a group is notified of.
 
     Attributes:
         group: the group.
-        moment: when the last result that brought it was there.
-        broken: jobs that came to the set, sorted.
-        ended: jobs that left it, sorted.
+        moment: when the last result that caused it was reported.
+        broken: jobs that joined the set, sorted.
+        ended: jobs that left the set, sorted.
     """
 
     group: Group
@@ -39,15 +40,15 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class TeamTotal:
-    """What one team would have heard, and what not.
+    """One team's totals of a replay.
 
     Attributes:
         team: its name.
-        jobs: that it answers for.
-        outages: that its jobs had.
-        notifications: that it would have got.
-        one_off: FAIL columns that belong to no outage.
-        flaky: FLAKY columns.
+        jobs: number of its jobs.
+        outages: number of its jobs' outages.
+        notifications: number of its notifications.
+        one_off: number of FAIL columns that belong to no outage.
+        flaky: number of FLAKY columns.
     """
 
     team: str
@@ -60,12 +61,12 @@ class TeamTotal:
 
 @dataclass(frozen=True, slots=True)
 class BackTest:
-    """One trunk's replay.
+    """The replay of one trunk.
 
     Attributes:
         order: the trunk.
-        failures_to_open: N that was tried for every job; None for the configuration's.
-        outages: by where they opened, then by job.
+        failures_to_open: N that replaced every job's own; None for the configured ones.
+        outages: sorted by the position at which they opened, then by job.
         notifications: in the order of the trunk.
         teams: by name.
     """
@@ -89,11 +90,11 @@ def back_test(
 
     Args:
         order: the trunk.
-        jobs: all watched jobs of it, removed ones too.
-        history: of a job; is asked only of jobs that had an outage, since it costs a reading.
-        policy: what the configuration decides.
-        now: seconds since the epoch; an exemption that ends later has not ended.
-        failures_to_open: N to try for every job in place of the configuration's.
+        jobs: all its watched jobs, also retired ones.
+        history: returns a job's history; called only for jobs with an outage, since it reads rows.
+        policy: the configured policy.
+        now: seconds since the epoch; an exemption that ends later still holds.
+        failures_to_open: N to use for every job instead of the configured one.
     """
     states = sorted(jobs, key=lambda job: job.key)
     outages: list[PastOutage] = []
@@ -101,23 +102,24 @@ def back_test(
         thresholds = _thresholds(state, failures_to_open)
         if next(episodes(state.verdicts, thresholds), None) is not None:
             outages += OutageHistory(history(state), thresholds, order, policy, now).outages()
-    told = sorted(_notifications(outages), key=lambda n: (n.moment.step, n.group.name))
+    notifications = sorted(
+        _notifications(outages), key=lambda each: (each.moment.position, each.group.name)
+    )
+    counted = _with_notifications(outages, notifications)
     return BackTest(
         order=order,
         failures_to_open=failures_to_open,
-        outages=tuple(sorted(_counted(outages, told), key=lambda o: (o.opened.step, o.key))),
-        notifications=tuple(told),
-        teams=tuple(_teams(states, outages, told, failures_to_open)),
+        outages=tuple(sorted(counted, key=lambda each: (each.opened.position, each.key))),
+        notifications=tuple(notifications),
+        teams=tuple(_teams(states, outages, notifications, failures_to_open)),
     )
 
 
 def _thresholds(state: JobState, failures_to_open: int | None) -> Thresholds:
     configured = state.group.thresholds_of(state.key.job_name)
-    return (
-        configured
-        if failures_to_open is None
-        else replace(configured, failures_to_open=failures_to_open)
-    )
+    if failures_to_open is None:
+        return configured
+    return replace(configured, failures_to_open=failures_to_open)
 
 
 # ---------------------------------------------------------------------- notifications
@@ -125,11 +127,11 @@ def _thresholds(state: JobState, failures_to_open: int | None) -> Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One job that becomes loud, or is no longer so."""
+    """One job that starts or stops alerting."""
 
     moment: Moment
     key: JobKey
-    loud: bool
+    alerting: bool
 
 
 def _notifications(outages: Iterable[PastOutage]) -> Iterator[Notification]:
@@ -137,59 +139,61 @@ def _notifications(outages: Iterable[PastOutage]) -> Iterator[Notification]:
     for outage in outages:
         by_group[outage.group].extend(_changes(outage))
     for group, changes in by_group.items():
-        yield from _of_group(group, sorted(changes, key=_step))
+        yield from _of_group(group, sorted(changes, key=_position))
 
 
 def _changes(outage: PastOutage) -> Iterator[_Change]:
-    if outage.loud is not None:
-        yield _Change(outage.loud, outage.key, loud=True)
+    if outage.alerting_from is not None:
+        yield _Change(outage.alerting_from, outage.key, alerting=True)
         if outage.closed is not None:
-            yield _Change(outage.closed, outage.key, loud=False)
+            yield _Change(outage.closed, outage.key, alerting=False)
 
 
-def _step(change: _Change) -> Step:
-    return change.moment.step
+def _position(change: _Change) -> Position:
+    return change.moment.position
 
 
 def _of_group(group: Group, changes: Sequence[_Change]) -> Iterator[Notification]:
-    """Tell of each commit that changes which jobs the group is told of.
+    """Yield a notification for each position at which the group's firing jobs change.
 
-    What one commit breaks is told together, however its results come in: so does Alertmanager,
-    which waits for more of a group before it sends.
+    All changes of one commit are one notification, whatever the order of its results:
+    Alertmanager's `group_wait` joins them in the same way.
     """
-    loud: set[JobKey] = set()
-    told: frozenset[JobKey] = frozenset()
-    for _, members in groupby(changes, key=_step):
+    alerting: set[JobKey] = set()
+    notified: frozenset[JobKey] = frozenset()
+    for _, members in groupby(changes, key=_position):
         together = list(members)
         for change in together:
-            (loud.add if change.loud else loud.discard)(change.key)
-        shown = frozenset(loud) if len(loud) >= group.failure_threshold else frozenset()
-        if shown != told:
+            (alerting.add if change.alerting else alerting.discard)(change.key)
+        firing = frozenset(alerting) if len(alerting) >= group.failure_threshold else frozenset()
+        if firing != notified:
             moment = max((change.moment for change in together), key=_time)
             yield Notification(
-                group, moment, tuple(sorted(shown - told)), tuple(sorted(told - shown))
+                group, moment, tuple(sorted(firing - notified)), tuple(sorted(notified - firing))
             )
-        told = shown
+        notified = firing
 
 
 def _time(moment: Moment) -> float:
     return moment.at if moment.at is not None else float("-inf")
 
 
-def _counted(outages: Iterable[PastOutage], told: Iterable[Notification]) -> Iterator[PastOutage]:
-    """Give each outage the number of notifications that named its job while it lasted."""
-    named: dict[JobKey, list[Step]] = defaultdict(list)
-    for each in told:
+def _with_notifications(
+    outages: Iterable[PastOutage], notifications: Iterable[Notification]
+) -> Iterator[PastOutage]:
+    """Yield each outage with the number of notifications that named its job while it was open."""
+    named: dict[JobKey, list[Position]] = defaultdict(list)
+    for each in notifications:
         for key in (*each.broken, *each.ended):
-            named[key].append(each.moment.step)
+            named[key].append(each.moment.position)
     for outage in outages:
-        end = outage.closed.step if outage.closed is not None else None
-        steps = [
-            step
-            for step in named[outage.key]
-            if step >= outage.opened.step and (end is None or step <= end)
+        end = outage.closed.position if outage.closed is not None else None
+        positions = [
+            position
+            for position in named[outage.key]
+            if position >= outage.opened.position and (end is None or position <= end)
         ]
-        yield replace(outage, notifications=len(steps))
+        yield replace(outage, notifications=len(positions))
 
 
 # ---------------------------------------------------------------------- teams
@@ -198,26 +202,26 @@ def _counted(outages: Iterable[PastOutage], told: Iterable[Notification]) -> Ite
 def _teams(
     jobs: Iterable[JobState],
     outages: Iterable[PastOutage],
-    told: Iterable[Notification],
+    notifications: Iterable[Notification],
     failures_to_open: int | None,
 ) -> Iterator[TeamTotal]:
-    answers_for: Counter[str] = Counter()
+    job_counts: Counter[str] = Counter()
     one_off: Counter[str] = Counter()
     flaky: Counter[str] = Counter()
     for job in jobs:
-        answers_for[job.group.team] += 1
+        job_counts[job.group.team] += 1
         one_off[job.group.team] += _one_off(job, _thresholds(job, failures_to_open))
         flaky[job.group.team] += job.verdicts.count(Verdict.FLAKY)
-    broke = Counter(outage.group.team for outage in outages)
-    heard = Counter(each.group.team for each in told)
-    for team in sorted(answers_for):
+    outage_counts = Counter(outage.group.team for outage in outages)
+    sent = Counter(each.group.team for each in notifications)
+    for team in sorted(job_counts):
         yield TeamTotal(
-            team, answers_for[team], broke[team], heard[team], one_off[team], flaky[team]
+            team, job_counts[team], outage_counts[team], sent[team], one_off[team], flaky[team]
         )
 
 
 def _one_off(job: JobState, thresholds: Thresholds) -> int:
-    """Count the failures of a job that belong to no outage."""
+    """Return the number of a job's failures that belong to no outage."""
     fails = job.verdicts.count(Verdict.FAIL)
     for episode in episodes(job.verdicts, thresholds):
         fails -= job.verdicts[episode.first_bad : episode.closed].count(Verdict.FAIL)
@@ -225,16 +229,16 @@ def _one_off(job: JobState, thresholds: Thresholds) -> int:
 
 
 def all_teams(tests: Iterable[BackTest]) -> tuple[TeamTotal, ...]:
-    """Add up the teams of several trunks, by name."""
+    """Return the teams' totals over several trunks, sorted by name."""
     by_name: dict[str, TeamTotal] = {}
     for total in (team for test in tests for team in test.teams):
-        known = by_name.get(total.team, TeamTotal(total.team, 0, 0, 0, 0, 0))
+        before = by_name.get(total.team, TeamTotal(total.team, 0, 0, 0, 0, 0))
         by_name[total.team] = TeamTotal(
             total.team,
-            known.jobs + total.jobs,
-            known.outages + total.outages,
-            known.notifications + total.notifications,
-            known.one_off + total.one_off,
-            known.flaky + total.flaky,
+            before.jobs + total.jobs,
+            before.outages + total.outages,
+            before.notifications + total.notifications,
+            before.one_off + total.one_off,
+            before.flaky + total.flaky,
         )
     return tuple(total for _, total in sorted(by_name.items()))

@@ -1,16 +1,16 @@
-"""Jobs of different groups that one commit broke: to each team alone they look like chance."""
+"""Jobs of different groups that one commit broke: each team alone sees only its own."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 
 from trunkwatch.domain.job import JobState
 
-NAMED = 20
-"""Jobs that are named at most: when one commit broke thousands, naming each for each says less."""
+NAMED_JOBS_LIMIT = 20
+"""Jobs named for one job; when one commit broke thousands, a longer list does not help."""
 
 
 class CoFailures:
-    """The broken jobs of one trunk, by their first bad commit and their group."""
+    """The broken jobs of one trunk, by first bad commit and group."""
 
     def __init__(self, jobs: Iterable[JobState]) -> None:
         """Args:
@@ -19,18 +19,21 @@ class CoFailures:
         self._broken: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for job in jobs:
             if job.broken and job.blame is not None:
-                named = self._broken[job.blame.first_bad.sha][job.group.name]
-                named.append(f"{job.key.workflow} / {job.key.job_name}")
+                names = self._broken[job.blame.first_bad.sha][job.group.name]
+                names.append(job.key.display_name)
 
     def with_job(self, job: JobState) -> tuple[str, ...]:
-        """Name broken jobs of other groups that have the same first bad as a job.
+        """Return the names of the broken jobs of other groups with the same first bad commit.
 
-        Known-broken ones are among them: they are as broken as the others.
+        Known-broken jobs are included: the commit broke them too.
         """
         if job.blame is None or job.blame.first_bad.sha not in self._broken:
             return ()
         groups = self._broken[job.blame.first_bad.sha]
         others = [
-            name for group in groups if group != job.group.name for name in groups[group][:NAMED]
+            name
+            for group in groups
+            if group != job.group.name
+            for name in groups[group][:NAMED_JOBS_LIMIT]
         ]
-        return tuple(sorted(others)[:NAMED])
+        return tuple(sorted(others)[:NAMED_JOBS_LIMIT])

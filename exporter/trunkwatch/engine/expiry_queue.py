@@ -1,54 +1,57 @@
-"""What will change by the passing of time alone, and when."""
+"""A queue of the items whose state changes by the passing of time alone."""
 
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
-Thing = TypeVar("Thing", bound=Hashable)
+Item = TypeVar("Item", bound=Hashable)
+
+COMPACT_FROM = 64
+"""Heap entries below which compacting is not worth its cost."""
 
 
-class ExpiryQueue(Generic[Thing]):
-    """Moments at which things have to be looked at again; each thing has at most one.
+class ExpiryQueue(Generic[Item]):
+    """Items with the time at which each has to be evaluated again; an item has at most one time.
 
-    A heap whose entries are not looked for when they become void: they are passed over when their
-    time comes. Things of one moment are compared, so they have an order.
+    Obsolete heap entries are skipped when they reach the top, since searching for them would cost
+    a pass over the heap. Items of one time are compared, so they must be orderable.
     """
 
     def __init__(self) -> None:
-        self._moments: dict[Thing, float] = {}
-        self._heap: list[tuple[float, Thing]] = []
+        self._times: dict[Item, float] = {}
+        self._heap: list[tuple[float, Item]] = []
 
-    def put(self, thing: Thing, moment: float | None) -> None:
-        """Set the moment of a thing (seconds since the epoch), in place of what it was.
+    def put(self, item: Item, expires_at: float | None) -> None:
+        """Set when an item expires, replacing its earlier time.
 
         Args:
-            thing: what will change.
-            moment: when; None for never.
+            item: the item.
+            expires_at: seconds since the epoch; None for never.
         """
-        if moment is None:
-            self._moments.pop(thing, None)
-        elif self._moments.get(thing) != moment:
-            self._moments[thing] = moment
-            heappush(self._heap, (moment, thing))
-            if len(self._heap) > 2 * len(self._moments) + 64:
-                self._tidy()
+        if expires_at is None:
+            self._times.pop(item, None)
+        elif self._times.get(item) != expires_at:
+            self._times[item] = expires_at
+            heappush(self._heap, (expires_at, item))
+            if len(self._heap) > 2 * len(self._times) + COMPACT_FROM:
+                self._compact()
 
-    def due(self, now: float) -> list[Thing]:
-        """Return what has its moment at `now` or before; it is forgotten until it is put again."""
-        found = []
-        while (moment := self.earliest()) is not None and moment <= now:
-            _, thing = heappop(self._heap)
-            del self._moments[thing]
-            found.append(thing)
-        return found
+    def pop_expired(self, now: float) -> list[Item]:
+        """Remove and return the items that expire at `now` or before."""
+        expired = []
+        while (expires_at := self.next_expiry()) is not None and expires_at <= now:
+            _, item = heappop(self._heap)
+            del self._times[item]
+            expired.append(item)
+        return expired
 
-    def earliest(self) -> float | None:
-        """Return the first moment of all (seconds since the epoch), or None."""
-        while self._heap and self._moments.get(self._heap[0][1]) != self._heap[0][0]:
+    def next_expiry(self) -> float | None:
+        """Return the earliest time (seconds since the epoch), or None for an empty queue."""
+        while self._heap and self._times.get(self._heap[0][1]) != self._heap[0][0]:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def _tidy(self) -> None:
-        """Drop void entries before they are more than the others: time passes slowly."""
-        self._heap = [(moment, thing) for thing, moment in self._moments.items()]
+    def _compact(self) -> None:
+        """Rebuild the heap without its obsolete entries, which would otherwise pile up."""
+        self._heap = [(expires_at, item) for item, expires_at in self._times.items()]
         heapify(self._heap)

@@ -22,7 +22,7 @@ class StateEntry:
     """One entry of a source's state; opaque to everything else.
 
     A source of a thousand repositories changes a few entries per refresh, where its one cursor
-    would have to be written whole.
+    would have to be written as a whole.
 
     Attributes:
         key: unique within the source.
@@ -35,7 +35,7 @@ class StateEntry:
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """What a source stored at earlier refreshes.
+    """The state that a source stored at earlier refreshes.
 
     Attributes:
         cursor: the text of the last `Cursor`; None on a cold start.

@@ -1,4 +1,4 @@
-"""From the stored rows of one watched job to what is kept of it."""
+"""The evaluation of one watched job from its stored rows."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
@@ -15,61 +15,61 @@ from trunkwatch.domain.verdict import drop_superseded
 from trunkwatch.engine.job_names import JobNameIndex
 from trunkwatch.engine.job_registry import TrackedJob
 from trunkwatch.engine.outage_history import JobHistory
-from trunkwatch.engine.row_cache import Records
+from trunkwatch.engine.row_cache import RowReader
 from trunkwatch.engine.workflow_commit import as_startup_failure, as_startup_pass
 from trunkwatch.engine.workflow_history import WorkflowHistories
 
 
 @dataclass(frozen=True, slots=True)
 class JobEvaluator:
-    """Reads and judges one job at a time.
+    """Reads and evaluates one job at a time.
 
     Attributes:
-        order: the trunk as it is now.
-        policy: what the configuration decides.
-        records: the stored rows.
-        index: which rows belong to which job.
-        workflows: what the workflows' runs say beyond their single jobs.
+        order: the trunk's current commits.
+        policy: the configured policy.
+        reader: reads the stored rows.
+        names: which rows belong to which job.
+        workflows: every workflow of the trunk at each commit.
     """
 
     order: TrunkOrder
     policy: Policy
-    records: Records
-    index: JobNameIndex
+    reader: RowReader
+    names: JobNameIndex
     workflows: WorkflowHistories
 
-    def judge(self, key: JobKey, now: float) -> TrackedJob | None:
-        """Judge a job by all of its rows; None where none of them counts."""
-        workflow = self.index.workflow_of(key)
+    def evaluate(self, key: JobKey, now: float) -> TrackedJob | None:
+        """Evaluate a job from all of its rows; return None where none of them counts."""
+        workflow = self.names.workflow_of(key)
         group = group_of(key, self.policy.groups)
         rows = self.rows_of(key, workflow, group)
         if not rows:
             return None
         seen = {self.order.index[row.sha] for row in rows}
-        seen |= self._skipped_parents(key, workflow, now)
+        seen |= self._matrix_skips(key, workflow, now)
         state = evaluate_job(key, rows, group, self.order, self.policy.evidence, now)
         return TrackedJob(
             self._with_exemption(state, now), max(seen), workflow, self._only_skips(rows, now)
         )
 
     def history(self, state: JobState, now: float) -> JobHistory:
-        """Return what the outages of a judged job need to be told of."""
+        """Return the facts that an evaluated job's past outages are computed from."""
         key, group = state.key, state.group
-        workflow, rules = self.index.workflow_of(key), self.policy.evidence
+        workflow, rules = self.names.workflow_of(key), self.policy.evidence
         rows = self.rows_of(key, workflow, group)
-        present = {*state.commit_indexes, *self._skipped_parents(key, workflow, now)}
+        present = {*state.commit_indexes, *self._matrix_skips(key, workflow, now)}
         return JobHistory(
             state=state,
             columns=build_columns(rows, self.order, rules, group.count, now),
             present=sorted(present),
-            completed=self.workflows.course(workflow).completed,
+            completed=self.workflows.history(workflow).completed,
         )
 
     def rows_of(self, key: JobKey, workflow: str, group: Group) -> list[Observation]:
-        """Return the rows that a job is judged by."""
+        """Return the rows that a job is evaluated from."""
         rows = self._rows_of(key, workflow)
         if group.count is Count.RUNS:
-            return [self._numbered(row, workflow) for row in rows]
+            return [self._with_run_number(row, workflow) for row in rows]
         return list(rows)
 
     # ------------------------------------------------------------------ its rows
@@ -77,41 +77,41 @@ class JobEvaluator:
     def _rows_of(self, key: JobKey, workflow: str) -> Iterator[Observation]:
         if key.job_name == STARTUP_JOB:
             yield from self._startup_rows(workflow)
-        for row in self._counting(self.index.members(workflow, key)):
+        for row in self._counting(self.names.members(workflow, key)):
             if not is_startup_failure(row):
                 yield row
 
     def _startup_rows(self, workflow: str) -> Iterator[Observation]:
-        commits = self.workflows.everywhere(workflow)
-        names = {raw for at in commits for raw in at.startup_jobs}
-        for row in self._counting(names):
+        commits = self.workflows.commits_of(workflow)
+        failures = {raw for commit in commits for raw in commit.startup_failures}
+        for row in self._counting(failures):
             if is_startup_failure(row):
                 yield as_startup_failure(row)
-        for at in commits:
-            yield from (as_startup_pass(row) for row in at.started)
+        for commit in commits:
+            yield from (as_startup_pass(row) for row in commit.first_rows)
 
-    def _numbered(self, row: Observation, workflow: str) -> Observation:
-        """Give a row the number of its run, which another job's row may have brought."""
-        at = self.workflows.at(workflow, row.sha)
-        number = at.numbers.get(row.run_id) if at is not None else None
+    def _with_run_number(self, row: Observation, workflow: str) -> Observation:
+        """Return a row with the number of its run, which may come from another job's row."""
+        commit = self.workflows.get(workflow, row.sha)
+        number = commit.run_numbers.get(row.run_id) if commit is not None else None
         return row if number == row.run_number else replace(row, run_number=number)
 
     def _counting(self, jobs: Collection[RawJob]) -> Iterator[Observation]:
-        for row in self.records.of_jobs(jobs) if jobs else ():
+        for row in self.reader.of_jobs(jobs) if jobs else ():
             if why_ignored(row, self.order, self.policy.evidence) is None:
                 yield row
 
     # ------------------------------------------------------------------ beyond its verdicts
 
-    def _skipped_parents(self, key: JobKey, workflow: str, now: float) -> set[int]:
-        """Places at which the whole matrix that the job is of was skipped as one row."""
+    def _matrix_skips(self, key: JobKey, workflow: str, now: float) -> set[int]:
+        """Return the indexes of the commits at which the job's whole matrix was skipped."""
         parent = matrix_parent(key.job_name)
         if parent is None:
             return set()
         rules, order = self.policy.evidence, self.order
         return {
             order.index[row.sha]
-            for row in self._counting(self.index.named(workflow, parent))
+            for row in self._counting(self.names.named(workflow, parent))
             if evidence_of(row, rules, None, now) is Evidence.SKIP
         }
 

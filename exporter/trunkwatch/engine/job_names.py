@@ -1,4 +1,4 @@
-"""Which rows belong to which watched job."""
+"""An index from raw job names to watched jobs and back."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -9,18 +9,18 @@ from trunkwatch.domain.names import Naming, matrix_parent
 
 
 @dataclass(slots=True)
-class _Names:
-    """The names of one workflow's jobs.
+class _WorkflowNames:
+    """The job names of one workflow.
 
     Attributes:
-        shown: the workflow's display name; None while it was only seen where it does not count.
-        raw_jobs: all raw names seen.
-        by_name: the same by job name.
-        members: watched job to the raw names that are folded into it.
-        children: raw name of a skipped matrix to the watched jobs that it stands for.
+        display_name: of the workflow; None until a row of it counts on the trunk.
+        raw_jobs: all raw jobs seen.
+        by_name: the raw jobs by job name.
+        members: the raw jobs that are folded into each watched job.
+        children: the watched jobs of each matrix, by the raw name of the skipped matrix.
     """
 
-    shown: str | None = None
+    display_name: str | None = None
     raw_jobs: set[RawJob] = field(default_factory=set)
     by_name: dict[str, set[RawJob]] = field(default_factory=lambda: defaultdict(set))
     members: dict[JobKey, set[RawJob]] = field(default_factory=lambda: defaultdict(set))
@@ -32,16 +32,16 @@ class JobNameIndex:
 
     def __init__(self, trunk: Trunk, naming: Naming) -> None:
         """Args:
-        trunk: whose jobs.
+        trunk: the jobs' trunk.
         naming: from raw names to watched names.
         """
         self._trunk = trunk
         self._naming = naming
-        self._workflows: dict[str, _Names] = defaultdict(_Names)
+        self._workflows: dict[str, _WorkflowNames] = defaultdict(_WorkflowNames)
         self._identities: dict[str, str] = {}
 
     def add(self, raw: RawJob) -> None:
-        """Take a raw name, new or not."""
+        """Add a raw job; adding it again has no effect."""
         names = self._workflows[raw.workflow_key]
         if raw in names.raw_jobs:
             return
@@ -55,31 +55,31 @@ class JobNameIndex:
         if parent is not None:
             names.children[parent].add(key)
 
-    def show(self, display: Mapping[str, str]) -> set[str]:
-        """Take all workflows' display names; return those that are shown otherwise than before."""
-        self._identities = {shown: workflow for workflow, shown in display.items()}
+    def set_display_names(self, display: Mapping[str, str]) -> set[str]:
+        """Set all workflows' display names; return the workflows whose name changed."""
+        self._identities = {name: workflow for workflow, name in display.items()}
         renamed = {
             workflow
             for workflow, names in self._workflows.items()
-            if names.shown != display.get(workflow)
+            if names.display_name != display.get(workflow)
         }
         for workflow in renamed:
-            known = self._workflows[workflow].raw_jobs
-            self._workflows[workflow] = _Names(display.get(workflow))
-            for raw in known:
+            raw_jobs = self._workflows[workflow].raw_jobs
+            self._workflows[workflow] = _WorkflowNames(display.get(workflow))
+            for raw in raw_jobs:
                 self.add(raw)
         return renamed
 
     def key(self, raw: RawJob) -> JobKey | None:
-        """Return the watched job of a raw name; None when it is ignored or does not count."""
-        shown = self._workflows[raw.workflow_key].shown
-        if shown is None:
-            return None  # only seen off the trunk; its first row that counts changes the display
-        name = self._naming.resolve(shown, raw.job_name)
-        return JobKey(*self._trunk, shown, name) if name is not None else None
+        """Return the watched job of a raw job; None when it is ignored or does not count."""
+        display_name = self._workflows[raw.workflow_key].display_name
+        if display_name is None:
+            return None  # only seen off the trunk; its first row that counts sets the name
+        name = self._naming.resolve(display_name, raw.job_name)
+        return JobKey(*self._trunk, display_name, name) if name is not None else None
 
     def startup_key(self, workflow: str) -> JobKey | None:
-        """Return the pseudo-job of a workflow that fails to start; None when it is ignored."""
+        """Return the startup job of a workflow; None when it is ignored."""
         return self.key(RawJob(workflow, workflow, STARTUP_JOB))
 
     def workflow_of(self, key: JobKey) -> str:
@@ -90,17 +90,20 @@ class JobNameIndex:
         """Return a workflow's watched jobs."""
         return self._workflows[workflow].members.keys()
 
-    def concerned(self, raw: RawJob) -> Iterator[JobKey]:
-        """Yield the watched jobs of which a row of a raw name may tell: its own, its children."""
+    def affected_by(self, raw: RawJob) -> Iterator[JobKey]:
+        """Yield the watched jobs that a row of a raw job may change.
+
+        These are the job itself and, for the name of a skipped matrix, the jobs of the matrix.
+        """
         key = self.key(raw)
         if key is not None:
             yield key
         yield from self._workflows[raw.workflow_key].children.get(raw.job_name, ())
 
     def members(self, workflow: str, key: JobKey) -> Collection[RawJob]:
-        """Return the raw names that are folded into a watched job."""
+        """Return the raw jobs that are folded into a watched job."""
         return self._workflows[workflow].members.get(key, ())
 
     def named(self, workflow: str, job_name: str) -> Collection[RawJob]:
-        """Return the raw names of one job name."""
+        """Return the raw jobs with one job name."""
         return self._workflows[workflow].by_name.get(job_name, ())

@@ -1,4 +1,4 @@
-"""One job's past: every outage that it had, open or not, as the policy would have told of it."""
+"""The outages of one job over its whole history, open or closed."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.job import JobState, ended
+from trunkwatch.domain.job import JobState, ended_at
 from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
 from trunkwatch.domain.outage import Episode, Thresholds, episodes
 from trunkwatch.domain.policy import Policy
@@ -16,13 +16,13 @@ from trunkwatch.domain.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class JobHistory:
-    """One job, with what only its outages need to be told of.
+    """One job with the facts that its past outages are computed from.
 
     Attributes:
-        state: the job as it is now.
+        state: the job's current state.
         columns: its columns, oldest first.
-        present: places of the commits at which it, or a skipped parent of it, appeared, ascending.
-        completed: places at which its workflow completed, ascending.
+        present: indexes of the commits at which it, or its skipped matrix, has a row, ascending.
+        completed: indexes of the commits at which its workflow completed, ascending.
     """
 
     state: JobState
@@ -32,24 +32,25 @@ class JobHistory:
 
 
 class Moment(NamedTuple):
-    """Where on the trunk something changed, and when.
+    """A position on the trunk at which something changed, with its time.
 
     Attributes:
-        place: of the commit; one more than the tip's for what came after all results.
-        turn: of the job's columns at that commit, which one; 0 is the first.
+        commit_index: of the commit; one more than the tip's for a change after all results.
+        run_index: of the job's column among its columns at that commit, from 0; above 0 only where
+            columns are runs.
         commit: the commit, or the tip.
         at: seconds since the epoch, or None where it is unknown.
     """
 
     commit_index: int
-    turn: int
+    run_index: int
     commit: Commit
     at: float | None
 
     @property
-    def step(self) -> tuple[int, int]:
-        """Sorts moments by the trunk, never by time."""
-        return self.commit_index, self.turn
+    def position(self) -> tuple[int, int]:
+        """The sort key of moments: the order of the trunk, never the time."""
+        return self.commit_index, self.run_index
 
 
 class Ending(StrEnum):
@@ -67,18 +68,19 @@ class PastOutage:
 
     Attributes:
         key: the job.
-        group: the group it is in.
+        group: the job's group.
         failures_to_open: N that it was opened by.
-        first_bad: the oldest FAIL of the run that opened it.
+        first_bad: the oldest FAIL of the streak that opened it.
         last_good: the PASS just before it; None where unknown.
-        suspects: commits after last good up to and including first bad; None where unknown.
-        failures_in_outage: FAILs in it, from first bad on.
-        opened: when it would have been known.
+        suspects: number of commits after last good up to and including first bad; None where
+            unknown.
+        failures_in_outage: FAILs from first bad until it ended.
+        opened: when the N-th FAIL was reported.
         closed: when it ended; None while it is open.
-        ending: how.
-        loud: from when on it counted towards its group; None where it never did.
-        known_broken: why it was not loud from the start, if an exemption held.
-        notifications: that named the job as broken or as no longer broken.
+        ending: how it ended.
+        alerting_from: from when it counted towards its group; None where it never did.
+        known_broken: the reason of the exemption that held when it opened, if any.
+        notifications: number of those that named the job while the outage was open.
     """
 
     key: JobKey
@@ -91,13 +93,13 @@ class PastOutage:
     opened: Moment
     closed: Moment | None
     ending: Ending
-    loud: Moment | None
+    alerting_from: Moment | None
     known_broken: str | None
     notifications: int = 0
 
 
 class Span(NamedTuple):
-    """From a moment until just before another; None for no end."""
+    """The time from one moment until just before another; None for no end."""
 
     start: Moment
     end: Moment | None
@@ -105,13 +107,13 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutageHistory:
-    """Reads one job's past.
+    """Computes the outages of one job's history.
 
     Attributes:
         history: the job.
         thresholds: when its outages open and close.
         order: the trunk.
-        policy: removals and exemptions.
+        policy: decides about retirement and exemptions.
         now: seconds since the epoch.
     """
 
@@ -124,31 +126,31 @@ class OutageHistory:
     def outages(self) -> Iterator[PastOutage]:
         """Yield every outage, oldest first.
 
-        One of a job that was removed and came back is two: it was told of twice.
+        An outage of a job that was retired and came back yields two: it caused an alert twice.
         """
         for episode in episodes(self.history.state.verdicts, self.thresholds):
             for span in self._spans(episode):
                 yield self._outage(episode, span)
 
-    # ------------------------------------------------------------------ removals
+    # ------------------------------------------------------------------ retirement
 
     def _spans(self, episode: Episode) -> Iterator[Span]:
-        """Cut out of an outage the commits over which its job was removed."""
+        """Yield the parts of an outage in which the job was not retired."""
         start = self._at_column(episode.opened)
         end = self._at_column(episode.closed) if episode.closed is not None else None
-        for removed, back in self._removals():
-            if removed < start.commit_index or (end is not None and removed > end.commit_index):
+        for retired, back in self._retirements():
+            if retired < start.commit_index or (end is not None and retired > end.commit_index):
                 continue
-            yield Span(start, self._at_commit(removed))
+            yield Span(start, self._at_commit(retired))
             if back is None:
                 return
             start = self._at_commit(back)
-            if end is not None and end.step <= start.step:
+            if end is not None and end.position <= start.position:
                 return
         yield Span(start, end)
 
-    def _removals(self) -> Iterator[tuple[int, int | None]]:
-        """Yield from where to where the job was removed; None for until now."""
+    def _retirements(self) -> Iterator[tuple[int, int | None]]:
+        """Yield the commit indexes at which the job was retired and came back (None: not yet)."""
         present, completed = self.history.present, self.history.completed
         for seen, following in zip(present, [*present[1:], None], strict=True):
             decisive = bisect_right(completed, seen) + self.policy.retire_after - 1
@@ -161,7 +163,7 @@ class OutageHistory:
         state, commits = self.history.state, self.order.commits
         commit_index = state.commit_indexes[episode.first_bad]
         good = state.commit_indexes[episode.last_good] if episode.last_good is not None else None
-        loud, reason = self._loud(span)
+        alerting_from, reason = self._alerting_from(span)
         return PastOutage(
             key=state.key,
             group=state.group,
@@ -173,14 +175,14 @@ class OutageHistory:
             opened=span.start,
             closed=span.end,
             ending=self._ending(episode, span),
-            loud=loud,
+            alerting_from=alerting_from,
             known_broken=reason,
         )
 
     def _ending(self, episode: Episode, span: Span) -> Ending:
         if span.end is None:
             return Ending.OPEN
-        if episode.closed is None or span.end.step != self._step(episode.closed):
+        if episode.closed is None or span.end.position != self._position(episode.closed):
             return Ending.REMOVED
         flaked = self.history.state.verdicts[episode.closed] is Verdict.FLAKY
         return Ending.FLAKED if flaked else Ending.PASSED
@@ -188,12 +190,13 @@ class OutageHistory:
     def _failures(self, first_bad: int, end: Moment | None) -> int:
         verdicts = self.history.state.verdicts
         return sum(
-            verdicts[column] is Verdict.FAIL and (end is None or self._step(column) < end.step)
+            verdicts[column] is Verdict.FAIL
+            and (end is None or self._position(column) < end.position)
             for column in range(first_bad, len(verdicts))
         )
 
-    def _loud(self, span: Span) -> tuple[Moment | None, str | None]:
-        """Say from when on an outage counted, and what exempted it before."""
+    def _alerting_from(self, span: Span) -> tuple[Moment | None, str | None]:
+        """Return from when an outage counted, and the reason of the exemption before that."""
         exemption = self._exemption()
         if exemption is None:
             return span.start, None
@@ -202,12 +205,12 @@ class OutageHistory:
         if until <= self.now and opened_at is not None and opened_at >= until:
             return span.start, None
         ends = self._after(span.start.commit_index, until) if until <= self.now else None
-        if ends is not None and (span.end is None or ends.step < span.end.step):
+        if ends is not None and (span.end is None or ends.position < span.end.position):
             return ends, reason
         return None, reason
 
     def _exemption(self) -> tuple[float, str] | None:
-        """Of the exemptions that cover the job: when the last one ends, and why it is there."""
+        """Return the end and the reason of the job's exemption that ends last, if any."""
         covering = [each for each in self.policy.known_broken if each.match.covers(self._key)]
         ends = [(float("inf") if e.until is None else e.until, e.reason) for e in covering]
         return max(ends, key=lambda end: end[0], default=None)
@@ -218,23 +221,23 @@ class OutageHistory:
     def _key(self) -> JobKey:
         return self.history.state.key
 
-    def _step(self, column: int) -> tuple[int, int]:
+    def _position(self, column: int) -> tuple[int, int]:
         commit_indexes = self.history.state.commit_indexes
         return commit_indexes[column], column - bisect_left(commit_indexes, commit_indexes[column])
 
     def _at_column(self, column: int) -> Moment:
-        commit_index, turn = self._step(column)
-        at = ended(self.history.columns[column], self.order)
-        return Moment(commit_index, turn, self.order.commits[commit_index], at)
+        commit_index, run_index = self._position(column)
+        at = ended_at(self.history.columns[column], self.order)
+        return Moment(commit_index, run_index, self.order.commits[commit_index], at)
 
     def _at_commit(self, commit_index: int) -> Moment:
         commit = self.order.commits[commit_index]
         return Moment(commit_index, 0, commit, commit.committed_at)
 
-    def _after(self, commit_index: int, moment: float) -> Moment:
-        """The first commit behind a place that is as new as a moment, else what follows the tip."""
+    def _after(self, commit_index: int, time: float) -> Moment:
+        """Return the first later commit not older than a time, else the end of the trunk."""
         for later in range(commit_index + 1, len(self.order.commits)):
             committed_at = self.order.commits[later].committed_at
-            if committed_at is not None and committed_at >= moment:
-                return Moment(later, 0, self.order.commits[later], moment)
-        return Moment(len(self.order.commits), 0, self.order.commits[-1], moment)
+            if committed_at is not None and committed_at >= time:
+                return Moment(later, 0, self.order.commits[later], time)
+        return Moment(len(self.order.commits), 0, self.order.commits[-1], time)

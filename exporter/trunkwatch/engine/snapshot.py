@@ -1,4 +1,4 @@
-"""What everybody outside reads: an immutable picture of all trunks and sources at one moment."""
+"""The published state: an immutable snapshot of all trunks and sources at one moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,19 +10,21 @@ from trunkwatch.domain.model import Trunk, TrunkOrder
 
 @dataclass(frozen=True, slots=True)
 class TrunkState:
-    """One trunk.
+    """The state of one trunk.
 
     Attributes:
         order: its commits.
-        jobs: all that are neither ignored nor retired, sorted by key.
+        jobs: those that are neither ignored nor retired, sorted by key.
         groups: every group that has a job here, sorted by name.
-        mass_breakage: one commit broke most of the jobs.
+        mass_breakage: one commit broke most of its jobs.
         green: distance to the newest green commit; None where none is configured.
-        ignored_runs: runs stored that do not count, by reason.
-        unknown_words: stored statuses and conclusions that the evidence table does not know.
-        retired: removed jobs whose history is still stored, by "removed" or "removed_broken".
-        changes_at: when `now` alone will change any of it (seconds since the epoch), or None.
-        data_at: since when every source that feeds it has had its say (seconds since the epoch).
+        ignored_runs: numbers of stored runs that do not count, by reason.
+        unknown_words: numbers of stored rows by the status or conclusion that the evidence table
+            does not list.
+        retired: numbers of retired jobs whose history is still stored, by "removed" or
+            "removed_broken".
+        changes_at: when time alone will change any of it (seconds since the epoch), or None.
+        data_at: the time up to which all of its sources were read (seconds since the epoch).
     """
 
     order: TrunkOrder
@@ -38,25 +40,26 @@ class TrunkState:
 
     @property
     def trunk(self) -> Trunk:
-        """The branch it is of."""
+        """The branch."""
         return self.order.trunk
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source, as its last refresh left it.
+    """The state of one source after its last refresh.
 
     Attributes:
         name: as configured.
         up: the last refresh succeeded; False before the first one ends.
-        answered: a refresh has ended since the start, well or badly.
-        last_success: when a refresh last succeeded, also before a restart (seconds, epoch), or
-            None.
-        refresh_seconds: how long the last refresh took, or None before the first one ends.
+        answered: a refresh has succeeded or failed since the start.
+        last_success: when a refresh last succeeded, also before a restart (seconds since the
+            epoch), or None.
+        refresh_seconds: duration of the last refresh; None before the first one ends.
         poll_interval: seconds between refreshes.
-        problem: why the last refresh failed, for people; None when it did not.
+        problem: why the last refresh failed, as a text for people; None when it did not.
         quota_remaining: requests left in the vendor's window, where it has one.
-        unread: commits of the window whose results have yet to be read; None before it is known.
+        unread: commits of the window whose results have yet to be read; None before the first
+            report.
     """
 
     name: str
@@ -72,14 +75,14 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is known at one moment.
+    """The state of all trunks and sources at one moment.
 
     Attributes:
-        as_of: the moment (seconds since the epoch).
+        as_of: seconds since the epoch.
         trunks: sorted by repo and branch.
         sources: in the order of the configuration.
-        complete: whether there is enough to show: every source has ended a refresh, or history
-            was stored before.
+        complete: every source has ended a refresh since the start, or an earlier process stored
+            history.
     """
 
     as_of: float
@@ -90,11 +93,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What only grows while the process lives.
+    """Counts that only grow while the process lives.
 
     Attributes:
         counts: by family name and label values.
-        config_reload_ok: whether the last reload of the configuration was taken.
+        config_reload_ok: whether the last reload of the configuration succeeded.
     """
 
     counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
@@ -110,22 +113,22 @@ class Totals:
 
 
 STALE_POLLS = 5
-"""Poll intervals without a success after which a source's data counts as stale."""
+"""Poll intervals without a success after which a source is stale."""
 
-STALE_AT_LEAST = 300.0
-"""Seconds without a success below which no source is stale, however often it is polled."""
+MIN_STALE_SECONDS = 300.0
+"""Seconds without a success before any source is stale, however often it is polled."""
 
 
 def is_stale(source: SourceStatus, now: float) -> bool:
-    """Whether a source that did succeed has not done so for too long."""
-    limit = max(STALE_POLLS * source.poll_interval, STALE_AT_LEAST)
+    """Return whether a source's last success is too long ago; not before its first success."""
+    limit = max(STALE_POLLS * source.poll_interval, MIN_STALE_SECONDS)
     return source.last_success is not None and now - source.last_success > limit
 
 
-def what_is_not_ready(snapshot: Snapshot, now: float) -> list[str]:
-    """Say of each source that is not to be relied upon what is wrong with it; empty is ready."""
+def readiness_problems(snapshot: Snapshot, now: float) -> list[str]:
+    """Return one line for each source that is not up to date; an empty list means ready."""
     if not snapshot.sources:
-        return ["what is stored is still being read"]
+        return ["the stored results are still being read"]
     problems = []
     for source in snapshot.sources:
         because = f": {source.problem}" if source.problem else ""

@@ -1,7 +1,7 @@
-"""Keeps one trunk's state up to date; judges again only the jobs that a change touches.
+"""One trunk's state, kept up to date by evaluating only the jobs that a change affects.
 
-Everything here could be thrown away and computed anew from the stored rows with the same result
-(a property test does so); what is kept between updates is only there to save that work.
+All data that is kept between updates only saves work: evaluating the stored rows from scratch
+gives the same state, which a property test checks.
 """
 
 from collections import defaultdict
@@ -20,188 +20,197 @@ from trunkwatch.engine.backtest import BackTest, back_test
 from trunkwatch.engine.job_evaluator import JobEvaluator
 from trunkwatch.engine.job_names import JobNameIndex
 from trunkwatch.engine.job_registry import JobRegistry
-from trunkwatch.engine.row_cache import Records, RowCache, Touched
+from trunkwatch.engine.row_cache import RowCache, RowReader, Touched
 from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.engine.workflow_commit import WorkflowAt, workflow_at
+from trunkwatch.engine.workflow_commit import WorkflowCommit, evaluate_workflow
 from trunkwatch.engine.workflow_history import WorkflowHistories
 
-__all__ = ["Records", "Touched", "TrunkEvaluator"]
+__all__ = ["RowReader", "Touched", "TrunkEvaluator"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """What is kept between updates.
+class _Caches:
+    """The data that is kept between updates.
 
     Attributes:
-        commits: rows of the commits that were read last.
-        workflows: what the workflows' runs say beyond their single jobs.
-        index: which rows belong to which watched job.
-        roster: the watched jobs.
+        rows: the rows of the most recently read commits.
+        workflows: every workflow at each commit.
+        names: which rows belong to which watched job.
+        jobs: the watched jobs.
     """
 
-    commits: RowCache
+    rows: RowCache
     workflows: WorkflowHistories
-    index: JobNameIndex
-    roster: JobRegistry
+    names: JobNameIndex
+    jobs: JobRegistry
 
 
 class TrunkEvaluator:
-    """One trunk's state, kept up to date."""
+    """Keeps one trunk's state up to date."""
 
-    def __init__(self, order: TrunkOrder, policy: Policy, records: Records) -> None:
+    def __init__(self, order: TrunkOrder, policy: Policy, reader: RowReader) -> None:
+        """Args:
+        order: the trunk's commits.
+        policy: the configured policy.
+        reader: reads the trunk's stored rows; the first update reads all of them.
+        """
         self._order = order
         self._policy = policy
-        self._records = records
-        self._kept = self._nothing()
-        self._empty = True
+        self._reader = reader
+        self._caches = self._empty_caches()
+        self._is_empty = True
 
     def update(self, order: TrunkOrder, touched: Touched, now: float) -> TrunkState:
         """Bring the state up to date and return it.
 
         Args:
-            order: the trunk as it is now.
+            order: the trunk's current commits.
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
         """
-        known, self._order = self._order, order
-        if self._empty or not order.extends(known):
+        before, self._order = self._order, order
+        if self._is_empty or not order.extends(before):
             self._read_all(now)
         else:
-            self._read_touched(self._with_new_commits(known, touched), now)
+            self._read_touched(self._with_new_commits(before, touched), now)
         return self._state()
 
     def rows_of(self, key: JobKey) -> list[Observation]:
-        """Return the rows that a watched job is judged by; none for a job that is not watched."""
-        job = self._kept.roster.get(key)
-        return self._judge().rows_of(key, job.workflow, job.state.group) if job is not None else []
+        """Return the rows that a watched job is evaluated from; none for a job not watched."""
+        job = self._caches.jobs.get(key)
+        if job is None:
+            return []
+        return self._evaluator().rows_of(key, job.workflow, job.state.group)
 
     def back_test(self, now: float, failures_to_open: int | None = None) -> BackTest:
         """Replay the whole history, as of the last update.
 
         Args:
             now: seconds since the epoch.
-            failures_to_open: N to try for every job in place of the configuration's.
+            failures_to_open: N to use for every job instead of the configured one.
         """
-        history = partial(self._judge().history, now=now)
-        jobs = self._kept.roster.watched()
+        history = partial(self._evaluator().history, now=now)
+        jobs = self._caches.jobs.watched()
         return back_test(self._order, jobs, history, self._policy, now, failures_to_open)
 
     # ------------------------------------------------------------------ reading
 
-    def _nothing(self) -> _Kept:
+    def _empty_caches(self) -> _Caches:
         trunk, policy = self._order.trunk, self._policy
-        return _Kept(
-            RowCache(self._records),
+        return _Caches(
+            RowCache(self._reader),
             WorkflowHistories(),
             JobNameIndex(trunk, policy.naming),
             JobRegistry(policy.retire_after, policy.green.get(trunk, ())),
         )
 
     def _read_all(self, now: float) -> None:
-        self._empty, self._kept = False, self._nothing()
+        self._is_empty, self._caches = False, self._empty_caches()
         workflows: set[str] = set()
-        for sha, rows in groupby(self._records.everything(), key=lambda row: row.sha):
+        for sha, rows in groupby(self._reader.all_rows(), key=lambda row: row.sha):
             by_workflow: dict[str, list[Observation]] = defaultdict(list)
             for row in rows:
                 by_workflow[row.job.workflow_key].append(row)
-                self._kept.index.add(row.job)
+                self._caches.names.add(row.job)
             for workflow, members in by_workflow.items():
-                self._put(workflow, sha, members, now)
+                self._evaluate_workflow(workflow, sha, members, now)
             workflows |= by_workflow.keys()
-        self._judge_what_changed({}, workflows, set(), now)
+        self._evaluate_jobs({}, workflows, set(), now)
 
-    def _with_new_commits(self, known: TrunkOrder, touched: Touched) -> dict[RawJob, set[str]]:
-        """Add the rows that were stored before their commit was known to be on the trunk."""
+    def _with_new_commits(self, before: TrunkOrder, touched: Touched) -> dict[RawJob, set[str]]:
+        """Return `touched` with the rows that were stored before their commit was on the trunk."""
         changed = {raw: set(shas) for raw, shas in touched.items()}
-        new = [commit.sha for commit in self._order.commits[len(known.commits) :]]
-        for row in self._records.of_commits(new) if new else ():
+        new = [commit.sha for commit in self._order.commits[len(before.commits) :]]
+        for row in self._reader.of_commits(new) if new else ():
             changed.setdefault(row.job, set()).add(row.sha)
         return changed
 
     def _read_touched(self, touched: Mapping[RawJob, set[str]], now: float) -> None:
-        kept = self._kept
+        caches = self._caches
         workflows: dict[str, set[str]] = defaultdict(set)
         for raw, shas in touched.items():
-            kept.index.add(raw)
+            caches.names.add(raw)
             for sha in shas:
                 workflows[sha].add(raw.workflow_key)
-        for sha, workflow in kept.workflows.due(now):
+        for sha, workflow in caches.workflows.pop_expired(now):
             workflows[sha].add(workflow)
         renumbered: set[str] = set()
-        for sha, rows in kept.commits.read(touched, workflows.keys()).items():
+        for sha, rows in caches.rows.read(touched, workflows.keys()).items():
             for workflow in workflows[sha]:
-                before = kept.workflows.at(workflow, sha)
+                before = caches.workflows.get(workflow, sha)
                 members = [row for of_job in rows.get(workflow, {}).values() for row in of_job]
-                after = self._put(workflow, sha, members, now)
-                if before is not None and before.numbers != after.numbers:
+                after = self._evaluate_workflow(workflow, sha, members, now)
+                if before is not None and before.run_numbers != after.run_numbers:
                     renumbered.add(workflow)
         read = {workflow for group in workflows.values() for workflow in group}
-        self._judge_what_changed(touched, read, renumbered, now)
+        self._evaluate_jobs(touched, read, renumbered, now)
 
-    # ------------------------------------------------------------------ judging
+    # ------------------------------------------------------------------ evaluation
 
-    def _judge(self) -> JobEvaluator:
-        kept = self._kept
-        return JobEvaluator(self._order, self._policy, self._records, kept.index, kept.workflows)
+    def _evaluator(self) -> JobEvaluator:
+        caches = self._caches
+        return JobEvaluator(self._order, self._policy, self._reader, caches.names, caches.workflows)
 
-    def _judge_what_changed(
+    def _evaluate_workflow(
+        self, workflow: str, sha: str, rows: Sequence[Observation], now: float
+    ) -> WorkflowCommit:
+        commit = evaluate_workflow(rows, self._order, self._policy.evidence, now)
+        self._caches.workflows.put(workflow, sha, commit)
+        return commit
+
+    def _evaluate_jobs(
         self, touched: Touched, read: Collection[str], renumbered: Collection[str], now: float
     ) -> None:
-        """Judge the jobs that may be otherwise than before.
+        """Evaluate the jobs that may have changed.
 
         Args:
             touched: raw jobs with rows that are new or changed.
-            read: workflows that were read anew at some commit.
-            renumbered: those of them of which a run got another number.
+            read: workflows that were evaluated again at some commit.
+            renumbered: the workflows of `read` in which a run number changed.
             now: seconds since the epoch.
         """
-        kept = self._kept
-        renamed = kept.index.show(display_names(kept.workflows.latest_names()))
+        names, jobs, workflows = self._caches.names, self._caches.jobs, self._caches.workflows
+        renamed = names.set_display_names(display_names(workflows.latest_names()))
         for workflow in renamed:
-            kept.roster.forget(workflow)
-        keys = set(kept.roster.due(now))
-        keys.update(key for raw in touched for key in kept.index.concerned(raw))
-        keys.update(key for workflow in renamed for key in kept.index.keys_of(workflow))
+            jobs.drop_workflow(workflow)
+        keys = set(jobs.pop_expired(now))
+        keys.update(key for raw in touched for key in names.affected_by(raw))
+        keys.update(key for workflow in renamed for key in names.keys_of(workflow))
         keys.update(self._startup_keys({*read, *renamed}))
-        keys.update(self._counted_by_runs(renumbered))
-        judge = self._judge()
+        keys.update(self._keys_counted_by_runs(renumbered))
+        evaluator = self._evaluator()
         for key in keys:
-            kept.roster.put(key, judge.judge(key, now))
-        kept.roster.settle({name: kept.workflows.course(name).completed for name in read})
+            jobs.put(key, evaluator.evaluate(key, now))
+        jobs.update_listing({name: workflows.history(name).completed for name in read})
 
     def _startup_keys(self, workflows: Iterable[str]) -> Iterator[JobKey]:
-        """Name the pseudo-jobs of the workflows of which a run once failed to start."""
+        """Yield the startup jobs of the workflows of which any run failed to start."""
         for workflow in workflows:
-            if self._kept.workflows.course(workflow).failed_to_start:
-                key = self._kept.index.startup_key(workflow)
+            if self._caches.workflows.history(workflow).failed_to_start:
+                key = self._caches.names.startup_key(workflow)
                 if key is not None:
                     yield key
 
-    def _counted_by_runs(self, workflows: Iterable[str]) -> Iterator[JobKey]:
-        """Name the jobs whose columns are in another order when a run gets its number."""
+    def _keys_counted_by_runs(self, workflows: Iterable[str]) -> Iterator[JobKey]:
+        """Yield the jobs whose columns are runs: a new run number may change their order."""
         for workflow in workflows:
-            for job in self._kept.roster.of_workflow(workflow):
+            for job in self._caches.jobs.of_workflow(workflow):
                 if job.state.group.count is Count.RUNS:
                     yield job.state.key
 
-    def _put(self, workflow: str, sha: str, rows: Sequence[Observation], now: float) -> WorkflowAt:
-        at = workflow_at(rows, self._order, self._policy.evidence, now)
-        self._kept.workflows.put(workflow, sha, at)
-        return at
-
-    # ------------------------------------------------------------------ the whole
+    # ------------------------------------------------------------------ the trunk
 
     def _state(self) -> TrunkState:
-        order, roster, workflows = self._order, self._kept.roster, self._kept.workflows
+        order, jobs, workflows = self._order, self._caches.jobs, self._caches.workflows
         required = self._policy.green.get(order.trunk)
         return TrunkState(
             order=order,
-            jobs=roster.listed,
-            groups=roster.tally.groups(order.trunk),
-            mass_breakage=roster.tally.mass_breakage(),
-            green=newest_green(roster.for_green, order, required) if required else None,
-            ignored_runs=workflows.ignored,
-            unknown_words=workflows.unknown,
-            retired=roster.retired,
-            changes_at=earliest((roster.changes_at, workflows.changes_at)),
+            jobs=jobs.listed,
+            groups=jobs.tally.groups(order.trunk),
+            mass_breakage=jobs.tally.mass_breakage(),
+            green=newest_green(jobs.required_for_green, order, required) if required else None,
+            ignored_runs=workflows.ignored_runs,
+            unknown_words=workflows.unknown_words,
+            retired=jobs.retired,
+            changes_at=earliest((jobs.changes_at, workflows.changes_at)),
         )

@@ -1,4 +1,4 @@
-"""What the runs of one workflow at one commit say beyond their single jobs."""
+"""One workflow at one commit: whether it completed and started, its name and its run numbers."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,36 +25,37 @@ from trunkwatch.domain.verdict import drop_superseded
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowAt:
+class WorkflowCommit:
     """One workflow at one commit.
 
     Attributes:
-        place: of the commit in the trunk's order; None when it is not on the chain.
-        completed: every job row is finished and at least one of them has an answer.
-        started: the earliest job row of each run: the evidence that the run did start.
-        numbers: the run number of each run, as far as any row of the run gives it.
-        startup_jobs: raw names under which a run failed to start.
-        name: the newest name that the workflow was seen with here.
-        ignored: runs that do not count, by reason.
-        unknown: rows whose status or conclusion the evidence table does not know, by that word.
-        changes_at: when `now` alone will change it (seconds since the epoch), or None.
+        commit_index: of the commit in the trunk's order; None when no run counts there.
+        completed: every job row is finished, and at least one is a pass, fail or skip.
+        first_rows: the earliest job row of each run: the proof that the run started.
+        run_numbers: the number of each run, where a row of the run has it.
+        startup_failures: the raw jobs that report a run that failed to start.
+        name: the workflow's name in its newest run here.
+        ignored_runs: numbers of runs that do not count, by reason.
+        unknown_words: numbers of rows by the status or conclusion that the evidence table does
+            not list.
+        changes_at: when time alone will change it (seconds since the epoch), or None.
     """
 
     commit_index: int | None
     completed: bool
-    started: tuple[Observation, ...]
-    numbers: Mapping[RunId | None, int]
-    startup_jobs: frozenset[RawJob]
+    first_rows: tuple[Observation, ...]
+    run_numbers: Mapping[RunId | None, int]
+    startup_failures: frozenset[RawJob]
     name: str
-    ignored: Mapping[str, int]
-    unknown: Mapping[str, int]
+    ignored_runs: Mapping[str, int]
+    unknown_words: Mapping[str, int]
     changes_at: float | None
 
 
-def workflow_at(
+def evaluate_workflow(
     rows: Iterable[Observation], order: TrunkOrder, rules: EvidenceRules, now: float
-) -> WorkflowAt:
-    """Read all rows of one workflow at one commit; there is at least one."""
+) -> WorkflowCommit:
+    """Evaluate all rows of one workflow at one commit; there must be at least one."""
     reported = list(rows)
     reasons = [(row, why_ignored(row, order, rules)) for row in reported]
     counting = [row for row, reason in reasons if reason is None]
@@ -62,58 +63,58 @@ def workflow_at(
     newest = max(counting or reported, key=run_order)
     commit_index = order.index.get(newest.sha)
     committed_at = order.commits[commit_index].committed_at if commit_index is not None else None
-    says, changes_at = _says(job_rows, rules, committed_at, now)
-    return WorkflowAt(
+    evidence, changes_at = _evidence_and_expiry(job_rows, rules, committed_at, now)
+    return WorkflowCommit(
         commit_index=commit_index if counting else None,
-        completed=_completed(says),
-        started=_earliest_per_run(job_rows),
-        numbers=_numbers(counting),
-        startup_jobs=frozenset(row.job for row in counting if is_startup_failure(row)),
+        completed=_is_completed(evidence),
+        first_rows=_first_rows(job_rows),
+        run_numbers=_run_numbers(counting),
+        startup_failures=frozenset(row.job for row in counting if is_startup_failure(row)),
         name=newest.job.workflow_name,
-        ignored=_runs_by_reason(reasons),
-        unknown=Counter(word for row in counting if (word := unknown_word(row)) is not None),
+        ignored_runs=_runs_by_reason(reasons),
+        unknown_words=Counter(word for row in counting if (word := unknown_word(row)) is not None),
         changes_at=changes_at,
     )
 
 
-def _says(
+def _evidence_and_expiry(
     job_rows: Sequence[Observation],
     rules: EvidenceRules,
     committed_at: float | None,
     now: float,
 ) -> tuple[set[Evidence], float | None]:
-    """What the job rows say, and when the first pending one of them is no longer believed."""
-    says: set[Evidence] = set()
-    moments: list[float] = []
+    """Return the evidence of the job rows, and when the first pending one of them expires."""
+    found: set[Evidence] = set()
+    expiries: list[float] = []
     for row in drop_superseded(job_rows) if job_rows else ():
         evidence = evidence_of(row, rules, committed_at, now)
-        says.add(evidence)
+        found.add(evidence)
         if evidence is Evidence.PENDING:
             limit = expires_at(row, committed_at)
             if limit is not None:
-                moments.append(limit)
-    return says, min(moments, default=None)
+                expiries.append(limit)
+    return found, min(expiries, default=None)
 
 
-def _completed(says: set[Evidence]) -> bool:
-    """Whether a job that is absent here was left out on purpose.
+def _is_completed(evidence: set[Evidence]) -> bool:
+    """Return whether a job that has no row here was left out on purpose.
 
-    A workflow that is still running, or of which all that exists was cancelled, says nothing.
+    A workflow that still runs, or whose rows were all cancelled, is no proof of that.
     """
-    return Evidence.PENDING not in says and bool(
-        says & {Evidence.PASS, Evidence.FAIL, Evidence.SKIP}
+    return Evidence.PENDING not in evidence and bool(
+        evidence & {Evidence.PASS, Evidence.FAIL, Evidence.SKIP}
     )
 
 
-def _earliest_per_run(job_rows: Iterable[Observation]) -> tuple[Observation, ...]:
+def _first_rows(job_rows: Iterable[Observation]) -> tuple[Observation, ...]:
     earliest: dict[RunId | None, Observation] = {}
     for row in sorted(job_rows, key=run_order):
         earliest.setdefault(row.run_id, row)
     return tuple(earliest.values())
 
 
-def _numbers(rows: Iterable[Observation]) -> Mapping[RunId | None, int]:
-    """A run's number is the run's own: a row that leaves it out has it all the same."""
+def _run_numbers(rows: Iterable[Observation]) -> Mapping[RunId | None, int]:
+    """Return each run's number; a number belongs to the run, also where a row leaves it out."""
     numbers: dict[RunId | None, int] = {}
     for row in rows:
         if row.run_number is not None:
@@ -130,7 +131,7 @@ def _runs_by_reason(reasons: Iterable[tuple[Observation, str | None]]) -> Mappin
 
 
 def as_startup_pass(row: Observation) -> Observation:
-    """Return the proof that a workflow's run did start, as a row of its startup pseudo-job."""
+    """Return the proof that a run started as a passing row of its workflow's startup job."""
     return replace(
         row,
         job=row.job._replace(job_name=STARTUP_JOB),
@@ -143,5 +144,5 @@ def as_startup_pass(row: Observation) -> Observation:
 
 
 def as_startup_failure(row: Observation) -> Observation:
-    """Return a startup failure as a row of its workflow's pseudo-job, whatever name it came by."""
+    """Return a startup failure as a row of its workflow's startup job, whatever its job name."""
     return replace(row, job=row.job._replace(job_name=STARTUP_JOB))

@@ -1,11 +1,11 @@
-"""All workflows of a trunk: at each commit, and what follows from all commits together."""
+"""The workflows of a trunk, at each commit and over all commits."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.engine.expiry_queue import ExpiryQueue
-from trunkwatch.engine.workflow_commit import WorkflowAt
+from trunkwatch.engine.workflow_commit import WorkflowCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,9 @@ class WorkflowHistory:
     """One workflow over all commits.
 
     Attributes:
-        name: as it was last seen where it counts; None where it never counted.
-        completed: places at which it completed, ascending.
-        failed_to_start: whether a run of it ever failed to start.
+        name: its name at the newest commit where it counts; None where it never counted.
+        completed: indexes of the commits at which it completed, ascending.
+        failed_to_start: whether any of its runs failed to start.
     """
 
     name: str | None
@@ -24,71 +24,75 @@ class WorkflowHistory:
 
 
 class WorkflowHistories:
-    """Kept by identity and commit; what follows is computed when it is asked for."""
+    """Every workflow of a trunk by identity and commit; a history is computed on first use."""
 
     def __init__(self) -> None:
-        self._at: dict[str, dict[str, WorkflowAt]] = {}
-        self._courses: dict[str, WorkflowHistory] = {}
-        self._ignored: Counter[str] = Counter()
-        self._unknown: Counter[str] = Counter()
-        self._agenda: ExpiryQueue[tuple[str, str]] = ExpiryQueue()
+        self._commits: dict[str, dict[str, WorkflowCommit]] = {}
+        self._histories: dict[str, WorkflowHistory] = {}
+        self._ignored_runs: Counter[str] = Counter()
+        self._unknown_words: Counter[str] = Counter()
+        self._expiries: ExpiryQueue[tuple[str, str]] = ExpiryQueue()
 
-    def put(self, workflow: str, sha: str, at: WorkflowAt) -> None:
-        """Take what a workflow is at a commit now."""
-        commits = self._at.setdefault(workflow, {})
+    def put(self, workflow: str, sha: str, current: WorkflowCommit) -> None:
+        """Store the current state of a workflow at a commit, replacing the earlier one."""
+        commits = self._commits.setdefault(workflow, {})
         before = commits.get(sha)
         if before is not None:
-            self._ignored.subtract(before.ignored)
-            self._unknown.subtract(before.unknown)
-        commits[sha] = at
-        self._ignored.update(at.ignored)
-        self._unknown.update(at.unknown)
-        self._agenda.put((sha, workflow), at.changes_at)
-        self._courses.pop(workflow, None)
+            self._ignored_runs.subtract(before.ignored_runs)
+            self._unknown_words.subtract(before.unknown_words)
+        commits[sha] = current
+        self._ignored_runs.update(current.ignored_runs)
+        self._unknown_words.update(current.unknown_words)
+        self._expiries.put((sha, workflow), current.changes_at)
+        self._histories.pop(workflow, None)
 
-    def at(self, workflow: str, sha: str) -> WorkflowAt | None:
-        """Return what a workflow is at a commit; None where it was not seen."""
-        return self._at.get(workflow, {}).get(sha)
+    def get(self, workflow: str, sha: str) -> WorkflowCommit | None:
+        """Return a workflow at a commit; None where it has no rows."""
+        return self._commits.get(workflow, {}).get(sha)
 
-    def everywhere(self, workflow: str) -> Collection[WorkflowAt]:
-        """Return what a workflow is at each commit where it was seen."""
-        return self._at.get(workflow, {}).values()
+    def commits_of(self, workflow: str) -> Collection[WorkflowCommit]:
+        """Return a workflow at each commit where it has rows."""
+        return self._commits.get(workflow, {}).values()
 
-    def course(self, workflow: str) -> WorkflowHistory:
-        """Return what follows from all commits."""
-        if workflow not in self._courses:
-            self._courses[workflow] = _course(self.everywhere(workflow))
-        return self._courses[workflow]
+    def history(self, workflow: str) -> WorkflowHistory:
+        """Return a workflow's history over all commits."""
+        if workflow not in self._histories:
+            self._histories[workflow] = _history(self.commits_of(workflow))
+        return self._histories[workflow]
 
     def latest_names(self) -> dict[str, str]:
-        """Name the workflows that count here; one that is only seen elsewhere renames nobody."""
-        names = {workflow: self.course(workflow).name for workflow in self._at}
+        """Return the latest name of each workflow that counts on this trunk.
+
+        A workflow that only runs for forks or other branches must not rename one that counts.
+        """
+        names = {workflow: self.history(workflow).name for workflow in self._commits}
         return {workflow: name for workflow, name in names.items() if name is not None}
 
-    def due(self, now: float) -> Sequence[tuple[str, str]]:
-        """Return commits and the workflows there that time has changed; they are put again."""
-        return self._agenda.due(now)
+    def pop_expired(self, now: float) -> Sequence[tuple[str, str]]:
+        """Return the (sha, workflow) pairs to evaluate again because of the time, once each."""
+        return self._expiries.pop_expired(now)
 
     @property
     def changes_at(self) -> float | None:
-        """When time will change one of them (seconds since the epoch), or None."""
-        return self._agenda.earliest()
+        """When time alone will change the next workflow (seconds since the epoch), or None."""
+        return self._expiries.next_expiry()
 
     @property
-    def ignored(self) -> Mapping[str, int]:
-        """Runs that do not count, by reason."""
-        return +self._ignored
+    def ignored_runs(self) -> Mapping[str, int]:
+        """Numbers of runs that do not count, by reason."""
+        return +self._ignored_runs
 
     @property
-    def unknown(self) -> Mapping[str, int]:
-        """Rows whose status or conclusion the evidence table does not know, by that word."""
-        return +self._unknown
+    def unknown_words(self) -> Mapping[str, int]:
+        """Numbers of rows by the status or conclusion that the evidence table does not list."""
+        return +self._unknown_words
 
 
-def _course(commits: Collection[WorkflowAt]) -> WorkflowHistory:
-    counting = sorted((at.commit_index, at) for at in commits if at.commit_index is not None)
+def _history(commits: Collection[WorkflowCommit]) -> WorkflowHistory:
+    counting = [(each.commit_index, each) for each in commits if each.commit_index is not None]
+    counting.sort(key=lambda pair: pair[0])
     return WorkflowHistory(
         name=counting[-1][1].name if counting else None,
-        completed=tuple(commit_index for commit_index, at in counting if at.completed),
-        failed_to_start=any(at.startup_jobs for at in commits),
+        completed=tuple(commit_index for commit_index, each in counting if each.completed),
+        failed_to_start=any(each.startup_failures for each in commits),
     )

@@ -66,11 +66,16 @@ FAMILIES: tuple[Family, ...] = (
         "Consecutive failing commits at the tip of the trunk (the streak); from the last refresh,"
         " not asked from CI at scrape time.",
     ),
-    _job("streak_threshold", "Consecutive failing commits that open an outage of this job (N)."),
+    _job("failures_to_open", "Consecutive failing commits that open an outage of this job (N)."),
     _job("broken", "1 while an outage of this job is open, else 0."),
     _job(
         "failures_in_outage",
         "Failing commits from the outage's first bad on; 0 when no outage is open.",
+    ),
+    _job(
+        "broken_since_timestamp_seconds",
+        "When the first failing run of the open outage ended; absent when no outage is open, or the"
+        " time is unknown.",
     ),
     _job("known_broken", "1 while the configuration exempts this job from alerting, else 0."),
     _job(
@@ -107,7 +112,7 @@ FAMILIES: tuple[Family, ...] = (
         "author",
         "title",
     ),
-    _branch("ci_group_jobs_threshold", "Broken jobs of the group that make it alert.", "group"),
+    _branch("ci_group_failure_threshold", "Broken jobs of the group that make it alert.", "group"),
     _branch(
         "ci_branch_data_timestamp_seconds",
         "When the least recently read source of this trunk was last read with success.",

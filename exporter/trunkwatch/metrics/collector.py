@@ -80,7 +80,7 @@ def _job_labels(job: JobState) -> tuple[str, ...]:
 def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
     """Yield name, further labels and value; an unknown number is no sample."""
     yield "consecutive_failures", (), job.consecutive_failures
-    yield "streak_threshold", (), job.failures_to_open
+    yield "failures_to_open", (), job.failures_to_open
     yield "broken", (), float(job.broken)
     yield "failures_in_outage", (), job.failures_in_outage
     yield "known_broken", (), float(job.known_broken is not None)
@@ -89,6 +89,7 @@ def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "flaky_commits", (), job.flaky
     yield "silent_after_seconds", (), job.group.silent_after
     for name, value in (
+        ("broken_since_timestamp_seconds", _broken_since(job)),
         ("last_success_timestamp_seconds", job.last_success_at),
         ("last_verdict_timestamp_seconds", job.last_verdict_at),
         ("duration_seconds", job.duration),
@@ -96,6 +97,10 @@ def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
         if value is not None:
             yield name, (), value
     yield from _blame_samples(job)
+
+
+def _broken_since(job: JobState) -> float | None:
+    return job.blame.broken_since if job.broken and job.blame else None
 
 
 def _blame_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
@@ -119,7 +124,7 @@ def _by(commit: Commit) -> tuple[str, str]:
 
 def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], float]]:
     for group in trunk.groups:
-        yield "ci_group_jobs_threshold", (group.group.name,), group.group.failure_threshold
+        yield "ci_group_failure_threshold", (group.group.name,), group.group.failure_threshold
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
     if trunk.data_at is not None:
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.row_cache import Records, Touched
+from trunkwatch.engine.row_cache import RowReader, Touched
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.poller.totals import Counters
@@ -21,18 +21,18 @@ class TrunkEvaluations:
         self,
         policy: Policy,
         orders: Mapping[Trunk, TrunkOrder],
-        records_of: Callable[[Trunk], Records],
+        rows_of_trunk: Callable[[Trunk], RowReader],
         counters: Counters,
     ) -> None:
         """Args:
         policy: of the configuration.
         orders: the stored order of each trunk.
-        records_of: returns the stored rows of a trunk.
+        rows_of_trunk: returns the reader of a trunk's stored rows.
         counters: of the process.
         """
         self._policy = policy
         self._orders = dict(orders)
-        self._records_of = records_of
+        self._rows_of_trunk = rows_of_trunk
         self._counters = counters
         self._evaluators: dict[Trunk, TrunkEvaluator] = {}
         self._out_of_date: set[Trunk] = set()
@@ -102,8 +102,8 @@ class TrunkEvaluations:
     def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
         order = self._orders[trunk]
         if trunk not in self._evaluators:
-            records = self._records_of(trunk)
-            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, records)
+            reader = self._rows_of_trunk(trunk)
+            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, reader)
         state = self._evaluators[trunk].update(order, jobs, now)
         self._count(state, first=trunk not in self.states)
         self.states[trunk] = state

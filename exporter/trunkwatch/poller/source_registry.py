@@ -11,8 +11,7 @@ from trunkwatch.engine.snapshot import Snapshot, SourceStatus
 from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import RefreshReport
-from trunkwatch.store import Stored
-from trunkwatch.store.port import SourceMemory
+from trunkwatch.store import Stored, StoredSource
 
 
 class SourceRegistry:
@@ -50,13 +49,13 @@ class SourceRegistry:
     def state(self, source: str) -> SourceState:
         """Return what a source stored at earlier refreshes."""
         memory = self._memories[source]
-        return memory.for_source if memory else EMPTY_STATE
+        return memory.state if memory else EMPTY_STATE
 
     def retry_after(self, source: str) -> float | None:
         """Return the seconds until the next refresh that a source asked for, if it did."""
         return self._reports.get(source, RefreshReport()).retry_after
 
-    def put_memory(self, source: str, memory: SourceMemory) -> None:
+    def put_memory(self, source: str, memory: StoredSource) -> None:
         """Replace the stored state of a source."""
         self._memories[source] = memory
 

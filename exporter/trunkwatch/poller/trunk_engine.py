@@ -19,7 +19,7 @@ from trunkwatch.poller.focus import focus_of
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
-from trunkwatch.store import Applied, Store, StoredRecords
+from trunkwatch.store import Applied, Store, StoredRows
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class TrunkEngine:
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
         self._trunks = TrunkEvaluations(
-            self._policy, stored.orders, lambda trunk: StoredRecords(store, trunk), counters
+            self._policy, stored.orders, lambda trunk: StoredRows(store, trunk), counters
         )
         if evaluate:
             self.evaluate_stored()
@@ -175,7 +175,7 @@ class TrunkEngine:
     def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
         facts = self._sources.only_orders_of(source, refresh.facts)
         applied = self._store.apply(source, facts, now)
-        self._sources.put_memory(source, applied.memory)
+        self._sources.put_memory(source, applied.source)
         self._trunks.put_orders(applied.orders)
         return applied
 

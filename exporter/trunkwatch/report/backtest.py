@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trunkwatch.domain.model import Commit, JobKey
+from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
 from trunkwatch.report.words import commits, counted, plain, short
@@ -38,7 +38,7 @@ def back_test_document(replays: Sequence[Replay], as_of: float) -> dict[str, Any
 
 def _replay(replay: Replay) -> dict[str, Any]:
     return {
-        "consecutive_failures": replay.failures_to_open,
+        "failures_to_open": replay.failures_to_open,
         "trunks": [_trunk(test) for test in replay.trunks],
         "teams": [_team(total) for total in all_teams(replay.trunks)],
     }
@@ -60,11 +60,11 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
         "group": outage.group.name,
         "team": outage.group.team,
         "priority": outage.group.priority,
-        "threshold": outage.failures_to_open,
+        "failures_to_open": outage.failures_to_open,
         "first_bad": outage.first_bad.sha,
         "last_good": _sha(outage.last_good),
         "suspects": outage.suspects,
-        "failures": outage.failures_in_outage,
+        "failures_in_outage": outage.failures_in_outage,
         **_moment("opened", outage.opened),
         **_moment("closed", outage.closed),
         "ending": str(outage.ending),
@@ -87,8 +87,8 @@ def _notification(told: Notification) -> dict[str, Any]:
         "priority": told.group.priority,
         "commit": told.moment.commit.sha,
         "at": _time(told.moment),
-        "broken": [_name(key) for key in told.broken],
-        "ended": [_name(key) for key in told.ended],
+        "broken": [key.display_name for key in told.broken],
+        "ended": [key.display_name for key in told.ended],
     }
 
 
@@ -109,10 +109,6 @@ def _sha(commit: Commit | None) -> str | None:
 
 def _time(moment: Moment) -> str | None:
     return None if moment.at is None else format_time(moment.at)
-
-
-def _name(key: JobKey) -> str:
-    return f"{key.workflow} / {key.job_name}"
 
 
 # ---------------------------------------------------------------------- for people
@@ -150,7 +146,7 @@ def _policy(replay: Replay) -> str:
 
 def _outage_table(outages: Sequence[PastOutage]) -> Table:
     table = _table("Job", "Group", "Team", "Priority")
-    table.add_column("FAILs", justify="right")
+    table.add_column("Failures", justify="right")
     for title in ("First bad", "Last good", "Opened", "Closed", "How"):
         table.add_column(title, no_wrap=True)
     table.add_column("Told", justify="right")
@@ -161,7 +157,7 @@ def _outage_table(outages: Sequence[PastOutage]) -> Table:
 
 def _outage_row(outage: PastOutage) -> Iterator[Text]:
     group, good = outage.group, outage.last_good
-    yield _text(_name(outage.key))
+    yield _text(outage.key.display_name)
     yield _text(group.name)
     yield _text(group.team)
     yield _text(group.priority)

@@ -64,7 +64,7 @@ def _job(job: JobState, compare_urls: CompareUrls, together: CoFailures) -> dict
     return {
         **job.key._asdict(),
         "group": job.group.name,
-        "threshold": job.failures_to_open,
+        "failures_to_open": job.failures_to_open,
         "consecutive_failures": job.consecutive_failures,
         "stopped_by": str(job.stopped_by),
         "truncated": job.truncated,
@@ -88,7 +88,7 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "suspects": len(suspects) if suspects is not None else None,
         "tested_suspects": blame.tested if blame else None,
         "suspect_commits": [_commit(commit) for commit in suspects or ()],
-        "since": _time(blame.broken_since) if blame else None,
+        "broken_since": _time(blame.broken_since) if blame else None,
         "url": blame.url if blame else None,
         "compare_url": compare_link(blame, compare_url),
         "failed_step": blame.failed_step if blame else None,

@@ -10,7 +10,7 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, is_stale
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import ago, commits, counted, short
+from trunkwatch.report.words import ago, commits, counted, failures_phrase, short, utc
 from trunkwatch.times import format_time
 
 _STYLE = """
@@ -75,13 +75,13 @@ def _jobs(
         return ""
     rows = "".join(_job(job, together, compare_urls, now) for job in jobs)
     return f"""<h3>{title}</h3><div class="wide"><table>
-<tr><th>Group</th><th>Job</th><th class="n">In a row</th><th>First bad</th><th>Last good</th>
-<th>Suspects</th><th>Since</th></tr>{rows}</table></div>"""
+<tr><th>Group</th><th>Job</th><th>Failures</th><th>First bad</th><th>Last good</th>
+<th>Suspects</th><th>Occurred at</th></tr>{rows}</table></div>"""
 
 
 def _job(job: JobState, together: CoFailures, compare_urls: CompareUrls, now: float) -> str:
     blame = job.blame
-    name = escape(f"{job.key.workflow} / {job.key.job_name}")
+    name = escape(job.key.display_name)
     if blame is None:
         return f"<tr><td>{escape(job.group.name)}</td><td>{name}</td></tr>"
     link = (
@@ -96,10 +96,14 @@ def _job(job: JobState, together: CoFailures, compare_urls: CompareUrls, now: fl
     title = escape(blame.first_bad.title or "")
     return f"""<tr><td>{escape(job.group.name)}<br>{escape(job.group.team)}
 {escape(job.group.priority)}</td><td>{link}{exempt}</td>
-<td class="n">{job.failures_in_outage or job.consecutive_failures}</td>
+<td>{failures_phrase(job)}</td>
 <td><code>{short(blame.first_bad.sha)}</code> {title}<br>{escape(blame.first_bad.author or "")}</td>
 <td><code>{last_good}</code></td><td>{suspects}{_hints(job, together)}</td>
-<td>{ago(blame.broken_since, now)}</td></tr>"""
+<td>{_occurred(blame.broken_since, now)}</td></tr>"""
+
+
+def _occurred(at: float | None, now: float) -> str:
+    return "unknown" if at is None else f"{utc(at)}<br>{ago(at, now)}"
 
 
 def _exemption(job: JobState) -> str:

@@ -14,7 +14,16 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import ago, by_line, commits, counted, plain, short
+from trunkwatch.report.words import (
+    ago,
+    by_line,
+    commits,
+    counted,
+    failures_phrase,
+    plain,
+    short,
+    utc,
+)
 
 
 def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
@@ -83,8 +92,8 @@ def _failing_table(jobs: Sequence[JobState], now: float) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("", "Group", "Job"):
         table.add_column(title, overflow="fold")
-    table.add_column("In a row", justify="right")
-    for title in ("First bad", "Last good", "Suspects", "Since"):
+    table.add_column("Failures", overflow="fold")
+    for title in ("First bad", "Last good", "Suspects", "Occurred"):
         table.add_column(title, no_wrap=True)
     for job in jobs:
         table.add_row(*_failing_row(job, now), style=None if job.broken else "dim")
@@ -95,17 +104,22 @@ def _failing_row(job: JobState, now: float) -> list[Text | str]:
     blame = job.blame
     last_good = blame.last_good if blame else None
     suspects = blame.suspects if blame else None
-    length = job.failures_in_outage if job.broken else job.consecutive_failures
     return [
         _mark(job),
         Text(job.group.name),
-        Text(plain(f"{job.key.workflow} / {job.key.job_name}")),
-        f"{'≥ ' if job.truncated else ''}{length} of {job.failures_to_open}",
+        Text(plain(job.key.display_name)),
+        failures_phrase(job),
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",
         str(len(suspects)) if suspects is not None else "unknown",
-        ago(blame.broken_since, now) if blame else "",
+        _occurred(blame, now),
     ]
+
+
+def _occurred(blame: Blame | None, now: float) -> str:
+    if blame is None or blame.broken_since is None:
+        return "unknown"
+    return ago(blame.broken_since, now)
 
 
 def _mark(job: JobState) -> Text:
@@ -140,6 +154,8 @@ def _details(job: JobState, together: CoFailures, template: str | None) -> Itera
 
 
 def _first_failure(blame: Blame, compare: str | None) -> Iterator[str]:
+    if blame.broken_since is not None:
+        yield f"{'occurred':9} {utc(blame.broken_since)}"
     step = f"  (step: {blame.failed_step})" if blame.failed_step else ""
     if blame.url:
         yield f"{'log':9} {blame.url}{step}"

@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, ne
 from trunkwatch.domain.streak import StoppedBy
 from trunkwatch.domain.verdict import distinct_attempts
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import by_line, commits, plain, short
+from trunkwatch.report.words import by_line, failures_phrase, plain, short, utc
 from trunkwatch.times import format_time
 
 _EFFECT = {
@@ -42,7 +42,7 @@ def _walk(
     state: JobState, columns: Sequence[Column], order: TrunkOrder, broken_with: Sequence[str]
 ) -> Iterator[str]:
     group = state.group
-    yield f"{state.key.workflow} / {state.key.job_name}"
+    yield state.key.display_name
     yield (
         f"on {state.key.repo} {state.key.branch}; group {group.name}, team {group.team},"
         f" {group.priority}; an outage opens at {state.failures_to_open} in a row"
@@ -68,7 +68,7 @@ def _column(column: Column, commit: Commit, count: Count, *, stopped: bool) -> I
 def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
     indent = "          "
     if not alone:
-        yield f"{indent}{shard.cell.verdict} {shard.name}"
+        yield f"{indent}{shard.result.verdict} {shard.name}"
         indent += "  "
     says = {id(row): evidence for row, evidence in shard.rows}
     for row in newest_first(distinct_attempts(row for row, _ in shard.rows)):
@@ -78,7 +78,7 @@ def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
 
 def _attempt(row: Observation) -> str:
     answer = (row.conclusion or "no conclusion") if row.finished else row.status
-    when = f" at {format_time(row.ended)}" if row.ended is not None else ""
+    when = f" at {format_time(row.ended_at)}" if row.ended_at is not None else ""
     run = f"run {row.run_id}, " if row.run_id is not None else ""
     step = f", step {row.failed_step!r}" if row.failed_step else ""
     infra = ", infrastructure" if row.infra else ""
@@ -97,7 +97,7 @@ def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
     more = ", and may be longer: older commits were not read" if state.truncated else ""
     yield f"Streak {state.consecutive_failures}: {_STOPS[state.stopped_by]}{more}."
     if state.broken:
-        yield f"An outage is open, with {commits(state.failures_in_outage)} failing in it."
+        yield f"An outage is open: {failures_phrase(state)}."
     else:
         yield "No outage is open."
     if state.blame is not None:
@@ -110,6 +110,8 @@ def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
 
 def _blame(blame: Blame) -> Iterator[str]:
     good = blame.last_good
+    if blame.broken_since is not None:
+        yield f"Occurred at {utc(blame.broken_since)}"
     yield f"First bad {blame.first_bad.sha}"
     yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
     for commit in blame.suspects or ():

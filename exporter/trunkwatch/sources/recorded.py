@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from trunkwatch.annotations import annotation_lines
 from trunkwatch.config.schema import RecordedSource
-from trunkwatch.domain.annotations import annotation_lines
 from trunkwatch.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.errors import RecordedFileError

@@ -1,23 +1,17 @@
-"""Where results are kept. `STORES` lists every kind there is."""
+"""Storage of results. `STORES` lists every kind of store."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from trunkwatch.store.opening import MEMORY
-from trunkwatch.store.port import Applied, SourceMemory, Store, Stored
-from trunkwatch.store.records import StoredRecords
+from trunkwatch.store.port import Applied, Store, Stored, StoredSource
+from trunkwatch.store.rows import StoredRows
 from trunkwatch.store.sqlite import SqliteStore
 
 __all__ = [
-    "MEMORY",
-    "STORES",
-    "Applied",
-    "SourceMemory",
-    "SqliteStore",
-    "Store",
-    "Stored",
-    "StoredRecords",
-]
+    "MEMORY", "STORES", "Applied", "SqliteStore", "Store", "Stored", "StoredRows",
+    "StoredSource",
+]  # fmt: skip
 
 STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType({"sqlite": SqliteStore})
-"""Every store by name; each is opened with its path."""
+"""Every kind of store by name; each is opened with its path."""

@@ -1,4 +1,4 @@
-"""Opening the SQLite file: refusing what is not ours, before anything is written."""
+"""The opener of every SQLite file: it refuses a foreign file before anything is written."""
 
 import sqlite3
 from contextlib import closing
@@ -6,81 +6,102 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trunkwatch.errors import StoreError
-from trunkwatch.store.schema import VERSION, NotOursError, checked_version, migrate
+from trunkwatch.store.migration import ForeignFileError, Schema, checked_version, migrate
 
 MEMORY = ":memory:"
+"""The path of a store without a file."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
-"""How every SQLite file begins (https://www.sqlite.org/fileformat.html)."""
+"""The first bytes of every SQLite file (https://www.sqlite.org/fileformat.html)."""
 
 BUSY_SECONDS = 10.0
-"""How long a writer waits for another process that has the file open (a `check` beside `serve`)."""
+"""Seconds that a writer waits for another process on the same file (`check` beside `serve`)."""
 
 
-def open_file(path: str) -> sqlite3.Connection:
-    """Open a file, refuse what is not ours before anything is written, and bring it up to date.
+def open_file(path: str, schema: Schema, *, exclusive: bool = False) -> sqlite3.Connection:
+    """Open or create a file and migrate it to the current schema.
+
+    Args:
+        path: of the file, or `MEMORY`.
+        schema: the tables that the file must have.
+        exclusive: keep the file locked until the process ends, and fail at once when another
+            process uses it.
 
     Raises:
-        StoreError: it cannot be used, and was left as it was.
+        StoreError: the file cannot be used, and was left untouched.
     """
+    _check_path(path)
+    busy_seconds = 0.0 if exclusive else BUSY_SECONDS
+    try:
+        _refuse_foreign_file(path, schema, busy_seconds)
+        connection = sqlite3.connect(
+            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+        )
+    except (OSError, sqlite3.Error, ForeignFileError) as error:
+        raise _refused(path, error, exclusive=exclusive) from error
+    try:
+        _prepare(connection, schema, exclusive=exclusive)
+    except (sqlite3.Error, ForeignFileError) as error:
+        connection.close()
+        raise _refused(path, error, exclusive=exclusive) from error
+    return connection
+
+
+def _check_path(path: str) -> None:
     if not path:
-        # SQLite would take it for a temporary file and forget everything at the end.
+        # SQLite opens a temporary file for an empty path and deletes it at the end.
         raise StoreError(path, "the path is empty; name a file, or leave the flag out")
     if path != MEMORY and not Path(path).parent.is_dir():
         raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
     if Path(path).is_dir():
         raise StoreError(path, "is a folder; name a file in it")
-    try:
-        _refuse_what_is_not_ours(path)
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-    except (OSError, sqlite3.Error, NotOursError) as error:
-        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
-    try:
-        migrate(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        _prove_writable(connection)
-        # FULL: a refresh that was reported as done survives a power cut, not only a kill.
-        connection.execute("PRAGMA synchronous = FULL")
-    except (sqlite3.Error, NotOursError) as error:
-        connection.close()
-        raise StoreError(path, f"{_reason(error)}; it was left untouched") from error
-    return connection
 
 
-def _refuse_what_is_not_ours(path: str) -> None:
-    """Look at a file through a connection that cannot write.
+def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None:
+    """Check a file through a read-only connection.
 
-    A writing one would, on closing, move what a killed writer left beside the file into it.
+    On closing, a writing connection would move a killed writer's `-wal` file into the database.
     """
     if path == MEMORY or not Path(path).exists():
         return
     with Path(path).open("rb") as file:
         begin = file.read(len(SQLITE_MAGIC))
     if begin and begin != SQLITE_MAGIC:
-        # SQLite itself takes a file of a few bytes for an empty one and writes over it.
-        raise NotOursError("is not a SQLite database; give another path or move it away")
+        # SQLite itself treats a file of a few bytes as an empty one and overwrites it.
+        raise ForeignFileError("is not a SQLite database; give another path or move it away")
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
-    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
+    with closing(sqlite3.connect(address, uri=True, timeout=busy_seconds)) as connection:
         try:
-            checked_version(connection)
+            checked_version(connection, schema)
         except sqlite3.OperationalError:
-            # A file that was cut off while it was made has to be repaired before it can be read,
-            # which only a writer may do; what else is wrong, it will say.
+            # A file whose creation was interrupted can be read only after a repair, which needs a
+            # writer. The writing connection reports every other problem.
             return
 
 
-def _prove_writable(connection: sqlite3.Connection) -> None:
-    """Fail now and not at the first refresh; SQLite itself begins even where it cannot write."""
+def _prepare(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool) -> None:
+    if exclusive:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    migrate(connection, schema, exclusive=exclusive)
+    connection.execute("PRAGMA journal_mode = WAL")
+    _check_writable(connection, schema)
+    # FULL: a reported write survives a power cut, not only a killed process.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _check_writable(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Fail at the start and not at the first refresh: BEGIN alone succeeds on a read-only file."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute(f"PRAGMA user_version = {schema.version}")
     finally:
         connection.execute("ROLLBACK")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-        return "is not a SQLite database; give another path or move it away"
-    return str(error)
+def _refused(path: str, error: Exception, *, exclusive: bool) -> StoreError:
+    reason = str(error)
+    if isinstance(error, sqlite3.DatabaseError) and "not a database" in reason:
+        reason = "is not a SQLite database; give another path or move it away"
+    elif exclusive and isinstance(error, sqlite3.OperationalError) and "locked" in reason:
+        reason = "another process uses it; give each process a file of its own"
+    return StoreError(path, f"{reason}; it was left untouched")

@@ -1,4 +1,4 @@
-"""What a store must do. Four methods; contract tests run against every store."""
+"""The port of a store: four methods, checked by the same contract tests for every store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,80 +9,80 @@ from trunkwatch.engine.facts import Fact, SourceState
 
 
 @dataclass(frozen=True, slots=True)
-class SourceMemory:
-    """What is kept of a source between refreshes.
+class StoredSource:
+    """The stored data of one source.
 
     Attributes:
-        cursor: the last `Cursor` text it gave, or None.
-        last_success: when a refresh was last stored (seconds since the epoch); None before the
-            first one, when only single deliveries were.
-        trunks: the trunks that it has said anything about.
-        notes: every `StateEntry` that it keeps, by its key; never changed in place.
+        cursor: the text of its last `Cursor`, or None.
+        last_success: when a refresh was last stored (seconds since the epoch); None when only
+            deliveries between refreshes were.
+        trunks: the trunks of its facts.
+        entries: the text of each `StateEntry`, by key; never changed in place.
     """
 
     cursor: str | None
     last_success: float | None
     trunks: frozenset[Trunk]
-    notes: Mapping[str, str] = field(default_factory=dict)
+    entries: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def for_source(self) -> SourceState:
-        """What the source itself is given back."""
-        return SourceState(self.cursor, self.notes)
+    def state(self) -> SourceState:
+        """The part that the source itself reads back."""
+        return SourceState(self.cursor, self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a store holds, apart from the rows themselves.
+    """All stored data except the rows.
 
     Attributes:
         orders: each trunk's commits.
-        sources: each source's memory, by name.
+        sources: the sources, by name.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
-    sources: Mapping[str, SourceMemory]
+    sources: Mapping[str, StoredSource]
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one refresh changed.
+    """The changes of one refresh.
 
     Attributes:
-        orders: the trunks whose commits changed, as they are now.
-        rewritten: the trunks of which the tip that was known is gone (a force push).
-        touched: per trunk, the raw jobs with new or changed rows and the commits of these.
-        memory: the source's memory as it is now.
+        orders: the current commits of each trunk whose commits changed.
+        rewritten: the trunks whose last tip is gone (a force push).
+        touched: per trunk, the raw jobs with new or changed rows, and the commits of these rows.
+        source: the source after the refresh.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
     rewritten: frozenset[Trunk]
     touched: Mapping[Trunk, Mapping[RawJob, Collection[str]]]
-    memory: SourceMemory
+    source: StoredSource
 
 
 class Store(Protocol):
-    """Keeps observations, trunk orders and source cursors.
+    """Stores observations, trunk orders and the state of sources.
 
-    Every method may be called from any thread. Two reports of one observation are kept as the
-    policy needs them: a completed one takes the place of an unfinished one, two different
-    completed answers are both kept, and of one answer told twice the fields are united. The
-    result does not depend on the order of arrival.
+    Every method may be called from any thread. Reports of one observation are merged: a completed
+    report replaces unfinished ones, two completed reports with different conclusions are both
+    stored, and the fields of reports with the same conclusion are united. The result does not
+    depend on the order of arrival.
     """
 
     def load(self) -> Stored:
-        """Return trunk orders and source memories."""
+        """Return everything except the rows."""
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
-        """Store one refresh in one transaction; when it returns, nothing of it can be lost.
+        """Store one refresh in one transaction; once it returns, the refresh is durable.
 
-        If `facts` raises, nothing of the refresh is kept and the error goes on to the caller.
+        If `facts` raises, nothing of the refresh is stored and the error is passed on.
 
         Args:
             source: its name.
-            facts: what it said.
-            now: when the refresh succeeded (seconds since the epoch); None for facts that came
-                on their own, between refreshes.
+            facts: the facts of the refresh.
+            now: when the refresh succeeded (seconds since the epoch); None for a failed refresh
+                or a delivery between refreshes.
 
         Raises:
             StoreError: the file cannot be written.
@@ -96,8 +96,8 @@ class Store(Protocol):
     ) -> Iterator[Observation]:
         """Yield a trunk's rows: of some raw jobs, or at some commits, or all.
 
-        Rows of one commit come together unless `jobs` is given; rows of one raw job do then.
+        With `jobs`, rows of one raw job are adjacent; otherwise rows of one commit are.
         """
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""

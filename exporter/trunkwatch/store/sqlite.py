@@ -19,46 +19,47 @@ from trunkwatch.domain.model import (
 )
 from trunkwatch.engine.facts import Cursor, Fact, StateEntry
 from trunkwatch.errors import StoreError
+from trunkwatch.store import schema
 from trunkwatch.store.opening import MEMORY, open_file
-from trunkwatch.store.port import Applied, SourceMemory, Stored
-from trunkwatch.store.statements import FORGET_OVERTAKEN, SELECT, UPSERT
+from trunkwatch.store.port import Applied, Stored, StoredSource
+from trunkwatch.store.statements import DELETE_SUPERSEDED, SELECT, UPSERT
 
 
 class SqliteStore:
-    """Keeps everything in one SQLite file in WAL mode, so that readers never wait for a writer."""
+    """A store in one SQLite file, in WAL mode so that readers never wait for a writer."""
 
     def __init__(self, path: str = MEMORY) -> None:
         """Open or create the file.
 
         Raises:
-            StoreError: it is not a database, not ours, of a newer version, or not writable; it is
-                left as it was.
+            StoreError: the file is not a database, is foreign or of a newer version, or cannot be
+                written; it was left untouched.
         """
         self._path = path
         self._lock = threading.RLock()
-        self._connection = open_file(path)
+        self._connection = open_file(path, schema.RESULTS)
         self._trunk_ids: dict[Trunk, int] = {}
         self._job_ids: dict[tuple[Trunk, RawJob], int] = {}
         self._jobs: dict[int, tuple[Trunk, RawJob]] = {}
         self._origins: dict[int, _Origin] = {}
         self._origin_ids: dict[_Origin, int] = {}
         self._orders: dict[Trunk, TrunkOrder] = {}
-        self._notes: dict[str, Mapping[str, str]] = {}
+        self._entries: dict[str, Mapping[str, str]] = {}
         try:
-            # The version first: what another process writes from here on is noticed later.
-            self._seen_version = self._data_version()
+            # The version first, so that any later write of another process is detected.
+            self._read_version = self._data_version()
             self._read_names()
             self._orders = self._read_orders()
-            self._notes = self._read_notes()
+            self._entries = self._read_entries()
         except sqlite3.Error as error:
             self._connection.close()
             raise StoreError(path, f"cannot be read ({error})") from error
 
     def load(self) -> Stored:
-        """Return trunk orders and source memories."""
+        """Return everything except the rows."""
         with self._lock:
             rows = self._connection.execute("SELECT name FROM sources").fetchall()
-            return Stored(dict(self._orders), {name: self._memory(name) for (name,) in rows})
+            return Stored(dict(self._orders), {name: self._source(name) for (name,) in rows})
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
         """Store one refresh in one transaction."""
@@ -66,22 +67,22 @@ class SqliteStore:
             batch = _Batch()
             self._begin()
             try:
-                version = self._take_news_of_others(batch)
+                version = self._read_external_changes(batch)
                 for fact in facts:
-                    self._take(fact, batch)
-                self._connection.execute(FORGET_OVERTAKEN)
-                self._remember(source, batch, now)
+                    self._store_fact(fact, batch)
+                self._connection.execute(DELETE_SUPERSEDED)
+                self._store_source(source, batch, now)
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
                 if isinstance(error, sqlite3.Error):
                     raise StoreError(self._path, f"cannot be written ({error})") from error
                 raise
-            self._seen_version = version
+            self._read_version = version
             self._orders.update(batch.orders)
-            self._notes[source] = _changed(self._notes.get(source, {}), batch.notes)
+            self._entries[source] = _with_changes(self._entries.get(source, {}), batch.entries)
             return Applied(
-                batch.orders, frozenset(batch.rewritten), batch.touched, self._memory(source)
+                batch.orders, frozenset(batch.rewritten), batch.touched, self._source(source)
             )
 
     def observations(
@@ -103,7 +104,7 @@ class SqliteStore:
             )
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._connection.close()
 
@@ -133,7 +134,7 @@ class SqliteStore:
         try:
             with self._lock:
                 rows = self._connection.execute(query, values).fetchall()
-                # Another process may have added a job, or an origin, a moment ago.
+                # Another process may have added a job or an origin since the last refresh.
                 if any(row[1] not in self._jobs or row[8] not in self._origins for row in rows):
                     self._read_names()
         except sqlite3.Error as error:
@@ -166,7 +167,7 @@ class SqliteStore:
         )
 
     def _read_names(self) -> None:
-        """Read what ids stand for; the maps are replaced whole, since readers hold no lock."""
+        """Read the names behind the ids; replace whole maps, since readers hold no lock."""
         run = self._connection.execute
         names = {
             key: Trunk(repo, branch)
@@ -187,11 +188,11 @@ class SqliteStore:
         self._origin_ids = {origin: key for key, origin in self._origins.items()}
         self._jobs = jobs
 
-    def _read_notes(self) -> dict[str, Mapping[str, str]]:
-        notes: dict[str, dict[str, str]] = defaultdict(dict)
+    def _read_entries(self) -> dict[str, Mapping[str, str]]:
+        entries: dict[str, dict[str, str]] = defaultdict(dict)
         for source, key, text in self._connection.execute("SELECT source, key, text FROM notes"):
-            notes[source][key] = text
-        return dict(notes)
+            entries[source][key] = text
+        return dict(entries)
 
     def _read_orders(self) -> dict[Trunk, TrunkOrder]:
         return {trunk: self._read_order(key, trunk) for trunk, key in self._trunk_ids.items()}
@@ -205,7 +206,7 @@ class SqliteStore:
         )
         return TrunkOrder(trunk, tuple(Commit(*row) for row in rows), bool(older))
 
-    def _memory(self, source: str) -> SourceMemory:
+    def _source(self, source: str) -> StoredSource:
         run = self._connection.execute
         cursor, last_success = run(
             "SELECT cursor, last_success FROM sources WHERE name = ?", (source,)
@@ -216,7 +217,7 @@ class SqliteStore:
             (source,),
         )
         trunks = frozenset(Trunk(*row) for row in fed)
-        return SourceMemory(cursor, last_success, trunks, self._notes.get(source, {}))
+        return StoredSource(cursor, last_success, trunks, self._entries.get(source, {}))
 
     # ------------------------------------------------------------------ writing
 
@@ -227,27 +228,27 @@ class SqliteStore:
             raise StoreError(self._path, f"cannot be written ({error})") from error
 
     def _data_version(self) -> int:
-        """A number that changes when another connection has written to the file, not when we do."""
+        """Return a number that changes with each write of another connection, not of this one."""
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         return int(version)
 
-    def _take_news_of_others(self, batch: "_Batch") -> int:
-        """Take what another process wrote (a `check` beside `serve`) as part of this refresh.
+    def _read_external_changes(self, batch: "_Batch") -> int:
+        """Add the writes of another process (a `check` beside `serve`) to this refresh's changes.
 
-        Our caller was not told of it and never would be: what its own source says of it later is
-        only a repeat. The file does not say which rows are new, so all are named; that is rare and
-        costs no more than judging everything once. Returns the version that was looked at.
+        Otherwise the caller would miss them: the same facts from its own source change nothing in
+        the file later. Which rows are new is not stored, so all rows count as touched; this is rare
+        and costs one evaluation of everything. Returns the version of the file that was read.
         """
         version = self._data_version()
-        if version == self._seen_version:
+        if version == self._read_version:
             return version
         self._read_names()
-        self._notes = self._read_notes()
+        self._entries = self._read_entries()
         for trunk, order in self._read_orders().items():
-            known = self._orders.get(trunk)
-            if order != known:
+            before = self._orders.get(trunk)
+            if order != before:
                 batch.orders[trunk] = order
-            if known is not None and rewrites(known, order):
+            if before is not None and rewrites(before, order):
                 batch.rewritten.add(trunk)
         run = self._connection.execute
         shas: dict[int, str] = dict(run("SELECT id, sha FROM revisions"))
@@ -261,21 +262,21 @@ class SqliteStore:
             self._connection.execute("ROLLBACK")
         self._read_names()
 
-    def _take(self, fact: Fact, batch: "_Batch") -> None:
+    def _store_fact(self, fact: Fact, batch: "_Batch") -> None:
         if isinstance(fact, Observation):
             batch.trunks.add(fact.trunk)
-            if self._insert(fact, batch):
+            if self._store_observation(fact, batch):
                 batch.touched[fact.trunk][fact.job].add(fact.sha)
         elif isinstance(fact, Cursor):
             batch.cursor = fact.text
         elif isinstance(fact, StateEntry):
-            batch.notes[fact.key] = fact.text
+            batch.entries[fact.key] = fact.text
         elif isinstance(fact, TrunkOrder):
             batch.trunks.add(fact.trunk)
-            self._take_order(fact, batch)
+            self._store_order(fact, batch)
 
-    def _insert(self, row: Observation, batch: "_Batch") -> bool:
-        """Store one report; whether that added or changed anything."""
+    def _store_observation(self, row: Observation, batch: "_Batch") -> bool:
+        """Store one report; return whether that added or changed a row."""
         if row.sha not in batch.revisions:
             batch.revisions[row.sha] = self._revision_id(row.sha)
         cursor = self._connection.execute(
@@ -301,17 +302,17 @@ class SqliteStore:
         )
         return cursor.rowcount > 0
 
-    def _take_order(self, fresh: TrunkOrder, batch: "_Batch") -> None:
-        known = batch.orders.get(fresh.trunk, self._orders.get(fresh.trunk))
-        order = splice(known, fresh) if known else fresh
+    def _store_order(self, fresh: TrunkOrder, batch: "_Batch") -> None:
+        before = batch.orders.get(fresh.trunk, self._orders.get(fresh.trunk))
+        order = splice(before, fresh) if before else fresh
         trunk_id = self._trunk_id(fresh.trunk)
-        if known is not None and order == known:
+        if before is not None and order == before:
             return
-        if known is not None and rewrites(known, order):
+        if before is not None and rewrites(before, order):
             batch.rewritten.add(fresh.trunk)
         same = 0
-        if known is not None and order.extends(known):
-            same = len(known.commits)
+        if before is not None and order.extends(before):
+            same = len(before.commits)
         run = self._connection.execute
         run("DELETE FROM commits WHERE trunk = ? AND place >= ?", (trunk_id, same))
         self._connection.executemany(
@@ -324,7 +325,7 @@ class SqliteStore:
         run("UPDATE trunks SET older_unread = ? WHERE id = ?", (order.older_unread, trunk_id))
         batch.orders[fresh.trunk] = order
 
-    def _remember(self, source: str, batch: "_Batch", now: float | None) -> None:
+    def _store_source(self, source: str, batch: "_Batch", now: float | None) -> None:
         run = self._connection.execute
         run(
             "INSERT INTO sources VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
@@ -332,7 +333,7 @@ class SqliteStore:
             " last_success = coalesce(excluded.last_success, last_success)",
             (source, batch.cursor, now),
         )
-        for key, text in batch.notes.items():
+        for key, text in batch.entries.items():
             if text is None:
                 run("DELETE FROM notes WHERE source = ? AND key = ?", (source, key))
             else:
@@ -349,9 +350,9 @@ class SqliteStore:
         return self._trunk_ids[trunk]
 
     def _job_id(self, trunk: Trunk, job: RawJob) -> int:
-        known = self._job_ids.get((trunk, job))
-        if known is not None:
-            return known
+        stored = self._job_ids.get((trunk, job))
+        if stored is not None:
+            return stored
         cursor = self._connection.execute(
             "INSERT INTO jobs (trunk, workflow_name, workflow_path, job_name) VALUES (?, ?, ?, ?)",
             (self._trunk_id(trunk), job.workflow_name, job.workflow_path or "", job.job_name),
@@ -362,9 +363,9 @@ class SqliteStore:
         return key
 
     def _origin_id(self, origin: "_Origin") -> int:
-        known = self._origin_ids.get(origin)
-        if known is not None:
-            return known
+        stored = self._origin_ids.get(origin)
+        if stored is not None:
+            return stored
         key = _new_id(
             self._connection.execute(
                 "INSERT INTO origins (event, head_branch, head_repo) VALUES (?, ?, ?)", origin
@@ -383,7 +384,7 @@ class SqliteStore:
 
 
 class _Origin(NamedTuple):
-    """What decides whether a run counts for its trunk."""
+    """The fields of a run that decide whether it counts for its trunk."""
 
     event: str
     head_branch: str
@@ -391,11 +392,11 @@ class _Origin(NamedTuple):
 
 
 class _Batch:
-    """What one transaction has taken so far."""
+    """The changes of one transaction so far."""
 
     def __init__(self) -> None:
         self.cursor: str | None = None
-        self.notes: dict[str, str | None] = {}
+        self.entries: dict[str, str | None] = {}
         self.trunks: set[Trunk] = set()
         self.orders: dict[Trunk, TrunkOrder] = {}
         self.rewritten: set[Trunk] = set()
@@ -403,11 +404,13 @@ class _Batch:
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
 
 
-def _changed(notes: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
-    """Return notes with some of them changed; a reader of the old ones sees no change."""
+def _with_changes(
+    entries: Mapping[str, str], changes: Mapping[str, str | None]
+) -> Mapping[str, str]:
+    """Return a changed copy of some entries; a reader of the old ones must not see a change."""
     if not changes:
-        return notes
-    changed = {**notes, **{key: text for key, text in changes.items() if text is not None}}
+        return entries
+    changed = {**entries, **{key: text for key, text in changes.items() if text is not None}}
     for key, text in changes.items():
         if text is None:
             changed.pop(key, None)
@@ -416,7 +419,7 @@ def _changed(notes: Mapping[str, str], changes: Mapping[str, str | None]) -> Map
 
 def _new_id(cursor: sqlite3.Cursor) -> int:
     if cursor.lastrowid is None:
-        raise AssertionError("an INSERT into a rowid table gives an id")
+        raise AssertionError("internal error: an INSERT into a rowid table returned no id")
     return cursor.lastrowid
 
 

@@ -1,4 +1,9 @@
-"""The SQL that reads and writes observations."""
+"""The SQL that reads, merges and deletes observations.
+
+This is the product's only merge rule of two reports of one observation: a completed report replaces
+unfinished ones, reports with different conclusions or origins are both stored, and of reports with
+the same conclusion each field keeps the greater value.
+"""
 
 SELECT = (
     "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
@@ -13,32 +18,32 @@ _INSERT = (
     " annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-# Of one answer told twice, each field takes the greater value and a missing one never wins: that
-# is the same whichever came first, however often.
-_UNITED = (
+# The greater value wins, and any value wins over NULL, so that the result does not depend on the
+# order of arrival or on repetition.
+_NULLABLE = (
     "run_number", "created_at", "started_at", "completed_at", "url", "failed_step", "annotations",
 )  # fmt: skip
-_CERTAIN = ("infra",)
+_NOT_NULL = ("infra",)
 UPSERT = (
     _INSERT
     + " ON CONFLICT DO UPDATE SET "
     + ", ".join(
-        [f"{f} = coalesce(max({f}, excluded.{f}), {f}, excluded.{f})" for f in _UNITED]
-        + [f"{f} = max({f}, excluded.{f})" for f in _CERTAIN]
+        [f"{f} = coalesce(max({f}, excluded.{f}), {f}, excluded.{f})" for f in _NULLABLE]
+        + [f"{f} = max({f}, excluded.{f})" for f in _NOT_NULL]
     )
     + " WHERE "
     + " OR ".join(
-        [f"(excluded.{f} IS NOT NULL AND ({f} IS NULL OR excluded.{f} > {f}))" for f in _UNITED]
-        + [f"excluded.{f} > {f}" for f in _CERTAIN]
+        [f"(excluded.{f} IS NOT NULL AND ({f} IS NULL OR excluded.{f} > {f}))" for f in _NULLABLE]
+        + [f"excluded.{f} > {f}" for f in _NOT_NULL]
     )
 )
 
-FORGET_OVERTAKEN = (
+DELETE_SUPERSEDED = (
     "DELETE FROM observations AS u WHERE u.finished = 0 AND EXISTS (SELECT 1 FROM observations c"
     " WHERE c.job = u.job AND c.revision = u.revision AND c.run_id = u.run_id"
     " AND c.attempt = u.attempt AND c.job_id = u.job_id AND c.origin = u.origin"
     " AND c.finished = 1)"
 )
 
-# An unfinished report that comes after the finished one is inserted and forgotten again in the
-# same transaction; `Applied.touched` names its job once too often, which costs one judgement.
+# An unfinished report that arrives after the completed one is inserted and deleted in the same
+# transaction; `Applied.touched` contains its job needlessly, which costs one evaluation.

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from trunkwatch.engine.snapshot import Snapshot, TrunkState, what_is_not_ready
+from trunkwatch.engine.snapshot import Snapshot, TrunkState, readiness_problems
 from trunkwatch.metrics.exposition import Exposition, choose_format
 from trunkwatch.report.document import CompareUrls, document
 from trunkwatch.report.page import landing_page
@@ -128,7 +128,7 @@ class Pages:
 
     def _ready(self, environ: "WSGIEnvironment") -> Answer:
         del environ
-        problems = what_is_not_ready(self._view().snapshot(), self._clock())
+        problems = readiness_problems(self._view().snapshot(), self._clock())
         if problems:
             text = "".join(f"not ready: {problem}\n" for problem in problems)
             return Answer("503 Service Unavailable", TEXT, text.encode())

@@ -16,13 +16,19 @@ from unittest import mock
 
 from trunkwatch.config import parse_config
 
+from tests.github.commits import CommitNode
+from tests.github.exporter import (
+    TOKEN_VARIABLE,
+    RefreshResult,
+    SimulatedExporter,
+    expected_jobs,
+    job_differences,
+)
+from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.faults import Kind
-from tests.github.history import CommitNode
-from tests.github.plan import Job, Workflow, hanging, skipped, superseded
-from tests.github.player import TOKEN_VARIABLE, Player, Refreshed, truth, what_differs
 from tests.github.repo import PlannedRun, Repo
-from tests.github.server import Entry, serving_github
-from tests.github.world import TOKEN, World
+from tests.github.server import LogEntry, serving_github
+from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
 
 REPO = "o/r"
 CI = Workflow("ci", ".github/workflows/ci.yml")
@@ -60,7 +66,7 @@ class Story:
         letters: str = "",
         *,
         every: float = HOUR,
-        world: World | None = None,
+        fake: FakeGitHub | None = None,
         repo: str = REPO,
     ) -> None:
         """Args:
@@ -69,8 +75,8 @@ class Story:
         world: a new one by default.
         repo: its name.
         """
-        self.world = world or World()
-        self.repo: Repo = self.world.repo(repo)
+        self.fake = fake or FakeGitHub()
+        self.repo: Repo = self.fake.repo(repo)
         self.every = every
         self.commits: list[CommitNode] = []
         self.runs: dict[int, PlannedRun] = {}
@@ -82,7 +88,7 @@ class Story:
             commit = self.push()
             if letter != ".":
                 self.runs[len(self.commits) - 1] = self.run(commit, letter, workflow, name)
-            self.world.now += self.every
+            self.fake.now += self.every
 
     def push(self) -> CommitNode:
         """Push one commit now."""
@@ -93,7 +99,7 @@ class Story:
         self, commit: CommitNode, letter: str, workflow: Workflow = CI, name: str = NAME
     ) -> PlannedRun:
         """Plan a run of one job a few seconds after now."""
-        at = self.world.now + 5
+        at = self.fake.now + 5
         run = self.repo.run(commit, workflow, [job_of(letter, name)], at=at)
         if letter == "K":
             run.rerun(at + 400, [Job(name)])
@@ -101,66 +107,66 @@ class Story:
 
     def jobs(self, commit: CommitNode, jobs: Sequence[Job], workflow: Workflow = CI) -> PlannedRun:
         """Plan a run of several jobs a few seconds after now."""
-        return self.repo.run(commit, workflow, jobs, at=self.world.now + 5)
+        return self.repo.run(commit, workflow, jobs, at=self.fake.now + 5)
 
 
-def check_truth(player: Player, repo: str = REPO) -> None:
+def check_truth(exporter: SimulatedExporter, repo: str = REPO) -> None:
     """Assert that everything which is said is true."""
-    assert what_differs(player.jobs(), truth(player, repo)) == {}
+    assert job_differences(exporter.jobs(), expected_jobs(exporter, repo)) == {}
 
 
-def asked(player: Player, part: str, since: int = 0) -> list[Entry]:
+def asked(exporter: SimulatedExporter, part: str, since: int = 0) -> list[LogEntry]:
     """Return the requests from the `since`th on whose path holds `part`."""
-    return [entry for entry in player.server.log[since:] if part in entry.path]
+    return [entry for entry in exporter.server.log[since:] if part in entry.path]
 
 
 @contextmanager
-def reading(world: World, section: str, prefix: str = "") -> Iterator[Player]:
-    """Serve a world, and read it as a section of the configuration says.
+def reading(fake: FakeGitHub, section: str, prefix: str = "") -> Iterator[SimulatedExporter]:
+    """Serve a fake GitHub and read it as a section of the configuration says.
 
     Args:
-        world: what is served.
+        fake: the fake GitHub to serve.
         section: what follows the name, the type and the address.
         prefix: path of the API below the host.
     """
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
-        serving_github(world, prefix=prefix) as server,
+        serving_github(fake, prefix=prefix) as server,
     ):
         known = f"name: gh, type: github, api_url: '{server.url}'"
         config = parse_config(f"sources: [{{{known}, {section}}}]\n", "t.yml")
-        yield Player(world, server, config)
+        yield SimulatedExporter(fake, server, config)
 
 
-def order_of(player: Player) -> list[str]:
+def order_of(exporter: SimulatedExporter) -> list[str]:
     """Return the titles of the trunk's commits, oldest first."""
-    return [commit.title or "" for commit in player.trunk.order.commits]
+    return [commit.title or "" for commit in exporter.trunk.order.commits]
 
 
-def rewrites(player: Player) -> int:
+def rewrites(exporter: SimulatedExporter) -> int:
     """Return how many force pushes were counted."""
-    counts = player.counters.totals().counts
+    counts = exporter.counters.totals().counts
     return int(counts.get(("trunkwatch_trunk_rewrites_total", REPO, "main"), 0))
 
 
-def counted(done: Iterable[Refreshed]) -> int:
+def counted(done: Iterable[RefreshResult]) -> int:
     """Return what some refreshes cost."""
     return sum(refreshed.counted for refreshed in done)
 
 
-def sent(done: Iterable[Refreshed]) -> int:
+def sent(done: Iterable[RefreshResult]) -> int:
     """Return how many requests some refreshes sent."""
     return sum(refreshed.sent for refreshed in done)
 
 
 @contextmanager
 def spoilt(
-    player: Player, path: str, change: Callable[[Any], None], times: int = 1
+    exporter: SimulatedExporter, path: str, change: Callable[[Any], None], times: int = 1
 ) -> Iterator[None]:
     """Spoil the next answers whose path matches, in a way of the test's own.
 
     Args:
-        player: whose server answers.
+        exporter: the exporter whose requests are affected.
         path: matches somewhere in the request's path.
         change: changes the document.
         times: how many answers.
@@ -171,6 +177,6 @@ def spoilt(
         change(document)
         return json.dumps(document)
 
-    player.server.fail_next(Kind.NULL_FIELD, path, times)
-    with mock.patch.object(player.server.faults, "spoil_text", spoil):
+    exporter.server.fail_next(Kind.NULL_FIELD, path, times)
+    with mock.patch.object(exporter.server.faults, "spoil_text", spoil):
         yield

@@ -4,9 +4,9 @@ import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS, Annotation, failure_lines
 
+from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Kind
-from tests.github.plan import Job
-from tests.github.player import Player, playing
+from tests.github.workflows import Job
 from tests.sources.github.stories import HOUR, MINUTE, REPO, Story, asked, check_truth
 
 ANNOTATIONS = "/annotations"
@@ -20,83 +20,83 @@ def failing(commits: int, *jobs: Job) -> Story:
     story = Story("P")
     for _ in range(commits):
         story.jobs(story.push(), jobs or [FAILS])
-        story.world.now += HOUR
+        story.fake.now += HOUR
     return story
 
 
-def said(player: Player, name: str = "test") -> tuple[str, ...]:
-    blame = player.job(name).blame
+def said(exporter: SimulatedExporter, name: str = "test") -> tuple[str, ...]:
+    blame = exporter.job(name).blame
     assert blame is not None
     return blame.annotations
 
 
 def test_the_first_failure_says_why_and_is_asked_once() -> None:
     """Later failures of the streak are not asked, and neither a restart nor time asks again."""
-    with playing(failing(3).world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(10 * MINUTE)
-        assert said(player) == LINES
-        player.restart()
-        player.pass_time(HOUR)
-        assert said(player) == LINES
-        assert len(asked(player, ANNOTATIONS)) == 1
+    with running_exporter(failing(3).fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(10 * MINUTE)
+        assert said(exporter) == LINES
+        exporter.restart()
+        exporter.advance(HOUR)
+        assert said(exporter) == LINES
+        assert len(asked(exporter, ANNOTATIONS)) == 1
 
 
 def test_a_failure_that_says_nothing_is_asked_once() -> None:
     """The runner's own line names no cause, and nothing is made of it."""
-    with playing(Story("P F F").world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(HOUR)
-        assert said(player) == ()
-        assert len(asked(player, ANNOTATIONS)) == 1
-        check_truth(player)
+    with running_exporter(Story("P F F").fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR)
+        assert said(exporter) == ()
+        assert len(asked(exporter, ANNOTATIONS)) == 1
+        check_truth(exporter)
 
 
 def test_a_hang_says_so_without_another_request() -> None:
     """The annotations that tell a hang from a cancellation say why it failed, too."""
-    with playing(Story("P H").world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(HOUR)
-        assert "exceeded the maximum execution time" in said(player)[0]
-        assert len(asked(player, ANNOTATIONS)) == 1
-        check_truth(player)
+    with running_exporter(Story("P H").fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR)
+        assert "exceeded the maximum execution time" in said(exporter)[0]
+        assert len(asked(exporter, ANNOTATIONS)) == 1
+        check_truth(exporter)
 
 
 @pytest.mark.parametrize("kind", [Kind.TOO_MANY, Kind.TRUNCATED])
 def test_an_error_puts_it_off(kind: Kind) -> None:
     """What could not be read is asked again, and the result itself is there meanwhile."""
-    with playing(failing(1).world) as player:
-        player.server.fail_next(kind, ANNOTATIONS)
-        player.refresh_to_the_end()
-        player.pass_time(5 * MINUTE)
-        assert player.job("test").consecutive_failures == 1
-        assert said(player) == LINES
-        assert len(asked(player, ANNOTATIONS)) == 2
+    with running_exporter(failing(1).fake) as exporter:
+        exporter.server.fail_next(kind, ANNOTATIONS)
+        exporter.refresh_until_idle()
+        exporter.advance(5 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 1
+        assert said(exporter) == LINES
+        assert len(asked(exporter, ANNOTATIONS)) == 2
 
 
 def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
     """So many as a ticket shows, however often it is looked at; each is told or left out whole."""
     names = [f"t{number}" for number in range(MAX_ANNOTATED_JOBS + 5)]
     jobs = [Job(name, conclusion="failure", annotations=SAID) for name in names]
-    with playing(failing(1, *jobs).world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(HOUR)
-        told = [said(player, name) for name in names]
+    with running_exporter(failing(1, *jobs).fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR)
+        told = [said(exporter, name) for name in names]
         assert (told.count(LINES), told.count(())) == (MAX_ANNOTATED_JOBS, 5)
-        assert len(asked(player, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
+        assert len(asked(exporter, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
 
 
 def test_annotations_are_kept_when_the_job_is_read_again() -> None:
     """A list of jobs does not bring them; it takes nothing away."""
     story = failing(1)
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(10 * MINUTE)
-        rows = list(player.store.observations(Trunk(REPO, "main")))
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(10 * MINUTE)
+        rows = list(exporter.store.observations(Trunk(REPO, "main")))
         assert [row.annotations for row in rows if row.conclusion == "failure"] == [LINES]
         story.then("F")
-        player.pass_time(30 * MINUTE)
-        assert said(player) == LINES
+        exporter.advance(30 * MINUTE)
+        assert said(exporter) == LINES
 
 
 @pytest.mark.parametrize(

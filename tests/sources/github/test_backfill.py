@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from trunkwatch.store import SqliteStore
 
-from tests.github.plan import Job, Workflow
-from tests.github.player import Player, playing
-from tests.github.world import World
+from tests.github.exporter import SimulatedExporter, running_exporter
+from tests.github.fake import FakeGitHub
+from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import (
     HOUR,
     MINUTE,
@@ -30,33 +30,33 @@ def long_story(letters: str = "F") -> Story:
     return Story(" ".join((letters * COMMITS)[:COMMITS]), every=10 * MINUTE)
 
 
-def asks_at_once(player: Player) -> bool:
-    return player.watcher.retry_after("gh") == 0.0
+def asks_at_once(exporter: SimulatedExporter) -> bool:
+    return exporter.engine.retry_after("gh") == 0.0
 
 
 def test_the_newest_commits_are_shown_first() -> None:
     """After the first batch the tip is right, and it is said that older ones exist."""
     story = long_story()
-    with playing(story.world, more=WINDOW) as player:
-        first = player.refresh()
-        job = player.job("test")
-        assert order_of(player)[-1] == f"Change {COMMITS - 1}"
+    with running_exporter(story.fake, more=WINDOW) as exporter:
+        first = exporter.refresh()
+        job = exporter.job("test")
+        assert order_of(exporter)[-1] == f"Change {COMMITS - 1}"
         assert 40 <= job.consecutive_failures <= 60
-        assert (job.broken, job.truncated, player.trunk.order.older_unread) == (True, True, True)
+        assert (job.broken, job.truncated, exporter.trunk.order.older_unread) == (True, True, True)
         assert first.state.unread == COMMITS - job.consecutive_failures
-        assert asks_at_once(player)
-        player.refresh_to_the_end()
-        assert player.job("test").consecutive_failures == COMMITS
-        assert not player.job("test").truncated
-        assert not asks_at_once(player)
-        check_truth(player)
+        assert asks_at_once(exporter)
+        exporter.refresh_until_idle()
+        assert exporter.job("test").consecutive_failures == COMMITS
+        assert not exporter.job("test").truncated
+        assert not asks_at_once(exporter)
+        check_truth(exporter)
 
 
 def test_progress_falls_to_nothing() -> None:
     """Each batch leaves less unread, and none of them is long."""
     story = long_story("PFFFKP")
-    with playing(story.world, more=WINDOW) as player:
-        done = player.refresh_to_the_end()
+    with running_exporter(story.fake, more=WINDOW) as exporter:
+        done = exporter.refresh_until_idle()
         unread = [refreshed.state.unread or 0 for refreshed in done]
         assert unread == sorted(unread, reverse=True)
         assert unread[-1] == 0
@@ -68,38 +68,39 @@ def test_progress_falls_to_nothing() -> None:
 def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -> None:
     """After whichever batch: nothing is read twice but what was not stored."""
     story = long_story("PFFFKP")
-    with playing(story.world, more=WINDOW) as player:
-        player.store = SqliteStore(str(tmp_path / "t.db"))
-        player.restart()
+    with running_exporter(story.fake, more=WINDOW) as exporter:
+        exporter.store = SqliteStore(str(tmp_path / "t.db"))
+        exporter.restart()
         for _ in range(batches):
-            player.refresh()
+            exporter.refresh()
         # This one is killed before anything of it is stored.
-        lost = len(player.server.log)
-        player.source.refresh(player.watcher.state("gh"))
-        lost = len(asked(player, "/jobs", lost))
-        player.store.close()
-        player.store = SqliteStore(str(tmp_path / "t.db"))
-        player.restart()
-        player.refresh_to_the_end()
-        check_truth(player)
-        assert not player.trunk.order.older_unread
-        assert len(asked(player, "/jobs")) == COMMITS + lost
-        player.store.close()
+        lost = len(exporter.server.log)
+        exporter.source.refresh(exporter.engine.state("gh"))
+        lost = len(asked(exporter, "/jobs", lost))
+        exporter.store.close()
+        exporter.store = SqliteStore(str(tmp_path / "t.db"))
+        exporter.restart()
+        exporter.refresh_until_idle()
+        check_truth(exporter)
+        assert not exporter.trunk.order.older_unread
+        assert len(asked(exporter, "/jobs")) == COMMITS + lost
+        exporter.store.close()
 
 
+@pytest.mark.slow
 def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
     """Before anything is asked all is there, and what is asked is free."""
     story = long_story("PPFF")
-    with playing(story.world, more=WINDOW) as player:
-        player.refresh_to_the_end()
-        player.pass_time(5 * MINUTE)
-        player.restart()
-        assert player.watcher.snapshot.complete
-        check_truth(player)
-        done = player.pass_time(HOUR)
+    with running_exporter(story.fake, more=WINDOW) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(5 * MINUTE)
+        exporter.restart()
+        assert exporter.engine.snapshot.complete
+        check_truth(exporter)
+        done = exporter.advance(HOUR)
         assert counted(done) == 0
         assert sent(done) <= 3 * len(done)
-        check_truth(player)
+        check_truth(exporter)
 
 
 def test_the_tip_is_in_flight_at_a_cold_start() -> None:
@@ -107,23 +108,23 @@ def test_the_tip_is_in_flight_at_a_cold_start() -> None:
     story = Story("P F F F")
     commit = story.push()
     story.run(commit, "F")
-    with playing(story.world) as player:
-        player.world.now += 2 * MINUTE
-        player.refresh_to_the_end()
-        assert (player.job("test").consecutive_failures, player.job("test").pending) == (3, 1)
-        check_truth(player)
-        player.pass_time(7 * MINUTE)
-        assert player.job("test").consecutive_failures == 4
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.fake.now += 2 * MINUTE
+        exporter.refresh_until_idle()
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (3, 1)
+        check_truth(exporter)
+        exporter.advance(7 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 4
+        check_truth(exporter)
 
 
 def test_a_trunk_without_results_is_no_trouble() -> None:
     """It has an order and no jobs."""
-    with playing(Story(". . .").world) as player:
-        refreshed = player.refresh_to_the_end()[-1]
+    with running_exporter(Story(". . .").fake) as exporter:
+        refreshed = exporter.refresh_until_idle()[-1]
         assert (refreshed.state.up, refreshed.state.unread) == (True, 0)
-        assert len(order_of(player)) == 3
-        assert player.jobs() == {}
+        assert len(order_of(exporter)) == 3
+        assert exporter.jobs() == {}
 
 
 def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
@@ -131,101 +132,102 @@ def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
     story = Story("P P", every=200 * 24 * HOUR)
     story.every = HOUR
     story.then("F F F")
-    with playing(story.world) as player:
-        refreshed = player.refresh_to_the_end()[-1]
+    with running_exporter(story.fake) as exporter:
+        refreshed = exporter.refresh_until_idle()[-1]
         assert (refreshed.state.up, refreshed.state.unread) == (True, 0)
-        assert player.job("test").broken
-        assert not asks_at_once(player)
+        assert exporter.job("test").broken
+        assert not asks_at_once(exporter)
 
 
 # ---------------------------------------------------------------------- after a downtime
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 4])
 def test_a_hole_is_filled_from_its_oldest_commit_on(others: int) -> None:
     """A streak is never seen from its newer end while a pass below it waits to be read."""
-    story = Story("P P P", world=World(limit=60))
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    story = Story("P P P", fake=FakeGitHub(limit=60))
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         for letter in "FPFFPFPFP" * 4:
             commit = story.push()
             story.run(commit, letter)
             for number in range(others):
                 name = Workflow(f"w{number}", f".github/workflows/{number}.yml")
                 story.jobs(commit, [Job(f"{number}")], name)
-            story.world.now += 10 * MINUTE
+            story.fake.now += 10 * MINUTE
         partly = 0
         for _ in range(150):
-            player.refresh()
-            assert not player.job("test").broken
-            partly += bool(player.watcher.snapshot.sources[0].unread)
-            player.world.now += MINUTE
+            exporter.refresh()
+            assert not exporter.job("test").broken
+            partly += bool(exporter.engine.snapshot.sources[0].unread)
+            exporter.fake.now += MINUTE
         assert partly > 10, "the budget is not enough for all of it at once"
-        check_truth(player)
-        assert player.watcher.snapshot.sources[0].unread == 0
+        check_truth(exporter)
+        assert exporter.engine.snapshot.sources[0].unread == 0
 
 
 def test_an_outage_of_a_downtime_is_found() -> None:
     """What broke while nobody looked is reported with its first commit."""
     story = Story("P P P")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         story.then("P P F F F F")
-        player.refresh_to_the_end()
-        assert player.job("test").broken
-        check_truth(player)
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
     """What is between is not read, and it is said that the streak may be longer."""
     story = Story("P F F F")
-    with playing(story.world, more=", window: 5") as player:
-        player.refresh_to_the_end()
+    with running_exporter(story.fake, more=", window: 5") as exporter:
+        exporter.refresh_until_idle()
         story.then("F F F F F F F F")
-        player.refresh_to_the_end()
-        job = player.job("test")
+        exporter.refresh_until_idle()
+        job = exporter.job("test")
         assert (job.consecutive_failures, job.broken, job.truncated) == (5, True, True)
         story.then("P")
-        player.refresh_to_the_end()
-        assert not player.job("test").broken
+        exporter.refresh_until_idle()
+        assert not exporter.job("test").broken
 
 
 def test_a_restart_in_a_downtime_with_a_closed_list_reads_no_commit_twice() -> None:
     """Notes of runs and parts of the list outlive the process."""
     story = Story()
-    with playing(story.world) as player:
+    with running_exporter(story.fake) as exporter:
         for _ in range(12):
             commit = story.push()
             for number in range(15):
                 name = Workflow(f"w{number}", f".github/workflows/{number}.yml")
                 story.jobs(commit, [Job(f"{number}")], name)
-            story.world.now += 10 * MINUTE
-            player.refresh_to_the_end()
-            player.restart()
-        check_truth(player)
-        assert len(asked(player, "/check-runs")) <= 12 * 3
+            story.fake.now += 10 * MINUTE
+            exporter.refresh_until_idle()
+            exporter.restart()
+        check_truth(exporter)
+        assert len(asked(exporter, "/check-runs")) <= 12 * 3
 
 
 def test_two_repositories_are_read_as_one_would_be() -> None:
     """Each has its notes; neither waits for the other."""
     one = Story("P F F F")
-    other = Story("P P F", world=one.world, repo="o/s")
+    other = Story("P P F", fake=one.fake, repo="o/s")
     section = "repos: [o/r, o/s], branches: [main], token_env: STANDIN_TOKEN"
-    with reading(one.world, section) as player:
-        player.refresh_to_the_end()
+    with reading(one.fake, section) as exporter:
+        exporter.refresh_until_idle()
         states = {
             state.trunk.repo: state.jobs[0].consecutive_failures
-            for state in player.watcher.snapshot.trunks
+            for state in exporter.engine.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 1}
         other.then("F F")
-        player.refresh_to_the_end()
+        exporter.refresh_until_idle()
         states = {
             state.trunk.repo: state.jobs[0].consecutive_failures
-            for state in player.watcher.snapshot.trunks
+            for state in exporter.engine.snapshot.trunks
         }
         assert states == {"o/r": 3, "o/s": 3}
-        player.refresh()
-        done = player.pass_time(HOUR)
+        exporter.refresh()
+        done = exporter.advance(HOUR)
         assert counted(done) == 0
         assert sent(done) <= 2 * 3 * len(done)

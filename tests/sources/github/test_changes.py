@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Kind
-from tests.github.plan import Job, Workflow
-from tests.github.player import Player, playing
+from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import (
     HOUR,
     MINUTE,
@@ -25,10 +25,12 @@ def numbered(number: int) -> Workflow:
     return Workflow(f"w{number}", f".github/workflows/{number}.yml")
 
 
-def minutes_until(player: Player, happened: Callable[[], bool], at_most: int = 60) -> int:
+def minutes_until(
+    exporter: SimulatedExporter, happened: Callable[[], bool], at_most: int = 60
+) -> int:
     """Let time go by until something is noticed; return the minutes."""
     for minutes in range(1, at_most + 1):
-        player.pass_time(MINUTE)
+        exporter.advance(MINUTE)
         if happened():
             return minutes
     raise AssertionError(f"not noticed within {at_most} minutes")
@@ -46,85 +48,87 @@ def long_history(broken: bool) -> Story:
             story.runs[number] = story.run(commit, "F" if number < 3 else "P")
         for place in range(3):
             story.run(commit, "P", numbered(place), f"t{place}")
-        story.world.now += HOUR
+        story.fake.now += HOUR
     return story
 
 
+@pytest.mark.slow
 def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> None:
     """`created_at` does not tell; each closed part of the list is asked for in turn."""
     story = long_history(broken=False)
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(HOUR + 7 * MINUTE)
-        story.runs[4].rerun(story.world.now + 5, [FAILS])
-        noticed = minutes_until(player, lambda: player.job("test").verdicts[4].name == "FLAKY")
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR + 7 * MINUTE)
+        story.runs[4].rerun(story.fake.now + 5, [FAILS])
+        noticed = minutes_until(exporter, lambda: exporter.job("test").verdicts[4].name == "FLAKY")
         assert noticed <= 30 + 6
-        check_truth(player)
+        check_truth(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", [0, 7])
 def test_a_rerun_of_an_open_outage_is_noticed_sooner(wait: int) -> None:
     """Commits of open outages are where people press the button."""
     story = long_history(broken=True)
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(HOUR + wait * MINUTE)
-        assert player.job("test").broken
-        story.runs[1].rerun(story.world.now + 5, [Job("test")])
-        noticed = minutes_until(player, lambda: player.job("test").flaky == 1)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR + wait * MINUTE)
+        assert exporter.job("test").broken
+        story.runs[1].rerun(story.fake.now + 5, [Job("test")])
+        noticed = minutes_until(exporter, lambda: exporter.job("test").flaky == 1)
         assert noticed <= 10 + 6 + 2
-        check_truth(player)
+        check_truth(exporter)
 
 
 def test_a_rerun_in_the_newest_part_is_noticed_at_once() -> None:
     """It is asked for at each refresh."""
     story = Story("P F F F")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        story.runs[3].rerun(story.world.now + 5, [Job("test")])
-        story.world.now += 6 * MINUTE
-        player.refresh()
-        check_truth(player)
-        assert player.job("test").flaky == 1
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.runs[3].rerun(story.fake.now + 5, [Job("test")])
+        story.fake.now += 6 * MINUTE
+        exporter.refresh()
+        check_truth(exporter)
+        assert exporter.job("test").flaky == 1
 
 
 def test_a_deleted_run_keeps_what_it_said() -> None:
     """Deleting a run is no fix, and costs nothing again and again."""
     story = Story("P F F F")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        player.pass_time(2 * MINUTE)
-        story.runs[2].delete(story.world.now)
-        done = player.pass_time(HOUR)
-        assert player.job("test").consecutive_failures == 3
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(2 * MINUTE)
+        story.runs[2].delete(story.fake.now)
+        done = exporter.advance(HOUR)
+        assert exporter.job("test").consecutive_failures == 3
         assert counted(done) <= 1
-        check_truth(player)
+        check_truth(exporter)
 
 
 def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None:
     """The list still has it for a moment, and its jobs are not there."""
     story = Story("P F F")
-    with playing(story.world) as player:
-        player.server.fail_next(Kind.DELETED_RUN, f"runs/{story.runs[1].id}/jobs")
-        refreshed = player.refresh()
+    with running_exporter(story.fake) as exporter:
+        exporter.server.fail_next(Kind.DELETED_RUN, f"runs/{story.runs[1].id}/jobs")
+        refreshed = exporter.refresh()
         assert refreshed.state.up
-        assert player.job("test").consecutive_failures == 1
-        assert [v.name for v in player.job("test").verdicts] == ["PASS", "FAIL"]
+        assert exporter.job("test").consecutive_failures == 1
+        assert [v.name for v in exporter.job("test").verdicts] == ["PASS", "FAIL"]
 
 
 def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown() -> None:
     """A run that stays queued for ever neither hides a streak nor costs anything."""
     story = Story("P ? F F")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").pending == 1
-        player.pass_time(32 * HOUR, every=HOUR / 4)
-        assert player.job("test").pending == 1
-        player.pass_time(2 * HOUR, every=HOUR / 4)
-        player.poller.expire_once()
-        assert player.job("test").pending == 0
-        check_truth(player)
-        done = player.pass_time(HOUR)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").pending == 1
+        exporter.advance(32 * HOUR, every=HOUR / 4)
+        assert exporter.job("test").pending == 1
+        exporter.advance(2 * HOUR, every=HOUR / 4)
+        exporter.poller.expire_once()
+        assert exporter.job("test").pending == 0
+        check_truth(exporter)
+        done = exporter.advance(HOUR)
         assert counted(done) == 0
         assert sent(done) <= 3 * len(done)
 
@@ -141,26 +145,26 @@ NULLS = ["id", "name", "head_branch", "head_sha", "path", "event", "status", "co
 def test_a_run_with_a_null_field_changes_nothing_for_long(key: str) -> None:
     """Every field may be null for a moment; what it said is asked for again, and no job fires."""
     story = Story("P F F P")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         story.then("F F")
 
         def null(document: Any) -> None:
             for row in document["workflow_runs"]:
                 row[key] = None
 
-        with spoilt(player, "/actions/runs$", null, times=3):
-            player.refresh()
-            assert not player.job("test").broken
-            player.pass_time(3 * MINUTE)
-        check_truth(player)
+        with spoilt(exporter, "/actions/runs$", null, times=3):
+            exporter.refresh()
+            assert not exporter.job("test").broken
+            exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
 @pytest.mark.parametrize("kind", [Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.NULL_FIELD])
 def test_a_list_that_contradicts_itself_is_read_again(kind: Kind) -> None:
     """The second answer is taken in the same refresh."""
     story = Story("P F F F")
-    with playing(story.world) as player:
-        player.server.fail_next(kind, "/actions/runs$")
-        player.refresh_to_the_end()
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.server.fail_next(kind, "/actions/runs$")
+        exporter.refresh_until_idle()
+        check_truth(exporter)

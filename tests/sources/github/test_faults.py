@@ -3,88 +3,88 @@
 import pytest
 from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
+from tests.github.exporter import SimulatedExporter, running_exporter
+from tests.github.fake import FakeGitHub
 from tests.github.faults import ALL, Faults, Kind
-from tests.github.plan import Job, Workflow
-from tests.github.player import Player, playing
-from tests.github.world import World
+from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import HOUR, LINT, MINUTE, Story, asked, check_truth
 
 FAILS = Job("test", conclusion="failure")
 
 
-def break_commit(player: Player, story: Story, place: int, times: int = 1000) -> None:
+def break_commit(exporter: SimulatedExporter, story: Story, place: int, times: int = 1000) -> None:
     """Let every answer about the jobs of one commit be an error."""
-    player.server.fail_next(Kind.SERVER_ERROR, f"runs/{story.runs[place].id}/jobs", times)
-    player.server.fail_next(Kind.SERVER_ERROR, f"{story.commits[place].sha}/check-runs", times)
+    exporter.server.fail_next(Kind.SERVER_ERROR, f"runs/{story.runs[place].id}/jobs", times)
+    exporter.server.fail_next(Kind.SERVER_ERROR, f"{story.commits[place].sha}/check-runs", times)
 
 
 def test_one_commit_that_cannot_be_read_leaves_those_before_it() -> None:
     """It is reported, and the data is as old as it was."""
     story = Story("P F F")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        known = player.trunk.data_at
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        known = exporter.trunk.data_at
         story.then("F P")
-        break_commit(player, story, 4)
-        player.world.now += MINUTE
-        refreshed = player.refresh()
+        break_commit(exporter, story, 4)
+        exporter.fake.now += MINUTE
+        refreshed = exporter.refresh()
         assert not refreshed.state.up
         assert "HTTP 500" in (refreshed.state.problem or "")
-        assert player.trunk.data_at == known
-        assert player.job("test").broken
-        player.server.faults = Faults()
-        player.pass_time(MINUTE)
-        assert player.trunk.data_at == player.world.now
-        check_truth(player)
+        assert exporter.trunk.data_at == known
+        assert exporter.job("test").broken
+        exporter.server.faults = Faults()
+        exporter.advance(MINUTE)
+        assert exporter.trunk.data_at == exporter.fake.now
+        check_truth(exporter)
 
 
 def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire() -> None:
     """The failures behind it are not believed before it: it may part them."""
     story = Story("P P P")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         story.then("F P F F")
-        break_commit(player, story, 4)
+        break_commit(exporter, story, 4)
         for _ in range(10):
-            player.refresh()
-            player.world.now += MINUTE
-            assert not player.job("test").broken
-            assert player.job("test").consecutive_failures == 1
-        player.server.faults = Faults()
-        player.pass_time(2 * MINUTE)
-        check_truth(player)
+            exporter.refresh()
+            exporter.fake.now += MINUTE
+            assert not exporter.job("test").broken
+            assert exporter.job("test").consecutive_failures == 1
+        exporter.server.faults = Faults()
+        exporter.advance(2 * MINUTE)
+        check_truth(exporter)
 
 
 def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
     """A trunk must not go blind for one list that the server fails to make."""
     story = Story("P P P")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         story.then("P P F F F")
-        break_commit(player, story, 4)
-        player.pass_time(UNREADABLE_COMMIT_TIMEOUT_SECONDS)
-        assert not player.job("test").broken
-        refreshed = player.pass_time(3 * MINUTE)[-1]
-        assert player.job("test").broken
+        break_commit(exporter, story, 4)
+        exporter.advance(UNREADABLE_COMMIT_TIMEOUT_SECONDS)
+        assert not exporter.job("test").broken
+        refreshed = exporter.advance(3 * MINUTE)[-1]
+        assert exporter.job("test").broken
         assert not refreshed.state.up
-        player.server.faults = Faults()
-        player.pass_time(3 * MINUTE)
-        check_truth(player)
+        exporter.server.faults = Faults()
+        exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
 def test_one_address_that_never_answers_does_not_keep_others_from_being_read() -> None:
     """The older commits are read all the same; a server that is gone is not asked for each."""
     story = Story("P F F F P")
-    with playing(story.world) as player:
+    with running_exporter(story.fake) as exporter:
         path = f"runs/{story.runs[4].id}/jobs"
-        player.server.fail_next(Kind.RESET, path, 1000)
-        player.refresh_to_the_end()
-        assert player.job("test").broken
-        assert len(asked(player, f"{story.runs[0].id}/jobs")) == 1
-    with playing(story.world) as player:
-        player.server.fail_next(Kind.RESET, "jobs", 1000)
-        player.refresh()
-        assert len({entry.path for entry in asked(player, "/jobs")}) == 2
+        exporter.server.fail_next(Kind.RESET, path, 1000)
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+        assert len(asked(exporter, f"{story.runs[0].id}/jobs")) == 1
+    with running_exporter(story.fake) as exporter:
+        exporter.server.fail_next(Kind.RESET, "jobs", 1000)
+        exporter.refresh()
+        assert len({entry.path for entry in asked(exporter, "/jobs")}) == 2
 
 
 @pytest.mark.parametrize("fails", [0, 1])
@@ -98,76 +98,77 @@ def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails:
         story.jobs(commit, [Job("lint", conclusion="failure")], LINT),
     ]
     for run, name in zip(runs, ("test", "lint"), strict=True):
-        run.rerun(story.world.now + 600, [Job(name, conclusion="failure")])
-    story.world.now += HOUR
-    with playing(story.world) as player:
-        player.server.fail_next(kind, f"runs/{runs[fails].id}/jobs", times=3)
-        assert not player.refresh().state.up
-        player.pass_time(5 * MINUTE)
-        check_truth(player)
+        run.rerun(story.fake.now + 600, [Job(name, conclusion="failure")])
+    story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.server.fail_next(kind, f"runs/{runs[fails].id}/jobs", times=3)
+        assert not exporter.refresh().state.up
+        exporter.advance(5 * MINUTE)
+        check_truth(exporter)
 
 
 def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
     """Runs that are not known may be the passes between the failures."""
     story = Story("P P P")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        known = player.trunk.data_at
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        known = exporter.trunk.data_at
         for number, letter in enumerate("FPFFPFPFF"):
             commit = story.push()
             story.runs[3 + number] = story.run(commit, letter)
             for place in range(20):
                 workflow = Workflow(f"w{place}", f".github/workflows/{place}.yml")
                 story.jobs(commit, [Job(f"t{place}")], workflow)
-            story.world.now += HOUR
+            story.fake.now += HOUR
         for _ in range(5):
-            lists = len(asked(player, "/actions/runs"))
-            player.server.fail_next(Kind.MISSING_ROW, "/actions/runs$", times=3)
-            player.refresh()
-            assert len(asked(player, "/actions/runs")) > lists
-            assert not player.job("test").broken
-            assert player.trunk.data_at == known
-            player.world.now += MINUTE
-        player.server.faults = Faults()
-        player.pass_time(3 * MINUTE)
-        check_truth(player)
+            lists = len(asked(exporter, "/actions/runs"))
+            exporter.server.fail_next(Kind.MISSING_ROW, "/actions/runs$", times=3)
+            exporter.refresh()
+            assert len(asked(exporter, "/actions/runs")) > lists
+            assert not exporter.job("test").broken
+            assert exporter.trunk.data_at == known
+            exporter.fake.now += MINUTE
+        exporter.server.faults = Faults()
+        exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
 def test_each_fault_alone_only_delays(kind: Kind) -> None:
     """A third of the answers is wrong in one way: nothing false is ever said, and in the end all
     that is true."""
-    story = Story("P F F P F", world=World(limit=50_000))
-    with playing(story.world) as player:
-        player.server.faults = Faults(0.33, seed=7, kinds=[kind], retry_after=20)
+    story = Story("P F F P F", fake=FakeGitHub(limit=50_000))
+    with running_exporter(story.fake) as exporter:
+        exporter.server.faults = Faults(0.33, seed=7, kinds=[kind], retry_after=20)
         for letter in "FPFFPFFP":
             commit = story.push()
             story.run(commit, letter)
             story.run(commit, "P", LINT, "lint")
             for _ in range(8):
-                player.pass_time(MINUTE)
-                for state in player.watcher.snapshot.trunks:
+                exporter.advance(MINUTE)
+                for state in exporter.engine.snapshot.trunks:
                     assert not any(job.broken for job in state.jobs)
-        player.server.faults = Faults()
-        player.pass_time(35 * MINUTE)
-        check_truth(player)
+        exporter.server.faults = Faults()
+        exporter.advance(35 * MINUTE)
+        check_truth(exporter)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_no_alert_ends_because_of_faults(seed: int) -> None:
     """A job that is broken stays so, whatever goes wrong."""
-    story = Story("P F F F", world=World(limit=50_000))
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
+    story = Story("P F F F", fake=FakeGitHub(limit=50_000))
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
         kinds = [kind for kind in ALL if kind is not Kind.HANG]
-        player.server.faults = Faults(0.3, seed=seed, kinds=kinds, retry_after=20)
+        exporter.server.faults = Faults(0.3, seed=seed, kinds=kinds, retry_after=20)
         for letter in "FCFSF":
             commit = story.push()
             story.run(commit, letter)
             story.run(commit, "P", LINT, "lint")
             for _ in range(8):
-                player.pass_time(MINUTE)
-                assert player.job("test").broken
-        player.server.faults = Faults()
-        player.pass_time(35 * MINUTE)
-        check_truth(player)
+                exporter.advance(MINUTE)
+                assert exporter.job("test").broken
+        exporter.server.faults = Faults()
+        exporter.advance(35 * MINUTE)
+        check_truth(exporter)

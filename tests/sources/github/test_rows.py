@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.github.exporter import running_exporter
 from tests.github.faults import Faults, Kind
-from tests.github.plan import Job, skipped
-from tests.github.player import playing
+from tests.github.workflows import Job, skipped
 from tests.sources.github.stories import (
     HOUR,
     LINT,
@@ -28,29 +28,29 @@ def test_a_matrix_that_was_skipped_as_a_whole_is_no_job() -> None:
     story = Story()
     for conclusion in ("success", "failure", "failure"):
         story.jobs(story.push(), [Job("build (a)", conclusion=conclusion), Job("build (b)")])
-        story.world.now += HOUR
+        story.fake.now += HOUR
     for name in ("build (${{ matrix.os }})", "build"):
         story.jobs(story.push(), [skipped(name)])
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        check_truth(player)
-        assert sorted(key.job_name for key in player.jobs()) == ["build (a)", "build (b)"]
-        assert player.job("build (a)").consecutive_failures == 2
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        check_truth(exporter)
+        assert sorted(key.job_name for key in exporter.jobs()) == ["build (a)", "build (b)"]
+        assert exporter.job("build (a)").consecutive_failures == 2
 
 
 def test_the_children_of_a_skipped_matrix_are_not_retired() -> None:
     """They are present as long as their matrix is skipped, and gone when nothing speaks of them."""
     story = Story()
     story.jobs(story.push(), [Job("build (a)", conclusion="failure"), Job("gone (a)"), OTHER])
-    story.world.now += HOUR
+    story.fake.now += HOUR
     for _ in range(6):
         story.jobs(story.push(), [skipped("build (${{ matrix.os }})"), OTHER])
-        story.world.now += HOUR
-    with playing(story.world, jobs="retire_after: 5") as player:
-        player.refresh_to_the_end()
-        assert sorted(key.job_name for key in player.jobs()) == ["build (a)", "other"]
-        check_truth(player)
+        story.fake.now += HOUR
+    with running_exporter(story.fake, jobs="retire_after: 5") as exporter:
+        exporter.refresh_until_idle()
+        assert sorted(key.job_name for key in exporter.jobs()) == ["build (a)", "other"]
+        check_truth(exporter)
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress", "waiting", "requested", "pending"])
@@ -62,10 +62,10 @@ def test_what_is_not_over_is_never_a_failure(status: str) -> None:
         for row in document["jobs"]:
             row.update(status=status, conclusion="failure")
 
-    with playing(story.world) as player, spoilt(player, "/jobs$", unfinished, times=9):
-        player.refresh()
-        assert player.job("test").consecutive_failures == 0
-        assert player.job("test").pending == 4
+    with running_exporter(story.fake) as exporter, spoilt(exporter, "/jobs$", unfinished, times=9):
+        exporter.refresh()
+        assert exporter.job("test").consecutive_failures == 0
+        assert exporter.job("test").pending == 4
 
 
 def test_a_job_that_is_late_in_a_run_that_is_over_is_read_again() -> None:
@@ -76,12 +76,12 @@ def test_a_job_that_is_late_in_a_run_that_is_over_is_read_again() -> None:
         for row in document["jobs"]:
             row.update(status="in_progress", conclusion=None, completed_at=None)
 
-    with playing(story.world) as player:
-        with spoilt(player, f"{story.runs[3].id}/jobs$", behind):
-            player.refresh()
-        assert (player.job("test").consecutive_failures, player.job("test").pending) == (2, 1)
-        player.pass_time(3 * MINUTE)
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, f"{story.runs[3].id}/jobs$", behind):
+            exporter.refresh()
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (2, 1)
+        exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
 NULLS = ["id", "name", "status", "conclusion", "started_at", "completed_at", "created_at",
@@ -98,14 +98,14 @@ def test_a_job_with_a_null_field_is_read_again_or_does_not_need_it(key: str) -> 
         for row in document["jobs"]:
             row[key] = None
 
-    with playing(story.world) as player:
-        with spoilt(player, "/jobs$", null, times=3):
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, "/jobs$", null, times=3):
             for _ in range(4):
-                player.refresh()
-                assert not any(job.broken for job in player.trunk.jobs)
-                player.world.now += MINUTE
-        player.pass_time(5 * MINUTE)
-        check_truth(player)
+                exporter.refresh()
+                assert not any(job.broken for job in exporter.trunk.jobs)
+                exporter.fake.now += MINUTE
+        exporter.advance(5 * MINUTE)
+        check_truth(exporter)
 
 
 CHECK_NULLS = ["id", "name", "status", "conclusion", "started_at", "completed_at", "html_url",
@@ -120,21 +120,21 @@ def test_a_check_run_with_a_null_field_is_read_again_or_does_not_need_it(key: st
         commit = story.push()
         story.run(commit, letter)
         story.run(commit, "P", LINT, "lint")
-        story.world.now += 20 * MINUTE
+        story.fake.now += 20 * MINUTE
 
     def null(document: Any) -> None:
         for row in document["check_runs"]:
             row[key] = None
 
-    with playing(story.world) as player:
-        with spoilt(player, "/check-runs$", null, times=3):
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, "/check-runs$", null, times=3):
             for _ in range(4):
-                player.refresh()
-                assert not any(job.broken for job in player.trunk.jobs)
-                player.world.now += MINUTE
-        player.pass_time(5 * MINUTE)
-        assert asked(player, "/check-runs")
-        check_truth(player)
+                exporter.refresh()
+                assert not any(job.broken for job in exporter.trunk.jobs)
+                exporter.fake.now += MINUTE
+        exporter.advance(5 * MINUTE)
+        assert asked(exporter, "/check-runs")
+        check_truth(exporter)
 
 
 # ---------------------------------------------------------------------- shards and pages
@@ -148,6 +148,7 @@ def shards(red: int) -> list[Job]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.SHIFTED_PAGE,
                                   Kind.SERVER_ERROR, Kind.TRUNCATED, Kind.NULL_FIELD])  # fmt: skip
 @pytest.mark.parametrize("red", [1, 120])
@@ -156,16 +157,16 @@ def test_a_page_that_is_missing_does_not_turn_a_red_shard_into_a_pass(kind: Kind
     story = Story()
     for _ in range(3):
         story.jobs(story.push(), shards(red))
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("linux / test (default)").broken
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("linux / test (default)").broken
         story.jobs(story.push(), shards(red))
-        player.server.fail_next(kind, "/(jobs|check-runs)$", times=40)
+        exporter.server.fail_next(kind, "/(jobs|check-runs)$", times=40)
         for _ in range(10):
-            player.pass_time(MINUTE)
-            assert player.job("linux / test (default)").broken
-        player.server.faults = Faults()
-        player.pass_time(10 * MINUTE)
-        check_truth(player)
-        assert player.job("linux / test (default)").consecutive_failures == 4
+            exporter.advance(MINUTE)
+            assert exporter.job("linux / test (default)").broken
+        exporter.server.faults = Faults()
+        exporter.advance(10 * MINUTE)
+        check_truth(exporter)
+        assert exporter.job("linux / test (default)").consecutive_failures == 4

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Faults
-from tests.github.plan import Job, Workflow
-from tests.github.player import Player, playing
-from tests.github.server import Entry
+from tests.github.server import LogEntry
+from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import (
     CI,
     HOUR,
@@ -27,8 +27,8 @@ def numbered(number: int) -> Workflow:
     return Workflow(f"w{number}", f".github/workflows/{number}.yml")
 
 
-def lists_of_runs(player: Player) -> list[Entry]:
-    return [entry for entry in player.server.log if entry.path.endswith("/actions/runs")]
+def lists_of_runs(exporter: SimulatedExporter) -> list[LogEntry]:
+    return [entry for entry in exporter.server.log if entry.path.endswith("/actions/runs")]
 
 
 # ---------------------------------------------------------------------- which runs count
@@ -54,11 +54,11 @@ def test_only_runs_of_the_trunk_count(
     story = Story("P F F")
     commit = story.push()
     story.repo.run(commit, CI, [FAILS], event=event, head_branch=head_branch, head_repo=head_repo)
-    story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").broken is counts
-        check_truth(player)
+    story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken is counts
+        check_truth(exporter)
 
 
 def test_the_events_that_count_are_configured() -> None:
@@ -66,12 +66,12 @@ def test_the_events_that_count_are_configured() -> None:
     story = Story("F F F")
     for commit in story.commits:
         story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
-    story.world.now += HOUR
-    with playing(story.world, jobs="events: [schedule]") as player:
-        player.refresh_to_the_end()
-        assert [key.job_name for key in player.jobs()] == ["nightly"]
-        assert player.job("nightly").broken
-        assert all(("event", "schedule") in e.query for e in lists_of_runs(player))
+    story.fake.now += HOUR
+    with running_exporter(story.fake, jobs="events: [schedule]") as exporter:
+        exporter.refresh_until_idle()
+        assert [key.job_name for key in exporter.jobs()] == ["nightly"]
+        assert exporter.job("nightly").broken
+        assert all(("event", "schedule") in e.query for e in lists_of_runs(exporter))
 
 
 def test_two_events_are_told_apart_here() -> None:
@@ -79,47 +79,47 @@ def test_two_events_are_told_apart_here() -> None:
     story = Story("F F F")
     for commit in story.commits:
         story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
-    story.world.now += HOUR
-    with playing(story.world, jobs="events: [schedule, merge_group]") as player:
-        player.refresh_to_the_end()
-        assert [key.job_name for key in player.jobs()] == ["nightly"]
+    story.fake.now += HOUR
+    with running_exporter(story.fake, jobs="events: [schedule, merge_group]") as exporter:
+        exporter.refresh_until_idle()
+        assert [key.job_name for key in exporter.jobs()] == ["nightly"]
 
 
 def test_a_late_run_of_an_older_commit_counts_there() -> None:
     """A nightly that is dispatched for an old commit says something about that commit."""
     story = Story("P F F F")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").broken
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
         story.run(story.commits[2], "P")
-        story.world.now += 10 * MINUTE
-        player.pass_time(2 * MINUTE)
-        assert player.job("test").flaky == 1
-        check_truth(player)
+        story.fake.now += 10 * MINUTE
+        exporter.advance(2 * MINUTE)
+        assert exporter.job("test").flaky == 1
+        check_truth(exporter)
 
 
 def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
     """They say `main` too; only the chain knows."""
     story = Story("P F F")
     gone = story.push()
-    story.repo.force_push(story.commits[2], at=story.world.now + 1)
+    story.repo.force_push(story.commits[2], at=story.fake.now + 1)
     story.run(gone, "F")
-    story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").consecutive_failures == 2
-        check_truth(player)
+    story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").consecutive_failures == 2
+        check_truth(exporter)
 
 
 def test_a_renamed_workflow_keeps_its_history() -> None:
     """The file is the workflow; its name is shown, the newest of them."""
     story = Story("P F F")
     story.then("F", workflow=Workflow("CI of today", CI.path))
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").consecutive_failures == 3
-        assert player.job("test").key.workflow == "CI of today"
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").consecutive_failures == 3
+        assert exporter.job("test").key.workflow == "CI of today"
+        check_truth(exporter)
 
 
 def test_two_workflows_of_one_name_are_two() -> None:
@@ -127,11 +127,11 @@ def test_two_workflows_of_one_name_are_two() -> None:
     story = Story("F F F")
     for commit in story.commits:
         story.run(commit, "P", Workflow("ci", ".github/workflows/other.yml"))
-    story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert sorted(job.consecutive_failures for job in player.trunk.jobs) == [0, 3]
-        check_truth(player)
+    story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert sorted(job.consecutive_failures for job in exporter.trunk.jobs) == [0, 3]
+        check_truth(exporter)
 
 
 # ---------------------------------------------------------------------- many runs
@@ -146,13 +146,14 @@ def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int) -> Non
         for place in range(workflows):
             letter = "F" if place == number else "P"
             story.run(commit, letter, numbered(place), f"t{place}")
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert len(player.jobs()) == workflows
-        check_truth(player)
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert len(exporter.jobs()) == workflows
+        check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
     """GitHub's filtered list ends there; ranges of `created` do not."""
     story = Story()
@@ -160,14 +161,14 @@ def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
         commit = story.push()
         for place in range(21):
             story.run(commit, "FP"[(number + place) % 7 > 2], numbered(place), f"t{place}")
-        story.world.now += 20 * MINUTE
-    with playing(story.world) as player:
-        done = player.refresh_to_the_end()
-        check_truth(player)
-        assert len(player.trunk.order.commits) == 51
+        story.fake.now += 20 * MINUTE
+    with running_exporter(story.fake) as exporter:
+        done = exporter.refresh_until_idle()
+        check_truth(exporter)
+        assert len(exporter.trunk.order.commits) == 51
         assert counted(done) < 51 + 40 + 21, "a commit, the list, and what failed jobs say"
-        player.refresh()
-        assert counted(player.pass_time(30 * MINUTE)) == 0
+        exporter.refresh()
+        assert counted(exporter.advance(30 * MINUTE)) == 0
 
 
 def many_at_once() -> Story:
@@ -176,19 +177,19 @@ def many_at_once() -> Story:
     commit = story.push()
     for place in range(250):
         story.run(commit, "F", numbered(place), f"t{place}")
-    story.world.now += HOUR
+    story.fake.now += HOUR
     return story
 
 
 def test_more_than_a_page_of_runs_in_one_second_is_read() -> None:
     """No range of `created` can part them."""
     story = many_at_once()
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert len(player.jobs()) == 251
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert len(exporter.jobs()) == 251
         story.then("P F")
-        player.pass_time(2 * MINUTE)
-        check_truth(player)
+        exporter.advance(2 * MINUTE)
+        check_truth(exporter)
 
 
 def lose_one_of_fifty(document: Any) -> None:
@@ -197,43 +198,44 @@ def lose_one_of_fifty(document: Any) -> None:
         del rows[0]
 
 
+@pytest.mark.slow
 def test_a_fault_while_one_second_is_read_leaves_no_hole() -> None:
     """What could not be read is read later, also between parts that have been read."""
     story = Story()
-    with playing(story.world) as player:
+    with running_exporter(story.fake) as exporter:
         for runs in (25, 25, 25, 25, 250, 60, 60):
             if runs == 250:
-                player.refresh_to_the_end()
-                player.pass_time(2 * MINUTE)
+                exporter.refresh_until_idle()
+                exporter.advance(2 * MINUTE)
             commit = story.push()
             for place in range(runs):
                 story.run(commit, "F", numbered(place), f"t{place}")
-            story.world.now += HOUR
+            story.fake.now += HOUR
         # The last page of the list of that one second is not whole.
-        with spoilt(player, "/actions/runs$", lose_one_of_fifty, times=1000):
-            assert not player.refresh().state.up
-            assert not player.refresh().state.up
-        player.server.faults = Faults()
-        player.pass_time(5 * MINUTE)
-        player.refresh_to_the_end()
-        check_truth(player)
-        assert player.watcher.snapshot.sources[0].unread == 0
+        with spoilt(exporter, "/actions/runs$", lose_one_of_fifty, times=1000):
+            assert not exporter.refresh().state.up
+            assert not exporter.refresh().state.up
+        exporter.server.faults = Faults()
+        exporter.advance(5 * MINUTE)
+        exporter.refresh_until_idle()
+        check_truth(exporter)
+        assert exporter.engine.snapshot.sources[0].unread == 0
 
 
 def test_parts_that_are_full_are_closed_and_stay_free() -> None:
     """A page of runs that is over costs nothing any more, however many commits come."""
     story = Story()
-    with playing(story.world) as player:
+    with running_exporter(story.fake) as exporter:
         costs = []
         for _ in range(20):
             commit = story.push()
             for place in range(10):
                 story.run(commit, "P", numbered(place), f"t{place}")
-            story.world.now += 10 * MINUTE
-            costs.append(counted(player.refresh_to_the_end()))
-        check_truth(player)
+            story.fake.now += 10 * MINUTE
+            costs.append(counted(exporter.refresh_until_idle()))
+        check_truth(exporter)
         assert max(costs[1:]) <= 5, costs
         assert sum(costs) <= 20 * 4
-        done = player.pass_time(HOUR)
+        done = exporter.advance(HOUR)
         assert counted(done) == 0
         assert sent(done) <= 3 * len(done)

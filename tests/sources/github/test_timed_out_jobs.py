@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.github.exporter import running_exporter
 from tests.github.faults import Kind
-from tests.github.plan import SUPERSEDED, Job
-from tests.github.player import playing
+from tests.github.workflows import SUPERSEDED, Job
 from tests.sources.github.stories import (
     HOUR,
     MINUTE,
@@ -28,7 +28,7 @@ def cancelled(seconds: float, *, hang: bool = True) -> Job:
 
 def push(story: Story, job: Job) -> None:
     story.jobs(story.push(), [job, Job("other")])
-    story.world.now += HOUR
+    story.fake.now += HOUR
 
 
 @pytest.mark.parametrize(("letters", "streak", "broken"), [
@@ -43,13 +43,13 @@ def push(story: Story, job: Job) -> None:
 ])  # fmt: skip
 def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken: bool) -> None:
     """Three hangs in a row fire, two do not; what a newer push cancelled says nothing."""
-    with playing(Story(letters).world) as player:
-        player.refresh_to_the_end()
-        assert (player.job("test").consecutive_failures, player.job("test").broken) == (
+    with running_exporter(Story(letters).fake) as exporter:
+        exporter.refresh_until_idle()
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").broken) == (
             streak,
             broken,
         )
-        check_truth(player)
+        check_truth(exporter)
 
 
 @pytest.mark.parametrize(("seconds", "asks"), [(299, 0), (300, 1), (3000, 1)])
@@ -57,62 +57,62 @@ def test_a_job_that_was_cancelled_soon_is_not_asked(seconds: float, asks: int) -
     """Five minutes are the border: no sensible limit is shorter."""
     story = Story("P")
     push(story, cancelled(seconds, hang=False))
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert len(asked(player, ANNOTATIONS)) == asks
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert len(asked(exporter, ANNOTATIONS)) == asks
+        check_truth(exporter)
 
 
 def test_each_job_is_asked_once() -> None:
     """Also over restarts, and whatever else happens to the run."""
     story = Story("P H H H C C")
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert len(asked(player, ANNOTATIONS)) == 5
-        player.pass_time(HOUR)
-        player.restart()
-        player.pass_time(HOUR)
-        story.runs[2].rerun(story.world.now + 5, [Job("later")])
-        player.pass_time(HOUR)
-        assert len(asked(player, ANNOTATIONS)) == 5
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert len(asked(exporter, ANNOTATIONS)) == 5
+        exporter.advance(HOUR)
+        exporter.restart()
+        exporter.advance(HOUR)
+        story.runs[2].rerun(story.fake.now + 5, [Job("later")])
+        exporter.advance(HOUR)
+        assert len(asked(exporter, ANNOTATIONS)) == 5
+        check_truth(exporter)
 
 
 def test_it_is_pending_until_it_has_been_asked() -> None:
     """What is not known yet is neither a failure nor nothing; the next refresh asks again."""
-    with playing(Story("P H H H").world) as player:
-        player.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=9)
-        refreshed = player.refresh()
+    with running_exporter(Story("P H H H").fake) as exporter:
+        exporter.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=9)
+        refreshed = exporter.refresh()
         assert not refreshed.state.up
         assert "annotations" in (refreshed.state.problem or "")
-        assert (player.job("test").consecutive_failures, player.job("test").pending) == (0, 3)
-        player.pass_time(MINUTE)
-        assert player.job("test").broken
-        check_truth(player)
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (0, 3)
+        exporter.advance(MINUTE)
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_one_that_cannot_be_asked_leaves_the_others() -> None:
     """Each is asked by itself."""
     story = Story("P H H H")
-    with playing(story.world) as player:
-        row = next(iter(story.runs[2].rows(story.world.now)))
-        player.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
-        player.refresh()
-        assert (player.job("test").consecutive_failures, player.job("test").pending) == (2, 1)
-        player.pass_time(MINUTE)
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        row = next(iter(story.runs[2].rows(story.fake.now)))
+        exporter.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
+        exporter.refresh()
+        assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (2, 1)
+        exporter.advance(MINUTE)
+        check_truth(exporter)
 
 
 def test_annotations_that_are_gone_say_that_it_did_not_hang() -> None:
     """404 is an answer of the one that was asked: it stays cancelled, and is not asked again."""
-    with playing(Story("P H H H").world) as player:
-        for run in player.world.repos["o/r"].runs:
-            for row in run.rows(player.world.now):
-                player.world.repos["o/r"].rows.pop(row.id)
-        player.refresh_to_the_end()
-        assert player.job("test").consecutive_failures == 0
-        assert [entry.status for entry in asked(player, ANNOTATIONS)] == [404] * 3
-        assert counted(player.pass_time(30 * MINUTE)) <= 1
+    with running_exporter(Story("P H H H").fake) as exporter:
+        for run in exporter.fake.repos["o/r"].runs:
+            for row in run.rows(exporter.fake.now):
+                exporter.fake.repos["o/r"].rows.pop(row.id)
+        exporter.refresh_until_idle()
+        assert exporter.job("test").consecutive_failures == 0
+        assert [entry.status for entry in asked(exporter, ANNOTATIONS)] == [404] * 3
+        assert counted(exporter.advance(30 * MINUTE)) <= 1
 
 
 def test_an_annotation_without_a_message_is_asked_for_again() -> None:
@@ -122,13 +122,13 @@ def test_an_annotation_without_a_message_is_asked_for_again() -> None:
         for row in rows:
             row["message"] = None
 
-    with playing(Story("P H H H").world) as player:
-        with spoilt(player, ANNOTATIONS, no_message, times=3):
-            assert not player.refresh().state.up
-        assert player.job("test").consecutive_failures == 0
-        player.pass_time(2 * MINUTE)
-        assert player.job("test").broken
-        check_truth(player)
+    with running_exporter(Story("P H H H").fake) as exporter:
+        with spoilt(exporter, ANNOTATIONS, no_message, times=3):
+            assert not exporter.refresh().state.up
+        assert exporter.job("test").consecutive_failures == 0
+        exporter.advance(2 * MINUTE)
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_annotations_of_other_kinds_are_no_hang() -> None:
@@ -136,24 +136,24 @@ def test_annotations_of_other_kinds_are_no_hang() -> None:
     story = Story("P")
     for _ in range(3):
         push(story, Job("test", 30, 3630, "cancelled", annotations=("Node 16 is deprecated.",)))
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").consecutive_failures == 0
-        check_truth(player)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").consecutive_failures == 0
+        check_truth(exporter)
 
 
 def test_a_hang_that_passes_when_it_is_run_again_is_flaky() -> None:
     """A hang is a failure like any other."""
     story = Story("P H H")
-    story.runs[2].rerun(story.world.now - 600, [Job("test")])
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert [verdict.name for verdict in player.job("test").verdicts] == [
+    story.runs[2].rerun(story.fake.now - 600, [Job("test")])
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert [verdict.name for verdict in exporter.job("test").verdicts] == [
             "PASS",
             "FAIL",
             "FLAKY",
         ]
-        check_truth(player)
+        check_truth(exporter)
 
 
 def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None:
@@ -162,11 +162,11 @@ def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None
     said = (SUPERSEDED.format(branch="main"),)
     jobs = [Job(f"t{n}", 30, 900, "cancelled", annotations=said) for n in range(40)]
     story.jobs(story.push(), jobs)
-    story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert len(asked(player, ANNOTATIONS)) == 1
-        check_truth(player)
+    story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert len(asked(exporter, ANNOTATIONS)) == 1
+        check_truth(exporter)
 
 
 def test_a_hang_among_jobs_that_end_at_another_moment_counts() -> None:
@@ -176,11 +176,11 @@ def test_a_hang_among_jobs_that_end_at_another_moment_counts() -> None:
     for _ in range(3):
         rest = [Job(f"t{n}", 30, 2000, "cancelled", annotations=said) for n in range(3)]
         story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").broken
-        check_truth(player)
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_a_hang_that_makes_its_matrix_give_up_counts() -> None:
@@ -190,11 +190,11 @@ def test_a_hang_that_makes_its_matrix_give_up_counts() -> None:
     for _ in range(3):
         rest = [Job(f"t{n}", 30, 1840, "cancelled", annotations=said) for n in range(3)]
         story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").broken
-        check_truth(player)
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_a_hang_that_is_copied_by_a_rerun_is_still_one() -> None:
@@ -202,23 +202,23 @@ def test_a_hang_that_is_copied_by_a_rerun_is_still_one() -> None:
     story = Story("P")
     for _ in range(3):
         run = story.jobs(story.push(), [cancelled(600), Job("other", conclusion="failure")])
-        run.rerun(story.world.now + 1200, [Job("other")], copies=True)
-        story.world.now += HOUR
-    with playing(story.world) as player:
-        player.refresh_to_the_end()
-        assert player.job("test").broken
-        check_truth(player)
+        run.rerun(story.fake.now + 1200, [Job("other")], copies=True)
+        story.fake.now += HOUR
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+        check_truth(exporter)
 
 
 def test_a_hang_of_long_ago_is_not_asked_about_for_ever() -> None:
     """An outage that is older than the window costs nothing."""
     story = Story("P H H H", every=10 * MINUTE)
-    with playing(story.world, more=", window: 4") as player:
-        player.refresh_to_the_end()
-        story.world.now += HOUR
+    with running_exporter(story.fake, more=", window: 4") as exporter:
+        exporter.refresh_until_idle()
+        story.fake.now += HOUR
         for _ in range(8):
             story.jobs(story.push(), [Job("other")])
-            player.pass_time(10 * MINUTE)
-        assert player.job("test").broken
-        assert counted(player.pass_time(30 * MINUTE)) == 0
-        assert len(asked(player, "/actions/jobs/")) == 1, "its step, once"
+            exporter.advance(10 * MINUTE)
+        assert exporter.job("test").broken
+        assert counted(exporter.advance(30 * MINUTE)) == 0
+        assert len(asked(exporter, "/actions/jobs/")) == 1, "its step, once"

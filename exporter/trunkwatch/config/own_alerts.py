@@ -1,0 +1,18 @@
+"""Generated from rules/trunkwatch.rules.yml by `make docs`; do not edit."""
+
+from collections.abc import Mapping
+
+OWN_ALERTS: Mapping[str, str] = {
+    "TrunkCommitBrokeEverything": "P1",
+    "TrunkNotGreen": "P2",
+    "TrunkDataStale": "P2",
+    "TrunkJobRetired": "P3",
+    "TrunkStreakTruncated": "P3",
+    "TrunkwatchExporterDown": "P2",
+    "TrunkwatchSourceFailing": "P3",
+    "TrunkwatchQuotaNearlySpent": "P3",
+    "TrunkwatchJobsDropped": "P3",
+    "TrunkwatchWebhooksRejected": "P3",
+    "Watchdog": "P3",
+}
+"""The alerts of no job, of the default group's team, with their priorities."""

@@ -1,0 +1,65 @@
+"""The state of a fake GitHub: repositories, tokens, rate limits and a simulated clock."""
+
+from itertools import count
+
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+
+from tests.github.expected import observations, order
+from tests.github.repo import Repo
+
+T0 = 1_790_000_000.0
+"""The default start of the simulated clock (seconds since the epoch)."""
+
+TOKEN = "token-of-the-stand-in"
+"""The token that every fake GitHub accepts."""
+
+
+class FakeGitHub:
+    """A fake GitHub, without its HTTP server.
+
+    Attributes:
+        now: the simulated time (seconds since the epoch); tests advance it.
+        tokens: the user of each accepted token.
+        limit: requests an hour per token.
+        anonymous_limit: requests an hour per address without a token.
+        limited: whether rate limits are enabled; GitHub Enterprise Server can disable them.
+        weak_etags: whether an ETag begins with `W/`.
+        app: the GitHub App's (app id, public key in PEM); None for no App.
+        installation: the id of the App's installation.
+    """
+
+    def __init__(self, now: float = T0, *, limit: int = 5000, limited: bool = True) -> None:
+        """Args:
+        now: the start of the simulated clock (seconds since the epoch).
+        limit: requests an hour per token.
+        limited: whether rate limits are enabled.
+        """
+        self.now = now
+        self.limit = limit
+        self.anonymous_limit = 60
+        self.limited = limited
+        self.weak_etags = True
+        self.tokens = {TOKEN: "user-1"}
+        self.app: tuple[str, str] | None = None
+        self.installation = 7
+        self.repos: dict[str, Repo] = {}
+        self._ids = count(4_000_001)
+
+    def repo(self, full_name: str, *, default_branch: str = "main", private: bool = False) -> Repo:
+        """Add a repository."""
+        repo = Repo(lambda: self.now, self.next_id, full_name, default_branch, private)
+        self.repos[full_name] = repo
+        return repo
+
+    def next_id(self) -> int:
+        """Return an unused id."""
+        return next(self._ids)
+
+    def expected_facts(
+        self, repo: Repo | str, branch: str | None = None
+    ) -> tuple[TrunkOrder, list[Observation]]:
+        """Return the order and the results that a source should have read by now."""
+        found = self.repos[repo] if isinstance(repo, str) else repo
+        trunk = Trunk(found.full_name, branch or found.default_branch)
+        chain = order(trunk, found.head(trunk.branch, self.now))
+        return chain, observations(chain, found.runs, self.now)

@@ -1,0 +1,83 @@
+"""The documented numbers of requests for a large trunk stay within their limits.
+
+60 commits, 20 workflows, 450 jobs per commit; `make bench` prints the figures.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.github.exporter import POLL
+from tests.github.request_costs import (
+    LargeTrunkReader,
+    counted_requests,
+    follow_commits,
+    reading_large_trunk,
+    sent_requests,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("framework")]
+COLD_START, ONE_COMMIT, BUDGET = 420, 300, 2500
+MINUTES = 30
+
+
+@pytest.fixture(scope="module")
+def read() -> Iterator[LargeTrunkReader]:
+    """Return a reader that has read the whole trunk."""
+    with reading_large_trunk() as made:
+        made.exporter.refresh_until_idle()
+        yield made
+
+
+def test_a_cold_start_stays_within_its_requests_and_shows_the_tip_first() -> None:
+    """At most 420 counted requests; the newest ten commits are shown after the first of them."""
+    with reading_large_trunk() as made:
+        first = made.exporter.refresh()
+        newest = [commit.sha for commit in made.exporter.trunk.order.commits]
+        tip = [node.sha for node in made.large_trunk.commits]
+        assert len(newest) >= 10
+        assert newest == tip[-len(newest) :]
+        assert made.exporter.trunk.order.older_unread
+        rest = made.exporter.refresh_until_idle()
+        assert counted_requests([first, *rest]) <= COLD_START
+        assert made.errors() == {}
+
+
+def test_nothing_new_costs_nothing(read: LargeTrunkReader) -> None:
+    """An idle refresh sends no counted request and on average at most three uncounted ones."""
+    idle = read.exporter.advance(MINUTES * POLL)
+    assert counted_requests(idle) == 0
+    assert sent_requests(idle) <= 3 * len(idle)
+
+
+def test_a_restart_asks_for_nothing_before_it_answers(read: LargeTrunkReader) -> None:
+    """After a restart the stored results are shown, and the first requests are not counted."""
+    before = read.jobs()
+    read.exporter.restart()
+    assert read.jobs() == before
+    assert read.errors() == {}
+    assert counted_requests(read.exporter.advance(5 * POLL)) == 0
+
+
+def test_a_commit_of_450_jobs_is_followed_closely_and_cheaply(read: LargeTrunkReader) -> None:
+    """A commit costs at most 300 requests, and each failure is stored within two refreshes."""
+    cost = follow_commits(read, 1)
+    assert cost.requests <= ONE_COMMIT
+    assert 0 < cost.worst_failure <= 2 * POLL
+    assert read.errors() == {}
+
+
+def test_ten_commits_in_flight_stay_within_the_budget(read: LargeTrunkReader) -> None:
+    """No hour uses more than half of the quota, and the median lag is at most three minutes."""
+    cost = follow_commits(read, 10)
+    assert cost.worst_hour <= BUDGET
+    assert 0 < cost.median_lag <= 180
+    assert read.errors() == {}
+
+
+def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTrunkReader) -> None:
+    """Reading the completed ranges of runs again finds a re-run with at most ten requests."""
+    read.large_trunk.rerun(20, 30, read.large_trunk.fake.now + 10)
+    cost = counted_requests(read.exporter.advance(MINUTES * POLL))
+    assert 0 < cost <= 10
+    assert read.errors() == {}

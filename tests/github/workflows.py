@@ -1,0 +1,65 @@
+"""Workflows and planned jobs, as tests declare them."""
+
+from dataclasses import dataclass
+
+HANG_LIMIT = 3600.0
+"""The default `timeout-minutes` of a hanging job, in seconds."""
+
+SUPERSEDED = "Canceling since a higher priority waiting request for ci-{branch} exists"
+"""GitHub's annotation of a job that a newer run of its concurrency group cancelled."""
+
+CANCELED = "The operation was canceled."
+FAILED = "Process completed with exit code 1."
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow file.
+
+    Attributes:
+        name: the display name; a renamed workflow has another name at the same path.
+        path: the path of its file, its identity.
+    """
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The planned course of one job of an attempt.
+
+    Attributes:
+        name: with its matrix values.
+        start: when a runner picks it up, in seconds since the start of the attempt.
+        end: when it completes, in seconds since the start of the attempt; None for never.
+        conclusion: GitHub's conclusion.
+        failed_step: the step that fails; by default a step named after the job.
+        needs: names of the jobs that must end before this one is created.
+        hang: whether its own `timeout-minutes` stops it; GitHub reports it as `cancelled`.
+        annotations: messages on its check run, beside those that its conclusion implies.
+    """
+
+    name: str
+    start: float = 30.0
+    end: float | None = 300.0
+    conclusion: str = "success"
+    failed_step: str | None = None
+    needs: tuple[str, ...] = ()
+    hang: bool = False
+    annotations: tuple[str, ...] = ()
+
+
+def skipped(name: str, at: float = 5.0, needs: tuple[str, ...] = ()) -> Job:
+    """Return a job that is skipped at a time (seconds since the start of the attempt)."""
+    return Job(name, at, at, "skipped", needs=needs)
+
+
+def hanging(name: str, start: float = 30.0, limit: float = HANG_LIMIT) -> Job:
+    """Return a job that its own `timeout-minutes` stops after `limit` seconds."""
+    return Job(name, start, start + limit, "cancelled", hang=True)
+
+
+def superseded(name: str, start: float = 30.0, end: float = 400.0, *, branch: str = "main") -> Job:
+    """Return a job that a newer push cancelled."""
+    return Job(name, start, end, "cancelled", annotations=(SUPERSEDED.format(branch=branch),))
