@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
-from trunkwatch.sources.github.auth import EnvToken, FileToken
-from trunkwatch.sources.github.credentials import content_of
+from trunkwatch.rest import EnvToken, FileToken, HttpContext, read_secret
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import webhook_payload
-from trunkwatch.tickets.issues.api import Api, ApiTools, GithubIssues
+from trunkwatch.tickets.issues.api import Api, GithubIssues
 from trunkwatch.tickets.issues.dry_run import DryRun
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
@@ -34,9 +33,6 @@ log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "GITHUB_TOKEN"
 """The variable that GitHub's own tools and runners read."""
-
-NAME = "tickets"
-"""The owner of the tokens, in errors about them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +169,12 @@ def _api(
             " needs only Issues: read and write"
         )
     token = (
-        EnvToken(NAME, TOKEN_VARIABLE, environ)
+        EnvToken(TOKEN_VARIABLE, environ)
         if options.token_file is None
-        else FileToken(NAME, options.token_file)
+        else FileToken(options.token_file)
     )
-    tools = ApiTools(
-        header=token.header,
-        refused=token.refused,
-        clock=time.time,
-        sleep=time.sleep,
-        count=lambda code: metrics.add("requests", code),
-    )
-    return GithubIssues(config.tickets.api_url, tools)
+    http = HttpContext(count_request=lambda code: metrics.add("requests", code))
+    return GithubIssues(config.tickets.api_url, http, token)
 
 
 def _secret(path: str | None) -> Callable[[], bytes] | None:
@@ -193,7 +183,7 @@ def _secret(path: str | None) -> Callable[[], bytes] | None:
         return None
 
     def read() -> bytes:
-        return content_of(NAME, f"--auth.token-file {path}", path)
+        return read_secret(f"--auth.token-file {path}", path)
 
     read()
     return read

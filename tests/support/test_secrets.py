@@ -19,7 +19,7 @@ import logging, sys
 from pathlib import Path
 import requests
 from trunkwatch.engine.facts import StateEntry
-from trunkwatch.errors import SourceUnreachable
+from trunkwatch.errors import NoAnswerError
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import WebhookOnly, WebServer
 from trunkwatch.web.answer import Answer
@@ -50,7 +50,7 @@ LEAKS = {
     "stderr": "print(secret, file=sys.stderr)",
     "log": "logging.getLogger('trunkwatch.x').warning('with %s', secret)",
     "traceback": "try: raise ValueError(secret)\n    except ValueError: logging.exception('oh')",
-    "error": "SourceUnreachable('ci', f'GET http://user:{secret}@host')",
+    "error": "NoAnswerError(f'GET http://user:{secret}@host')",
     "page": "served(Answer('200 OK', 'text/plain', secret.encode()))",
     "header": "served(Answer('200 OK', 'text/plain', b'', (('X', secret),)))",
     "memory": "kept(secret).close()",
@@ -63,7 +63,7 @@ LEAKS = {
 QUIET = {
     "a_note": "kept('nothing').close()",
     "a_page": "served(Answer('200 OK', 'text/plain', b'nothing'))",
-    "an_error": "SourceUnreachable('ci', 'GET http://host')",
+    "an_error": "NoAnswerError('GET http://host')",
 }
 
 

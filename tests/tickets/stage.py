@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
+from trunkwatch.rest import EnvToken, HttpContext
 from trunkwatch.tickets.alerts import Alerts, parse_alerts, webhook_payload
-from trunkwatch.tickets.issues.api import ApiTools, GithubIssues
+from trunkwatch.tickets.issues.api import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
@@ -132,16 +133,15 @@ class Stage:
         # A kill loses nothing that was written to the page cache; no test simulates a power cut.
         self.store._db.execute("PRAGMA synchronous = OFF")
         self.metrics = TicketMetrics()
-        tools = ApiTools(
-            lambda _now: f"Bearer {TOKEN}",
-            lambda: None,
-            lambda: self.now,
-            lambda _seconds: None,
-            lambda code: self.metrics.add("requests", code),
+        context = HttpContext(
+            count_request=lambda code: self.metrics.add("requests", code),
+            clock=lambda: self.now,
+            sleep=lambda _seconds: None,
         )
+        token = EnvToken("TOKEN", {"TOKEN": TOKEN})
         self.reconciler = Reconciler(
             self.store,
-            IssueTracker(GithubIssues(self.server.url, tools, self.timeout)),
+            IssueTracker(GithubIssues(self.server.url, context, token, self.timeout)),
             self.status,
             self.config,
             Runtime(lambda: self.now, self.metrics, self._checkpoint),

@@ -11,8 +11,8 @@ from trunkwatch.errors import (
     TrackerRefused,
     TrackerUnsure,
 )
-from trunkwatch.sources.github.auth import FileToken
-from trunkwatch.tickets.issues.api import ApiTools, GithubIssues
+from trunkwatch.rest import FileToken, HttpContext, NoToken
+from trunkwatch.tickets.issues.api import GithubIssues
 
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.faults import Kind
@@ -42,10 +42,12 @@ class Asker:
         self.codes: list[str] = []
         self.token = token
         token.write_text(TOKEN)
-        auth = FileToken("tickets", str(token))
-        tools = ApiTools(auth.header, auth.refused, lambda: github.fake.now, self.slept.append,
-                         self.codes.append)  # fmt: skip
-        self.api = GithubIssues(github.url, tools)
+        context = HttpContext(
+            count_request=self.codes.append,
+            clock=lambda: github.fake.now,
+            sleep=self.slept.append,
+        )
+        self.api = GithubIssues(github.url, context, FileToken(str(token)))
 
 
 @pytest.fixture
@@ -141,13 +143,11 @@ def test_an_issue_that_is_not_there_any_more_is_not_looked_for_elsewhere(
 )
 def test_an_answer_that_is_no_object_is_an_error(answer: Answer) -> None:
     """A proxy may answer instead of GitHub."""
-    tools = ApiTools(lambda _: None, lambda: None, lambda: 0.0, lambda _: None)
     with http(lambda _: answer) as server, pytest.raises(TrackerUnsure):
-        GithubIssues(server.url, tools).get("/x")
+        GithubIssues(server.url, HttpContext(), NoToken()).get("/x")
 
 
 def test_an_answer_that_is_no_list_is_an_error() -> None:
     """Treated as an empty list, it would open an issue twice."""
-    tools = ApiTools(lambda _: None, lambda: None, lambda: 0.0, lambda _: None)
     with http(lambda _: as_json({})) as server, pytest.raises(TrackerUnsure):
-        list(GithubIssues(server.url, tools).rows("/x", []))
+        list(GithubIssues(server.url, HttpContext(), NoToken()).rows("/x", []))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
-from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
+from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
 from trunkwatch.tickets.metrics import COUNTERS, GAUGES, Family, Health, TicketMetrics
 from trunkwatch.web.alerts import BODY_LIMIT, AlertPages
 
@@ -149,7 +149,7 @@ def test_a_delivery_that_could_not_be_stored_is_retried(inbox: Inbox) -> None:
 
 def test_an_unreadable_token_refuses_every_delivery(inbox: Inbox) -> None:
     """Each delivery is answered with 503, with and without a token."""
-    inbox.secret = SourceAuthError("tickets", "the file is empty")
+    inbox.secret = CredentialsError("the file is empty")
     assert inbox.post().status_code == 503
     assert inbox.post(token=None).status_code == 503
     assert inbox.taken == []
