@@ -1,4 +1,4 @@
-# `make run` shows the recorded incident; `make test` sets up and passes every test.
+# `make run` shows the recorded incident; `make check`, `make test` and `make test-all` are the three tiers of tests.
 # CONFIG=my.yml runs the same stack on your own configuration; ARGS='--prometheus-port 9191' adds flags.
 
 PYTHON ?= python3
@@ -6,26 +6,47 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?=
 ARGS ?=
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+UNIT := -m 'not slow and not live'
+# The first seed of the histories of `make test-all`: new ones at each run, printed to get them again.
+SEED := $(shell date +%s)
 
-.PHONY: help run test lint tools docs bench clean
+.PHONY: help run check test test-all lint tools docs bench clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
 	@echo 'make run CONFIG=my.yml   the same stack on your own configuration'
-	@echo 'make test                every check and test'
-	@echo 'make lint                the checks without the tests'
+	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
+	@echo 'make test                the same and every other test, branch coverage: 12 minutes'
+	@echo 'make test-all            every test twice in other orders, more examples, 10,000 histories: 40 minutes'
+	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make bench               measure check, /metrics and the requests that GitHub counts'
 
 run: $(VENV)/run.stamp tools
 	@$(BIN)/python -m trunkwatch.demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
+check: lint tools
+	$(PYTEST) $(UNIT) --hypothesis-profile=quick
+
+# Coverage is measured in the unit tests only: the others spend their time in other processes.
 test: lint tools
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(PYTEST) $(UNIT) --cov --cov-report=
+	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
+	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
+	$(PYTEST) -m 'slow or live' --durations=10
+
+# pytest-randomly orders each run anew and prints its seed.
+test-all: lint tools
+	$(PYTEST) --hypothesis-profile=thorough --durations=10
+	$(PYTEST)
+	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
+	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
 
 lint: $(VENV)/test.stamp
-	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
@@ -63,4 +84,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus build *.egg-info .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

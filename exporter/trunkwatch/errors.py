@@ -15,13 +15,14 @@
     │   └── TrackerRefused      not done, and this will not be until somebody changes something
     │       └── IssueGone       the issue was deleted or moved away
     └── SourceError             a refresh failed; the last known values stay
-        ├── SourceUnreachable   no answer: refused, timed out, cut off
-        ├── SourceAnswerError   an answer that is not what the CI server documents
-        ├── SourceAuthError     the CI server does not take our token, or we have none to give
-        ├── SourceMissingError  what is asked for is not there, or may not be seen
-        ├── SourceLimitedError  the CI server's rate limit, or our share of it, is used up
+        ├── RequestError        an HTTP request failed
+        │   ├── NoAnswerError       no answer: refused, timed out, cut off
+        │   ├── BadAnswerError      an answer that the server does not document
+        │   ├── CredentialsError    the token is missing or refused
+        │   ├── NotFoundError       the resource does not exist, or may not be read
+        │   └── RateLimitedError    the rate limit, or the share of it for us, is used up
         ├── RecordedFileError   a recorded file has a broken line (file:line)
-        ├── GitError            the local clone that gives the trunk's order
+        ├── GitError            the local clone that gives the trunk's order cannot be read
         └── OrderConflictError  two sources both give the order of one trunk
 
 Callers ask for the type; the text is for people and says what to do next.
@@ -142,53 +143,68 @@ class SourceError(TrunkwatchError):
     """A refresh failed; the last known values stay.
 
     Attributes:
-        source: the source's name in the configuration.
         reason: one word for the metric `trunkwatch_source_errors_total`.
     """
 
     reason = "error"
 
-    def __init__(self, source: str, problem: str) -> None:
-        self.source = source
-        super().__init__(f"source {source}: {problem}")
+    def of(self, source: str) -> str:
+        """Return the text with the name of the source, which the source itself need not know."""
+        return f"source {source}: {self}"
 
 
-class SourceUnreachable(SourceError):  # noqa: N818 — reads as the state that it reports
+class RequestError(SourceError):
+    """An HTTP request failed.
+
+    Attributes:
+        status: the status code of the answer; None without an answer that counts.
+        retryable: the failure may be an accident (no answer, 5xx, a short limit).
+    """
+
+    def __init__(self, problem: str, *, status: int | None = None, retryable: bool = False) -> None:
+        self.status = status
+        self.retryable = retryable
+        super().__init__(problem)
+
+
+class NoAnswerError(RequestError):
     """No answer: refused, timed out or cut off."""
 
     reason = "unreachable"
 
 
-class SourceAnswerError(SourceError):
-    """An answer that is not what the CI server documents."""
+class BadAnswerError(RequestError):
+    """An answer that the server does not document."""
 
     reason = "answer"
 
 
-class SourceAuthError(SourceError):
-    """The CI server does not take our token, or we have none to give."""
+class CredentialsError(RequestError):
+    """The token or secret is missing, unreadable, or refused by the server."""
 
     reason = "auth"
 
 
-class SourceMissingError(SourceError):
-    """What is asked for is not there, or may not be seen."""
+class NotFoundError(RequestError):
+    """The resource does not exist, or may not be read."""
 
     reason = "missing"
 
 
-class SourceLimitedError(SourceError):
-    """The CI server's rate limit, or our share of it, is used up.
+class RateLimitedError(RequestError):
+    """The server's rate limit, or the share of it that may be used, is used up.
 
     Attributes:
-        until: when to ask again (seconds since the epoch).
+        until: when to send the next request (seconds since the epoch).
     """
 
     reason = "limit"
 
-    def __init__(self, source: str, problem: str, until: float) -> None:
+    def __init__(
+        self, problem: str, until: float, *, status: int | None = None, retryable: bool = False
+    ) -> None:
         self.until = until
-        super().__init__(source, problem)
+        super().__init__(problem, status=status, retryable=retryable)
 
 
 class RecordedFileError(SourceError):
@@ -207,3 +223,13 @@ class OrderConflictError(SourceError):
     """Two sources both give the order of one trunk."""
 
     reason = "order"
+
+
+_SOURCE_ERRORS: list[type[SourceError]] = [
+    SourceError,
+    *SourceError.__subclasses__(),
+    *RequestError.__subclasses__(),
+]
+
+SOURCE_ERROR_REASONS = frozenset(error.reason for error in _SOURCE_ERRORS)
+"""Every `reason`, so that each counter exists at 0 before its first error."""

@@ -16,18 +16,18 @@ from tests.support.secrets import DETECTOR
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "trunkwatch")
 SECONDS = 30.0
-"""Longer than anything here takes on a busy machine; what takes longer hangs."""
+"""Timeout: longer than any command takes on a busy machine."""
 
 
 def environment() -> dict[str, str]:
-    """Return what the program needs, and nothing of the user's settings."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    """Return the variables that the program needs, and no setting of the user."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "exporter"), "LC_ALL": "C.UTF-8"}
 
 
 def run_program(
     arguments: Sequence[str], folder: Path, *, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, which must be a certain exit code."""
+    """Run a command and assert its exit code."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
@@ -51,7 +51,7 @@ class Served:
         self.port = int(self.wait_for_log(r"\blistening\b.*?\bports?[= ](\d+)").group(1))
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
-        """Read the log until a line matches; one that ends without it fails the test."""
+        """Read the log until a line matches, and fail the test if none does."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
             DETECTOR.search("the log of a program", line)
@@ -62,13 +62,13 @@ class Served:
         raise AssertionError(f"{pattern!r} was never logged: {''.join(self.log)}")
 
     def get(self, path: str) -> requests.Response:
-        """Ask for a page."""
+        """Request a page."""
         answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=SECONDS)
         DETECTOR.search(f"the page {path} of a program", answer.content)
         return answer
 
     def samples(self, name: str) -> dict[str, float]:
-        """Return a family's samples, by their labels as they are written."""
+        """Return the samples of a family by their labels as exposed."""
         pattern = rf"^{name}(\{{.*\}})? (\S+)$"
         found = re.findall(pattern, self.get("/metrics").text, re.MULTILINE)
         return {labels: float(value) for labels, value in found}
@@ -78,7 +78,7 @@ class Served:
         self.process.send_signal(signum)
 
     def end(self) -> int:
-        """Ask it to end and return its exit code."""
+        """Send SIGTERM and return the exit code."""
         self.send(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=SECONDS)
         DETECTOR.search("the log of a program", rest)

@@ -1,4 +1,4 @@
-"""`trunkwatch check --repo`: what a newcomer sees, with a token and without one."""
+"""`trunkwatch check --repo`, with a token and without one."""
 
 import time
 from collections.abc import Iterator
@@ -20,12 +20,14 @@ def world_of(verdicts: str) -> FakeGitHub:
     """Return a repository whose newest commit was made half an hour ago, by the real clock."""
     fake = FakeGitHub(time.time())
     repo = fake.repo("o/r", default_branch="trunk")
-    for place, verdict in enumerate(verdicts):
-        at = fake.now - (len(verdicts) - place) * EVERY
-        commit = repo.commit(f"Change {place}", at=at)
+    for index, verdict in enumerate(verdicts):
+        at = fake.now - (len(verdicts) - index) * EVERY
+        commit = repo.commit(f"Change {index}", at=at)
         if verdict != ".":
-            said = "failure" if verdict == "F" else "success"
-            repo.run(commit, CI, [Job("test", conclusion=said, failed_step="Run it")], at=at + 5)
+            conclusion = "failure" if verdict == "F" else "success"
+            repo.run(
+                commit, CI, [Job("test", conclusion=conclusion, failed_step="Run it")], at=at + 5
+            )
     fake.repo("o/quiet", default_branch="trunk").commit("Nothing runs here")
     return fake
 
@@ -41,8 +43,8 @@ def check(server: GitHubServer, *arguments: str, token: str | None = TOKEN) -> R
     return CliRunner().invoke(main, ["check", *arguments], env=environment)
 
 
-def test_one_command_says_what_is_broken(github: GitHubServer) -> None:
-    """Job, first bad, suspects, log, step and the cost, without a configuration."""
+def test_one_command_reports_the_broken_job(github: GitHubServer) -> None:
+    """Job, first bad, suspects, log, step and cost are printed without a configuration."""
     done = check(github, "--repo", "o/r")
     assert done.exit_code == 1
     assert "o/r trunk: 1 broken, 0 failing; 1 job over 60 commits" in done.stdout
@@ -54,8 +56,10 @@ def test_one_command_says_what_is_broken(github: GitHubServer) -> None:
     assert done.stderr == ""
 
 
-def test_without_a_token_it_says_what_that_means_and_does_what_fits(github: GitHubServer) -> None:
-    """Sixty requests an hour: the newest commits are read, and the rest is said to be unread."""
+def test_without_a_token_the_newest_commits_are_read(
+    github: GitHubServer,
+) -> None:
+    """At sixty requests an hour the newest commits are read, and the rest is reported."""
     done = check(github, "--repo", "o/r", token=None)
     assert done.exit_code == 1
     assert "60 requests an hour" in done.stderr
@@ -64,33 +68,33 @@ def test_without_a_token_it_says_what_that_means_and_does_what_fits(github: GitH
     assert github.counted() <= 60
 
 
-def test_nothing_to_watch_is_said_with_its_reason(github: GitHubServer) -> None:
-    """A repository without runs that count is no error."""
+def test_nothing_to_watch_is_reported_with_its_reason(github: GitHubServer) -> None:
+    """A repository without runs of the watched events is no error."""
     done = check(github, "--repo", "o/quiet")
     assert done.exit_code == 0
     assert "Nothing to watch: 0 of 1 commit have results" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("repo", "token", "said"),
+    ("repo", "token", "error"),
     [
         ("o/none", TOKEN, "HTTP 404"),
         ("o/r", "wrong", "the server refuses the token"),
         ("none", TOKEN, "must be owner/name"),
     ],
 )
-def test_what_cannot_be_read_is_one_line(
-    github: GitHubServer, repo: str, token: str, said: str
+def test_an_unreadable_repository_is_one_line(
+    github: GitHubServer, repo: str, token: str, error: str
 ) -> None:
-    """Exit code 2, and what to do about it."""
+    """The error has exit code 2 and no traceback."""
     done = check(github, "--repo", repo, token=token)
     assert done.exit_code == 2
-    assert said in done.stdout + done.stderr
+    assert error in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_repository_and_a_configuration_are_one_too_many(github: GitHubServer) -> None:
-    """Nobody can tell which of them is meant."""
+    """--repo and --config.file exclude each other."""
     done = check(github, "--repo", "o/r", "--config.file", "t.yml")
     assert done.exit_code == 2
     assert "keep one" in str(done.exception) + done.stderr

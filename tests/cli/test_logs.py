@@ -73,9 +73,7 @@ def test_json() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_forges_a_line(form: str, message: str) -> None:
-    """No character of a message ends the line, for any program that reads lines, or reaches a
-    terminal as a command.
-    """
+    """No character of a message ends the line for a program or is a command to a terminal."""
     line = FORMATS[form]().format(record(message))
     assert line.splitlines() == [line]
     assert line.isprintable()
@@ -83,7 +81,7 @@ def test_nothing_forges_a_line(form: str, message: str) -> None:
 
 @pytest.mark.parametrize("message", HOSTILE.values(), ids=HOSTILE)
 def test_messages_can_be_read_back(message: str) -> None:
-    """What was logged is what a program reads, in both formats."""
+    """A program reads the logged message unchanged, in both formats."""
     assert json.loads(JsonFormatter().format(record(message)))["msg"] == message
     shown = LogfmtFormatter().format(record(message)).partition(" msg=")[2]
     assert json.loads(shown) == message
@@ -91,7 +89,7 @@ def test_messages_can_be_read_back(message: str) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_exception_is_one_line_too(form: str) -> None:
-    """A traceback is a field of its record, so that it can be found by the record's level."""
+    """A traceback is a field of its record."""
     try:
         raise ValueError("first\nsecond")
     except ValueError:

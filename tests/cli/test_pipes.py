@@ -1,4 +1,4 @@
-"""Readers that leave before the end."""
+"""Readers that close the pipe before the end."""
 
 import subprocess
 from dataclasses import replace
@@ -10,8 +10,10 @@ from trunkwatch.domain.model import Observation
 from tests.cli.program import PROGRAM, SECONDS, environment
 from tests.support.rows import history, named, write_recorded
 
+pytestmark = pytest.mark.slow
+
 JOBS = 1500
-"""Enough for more output than any pipe holds, whichever command."""
+"""Enough for each command to print more than a pipe buffers."""
 
 CONFIG = "sources: [{name: ci, type: recorded, path: ci.ndjson}]\n"
 
@@ -44,7 +46,7 @@ COMMANDS = (
 def test_a_reader_that_leaves(
     folders: dict[str, Path], command: tuple[str, ...], letters: str
 ) -> None:
-    """`| head` ends a command in silence, and its exit code says what it would have said."""
+    """`| head` ends a command without an error and with its usual exit code."""
     with subprocess.Popen(
         [*PROGRAM, *command],
         cwd=folders[letters],

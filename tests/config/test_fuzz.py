@@ -9,6 +9,8 @@ from trunkwatch.config import Config, parse_config, policy_of
 from trunkwatch.config.load import known_keys
 from trunkwatch.errors import ConfigError
 
+from tests.support.examples import examples
+
 _keys = st.sampled_from(known_keys())
 _scalars: st.SearchStrategy[Any] = st.one_of(
     st.none(),
@@ -59,7 +61,7 @@ def understood(text: str) -> Config | None:
 
 
 @given(_documents)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_any_document(document: object) -> None:
     """A document of known keys and arbitrary values is understood or refused; one that is
     understood has a policy.
@@ -85,7 +87,7 @@ def test_any_document(document: object) -> None:
 @example("<<: [1]")
 @example("!!set {sources}")
 @example("%YAML 3.0\n---\na: b")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 def test_any_text(text: str) -> None:
     """Arbitrary text, and what YAML's own types stumble over, is refused."""
     assert understood(text) is None

@@ -11,6 +11,7 @@ from trunkwatch.config import (
     BuildbotSource,
     Config,
     RecordedSource,
+    TicketsSection,
     load_config,
     parse_config,
     policy_of,
@@ -21,8 +22,6 @@ from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
 from trunkwatch.domain.groups import group_of
 from trunkwatch.domain.model import Evidence, JobKey, Trunk
-from trunkwatch.ticketing import settings_of
-from trunkwatch.tickets.model import Settings
 
 EVERYTHING = """
 sources:
@@ -127,25 +126,24 @@ def test_the_example_has_every_key(config: Config) -> None:
 
 def test_tickets(config: Config) -> None:
     """Each key of the tickets arrives."""
-    assert settings_of(config) == Settings(
-        repo="o/issues",
-        labels=("ci",),
-        assignees=("author-a",),
-        auto_close=False,
-        reopen_within=86_400.0,
-        max_new_per_hour=3,
-        timezone="Europe/Paris",
-        timezones={"broken-inductor": "America/Los_Angeles"},
-        dashboard="https://grafana.example.com/d/{group}",
-    )
-    assert config.tickets.api_url == "https://ghe.example.com/api/v3"
+    assert config.tickets.model_dump() == {
+        "repo": "o/issues",
+        "labels": ("ci",),
+        "assignees": ("author-a",),
+        "auto_close": False,
+        "reopen_within": 86_400.0,
+        "max_new_per_hour": 3,
+        "timezone": "Europe/Paris",
+        "timezones": {"broken-inductor": "America/Los_Angeles"},
+        "dashboard_url": "https://grafana.example.com/d/{group}",
+        "api_url": "https://ghe.example.com/api/v3",
+    }
 
 
-def test_tickets_without_a_word_about_them() -> None:
-    """The configuration's defaults are those of the program."""
-    assert settings_of(parse_config("sources: [{name: a, type: recorded, path: a}]", "t")) == (
-        Settings()
-    )
+def test_tickets_without_the_section() -> None:
+    """Without the section, the defaults apply."""
+    config = parse_config("sources: [{name: a, type: recorded, path: a}]", "t")
+    assert config.tickets == TicketsSection()
 
 
 def test_buildbot_source(config: Config) -> None:

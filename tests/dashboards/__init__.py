@@ -1,1 +1,1 @@
-"""The Grafana dashboards: their shape, their queries, and what a real Prometheus answers them."""
+"""The Grafana dashboards: their structure, their queries, and the results in a real Prometheus."""

@@ -1,12 +1,11 @@
-"""Six hours of a trunk as OpenMetrics: what Prometheus would have scraped.
+"""Six hours of scraped samples of a trunk, as OpenMetrics.
 
-One job is broken by a commit, one is broken and flakes at the tip, one was repaired, one has
-failed once, one never; a second trunk is green in data that an hour ago ceased to be renewed. One
-job has been silent for longer than it may, one was removed while it was broken, and the streak of
-one is as long as what was read; one commit broke most jobs. A
-quarter of an hour before the end a redeploy replaced the exporter `old` by two replicas, of which
-the second is a little behind; their config moves the flaky job to another group. Then a late
-result moved the first bad commit and the suspects.
+One job is broken by a commit, one is broken and flaky at the tip, one was fixed, one failed once,
+one never; a second trunk is green, but its data has not been refreshed for an hour. One job has
+been silent for too long, one was removed while broken, and one failed on every commit that was
+read; one commit broke most jobs. A quarter of an hour before the end a redeployment replaced the
+exporter `old` with two replicas, the second slightly behind; their config moves the flaky job to
+another group. Then a late result changed the first bad commit and the suspects.
 """
 
 from collections.abc import Callable, Iterator
@@ -68,17 +67,17 @@ def always(value: float) -> Value:
 
 
 def when(true: Callable[[int], bool], value: float = 1) -> Value:
-    """Return `value` while it is so, and no sample otherwise."""
+    """Return `value` while the condition holds, and no sample otherwise."""
     return lambda now: value if true(now) else None
 
 
 def inductor_streak(now: int) -> float:
-    """Climb to three, one commit at a time; the third failure opens the outage."""
+    """Rise to three, one commit at a time; the third failure opens the outage."""
     return sum(now >= END - hours * HOUR for hours in (3, 2, 1))
 
 
 def inductor_failures(now: int) -> float:
-    """Count one failure more until the late result says that it was a pass."""
+    """Count one failure more, until the late result turns it into a pass."""
     return inductor_streak(now) + (END - 30 * MINUTE <= now < LATE_RESULT)
 
 
@@ -88,12 +87,12 @@ def climbing(now: int) -> float:
 
 
 def old(now: int) -> bool:
-    """Tell whether the old exporter ran, with its config and without the fix of REPAIRED."""
+    """Return whether the old exporter ran, with its config and before the fix of REPAIRED."""
     return now < REDEPLOY
 
 
 def new(now: int) -> bool:
-    """Tell whether the two replicas ran."""
+    """Return whether the two replicas ran."""
     return not old(now)
 
 
@@ -105,7 +104,7 @@ class Series:
         name: the family.
         labels: its labels.
         value: the sample at a time; None is no sample.
-        second: what the second replica says, where that differs.
+        second: the sample of the second replica, if it differs.
     """
 
     name: str
@@ -198,10 +197,10 @@ def alert_series() -> Iterator[Series]:
     deliveries = "trunkwatch_webhook_deliveries_total"
     yield Series(deliveries, {"outcome": "accepted"}, lambda now: (now - START) / MINUTE)
     yield Series("trunkwatch_build_info", {"version": "1.2.3"}, always(1))
-    told = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
-    # Prometheus writes it, so that it is there once, whatever the replicas.
+    alert = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
+    # Prometheus writes this series, so there is one for all replicas.
     fires = when(lambda now: inductor_streak(now) >= 3)
-    yield Series("ALERTS", INDUCTOR | told, fires, second=lambda _: None)
+    yield Series("ALERTS", INDUCTOR | alert, fires, second=lambda _: None)
 
 
 def other_series() -> Iterator[Series]:
@@ -221,20 +220,20 @@ def other_series() -> Iterator[Series]:
 
 
 def samples(series: Series) -> Iterator[str]:
-    """Yield the lines of a series: first those of the old exporter, then those of the replicas."""
+    """Yield the samples of a series: of the old exporter, then of the replicas."""
     spans = {"old": (START, REDEPLOY), "new-a": (REDEPLOY, END + 1), "new-b": (REDEPLOY, END + 1)}
     for instance, (begin, end) in spans.items():
         labels = series.labels | {"instance": instance, "job": "trunkwatch"}
         text = ",".join(f'{name}="{value}"' for name, value in labels.items())
-        said = series.second if instance == "new-b" and series.second else series.value
+        value_at = series.second if instance == "new-b" and series.second else series.value
         for now in range(begin, end, MINUTE):
-            value = said(now)
+            value = value_at(now)
             if value is not None:
                 yield f"{series.name}{{{text}}} {value} {now}"
 
 
 def openmetrics() -> str:
-    """Return the whole exposition; OpenMetrics wants a family's samples together."""
+    """Return the whole exposition; OpenMetrics requires a family's samples in one block."""
     families: dict[str, list[str]] = {}
     for series in (*job_series(), *commit_series(), *other_series(), *alert_series()):
         families.setdefault(series.name, []).extend(samples(series))

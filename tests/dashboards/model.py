@@ -1,4 +1,4 @@
-"""Reads the committed dashboards for the checks of this package."""
+"""Reads the committed dashboards, for the tests of this package."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def texts(node: Any) -> Iterator[str]:
 
 
 def variables_in(node: Any) -> set[str]:
-    """Return the variables that a JSON value uses, Grafana's own apart."""
+    """Return the variables that a JSON value uses, without Grafana's built-in ones."""
     found = {name for text in texts(node) for match in _VARIABLE.findall(text) for name in match}
     return found - BUILTIN - {""}
 
@@ -44,7 +44,7 @@ def variables(dashboard: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def targets(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each query of the panels with a name for it: "title A"."""
+    """Yield each query of the panels with its name, "<title> <refId>"."""
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             yield f"{panel['title']} {target['refId']}", target
@@ -64,7 +64,7 @@ def label_values(query: str) -> tuple[str, str]:
 
 
 def filled(expr: str, **chosen: str) -> str:
-    """Return PromQL as Grafana sends it: "All" for every variable, or what is chosen."""
+    """Return PromQL as Grafana sends it: each variable is "All" or the chosen value."""
     values = {"__range": "6h", "repo": ".*", "branch": ".*", "group": ".*", **chosen}
 
     def value(match: re.Match[str]) -> str:

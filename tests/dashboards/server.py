@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback, with a storage that promtool filled."""
+"""A real Prometheus on loopback, with a storage that promtool creates."""
 
 import socket
 import subprocess
@@ -17,10 +17,10 @@ POLL_SECONDS = 0.1
 
 
 class Prometheus:
-    """Asks a Prometheus as Grafana does.
+    """A client of Prometheus that sends the requests of Grafana.
 
     Attributes:
-        url: its address.
+        url: the base URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -53,7 +53,7 @@ class Prometheus:
 
 
 def seed(openmetrics: str, folder: Path) -> Path:
-    """Return a storage whose blocks hold the samples."""
+    """Return a storage whose blocks contain the samples."""
     exposition, storage = folder / "samples.om", folder / "storage"
     exposition.write_text(openmetrics, encoding="utf-8")
     subprocess.run(
@@ -66,7 +66,7 @@ def seed(openmetrics: str, folder: Path) -> Path:
 
 @contextmanager
 def running(storage: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes nothing; end it, and only it, afterwards."""
+    """Run a Prometheus that scrapes nothing."""
     config, log = storage.parent / "prometheus.yml", storage.parent / "prometheus.log"
     config.write_text("global: {}\n", encoding="utf-8")
     address = f"127.0.0.1:{free_port()}"
@@ -91,14 +91,14 @@ def running(storage: Path) -> Iterator[Prometheus]:
 
 
 def free_port() -> int:
-    """Return a port of loopback that was free a moment ago."""
+    """Return an unused port of loopback."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Return once `/-/ready` says so; fail with the log if the process ends or time is up."""
+    """Wait until `/-/ready` answers 200; fail with the log if the process exits or time is up."""
     deadline = time.monotonic() + READY_WITHIN_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

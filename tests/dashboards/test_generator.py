@@ -1,4 +1,4 @@
-"""The committed JSON is what the generator writes."""
+"""The committed JSON equals the generator's output."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from dashboards import build
 from tests.dashboards.model import FILES
 
 
-def test_every_committed_dashboard_is_what_the_generator_writes() -> None:
-    """Nobody edited a JSON by hand, and nobody forgot to run the generator."""
+def test_every_committed_dashboard_equals_the_generator_s_output() -> None:
+    """No JSON file was edited by hand or is outdated."""
     assert build.outdated() == []
 
 
@@ -19,7 +19,7 @@ def test_the_generator_knows_every_dashboard() -> None:
 
 
 def test_check_passes_on_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a flag the files are written; --check then exits 0 and writes nothing."""
+    """The generator writes the files, and --check then exits 0 and writes nothing."""
     monkeypatch.setattr(build, "FOLDER", tmp_path)
     assert build.main([]) == 0
     written = {file.name: file.read_bytes() for file in tmp_path.iterdir()}

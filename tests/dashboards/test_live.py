@@ -1,4 +1,4 @@
-"""A real Prometheus answers the dashboard's queries: now, in a scrape gap, and after it."""
+"""The dashboard's queries in a real Prometheus: now, in a scrape gap, and after it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +7,8 @@ import pytest
 
 from tests.dashboards import incident, model, server
 from tests.dashboards.incident import END, FIRST_BAD, FRAMEWORK, HOUR, MINUTE, STALE, START
+
+pytestmark = pytest.mark.live
 
 TRUNK = model.load(model.FOLDER / "trunk.json")
 INSTANT = {name: target for name, target in model.targets(TRUNK) if target["instant"]}
@@ -34,8 +36,8 @@ EXPECTED_LABELS = {
     "Alerts that fire A": {"alertname", "priority", "team", "group", "repo", "branch"},
 }
 
-# The hold, and the five minutes for which Prometheus itself answers with the last sample when
-# nothing told it that the series ended. Imported samples carry no such mark.
+# The hold, plus the five minutes for which Prometheus returns the last sample of a series without
+# a staleness marker. Imported samples have no such marker.
 HELD = END + 29 * MINUTE
 FORGOTTEN = END + 37 * MINUTE
 GAP = END + 10 * MINUTE
@@ -54,7 +56,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Prom
 def answers(
     prometheus: server.Prometheus, name: str, at: float = END, **chosen: str
 ) -> list[tuple[dict[str, str], float]]:
-    """Return what a panel's query answers: labels and value of each series."""
+    """Return the result of a panel's query: labels and value of each series."""
     result = prometheus.query(model.filled(INSTANT[name]["expr"], **chosen), at)
     return [(series["metric"], float(series["value"][1])) for series in result]
 
@@ -123,18 +125,18 @@ def by_priority(table: list[Row]) -> list[Row]:
 
 
 def by_place(table: list[Row]) -> list[Row]:
-    """Return suspects oldest first; Prometheus answers in no order."""
+    """Return suspects oldest first; Prometheus does not sort them."""
     return sorted(table, key=lambda row: float(row["#"]))
 
 
 def test_every_instant_query_has_expected_labels() -> None:
-    """No query of the dashboard escapes the test below."""
+    """The test below covers every query of the dashboard."""
     assert set(INSTANT) == set(EXPECTED_LABELS)
 
 
 @pytest.mark.parametrize("name", INSTANT)
 def test_a_query_answers_with_our_labels_alone(prometheus: server.Prometheus, name: str) -> None:
-    """It answers, without warnings, each series once, and never by instance or scrape job."""
+    """The result has each series once, without warnings and without instance or scrape job."""
     found = [frozenset(labels.items()) for labels, _ in answers(prometheus, name)]
     assert found
     assert len(set(found)) == len(found)
@@ -167,7 +169,7 @@ def test_the_groups_are_those_of_the_chosen_repo(prometheus: server.Prometheus) 
 
 
 def test_the_table_lists_the_broken_jobs(prometheus: server.Prometheus) -> None:
-    """Each broken job has one row with all that is known; an unknown number has no cell."""
+    """Each broken job has one row with all its values; an unknown number has no cell."""
     assert by_priority(rows(prometheus, "What is broken now")) == [INDUCTOR_ROW, FLAKY_ROW]
 
 
@@ -187,22 +189,22 @@ def test_a_job_is_listed_from_its_third_failure_on(prometheus: server.Prometheus
 
 
 def test_a_job_that_changed_its_group_is_listed_once(prometheus: server.Prometheus) -> None:
-    """The rows of its former group are gone at the first scrape that says so, gap or not."""
+    """The rows of a job's former group disappear with the first scrape after the change."""
     for at in (END, GAP):
         assert rows(prometheus, "What is broken now", at, group="unsorted") == []
         assert rows(prometheus, "What is broken now", at, group="default") == [FLAKY_ROW]
 
 
-def test_a_job_has_one_row_while_its_outage_is_told_in_two_ways(
+def test_a_job_has_one_row_while_its_replicas_differ(
     prometheus: server.Prometheus,
 ) -> None:
-    """Where one replica knows of a late result and the other does not yet, one of them is shown."""
+    """While only one replica has read a late result, the values of one replica are shown."""
     at = incident.LATE_RESULT + MINUTE
     expr = model.filled("ci_job_outage_info{first_bad!='', group='inductor'}")
-    told = {series["metric"]["first_bad"] for series in prometheus.query(expr, at)}
-    assert told == {incident.BAD_BEFORE, FIRST_BAD}
+    found = {series["metric"]["first_bad"] for series in prometheus.query(expr, at)}
+    assert found == {incident.BAD_BEFORE, FIRST_BAD}
     (row,) = rows(prometheus, "What is broken now", at, group="inductor")
-    assert row["First bad"] in told
+    assert row["First bad"] in found
 
 
 def test_the_suspects_are_named_in_order(prometheus: server.Prometheus) -> None:
@@ -216,14 +218,14 @@ def test_the_suspects_are_named_in_order(prometheus: server.Prometheus) -> None:
 
 
 def test_the_count_of_broken_jobs(prometheus: server.Prometheus) -> None:
-    """Two replicas count a job once; a healthy group counts 0, which is not the same as nothing."""
+    """Two replicas count a job once; a healthy group counts 0, not no data."""
     assert answers(prometheus, "Broken jobs A") == [({}, 2)]
     assert answers(prometheus, "Broken jobs A", group="core") == [({}, 0)]
 
 
 def test_nothing_old_looks_green(prometheus: server.Prometheus) -> None:
-    """Of a trunk whose data is stale, neither "none broken" nor "green" is said; its age is."""
-    # Of two replicas the one that is behind tells the age.
+    """A trunk with stale data shows its age, and neither "none broken" nor "green"."""
+    # The age is that of the replica that is behind.
     assert answers(prometheus, "Broken jobs A", repo=STALE) == []
     assert numbers(prometheus, "Commits since green A", "repo") == {FRAMEWORK: 7}
     assert numbers(prometheus, "Data age A", "repo") == {FRAMEWORK: 90, STALE: HOUR}
@@ -237,21 +239,21 @@ def test_nothing_old_looks_green(prometheus: server.Prometheus) -> None:
 def test_a_zero_is_believed_until_the_data_is_stale(
     prometheus: server.Prometheus, age: int, said: list[tuple[dict[str, str], float]]
 ) -> None:
-    """At the age at which the alert speaks "none broken" is still said, a second later not."""
+    """A zero is shown up to the age at which the alert fires, and not a second longer."""
     # Polls were a minute apart at first, then ten minutes: three of those are the longer limit.
     at = incident.LAST_REFRESH_OF_STALE + age
     assert answers(prometheus, "Broken jobs A", at, repo=STALE) == said
 
 
 def test_sources_are_up_or_down(prometheus: server.Prometheus) -> None:
-    """A failing source is a 0, not an absence, even if only one replica cannot read it."""
+    """A failing source has value 0, even if only one replica cannot read it."""
     assert numbers(prometheus, "Source up A", "source") == {"ci": 1, "mirror": 0}
 
 
 @pytest.mark.parametrize(
     ("name", "label", "said"),
     [
-        # The trunk whose data is stale says no 0: nobody knows.
+        # The trunk with stale data has no 0, since its state is unknown.
         ("One commit broke most jobs A", "repo", {FRAMEWORK: 1}),
         ("Silent jobs A", "repo", {FRAMEWORK: 1}),
         ("Outages older than the window A", "repo", {FRAMEWORK: 1}),
@@ -269,16 +271,16 @@ def test_what_stands_behind_the_alerts(
 
 
 def test_only_a_mass_breakage_is_held(prometheus: server.Prometheus) -> None:
-    """In a gap the bad news stays, and no other tile of the alerts claims anything."""
+    """In a gap a mass breakage is held, and the other tiles have no data."""
     assert numbers(prometheus, "One commit broke most jobs A", "repo", HELD) == {FRAMEWORK: 1}
     for name in ("Silent jobs A", "Removed while broken A", "Webhooks of the last hour A"):
         assert answers(prometheus, name, HELD) == []
 
 
 def test_a_gap_changes_no_row(prometheus: server.Prometheus) -> None:
-    """While nothing is scraped the table stays, with the first bad commit that was seen last."""
-    # What the old exporter said does not come back: neither the job that was repaired, nor the
-    # former group of another, nor a suspect that was dropped.
+    """In a gap of scrapes the table keeps the values of the last scrape."""
+    # Values of the old exporter do not reappear: neither the fixed job, nor a former group, nor a
+    # dropped suspect.
     at_end = by_priority(rows(prometheus, "What is broken now"))
     assert by_priority(rows(prometheus, "What is broken now", GAP)) == at_end
     assert by_priority(rows(prometheus, "What is broken now", HELD)) == at_end
@@ -288,7 +290,7 @@ def test_a_gap_changes_no_row(prometheus: server.Prometheus) -> None:
 
 
 def test_in_a_gap_only_bad_news_is_kept(prometheus: server.Prometheus) -> None:
-    """Broken jobs count on and the age grows; no source is called up, no group sound."""
+    """In a gap broken jobs still count and the age grows; no source is up and no group green."""
     assert answers(prometheus, "Broken jobs A", HELD) == [({}, 2)]
     assert answers(prometheus, "Broken jobs A", HELD, group="core") == []
     assert answers(prometheus, "Source up A", GAP) == []
@@ -299,7 +301,7 @@ def test_in_a_gap_only_bad_news_is_kept(prometheus: server.Prometheus) -> None:
 
 @pytest.mark.parametrize("name", INSTANT)
 def test_after_the_hold_nothing_is_claimed(prometheus: server.Prometheus, name: str) -> None:
-    """Longer than the rules hold, every panel says that it has no data."""
+    """After the hold every panel has no data."""
     assert answers(prometheus, name, FORGOTTEN) == []
 
 

@@ -1,4 +1,4 @@
-"""Every query speaks of metrics and labels that the exporter has."""
+"""Every query uses only metrics and labels of the exporter."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from tests.dashboards.model import FILES, filled, label_values, load, targets, v
 from tests.rules.rulebook import selections
 
 DASHBOARD = load(FILES[0])
-# Prometheus writes ALERTS itself, with the labels of our rules' alerts.
+# Prometheus writes ALERTS itself, with the labels of the alerts in rules/.
 ALERT_LABELS = {"alertname", "alertstate", "priority", "team", "group", "repo", "branch"}
 LABELS = {family.name: set(family.labels) for family in FAMILIES} | {"ALERTS": ALERT_LABELS}
 OUR_LABELS = set().union(*LABELS.values())
@@ -28,13 +28,13 @@ each_variable = pytest.mark.parametrize("query", VARIABLES.values(), ids=VARIABL
 
 @each_query
 def test_a_query_is_promql(expr: str) -> None:
-    """With the variables filled in, it parses and its types fit."""
+    """The query parses once its variables are filled in."""
     promql_parser.parse(filled(expr))
 
 
 @each_query
 def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
-    """Metrics and the labels they are selected by are in the catalogue."""
+    """The query's metrics and the labels that it selects by are in the catalogue."""
     found = selections(filled(expr))
     assert found
     for selection in found:
@@ -44,7 +44,7 @@ def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
 
 @each_query
 def test_a_query_folds_replicas(expr: str) -> None:
-    """Each selector is aggregated by labels of ours, so `instance` never gets through."""
+    """Each selector is aggregated by the exporter's labels, so that `instance` is dropped."""
     for selection in selections(filled(expr)):
         assert selection.kept is not None
         assert selection.kept <= OUR_LABELS
@@ -52,7 +52,7 @@ def test_a_query_folds_replicas(expr: str) -> None:
 
 @each_query
 def test_a_query_matches_on_known_labels(expr: str) -> None:
-    """PromQL takes a misspelt `by` or `on` label for an empty one and says nothing."""
+    """The `by` and `on` labels exist: PromQL silently treats an unknown label as empty."""
     for word, names in re.findall(r"\b(by|on) \(([^)]*)\)", expr):
         # Inside an aggregation a value may be matched with another of the same pod.
         known = OUR_LABELS | {"instance"} if word == "on" else OUR_LABELS
@@ -61,7 +61,7 @@ def test_a_query_matches_on_known_labels(expr: str) -> None:
 
 @each_query
 def test_a_query_obeys_every_choice_it_can(expr: str) -> None:
-    """A family with a repo, branch or group is selected by that variable."""
+    """A family with a repo or branch label is selected by that variable."""
     for selection in selections(filled(expr)):
         own = LABELS[selection.name] & {"repo", "branch"}
         assert own <= selection.matched

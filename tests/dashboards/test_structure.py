@@ -1,4 +1,4 @@
-"""What Grafana takes silently and shows wrongly: ids, places, variables, units, colours."""
+"""Mistakes that Grafana accepts silently: in ids, positions, variables, units, colours."""
 
 import re
 from itertools import combinations
@@ -22,17 +22,17 @@ each_panel = pytest.mark.parametrize("shown", PANELS, ids=lambda p: p["title"])
 each_stat = pytest.mark.parametrize("shown", STATS, ids=lambda p: p["title"])
 each_table = pytest.mark.parametrize("shown", TABLES, ids=lambda p: p["title"])
 
-# Grafana draws an id that it does not know as a suffix. These it knows.
+# Units that Grafana has; it shows an unknown unit id as a suffix.
 KNOWN_UNITS = {"none", "s", "percentunit"}
 
 
 def test_the_dashboard_trunk_is_there() -> None:
-    """Links and bookmarks rest on the uid; people search for the title."""
+    """The uid, on which links depend, and the title are fixed."""
     assert [(d["uid"], d["title"]) for d in DASHBOARDS] == [("trunkwatch-trunk", "Trunk")]
 
 
 def test_uids_are_unique_short_and_safe_in_an_address() -> None:
-    """Two dashboards of one uid overwrite each other, and a uid has at most 40 characters."""
+    """Uids are unique, at most 40 characters long, and need no escaping in a URL."""
     uids = [dashboard["uid"] for dashboard in DASHBOARDS]
     assert len(set(uids)) == len(uids)
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,40}", uid) for uid in uids)
@@ -40,7 +40,7 @@ def test_uids_are_unique_short_and_safe_in_an_address() -> None:
 
 @each_dashboard
 def test_a_dashboard_can_be_provisioned_from_its_file(dashboard: dict[str, Any]) -> None:
-    """No database id, no version, no inputs of the import dialog, no edits that would be lost."""
+    """The file has no database id, version or import inputs, and forbids edits in the UI."""
     assert dashboard["id"] is None
     assert dashboard["editable"] is False
     assert dashboard["schemaVersion"] == 41
@@ -50,7 +50,7 @@ def test_a_dashboard_can_be_provisioned_from_its_file(dashboard: dict[str, Any])
 
 @each_dashboard
 def test_panel_ids_and_titles_are_unique(dashboard: dict[str, Any]) -> None:
-    """A second panel of one id is dropped, and a second of one title is taken for the first."""
+    """Panel ids and titles are unique, since Grafana drops a second panel with the same id."""
     ids = [shown["id"] for shown in dashboard["panels"]]
     titles = [shown["title"] for shown in dashboard["panels"]]
     assert len(set(ids)) == len(ids)
@@ -59,7 +59,7 @@ def test_panel_ids_and_titles_are_unique(dashboard: dict[str, Any]) -> None:
 
 @each_panel
 def test_a_panel_stands_inside_the_grid(shown: dict[str, Any]) -> None:
-    """The grid has 24 columns."""
+    """A panel stays within the 24 columns of the grid."""
     place = shown["gridPos"]
     assert min(place.values()) >= 0
     assert place["w"] > 0
@@ -69,7 +69,7 @@ def test_a_panel_stands_inside_the_grid(shown: dict[str, Any]) -> None:
 
 @each_dashboard
 def test_panels_cover_the_grid_without_overlap(dashboard: dict[str, Any]) -> None:
-    """No two panels share a cell, and no cell down to the last row is left empty."""
+    """No two panels share a cell, and no cell down to the last row is empty."""
     cells = [
         {
             (x, y)
@@ -85,14 +85,14 @@ def test_panels_cover_the_grid_without_overlap(dashboard: dict[str, Any]) -> Non
 
 @each_dashboard
 def test_variables_are_used_and_defined(dashboard: dict[str, Any]) -> None:
-    """A variable that is not defined is sent as text; one that is not used misleads."""
+    """Every used variable is defined, and every defined variable is used."""
     used = variables_in([dashboard["panels"], dashboard["templating"]])
     assert used == set(variables(dashboard)) == {"datasource", "repo", "branch", "group"}
 
 
 @each_dashboard
 def test_the_data_source_is_a_choice(dashboard: dict[str, Any]) -> None:
-    """Every panel, query and variable asks the chosen Prometheus, whatever its uid is."""
+    """Every panel, query and variable uses the selected data source."""
     choice = variables(dashboard)["datasource"]
     assert (choice["type"], choice["query"]) == ("datasource", "prometheus")
     assert choice["label"] == "Data source"
@@ -110,18 +110,18 @@ def test_the_data_source_is_a_choice(dashboard: dict[str, Any]) -> None:
 def test_a_choice_of_labels_is_multiple_sorted_and_fresh(
     dashboard: dict[str, Any], name: str
 ) -> None:
-    """One, some or all; in alphabetical order; asked anew when the time range changes."""
+    """A label variable allows several values, is sorted, and reloads with the time range."""
     variable = variables(dashboard)[name]
     assert variable["type"] == "query"
     assert (variable["multi"], variable["includeAll"]) == (True, True)
     assert (variable["refresh"], variable["sort"]) == (2, 1)
-    # Matches also the moment at which no value is known.
+    # It must match also while there are no values yet.
     assert variable["allValue"] == ".*"
 
 
 @each_panel
 def test_a_panel_says_what_it_shows(shown: dict[str, Any]) -> None:
-    """Title, description, a known unit, and words for the case that there is no data."""
+    """A panel has a title, a description, a valid unit, and a text for missing data."""
     defaults = shown["fieldConfig"]["defaults"]
     assert shown["title"]
     assert shown["description"].endswith(".")
@@ -131,21 +131,21 @@ def test_a_panel_says_what_it_shows(shown: dict[str, Any]) -> None:
 
 @each_panel
 def test_queries_have_references(shown: dict[str, Any]) -> None:
-    """Each query of a panel has its own refId, and columns are named after it."""
+    """The queries of a panel have the refIds A, B, C, after which columns are named."""
     references = [target["refId"] for target in shown["targets"]]
     assert references == list("ABCDEFGH"[: len(references)])
     assert references
 
 
 @each_stat
-def test_a_tile_asks_about_now_only(shown: dict[str, Any]) -> None:
-    """A range query would show the last value of a dead exporter as that of today."""
+def test_a_tile_has_an_instant_query(shown: dict[str, Any]) -> None:
+    """A tile has an instant query: a range query would show old values as current."""
     assert all(target["instant"] and not target["range"] for target in shown["targets"])
 
 
 @each_stat
 def test_no_data_is_a_grey_word(shown: dict[str, Any]) -> None:
-    """An empty tile takes the base colour: it must not be the colour of a good answer."""
+    """The base colour, which an empty tile has, is grey and no step's colour."""
     defaults = shown["fieldConfig"]["defaults"]
     base, *steps = defaults["thresholds"]["steps"]
     assert base == {"color": settings.UNKNOWN, "value": None}
@@ -164,7 +164,7 @@ def test_thresholds_climb(shown: dict[str, Any]) -> None:
 
 @each_panel
 def test_every_colour_of_an_answer_has_a_text(shown: dict[str, Any]) -> None:
-    """Whoever cannot tell two colours apart reads the difference."""
+    """Texts distinguish all colours, for colour-blind people."""
     results = [
         result
         for mapping in shown["fieldConfig"]["defaults"].get("mappings", [])
@@ -181,7 +181,7 @@ def test_every_colour_of_an_answer_has_a_text(shown: dict[str, Any]) -> None:
 
 @each_table
 def test_settings_of_columns_name_columns(shown: dict[str, Any]) -> None:
-    """An override or a sort order for a header that is not there would do nothing, silently."""
+    """Overrides and sort orders name existing headers; others would have no effect."""
     organize = next(t["options"] for t in shown["transformations"] if t["id"] == "organize")
     headers = set(organize["renameByName"].values())
     assert {order["displayName"] for order in shown["options"]["sortBy"]} <= headers
@@ -192,7 +192,7 @@ def test_settings_of_columns_name_columns(shown: dict[str, Any]) -> None:
 
 
 def test_the_table_names_what_a_paged_engineer_needs() -> None:
-    """Whose job, which job, how bad, since which commit, which log: in that order."""
+    """The columns are owner, job, failures, commits and run, in this order."""
     shown = panel(DASHBOARDS[0], "What is broken now")
     organize = next(t["options"] for t in shown["transformations"] if t["id"] == "organize")
     in_order = sorted(organize["indexByName"], key=organize["indexByName"].__getitem__)
@@ -214,7 +214,7 @@ def test_the_table_names_what_a_paged_engineer_needs() -> None:
 
 
 def test_only_the_run_is_a_link() -> None:
-    """The link's address is the cell's own value, so every other column gives the link back."""
+    """The link's URL is the cell's value, so all other columns remove the link."""
     shown = panel(DASHBOARDS[0], "What is broken now")
     (link,) = shown["fieldConfig"]["defaults"]["links"]
     assert link["url"] == "${__value.raw}"
@@ -243,7 +243,7 @@ def test_an_alert_leads_to_its_runbook() -> None:
 
 
 def test_the_quota_is_red_where_the_rules_call_it_nearly_spent() -> None:
-    """The tile's red and its look back are the alert's."""
+    """The tile's red threshold and its range are those of the alert."""
     expr = " ".join(alerts()["TrunkwatchQuotaNearlySpent"]["expr"].split())
     assert f"<= {settings.QUOTA_NEARLY_SPENT} * max_over_time" in expr
     assert f"[{settings.QUOTA_MEMORY}]" in expr
@@ -262,20 +262,20 @@ def test_the_dashed_line_stands_at_the_default_threshold() -> None:
 
 
 def test_a_streak_is_drawn_in_whole_steps_from_zero() -> None:
-    """Between two commits a streak does not grow, and there is no half a failure."""
+    """A streak is drawn in steps, without decimals, from zero."""
     defaults = panel(DASHBOARDS[0], "Failing commits in a row")["fieldConfig"]["defaults"]
     assert defaults["custom"]["lineInterpolation"] == "stepAfter"
     assert (defaults["min"], defaults["decimals"]) == (0, 0)
 
 
 def test_the_dashboard_holds_as_long_as_the_rules() -> None:
-    """An alert that is held over a gap and the table name the same jobs for the same time."""
+    """The dashboard and the rules hold values over a gap for the same time."""
     rule_text = "".join(file.read_text() for file in RULE_FILES)
     assert f"last_over_time(job:ci_job_broken:max[{settings.HOLD}])" in rule_text
 
 
 def test_data_is_red_when_the_rules_call_it_stale() -> None:
-    """The tile's red, the alert's limit and the age at which a zero is not believed are one."""
+    """The tile's red threshold, the alert's limit and the limit of fresh data are equal."""
     (limit,) = [
         r["expr"] for r in rules() if r.get("record") == "trunkwatch:data_age_limit_seconds"
     ]
@@ -286,6 +286,6 @@ def test_data_is_red_when_the_rules_call_it_stale() -> None:
 
 
 def test_data_is_orange_when_the_exporter_is_no_longer_ready() -> None:
-    """The tile warns at the age at which `/-/ready` says that a source is stale."""
+    """The tile is orange from the age at which `/-/ready` reports a stale source."""
     steps = panel(DASHBOARDS[0], "Data age")["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert steps[-2] == {"color": settings.WARN, "value": MIN_STALE_SECONDS}

@@ -1,4 +1,4 @@
-"""The message in each medium: the same facts in one order, and no text from outside is markup."""
+"""The message in each medium: the same facts in the same order, and external text is escaped."""
 
 import html
 import re
@@ -21,7 +21,7 @@ from tests.deploy.notification import (
 
 MEDIA = ("trunkwatch.text", "trunkwatch.markdown", "trunkwatch.slack")
 
-# What the message of one job that fires and one that ended says, from top to bottom.
+# The captions of a message with one firing and one resolved job, from top to bottom.
 CAPTIONS = [
     "Summary",
     "Occurred at",
@@ -115,7 +115,7 @@ SLACK = f"""\
 <{SILENCE_ALL}|Silence all of it>
 """
 
-# Mentions, references, markup of every medium, marks that nobody sees, and lines of its own.
+# Mentions, references, markup of every medium, invisible characters, and line breaks.
 HOSTILE = (
     "<!channel> <@U1> @team #1 `x` *b* _i_ ~s~ [l](https://evil.example) ![i](//evil.example) &lt;b"
     " <script>\u202e\u200b\x1b[31m\x00 {{ .x }} \\` | \r\n\n# Title\n    Silence this job: https://e"
@@ -129,7 +129,7 @@ SPAN = re.compile(r"`[^`\n]+`")
 
 
 def hostile(*, ended: bool = False) -> Alert:
-    """Return an alert all of whose texts, addresses included, want to be something else."""
+    """Return an alert all of whose texts and URLs contain markup."""
     alert = broken("x")
     kept = {"alertname", "severity"}
     labels = {name: v if name in kept else HOSTILE for name, v in alert.labels.items()}
@@ -139,7 +139,7 @@ def hostile(*, ended: bool = False) -> Alert:
 
 
 def both() -> tuple[Alert, Alert]:
-    """Return one hostile alert that fires and one that ended."""
+    """Return one hostile alert that fires and one that is resolved."""
     return hostile(), hostile(ended=True)
 
 
@@ -153,12 +153,12 @@ def test_every_medium_tells_the_same_in_the_same_order(medium: str, tmp_path: Pa
 
 
 def test_one_job_in_markdown(tmp_path: Path) -> None:
-    """Markdown has lists, links, and code spans around what comes from outside."""
+    """Markdown has lists, links, and code spans around external text."""
     assert render("trunkwatch.markdown", notification(broken("sm86")), tmp_path) == MARKDOWN
 
 
 def test_one_job_in_slack(tmp_path: Path) -> None:
-    """Slack has its own links and bold, and code spans around what comes from outside."""
+    """Slack has its own links and bold, and code spans around external text."""
     assert render("trunkwatch.slack", notification(broken("sm86")), tmp_path) == SLACK
 
 
@@ -167,11 +167,11 @@ def test_one_job_in_slack(tmp_path: Path) -> None:
 def test_every_medium_puts_the_longest_outage_first(
     medium: str, jobs: int, more: bool, tmp_path: Path
 ) -> None:
-    """Jobs come by number of failures in every medium, and what is left out is counted."""
+    """Jobs are sorted by number of failures in every medium, and omitted jobs are counted."""
     alerts = [broken(f"job-{n:02}", n + 1) for n in range(jobs)]
     message = render(medium, notification(*alerts), tmp_path)
     told = [int(n) for n in re.findall(r"job-(\d\d)`? \(workflow", message)]
-    # A summary of one's own names a job only where there is one.
+    # The summary names a job only if there is one.
     assert told == sorted(range(jobs), reverse=True)[: len(told)]
     left = re.findall(r"^[ -]*and (\d+) more$", message, re.MULTILINE)
     assert left == ([str(jobs - len(told))] if more else [])
@@ -188,7 +188,7 @@ def test_no_line_of_the_plain_text_is_somebody_else_s(tmp_path: Path) -> None:
     assert [line[:24] for line in lines if "Silence this job: http://localhost" in line] == [
         "    Silence this job: ht"
     ]
-    # The list of suspects alone may hold lines that others wrote; it stands deeper than captions.
+    # Only the list of suspects may contain external lines; it is indented deeper than captions.
     assert [
         line for line in lines if re.match(r" *(# Title|Silence this job: https://e)", line)
     ] == [
@@ -199,7 +199,7 @@ def test_no_line_of_the_plain_text_is_somebody_else_s(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("medium", ["trunkwatch.markdown", "trunkwatch.slack"])
 def test_no_text_from_outside_is_markup(medium: str, tmp_path: Path) -> None:
-    """Beside code spans and links of our own nothing of a hostile text is left."""
+    """Outside code spans and the template's links there is no external text."""
     message = render(medium, notification(*both()), tmp_path)
     rest = LINK[medium].sub("", SPAN.sub("", message))
     assert not re.search(r"[<>@#`&]|evil|channel|script", rest), rest
@@ -208,7 +208,7 @@ def test_no_text_from_outside_is_markup(medium: str, tmp_path: Path) -> None:
 
 
 def test_slack_sees_entities(tmp_path: Path) -> None:
-    """Slack reads its markup within code spans too, so none is left there."""
+    """Markup in code spans is escaped, because Slack interprets it there too."""
     message = render("trunkwatch.slack", notification(*both()), tmp_path)
     rest = LINK["trunkwatch.slack"].sub("", message)
     assert "&lt;!channel&gt;" in rest
@@ -218,7 +218,7 @@ def test_slack_sees_entities(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("medium", MEDIA)
 def test_no_address_of_another_kind_is_a_link(medium: str, tmp_path: Path) -> None:
-    """An address that would run something, or ends the link that holds it, is left out."""
+    """A URL that would run a script or end its link is omitted."""
     for url in ("javascript:alert(1)", "https://x/>|<!channel", "https://x/ y", "https://x\n", ""):
         message = render(medium, notification(broken("a", url=url, compare_url=url)), tmp_path)
         assert "First failing run" not in message
@@ -226,7 +226,7 @@ def test_no_address_of_another_kind_is_a_link(medium: str, tmp_path: Path) -> No
 
 
 def test_plain_text_within_html_is_escaped(tmp_path: Path) -> None:
-    """A mail that has the plain text as its HTML shows it as text."""
+    """The plain text is escaped when a mail has it as HTML."""
     data = notification(hostile())
     page = render("trunkwatch.text", data, tmp_path, kind="html")
     assert html.unescape(page) == render("trunkwatch.text", data, tmp_path)
@@ -248,7 +248,7 @@ LIMITS: list[tuple[str, Callable[[str], int], int]] = [
 
 
 def long(job: int, text: str, *, ended: bool) -> Alert:
-    """Return an alert whose texts are all far too long."""
+    """Return an alert with texts that are far too long."""
     alert = broken("x")
     notes = dict.fromkeys(alert.annotations, text * 5_000)
     notes["suspects"] = "\n".join(["99 commits, oldest first", *[text * 500] * 99, str(job)])
@@ -257,12 +257,13 @@ def long(job: int, text: str, *, ended: bool) -> Alert:
     return Alert({**alert.labels, "job_name": f"{text * 290}{job}"}, notes, ended)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["a b", "&", "☃", "<"])
 @pytest.mark.parametrize(("medium", "size", "limit"), LIMITS, ids=[name for name, *_ in LIMITS])
 def test_no_message_is_longer_than_its_medium_takes(
     medium: str, size: Callable[[str], int], limit: int, text: str, tmp_path: Path
 ) -> None:
-    """Forty jobs, half of them ended, with names and titles of any length stay within the limit."""
+    """Forty jobs, half of them resolved, with texts of any length stay within the limit."""
     alerts = [long(n, text, ended=n % 2 == 0) for n in range(100, 140)]
     message = render(medium, notification(*alerts), tmp_path)
     assert size(message) <= limit
@@ -280,7 +281,7 @@ def test_slack_tells_as_many_jobs_as_fit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [20, 60, 100, 150, 300])
 def test_slack_stays_within_its_limit_at_every_length(length: int, tmp_path: Path) -> None:
-    """Whatever the length of a name, the first jobs are told and the message ends before 8,000."""
+    """With names of any length the first jobs are listed within the limit of 8,000 bytes."""
     suspects = "\n".join(["9 commits, oldest first", *["<" * length] * 9])
     alerts = [
         broken("x" * (length - 3) + str(n), n, ended=n % 3 == 0, suspects=f"{suspects}{n}")

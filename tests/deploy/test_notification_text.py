@@ -1,4 +1,4 @@
-"""What a person reads: title and plain text, rendered by amtool from Alertmanager's data."""
+"""The title and the plain text of notifications, rendered by amtool."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ SILENCE_GROUP = (
 
 
 def silence_of(job: str) -> str:
-    """Return the link that silences one job, by its percent-encoded name."""
+    """Return the link that silences one job, given its percent-encoded name."""
     trunk = "repo%3D%22pytorch%2Fpytorch%22%2Cbranch%3D%22main%22%2C"
     return f"{SILENCE}{trunk}job_name%3D%22{job}%22%7D"
 
@@ -99,7 +99,7 @@ Silence all of it: http://localhost:9093/#/silences/new?filter=\
 
 
 def of_exporter() -> Alert:
-    """Return an alert of the watcher itself, which has a description and no facts of a job."""
+    """Return an alert about the exporter, which has a description and no facts of a job."""
     labels = {"alertname": "TrunkwatchExporterDown", "team": "trunk", "priority": "P2"}
     annotations = {
         "title": "[P2] Trunkwatch exporter is down",
@@ -121,24 +121,24 @@ def title(folder: Path, *alerts: Alert) -> str:
 
 
 def jobs_of(message: str) -> list[str]:
-    """Return the jobs in the order in which a message tells them."""
+    """Return the jobs of a message, in order."""
     lines = message.splitlines()
     return [line.removeprefix("  - ").split(" (")[0] for line in lines if line.startswith("  - ")]
 
 
 def test_one_broken_job_is_told_from_title_to_silence(tmp_path: Path) -> None:
-    """Title, summary, time, state, team, priority, the job's facts, reason, links: in order."""
+    """The message has title, summary, time, state, team, priority, facts, reason and links."""
     assert text(tmp_path, broken("sm86 / test (a)")) == ONE_JOB
 
 
 def test_the_longest_outage_comes_first(tmp_path: Path) -> None:
-    """Jobs are told by number of failures, the largest first, by name where they are equal."""
+    """Jobs are sorted by number of failures, largest first, then by name."""
     alerts = [broken("a", 3), broken("b", 12), broken("c", 3), broken("d", 100)]
     assert jobs_of(text(tmp_path, *alerts)) == ["d", "b", "a", "c"]
 
 
 def test_a_job_whose_failures_are_unknown_is_told_last(tmp_path: Path) -> None:
-    """A missing number neither hides the job nor puts it before one that has a number."""
+    """A job without a number of failures is listed after those with one."""
     alerts = [broken("a", failures=""), broken("b", 1)]
     told = text(tmp_path, *alerts)
     assert jobs_of(told) == ["b", "a"]
@@ -149,7 +149,7 @@ def test_a_job_whose_failures_are_unknown_is_told_last(tmp_path: Path) -> None:
 
 
 def test_suspects_that_jobs_share_are_listed_once(tmp_path: Path) -> None:
-    """Three jobs with the same suspects show the list under the first of them alone."""
+    """Three jobs with the same suspects list them only under the first job."""
     told = text(tmp_path, broken("a"), broken("b"), broken("c"))
     assert told.count("333333333333 author-a: Tidy") == 1
     assert told.count("      the same as above\n") == 2
@@ -157,7 +157,7 @@ def test_suspects_that_jobs_share_are_listed_once(tmp_path: Path) -> None:
 
 
 def test_suspects_that_jobs_do_not_share_are_listed_for_five(tmp_path: Path) -> None:
-    """Where the lists differ each job has its own, up to the fifth; all have their number."""
+    """If the lists differ, the first five jobs have their own; all jobs have the number."""
     alerts = [
         broken(f"job {n}", suspects=f"1 commit, oldest first\n{n} author-a: T") for n in range(6)
     ]
@@ -168,7 +168,7 @@ def test_suspects_that_jobs_do_not_share_are_listed_for_five(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("jobs", "told", "end"), [(20, 20, []), (25, 20, ["  and 5 more"])])
 def test_at_most_twenty_jobs_are_told(jobs: int, told: int, end: list[str], tmp_path: Path) -> None:
-    """Twenty jobs are all told; of twenty-five the five of the shortest outages are counted."""
+    """Twenty jobs are all listed; of 25 the five with the fewest failures are only counted."""
     message = text(tmp_path, *(broken(f"job {n:02}", 3 + n) for n in range(jobs)))
     newest = [f"job {n:02}" for n in range(jobs)][::-1]
     assert jobs_of(message) == newest[:told]
@@ -176,12 +176,12 @@ def test_at_most_twenty_jobs_are_told(jobs: int, told: int, end: list[str], tmp_
 
 
 def test_the_end_is_told_without_what_nobody_needs_any_more(tmp_path: Path) -> None:
-    """A resolve says when each job ended and how long it fired; suspects and silences are gone."""
+    """A resolve has each job's end and duration, and neither suspects nor silence links."""
     assert text(tmp_path, broken("a", ended=True)) == RESOLVED
 
 
 def test_the_end_of_many_jobs_is_cut_as_well(tmp_path: Path) -> None:
-    """Of twenty-five jobs that ended twenty are named and five are counted."""
+    """Of 25 resolved jobs twenty are listed and five are counted."""
     message = text(tmp_path, *(broken(f"job {n:02}", ended=True) for n in range(25)))
     assert len(jobs_of(message)) == 20
     assert "  and 5 more\n" in message
@@ -192,7 +192,7 @@ def test_the_end_of_many_jobs_is_cut_as_well(tmp_path: Path) -> None:
 
 
 def test_a_job_that_ended_is_told_apart_from_those_that_fire(tmp_path: Path) -> None:
-    """When one of two jobs ends, state and title say so, and it stands after the other."""
+    """A resolved job is counted in state and title, and listed after the firing ones."""
     lines = text(tmp_path, broken("a", ended=True), broken("b", 5)).splitlines()
     assert lines[0] == f"{TITLE} (1 ended)"
     assert lines[1] == "Summary: b (workflow inductor) is broken on pytorch/pytorch main"
@@ -207,7 +207,7 @@ def test_a_job_that_ended_is_told_apart_from_those_that_fire(tmp_path: Path) -> 
 
 
 def test_what_fires_longest_says_when_it_occurred(tmp_path: Path) -> None:
-    """The earliest failing run of what still fires counts; of what ended only if none does."""
+    """The time is that of the earliest firing job, or of a resolved one if none fires."""
     early, late = "2025-12-09 08:00 UTC", "2025-12-09 09:30 UTC"
     firing = [broken("a", broken_since=when) for when in (late, early, late, "")]
     assert f"Occurred at: {early}\n" in text(tmp_path, *firing)
@@ -216,7 +216,7 @@ def test_what_fires_longest_says_when_it_occurred(tmp_path: Path) -> None:
 
 
 def test_the_start_of_an_alert_is_not_when_it_occurred(tmp_path: Path) -> None:
-    """Where the first failing run's end is unknown, the alert's start stands under its own name."""
+    """If the end of the first failing run is unknown, the alert's start has its own caption."""
     early, late = "2025-12-09T10:00:00+02:00", "2025-12-09T09:30:00Z"
     unknown = [broken("a", began=when, broken_since="") for when in (late, early)]
     found = text(tmp_path, *unknown)
@@ -234,12 +234,12 @@ def test_the_start_of_an_alert_is_not_when_it_occurred(tmp_path: Path) -> None:
     ],
 )
 def test_suspects_are_told_by_number(said: str, told: str, tmp_path: Path) -> None:
-    """First bad is the one suspect with a verdict; none and unknown are two answers."""
+    """First bad is the only tested suspect; no suspects and unknown suspects differ."""
     assert f"    Suspects: {told}\n" in text(tmp_path, broken("a", suspects=said))
 
 
 def test_what_is_unknown_has_no_line(tmp_path: Path) -> None:
-    """Without a failed step, a run, a comparison and a tip no caption stands before nothing."""
+    """A missing failed step, run, comparison or tip has no caption."""
     unknown = dict.fromkeys(("failed_step", "url", "compare_url", "tip", "first_bad_by"), "")
     told = text(tmp_path, noted(broken("a"), unknown))
     for caption in ("Failed step", "First failing run", "Compare", "Tip"):
@@ -248,12 +248,12 @@ def test_what_is_unknown_has_no_line(tmp_path: Path) -> None:
 
 
 def test_an_alert_without_facts_is_told_by_its_description(tmp_path: Path) -> None:
-    """The watcher's own alerts have no first bad commit: their description stands instead."""
+    """Alerts about the exporter have their description in place of a job's facts."""
     assert text(tmp_path, of_exporter()) == EXPORTER_DOWN
 
 
 def test_the_title_is_the_one_the_alerts_share(tmp_path: Path) -> None:
-    """The title of the notification is the annotation `title`, word for word."""
+    """The title of the notification is the annotation `title`."""
     assert title(tmp_path, broken("a"), broken("b")) == TITLE
 
 
@@ -263,13 +263,13 @@ def test_the_end_is_told_in_the_title(tmp_path: Path) -> None:
 
 
 def test_a_job_that_ended_earlier_does_not_blur_the_title(tmp_path: Path) -> None:
-    """An ended alert keeps the title of its last day; that of the firing ones is told."""
+    """The title is that of the firing alerts, since a resolved alert keeps its old one."""
     old = broken("a", ended=True, title=TITLE.replace("3", "2"))
     assert title(tmp_path, old, broken("b")) == f"{TITLE} (1 ended)"
 
 
 def test_a_title_that_alerts_do_not_share_is_made_of_labels(tmp_path: Path) -> None:
-    """Where the alerts' titles differ, the title names group, repo, branch and how many jobs."""
+    """If the alerts' titles differ, the title has group, repo, branch and the number of jobs."""
     jobs = [broken("a", title="one"), broken("b", title="two")]
     expected = "[P2] inductor jobs broken on pytorch/pytorch main (2)"
     assert title(tmp_path, *jobs) == expected
@@ -278,7 +278,7 @@ def test_a_title_that_alerts_do_not_share_is_made_of_labels(tmp_path: Path) -> N
 
 
 def test_a_title_of_other_alerts_is_the_alerts_name(tmp_path: Path) -> None:
-    """Two failing sources, each with a title of its own, are told by the alert's name."""
+    """The title of two failing sources with different titles is the alert's name."""
     labels = {"alertname": "TrunkwatchSourceFailing", "priority": "P3", "team": "trunk"}
     sources = [Alert(labels | {"source": name}, {"title": name}) for name in ("x", "y")]
     assert title(tmp_path, *sources) == "[P3] TrunkwatchSourceFailing (2)"
@@ -295,6 +295,6 @@ def test_a_title_of_other_alerts_is_the_alerts_name(tmp_path: Path) -> None:
     ids=["run", "no address", "runbook", "alertmanager"],
 )
 def test_the_title_leads_to_the_run(notes: dict[str, str], link: str, tmp_path: Path) -> None:
-    """The link is the failing run where all share one, else the runbook, else Alertmanager."""
+    """The link is the failing run if all share it, else the runbook, else Alertmanager."""
     data = notification(noted(broken("a"), notes))
     assert render("trunkwatch.link", data, tmp_path) == link

@@ -1,4 +1,4 @@
-"""A real Alertmanager with our settings: how many notifications a team gets, and when."""
+"""The notifications that a real Alertmanager with the project's settings sends, and when."""
 
 import json
 import queue
@@ -16,14 +16,16 @@ import yaml
 from tests.deploy.files import ALERTMANAGER, TEMPLATES, load
 from tests.deploy.live import PATIENCE, post, running
 
+pytestmark = pytest.mark.live
+
 
 class Delivery(NamedTuple):
     """One notification, as a webhook receives it.
 
     Attributes:
         receiver: the name in Alertmanager's settings.
-        status: `firing` while one of its alerts does, else `resolved`.
-        jobs: each job's name and whether it fires.
+        status: `firing` while any of its alerts fires, else `resolved`.
+        jobs: the status of each job by name.
     """
 
     receiver: str
@@ -32,7 +34,7 @@ class Delivery(NamedTuple):
 
 
 class Inbox(ThreadingHTTPServer):
-    """A webhook on loopback that keeps what it is sent; the probe's deliveries stand apart."""
+    """A webhook on loopback that keeps all deliveries, those of the probe apart."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -66,8 +68,8 @@ class Alertmanager(NamedTuple):
     """A running Alertmanager.
 
     Attributes:
-        port: where it listens, on loopback.
-        inbox: where all of its receivers post to.
+        port: its port on loopback.
+        inbox: the webhook of all receivers.
     """
 
     port: int
@@ -78,10 +80,10 @@ class Alertmanager(NamedTuple):
         post(self.port, *alerts)
 
     def let_an_interval_pass(self) -> None:
-        """Return when every group has been looked at again.
+        """Return when every group has been evaluated again.
 
-        A probe in a group of its own fires and ends. Its end is told one group_interval after its
-        beginning at the earliest, and every other group has had its turn within that time.
+        A probe in its own group fires and is resolved. Its resolve is sent one group_interval after
+        its start at the earliest, and every other group is evaluated within that time.
         """
         for ended in (False, True):
             self.post(alert({"alertname": "Probe"}, ended=ended))
@@ -127,7 +129,7 @@ def of_branch(name: str, priority: str) -> dict[str, Any]:
 
 
 def settings(folder: Path, inbox: Inbox) -> Path:
-    """Write our settings with the webhooks and the pace of this test; return the file."""
+    """Write the settings with the webhooks and intervals of this test; return the file."""
     config = load(ALERTMANAGER)
     for receiver in config["receivers"]:
         receiver["webhook_configs"][0]["url"] = f"http://127.0.0.1:{inbox.server_port}/"
@@ -140,7 +142,7 @@ def settings(folder: Path, inbox: Inbox) -> Path:
 
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
-    """Run Alertmanager with our settings; every receiver posts to one inbox."""
+    """Run Alertmanager with the project's settings; every receiver posts to one inbox."""
     with Inbox() as inbox:
         threading.Thread(target=inbox.serve_forever, daemon=True).start()
         try:
@@ -151,7 +153,7 @@ def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
 
 
 def test_two_jobs_of_a_group_are_one_notification(alertmanager: Alertmanager) -> None:
-    """Two jobs that break together are told to their team once; another group is told apart."""
+    """Two jobs that break together are one notification; another group has its own."""
     alertmanager.post(broken("a"), broken("b"), broken("x", group="dynamo"))
     told = sorted((alertmanager.inbox.take() for _ in range(2)), key=lambda it: len(it.jobs))
     assert told == [
@@ -163,7 +165,7 @@ def test_two_jobs_of_a_group_are_one_notification(alertmanager: Alertmanager) ->
 
 
 def test_a_new_commit_is_no_notification_and_a_new_job_is_one(alertmanager: Alertmanager) -> None:
-    """An annotation that changes tells nobody; one more broken job is exactly one more message."""
+    """A changed annotation sends nothing; another broken job sends exactly one notification."""
     alertmanager.post(broken("a"), broken("b"))
     assert alertmanager.inbox.take().jobs == {"a": "firing", "b": "firing"}
 
@@ -177,8 +179,8 @@ def test_a_new_commit_is_no_notification_and_a_new_job_is_one(alertmanager: Aler
     assert alertmanager.inbox.told.empty()
 
 
-def test_the_end_of_each_job_is_told(alertmanager: Alertmanager) -> None:
-    """A repaired job is told while its neighbour still fires; then the last one ends it."""
+def test_the_resolve_of_each_job_is_sent(alertmanager: Alertmanager) -> None:
+    """A fixed job is sent as resolved while another still fires; then the last one is."""
     alertmanager.post(broken("a"), broken("b"))
     assert alertmanager.inbox.take().status == "firing"
 
@@ -191,8 +193,8 @@ def test_the_end_of_each_job_is_told(alertmanager: Alertmanager) -> None:
     assert (last.status, last.jobs) == ("resolved", {"b": "resolved"})
 
 
-def test_a_commit_that_broke_everything_speaks_for_its_branch(alertmanager: Alertmanager) -> None:
-    """A mass breakage silences the broken jobs of its own branch, and of no other."""
+def test_a_mass_breakage_silences_the_jobs_of_its_branch(alertmanager: Alertmanager) -> None:
+    """A mass breakage silences the broken jobs of its own branch only."""
     alertmanager.post(of_branch("TrunkCommitBrokeEverything", "P1"))
     assert alertmanager.inbox.take().receiver == "page"
 
@@ -205,7 +207,7 @@ def test_a_commit_that_broke_everything_speaks_for_its_branch(alertmanager: Aler
 
 
 def test_stale_data_never_silences_a_broken_job(alertmanager: Alertmanager) -> None:
-    """TrunkDataStale silences "not green" of its branch, and leaves a broken job to be told."""
+    """TrunkDataStale silences "not green" of its branch, but no broken job."""
     alertmanager.post(of_branch("TrunkDataStale", "P2"))
     assert alertmanager.inbox.take().receiver == "ticket"
 

@@ -1,4 +1,4 @@
-"""The receivers that stand as comments, switched on: what a real Alertmanager sends to each."""
+"""The messages that a real Alertmanager sends to the commented-out receivers once enabled."""
 
 import email
 import email.policy
@@ -20,12 +20,14 @@ from tests.deploy.files import ALERTMANAGER, TEMPLATES, switched_on
 from tests.deploy.live import PATIENCE, post, running
 from tests.deploy.notification import TITLE, broken
 
+pytestmark = pytest.mark.live
+
 JOB = "sm86 / test (a)"
 SECRET = "what-the-file-holds"
 
 
 class Messages(ThreadingHTTPServer):
-    """Takes what is posted, keeps it by the first part of the path."""
+    """An HTTP server that keeps each posted message with its path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Posted)
@@ -33,7 +35,7 @@ class Messages(ThreadingHTTPServer):
 
 
 class Posted(BaseHTTPRequestHandler):
-    """Accepts every message, in the way in which PagerDuty answers."""
+    """A handler that accepts every message, with PagerDuty's status for PagerDuty."""
 
     server: Messages
 
@@ -51,7 +53,7 @@ class Posted(BaseHTTPRequestHandler):
 
 
 class Mailbox(socketserver.ThreadingTCPServer):
-    """The least of a mail server: takes every mail and keeps it."""
+    """A minimal mail server that keeps every mail."""
 
     daemon_threads = True
 
@@ -61,7 +63,7 @@ class Mailbox(socketserver.ThreadingTCPServer):
 
 
 class Mailed(socketserver.StreamRequestHandler):
-    """One conversation, as RFC 5321 has it."""
+    """One SMTP session (RFC 5321)."""
 
     server: Mailbox
 
@@ -96,7 +98,7 @@ def serving(server: socketserver.TCPServer) -> Iterator[int]:
 
 
 def config(folder: Path, http: int, smtp: int) -> Path:
-    """Write our settings with one receiver that has all kinds, each leading to loopback."""
+    """Write settings with one receiver of all kinds, each with an address on loopback."""
     (folder / "secret").write_text(SECRET)
     (folder / "slack").write_text(f"http://127.0.0.1:{http}/slack")
     settings = yaml.safe_load(switched_on(ALERTMANAGER))
@@ -112,7 +114,7 @@ def config(folder: Path, http: int, smtp: int) -> Path:
     one["webex_configs"][0]["api_url"] = f"http://127.0.0.1:{http}/webex"
     authorization = one["webex_configs"][0]["http_config"]["authorization"]
     authorization["credentials_file"] = str(folder / "secret")
-    # The mail server of this test speaks no TLS and asks for no password.
+    # The mail server of this test supports neither TLS nor authentication.
     mail = one["email_configs"][0]
     mail |= {"smarthost": f"127.0.0.1:{smtp}", "require_tls": False}
     for key in ("auth_username", "auth_password_file"):
@@ -131,7 +133,7 @@ Told = tuple[dict[str, tuple[str, Any]], email.message.EmailMessage]
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """Send one broken job to every kind of receiver; return what each was sent."""
+    """Send one broken job to every kind of receiver; return each receiver's message."""
     messages, mailbox = Messages(), Mailbox()
     alert = broken(JOB, first_bad_by="author-b: <!channel> & co").data()
     sent = {key: alert[key] for key in ("labels", "annotations", "generatorURL")}
@@ -145,7 +147,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
 
 
 def test_slack_gets_the_slack_text(told: Told) -> None:
-    """Slack's attachment has the title, the failing run behind it, and Slack's own markup."""
+    """Slack's attachment has the title, a link to the failing run, and Slack's own markup."""
     _, body = told[0]["slack"]
     (attachment,) = body["attachments"]
     assert body["channel"] == "#trunk"
@@ -156,7 +158,7 @@ def test_slack_gets_the_slack_text(told: Told) -> None:
 
 
 def test_pagerduty_gets_the_title_and_the_plain_text(told: Told) -> None:
-    """PagerDuty's summary is the title, its details hold the text, and the key is the file's."""
+    """PagerDuty is sent the title as summary, the text as details, and the key of the file."""
     _, body = told[0]["pagerduty"]
     assert body["routing_key"] == SECRET
     assert body["payload"]["summary"] == TITLE
@@ -173,7 +175,7 @@ def test_webex_gets_markdown(told: Told) -> None:
 
 
 def test_a_mail_is_the_plain_text(told: Told) -> None:
-    """A mail's subject is the title; its one part is the plain text."""
+    """A mail's subject is the title, and its only part is the plain text."""
     mail = told[1]
     assert mail["Subject"] == TITLE
     (part,) = [part for part in mail.walk() if not part.is_multipart()]

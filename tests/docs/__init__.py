@@ -1,1 +1,1 @@
-"""The documents say what the product does, all of it, and nothing else."""
+"""Checks that the documents describe the product, completely and correctly."""

@@ -21,7 +21,7 @@ BANNED = {
     "nobody": r"\bnobody\b",
     "a metaphor for the architecture": r"\b(?:house|room|rooms|floor|floors)\b",
 }
-"""What is avoided, by its name in the report."""
+"""Banned phrases as regular expressions, by their names in the report."""
 
 _BANNED = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in BANNED.items()]
 _CODE = re.compile(r"``[^`]*``|`[^`]*`")

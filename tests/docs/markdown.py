@@ -58,6 +58,11 @@ def blocks(text: str, language: str | None = None) -> list[Block]:
     return [block for block in found if language in (None, block.language)]
 
 
+def between_blocks(text: str) -> list[str]:
+    """Return the text before each fenced block, and that after the last."""
+    return _FENCE.split(text)[:: _FENCE.groups + 1]
+
+
 def prose(text: str) -> str:
     """Return a document without its fenced blocks."""
     return _FENCE.sub("", text)

@@ -1,4 +1,4 @@
-"""Live objects are found in the documents, and what the documents name is there."""
+"""Flags, keys, metrics and alerts are in the documents, and the documents name no others."""
 
 import json
 import re
@@ -28,7 +28,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import SOURCES, SourceContext
 from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
-from trunkwatch.tickets.counts import COUNTERS, GAUGES
+from trunkwatch.tickets.metrics import COUNTERS, GAUGES
 from trunkwatch.web import WEBHOOK_PREFIX, Pages
 from trunkwatch.web.pages import TRUNK_PREFIX, View
 
@@ -43,7 +43,7 @@ OPERATIONS, RECORDED = read("docs/operations.md"), read("docs/recorded.md")
 DOCUMENTS = {name_of(file): file.read_text(encoding="utf-8") for file in markdown.FILES}
 COMMANDS: Mapping[str, click.Command] = main.commands
 
-# The walk of CONTRIBUTING.md that adds things shows them by name, and they are not there.
+# Names that the walks of CONTRIBUTING.md add, and the product does not have.
 EXAMPLES = {"TrunkwatchReloadFailed", "ci_job_passes_to_close"}
 
 each_document = pytest.mark.parametrize("name", DOCUMENTS)
@@ -70,7 +70,7 @@ def test_what_is_generated_is_what_the_generator_writes() -> None:
 def test_a_changed_table_of_metrics_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """--check says which document to write anew, and without it that is done."""
+    """--check names the outdated document; without the flag the document is rewritten."""
     copy = tmp_path / "docs" / "metrics.md"
     copy.parent.mkdir()
     copy.write_text(read("docs/metrics.md").replace("gauge", "gouge"), encoding="utf-8")
@@ -109,7 +109,7 @@ def test_the_labels_that_j_stands_for_are_named() -> None:
 
 @each_document
 def test_every_metric_that_is_named_exists(name: str) -> None:
-    """What looks like a family or a recorded series is one."""
+    """Every word of the form of a family or a recorded series is the name of one."""
     found = re.findall(r"(?:\w+:)?\b(?:ci_(?:job|group|branch)|trunkwatch)_\w*\w(?::\w+)?",
                        DOCUMENTS[name])  # fmt: skip
     unknown = {word for word in found if not word.endswith("_")} - EXAMPLES
@@ -135,7 +135,7 @@ def documented_keys() -> list[docs.Key]:
 
 
 def test_every_key_is_documented_and_every_documented_key_exists() -> None:
-    """Place, kind and default of each key are those of the schema, each in one row."""
+    """Each key has one row with the path, kind and default of the schema."""
     assert sorted(documented_keys()) == sorted(docs.config_keys())
 
 
@@ -147,7 +147,7 @@ def test_every_key_has_a_meaning() -> None:
 
 
 def test_every_kind_of_value_is_explained() -> None:
-    """The words of the column `kind` stand in the table that explains them."""
+    """The table of kinds explains every word of the column `kind`."""
     explained = {
         word for row in markdown.table(CONFIGURATION, "kind") for word in row[0].split(", ")
     }
@@ -157,7 +157,7 @@ def test_every_kind_of_value_is_explained() -> None:
 
 
 def test_every_kind_of_source_has_a_heading() -> None:
-    """Each `type` of the registry has a section of its own, and no other has."""
+    """The sections of source types are those of the registry."""
     found = [h for h in markdown.headings(CONFIGURATION) if h.startswith("`type: ")]
     assert sorted(found) == [f"`type: {name}`" for name in sorted(SOURCES)]
 
@@ -172,12 +172,12 @@ YAML = [
 
 @pytest.mark.parametrize(("name", "text"), YAML, ids=[f"{n}-{i}" for i, (n, _) in enumerate(YAML)])
 def test_every_configuration_shown_is_valid(name: str, text: str) -> None:
-    """A configuration of the documents passes the check that users' ones have to pass."""
+    """A configuration in the documents passes the check of the product."""
     assert parse_config(text, name).sources
 
 
 def test_the_readme_shows_a_configuration_of_ten_lines() -> None:
-    """It fits into a glance."""
+    """The first configuration of the README has at most ten lines."""
     (text,) = [text for name, text in YAML if name == "README.md"]
     assert len(text.splitlines()) <= 10
 
@@ -189,12 +189,12 @@ def test_the_whole_example_shows_every_section() -> None:
     assert set(example) == top - {"limits"}
 
 
-def test_the_shown_problems_are_what_check_config_says(tmp_path: Path) -> None:
+def test_the_shown_problems_are_the_output_of_check_config(tmp_path: Path) -> None:
     """The transcript at the head of the configuration's document is real."""
     path = tmp_path / "trunkwatch.yml"
     path.write_text("sources: [{name: a, path: b}]\ngroup: []\n", encoding="utf-8")
-    said = CliRunner().invoke(main, ["check-config", "--config.file", str(path)]).output
-    for line in said.replace(str(path), "trunkwatch.yml").splitlines():
+    output = CliRunner().invoke(main, ["check-config", "--config.file", str(path)]).output
+    for line in output.replace(str(path), "trunkwatch.yml").splitlines():
         assert f"    {line}\n" in CONFIGURATION
 
 
@@ -209,13 +209,13 @@ def test_every_flag_is_documented_and_every_documented_flag_exists(name: str) ->
 
 
 def test_the_flags_of_all_commands_are_documented() -> None:
-    """The section of the command line begins with those that stand before the command."""
+    """The section of the command line begins with the flags before the command."""
     shown = markdown.section(OPERATIONS, "Command line").split("###")[0]
     assert _documented_flags(shown) == {**_flags(main), ("--help", "-h"): None}
 
 
-def test_there_is_no_section_of_a_command_that_is_not_there() -> None:
-    """The headings that look like a command's are those of the commands."""
+def test_every_section_of_a_command_is_of_one_that_exists() -> None:
+    """The headings of the form of a command are those of the commands."""
     found = [h for h in markdown.headings(OPERATIONS) if h.startswith("`trunkwatch ")]
     assert sorted(found) == sorted(f"`trunkwatch {name}`" for name in COMMANDS)
 
@@ -228,7 +228,7 @@ def _documented_flags(text: str) -> dict[tuple[str, ...], str | None]:
 
 
 def _flags(command: click.Command) -> dict[tuple[str, ...], str | None]:
-    """Return names and default of each option; in-memory storage and no time need no flag."""
+    """Return the names and the default of each option."""
     return {
         tuple(sorted(option.opts, key=len, reverse=True)): _default(option)
         for option in command.params
@@ -242,7 +242,7 @@ def _default(option: click.Option) -> str | None:
 
 
 def shown_commands() -> Iterator[tuple[str, str]]:
-    """Yield every command line that a document shows, with the document's name."""
+    """Yield every command line of the documents, with the document's name."""
     for name, text in DOCUMENTS.items():
         fenced = [block.text for block in markdown.blocks(text) if block.language in ("", "sh")]
         joined = "\n".join(fenced).replace("\\\n", " ").splitlines()
@@ -261,11 +261,11 @@ TRUNKWATCH = sorted(
 
 @pytest.mark.parametrize("line", TRUNKWATCH)
 def test_every_command_line_shown_is_understood(line: str) -> None:
-    """Its command exists and has every flag that is given."""
+    """The command exists and has every flag of the line."""
     words = shlex.split(line)
-    known = {flag for option in COMMANDS[words[0]].params for flag in option.opts}
+    flags = {flag for option in COMMANDS[words[0]].params for flag in option.opts}
     given = [word.split("=")[0] for word in words[1:] if word.startswith("-")]
-    assert set(given) <= known | {"--help"}
+    assert set(given) <= flags | {"--help"}
 
 
 def test_command_lines_are_found() -> None:
@@ -274,28 +274,28 @@ def test_command_lines_are_found() -> None:
 
 
 def make_targets() -> set[str]:
-    """Return what `make` can be asked for."""
-    return set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    """Return the targets of the Makefile."""
+    return set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
 
 
 def test_every_make_target_shown_exists() -> None:
-    """Wherever a document says `make something`, the Makefile has it."""
+    """The Makefile has every target that a document shows."""
     shown = {
         match[1]
         for _, line in shown_commands()
-        if (match := re.match(r"make ([a-z]+)\b", line)) is not None
+        if (match := re.match(r"make ([a-z-]+)", line)) is not None
     }
-    assert {"run", "test", "docs", "bench", "lint"} <= shown <= make_targets()
+    assert {"run", "check", "test", "test-all", "docs", "bench", "lint"} <= shown <= make_targets()
 
 
 def test_every_target_of_make_help_exists() -> None:
-    """`make` alone lists targets that are there."""
-    listed = set(re.findall(r"echo 'make ([a-z]+)", read("Makefile")))
-    assert {"run", "test"} <= listed <= make_targets()
+    """`make help` lists targets that exist."""
+    listed = set(re.findall(r"echo 'make ([a-z-]+)", read("Makefile")))
+    assert {"run", "check", "test", "test-all"} <= listed <= make_targets()
 
 
 def test_every_path_that_is_served_is_documented() -> None:
-    """The table of paths has those that the web answers, and each of them is answered."""
+    """The table of paths has exactly those that the web server answers."""
     rows = markdown.table(OPERATIONS, "path", "what it is")
     shown = {row[0].strip("`") for row in rows}
     snapshot = Snapshot(as_of=0.0)
@@ -308,7 +308,7 @@ def test_every_path_that_is_served_is_documented() -> None:
 
 
 def test_the_evidence_table_is_that_of_the_code() -> None:
-    """Each word that CI may say stands in the row of what it says."""
+    """Each conclusion of a CI stands in the row of its evidence."""
     shown: dict[str, Evidence] = {}
     for words, evidence, *_ in markdown.table(POLICY, "CI says", "evidence"):
         for word in re.findall(r"`(\w+)`", words):
@@ -317,7 +317,7 @@ def test_the_evidence_table_is_that_of_the_code() -> None:
 
 
 def test_the_policy_names_the_defaults() -> None:
-    """Events, N and M are as the code has them when the configuration is silent."""
+    """Events, N and M are the defaults of the code."""
     text = _one_line("docs/policy.md")
     assert (
         f"N is {Thresholds().failures_to_open} and M is {Thresholds().passes_to_close} unless"
@@ -328,7 +328,7 @@ def test_the_policy_names_the_defaults() -> None:
 
 
 def test_references_from_the_code_lead_somewhere() -> None:
-    """A document that a file names exists, and so does the section of it that is named."""
+    """Every document and every section of the policy that a file names exists."""
     numbers = {heading.split(" ")[0].rstrip(".") for heading in markdown.headings(POLICY)}
     found = 0
     for file in markdown.repository_files():
@@ -344,20 +344,20 @@ def test_references_from_the_code_lead_somewhere() -> None:
 
 
 def test_the_transcript_of_explain_is_real(tmp_path: Path) -> None:
-    """Every line of it is said of the demo's incident, up to its second failure, in that order."""
+    """Each line is printed for the demo's incident up to its second failure, in that order."""
     (block,) = markdown.blocks(POLICY, "transcript")
     command, *shown = block.text.splitlines()
-    said = demo(tmp_path, 8, *shlex.split(command)[3:]).splitlines()
+    output = demo(tmp_path, 8, *shlex.split(command)[3:]).splitlines()
     place = 0
     for line in shown:
         if line != "[…]":
-            assert line in said[place:], line
-            place = said.index(line, place) + 1
-    assert (shown[0], shown[-1]) == (said[0], said[-1])
+            assert line in output[place:], line
+            place = output.index(line, place) + 1
+    assert (shown[0], shown[-1]) == (output[0], output[-1])
 
 
 def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
-    """Each key of the object has a row, and each row is a key of the object."""
+    """The keys of the object are those of the rows."""
     shown = {
         path
         for row in markdown.table(POLICY, "key", "what it is")
@@ -370,7 +370,7 @@ def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
 
 
 def _paths(value: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the path of every key; every entry of a list is looked into."""
+    """Yield the path of every key, those in lists included."""
     if isinstance(value, list):
         for item in value:
             yield from _paths(item, f"{prefix}[]")
@@ -382,7 +382,7 @@ def _paths(value: Any, prefix: str = "") -> Iterator[str]:
 
 
 def demo(folder: Path, commits: int, *job: str, more: str = "", format: str = "") -> str:
-    """Return what `explain` (of a job), else `check`, says of the incident's first commits."""
+    """Return the output of `explain` (of a job) or `check` for the incident's first commits."""
     lines = INCIDENT.read_text(encoding="utf-8").splitlines(keepends=True)
     starts = [number for number, line in enumerate(lines) if '"kind":"commit"' in line]
     (folder / "incident.ndjson").write_text("".join(lines[: starts[commits]]), encoding="utf-8")
@@ -412,7 +412,7 @@ KEYS = {
 
 
 def test_every_key_of_a_line_is_documented() -> None:
-    """What `record` writes of a commit and a run that have everything is what the tables list."""
+    """The tables list the keys of a complete commit line and a complete run line."""
     trunk = Trunk("o/r", "main")
     order = TrunkOrder(trunk, (Commit(SHA, 1.0, "a", "t"),), older_unread=True)
     full = Observation(
@@ -447,16 +447,16 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("line", "said"), ERRORS)
-def test_an_error_is_what_the_document_says(line: str, said: str, tmp_path: Path) -> None:
-    """Each broken line of the table is refused with the words beside it."""
+@pytest.mark.parametrize(("line", "error"), ERRORS)
+def test_an_error_is_that_of_the_document(line: str, error: str, tmp_path: Path) -> None:
+    """Each invalid line of the table is refused with the error beside it."""
     with pytest.raises(RecordedFileError) as caught:
         facts_of(tmp_path, line)
-    assert f"results.ndjson:1: {said}" in str(caught.value)
+    assert f"results.ndjson:1: {error}" in str(caught.value)
 
 
 def test_the_example_of_a_recorded_file_is_read(tmp_path: Path) -> None:
-    """The lines at the head of the document are two commits and two runs of theirs."""
+    """The lines at the head of the document are two commits and their two runs."""
     (block,) = markdown.blocks(RECORDED, "json")
     facts = facts_of(tmp_path, *block.text.splitlines())
     (order,) = [fact for fact in facts if isinstance(fact, TrunkOrder)]
@@ -485,20 +485,20 @@ def test_every_alert_is_documented_with_its_runbook() -> None:
 
 @each_document
 def test_every_alert_that_is_named_exists(name: str) -> None:
-    """What looks like an alert's name is one."""
+    """Every word of the form of an alert's name is the name of one."""
     words = re.findall(r"\bTrunk(?:[A-Z]\w*|watch[A-Z]\w*)", DOCUMENTS[name])
     types = {"TrunkOrder"}  # of the domain, in the code that CONTRIBUTING.md shows
     assert set(words) - EXAMPLES - types <= set(alerts())
 
 
 @pytest.mark.parametrize("alert", sorted(alerts()))
-def test_the_changelog_tells_of_every_alert(alert: str) -> None:
-    """Somebody who upgrades learns which alerts may reach him."""
+def test_the_changelog_names_every_alert(alert: str) -> None:
+    """The changelog names every alert, for those who upgrade."""
     assert f"`{alert}`" in CHANGELOG
 
 
 def test_runbooks_are_linked_from_the_table() -> None:
-    """There is no runbook that the table of alerts does not lead to."""
+    """The table of alerts links every runbook."""
     linked = set(re.findall(r"rules/runbooks/(\w+\.md)", OPERATIONS))
     assert linked == {file.name for file in RUNBOOKS.iterdir()}
 
@@ -508,7 +508,7 @@ def test_runbooks_are_linked_from_the_table() -> None:
 
 @each_document
 def test_links_lead_somewhere(name: str) -> None:
-    """A link within the project names a file or folder that is there, and a heading that it has."""
+    """A link within the project names an existing file or folder, and an existing heading."""
     for target in markdown.links(DOCUMENTS[name]):
         if re.match(r"\w+:", target):
             continue
@@ -520,7 +520,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_the_notification_shown_is_that_of_the_incident() -> None:
-    """Hashes, authors and titles of the README's notification are those that the demo plays."""
+    """Hashes, authors and titles of the README's notification are those of the demo."""
     (shown,) = [b.text for b in markdown.blocks(README, "text") if "FIRING" in b.text]
     hashes = {sha_of(number): number for number in range(len(COMMITS))}
     for word in re.findall(r"\b(?=\d*[a-f])[0-9a-f]{10,40}\b", shown):
@@ -533,7 +533,7 @@ def test_the_notification_shown_is_that_of_the_incident() -> None:
 
 
 def test_the_names_in_the_map_are_where_it_says() -> None:
-    """A name beside a file of the map stands in that file."""
+    """A name beside a file of the map occurs in that file."""
     for _, answer in markdown.table(README, "question", "answer"):
         target = markdown.links(answer)[0]
         for word in re.findall(r"\), `(\w+)`", answer):
@@ -541,7 +541,7 @@ def test_the_names_in_the_map_are_where_it_says() -> None:
 
 
 def test_every_number_names_the_command_it_comes_from() -> None:
-    """A figure that nobody can get again is an advertisement."""
+    """Each figure names the make target that measures it."""
     rows = markdown.table(README, "what", "figure", "from")
     assert rows
     for what, figure, origin in rows:
@@ -550,13 +550,13 @@ def test_every_number_names_the_command_it_comes_from() -> None:
 
 
 def test_the_requirements_are_those_of_the_package() -> None:
-    """The README, the package and the Makefile name one Python, the least that does."""
+    """The README, the package and the Makefile name the same minimum version of Python."""
     (package,) = re.findall(r'requires-python = ">=([\d.]+)"', read("pyproject.toml"))
     assert f"Python {package} or newer" in README
     assert f"Python {package} or newer" in read("Makefile")
 
 
-def test_the_changelog_begins_with_the_version_that_runs() -> None:
-    """Its newest entry is of this version."""
+def test_the_changelog_begins_with_this_version() -> None:
+    """The newest entry is of the package's version."""
     (newest, *_) = re.findall(r"^## (.*)$", CHANGELOG, re.MULTILINE)
     assert __version__ in newest

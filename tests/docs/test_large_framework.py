@@ -1,4 +1,4 @@
-"""The configuration for a large framework that docs/configuration.md shows does what it says."""
+"""The configuration for a large framework in docs/configuration.md has the documented effect."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def config(text: str) -> Config:
 
 
 def test_it_passes_check_config(text: str, tmp_path: Path) -> None:
-    """Whoever saves it can use it as it stands."""
+    """The configuration is accepted unchanged."""
     path = tmp_path / "trunkwatch.yml"
     path.write_text(text, encoding="utf-8")
     done = CliRunner().invoke(main, ["check-config", "--config.file", str(path)])
@@ -37,7 +37,7 @@ def test_it_passes_check_config(text: str, tmp_path: Path) -> None:
 
 
 def test_its_other_way_to_authenticate_is_valid_too(text: str) -> None:
-    """The commented lines work in the place of the token."""
+    """The commented lines are valid in place of the token."""
     changed = text.replace("    token_file:", "    # token_file:").replace("    # app:", "    app:")
     (source,) = parse_config(changed, "trunkwatch.yml").sources
     assert isinstance(source, GithubSource)
@@ -83,7 +83,7 @@ def group(config: Config, workflow: str, raw: str) -> tuple[Group, str]:
 def test_each_job_has_the_team_it_should(
     config: Config, workflow: str, raw: str, name: str
 ) -> None:
-    """Names as the framework's CI gives them come to the group of their platform."""
+    """Each job name of the framework's CI is in the group of its platform."""
     found, _ = group(config, workflow, raw)
     assert found.name == name
 
@@ -115,5 +115,5 @@ def test_the_inductor_group_is_that_of_the_incident(config: Config) -> None:
     ],
 )
 def test_helpers_of_the_ci_are_no_jobs(config: Config, raw: str, watched: bool) -> None:
-    """What only decides where and what to run is not watched."""
+    """Jobs that only decide where and what to run are ignored."""
     assert (policy_of(config).naming.resolve("pull", raw) is not None) is watched

@@ -1,4 +1,4 @@
-"""What holds for every file of the project."""
+"""Rules for every file of the project."""
 
 import ast
 import os
@@ -13,7 +13,7 @@ from tests.docs.markdown import PROJECT, name_of, repository_files
 FILES = repository_files()
 TESTS = [file for file in FILES if file.is_relative_to(PROJECT / "tests") and file.suffix == ".py"]
 
-# Written in parts, since this file is one of those that are looked into.
+# In parts, since this file is checked as well.
 HOSTS = tuple(
     name.replace("_", "")
     for name in (
@@ -42,7 +42,7 @@ def functions_of(file: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
 
 
 def complaint(docstring: str | None) -> str | None:
-    """Say why a docstring is not one sentence, or None where it is."""
+    """Return why a docstring is not one sentence, or None where it is."""
     if not docstring:
         return "has no docstring"
     text = " ".join(docstring.split())
@@ -54,7 +54,7 @@ def complaint(docstring: str | None) -> str | None:
 
 
 @pytest.mark.parametrize("file", TESTS, ids=name_of)
-def test_every_test_says_in_one_sentence_what_holds(file: Path) -> None:
+def test_every_test_has_a_docstring_of_one_sentence(file: Path) -> None:
     """All docstrings of tests together read as the specification."""
     bad = [f"{test.name} {why}" for test in functions_of(file)
            if (why := complaint(ast.get_docstring(test)))]  # fmt: skip
@@ -76,13 +76,13 @@ def test_every_test_says_in_one_sentence_what_holds(file: Path) -> None:
         ("A sentence.\n\nA paragraph.", False),
     ],
 )
-def test_one_sentence_is_told_from_none_and_two(docstring: str | None, ok: bool) -> None:
+def test_none_and_two_sentences_are_refused(docstring: str | None, ok: bool) -> None:
     """The check above can fail."""
     assert (complaint(docstring) is None) is ok
 
 
 def foreign(text: str) -> list[str]:
-    """Return what a text names that no file of the project may name."""
+    """Return the names in a text that no file of the project may contain."""
     return [
         f"{what}: {match.group()}"
         for what, expression in FOREIGN.items()
@@ -92,7 +92,7 @@ def foreign(text: str) -> list[str]:
 
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_no_file_names_a_place_of_one_machine(file: Path) -> None:
-    """Neither a path that only one machine has nor a host that a mirror may stand in for."""
+    """No file contains a path of one machine or a host that a mirror may replace."""
     assert foreign(file.read_text(encoding="utf-8", errors="replace")) == []
 
 
@@ -114,21 +114,21 @@ def test_a_foreign_place_is_found(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["tmpfs: [/tm" + "p]", ".github/workflows/ci.yml", "/workers"])
-def test_what_only_looks_like_one_is_not(text: str) -> None:
-    """A container's own temporary folder and a path that only begins alike are nobody's machine."""
+def test_a_similar_path_is_allowed(text: str) -> None:
+    """A container's temporary folder and a path with a similar beginning are allowed."""
     assert foreign(text) == []
 
 
 def test_ci_runs_what_everybody_runs() -> None:
-    """`.ci/run` can be started and does nothing but `make test`."""
+    """`.ci/run` is executable and runs `make test` and `make test-all` and nothing else."""
     script = PROJECT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    last = script.read_text(encoding="utf-8").rstrip().splitlines()[-1]
-    assert last.removeprefix("exec ") == "make test"
+    commands = script.read_text(encoding="utf-8").partition('cd "$(dirname "$0")/.."\n')[2]
+    assert commands.splitlines() == ["make test", "make test-all"]
 
 
 def test_the_license_is_whole() -> None:
-    """The license's text stands in the project, from its title to its appendix."""
+    """The license is complete, from its title to its appendix."""
     text = (PROJECT / "LICENSE").read_text(encoding="utf-8")
     assert "Apache License" in text
     assert "Version 2.0, January 2004" in text

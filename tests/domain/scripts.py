@@ -14,11 +14,12 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
+from tests.support.examples import examples
 from tests.vectors.notation import COMPLETED, sha_of
 
-bounded = settings(max_examples=80, deadline=None, derandomize=True, database=None)
-thorough = settings(bounded, max_examples=600)
-"""Derandomized, so that every run has the same examples."""
+bounded = settings(max_examples=examples(80))
+thorough = settings(max_examples=examples(600))
+"""Usual numbers of examples; the hypothesis profile scales them."""
 
 COMMITS = 16
 """Commits of a trunk: enough to retire a job after 3 completed commits."""

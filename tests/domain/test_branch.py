@@ -5,7 +5,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.branch import GroupState, Tally, mass_breakage, newest_green
+from trunkwatch.domain.branch import GroupState, Tally, group_states, mass_breakage, newest_green
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.groups import Group, Match
 from trunkwatch.domain.model import Trunk
@@ -202,6 +202,7 @@ def test_removed_jobs_are_not_counted(drawn: list[tuple[str, bool]], limits: Thr
             tally.remove(job)
     staying = [job for job, stays in jobs if stays]
     assert tally.mass_breakage() == mass_breakage(staying)
+    assert tally.groups(TRUNK) == group_states(TRUNK, staying)
     assert tally.groups(TRUNK) == tuple(
         GroupState(
             TRUNK,

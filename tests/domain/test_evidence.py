@@ -132,7 +132,7 @@ def test_the_first_name_rule_wins() -> None:
         ({"head_branch": "topic"}, "head_branch"),
         ({"event": "pull_request"}, "event"),
         ({"event": "merge_group"}, "event"),
-        # A fork's pull request from its own `main`: three of four look like ours.
+        # A fork's pull request from its own `main`: three of four fields look like the trunk's.
         ({"head_repo": "fork/r", "event": "pull_request"}, "head_repo"),
         ({"sha": "f" * 40, "head_repo": "fork/r", "event": "pull_request"}, "commit"),
     ],

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from trunkwatch.domain.model import (
     Commit,
+    JobKey,
     RawJob,
+    Trunk,
     TrunkOrder,
     newest_first,
     oldest_first,
@@ -127,3 +129,10 @@ def test_a_workflow_is_its_path() -> None:
     """A workflow's identity is its path where it has one, else its name."""
     assert RawJob("ci", "w/ci.yml", "job").workflow_key == "w/ci.yml"
     assert RawJob("ci", None, "job").workflow_key == "ci"
+
+
+def test_names_for_people() -> None:
+    """A trunk is shown as repository and branch, a job as workflow and job name."""
+    key = JobKey("o/r", "main", "ci", "build")
+    assert str(Trunk(key.repo, key.branch)) == "o/r main"
+    assert key.display_name == "ci / build"

@@ -1,6 +1,7 @@
 """The stack that the live tests share, because starting one takes seconds."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +28,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
         (folder / f"{name}.ndjson").touch()
     with running(folder, CONFIG, AcceleratedStack, PACE) as live:
         yield live
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder: each runs the whole stack or a server of it."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.live)

@@ -55,7 +55,7 @@ def test_a_part_that_goes_and_comes_back_neither_ends_nor_repeats_an_alert(
     live.expect_no_more(trunk, expected)
 
 
-@pytest.mark.parametrize("away", [exporter_stopped, prometheus_stopped])
+@pytest.mark.parametrize("stopped", [exporter_stopped, prometheus_stopped])
 def test_changes_while_a_part_is_stopped_are_sent_afterwards(
     live: LiveStack, stopped: Fault
 ) -> None:

@@ -56,7 +56,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "history.ndjson")
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        facts: list[Fact] = list(RecordedFile("recorded", file).refresh(EMPTY_STATE).facts)
+        facts: list[Fact] = list(RecordedFile(file).refresh(EMPTY_STATE).facts)
     orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
     return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
 

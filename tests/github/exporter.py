@@ -15,6 +15,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.rest import HttpContext
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
@@ -78,8 +79,7 @@ class SimulatedExporter:
         self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
         context = SourceContext(
-            clock=self._clock,
-            sleep=self._sleep,
+            http=HttpContext(clock=self._clock, sleep=self._sleep),
             events=frozenset(self.config.jobs.events),
             focus=self.engine.focus,
         )

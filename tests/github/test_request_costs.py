@@ -16,7 +16,7 @@ from tests.github.request_costs import (
     sent_requests,
 )
 
-pytestmark = pytest.mark.xdist_group("framework")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("framework")]
 COLD_START, ONE_COMMIT, BUDGET = 420, 300, 2500
 MINUTES = 30
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from trunkwatch.domain.model import Verdict
 from trunkwatch.errors import BadDelivery
-from trunkwatch.sources.github.parked import KEPT
-from trunkwatch.sources.github.source import SILENCE, SLOWER
+from trunkwatch.sources.github.jobs.pending_jobs import KEPT_SECONDS
+from trunkwatch.sources.github.source import WEBHOOK_INTERVAL_FACTOR, WEBHOOK_QUIET_SECONDS
 
 from tests.github.exporter import POLL
 from tests.github.fake import T0
@@ -92,10 +92,10 @@ def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None
     harness.deliver(forked[0])
     harness.exporter.fake.now = END
     assert harness.differences_after_polling() == {}
-    assert any("parked" in key for key in harness.exporter.engine.state("gh").entries)
-    harness.exporter.fake.now += KEPT
+    assert any(" pending " in key for key in harness.exporter.engine.state("gh").entries)
+    harness.exporter.fake.now += KEPT_SECONDS
     harness.exporter.refresh()
-    assert not any("parked" in key for key in harness.exporter.engine.state("gh").entries)
+    assert not any(" pending " in key for key in harness.exporter.engine.state("gh").entries)
 
 
 def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None:
@@ -144,9 +144,9 @@ def test_polls_slow_down_while_deliveries_come(harness: WebhookHarness) -> None:
 
     assert pause() is None
     harness.deliver(of_kind("workflow_run", "requested", "ci")[0])
-    assert pause() == SLOWER * POLL
-    exporter.fake.now += SILENCE
-    assert pause() == SLOWER * POLL
+    assert pause() == WEBHOOK_INTERVAL_FACTOR * POLL
+    exporter.fake.now += WEBHOOK_QUIET_SECONDS
+    assert pause() == WEBHOOK_INTERVAL_FACTOR * POLL
     exporter.fake.now += 1
     assert pause() is None
 
@@ -166,6 +166,7 @@ def test_deliveries_of_other_branches_do_not_slow_polling(harness: WebhookHarnes
 # ---------------------------------------------------------------------- invalid bodies
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("event", ["push", "workflow_run", "workflow_job", "check_run"])
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"id": None}, True, 1e400])
 def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:

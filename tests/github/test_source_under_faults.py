@@ -17,6 +17,8 @@ from tests.github.outage_check import SOURCE_OPTIONS, differences_after_settling
 from tests.github.scenario import REPO, scenario
 from tests.github.workflows import Job, Workflow
 
+pytestmark = pytest.mark.slow
+
 SHORT = 14
 """Commits of a shorter scenario; four of them are pushed while it runs."""
 

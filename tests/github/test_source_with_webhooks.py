@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.github.exporter import job_differences, running_exporter
+from tests.github.exporter import job_differences
 from tests.github.faults import Faults
 from tests.github.outage_check import SOURCE_OPTIONS, differences_after_settling
 from tests.github.outage_check import run_scenario as run_scenario
@@ -14,13 +14,14 @@ from tests.github.scenario import scenario
 from tests.github.webhook_harness import (
     BEGIN,
     END,
-    REPO,
-    WebhookHarness,
     entries_without_pending_jobs,
     small_deliveries,
     webhook_harness,
 )
 from tests.github.webhooks import deliveries
+from tests.support.examples import examples
+
+pytestmark = pytest.mark.slow
 
 SHORT = 14
 """Commits of a shorter scenario; four of them are pushed while it runs."""
@@ -30,7 +31,7 @@ SHORT = 14
 PLACES = range(len(small_deliveries()))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20))
 @given(
     order=st.permutations(PLACES),
     lost=st.sets(st.sampled_from(PLACES)),
@@ -58,7 +59,7 @@ def test_any_order_twice_and_with_some_missing(
         assert harness.differences_after_polling() == {}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(
     delays=st.lists(
         st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None]),
@@ -103,10 +104,9 @@ def test_webhooks_and_failing_polls_never_open_an_outage(seed: int) -> None:
         for _ in range(chance.choice([0, 1, 1, 1, 2]))
     ]
     arriving.sort(reverse=True)
-    with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
-        exporter.refresh_until_idle()
+    with webhook_harness(plan.fake, SOURCE_OPTIONS) as harness:
+        exporter = harness.exporter
         exporter.server.faults = Faults(0.05, seed)
-        harness = WebhookHarness(exporter)
 
         def step() -> None:
             while arriving and arriving[-1][0] <= exporter.fake.now:

@@ -15,8 +15,8 @@ from trunkwatch.metrics.collector import branch_families, job_families, own_fami
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format
 
 from tests.domain.builders import TRUNK, job_state
-from tests.domain.scripts import bounded
 from tests.metrics.sample import bare_trunk, totals
+from tests.support.examples import examples
 from tests.vectors.notation import sha_of
 
 SMALL = 2
@@ -95,7 +95,7 @@ def without_process(body: bytes) -> bytes:
     return b"\n".join(line for line in lines if not line.startswith(about))
 
 
-@settings(bounded, max_examples=200)
+@settings(max_examples=examples(200))
 @given(courses(), courses(), st.sampled_from((PLAIN, OPENMETRICS)))
 def test_steps_end_where_one_rendering_does(
     here: list[list[JobState]], there: list[list[JobState]], form: Format

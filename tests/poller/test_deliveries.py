@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import partial
 
 from trunkwatch.engine.facts import SourceState, StateEntry
-from trunkwatch.errors import SourceAnswerError
+from trunkwatch.errors import BadAnswerError
 from trunkwatch.sources import RefreshReport
 
 from tests.poller.stage import Script, Stage
 from tests.support.rows import NOW, TRUNK, history, order
 
-TROUBLE = SourceAnswerError("ci", "GET x: HTTP 502")
+TROUBLE = BadAnswerError("GET x: HTTP 502")
 
 
 def broken(stage: Stage) -> list[bool]:
@@ -71,7 +71,7 @@ def test_trouble_takes_what_could_be_read_and_is_no_success() -> None:
     assert stage.refresh(Script([RefreshReport(error=TROUBLE), *history("P F F F")]))
     (source,) = stage.watcher.snapshot.sources
     assert broken(stage) == [True]
-    assert (source.up, source.last_success, source.problem) == (False, NOW, str(TROUBLE))
+    assert (source.up, source.last_success, source.problem) == (False, NOW, TROUBLE.of("ci"))
     counts = stage.counters.totals().counts
     assert counts["trunkwatch_source_errors_total", "ci", "answer"] == 1
 

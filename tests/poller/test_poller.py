@@ -56,7 +56,7 @@ def test_how_long_a_refresh_took_is_noted() -> None:
     poller = Poller(stage.watcher, [], Timing(lambda: next(ticks)))
     assert poller.refresh_once(stage.section("ci"), Script(history("P")))
     assert stage.source().refresh_seconds == 2.5
-    assert not poller.refresh_once(stage.section("ci"), Script(SourceError("ci", "x")))
+    assert not poller.refresh_once(stage.section("ci"), Script(SourceError("x")))
     assert stage.source().refresh_seconds == 1.0
 
 
@@ -64,7 +64,7 @@ def test_every_change_is_published() -> None:
     """Success and failure are both published: a source that is down has to be seen."""
     stage = Stage()
     stage.refresh(Script(history("P")))
-    stage.refresh(Script(SourceError("ci", "x")))
+    stage.refresh(Script(SourceError("x")))
     stage.poller.expire_once()
     assert stage.published == 3
 
@@ -113,7 +113,7 @@ def test_a_thread_survives_whatever_a_source_raises() -> None:
 
     def answer(call: int) -> list[Fact]:
         if call == 1:
-            raise SourceError("ci", "gone")
+            raise SourceError("gone")
         if call == 2:
             raise ZeroDivisionError
         return history("P F F F")

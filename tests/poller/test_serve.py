@@ -12,6 +12,8 @@ from tests.cli.program import Served, run_program, serving
 from tests.support.rows import history, named, write_recorded
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.live
+
 CONFIG = """
 sources:
   - {name: ci, type: recorded, path: ci.ndjson, poll_interval: 50ms}

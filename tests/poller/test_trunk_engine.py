@@ -45,7 +45,7 @@ def test_a_failed_refresh_keeps_every_value() -> None:
     stage.take(*history("P F F F"))
     before = stage.trunk()
     stage.clock.now = NOW + 60
-    assert not stage.refresh(Script(SourceError("ci", "connection refused")))
+    assert not stage.refresh(Script(SourceError("connection refused")))
     assert stage.trunk() == before
     source = stage.source()
     assert (source.up, source.last_success) == (False, NOW)
@@ -69,7 +69,7 @@ def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
 
         def _facts(self) -> Iterator[Observation]:
             yield run(3, "failure")
-            raise SourceError("ci", "half of it")
+            raise SourceError("half of it")
 
     assert not stage.poller.refresh_once(stage.section("ci"), Breaks())
     assert stage.trunk() == before
@@ -89,7 +89,7 @@ def test_complete_when_every_source_has_answered_well_or_badly() -> None:
     stage = Stage(config_of(TWO))
     stage.take(*history("P"))
     assert not stage.watcher.snapshot.complete
-    stage.refresh(Script(SourceError("other", "gone")), "other")
+    stage.refresh(Script(SourceError("gone")), "other")
     assert stage.watcher.snapshot.complete
 
 
@@ -424,7 +424,7 @@ def test_a_reload_keeps_what_is_known_of_sources() -> None:
     """Under a new configuration a source is as up or down as it was, at its new interval."""
     stage = Stage(config_of(TWO))
     stage.take(*history("P"))
-    stage.refresh(Script(SourceError("other", "gone")), "other")
+    stage.refresh(Script(SourceError("gone")), "other")
     slower = config_of(TWO.replace("path: b", "path: b, poll_interval: 1h"))
     after = TrunkEngine(
         slower, stage.store, stage.counters, stage.clock, before=stage.watcher.snapshot
@@ -450,7 +450,7 @@ def test_a_store_of_other_sources_is_no_history() -> None:
 def test_the_cursor_is_handed_back() -> None:
     """A source goes on where its last stored refresh ended, never where a broken one did."""
     stage = Stage()
-    script = Script([Cursor("1")], SourceError("ci", "x"), [], [Cursor("2")], [])
+    script = Script([Cursor("1")], SourceError("x"), [], [Cursor("2")], [])
     for _ in range(5):
         stage.refresh(script)
     assert script.cursors == [None, "1", "1", "1", "2"]

@@ -637,17 +637,17 @@ def earliest_failure(answers: Sequence[Answer]) -> Row | None:
 
 
 def run_time(row: Row) -> datetime | None:
-    """When a run began, as well as we know it."""
+    """Return when a run began, as exactly as reported."""
     return row.started_at or row.created_at or row.completed_at
 
 
 def run_end(row: Row) -> datetime | None:
-    """When a run ended; where that is not known, when it began."""
+    """Return when a run ended, else when it began."""
     return row.completed_at or run_time(row)
 
 
 def group_rows(jobs: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> list[Json]:
-    """One object per (repo, branch, group) that has a job."""
+    """Return one object per (repo, branch, group) with a job."""
     defined = [*(config.get("groups") or []), DEFAULT_GROUP]
     rows: list[Json] = []
     for key in sorted({(job["repo"], job["branch"], job["group"]) for job in jobs}):

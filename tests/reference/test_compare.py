@@ -39,6 +39,7 @@ def test_a_seed_is_one_history() -> None:
     assert generate(7) != generate(8)
 
 
+@pytest.mark.slow
 def test_histories_reach_the_policy() -> None:
     """The first seeds hold every verdict, stop reason, kind of outage, and retired jobs."""
     jobs: list[Json] = []

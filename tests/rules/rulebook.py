@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ class Selection:
     kept: frozenset[str] | None
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Return every rule of every group of every file."""
     return [
@@ -56,6 +58,7 @@ def recorded() -> set[str]:
     return {rule["record"] for rule in rules() if "record" in rule}
 
 
+@cache
 def promtool_cases() -> list[dict[str, Any]]:
     """Return the alert expectations of all promtool tests."""
     return [

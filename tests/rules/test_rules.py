@@ -50,6 +50,7 @@ def test_promtool_accepts_the_rules(file: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", rulebook.TEST_FILES, ids=lambda file: file.name)
 def test_promtool_tests_pass(file: Path) -> None:
     """Every promtool test of the rules passes."""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from trunkwatch.config import SourceConfig
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
+from trunkwatch.rest import HttpContext
 from trunkwatch.sources import SourceContext, build_source
 from trunkwatch.store import SqliteStore
 
@@ -50,7 +51,8 @@ class Reader:
     def restart(self, config: SourceConfig | None = None) -> None:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
-        self._source = build_source(self._config, SourceContext(count_request=self.codes.append))
+        context = SourceContext(http=HttpContext(count_request=self.codes.append))
+        self._source = build_source(self._config, context)
 
     def refresh(self) -> None:
         """Refresh once, all or nothing; errors go on to the caller."""

@@ -1,4 +1,4 @@
-"""What is kept of what a CI says about a failure."""
+"""The lines of a CI's messages that are stored with a failure."""
 
 import pytest
 from hypothesis import given

@@ -13,9 +13,9 @@ from trunkwatch.config import BuildbotSource
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
 from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
-from trunkwatch.errors import SourceAnswerError, SourceError, SourceUnreachable
+from trunkwatch.errors import BadAnswerError, NoAnswerError, SourceError
 from trunkwatch.sources import SourceContext, build_source
-from trunkwatch.sources.buildbot import PAGE, SLACK
+from trunkwatch.sources.buildbot import LOOK_BACK_SECONDS, PAGE
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 from tests.support.fakehttp import (
@@ -153,7 +153,7 @@ def test_attempts_are_counted_on_after_a_restart(ci: FakeBuildbot, reader: Reade
     """The cursor remembers a lost build, even one too old to be listed again."""
     ci.build(1, A, 5, request=9, at=NOW)
     reader.refresh()
-    later = NOW + 3 * int(SLACK)
+    later = NOW + 3 * int(LOOK_BACK_SECONDS)
     ci.build(2, B, 0, at=later)
     reader.refresh()
     reader.restart()
@@ -534,32 +534,32 @@ def _always(answer: Answer) -> Callable[[Request], Answer]:
 BROKEN: dict[str, tuple[Callable[[Request], Answer], type[SourceError], str]] = {
     "HTML": (
         _always(Answer(200, b"<!DOCTYPE html>\n<title>Log in</title>", "text/html")),
-        SourceAnswerError,
+        BadAnswerError,
         "not JSON: '<!DOCTYPE html> <title>Log in</title>'",
     ),
-    "500": (_always(Answer(500, b"boom", "text/plain")), SourceAnswerError, "HTTP 500"),
-    "404": (_always(as_json({"error": "Invalid path"}, 404)), SourceAnswerError, "HTTP 404"),
-    "half a JSON": (_always(Answer(200, b'{"builds": [{"buildid"')), SourceAnswerError, "not JSON"),
-    "a body cut off": (_truncated, SourceUnreachable, ""),
-    "closes at once": (_hangs_up, SourceUnreachable, ""),
-    "not an object": (_always(as_json([])), SourceAnswerError, "not a JSON object"),
-    "an empty body": (_always(Answer(200, b"")), SourceAnswerError, "not JSON"),
-    "nested too deeply": (_always(Answer(200, b"[" * 100_000)), SourceAnswerError, "not JSON"),
-    "no builds": (_always(as_json({"meta": {}})), SourceAnswerError, "no list of 'builds'"),
-    "builds no list": (_always(as_json({"builds": {}})), SourceAnswerError, "no list of 'builds'"),
-    "builds of texts": (_always(as_json({"builds": ["x"]})), SourceAnswerError, "no list of"),
-    "id a text": (_builds(buildid="1"), SourceAnswerError, "'buildid' is '1'"),
-    "id missing": (_builds(buildid=None), SourceAnswerError, "'buildid' is None"),
-    "id a truth": (_builds(builderid=True), SourceAnswerError, "'builderid' is True"),
+    "500": (_always(Answer(500, b"boom", "text/plain")), BadAnswerError, "HTTP 500"),
+    "404": (_always(as_json({"error": "Invalid path"}, 404)), BadAnswerError, "HTTP 404"),
+    "half a JSON": (_always(Answer(200, b'{"builds": [{"buildid"')), BadAnswerError, "not JSON"),
+    "a body cut off": (_truncated, NoAnswerError, ""),
+    "closes at once": (_hangs_up, NoAnswerError, ""),
+    "not an object": (_always(as_json([])), BadAnswerError, "not a JSON object"),
+    "an empty body": (_always(Answer(200, b"")), BadAnswerError, "not JSON"),
+    "nested too deeply": (_always(Answer(200, b"[" * 100_000)), BadAnswerError, "not JSON"),
+    "no builds": (_always(as_json({"meta": {}})), BadAnswerError, "no list of 'builds'"),
+    "builds no list": (_always(as_json({"builds": {}})), BadAnswerError, "no list of 'builds'"),
+    "builds of texts": (_always(as_json({"builds": ["x"]})), BadAnswerError, "no list of"),
+    "id a text": (_builds(buildid="1"), BadAnswerError, "'buildid' is '1'"),
+    "id missing": (_builds(buildid=None), BadAnswerError, "'buildid' is None"),
+    "id a truth": (_builds(builderid=True), BadAnswerError, "'builderid' is True"),
     "request missing": (
         _builds(buildrequestid=None),
-        SourceAnswerError,
+        BadAnswerError,
         "'buildrequestid' is None",
     ),
-    "complete a number": (_builds(complete=1), SourceAnswerError, "'complete' is 1"),
+    "complete a number": (_builds(complete=1), BadAnswerError, "'complete' is 1"),
     "end a text": (
         _builds(complete_at="today"),
-        SourceAnswerError,
+        BadAnswerError,
         "'complete_at' is 'today' in the answer, where Buildbot gives int",
     ),
 }
@@ -580,7 +580,7 @@ def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, ca
     with pytest.raises(kind) as caught:
         reader.refresh()
     text = str(caught.value)
-    assert text.startswith(f"source ci: GET {server.url}/api/v2/builds: ")
+    assert text.startswith(f"GET {server.url}/api/v2/builds: ")
     assert said in text
     assert len(text.splitlines()) == 1
 
@@ -620,7 +620,7 @@ def test_a_list_of_builders_that_is_wrong_is_one_clear_line(
     """The error names the address of that list."""
     ci.build(1, A)
     ci.builders = {1: 5}
-    with pytest.raises(SourceAnswerError, match="'name' is 5") as caught:
+    with pytest.raises(BadAnswerError, match="'name' is 5") as caught:
         reader.refresh()
     assert f"{server.url}/api/v2/builders" in str(caught.value)
 
@@ -636,11 +636,11 @@ def test_a_server_that_hangs_is_given_up(server: HttpServer) -> None:
     server.handler = hang
     reader = Reader(config(server.url, timeout="200ms"))
     try:
-        with pytest.raises(SourceUnreachable) as caught:
+        with pytest.raises(NoAnswerError) as caught:
             reader.refresh()
     finally:
         release.set()
-    assert str(caught.value) == f"source ci: GET {server.url}/api/v2/builds: timed out"
+    assert str(caught.value) == f"GET {server.url}/api/v2/builds: timed out"
     assert reader.codes == ["error"]
 
 
@@ -648,7 +648,7 @@ def test_nobody_listening_is_one_clear_line() -> None:
     """A refused connection says so, with the address."""
     with serving(FakeBuildbot()) as gone:
         url = gone.url
-    with pytest.raises(SourceUnreachable, match="Connection refused") as caught:
+    with pytest.raises(NoAnswerError, match="Connection refused") as caught:
         Reader(config(url)).refresh()
     assert url in str(caught.value)
 
@@ -664,7 +664,7 @@ def test_a_page_that_fails_spoils_the_whole_refresh(
         return Answer(503, b"", "text/plain") if request.one("offset") == str(PAGE) else ci(request)
 
     server.handler = second_page_fails
-    with pytest.raises(SourceAnswerError, match="HTTP 503"):
+    with pytest.raises(BadAnswerError, match="HTTP 503"):
         reader.refresh()
     assert reader.rows() == []
     server.handler = ci

@@ -275,8 +275,7 @@ def test_an_error_names_its_source_and_changes_nothing(case: Case) -> None:
     with pytest.raises(SourceError) as caught:
         reader.refresh()
     error = caught.value
-    assert error.source == NAME
-    assert str(error).startswith(f"source {NAME}: ")
+    assert error.of(NAME) == f"source {NAME}: {error}"
     assert len(str(error).splitlines()) == 1
     assert error.reason != SourceError.reason, "a word for the metric that says what went wrong"
     assert reader.state() == before

@@ -20,7 +20,7 @@ def repo(tmp_path: Path) -> GitRepo:
 
 def order(path: Path, trunk: Trunk = TRUNK, *, fetch: bool = True) -> list[str]:
     """Update a clone and return the hashes of a trunk, oldest first."""
-    log = GitLog("ci", str(path), fetch)
+    log = GitLog(str(path), fetch)
     log.update([trunk.branch])
     return [commit.sha for commit in log.order(trunk, WINDOW).commits]
 
@@ -30,7 +30,6 @@ def error(path: Path, branch: str = "main") -> str:
     with pytest.raises(GitError) as caught:
         order(path, Trunk(REPO, branch))
     text = str(caught.value)
-    assert text.startswith("source ci: ")
     assert len(text.splitlines()) == 1
     return text
 
@@ -76,7 +75,7 @@ def test_a_commit_has_its_date_author_and_title(repo: GitRepo) -> None:
     """The date is the one at which it was committed, the title the subject alone."""
     repo.commit("Fix the thing\n\nAnd say why.", author="author-b", date=FIRST_DATE)
     repo.push()
-    (commit,) = GitLog("ci", str(repo.bare)).order(TRUNK, WINDOW).commits
+    (commit,) = GitLog(str(repo.bare)).order(TRUNK, WINDOW).commits
     assert (commit.committed_at, commit.author) == (FIRST_DATE, "author-b")
     assert commit.title == "Fix the thing"
 
@@ -96,7 +95,7 @@ def test_odd_titles_are_read_as_they_are(repo: GitRepo, message: str, title: str
     """Whatever stands in a message, neither it nor its neighbours are torn apart."""
     shas = [repo.commit("before"), repo.commit(message), repo.commit("after")]
     repo.push()
-    commits = GitLog("ci", str(repo.bare)).order(TRUNK, WINDOW).commits
+    commits = GitLog(str(repo.bare)).order(TRUNK, WINDOW).commits
     assert [commit.sha for commit in commits] == shas
     assert [commit.title for commit in commits] == ["before", title, "after"]
 
@@ -107,7 +106,7 @@ def test_the_window_cuts_off_what_is_old_and_says_so(
 ) -> None:
     """Exactly as many commits as the window holds leave nothing unread."""
     commits = pushed(repo, 3)
-    read = GitLog("ci", str(repo.bare)).order(TRUNK, window)
+    read = GitLog(str(repo.bare)).order(TRUNK, window)
     assert [commit.sha for commit in read.commits] == commits[-window:]
     assert read.older_unread is unread
 
@@ -117,7 +116,7 @@ def test_a_shallow_clone_has_older_commits_that_nobody_read(repo: GitRepo, tmp_p
     commits = pushed(repo, 3)
     clone = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth=2", f"file://{repo.bare}", str(clone))
-    read = GitLog("ci", str(clone)).order(TRUNK, WINDOW)
+    read = GitLog(str(clone)).order(TRUNK, WINDOW)
     assert [commit.sha for commit in read.commits] == commits[-2:]
     assert read.older_unread
 
@@ -194,7 +193,7 @@ def test_the_clones_own_branch_is_not_the_trunk(repo: GitRepo, tmp_path: Path) -
 def test_a_branch_that_is_missing_is_an_error(repo: GitRepo, tmp_path: Path) -> None:
     """It is named, in a repository and in a clone of it."""
     pushed(repo, 1)
-    text = f"source ci: the clone {repo.bare} has no branch 'release'"
+    text = f"the clone {repo.bare} has no branch 'release'"
     assert error(repo.bare, "release") == text
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
@@ -203,7 +202,7 @@ def test_a_branch_that_is_missing_is_an_error(repo: GitRepo, tmp_path: Path) -> 
 
 def test_a_repository_without_commits_is_an_error(repo: GitRepo) -> None:
     """Nothing was pushed yet: the branch is missing."""
-    assert error(repo.bare) == f"source ci: the clone {repo.bare} has no branch 'main'"
+    assert error(repo.bare) == f"the clone {repo.bare} has no branch 'main'"
 
 
 def test_what_is_no_repository_is_an_error(tmp_path: Path) -> None:
@@ -230,7 +229,7 @@ def test_an_origin_that_is_gone_is_an_error_that_says_so(repo: GitRepo, tmp_path
     git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
     repo.bare.rename(tmp_path / "elsewhere.git")
     text = error(clone)
-    assert text.startswith(f"source ci: git fetch in {clone} failed: fatal: ")
+    assert text.startswith(f"git fetch in {clone} failed: fatal: ")
     assert "does not appear to be a git repository" in text
 
 
@@ -262,7 +261,7 @@ def test_a_machine_without_git_is_told_to_install_it(
 ) -> None:
     """The error says what is missing."""
     monkeypatch.setenv("PATH", "/nowhere")
-    assert error(repo.bare) == "source ci: git is not installed"
+    assert error(repo.bare) == "git is not installed"
 
 
 @pytest.mark.parametrize("key", ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"])

@@ -13,6 +13,7 @@ from trunkwatch.engine.facts import Cursor, Fact
 from trunkwatch.store import Store
 
 from tests.store.conftest import OpenStore
+from tests.support.examples import examples
 from tests.support.rows import JOB, NOW, TRUNK, commit, history, named, order, pending, run, sha
 
 OTHER = Trunk("o/r", "release/1.0")
@@ -179,8 +180,7 @@ _reports = st.builds(
     refreshes=st.integers(1, 4),
 )
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
 )
 def test_any_order_of_arrival_gives_the_same_rows(
@@ -201,8 +201,7 @@ def test_any_order_of_arrival_gives_the_same_rows(
 
 @given(known=st.lists(_reports, max_size=8), fresh=st.lists(_reports, max_size=8))
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # stores are opened afresh
 )
 def test_touched_names_every_changed_job(

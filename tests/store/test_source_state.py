@@ -60,7 +60,7 @@ def test_a_refresh_that_raises_changes_no_entry() -> None:
 
     def facts() -> Iterator[StateEntry]:
         yield StateEntry("a", "9")
-        raise SourceError("ci", "cut off")
+        raise SourceError("cut off")
 
     with pytest.raises(SourceError):
         store.apply("ci", facts(), NOW)

@@ -1,4 +1,4 @@
-"""All that stands around `trunkwatch tickets` when it runs as its own process."""
+"""The environment of `trunkwatch tickets` as a process: exporter, GitHub and Alertmanager."""
 
 import subprocess
 import time
@@ -38,7 +38,7 @@ class Tickets(Served):
     """A running `trunkwatch tickets`."""
 
     def deliver(self, status: str = "firing", token: str = SECRET) -> requests.Response:
-        """Let Alertmanager tell of the job."""
+        """Deliver an alert of the job."""
         return requests.post(
             f"http://127.0.0.1:{self.port}/alerts",
             json=delivery({"status": status, "labels": LABELS}),
@@ -65,7 +65,7 @@ def keeping(folder: Path, *arguments: str, **variables: str) -> Iterator[Tickets
 
 
 class Pager:
-    """An Alertmanager of which only the list of alerts is asked."""
+    """An Alertmanager with only the list of alerts."""
 
     def __init__(self) -> None:
         self.alerts: list[dict[str, Any]] = [
@@ -79,13 +79,13 @@ class Pager:
 
 
 class Around:
-    """All that stands around the command.
+    """The environment of one process.
 
     Attributes:
         folder: with the configuration and the recorded results.
-        github: where the issues are.
-        pager: what Alertmanager says.
-        flags: that lead to them.
+        github: the stand-in for GitHub.
+        pager: the stand-in for Alertmanager.
+        flags: of the command line, with their addresses.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class Around:
         self.pager = pager
         self.flags = flags
 
-    def says(self, letters: str) -> None:
-        """Let CI say something else."""
+    def record(self, letters: str) -> None:
+        """Replace the recorded CI results."""
         write_recorded(self.folder / "ci.ndjson", history(letters))
 
     def issue_is(self, state: str) -> None:
-        """Wait until there is one issue, in a state."""
+        """Wait until exactly one issue exists, in a state."""
         eventually(
             lambda: [issue.state for issue in self.github.issues.all(TRUNK.repo)] == [state],
             f"one issue that is {state}",
@@ -110,7 +110,7 @@ class Around:
 
 @contextmanager
 def all_around(folder: Path) -> Iterator[Around]:
-    """Serve a job that is broken to everybody who asks."""
+    """Run an exporter, a GitHub and an Alertmanager that report one broken job."""
     fake = FakeGitHub(time.time())
     fake.repo(TRUNK.repo)
     (folder / "token").write_text(TOKEN)

@@ -1,9 +1,9 @@
-"""What the exporter and Alertmanager would say: `trunk(job("a"), job("b", broken=False))`."""
+"""JSON of the exporter and of Alertmanager: `trunk(job("a"), job("b", broken=False))`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trunkwatch.tickets.facts import ALERT
+from trunkwatch.tickets.alerts import ALERT
 from trunkwatch.times import format_time
 
 from tests.github.fake import T0
@@ -19,8 +19,9 @@ PAGER = "https://alerts.example.org"
 
 
 def job(name: str, **facts: Any) -> Json:
-    """Return a job of the exporter's JSON: broken for three commits, unless told otherwise."""
+    """Return a job of the exporter's JSON: broken for three commits by default."""
     broken = facts.pop("broken", True)
+    failures = facts.pop("failures_in_outage", 3 if broken else 0)
     first_bad = facts.pop("first_bad", BAD if broken else None)
     suspects = [
         {"sha": "c" * 40, "author": "author-c", "title": "Tidy up"},
@@ -28,12 +29,12 @@ def job(name: str, **facts: Any) -> Json:
     ]
     return {
         "repo": REPO, "branch": BRANCH, "workflow": WORKFLOW, "job_name": name, "group": GROUP,
-        "threshold": 3, "consecutive_failures": 3 if broken else 0, "stopped_by": "pass",
-        "truncated": False, "broken": broken, "failures_in_outage": 3 if broken else 0,
+        "failures_to_open": 3, "consecutive_failures": failures, "stopped_by": "pass",
+        "truncated": False, "broken": broken, "failures_in_outage": failures,
         "first_bad": first_bad, "last_good": GOOD if broken else None,
         "suspects": 2 if broken else None, "tested_suspects": 1 if broken else None,
         "suspect_commits": suspects if broken else [],
-        "since": format_time(T0 - 3600) if broken else None, "url": RUN if broken else None,
+        "broken_since": format_time(T0 - 3600) if broken else None, "url": RUN if broken else None,
         "compare_url": COMPARE if broken else None, "failed_step": "Test" if broken else None,
         "annotations": [],
         "same_step": "Test" if broken else None, "infra": False if broken else None,
@@ -44,7 +45,7 @@ def job(name: str, **facts: Any) -> Json:
 
 
 def fixed(name: str, first_bad: str = BAD) -> Json:
-    """Return a job that passes again, by a known commit."""
+    """Return a job that was fixed by a commit."""
     by = {"sha": "f" * 40, "author": "author-f", "title": "Put it right"}
     return job(name, broken=False, last_outage={"first_bad": first_bad, "ended_by": by})
 
@@ -54,15 +55,15 @@ def trunk(*jobs: Json, up: bool = True, threshold: int = 1, **group: Any) -> Jso
     failing = sum(
         row["broken"] and row["known_broken"] is None and row["group"] == GROUP for row in jobs
     )
-    known = {
+    row = {
         "repo": REPO, "branch": BRANCH, "group": GROUP, "team": TEAM, "priority": "P2",
-        "consecutive_failures": 3, "failure_threshold": threshold, "jobs_failing": failing,
+        "failures_to_open": 3, "failure_threshold": threshold, "jobs_failing": failing,
         "firing": failing >= threshold, **group,
     }  # fmt: skip
     return {
         "as_of": format_time(T0),
         "sources": [{"source": "ci", "up": up, "last_success": format_time(T0)}],
-        "groups": [known],
+        "groups": [row],
         "jobs": list(jobs),
     }
 
@@ -76,7 +77,7 @@ def labels(name: str) -> dict[str, str]:
 
 
 def delivery(*alerts: Mapping[str, Any], **whole: Any) -> Json:
-    """Return a webhook as Alertmanager posts it."""
+    """Return the payload of a webhook."""
     return {
         "version": "4", "groupKey": "{}:{}", "truncatedAlerts": 0, "receiver": "ticket",
         "status": "firing", "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {},
@@ -94,7 +95,7 @@ def alert(name: str, status: str = "firing", **more: Any) -> Json:
 
 
 def listed_alert(name: str, state: str = "active") -> Json:
-    """Return one alert as Alertmanager's API lists it."""
+    """Return one alert of Alertmanager's API."""
     return {
         "labels": labels(name),
         "annotations": {"runbook_url": "https://books.example.org/TrunkJobBroken"},
@@ -107,7 +108,7 @@ def listed_alert(name: str, state: str = "active") -> Json:
 
 
 def broken_names(document: Mapping[str, Any]) -> Sequence[str]:
-    """Return the jobs for which the rules would have an alert."""
+    """Return the jobs for which the rules alert."""
     return [
         row["job_name"]
         for row in document["jobs"]

@@ -1,4 +1,4 @@
-"""One keeper on one GitHub, and one process with all that stands around it."""
+"""A reconciler with a stand-in GitHub, and a process with its whole environment."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +11,13 @@ from tests.tickets.stage import Stage, a_stage
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    """Return a stage on which nothing has happened."""
+    """Return a stage without issues."""
     with a_stage(tmp_path) as found:
         yield found
 
 
 @pytest.fixture
 def around(tmp_path: Path) -> Iterator[Around]:
-    """Serve a job that is broken to everybody who asks."""
+    """Run an exporter, a GitHub and an Alertmanager that report one broken job."""
     with all_around(tmp_path) as found:
         yield found

@@ -1,4 +1,4 @@
-"""A tickets command without its web: a keeper that can be killed, and a GitHub that goes on."""
+"""`trunkwatch tickets` without its web server: a reconciler that can be killed, and its GitHub."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,16 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
-from trunkwatch.tickets.carrier import KeeperTools
-from trunkwatch.tickets.counts import Counts
-from trunkwatch.tickets.facts import Alerts, Picture, alerts_of, picture_of
-from trunkwatch.tickets.github import ApiTools, GithubIssues
-from trunkwatch.tickets.issues import Issues
-from trunkwatch.tickets.keeper import Keeper
-from trunkwatch.tickets.ledger import Ledger
-from trunkwatch.tickets.model import Settings
-from trunkwatch.tickets.payload import delivered
+from trunkwatch.rest import EnvToken, HttpContext
+from trunkwatch.tickets.alerts import Alerts, parse_alerts, webhook_payload
+from trunkwatch.tickets.issues.api import GithubIssues
+from trunkwatch.tickets.issues.tracker import IssueTracker
+from trunkwatch.tickets.metrics import TicketMetrics
+from trunkwatch.tickets.reconcile.executor import Runtime
+from trunkwatch.tickets.reconcile.reconciler import Reconciler
+from trunkwatch.tickets.store import TicketStore
+from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.issue_model import Issue
@@ -35,36 +36,36 @@ from tests.tickets.builders import (
 )
 
 MINUTE = 61.0
-"""Seconds from one round to the next: what was sent in the last one has settled by then."""
+"""Seconds from one round to the next; requests of the previous round have settled by then."""
 
 ROUNDS = 4
-"""Rounds after which nothing is left to do, also behind a kill."""
+"""Rounds after which no operation is left, also after a kill."""
 
 TIMEOUT = 10.0
-"""Seconds until an answer that never comes is given up; only a failure waits that long."""
+"""Seconds until a request times out; only a failing test waits that long."""
 
 
 @cache
-def _empty_ledger() -> bytes:
-    """Return a storage file: to make each anew would wait for the disk a hundred times."""
+def _empty_store() -> bytes:
+    """Return an empty storage file; creating each one would wait for the disk a hundred times."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "tickets.db"
-        Ledger(str(path)).close()
+        TicketStore(str(path)).close()
         return path.read_bytes()
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process was killed."""
 
 
-class Told:
-    """What is true, as far as the keeper can read it.
+class FakeStatusClient:
+    """The state of the exporter and of Alertmanager.
 
     Attributes:
         document: the exporter's JSON; None while it does not answer.
         silenced: jobs whose alert is suppressed.
-        lingering: jobs whose alert has not resolved yet.
-        alertmanager_up: it answers.
+        lingering: fixed jobs whose alert has not resolved yet.
+        alertmanager_up: Alertmanager answers.
     """
 
     def __init__(self) -> None:
@@ -73,22 +74,22 @@ class Told:
         self.lingering: set[str] = set()
         self.alertmanager_up = True
 
-    def trunk(self, repo: str, branch: str) -> Picture:
+    def trunk(self, repo: str, branch: str) -> TrunkStatus:
         del repo, branch
         if self.document is None:
             raise ReadingError("GET http://exporter: refused")
-        return picture_of(self.document)
+        return parse_trunk_status(self.document)
 
     def alerts(self) -> Alerts:
         if not self.alertmanager_up:
             raise ReadingError("GET http://alertmanager: refused")
         names = [*broken_names(self.document or trunk()), *self.lingering]
         states = {name: "suppressed" if name in self.silenced else "active" for name in names}
-        return alerts_of([listed_alert(name, state) for name, state in states.items()])
+        return parse_alerts([listed_alert(name, state) for name, state in states.items()])
 
 
 class Ending(NamedTuple):
-    """What a reader of the issues sees, without what differs from one run to the next."""
+    """The visible content of an issue, without nonces and durations."""
 
     state: str
     reason: str | None
@@ -100,56 +101,55 @@ class Ending(NamedTuple):
 
 @dataclass
 class Stage:
-    """One world with one tickets command.
+    """One GitHub with one tickets process.
 
     Attributes:
-        server: GitHub.
-        told: what is true.
+        server: the stand-in for GitHub.
+        status: of the exporter and of Alertmanager.
         path: of the storage file.
-        settings: of the configuration.
-        kill_at: the number of the checkpoint at which the process is killed; 0 for never.
-        passed: the checkpoints so far.
-        timeout: seconds until an answer that never comes is given up.
-        counts: of the process that runs now.
+        config: the section `tickets` of the configuration.
+        kill_at: number of the checkpoint at which the process is killed; 0 for never.
+        passed: names of the checkpoints so far.
+        timeout: of requests to GitHub (seconds).
+        metrics: of the current process.
     """
 
     server: GitHubServer
-    told: Told
+    status: FakeStatusClient
     path: Path
-    settings: Settings
+    config: TicketsSection
     kill_at: int = 0
     timeout: float = TIMEOUT
 
     def __post_init__(self) -> None:
         self.passed: list[str] = []
         if not self.path.exists():
-            self.path.write_bytes(_empty_ledger())
+            self.path.write_bytes(_empty_store())
         self.start()
 
     def start(self) -> None:
         """Start the process."""
-        self.ledger = Ledger(str(self.path))
-        # A process that is killed leaves what it wrote to the system; a power cut is not played.
-        self.ledger._db.execute("PRAGMA synchronous = OFF")
-        self.counts = Counts()
-        tools = ApiTools(
-            lambda _now: f"Bearer {TOKEN}",
-            lambda: None,
-            lambda: self.now,
-            lambda _seconds: None,
-            lambda code: self.counts.add("requests", code),
+        self.store = TicketStore(str(self.path))
+        # A kill loses nothing that was written to the page cache; no test simulates a power cut.
+        self.store._db.execute("PRAGMA synchronous = OFF")
+        self.metrics = TicketMetrics()
+        context = HttpContext(
+            count_request=lambda code: self.metrics.add("requests", code),
+            clock=lambda: self.now,
+            sleep=lambda _seconds: None,
         )
-        self.keeper = Keeper(
-            self.ledger,
-            Issues(GithubIssues(self.server.url, tools, self.timeout)),
-            self.told,
-            self.settings,
-            KeeperTools(lambda: self.now, self.counts, self._checkpoint),
+        token = EnvToken("TOKEN", {"TOKEN": TOKEN})
+        self.reconciler = Reconciler(
+            self.store,
+            IssueTracker(GithubIssues(self.server.url, context, token, self.timeout)),
+            self.status,
+            self.config,
+            Runtime(lambda: self.now, self.metrics, self._checkpoint),
         )
 
     def restart(self) -> None:
-        """End the process, whatever it was doing, and start another."""
-        self.ledger.close()
+        """End the process and start another."""
+        self.store.close()
         self.start()
 
     def _checkpoint(self, name: str) -> None:
@@ -157,44 +157,44 @@ class Stage:
         if len(self.passed) == self.kill_at:
             raise Killed(name)
 
-    # ------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------ events
 
     @property
     def now(self) -> float:
-        """The time of everybody (seconds since the epoch)."""
+        """The time of GitHub and of the process (seconds since the epoch)."""
         return self.server.fake.now
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.server.fake.now += seconds
 
     def deliver(self, *names: str, status: str = "firing") -> None:
-        """Let Alertmanager tell of jobs."""
-        said = delivered(delivery(*(alert(name, status) for name in names)))
-        self.ledger.permit(said.permits, self.now)
+        """Deliver alerts of jobs."""
+        payload = webhook_payload(delivery(*(alert(name, status) for name in names)))
+        self.store.add_firing(payload.firing, self.now)
 
-    def is_true(self, *jobs: Json, **more: Any) -> None:
-        """Let the exporter say something else."""
-        self.told.document = trunk(*jobs, **more)
+    def set_status(self, *jobs: Json, **more: Any) -> None:
+        """Set the jobs in the exporter's JSON."""
+        self.status.document = trunk(*jobs, **more)
 
     def round(self) -> None:
-        """Do one round; one that is killed is followed by a restart."""
+        """Run one round; restart after a kill."""
         try:
-            self.keeper.round()
+            self.reconciler.reconcile_all()
         except Killed:
             self.restart()
 
     def settle(self) -> None:
-        """Do as many rounds as it takes, a minute apart."""
+        """Run rounds, a minute apart, until no operation is left."""
         for _ in range(ROUNDS):
             self.round()
             self.wait(MINUTE)
 
-    # ------------------------------------------------------------------ what a reader sees
+    # ------------------------------------------------------------------ the issues
 
     @property
     def issues(self) -> list[Issue]:
-        """The issues that are there."""
+        """The issues on GitHub."""
         return self.server.issues.all(REPO)
 
     @property
@@ -204,13 +204,13 @@ class Stage:
         return issue
 
     def writes(self) -> list[str]:
-        """Return what was written since this was last asked, without the address."""
-        said = [write.replace(f"/repos/{REPO}/issues", "") for write in self.server.issues.writes]
+        """Return the write requests since the last call, without the repository."""
+        writes = [w.replace(f"/repos/{REPO}/issues", "") for w in self.server.issues.writes]
         self.server.issues.writes.clear()
-        return [write.strip() for write in said]
+        return [write.strip() for write in writes]
 
     def endings(self) -> list[Ending]:
-        """Return what is to be seen in the end."""
+        """Return the visible content of every issue."""
         return [
             Ending(
                 issue.state,
@@ -218,22 +218,22 @@ class Stage:
                 issue.title,
                 same(issue.body),
                 tuple(issue.labels),
-                tuple(same(said.body) for said in issue.comments),
+                tuple(same(comment.body) for comment in issue.comments),
             )
             for issue in self.issues
         ]
 
 
 def opened(stage: Stage, *names: str) -> None:
-    """Let jobs break, and their issue be opened."""
-    stage.is_true(*(job(name) for name in names))
+    """Break jobs, and let their issue be opened."""
+    stage.set_status(*(job(name) for name in names))
     stage.deliver(*names)
     stage.settle()
     stage.writes()
 
 
 def same(text: str) -> str:
-    """Return a text without its nonce and without how long things took."""
+    """Return a text without nonces and durations."""
     text = re.sub(r"nonce=[0-9a-f]+", "nonce=0", text)
     return re.sub(r"(after|lasted) \d[^.\n]*", r"\1 a while", text)
 
@@ -242,13 +242,16 @@ Scenario = Callable[[Stage], None]
 
 
 @contextmanager
-def a_stage(folder: Path, settings: Settings | None = None, kill_at: int = 0) -> Iterator[Stage]:
-    """Play on a GitHub of its own."""
+def a_stage(
+    folder: Path, config: TicketsSection | None = None, kill_at: int = 0
+) -> Iterator[Stage]:
+    """Run a tickets process with a GitHub of its own."""
     fake = FakeGitHub()
     fake.repo(REPO)
     with serving_github(fake) as github:
-        stage = Stage(github, Told(), folder / "tickets.db", settings or Settings(), kill_at)
+        path = folder / "tickets.db"
+        stage = Stage(github, FakeStatusClient(), path, config or TicketsSection(), kill_at)
         try:
             yield stage
         finally:
-            stage.ledger.close()
+            stage.store.close()

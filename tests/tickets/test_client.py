@@ -1,4 +1,4 @@
-"""How GitHub is asked: politely, with one token, and without a word about it."""
+"""The client of GitHub's issues API: pace, cache, token and errors."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +11,8 @@ from trunkwatch.errors import (
     TrackerRefused,
     TrackerUnsure,
 )
-from trunkwatch.sources.github.auth import FileToken
-from trunkwatch.tickets.github import ApiTools, GithubIssues
+from trunkwatch.rest import FileToken, HttpContext, NoToken
+from trunkwatch.tickets.issues.api import GithubIssues
 
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.faults import Kind
@@ -26,13 +26,13 @@ NEW = {"title": "t", "body": "b"}
 
 
 class Asker:
-    """A client whose waits are written down.
+    """A client with recorded waits.
 
     Attributes:
-        github: that is asked.
+        github: the stand-in server.
         slept: seconds of each wait.
-        codes: of each answer.
-        token: the file.
+        codes: status of each answer.
+        token: the token file.
         api: the client.
     """
 
@@ -42,10 +42,12 @@ class Asker:
         self.codes: list[str] = []
         self.token = token
         token.write_text(TOKEN)
-        known = FileToken("tickets", str(token))
-        tools = ApiTools(known.header, known.refused, lambda: github.fake.now, self.slept.append,
-                         self.codes.append)  # fmt: skip
-        self.api = GithubIssues(github.url, tools)
+        context = HttpContext(
+            count_request=self.codes.append,
+            clock=lambda: github.fake.now,
+            sleep=self.slept.append,
+        )
+        self.api = GithubIssues(github.url, context, FileToken(str(token)))
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def asker(tmp_path: Path) -> Iterator[Asker]:
 
 
 def test_changes_are_a_second_apart(asker: Asker) -> None:
-    """GitHub asks for that; reading needs no pause."""
+    """Writes are at least a second apart, as GitHub requires; reads need no pause."""
     asker.api.post(ISSUES, NEW)
     asker.api.get(f"{ISSUES}/1")
     assert asker.slept == []
@@ -70,15 +72,15 @@ def test_changes_are_a_second_apart(asker: Asker) -> None:
     assert asker.slept == [0.75]
 
 
-def test_what_has_not_changed_is_known(asker: Asker) -> None:
-    """The second answer is 304, and the document the same."""
+def test_an_unchanged_issue_is_cached(asker: Asker) -> None:
+    """The second answer is 304, and the document is the same."""
     asker.api.post(ISSUES, NEW)
     assert asker.api.get(f"{ISSUES}/1") == asker.api.get(f"{ISSUES}/1")
     assert asker.codes == ["201", "200", "304"]
 
 
 def test_a_refused_token_is_not_sent_again(asker: Asker) -> None:
-    """A new one is tried at once, and neither is told to anybody."""
+    """A new token is tried at once, and no error contains a token."""
     asker.token.write_text("wr0ng-token")
     for _ in range(2):
         with pytest.raises(TrackerLimited) as caught:
@@ -102,14 +104,14 @@ def test_a_refused_token_is_not_sent_again(asker: Asker) -> None:
 def test_an_error_says_whether_anything_may_have_happened(
     asker: Asker, kind: Kind, error: type[TrackerError]
 ) -> None:
-    """What is limited was not done; what got lost may have been."""
+    """A limited request had no effect; a lost one may have had one."""
     asker.github.fail_next(kind)
     with pytest.raises(error):
         asker.api.post(ISSUES, NEW)
 
 
 def test_a_spent_limit_names_the_time_at_which_it_is_whole_again(asker: Asker) -> None:
-    """Nothing is asked before that."""
+    """The error carries the time of the reset."""
     asker.github.fake.limit = 1
     asker.api.post(ISSUES, NEW)
     with pytest.raises(TrackerLimited) as caught:
@@ -118,7 +120,7 @@ def test_a_spent_limit_names_the_time_at_which_it_is_whole_again(asker: Asker) -
 
 
 def test_an_unknown_repository_is_a_refusal_that_says_what_to_look_at(asker: Asker) -> None:
-    """The token may lack a right, or the name may be wrong."""
+    """The error names the permission and the repository as possible causes."""
     with pytest.raises(TrackerRefused, match="Issues: read and write") as caught:
         asker.api.post("/repos/o/none/issues", NEW)
     assert caught.value.status == 404
@@ -128,7 +130,7 @@ def test_an_unknown_repository_is_a_refusal_that_says_what_to_look_at(asker: Ask
 def test_an_issue_that_is_not_there_any_more_is_not_looked_for_elsewhere(
     asker: Asker, instead: object
 ) -> None:
-    """A redirect is an answer, and not followed."""
+    """A redirect is not followed."""
     asker.api.post(ISSUES, NEW)
     (issue,) = asker.github.issues.all()
     issue.instead = instead  # type: ignore[assignment]  # one of the two
@@ -139,15 +141,13 @@ def test_an_issue_that_is_not_there_any_more_is_not_looked_for_elsewhere(
 @pytest.mark.parametrize(
     "answer", [as_json([]), as_json("x"), Answer(200, b"<html>"), Answer(200, b"[" * 100_000)]
 )
-def test_what_is_no_document_is_no_answer(answer: Answer) -> None:
-    """A proxy may answer in the place of GitHub."""
-    tools = ApiTools(lambda _: None, lambda: None, lambda: 0.0, lambda _: None)
+def test_an_answer_that_is_no_object_is_an_error(answer: Answer) -> None:
+    """A proxy may answer instead of GitHub."""
     with http(lambda _: answer) as server, pytest.raises(TrackerUnsure):
-        GithubIssues(server.url, tools).get("/x")
+        GithubIssues(server.url, HttpContext(), NoToken()).get("/x")
 
 
-def test_what_is_no_list_is_no_answer() -> None:
-    """An empty conclusion would open an issue twice."""
-    tools = ApiTools(lambda _: None, lambda: None, lambda: 0.0, lambda _: None)
+def test_an_answer_that_is_no_list_is_an_error() -> None:
+    """Treated as an empty list, it would open an issue twice."""
     with http(lambda _: as_json({})) as server, pytest.raises(TrackerUnsure):
-        list(GithubIssues(server.url, tools).rows("/x", []))
+        list(GithubIssues(server.url, HttpContext(), NoToken()).rows("/x", []))

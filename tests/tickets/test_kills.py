@@ -1,4 +1,4 @@
-"""Killed anywhere, by a signal or by an answer that never came: one issue, in the right state."""
+"""Killed or without an answer at any point, it ends with one issue in the right state."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -13,26 +13,26 @@ from tests.tickets.stage import Ending, Scenario, Stage, a_stage
 
 
 def opens(stage: Stage) -> None:
-    stage.is_true(job("a"))
+    stage.set_status(job("a"))
     stage.deliver("a")
     stage.settle()
 
 
 def is_edited(stage: Stage) -> None:
     opens(stage)
-    stage.is_true(job("a", failures_in_outage=4))
+    stage.set_status(job("a", failures_in_outage=4))
     stage.settle()
 
 
 def is_commented_on(stage: Stage) -> None:
     opens(stage)
-    stage.is_true(job("a"), job("b"))
+    stage.set_status(job("a"), job("b"))
     stage.settle()
 
 
 def is_closed(stage: Stage) -> None:
     opens(stage)
-    stage.is_true(fixed("a"))
+    stage.set_status(fixed("a"))
     stage.settle()
 
 
@@ -51,7 +51,7 @@ def is_closed_by_a_person(stage: Stage) -> None:
     opens(stage)
     stage.server.issues.close_by("author-b", stage.issue)
     stage.settle()
-    stage.is_true(fixed("a"))
+    stage.set_status(fixed("a"))
     stage.settle()
 
 
@@ -59,16 +59,16 @@ def is_closed_by_a_person_and_reopened(stage: Stage) -> None:
     opens(stage)
     stage.server.issues.close_by("author-b", stage.issue)
     stage.settle()
-    stage.is_true(job("a"), job("b"))
+    stage.set_status(job("a"), job("b"))
     stage.deliver("b")
     stage.settle()
 
 
 def is_all_of_it(stage: Stage) -> None:
     is_commented_on(stage)
-    stage.is_true(fixed("a"), job("b"))
+    stage.set_status(fixed("a"), job("b"))
     stage.settle()
-    stage.is_true(fixed("a"), fixed("b"))
+    stage.set_status(fixed("a"), fixed("b"))
     stage.settle()
     opens(stage)
 
@@ -90,7 +90,7 @@ each_scenario = pytest.mark.parametrize(
 
 
 def undisturbed(scenario: Scenario, folder: Path) -> tuple[list[Ending], list[str]]:
-    """Return how a scenario ends that nothing disturbs, and the checkpoints that it passes."""
+    """Return the final issues of a scenario without a kill, and the checkpoints it passes."""
     folder.mkdir()
     with a_stage(folder) as stage:
         scenario(stage)
@@ -98,18 +98,19 @@ def undisturbed(scenario: Scenario, folder: Path) -> tuple[list[Ending], list[st
 
 
 def folders(base: Path) -> Iterator[Path]:
-    """Yield one empty folder after another."""
+    """Yield empty folders."""
     for number in count():
         folder = base / str(number)
         folder.mkdir()
         yield folder
 
 
+@pytest.mark.slow
 @each_scenario
 def test_a_kill_at_any_point_changes_nothing(
     scenario: Scenario, issues: int, tmp_path: Path
 ) -> None:
-    """Killed at each step of each operation and restarted, it ends as if nothing had happened."""
+    """Killed at any step of any operation and restarted, it ends with the same issues."""
     wanted, points = undisturbed(scenario, tmp_path / "undisturbed")
     assert len(wanted) == issues
     for kill_at, folder in zip(range(1, len(points) + 1), folders(tmp_path), strict=False):
@@ -119,7 +120,7 @@ def test_a_kill_at_any_point_changes_nothing(
 
 
 class NthWrite(Faults):
-    """Lets one of the requests that change something go wrong."""
+    """Makes the nth write request fail."""
 
     def __init__(self, kind: Kind, number: int, retry_after: int | None) -> None:
         super().__init__(retry_after=retry_after)
@@ -127,7 +128,7 @@ class NthWrite(Faults):
         self._left = number
 
     def pick(self, path: str, result: Response) -> Kind | None:
-        del result  # whatever would have been answered
+        del result  # the fault does not depend on it
         if path.startswith("GET "):
             return None
         self._left -= 1
@@ -137,6 +138,7 @@ class NthWrite(Faults):
         return self._kind
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "late", "retry_after"),
     [
@@ -151,7 +153,7 @@ class NthWrite(Faults):
 def test_an_answer_that_is_lost_changes_nothing(
     kind: Kind, late: bool, retry_after: int | None, tmp_path: Path
 ) -> None:
-    """Each change of a long story fails once, whether it was carried out or not."""
+    """Each write of a long scenario fails once, with and without an effect."""
     wanted, _ = undisturbed(is_all_of_it, tmp_path / "undisturbed")
     number = 0
     for number, folder in enumerate(folders(tmp_path), 1):
@@ -167,31 +169,31 @@ def test_an_answer_that_is_lost_changes_nothing(
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_github_that_fails_often_changes_nothing(seed: int, tmp_path: Path) -> None:
-    """A third of all requests fail in any way, and in the end the issue is right."""
+    """A third of all requests fail, and the final issue is right."""
     kinds = (Kind.SERVER_ERROR, Kind.BAD_GATEWAY, Kind.RESET, Kind.TRUNCATED, Kind.TOO_MANY)
     with a_stage(tmp_path) as stage:
         stage.server.faults = Faults(0.3, seed, kinds, retry_after=5)
         stage.server.issues.fail_late = bool(seed % 2)
         for jobs in ([job("a")], [job("a"), job("b")], [fixed("a"), fixed("b")], [job("a")]):
-            stage.is_true(*jobs)
+            stage.set_status(*jobs)
             stage.deliver("a")
             for _ in range(8):
                 stage.round()
                 stage.wait(1000.0)
         assert len(stage.server.faults.happened) > 3
         assert stage.issue.state == "open"
-        heads = [said.body.splitlines()[1] for said in stage.issue.comments]
+        heads = [comment.body.splitlines()[1] for comment in stage.issue.comments]
         assert [head[:12] for head in heads] == ["**Broken now", "**Fixed: no ", "**Broken aga"]
 
 
 def test_lists_that_are_behind_do_not_make_a_second_issue(tmp_path: Path) -> None:
-    """What was created is in no list for half a minute, and is not created again."""
+    """A new issue that GitHub does not list for half a minute is not created again."""
     for kill_at in range(1, 6):
         folder = tmp_path / str(kill_at)
         folder.mkdir()
         with a_stage(folder, kill_at=kill_at) as stage:
             stage.server.issues.list_lag = 25.0
-            stage.is_true(job("a"))
+            stage.set_status(job("a"))
             stage.deliver("a")
             for _ in range(20):
                 stage.round()

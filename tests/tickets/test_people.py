@@ -1,4 +1,4 @@
-"""What people do to an issue, and how far it is respected."""
+"""Changes of an issue by people, and how they are respected."""
 
 from tests.github.issues import GONE, MOVED
 from tests.tickets.builders import fixed, job
@@ -13,19 +13,19 @@ def closed_by_a_person(stage: Stage, *names: str) -> None:
 
 
 def test_an_issue_that_a_person_closed_stays_closed(stage: Stage) -> None:
-    """More failures, deliveries and a better known first bad change nothing."""
+    """More failures, deliveries and a moved first bad change nothing."""
     closed_by_a_person(stage, "a")
     stage.deliver("a")
-    stage.is_true(job("a", failures_in_outage=9, first_bad="d" * 40))
+    stage.set_status(job("a", failures_in_outage=9, first_bad="d" * 40))
     stage.settle()
     assert stage.issue.state == "closed"
     assert stage.writes() == []
 
 
 def test_another_job_opens_it_again(stage: Stage) -> None:
-    """That job was not on the issue which the person closed."""
+    """A job that the closed issue did not report reopens it."""
     closed_by_a_person(stage, "a")
-    stage.is_true(job("a"), job("b"))
+    stage.set_status(job("a"), job("b"))
     stage.deliver("a", "b")
     stage.settle()
     assert stage.issue.state == "open"
@@ -33,86 +33,86 @@ def test_another_job_opens_it_again(stage: Stage) -> None:
 
 
 def test_another_job_that_is_silenced_does_not(stage: Stage) -> None:
-    """Nobody is to hear of it."""
+    """A silenced alert reopens nothing."""
     closed_by_a_person(stage, "a")
-    stage.told.silenced = {"b"}
-    stage.is_true(job("a"), job("b"))
+    stage.status.silenced = {"b"}
+    stage.set_status(job("a"), job("b"))
     stage.settle()
     assert stage.writes() == []
 
 
 def test_a_listed_outage_that_ends_and_opens_anew_opens_it_again(stage: Stage) -> None:
-    """The person closed the outage before."""
+    """A new outage of a reported job reopens the issue."""
     closed_by_a_person(stage, "a")
-    stage.is_true(fixed("a"))
+    stage.set_status(fixed("a"))
     stage.settle()
     assert stage.writes() == []
-    stage.is_true(job("a"))
+    stage.set_status(job("a"))
     stage.deliver("a")
     stage.settle()
     assert stage.issue.state == "open"
 
 
 def test_an_outage_that_began_after_the_closing_opens_it_again(stage: Stage) -> None:
-    """That it ended between two looks does not hide it."""
+    """An end between two rounds does not hide the new outage."""
     closed_by_a_person(stage, "a")
     later = "2030-01-01T00:00:00Z"
-    stage.is_true(job("a", first_bad="e" * 40, since=later))
+    stage.set_status(job("a", first_bad="e" * 40, broken_since=later))
     stage.settle()
     assert stage.issue.state == "open"
 
 
 def test_a_person_may_reopen_what_a_person_closed(stage: Stage) -> None:
-    """It is kept true again, and closed at the end."""
+    """The issue is updated again, and closed at the end of the outage."""
     closed_by_a_person(stage, "a")
     stage.server.issues.reopen_by(stage.issue)
     stage.settle()
-    stage.is_true(fixed("a"))
+    stage.set_status(fixed("a"))
     stage.settle()
     assert stage.issue.closed_by == "user-1"
 
 
-def test_a_deleted_issue_is_left_alone_until_there_is_news(stage: Stage) -> None:
-    """Who deletes it closes it; the next outage is a new issue."""
+def test_after_a_deletion_the_next_outage_is_a_new_issue(stage: Stage) -> None:
+    """A deleted issue counts as closed by a person."""
     opened(stage, "a")
     first = stage.issue
     first.instead = GONE
     stage.settle()
     assert stage.issues == []
-    stage.is_true(job("a"), job("b"))
+    stage.set_status(job("a"), job("b"))
     stage.deliver("a", "b")
     stage.settle()
     assert stage.issue.number == 2
 
 
 def test_an_issue_that_was_moved_away_is_not_followed(stage: Stage) -> None:
-    """Somebody has taken it over."""
+    """A moved issue is not written to."""
     opened(stage, "a")
     stage.issue.instead = MOVED
-    stage.is_true(job("a", failures_in_outage=4))
+    stage.set_status(job("a", failures_in_outage=4))
     stage.settle()
     assert stage.writes() == []
 
 
 def test_labels_and_assignees_of_people_stay(stage: Stage) -> None:
-    """Whatever happens later, only text and state are written."""
+    """After the creation, only text and state are written."""
     opened(stage, "a")
     stage.issue.labels[:] = ["help wanted"]
     stage.issue.assignees = ["author-a"]
-    stage.is_true(job("a"), job("b"))
+    stage.set_status(job("a"), job("b"))
     stage.settle()
-    stage.is_true(fixed("a"), fixed("b"))
+    stage.set_status(fixed("a"), fixed("b"))
     stage.settle()
     opened(stage, "a")
     assert stage.issue.labels == ["help wanted"]
     assert stage.issue.assignees == ["author-a"]
 
 
-def test_a_title_of_a_person_stays_until_ours_changes(stage: Stage) -> None:
-    """Only fields that differ from what was sent last are sent."""
+def test_an_edited_title_stays_until_the_generated_one_changes(stage: Stage) -> None:
+    """Only fields that differ from the last sent ones are sent."""
     opened(stage, "a")
     stage.issue.title = "mine"
-    stage.is_true(job("a", failed_step="Build"))
+    stage.set_status(job("a", failed_step="Build"))
     stage.settle()
     assert stage.issue.title == "mine"
     assert "`Build`" in stage.issue.body

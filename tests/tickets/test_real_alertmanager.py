@@ -1,4 +1,4 @@
-"""A real Alertmanager: what it posts opens an issue, and what it lists is understood."""
+"""A real Alertmanager: its webhook opens an issue, and its list of alerts is parsed."""
 
 import json
 import re
@@ -12,16 +12,18 @@ from typing import Any
 
 import pytest
 import requests
-from trunkwatch.tickets.facts import JobName, Key
-from trunkwatch.tickets.readings import HttpReadings
+from trunkwatch.tickets.model import JobName, TicketKey
+from trunkwatch.tickets.status_client import HttpStatusClient
 
 from tests.support.binaries import binary_path
 from tests.support.rows import TRUNK
 from tests.support.waiting import eventually
 from tests.tickets.around import LABELS, SECRET, STORED, Around, keeping
 
-PATIENCE = 30
-"""Seconds; only a failure waits that long."""
+pytestmark = pytest.mark.live
+
+TIMEOUT_SECONDS = 30
+"""Only a failing test waits that long."""
 
 CONFIG: dict[str, Any] = {
     "route": {
@@ -31,9 +33,9 @@ CONFIG: dict[str, Any] = {
         "group_interval": "300ms",
     },
 }
-"""JSON is YAML too, so this is written as it is."""
+"""Written as JSON, which is valid YAML."""
 
-KEY = Key(LABELS["repo"], LABELS["branch"], LABELS["group"])
+KEY = TicketKey(LABELS["repo"], LABELS["branch"], LABELS["group"])
 JOB = JobName(LABELS["workflow"], LABELS["job_name"])
 
 
@@ -41,26 +43,26 @@ class Alertmanager:
     """A running Alertmanager.
 
     Attributes:
-        url: where it listens.
+        url: its base URL.
     """
 
     def __init__(self, folder: Path, port: str) -> None:
         self._folder = folder
         self.url = f"http://127.0.0.1:{port}"
 
-    def tell(self, port: int) -> None:
-        """Post notifications to the tickets command from now on."""
+    def notify(self, port: int) -> None:
+        """Send notifications to the tickets process from now on."""
         write_config(self._folder, f"http://127.0.0.1:{port}/alerts")
-        requests.post(f"{self.url}/-/reload", timeout=PATIENCE).raise_for_status()
+        requests.post(f"{self.url}/-/reload", timeout=TIMEOUT_SECONDS).raise_for_status()
 
     def alert(self, *, ended: bool = False) -> None:
-        """Let Prometheus send the alert of the job, or its end."""
+        """Send the alert of the job, or its end, as Prometheus does."""
         end = datetime.now(UTC) + timedelta(seconds=-1 if ended else 600)
         body = [{"labels": LABELS, "annotations": {}, "endsAt": end.isoformat()}]
         self._post("alerts", body)
 
     def silence(self) -> None:
-        """Let a person silence the group, as our link offers it."""
+        """Silence the group, with the matchers of the silence link."""
         begin = datetime.now(UTC) - timedelta(seconds=1)
         matchers = [
             {"name": name, "value": LABELS[name], "isRegex": False}
@@ -73,7 +75,7 @@ class Alertmanager:
 
     def _post(self, what: str, body: object) -> None:
         url = f"{self.url}/api/v2/{what}"
-        requests.post(url, json=body, timeout=PATIENCE).raise_for_status()
+        requests.post(url, json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
 
 
 def write_config(folder: Path, url: str) -> Path:
@@ -100,50 +102,48 @@ def running(folder: Path) -> Iterator[Alertmanager]:
         try:
             listening = r'"Listening on" address=127\.0\.0\.1:(\d+)'
             found = next(filter(None, (re.search(listening, line) for line in process.stderr)))
-            # A pipe that nobody reads would block it in the end.
+            # An unread pipe would block the process once it is full.
             threading.Thread(target=process.stderr.read, daemon=True).start()
             yield Alertmanager(folder, found.group(1))
         finally:
             process.terminate()
-            process.wait(timeout=PATIENCE)
+            process.wait(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture
 def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
-    """Run it in a folder of the test."""
+    """Run Alertmanager in the folder of the test."""
     with running(tmp_path) as found:
         yield found
 
 
-def test_its_list_of_alerts_is_understood(alertmanager: Alertmanager) -> None:
+def test_its_list_of_alerts_is_parsed(alertmanager: Alertmanager) -> None:
     """An alert is active, then silenced, then gone."""
-    readings = HttpReadings("http://127.0.0.1:1", alertmanager.url)
+    status = HttpStatusClient("http://127.0.0.1:1", alertmanager.url)
 
     def state() -> list[bool]:
-        return [found.active for found in readings.alerts().get(KEY, {}).values()]
+        return [found.active for found in status.alerts().get(KEY, {}).values()]
 
-    assert readings.alerts() == {}
+    assert status.alerts() == {}
     alertmanager.alert()
     eventually(lambda: state() == [True], "active")
-    assert list(readings.alerts()[KEY]) == [JOB]
+    assert list(status.alerts()[KEY]) == [JOB]
     alertmanager.silence()
     eventually(lambda: state() == [False], "silenced")
     alertmanager.alert(ended=True)
     eventually(lambda: state() == [], "resolved")
 
 
-def test_what_it_posts_opens_and_closes_an_issue(
-    around: Around, alertmanager: Alertmanager
-) -> None:
-    """From the alert to the repair, with its own bearer token, and nothing played."""
+def test_its_webhook_opens_and_closes_an_issue(around: Around, alertmanager: Alertmanager) -> None:
+    """With the real webhook and bearer token, an issue is opened and closed."""
     flags = [*around.flags[:1], f"--alertmanager.url={alertmanager.url}", *around.flags[2:]]
     with keeping(around.folder, *flags, *STORED) as tickets:
-        alertmanager.tell(tickets.port)
+        alertmanager.notify(tickets.port)
         alertmanager.alert()
-        tickets.wait_for_log("o/r#1: open")
+        tickets.wait_for_log("operation=open issue=1 issue_repo=o/r ")
         (issue,) = around.github.issues.all(TRUNK.repo)
         assert "/#/silences/new?filter=%7Balertname%3D%22TrunkJobBroken%22%2C" in issue.body
-        around.says("P F F F P")
+        around.record("P F F F P")
 
         def repaired() -> bool:
             alertmanager.alert(ended=True)

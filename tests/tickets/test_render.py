@@ -1,4 +1,4 @@
-"""What an issue says: in which order, in whose time, and in no Markdown but our own."""
+"""The text of an issue: its order, its time zone, and escaped texts from outside."""
 
 import re
 from dataclasses import replace
@@ -7,16 +7,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.annotations import annotation_lines
-from trunkwatch.tickets.comments import changed_comment, ended_jobs
-from trunkwatch.tickets.facts import CommitLine, JobFacts, JobName, Key, Links, picture_of
-from trunkwatch.tickets.markdown import BODY_LIMIT, TITLE_LIMIT, address, code, link, one_line, size
-from trunkwatch.tickets.marker import find_marker
-from trunkwatch.tickets.render import View, body_of, lasted, silence_url, title_of, when
+from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.tickets.text.comments import changed_comment, ended_jobs
+from trunkwatch.tickets.text.issue import (
+    IssueView,
+    issue_body,
+    issue_title,
+    lasted,
+    silence_url,
+    when,
+)
+from trunkwatch.tickets.text.markdown import (
+    BODY_LIMIT,
+    TITLE_LIMIT,
+    address,
+    code,
+    find_marker,
+    link,
+    one_line,
+    size,
+)
+from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
 
 from tests.github.fake import T0
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, Json, job, trunk
 
-KEY = Key(REPO, BRANCH, GROUP)
+KEY = TicketKey(REPO, BRANCH, GROUP)
 LINKS = Links(
     "https://books.example.org/b", "https://boards.example.org/d", "https://prom.example.org/g",
     "https://alerts.example.org",
@@ -24,19 +40,19 @@ LINKS = Links(
 NONCE = "0" * 32
 
 
-def view(*jobs: Json, zone: str = "UTC", **more: object) -> View:
-    """Return what an issue about jobs shows."""
-    picture = picture_of(trunk(*jobs))
-    whole = {"links": LINKS, "before": None, **more}
-    return View(KEY, picture.groups[GROUP], picture.broken(GROUP), zone=zone, **whole)  # type: ignore[arg-type]  # as given
+def view(*jobs: Json, zone: str = "UTC", **more: object) -> IssueView:
+    """Return the view of an issue about jobs."""
+    status = parse_trunk_status(trunk(*jobs))
+    whole = {"links": LINKS, "previous_number": None, **more}
+    return IssueView(KEY, status.groups[GROUP], status.broken(GROUP), zone=zone, **whole)  # type: ignore[arg-type]  # as given
 
 
 def body(*jobs: Json, **more: object) -> str:
-    return body_of(view(*jobs, **more), NONCE)  # type: ignore[arg-type]  # as given
+    return issue_body(view(*jobs, **more), NONCE)  # type: ignore[arg-type]  # as given
 
 
-def test_the_body_says_all_in_the_order_in_which_it_is_needed() -> None:
-    """From the summary to the links, each part has its place."""
+def test_the_whole_body() -> None:
+    """The parts have a fixed order, from the summary to the links."""
     text = body(
         job("a", confirmed=True, also_broken_since=["lint / b"]), job("b", failures_in_outage=7)
     )
@@ -88,17 +104,39 @@ WHOLE = f"""\
 ).replace("SILENCE", silence_url(LINKS, KEY) or "").replace("CONFIRMED", CONFIRMED)  # fmt: skip
 
 
-def test_the_title_says_how_bad_it_is_where_and_for_how_long() -> None:
-    """It is the sentence that people know from the alert."""
+def test_the_title_has_priority_group_streak_and_trunk() -> None:
+    """The title has the wording of the alert."""
     assert (
-        title_of(view(job("a"))) == "[P2] inductor jobs broken for 3 commits in a row on o/r main"
+        issue_title(view(job("a")))
+        == "[P2] inductor jobs broken for 3 commits in a row on o/r main"
     )
     one = view(job("a", failures_in_outage=1))
-    assert "for 1 commit in a row" in title_of(one)
+    assert "for 1 commit in a row" in issue_title(one)
+
+
+@pytest.mark.parametrize(
+    ("facts", "extent"),
+    [
+        ({}, ": 6 failures since 2026-09-21 15:13 CEST"),
+        ({"broken_since": None}, ": 6 failures"),
+        (
+            {"failures_in_outage": 1, "consecutive_failures": 0},
+            ": 1 failure since 2026-09-21 15:13 CEST",
+        ),
+        ({"consecutive_failures": 6}, " for 6 commits in a row"),
+    ],
+)
+def test_in_a_row_is_only_the_streak(facts: dict[str, object], extent: str) -> None:
+    """Once a flaky commit interrupts the streak, title and summary count failures since a time."""
+    shown = job("a", **{"failures_in_outage": 6, "consecutive_failures": 3, **facts})
+    title = issue_title(view(shown, zone="Europe/Paris"))
+    assert title == f"[P2] inductor jobs broken{extent} on o/r main"
+    bounded = extent.replace(": ", " with up to ", 1).replace(" for ", " for up to ")
+    assert f"`o/r` `main`,{bounded}.**" in body(shown, zone="Europe/Paris")
 
 
 def test_a_silence_link_holds_every_label() -> None:
-    """Alertmanager opens the form with the whole group, or with one job of it."""
+    """The matchers select the whole group, or one job of it."""
     wanted = "%7Balertname%3D%22TrunkJobBroken%22%2Crepo%3D%22o%2Fr%22%2Cbranch%3D%22main%22%2C"
     group = silence_url(LINKS, KEY)
     assert group is not None
@@ -109,13 +147,13 @@ def test_a_silence_link_holds_every_label() -> None:
 
 
 def test_times_are_in_the_zone_of_the_team() -> None:
-    """A zone is named, so that nobody has to guess."""
+    """Each time contains the name of its zone."""
     assert "2026-09-21 15:13 CEST" in body(job("a"), zone="Europe/Paris")
     assert when(T0, "UTC") == "2026-09-21 14:13 UTC"
 
 
-def test_what_the_first_failing_run_says_is_quoted() -> None:
-    """Each line stands in a code span of its own, below the step that failed."""
+def test_annotations_are_quoted() -> None:
+    """Each annotation is a code span of its own, below the failing step."""
     text = body(job("a", annotations=["1 test failed", "`@team` <b>"]))
     assert (
         "   - Failing step: `Test`, the same at every failure\n   - It says: `1 test failed`\n"
@@ -125,7 +163,7 @@ def test_what_the_first_failing_run_says_is_quoted() -> None:
 
 @pytest.mark.parametrize(("others", "left"), [(5, ""), (6, "1 commit more"), (9, "4 commits more")])
 def test_the_newest_of_the_other_suspects_are_named(others: int, left: str) -> None:
-    """Five by author and title, and how many more there are."""
+    """Five are listed with author and title, and the others are counted."""
     commits = [{"sha": f"{n:040x}", "author": f"author-{n}", "title": "x"} for n in range(others)]
     suspects = [*commits, {"sha": BAD, "author": "author-b", "title": "y"}]
     text = body(job("a", suspects=others + 1, suspect_commits=suspects))
@@ -134,10 +172,10 @@ def test_the_newest_of_the_other_suspects_are_named(others: int, left: str) -> N
     assert (f"Also suspect: {left}; the comparison lists them" in text) == bool(left)
 
 
-def test_unknown_facts_are_said_to_be_unknown() -> None:
-    """Nothing is left out silently, and nothing is made up."""
-    text = body(job("a", last_good=None, suspects=None, suspect_commits=[], since=None, url=None,
-                    failed_step=None, compare_url=None), links=Links())  # fmt: skip
+def test_missing_facts_are_shown_as_unknown() -> None:
+    """A missing fact is shown as unknown and not left out."""
+    text = body(job("a", last_good=None, suspects=None, suspect_commits=[], broken_since=None,
+                    url=None, failed_step=None, compare_url=None), links=Links())  # fmt: skip
     assert "Occurred at:** unknown" in text
     assert f"First bad: `{BAD[:10]}`\n" in text
     assert "Last good: unknown" in text
@@ -147,7 +185,7 @@ def test_unknown_facts_are_said_to_be_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "state"),
     [
         ({"last_verdict": "FLAKY"}, "flaky at the tip: failed and passed on one commit; closes at"),
         ({"last_verdict": "PASS"}, "passing, and not often enough yet to close"),
@@ -155,19 +193,19 @@ def test_unknown_facts_are_said_to_be_unknown() -> None:
         ({"last_verdict": None}, "no result yet"),
     ],
 )
-def test_the_tip_is_told_in_words(facts: dict[str, object], said: str) -> None:
-    """Whoever wonders whether it is over finds out what is awaited."""
-    assert f"**At the tip now:** {said}" in body(job("a", **facts))
+def test_the_state_at_the_tip_is_shown(facts: dict[str, object], state: str) -> None:
+    """The body states the last verdict, and how many commits are pending."""
+    assert f"**At the tip now:** {state}" in body(job("a", **facts))
 
 
-def test_two_tips_are_told_apart() -> None:
-    """Each saying names its jobs."""
+def test_different_states_at_the_tip_are_listed() -> None:
+    """Each state lists its jobs."""
     text = body(job("a"), job("b", last_verdict="FLAKY"))
     assert "- failing: `pull / a`\n- flaky at the tip" in text
 
 
 def test_twenty_jobs_are_listed_and_the_others_counted() -> None:
-    """Twenty are in full, and the twenty-first makes one more."""
+    """The twenty-first job is only counted."""
     twenty = body(*(job(f"j{n:02}") for n in range(20)))
     assert ("20. `pull / j19`" in twenty, " more" in twenty) == (True, False)
     more = body(*(job(f"j{n:02}") for n in range(21)))
@@ -176,7 +214,7 @@ def test_twenty_jobs_are_listed_and_the_others_counted() -> None:
 
 
 def test_a_body_that_is_too_long_lists_fewer_jobs() -> None:
-    """GitHub refuses a longer one, and a ticket that is refused tells nobody."""
+    """A body that GitHub would refuse is shortened by whole jobs."""
     run, compare = (f"https://ci.example.org/{letter * 1900}" for letter in "xy")
     jobs = [job(f"{n}{'é`' * 300}", url=run, compare_url=f"{compare}{n}") for n in range(20)]
     text = body(*jobs, links=LINKS._replace(alertmanager=f"https://a.example.org/{'z' * 900}"))
@@ -186,10 +224,10 @@ def test_a_body_that_is_too_long_lists_fewer_jobs() -> None:
 
 
 def test_a_title_is_cut_to_what_github_takes() -> None:
-    """A long name of a group does not push out the place."""
+    """A long group name does not displace repository and branch."""
     long = replace(view(job("a")), key=KEY._replace(group="g" * 500))
-    assert len(title_of(long)) == TITLE_LIMIT
-    assert title_of(long).endswith("… jobs broken for 3 commits in a row on o/r main")
+    assert len(issue_title(long)) == TITLE_LIMIT
+    assert issue_title(long).endswith("… jobs broken for 3 commits in a row on o/r main")
 
 
 # ---------------------------------------------------------------------- escaping
@@ -209,19 +247,19 @@ EVIL = [
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_what_ci_says_stays_in_one_code_span(text: str) -> None:
-    """It ends neither its span nor its line, and looks like no marker."""
+def test_a_text_from_ci_stays_in_one_code_span(text: str) -> None:
+    """The text ends neither its span nor its line, and does not match a marker."""
     alone(code(text), text)
 
 
 @given(st.text())
 def test_any_text_stays_in_one_code_span(text: str) -> None:
-    """No text at all gets out."""
+    """No text can leave its code span."""
     alone(code(text), text)
 
 
 def alone(span: str, text: str) -> None:
-    """Read a code span as CommonMark does: it ends at the first run of as many backticks."""
+    """Assert that a span ends at its last backticks, by the rule of CommonMark."""
     if not one_line(text).strip():
         assert span == "unknown"
         return
@@ -235,14 +273,14 @@ def alone(span: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", EVIL)
-def test_whatever_ci_says_the_rest_of_the_issue_stays(text: str) -> None:
-    """Outside of code spans, a body with evil texts is the body with harmless ones."""
+def test_a_text_from_ci_changes_nothing_outside_its_span(text: str) -> None:
+    """Outside of code spans, hostile and harmless texts give the same body."""
     suspects = [{"sha": BAD, "author": text, "title": text}]
     whole = body(job(text, failed_step=text, workflow=text, suspect_commits=suspects,
-                     annotations=[f"said: {text}"],
+                     annotations=[f"E: {text}"],
                      also_broken_since=[text]), links=Links())  # fmt: skip
     plain = body(job("x", failed_step="x", workflow="x", also_broken_since=["x"],
-                     annotations=["said: x"] * len(annotation_lines([f"said: {text}"])),
+                     annotations=["E: x"] * len(annotation_lines([f"E: {text}"])),
                      suspect_commits=[{"sha": BAD, "author": "x", "title": "x"}]),
                  links=Links())  # fmt: skip
     assert skeleton(whole) == skeleton(plain)
@@ -250,7 +288,7 @@ def test_whatever_ci_says_the_rest_of_the_issue_stays(text: str) -> None:
 
 
 def skeleton(text: str) -> str:
-    """Return a text without what stands in its code spans."""
+    """Return a text with empty code spans."""
     return re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "``", text).replace("unknown", "``")
 
 
@@ -259,8 +297,8 @@ def skeleton(text: str) -> str:
     [None, "", "javascript:alert(1)", "data:text/html,x", "ftp://x/y", "//x/y", "http://[", "x" * 9,
      f"https://x/{'y' * 2000}"],
 )  # fmt: skip
-def test_what_is_no_web_address_is_no_link(url: str | None) -> None:
-    """Only http and https, and nothing that a browser would not take."""
+def test_an_invalid_url_is_no_link(url: str | None) -> None:
+    """Only valid http and https URLs of limited length become links."""
     assert link("run", url) is None
 
 
@@ -275,26 +313,26 @@ def test_an_address_cannot_end_its_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "less than a minute"), (59, "less than a minute"), (60, "1 min"), (3600, "1 h"),
      (3725, "1 h 2 min"), (90_061, "1 d 1 h"), (-5, "less than a minute")],
 )  # fmt: skip
-def test_durations_are_told_in_two_units(seconds: float, said: str) -> None:
-    """Nobody needs the seconds of a day."""
-    assert lasted(seconds) == said
+def test_durations_have_two_units(seconds: float, text: str) -> None:
+    """A duration is shown in its two largest units."""
+    assert lasted(seconds) == text
 
 
-def test_a_comment_stays_within_what_github_takes() -> None:
-    """Twenty jobs are named, however many there are, and each name is cut."""
-    facts = [picture_of(trunk(job("`é" * 2000))).broken(GROUP)[0]] * 500
+def test_a_comment_stays_within_the_limit() -> None:
+    """Twenty jobs are listed with shortened names, and the others are counted."""
+    facts = [parse_trunk_status(trunk(job("`é" * 2000))).broken(GROUP)[0]] * 500
     names = [JobName("w", "`é" * 2000 + str(n)) for n in range(500)]
-    ended = ended_jobs(names, picture_of(trunk()), KEY, {}, T0)
+    ended = ended_jobs(names, parse_trunk_status(trunk()), KEY, {}, T0)
     text = changed_comment(NONCE, KEY, facts, ended, 7)
     assert size(text) <= BODY_LIMIT
     assert text.count("- and 480 more") == 2
 
 
 def test_the_first_bad_without_author_is_only_a_hash() -> None:
-    """Its author is known only where the suspects are."""
-    facts: JobFacts = picture_of(trunk(job("a", suspect_commits=[]))).broken(GROUP)[0]
+    """Without suspects, first bad has no author and no title."""
+    facts: JobStatus = parse_trunk_status(trunk(job("a", suspect_commits=[]))).broken(GROUP)[0]
     assert facts.first_bad == CommitLine(BAD)

@@ -1,4 +1,4 @@
-"""`trunkwatch tickets` as its own process, between a real exporter and a stand-in GitHub."""
+"""`trunkwatch tickets` as a process, with a real exporter and a stand-in GitHub."""
 
 import json
 import re
@@ -15,13 +15,15 @@ from tests.support.waiting import eventually
 from tests.tickets.around import CONFIG, LABELS, SECRET, STORED, Around, keeping
 from tests.tickets.builders import delivery
 
+pytestmark = pytest.mark.live
+
 
 def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> None:
-    """Opened by a delivery, kept over a kill, closed after the repair, and all in their words."""
+    """A delivery opens the issue, a kill keeps it, and the fix closes it."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         assert tickets.deliver(token=TOKEN).status_code == 401
         assert tickets.deliver().status_code == 200
-        tickets.wait_for_log("o/r#1: open")
+        tickets.wait_for_log("operation=open issue=1 issue_repo=o/r ")
         tickets.process.kill()
         tickets.process.wait()
     (issue,) = around.github.issues.all(TRUNK.repo)
@@ -29,14 +31,16 @@ def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> No
     assert issue.labels == ["Pri:P1", "Team:first", "Source:trunkwatch", "ci"]
     assert "CET" in issue.body
     with keeping(around.folder, *around.flags, *STORED) as tickets:
-        around.says("P F F F P")
+        around.record("P F F F P")
         around.pager.alerts = []
 
-        def nudged() -> bool:
+        def closed() -> bool:
             tickets.deliver("resolved")
             return issue.state == "closed"
 
-        eventually(nudged, "closed")
+        eventually(closed, "closed")
+        # The metric is counted after GitHub's answer, which the stand-in sends after the change.
+        tickets.wait_for_log("operation=close ")
         page = tickets.get("/metrics").text
         assert 'trunkwatch_tickets_operations_total{operation="close"} 1.0' in page
         assert TOKEN not in page
@@ -46,8 +50,8 @@ def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> No
     assert len(around.github.issues.all(TRUNK.repo)) == 1
 
 
-def test_a_dry_run_prints_and_asks_github_nothing(around: Around) -> None:
-    """It needs neither a token nor a file, and prints the issue as it would be read."""
+def test_a_dry_run_prints_and_sends_nothing(around: Around) -> None:
+    """A dry run needs neither a token nor a file, and prints the issue."""
     with keeping(around.folder, *around.flags, "--dry-run") as tickets:
         assert tickets.deliver().status_code == 200
         assert tickets.process.stdout is not None
@@ -64,7 +68,7 @@ def test_a_dry_run_prints_and_asks_github_nothing(around: Around) -> None:
 
 
 def test_a_second_process_is_kept_out(around: Around) -> None:
-    """It ends with code 2 and says why."""
+    """A second process ends with code 2 and a reason."""
     with keeping(around.folder, *around.flags, *STORED):
         done = run_program(
             ["tickets", "--web.listen-address=127.0.0.1:0", *around.flags, *STORED],
@@ -74,7 +78,7 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (["--token-file=token"], "--storage.path is missing"),
         (["--storage.path=t.db"], "no token: name a file by --token-file, or set GITHUB_TOKEN"),
@@ -84,26 +88,26 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
         ([*STORED, "--web.listen-address=x"], "must be host:port or :port"),
     ],
 )
-def test_what_cannot_be_meant_is_said_before_anything_starts(
-    arguments: list[str], said: str, tmp_path: Path
+def test_an_invalid_flag_is_reported_before_anything_starts(
+    arguments: list[str], error: str, tmp_path: Path
 ) -> None:
-    """One line on standard error, and exit code 2."""
+    """An error is one line on standard error, with exit code 2."""
     (tmp_path / "trunkwatch.yml").write_text(CONFIG % "http://127.0.0.1:1")
     done = run_program(["tickets", *arguments], tmp_path, code=2)
-    assert said in done.stderr
+    assert error in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_token_may_stand_in_the_environment(around: Around) -> None:
-    """As GitHub's own tools have it."""
+def test_the_token_may_come_from_the_environment(around: Around) -> None:
+    """The token is read from GITHUB_TOKEN without --token-file."""
     flags = (*around.flags, "--storage.path=tickets.db")
     with keeping(around.folder, *flags, GITHUB_TOKEN=TOKEN) as tickets:
         tickets.deliver()
         around.issue_is("open")
 
 
-def test_a_delivery_that_makes_no_sense_changes_nothing(around: Around) -> None:
-    """It is answered with 400, and no alert of it is kept."""
+def test_an_invalid_delivery_changes_nothing(around: Around) -> None:
+    """The answer is 400, and no alert of it is stored."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         good = {"status": "firing", "labels": LABELS}
         answer = requests.post(
@@ -119,8 +123,8 @@ def test_a_delivery_that_makes_no_sense_changes_nothing(around: Around) -> None:
 
 
 def test_a_signal_ends_it_with_code_0(around: Around) -> None:
-    """Ctrl-C in a terminal is as good as SIGTERM."""
+    """SIGINT ends the process with code 0, as SIGTERM does."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         tickets.send(signal.SIGINT)
-        tickets.wait_for_log("SIGINT: stopping")
+        tickets.wait_for_log("msg=stopping signal=SIGINT")
         assert tickets.process.wait(SECONDS) == 0

@@ -1,61 +1,61 @@
-"""Rounds come at each wake, and go on after one that failed."""
+"""The worker runs rounds at each wake, also after a failed one."""
 
 import logging
 import queue
 
 import pytest
 from trunkwatch.cli.tickets import show
-from trunkwatch.tickets.worker import Worker
+from trunkwatch.tickets.reconcile.worker import Worker
 
-PATIENCE = 10.0
-"""Seconds; only a failure waits that long."""
+TIMEOUT_SECONDS = 10.0
+"""Only a failing test waits that long."""
 
 
-def test_a_round_comes_at_once_and_at_each_wake() -> None:
-    """Nobody waits a minute for what has just been delivered."""
+def test_a_round_runs_at_once_and_at_each_wake() -> None:
+    """A round after a delivery does not wait for the interval."""
     rounds: queue.Queue[None] = queue.Queue()
-    worker = Worker(lambda: rounds.put(None), every=3600.0)
+    worker = Worker(lambda: rounds.put(None), interval=3600.0)
     worker.start()
-    rounds.get(timeout=PATIENCE)
+    rounds.get(timeout=TIMEOUT_SECONDS)
     worker.wake()
-    rounds.get(timeout=PATIENCE)
+    rounds.get(timeout=TIMEOUT_SECONDS)
     worker.stop()
 
 
-def test_a_round_comes_by_itself() -> None:
-    """An alert that resolves while it is inhibited never says so."""
+def test_rounds_run_at_the_interval() -> None:
+    """Without a delivery, rounds run at the interval."""
     rounds: queue.Queue[None] = queue.Queue()
-    worker = Worker(lambda: rounds.put(None), every=0.01)
+    worker = Worker(lambda: rounds.put(None), interval=0.01)
     worker.start()
     for _ in range(3):
-        rounds.get(timeout=PATIENCE)
+        rounds.get(timeout=TIMEOUT_SECONDS)
     worker.stop()
 
 
 def test_a_round_that_fails_is_logged_and_followed_by_another(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A mistake of ours in one group must not end the work on all others for good."""
+    """An internal error in one group does not end the work on all others."""
     rounds: queue.Queue[None] = queue.Queue()
 
     def act() -> None:
         rounds.put(None)
-        raise RuntimeError("a mistake of ours")
+        raise RuntimeError("an internal error")
 
-    worker = Worker(act, every=3600.0)
+    worker = Worker(act, interval=3600.0)
     with caplog.at_level(logging.ERROR):
         worker.start()
-        rounds.get(timeout=PATIENCE)
+        rounds.get(timeout=TIMEOUT_SECONDS)
         worker.wake()
-        rounds.get(timeout=PATIENCE)
+        rounds.get(timeout=TIMEOUT_SECONDS)
         worker.stop()
-    assert "a mistake of ours" in caplog.text
+    assert "an internal error" in caplog.text
 
 
-def test_a_dry_run_shows_a_terminal_what_a_page_would_show(
+def test_a_dry_run_renders_markdown_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Markdown is rendered for a person, and left as it is for a program."""
+    """Markdown is rendered on a terminal, and printed raw otherwise."""
     show("open o/r#1", "**bold**")
     assert "**bold**" in capsys.readouterr().out
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

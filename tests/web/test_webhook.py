@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery, SourceAuthError, StoreError
+from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
 from trunkwatch.sources import Delivery, DeliveryUpdate
 from trunkwatch.sources.github.webhook import (
     NAME_LIMIT,
@@ -348,7 +348,7 @@ def test_a_secret_that_cannot_be_read_is_not_off(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its deliveries are 503, said once in the log; those of other sources are taken."""
-    endpoint.receiver.secret = SourceAuthError("ci", "webhook_secret_file /s is empty")
+    endpoint.receiver.secret = CredentialsError("webhook_secret_file /s is empty")
     endpoint.receivers.append(Receiver("other", OTHER))
     for said in (signature(BODY), signature(BODY, b"")):
         assert endpoint.post(X_Hub_Signature_256=said).status_code == 503

@@ -6,6 +6,7 @@ from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.report.document import CompareUrls
+from trunkwatch.rest import HttpContext
 from trunkwatch.sources import Source, SourceContext, build_source
 from trunkwatch.store import STORES, Store
 
@@ -34,7 +35,7 @@ def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine)
         counters.add("trunkwatch_source_requests_total", name, code)
 
     return SourceContext(
-        count_request=count_request,
+        http=HttpContext(count_request=count_request),
         events=policy_of(config).evidence.events,
         focus=engine.focus,
     )

@@ -1,4 +1,4 @@
-"""`trunkwatch tickets`: its flags, and what a dry run prints."""
+"""`trunkwatch tickets`: its flags, and the output of a dry run."""
 
 import sys
 
@@ -18,7 +18,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     "--storage.path",
     "storage",
     metavar="FILE",
-    help="What must survive a restart; needed unless --dry-run.",
+    help="The storage file; required unless --dry-run.",
 )
 @click.option(
     "--web.listen-address",
@@ -26,7 +26,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     default=":10079",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where /alerts takes Alertmanager's webhook.",
+    help="The address of /alerts, for Alertmanager's webhook.",
 )
 @click.option(
     "--alertmanager.url",
@@ -34,7 +34,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     default="http://127.0.0.1:9093",
     show_default=True,
     metavar="URL",
-    help="Where alerts are asked for.",
+    help="The base URL of Alertmanager.",
 )
 @click.option(
     "--exporter.url",
@@ -42,16 +42,20 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     default="http://127.0.0.1:10077",
     show_default=True,
     metavar="URL",
-    help="Where trunkwatch serve answers.",
+    help="The base URL of trunkwatch serve.",
 )
-@click.option("--token-file", metavar="FILE", help="GitHub's token; GITHUB_TOKEN when not given.")
+@click.option(
+    "--token-file", metavar="FILE", help="A file with GitHub's token; default: GITHUB_TOKEN."
+)
 @click.option(
     "--auth.token-file",
     "auth_token_file",
     metavar="FILE",
-    help="The bearer token that deliveries have to bring; none when not given.",
+    help="A file with the bearer token of deliveries; default: none needed.",
 )
-@click.option("--dry-run", is_flag=True, help="Print what would be done and ask GitHub nothing.")
+@click.option(
+    "--dry-run", is_flag=True, help="Print the requests to GitHub instead of sending them."
+)
 def tickets(
     config_file: str,
     storage: str | None,
@@ -62,7 +66,7 @@ def tickets(
     auth_token_file: str | None,
     dry_run: bool,
 ) -> None:
-    """Keep one GitHub issue per group that is broken, told of by Alertmanager."""
+    """Keep one GitHub issue per broken group, on notification by Alertmanager."""
     with reported_errors():
         TicketServer(
             TicketOptions(
@@ -73,13 +77,13 @@ def tickets(
                 exporter=exporter,
                 token_file=token_file,
                 auth_token_file=auth_token_file,
-                tell=show if dry_run else None,
+                show=show if dry_run else None,
             )
         ).run()
 
 
 def show(head: str, text: str) -> None:
-    """Print what would be done: to a terminal as a page shows it, else as it would be sent."""
+    """Print a request of a dry run: rendered Markdown on a terminal, else the raw text."""
     if not sys.stdout.isatty():
         click.echo(f"--- {head}\n{text}\n")
         return

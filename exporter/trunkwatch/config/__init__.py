@@ -9,6 +9,7 @@ from trunkwatch.config.schema import (
     GithubSource,
     RecordedSource,
     SourceConfig,
+    TicketsSection,
 )
 from trunkwatch.config.single import config_of_repo
 
@@ -18,6 +19,7 @@ __all__ = [
     "GithubSource",
     "RecordedSource",
     "SourceConfig",
+    "TicketsSection",
     "check_routes",
     "config_of_repo",
     "load_config",

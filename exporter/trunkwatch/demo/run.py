@@ -176,7 +176,7 @@ def _watch(
     while not stop.wait(POLL_SECONDS):
         for line in streaks.changes():
             log(line)
-        for ticket in tickets.look():
+        for ticket in tickets.new_requests():
             print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
         for program in (*stack.programs, tickets.program):
             program.check()

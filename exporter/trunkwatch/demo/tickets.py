@@ -1,4 +1,4 @@
-"""The ticket beside the notification: `trunkwatch tickets --dry-run`, as its reader sees it."""
+"""The ticket beside the notification: `trunkwatch tickets --dry-run`."""
 
 import sys
 from collections.abc import Iterator
@@ -9,23 +9,23 @@ import requests
 from trunkwatch.demo.receiver import Delivery
 from trunkwatch.demo.stack import HOST, Ports, Program, free_port
 
-BEGINNING = "--- "
-"""What a dry run prints before what it would do."""
+REQUEST_PREFIX = "--- "
+"""The start of each request in the output of a dry run."""
 
-LOG_LINE = "ts="
-"""What a line of the log begins with."""
+LOG_PREFIX = "ts="
+"""The start of each line of the log."""
 
-DELIVERY_SECONDS = 5.0
+DELIVERY_TIMEOUT_SECONDS = 5.0
 
 
 class Tickets:
-    """Keeps tickets that nobody opens, and tells what would stand in them."""
+    """A running dry run, and its output."""
 
     def __init__(self, folder: Path, config: Path, ports: Ports) -> None:
         """Args:
-        folder: for its log.
-        config: the configuration of the exporter.
-        ports: where the exporter and Alertmanager listen.
+        folder: for its log file.
+        config: the configuration file of the exporter.
+        ports: of the exporter and of Alertmanager.
         """
         self._address = f"http://{HOST}:{free_port()}"
         command = [
@@ -46,36 +46,38 @@ class Tickets:
         """Start it and wait until it answers.
 
         Raises:
-            StackError: it does not.
+            StackError: it does not answer in time.
         """
         self.program.start()
         self.program.wait_ready()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self.program.stop()
 
     def deliver(self, delivery: Delivery) -> None:
-        """Hand on a notification, as Alertmanager would with a receiver of its own."""
-        requests.post(f"{self._address}/alerts", json=dict(delivery.body), timeout=DELIVERY_SECONDS)
+        """Forward a notification to `/alerts`."""
+        requests.post(
+            f"{self._address}/alerts", json=dict(delivery.body), timeout=DELIVERY_TIMEOUT_SECONDS
+        )
 
-    def look(self) -> Iterator[str]:
-        """Yield what it would have done since the last look, each in one text."""
+    def new_requests(self) -> Iterator[str]:
+        """Yield the requests shown since the last call."""
         text = self.program.log.read_text(encoding="utf-8", errors="replace")
         complete = text[: text.rfind("\n") + 1]
-        news, self._read = complete[self._read :], len(complete)
-        for block in _blocks(news.splitlines()):
+        new, self._read = complete[self._read :], len(complete)
+        for block in _blocks(new.splitlines()):
             yield "\n".join(block).strip()
 
 
 def _blocks(lines: list[str]) -> Iterator[list[str]]:
     block: list[str] = []
     for line in lines:
-        if line.startswith((BEGINNING, LOG_LINE)):
+        if line.startswith((REQUEST_PREFIX, LOG_PREFIX)):
             if block:
                 yield block
             block = []
-        if block or line.startswith(BEGINNING):
-            block.append(line.removeprefix(BEGINNING))
+        if block or line.startswith(REQUEST_PREFIX):
+            block.append(line.removeprefix(REQUEST_PREFIX))
     if block:
         yield block

@@ -1,4 +1,4 @@
-"""The workflows of a trunk: each at every commit, and what follows from all commits together."""
+"""The workflows of a trunk, at each commit and over all commits."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence

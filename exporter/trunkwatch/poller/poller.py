@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.config import SourceConfig
-from trunkwatch.errors import SourceError, StoreError, TrunkwatchError
+from trunkwatch.errors import SourceError, StoreError
 from trunkwatch.poller.trunk_engine import TrunkEngine
 from trunkwatch.sources import Source
 
@@ -125,18 +125,17 @@ class Poller:
                 return False
             error = self._engine.ingest_refresh(config.name, refresh, seconds)
         except SourceError as failure:
-            self._failed(config, failure.reason, failure, seconds())
+            self._failed(config, failure.reason, failure.of(config.name), seconds())
             return False
         except StoreError as failure:
-            self._failed(config, "store", failure, seconds())
+            self._failed(config, "store", str(failure), seconds())
             return False
         except Exception as failure:
             log.exception("source %s: internal error", config.name)
-            described = TrunkwatchError(f"{type(failure).__name__}: {failure}")
-            self._failed(config, "bug", described, seconds())
+            self._failed(config, "bug", f"{type(failure).__name__}: {failure}", seconds())
             return False
         if error is not None:
-            log.error("%s", error)
+            log.error("%s", error.of(config.name))
         self._publish()
         return True
 
@@ -161,11 +160,9 @@ class Poller:
             if not self._stopped.is_set():
                 wake.wait(wait)
 
-    def _failed(
-        self, config: SourceConfig, reason: str, error: TrunkwatchError, seconds: float
-    ) -> None:
-        log.error("%s", error)
-        self._engine.refresh_failed(config.name, reason, str(error), seconds)
+    def _failed(self, config: SourceConfig, reason: str, problem: str, seconds: float) -> None:
+        log.error("%s", problem)
+        self._engine.refresh_failed(config.name, reason, problem, seconds)
         self._publish()
 
     # ------------------------------------------------------------------ evaluation

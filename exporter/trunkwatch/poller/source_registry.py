@@ -8,7 +8,7 @@ from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE, Fact, SourceState
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus
-from trunkwatch.errors import OrderConflictError, SourceError
+from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import RefreshReport
 from trunkwatch.store import Stored, StoredSource
@@ -77,7 +77,7 @@ class SourceRegistry:
             answered=True,
             last_success=memory.last_success if memory else None,
             refresh_seconds=seconds(),
-            problem=str(report.error) if report.error else None,
+            problem=report.error.of(source) if report.error else None,
             quota_remaining=report.quota_remaining,
             unread=report.unread,
         )
@@ -149,7 +149,6 @@ class SourceRegistry:
         if giver_is_chosen and not section.order:
             return False
         raise OrderConflictError(
-            section.name,
             f"source {giver} gives the order of {trunk} already; say order: true on exactly one",
         )
 
@@ -165,8 +164,7 @@ class SourceRegistry:
             refresh_seconds=None,
             poll_interval=section.poll_interval,
         )
-        kinds: list[type[SourceError]] = [SourceError, *SourceError.__subclasses__()]
-        for reason in sorted({kind.reason for kind in kinds} | {"store", "bug"}):
+        for reason in sorted(SOURCE_ERROR_REASONS | {"store", "bug"}):
             self._count_error(section.name, reason, amount=0)
         return replace(status, poll_interval=section.poll_interval)
 

@@ -1,7 +1,7 @@
 """Buildbot, through its REST API (https://docs.buildbot.net/latest/developer/rest.html).
 
-Builders are jobs, a build request is a run, and each build of it an attempt. What a build's
-`results` mean stands at https://docs.buildbot.net/latest/developer/results.html.
+Builders are jobs, a build request is a run, and each build of it an attempt. The `results` of a
+build are described at https://docs.buildbot.net/latest/developer/results.html.
 """
 
 import json
@@ -16,10 +16,10 @@ from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.engine.facts import Cursor, SourceState
-from trunkwatch.errors import SourceAnswerError
+from trunkwatch.errors import BadAnswerError
+from trunkwatch.rest import Query, RestClient, without_credentials
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.sources.http import JsonClient, without_credentials
 from trunkwatch.sources.port import Refresh, Source, SourceContext
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
@@ -35,31 +35,31 @@ CONCLUSIONS: Mapping[int, str] = MappingProxyType(
         CANCELLED: "cancelled",
     }
 )
-"""Buildbot's result codes in the words of the evidence table; EXCEPTION is marked `infra`."""
+"""Buildbot's result codes as conclusions of the evidence table; EXCEPTION is marked `infra`."""
 
 PAGE = 200
-"""Builds a request; the master reads properties with one query a build, so more is not faster."""
+"""Builds per request; the master queries properties per build, so more is not faster."""
 
-SLACK = 600.0
-"""Seconds that each refresh looks back behind the newest build it knows: builds finish out of the
-order of their ids, and a master that was killed writes `complete_at` late."""
+LOOK_BACK_SECONDS = 600.0
+"""Seconds that each refresh looks back behind the newest build that was read: builds finish in
+another order than their ids, and a master that was killed writes `complete_at` late."""
 
-COLD_SLACK = 86_400.0
-"""Seconds before the window's oldest commit at which a cold start begins: commit dates may lie."""
+COLD_LOOK_BACK_SECONDS = 86_400.0
+"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
-STEPS_REMEMBERED = 10_000
-"""Failed builds whose first failed step is not asked for twice."""
+CACHED_STEPS = 10_000
+"""Failed builds whose first failed step is not read twice."""
 
 
 @dataclass(slots=True)
 class _Position:
-    """What the source remembers between refreshes, as JSON in its cursor.
+    """The position of the source between refreshes, as JSON in its cursor.
 
     Attributes:
-        scope: what was asked for; when the configuration asks for more, reading begins anew.
+        scope: the configuration that selects builds; when it changes, reading begins anew.
         since: when the newest build that was read completed (seconds since the epoch).
-        retried: per build request, the builds of it that ended as RETRY, with their end: the
-            attempts that came before the one that counts.
+        retried: per build request, its builds that ended as RETRY, with their end: the attempts
+            before the one that counts.
     """
 
     scope: list[str]
@@ -80,65 +80,62 @@ class _Position:
     def to_cursor(self) -> Cursor:
         return Cursor(json.dumps(asdict(self)))
 
-    def learn(self, builds: Iterable[Mapping[str, Any]]) -> None:
-        """Take note of what has completed, and forget retries that will not be listed again."""
+    def record(self, builds: Iterable[Mapping[str, Any]]) -> None:
+        """Record completed builds, and drop retries that will not be listed again."""
         for build in builds:
             end = float(build["complete_at"])
             self.since = end if self.since is None else max(self.since, end)
             if build["results"] == RETRY:
                 self.retried.setdefault(build["buildrequestid"], {})[build["buildid"]] = end
-        horizon = (self.since or 0.0) - COLD_SLACK
+        horizon = (self.since or 0.0) - COLD_LOOK_BACK_SECONDS
         self.retried = {
             request: ends for request, ends in self.retried.items() if max(ends.values()) >= horizon
         }
 
     def attempt(self, build: Mapping[str, Any]) -> int:
-        """Count a build among those of its request."""
+        """Return the number of a build among those of its request."""
         earlier = self.retried.get(build["buildrequestid"], {})
         number: int = build["buildid"]
         return 1 + sum(other < number for other in earlier)
 
 
-def buildbot_source(config: BuildbotSource, tools: SourceContext) -> Source:
+def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:
     """Return the source that reads the configured master."""
-    return Buildbot(config, tools)
+    return Buildbot(config, context)
 
 
 class Buildbot:
     """One master: two requests a refresh, and one for each newly failed build."""
 
-    def __init__(self, config: BuildbotSource, tools: SourceContext) -> None:
+    def __init__(self, config: BuildbotSource, context: SourceContext) -> None:
         """Args:
         config: its section of the configuration.
-        tools: makes the session and counts the requests.
+        context: its dependencies.
         """
         self._config = config
-        self._api = JsonClient(
-            config.name, f"{config.url.rstrip('/')}/api/v2", tools, config.timeout
-        )
+        url = f"{config.url.rstrip('/')}/api/v2"
+        self._api = RestClient(url, context.http, timeout=config.timeout)
         self._builders: dict[int, str] = {}
-        self._failed_steps: LRUCache[int, str | None] = LRUCache(maxsize=STEPS_REMEMBERED)
+        self._failed_steps: LRUCache[int, str | None] = LRUCache(maxsize=CACHED_STEPS)
         self._git = (
-            GitLog(config.name, config.git, config.git_fetch)
-            if config.git and config.could_order()
-            else None
+            GitLog(config.git, config.git_fetch) if config.git and config.could_order() else None
         )
 
     def refresh(self, state: SourceState) -> Refresh:
-        """Read the trunk's order, the builds that completed since, and those that run."""
+        """Read the trunk's order, the builds that completed since, and those that are running."""
         position = _Position.from_cursor(state.cursor, self._scope())
         orders = self._orders()
-        # What runs is asked for first: a build that ends in between is then listed twice, and not
-        # in neither list, and the attempts before each running one are certain to be known.
+        # Read running builds first: one that ends in between is then in both lists, not in neither,
+        # and the attempts before each running one are certain to be listed.
         running = self._builds([("complete", "false")])
         completed = list(self._completed(self._begin(position, orders)))
-        self._learn_builders(completed + running)
-        position.learn(completed)
+        self._read_builders(completed + running)
+        position.record(completed)
         rows = [self._row(build, position) for build in completed + running]
         found = [row for row in rows if row is not None]
         return Refresh([*orders, *found, position.to_cursor()])
 
-    # ------------------------------------------------------------------ asking
+    # ------------------------------------------------------------------ requests
 
     def _orders(self) -> list[TrunkOrder]:
         if self._git is None:
@@ -147,29 +144,29 @@ class Buildbot:
         return [self._git.order(trunk, self._config.window) for trunk in self._config.feeds()]
 
     def _scope(self) -> list[str]:
-        """What of the configuration decides which builds are read; a secret is no part of it."""
-        asked = self._config
-        patterns = [pattern.pattern for pattern in asked.builders]
-        address = without_credentials(asked.url)
-        return [address, asked.repo, *asked.branches, str(asked.window), asked.codebase, *patterns]
+        """Return the configuration that selects builds, without secrets."""
+        config = self._config
+        patterns = [pattern.pattern for pattern in config.builders]
+        selects = [config.repo, *config.branches, str(config.window), config.codebase, *patterns]
+        return [without_credentials(config.url), *selects]
 
     def _begin(self, position: _Position, orders: Sequence[TrunkOrder]) -> int:
         if position.since is not None:
-            return int(position.since - SLACK)
+            return int(position.since - LOOK_BACK_SECONDS)
         dates = [
             commit.committed_at
             for order in orders
             for commit in order.commits
             if commit.committed_at is not None
         ]
-        return max(0, int(min(dates, default=0.0) - COLD_SLACK))
+        return max(0, int(min(dates, default=0.0) - COLD_LOOK_BACK_SECONDS))
 
     def _completed(self, begin: int) -> Iterator[dict[str, Any]]:
-        """Page through what completed; a page that is not full is the last.
+        """Yield the completed builds; a page that is not full is the last.
 
-        The filter is on the time of completion: ids are given at the start, so a cursor over ids
-        loses slow builds. `meta.total` is the length of the page and says nothing. The second order
-        is for builds that completed in one second: pages must not cut through them at random.
+        The filter is on the time of completion: ids are assigned at the start, so a cursor over ids
+        loses slow builds. `meta.total` is only the length of the page. The second order is for
+        builds that completed in one second: pages must not split them at random.
         """
         offset = 0
         while True:
@@ -188,7 +185,7 @@ class Buildbot:
                 return
             offset += PAGE
 
-    def _builds(self, query: Sequence[tuple[str, str | int]]) -> list[dict[str, Any]]:
+    def _builds(self, query: Query) -> list[dict[str, Any]]:
         wanted = [("property", name) for name in ("got_revision", "revision", "branch")]
         builds = self._list("/builds", "builds", [*query, *wanted])
         for build in builds:
@@ -199,7 +196,7 @@ class Buildbot:
                 self._check("/builds", build, "complete_at", int)
         return builds
 
-    def _learn_builders(self, builds: Iterable[Mapping[str, Any]]) -> None:
+    def _read_builders(self, builds: Iterable[Mapping[str, Any]]) -> None:
         if all(build["builderid"] in self._builders for build in builds):
             return
         for builder in self._list("/builders", "builders", []):
@@ -216,13 +213,10 @@ class Buildbot:
             self._failed_steps[build_id] = first if isinstance(first, str) else None
         return self._failed_steps[build_id]
 
-    def _list(
-        self, path: str, key: str, query: Sequence[tuple[str, str | int]]
-    ) -> list[dict[str, Any]]:
-        items = self._api.get(path, query).get(key)
+    def _list(self, path: str, key: str, query: Query) -> list[dict[str, Any]]:
+        items = self._api.object("GET", path, query).get(key)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise SourceAnswerError(
-                self._config.name,
+            raise BadAnswerError(
                 f"GET {self._api.address(path)}: no list of {key!r} in the answer;"
                 " is it the address of a Buildbot master?",
             )
@@ -230,18 +224,17 @@ class Buildbot:
 
     def _check(self, path: str, item: Mapping[str, Any], key: str, kind: type) -> None:
         value = item.get(key)
-        # To Python, true is a number; to Buildbot it is not.
+        # In Python, true is an integer; in Buildbot it is not.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise SourceAnswerError(
-                self._config.name,
+            raise BadAnswerError(
                 f"GET {self._api.address(path)}: {key!r} is {value!r} in the answer, where Buildbot"
                 f" gives {kind.__name__}",
             )
 
-    # ------------------------------------------------------------------ understanding
+    # ------------------------------------------------------------------ observations
 
     def _row(self, build: Mapping[str, Any], position: _Position) -> Observation | None:
-        """Turn a build into an observation; None where it is not of a watched builder or commit."""
+        """Return the observation of a build; None without a watched builder and a full hash."""
         builder = self._builders.get(build["builderid"])
         sha = self._revision(build)
         if builder is None or sha is None or not self._is_job(builder):
@@ -250,7 +243,7 @@ class Buildbot:
         branch = _text(_property(build, "branch"))
         watched = branch is None or branch in self._config.branches
         failed = results in (FAILURE, EXCEPTION)
-        # A build of a branch that is not watched is filed under the first one, and ignored there.
+        # A build of a branch that is not watched belongs to the first one, and is ignored there.
         trunk = Trunk(self._config.repo, (watched and branch) or self._config.branches[0])
         return Observation(
             trunk=trunk,
@@ -275,10 +268,10 @@ class Buildbot:
         return not self._config.builders or any_full_match(self._config.builders, builder)
 
     def _revision(self, build: Mapping[str, Any]) -> str | None:
-        """The commit that was checked out, else the one that was asked for.
+        """Return the commit that was checked out, else the requested one.
 
-        With several codebases `got_revision` is an object by codebase. What is no full hash (a
-        person may force a build of `v1.2`) is no commit that could be told from others.
+        With several codebases `got_revision` is an object by codebase. Without a full hash (a
+        person may force a build of `v1.2`) a commit cannot be identified.
         """
         got = _property(build, "got_revision")
         if isinstance(got, dict):

@@ -11,15 +11,15 @@ from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.errors import GitError
 
 GIT_SECONDS = 120.0
-"""How long one git command may take; a fetch of a large repository is slow."""
+"""Seconds that one git command may take; a fetch of a large repository is slow."""
 
 _FIELDS = "%H%x00%ct%x00%an%x00%s"
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
-"""What git may repeat of a remote's address, and nobody else may read."""
+"""Credentials in a remote's address, which git may print and no error may show."""
 
 _INHERITED = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE"})
-"""What git sets for its hooks: it would win over the path that we give."""
+"""Variables that git sets for its hooks; they would override the path of the clone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,18 @@ class GitLog:
     """Reads the first-parent history of branches of one clone.
 
     Attributes:
-        source: name of the source that asks, for errors.
         path: the clone; bare or not.
         fetch: whether to fetch `origin`, where there is one, before reading.
     """
 
-    source: str
     path: str
     fetch: bool = True
 
     def update(self, branches: Collection[str]) -> None:
         """Fetch some branches of `origin`, where the clone has one.
 
-        They are named because a clone made with `--bare` is set up to fetch none: it would answer
-        for ever with the commits it was made with.
+        They are named because a clone made with `--bare` is configured to fetch none: it would keep
+        the commits it was made with.
 
         Raises:
             GitError: the clone cannot be read, or the remote does not answer or lacks a branch.
@@ -69,11 +67,11 @@ class GitLog:
         return self._git("rev-parse", "--is-shallow-repository").strip() == "true"
 
     def _ref(self, branch: str) -> str:
-        """A clone's own branch may lag behind what it fetched; what it fetched is the trunk."""
+        """Return the ref of a branch; a clone's own branch may lag behind the fetched one."""
         for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             if self._git("for-each-ref", "--count=1", "--format=%(refname)", ref).strip() == ref:
                 return ref
-        raise GitError(self.source, f"the clone {self.path} has no branch {branch!r}")
+        raise GitError(f"the clone {self.path} has no branch {branch!r}")
 
     def _commit(self, line: str) -> Commit:
         sha, committed_at, author, title = line.split("\0", 3)
@@ -91,21 +89,19 @@ class GitLog:
                 command, env=environment, capture_output=True, timeout=GIT_SECONDS, check=True
             )
         except FileNotFoundError:
-            raise GitError(self.source, "git is not installed") from None
+            raise GitError("git is not installed") from None
         except subprocess.TimeoutExpired:
             raise GitError(
-                self.source, f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"
+                f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"
             ) from None
         except subprocess.CalledProcessError as error:
             said = _complaint(error.stderr.decode(errors="replace"))
-            raise GitError(
-                self.source, f"git {arguments[0]} in {self.path} failed: {said}"
-            ) from None
+            raise GitError(f"git {arguments[0]} in {self.path} failed: {said}") from None
         return done.stdout.decode(errors="replace")
 
 
 def _complaint(said: str) -> str:
-    """Return the line that says what is wrong; advice follows it, progress goes before."""
+    """Return the line with the error; progress precedes it, advice follows it."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     fatal = [line for line in lines if line.startswith(("fatal:", "error:"))]
     return _CREDENTIALS.sub("", (fatal or lines or ["it did not say why"])[0])

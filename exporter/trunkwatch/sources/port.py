@@ -1,16 +1,14 @@
 """The interfaces between the engine and the sources; contract tests run against every source."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
-
-import requests
 
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import SourceError
+from trunkwatch.rest import HttpContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class DeliveryUpdate(Protocol):
         """Whether a refresh is due, because the delivery does not contain the change itself."""
 
     def facts(self, state: SourceState) -> Iterable[Fact]:
-        """Return what is to be stored.
+        """Return the facts to store.
 
         Args:
             state: of the source; nothing else is stored before these facts are.
@@ -141,20 +139,14 @@ class FailureFocus:
 
 @dataclass(frozen=True, slots=True)
 class SourceContext:
-    """What a source is given instead of reaching for it.
+    """The dependencies of a source, as arguments.
 
     Attributes:
-        session: makes an HTTP session.
-        count_request: counts one request by its status code, or `error` where none came.
-        clock: the time (seconds since the epoch).
-        sleep: waits for some seconds.
+        http: session, request counter, clock and sleep.
         events: which events' runs count (`jobs.events`).
         focus: returns the failures of a trunk to read first.
     """
 
-    session: Callable[[], requests.Session] = requests.Session
-    count_request: Callable[[str], None] = lambda _code: None
-    clock: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    http: HttpContext = HttpContext()  # noqa: RUF009 — frozen
     events: frozenset[str] = DEFAULT_EVENTS
     focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()

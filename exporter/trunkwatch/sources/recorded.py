@@ -26,11 +26,11 @@ LAST_LINE_LIMIT = 1024 * 1024
 
 
 class _LineError(ValueError):
-    """What is wrong with one line, without its place."""
+    """The problem of one line, without its place."""
 
 
 class _Signature(NamedTuple):
-    """Tells whether a file is the one that was read last; the source's cursor."""
+    """The identity of a file's content, to detect changes; the source's cursor."""
 
     path: str
     inode: int
@@ -41,22 +41,20 @@ class _Signature(NamedTuple):
         return Cursor(json.dumps(self))
 
 
-def recorded_source(config: RecordedSource, tools: SourceContext) -> Source:
+def recorded_source(config: RecordedSource, context: SourceContext) -> Source:
     """Return the source that reads the configured file."""
-    del tools  # a file needs neither HTTP nor a count of requests
-    return RecordedFile(config.name, Path(config.path), needs_commits=config.order is not False)
+    del context  # a file needs neither HTTP nor a count of requests
+    return RecordedFile(Path(config.path), needs_commits=config.order is not False)
 
 
 class RecordedFile:
     """Reads a file again whenever it changed."""
 
-    def __init__(self, name: str, path: Path, *, needs_commits: bool = True) -> None:
+    def __init__(self, path: Path, *, needs_commits: bool = True) -> None:
         """Args:
-        name: of the source, for errors.
         path: the file.
         needs_commits: whether a run of a trunk without commit lines is an error.
         """
-        self._name = name
         self._path = path
         self._needs_commits = needs_commits
         self._half_written: _Signature | None = None
@@ -152,7 +150,7 @@ class RecordedFile:
 
     def _error(self, problem: str, line: int | None = None) -> RecordedFileError:
         place = f"{self._path}:{line}" if line is not None else f"{self._path}"
-        return RecordedFileError(self._name, f"{place}: {problem}")
+        return RecordedFileError(f"{place}: {problem}")
 
 
 # ---------------------------------------------------------------------- one line

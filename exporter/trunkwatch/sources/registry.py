@@ -20,6 +20,6 @@ SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType
 """Every source by the `type` that the configuration calls it."""
 
 
-def build_source(config: SourceConfig, tools: SourceContext) -> Source:
+def build_source(config: SourceConfig, context: SourceContext) -> Source:
     """Return the source that a section of the configuration describes."""
-    return SOURCES[config.type](config, tools)
+    return SOURCES[config.type](config, context)

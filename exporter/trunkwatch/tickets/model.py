@@ -1,87 +1,117 @@
-"""A ticket as it is remembered, and the steps that change it."""
+"""A ticket as it is stored, and the steps that change it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import quote
 
-from trunkwatch.tickets.facts import JobName, Key, Links
+from trunkwatch.domain.model import display_name
+
+ORIGIN_LABEL = "Source:trunkwatch"
+"""The label by which issues are found again when the storage file is lost."""
+
+
+class TicketKey(NamedTuple):
+    """The group of a trunk that one ticket is about."""
+
+    repo: str
+    branch: str
+    group: str
+
+
+class JobName(NamedTuple):
+    """One job of a trunk."""
+
+    workflow: str
+    job_name: str
+
+    def __str__(self) -> str:
+        return display_name(self.workflow, self.job_name)
+
+
+class Links(NamedTuple):
+    """Addresses that an issue links to; None for each that is missing."""
+
+    runbook: str | None = None
+    dashboard: str | None = None
+    source: str | None = None
+    alertmanager: str | None = None
+
 
 NO_LINKS = Links()
 
 
 class State(StrEnum):
-    """Whose turn it is."""
+    """The state of a ticket; `dismissed` is closed by a person."""
 
     OPEN = "open"
     CLOSED = "closed"
     DISMISSED = "dismissed"
 
 
-class Listed(NamedTuple):
-    """A job that the ticket has told of.
+class ReportedJob(NamedTuple):
+    """A job that the issue has reported as broken.
 
     Attributes:
-        first_bad: hash, as last told.
-        since: when it broke (seconds since the epoch), where known.
-        broken: it has not ended since.
+        first_bad: hash, as last reported.
+        broken_since: seconds since the epoch; None if the exporter did not report it.
+        broken: its outage has not ended.
     """
 
     first_bad: str | None
-    since: float | None
+    broken_since: float | None
     broken: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One issue, as last known.
+    """The stored state of one issue.
 
     Attributes:
-        key: what it is about.
-        repo: the repository that it is in.
+        key: the group that it is about.
+        repo: the repository of the issue.
         number: of the issue; None until it is created.
         nonce: of its marker.
-        state: open, closed by us, or dismissed: closed by a person.
+        state: open, closed by this program, or dismissed.
         title: as last sent.
         body: as last sent.
-        listed: every job that it has told of since it was last opened.
-        team: as last known.
-        priority: as last known.
-        links: as first known.
-        opened_at: when it was last opened or reopened (seconds since the epoch).
-        closed_at: when it was closed; None while it is open.
-        quiet_since: when nothing of it was broken any more; None while something is.
-        gone: it was deleted or moved away, so it cannot be reopened.
-        before: number of the issue of an earlier outage, which this one names.
+        reported_jobs: every job reported since the issue was last opened.
+        team: the group's last known team.
+        priority: the group's last known priority.
+        links: the first address seen of each kind.
+        opened_at: last opening or reopening (seconds since the epoch).
+        closed_at: closing (seconds since the epoch); None while it is open.
+        resolved_at: end of its last outage (seconds since the epoch); None during an outage.
+        gone: deleted or moved to another repository, so it cannot be reopened.
+        previous_number: the issue of an earlier outage, linked from this one.
     """
 
-    key: Key
+    key: TicketKey
     repo: str
     number: int | None
     nonce: str
     state: State
     title: str
     body: str
-    listed: Mapping[JobName, Listed]
+    reported_jobs: Mapping[JobName, ReportedJob]
     team: str
     priority: str
     links: Links = NO_LINKS
     opened_at: float = 0.0
     closed_at: float | None = None
-    quiet_since: float | None = None
+    resolved_at: float | None = None
     gone: bool = False
-    before: int | None = None
+    previous_number: int | None = None
 
     @property
-    def still_broken(self) -> frozenset[JobName]:
-        """The listed jobs that have not ended."""
-        return frozenset(name for name, job in self.listed.items() if job.broken)
+    def broken_jobs(self) -> frozenset[JobName]:
+        """The reported jobs whose outage has not ended."""
+        return frozenset(name for name, job in self.reported_jobs.items() if job.broken)
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Open an issue; sent twice, it would be two."""
+    """Open an issue; not idempotent."""
 
     nonce: str
     title: str
@@ -92,7 +122,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """Say something below the issue; sent twice, it would be said twice."""
+    """Add a comment to the issue; not idempotent."""
 
     nonce: str
     body: str
@@ -100,7 +130,7 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Set fields of the issue; sent twice, it changes nothing more."""
+    """Set fields of the issue; idempotent."""
 
     fields: Mapping[str, str]
 
@@ -110,62 +140,18 @@ Step = Create | Comment | Change
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps towards one change of a ticket, written down before the first of them.
+    """The steps of one change of a ticket, stored before the first is sent.
 
     Attributes:
-        why: one word for the log and the metric.
-        steps: in their order.
-        after: the ticket once all of them are done.
-        done: how many are.
-        tried_at: when the next one was begun (seconds since the epoch); None where it was not.
+        operation: one word for the log and the metric.
+        steps: in the order of execution.
+        after: the ticket once all steps are done.
+        done: number of finished steps.
+        tried_at: when the next step was sent (seconds since the epoch); None if it was not.
     """
 
-    why: str
+    operation: str
     steps: tuple[Step, ...]
     after: Ticket
     done: int = 0
     tried_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the configuration decides.
-
-    Attributes:
-        repo: of the issues; `{repo}` is the one that the results are about.
-        labels: beside those of priority, team and origin.
-        assignees: logins.
-        auto_close: whether an issue is closed when nothing is broken any more.
-        reopen_within: seconds after which a new outage is a new issue.
-        max_new_per_hour: issues.
-        timezone: of the times, for teams that have none of their own.
-        timezones: by team.
-        dashboard: its address, with {repo}, {branch} and {group}; None where there is none.
-    """
-
-    repo: str = "{repo}"
-    labels: tuple[str, ...] = ()
-    assignees: tuple[str, ...] = ()
-    auto_close: bool = True
-    reopen_within: float = 72 * 3600.0
-    max_new_per_hour: int = 10
-    timezone: str = "UTC"
-    timezones: Mapping[str, str] = field(default_factory=dict)
-    dashboard: str | None = None
-
-    def dashboard_of(self, key: Key) -> str | None:
-        """Return where a key's jobs are shown over time; None where that is not known."""
-        if self.dashboard is None:
-            return None
-        url = self.dashboard
-        for name, value in key._asdict().items():
-            url = url.replace(f"{{{name}}}", quote(value, safe=""))
-        return url
-
-    def repo_of(self, key: Key) -> str:
-        """Return where a key's issue belongs."""
-        return self.repo.replace("{repo}", key.repo)
-
-    def timezone_of(self, team: str) -> str:
-        """Return the name of a team's time zone."""
-        return self.timezones.get(team, self.timezone)

@@ -1,4 +1,4 @@
-"""`POST /alerts` and what watches it: the web of `trunkwatch tickets`."""
+"""The web pages of `trunkwatch tickets`: `POST /alerts`, health and metrics."""
 
 import hmac
 import json
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 ALERTS_PATH = "/alerts"
 
 BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes of a body; an alert of ours has about three thousand, so five thousand of them fit."""
+"""Bytes of a body; one alert takes about three thousand, so five thousand alerts fit."""
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Family = tuple[str, str, str, Iterable[tuple[dict[str, str], float]]]
-"""Name, `counter` or `gauge`, help, and the samples by their labels."""
+"""Name, `counter` or `gauge`, help, and samples with their labels."""
 
 
-class _Refused(Exception):  # noqa: N818 — an answer on its way out
-    """A request that goes no further."""
+class _Refused(Exception):  # noqa: N818 — an answer, not a failure
+    """A rejected request, with the status and text of its answer."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -39,7 +39,7 @@ class _Refused(Exception):  # noqa: N818 — an answer on its way out
 
 
 class AlertPages:
-    """A WSGI application that takes Alertmanager's webhook and tells how it goes."""
+    """A WSGI application that receives Alertmanager's webhook."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class AlertPages:
         count: Callable[[str], None],
     ) -> None:
         """Args:
-        deliver: stores a delivery and says what it took; raises BadDelivery for one that is not
-            what Alertmanager documents, and StoreError when it could not be stored.
-        secret: returns the bearer token that deliveries have to bring, read anew; None for none.
-            Raises SourceError where it cannot be read.
-        problems: says what is not to be relied on; nothing when all is well.
-        families: of the process' own metrics.
-        count: is told how each delivery ended.
+        deliver: stores a delivery and returns a summary; raises BadDelivery for an invalid one,
+            and StoreError if it could not be stored.
+        secret: reads the bearer token of deliveries; None to accept all. Raises SourceError if
+            it cannot be read.
+        problems: returns the reasons for not being ready; empty if ready.
+        families: returns the metrics of the process.
+        count: called with the outcome of each delivery.
         """
         self._deliver = deliver
         self._secret = secret
@@ -84,44 +84,44 @@ class AlertPages:
     def _alerts(self, environ: "WSGIEnvironment") -> Answer:
         try:
             self._check_token(environ)
-            said = self._deliver(_document(_body(environ)))
+            summary = self._deliver(_document(_body(environ)))
         except _Refused as refused:
             return self._refusal(refused.status, str(refused))
         except BadDelivery as error:
             return self._refusal(HTTPStatus.BAD_REQUEST, str(error))
         except StoreError as error:
-            log.error("a delivery was not stored: %s", error)
-            said = "not stored; deliver it again"
-            return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, said)
+            log.error("delivery not stored", extra={"error": error})
+            text = "not stored; deliver it again"
+            return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
         self._count("accepted")
-        return Answer("200 OK", TEXT, f"{said}\n".encode())
+        return Answer("200 OK", TEXT, f"{summary}\n".encode())
 
     def _refusal(self, status: HTTPStatus, text: str) -> Answer:
-        late = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-        unknown = status is HTTPStatus.UNAUTHORIZED
-        self._count("failed" if late else "unauthorized" if unknown else "malformed")
-        log.warning("a delivery was refused: %s", text)
-        asks = (("WWW-Authenticate", "Bearer"),) if unknown else ()
-        return Answer(f"{status.value} {status.phrase}", TEXT, f"{text}\n".encode(), asks)
+        failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        unauthorized = status is HTTPStatus.UNAUTHORIZED
+        self._count("failed" if failed else "unauthorized" if unauthorized else "malformed")
+        log.warning("delivery refused", extra={"status": status.value, "reason": text})
+        headers = (("WWW-Authenticate", "Bearer"),) if unauthorized else ()
+        return Answer(f"{status.value} {status.phrase}", TEXT, f"{text}\n".encode(), headers)
 
     def _check_token(self, environ: "WSGIEnvironment") -> None:
         if self._secret is None:
             return
         try:
-            wanted = b"Bearer " + self._secret()
+            expected = b"Bearer " + self._secret()
         except SourceError as error:
-            log.error("%s", error)
+            log.error("token unreadable", extra={"error": error})
             text = "the token cannot be read, see the log; deliver it again"
             raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE, text) from None
         given: str = environ.get("HTTP_AUTHORIZATION", "")
-        if not hmac.compare_digest(given.encode("latin-1"), wanted):
+        if not hmac.compare_digest(given.encode("latin-1"), expected):
             raise _Refused(
                 HTTPStatus.UNAUTHORIZED,
                 "the bearer token is missing or wrong; give the receiver's http_config the token of"
                 " --auth.token-file",
             )
 
-    # ------------------------------------------------------------------ how it goes
+    # ------------------------------------------------------------------ health and metrics
 
     def _healthy(self) -> Answer:
         return Answer("200 OK", TEXT, b"healthy\n")
@@ -143,8 +143,8 @@ class _Collected(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, kind, text, samples in self._families:
-            made = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            family: Metric = made(name, text)
+            make = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
+            family: Metric = make(name, text)
             for labels, value in samples:
                 family.add_sample(name, labels, value)
             yield family

@@ -128,7 +128,7 @@ class Webhook:
         except BadDelivery as error:
             raise _rejected(error, environ) from None
         except SourceError as error:
-            raise self._secret_unreadable(error) from None
+            raise self._secret_unreadable(hook, error) from None
         if delivery.is_ping:
             return _Reply(HTTPStatus.OK, "ignored", "pong")
         # Serialise deliveries, so that a concurrent duplicate is detected; the store takes one
@@ -137,11 +137,12 @@ class Webhook:
             outcome = self._ingest_once(hook, delivery)
         return _Reply(HTTPStatus.ACCEPTED, outcome, outcome)
 
-    def _secret_unreadable(self, error: SourceError) -> _Rejected:
+    def _secret_unreadable(self, hook: Hook, error: SourceError) -> _Rejected:
+        problem = error.of(hook.name)
         # Log once: anybody can send requests.
-        if str(error) != self._logged_error:
-            log.error("webhook secret unreadable", extra={"error": error})
-        self._logged_error = str(error)
+        if problem != self._logged_error:
+            log.error("webhook secret unreadable", extra={"error": problem})
+        self._logged_error = problem
         text = "a secret cannot be read, see the log; deliver it again later"
         return _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
 

@@ -178,5 +178,5 @@ def spoilt(
         return json.dumps(document)
 
     exporter.server.fail_next(Kind.NULL_FIELD, path, times)
-    with mock.patch.object(exporter.server.faults, "spoil_text", spoil):
+    with mock.patch.object(exporter.server.faults, "corrupt_document", spoil):
         yield

@@ -2,7 +2,7 @@
 
 import pytest
 from trunkwatch.domain.model import Trunk
-from trunkwatch.sources.github.annotations import EXPLAINED, Annotation, why_it_failed
+from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS, Annotation, failure_lines
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Kind
@@ -76,14 +76,14 @@ def test_an_error_puts_it_off(kind: Kind) -> None:
 
 def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
     """So many as a ticket shows, however often it is looked at; each is told or left out whole."""
-    names = [f"t{number}" for number in range(EXPLAINED + 5)]
+    names = [f"t{number}" for number in range(MAX_ANNOTATED_JOBS + 5)]
     jobs = [Job(name, conclusion="failure", annotations=SAID) for name in names]
     with running_exporter(failing(1, *jobs).fake) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         told = [said(exporter, name) for name in names]
-        assert (told.count(LINES), told.count(())) == (EXPLAINED, 5)
-        assert len(asked(exporter, ANNOTATIONS)) == EXPLAINED
+        assert (told.count(LINES), told.count(())) == (MAX_ANNOTATED_JOBS, 5)
+        assert len(asked(exporter, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
 
 
 def test_annotations_are_kept_when_the_job_is_read_again() -> None:
@@ -118,6 +118,6 @@ def test_only_what_explains_a_failure_counts(
 ) -> None:
     """Warnings, notices and the line that every failed step has say nothing."""
     expected = (message,) if lines else ()
-    assert why_it_failed([Annotation(level, message)]) == expected
+    assert failure_lines([Annotation(level, message)]) == expected
     both = [Annotation(level, message), Annotation("failure", "after")]
-    assert why_it_failed(both) == (*expected, "after")
+    assert failure_lines(both) == (*expected, "after")

@@ -87,6 +87,7 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
         exporter.store.close()
 
 
+@pytest.mark.slow
 def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
     """Before anything is asked all is there, and what is asked is free."""
     story = long_story("PPFF")
@@ -141,6 +142,7 @@ def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
 # ---------------------------------------------------------------------- after a downtime
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 4])
 def test_a_hole_is_filled_from_its_oldest_commit_on(others: int) -> None:
     """A streak is never seen from its newer end while a pass below it waits to be read."""

@@ -52,6 +52,7 @@ def long_history(broken: bool) -> Story:
     return story
 
 
+@pytest.mark.slow
 def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> None:
     """`created_at` does not tell; each closed part of the list is asked for in turn."""
     story = long_history(broken=False)
@@ -64,6 +65,7 @@ def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> Non
         check_truth(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wait", [0, 7])
 def test_a_rerun_of_an_open_outage_is_noticed_sooner(wait: int) -> None:
     """Commits of open outages are where people press the button."""

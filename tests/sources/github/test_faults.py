@@ -1,7 +1,7 @@
 """Something that cannot be read leaves the rest, is told, and lets nothing fire."""
 
 import pytest
-from trunkwatch.sources.github.reader import PATIENCE
+from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.fake import FakeGitHub
@@ -62,7 +62,7 @@ def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
         exporter.refresh_until_idle()
         story.then("P P F F F")
         break_commit(exporter, story, 4)
-        exporter.advance(PATIENCE)
+        exporter.advance(UNREADABLE_COMMIT_TIMEOUT_SECONDS)
         assert not exporter.job("test").broken
         refreshed = exporter.advance(3 * MINUTE)[-1]
         assert exporter.job("test").broken
@@ -133,6 +133,7 @@ def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
 def test_each_fault_alone_only_delays(kind: Kind) -> None:
     """A third of the answers is wrong in one way: nothing false is ever said, and in the end all

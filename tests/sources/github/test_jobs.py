@@ -1,7 +1,7 @@
 """What the source github makes of jobs: attempts, odd rows, and the endpoint that costs less."""
 
 import pytest
-from trunkwatch.sources.github.annotations import EXPLAINED
+from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS
 
 from tests.github.exporter import running_exporter
 from tests.github.workflows import Job, Workflow
@@ -217,5 +217,5 @@ def test_a_commit_that_breaks_everything_does_not_spend_the_budget_on_steps() ->
         done += exporter.advance(20 * MINUTE)
         check_truth(exporter)
         assert all(job.blame and job.blame.failed_step for job in exporter.trunk.jobs)
-        assert len(asked(exporter, ANNOTATIONS)) == EXPLAINED
-        assert counted(done) <= 20 + EXPLAINED
+        assert len(asked(exporter, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
+        assert counted(done) <= 20 + MAX_ANNOTATED_JOBS

@@ -52,6 +52,7 @@ def busy(fake: FakeGitHub, commits: int, workflows: int = 6) -> Story:
 # ---------------------------------------------------------------------- the budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "share"), [(100, 0.5), (400, 0.25)])
 def test_the_budget_is_kept_in_any_sixty_minutes(limit: int, share: float) -> None:
     """Whatever there would be to ask; what is asked is spread, and all of it comes in the end."""

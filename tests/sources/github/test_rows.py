@@ -148,6 +148,7 @@ def shards(red: int) -> list[Job]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.SHIFTED_PAGE,
                                   Kind.SERVER_ERROR, Kind.TRUNCATED, Kind.NULL_FIELD])  # fmt: skip
 @pytest.mark.parametrize("red", [1, 120])

@@ -153,6 +153,7 @@ def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int) -> Non
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
     """GitHub's filtered list ends there; ranges of `created` do not."""
     story = Story()
@@ -197,6 +198,7 @@ def lose_one_of_fifty(document: Any) -> None:
         del rows[0]
 
 
+@pytest.mark.slow
 def test_a_fault_while_one_second_is_read_leaves_no_hole() -> None:
     """What could not be read is read later, also between parts that have been read."""
     story = Story()

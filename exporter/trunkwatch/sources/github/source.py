@@ -1,8 +1,8 @@
 """GitHub Actions, through the REST API of github.com or GitHub Enterprise Server.
 
-What is asked in a refresh, per trunk: the list of commits, the open part of the list of runs, and
-in turn one of its closed parts; all with ETags, so that it costs nothing while nothing happens.
-What has changed is then read where it changed. docs/github.md says it for people.
+A refresh reads, per trunk: the list of commits, the open range of the run list, and in turn one of
+its closed ranges; all with ETags, so that it costs nothing while nothing happens. Then it reads the
+details of changed runs. docs/github.md describes it for users.
 """
 
 import json
@@ -12,47 +12,48 @@ from dataclasses import dataclass, field
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry
-from trunkwatch.errors import SourceAnswerError, SourceError, SourceLimitedError
-from trunkwatch.sources.github.allowance import Allowance
-from trunkwatch.sources.github.auth import authorization_of, webhook_secret
-from trunkwatch.sources.github.client import GithubClient
-from trunkwatch.sources.github.notes import Notebook, by_trunk
-from trunkwatch.sources.github.others import Others
-from trunkwatch.sources.github.quota import Quota
-from trunkwatch.sources.github.reader import Outcome, Settings, TrunkReader
-from trunkwatch.sources.github.transport import Transport
+from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
+from trunkwatch.github import GithubClient, authorization_of
+from trunkwatch.github.auth import webhook_secret
+from trunkwatch.rest import Quota, RefreshBudget
+from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.state import EntriesByKind, StateStore, by_trunk
+from trunkwatch.sources.github.trunk_reader import Outcome, ReadSettings, TrunkReader
 from trunkwatch.sources.github.webhook import (
-    UpdateReader,
     WebhookHandler,
     check_signature_header,
     verify_signature,
 )
 from trunkwatch.sources.port import Delivery, Refresh, RefreshReport, Source, SourceContext
 
-SLOWER = 3.0
-"""Times as long as the poll interval that GitHub is left alone while its deliveries come."""
+TRIES = 3
+"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
 
-SILENCE = 600.0
-"""Seconds without a delivery after which GitHub is asked as often as without webhooks."""
+WEBHOOK_INTERVAL_FACTOR = 3.0
+"""Factor by which the poll interval grows while webhooks arrive."""
 
-SPENT = "- - spent -"
-"""The note of what the last hour has cost."""
+WEBHOOK_QUIET_SECONDS = 600.0
+"""Seconds without a delivery after which the poll interval is that without webhooks."""
 
-BRANCH_EVERY = 3600.0
-"""Seconds after which a repository is asked again which branch is its default one."""
+SPENT_KEY = "- - spent -"
+"""The key of the entry with the requests of the last hour."""
+
+DEFAULT_BRANCH_SECONDS = 3600.0
+"""Seconds after which a repository's default branch is read again."""
 
 
-def github_source(config: GithubSource, tools: SourceContext) -> Source:
+def github_source(config: GithubSource, context: SourceContext) -> Source:
     """Return the source that reads the configured repositories."""
-    return Github(config, tools)
+    return Github(config, context)
 
 
 @dataclass(slots=True)
 class _Total:
-    """What a refresh of several trunks came to."""
+    """The result of a refresh of several trunks."""
 
     facts: list[Fact] = field(default_factory=list)
-    troubles: list[SourceError] = field(default_factory=list)
+    errors: list[SourceError] = field(default_factory=list)
     unread: int = 0
     more: bool = False
 
@@ -60,84 +61,84 @@ class _Total:
         self.facts.extend(outcome.facts)
         self.unread += outcome.unread
         self.more |= outcome.more
-        if outcome.trouble is not None:
-            self.troubles.append(outcome.trouble)
+        if outcome.error is not None:
+            self.errors.append(outcome.error)
 
 
 class Github:
     """The repositories that one token reads."""
 
-    def __init__(self, config: GithubSource, tools: SourceContext) -> None:
+    def __init__(self, config: GithubSource, context: SourceContext) -> None:
         """Args:
         config: its section of the configuration.
-        tools: sessions, time, and what people look at.
+        context: its dependencies.
         """
         self._config = config
-        self._tools = tools
-        self._quota = Quota(config.quota_share, tools.clock)
+        self._context = context
+        self._clock = context.http.clock
+        self._quota = Quota(config.quota_share, self._clock)
         self._client = GithubClient(
-            config.name,
-            Transport(
-                config.name,
-                config.api_url,
-                authorization_of(config, tools),
-                self._quota,
-                tools,
-                config.timeout,
-            ),
+            config.api_url,
+            context.http,
+            authorization_of(config, context.http),
+            quota=self._quota,
+            tries=TRIES,
+            timeout=config.timeout,
         )
         self._secret = webhook_secret(config)
-        self._others = Others(config.checks, config.statuses)
+        self._external = ExternalChecks(config.checks, config.statuses)
         self._webhook = WebhookHandler(
             config.all_repos,
             config.branches,
-            UpdateReader(config.name, self._client, tools.clock),
-            self._others,
-            tools.events,
+            self._trunk_context,
+            self._external,
+            context.events,
         )
         self._delivered_at: float | None = None
         self._read_until: dict[Trunk, float] = {}
-        self._begun = tools.clock()
-        self._taken_up = False
-        self._turn = 0
+        self._started_at = self._clock()
+        self._quota_restored = False
+        self._first_repo = 0
 
     def refresh(self, state: SourceState) -> Refresh:
         """Read the results that are due, as far as the budget allows."""
         total = _Total()
-        self._take_up(state)
+        self._restore_quota(state)
         interval = self._interval()
-        allowance = Allowance(self._quota, interval)
-        shelves = by_trunk(state.entries)
-        for repo in self._in_turn():
+        budget = RefreshBudget(self._quota, interval)
+        settings = ReadSettings(self._config.window, interval, self._external, budget)
+        entries = by_trunk(state.entries)
+        for repo in self._rotated_repos():
             try:
                 for trunk in self._trunks(repo, state, total):
-                    shelf = shelves.get(f"{trunk.repo} {trunk.branch}", {})
-                    book = Notebook(trunk, state.entries, shelf)
-                    outcome = self._reader(trunk, book, allowance, interval).read()
+                    by_kind = entries.get(f"{trunk.repo} {trunk.branch}", {})
+                    context = self._trunk_context(trunk, state, by_kind)
+                    focus = self._context.focus(trunk)
+                    outcome = TrunkReader(context, settings, focus).read()
                     total.add(outcome)
-                    self._note_age(trunk, outcome)
+                    self._record_age(trunk, outcome)
             except SourceError as error:
-                total.troubles.append(error)
-        if total.troubles and not total.facts:
-            raise total.troubles[0]
+                total.errors.append(error)
+        if total.errors and not total.facts:
+            raise total.errors[0]
         spent = json.dumps(self._quota.spent())
-        if spent != state.entries.get(SPENT):
-            total.facts.append(StateEntry(SPENT, spent))
+        if spent != state.entries.get(SPENT_KEY):
+            total.facts.append(StateEntry(SPENT_KEY, spent))
         return Refresh(total.facts, self._report(total, interval))
 
-    def _take_up(self, memory: SourceState) -> None:
-        """Go on with the budget where the exporter was before it was restarted."""
-        if not self._taken_up:
-            self._taken_up = True
-            spent = json.loads(memory.entries.get(SPENT, "{}"))
+    def _restore_quota(self, state: SourceState) -> None:
+        """Continue with the quota of before a restart."""
+        if not self._quota_restored:
+            self._quota_restored = True
+            spent = json.loads(state.entries.get(SPENT_KEY, "{}"))
             self._quota.restore({int(minute): number for minute, number in spent.items()})
 
-    def _note_age(self, trunk: Trunk, outcome: Outcome) -> None:
-        """Note up to when a trunk has been read; trouble leaves it as old as it was."""
-        now = self._tools.clock()
-        known = self._read_until.get(trunk, self._begun)
-        since = now if outcome.due_since is None else max(known, outcome.due_since)
-        self._read_until[trunk] = known if outcome.trouble is not None else since
+    def _record_age(self, trunk: Trunk, outcome: Outcome) -> None:
+        """Record up to when a trunk has been read; an error leaves that as it was."""
+        now = self._clock()
+        before = self._read_until.get(trunk, self._started_at)
+        since = now if outcome.due_since is None else max(before, outcome.due_since)
+        self._read_until[trunk] = before if outcome.error is not None else since
 
     @property
     def webhook_enabled(self) -> bool:
@@ -153,66 +154,58 @@ class Github:
         verify_signature(headers, body, self._secret())
         delivery = self._webhook.parse(headers, body)
         if delivery.update is not None:
-            self._delivered_at = self._tools.clock()
+            self._delivered_at = self._clock()
         return delivery
 
     def _interval(self) -> float:
-        """Return the seconds between two refreshes: more while GitHub tells what happens."""
-        interval = self._config.poll_interval
-        if self._delivered_at is None or self._tools.clock() - self._delivered_at > SILENCE:
+        """Return the seconds between two refreshes; they grow while webhooks arrive."""
+        interval, at = self._config.poll_interval, self._delivered_at
+        if at is None or self._clock() - at > WEBHOOK_QUIET_SECONDS:
             return interval
-        return interval * SLOWER
+        return interval * WEBHOOK_INTERVAL_FACTOR
 
-    def _in_turn(self) -> Iterator[str]:
-        """Yield the repositories, beginning with another one each time: none is always the last."""
+    def _rotated_repos(self) -> Iterator[str]:
+        """Yield the repositories, each time from another one: none is always the last."""
         repos = self._config.all_repos
-        self._turn = (self._turn + 1) % len(repos)
-        yield from repos[self._turn :]
-        yield from repos[: self._turn]
+        self._first_repo = (self._first_repo + 1) % len(repos)
+        yield from repos[self._first_repo :]
+        yield from repos[: self._first_repo]
 
-    def _trunks(self, repo: str, memory: SourceState, total: _Total) -> list[Trunk]:
+    def _trunks(self, repo: str, state: SourceState, total: _Total) -> list[Trunk]:
         if self._config.branches:
             return [Trunk(repo, branch) for branch in self._config.branches]
-        return [Trunk(repo, self._default_branch(repo, memory, total))]
+        return [Trunk(repo, self._default_branch(repo, state, total))]
 
-    def _default_branch(self, repo: str, memory: SourceState, total: _Total) -> str:
+    def _default_branch(self, repo: str, state: SourceState, total: _Total) -> str:
         key = f"{repo} - default -"
-        at, _, branch = memory.entries.get(key, "").partition(" ")
-        now = self._tools.clock()
-        if branch and now - float(at) < BRANCH_EVERY:
-            return branch
-        document = self._client.get(f"/repos/{repo}").document
-        found = document.get("default_branch") if isinstance(document, dict) else None
-        if not isinstance(found, str):
-            raise SourceAnswerError(self._config.name, f"{repo}: no default branch; name branches")
-        total.facts.append(StateEntry(key, f"{now:.0f} {found}"))
-        return found
+        at, _, stored = state.entries.get(key, "").partition(" ")
+        now = self._clock()
+        if stored and now - float(at) < DEFAULT_BRANCH_SECONDS:
+            return stored
+        document = self._client.get(f"/repos/{repo}")
+        branch = document.get("default_branch") if isinstance(document, dict) else None
+        if not isinstance(branch, str):
+            raise BadAnswerError(f"{repo}: no default branch; name branches")
+        total.facts.append(StateEntry(key, f"{now:.0f} {branch}"))
+        return branch
 
-    def _reader(
-        self, trunk: Trunk, book: Notebook, allowance: Allowance, interval: float
-    ) -> TrunkReader:
-        config = self._config
-        return TrunkReader(
-            Settings(config.name, self._tools.events, config.window, interval, self._others),
-            trunk,
-            self._client,
-            book,
-            self._tools.focus(trunk),
-            allowance,
-            self._tools.clock(),
-        )
+    def _trunk_context(
+        self, trunk: Trunk, state: SourceState, by_kind: EntriesByKind | None = None
+    ) -> TrunkContext:
+        store = StateStore(trunk, state.entries, by_kind)
+        return TrunkContext(trunk, self._client, store, self._context.events, self._clock())
 
     def _report(self, total: _Total, interval: float) -> RefreshReport:
-        trouble = total.troubles[0] if total.troubles else None
-        again = interval if interval > self._config.poll_interval else None
-        if total.more and trouble is None:
-            again = 0.0
-        if isinstance(trouble, SourceLimitedError):
-            again = max(0.0, trouble.until - self._tools.clock())
+        error = total.errors[0] if total.errors else None
+        retry_after = interval if interval > self._config.poll_interval else None
+        if total.more and error is None:
+            retry_after = 0.0
+        if isinstance(error, RateLimitedError):
+            retry_after = max(0.0, error.until - self._clock())
         return RefreshReport(
             unread=total.unread,
             quota_remaining=self._quota.remaining,
-            retry_after=again,
+            retry_after=retry_after,
             read_until=dict(self._read_until),
-            error=trouble,
+            error=error,
         )

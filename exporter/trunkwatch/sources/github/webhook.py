@@ -4,8 +4,6 @@ A delivery may come twice, late, out of order or never; it reports about one run
 the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -14,13 +12,13 @@ from typing import Any, NamedTuple
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
-from trunkwatch.sources.github.client import GithubClient
-from trunkwatch.sources.github.hangs import Hangs
-from trunkwatch.sources.github.jobs import Job, check_of, job_of, observation
-from trunkwatch.sources.github.notes import Kind, Notebook
-from trunkwatch.sources.github.others import Others
-from trunkwatch.sources.github.parked import Parked
-from trunkwatch.sources.github.runs import (
+from trunkwatch.rest import has_signature
+from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.jobs.job import Job, check_of, job_of, observation
+from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
+from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
+from trunkwatch.sources.github.runs.run import (
     STARTUP_FAILURE,
     Run,
     counts,
@@ -28,6 +26,7 @@ from trunkwatch.sources.github.runs import (
     run_of_json,
     startup_failure,
 )
+from trunkwatch.sources.github.state import Kind
 from trunkwatch.sources.port import Delivery, DeliveryUpdate
 
 REF = "refs/heads/"
@@ -40,6 +39,9 @@ PING = "ping"
 
 NAME_LIMIT = 100
 """Characters of an event's name and of a delivery's id; GitHub's ids have 36."""
+
+
+ContextOf = Callable[[Trunk, SourceState], TrunkContext]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +80,30 @@ class RunUpdate:
     Attributes:
         trunk: the branch that the run is of.
         run: as GitHub reports it.
-        reader: reads jobs that arrived before their run.
+        context: returns what the readers of a trunk share, with the state given.
     """
 
     trunk: Trunk
     run: Run
-    reader: "UpdateReader"
+    context: ContextOf
     needs_refresh: bool = False
 
     def facts(self, state: SourceState) -> Iterator[Fact]:
         """Yield the run's own failure, and the jobs that were waiting for it."""
-        run, book = self.run, Notebook(self.trunk, state.entries)
-        note = book.get(Kind.RUN, run.id)
-        stored = run_of_json(note) if note else None
+        context = self.context(self.trunk, state)
+        run, store = self.run, context.state
+        entry = store.get(Kind.RUN, run.id)
+        stored = run_of_json(entry) if entry else None
         if stored is not None:
             if _order_of(stored) > _order_of(run):
                 run = stored  # the delivery is late and its contents are outdated
-            run = replace(run, seen=stored.seen, jobs=stored.jobs)
+            run = replace(run, read_version=stored.read_version, jobs=stored.jobs)
         if run.finished and run.conclusion == STARTUP_FAILURE:
             yield startup_failure(run, self.trunk)
             run = run.read(0)
-        book.put(Kind.RUN, run.to_json(), run.id)
-        yield from self.reader.parked(self.trunk, book).of(run)
-        yield from book.changes()
+        store.put(Kind.RUN, run.to_json(), run.id)
+        yield from PendingJobs(context, TimedOutJobs(context)).of(run)
+        yield from store.changes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,50 +113,28 @@ class JobUpdate:
     Attributes:
         trunk: the branch that the job is of.
         job: as GitHub reports it.
-        reader: stores a job whose run has not been read yet.
+        context: returns what the readers of a trunk share, with the state given.
     """
 
     trunk: Trunk
     job: Job
-    reader: "UpdateReader"
+    context: ContextOf
     needs_refresh: bool = False
 
     def facts(self, state: SourceState) -> Iterator[Fact]:
         """Yield the job's observation, or keep the job until its run is read."""
-        job, book = self.job, Notebook(self.trunk, state.entries)
-        note = book.get(Kind.RUN, job.run)
-        if note is None:
-            self.reader.parked(self.trunk, book).park(job.run or 0, job, self.reader.clock())
+        context = self.context(self.trunk, state)
+        job, timed_out = self.job, TimedOutJobs(context)
+        entry = context.state.get(Kind.RUN, job.run)
+        if entry is None:
+            PendingJobs(context, timed_out).add(job.run or 0, job)
         else:
-            run = run_of_json(note)
-            conclusion = self.reader.hangs(self.trunk, book).conclusion(run, job)
+            run = run_of_json(entry)
+            conclusion = timed_out.conclusion(run, job)
             row = observation(self.trunk, run, job, conclusion)
             if row is not None:
                 yield row
-        yield from book.changes()
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateReader:
-    """The readers that updates of runs and jobs share.
-
-    Attributes:
-        source: name of the source, for errors.
-        client: of GitHub's API; not used before the next refresh.
-        clock: seconds since the epoch.
-    """
-
-    source: str
-    client: GithubClient
-    clock: Callable[[], float]
-
-    def hangs(self, trunk: Trunk, book: Notebook) -> Hangs:
-        """Return the reader of jobs that were stopped by their time limit."""
-        return Hangs(self.source, trunk, self.client, book)
-
-    def parked(self, trunk: Trunk, book: Notebook) -> Parked:
-        """Return the jobs whose run has not been read yet."""
-        return Parked(trunk, book, self.hangs(trunk, book))
+        yield from context.state.changes()
 
 
 class WebhookHandler:
@@ -163,21 +144,21 @@ class WebhookHandler:
         self,
         repos: Iterable[str],
         branches: Iterable[str],
-        reader: UpdateReader,
-        others: Others,
+        context: ContextOf,
+        external: ExternalChecks,
         events: frozenset[str],
     ) -> None:
         """Args:
         repos: owner/name of each.
         branches: trunks; the default branch of each repository when there are none.
-        reader: for updates of runs and jobs.
-        others: which results of other CI systems count.
+        context: for updates of runs and jobs.
+        external: the results of other CI systems that count.
         events: which events' runs count.
         """
         self._repos = {repo.lower(): repo for repo in repos}
         self._branches = frozenset(branches)
-        self._reader = reader
-        self._others = others
+        self._context = context
+        self._external = external
         self._events = events
         self._parsers: Mapping[str, Callable[[str, Mapping[str, Any]], DeliveryUpdate | None]] = {
             "push": self._push,
@@ -230,7 +211,7 @@ class WebhookHandler:
         trunk = self._trunk(repo, run.head_branch, payload)
         if trunk is None or not counts(run, trunk, self._events):
             return None
-        return RunUpdate(trunk, run, self._reader)
+        return RunUpdate(trunk, run, self._context)
 
     def _workflow_job(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["workflow_job"]
@@ -238,13 +219,13 @@ class WebhookHandler:
         trunk = self._trunk(repo, row.get("head_branch"), payload)
         if trunk is None or job.run is None:
             return None
-        return JobUpdate(trunk, job, self._reader)
+        return JobUpdate(trunk, job, self._context)
 
     def _check_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["check_run"]
         branch = (row.get("check_suite") or {}).get("head_branch")
         trunk = self._trunk(repo, branch, payload)
-        found = self._others.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
+        found = self._external.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
         return CheckUpdate(found) if found is not None else None
 
 
@@ -296,8 +277,7 @@ def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | No
         BadSignature: it was made with another secret.
     """
     signature = headers.get(SIGNATURE, "").encode("latin-1")
-    digest = hmac.new(secret or b"", body, hashlib.sha256).hexdigest()
-    if not secret or not hmac.compare_digest(f"sha256={digest}".encode(), signature):
+    if not secret or not has_signature(body, secret, signature):
         raise BadSignature(
             "the signature fits no secret: is the webhook's secret that of the configuration?"
         )

@@ -1,0 +1,129 @@
+"""The facts of GitHub's REST API: headers, limits, errors and lists.
+
+What to do about limits is described at
+https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from trunkwatch.errors import NotFoundError, RequestError
+from trunkwatch.rest import (
+    Answer,
+    ApiRules,
+    Authorization,
+    HttpContext,
+    ListClient,
+    Listing,
+    Quota,
+    RateLimitHeaders,
+)
+
+PER_PAGE = ListClient.per_page
+"""Rows of a page, the most that GitHub gives."""
+
+SEARCHED_CHARACTERS = 1000
+"""Characters of an answer in which a rate limit is looked for."""
+
+QUOTED_CHARACTERS = 120
+"""Characters of GitHub's message that an error quotes."""
+
+READ_ACCESS = (
+    "the name is wrong, or the token may not read it"
+    " (read-only Actions, Checks, Contents and Metadata)"
+)
+"""The advice of an error about a path that cannot be read."""
+
+Row = TypeVar("Row")
+
+
+class GithubRules(ApiRules):
+    """How GitHub's API is read."""
+
+    vendor = "GitHub"
+    headers = MappingProxyType(
+        {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    )
+    rate_limit = RateLimitHeaders("x-ratelimit-")
+    quotes_body = False  # the body of a token request holds the token
+
+    def __init__(self, advice: str) -> None:
+        """Args:
+        advice: what an operator can do about a path that is missing or forbidden.
+        """
+        self._advice = advice
+
+    def is_limit(self, answer: Answer) -> bool:
+        """Return whether an answer is a rate limit.
+
+        403 may also be a missing permission; only headers and text distinguish the two.
+        """
+        if answer.status != HTTPStatus.FORBIDDEN:
+            return super().is_limit(answer)
+        exhausted = answer.headers.get("x-ratelimit-remaining") == "0"
+        text = answer.text(SEARCHED_CHARACTERS).lower()
+        return exhausted or "Retry-After" in answer.headers or "rate limit" in text
+
+    def message(self, answer: Answer) -> str:
+        """Return GitHub's own error message."""
+        try:
+            message = json.loads(answer.content)["message"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ""
+        return f": {' '.join(str(message).split())[:QUOTED_CHARACTERS]}"
+
+    def error(self, answer: Answer, problem: str) -> RequestError:
+        """Return the error; GitHub answers 404 where a permission is missing."""
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
+            return NotFoundError(f"{problem}; {self._advice}", status=answer.status)
+        return super().error(answer, problem)
+
+
+class GithubClient(ListClient):
+    """A client of GitHub's API with one token."""
+
+    def __init__(
+        self,
+        api_url: str,
+        http: HttpContext,
+        authorization: Authorization,
+        *,
+        advice: str = READ_ACCESS,
+        quota: Quota | None = None,
+        tries: int = 1,
+        redirects: bool = True,
+        timeout: float = 30.0,
+    ) -> None:
+        """Args:
+        api_url: of the API; credentials in it are not used.
+        http: as for `RestClient`.
+        authorization: as for `RestClient`.
+        advice: what an operator can do about a path that is missing or forbidden.
+        quota: as for `RestClient`.
+        tries: as for `RestClient`.
+        redirects: as for `RestClient`.
+        timeout: as for `RestClient`.
+        """
+        super().__init__(
+            api_url,
+            http,
+            rules=GithubRules(advice),
+            authorization=authorization,
+            quota=quota,
+            tries=tries,
+            redirects=redirects,
+            timeout=timeout,
+        )
+
+
+def github_listing(
+    key: str,
+    parse: Callable[[Mapping[str, Any]], Row],
+    identity: Callable[[Row], object],
+    is_doubtful: Callable[[Row], bool] = lambda _row: False,
+) -> Listing[Row]:
+    """Return how a list is read whose pages hold it below a key, beside its `total_count`."""
+    return Listing(parse, identity, is_doubtful, key, "total_count")

@@ -1,0 +1,60 @@
+"""One HTTP answer, and the rules by which one vendor's API is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import MappingProxyType
+
+from trunkwatch.errors import BadAnswerError, RequestError
+from trunkwatch.rest.limits import RateLimitHeaders
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer, read to its end.
+
+    Attributes:
+        status: the status code.
+        reason: the text beside the code.
+        headers: by name, in any case.
+        content: the body, decompressed.
+    """
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+
+    def text(self, length: int) -> str:
+        """Return the first characters of the body."""
+        return self.content[: 4 * length].decode(errors="replace")[:length]
+
+
+class ApiRules:
+    """How a JSON API is read; a vendor's own rules override this where they differ.
+
+    Attributes:
+        vendor: its name in errors.
+        headers: sent with every request.
+        rate_limit: the headers that report the vendor's rate limit.
+        quotes_body: whether an error quotes a body that is not JSON; it must not where such a body
+            may hold a secret.
+    """
+
+    vendor: str = "the server"
+    headers: Mapping[str, str] = MappingProxyType({"Accept": "application/json"})
+    rate_limit: RateLimitHeaders = RateLimitHeaders("RateLimit-")
+    quotes_body: bool = True
+
+    def is_limit(self, answer: Answer) -> bool:
+        """Return whether an answer refuses a request because there were too many."""
+        return answer.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    def message(self, answer: Answer) -> str:
+        """Return the vendor's error message as `: message`; empty without one."""
+        del answer
+        return ""
+
+    def error(self, answer: Answer, problem: str) -> RequestError:
+        """Return the error for an answer that is neither a success nor a rate limit."""
+        return BadAnswerError(problem, status=answer.status)

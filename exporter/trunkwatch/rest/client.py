@@ -1,0 +1,285 @@
+"""One HTTP request for a JSON document; every failure is a RequestError of one line."""
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.utils import get_auth_from_url
+
+from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
+from trunkwatch.rest.answer import Answer, ApiRules
+from trunkwatch.rest.context import HttpContext
+from trunkwatch.rest.credentials import Authorization
+from trunkwatch.rest.limits import Quota, RateLimit
+
+USER_AGENT = "trunkwatch"
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""Bytes of a decompressed body; a larger one is no answer of any API that is read here."""
+
+CHUNK_BYTES = 64 * 1024
+
+FIRST_PAUSE_SECONDS = 1.0
+"""Seconds before the second try; doubled for each further one."""
+
+SHORT_LIMIT_SECONDS = 10.0
+"""Longest wait at a rate limit that is spent within the request if it may be tried again."""
+
+BODY_QUOTED_CHARACTERS = 60
+"""Characters of an unexpected body that an error quotes."""
+
+Query = Sequence[tuple[str, str | int]]
+
+
+class Reply(NamedTuple):
+    """A document and its version.
+
+    Attributes:
+        document: the JSON.
+        etag: to send next time.
+    """
+
+    document: Any
+    etag: str | None
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    query: Query
+    body: Mapping[str, Any] | None = None
+    etag: str | None = None
+
+
+class RestClient:
+    """A client of the JSON API below one address; one thread at a time.
+
+    All methods that send a request raise RequestError:
+        NoAnswerError: no answer, or one that was cut off.
+        BadAnswerError: an answer that the API does not document.
+        NotFoundError: the path does not exist, or the token may not read it.
+        CredentialsError: the token is missing or refused.
+        RateLimitedError: the vendor's limit, or the share of it that may be used, is used up.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        http: HttpContext,
+        *,
+        rules: ApiRules | None = None,
+        authorization: Authorization | None = None,
+        quota: Quota | None = None,
+        tries: int = 1,
+        redirects: bool = True,
+        timeout: float = 30.0,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        """Args:
+        url: the address that every path is appended to. Without `authorization`, user:password@ in
+            it is sent as HTTP basic authentication; no error shows it.
+        http: session, counter, clock and sleep.
+        rules: of the vendor's API.
+        authorization: gives the Authorization header.
+        quota: limits the requests, and records the limit that each answer reports.
+        tries: how often a request is sent that fails by accident (no answer, 5xx, not JSON); 1
+            for requests that must not take effect twice.
+        redirects: whether redirects are followed; a token is never sent to another host.
+        timeout: seconds to wait for a connection, and for each part of an answer.
+        max_bytes: size limit of a body.
+        """
+        self._base = without_credentials(url).rstrip("/")
+        self._http = http
+        self._rules = rules or ApiRules()
+        self._authorization = authorization
+        self._quota = quota
+        self._tries = tries
+        self._redirects = redirects
+        self._timeout = timeout
+        self._max_bytes = max_bytes
+        self._session = http.session()
+        self._session.headers.update({"User-Agent": USER_AGENT, **self._rules.headers})
+        if authorization is None and any(get_auth_from_url(url)):
+            self._session.auth = get_auth_from_url(url)
+
+    def address(self, path: str) -> str:
+        """Return the address of a path, without credentials."""
+        return f"{self._base}{path}"
+
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the current token: an ETag is valid for one token only."""
+        if self._authorization is None:
+            return ""
+        return self._authorization.fingerprint(self._http.clock())
+
+    def get(self, path: str, query: Query = ()) -> Any:
+        """Return the document at a path."""
+        return self.request("GET", path, query)
+
+    def get_if_changed(self, path: str, query: Query, etag: str | None) -> Reply | None:
+        """Return the document at a path; None if it is still the one with this ETag.
+
+        Args:
+            path: below the API's address.
+            query: in the order in which it is sent; the ETag is valid for the same text only.
+            etag: of the stored answer; None to read it in any case.
+        """
+        return self._retried(_Request("GET", path, query, etag=etag))
+
+    def request(
+        self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Send a request; return the document of its answer."""
+        reply = self._retried(_Request(method, path, query, body))
+        return None if reply is None else reply.document
+
+    def object(
+        self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Send a request; return the JSON object of its answer."""
+        document = self.request(method, path, query, body)
+        if not isinstance(document, dict):
+            raise BadAnswerError(
+                f"{method} {self.address(path)}: the answer is not a JSON object",
+                status=HTTPStatus.OK,
+            )
+        return document
+
+    # ------------------------------------------------------------------ one request
+
+    def _retried(self, request: _Request) -> Reply | None:
+        """Send a request up to `tries` times.
+
+        urllib3's Retry cannot repeat an answer that is not JSON, and sleeps by its own clock.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        for _ in range(self._tries - 1):
+            try:
+                return self._once(request)
+            except RequestError as error:
+                if not error.retryable:
+                    raise
+                wait = 0.0
+                if isinstance(error, RateLimitedError):
+                    wait = error.until - self._http.clock()
+            # Jitter keeps several exporters from retrying in step; it guards no secret.
+            self._http.sleep(wait + pause * (0.5 + random.random() / 2))  # noqa: S311 — jitter
+            pause *= 2
+        return self._once(request)
+
+    def _once(self, request: _Request) -> Reply | None:
+        if self._quota is not None:
+            self._quota.check()
+        now = self._http.clock()
+        header = self._authorization.header(now) if self._authorization is not None else None
+        answer = self._send(request, header)
+        limit = self._rules.rate_limit.read(answer.headers, now)
+        unchanged = answer.status == HTTPStatus.NOT_MODIFIED
+        if self._quota is not None:
+            self._quota.answered(limit, counted=not (unchanged and header is not None))
+        if unchanged and request.etag is not None:
+            return None
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise self._error(request, answer, limit)
+        return Reply(self._document(request, answer), answer.headers.get("ETag"))
+
+    def _send(self, request: _Request, header: str | None) -> Answer:
+        headers = {"Authorization": header, "If-None-Match": request.etag}
+        try:
+            with self._session.request(
+                request.method,
+                self.address(request.path),
+                params=list(request.query),
+                json=request.body,
+                headers={name: value for name, value in headers.items() if value is not None},
+                auth=None if self._authorization is None else keep_authorization,
+                allow_redirects=self._redirects,
+                timeout=self._timeout,
+                stream=True,
+            ) as response:
+                content = self._content(response)
+        except requests.RequestException as error:
+            self._http.count_request("error")
+            if self._quota is not None:
+                # Whether the vendor counted it is unknown; assuming so never exceeds the limit.
+                self._quota.answered(RateLimit(), counted=True)
+            problem = f"{self._named(request)}: {_cause_of(error)}"
+            raise NoAnswerError(problem, retryable=True) from None
+        self._http.count_request(str(response.status_code))
+        if len(content) > self._max_bytes:
+            raise BadAnswerError(
+                f"{self._named(request)}: the answer is larger than {self._max_bytes} bytes"
+            )
+        return Answer(response.status_code, response.reason, response.headers, content)
+
+    def _content(self, response: requests.Response) -> bytes:
+        """Return the body, or its beginning if it exceeds the size limit."""
+        content = bytearray()
+        for chunk in response.iter_content(CHUNK_BYTES):
+            content += chunk
+            if len(content) > self._max_bytes:
+                break
+        return bytes(content)
+
+    def _document(self, request: _Request, answer: Answer) -> Any:
+        try:
+            return json.loads(answer.content)
+        except (ValueError, RecursionError):
+            shown = " ".join(answer.text(1000).split())[:BODY_QUOTED_CHARACTERS]
+            raise BadAnswerError(
+                f"{self._named(request)}: the answer is not JSON"
+                + (f": {shown!r}" if self._rules.quotes_body else ""),
+                status=answer.status,
+                retryable=True,
+            ) from None
+
+    def _error(self, request: _Request, answer: Answer, limit: RateLimit) -> RequestError:
+        """Return the error for an answer that is no success."""
+        if answer.status == HTTPStatus.UNAUTHORIZED and self._authorization is not None:
+            self._authorization.refused()
+            # `header` raises the permanent error now.
+            self._authorization.header(self._http.clock())
+        problem, message = self._named(request), self._rules.message(answer)
+        if self._rules.is_limit(answer):
+            now = self._http.clock()
+            wait = limit.wait(now)
+            problem = f"{problem}: HTTP {answer.status}, rate limited for {wait:.0f} s{message}"
+            short = wait <= SHORT_LIMIT_SECONDS
+            if self._quota is not None and not short:
+                self._quota.block(now + wait)
+            return RateLimitedError(problem, now + wait, status=answer.status, retryable=short)
+        problem = f"{problem}: HTTP {answer.status} {answer.reason}{message}"
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return BadAnswerError(problem, status=answer.status, retryable=True)
+        return self._rules.error(answer, problem)
+
+    def _named(self, request: _Request) -> str:
+        return f"{request.method} {self.address(request.path)}"
+
+
+def keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Return a request unchanged: passed as `auth`, it keeps ~/.netrc from replacing the header."""
+    return request
+
+
+def without_credentials(url: str) -> str:
+    """Return an address without its user:password@, which no error, metric or page may show."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _cause_of(error: requests.RequestException) -> str:
+    """Return the reason for a missing answer in a few words."""
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    reason: object = error
+    while isinstance(reason, BaseException) and reason.args:
+        inner = getattr(reason.args[0], "reason", None) or reason.args[-1]
+        if not isinstance(inner, BaseException):
+            break
+        reason = inner
+    return " ".join(str(reason).split()) or type(error).__name__

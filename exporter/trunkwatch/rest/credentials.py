@@ -1,0 +1,208 @@
+"""Tokens and secrets: reading them, and not repeating a refused one.
+
+No error holds any of them: errors name the place where the secret is stored.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from trunkwatch.errors import CredentialsError
+
+MAX_SECRET_BYTES = 16_384
+"""Bytes of a file with a token, a key or a secret; a longer one is the wrong file."""
+
+FINGERPRINT_CHARACTERS = 8
+"""Enough to distinguish a few tokens, too few to guess one by."""
+
+RETRY_TOKEN_SECONDS = 3600.0
+"""Seconds after which a refused token is sent again: servers that were out of order have refused
+good ones, and one request an hour is no load."""
+
+
+def read_secret(where: str, path: str) -> bytes:
+    """Return the content of a file without white space at its ends.
+
+    Args:
+        where: the key and the place, for errors.
+        path: the file.
+
+    Raises:
+        CredentialsError: the file cannot be read, is empty, or is far too long.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+    except OSError as error:
+        problem = error.strerror or type(error).__name__
+        raise CredentialsError(f"{where} cannot be read ({problem})") from None
+    if len(content) > MAX_SECRET_BYTES:
+        raise CredentialsError(f"{where} is longer than any; is it the right file?")
+    if not content.strip():
+        raise CredentialsError(f"{where} is empty")
+    return content.strip()
+
+
+def fingerprint_of(secret: bytes) -> str:
+    """Return a few characters that distinguish secrets and reveal nothing of them."""
+    return hashlib.sha256(b"trunkwatch:" + secret).hexdigest()[:FINGERPRINT_CHARACTERS]
+
+
+def is_header_word(token: bytes) -> bool:
+    """Return whether a token can be sent; requests quotes in full a header that it refuses."""
+    return token != b"" and all(0x21 <= byte <= 0x7E for byte in token)
+
+
+def has_signature(body: bytes, secret: bytes, signature: bytes) -> bool:
+    """Return whether `sha256=` and a body's HMAC is the signature; compares in constant time."""
+    expected = b"sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+    return hmac.compare_digest(expected, signature)
+
+
+class Authorization(Protocol):
+    """The source of the Authorization header."""
+
+    def header(self, now: float) -> str | None:
+        """Return the value of the Authorization header; None for anonymous requests.
+
+        Args:
+            now: seconds since the epoch.
+
+        Raises:
+            CredentialsError: there is no token, or the server refused it recently.
+            RequestError: the server was asked for a token and gave none.
+        """
+
+    def fingerprint(self, now: float) -> str:
+        """Return 8 characters that distinguish tokens and reveal nothing; "" without a token.
+
+        Raises:
+            RequestError: as for `header`.
+        """
+
+    def refused(self) -> None:
+        """Record that the server answered the last header with 401."""
+
+
+class RefusedCredential:
+    """The credential that the server refused last, so that it is not sent again at once."""
+
+    def __init__(self, retry_seconds: float) -> None:
+        """Args:
+        retry_seconds: until the same credential is sent again.
+        """
+        self._retry_seconds = retry_seconds
+        self._sent = ""
+        self._sent_at = 0.0
+        self._refused: str | None = None
+        self._why = ""
+
+    def check(self, fingerprint: str, now: float) -> None:
+        """Record the credential that is about to be sent.
+
+        Raises:
+            CredentialsError: it was refused recently.
+        """
+        # A clock that was set back ends the wait too, or it might last for years.
+        if fingerprint == self._refused and 0 <= now - self._sent_at < self._retry_seconds:
+            raise CredentialsError(self._why)
+        self._refused, self._sent, self._sent_at = None, fingerprint, now
+
+    def refuse(self, why: str) -> CredentialsError:
+        """Record that the credential sent last is refused; return the error to raise."""
+        self._refused, self._why = self._sent, why
+        return CredentialsError(why)
+
+
+class NoToken:
+    """Anonymous requests: 60 an hour on github.com."""
+
+    def __init__(self, keys: str = "token_file, token_env or app") -> None:
+        """Args:
+        keys: of the configuration that name a token, for errors.
+        """
+        self._keys = keys
+        self._refusal = RefusedCredential(RETRY_TOKEN_SECONDS)
+
+    def header(self, now: float) -> None:
+        """Return no header."""
+        self._refusal.check("", now)
+
+    def fingerprint(self, now: float) -> str:
+        """Return an empty text."""
+        del now
+        return ""
+
+    def refused(self) -> None:
+        """Record that the server refuses anonymous requests."""
+        self._refusal.refuse(f"the server asks for a token (HTTP 401); name one by {self._keys}")
+
+
+class _Token:
+    """A token that is read each time that it is used, so that a rotated one needs no restart."""
+
+    def __init__(self, where: str, read: Callable[[], bytes]) -> None:
+        """Args:
+        where: the key and the place, for errors.
+        read: returns the token; raises CredentialsError.
+        """
+        self._where = where
+        self._read = read
+        self._refusal = RefusedCredential(RETRY_TOKEN_SECONDS)
+
+    def header(self, now: float) -> str:
+        """Return the token as a header."""
+        token = self._token()
+        self._refusal.check(fingerprint_of(token), now)
+        return f"Bearer {token.decode('ascii')}"
+
+    def fingerprint(self, now: float) -> str:
+        """Return the token's fingerprint."""
+        del now
+        return fingerprint_of(self._token())
+
+    def refused(self) -> None:
+        """Record that the server refuses the token."""
+        self._refusal.refuse(
+            f"the server refuses the token of {self._where} (HTTP 401): it is wrong, revoked or"
+            " expired; a new one is tried at once, the same one again in an hour"
+        )
+
+    def _token(self) -> bytes:
+        token = self._read()
+        if not is_header_word(token):
+            raise CredentialsError(f"{self._where} holds no token: one is one word")
+        return token
+
+
+class FileToken(_Token):
+    """A token in a file."""
+
+    def __init__(self, path: str) -> None:
+        """Args:
+        path: the file.
+        """
+        where = f"token_file {path}"
+        super().__init__(where, lambda: read_secret(where, path))
+
+
+class EnvToken(_Token):
+    """A token in an environment variable."""
+
+    def __init__(self, name: str, environ: Mapping[str, str] = os.environ) -> None:
+        """Args:
+        name: the variable.
+        environ: the environment.
+        """
+        where = f"token_env {name}"
+
+        def read() -> bytes:
+            token = environ.get(name, "").strip()
+            if not token:
+                raise CredentialsError(f"{where}: this variable is not set, or is empty")
+            return token.encode("utf-8", "surrogateescape")
+
+        super().__init__(where, read)

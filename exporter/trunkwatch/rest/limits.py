@@ -1,0 +1,166 @@
+"""Rate limits: how an answer reports one, and how much of it this process may use."""
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from trunkwatch.errors import RateLimitedError
+
+HOUR = 3600.0
+MINUTE = 60.0
+
+UNKNOWN_WAIT_SECONDS = 60.0
+"""Seconds to wait at a limit that names no time, as GitHub's rules ask."""
+
+MIN_WAIT_SECONDS = 60.0
+"""Seconds for which an exhausted quota is left alone: it comes back in single requests."""
+
+
+class RateLimit(NamedTuple):
+    """The rate limit that one answer reports; each part is None where the answer omits it.
+
+    Attributes:
+        limit: requests per window.
+        remaining: requests left in this window.
+        reset: when the next window begins (seconds since the epoch).
+        retry_after: seconds to wait before the next request.
+    """
+
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+    retry_after: float | None = None
+
+    def wait(self, now: float) -> float:
+        """Return the seconds to wait after a request was refused."""
+        if self.retry_after is not None:
+            return self.retry_after
+        if self.remaining == 0 and self.reset is not None and self.reset > now:
+            return self.reset - now
+        return UNKNOWN_WAIT_SECONDS
+
+
+class RateLimitHeaders(NamedTuple):
+    """The names of a vendor's rate-limit headers: `<prefix>limit`, `remaining` and `reset`.
+
+    Attributes:
+        prefix: of the three names.
+        reset_is_epoch: `reset` is a time since the epoch; else seconds from now.
+    """
+
+    prefix: str
+    reset_is_epoch: bool = True
+
+    def read(self, headers: Mapping[str, str], now: float) -> RateLimit:
+        """Return the rate limit that the headers of an answer report."""
+        limit, remaining, reset = (
+            _number(headers.get(f"{self.prefix}{name}")) for name in ("limit", "remaining", "reset")
+        )
+        if reset is not None and not self.reset_is_epoch:
+            reset += int(now)
+        return RateLimit(limit, remaining, reset, _retry_after(headers.get("Retry-After"), now))
+
+
+class Quota:
+    """One token's requests: those of the last hour, and how many may be sent now."""
+
+    def __init__(self, share: float, clock: Callable[[], float]) -> None:
+        """Args:
+        share: the part of the limit that may be used, above 0 and up to 1.
+        clock: seconds since the epoch.
+        """
+        self._share = share
+        self._clock = clock
+        self._used: deque[float] = deque()
+        self._limit: int | None = None
+        self._reset = 0.0
+        self._blocked_until = 0.0
+        self.remaining: int | None = None
+        self.counted = 0
+
+    def answered(self, limit: RateLimit, *, counted: bool) -> None:
+        """Record an answer: whether the vendor counted it, and the limit that it reported."""
+        now = self._clock()
+        if counted:
+            self.counted += 1
+            self._used.append(now)
+        if limit.limit is not None and limit.remaining is not None:
+            self._limit, self.remaining = limit.limit, limit.remaining
+            self._reset = limit.reset or now + HOUR
+
+    def spent(self) -> dict[int, int]:
+        """Return the requests of the last hour by minute, for a restart to continue with."""
+        self._forget()
+        return Counter(int(moment // MINUTE) for moment in self._used)
+
+    def restore(self, spent: Mapping[int, int]) -> None:
+        """Add the requests before a restart; those of a minute count until its end."""
+        before = sorted((minute + 1) * MINUTE for minute, n in spent.items() for _ in range(n))
+        self._used.extendleft(reversed(before))
+
+    def _forget(self) -> None:
+        while self._used and self._used[0] <= self._clock() - HOUR:
+            self._used.popleft()
+
+    def block(self, until: float) -> None:
+        """Allow no request before a moment (seconds since the epoch)."""
+        self._blocked_until = max(self._blocked_until, until)
+
+    @property
+    def budget(self) -> float:
+        """Requests per hour that may be used; 0 while no limit has been reported."""
+        return self._share * (self._limit or 0)
+
+    def available(self) -> float:
+        """Return how many requests may be sent now; infinite while no limit has been reported.
+
+        This is the share of the limit less the requests of the last hour, and never more than the
+        share of the requests that all users of the token have left.
+        """
+        now = self._clock()
+        if now < self._blocked_until:
+            return 0.0
+        if self._limit is None:
+            return math.inf
+        self._forget()
+        left = self.budget - len(self._used)
+        if now < self._reset and self.remaining is not None:
+            left = min(left, self._share * self.remaining)
+        return max(0.0, math.floor(left))
+
+    def free_at(self) -> float:
+        """Return when at least one more request may be sent (seconds since the epoch)."""
+        now = self._clock()
+        if self.available() >= 1:
+            return now
+        if now < self._blocked_until:
+            return self._blocked_until
+        oldest = self._used[0] + HOUR if self._used else self._reset
+        return max(now + MIN_WAIT_SECONDS, min(oldest, max(self._reset, now)))
+
+    def check(self) -> None:
+        """Raise RateLimitedError if no request may be sent now."""
+        if self.available() < 1:
+            raise RateLimitedError(
+                "the share of the request quota that may be used (quota_share) is used up;"
+                " reading goes on as it comes back",
+                self.free_at(),
+            )
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdecimal() else None
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110)."""
+    if text is None or text.isdecimal():
+        return None if text is None else float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return UNKNOWN_WAIT_SECONDS
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)

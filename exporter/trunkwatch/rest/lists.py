@@ -1,0 +1,206 @@
+"""Lists that an API gives page by page, read only as a whole and cached by ETag."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from cachetools import LRUCache
+
+from trunkwatch.errors import BadAnswerError
+from trunkwatch.rest.client import Query, RestClient
+
+LIST_TRIES = 3
+"""Times that a list is read when its pages shift while they are read."""
+
+CACHED_PAGES = 256
+"""Pages whose rows are kept with their ETag: those of unfinished runs, about 15 MB of rows."""
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Row]):
+    """How a list is read.
+
+    Attributes:
+        parse: turns JSON into a row; raises ValueError for a row without identity.
+        identity: distinguishes rows.
+        is_doubtful: whether a row is incomplete and better read again.
+        key: the list's key in each page; None where the page is the list.
+        total: the key of the number of rows in the whole list; None where the last page is the
+            first one that is not full.
+    """
+
+    parse: Callable[[Mapping[str, Any]], Row]
+    identity: Callable[[Row], object]
+    is_doubtful: Callable[[Row], bool] = lambda _row: False
+    key: str | None = None
+    total: str | None = None
+
+
+class Page(NamedTuple, Generic[Row]):
+    """One page of a list.
+
+    Attributes:
+        etag: to send next time.
+        total: rows of the whole list as this page reports them; None where the API does not.
+        rows: of this page.
+    """
+
+    etag: str | None
+    total: int | None
+    rows: tuple[Row, ...]
+
+
+class _HasEtag(Protocol):
+    @property
+    def etag(self) -> str | None: ...
+
+
+Kept = TypeVar("Kept", bound=_HasEtag)
+
+
+class EtagCache(Generic[Kept]):
+    """Answers with their ETag, so that an unchanged one costs no quota."""
+
+    def __init__(self, client: RestClient, size: int) -> None:
+        """Args:
+        client: whose token the ETags are valid for.
+        size: number of answers.
+        """
+        self._client = client
+        self._kept: LRUCache[tuple[str, str], Kept] = LRUCache(maxsize=size)
+
+    def read(self, path: str, query: Query, fetch: Callable[[str | None], Kept | None]) -> Kept:
+        """Return an answer, from the cache if it has not changed.
+
+        Args:
+            path: below the API's address.
+            query: as `fetch` sends it.
+            fetch: reads the answer given the ETag of the cached one; returns None if it is the
+                same.
+        """
+        key = (self._client.fingerprint(), f"{path}?{urlencode(query)}")
+        cached = self._kept.get(key)
+        answer = fetch(cached.etag if cached is not None else None) or cached
+        if answer is None:
+            raise BadAnswerError(f"GET {self._client.address(path)}: HTTP 304 to no ETag")
+        self._kept[key] = answer
+        return answer
+
+    def clear(self) -> None:
+        """Drop all answers."""
+        self._kept.clear()
+
+
+class ListClient(RestClient):
+    """A client that also reads lists by `page` and `per_page`.
+
+    Attributes:
+        per_page: rows of a full page.
+    """
+
+    per_page = 100
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Args:
+        args: as for `RestClient`.
+        kwargs: as for `RestClient`.
+        """
+        super().__init__(*args, **kwargs)
+        self._pages: EtagCache[Page[Any]] = EtagCache(self, CACHED_PAGES)
+
+    def page(
+        self, path: str, query: Query, listing: Listing[Row], etag: str | None = None
+    ) -> "Page[Row] | None":
+        """Return one page of a list; None if it is still the one with this ETag.
+
+        Raises:
+            BadAnswerError: it is not such a list, as often as requests are tried.
+            RequestError: as for `get`.
+        """
+        for _ in range(self._tries):
+            reply = self.get_if_changed(path, query, etag)
+            if reply is None:
+                return None
+            try:
+                return _page_of(reply.document, reply.etag, listing)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                problem = f"{type(error).__name__}: {error}"
+        kind = f"the list of {listing.key!r}" if listing.key else "the list"
+        raise BadAnswerError(
+            f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents ({problem})"
+        )
+
+    def rows(self, path: str, query: Query, listing: Listing[Row]) -> Iterator[Row]:
+        """Yield the rows of a list, page by page, each read when it is needed."""
+        for number in count(1):
+            paged = (*query, ("per_page", self.per_page), ("page", number))
+            page = self.page(path, paged, listing)
+            if page is None:
+                return
+            yield from page.rows
+            if self._is_last(page, number):
+                return
+
+    def whole_list(self, path: str, query: Query, listing: Listing[Row]) -> tuple[Row, ...]:
+        """Return every row of a list, and only when all of them have been seen.
+
+        Pages shift when rows are added or removed meanwhile: then the list is read again. So is a
+        list with doubtful rows; if they stay doubtful, it is returned as it is.
+
+        Raises:
+            BadAnswerError: the list was never whole.
+            RequestError: as for `get`.
+        """
+        whole = None
+        for _ in range(LIST_TRIES):
+            rows = self._consistent_rows(path, query, listing)
+            whole = whole if rows is None else rows
+            if rows is not None and not any(map(listing.is_doubtful, rows)):
+                return rows
+        if whole is not None:
+            return whole
+        raise BadAnswerError(
+            f"GET {self.address(path)}: the list changed each of the {LIST_TRIES} times"
+            " that it was read; it is read again at the next refresh"
+        )
+
+    def _consistent_rows(
+        self, path: str, query: Query, listing: Listing[Row]
+    ) -> tuple[Row, ...] | None:
+        rows: list[Row] = []
+        totals: set[int | None] = set()
+        for number in count(1):
+            page = self._cached_page(path, query, number, listing)
+            totals.add(page.total)
+            rows.extend(page.rows)
+            if len(totals) > 1 or self._is_last(page, number):
+                break
+        distinct = len({listing.identity(row) for row in rows})
+        if distinct == len(rows) and totals in ({None}, {len(rows)}):
+            return tuple(rows)
+        # Drop the cached pages, else a 304 would repeat the inconsistent list.
+        self._pages.clear()
+        return None
+
+    def _cached_page(
+        self, path: str, query: Query, number: int, listing: Listing[Row]
+    ) -> "Page[Row]":
+        paged = (*query, ("per_page", self.per_page), ("page", number))
+        return self._pages.read(path, paged, lambda etag: self.page(path, paged, listing, etag))
+
+    def _is_last(self, page: "Page[Any]", number: int) -> bool:
+        if page.total is None:
+            return len(page.rows) < self.per_page
+        return number * self.per_page >= page.total
+
+
+def _page_of(document: Any, etag: str | None, listing: Listing[Row]) -> Page[Row]:
+    rows = document if listing.key is None else document[listing.key]
+    if not isinstance(rows, list):
+        raise TypeError("no list")
+    total = None if listing.total is None else int(document[listing.total])
+    return Page(etag, total, tuple(listing.parse(row) for row in rows))

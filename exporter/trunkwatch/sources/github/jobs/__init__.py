@@ -1,0 +1,1 @@
+"""Jobs of runs: their results, failed steps and annotations."""

@@ -1,0 +1,89 @@
+"""The step at which a job failed, which check runs do not contain: read for open outages."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from trunkwatch.domain.model import Observation
+from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.github import PER_PAGE
+from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.jobs.job import JOBS, Job, job_of, observation
+from trunkwatch.sources.github.runs.run import Run
+from trunkwatch.sources.github.state import Kind
+
+_JOB_URL = re.compile(r".*/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
+
+
+class StepRequest(NamedTuple):
+    """Jobs whose steps are read with one request, or with as many as their run has pages.
+
+    Attributes:
+        run: their run.
+        jobs: their ids.
+    """
+
+    run: int
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSteps:
+    """Reads the failed step of each first failure of a streak once.
+
+    Attributes:
+        context: of the trunk.
+    """
+
+    context: TrunkContext
+
+    def due(self, urls: Iterable[str], runs: Mapping[int, Run]) -> list[StepRequest]:
+        """Return the requests to send for the jobs at some addresses.
+
+        Where many jobs of a run failed at once, the list of all of its jobs costs less.
+        """
+        by_run: dict[int, list[str]] = defaultdict(list)
+        for match in filter(None, map(_JOB_URL.fullmatch, sorted(set(urls)))):
+            if self.context.state.get(Kind.STEP, match[2]) is None:
+                by_run[int(match[1])].append(match[2])
+        requests = []
+        for run_id, jobs in sorted(by_run.items()):
+            run = runs.get(run_id)
+            if run is None or run.read_version is None:
+                continue  # too old for its state to be kept: it would be read again for ever
+            if len(jobs) > ceil(run.jobs / PER_PAGE):
+                requests.append(StepRequest(run_id, tuple(jobs)))
+            else:
+                requests.extend(StepRequest(run_id, (job,)) for job in jobs)
+        return requests
+
+    def read(self, request: StepRequest, runs: Mapping[int, Run]) -> Iterator[Observation]:
+        """Send a request; yield the jobs with the step at which they failed."""
+        jobs: Sequence[Job] = ()
+        with suppress(NotFoundError):  # a deleted job is not read again
+            jobs = self._jobs_of(request) if len(request.jobs) > 1 else [self._job(request.jobs[0])]
+        for job_id in request.jobs:
+            self.context.state.put(Kind.STEP, {"run": request.run}, job_id)
+        for job in jobs:
+            if str(job.id) in request.jobs and job.failed_step and not job.may_have_timed_out:
+                run = runs[request.run]
+                row = observation(self.context.trunk, run, job, job.conclusion)
+                if row is not None:
+                    yield row
+
+    def _jobs_of(self, request: StepRequest) -> Sequence[Job]:
+        path = f"{self.context.repo_path}/actions/runs/{request.run}/jobs"
+        return self.context.client.whole_list(path, [("filter", "all")], JOBS)
+
+    def _job(self, job_id: str) -> Job:
+        path = f"{self.context.repo_path}/actions/jobs/{job_id}"
+        try:
+            return job_of(self.context.client.get(path))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadAnswerError(
+                f"GET {path}: not a job as GitHub documents it ({error})"
+            ) from None

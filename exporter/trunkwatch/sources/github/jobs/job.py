@@ -1,0 +1,212 @@
+"""Jobs: from the jobs of a run, or from the check runs of a commit, to observations.
+
+A job and its check run are one thing with one id. The check runs of a commit come a hundred a page
+whatever workflow they are of; the jobs of a run have more fields (the attempt, the steps).
+https://docs.github.com/en/rest/actions/workflow-jobs, https://docs.github.com/en/rest/checks/runs
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from trunkwatch.domain.model import Observation, RawJob, Trunk
+from trunkwatch.github import github_listing
+from trunkwatch.rest import Listing
+from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none
+from trunkwatch.times import parse_time
+
+ACTIONS_APP = "github-actions"
+
+MIN_TIMED_OUT_SECONDS = 300.0
+"""Seconds that a cancelled job must have run for its own time limit to be a possible cause."""
+
+TIMED_OUT_MESSAGE = re.compile(r"exceeded the maximum execution time")
+"""GitHub's annotation of a job that its own `timeout-minutes` stopped."""
+
+UNEXPANDED = "${{"
+"""Part of the name of a matrix that was skipped before it was expanded."""
+
+_UNEXPANDED_NAME = re.compile(r"(.+?) \([^()]*\$\{\{.*")
+
+
+class Job(NamedTuple):
+    """One attempt of one job, from either list.
+
+    Attributes:
+        id: of the job and of its check run.
+        name: with its matrix values.
+        status: `completed` or one of the unfinished states.
+        conclusion: None while unfinished.
+        attempt: None where the list omits it.
+        run: the id of its run; None where the list omits it.
+        suite: the id of its check suite; None where the list omits it.
+        app: the slug of the app that reports it, and its name.
+        created: seconds since the epoch, or None.
+        started: seconds since the epoch, or None.
+        completed: seconds since the epoch, or None.
+        url: of its log.
+        failed_step: the first step that failed; None where the list omits it.
+        annotations: their number; None where the list omits it.
+    """
+
+    id: int
+    name: str
+    status: str
+    conclusion: str | None
+    attempt: int | None
+    run: int | None
+    suite: int | None
+    app: tuple[str, str]
+    created: float | None
+    started: float | None
+    completed: float | None
+    url: str | None
+    failed_step: str | None
+    annotations: int | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has a result; a completed row without a conclusion is not written yet."""
+        return self.status == COMPLETED and self.conclusion is not None
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether it has ended without a conclusion, which GitHub writes a moment later."""
+        return self.status == COMPLETED and self.conclusion is None
+
+    @property
+    def may_have_timed_out(self) -> bool:
+        """Whether it was cancelled so late that its own time limit may be the cause."""
+        if self.conclusion != "cancelled" or self.annotations == 0:
+            return False
+        if self.started is None or self.completed is None:
+            return True  # without a duration, only its annotations can decide
+        return self.completed - self.started >= MIN_TIMED_OUT_SECONDS
+
+
+def job_of(row: Mapping[str, Any]) -> Job:
+    """Parse a row of the jobs of a run, or the job of a webhook.
+
+    Raises:
+        ValueError: it has no identity.
+    """
+    if row.get("run_attempt", 1) is None:
+        raise ValueError(f"job {row['id']} is of no attempt")
+    return Job(
+        *_named(row),
+        attempt=row.get("run_attempt"),
+        run=int_or_none(row.get("run_id")),
+        suite=None,
+        app=(ACTIONS_APP, ""),
+        created=_time(row.get("created_at")),
+        started=_time(row.get("started_at")),
+        completed=_time(row.get("completed_at")),
+        url=row.get("html_url"),
+        failed_step=_failed_step(row.get("steps")),
+        annotations=None,
+    )
+
+
+def check_of(row: Mapping[str, Any]) -> Job:
+    """Parse a row of the check runs of a commit, or the check run of a webhook.
+
+    Raises:
+        ValueError: it has no identity.
+    """
+    app = row.get("app") or {}
+    suite = int_or_none((row.get("check_suite") or {}).get("id"))
+    if suite is None and app.get("slug") in (ACTIONS_APP, None):
+        raise ValueError(f"check run {row['id']} is in no check suite")
+    annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
+    return Job(
+        *_named(row),
+        attempt=None,
+        run=None,
+        suite=suite,
+        app=(str(app.get("slug") or ""), str(app.get("name") or "")),
+        created=None,
+        started=_time(row.get("started_at")),
+        completed=_time(row.get("completed_at")),
+        url=row.get("html_url") or row.get("details_url"),
+        failed_step=None,
+        annotations=annotations,
+    )
+
+
+JOBS: Listing[Job] = github_listing(
+    "jobs", job_of, lambda job: job.id, lambda job: job.is_incomplete
+)
+"""How the jobs of a run are read."""
+
+CHECKS: Listing[Job] = github_listing(
+    "check_runs", check_of, lambda job: job.id, lambda job: job.is_incomplete
+)
+"""How the check runs of a commit are read."""
+
+
+def name_of(job: Job) -> str | None:
+    """Return the name under which a job counts; None for a row that is no job.
+
+    A matrix that was skipped before it was expanded is a single row whose name may contain a
+    literal `${{ … }}`: its jobs exist and were skipped, under the name that they share.
+    """
+    if UNEXPANDED not in job.name:
+        return job.name
+    match = _UNEXPANDED_NAME.fullmatch(job.name)
+    return match.group(1) if match and job.conclusion == "skipped" else None
+
+
+def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Observation | None:
+    """Return the observation of a job; None if its row is no job.
+
+    Args:
+        trunk: of the run.
+        run: of the job.
+        job: as GitHub reports it.
+        conclusion: of the job; None while it is undecided.
+    """
+    name = name_of(job)
+    if name is None:
+        return None
+    status = "in_progress" if job.status == COMPLETED else job.status
+    return Observation(
+        trunk,
+        run.sha,
+        RawJob(*run.raw_workflow, name),
+        status if conclusion is None else COMPLETED,
+        conclusion,
+        run_id=run.id,
+        attempt=job.attempt or 1,
+        job_id=job.id,
+        run_number=run.number,
+        event=run.event,
+        head_branch=trunk.branch,
+        head_repo=trunk.repo,
+        created_at=job.created,
+        started_at=job.started,
+        completed_at=job.completed if conclusion is not None else None,
+        url=job.url,
+        failed_step=job.failed_step,
+    )
+
+
+def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
+    identity, name, status = row["id"], row["name"], row["status"]
+    if int_or_none(identity) is None:
+        raise ValueError(f"a row with the id {identity!r}")
+    if not isinstance(name, str) or not isinstance(status, str):
+        raise ValueError(f"job {identity} with the name {name!r} and the status {status!r}")
+    conclusion = row.get("conclusion") if status == COMPLETED else None
+    return identity, name, status, conclusion if isinstance(conclusion, str) else None
+
+
+def _failed_step(steps: object) -> str | None:
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, dict) and step.get("conclusion") in ("failure", "timed_out"):
+            name = step.get("name")
+            return name if isinstance(name, str) else None
+    return None
+
+
+def _time(text: object) -> float | None:
+    return None if text is None else parse_time(text)

@@ -1,0 +1,1 @@
+"""The order of a trunk, and how far its commits have been read."""

@@ -1,0 +1,161 @@
+"""The trunk's first-parent chain, from a list of commits that is not first-parent.
+
+https://docs.github.com/en/rest/commits/commits#list-commits
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from trunkwatch.domain.model import Commit
+from trunkwatch.errors import BadAnswerError
+from trunkwatch.github import PER_PAGE
+from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.state import Kind
+from trunkwatch.times import parse_time
+
+MAX_PAGES = 50
+"""Pages of the list that are read to follow the chain; side branches may contain many commits."""
+
+
+class Chain:
+    """The newest commits of a trunk, newest first.
+
+    Attributes:
+        commits: newest first.
+        root: whether the last of them has no parent.
+        index: of each commit by its hash.
+    """
+
+    def __init__(self, commits: tuple[Commit, ...], *, root: bool) -> None:
+        self.commits = commits
+        self.root = root
+        self.index = {commit.sha: index for index, commit in enumerate(commits)}
+
+
+class ChainReader:
+    """Reads one trunk's chain; one free request while nothing is new."""
+
+    def __init__(self, context: TrunkContext, window: int) -> None:
+        """Args:
+        context: of the trunk.
+        window: commits to read.
+        """
+        self._context = context
+        self._client = context.client
+        self._window = window
+        self._path = f"{context.repo_path}/commits"
+
+    def read(self) -> Chain:
+        """Return the current chain.
+
+        Raises:
+            RequestError: it could not be read.
+        """
+        entry = self._context.state.get(Kind.CHAIN) or {}
+        stored = _chain_of(entry)
+        token = self._client.fingerprint()
+        valid = entry.get("window") == self._window and entry.get("token") == token
+        reply = self._client.get_if_changed(
+            self._path, self._query(1), entry.get("etag") if valid else None
+        )
+        if reply is None:
+            return stored
+        chain = self._follow(self._rows(reply.document), stored)
+        if stored.commits and stored.commits[0].sha not in chain.index:
+            self._confirm(chain)
+        self._context.state.put(
+            Kind.CHAIN,
+            {
+                "etag": reply.etag,
+                "token": self._client.fingerprint(),
+                "window": self._window,
+                "root": chain.root,
+                "commits": [[c.sha, c.committed_at, c.author, c.title] for c in chain.commits],
+            },
+        )
+        return chain
+
+    def _confirm(self, chain: Chain) -> None:
+        """Raise BadAnswerError unless the chain begins with the branch's tip.
+
+        The stored tip is gone after a force push, or if the list shifted while it was made.
+        """
+        tip = chain.commits[0].sha if chain.commits else None
+        commit = self._client.get(f"{self._path}/{quote(self._context.trunk.branch, safe='')}")
+        if not isinstance(commit, dict) or commit.get("sha") != tip:
+            raise BadAnswerError(
+                f"GET {self._path}: the list does not begin with the tip of the branch; it is"
+                " read again at the next refresh"
+            )
+
+    def _query(self, page: int) -> list[tuple[str, str | int]]:
+        return [("sha", self._context.trunk.branch), ("per_page", PER_PAGE), ("page", page)]
+
+    def _rows(self, document: object) -> dict[str, Mapping[str, Any]]:
+        try:
+            if isinstance(document, list):
+                return {row["sha"]: row for row in document}
+        except (TypeError, KeyError):
+            pass
+        raise BadAnswerError(f"GET {self._path}: not the list of commits that GitHub documents")
+
+    def _follow(self, rows: dict[str, Mapping[str, Any]], stored: Chain) -> Chain:
+        """Walk from the tip along first parents; the stored part needs no further page."""
+        commits: list[Commit] = []
+        wanted = next(iter(rows), None)
+        pages = 1
+        while wanted is not None and len(commits) < self._window:
+            if wanted in stored.index:
+                rest = stored.commits[stored.index[wanted] :]
+                joined = tuple([*commits, *rest][: self._window])
+                whole = stored.root and len(commits) + len(rest) <= self._window
+                if whole or len(joined) == self._window:
+                    return Chain(joined, root=whole)
+                stored = Chain((), root=False)  # the window grew: read on
+            elif wanted in rows:
+                commit, wanted = self._parsed(rows[wanted])
+                commits.append(commit)
+            elif pages < MAX_PAGES:
+                pages += 1
+                more = self._rows(self._client.get(self._path, self._query(pages)))
+                if not more:
+                    raise self._broken(wanted)
+                rows |= more
+            else:
+                raise self._broken(wanted)
+        return Chain(tuple(commits), root=wanted is None)
+
+    def _broken(self, wanted: str) -> BadAnswerError:
+        return BadAnswerError(
+            f"GET {self._path}: the first parent {wanted} is on none of the pages that were read"
+        )
+
+    def _parsed(self, row: Mapping[str, Any]) -> tuple[Commit, str | None]:
+        """Return a commit and its first parent."""
+        try:
+            details, parents = row["commit"], row["parents"]
+            if not isinstance(parents, list):
+                raise TypeError("a commit without a list of parents")
+            committer, author = details.get("committer") or {}, details.get("author") or {}
+            date = committer.get("date") or author.get("date")
+            title = (details.get("message") or "").partition("\n")[0].strip()
+            commit = Commit(
+                row["sha"].lower(),
+                parse_time(date) if date else None,
+                author.get("name") or (row.get("author") or {}).get("login"),
+                title or None,
+            )
+            # Only an empty list marks the first commit of the repository.
+            return commit, parents[0]["sha"].lower() if parents else None
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise BadAnswerError(
+                f"GET {self._path}: not a commit as GitHub documents it"
+                f" ({type(error).__name__}: {error})"
+            ) from None
+
+
+def _chain_of(entry: Mapping[str, Any]) -> Chain:
+    return Chain(
+        tuple(Commit(*row) for row in entry.get("commits", ())), root=entry.get("root", False)
+    )

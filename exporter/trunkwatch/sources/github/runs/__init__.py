@@ -1,0 +1,1 @@
+"""Workflow runs, read by ranges of their creation time."""

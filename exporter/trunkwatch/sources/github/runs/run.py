@@ -1,0 +1,181 @@
+"""Workflow runs: how they are parsed, and which of them count for a trunk.
+
+https://docs.github.com/en/rest/actions/workflow-runs
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
+from trunkwatch.github import github_listing
+from trunkwatch.rest import Listing
+from trunkwatch.sources.hashes import full_hash
+from trunkwatch.times import parse_time
+
+COMPLETED = "completed"
+STARTUP_FAILURE = "startup_failure"
+EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_suite_id")
+"""Fields that every run of the list has, though GitHub's schema lets some of them be null."""
+
+INCOMPLETE = ""
+"""The `read_version` of a run that has ended while some of its jobs have not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a workflow.
+
+    Attributes:
+        id: GitHub's number for it.
+        sha: the commit.
+        path: the workflow's file, which identifies it.
+        name: the workflow's name, for people.
+        number: orders the runs of a workflow.
+        event: the event that started it.
+        head_branch: its branch.
+        head_repo: the repository of that branch; empty where that was deleted.
+        attempt: the newest; a re-run adds one.
+        status: `completed` or one of the unfinished states.
+        conclusion: of the newest attempt, or None.
+        created: when it was first queued, which a re-run does not change (seconds, epoch).
+        updated: when anything of it changed last (seconds since the epoch).
+        suite: the check suite of its check runs, or None.
+        url: its page.
+        is_doubtful: a field is missing that every run has; it is better read again.
+        read_version: the `version` that was read together with all of its jobs, or None.
+        jobs: number of jobs then.
+    """
+
+    id: int
+    sha: str
+    path: str
+    name: str
+    number: int | None
+    event: str
+    head_branch: str
+    head_repo: str
+    attempt: int
+    status: str
+    conclusion: str | None
+    created: float
+    updated: float
+    suite: int | None
+    url: str | None
+    is_doubtful: bool = False
+    read_version: str | None = None
+    jobs: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether its newest attempt has ended."""
+        return self.status == COMPLETED
+
+    @property
+    def version(self) -> str:
+        """A text that changes with any change of the run."""
+        return f"{self.attempt} {self.status} {self.updated:.0f}"
+
+    @property
+    def fully_read(self) -> bool:
+        """Whether its final state has been read, unless it is run again."""
+        return self.finished and self.read_version == self.version
+
+    @property
+    def raw_workflow(self) -> tuple[str, str | None]:
+        """The workflow's name and identity."""
+        return self.name or self.path, self.path or None
+
+    def read(self, jobs: int) -> "Run":
+        """Return the run once all of its jobs have been read."""
+        return replace(self, read_version=self.version, jobs=jobs)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as it is stored."""
+        document = {key: value for key, value in asdict(self).items() if value is not None}
+        del document["is_doubtful"]
+        return document
+
+
+def run_of_json(document: Mapping[str, Any]) -> Run:
+    """Return a stored run."""
+    optional = ("number", "conclusion", "suite", "url", "read_version")
+    return Run(**{**dict.fromkeys(optional), **document})
+
+
+def run_of(row: Mapping[str, Any]) -> Run:
+    """Parse a run of a list or a webhook.
+
+    Raises:
+        ValueError: it has no identity, or no time.
+    """
+    identity, sha = row["id"], full_hash(row["head_sha"])
+    if int_or_none(identity) is None or sha is None:
+        raise ValueError(f"a run with the id {identity!r} and the commit {row['head_sha']!r}")
+    status = row["status"]
+    if not isinstance(status, str):
+        raise ValueError(f"run {identity} has no status")
+    created = parse_time(row["created_at"])
+    # Some paths end in the ref that the workflow was read from: `.github/workflows/ci.yml@main`.
+    path = str(row["path"] or "").partition("@")[0]
+    if not path:
+        raise ValueError(f"run {identity} is of no workflow file")
+    conclusion = row.get("conclusion") if status == COMPLETED else None
+    return Run(
+        id=identity,
+        sha=sha,
+        path=path,
+        name=str(row.get("name") or ""),
+        number=int_or_none(row.get("run_number")),
+        event=str(row.get("event") or ""),
+        head_branch=str(row.get("head_branch") or ""),
+        head_repo=str((row.get("head_repository") or {}).get("full_name") or ""),
+        attempt=int_or_none(row.get("run_attempt")) or 1,
+        status=status,
+        conclusion=conclusion if isinstance(conclusion, str) else None,
+        created=created,
+        updated=parse_time(row.get("updated_at") or row["created_at"]),
+        suite=int_or_none(row.get("check_suite_id")),
+        url=row.get("html_url"),
+        is_doubtful=any(row.get(key) is None for key in EXPECTED)
+        or (status == COMPLETED and conclusion is None),
+    )
+
+
+RUNS: Listing[Run] = github_listing("workflow_runs", run_of, lambda run: run.id)
+"""How the list of runs is read."""
+
+
+def counts(run: Run, trunk: Trunk, events: frozenset[str]) -> bool:
+    """Return whether a run is of the trunk: a fork's `main` is not, nor is a pull request."""
+    return (
+        run.head_branch == trunk.branch
+        and run.head_repo.lower() == trunk.repo.lower()
+        and run.event in events
+    )
+
+
+def startup_failure(run: Run, trunk: Trunk) -> Observation:
+    """Return the failure of a run that never had a job."""
+    return Observation(
+        trunk,
+        run.sha,
+        RawJob(*run.raw_workflow, STARTUP_JOB),
+        COMPLETED,
+        STARTUP_FAILURE,
+        run_id=run.id,
+        attempt=run.attempt,
+        run_number=run.number,
+        event=run.event,
+        head_branch=trunk.branch,
+        head_repo=trunk.repo,
+        created_at=run.created,
+        started_at=run.created,
+        completed_at=run.updated,
+        url=run.url,
+    )
+
+
+def int_or_none(value: object) -> int | None:
+    """Return an integer, and None for any other type; a boolean is no integer here."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,112 @@
+"""The state of one trunk between refreshes, as small entries."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.facts import StateEntry
+
+
+class Kind(StrEnum):
+    """The kind of an entry; the comment describes its name.
+
+    An entry whose format changes needs another word here: the old entries are then dropped, and
+    their content is read again.
+    """
+
+    CHAIN = "chain"  # the trunk's commits and the ETag of their list
+    READ_DOWN_TO = "read_down_to"  # the oldest commit whose results have been read
+    OPEN_RANGE = "open_range"  # the newest range of the run list
+    CLOSED_RANGE = "closed_range"  # by first second: a closed range of the run list
+    UNREAD_RANGE = "unread_range"  # by first second: a range of the run list that is not read
+    RUN = "run"  # by run id
+    COMMIT = "commit"  # by commit: when its jobs were read last
+    TYPICAL_CHECKS = "typical_checks"  # check runs of the commit that was read last
+    TIMED_OUT = "timed_out"  # by job id: a long job that was cancelled, and its conclusion
+    STEP = "step"  # by job id: its steps have been read
+    ANNOTATED = "annotated"  # by job id: its annotations have been read
+    PENDING = "pending"  # by run id: jobs from webhooks whose run has not been read
+    EXTERNAL = "external"  # by commit: when results of other CI systems were read
+
+
+EntriesByKind = Mapping[str, Mapping[str, str]]
+"""The texts of one trunk's entries, by kind and name."""
+
+
+def by_trunk(entries: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]:
+    """Group all entries of a source by trunk, kind and name, in one pass."""
+    trunks: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for key, text in entries.items():
+        repo, branch, kind, name = key.split(" ")
+        trunks[f"{repo} {branch}"][kind][name] = text
+    return trunks
+
+
+def key_of(trunk: Trunk, kind: Kind, name: object = "") -> str:
+    """Return the key of an entry; neither a repository, a branch nor an id contains a blank."""
+    return f"{trunk.repo} {trunk.branch} {kind} {name}"
+
+
+class StateStore:
+    """The entries of one trunk; collects changes until the refresh is stored."""
+
+    def __init__(
+        self, trunk: Trunk, entries: Mapping[str, str], by_kind: EntriesByKind | None = None
+    ) -> None:
+        """Args:
+        trunk: whose entries.
+        entries: all entries of the source.
+        by_kind: those of the trunk; only `all` needs them.
+        """
+        self._trunk = trunk
+        self._entries = entries
+        self._by_kind = by_kind or {}
+        self._complete: set[Kind] = set()
+        self._values: dict[Kind, dict[str, Any]] = defaultdict(dict)
+        self._changed: dict[tuple[Kind, str], None] = {}
+
+    def all(self, kind: Kind) -> Mapping[str, Any]:
+        """Return every entry of a kind by its name."""
+        values = self._values[kind]
+        if kind not in self._complete:
+            self._complete.add(kind)
+            for name, text in self._by_kind.get(kind, {}).items():
+                if (kind, name) not in self._changed:
+                    values[name] = json.loads(text)
+        return values
+
+    def get(self, kind: Kind, name: object = "") -> Any:
+        """Return an entry, or None."""
+        values, key = self._values[kind], str(name)
+        if key not in values and kind not in self._complete and (kind, key) not in self._changed:
+            text = self._entries.get(key_of(self._trunk, kind, key))
+            if text is not None:
+                values[key] = json.loads(text)
+        return values.get(key)
+
+    def put(self, kind: Kind, value: Any, name: object = "") -> None:
+        """Write an entry; an equal value is no change."""
+        if self.get(kind, name) != value:
+            self._values[kind][str(name)] = value
+            self._changed[kind, str(name)] = None
+
+    def drop(self, kind: Kind, name: object = "") -> None:
+        """Delete an entry."""
+        if self.get(kind, name) is not None:
+            del self._values[kind][str(name)]
+            self._changed[kind, str(name)] = None
+
+    def drop_all(self, kind: Kind, names: Iterable[str]) -> None:
+        """Delete several entries."""
+        for name in list(names):
+            self.drop(kind, name)
+
+    def changes(self) -> Iterator[StateEntry]:
+        """Yield the changes to store."""
+        for kind, name in self._changed:
+            value = self._values[kind].get(name)
+            text = None if value is None else json.dumps(value, separators=(",", ":"))
+            yield StateEntry(key_of(self._trunk, kind, name), text)

@@ -1,0 +1,293 @@
+"""One trunk: what to read now, in which order, and within which budget."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from trunkwatch.engine.facts import Fact
+from trunkwatch.errors import (
+    CredentialsError,
+    NoAnswerError,
+    RateLimitedError,
+    SourceError,
+)
+from trunkwatch.rest import RefreshBudget
+from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.jobs.annotations import Explanations
+from trunkwatch.sources.github.jobs.failed_steps import FailedSteps
+from trunkwatch.sources.github.jobs.job_reader import JobReader
+from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
+from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
+from trunkwatch.sources.github.order.backfill import CLOCK_SKEW_SECONDS, Backfill
+from trunkwatch.sources.github.order.chain import Chain, ChainReader
+from trunkwatch.sources.github.runs.run import INCOMPLETE, Run
+from trunkwatch.sources.github.runs.run_list import RunList
+from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.port import FailureFocus
+
+HISTORY_SECONDS = 90 * 86_400.0
+"""Seconds that a read goes back at most: GitHub keeps the logs of a run for 90 days."""
+
+COMMIT_DATE_OUTLIER_SHARE = 1 / 50
+"""Tolerated share of commits with a wrong date: an old one must not extend the read by years."""
+
+READ_EVERY_REFRESHES = 2
+"""Refreshes from one read of an unfinished commit to the next: a failure is then seen two refreshes
+after it happened at the latest, for half of the requests."""
+
+UNREADABLE_COMMIT_TIMEOUT_SECONDS = 1800.0
+"""Seconds for which a commit whose jobs cannot be read holds back the newer ones: it may be the
+pass between their failures. After that it counts as a commit on which nothing ran."""
+
+FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
+"""Errors that every further request of the same refresh would meet too."""
+
+UNREAD_RANGE = "unread range"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSettings:
+    """The settings of a refresh, the same for every trunk of a source.
+
+    Attributes:
+        window: commits to read.
+        interval: seconds from one refresh to the next.
+        external: the results of other CI systems that count.
+        budget: the requests that may be sent.
+    """
+
+    window: int
+    interval: float
+    external: ExternalChecks
+    budget: RefreshBudget
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The result of reading one trunk.
+
+    Attributes:
+        facts: the facts that are certain now.
+        error: the first error of what could not be read.
+        unread: commits of the window whose results have not been read.
+        more: history could be read at once, and was left for the next refresh.
+        due_since: when the oldest read that was left out became due (seconds, epoch), or None.
+    """
+
+    facts: list[Fact] = field(default_factory=list)
+    error: SourceError | None = None
+    unread: int = 0
+    more: bool = False
+    due_since: float | None = None
+
+    def add_error(self, error: SourceError) -> None:
+        """Keep the first error."""
+        self.error = self.error or error
+
+
+class TrunkReader:
+    """Reads one trunk once."""
+
+    def __init__(self, context: TrunkContext, settings: ReadSettings, focus: FailureFocus) -> None:
+        """Args:
+        context: of the trunk.
+        settings: of the refresh.
+        focus: the failures to read first.
+        """
+        self._context = context
+        self._state = context.state
+        self._now = context.now
+        self._settings = settings
+        self._budget = settings.budget
+        self._focus = focus
+        self._chains = ChainReader(context, settings.window)
+        self._runs = RunList(context)
+        self._timed_out = TimedOutJobs(context)
+        self._jobs = JobReader(context, self._runs, self._timed_out)
+        self._steps = FailedSteps(context)
+        self._explanations = Explanations(context)
+        self._pending = PendingJobs(context, self._timed_out)
+        self._outcome = Outcome()
+        self._failed: set[str] = set()
+        self._unreachable = False
+
+    def read(self) -> Outcome:
+        """Read the results that are due, as far as the budget allows; an error loses nothing."""
+        outcome = self._outcome
+        try:
+            chain = self._chains.read()
+            start = self._start(chain)
+            self._runs.read_newest(start)
+            self._runs.ranges.widen(start)
+        except SourceError as error:
+            outcome.error = error
+            return outcome
+        backfill = Backfill(self._context, chain, self._runs)
+        try:
+            self._read_news(backfill)
+            self._read_history(backfill)
+            self._read_details()
+            self._read_external(backfill)
+        except FATAL_ERRORS as error:
+            outcome.add_error(error)
+        outcome.facts.extend(self._pending.of_all(self._runs.runs))
+        self._conclude(backfill, start)
+        return outcome
+
+    def _start(self, chain: Chain) -> float:
+        """Return the time from which on runs are read (seconds since the epoch)."""
+        dates = sorted(c.committed_at for c in chain.commits if c.committed_at is not None)
+        outliers = int(len(dates) * COMMIT_DATE_OUTLIER_SHARE)
+        oldest = dates[outliers] if dates else self._now
+        return max(oldest - CLOCK_SKEW_SECONDS, self._now - HISTORY_SECONDS)
+
+    # ------------------------------------------------------------------ news
+
+    def _read_news(self, backfill: Backfill) -> None:
+        """Read the results that may have changed since the last refresh."""
+        settings = self._settings
+        pause = (READ_EVERY_REFRESHES - 0.5) * settings.interval
+        due = self._runs.due(settings.interval, self._focus.commits)
+        for closed in [*self._runs.unfinished_ranges(pause), *due]:
+            if self._budget.for_news():
+                self._try(f"range {closed.first}", partial(self._runs.check, closed))
+        if not self._fill_unread_ranges(backfill):
+            # Runs may be missing: hold back everything newer, and let the data age.
+            self._outcome.due_since = 0.0
+            return
+        barrier = 0
+        for index, sha, runs in self._due_commits(backfill, pause):
+            if index < barrier or not self._budget.for_news():
+                self._leave_out(runs)
+            elif not self._read_commit(sha, runs):
+                barrier = max(barrier, index)
+
+    def _fill_unread_ranges(self, backfill: Backfill) -> bool:
+        """Read the unread ranges of the shown commits; return whether none is left."""
+        while backfill.started and self._runs.ranges.has_unread(backfill.read_from):
+            if not self._budget.for_news() or not self._read_unread_range():
+                return False
+        return True
+
+    def _read_unread_range(self) -> bool:
+        return self._try(UNREAD_RANGE, self._runs.read_unread_range)
+
+    def _read_commit(self, sha: str, runs: list[Run]) -> bool:
+        """Read the jobs of a commit; return False if newer commits must wait for it."""
+        entry = self._state.get(Kind.COMMIT, sha) or {}
+        failing = entry.get("failing", self._now)
+        # Written beforehand, because a successful read replaces the entry.
+        self._state.put(Kind.COMMIT, {**entry, "failing": failing}, sha)
+        read = self._try(sha, partial(self._jobs.read, sha, runs))
+        return read or self._now - failing > UNREADABLE_COMMIT_TIMEOUT_SECONDS
+
+    def _due_commits(self, backfill: Backfill, pause: float) -> list[tuple[int, str, list[Run]]]:
+        """Return the commits with unread runs that are to be read now, each with its index.
+
+        Commits that are finished or were never read come first, oldest first: a streak must not
+        be seen from its newer end while an older pass waits to be read. Then come unfinished
+        commits, the longest unread first.
+        """
+        found = []
+        for index, sha in backfill.shown_commits():
+            unread = backfill.unread_runs(sha)
+            at = (self._state.get(Kind.COMMIT, sha) or {}).get("at", 0.0)
+            finished = all(run.finished for run in unread)
+            changed = any(run.read_version not in (run.version, INCOMPLETE) for run in unread)
+            news = finished and changed
+            if unread and (news or self._now - at >= pause):
+                unfinished_since = at if at and not news else 0.0
+                found.append((unfinished_since, -index, sha, unread))
+        found.sort(key=lambda item: item[:2])
+        return [(-index, sha, runs) for _, index, sha, runs in found]
+
+    def _leave_out(self, runs: Iterable[Run]) -> None:
+        since = min(run.updated for run in runs)
+        before = self._outcome.due_since
+        self._outcome.due_since = since if before is None else min(before, since)
+
+    # ------------------------------------------------------------------ history
+
+    def _read_history(self, backfill: Backfill) -> None:
+        """Read commits that were never read, the newest first, down to the end of the window."""
+        for sha in backfill.unread_commits():
+            while backfill.is_behind_unread_range(sha) and UNREAD_RANGE not in self._failed:
+                if not self._may_go_on():
+                    return
+                self._read_unread_range()
+            runs = backfill.unread_runs(sha)
+            if runs and not self._may_go_on():
+                return
+            if runs:
+                self._try(sha, partial(self._jobs.read, sha, runs))
+
+    def _may_go_on(self) -> bool:
+        if self._budget.for_history():
+            return True
+        self._outcome.more = self._budget.history_later()
+        return False
+
+    def _read_details(self) -> None:
+        """Read the details that explain failures, and check ranges that were never checked."""
+        runs = self._runs.runs
+        for job in self._timed_out.undecided():
+            if self._budget.for_news():
+                self._try(job, partial(self._timed_out.read, job, runs))
+        for request in self._steps.due(self._focus.urls, runs):
+            if self._budget.for_news():
+                self._try(f"steps {request}", partial(self._steps.read, request, runs))
+        for row in self._explanations.due(self._focus.unexplained, runs):
+            if self._budget.for_news():
+                self._try(f"annotations {row.job_id}", partial(self._explanations.read, row))
+        for closed in self._runs.ranges.unchecked() if not self._outcome.more else ():
+            if self._budget.for_news():
+                self._try(f"range {closed.first}", partial(self._runs.check, closed))
+
+    def _read_external(self, backfill: Backfill) -> None:
+        """Read the results of other CI systems."""
+        external = self._settings.external
+        pause = READ_EVERY_REFRESHES * self._settings.interval
+        for sha in external.due(self._context, backfill, pause):
+            if not self._may_go_on():
+                return
+            self._try(f"external {sha}", partial(external.read, self._context, sha))
+
+    def _try(self, name: str, read: Callable[[], Iterable[Fact] | None]) -> bool:
+        """Read one thing; return whether that succeeded.
+
+        Facts before an error count: they are stored as read.
+        """
+        if name in self._failed:
+            return False
+        try:
+            for fact in read() or ():
+                self._outcome.facts.append(fact)
+        except SourceError as error:
+            # One address that never answers must not keep all others from being read.
+            fatal = isinstance(error, FATAL_ERRORS)
+            if fatal and (self._unreachable or not isinstance(error, NoAnswerError)):
+                raise
+            self._unreachable = self._unreachable or fatal
+            self._failed.add(name)
+            self._outcome.add_error(error)
+            return False
+        return True
+
+    # ------------------------------------------------------------------ the end
+
+    def _conclude(self, backfill: Backfill, start: float) -> None:
+        self._runs.forget(start)
+        self._forget_details()
+        self._outcome.facts.extend(backfill.order())
+        self._outcome.unread = backfill.unread()
+        self._outcome.facts.extend(self._state.changes())
+
+    def _forget_details(self) -> None:
+        runs, shas = self._runs.runs, {run.sha for run in self._runs.runs.values()}
+        for kind in (Kind.TIMED_OUT, Kind.STEP, Kind.ANNOTATED):
+            entries = self._state.all(kind).items()
+            gone = [job for job, entry in entries if entry["run"] and entry["run"] not in runs]
+            self._state.drop_all(kind, gone)
+        commits = self._state.all(Kind.COMMIT)
+        self._state.drop_all(Kind.COMMIT, [sha for sha in commits if sha not in shas])

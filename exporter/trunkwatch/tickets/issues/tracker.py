@@ -1,0 +1,142 @@
+"""The issues and comments of this program on GitHub: create, change, and find them again."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from trunkwatch.errors import TrackerUnsure
+from trunkwatch.tickets.issues.api import Api
+from trunkwatch.tickets.model import (
+    ORIGIN_LABEL,
+    Change,
+    Comment,
+    Create,
+    Step,
+    Ticket,
+    TicketKey,
+)
+from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
+from trunkwatch.times import format_time, parse_time
+
+CLOCK_SKEW_SECONDS = 600.0
+"""How far GitHub's clock may be behind the local one; listing from further back costs nothing."""
+
+
+class FoundIssue(NamedTuple):
+    """An issue of this program on GitHub.
+
+    Attributes:
+        number: of the issue.
+        closed_at: seconds since the epoch; None while it is open.
+        marker: at the start of its body.
+    """
+
+    number: int
+    closed_at: float | None
+    marker: Marker
+
+
+class IssueTracker:
+    """Executes the steps of plans on GitHub."""
+
+    def __init__(self, api: Api) -> None:
+        """Args:
+        api: GitHub's issues API.
+        """
+        self._api = api
+
+    def closed_at(self, ticket: Ticket) -> float | None:
+        """Return when a ticket's issue was closed (seconds since the epoch); None while it is open.
+
+        Raises:
+            TrackerError: GitHub did not answer.
+        """
+        return _closed_at(self._api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+
+    def execute(self, ticket: Ticket, step: Step) -> int | None:
+        """Execute a step; return the number of a created issue.
+
+        Raises:
+            TrackerError: it failed, or its result is unknown.
+        """
+        place = f"/repos/{ticket.repo}/issues"
+        if isinstance(step, Create):
+            body = {"title": step.title, "body": step.body, "labels": list(step.labels)}
+            people = {"assignees": list(step.assignees)} if step.assignees else {}
+            return _number(self._api.post(place, {**body, **people}))
+        if isinstance(step, Comment):
+            self._api.post(f"{place}/{ticket.number}/comments", {"body": step.body})
+        else:
+            self._api.patch(f"{place}/{ticket.number}", dict(step.fields))
+        return None
+
+    def was_executed(self, ticket: Ticket, step: Step, since: float) -> tuple[bool, int | None]:
+        """Return whether a step that was sent at a time took effect, and the issue it created.
+
+        Lists are read oldest first: a row added meanwhile shifts no row to a page already read.
+
+        Raises:
+            TrackerError: GitHub did not answer.
+        """
+        if isinstance(step, Change):
+            return False, None
+        query = [("since", format_time(int(since - CLOCK_SKEW_SECONDS))), *_OLDEST_FIRST]
+        place = f"/repos/{ticket.repo}/issues"
+        if isinstance(step, Create):
+            for number, _, marker in self._marked(place, [("state", "all"), *query]):
+                if marker.nonce == step.nonce:
+                    return True, number
+            return False, None
+        rows = self._api.rows(f"{place}/{ticket.number}/comments", query[:1])
+        markers = (find_marker(row.get("body")) for row in rows)
+        return any(marker and marker.nonce == step.nonce for marker in markers), None
+
+    def find(self, repo: str, key: TicketKey, closed_since: float | None) -> FoundIssue | None:
+        """Return a key's newest open issue, else its newest one closed since a time.
+
+        Only issues with the origin label count: somebody without the right to set labels cannot
+        make this program write into an issue with a copied marker.
+
+        Args:
+            repo: the repository to search.
+            key: of the ticket.
+            closed_since: seconds since the epoch; None to skip closed issues.
+
+        Raises:
+            TrackerError: GitHub did not answer.
+        """
+        queries = [[("state", "open")]]
+        if closed_since is not None:
+            queries.append([("state", "closed"), ("since", format_time(int(closed_since)))])
+        for query in queries:
+            labelled = [*query, ("labels", ORIGIN_LABEL), *_OLDEST_FIRST]
+            rows = self._marked(f"/repos/{repo}/issues", labelled)
+            found = [row for row in rows if row.marker.key == quoted(key)]
+            if found:
+                return max(found)
+        return None
+
+    def _marked(self, path: str, query: list[tuple[str, str]]) -> Iterator[FoundIssue]:
+        for row in self._api.rows(path, query):
+            marker = find_marker(row.get("body"))
+            # GitHub lists pull requests as issues.
+            if marker is not None and "pull_request" not in row:
+                yield FoundIssue(_number(row), _closed_at(row), marker)
+
+
+_OLDEST_FIRST = [("sort", "created"), ("direction", "asc")]
+
+
+def _number(document: Mapping[str, Any]) -> int:
+    number = document.get("number")
+    if not isinstance(number, int):
+        raise TrackerUnsure("GitHub's answer contains no issue number")
+    return number
+
+
+def _closed_at(document: Mapping[str, Any]) -> float | None:
+    try:
+        if document["state"] != "closed":
+            return None
+        return parse_time(document["closed_at"])
+    except (KeyError, ValueError):
+        raise TrackerUnsure("GitHub's answer has not the documented shape of an issue") from None

@@ -1,0 +1,126 @@
+"""The metrics of `trunkwatch tickets`, and the health of its peers."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+PEERS = ("alertmanager", "exporter", "github")
+
+
+class CounterFamily(NamedTuple):
+    """One counter with one label.
+
+    Attributes:
+        name: of the family.
+        label: its only label.
+        values: label values exported from the start, so that `increase` sees the first event.
+        help: the HELP text.
+    """
+
+    name: str
+    label: str
+    values: tuple[str, ...]
+    help: str
+
+
+COUNTERS: Mapping[str, CounterFamily] = {
+    "deliveries": CounterFamily(
+        "trunkwatch_tickets_deliveries_total",
+        "outcome",
+        ("accepted", "malformed", "unauthorized", "failed"),
+        "Deliveries of Alertmanager by outcome.",
+    ),
+    "operations": CounterFamily(
+        "trunkwatch_tickets_operations_total",
+        "operation",
+        ("open", "edit", "comment", "close", "reopen"),
+        "Operations on issues.",
+    ),
+    "requests": CounterFamily(
+        "trunkwatch_tickets_requests_total",
+        "code",
+        (),
+        "Answers of GitHub by status code; error for none.",
+    ),
+}
+OPEN, WAITING = "trunkwatch_tickets_open", "trunkwatch_tickets_waiting"
+UP, ROUND_AT = "trunkwatch_tickets_up", "trunkwatch_tickets_last_round_timestamp_seconds"
+
+GAUGES: Mapping[str, str] = {
+    OPEN: "Open issues.",
+    WAITING: "Groups with an unfinished operation on GitHub.",
+    UP: "1 if the peer (alertmanager, exporter, github) answered in the last round, else 0.",
+    ROUND_AT: "End of the last round.",
+}
+
+Family = tuple[str, str, str, list[tuple[dict[str, str], float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The result of the last round.
+
+    Attributes:
+        open: number of open issues.
+        waiting: number of groups with an unfinished operation on GitHub.
+        round_at: end of the last round (seconds since the epoch); None before the first.
+        errors: by peer, for each peer that failed.
+    """
+
+    open: int = 0
+    waiting: int = 0
+    round_at: float | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+class TicketMetrics:
+    """Counters by family and label, and the newest health; any thread may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self.health = Health()
+
+    def add(self, counter: str, value: str) -> None:
+        """Count one event.
+
+        Args:
+            counter: its key in `COUNTERS`.
+            value: of its label.
+        """
+        with self._lock:
+            self._counts[counter, value] += 1
+
+    def problems(self) -> list[str]:
+        """Return the reasons for not being ready, one line each; empty if ready."""
+        health = self.health
+        if health.round_at is None:
+            return ["the first round has not ended yet"]
+        return [f"{peer}: {error}" for peer, error in sorted(health.errors.items())]
+
+    def families(self) -> Iterator[Family]:
+        """Yield all metrics: name, kind, help and samples."""
+        with self._lock:
+            counts = dict(self._counts)
+        for key, counter in COUNTERS.items():
+            seen = (value for found, value in counts if found == key)
+            values = sorted({*counter.values, *seen})
+            samples = [({counter.label: v}, float(counts.get((key, v), 0))) for v in values]
+            yield counter.name, "counter", counter.help, samples
+        for name, gauge in _gauges(self.health).items():
+            yield name, "gauge", GAUGES[name], gauge
+
+
+def _gauges(health: Health) -> dict[str, list[tuple[dict[str, str], float]]]:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {
+        OPEN: [({}, float(health.open))],
+        WAITING: [({}, float(health.waiting))],
+        UP: [],
+        ROUND_AT: [],
+    }
+    if health.round_at is not None:
+        found[UP] = [({"peer": peer}, float(peer not in health.errors)) for peer in PEERS]
+        found[ROUND_AT] = [({}, health.round_at)]
+    return found

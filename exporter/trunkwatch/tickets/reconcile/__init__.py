@@ -1,0 +1,1 @@
+"""The reconciliation: decide what an issue needs, plan it, execute the plan."""

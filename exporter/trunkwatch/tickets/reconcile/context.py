@@ -1,0 +1,181 @@
+"""The input of a decision about one group, and the ticket that it implies."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from trunkwatch.config import TicketsSection
+from trunkwatch.tickets.alerts import Alerts, FiringAlert, UnresolvedAlert, links_of
+from trunkwatch.tickets.model import (
+    ORIGIN_LABEL,
+    JobName,
+    Links,
+    ReportedJob,
+    State,
+    Ticket,
+    TicketKey,
+)
+from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
+from trunkwatch.tickets.text.markdown import one_line
+from trunkwatch.tickets.trunk_status import GroupStatus, JobStatus, TrunkStatus
+
+LABEL_LIMIT = 50
+"""GitHub's limit of a label (characters)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileContext:
+    """Everything that a decision about one group depends on.
+
+    Attributes:
+        key: the group.
+        config: the section `tickets` of the configuration.
+        status: the trunk's current status.
+        alerts: the group's unresolved alerts; None if Alertmanager did not answer.
+        delivered: jobs of the group whose firing alert was delivered.
+        alertmanager: base URL of Alertmanager's pages; None before the first delivery.
+        ticket: as stored; None if there was none.
+        now: seconds since the epoch.
+    """
+
+    key: TicketKey
+    config: TicketsSection
+    status: TrunkStatus
+    alerts: Mapping[JobName, UnresolvedAlert] | None
+    delivered: frozenset[JobName]
+    alertmanager: str | None
+    ticket: Ticket | None = None
+    now: float = 0.0
+
+    @property
+    def broken(self) -> tuple[JobStatus, ...]:
+        """The broken jobs of the group."""
+        return self.status.broken(self.key.group)
+
+    @property
+    def repo(self) -> str:
+        """The repository of the issue."""
+        return self.config.repo.replace("{repo}", self.key.repo)
+
+    @property
+    def dashboard_url(self) -> str | None:
+        """The configured dashboard of the group, if any."""
+        url = self.config.dashboard_url
+        for name, value in self.key._asdict().items():
+            url = url and url.replace(f"{{{name}}}", quote(value, safe=""))
+        return url
+
+    def may_open(self, jobs: Iterable[JobStatus]) -> bool:
+        """Return whether an issue may be opened, or opened again, for these jobs.
+
+        A delivery proves that the group is routed to tickets. Alertmanager decides whether an alert
+        is silenced or inhibited; while it does not answer, its deliveries count.
+        """
+        if not self.delivered:
+            return False
+        if self.alerts is None:
+            return any(job.name in self.delivered for job in jobs)
+        return any(job.name in self.alerts and self.alerts[job.name].active for job in jobs)
+
+
+def context_of(
+    key: TicketKey,
+    config: TicketsSection,
+    status: TrunkStatus,
+    alerts: Alerts | None,
+    firing: Sequence[FiringAlert],
+) -> ReconcileContext:
+    """Return the context of one group from its firing alerts, oldest first."""
+    addresses = [alert.alertmanager for alert in firing if alert.alertmanager]
+    return ReconcileContext(
+        key=key,
+        config=config,
+        status=status,
+        alerts=None if alerts is None else alerts.get(key, {}),
+        delivered=frozenset(alert.job for alert in firing),
+        alertmanager=addresses[-1] if addresses else None,
+    )
+
+
+def new_ticket(context: ReconcileContext, nonce: str, previous: int | None = None) -> Ticket:
+    """Return the ticket of an issue that does not exist yet."""
+    group = _group(context, None)
+    links = links_of(
+        _alerts(context), Links(dashboard=context.dashboard_url, alertmanager=context.alertmanager)
+    )
+    view = _view(context, group, links, previous)
+    return Ticket(
+        key=context.key,
+        repo=context.repo,
+        number=None,
+        nonce=nonce,
+        state=State.OPEN,
+        title=issue_title(view),
+        body=issue_body(view, nonce),
+        reported_jobs=reported_jobs(context.broken, {}),
+        team=group.team,
+        priority=group.priority,
+        links=links,
+        opened_at=context.now,
+        previous_number=previous,
+    )
+
+
+def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str, str]]:
+    """Return the ticket with its current text, and the fields that differ from the last sent."""
+    group = _group(context, ticket)
+    stored = ticket.links._replace(
+        dashboard=context.dashboard_url or ticket.links.dashboard,
+        alertmanager=ticket.links.alertmanager or context.alertmanager,
+    )
+    links = links_of(_alerts(context), stored)
+    view = _view(context, group, links, ticket.previous_number)
+    title, body = issue_title(view), issue_body(view, ticket.nonce)
+    # Send only fields that changed: a title edited by a person stays until the generated one does.
+    fields = {
+        name: text
+        for name, text, sent in (("title", title, ticket.title), ("body", body, ticket.body))
+        if text != sent
+    }
+    after = replace(
+        ticket, title=title, body=body, links=links, team=group.team, priority=group.priority
+    )
+    return after, fields
+
+
+def _view(
+    context: ReconcileContext, group: GroupStatus, links: Links, previous: int | None
+) -> IssueView:
+    zone = context.config.timezones.get(group.team, context.config.timezone)
+    return IssueView(context.key, group, context.broken, links, zone, previous)
+
+
+def _group(context: ReconcileContext, ticket: Ticket | None) -> GroupStatus:
+    """Return the group's status; the last known team and priority if it has no jobs left."""
+    found = context.status.groups.get(context.key.group)
+    if found is not None:
+        return found
+    return GroupStatus(ticket.team if ticket else "", ticket.priority if ticket else "", 1, 0)
+
+
+def _alerts(context: ReconcileContext) -> list[UnresolvedAlert]:
+    return [context.alerts[name] for name in sorted(context.alerts)] if context.alerts else []
+
+
+def reported_jobs(
+    broken: Iterable[JobStatus], before: Mapping[JobName, ReportedJob]
+) -> dict[JobName, ReportedJob]:
+    """Return the jobs reported before, marked as ended, updated with the broken ones."""
+    ended = {name: job._replace(broken=False) for name, job in before.items()}
+    current = {
+        job.name: ReportedJob(job.first_bad.sha if job.first_bad else None, job.broken_since, True)
+        for job in broken
+    }
+    return {**ended, **current}
+
+
+def labels_of(ticket: Ticket, configured: Iterable[str]) -> tuple[str, ...]:
+    """Return the labels of a new issue, without commas: GitHub's lists of labels split at them."""
+    own = (f"Pri:{ticket.priority}", f"Team:{ticket.team}", ORIGIN_LABEL)
+    labels = (one_line(label, LABEL_LIMIT).replace(",", " ") for label in (*own, *configured))
+    return tuple(dict.fromkeys(labels))

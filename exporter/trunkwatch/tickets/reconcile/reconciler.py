@@ -1,0 +1,282 @@
+"""The reconciler: one round brings every issue in step with the current status.
+
+Plans are stored before they begin, so that a round may be interrupted at any point.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
+
+from trunkwatch.config import TicketsSection
+from trunkwatch.errors import (
+    IssueGone,
+    ReadingError,
+    TrackerError,
+    TrackerLimited,
+    TrackerRefused,
+)
+from trunkwatch.tickets.alerts import Alerts, FiringAlert
+from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
+from trunkwatch.tickets.metrics import Health
+from trunkwatch.tickets.model import Create, State, Ticket, TicketKey
+from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
+from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
+from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
+from trunkwatch.tickets.store import TicketStore
+from trunkwatch.tickets.trunk_status import TrunkStatus
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DECISIONS_PER_ROUND = 3
+"""A group needs a second decision after an issue was found on GitHub, or was gone."""
+
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 60.0, 900.0
+"""The delay doubles with each failure in a row, up to a quarter of an hour."""
+
+_REPO = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class _Delay(NamedTuple):
+    since: float
+    until: float
+    seconds: float
+
+
+class Backoff:
+    """Exponential backoff per group; the key None stands for GitHub as a whole."""
+
+    def __init__(self) -> None:
+        self._delays: dict[TicketKey | None, _Delay] = {}
+        self.last_error = ""
+
+    @property
+    def failing_keys(self) -> set[TicketKey]:
+        """The groups whose last attempt failed."""
+        return {key for key in self._delays if key is not None}
+
+    def is_over(self, now: float, key: TicketKey | None = None) -> bool:
+        """Return whether a key may be tried (now in seconds since the epoch)."""
+        delay = self._delays.get(key)
+        # A clock that is set back ends a delay, else it could last for years.
+        return delay is None or not delay.since <= now < delay.until
+
+    def record_failure(
+        self, now: float, error: str, key: TicketKey | None = None, until: float | None = None
+    ) -> None:
+        """Delay the next attempt, until GitHub's own time if it states one."""
+        before = self._delays.get(key)
+        seconds = min(before.seconds * 2, MAX_DELAY_SECONDS) if before else FIRST_DELAY_SECONDS
+        self._delays[key] = _Delay(now, until or now + seconds, seconds)
+        self.last_error = error
+
+    def record_success(self, key: TicketKey) -> None:
+        """Reset the delays of a key and of GitHub as a whole."""
+        self._delays.pop(key, None)
+        self._delays.pop(None, None)
+
+
+class StatusClient(Protocol):
+    """Reads the current status; both methods raise ReadingError."""
+
+    def trunk(self, repo: str, branch: str) -> TrunkStatus:
+        """Return the exporter's status of a trunk."""
+
+    def alerts(self) -> Alerts:
+        """Return Alertmanager's unresolved alerts."""
+
+
+class Reconciler:
+    """Compares tickets with the current status and executes the difference; not thread-safe."""
+
+    def __init__(
+        self,
+        store: TicketStore,
+        tracker: IssueTracker,
+        status: StatusClient,
+        config: TicketsSection,
+        runtime: Runtime,
+    ) -> None:
+        """Args:
+        store: the storage file.
+        tracker: the issues on GitHub.
+        status: reads the exporter and Alertmanager.
+        config: the section `tickets` of the configuration.
+        runtime: clock, metrics and checkpoints.
+        """
+        self._store = store
+        self._tracker = tracker
+        self._executor = PlanExecutor(store, tracker, runtime)
+        self._status = status
+        self._config = config
+        self._runtime = runtime
+        self._backoff = Backoff()
+        self._errors: dict[str, str] = {}
+        self._rate_limited: set[TicketKey] = set()
+        self._began = 0.0
+
+    def reconcile_all(self) -> None:
+        """Reconcile every group once; a group that fails is retried in a later round."""
+        self._errors = {}
+        self._began = self._runtime.clock()
+        firing, tickets = self._store.firing_alerts(), self._store.tickets()
+        live = (key for key, ticket in tickets.items() if _is_live(ticket))
+        keys = {*self._store.plans(), *firing, *live}
+        if keys:
+            self._reconcile(keys, firing)
+        self._runtime.metrics.health = self._health()
+
+    def _reconcile(
+        self, keys: Iterable[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
+    ) -> None:
+        alerts = self._read("alertmanager", self._status.alerts)
+        trunks: dict[tuple[str, str], TrunkStatus | None] = {}
+        for key in sorted(keys):
+            trunk = key[:2]
+            if trunk not in trunks:
+                trunks[trunk] = self._read("exporter", partial(self._status.trunk, *trunk))
+            now, status = self._runtime.clock(), trunks[trunk]
+            if not self._backoff.is_over(now):
+                self._errors["github"] = self._backoff.last_error
+                return
+            if self._backoff.is_over(now, key):
+                context = None
+                if status is not None:
+                    delivered = firing.get(key, [])
+                    context = context_of(key, self._config, status, alerts, delivered)
+                self._try(key, context)
+
+    def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
+        try:
+            self._reconcile_group(key, context)
+        except TrackerRefused as error:
+            # Delay only this group: the next one may be in another repository.
+            self._backoff.record_failure(self._runtime.clock(), str(error), key)
+        except TrackerError as error:
+            until = error.until if isinstance(error, TrackerLimited) else None
+            self._backoff.record_failure(self._runtime.clock(), str(error), until=until)
+        else:
+            self._backoff.record_success(key)
+            return
+        self._errors["github"] = self._backoff.last_error
+        fields = {**key._asdict(), "error": self._backoff.last_error}
+        log.warning("reconciliation failed, to be retried", extra=fields)
+
+    def _read(self, peer: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except ReadingError as error:
+            self._errors[peer] = str(error)
+            log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
+            return None
+
+    # ------------------------------------------------------------------ one group
+
+    def _reconcile_group(self, key: TicketKey, context: ReconcileContext | None) -> None:
+        """Finish the group's plan, then decide; without a context, the status is unavailable."""
+        self._rate_limited.discard(key)
+        plan = self._store.plans().get(key)
+        if plan is not None and not self._executor.execute(plan, fresh=False):
+            return
+        for _ in range(DECISIONS_PER_ROUND):
+            ticket = self._with_changes_by_people(self._store.tickets().get(key))
+            if context is None:
+                return
+            context = replace(context, ticket=ticket, now=self._runtime.clock())
+            if not self._act(context, decide(context)):
+                return
+
+    def _with_changes_by_people(self, ticket: Ticket | None) -> Ticket | None:
+        """Return a ticket updated with what a person did to its issue, and store it."""
+        if ticket is None or ticket.gone or not _is_live(ticket):
+            return ticket
+        now = self._runtime.clock()
+        try:
+            closed_at = self._tracker.closed_at(ticket)
+        except IssueGone:
+            closed_at, seen = now, replace(ticket, gone=True)
+        else:
+            seen = ticket
+        if ticket.state is State.OPEN and closed_at is not None:
+            seen = dismissed(seen, closed_at)
+        elif ticket.state is State.DISMISSED and closed_at is None:
+            seen = replace(seen, state=State.OPEN, closed_at=None)
+        if seen != ticket:
+            fields = {"issue": seen.number, "state": seen.state, "gone": seen.gone}
+            log.info("issue changed by a person", extra={"issue_repo": seen.repo, **fields})
+            self._store.save_ticket(seen)
+            self._runtime.checkpoint("a person's change is recorded")
+        return seen
+
+    def _act(self, context: ReconcileContext, decision: Decision) -> bool:
+        """Execute a decision; return whether to decide again."""
+        if decision.remove_firing:
+            # Keep alerts delivered during this round: the status was read before they arrived.
+            self._store.remove_firing(context.key, self._began)
+        if decision.record is not None:
+            self._store.save_ticket(decision.record)
+        if decision.plan is None:
+            return False
+        if isinstance(decision.plan.steps[0], Create) and not self._may_create(context):
+            return False
+        if isinstance(decision.plan.steps[0], Create) and self._adopt(context):
+            return True
+        plan = self._store.save_plan(decision.plan)
+        self._runtime.checkpoint(f"{plan.operation}: the plan is written")
+        self._executor.execute(plan, fresh=True)
+        return False
+
+    def _may_create(self, context: ReconcileContext) -> bool:
+        if not _REPO.fullmatch(context.repo):
+            raise TrackerRefused(
+                f"{context.repo!r} is not a repository; set tickets.repo to owner/name", 0
+            )
+        limit = self._config.max_new_per_hour
+        if self._store.created_in_last_hour(self._runtime.clock()) < limit:
+            return True
+        fields = {**context.key._asdict(), "limit": limit}
+        log.warning("issue delayed: tickets.max_new_per_hour is reached", extra=fields)
+        self._rate_limited.add(context.key)
+        return False
+
+    def _adopt(self, context: ReconcileContext) -> bool:
+        """Store an issue of the group that is on GitHub, if any, as its ticket."""
+        now = self._runtime.clock()
+        since = None if context.ticket is not None else now - self._config.reopen_within
+        found = self._tracker.find(context.repo, context.key, since)
+        if found is None:
+            return False
+        log.info("issue adopted", extra={"issue_repo": context.repo, "issue": found.number})
+        closed_at = found.closed_at or now
+        ticket = adopted(context, found.number, found.marker.nonce, _state_of(found), closed_at)
+        self._store.save_ticket(ticket)
+        self._runtime.checkpoint("an adopted issue is recorded")
+        return True
+
+    # ------------------------------------------------------------------ health
+
+    def _health(self) -> Health:
+        tickets = self._store.tickets().values()
+        waiting = {*self._store.plans(), *self._rate_limited, *self._backoff.failing_keys}
+        return Health(
+            open=sum(ticket.state is State.OPEN for ticket in tickets),
+            waiting=len(waiting),
+            round_at=self._runtime.clock(),
+            errors=dict(self._errors),
+        )
+
+
+def _is_live(ticket: Ticket) -> bool:
+    """Return whether a ticket needs a look in every round, also without a delivery."""
+    ongoing = ticket.state is State.DISMISSED and ticket.resolved_at is None
+    return ticket.state is State.OPEN or ongoing
+
+
+def _state_of(found: FoundIssue) -> State:
+    if found.closed_at is None:
+        return State.OPEN
+    return State.CLOSED if found.marker.state == "resolved" else State.DISMISSED

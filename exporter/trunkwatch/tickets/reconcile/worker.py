@@ -1,0 +1,52 @@
+"""The thread that reconciles after each delivery, and every minute."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+RECONCILE_INTERVAL_SECONDS = 60.0
+"""Without a delivery, an alert may resolve while it is inhibited, and a person may close an
+issue."""
+
+
+class Worker:
+    """A thread that calls a function at an interval, and when woken."""
+
+    def __init__(
+        self, reconcile: Callable[[], None], interval: float = RECONCILE_INTERVAL_SECONDS
+    ) -> None:
+        """Args:
+        reconcile: one round; an exception is logged and does not prevent the next round.
+        interval: from the end of one round to the next (seconds).
+        """
+        self._reconcile = reconcile
+        self._interval = interval
+        self._woken = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="tickets", daemon=True)
+
+    def start(self) -> None:
+        """Start with a round: the previous process may have left unfinished plans."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Start the next round now."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Wait for the current round to end, and start no other."""
+        self._stopped = True
+        self._woken.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._woken.clear()
+            try:
+                self._reconcile()
+            except Exception:
+                log.exception("round failed, to be retried")
+            if not self._stopped:
+                self._woken.wait(self._interval)

@@ -1,0 +1,44 @@
+"""The HTTP client of the exporter and of Alertmanager."""
+
+from typing import Any
+from urllib.parse import quote
+
+from trunkwatch.errors import ReadingError, RequestError
+from trunkwatch.rest import HttpContext, RestClient
+from trunkwatch.tickets.alerts import ALERT, Alerts, parse_alerts
+from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
+
+TIMEOUT_SECONDS = 20.0
+"""Limit for the connection and for each read; the JSON of ten thousand jobs takes a few seconds."""
+
+
+class HttpStatusClient:
+    """Reads the state of trunks and alerts, without a cache."""
+
+    def __init__(self, exporter: str, alertmanager: str, http: HttpContext | None = None) -> None:
+        """Args:
+        exporter: address of `trunkwatch serve`.
+        alertmanager: address of Alertmanager, without /api/v2.
+        http: the dependencies of both clients.
+        """
+        http = http or HttpContext()
+        self._exporter = RestClient(exporter, http, timeout=TIMEOUT_SECONDS)
+        self._alertmanager = RestClient(alertmanager, http, timeout=TIMEOUT_SECONDS)
+
+    def trunk(self, repo: str, branch: str) -> TrunkStatus:
+        """Return the exporter's state of a trunk."""
+        return parse_trunk_status(
+            _read(self._exporter, f"/api/v1/trunk/{quote(repo)}/{quote(branch)}")
+        )
+
+    def alerts(self) -> Alerts:
+        """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
+        wanted = quote(f'alertname="{ALERT}"', safe="")
+        return parse_alerts(_read(self._alertmanager, f"/api/v2/alerts?filter={wanted}"))
+
+
+def _read(client: RestClient, path: str) -> Any:
+    try:
+        return client.get(path)
+    except RequestError as error:
+        raise ReadingError(str(error)) from None

@@ -1,0 +1,228 @@
+"""The storage file of `trunkwatch tickets`: firing alerts, tickets, and plans before they begin.
+
+One process at a time: two processes on one file would each open the issue that the other is about
+to open. SQLite's exclusive mode keeps the file locked until the process ends, however it ends.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any
+
+from trunkwatch.errors import StoreError
+from trunkwatch.store.migration import Schema
+from trunkwatch.store.opening import open_file
+from trunkwatch.tickets.alerts import FiringAlert
+from trunkwatch.tickets.model import (
+    Change,
+    Comment,
+    Create,
+    JobName,
+    Links,
+    Plan,
+    ReportedJob,
+    State,
+    Step,
+    Ticket,
+    TicketKey,
+)
+
+SCHEMA = Schema(
+    application_id=0x54575449,  # "TWTI"
+    migrations=(
+        (
+            "CREATE TABLE firing_alerts (repo TEXT, branch TEXT, name TEXT, workflow TEXT,"
+            " job_name TEXT, at REAL NOT NULL, alertmanager TEXT,"
+            " PRIMARY KEY (repo, branch, name, workflow, job_name)) WITHOUT ROWID",
+            "CREATE TABLE tickets (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE plans (repo TEXT, branch TEXT, name TEXT, text TEXT NOT NULL,"
+            " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
+            "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
+        ),
+    ),
+    foreign_file="is no file of tickets; give one of its own",
+)
+"""The schema of the storage file."""
+
+FIRING_ALERT_RETENTION_SECONDS = 7 * 86_400.0
+"""Alertmanager repeats a firing alert at least every five days: its notification log is kept no
+longer."""
+
+HOUR_SECONDS = 3600.0
+
+
+class TicketStore:
+    """The storage file; any thread may use it."""
+
+    def __init__(self, path: str) -> None:
+        """Open the file and lock it.
+
+        Args:
+            path: of the file; `:memory:` for none.
+
+        Raises:
+            StoreError: it cannot be used, has another format, or is locked by another process.
+        """
+        self._lock = threading.Lock()
+        self._db = open_file(path, SCHEMA, exclusive=True)
+
+    def close(self) -> None:
+        """Close the file, which unlocks it."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, statement: str) -> list[tuple[str, ...]]:
+        with self._lock:
+            return self._db.execute(statement).fetchall()
+
+    # ------------------------------------------------------------------ firing alerts
+
+    def add_firing(self, alerts: Iterable[FiringAlert], now: float) -> None:
+        """Store the firing alerts of a delivery in one transaction; delete expired ones.
+
+        Raises:
+            StoreError: they could not be stored.
+        """
+        rows = [(*alert.key, *alert.job, now, alert.alertmanager) for alert in alerts]
+        expired = now - FIRING_ALERT_RETENTION_SECONDS
+        try:
+            with self._transaction() as db:
+                db.executemany(
+                    "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+                )
+                db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
+        except sqlite3.Error as error:
+            raise StoreError("of tickets", str(error)) from None
+
+    def firing_alerts(self) -> dict[TicketKey, list[FiringAlert]]:
+        """Return the stored firing alerts by group, oldest delivery first."""
+        found: dict[TicketKey, list[FiringAlert]] = {}
+        for repo, branch, name, workflow, job_name, address in self._rows(
+            "SELECT repo, branch, name, workflow, job_name, alertmanager"
+            " FROM firing_alerts ORDER BY at"
+        ):
+            key, job = TicketKey(repo, branch, name), JobName(workflow, job_name)
+            found.setdefault(key, []).append(FiringAlert(key, job, address))
+        return found
+
+    def remove_firing(self, key: TicketKey, before: float) -> None:
+        """Delete the firing alerts of a group that were delivered before a time."""
+        statement = "DELETE FROM firing_alerts WHERE (repo, branch, name) = (?, ?, ?) AND at < ?"
+        with self._transaction() as db:
+            db.execute(statement, (*key, before))
+
+    # ------------------------------------------------------------------ tickets and plans
+
+    def tickets(self) -> dict[TicketKey, Ticket]:
+        """Return every ticket, including closed ones."""
+        rows = self._rows("SELECT text FROM tickets")
+        found = (_ticket(json.loads(text)) for (text,) in rows)
+        return {ticket.key: ticket for ticket in found}
+
+    def save_ticket(self, ticket: Ticket) -> None:
+        """Store a ticket."""
+        with self._transaction() as db:
+            _put(db, "tickets", ticket.key, _ticket_document(ticket))
+
+    def plans(self) -> dict[TicketKey, Plan]:
+        """Return every unfinished plan."""
+        found = (_plan(json.loads(text)) for (text,) in self._rows("SELECT text FROM plans"))
+        return {plan.after.key: plan for plan in found}
+
+    def save_plan(self, plan: Plan) -> Plan:
+        """Store a plan with its progress; return it."""
+        with self._transaction() as db:
+            _put(db, "plans", plan.after.key, _plan_document(plan))
+            step = plan.steps[plan.done] if plan.done < len(plan.steps) else None
+            if isinstance(step, Create) and plan.tried_at is not None:
+                row = (step.nonce, plan.tried_at)
+                db.execute("INSERT OR IGNORE INTO created VALUES (?, ?)", row)
+        return plan
+
+    def finish_plan(self, plan: Plan) -> None:
+        """Store the ticket of a finished plan, and delete the plan."""
+        with self._transaction() as db:
+            _put(db, "tickets", plan.after.key, _ticket_document(plan.after))
+            _delete_plan(db, plan)
+
+    def drop_plan(self, plan: Plan) -> None:
+        """Delete a plan of which no step was executed."""
+        with self._transaction() as db:
+            _delete_plan(db, plan)
+
+    def created_in_last_hour(self, now: float) -> int:
+        """Return the number of attempts to create an issue in the hour before `now`."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM created WHERE at <= ?", (now - HOUR_SECONDS,))
+            (number,) = db.execute("SELECT count(*) FROM created").fetchone()
+        return int(number)
+
+
+def _put(db: sqlite3.Connection, table: str, key: TicketKey, document: dict[str, Any]) -> None:
+    text = json.dumps(document, ensure_ascii=False)
+    db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", (*key, text))  # noqa: S608 — the two callers pass a literal
+
+
+def _delete_plan(db: sqlite3.Connection, plan: Plan) -> None:
+    db.execute("DELETE FROM plans WHERE (repo, branch, name) = (?, ?, ?)", plan.after.key)
+
+
+# ---------------------------------------------------------------------- JSON of tickets and plans
+
+_STEP_KINDS: Mapping[str, Callable[..., Step]] = {
+    "create": Create,
+    "comment": Comment,
+    "change": Change,
+}
+_KIND_NAMES = {kind: name for name, kind in _STEP_KINDS.items()}
+
+
+def _plan_document(plan: Plan) -> dict[str, Any]:
+    steps = [{"kind": _KIND_NAMES[type(step)], **_fields(step)} for step in plan.steps]
+    return {**_fields(plan), "steps": steps, "after": _ticket_document(plan.after)}
+
+
+def _plan(document: dict[str, Any]) -> Plan:
+    steps = tuple(_step(row) for row in document["steps"])
+    return Plan(**{**document, "steps": steps, "after": _ticket(document["after"])})
+
+
+def _step(row: dict[str, Any]) -> Step:
+    kind = _STEP_KINDS[row.pop("kind")]
+    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in row.items()})
+
+
+def _ticket_document(ticket: Ticket) -> dict[str, Any]:
+    jobs = [[*name, *job] for name, job in ticket.reported_jobs.items()]
+    return {**_fields(ticket), "state": ticket.state.value, "reported_jobs": jobs}
+
+
+def _ticket(document: dict[str, Any]) -> Ticket:
+    parsed = {
+        "key": TicketKey(*document["key"]),
+        "links": Links(*document["links"]),
+        "state": State(document["state"]),
+        "reported_jobs": {
+            JobName(*row[:2]): ReportedJob(*row[2:]) for row in document["reported_jobs"]
+        },
+    }
+    return Ticket(**{**document, **parsed})
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}

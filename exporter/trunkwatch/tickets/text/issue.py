@@ -1,0 +1,290 @@
+"""Title and body of an issue. Pure: the same status gives the same text."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.tickets.text.markdown import (
+    BODY_LIMIT,
+    TITLE_LIMIT,
+    Marker,
+    code,
+    cut_to_limit,
+    link,
+    link_row,
+    one_line,
+    quoted,
+    size,
+)
+from trunkwatch.tickets.trunk_status import CommitLine, GroupStatus, JobStatus
+
+JOBS_SHOWN = 20
+"""Jobs that are listed; a longer list would hide its first jobs."""
+
+SUSPECTS_SHOWN = 5
+"""Suspects, beside first bad, that are listed for a job; the total is always shown."""
+
+SHORT_SHA_DIGITS = 10
+"""Hex digits that are unique in a large repository."""
+
+JOBS_IN_TIP_LINE = 3
+"""Jobs named per line of "At the tip now"; the others are counted."""
+
+DURATION_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+@dataclass(frozen=True, slots=True)
+class IssueView:
+    """The content of an issue.
+
+    Attributes:
+        key: the group that it is about.
+        group: its status.
+        jobs: its broken jobs, at least one, most failures first.
+        links: to further pages.
+        zone: name of the time zone of its times.
+        previous_number: the issue of an earlier outage, if any.
+    """
+
+    key: TicketKey
+    group: GroupStatus
+    jobs: Sequence[JobStatus]
+    links: Links
+    zone: str
+    previous_number: int | None = None
+
+
+def issue_title(view: IssueView) -> str:
+    """Return the title; a long group name is cut before the repository and the branch are."""
+    key, tail = view.key, f" jobs broken{_extent(view)}"
+    head, place = f"[{view.group.priority}] ", f" on {key.repo} {key.branch}"
+    left = TITLE_LIMIT - len(head) - len(tail) - min(len(place), TITLE_LIMIT // 2)
+    return one_line(f"{head}{one_line(key.group, left)}{tail}{place}", TITLE_LIMIT)
+
+
+def _extent(view: IssueView, bound: str = "", otherwise: str = ": ") -> str:
+    """Return the length of the longest outage; "in a row" only while nothing interrupts it."""
+    job = view.jobs[0]
+    if job.failures == job.streak:
+        return f" for {bound}{_commits(job.failures)} in a row"
+    failures = "1 failure" if job.failures == 1 else f"{job.failures:,} failures"
+    since = f" since {when(job.broken_since, view.zone)}" if job.broken_since is not None else ""
+    return f"{otherwise}{bound}{failures}{since}"
+
+
+def issue_body(view: IssueView, nonce: str) -> str:
+    """Return the body, with as many jobs as fit into GitHub's limit."""
+    for shown in range(min(JOBS_SHOWN, len(view.jobs)), -1, -1):
+        body = _body(view, nonce, shown)
+        if size(body) <= BODY_LIMIT:
+            break
+    return body
+
+
+def resolved_body(body: str, nonce: str, key: TicketKey) -> str:
+    """Return a body with a first line that states the end; the last facts stay below it."""
+    _, _, rest = body.partition("\n")
+    head = "**Nothing of this is broken any more.** What follows is how it was last seen."
+    return cut_to_limit(f"{Marker(quoted(key), nonce, 'resolved')}\n{head}\n\n{rest}")
+
+
+def _body(view: IssueView, nonce: str, shown: int) -> str:
+    marker = str(Marker(quoted(view.key), nonce, "open"))
+    parts = [f"{marker}\n{_summary(view)}", _heads(view), _jobs(view, shown)]
+    parts += [_compare(view.jobs[:shown]), _tip(view.jobs), _co_failures(view.jobs)]
+    parts += [_reason(view.group), _links(view)]
+    if view.previous_number is not None:
+        parts.append(f"An earlier outage of this group: #{view.previous_number}.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+# ---------------------------------------------------------------------- its parts, in their order
+
+
+def _summary(view: IssueView) -> str:
+    number, key = len(view.jobs), view.key
+    jobs = "1 job" if number == 1 else f"{number:,} jobs"
+    verb = "is" if number == 1 else "are"
+    return (
+        f"**{jobs} of the group {code(key.group)} {verb} broken on {code(key.repo)}"
+        f" {code(key.branch)},{_extent(view, 'up to ', ' with ')}.**"
+    )
+
+
+def _heads(view: IssueView) -> str:
+    since = [job.broken_since for job in view.jobs if job.broken_since is not None]
+    group = view.group
+    below = "" if group.failing >= group.failure_threshold else " (fewer jobs than the alert needs)"
+    rows = [
+        ("Occurred at", when(min(since), view.zone) if since else "unknown"),
+        ("State", f"firing{below}"),
+        ("Team", code(group.team)),
+        ("Priority", code(group.priority)),
+    ]
+    return "\n".join(f"- **{name}:** {value}" for name, value in rows)
+
+
+def _jobs(view: IssueView, shown: int) -> str:
+    lines = ["### Jobs", ""]
+    for number, job in enumerate(view.jobs[:shown], 1):
+        lines += [f"{number}. {code(str(job.name))}", *_job(view, job)]
+    if len(view.jobs) > shown:
+        lines += ["", f"and {len(view.jobs) - shown:,} more"]
+    return "\n".join(lines)
+
+
+def _job(view: IssueView, job: JobStatus) -> list[str]:
+    confirmed = "; confirmed: it failed there in more than one attempt" if job.confirmed else ""
+    rows = [
+        ("Failures", f"{job.failures:,}"),
+        ("First bad", f"{commit(job.first_bad)}{confirmed}"),
+        ("Last good", code(short(job.last_good)) if job.last_good else "unknown"),
+        ("Suspects", _suspects(job)),
+        *(("Also suspect", suspect) for suspect in _also_suspect(job)),
+        ("Failing step", _step(job)),
+        *(("It says", code(line)) for line in job.annotations),
+    ]
+    lines = [f"   - {name}: {value}" for name, value in rows]
+    silence = link("silence this job", silence_url(view.links, view.key, job.name))
+    links = link_row([link("first failing run", job.url), silence])
+    return [*lines, f"   - {links}"] if links else lines
+
+
+def _suspects(job: JobStatus) -> str:
+    if job.suspects is None:
+        return "unknown, since no pass before it is known"
+    if job.suspects == 0:
+        return "0: something outside the repository has changed"
+    tested = "" if job.tested is None else f", of which {job.tested:,} tested"
+    return f"{_commits(job.suspects)}{tested}"
+
+
+def _also_suspect(job: JobStatus) -> Iterator[str]:
+    """Yield the newest of the suspects beside first bad, and the number of those left out."""
+    left = len(job.also_suspect) - SUSPECTS_SHOWN
+    yield from (commit(line) for line in reversed(job.also_suspect[-SUSPECTS_SHOWN:]))
+    if left > 0:
+        yield f"{_commits(left)} more; the comparison lists them"
+
+
+def _step(job: JobStatus) -> str:
+    same = ", the same at every failure" if job.same_step and job.failed_step else ""
+    infra = "; it looks like a fault of the machinery" if job.infra else ""
+    return f"{code(job.failed_step)}{same}{infra}"
+
+
+def _compare(jobs: Iterable[JobStatus]) -> str:
+    found = {
+        job.compare_url: link(f"{short(job.last_good)}…{short(job.first_bad.sha)}", job.compare_url)
+        for job in jobs
+        if job.last_good and job.first_bad
+    }
+    links = link_row(found.values())
+    return f"**Compare last good…first bad:** {links}" if links else ""
+
+
+def _tip(jobs: Iterable[JobStatus]) -> str:
+    by_state: dict[str, list[JobName]] = {}
+    for job in jobs:
+        by_state.setdefault(_state_at_tip(job), []).append(job.name)
+    if not by_state:
+        return ""
+    if len(by_state) == 1:
+        return f"**At the tip now:** {next(iter(by_state))}"
+    lines = [f"- {state}: {_first_names(names)}" for state, names in by_state.items()]
+    return "\n".join(["**At the tip now:**", "", *lines])
+
+
+_TIP_STATES = {
+    "FAIL": "failing",
+    "FLAKY": "flaky at the tip: failed and passed on one commit; closes at the next clean pass",
+    "PASS": "passing, and not often enough yet to close",
+}
+
+
+def _state_at_tip(job: JobStatus) -> str:
+    state = _TIP_STATES.get(job.last_verdict or "", "no result yet")
+    return f"{state} ({_commits(job.pending)} still being tested)" if job.pending else state
+
+
+def _co_failures(jobs: Iterable[JobStatus]) -> str:
+    names = list(dict.fromkeys(name for job in jobs for name in job.co_failures))
+    if not names:
+        return ""
+    more = f" and {len(names) - JOBS_SHOWN:,} more" if len(names) > JOBS_SHOWN else ""
+    shown = ", ".join(code(name) for name in names[:JOBS_SHOWN])
+    return f"**Broken at the same commit, in other groups:** {shown}{more}"
+
+
+def _reason(group: GroupStatus) -> str:
+    counts = f"Failure_Threshold={group.failure_threshold}, Number_of_Jobs_Failing={group.failing}"
+    return f"**Reason:** `{counts}`"
+
+
+def _links(view: IssueView) -> str:
+    links = view.links
+    return link_row(
+        [
+            link("Runbook", links.runbook),
+            link("Dashboard", links.dashboard),
+            link("Source", links.source),
+            link("Silence the whole group", silence_url(links, view.key)),
+        ]
+    )
+
+
+# ---------------------------------------------------------------------- small pieces
+
+
+def silence_url(links: Links, key: TicketKey, job: JobName | None = None) -> str | None:
+    """Return the URL of Alertmanager's silence form for a group, or for one job of it."""
+    if links.alertmanager is None:
+        return None
+    labels = {"alertname": ALERT, **key._asdict(), **(job._asdict() if job else {})}
+    matchers = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
+    query = quote(f"{{{matchers}}}", safe="")
+    return f"{links.alertmanager.rstrip('/')}/#/silences/new?filter={query}"
+
+
+def commit(line: CommitLine | None) -> str:
+    """Return a commit's hash, author and title, without missing ones."""
+    if line is None:
+        return "unknown"
+    by = f" by {code(line.author)}" if line.author else ""
+    return f"{code(short(line.sha))}{by}" + (f": {code(line.title)}" if line.title else "")
+
+
+def short(sha: str | None) -> str:
+    """Return the first digits of a hash; only letters and digits, since links contain it."""
+    return "".join(c for c in sha or "unknown" if c.isalnum())[:SHORT_SHA_DIGITS]
+
+
+def when(seconds: float, zone: str) -> str:
+    """Format a time (seconds since the epoch) in a time zone, with the zone's name."""
+    at: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)
+    return datetime.fromtimestamp(seconds, at).strftime("%Y-%m-%d %H:%M %Z")
+
+
+def lasted(seconds: float) -> str:
+    """Format a duration in its two largest units."""
+    left, parts = max(0, int(seconds)), []
+    for unit_seconds, unit in DURATION_UNITS:
+        number, left = divmod(left, unit_seconds)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2]) or "less than a minute"
+
+
+def _commits(number: int) -> str:
+    return "1 commit" if number == 1 else f"{number:,} commits"
+
+
+def _first_names(names: Sequence[JobName]) -> str:
+    shown = ", ".join(code(str(name)) for name in names[:JOBS_IN_TIP_LINE])
+    more = len(names) - JOBS_IN_TIP_LINE
+    return f"{shown} and {more:,} more" if more > 0 else shown

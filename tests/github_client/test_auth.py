@@ -1,0 +1,257 @@
+"""Tokens: where they come from, how they are told apart, and what happens to a refused one."""
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from trunkwatch.config.schema import GithubSource
+from trunkwatch.errors import CredentialsError
+from trunkwatch.github.app import AppToken
+from trunkwatch.github.auth import authorization_of, webhook_secret
+from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken
+from trunkwatch.rest.credentials import MAX_SECRET_BYTES, RETRY_TOKEN_SECONDS
+
+NOW = 1_800_000_000.0
+TOKEN = "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc"
+OTHER = "github_pat_11AAAAAAA0dddddddddddddd_eeeeeeeeeeeeeeee"
+
+Place = Callable[[str], Authorization]
+"""Puts a token somewhere, and returns what reads it there."""
+
+
+@pytest.fixture(params=["file", "env"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """A file or an environment; what was put there first keeps being read."""
+    environ: dict[str, str] = {}
+    path = tmp_path / "token"
+    made: Authorization = (
+        FileToken(str(path)) if request.param == "file" else EnvToken("TOKEN", environ)
+    )
+
+    def put(token: str) -> Authorization:
+        path.write_text(token, encoding="utf-8")
+        environ["TOKEN"] = token
+        return made
+
+    return put
+
+
+def source(**fields: object) -> GithubSource:
+    return GithubSource.model_validate({"name": "gh", "type": "github", "repo": "o/r", **fields})
+
+
+def problem_of(authorization: Authorization, now: float = NOW) -> str:
+    with pytest.raises(CredentialsError) as caught:
+        authorization.header(now)
+    assert caught.value.reason == "auth"
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------------- where it comes from
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({}, NoToken),
+        ({"token_file": "/token"}, FileToken),
+        ({"token_env": "TOKEN"}, EnvToken),
+        ({"app": {"app_id": 1, "private_key_file": "/key"}}, AppToken),
+    ],
+    ids=["none", "file", "environment", "app"],
+)
+def test_each_way_is_chosen_by_its_key(fields: dict[str, object], kind: type) -> None:
+    """What the configuration names is what a source authenticates with."""
+    assert type(authorization_of(source(**fields), HttpContext())) is kind
+
+
+def test_without_a_token_nobody_asks() -> None:
+    """No header is sent, and ETags belong to no token."""
+    nobody = authorization_of(source(), HttpContext())
+    assert nobody.header(NOW) is None
+    assert nobody.fingerprint(NOW) == ""
+
+
+@pytest.mark.parametrize("text", [TOKEN, f"{TOKEN}\n", f" {TOKEN}\r\n\n"])
+def test_a_token_is_sent_without_white_space(place: Place, text: str) -> None:
+    """An editor's last line break is no part of it."""
+    assert place(text).header(NOW) == f"Bearer {TOKEN}"
+
+
+def test_a_new_token_is_used_at_once(place: Place) -> None:
+    """A rotated token needs no restart, and has a fingerprint of its own."""
+    authorization = place(TOKEN)
+    first = authorization.fingerprint(NOW)
+    place(OTHER)
+    assert authorization.header(NOW) == f"Bearer {OTHER}"
+    assert authorization.fingerprint(NOW) != first
+    place(TOKEN)
+    assert authorization.fingerprint(NOW) == first
+
+
+def test_a_fingerprint_is_the_same_after_a_restart(place: Place, tmp_path: Path) -> None:
+    """ETags that were stored are found again by it, and it holds nothing of the token."""
+    found = place(TOKEN).fingerprint(NOW)
+    (tmp_path / "copy").write_text(TOKEN)
+    assert FileToken(str(tmp_path / "copy")).fingerprint(NOW + 9e6) == found
+    assert re.fullmatch("[0-9a-f]{8}", found)
+    assert found not in TOKEN
+
+
+def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`token_env` names a variable that the program was started with."""
+    monkeypatch.setenv("TRUNKWATCH_TEST_TOKEN", TOKEN)
+    fields = {"token_env": "TRUNKWATCH_TEST_TOKEN"}
+    authorization = authorization_of(source(**fields), HttpContext())
+    assert authorization.header(NOW) == f"Bearer {TOKEN}"
+
+
+# ---------------------------------------------------------------------- what is no token
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """The error names the key and the file, and why it cannot be read."""
+    path = tmp_path / "absent"
+    said = problem_of(FileToken(str(path)))
+    assert said == f"token_file {path} cannot be read (No such file or directory)"
+
+
+def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
+    """What cannot be read as a file is one clear line too."""
+    assert "cannot be read (Is a directory)" in problem_of(FileToken(str(tmp_path)))
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_an_empty_file_is_named(tmp_path: Path, text: str) -> None:
+    """A file that holds nothing is an error, and not a request without a token."""
+    path = tmp_path / "token"
+    path.write_text(text)
+    assert problem_of(FileToken(str(path))) == f"token_file {path} is empty"
+
+
+@pytest.mark.parametrize("environ", [{}, {"TOKEN": ""}, {"TOKEN": " \n"}])
+def test_a_missing_variable_is_named(environ: dict[str, str]) -> None:
+    """A variable that is not set is an error, and not a request without a token."""
+    said = problem_of(EnvToken("TOKEN", environ))
+    assert said == "token_env TOKEN: this variable is not set, or is empty"
+
+
+@pytest.mark.parametrize(
+    "text", [f"{TOKEN}\n{OTHER}", f"TOKEN={TOKEN} x", f"{TOKEN}\x07", f"{TOKEN}é", "\udc80ab"]
+)
+def test_what_cannot_be_sent_is_refused_here(text: str) -> None:
+    """Two lines, or letters that no header may hold, are refused before a library quotes them."""
+    authorization = EnvToken("TOKEN", {"TOKEN": text})
+    said = problem_of(authorization)
+    assert said == "token_env TOKEN holds no token: one is one word"
+    with pytest.raises(CredentialsError, match="holds no token"):
+        authorization.fingerprint(NOW)
+
+
+@pytest.mark.parametrize("length", [MAX_SECRET_BYTES, MAX_SECRET_BYTES + 1])
+def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path, length: int) -> None:
+    """A log that was named by mistake is refused by its size."""
+    path = tmp_path / "token"
+    path.write_text("a" * length)
+    authorization = FileToken(str(path))
+    if length > MAX_SECRET_BYTES:
+        assert "is longer than any; is it the right file?" in problem_of(authorization)
+    else:
+        assert authorization.header(NOW) == f"Bearer {'a' * length}"
+
+
+# ---------------------------------------------------------------------- a refused token
+
+
+def test_a_refused_token_is_not_sent_again(place: Place) -> None:
+    """After one 401 the same token is an error that says where it stands, up to an hour later."""
+    authorization = place(TOKEN)
+    authorization.header(NOW)
+    authorization.refused()
+    for later in (0.0, 60.0, RETRY_TOKEN_SECONDS - 1):
+        said = problem_of(authorization, NOW + later)
+        assert re.match(r"the server refuses the token of token_(file|env) ", said)
+        assert TOKEN not in said
+    assert authorization.header(NOW + RETRY_TOKEN_SECONDS) == f"Bearer {TOKEN}"
+
+
+def test_each_hour_brings_one_try(place: Place) -> None:
+    """A token that stays refused is sent once an hour, and not at every refresh."""
+    authorization = place(TOKEN)
+    sent = 0
+    for minute in range(240):
+        try:
+            authorization.header(NOW + 60 * minute)
+        except CredentialsError:
+            continue
+        sent += 1
+        authorization.refused()
+    assert sent == 4
+
+
+def test_a_new_token_ends_the_wait(place: Place) -> None:
+    """Whoever puts a good token into its place does not have to wait."""
+    authorization = place(TOKEN)
+    authorization.header(NOW)
+    authorization.refused()
+    problem_of(authorization)
+    place(OTHER)
+    assert authorization.header(NOW) == f"Bearer {OTHER}"
+
+
+def test_a_clock_that_is_set_back_ends_the_wait(place: Place) -> None:
+    """A wrong clock must not keep a token from being tried for years."""
+    authorization = place(TOKEN)
+    authorization.header(NOW)
+    authorization.refused()
+    assert authorization.header(NOW - 1) == f"Bearer {TOKEN}"
+
+
+def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
+    """Without a token, a 401 says which keys would give one."""
+    nobody = NoToken()
+    nobody.header(NOW)
+    nobody.refused()
+    said = problem_of(nobody, NOW + RETRY_TOKEN_SECONDS - 1)
+    assert "(HTTP 401); name one by token_file, token_env or app" in said
+    nobody.header(NOW + RETRY_TOKEN_SECONDS)
+
+
+def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither what is printed of it nor its errors nor the log hold the token."""
+    caplog.set_level(logging.DEBUG)
+    authorization = place(TOKEN)
+    authorization.header(NOW)
+    authorization.refused()
+    shown = [repr(authorization), str(authorization), problem_of(authorization), caplog.text]
+    assert all(TOKEN not in text for text in shown)
+
+
+# ---------------------------------------------------------------------- the webhooks' secret
+
+
+def test_webhooks_without_a_secret_are_off() -> None:
+    """A source without `webhook_secret_file` has no secret."""
+    assert webhook_secret(source())() is None
+
+
+def test_the_webhooks_secret_is_read_anew(tmp_path: Path) -> None:
+    """A rotated secret needs no restart, and the line break at its end is no part of it."""
+    path = tmp_path / "secret"
+    read = webhook_secret(source(webhook_secret_file=str(path)))
+    for secret in ("first", "sécond"):
+        path.write_text(f"{secret}\n", encoding="utf-8")
+        assert read() == secret.encode()
+
+
+@pytest.mark.parametrize("text", [None, "", "\n"])
+def test_a_secret_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None) -> None:
+    """Webhooks that should be signed are neither off nor signed with nothing."""
+    path = tmp_path / "secret"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(CredentialsError, match=f"^webhook_secret_file {path} "):
+        webhook_secret(source(webhook_secret_file=str(path)))()

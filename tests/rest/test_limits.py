@@ -1,0 +1,50 @@
+"""Rate limits as different vendors report them."""
+
+from email.utils import formatdate
+
+import pytest
+from trunkwatch.rest import RateLimit, RateLimitHeaders
+from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
+
+NOW = 1_800_000_000.0
+GITHUB = RateLimitHeaders("x-ratelimit-")
+GITLAB = RateLimitHeaders("ratelimit-")
+DRAFT = RateLimitHeaders("ratelimit-", reset_is_epoch=False)
+
+
+def test_a_reset_is_a_time_or_seconds_from_now() -> None:
+    """GitHub and GitLab name a time; the IETF's draft names seconds."""
+    reset = {"x-ratelimit-reset": "1800000060", "ratelimit-reset": "1800000060"}
+    assert GITHUB.read(reset, NOW).reset == GITLAB.read(reset, NOW).reset == NOW + 60
+    assert DRAFT.read({"ratelimit-reset": "60"}, NOW).reset == NOW + 60
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (None, None),
+        ("17", 17.0),
+        (formatdate(NOW + 120, usegmt=True), 120.0),
+        (formatdate(NOW - 120, usegmt=True), 0.0),
+        ("soon", UNKNOWN_WAIT_SECONDS),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | None) -> None:
+    """RFC 9110 allows both; another text is a wait of unknown length."""
+    headers = {} if text is None else {"Retry-After": text}
+    assert GITHUB.read(headers, NOW).retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("limit", "wait"),
+    [
+        (RateLimit(), UNKNOWN_WAIT_SECONDS),
+        (RateLimit(remaining=0, reset=NOW + 600), 600.0),
+        (RateLimit(remaining=0, reset=NOW), UNKNOWN_WAIT_SECONDS),
+        (RateLimit(remaining=1, reset=NOW + 600), UNKNOWN_WAIT_SECONDS),
+        (RateLimit(remaining=0, reset=NOW + 600, retry_after=5.0), 5.0),
+    ],
+)
+def test_the_wait_is_that_of_the_clearest_header(limit: RateLimit, wait: float) -> None:
+    """Retry-After decides, then the reset of an exhausted window, then a default."""
+    assert limit.wait(NOW) == wait

@@ -1,0 +1,107 @@
+"""Lists: read page by page, only as a whole, and from the cache where they have not changed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from trunkwatch.errors import BadAnswerError
+from trunkwatch.rest import HttpContext, ListClient, Listing
+
+from tests.rest.server import Reply, serving
+
+HTTP = HttpContext(sleep=lambda _seconds: None)
+
+
+def _number(row: Mapping[str, Any]) -> int:
+    return int(row["n"])
+
+
+PLAIN: Listing[int] = Listing(_number, lambda row: row)
+COUNTED: Listing[int] = Listing(_number, lambda row: row, key="rows", total="total_count")
+DOUBTFUL: Listing[int] = Listing(_number, lambda row: row, lambda row: row == 0)
+
+
+class Small(ListClient):
+    """A client of short pages."""
+
+    per_page = 2
+
+
+def page(numbers: Sequence[int], total: int | None = None, etag: str = "") -> Reply:
+    rows = [{"n": number} for number in numbers]
+    document = rows if total is None else {"rows": rows, "total_count": total}
+    return Reply(200, json.dumps(document).encode(), (("ETag", etag),) if etag else ())
+
+
+def test_a_list_without_total_ends_with_a_page_that_is_not_full() -> None:
+    """A full page asks for the next one."""
+    with serving(page([1, 2]), page([3])) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), PLAIN) == (1, 2, 3)
+    assert [request.path for request in server.requests] == [
+        "/x?per_page=2&page=1",
+        "/x?per_page=2&page=2",
+    ]
+
+
+def test_a_list_with_total_ends_with_it() -> None:
+    """No page is requested beyond the total."""
+    with serving(page([1, 2], 4), page([3, 4], 4)) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), COUNTED) == (1, 2, 3, 4)
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("second", [page([2, 3], 4), page([3], 3), page([3], 4)])
+def test_a_list_that_shifted_is_read_again(second: Reply) -> None:
+    """A row that appears twice, another total, or a missing row: none of it is a whole list."""
+    whole = page([1, 2], 3), page([3], 3)
+    with serving(page([1, 2], 4), second, *whole) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), COUNTED) == (1, 2, 3)
+
+
+def test_a_list_that_is_never_whole_is_an_error() -> None:
+    """Part of a list is no list."""
+    replies = [page([1, 2], 4), page([3], 4)] * 3
+    with serving(*replies) as server, pytest.raises(BadAnswerError, match="each of the 3 times"):
+        Small(server.url, HTTP).whole_list("/x", (), COUNTED)
+
+
+def test_doubtful_rows_are_read_again_and_then_taken() -> None:
+    """They may become clear a moment later; if they do not, the list is whole all the same."""
+    with serving(page([0]), page([1])) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), DOUBTFUL) == (1,)
+    with serving(page([0])) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), DOUBTFUL) == (0,)
+    assert len(server.requests) == 3
+
+
+def test_an_unchanged_page_comes_from_the_cache() -> None:
+    """The second read sends the ETag and gets no rows."""
+    with serving(page([1], etag='"v"'), Reply(304)) as server:
+        client = Small(server.url, HTTP)
+        assert client.whole_list("/x", (), PLAIN) == client.whole_list("/x", (), PLAIN) == (1,)
+    assert server.requests[1].headers["If-None-Match"] == '"v"'
+
+
+def test_an_inconsistent_list_is_not_kept() -> None:
+    """A 304 would repeat the inconsistency, so the pages are requested without ETag."""
+    broken = page([1, 1], etag='"v"'), page([], etag='"w"')
+    with serving(*broken, page([1], etag='"x"')) as server:
+        assert Small(server.url, HTTP).whole_list("/x", (), PLAIN) == (1,)
+    assert "If-None-Match" not in server.requests[2].headers
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"rows": 1}', b'{"rows": [{}], "total_count": 1}'])
+def test_another_document_is_no_list(body: bytes) -> None:
+    """The error names the list that was expected."""
+    with serving(Reply(200, body)) as server, pytest.raises(BadAnswerError, match="'rows'"):
+        Small(server.url, HTTP).whole_list("/x", (), COUNTED)
+
+
+def test_rows_are_read_as_they_are_needed() -> None:
+    """The second page is not requested before its rows are."""
+    with serving(page([1, 2]), page([3])) as server:
+        rows = Small(server.url, HTTP).rows("/x", (), PLAIN)
+        assert next(rows) == 1
+        assert len(server.requests) == 1
+        assert list(rows) == [2, 3]
