@@ -9,9 +9,11 @@ import pytest
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.errors import CredentialsError
 from trunkwatch.github.app import AppToken
-from trunkwatch.github.auth import authorization_of, webhook_secret
-from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken
+from trunkwatch.github.auth import authorization_of
+from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken, read_secret
 from trunkwatch.rest.credentials import MAX_SECRET_BYTES, RETRY_TOKEN_SECONDS
+from trunkwatch.sources import SourceContext
+from trunkwatch.sources.github.source import Github
 
 NOW = 1_800_000_000.0
 TOKEN = "github_pat_11AAAAAAA0bbbbbbbbbbbbbb_cccccccccccccccc"
@@ -234,24 +236,24 @@ def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture
 
 
 def test_webhooks_without_a_secret_are_off() -> None:
-    """A source without `webhook_secret_file` has no secret."""
-    assert webhook_secret(source())() is None
+    """A source without `webhook_secret_file` takes no webhooks."""
+    assert not Github(source(), SourceContext()).webhook_enabled
 
 
-def test_the_webhooks_secret_is_read_anew(tmp_path: Path) -> None:
-    """A rotated secret needs no restart, and the line break at its end is no part of it."""
+def test_a_rotated_secret_needs_no_restart(tmp_path: Path) -> None:
+    """A secret is read for each delivery, without the line break at its end."""
     path = tmp_path / "secret"
-    read = webhook_secret(source(webhook_secret_file=str(path)))
     for secret in ("first", "sécond"):
         path.write_text(f"{secret}\n", encoding="utf-8")
-        assert read() == secret.encode()
+        assert read_secret("webhook_secret_file", str(path)) == secret.encode()
 
 
 @pytest.mark.parametrize("text", [None, "", "\n"])
 def test_a_secret_that_cannot_be_read_is_an_error(tmp_path: Path, text: str | None) -> None:
-    """Webhooks that should be signed are neither off nor signed with nothing."""
+    """A delivery for an unreadable secret is neither ignored nor verified with an empty one."""
     path = tmp_path / "secret"
     if text is not None:
         path.write_text(text)
+    github = Github(source(webhook_secret_file=str(path)), SourceContext())
     with pytest.raises(CredentialsError, match=f"^webhook_secret_file {path} "):
-        webhook_secret(source(webhook_secret_file=str(path)))()
+        github.parse_delivery({"x-hub-signature-256": "sha256=0"}, b"{}")

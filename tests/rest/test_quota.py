@@ -4,13 +4,17 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trunkwatch.rest.budget import (
+from trunkwatch.rest.limits import (
     BATCH_REQUESTS,
     HISTORY_RESERVE_SHARE,
+    HOUR,
     MIN_REFRESH_REQUESTS,
+    UNKNOWN_WAIT_SECONDS,
+    Quota,
+    RateLimit,
+    RateLimitHeaders,
     RefreshBudget,
 )
-from trunkwatch.rest.limits import HOUR, UNKNOWN_WAIT_SECONDS, Quota, RateLimit, RateLimitHeaders
 
 from tests.support.examples import examples
 

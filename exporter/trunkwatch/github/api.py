@@ -14,11 +14,8 @@ from trunkwatch.errors import NotFoundError, RequestError
 from trunkwatch.rest import (
     Answer,
     ApiRules,
-    Authorization,
-    HttpContext,
     ListClient,
     Listing,
-    Quota,
     RateLimitHeaders,
 )
 
@@ -50,7 +47,7 @@ class GithubRules(ApiRules):
     rate_limit = RateLimitHeaders("x-ratelimit-")
     quotes_body = False  # the body of a token request holds the token
 
-    def __init__(self, advice: str) -> None:
+    def __init__(self, advice: str = READ_ACCESS) -> None:
         """Args:
         advice: what an operator can do about a path that is missing or forbidden.
         """
@@ -80,43 +77,6 @@ class GithubRules(ApiRules):
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
             return NotFoundError(f"{problem}; {self._advice}", status=answer.status)
         return super().error(answer, problem)
-
-
-class GithubClient(ListClient):
-    """A client of GitHub's API with one token."""
-
-    def __init__(
-        self,
-        api_url: str,
-        http: HttpContext,
-        authorization: Authorization,
-        *,
-        advice: str = READ_ACCESS,
-        quota: Quota | None = None,
-        tries: int = 1,
-        redirects: bool = True,
-        timeout: float = 30.0,
-    ) -> None:
-        """Args:
-        api_url: of the API; credentials in it are not used.
-        http: as for `RestClient`.
-        authorization: as for `RestClient`.
-        advice: what an operator can do about a path that is missing or forbidden.
-        quota: as for `RestClient`.
-        tries: as for `RestClient`.
-        redirects: as for `RestClient`.
-        timeout: as for `RestClient`.
-        """
-        super().__init__(
-            api_url,
-            http,
-            rules=GithubRules(advice),
-            authorization=authorization,
-            quota=quota,
-            tries=tries,
-            redirects=redirects,
-            timeout=timeout,
-        )
 
 
 def github_listing(

@@ -13,10 +13,11 @@ from typing import Any
 
 from trunkwatch.config.schema import GithubApp, GithubSource
 from trunkwatch.errors import BadAnswerError, CredentialsError, RateLimitedError, RequestError
-from trunkwatch.github.api import GithubClient
+from trunkwatch.github.api import GithubRules
 from trunkwatch.rest import (
     HttpContext,
     RefusedCredential,
+    RestClient,
     fingerprint_of,
     is_header_word,
     read_secret,
@@ -66,7 +67,13 @@ class AppToken:
         self._app = app
         self._repo = config.all_repos[0]
         self._jwt = _Jwt(app)
-        self._api = GithubClient(config.api_url, http, self._jwt, timeout=config.timeout)
+        self._api = RestClient(
+            config.api_url,
+            http,
+            rules=GithubRules(),
+            authorization=self._jwt,
+            timeout=config.timeout,
+        )
         self._refusal = RefusedCredential(RETRY_APP_SECONDS)
         self._lock = threading.Lock()
         self._key = ""

@@ -3,10 +3,7 @@
 A vendor's own facts are an `ApiRules`; nothing else here has to change for a new one.
 """
 
-from trunkwatch.rest.answer import Answer, ApiRules
-from trunkwatch.rest.budget import RefreshBudget
 from trunkwatch.rest.client import Query, Reply, RestClient, without_credentials
-from trunkwatch.rest.context import HttpContext
 from trunkwatch.rest.credentials import (
     Authorization,
     EnvToken,
@@ -18,7 +15,8 @@ from trunkwatch.rest.credentials import (
     is_header_word,
     read_secret,
 )
-from trunkwatch.rest.limits import Quota, RateLimit, RateLimitHeaders
+from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.limits import Quota, RateLimit, RateLimitHeaders, RefreshBudget
 from trunkwatch.rest.lists import EtagCache, ListClient, Listing, Page
 
 __all__ = [

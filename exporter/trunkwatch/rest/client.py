@@ -11,9 +11,8 @@ import requests
 from requests.utils import get_auth_from_url
 
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
-from trunkwatch.rest.answer import Answer, ApiRules
-from trunkwatch.rest.context import HttpContext
 from trunkwatch.rest.credentials import Authorization
+from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.limits import Quota, RateLimit
 
 USER_AGENT = "trunkwatch"

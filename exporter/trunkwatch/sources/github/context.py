@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trunkwatch.domain.model import Trunk
-from trunkwatch.github import GithubClient
+from trunkwatch.rest import ListClient
 from trunkwatch.sources.github.state import StateStore
 
 
@@ -20,7 +20,7 @@ class TrunkContext:
     """
 
     trunk: Trunk
-    client: GithubClient
+    client: ListClient
     state: StateStore
     events: frozenset[str]
     now: float

@@ -13,9 +13,8 @@ from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry
 from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
-from trunkwatch.github import GithubClient, authorization_of
-from trunkwatch.github.auth import webhook_secret
-from trunkwatch.rest import Quota, RefreshBudget
+from trunkwatch.github import GithubRules, authorization_of
+from trunkwatch.rest import ListClient, Quota, RefreshBudget, read_secret
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, by_trunk
@@ -77,15 +76,15 @@ class Github:
         self._context = context
         self._clock = context.http.clock
         self._quota = Quota(config.quota_share, self._clock)
-        self._client = GithubClient(
+        self._client = ListClient(
             config.api_url,
             context.http,
-            authorization_of(config, context.http),
+            rules=GithubRules(),
+            authorization=authorization_of(config, context.http),
             quota=self._quota,
             tries=TRIES,
             timeout=config.timeout,
         )
-        self._secret = webhook_secret(config)
         self._external = ExternalChecks(config.checks, config.statuses)
         self._webhook = WebhookHandler(
             config.all_repos,
@@ -151,7 +150,9 @@ class Github:
 
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request."""
-        verify_signature(headers, body, self._secret())
+        path = self._config.webhook_secret_file
+        secret = read_secret(f"webhook_secret_file {path}", path) if path is not None else None
+        verify_signature(headers, body, secret)
         delivery = self._webhook.parse(headers, body)
         if delivery.update is not None:
             self._delivered_at = self._clock()

@@ -15,7 +15,7 @@ from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
 from trunkwatch.rest import has_signature
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
-from trunkwatch.sources.github.jobs.job import Job, check_of, job_of, observation
+from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import (
@@ -45,32 +45,21 @@ ContextOf = Callable[[Trunk, SourceState], TrunkContext]
 
 
 @dataclass(frozen=True, slots=True)
-class PushUpdate:
-    """New commits. A push lists them without their parents, so the order has to be read."""
-
-    needs_refresh: bool = True
-
-    def facts(self, state: SourceState) -> Iterable[Fact]:
-        """Return nothing: the refresh reads the commits."""
-        del state
-        return ()
-
-
-@dataclass(frozen=True, slots=True)
-class CheckUpdate:
-    """A check run of another CI system.
+class RowsUpdate:
+    """Observations that depend on no state.
 
     Attributes:
-        row: its observation.
+        rows: the observations.
+        needs_refresh: whether the delivery reports more than its rows.
     """
 
-    row: Observation
+    rows: tuple[Observation, ...] = ()
     needs_refresh: bool = False
 
     def facts(self, state: SourceState) -> Iterable[Fact]:
-        """Return the observation."""
+        """Return the observations."""
         del state
-        return (self.row,)
+        return self.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +118,7 @@ class JobUpdate:
         if entry is None:
             PendingJobs(context, timed_out).add(job.run or 0, job)
         else:
-            run = run_of_json(entry)
-            conclusion = timed_out.conclusion(run, job)
-            row = observation(self.trunk, run, job, conclusion)
-            if row is not None:
-                yield row
+            yield from timed_out.observations(run_of_json(entry), job)
         yield from context.state.changes()
 
 
@@ -204,7 +189,8 @@ class WebhookHandler:
     def _push(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         ref = payload["ref"]
         trunk = self._trunk(repo, ref.removeprefix(REF), payload) if ref.startswith(REF) else None
-        return PushUpdate() if trunk else None
+        # A push lists its commits without parents: the order has to be read.
+        return RowsUpdate(needs_refresh=True) if trunk else None
 
     def _workflow_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         run = run_of(payload["workflow_run"])
@@ -226,7 +212,7 @@ class WebhookHandler:
         branch = (row.get("check_suite") or {}).get("head_branch")
         trunk = self._trunk(repo, branch, payload)
         found = self._external.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
-        return CheckUpdate(found) if found is not None else None
+        return RowsUpdate((found,)) if found is not None else None
 
 
 class Event(NamedTuple):

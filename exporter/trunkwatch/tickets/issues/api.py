@@ -15,8 +15,8 @@ from trunkwatch.errors import (
     TrackerRefused,
     TrackerUnsure,
 )
-from trunkwatch.github import GithubClient
-from trunkwatch.rest import Authorization, EtagCache, HttpContext, Listing, Query, Reply
+from trunkwatch.github import GithubRules
+from trunkwatch.rest import Authorization, EtagCache, HttpContext, ListClient, Listing, Query, Reply
 
 WRITE_INTERVAL_SECONDS = 1.0
 """GitHub's rule for requests that change something:
@@ -81,8 +81,13 @@ class GithubIssues:
         self._http = http
         # A request is sent once, since it must not take effect twice. A 301 reports that the issue
         # was moved; following it would write to another repository.
-        self._client = GithubClient(
-            api_url, http, authorization, advice=WRITE_ACCESS, redirects=False, timeout=timeout
+        self._client = ListClient(
+            api_url,
+            http,
+            rules=GithubRules(WRITE_ACCESS),
+            authorization=authorization,
+            redirects=False,
+            timeout=timeout,
         )
         self._written_at = 0.0
         self._cache: EtagCache[Reply] = EtagCache(self._client, CACHED_ISSUES)

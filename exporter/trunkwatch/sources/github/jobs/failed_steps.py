@@ -12,7 +12,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.context import TrunkContext
-from trunkwatch.sources.github.jobs.job import JOBS, Job, job_of, observation
+from trunkwatch.sources.github.jobs.job import JOBS, Job, job_of, observations
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind
 
@@ -71,9 +71,7 @@ class FailedSteps:
         for job in jobs:
             if str(job.id) in request.jobs and job.failed_step and not job.may_have_timed_out:
                 run = runs[request.run]
-                row = observation(self.context.trunk, run, job, job.conclusion)
-                if row is not None:
-                    yield row
+                yield from observations(self.context.trunk, run, job, job.conclusion)
 
     def _jobs_of(self, request: StepRequest) -> Sequence[Job]:
         path = f"{self.context.repo_path}/actions/runs/{request.run}/jobs"

@@ -6,7 +6,7 @@ https://docs.github.com/en/rest/actions/workflow-jobs, https://docs.github.com/e
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
@@ -156,8 +156,8 @@ def name_of(job: Job) -> str | None:
     return match.group(1) if match and job.conclusion == "skipped" else None
 
 
-def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Observation | None:
-    """Return the observation of a job; None if its row is no job.
+def observations(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Iterator[Observation]:
+    """Yield the observation of a job; nothing if its row is no job.
 
     Args:
         trunk: of the run.
@@ -167,9 +167,9 @@ def observation(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Obs
     """
     name = name_of(job)
     if name is None:
-        return None
+        return
     status = "in_progress" if job.status == COMPLETED else job.status
-    return Observation(
+    yield Observation(
         trunk,
         run.sha,
         RawJob(*run.raw_workflow, name),

@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.errors import NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.context import TrunkContext
-from trunkwatch.sources.github.jobs.job import CHECKS, JOBS, Job, observation
+from trunkwatch.sources.github.jobs.job import CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import (
     INCOMPLETE,
@@ -101,10 +101,7 @@ class JobReader:
 
     def _taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
         for job in jobs:
-            conclusion = self.timed_out.conclusion(run, job)
-            row = observation(self.context.trunk, run, job, conclusion)
-            if row is not None:
-                yield row
+            yield from self.timed_out.observations(run, job)
         read = run.read(len(jobs))
         incomplete = run.finished and not all(job.finished for job in jobs)
         if incomplete and self.context.now - run.updated < LATE_JOB_SECONDS:

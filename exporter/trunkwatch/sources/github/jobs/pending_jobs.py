@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.sources.github.context import TrunkContext
-from trunkwatch.sources.github.jobs.job import Job, observation
+from trunkwatch.sources.github.jobs.job import Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind
@@ -45,11 +45,7 @@ class PendingJobs:
             return
         self.context.state.drop(Kind.PENDING, run.id)
         for values in entry["jobs"].values():
-            job = Job(*values)
-            conclusion = self.timed_out.conclusion(run, job)
-            row = observation(self.context.trunk, run, job, conclusion)
-            if row is not None:
-                yield row
+            yield from self.timed_out.observations(run, Job(*values))
 
     def of_all(self, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Yield the jobs that waited for any of the runs; drop those that waited too long."""

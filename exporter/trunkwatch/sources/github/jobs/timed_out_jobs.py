@@ -17,7 +17,7 @@ from trunkwatch.sources.github.jobs.annotations import (
     failure_lines,
     read_annotations,
 )
-from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observation
+from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observations
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind
 
@@ -59,6 +59,10 @@ class TimedOutJobs:
             return None
         conclusion: str | None = entry.get("conclusion")
         return conclusion
+
+    def observations(self, run: Run, job: Job) -> Iterator[Observation]:
+        """Yield the observation of a job with its conclusion."""
+        return observations(self.context.trunk, run, job, self.conclusion(run, job))
 
     def undecided(self) -> list[str]:
         """Return the ids of the jobs whose annotations have not been read, the newest first."""
@@ -104,9 +108,8 @@ class TimedOutJobs:
         self.context.state.put(Kind.TIMED_OUT, decided, job_id)
         run = runs.get(entry["run"])
         if run is not None:
-            row = observation(self.context.trunk, run, _stored_job(entry["job"]), conclusion)
-            if row is not None:
-                yield row
+            job = _stored_job(entry["job"])
+            yield from observations(self.context.trunk, run, job, conclusion)
 
     def _annotations(self, job_id: str) -> list[Annotation]:
         annotations = read_annotations(self.context, job_id)

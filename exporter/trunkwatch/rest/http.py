@@ -1,12 +1,32 @@
-"""One HTTP answer, and the rules by which one vendor's API is read."""
+"""The dependencies of an HTTP client, its answers, and the rules of one vendor's API."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 
+import requests
+
 from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.limits import RateLimitHeaders
+
+
+@dataclass(frozen=True, slots=True)
+class HttpContext:
+    """The dependencies of an HTTP client, as arguments.
+
+    Attributes:
+        session: makes a session.
+        count_request: counts a request by the status code of its answer, or by `error` for none.
+        clock: returns the time (seconds since the epoch).
+        sleep: waits (seconds).
+    """
+
+    session: Callable[[], requests.Session] = requests.Session
+    count_request: Callable[[str], None] = lambda _code: None
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass(frozen=True, slots=True)
