@@ -141,7 +141,7 @@ class NoToken:
         self._refusal.refuse(f"the server asks for a token (HTTP 401); name one by {self._keys}")
 
 
-class _Token:
+class Token:
     """A token that is read each time that it is used, so that a rotated one needs no restart."""
 
     def __init__(self, where: str, read: Callable[[], bytes]) -> None:
@@ -178,31 +178,24 @@ class _Token:
         return token
 
 
-class FileToken(_Token):
+class FileToken(Token):
     """A token in a file."""
 
     def __init__(self, path: str) -> None:
-        """Args:
-        path: the file.
-        """
         where = f"token_file {path}"
         super().__init__(where, lambda: read_secret(where, path))
 
 
-class EnvToken(_Token):
+class EnvToken(Token):
     """A token in an environment variable."""
 
     def __init__(self, name: str, environ: Mapping[str, str] = os.environ) -> None:
-        """Args:
-        name: the variable.
-        environ: the environment.
-        """
-        where = f"token_env {name}"
+        super().__init__(f"token_env {name}", self._variable)
+        self._name = name
+        self._environ = environ
 
-        def read() -> bytes:
-            token = environ.get(name, "").strip()
-            if not token:
-                raise CredentialsError(f"{where}: this variable is not set, or is empty")
-            return token.encode("utf-8", "surrogateescape")
-
-        super().__init__(where, read)
+    def _variable(self) -> bytes:
+        token = self._environ.get(self._name, "").strip()
+        if not token:
+            raise CredentialsError(f"{self._where}: this variable is not set, or is empty")
+        return token.encode("utf-8", "surrogateescape")

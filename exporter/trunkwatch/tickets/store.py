@@ -90,8 +90,6 @@ class TicketStore:
         with self._lock:
             return self._db.execute(statement).fetchall()
 
-    # ------------------------------------------------------------------ firing alerts
-
     def add_firing(self, alerts: Iterable[FiringAlert], now: float) -> None:
         """Store the firing alerts of a delivery in one transaction; delete expired ones.
 
@@ -125,8 +123,6 @@ class TicketStore:
         statement = "DELETE FROM firing_alerts WHERE (repo, branch, name) = (?, ?, ?) AND at < ?"
         with self._transaction() as db:
             db.execute(statement, (*key, before))
-
-    # ------------------------------------------------------------------ tickets and plans
 
     def tickets(self) -> dict[TicketKey, Ticket]:
         """Return every ticket, including closed ones."""
@@ -181,8 +177,6 @@ def _put(db: sqlite3.Connection, table: str, key: TicketKey, document: dict[str,
 def _delete_plan(db: sqlite3.Connection, plan: Plan) -> None:
     db.execute("DELETE FROM plans WHERE (repo, branch, name) = (?, ?, ?)", plan.after.key)
 
-
-# ---------------------------------------------------------------------- JSON of tickets and plans
 
 _STEP_KINDS: Mapping[str, Callable[..., Step]] = {
     "create": Create,

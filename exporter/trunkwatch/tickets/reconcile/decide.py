@@ -94,9 +94,6 @@ def adopted(
     return replace(ticket, closed_at=closed_at, resolved_at=resolved_at)
 
 
-# ---------------------------------------------------------------------- no issue, or a closed one
-
-
 def _open(context: ReconcileContext, previous: Ticket | None = None) -> Decision:
     nonce = new_nonce()
     number = previous.number if previous and not previous.gone else None
@@ -151,9 +148,6 @@ def _is_new_outage(job: JobStatus, ticket: Ticket) -> bool:
         return True
     moved = job.first_bad is not None and job.first_bad.sha != reported.first_bad
     return moved and (job.broken_since or 0.0) > (ticket.closed_at or 0.0)
-
-
-# ---------------------------------------------------------------------- an open issue
 
 
 def _update(context: ReconcileContext, ticket: Ticket) -> Decision:

@@ -82,8 +82,6 @@ def cut_to_limit(body: str) -> str:
     return body.encode()[:BODY_LIMIT].decode("utf-8", "ignore")
 
 
-# ---------------------------------------------------------------------- the marker
-
 _MARKER = re.compile(
     r"\A<!-- trunkwatch:v1 key=(?P<key>\S+) nonce=(?P<nonce>[0-9a-f]+) state=(?P<state>\w+) -->"
 )

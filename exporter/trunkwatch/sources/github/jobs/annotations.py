@@ -70,11 +70,7 @@ def failure_lines(annotations: Iterable[Annotation]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Explanations:
-    """Reads the annotations of the first failure of each streak once.
-
-    Attributes:
-        context: of the trunk.
-    """
+    """Reads the annotations of the first failure of each streak once."""
 
     context: TrunkContext
 

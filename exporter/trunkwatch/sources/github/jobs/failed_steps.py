@@ -33,11 +33,7 @@ class StepRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FailedSteps:
-    """Reads the failed step of each first failure of a streak once.
-
-    Attributes:
-        context: of the trunk.
-    """
+    """Reads the failed step of each first failure of a streak once."""
 
     context: TrunkContext
 

@@ -39,11 +39,7 @@ FAIL_FAST_MESSAGE = re.compile(r"strategy configuration was cancell?ed")
 
 @dataclass(frozen=True, slots=True)
 class TimedOutJobs:
-    """The conclusions of long jobs that were cancelled; the annotations of each are read once.
-
-    Attributes:
-        context: of the trunk.
-    """
+    """The conclusions of long jobs that were cancelled; the annotations of each are read once."""
 
     context: TrunkContext
 

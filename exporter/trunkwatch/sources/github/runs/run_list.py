@@ -41,9 +41,6 @@ class RunList:
     """
 
     def __init__(self, context: TrunkContext) -> None:
-        """Args:
-        context: of the trunk.
-        """
         self._context = context
         self._client = context.client
         self._state = context.state
@@ -54,8 +51,6 @@ class RunList:
         self._at: dict[str, dict[int, Run]] = defaultdict(dict)
         for run in map(run_of_json, self._state.all(Kind.RUN).values()):
             self._remember(run)
-
-    # ------------------------------------------------------------------ requests
 
     def read_newest(self, start: float) -> None:
         """Read the open range; on a cold start it begins at `start`."""
@@ -119,8 +114,6 @@ class RunList:
     def _checked_before(self, seconds: float, created: Collection[float]) -> list[CreatedRange]:
         return [each for each in self.ranges.holding(created) if self.ranges.age(each) >= seconds]
 
-    # ------------------------------------------------------------------ runs
-
     def forget(self, start: float) -> None:
         """Drop the runs that were created before a moment."""
         self.ranges.forget(start)
@@ -154,8 +147,6 @@ class RunList:
         self.drop(run)
         self.ranges.invalidate(run.created)
 
-    # ------------------------------------------------------------------ ranges
-
     def _close(self, rows: Iterable[Run], first: int, etag: str | None) -> tuple[int, str | None]:
         """Close all but the newest of the open range; return where it begins now."""
         newest_first = sorted((int(run.created) for run in rows), reverse=True)
@@ -186,8 +177,6 @@ class RunList:
         self.ranges.drop_unread(first)
         self.ranges.put_unread(first, oldest - 1)
         return oldest + 1
-
-    # ------------------------------------------------------------------ pages
 
     def _query(self, first: int, last: int | None) -> list[tuple[str, str | int]]:
         begin = format_time(first)

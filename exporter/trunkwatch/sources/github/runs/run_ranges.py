@@ -41,14 +41,9 @@ class RunRanges:
     """One trunk's ranges, as they are stored."""
 
     def __init__(self, context: TrunkContext) -> None:
-        """Args:
-        context: of the trunk.
-        """
         self._state = context.state
         self._token = context.client.fingerprint()
         self._now = context.now
-
-    # ------------------------------------------------------------------ the open range
 
     def open_range(self, start: float) -> tuple[int, str | None]:
         """Return the first second of the open range and its ETag; `start` on a cold start."""
@@ -59,8 +54,6 @@ class RunRanges:
         """Store where the open range begins."""
         entry = {"first": first, "etag": etag, "token": self._token}
         self._state.put(Kind.OPEN_RANGE, entry)
-
-    # ------------------------------------------------------------------ closed ranges
 
     def closed(self) -> Iterator[CreatedRange]:
         """Yield the closed ranges."""
@@ -111,8 +104,6 @@ class RunRanges:
         for closed in self.holding([created]):
             self.put(closed._replace(etag=None, checked=0.0))
 
-    # ------------------------------------------------------------------ unread ranges
-
     def unread(self) -> Iterator[CreatedRange]:
         """Yield the unread ranges."""
         for first, last in self._state.all(Kind.UNREAD_RANGE).items():
@@ -139,8 +130,6 @@ class RunRanges:
         """Mark a closed range unread that has outgrown a page; reading it splits it."""
         self._state.drop(Kind.CLOSED_RANGE, closed.first)
         self.put_unread(closed.first, closed.last)
-
-    # ------------------------------------------------------------------ all of them
 
     def widen(self, start: float) -> None:
         """Extend the ranges back to a moment, by an unread range."""
