@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
-from trunkwatch.rest import EnvToken, FileToken, HttpContext, read_secret
+from trunkwatch.rest.credentials import EnvToken, FileToken, read_secret
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import webhook_payload
 from trunkwatch.tickets.issues.api import Api, GithubIssues

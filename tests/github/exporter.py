@@ -15,7 +15,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
-from trunkwatch.rest import HttpContext
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 

@@ -31,7 +31,7 @@ from trunkwatch.github.app import (
     AppToken,
 )
 from trunkwatch.github.auth import authorization_of
-from trunkwatch.rest import HttpContext
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
 
 NOW = 1_800_000_000.0

@@ -10,8 +10,16 @@ from trunkwatch.config.schema import GithubSource
 from trunkwatch.errors import CredentialsError
 from trunkwatch.github.app import AppToken
 from trunkwatch.github.auth import authorization_of
-from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken, read_secret
-from trunkwatch.rest.credentials import MAX_SECRET_BYTES, RETRY_TOKEN_SECONDS
+from trunkwatch.rest.credentials import (
+    MAX_SECRET_BYTES,
+    RETRY_TOKEN_SECONDS,
+    Authorization,
+    EnvToken,
+    FileToken,
+    NoToken,
+    read_secret,
+)
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import SourceContext
 from trunkwatch.sources.github.source import Github
 

@@ -11,7 +11,9 @@ from trunkwatch.errors import (
     NoAnswerError,
     RateLimitedError,
 )
-from trunkwatch.rest import ApiRules, EnvToken, HttpContext, RestClient
+from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.credentials import EnvToken
+from trunkwatch.rest.http import ApiRules, HttpContext
 
 from tests.rest.server import Reply, Server, serving
 

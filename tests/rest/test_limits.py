@@ -3,8 +3,7 @@
 from email.utils import formatdate
 
 import pytest
-from trunkwatch.rest import RateLimit, RateLimitHeaders
-from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
+from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS, RateLimit, RateLimitHeaders
 
 NOW = 1_800_000_000.0
 GITHUB = RateLimitHeaders("x-ratelimit-")

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.rest import HttpContext, ListClient, Listing
+from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.lists import ListClient, Listing
 
 from tests.rest.server import Reply, serving
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from trunkwatch.config import SourceConfig
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
-from trunkwatch.rest import HttpContext
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import SourceContext, build_source
 from trunkwatch.store import SqliteStore
 

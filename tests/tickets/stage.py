@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
-from trunkwatch.rest import EnvToken, HttpContext
+from trunkwatch.rest.credentials import EnvToken
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import Alerts, parse_alerts, webhook_payload
 from trunkwatch.tickets.issues.api import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker

@@ -11,7 +11,8 @@ from trunkwatch.errors import (
     TrackerRefused,
     TrackerUnsure,
 )
-from trunkwatch.rest import FileToken, HttpContext, NoToken
+from trunkwatch.rest.credentials import FileToken, NoToken
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.issues.api import GithubIssues
 
 from tests.github.fake import TOKEN, FakeGitHub

@@ -6,7 +6,7 @@ from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.report.document import CompareUrls
-from trunkwatch.rest import HttpContext
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Source, SourceContext, build_source
 from trunkwatch.store import STORES, Store
 

@@ -11,13 +11,9 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from trunkwatch.errors import NotFoundError, RequestError
-from trunkwatch.rest import (
-    Answer,
-    ApiRules,
-    ListClient,
-    Listing,
-    RateLimitHeaders,
-)
+from trunkwatch.rest.http import Answer, ApiRules
+from trunkwatch.rest.limits import RateLimitHeaders
+from trunkwatch.rest.lists import ListClient, Listing
 
 PER_PAGE = ListClient.per_page
 """Rows of a page, the most that GitHub gives."""

@@ -14,14 +14,14 @@ from typing import Any
 from trunkwatch.config.schema import GithubApp, GithubSource
 from trunkwatch.errors import BadAnswerError, CredentialsError, RateLimitedError, RequestError
 from trunkwatch.github.api import GithubRules
-from trunkwatch.rest import (
-    HttpContext,
+from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.credentials import (
     RefusedCredential,
-    RestClient,
     fingerprint_of,
     is_header_word,
     read_secret,
 )
+from trunkwatch.rest.http import HttpContext
 
 RETRY_APP_SECONDS = 600.0
 """Seconds after which an App that was refused asks for an installation token again."""

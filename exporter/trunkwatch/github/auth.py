@@ -2,7 +2,8 @@
 
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.github.app import AppToken
-from trunkwatch.rest import Authorization, EnvToken, FileToken, HttpContext, NoToken
+from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, NoToken
+from trunkwatch.rest.http import HttpContext
 
 
 def authorization_of(config: GithubSource, http: HttpContext) -> Authorization:

@@ -17,7 +17,7 @@ from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.engine.facts import Cursor, SourceState
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.rest import Query, RestClient, without_credentials
+from trunkwatch.rest.client import Query, RestClient, without_credentials
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.sources.port import Refresh, Source, SourceContext

@@ -8,7 +8,7 @@ from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import SourceError
-from trunkwatch.rest import HttpContext
+from trunkwatch.rest.http import HttpContext
 
 
 @dataclass(frozen=True, slots=True)

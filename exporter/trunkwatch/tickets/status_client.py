@@ -4,7 +4,8 @@ from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.errors import ReadingError, RequestError
-from trunkwatch.rest import HttpContext, RestClient
+from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import ALERT, Alerts, parse_alerts
 from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 

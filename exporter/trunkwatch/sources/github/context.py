@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from trunkwatch.domain.model import Trunk
-from trunkwatch.rest import ListClient
+from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.state import StateStore
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.github import github_listing
-from trunkwatch.rest import Listing
+from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, Job
 from trunkwatch.sources.github.order.backfill import Backfill

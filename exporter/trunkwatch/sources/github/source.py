@@ -14,7 +14,9 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry
 from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
 from trunkwatch.github import GithubRules, authorization_of
-from trunkwatch.rest import ListClient, Quota, RefreshBudget, read_secret
+from trunkwatch.rest.credentials import read_secret
+from trunkwatch.rest.limits import Quota, RefreshBudget
+from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, by_trunk

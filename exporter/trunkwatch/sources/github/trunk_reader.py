@@ -11,7 +11,7 @@ from trunkwatch.errors import (
     RateLimitedError,
     SourceError,
 )
-from trunkwatch.rest import RefreshBudget
+from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.annotations import Explanations

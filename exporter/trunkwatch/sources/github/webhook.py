@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
-from trunkwatch.rest import has_signature
+from trunkwatch.rest.credentials import has_signature
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of

@@ -16,7 +16,10 @@ from trunkwatch.errors import (
     TrackerUnsure,
 )
 from trunkwatch.github import GithubRules
-from trunkwatch.rest import Authorization, EtagCache, HttpContext, ListClient, Listing, Query, Reply
+from trunkwatch.rest.client import Query, Reply
+from trunkwatch.rest.credentials import Authorization
+from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.lists import EtagCache, ListClient, Listing
 
 WRITE_INTERVAL_SECONDS = 1.0
 """GitHub's rule for requests that change something:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-from trunkwatch.rest import Query
+from trunkwatch.rest.client import Query
 from trunkwatch.tickets.text.markdown import find_marker
 
 

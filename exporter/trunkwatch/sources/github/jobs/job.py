@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.github import github_listing
-from trunkwatch.rest import Listing
+from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none
 from trunkwatch.times import parse_time
 

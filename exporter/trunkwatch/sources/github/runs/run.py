@@ -9,7 +9,7 @@ from typing import Any
 
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.github import github_listing
-from trunkwatch.rest import Listing
+from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
 

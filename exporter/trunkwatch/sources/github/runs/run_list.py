@@ -13,8 +13,7 @@ from dataclasses import replace
 from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.rest import Page
-from trunkwatch.rest.lists import LIST_TRIES
+from trunkwatch.rest.lists import LIST_TRIES, Page
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.runs.run import RUNS, Run, counts, run_of_json
 from trunkwatch.sources.github.runs.run_ranges import (
