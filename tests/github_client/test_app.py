@@ -23,14 +23,14 @@ from trunkwatch.errors import (
     RateLimitedError,
     SourceError,
 )
-from trunkwatch.github.app import (
+from trunkwatch.github.auth import (
     MAX_USE_SECONDS,
     MIN_USE_SECONDS,
     RENEW_BEFORE_SECONDS,
     RETRY_APP_SECONDS,
     AppToken,
+    authorization_of,
 )
-from trunkwatch.github.auth import authorization_of
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.errors import CredentialsError
-from trunkwatch.github.app import AppToken
-from trunkwatch.github.auth import authorization_of
+from trunkwatch.github.auth import AppToken, authorization_of
 from trunkwatch.rest.credentials import (
     MAX_SECRET_BYTES,
     RETRY_TOKEN_SECONDS,

@@ -98,12 +98,12 @@ class Receiver:
         if isinstance(self.secret, Exception):
             raise self.secret
         verify_signature(headers, body, self.secret)
-        event = read_event(headers, body)
+        event, delivery_id, payload = read_event(headers, body)
         if self.complaint:
             raise BadDelivery(self.complaint)
-        self.parsed = (event.name, event.delivery_id, event.payload)
+        self.parsed = (event, delivery_id, payload)
         update = Update() if self.watched else None
-        return Delivery(event.delivery_id, update, is_ping=event.name == "ping")
+        return Delivery(delivery_id, update, is_ping=event == "ping")
 
     def _ingest(self, update: DeliveryUpdate) -> None:
         assert isinstance(update, Update)

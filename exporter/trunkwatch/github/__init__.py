@@ -1,6 +1,6 @@
 """GitHub's REST API: errors, rate limits, lists and GitHub Apps, on the kit of `rest`."""
 
-from trunkwatch.github.api import PER_PAGE, GithubRules, github_listing
+from trunkwatch.github.api import PER_PAGE, TOTAL, GithubRules
 from trunkwatch.github.auth import authorization_of
 
-__all__ = ["PER_PAGE", "GithubRules", "authorization_of", "github_listing"]
+__all__ = ["PER_PAGE", "TOTAL", "GithubRules", "authorization_of"]

@@ -5,18 +5,20 @@ https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-
 """
 
 import json
-from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from trunkwatch.errors import NotFoundError, RequestError
 from trunkwatch.rest.http import Answer, ApiRules
 from trunkwatch.rest.limits import RateLimitHeaders
-from trunkwatch.rest.lists import ListClient, Listing
+from trunkwatch.rest.lists import ListClient
 
 PER_PAGE = ListClient.per_page
 """Rows of a page, the most that GitHub gives."""
+
+TOTAL = "total_count"
+"""The key of the number of rows of a whole list."""
 
 SEARCHED_CHARACTERS = 1000
 """Characters of an answer in which a rate limit is looked for."""
@@ -73,13 +75,3 @@ class GithubRules(ApiRules):
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
             return NotFoundError(f"{problem}; {self._advice}", status=answer.status)
         return super().error(answer, problem)
-
-
-def github_listing(
-    key: str,
-    parse: Callable[[Mapping[str, Any]], Row],
-    identity: Callable[[Row], object],
-    is_doubtful: Callable[[Row], bool] = lambda _row: False,
-) -> Listing[Row]:
-    """Return how a list is read whose pages hold it below a key, beside its `total_count`."""
-    return Listing(parse, identity, is_doubtful, key, "total_count")

@@ -105,10 +105,6 @@ class ListClient(RestClient):
     per_page = 100
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Args:
-        args: as for `RestClient`.
-        kwargs: as for `RestClient`.
-        """
         super().__init__(*args, **kwargs)
         self._pages: EtagCache[Page[Any]] = EtagCache(self, CACHED_PAGES)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.domain.names import any_full_match
-from trunkwatch.github import github_listing
+from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, Job
@@ -56,7 +56,9 @@ def _status_of(row: Mapping[str, Any]) -> Status:
     return Status(context, state, parse_time(at) if at else None, row.get("target_url"))
 
 
-COMBINED: Listing[Status] = github_listing("statuses", _status_of, lambda status: status.context)
+COMBINED: Listing[Status] = Listing(
+    _status_of, lambda status: status.context, key="statuses", total=TOTAL
+)
 """How the combined status of a commit is read: the latest of each context."""
 
 

@@ -7,7 +7,7 @@ the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
@@ -158,10 +158,10 @@ class WebhookHandler:
         Raises:
             BadDelivery: it is not what GitHub documents.
         """
-        event = read_event(headers, body)
-        if event.name == PING:
-            return Delivery(event.delivery_id, None, is_ping=True)
-        return Delivery(event.delivery_id, self.update_of(event.name, event.payload))
+        event, delivery_id, payload = read_event(headers, body)
+        if event == PING:
+            return Delivery(delivery_id, None, is_ping=True)
+        return Delivery(delivery_id, self.update_of(event, payload))
 
     def update_of(self, event: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         """Return the change that an event reports; None where it concerns nothing watched.
@@ -215,28 +215,14 @@ class WebhookHandler:
         return RowsUpdate((found,)) if found is not None else None
 
 
-class Event(NamedTuple):
-    """One event.
-
-    Attributes:
-        name: of the kind of event.
-        delivery_id: the same when it is delivered again.
-        payload: the body; empty for a ping.
-    """
-
-    name: str
-    delivery_id: str
-    payload: Mapping[str, Any]
-
-
-def read_event(headers: Mapping[str, str], body: bytes) -> Event:
-    """Read an event whose signature was verified.
+def read_event(headers: Mapping[str, str], body: bytes) -> tuple[str, str, Mapping[str, Any]]:
+    """Return the name, the delivery's id and the payload of an event; a ping has no payload.
 
     Raises:
         BadDelivery: a header is missing or too long, or the body is not a JSON object.
     """
     name, delivery_id = _named(headers, "Event"), _named(headers, "Delivery")
-    return Event(name, delivery_id, {} if name == PING else _object(body))
+    return name, delivery_id, {} if name == PING else _object(body)
 
 
 def check_signature_header(headers: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
 """The issues and comments of this program on GitHub: create, change, and find them again."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trunkwatch.errors import TrackerUnsure
@@ -35,14 +36,11 @@ class FoundIssue(NamedTuple):
     marker: Marker
 
 
+@dataclass(frozen=True, slots=True)
 class IssueTracker:
-    """Executes the steps of plans on GitHub."""
+    """Executes the steps of plans on GitHub, by its issues API."""
 
-    def __init__(self, api: Api) -> None:
-        """Args:
-        api: GitHub's issues API.
-        """
-        self._api = api
+    api: Api
 
     def closed_at(self, ticket: Ticket) -> float | None:
         """Return when a ticket's issue was closed (seconds since the epoch); None while it is open.
@@ -50,7 +48,7 @@ class IssueTracker:
         Raises:
             TrackerError: GitHub did not answer.
         """
-        return _closed_at(self._api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+        return _closed_at(self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
 
     def execute(self, ticket: Ticket, step: Step) -> int | None:
         """Execute a step; return the number of a created issue.
@@ -62,11 +60,11 @@ class IssueTracker:
         if isinstance(step, Create):
             body = {"title": step.title, "body": step.body, "labels": list(step.labels)}
             people = {"assignees": list(step.assignees)} if step.assignees else {}
-            return _number(self._api.post(place, {**body, **people}))
+            return _number(self.api.post(place, {**body, **people}))
         if isinstance(step, Comment):
-            self._api.post(f"{place}/{ticket.number}/comments", {"body": step.body})
+            self.api.post(f"{place}/{ticket.number}/comments", {"body": step.body})
         else:
-            self._api.patch(f"{place}/{ticket.number}", dict(step.fields))
+            self.api.patch(f"{place}/{ticket.number}", dict(step.fields))
         return None
 
     def was_executed(self, ticket: Ticket, step: Step, since: float) -> tuple[bool, int | None]:
@@ -86,7 +84,7 @@ class IssueTracker:
                 if marker.nonce == step.nonce:
                     return True, number
             return False, None
-        rows = self._api.rows(f"{place}/{ticket.number}/comments", query[:1])
+        rows = self.api.rows(f"{place}/{ticket.number}/comments", query[:1])
         markers = (find_marker(row.get("body")) for row in rows)
         return any(marker and marker.nonce == step.nonce for marker in markers), None
 
@@ -116,7 +114,7 @@ class IssueTracker:
         return None
 
     def _marked(self, path: str, query: list[tuple[str, str]]) -> Iterator[FoundIssue]:
-        for row in self._api.rows(path, query):
+        for row in self.api.rows(path, query):
             marker = find_marker(row.get("body"))
             # GitHub lists pull requests as issues.
             if marker is not None and "pull_request" not in row:

@@ -37,18 +37,19 @@ class Runtime:
     checkpoint: Callable[[str], None] = lambda _name: None
 
 
+@dataclass(frozen=True, slots=True)
 class PlanExecutor:
-    """Finishes plans, including those that a previous process left unfinished."""
+    """Finishes plans, including those that a previous process left unfinished.
 
-    def __init__(self, store: TicketStore, tracker: IssueTracker, runtime: Runtime) -> None:
-        """Args:
+    Attributes:
         store: keeps the progress of plans.
         tracker: sends their steps.
         runtime: clock, metrics and checkpoints.
-        """
-        self._store = store
-        self._tracker = tracker
-        self._runtime = runtime
+    """
+
+    store: TicketStore
+    tracker: IssueTracker
+    runtime: Runtime
 
     def execute(self, plan: Plan, *, fresh: bool) -> bool:
         """Execute the steps that are left; return False if a sent step has to settle first.
@@ -62,11 +63,11 @@ class PlanExecutor:
         """
         if not fresh and plan.done == 0 and plan.tried_at is None:
             # No step was sent, and the status that the plan was made from may be outdated.
-            self._store.drop_plan(plan)
+            self.store.drop_plan(plan)
             return True
         while plan.done < len(plan.steps):
             if plan.tried_at is not None and not isinstance(plan.steps[plan.done], Change):
-                if self._runtime.clock() < plan.tried_at + REQUEST_SETTLE_SECONDS:
+                if self.runtime.clock() < plan.tried_at + REQUEST_SETTLE_SECONDS:
                     return False
                 resolved = self._resolve(plan)
                 if resolved is None:
@@ -74,9 +75,9 @@ class PlanExecutor:
                 plan = resolved
                 continue
             plan = self._step(plan)
-        self._store.finish_plan(plan)
-        self._runtime.checkpoint(f"{plan.operation}: the plan is finished")
-        self._runtime.metrics.add("operations", plan.operation)
+        self.store.finish_plan(plan)
+        self.runtime.checkpoint(f"{plan.operation}: the plan is finished")
+        self.runtime.metrics.add("operations", plan.operation)
         ticket = plan.after
         fields = {"operation": plan.operation, "issue": ticket.number, "issue_repo": ticket.repo}
         log.info("plan finished", extra={**fields, **ticket.key._asdict()})
@@ -85,41 +86,41 @@ class PlanExecutor:
     def _resolve(self, plan: Plan) -> Plan | None:
         """Search for the step that was sent; return None if the plan was dropped."""
         step, since = plan.steps[plan.done], plan.tried_at or 0.0
-        executed, number = self._tracker.was_executed(plan.after, step, since)
+        executed, number = self.tracker.was_executed(plan.after, step, since)
         if executed:
-            return self._store.save_plan(advanced(plan, number))
+            return self.store.save_plan(advanced(plan, number))
         if plan.done == 0:
-            self._store.drop_plan(plan)
+            self.store.drop_plan(plan)
             return None
-        return self._store.save_plan(replace(plan, tried_at=None))
+        return self.store.save_plan(replace(plan, tried_at=None))
 
     def _step(self, plan: Plan) -> Plan:
         step, point = plan.steps[plan.done], f"{plan.operation}: step {plan.done + 1}"
-        plan = self._store.save_plan(replace(plan, tried_at=self._runtime.clock()))
-        self._runtime.checkpoint(f"{point} is about to be sent")
+        plan = self.store.save_plan(replace(plan, tried_at=self.runtime.clock()))
+        self.runtime.checkpoint(f"{point} is about to be sent")
         try:
-            number = self._tracker.execute(plan.after, step)
+            number = self.tracker.execute(plan.after, step)
         except IssueGone:
             self._mark_gone(plan)
             raise
         except (TrackerRefused, TrackerLimited) as error:
             # These errors guarantee that the step had no effect.
             retry = _without_assignees(plan, error) or replace(plan, tried_at=None)
-            self._store.save_plan(retry)
+            self.store.save_plan(retry)
             if retry.steps == plan.steps:
                 raise
             return retry
-        self._runtime.checkpoint(f"{point} was sent")
-        plan = self._store.save_plan(advanced(plan, number))
-        self._runtime.checkpoint(f"{point} is recorded")
+        self.runtime.checkpoint(f"{point} was sent")
+        plan = self.store.save_plan(advanced(plan, number))
+        self.runtime.checkpoint(f"{point} is recorded")
         return plan
 
     def _mark_gone(self, plan: Plan) -> None:
         """Store that the issue no longer exists, and delete the plan."""
         ticket = replace(plan.after, gone=True)
         if ticket.state is State.OPEN:
-            ticket = dismissed(ticket, self._runtime.clock())
-        self._store.finish_plan(replace(plan, after=ticket))
+            ticket = dismissed(ticket, self.runtime.clock())
+        self.store.finish_plan(replace(plan, after=ticket))
 
 
 def advanced(plan: Plan, number: int | None = None) -> Plan:

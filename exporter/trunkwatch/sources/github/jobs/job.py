@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from trunkwatch.domain.model import Observation, RawJob, Trunk
-from trunkwatch.github import github_listing
+from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
-from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none
+from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none, row_of
 from trunkwatch.times import parse_time
 
 ACTIONS_APP = "github-actions"
@@ -133,13 +133,13 @@ def check_of(row: Mapping[str, Any]) -> Job:
     )
 
 
-JOBS: Listing[Job] = github_listing(
-    "jobs", job_of, lambda job: job.id, lambda job: job.is_incomplete
+JOBS: Listing[Job] = Listing(
+    job_of, lambda job: job.id, lambda job: job.is_incomplete, key="jobs", total=TOTAL
 )
 """How the jobs of a run are read."""
 
-CHECKS: Listing[Job] = github_listing(
-    "check_runs", check_of, lambda job: job.id, lambda job: job.is_incomplete
+CHECKS: Listing[Job] = Listing(
+    check_of, lambda job: job.id, lambda job: job.is_incomplete, key="check_runs", total=TOTAL
 )
 """How the check runs of a commit are read."""
 
@@ -169,19 +169,14 @@ def observations(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> It
     if name is None:
         return
     status = "in_progress" if job.status == COMPLETED else job.status
-    yield Observation(
+    yield row_of(
+        run,
         trunk,
-        run.sha,
-        RawJob(*run.raw_workflow, name),
-        status if conclusion is None else COMPLETED,
-        conclusion,
-        run_id=run.id,
+        name,
+        status=status if conclusion is None else COMPLETED,
+        conclusion=conclusion,
         attempt=job.attempt or 1,
         job_id=job.id,
-        run_number=run.number,
-        event=run.event,
-        head_branch=trunk.branch,
-        head_repo=trunk.repo,
         created_at=job.created,
         started_at=job.started,
         completed_at=job.completed if conclusion is not None else None,

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
-from trunkwatch.github import github_listing
+from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
@@ -142,7 +142,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
     )
 
 
-RUNS: Listing[Run] = github_listing("workflow_runs", run_of, lambda run: run.id)
+RUNS: Listing[Run] = Listing(run_of, lambda run: run.id, key="workflow_runs", total=TOTAL)
 """How the list of runs is read."""
 
 
@@ -155,20 +155,30 @@ def counts(run: Run, trunk: Trunk, events: frozenset[str]) -> bool:
     )
 
 
-def startup_failure(run: Run, trunk: Trunk) -> Observation:
-    """Return the failure of a run that never had a job."""
+def row_of(run: Run, trunk: Trunk, job_name: str, **own: Any) -> Observation:
+    """Return the observation of a job with the facts of its run; `own` are the job's own fields."""
     return Observation(
         trunk,
         run.sha,
-        RawJob(*run.raw_workflow, STARTUP_JOB),
-        COMPLETED,
-        STARTUP_FAILURE,
+        RawJob(*run.raw_workflow, job_name),
         run_id=run.id,
-        attempt=run.attempt,
         run_number=run.number,
         event=run.event,
         head_branch=trunk.branch,
         head_repo=trunk.repo,
+        **own,
+    )
+
+
+def startup_failure(run: Run, trunk: Trunk) -> Observation:
+    """Return the failure of a run that never had a job."""
+    return row_of(
+        run,
+        trunk,
+        STARTUP_JOB,
+        status=COMPLETED,
+        conclusion=STARTUP_FAILURE,
+        attempt=run.attempt,
         created_at=run.created,
         started_at=run.created,
         completed_at=run.updated,
