@@ -94,7 +94,7 @@ def test_a_bad_configuration_is_not_taken(folder: Path) -> None:
         (folder / "trunkwatch.yml").write_text("sources: []\ngruops: []\n")
         served.send(signal.SIGHUP)
         said = served.wait_for_log("reload failed, the old configuration stays").string
-        assert "sources: must hold at least one entry" in said
+        assert "sources: must contain at least one entry" in said
         assert "gruops: unknown key" in said
         assert served.samples("trunkwatch_config_reload_success") == {"": 0.0}
         assert team(served.samples("ci_job_broken")) == "first"

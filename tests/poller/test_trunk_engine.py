@@ -173,7 +173,7 @@ def test_two_orders_of_one_trunk_are_a_conflict() -> None:
     assert not stage.refresh(Script([order(2), run(0, job=named("lint"))]), "other")
     assert stage.source("other").problem == (
         "source other: source ci gives the order of o/r main already;"
-        " say order: true on exactly one"
+        " set order: true on exactly one"
     )
     assert stage.count("trunkwatch_source_errors_total", "other", "order") == 1
     assert stage.names() == ["build"]

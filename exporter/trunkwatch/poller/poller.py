@@ -146,9 +146,9 @@ class Poller:
         while self.refresh_once(config, source):
             wait = self._engine.retry_after(config.name)
             if wait is None or wait > CONTINUE_WITHIN_SECONDS:
-                # Some sources read the details of failures first, and all failures are known
+                # Some sources read the details of failures first, and the focus has all failures
                 # only now.
-                return not config.looks_again or self.refresh_once(config, source)
+                return not config.refreshes_after_evaluation or self.refresh_once(config, source)
         return False
 
     def _poll(self, config: SourceConfig, source: Source) -> None:

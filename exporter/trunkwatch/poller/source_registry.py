@@ -151,7 +151,7 @@ class SourceRegistry:
         if owner_is_chosen and not section.order:
             return False
         raise OrderConflictError(
-            f"source {owner} gives the order of {trunk} already; say order: true on exactly one",
+            f"source {owner} gives the order of {trunk} already; set order: true on exactly one",
         )
 
     # ------------------------------------------------------------------ statuses
