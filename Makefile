@@ -20,7 +20,7 @@ help:
 	@echo 'make run CONFIG=my.yml   the same stack on your own configuration'
 	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
 	@echo 'make test                the same and every other test, branch coverage: 12 minutes'
-	@echo 'make test-all            every test twice in other orders, more examples, 10,000 histories: 40 minutes'
+	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make bench               measure check, /metrics and the requests that GitHub counts'
