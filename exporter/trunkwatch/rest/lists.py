@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from cachetools import LRUCache
 
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.rest.client import Query, RestClient
+from trunkwatch.rest.client import Query, Reply, RestClient
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -54,12 +54,7 @@ class Page(NamedTuple, Generic[Row]):
     rows: tuple[Row, ...]
 
 
-class _HasEtag(Protocol):
-    @property
-    def etag(self) -> str | None: ...
-
-
-Kept = TypeVar("Kept", bound=_HasEtag)
+Kept = TypeVar("Kept", bound=Page[Any] | Reply)
 
 
 class EtagCache(Generic[Kept]):

@@ -2,7 +2,8 @@
 
 import pytest
 from trunkwatch.domain.model import Trunk
-from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS, Annotation, failure_lines
+from trunkwatch.sources.github.jobs.annotations import Annotation, failure_lines
+from trunkwatch.sources.github.jobs.failure_details import MAX_ANNOTATED_JOBS
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Kind

@@ -1,7 +1,7 @@
 """What the source github makes of jobs: attempts, odd rows, and the endpoint that costs less."""
 
 import pytest
-from trunkwatch.sources.github.jobs.annotations import MAX_ANNOTATED_JOBS
+from trunkwatch.sources.github.jobs.failure_details import MAX_ANNOTATED_JOBS
 
 from tests.github.exporter import running_exporter
 from tests.github.workflows import Job, Workflow

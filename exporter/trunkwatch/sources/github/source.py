@@ -17,9 +17,8 @@ from trunkwatch.github import GithubRules, authorization_of
 from trunkwatch.rest.credentials import read_secret
 from trunkwatch.rest.limits import Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
-from trunkwatch.sources.github.state import EntriesByKind, StateStore, by_trunk
+from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext, by_trunk
 from trunkwatch.sources.github.trunk_reader import Outcome, ReadSettings, TrunkReader
 from trunkwatch.sources.github.webhook import (
     WebhookHandler,

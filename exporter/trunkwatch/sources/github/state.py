@@ -1,13 +1,15 @@
-"""The state of one trunk between refreshes, as small entries."""
+"""The state of one trunk between refreshes, as small entries, and the context of its readers."""
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
+from trunkwatch.rest.lists import ListClient
 
 
 class Kind(StrEnum):
@@ -110,3 +112,27 @@ class StateStore:
             value = self._values[kind].get(name)
             text = None if value is None else json.dumps(value, separators=(",", ":"))
             yield StateEntry(key_of(self._trunk, kind, name), text)
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkContext:
+    """The dependencies of everything that reads one trunk.
+
+    Attributes:
+        trunk: the trunk.
+        client: of GitHub's API.
+        state: the stored state of the trunk.
+        events: the events whose runs count.
+        now: seconds since the epoch.
+    """
+
+    trunk: Trunk
+    client: ListClient
+    state: StateStore
+    events: frozenset[str]
+    now: float
+
+    @property
+    def repo_path(self) -> str:
+        """The path of the repository in the API."""
+        return f"/repos/{self.trunk.repo}"

@@ -12,10 +12,8 @@ from trunkwatch.errors import (
     SourceError,
 )
 from trunkwatch.rest.limits import RefreshBudget
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
-from trunkwatch.sources.github.jobs.annotations import Explanations
-from trunkwatch.sources.github.jobs.failed_steps import FailedSteps
+from trunkwatch.sources.github.jobs.failure_details import Explanations, FailedSteps
 from trunkwatch.sources.github.jobs.job_reader import JobReader
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
@@ -23,7 +21,7 @@ from trunkwatch.sources.github.order.backfill import CLOCK_SKEW_SECONDS, Backfil
 from trunkwatch.sources.github.order.chain import Chain, ChainReader
 from trunkwatch.sources.github.runs.run import INCOMPLETE, Run
 from trunkwatch.sources.github.runs.run_list import RunList
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.port import FailureFocus
 
 HISTORY_SECONDS = 90 * 86_400.0

@@ -13,7 +13,6 @@ from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
 from trunkwatch.rest.credentials import has_signature
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -26,7 +25,7 @@ from trunkwatch.sources.github.runs.run import (
     run_of_json,
     startup_failure,
 )
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.port import Delivery, DeliveryUpdate
 
 REF = "refs/heads/"

@@ -8,7 +8,6 @@ from math import ceil
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import NotFoundError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.jobs.job import CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import (
@@ -18,7 +17,7 @@ from trunkwatch.sources.github.runs.run import (
     startup_failure,
 )
 from trunkwatch.sources.github.runs.run_list import RunList
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 
 LATE_JOB_SECONDS = 3600.0
 """Seconds after the end of a run in which its unfinished jobs are read again; after that they

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trunkwatch.domain.model import Observation
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.jobs.job import Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import Run
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 
 KEPT_SECONDS = 86_400.0
 """Seconds after which a job whose run was never read is dropped: it is a pull request's."""

@@ -11,7 +11,6 @@ from typing import Any
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.jobs.annotations import (
     Annotation,
     failure_lines,
@@ -19,7 +18,7 @@ from trunkwatch.sources.github.jobs.annotations import (
 )
 from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observations
 from trunkwatch.sources.github.runs.run import Run
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 
 CANCELLED, TIMED_OUT = "cancelled", "timed_out"
 

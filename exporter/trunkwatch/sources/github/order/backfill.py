@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 from trunkwatch.domain.model import Trunk, TrunkOrder
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.order.chain import Chain
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.runs.run_list import RunList
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 
 CLOCK_SKEW_SECONDS = 3600.0
 """Seconds by which a run may seem to have been created before its commit: clocks differ."""

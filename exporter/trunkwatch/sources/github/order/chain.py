@@ -10,8 +10,7 @@ from urllib.parse import quote
 from trunkwatch.domain.model import Commit
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.sources.github.context import TrunkContext
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.times import parse_time
 
 MAX_PAGES = 50

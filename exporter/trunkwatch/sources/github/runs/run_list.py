@@ -14,14 +14,13 @@ from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.rest.lists import LIST_TRIES, Page
-from trunkwatch.sources.github.context import TrunkContext
 from trunkwatch.sources.github.runs.run import RUNS, Run, counts, run_of_json
 from trunkwatch.sources.github.runs.run_ranges import (
     RECHECK_OUTAGE_SECONDS,
     CreatedRange,
     RunRanges,
 )
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.times import format_time
 
 CLOSE_AT_RUNS = 80

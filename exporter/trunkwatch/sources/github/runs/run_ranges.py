@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterator
 from math import ceil
 from typing import NamedTuple
 
-from trunkwatch.sources.github.context import TrunkContext
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
 
 RECHECK_SECONDS = 1500.0
 """Seconds after which every closed range is checked again; a re-run is then noticed within half an

@@ -1,20 +1,27 @@
-"""The step at which a job failed, which check runs do not contain: read for open outages."""
+"""Details of the first failures of streaks: the failed step and the annotations, read once each."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import NamedTuple
 
-from trunkwatch.domain.model import Observation
+from trunkwatch.domain.model import Observation, newest_first
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.sources.github.context import TrunkContext
+from trunkwatch.sources.github.jobs.annotations import failure_lines, read_annotations
 from trunkwatch.sources.github.jobs.job import JOBS, Job, job_of, observations
 from trunkwatch.sources.github.runs.run import Run
-from trunkwatch.sources.github.state import Kind
+from trunkwatch.sources.github.state import Kind, TrunkContext
+
+MAX_ANNOTATED_JOBS = 20
+"""Jobs of one commit, and of one refresh, whose annotations are read: each costs a request, a
+ticket shows no more jobs, and a commit that breaks hundreds breaks them for few reasons."""
+
+FAILED = ("failure", "timed_out")
+"""Conclusions of jobs whose annotations are read."""
 
 _JOB_URL = re.compile(r".*/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
 
@@ -81,3 +88,42 @@ class FailedSteps:
             raise BadAnswerError(
                 f"GET {path}: not a job as GitHub documents it ({error})"
             ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanations:
+    """Reads the annotations of the first failure of each streak once."""
+
+    context: TrunkContext
+
+    def due(self, rows: Iterable[Observation], runs: Mapping[int, Run]) -> list[Observation]:
+        """Return the failed jobs whose annotations are to be read now, the newest first."""
+        entries = self.context.state.all(Kind.ANNOTATED).values()
+        read = [runs.get(entry["run"]) for entry in entries]
+        taken = Counter(run.sha for run in read if run is not None)
+        found = []
+        for row in newest_first(row for row in rows if self._is_wanted(row, runs)):
+            if taken[row.sha] < MAX_ANNOTATED_JOBS:
+                taken[row.sha] += 1
+                found.append(row)
+        return found[:MAX_ANNOTATED_JOBS]
+
+    def read(self, row: Observation) -> Iterator[Observation]:
+        """Read the annotations of a job; yield its row with them if there are any."""
+        annotations = read_annotations(self.context, str(row.job_id))
+        self.context.state.put(Kind.ANNOTATED, {"run": row.run_id}, row.job_id)
+        lines = failure_lines(annotations)
+        if lines:
+            yield replace(row, annotations=lines)
+
+    def _is_wanted(self, row: Observation, runs: Mapping[int, Run]) -> bool:
+        """Return whether it is a failed job of GitHub Actions whose annotations are not read yet.
+
+        One that is too old for its state to be kept would be read again for ever.
+        """
+        if not isinstance(row.run_id, int) or not isinstance(row.job_id, int):
+            return False
+        run = runs.get(row.run_id)
+        if run is None or run.read_version is None or row.conclusion not in FAILED:
+            return False
+        return self.context.state.get(Kind.ANNOTATED, row.job_id) is None
