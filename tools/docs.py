@@ -77,8 +77,10 @@ _OWN_ALERTS_HEAD = '''"""Generated from rules/trunkwatch.rules.yml by `make docs
 from collections.abc import Mapping
 
 OWN_ALERTS: Mapping[str, str] = {'''
-_OWN_ALERTS_END = '''"""The alerts of no job, of the default group's team, with their priorities."""
-'''
+_OWN_ALERTS_END = (
+    '"""The alerts that belong to no job, with their priorities;'
+    ' their team is the default group\'s."""\n'
+)
 
 GENERATED: dict[Path, Callable[[str], str]] = {METRICS: render, OWN_ALERTS: render_own_alerts}
 """The generated files, each with the function that renders it from its committed text."""

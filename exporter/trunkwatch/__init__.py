@@ -1,3 +1,3 @@
-"""Tells the right team when a CI job has been broken for N commits in a row on trunk."""
+"""Alert the right team when a CI job has been broken for N commits in a row on trunk."""
 
 __version__ = "0.1.0"

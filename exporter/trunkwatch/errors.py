@@ -1,18 +1,18 @@
 """Every error that Trunkwatch raises on purpose.
 
     TrunkwatchError
-    ├── UsageError              a flag or an argument that cannot be meant
-    ├── ConfigError             the configuration: all its problems at once
+    ├── UsageError              an invalid flag or argument
+    ├── ConfigError             an invalid configuration, with all its problems
     ├── StoreError              the storage file cannot be used; it was left untouched
-    ├── ListenError             the web address cannot be listened on
+    ├── ListenError             the exporter cannot listen on a web address
     ├── BadDelivery             a request to a webhook is not a valid delivery
     │   ├── UnsignedDelivery    it has no signature
     │   └── BadSignature        its signature does not match the configured secret
-    ├── ReadingError            the exporter or Alertmanager does not answer as it should
-    ├── TrackerError            GitHub's issues: something was not done, or nobody knows
-    │   ├── TrackerUnsure       no answer, or none that says whether it was done
-    │   ├── TrackerLimited      not done, and nothing else will be before a certain time
-    │   └── TrackerRefused      not done, and this will not be until somebody changes something
+    ├── ReadingError            the status of the exporter or Alertmanager cannot be read
+    ├── TrackerError            a request to GitHub Issues failed, or its outcome is unknown
+    │   ├── TrackerUnsure       outcome unknown: no answer, or an ambiguous one
+    │   ├── TrackerLimited      rate limited: not done; no request succeeds before a given time
+    │   └── TrackerRefused      refused: not done; a retry fails until the cause is removed
     │       └── IssueGone       the issue was deleted or moved away
     └── SourceError             a refresh failed; the last known values stay
         ├── RequestError        an HTTP request failed
@@ -20,23 +20,23 @@
         │   ├── BadAnswerError      an answer that the server does not document
         │   ├── CredentialsError    the token is missing or refused
         │   ├── NotFoundError       the resource does not exist, or may not be read
-        │   └── RateLimitedError    the rate limit, or the share of it for us, is used up
-        ├── RecordedFileError   a recorded file has a broken line (file:line)
-        ├── GitError            the local clone that gives the trunk's order cannot be read
-        └── OrderConflictError  two sources both give the order of one trunk
+        │   └── RateLimitedError    the rate limit, or the share that may be used, is used up
+        ├── RecordedFileError   a recorded file cannot be read (file:line)
+        ├── GitError            the local clone with the trunk's commits cannot be read
+        └── OrderConflictError  two sources give the commit order of one trunk
 
-Callers ask for the type; the text is for people and says what to do next.
+Callers decide by the type; the text is for people and names the next step.
 """
 
 from collections.abc import Sequence
 
 
 class TrunkwatchError(Exception):
-    """Base of all errors below; its text is one line for the person at the terminal."""
+    """Base of all errors below; its text is one line for the terminal."""
 
 
 class UsageError(TrunkwatchError):
-    """A flag or an argument that cannot be meant."""
+    """A flag or an argument is invalid."""
 
 
 class ConfigError(TrunkwatchError):
@@ -44,7 +44,7 @@ class ConfigError(TrunkwatchError):
 
     Attributes:
         path: the file.
-        problems: one line each, with the key's path and what would be right.
+        problems: one line each: the path of the key and the valid values.
     """
 
     def __init__(self, path: str, problems: Sequence[str]) -> None:
@@ -54,7 +54,7 @@ class ConfigError(TrunkwatchError):
 
 
 class StoreError(TrunkwatchError):
-    """The storage file cannot be used. It was left as it was found.
+    """The storage file cannot be used; it was left untouched.
 
     Attributes:
         path: the file.
@@ -66,7 +66,7 @@ class StoreError(TrunkwatchError):
 
 
 class ListenError(TrunkwatchError):
-    """The web address cannot be listened on.
+    """The exporter cannot listen on a web address.
 
     Attributes:
         address: `host:port` as given.
@@ -88,34 +88,34 @@ class BadDelivery(TrunkwatchError):  # noqa: N818 — names the thing that was r
 
 
 class UnsignedDelivery(BadDelivery):
-    """It has no signature."""
+    """The delivery has no signature."""
 
     outcome = "unsigned"
 
 
 class BadSignature(BadDelivery):
-    """Its signature does not match the configured secret."""
+    """The signature of the delivery does not match the configured secret."""
 
     outcome = "bad_signature"
 
 
 class ReadingError(TrunkwatchError):
-    """The exporter or Alertmanager does not answer as it should; what was known stays."""
+    """The status of the exporter or Alertmanager cannot be read; the last known status stays."""
 
 
 class TrackerError(TrunkwatchError):
-    """Something was not done on GitHub, or nobody knows whether it was."""
+    """A request to GitHub Issues failed, or its outcome is unknown."""
 
 
 class TrackerUnsure(TrackerError):  # noqa: N818 — reads as the state that it reports
-    """No answer, or none that says whether it was done."""
+    """The outcome is unknown: GitHub gave no answer, or an ambiguous one."""
 
 
 class TrackerLimited(TrackerError):  # noqa: N818 — as above
-    """It was not done, and nothing else will be before a certain time.
+    """Rate limited: the request was not done, and no other succeeds before `until`.
 
     Attributes:
-        until: when to ask again (seconds since the epoch).
+        until: when to send the next request (seconds since the epoch).
     """
 
     def __init__(self, problem: str, until: float) -> None:
@@ -124,10 +124,10 @@ class TrackerLimited(TrackerError):  # noqa: N818 — as above
 
 
 class TrackerRefused(TrackerError):  # noqa: N818 — as above
-    """It was not done, and this will not be until somebody changes something.
+    """The request was refused; a retry fails until its cause is removed.
 
     Attributes:
-        status: of HTTP.
+        status: the HTTP status code.
     """
 
     def __init__(self, problem: str, status: int) -> None:
@@ -149,7 +149,7 @@ class SourceError(TrunkwatchError):
     reason = "error"
 
     def of(self, source: str) -> str:
-        """Return the text with the name of the source, which the source itself need not know."""
+        """Return the text with the name of the source; the raising code does not have it."""
         return f"source {source}: {self}"
 
 
@@ -157,8 +157,8 @@ class RequestError(SourceError):
     """An HTTP request failed.
 
     Attributes:
-        status: the status code of the answer; None without an answer that counts.
-        retryable: the failure may be an accident (no answer, 5xx, a short limit).
+        status: the HTTP status code of the answer; None without one.
+        retryable: the failure may be transient (no answer, 5xx, a short limit).
     """
 
     def __init__(self, problem: str, *, status: int | None = None, retryable: bool = False) -> None:
@@ -214,13 +214,13 @@ class RecordedFileError(SourceError):
 
 
 class GitError(SourceError):
-    """The local clone that gives the trunk's order cannot be read."""
+    """The local clone with the trunk's commits cannot be read."""
 
     reason = "git"
 
 
 class OrderConflictError(SourceError):
-    """Two sources both give the order of one trunk."""
+    """Two sources give the commit order of one trunk."""
 
     reason = "order"
 

@@ -7,7 +7,7 @@ def parse_time(text: object) -> float:
     """Read an RFC 3339 time; return seconds since the epoch.
 
     Raises:
-        ValueError: it is none, or says no time zone.
+        ValueError: it is not a time, or has no time zone.
     """
     if not isinstance(text, str):
         raise ValueError("is not a text")

@@ -1,1 +1,1 @@
-"""What the configuration may say, and how it says that it may not."""
+"""The configuration: valid keys and values, and the errors about others."""

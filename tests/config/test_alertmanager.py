@@ -10,9 +10,9 @@ from trunkwatch.config.alertmanager import (
     SEVERITIES,
     SILENT_PRIORITY,
     Matcher,
-    destinations,
     load_routes,
     parse_matchers,
+    route_results,
 )
 from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config
@@ -35,7 +35,7 @@ def config(**teams: str) -> Config:
     return parse_config(text, "trunkwatch.yml")
 
 
-def written(folder: Path, *routes: str, root: str = "root") -> str:
+def alertmanager_file(folder: Path, *routes: str, root: str = "root") -> str:
     """Write an Alertmanager file with these routes below the root, and one for team trunk."""
     path = folder / "alertmanager.yml"
     lines = "".join(f"\n    - {route}" for route in (*routes, TRUNK))
@@ -43,9 +43,9 @@ def written(folder: Path, *routes: str, root: str = "root") -> str:
     return str(path)
 
 
-def heard(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
+def receivers_of(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
     """Return who hears of each team and priority, team trunk apart."""
-    found = destinations(config(**teams), load_routes(path))
+    found = route_results(config(**teams), load_routes(path))
     return {f"{one.team} {one.priority}": one.receivers for one in found if one.team != "trunk"}
 
 
@@ -72,7 +72,7 @@ def heard(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
         ("match_re: {team: c}", False),
         ("matchers: ['group=\"core\"']", True),
         ("matchers: ['group=\"other\"']", False),
-        # What is known only once a job breaks may hold.
+        # A label that exists only once a job breaks may match.
         ("matchers: ['repo=\"o/r\"']", True),
         ("matchers: ['cluster!=\"x\"']", True),
         # So may an expression that only Go understands.
@@ -84,40 +84,42 @@ def test_a_route_takes_what_alertmanager_says_it_takes(
     tmp_path: Path, matchers: str, takes: bool
 ) -> None:
     """Each way to write a matcher is understood, and expressions have to match in full."""
-    path = written(tmp_path, f"{{receiver: mine, {matchers}}}")
-    assert heard(path, core="P3") == {"core P3": ("mine",) if takes else ()}
+    path = alertmanager_file(tmp_path, f"{{receiver: mine, {matchers}}}")
+    assert receivers_of(path, core="P3") == {"core P3": ("mine",) if takes else ()}
 
 
 def test_the_first_route_that_matches_takes_it(tmp_path: Path) -> None:
-    """A later route is asked only if the earlier one says `continue`."""
+    """A later route is tried only if the earlier one has `continue`."""
     first, second = "receiver: one, matchers: [team=core]", "{receiver: two, matchers: [team=core]}"
-    assert heard(written(tmp_path, f"{{{first}}}", second), core="P3") == {"core P3": ("one",)}
-    both = written(tmp_path, f"{{{first}, continue: true}}", second)
-    assert heard(both, core="P3") == {"core P3": ("one", "two")}
+    assert receivers_of(alertmanager_file(tmp_path, f"{{{first}}}", second), core="P3") == {
+        "core P3": ("one",)
+    }
+    both = alertmanager_file(tmp_path, f"{{{first}, continue: true}}", second)
+    assert receivers_of(both, core="P3") == {"core P3": ("one", "two")}
 
 
 def test_a_route_that_may_match_does_not_hide_the_next(tmp_path: Path) -> None:
-    """Where a matcher is of the repository, both the route and the one after it can be told."""
-    path = written(
+    """Where a matcher is of the repository, both the route and the one after it can be results."""
+    path = alertmanager_file(
         tmp_path,
         "{receiver: one, matchers: [team=core, repo=a/b]}",
         "{receiver: two, matchers: [team=core]}",
     )
-    assert heard(path, core="P3") == {"core P3": ("one", "two")}
+    assert receivers_of(path, core="P3") == {"core P3": ("one", "two")}
 
 
 def test_a_route_below_takes_it_from_the_one_above(tmp_path: Path) -> None:
-    """The deepest route that matches is told; without a receiver it has that of its parent."""
+    """The deepest route that matches is results; without a receiver it has that of its parent."""
     nested = """{receiver: core, matchers: [team=core], routes: [
         {receiver: pager, matchers: [severity=critical]}, {matchers: [priority=P2]}]}"""
-    path = written(tmp_path, " ".join(nested.split()))
-    assert heard(path, core="P1") == {"core P1": ("pager",), "core P3": ("core",)}
-    assert heard(path, core="P2") == {"core P2": ("core",), "core P3": ("core",)}
+    path = alertmanager_file(tmp_path, " ".join(nested.split()))
+    assert receivers_of(path, core="P1") == {"core P1": ("pager",), "core P3": ("core",)}
+    assert receivers_of(path, core="P2") == {"core P2": ("core",), "core P3": ("core",)}
 
 
 def test_a_team_that_no_route_takes_is_named(tmp_path: Path) -> None:
-    """Each priority that falls to the root is a line that says what to add."""
-    path = written(tmp_path, "{receiver: core, matchers: [team=core, priority=P2]}")
+    """Each priority that only the root route matches is a line with the matcher to add."""
+    path = alertmanager_file(tmp_path, "{receiver: core, matchers: [team=core, priority=P2]}")
     with pytest.raises(ConfigError) as caught:
         check_routes(config(core="P2", compiler="P1"), path)
     assert [problem.split(", so")[0] for problem in caught.value.problems] == [
@@ -127,15 +129,15 @@ def test_a_team_that_no_route_takes_is_named(tmp_path: Path) -> None:
     ]
     first = caught.value.problems[0]
     assert first.endswith(
-        "receiver 'root' is told; add a route with matchers: ['team=\"compiler\"']"
+        "receiver 'root' gets them; add a route with matchers: ['team=\"compiler\"']"
     )
 
 
 def test_a_team_that_is_only_taken_by_priority_is_marked(tmp_path: Path) -> None:
-    """It is heard, so it is no mistake; whoever mistyped its name sees that nobody asks for it."""
-    path = written(tmp_path, "{receiver: low, matchers: [priority=P3]}")
-    told = [str(one) for one in check_routes(config(core="P3"), path)]
-    assert told[0] == "team core, P3: low (no route asks for this team)"
+    """A team without a matcher of its own is routed, and the output marks it."""
+    path = alertmanager_file(tmp_path, "{receiver: low, matchers: [priority=P3]}")
+    results = [str(one) for one in check_routes(config(core="P3"), path)]
+    assert results[0] == "team core, P3: low (no route matches on this team)"
 
 
 def test_the_group_default_is_heard_unless_another_takes_all_jobs() -> None:
@@ -143,10 +145,10 @@ def test_the_group_default_is_heard_unless_another_takes_all_jobs() -> None:
     groups = "[{name: all, team: core, priority: P2}]"
     text = f"sources: [{{name: r, type: recorded, path: r}}]\ngroups: {groups}"
     root = load_routes(str(ALERTMANAGER))
-    named = [name for one in destinations(parse_config(text, "f"), root) for name in one.alerts]
+    named = [name for one in route_results(parse_config(text, "f"), root) for name in one.alerts]
     assert "TrunkJobBroken of group 'all'" in named
     assert "TrunkJobBroken of group 'default'" not in named
-    rest = [name for one in destinations(config(core="P2"), root) for name in one.alerts]
+    rest = [name for one in route_results(config(core="P2"), root) for name in one.alerts]
     assert "TrunkJobBroken of group 'default'" in rest
 
 
@@ -211,8 +213,8 @@ def test_the_alerts_of_no_job_are_those_of_the_rules() -> None:
 @pytest.mark.parametrize("priority", list(SEVERITIES))
 def test_our_own_file_is_read_as_amtool_reads_it(team: str, priority: str) -> None:
     """For each team and priority the receiver is the one that amtool names."""
-    told = destinations(config(**{team: priority}), load_routes(str(ALERTMANAGER)))
-    ours = next(one for one in told if (one.team, one.priority) == (team, priority))
+    results = route_results(config(**{team: priority}), load_routes(str(ALERTMANAGER)))
+    ours = next(one for one in results if (one.team, one.priority) == (team, priority))
     labels = [f"team={team}", f"priority={priority}", "alertname=TrunkJobBroken"]
     asked = [str(find_binary("amtool")), "config", "routes", "test"]
     said = subprocess.run(
@@ -225,11 +227,11 @@ def test_our_own_file_is_read_as_amtool_reads_it(team: str, priority: str) -> No
 
 
 def test_our_own_files_fit_each_other() -> None:
-    """No alert of the shipped configuration is left to the root, and all its teams are known."""
+    """No alert of the shipped configuration reaches only the root, and each team has a matcher."""
     deploy = ALERTMANAGER.parents[1]
     shipped = parse_config((deploy / "trunkwatch.yml").read_text(), str(deploy / "trunkwatch.yml"))
-    told = check_routes(shipped, str(ALERTMANAGER))
+    results = check_routes(shipped, str(ALERTMANAGER))
     teams = {
         group["team"] for group in yaml.safe_load((deploy / "trunkwatch.yml").read_text())["groups"]
     }
-    assert teams <= {one.team for one in told if one.named}
+    assert teams <= {one.team for one in results if one.named}

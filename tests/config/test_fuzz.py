@@ -6,12 +6,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from trunkwatch.config import Config, parse_config, policy_of
-from trunkwatch.config.load import known_keys
+from trunkwatch.config.load import all_keys
 from trunkwatch.errors import ConfigError
 
 from tests.support.examples import examples
 
-_keys = st.sampled_from(known_keys())
+_keys = st.sampled_from(all_keys())
 _scalars: st.SearchStrategy[Any] = st.one_of(
     st.none(),
     st.booleans(),
@@ -49,7 +49,7 @@ _documents = st.one_of(
 
 
 def understood(text: str) -> Config | None:
-    """Read a file; what is wrong with it must be a ConfigError whose problems are one line each."""
+    """Parse a file; any problem must be a ConfigError of one line per problem."""
     problems: tuple[str, ...] = ("",)
     try:
         return parse_config(text, "t.yml")
@@ -63,7 +63,7 @@ def understood(text: str) -> Config | None:
 @given(_documents)
 @settings(max_examples=examples(300))
 def test_any_document(document: object) -> None:
-    """A document of known keys and arbitrary values is understood or refused; one that is
+    """A document of valid keys and arbitrary values is accepted or refused; one that is
     understood has a policy.
     """
     config = understood(yaml.safe_dump(document, allow_unicode=True))

@@ -16,7 +16,7 @@ from trunkwatch.config import (
     parse_config,
     policy_of,
 )
-from trunkwatch.config.load import known_keys
+from trunkwatch.config.load import all_keys
 from trunkwatch.config.schema import GithubApp, GithubSource
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
@@ -121,7 +121,7 @@ def keys_of(model: BaseModel) -> Iterator[str]:
 
 def test_the_example_has_every_key(config: Config) -> None:
     """No key that the configuration knows is missing from these tests."""
-    assert sorted(set(keys_of(config))) == known_keys()
+    assert sorted(set(keys_of(config))) == all_keys()
 
 
 def test_tickets(config: Config) -> None:
@@ -234,7 +234,7 @@ def test_github_defaults() -> None:
     ],
 )
 def test_github_compares_commits_itself(fields: str, address: str) -> None:
-    """Where two commits are compared is known without being told, and can be told otherwise."""
+    """A GitHub source has a default compare URL, which the configuration can replace."""
     text = f"sources: [{{name: g, type: github, repo: o/r{fields}}}]"
     assert parse_config(text, "t.yml").sources[0].compares(Trunk("o/r", "main")) == address
 
@@ -398,7 +398,7 @@ def test_durations(text: str, seconds: float) -> None:
     ],
 )
 def test_ends_of_exemptions(text: str, moment: str) -> None:
-    """A date means its first moment in UTC; a time may say its zone, in quotes or without."""
+    """A date means its first moment in UTC; a time may have a zone, in quotes or without."""
     config = parse_config(
         "sources: [{name: a, type: recorded, path: a}]\n"
         f"known_broken: [{{match: {{}}, reason: r, until: {text}}}]",
@@ -443,7 +443,7 @@ def test_a_pattern_that_a_later_python_may_read_otherwise_is_silent() -> None:
 
 
 def test_two_sources_may_feed_one_trunk_when_one_orders() -> None:
-    """Observations unite; `order: true` on one of two says whose commits count."""
+    """Observations unite; `order: true` on one of two sources selects whose commits count."""
     text = """
 sources:
   - {name: a, type: buildbot, url: "http://h", repo: r, branches: [b], git: g, order: true}

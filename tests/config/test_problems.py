@@ -67,11 +67,11 @@ CASES = {
     "nested too deeply": ("[" * 5000, "is nested too deeply"),
     "duplicate key": (
         SOURCES + "jobs: {}\njobs: {}",
-        "line 3, column 1: the key 'jobs' stands twice in one mapping",
+        "line 3, column 1: the key 'jobs' appears twice in one mapping",
     ),
     "duplicate key inside": (
         SOURCES + "groups:\n  - name: a\n    team: b\n    name: c",
-        "line 5, column 5: the key 'name' stands twice in one mapping",
+        "line 5, column 5: the key 'name' appears twice in one mapping",
     ),
     # ------------------------------------------------------------------ keys
     "unknown key": (SOURCES + "gruops: []", "gruops: unknown key; did you mean 'groups'?"),
@@ -89,11 +89,11 @@ CASES = {
     ),
     "renamed key elsewhere": (
         SOURCES + "limits: {consecutive_failures: 3}",
-        "limits.consecutive_failures: unknown key; docs/configuration.md lists all",
+        "limits.consecutive_failures: unknown key; docs/configuration.md lists all keys",
     ),
     "key of another section": (
         SOURCES + "team: mine",
-        "team: unknown key; docs/configuration.md lists all",
+        "team: unknown key; docs/configuration.md lists all keys",
     ),
     "mistyped key of a source": (
         source("name: a, type: recorded, path: a, poll_intervall: 5s"),
@@ -105,26 +105,26 @@ CASES = {
     ),
     "unknown key like none": (
         SOURCES + "zzz: 1",
-        "zzz: unknown key; docs/configuration.md lists all",
+        "zzz: unknown key; docs/configuration.md lists all keys",
     ),
     "key of another source type": (
         source("name: a, type: recorded, path: a, url: 'http://h'"),
-        "sources[0].url: unknown key; docs/configuration.md lists all",
+        "sources[0].url: unknown key; docs/configuration.md lists all keys",
     ),
-    "number as a key": (SOURCES + "1: 2", "[1]: unknown key; a key is a text"),
+    "number as a key": (SOURCES + "1: 2", "[1]: unknown key; keys must be strings"),
     "line break in a key": (
         SOURCES + '"a\\nb": 1',
-        "a\\nb: unknown key; docs/configuration.md lists all",
+        "a\\nb: unknown key; docs/configuration.md lists all keys",
     ),
     # ------------------------------------------------------------------ sources
     "no sources": ("groups: []", "sources: is missing and required"),
-    "empty sources": ("sources: []", "sources: must hold at least one entry"),
+    "empty sources": ("sources: []", "sources: must contain at least one entry"),
     "sources left empty": ("sources:", "sources: must be a list"),
     "sources as a mapping": ("sources: {name: a}", "sources: must be a list"),
     "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
     "no type": (
         source("name: a, path: a"),
-        "sources[0]: type is missing; say which kind of source it is: recorded, buildbot or github",
+        "sources[0]: type is missing; must be one of recorded, buildbot or github",
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
@@ -142,7 +142,7 @@ CASES = {
     ),
     "number as a path": (
         source("name: a, type: recorded, path: 7"),
-        "sources[0].path: must be a text",
+        "sources[0].path: must be a string",
     ),
     "bad url": (
         source("name: b, type: buildbot, url: 'h:8010', repo: r, branches: [b], git: g"),
@@ -158,11 +158,11 @@ CASES = {
     ),
     "no branches": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: [], git: g"),
-        "sources[0].branches: must hold at least one entry",
+        "sources[0].branches: must contain at least one entry",
     ),
     "branch as a number": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: [1.0], git: g"),
-        "sources[0].branches[0]: must be a text",
+        "sources[0].branches[0]: must be a string",
     ),
     "window of nothing": (
         source(f"{BUILDBOT}, git: g, window: 0"),
@@ -170,7 +170,7 @@ CASES = {
     ),
     "compare_url without its ends": (
         source("name: a, type: recorded, path: a, compare_url: 'http://h/{last_good}'"),
-        "sources[0].compare_url: must hold {last_good} and {first_bad}, such as"
+        "sources[0].compare_url: must contain {last_good} and {first_bad}, such as"
         " https://git.example.com/o/r/compare/{last_good}...{first_bad}",
     ),
     # ------------------------------------------------------------------ GitHub
@@ -198,14 +198,14 @@ CASES = {
         source(f"{GITHUB}, repo: 'o/r?x=1'"),
         "sources[0].repo: must be owner/name (got 'o/r?x=1')",
     ),
-    "repository as a number": (source(f"{GITHUB}, repo: 7"), "sources[0].repo: must be a text"),
+    "repository as a number": (source(f"{GITHUB}, repo: 7"), "sources[0].repo: must be a string"),
     "two ways to authenticate": (
         source(f"{GITHUB}, repo: o/r, token_file: t, token_env: T"),
-        "sources[0]: token_file, token_env and app are three ways to do one; keep one",
+        "sources[0]: token_file, token_env and app exclude each other; keep one",
     ),
     "a token and an App": (
         source(f"{GITHUB}, repo: o/r, token_file: t, app: {{app_id: 1, private_key_file: k}}"),
-        "sources[0]: token_file, token_env and app are three ways to do one; keep one",
+        "sources[0]: token_file, token_env and app exclude each other; keep one",
     ),
     "token in the file": (
         source(f"{GITHUB}, repo: o/r, token: ghp_secret"),
@@ -246,7 +246,7 @@ CASES = {
     ),
     "GitHub and a clone both order": (
         f"sources: [{{{GITHUB}, repo: o/r, branches: [main]}}, {{{BUILDBOT}, git: g}}]",
-        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        "sources[0] and sources[1] could both give the order of o/r main; set order: true on"
         " exactly one",
     ),
     # ------------------------------------------------------------------ durations
@@ -260,7 +260,7 @@ CASES = {
     ),
     "duration of nothing": (
         source("name: a, type: recorded, path: a, poll_interval: 0s"),
-        "sources[0].poll_interval: must be longer than nothing, such as 60s",
+        "sources[0].poll_interval: must be more than zero, such as 60s",
     ),
     "negative duration": (
         source("name: a, type: recorded, path: a, poll_interval: -5s"),
@@ -314,9 +314,9 @@ CASES = {
     ),
     "a row that may not be moved": (
         SOURCES + "jobs: {evidence: {success: fail}}",
-        "jobs.evidence.success: unknown key; docs/configuration.md lists all",
+        "jobs.evidence.success: unknown key; docs/configuration.md lists all keys",
     ),
-    "no events": (SOURCES + "jobs: {events: []}", "jobs.events: must hold at least one entry"),
+    "no events": (SOURCES + "jobs: {events: []}", "jobs.events: must contain at least one entry"),
     "an alias twice": (
         SOURCES + "jobs: {aliases: [{workflow: w, from: a, to: b}, {workflow: w, from: a, to: c}]}",
         "jobs.aliases[1].from: 'a' is renamed twice; keep one of them",
@@ -366,7 +366,7 @@ CASES = {
     ),
     "duplicate group": (
         SOURCES + "groups: [{name: a, match: {repo: r}}, {name: a, match: {repo: s}}]",
-        "groups[1]: 'a' is already groups[0]; give each a name of its own",
+        "groups[1]: 'a' is already used by groups[0]; each must be unique",
     ),
     # ------------------------------------------------------------------ the rest
     "exemption without a reason": (
@@ -395,12 +395,12 @@ CASES = {
     ),
     "green without patterns": (
         SOURCES + "green: [{repo: r, branch: b, required: []}]",
-        "green[0].required: must hold at least one entry",
+        "green[0].required: must contain at least one entry",
     ),
     "green twice": (
         SOURCES
         + "green: [{repo: r, branch: b, required: [a]}, {repo: r, branch: b, required: [c]}]",
-        "green[1]: 'r b' is already green[0]; give each a name of its own",
+        "green[1]: 'r b' is already used by green[0]; each must be unique",
     ),
     "no jobs allowed": (
         SOURCES + "limits: {max_jobs: 0}",
@@ -413,37 +413,39 @@ CASES = {
     ),
     "no time zone": (
         SOURCES + "tickets: {timezone: Mars/Phobos}",
-        "tickets.timezone: must be a time zone that this machine knows, such as Europe/Paris"
+        "tickets.timezone: must be a time zone installed here, such as Europe/Paris"
         " (got 'Mars/Phobos')",
     ),
     "a time zone that is a path": (
         SOURCES + "tickets: {timezones: {a: ../etc/passwd}}",
-        "tickets.timezones.a: must be a time zone that this machine knows, such as Europe/Paris"
+        "tickets.timezones.a: must be a time zone installed here, such as Europe/Paris"
         " (got '../etc/passwd')",
     ),
     # ------------------------------------------------------------------ who gives the order
     "duplicate source": (
         "sources: [{name: a, type: recorded, path: a}, {name: a, type: recorded, path: b}]",
-        "sources[1]: 'a' is already sources[0]; give each a name of its own",
+        "sources[1]: 'a' is already used by sources[0]; each must be unique",
     ),
     "two orders": (
         f"sources: [{{{BUILDBOT}, git: g}}, {{{BUILDBOT.replace('name: b', 'name: c')}, git: h}}]",
-        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        "sources[0] and sources[1] could both give the order of o/r main; set order: true on"
         " exactly one",
     ),
     "two orders, both chosen": (
         f"sources: [{{{BUILDBOT}, git: g, order: true}},"
         f" {{{BUILDBOT.replace('name: b', 'name: c')}, git: h, order: true}}]",
-        "sources[0] and sources[1] could both give the order of o/r main; say order: true on"
+        "sources[0] and sources[1] could both give the order of o/r main; set order: true on"
         " exactly one",
     ),
     "no clone": (
         source(BUILDBOT),
-        "sources[0].git: nothing gives the order of o/r main; name a local clone of the repository",
+        "sources[0].git: no source gives the order of o/r main;"
+        " name a local clone of the repository",
     ),
     "clone that may not order": (
         source(f"{BUILDBOT}, git: g, order: false"),
-        "sources[0].git: nothing gives the order of o/r main; name a local clone of the repository",
+        "sources[0].git: no source gives the order of o/r main;"
+        " name a local clone of the repository",
     ),
     "order without a clone": (
         source(f"{BUILDBOT}, order: true"),
@@ -459,7 +461,7 @@ def test_problem(text: str, problem: str) -> None:
 
 
 def test_all_problems_at_once() -> None:
-    """Whoever writes a configuration is told everything at once: mistakes of single keys, keys
+    """All problems of a configuration are reported at once: invalid values, keys
     that stand twice, and parts that contradict each other.
     """
     text = """
@@ -482,19 +484,19 @@ colour: red
 """
     assert sorted(problems_of(text)) == sorted(
         [
-            "line 16, column 1: the key 'limits' stands twice in one mapping",
+            "line 16, column 1: the key 'limits' appears twice in one mapping",
             "sources[0].path: is missing and required",
             "sources[1].url: must be a URL such as http://127.0.0.1:8010",
             "sources[2]: needs repo: owner/name or repos: [owner/name, ...], and not both",
-            "sources[1]: 'a' is already sources[0]; give each a name of its own",
+            "sources[1]: 'a' is already used by sources[0]; each must be unique",
             "jobs.ignore[0]: '(' is not a regular expression: missing ), unterminated subpattern at"
             " position 0",
-            "jobs.aliases[1].why: unknown key; docs/configuration.md lists all",
+            "jobs.aliases[1].why: unknown key; docs/configuration.md lists all keys",
             "jobs.aliases[1].from: 'x' is renamed twice; keep one of them",
             "groups[0].prority: unknown key; did you mean 'priority'?",
             "groups[1].consecutive_failures: this key is now failures_to_open",
             "groups[1].failures_to_open: must be 1 or more (got 0)",
-            "groups[1]: 'g' is already groups[0]; give each a name of its own",
+            "groups[1]: 'g' is already used by groups[0]; each must be unique",
             "groups[0].match: is missing, so 'g' takes every job from the groups after it; give it"
             " a match or move it to the end",
             "groups[1].match: is missing, so 'g' takes every job from the groups after it; give it"
@@ -504,8 +506,8 @@ colour: red
             "known_broken[0].reason: must not be empty",
             "known_broken[0].until: must be a date such as 2026-12-01",
             "green[0].required: is missing and required",
-            "green[1]: 'o/r main' is already green[0]; give each a name of its own",
-            "colour: unknown key; docs/configuration.md lists all",
+            "green[1]: 'o/r main' is already used by green[0]; each must be unique",
+            "colour: unknown key; docs/configuration.md lists all keys",
         ]
     )
 

@@ -13,7 +13,7 @@ from trunkwatch.domain.model import JobKey
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
-from trunkwatch.poller.poller import SAME_READING_SECONDS, Timing
+from trunkwatch.poller.poller import CONTINUE_WITHIN_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
@@ -102,7 +102,7 @@ class SimulatedExporter:
         for _ in range(at_most):
             done.append(self.refresh())
             again = self.engine.retry_after("gh")
-            if done[-1].ok and (again is None or again > SAME_READING_SECONDS):
+            if done[-1].ok and (again is None or again > CONTINUE_WITHIN_SECONDS):
                 return done
         raise AssertionError(f"the source still asks for a refresh after {at_most} of them")
 

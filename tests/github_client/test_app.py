@@ -64,7 +64,7 @@ class Github:
     Attributes:
         now: its clock (seconds since the epoch), from which a token's end is counted.
         replies: instead of the usual answers, by method and path.
-        requests: what was asked.
+        requests: the received requests.
     """
 
     def __init__(self) -> None:
@@ -88,7 +88,7 @@ class Github:
             do_POST = do_GET  # noqa: N815 — the name that http.server calls
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Say nothing."""
+                """Write no access log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
@@ -203,7 +203,7 @@ def test_the_jwt_is_signed_by_the_key(
 def test_a_netrc_does_not_take_the_jwt_s_place(
     github: Github, make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a ~/.netrc says of the host is not sent instead."""
+    """Credentials of the host in ~/.netrc do not replace the header."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password mine\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert requests.get(github.url, timeout=5).request.headers["Authorization"].startswith("Basic")
@@ -266,7 +266,7 @@ def test_many_threads_ask_for_one_token(github: Github, make_app: MakeApp) -> No
     assert github.asked() == [TOKENS]
 
 
-# ---------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------- refusals
 
 
 @pytest.mark.parametrize(
@@ -338,7 +338,7 @@ def test_a_refused_installation_token_is_replaced_later(github: Github, make_app
 def test_a_rate_limit_is_no_refusal(
     github: Github, make_app: MakeApp, status: int, headers: dict[str, str], wait: float
 ) -> None:
-    """It says until when to wait, and the App is asked again then."""
+    """The error has the time to wait for, and the App is used again then."""
     github.replies[TOKENS] = Reply(status, headers=tuple(headers.items()))
     app = make_app(installation_id=7)
     with pytest.raises(RateLimitedError) as caught:
@@ -376,7 +376,7 @@ def test_an_odd_answer_is_not_quoted(
 
 
 def test_no_answer_is_unreachable(make_app: MakeApp, codes: list[str]) -> None:
-    """A server that is down is said to be, and the request is counted as an error."""
+    """An unreachable server is reported, and the request is counted as an error."""
     with pytest.raises(NoAnswerError, match=r"POST http://127\.0\.0\.1:1/app/inst.* refused"):
         make_app(url="http://127.0.0.1:1", installation_id=7).header(NOW)
     assert codes == ["error"]
@@ -418,7 +418,7 @@ def test_a_missing_key_is_named(make_app: MakeApp, key_file: Path) -> None:
 def test_a_missing_extra_is_named(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    """Without the packages that an App needs, the error says how to get them."""
+    """Without the packages that an App needs, the error names the extra to install."""
     if missing == "jwt":
         monkeypatch.setitem(sys.modules, "jwt", None)
     else:
@@ -431,7 +431,7 @@ def test_a_missing_extra_is_named(
 def test_no_key_and_no_token_shows_in_a_text(
     github: Github, make_app: MakeApp, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """Neither what is printed of an App nor its errors nor the log hold key, JWT or token."""
+    """Neither the repr of an App nor its errors nor the log contain key, JWT or token."""
     caplog.set_level(logging.DEBUG)
     github.replies[TOKENS] = Reply(status, granted("ghs_secret9", NOW + HOUR))
     app = make_app()

@@ -1,4 +1,4 @@
-"""Tokens: where they come from, how they are told apart, and what happens to a refused one."""
+"""Tokens: their places, their fingerprints, and refusals."""
 
 import logging
 import re
@@ -32,7 +32,7 @@ Place = Callable[[str], Authorization]
 
 @pytest.fixture(params=["file", "env"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """A file or an environment; what was put there first keeps being read."""
+    """A file or an environment variable, as the place of a token."""
     environ: dict[str, str] = {}
     path = tmp_path / "token"
     made: Authorization = (
@@ -118,7 +118,7 @@ def test_the_environment_is_the_process_s_own(monkeypatch: pytest.MonkeyPatch) -
     assert authorization.header(NOW) == f"Bearer {TOKEN}"
 
 
-# ---------------------------------------------------------------------- what is no token
+# ---------------------------------------------------------------------- invalid tokens
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path, length: i
 
 
 def test_a_refused_token_is_not_sent_again(place: Place) -> None:
-    """After one 401 the same token is an error that says where it stands, up to an hour later."""
+    """After a 401 the same token is an error that names its place, for up to an hour."""
     authorization = place(TOKEN)
     authorization.header(NOW)
     authorization.refused()
@@ -220,7 +220,7 @@ def test_a_clock_that_is_set_back_ends_the_wait(place: Place) -> None:
 
 
 def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
-    """Without a token, a 401 says which keys would give one."""
+    """Without a token, the error of a 401 names the keys that configure one."""
     nobody = NoToken()
     nobody.header(NOW)
     nobody.refused()
@@ -230,7 +230,7 @@ def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
 
 
 def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither what is printed of it nor its errors nor the log hold the token."""
+    """Neither its repr nor its errors nor the log contain the token."""
     caplog.set_level(logging.DEBUG)
     authorization = place(TOKEN)
     authorization.header(NOW)

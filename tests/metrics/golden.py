@@ -14,11 +14,11 @@ from tests.metrics.sample import snapshot, totals
 
 GOLDEN = Path(__file__).with_name("golden.prom")
 PROCESS = ("process_", "# HELP process_", "# TYPE process_")
-"""What tells of the running process, and is different each time."""
+"""Families of the running process, whose values differ each time."""
 
 
 def exposed() -> str:
-    """Return what /metrics says of the sample, without the process's own families."""
+    """Return /metrics of the sample, without the families of the process."""
     body = Exposition(snapshot, totals, "0.0.0").body(PLAIN, zipped=False).decode()
     return "".join(line for line in body.splitlines(keepends=True) if not line.startswith(PROCESS))
 

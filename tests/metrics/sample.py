@@ -1,4 +1,4 @@
-"""One snapshot in which every family of the catalogue has something to say."""
+"""One snapshot in which every family of the catalogue has a sample."""
 
 import re
 from dataclasses import replace
@@ -15,8 +15,8 @@ HISTORIES = {
     "inductor / test (core)": "P P P . F F F",  # broken, two suspects, one of them untested
     "inductor / test (perf)": "F F F K K ? ?",  # last good unknown: flaked since
     "lint": "P P P P P P P",
-    "docs": ". . . . F F F",  # broken for as long as is known: truncated
-    "windows": "P F F F F F F",  # known to be broken
+    "docs": ". . . . F F F",  # broken in every commit that was read: truncated
+    "windows": "P F F F F F F",  # has an exemption (known_broken)
     "nobody knows": "- - - - - - -",  # never a verdict
 }
 COMMITS = 7
@@ -49,7 +49,7 @@ def main_trunk() -> TrunkState:
 
 
 def bare_trunk() -> TrunkState:
-    """Return a trunk of which nothing optional is known."""
+    """Return a trunk without any optional value."""
     quiet = TrunkOrder(TRUNK._replace(branch="release/1"), ())
     return evaluate(MemoryRows(), quiet)
 

@@ -1,4 +1,4 @@
-"""What is rendered step by step is, to the byte, what prometheus_client writes all at once."""
+"""Incremental rendering gives the same bytes as prometheus_client gives at once."""
 
 import gzip
 from collections.abc import Sequence
@@ -114,7 +114,7 @@ def test_steps_end_where_one_rendering_does(
 
 
 def test_the_texts_are_hostile() -> None:
-    """What is escaped, and what only looks like a line's end, is among the texts."""
+    """The texts contain escaped characters and characters that only resemble a line's end."""
     assert {'"', "\\", "\n", "\r", "\u2028"} <= set("".join(HOSTILE))
 
 

@@ -30,7 +30,7 @@ def test_names_are_unique() -> None:
 
 @every_family
 def test_names_say_what_they_are(family: Family) -> None:
-    """A name is lower case with a known prefix; `_total` is a counter and nothing else is."""
+    """A name is lower case with one of the prefixes, and exactly the counters end in `_total`."""
     assert re.fullmatch(r"(ci|trunkwatch)(_[a-z]+)+", family.name)
     assert family.name.endswith("_total") is (family.kind is Kind.COUNTER)
     assert not re.search(r"_(count|sum|bucket|created|ms|minutes|hours|days)$", family.name)
@@ -38,14 +38,14 @@ def test_names_say_what_they_are(family: Family) -> None:
 
 @every_family
 def test_times_are_in_seconds(family: Family) -> None:
-    """What is a time says that it is in seconds, at its end."""
+    """The name of a time ends in its unit, seconds."""
     if re.search(r"timestamp|duration|interval|silent_after", family.name):
         assert family.name.endswith("_seconds")
 
 
 @every_family
 def test_help_is_a_sentence(family: Family) -> None:
-    """Every family says in a sentence what it means."""
+    """The help of every family is a sentence."""
     assert family.help.endswith(".")
     assert family.help[0].isupper() or family.help[0].isdigit()
     assert "\n" not in family.help
@@ -69,7 +69,7 @@ def test_labels_begin_with_what_a_family_is_about(family: Family) -> None:
 
 
 def test_the_labels_of_a_job() -> None:
-    """A job is known by these seven labels, in this order."""
+    """Job families have these seven labels, in this order."""
     assert JOB_LABELS == (
         "repo", "branch", "workflow", "job_name", "group", "team", "priority",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""From values to samples: what is there, what is not, and what is cut."""
+"""From values to samples: which exist, which are absent, and which are cut."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -52,7 +52,7 @@ def jobs_with(family: str, jobs: dict[str, list[Sample]] = JOBS) -> set[str]:
     ],
 )
 def test_the_numbers_of_a_broken_job(family: str, value: float) -> None:
-    """The series of a broken job say what its state says."""
+    """The series of a broken job have the values of its state."""
     assert job_value(family, CORE) == value
 
 
@@ -83,7 +83,7 @@ def test_an_unknown_number_is_no_series() -> None:
 
 
 def test_an_unknown_last_good_is_empty() -> None:
-    """Where last good is unknown the outage is told without it, and no suspects are counted."""
+    """Where last good is unknown, the outage has no last good and no number of suspects."""
     (info,) = [s for s in JOBS["ci_job_outage_info"] if s.labels["job_name"] == PERF]
     assert (info.labels["first_bad"], info.labels["last_good"]) == (sha_of(0), "")
     assert PERF not in jobs_with("suspect_commits")
@@ -149,7 +149,7 @@ def test_a_commit_without_words_has_empty_labels() -> None:
 
 
 def test_a_truncated_streak_says_so() -> None:
-    """A streak that may be longer than what was read is marked, whatever its length."""
+    """A streak that may continue in unread commits is marked, whatever its length."""
     assert {s.labels["job_name"] for s in JOBS["ci_job_streak_truncated"] if s.value} == {"docs"}
 
 
@@ -164,7 +164,7 @@ def test_what_is_newer_than_a_pass_is_counted() -> None:
 
 
 def test_a_vanished_job_has_no_series() -> None:
-    """What is not in the snapshot is not in the families: nothing is remembered."""
+    """The families hold only the given snapshot, and nothing of an earlier one."""
     gone = replace(STATE, jobs=tuple(job for job in STATE.jobs if job.key.job_name != CORE))
     found = samples_of(job_families([gone]))
     assert all(CORE not in jobs_with(name.removeprefix("ci_job_"), found) for name in found)
@@ -187,7 +187,7 @@ def branches(*states: TrunkState) -> dict[str, list[Sample]]:
 
 
 def test_the_numbers_of_a_trunk() -> None:
-    """A trunk tells its head, the age of its data, mass breakage and the distance to green."""
+    """A trunk has samples for its head, data age, mass breakage and distance to green."""
     found = branches(STATE)
     assert value_of(found["ci_branch_head_timestamp_seconds"]) == NOW - 3600
     assert value_of(found["ci_branch_data_timestamp_seconds"]) == NOW - 5
@@ -197,7 +197,7 @@ def test_the_numbers_of_a_trunk() -> None:
 
 
 def test_every_group_tells_its_threshold() -> None:
-    """Each group that has a job says how many broken jobs make it alert."""
+    """Each group with a job has a sample for its failure threshold."""
     groups = branches(STATE)["ci_group_failure_threshold"]
     assert {s.labels["group"]: s.value for s in groups} == {"inductor": 1, "default": 1}
 
@@ -209,7 +209,7 @@ def test_mass_breakage_is_one() -> None:
 
 
 def test_what_a_trunk_does_not_know_is_absent() -> None:
-    """Without commits, data or required jobs only mass breakage is told."""
+    """Without commits, data or required jobs only mass breakage has a sample."""
     (_, bare) = snapshot().trunks
     assert {name for name, samples in branches(bare).items() if samples} == {
         "ci_branch_mass_breakage"
@@ -217,7 +217,7 @@ def test_what_a_trunk_does_not_know_is_absent() -> None:
 
 
 def test_never_green_has_no_time() -> None:
-    """Where no commit is green all known commits are counted, and no time is told."""
+    """Where no commit is green, all commits are counted, and no last green time exists."""
     red = replace(STATE.green, commits_since=COMMITS, commit=None) if STATE.green else None
     found = branches(replace(STATE, green=red))
     assert value_of(found["ci_branch_commits_since_green"]) == COMMITS

@@ -1,4 +1,4 @@
-"""The bytes of /metrics: formats, compression, and what is rendered when."""
+"""The bytes of /metrics: formats, compression, and the time of rendering."""
 
 import gzip
 import threading
@@ -30,7 +30,7 @@ TIMEOUT = 30.0
 
 
 class Shown:
-    """Holds what is shown, and notes which jobs are rendered and which texts compressed."""
+    """Records which jobs are rendered and which texts are compressed."""
 
     def __init__(self) -> None:
         self.snapshot = snapshot()
@@ -64,7 +64,7 @@ class Shown:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """Something to show, with what is rendered of jobs noted."""
+    """An exposition whose rendered jobs are recorded."""
     found = Shown()
     monkeypatch.setattr(blocks, "add_job", found.add_job)
     monkeypatch.setattr(blocks, "compress", found.compress)
@@ -165,7 +165,7 @@ def test_gzip_has_a_member_per_part(shown: Shown) -> None:
     assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
 
 
-# ---------------------------------------------------------------------- what is rendered when
+# ---------------------------------------------------------------------- when the text is rendered
 
 
 def test_jobs_are_rendered_once(shown: Shown) -> None:
@@ -241,7 +241,7 @@ def test_other_jobs_are_shown_instead(shown: Shown) -> None:
 
 
 def test_a_format_is_rendered_when_it_is_asked_for(shown: Shown) -> None:
-    """A format that nobody asked for is not rendered."""
+    """A format that was not requested is not rendered."""
     served = shown.exposition()
     served.update()
     assert shown.rendered == []
@@ -252,7 +252,7 @@ def test_a_format_is_rendered_when_it_is_asked_for(shown: Shown) -> None:
 def test_a_scrape_does_not_wait_for_an_update(
     shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While an update renders, a scrape gets at once what was shown before it."""
+    """A scrape during an update is answered at once, with the state before the update."""
     served = shown.exposition()
     before = jobs(served, PLAIN)
     begun, go_on = threading.Event(), threading.Event()

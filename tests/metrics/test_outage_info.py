@@ -1,4 +1,4 @@
-"""What the outage's info says of its first bad commit and of the run that failed there."""
+"""The labels of `ci_job_outage_info`: first bad, and the run that failed there."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ def info_of(state: TrunkState) -> Sample:
 
 
 def test_the_outage_says_who_made_first_bad() -> None:
-    """Author and title are first bad's, also where last good is unknown and nobody is suspect."""
+    """Author and title are those of first bad, also without last good and suspects."""
     for history, first_bad in (("P . F F F", 2), ("F F F", 0)):
         labels = info_of(evaluate_histories({"job": history})).labels
         expected = (f"author-{first_bad}", f"change {first_bad}")
@@ -28,7 +28,7 @@ def test_the_outage_says_who_made_first_bad() -> None:
 
 
 def of_outage(**blame: Any) -> Sample:
-    """Return the outage's series where this is known of it."""
+    """Return the series of an outage with these facts."""
     job = job_state("P F F F")
     assert job.blame is not None
     changed = replace(job, blame=replace(job.blame, **blame))

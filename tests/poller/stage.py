@@ -104,7 +104,7 @@ class Stage:
         return next(section for section in self.config.sources if section.name == name)
 
     def source(self, name: str = "ci") -> SourceStatus:
-        """Return what is known of a source."""
+        """Return the status of a source."""
         return next(state for state in self.watcher.snapshot.sources if state.name == name)
 
     def trunk(self) -> TrunkState:
@@ -113,7 +113,7 @@ class Stage:
         return state
 
     def job(self, name: str = "build") -> JobState:
-        """Return what is known of a job."""
+        """Return the state of a job."""
         (state,) = (job for job in self.trunk().jobs if job.key.job_name == name)
         return state
 

@@ -1,4 +1,4 @@
-"""What a source tells between refreshes, and what it says of its own work."""
+"""Webhook deliveries between refreshes, and the reports of refreshes."""
 
 from dataclasses import replace
 from functools import partial
@@ -53,7 +53,7 @@ def test_the_teller_sees_its_newest_notes() -> None:
 
 
 def test_telling_is_no_success() -> None:
-    """That deliveries come says nothing of what was missed."""
+    """Deliveries do not make the data fresh: others may be missing."""
     stage = Stage()
     stage.take(*history("P"))
     stage.clock.now = NOW + 600
@@ -95,7 +95,7 @@ def test_what_a_source_says_of_its_work_is_shown() -> None:
 
 
 def test_a_long_reading_is_gone_on_with_until_it_is_done() -> None:
-    """Commands that end refresh as long as the source has more to say at once, and not longer."""
+    """One-shot commands refresh until the source's reading is complete, and no longer."""
     stage = Stage()
     more = [RefreshReport(retry_after=0.0), *history("P")]
     source = Script(more, more, [RefreshReport(retry_after=600.0)], [])
@@ -107,7 +107,7 @@ def test_a_long_reading_is_gone_on_with_until_it_is_done() -> None:
 
 
 def test_people_look_at_the_commits_of_open_outages_first() -> None:
-    """The source is told which commits those are, and which first failures nobody has explained."""
+    """The focus has the commits of open outages and the first failures without annotations."""
     stage = Stage()
     stage.take(*history("P F F F"))
     interest = stage.watcher.focus(TRUNK)

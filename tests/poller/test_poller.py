@@ -50,7 +50,7 @@ def test_jitter_only_shortens() -> None:
 
 
 def test_how_long_a_refresh_took_is_noted() -> None:
-    """Well or badly ended, the time that a refresh took is known."""
+    """The duration of a refresh is recorded, whether it succeeded or failed."""
     stage = Stage()
     ticks = iter([10.0, 12.5, 20.0, 21.0])
     poller = Poller(stage.watcher, [], Timing(lambda: next(ticks)))
@@ -72,7 +72,7 @@ def test_every_change_is_published() -> None:
 def test_an_unexpected_exception_is_counted_and_survived(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A mistake of ours in one source is a failed refresh with a traceback in the log."""
+    """An internal error in a source is a failed refresh with a traceback in the log."""
     stage = Stage()
     stage.take(*history("P F F F"))
     assert not stage.refresh(Script(ZeroDivisionError("division by zero")))
@@ -83,7 +83,7 @@ def test_an_unexpected_exception_is_counted_and_survived(
 
 
 class Endless:
-    """A source that is asked again and again, and does what it is told by the number of the call.
+    """A source that is refreshed repeatedly, with an answer per call.
 
     Attributes:
         calls: how often it was asked.

@@ -44,7 +44,7 @@ def wait_until_ready(served: Served) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly(folder: Path, signum: signal.Signals) -> None:
-    """Asked to end, it says so, ends with code 0, and has let go of its port."""
+    """A signal ends it with a log line and code 0, and frees its port."""
     with serving(folder, "--storage.path", "results.db") as served:
         wait_until_ready(served)
         served.send(signum)
@@ -55,7 +55,7 @@ def test_it_ends_cleanly(folder: Path, signum: signal.Signals) -> None:
 
 
 def test_a_restart_serves_the_stored_history(folder: Path) -> None:
-    """The file is gone and the process is new: /metrics says what it said before."""
+    """After a restart without the recorded file, /metrics has the values from before."""
     with serving(folder, "--storage.path", "results.db") as served:
         wait_until_ready(served)
         assert list(served.samples("ci_job_broken").values()) == [1.0]
@@ -85,7 +85,7 @@ def test_a_new_configuration_is_taken(folder: Path) -> None:
 
 
 def test_a_bad_configuration_is_not_taken(folder: Path) -> None:
-    """The old one stays in use, the log names every problem, and a metric says so until a good
+    """The old one stays in use, the log lists every problem, and a metric is 0 until a valid
     one has been read.
     """
     with serving(folder) as served:
@@ -94,7 +94,7 @@ def test_a_bad_configuration_is_not_taken(folder: Path) -> None:
         (folder / "trunkwatch.yml").write_text("sources: []\ngruops: []\n")
         served.send(signal.SIGHUP)
         said = served.wait_for_log("reload failed, the old configuration stays").string
-        assert "sources: must hold at least one entry" in said
+        assert "sources: must contain at least one entry" in said
         assert "gruops: unknown key" in said
         assert served.samples("trunkwatch_config_reload_success") == {"": 0.0}
         assert team(served.samples("ci_job_broken")) == "first"

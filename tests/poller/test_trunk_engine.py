@@ -1,4 +1,4 @@
-"""What a refresh, or its failure, or time alone makes of what is known."""
+"""How a refresh, its failure and the passing of time change the snapshot."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -40,7 +40,7 @@ def broken(stage: Stage) -> bool:
 
 
 def test_a_failed_refresh_keeps_every_value() -> None:
-    """What was known stays known; the source is down, with its reason counted."""
+    """The last known values stay; the source is down, with the reason counted."""
     stage = Stage()
     stage.take(*history("P F F F"))
     before = stage.trunk()
@@ -95,7 +95,7 @@ def test_complete_when_every_source_has_answered_well_or_badly() -> None:
 
 def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
     """A refresh that was stored but could not be judged is not forgotten, although its source
-    will only repeat what is stored.
+    will only repeat the stored rows.
     """
     store = BreakableStore()
     stage = Stage(store=store)
@@ -158,7 +158,7 @@ def test_two_sources_unite_on_one_trunk() -> None:
 
 
 def test_runs_wait_for_the_order_of_another_source() -> None:
-    """Results of a trunk whose commits are not known yet are kept, and count once they are."""
+    """Results that arrive before the order of their trunk are kept, and count once it arrives."""
     stage = Stage(config_of(TWO))
     stage.take(*history("P F F F")[1:])
     assert stage.watcher.snapshot.trunks == ()
@@ -167,13 +167,13 @@ def test_runs_wait_for_the_order_of_another_source() -> None:
 
 
 def test_two_orders_of_one_trunk_are_a_conflict() -> None:
-    """The second source's refresh fails and says what to write; the first one's order stays."""
+    """The second source's refresh fails with the correction; the first one's order stays."""
     stage = Stage(config_of(TWO))
     stage.take(*history("P F F F"))
     assert not stage.refresh(Script([order(2), run(0, job=named("lint"))]), "other")
     assert stage.source("other").problem == (
         "source other: source ci gives the order of o/r main already;"
-        " say order: true on exactly one"
+        " set order: true on exactly one"
     )
     assert stage.count("trunkwatch_source_errors_total", "other", "order") == 1
     assert stage.names() == ["build"]
@@ -320,7 +320,7 @@ def test_a_place_that_becomes_free_is_taken() -> None:
 
 
 def test_the_cap_holds_over_all_trunks() -> None:
-    """The cap protects Prometheus, which does not care what is on which trunk."""
+    """The cap counts the jobs of all trunks together, since it protects Prometheus."""
     stage = capped(1)
     stage.take(*history("P"), *history("P", trunk=OTHER))
     assert len(stage.names()) == 1
@@ -328,7 +328,7 @@ def test_the_cap_holds_over_all_trunks() -> None:
 
 
 def test_a_refused_job_does_not_make_its_group_fire() -> None:
-    """What is not exported is not counted towards its group either."""
+    """A job that is not exported does not count towards its group either."""
     stage = capped(1)
     stage.take(*history("P P P P", named("a")))
     stage.take(*history("P F F F", named("b"))[1:])
@@ -354,7 +354,7 @@ def test_a_reload_does_not_drop_exported_jobs() -> None:
 
 
 def test_counters_follow_what_is_stored_and_never_fall() -> None:
-    """Runs that do not count, and words that are not known, are counted once, however often they
+    """Runs that do not count, and unknown conclusions, are counted once, however often they
     are reported; a force push that brings commits in or out takes nothing back.
     """
     stage = Stage()
@@ -385,7 +385,7 @@ def test_counters_follow_what_is_stored_and_never_fall() -> None:
 
 
 def test_retired_jobs_are_counted_from_the_start_on() -> None:
-    """A job that is gone for long enough is counted, with whether its outage was open; what was
+    """A retired job is counted, by whether its outage was open; a job that was
     retired before the start is no news.
     """
     stage = Stage(config_of(more="jobs: {retire_after: 2}"))
@@ -404,7 +404,7 @@ def test_retired_jobs_are_counted_from_the_start_on() -> None:
 
 
 def test_a_restart_shows_everything_before_the_first_refresh(tmp_path: Path) -> None:
-    """With a stored history, the snapshot is complete at once and says what it said before."""
+    """With stored history, the snapshot is complete at once and has the values from before."""
     path = str(tmp_path / "results.db")
     before = Stage(store=SqliteStore(path))
     before.take(*history("P F F F"), Cursor("7"))

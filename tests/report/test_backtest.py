@@ -43,7 +43,7 @@ def document(*tests: BackTest) -> dict[str, Any]:
 
 
 def printed(*replays: Replay) -> list[str]:
-    """Return what is printed, each line without what only fills columns."""
+    """Return the printed lines, without padding."""
     out = StringIO()
     print_back_test(replays, Console(file=out, width=300, no_color=True))
     return [" ".join(line.split()) for line in out.getvalue().splitlines()]
@@ -53,7 +53,7 @@ def printed(*replays: Replay) -> list[str]:
 
 
 def test_the_whole_of_an_outage() -> None:
-    """An outage has exactly these keys: its job, both ends, where and when, and how often told."""
+    """An outage has exactly these keys: its job, both ends with time, and notifications."""
     assert document(replayed())["replays"][0]["trunks"][0]["outages"][1] == {
         "workflow": "ci",
         "job_name": "a",
@@ -174,7 +174,7 @@ def test_each_outage_is_one_row() -> None:
 
 
 def test_each_team_is_one_row() -> None:
-    """The last table says what each team would have heard, and what not."""
+    """The last table counts the notifications of each team, and the outages without one."""
     assert printed(Replay(None, [replayed()]))[-3:] == [
         "Team Jobs Outages Notifications One-off failures Flaky commits",
         "team-g 1 1 2 2 0",
@@ -200,7 +200,7 @@ def test_a_history_without_outages() -> None:
 
 
 def test_nothing_was_read() -> None:
-    """Without any trunk it says so."""
+    """Without any trunk a line states that."""
     (line,) = printed(Replay(None, []))
     assert line == "No results: no source has said anything about a trunk yet."
 

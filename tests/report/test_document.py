@@ -78,7 +78,7 @@ def test_the_whole_of_a_group() -> None:
 
 
 def test_the_whole_of_a_source() -> None:
-    """A source says whether it is up and when it last was; never is null."""
+    """A source has its status and its last success, which is null if it never succeeded."""
     never = replace(SOURCE, name="other", up=False, last_success=None, problem="refused")
     assert document(snapshot(SOURCE, never), {})["sources"] == [
         {"source": "ci", "up": True, "last_success": "2026-03-01T11:59:00Z"},
@@ -123,7 +123,7 @@ def test_what_the_first_failing_run_says_is_told() -> None:
 
 
 def test_hints_are_told() -> None:
-    """A retry at first bad, one step for all failures and jobs of other groups are told."""
+    """The object has the retry at first bad, the common step and the jobs of other groups."""
     rows = [
         *(row(place, "a / x", "failure", failed_step="Set up job") for place in (1, 2, 3)),
         row(1, "a / x", "failure", attempt=2, failed_step="Set up job"),
@@ -195,7 +195,7 @@ def test_all_suspects_are_named() -> None:
 
 @pytest.mark.parametrize("text", ["P F F F", "F F F", "P P"])
 def test_a_comparison_needs_both_ends(text: str) -> None:
-    """A link to compare is there where a trunk has one and both ends are known."""
+    """A compare link exists where the trunk has a template and both ends exist."""
     blame, template = job_state(text).blame, COMPARE[Trunk("o/r", "main")]
     linked = compare_link(blame, template)
     assert (linked is not None) == (text == "P F F F")

@@ -68,7 +68,7 @@ def test_it_links_to_everything_else() -> None:
 
 
 def test_known_broken_jobs_are_marked() -> None:
-    """A known-broken job is listed, and says until when and why it alerts nobody."""
+    """A known-broken job is listed with the end and the reason of its exemption."""
     assert "d / exempt Known broken until 2026-03-02T12:00:00Z: no runner 6" in page().text
 
 
@@ -90,7 +90,7 @@ def test_groups_are_listed() -> None:
 
 
 def test_it_says_that_all_is_well() -> None:
-    """Where nothing is broken the page says so in words."""
+    """Where nothing is broken the page states it in words."""
     quiet = replace(snapshot(), trunks=(evaluate_histories({"job": "P"}),))
     assert "✓ Nothing is broken." in page(quiet).text
 
@@ -102,7 +102,7 @@ def test_mass_breakage_leads() -> None:
 
 
 def test_it_says_that_nothing_was_read() -> None:
-    """Without any trunk the page says that nothing has been read yet."""
+    """Without any trunk the page states that no result has been read."""
     assert "Nothing has been read yet." in page(Snapshot(NOW)).text
 
 
@@ -134,7 +134,7 @@ def test_a_flake_does_not_hide_the_failures() -> None:
 
 
 def test_a_trunk_without_commits() -> None:
-    """A trunk of which no commit is known has no tip."""
+    """A trunk without commits has no tip."""
     empty = evaluate([], TrunkOrder(snapshot().trunks[0].trunk, ()))
     assert "tip unknown" in page(replace(snapshot(), trunks=(empty,))).text
 

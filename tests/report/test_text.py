@@ -19,7 +19,7 @@ def place(beginning: str) -> int:
 
 
 def test_the_headline_counts() -> None:
-    """The first line says how many jobs are broken and failing, of how many."""
+    """The first line has the numbers of broken, failing and all jobs."""
     assert LINES[0] == "o/r main: 2 broken, 1 failing; 4 jobs over 6 commits"
 
 
@@ -59,7 +59,7 @@ def test_the_suspects_are_named() -> None:
 
 
 def test_an_exemption_is_told() -> None:
-    """Until when and why a known-broken job alerts nobody stands with its details."""
+    """The details of a known-broken job include the end and the reason of its exemption."""
     assert "Known broken until 2026-03-02T12:00:00Z: no runner" in LINES[place("d / exempt") :]
 
 
@@ -81,13 +81,13 @@ def test_jobs_of_other_groups_are_named() -> None:
 
 
 def test_groups_say_when_they_fire() -> None:
-    """The last table says of each group how many jobs are broken and whether it fires."""
+    """The last table has the broken jobs and the state of each group."""
     assert LINES[place("g team-g")] == "g team-g P2 3 1 (fires at 1) FIRING"
     assert LINES[place("default trunk")] == "default trunk P3 6 0 (fires at 1) quiet"
 
 
 def test_a_truncated_streak_is_at_least_so_long() -> None:
-    """Where older commits were not read the streak is said to be at least that."""
+    """Where older commits were not read, the streak is shown as a minimum."""
     found = evaluate_histories({"job": "F F F"})
     (job,) = found.jobs
     cut = replace(found, jobs=(replace(job, truncated=True),))
@@ -116,7 +116,7 @@ def test_nothing_fails() -> None:
 
 
 def test_nothing_was_read() -> None:
-    """Without any trunk it says so, and why a source was not read."""
+    """Without any trunk a line states that, and why a source was not read."""
     bad = replace(SOURCE, up=False, problem="source ci: refused")
     text = printed(Snapshot(NOW, sources=(bad,)))
     assert "No results: no source has said anything about a trunk yet." in text

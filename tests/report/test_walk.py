@@ -1,4 +1,4 @@
-"""The walk of `explain`: each commit, what was observed, and why the streak is what it is."""
+"""The walk of `explain`: each commit, its observations, and the reason for the streak."""
 
 from dataclasses import replace
 
@@ -47,12 +47,12 @@ def test_each_commit_and_what_it_does() -> None:
 
 
 def test_a_flake_ends_the_streak_only() -> None:
-    """A flake says that it ends the streak and leaves the outage open."""
+    """The line of a flake states that it ends the streak and leaves the outage open."""
     assert "ends the streak, does not close the outage" in columns("P F F F K")[0]
 
 
 def test_observations_stand_under_their_commit() -> None:
-    """Each attempt has a line with what it says, its run, its time and its link, newest first."""
+    """Each attempt has a line with its evidence, run, time and link, newest first."""
     assert walked("P FP")[4:6] == [
         "          pass    success (run 201, attempt 2) at 2026-03-01T11:17:00Z"
         "  https://ci.example/201/2/1",
@@ -104,12 +104,12 @@ def test_runs_are_named_where_they_are_counted() -> None:
     ],
 )
 def test_the_streak_is_explained(text: str, why: str) -> None:
-    """The conclusion says how long the streak is and what stopped it."""
+    """The conclusion has the length of the streak and what stopped it."""
     assert conclusion(text)[0] == why
 
 
 def test_a_truncated_streak_is_explained() -> None:
-    """Where older commits were not read it says that the streak may be longer."""
+    """Where older commits were not read, the conclusion states that the streak may be longer."""
     job = job_state("F F", older_unread=True)
     lines = walked("F F", job=job)
     assert (
@@ -132,7 +132,7 @@ def test_an_outage_is_concluded() -> None:
 
 
 def test_hints_are_concluded() -> None:
-    """It says that first bad failed twice, at which step all failed, and what that looks like."""
+    """The hints are: first bad failed twice, the common step, and infrastructure."""
     job = job_state("P F F F")
     assert job.blame is not None
     blame = replace(job.blame, confirmed=True, same_step="Test", infra=True)
@@ -156,7 +156,7 @@ def test_jobs_of_other_groups_are_concluded() -> None:
 
 
 def test_nothing_to_suspect_is_concluded() -> None:
-    """Where first bad and last good are one commit it says what that means."""
+    """Where first bad and last good are one commit, a hint explains that."""
     nightly = Group("nightly", "t", "P3", count=Count.RUNS)
     assert walked("P/F", nightly)[-1] == (
         "First bad and last good are one commit: something outside the repository changed."
@@ -164,7 +164,7 @@ def test_nothing_to_suspect_is_concluded() -> None:
 
 
 def test_an_unknown_last_good_is_concluded() -> None:
-    """Where no pass is known before first bad it says so."""
+    """Where no pass precedes first bad, last good is shown as unknown."""
     assert "Last good unknown: no pass directly before it is known" in conclusion("F F F")
 
 
@@ -177,7 +177,7 @@ def test_nothing_bad_is_concluded() -> None:
 
 
 def test_an_exemption_is_concluded() -> None:
-    """A known-broken job tells its reason, and its end where it has one."""
+    """A known-broken job shows the reason of its exemption, and its end if there is one."""
     (job,) = evaluate_histories({"job": "F F F"}).jobs
     endless = replace(job, known_broken=("no runner", None))
     ends = replace(job, known_broken=("no runner", NOW))

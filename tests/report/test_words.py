@@ -20,7 +20,7 @@ from tests.vectors.notation import sha_of
     ],
 )
 def test_ages_are_rounded(seconds: float, words: str) -> None:
-    """An age is told in the largest unit of which there are two; the future is now."""
+    """An age is in the largest unit of which there are two; a future time has age 0."""
     assert ago(1e9 - seconds, 1e9) == words
 
 
@@ -35,6 +35,6 @@ def test_commits_are_counted_in_english() -> None:
 
 
 def test_hashes_are_shortened() -> None:
-    """Ten digits tell the commits of a large repository apart for a person."""
+    """A hash is shortened to ten digits."""
     assert short(sha_of(15)) == "0000000000"
     assert short("0123456789abcdef") == "0123456789"

@@ -1,4 +1,4 @@
-"""The budget of requests: what was used, what is left, and how it is spread."""
+"""The quota: used requests, remaining requests, and how they are spread."""
 
 import math
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Server:
-    """Counts requests as GitHub does, and says so in its headers."""
+    """Counts requests as GitHub does, and reports them in headers."""
 
     def __init__(self, quota: Quota, clock: Clock, limit: int = 5000) -> None:
         self.quota, self.clock, self.limit = quota, clock, limit
@@ -60,7 +60,7 @@ def made(share: float = 0.5, limit: int = 5000) -> tuple[Quota, Server, Clock]:
 
 
 def test_nothing_is_held_back_before_a_limit_is_known() -> None:
-    """A GitHub Enterprise Server without rate limits never says one."""
+    """A GitHub Enterprise Server without rate limits reports none."""
     quota, _, _ = made()
     quota.answered(RateLimit(), counted=True)
     assert quota.available() == math.inf

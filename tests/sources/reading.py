@@ -35,8 +35,8 @@ class Reader:
     """One source and its store.
 
     Attributes:
-        store: keeps what was read.
-        codes: what the source told about its requests, one status code each.
+        store: of the results.
+        codes: the status code of each request.
     """
 
     def __init__(self, config: SourceConfig) -> None:

@@ -53,7 +53,7 @@ def config(url: str, **more: object) -> BuildbotSource:
     return BuildbotSource.model_validate({**fields, **more})
 
 
-# ---------------------------------------------------------------------- what a build says
+# ---------------------------------------------------------------------- results of a build
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def config(url: str, **more: object) -> BuildbotSource:
 def test_every_result_code_is_one_row_of_the_evidence_table(
     ci: FakeBuildbot, reader: Reader, results: int | None, evidence: Evidence, infra: bool
 ) -> None:
-    """Each of Buildbot's result codes says what section 3 says, and only EXCEPTION is infra."""
+    """Each result code of Buildbot has the evidence of section 3; only EXCEPTION is infra."""
     ci.build(1, A, results)
     reader.refresh()
     row = reader.only_row()
@@ -169,7 +169,7 @@ def test_attempts_are_counted_on_after_a_restart(ci: FakeBuildbot, reader: Reade
 def test_a_running_repetition_is_the_next_attempt_at_once(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
-    """A build lost while we ask is known as lost before its repetition is counted."""
+    """A build that is lost during a refresh is read as lost before its repetition counts."""
     # Otherwise the repetition would be pending as attempt 1 and end as attempt 2, and the pending
     # row would stay.
     ci.build(1, A, None, request=9)
@@ -259,7 +259,7 @@ def test_what_is_no_full_hash_is_no_commit(ci: FakeBuildbot, reader: Reader, nam
 def test_with_codebases_the_configured_one_says_the_commit(
     ci: FakeBuildbot, server: HttpServer, got: dict[str, str], codebase: str, commit: str | None
 ) -> None:
-    """`got_revision` is then an object; where it does not say which is ours, the build is none."""
+    """`got_revision` is then an object; a build without the configured codebase is left out."""
     build = ci.build(1, A)
     build["properties"] = {"got_revision": [got, "Git"]}
     reader = Reader(config(server.url, codebase=codebase))
@@ -268,7 +268,7 @@ def test_with_codebases_the_configured_one_says_the_commit(
 
 
 def test_each_watched_branch_has_its_own_builds(ci: FakeBuildbot, server: HttpServer) -> None:
-    """The property `branch` says which trunk a build is of."""
+    """The property `branch` decides the trunk of a build."""
     ci.build(1, A, branch="main")
     ci.build(2, B, branch="release/1")
     reader = Reader(config(server.url, branches=["main", "release/1"]))
@@ -319,7 +319,7 @@ def test_a_builder_that_is_new_is_looked_up(
 
 
 def test_a_builder_that_nobody_knows_is_left_out(ci: FakeBuildbot, reader: Reader) -> None:
-    """A build of an id that the master does not list says nothing, and spoils nothing."""
+    """A build of a builder that the master does not list is left out; the others are read."""
     ci.build(1, A, builder=99)
     ci.build(2, A, builder=1)
     reader.refresh()
@@ -380,7 +380,7 @@ def test_a_slow_build_is_not_lost_behind_faster_ones(ci: FakeBuildbot, reader: R
 def test_a_completion_that_is_written_late_is_found_for_ten_minutes(
     ci: FakeBuildbot, reader: Reader, late: int, seen: bool
 ) -> None:
-    """What is entered with a time up to ten minutes before the newest build's is still read."""
+    """A build that completed up to ten minutes before the newest one is still read."""
     ci.build(1, A, at=NOW)
     reader.refresh()
     ci.build(2, B, at=NOW - late)
@@ -389,7 +389,7 @@ def test_a_completion_that_is_written_late_is_found_for_ten_minutes(
 
 
 def test_a_running_build_is_pending_until_it_has_ended(ci: FakeBuildbot, reader: Reader) -> None:
-    """Its end takes the place of the row that said that it runs."""
+    """The completed row replaces the running one."""
     ci.build(1, A, None)
     reader.refresh()
     assert (reader.only_row().status, reader.only_row().conclusion) == ("in_progress", None)
@@ -430,7 +430,7 @@ def test_a_zombie_build_hides_nothing(ci: FakeBuildbot, reader: Reader) -> None:
 def test_nothing_new_costs_two_requests(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
-    """Builds that completed and builds that run: one list each, whatever is known already."""
+    """A refresh requests one list of completed and one of running builds."""
     ci.build(1, A, 2)
     ci.build(2, A, 0, builder=2)
     reader.refresh()
@@ -566,7 +566,7 @@ BROKEN: dict[str, tuple[Callable[[Request], Answer], type[SourceError], str]] = 
 
 
 def _answers_all(handler: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
-    """Hand out builds whatever was asked: what is wrong must not be filtered away."""
+    """Return all builds for any request, so that invalid ones are not filtered out."""
     if not isinstance(handler, FakeBuildbot):
         return handler
     return _always(as_json({"builds": handler.builds, "meta": {}}))
@@ -574,7 +574,7 @@ def _answers_all(handler: Callable[[Request], Answer]) -> Callable[[Request], An
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, case: str) -> None:
-    """The error has the right type and names the source, the address and what is wrong."""
+    """The error has the right type and names the source, the address and the problem."""
     handler, kind, said = BROKEN[case]
     server.handler = _answers_all(handler)
     with pytest.raises(kind) as caught:
@@ -596,7 +596,7 @@ def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, ca
 def test_odd_properties_are_no_commit(
     ci: FakeBuildbot, reader: Reader, wrong: dict[str, object]
 ) -> None:
-    """A build that does not say its commit is left out; the others are read."""
+    """A build without a commit is left out; the others are read."""
     ci.build(1, A).update(wrong)
     ci.build(2, B)
     reader.refresh()
@@ -645,7 +645,7 @@ def test_a_server_that_hangs_is_given_up(server: HttpServer) -> None:
 
 
 def test_nobody_listening_is_one_clear_line() -> None:
-    """A refused connection says so, with the address."""
+    """A refused connection is an error with the address."""
     with serving(FakeBuildbot()) as gone:
         url = gone.url
     with pytest.raises(NoAnswerError, match="Connection refused") as caught:

@@ -186,7 +186,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_source_has_a_case() -> None:
-    """A source without a case here would be a source that nothing is known of."""
+    """Every source has a case here."""
     assert set(CASES) == set(SOURCES)
 
 
@@ -220,7 +220,7 @@ def test_reading_twice_changes_nothing(case: Case) -> None:
 
 
 def test_reading_in_steps_is_reading_at_once(case: Case) -> None:
-    """What came in two refreshes, with a restart between, is what one refresh would have read."""
+    """Two refreshes with a restart between them give the same state as one refresh."""
     steps = Reader(case.config)
     steps.refresh()
     before = steps.state()
@@ -234,7 +234,7 @@ def test_reading_in_steps_is_reading_at_once(case: Case) -> None:
 
 
 def test_recording_loses_nothing(case: Case, tmp_path: Path) -> None:
-    """What is written as a recorded file reads back as the same commits and rows."""
+    """A recorded file reads back as the commits and rows that it was written from."""
     reader = Reader(case.config)
     reader.refresh()
     path = tmp_path / "written.ndjson"
@@ -267,7 +267,7 @@ def _read_back(path: Path) -> State:
 
 
 def test_an_error_names_its_source_and_changes_nothing(case: Case) -> None:
-    """It is of our own kind and one line, and what was known stays."""
+    """The error is a SourceError of one line, and the stored results stay."""
     reader = Reader(case.config)
     reader.refresh()
     before = reader.state()

@@ -137,7 +137,7 @@ def test_each_branch_is_a_trunk_of_its_own(repo: GitRepo) -> None:
 
 
 def test_the_bare_repository_itself_needs_no_fetch(repo: GitRepo) -> None:
-    """What is pushed is there at once."""
+    """A pushed commit is read at the next refresh."""
     commits = pushed(repo, 1)
     assert order(repo.bare) == commits
     commits += pushed(repo, 1)
@@ -146,7 +146,7 @@ def test_the_bare_repository_itself_needs_no_fetch(repo: GitRepo) -> None:
 
 @pytest.mark.parametrize("kind", ["--no-bare", "--bare", "--mirror", "--single-branch"])
 def test_a_clone_follows_its_origin(repo: GitRepo, tmp_path: Path, kind: str) -> None:
-    """However the clone was made, what is pushed to its origin is there at the next look."""
+    """A commit pushed to the origin is read at the next refresh, for every kind of clone."""
     commits = pushed(repo, 1)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", kind, str(repo.bare), str(clone))
@@ -223,7 +223,7 @@ def test_a_path_that_is_missing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_origin_that_is_gone_is_an_error_that_says_so(repo: GitRepo, tmp_path: Path) -> None:
-    """Of all that git says, the line that names the cause is kept."""
+    """Of git's output, the error contains the line that names the cause."""
     pushed(repo, 1)
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
@@ -259,7 +259,7 @@ def test_a_git_that_repeats_the_password_is_cut_short(
 def test_a_machine_without_git_is_told_to_install_it(
     repo: GitRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error says what is missing."""
+    """The error names the missing part."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert error(repo.bare) == "git is not installed"
 
@@ -268,7 +268,7 @@ def test_a_machine_without_git_is_told_to_install_it(
 def test_what_git_tells_its_hooks_does_not_lead_astray(
     repo: GitRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
-    """Started from a hook of another repository, we still read the one we were told to."""
+    """The configured clone is read even if a hook of another repository starts the process."""
     commits = pushed(repo, 1)
     (tmp_path / "other").mkdir()
     other = GitRepo(tmp_path / "other")

@@ -82,7 +82,7 @@ def file(tmp_path: Path) -> File:
     return File(tmp_path / "results.ndjson")
 
 
-# ---------------------------------------------------------------------- what a file may say
+# ---------------------------------------------------------------------- valid files
 
 
 def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
@@ -158,7 +158,7 @@ def test_what_is_left_out_has_its_default(file: File) -> None:
 @pytest.mark.parametrize("key", ["author", "title", "committed_at"])
 @pytest.mark.parametrize("value", [MISSING, None])
 def test_a_commit_needs_only_its_place(file: File, key: str, value: object) -> None:
-    """What is optional may be missing or null, which is the same."""
+    """An optional key may be missing or null, with the same meaning."""
     file.write(changed(COMMIT, key, value))
     file.reader.refresh()
     assert file.reader.order() == [A]
@@ -197,14 +197,14 @@ def test_null_is_the_same_as_a_missing_key(file: File, key: str) -> None:
 
 
 def test_a_conclusion_counts_only_when_completed(file: File) -> None:
-    """What an unfinished run says about its conclusion is not read, whatever it is."""
+    """The conclusion of an unfinished run is ignored, whatever it is."""
     file.write(COMMIT, {**RUN, "status": "in_progress", "conclusion": 5})
     file.reader.refresh()
     assert file.reader.only_row().conclusion is None
 
 
 def test_unknown_keys_are_ignored(file: File) -> None:
-    """A later writer may say more."""
+    """Unknown keys of a later writer are ignored."""
     file.write({**COMMIT, "parents": [B]}, {**RUN, "runner": {"os": "linux"}})
     file.reader.refresh()
     assert file.reader.order() == [A]
@@ -212,7 +212,7 @@ def test_unknown_keys_are_ignored(file: File) -> None:
 
 
 def test_commits_keep_the_order_of_their_lines_and_never_that_of_time(file: File) -> None:
-    """The first line is the oldest commit, whatever the dates say."""
+    """The first line is the oldest commit, whatever its date is."""
     dates = ["2026-03-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"]
     lines = [{**COMMIT, "sha": sha(9 - n), "committed_at": date} for n, date in enumerate(dates)]
     file.write(*lines)
@@ -269,7 +269,7 @@ def test_an_empty_file_says_nothing(file: File) -> None:
     assert file.reader.state() == ([], [])
 
 
-# ---------------------------------------------------------------------- what is an error
+# ---------------------------------------------------------------------- errors
 
 REQUIRED = {
     "commit": (COMMIT, ["repo", "branch", "sha"]),
@@ -373,7 +373,7 @@ def test_only_a_full_hash_names_a_commit(file: File, kind: str, bad: str) -> Non
     ],
 )
 def test_what_is_no_json_object_is_an_error(file: File, line: str, said: str) -> None:
-    """The error says what the JSON reader stumbled over."""
+    """The error contains the problem that the JSON parser reports."""
     file.write(COMMIT, line)
     assert file.error().startswith(f"{file.path}:2: {said}")
 
@@ -423,7 +423,7 @@ def test_without_the_order_runs_need_no_commits(file: File) -> None:
 
 
 def test_an_error_takes_nothing_of_the_file(file: File) -> None:
-    """What stands before a broken line is not taken either, and what was known stays."""
+    """Lines before a broken one are not stored either, and the stored results stay."""
     file.write(COMMIT, RUN)
     file.reader.refresh()
     before = file.reader.state()

@@ -1,1 +1,1 @@
-"""What is served over HTTP, by the real server."""
+"""The HTTP interface, on the real server."""

@@ -40,10 +40,10 @@ class Clock:
 
 @dataclass(frozen=True)
 class Site:
-    """What is served.
+    """A served engine.
 
     Attributes:
-        watcher: takes what sources say.
+        watcher: ingests refreshes.
         exposition: renders /metrics.
         clock: the time that data's age is judged by.
         port: that is listened on.
@@ -55,7 +55,7 @@ class Site:
     port: int
 
     def take(self, *facts: Fact, source: str = "ci") -> None:
-        """Let a source say something."""
+        """Ingest a refresh of a source."""
         self.watcher.ingest_refresh(source, Refresh(facts), lambda: 0.5)
         self.exposition.update()
 
@@ -117,7 +117,7 @@ def stage() -> Iterator[tuple[Stage, int]]:
 
 @pytest.fixture
 def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
-    """Return a function that serves a configuration: sources, and whatever else it says."""
+    """Return a function that serves a configuration of sources and further sections."""
     stores: list[SqliteStore] = []
 
     def make(*sources: str, more: str = "", webhook: Endpoint | None = None) -> Site:
@@ -140,5 +140,5 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
 
 @pytest.fixture
 def site(make_site: MakeSite) -> Site:
-    """A site with one source that has not said anything yet."""
+    """A site with one source that has not been refreshed yet."""
     return make_site()

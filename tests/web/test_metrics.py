@@ -66,7 +66,7 @@ def raw_scrape(site: Site, accept: str) -> bytes:
 def test_the_format_is_what_was_asked_for(
     site: Site, accept: str | None, content_type: str
 ) -> None:
-    """Prometheus gets OpenMetrics, everybody else plain text, and the type says which."""
+    """Prometheus gets OpenMetrics, other clients plain text, with the matching content type."""
     site.take(*history("P F F F"))
     answer = scrape(site, accept)
     assert answer.headers["Content-Type"] == content_type
@@ -139,7 +139,7 @@ def test_ci_families_come_when_every_source_has_answered(make_site: MakeSite) ->
 
 
 def test_a_failed_refresh_takes_nothing_away(site: Site) -> None:
-    """Both formats keep every CI series when a source fails, and say that it did."""
+    """Both formats keep every CI series when a source fails, with `up` at 0."""
     site.take(*history("P F F F"))
     before = {
         accept: ci_lines(site.text("/metrics", accept)) for accept in (TEXT_ONLY, PROMETHEUS_3)

@@ -26,14 +26,14 @@ BRANCHES = {
 
 
 def test_healthy(site: Site) -> None:
-    """/-/healthy only says that the process answers."""
+    """/-/healthy is 200 as long as the process answers."""
     answer = site.ask("/-/healthy")
     assert (answer.status_code, answer.text) == (200, "healthy\n")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_ready_names_the_source_that_is_not(make_site: MakeSite) -> None:
-    """Ready is 503 until every source has succeeded once, and says which has not, and why."""
+    """Ready is 503 until every source has succeeded once, and lists the others with reasons."""
     site = make_site(SOURCE, SOURCE.replace("name: ci", "name: other"))
     answer = site.ask("/-/ready")
     assert answer.status_code == 503
@@ -70,7 +70,7 @@ def test_ready_ends_when_a_source_is_stale(site: Site) -> None:
 
 
 def test_trunk_is_the_object_of_check(site: Site) -> None:
-    """One trunk's groups and jobs, with everything that `check` says of them."""
+    """The object of a trunk has its groups and jobs as `check` reports them."""
     other = Trunk("o/other", "main")
     site.take(*history("P C F F F"), *history("P", trunk=other))
     answer = site.ask("/api/v1/trunk/o/r/main")
@@ -128,7 +128,7 @@ def test_what_is_not_there(site: Site, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/", "/metrics", "/nothing"])
 def test_nothing_can_be_changed(site: Site, method: str, path: str) -> None:
-    """Only GET and HEAD are allowed, and the answer says so."""
+    """Only GET and HEAD are allowed, and the answer lists them."""
     answer = site.ask(path, method)
     assert answer.status_code == 405
     assert answer.headers["Allow"] == "GET, HEAD"
@@ -182,7 +182,7 @@ class Links(HTMLParser):
 
 
 def test_the_landing_page_says_what_is_broken(site: Site) -> None:
-    """Who opens it sees what is broken, since when, by which commits, and where to go on."""
+    """The landing page shows the broken jobs, since when, their suspects, and links."""
     site.take(*history("P C F F F", named("test (a)")), *history("P P P F F", named("lint"))[1:])
     answer = site.ask("/")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -195,7 +195,7 @@ def test_the_landing_page_says_what_is_broken(site: Site) -> None:
 
 
 def test_the_landing_page_before_anything_is_known(site: Site) -> None:
-    """It says that nothing was read yet, and not that nothing is broken."""
+    """It states that nothing was read yet, and not that nothing is broken."""
     page = site.ask("/").text
     assert "Nothing has been read yet." in page
     assert "Nothing is broken" not in page

@@ -15,7 +15,7 @@ from tests.web.conftest import listening
 
 
 def answer(environ: object, start_response: object) -> Iterator[bytes]:
-    """A WSGI application that says ok."""
+    """A WSGI application that answers ok."""
     del environ
     assert callable(start_response)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
@@ -41,13 +41,13 @@ def test_addresses(text: str, address: tuple[str, int]) -> None:
     "text", ["", "9090", "localhost", "localhost:", ":x", ":65536", ":-1", ":²"]
 )
 def test_addresses_that_are_none(text: str) -> None:
-    """What is no address is refused with what would be one."""
+    """An invalid address is refused with an example of a valid one."""
     with pytest.raises(UsageError, match=r"must be host:port or :port$"):
         parse_address(text)
 
 
 def test_an_address_is_refused_by_its_flag() -> None:
-    """Whoever gave several addresses is told which of them is none."""
+    """The error about an invalid address names its flag."""
     with pytest.raises(UsageError, match=r"^--web\.webhook-listen-address 'x': must be"):
         WebServer("x", answer, "--web.webhook-listen-address")
 
@@ -95,7 +95,7 @@ def test_stop_lets_go_of_the_port() -> None:
 
 
 def test_it_listens_before_it_is_started() -> None:
-    """A port that is taken is known before anything else starts; who asks early is answered."""
+    """A taken port is an error before anything starts; an early request is answered."""
     server = WebServer("127.0.0.1:0", answer)
     with closing(socket.create_connection(("127.0.0.1", server.port), timeout=30)) as early:
         early.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

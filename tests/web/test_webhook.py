@@ -72,7 +72,7 @@ class Receiver:
         got: event, id and payload of each delivery that was parsed and is not a ping.
         watched: whether deliveries concern anything watched.
         does: what happens while a delivery is stored.
-        complaint: what is wrong with the next delivery; empty for nothing.
+        complaint: the error of the next delivery; empty for none.
     """
 
     def __init__(self, name: str = "ci", secret: bytes | None = SECRET) -> None:
@@ -152,7 +152,7 @@ class Endpoint:
         return socket.create_connection(("127.0.0.1", self.server.port), SECONDS)
 
     def raw(self, *lines: str, body: bytes = b"") -> bytes:
-        """Send a request as it is written, and return what comes until the server closes."""
+        """Send a request verbatim, and return the bytes received until the server closes."""
         with closing(self.connect()) as connection:
             connection.sendall(request_of(*lines) + body)
             return read_to_end(connection)
@@ -189,7 +189,7 @@ def endpoint(running: Endpoint) -> Endpoint:
     return running
 
 
-# ---------------------------------------------------------------------- what is taken
+# ---------------------------------------------------------------------- accepted deliveries
 
 
 def test_a_signed_delivery_is_taken(endpoint: Endpoint) -> None:
@@ -230,7 +230,7 @@ def test_what_nobody_wants_is_answered_too(endpoint: Endpoint) -> None:
 
 
 def test_ping_is_answered(endpoint: Endpoint) -> None:
-    """What GitHub sends when a webhook is set up says that it works, and is handed to nobody."""
+    """The ping that GitHub sends for a new webhook is answered, and is no update."""
     answer = endpoint.post(X_GitHub_Event="ping")
     assert (answer.status_code, answer.text) == (200, "pong\n")
     assert endpoint.receiver.got == []
@@ -275,7 +275,7 @@ def test_the_example_of_github_s_documentation(endpoint: Endpoint) -> None:
 def test_a_wrong_signature_is_refused(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture, said: str
 ) -> None:
-    """401, counted; neither the secret nor what was given nor what was expected is told anybody."""
+    """It is 401 and counted; neither the secret nor any signature reaches the answer or the log."""
     caplog.set_level(logging.DEBUG)
     answer = endpoint.post(X_Hub_Signature_256=said.encode("latin-1").decode("latin-1"))
     assert answer.status_code == 401
@@ -290,7 +290,7 @@ def test_a_wrong_signature_is_refused(
 
 @pytest.mark.parametrize("old", [None, "sha1=" + "0" * 40])
 def test_an_unsigned_delivery_is_refused(endpoint: Endpoint, old: str | None) -> None:
-    """Without a signature by SHA-256 it is 401, whatever the older header says."""
+    """Without a SHA-256 signature it is 401, whatever the older header holds."""
     answer = endpoint.post(X_Hub_Signature_256=None, X_Hub_Signature=old)
     assert answer.status_code == 401
     assert endpoint.counted == ["unsigned"]
@@ -347,7 +347,7 @@ def test_without_any_secret_it_is_off(endpoint: Endpoint) -> None:
 def test_a_secret_that_cannot_be_read_is_not_off(
     endpoint: Endpoint, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its deliveries are 503, said once in the log; those of other sources are taken."""
+    """Its deliveries are 503, logged once; those of other sources are accepted."""
     endpoint.receiver.secret = CredentialsError("webhook_secret_file /s is empty")
     endpoint.receivers.append(Receiver("other", OTHER))
     for said in (signature(BODY), signature(BODY, b"")):
@@ -390,7 +390,7 @@ def test_a_delivery_that_was_not_stored_may_come_again(
 
 
 def test_an_internal_error_is_500_and_may_come_again(endpoint: Endpoint) -> None:
-    """An error that nobody thought of is counted, and the delivery does not count as seen."""
+    """An internal error is counted, and the delivery does not count as seen."""
 
     def fail() -> None:
         raise ZeroDivisionError
@@ -443,7 +443,7 @@ def test_a_forged_delivery_does_not_use_up_an_id(endpoint: Endpoint) -> None:
     assert endpoint.post().text == "accepted\n"
 
 
-# ---------------------------------------------------------------------- what is malformed
+# ---------------------------------------------------------------------- malformed deliveries
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_a_body_is_a_json_object(endpoint: Endpoint, body: bytes, status: int) -
 
 
 def test_a_body_that_makes_no_sense_is_400(endpoint: Endpoint) -> None:
-    """What the source says against it is the answer; the id is not used up."""
+    """The source's complaint is the answer; the id may be used again."""
 
     endpoint.receiver.complaint = "workflow_job: id is missing"
     answer = endpoint.post()
@@ -507,7 +507,7 @@ def test_github_s_own_headers_are_needed(
     "kind", ["application/x-www-form-urlencoded", "text/plain", "application/jsonp", "", None]
 )
 def test_another_media_type_is_refused(endpoint: Endpoint, kind: str | None) -> None:
-    """The answer says what to choose in the webhook's settings."""
+    """The answer names the content type to choose in the webhook's settings."""
     answer = endpoint.post(Content_Type=kind)
     assert answer.status_code == 415
     assert "application/json in the webhook's settings" in answer.text
@@ -546,7 +546,7 @@ def test_behind_a_chunked_body_no_request_can_hide(endpoint: Endpoint) -> None:
 
 
 def test_a_length_that_is_none_ends_the_connection(endpoint: Endpoint) -> None:
-    """Where the next request would begin is not known then."""
+    """The connection is closed, since the start of the next request is unknown."""
     assert b"Connection: close" in endpoint.raw("Content-Length: -5")
 
 
@@ -613,7 +613,7 @@ def test_a_body_that_is_cut_off_is_refused(endpoint: Endpoint) -> None:
 
 
 def test_a_silent_sender_is_dropped(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who sends a part and then nothing is told so and loses the connection."""
+    """A sender that stops in the middle gets 408 and loses the connection."""
     monkeypatch.setattr(web_server, "REQUEST_SECONDS", 0.2)
     head = [f"{name}: {value}" for name, value in headers_of(BODY).items()]
     with listening(WebhookOnly(endpoint.webhook)) as server:
@@ -638,7 +638,7 @@ def test_its_own_listener_serves_nothing_else(endpoint: Endpoint, path: str) -> 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_only_posts_are_taken(endpoint: Endpoint, method: str) -> None:
-    """Any other method is 405, and the answer says which is right."""
+    """Any other method is 405, and the answer lists the allowed one."""
     answer = requests.request(method, endpoint.url, timeout=SECONDS)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
     assert endpoint.counted == []

@@ -1,4 +1,4 @@
-"""The configuration: what it may say (`schema`), reading it (`load`), its meaning (`policy`)."""
+"""The configuration: its keys (`schema`), reading (`load`) and conversion (`policy`)."""
 
 from trunkwatch.config.alertmanager import check_routes
 from trunkwatch.config.load import load_config, parse_config

@@ -1,8 +1,8 @@
-"""Whether every team of the configuration is heard: the routes of an Alertmanager file.
+"""A check that an Alertmanager file routes the alerts of every configured team.
 
-A route is matched by the labels of an alert, of which some are known from the configuration (team,
-priority, severity, group) and others only once a job breaks (repo, branch, workflow, job_name). A
-matcher of one of those may hold, so a team is called unheard only where no route can take it.
+Some labels of an alert are fixed by the configuration (team, priority, severity, group); others are
+set only when a job breaks (repo, branch, workflow, job_name). A matcher on one of the latter may
+match, so a team counts as unrouted only if no route can match its alerts.
 """
 
 import re
@@ -20,10 +20,10 @@ from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
 
 SEVERITIES: Mapping[str, str] = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
-"""The label `severity` that the rules give to a priority."""
+"""The label `severity` that the rules set for each priority."""
 
 SILENT_PRIORITY = "P3"
-"""Of TrunkJobSilent, whatever its job's own priority is: nothing is known to be broken."""
+"""The priority of every TrunkJobSilent alert: a silent job is not necessarily broken."""
 
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 _MATCHER = re.compile(
@@ -41,7 +41,7 @@ class Matcher:
     Attributes:
         label: the label's name.
         operator: `=`, `!=`, `=~` or `!~`.
-        value: a text, or a regular expression that has to match in full.
+        value: a string, or a regular expression that has to match in full.
     """
 
     label: str
@@ -49,46 +49,46 @@ class Matcher:
     value: str
 
     def holds(self, labels: Mapping[str, str]) -> bool | None:
-        """Whether it holds; None where the label is not known, or the expression not understood."""
+        """Return whether the labels match; None if that cannot be decided here."""
         if self.label not in labels:
             return None
-        said = labels[self.label]
+        value = labels[self.label]
         if self.operator in ("=", "!="):
-            return (said == self.value) is (self.operator == "=")
+            return (value == self.value) is (self.operator == "=")
         try:
-            matched = re.fullmatch(self.value, said) is not None
+            matched = re.fullmatch(self.value, value) is not None
         except re.error:
-            return None  # Go's regular expressions know a little that Python's do not
+            return None  # Go's regular expressions have some syntax that Python's lack
         return matched is (self.operator == "=~")
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route, with what it inherits.
+    """One route, with its inherited receiver.
 
     Attributes:
-        receiver: who is told where no route below takes the alert.
-        matchers: all of them have to hold.
-        further: whether the routes after it are asked as well (`continue`).
-        below: the routes below it, in order.
+        receiver: the receiver of alerts that no child route matches.
+        matchers: all of them have to match.
+        continues: whether the sibling routes after it are tried as well (`continue`).
+        children: the child routes, in order.
     """
 
     receiver: str
     matchers: tuple[Matcher, ...] = ()
-    further: bool = False
-    below: tuple["Route", ...] = ()
+    continues: bool = False
+    children: tuple["Route", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Where the alerts of one team and priority can go.
+class RouteResult:
+    """The receivers that the alerts of one team and priority can reach.
 
     Attributes:
         team: the team.
         priority: P0 to P3.
-        alerts: what they are, for people.
-        receivers: who can be told, without the root's own receiver.
-        named: whether a route on the way asks for the team.
+        alerts: the alerts' names, with their group if they have one.
+        receivers: the reachable receivers, without the root route's own.
+        named: whether a matching route has a matcher on the team.
     """
 
     team: str
@@ -98,43 +98,46 @@ class Told:
     named: bool
 
     def __str__(self) -> str:
-        """One line for people."""
-        who = ", ".join(self.receivers)
-        return f"team {self.team}, {self.priority}: {who}" + (
-            "" if self.named else " (no route asks for this team)"
+        """Return one line for the terminal."""
+        receivers = ", ".join(self.receivers)
+        return f"team {self.team}, {self.priority}: {receivers}" + (
+            "" if self.named else " (no route matches on this team)"
         )
 
 
-def check_routes(config: Config, path: str) -> tuple[Told, ...]:
-    """Return where the alerts of every team and priority of a configuration go.
+def check_routes(config: Config, path: str) -> tuple[RouteResult, ...]:
+    """Return the receivers of every team and priority of a configuration.
 
     Raises:
-        ConfigError: the Alertmanager file cannot be read, or leaves a team to the root's receiver.
+        ConfigError: the Alertmanager file cannot be read, or a team's alerts reach only the root's
+            receiver.
     """
     root = load_routes(path)
-    told = destinations(config, root)
-    problems = [_unheard(one, root.receiver) for one in told if not one.receivers]
+    results = route_results(config, root)
+    problems = [_unrouted(result, root.receiver) for result in results if not result.receivers]
     if problems:
         raise ConfigError(path, problems)
-    return told
+    return results
 
 
-def destinations(config: Config, root: Route) -> tuple[Told, ...]:
-    """Return where the alerts of every team and priority can go; no receivers: to the root's."""
-    singles = sorted(
-        (_follow(labels, root) for labels in _alerts(config)),
-        key=lambda one: (one.team, one.priority, not one.receivers),
-    )
-    # A priority of which one alert is heard and another is not is two answers.
-    alike = groupby(singles, key=lambda one: (one.team, one.priority, not one.receivers))
-    return tuple(_united(list(some)) for _, some in alike)
+def route_results(config: Config, root: Route) -> tuple[RouteResult, ...]:
+    """Return the receivers of every team and priority; none means the root route's receiver.
+
+    A team and priority has two results if some of its alerts are routed and others are not.
+    """
+
+    def key(result: RouteResult) -> tuple[str, str, bool]:
+        return result.team, result.priority, not result.receivers
+
+    single = sorted((_route_alert(labels, root) for labels in _alerts(config)), key=key)
+    return tuple(_merged(list(same)) for _, same in groupby(single, key=key))
 
 
 def load_routes(path: str) -> Route:
     """Read the routes of an Alertmanager file.
 
     Raises:
-        ConfigError: it is missing, not YAML, or its routes are not what Alertmanager documents.
+        ConfigError: the file is missing, not YAML, or its routes are invalid.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -145,25 +148,25 @@ def load_routes(path: str) -> Route:
     except yaml.YAMLError as error:
         raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
     except ValueError as error:
-        raise ConfigError(path, [f"{error}; 'amtool check-config' tells more"]) from None
+        raise ConfigError(path, [f"{error}; run 'amtool check-config' for details"]) from None
 
 
 # ---------------------------------------------------------------------- reading
 
 
 def _route(section: object, place: str, inherited: str) -> Route:
-    """Understand a route and all below it; a ValueError names the place of a mistake."""
+    """Parse a route and its children; a ValueError contains the key path of the mistake."""
     if not isinstance(section, dict):
         raise ValueError(f"{place}: must be a mapping")
     receiver = section.get("receiver") or inherited
     if not isinstance(receiver, str) or not receiver:
         raise ValueError(f"{place}.receiver: is missing and required")
-    below = enumerate(_list(section.get("routes"), f"{place}.routes"))
+    children = enumerate(_list(section.get("routes"), f"{place}.routes"))
     return Route(
         receiver,
         tuple(_matchers(section, place)),
         section.get("continue") is True,
-        tuple(_route(child, f"{place}.routes[{number}]", receiver) for number, child in below),
+        tuple(_route(child, f"{place}.routes[{number}]", receiver) for number, child in children),
     )
 
 
@@ -176,7 +179,7 @@ def _list(section: object, place: str) -> list[Any]:
 
 
 def _matchers(section: Mapping[str, Any], place: str) -> Iterator[Matcher]:
-    """Yield a route's matchers, those in the way of before 0.22 too."""
+    """Yield a route's matchers, including `match` and `match_re` of Alertmanager before 0.22."""
     for old, operator in (("match", "="), ("match_re", "=~")):
         pairs = section.get(old) or {}
         if not isinstance(pairs, dict):
@@ -187,10 +190,10 @@ def _matchers(section: Mapping[str, Any], place: str) -> Iterator[Matcher]:
 
 
 def parse_matchers(text: str, place: str) -> Iterator[Matcher]:
-    """Yield the matchers of one text: `team="core"`, or several with commas, braces or not.
+    """Yield the matchers of one string: `team="core"`, or a comma-separated list, braces optional.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the string is not a matcher.
     """
     rest = text.strip()
     if rest.startswith("{") and rest.endswith("}"):
@@ -210,11 +213,11 @@ def _unquoted(text: str) -> str:
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), text[1:-1])
 
 
-# ---------------------------------------------------------------------- following
+# ---------------------------------------------------------------------- routing
 
 
 def _alerts(config: Config) -> Iterator[dict[str, str]]:
-    """Yield the labels of every alert that can fire, as far as they are known."""
+    """Yield the labels, as far as the configuration fixes them, of every alert that can fire."""
     groups: list[tuple[str, str, str]] = [(g.name, g.team, g.priority) for g in config.groups]
     if all(group.match != MatchSection() for group in config.groups):
         groups.append((DEFAULT_GROUP.name, DEFAULT_GROUP.team, DEFAULT_GROUP.priority))
@@ -230,10 +233,10 @@ def _labels(alert: str, team: str, priority: str) -> dict[str, str]:
     return {"alertname": alert, "team": team, "priority": priority, "severity": severity}
 
 
-def _follow(labels: Mapping[str, str], root: Route) -> Told:
-    leaves = list(_leaves(root.below, labels))
+def _route_alert(labels: Mapping[str, str], root: Route) -> RouteResult:
+    leaves = list(_leaves(root.children, labels))
     group = f" of group {labels['group']!r}" if "group" in labels else ""
-    return Told(
+    return RouteResult(
         labels["team"],
         labels["priority"],
         (labels["alertname"] + group,),
@@ -243,35 +246,35 @@ def _follow(labels: Mapping[str, str], root: Route) -> Told:
 
 
 def _leaves(routes: Sequence[Route], labels: Mapping[str, str]) -> Iterator[tuple[str, bool]]:
-    """Yield each receiver that can take the alert, and whether the way to it asks for the team."""
+    """Yield each reachable receiver, and whether a route to it has a matcher on the team."""
     for route in routes:
         answers = [matcher.holds(labels) for matcher in route.matchers]
         if False in answers:
             continue
-        asks = any(matcher.label == "team" for matcher in route.matchers)
-        below = list(_leaves(route.below, labels)) or [(route.receiver, False)]
-        yield from ((receiver, asks or named) for receiver, named in below)
-        if None not in answers and not route.further:
+        names_team = any(matcher.label == "team" for matcher in route.matchers)
+        leaves = list(_leaves(route.children, labels)) or [(route.receiver, False)]
+        yield from ((receiver, names_team or named) for receiver, named in leaves)
+        if None not in answers and not route.continues:
             return
 
 
-def _united(alike: Sequence[Told]) -> Told:
+def _merged(results: Sequence[RouteResult]) -> RouteResult:
     return replace(
-        alike[0],
-        alerts=_once(name for one in alike for name in one.alerts),
-        receivers=_once(name for one in alike for name in one.receivers),
-        # An alert that goes elsewhere by its own name (Watchdog) says nothing about the team.
-        named=any(one.named for one in alike),
+        results[0],
+        alerts=_unique(name for result in results for name in result.alerts),
+        receivers=_unique(name for result in results for name in result.receivers),
+        # One alert is enough: others may be routed by their own name (Watchdog), not by team.
+        named=any(result.named for result in results),
     )
 
 
-def _once(names: Iterable[str]) -> tuple[str, ...]:
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _unheard(told: Told, receiver: str) -> str:
+def _unrouted(result: RouteResult, receiver: str) -> str:
     return (
-        f"route: no route takes team {told.team!r}, priority {told.priority}"
-        f" ({', '.join(told.alerts)}), so the root's receiver {receiver!r} is told;"
-        f" add a route with matchers: ['team=\"{told.team}\"']"
+        f"route: no route takes team {result.team!r}, priority {result.priority}"
+        f" ({', '.join(result.alerts)}), so the root's receiver {receiver!r} gets them;"
+        f" add a route with matchers: ['team=\"{result.team}\"']"
     )

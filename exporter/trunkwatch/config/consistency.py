@@ -1,4 +1,4 @@
-"""What no single key can know: whether the parts of a configuration fit each other."""
+"""Checks across keys: whether the parts of a configuration contradict each other."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -9,35 +9,35 @@ from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.domain.model import Trunk
 
 Document = Mapping[Any, Any]
-"""The file as YAML reads it; of what it holds, nothing is certain."""
+"""The file as YAML parses it, not validated."""
 
 
 def contradictions(document: Document, config: Config | None) -> Iterator[str]:
-    """Yield every contradiction, with its key path and what would be right.
+    """Yield every contradiction, with its key path and the correction.
 
     Args:
-        document: the file; read here as it is, so that a mistake elsewhere in it hides nothing.
-        config: its meaning, or None when it has mistakes: who gives which order is not known then.
+        document: the raw file, so that a mistake elsewhere in it hides no contradiction.
+        config: the validated file; None if invalid, which leaves the trunks' order unchecked.
     """
     yield from _repeated("sources", _texts(document.get("sources"), "name"))
     yield from _repeated("groups", _texts(document.get("groups"), "name"))
     yield from _unreachable(document.get("groups"))
     if config is not None:
-        yield from _orders(config.sources)
-        yield from _unordered(config.sources)
+        yield from _competing_orders(config.sources)
+        yield from _missing_orders(config.sources)
     yield from _repeated("green", _texts(document.get("green"), "repo", "branch"))
     yield from _aliases(document.get("jobs"))
 
 
 def _entries(section: object) -> Iterator[tuple[int, Document]]:
-    """The mappings of a list with their places; what is something else is its own mistake."""
+    """Yield the mappings of a list with their indexes; validation reports other entries."""
     for place, entry in enumerate(section if isinstance(section, list) else ()):
         if isinstance(entry, dict):
             yield place, entry
 
 
 def _texts(section: object, *keys: str) -> dict[int, str]:
-    """What the entries of a list are called, by place."""
+    """Return the names of a list's entries, by index; a name joins the values of all keys."""
     named = {place: [entry.get(key) for key in keys] for place, entry in _entries(section)}
     return {
         place: " ".join(map(str, parts))
@@ -51,14 +51,14 @@ def _repeated(section: str, names: Mapping[int, str]) -> Iterator[str]:
     for place, name in names.items():
         if name in first:
             yield (
-                f"{section}[{place}]: {name!r} is already {section}[{first[name]}];"
-                " give each a name of its own"
+                f"{section}[{place}]: {name!r} is already used by {section}[{first[name]}];"
+                " each must be unique"
             )
         first.setdefault(name, place)
 
 
 def _unreachable(section: object) -> Iterator[str]:
-    """The first match wins, so a group that matches everything must be the last."""
+    """Yield groups that hide later ones: the first match wins, so a catch-all must be last."""
     groups = dict(_entries(section))
     for place, group in groups.items():
         name, matches_all = group.get("name"), group.get("match", {}) == {}
@@ -74,8 +74,8 @@ def _unreachable(section: object) -> Iterator[str]:
             )
 
 
-def _orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
-    """Exactly one source gives a trunk's order."""
+def _competing_orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
+    """Yield the trunks whose order several sources could give without a choice of one."""
     able: dict[Trunk, list[int]] = defaultdict(list)
     for place, source in enumerate(sources):
         for trunk in source.feeds() if source.could_order() else ():
@@ -84,11 +84,11 @@ def _orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
         chosen = [place for place in places if sources[place].order]
         if len(places) > 1 and len(chosen) != 1:
             named = " and ".join(f"sources[{place}]" for place in places)
-            yield f"{named} could both give the order of {trunk}; say order: true on exactly one"
+            yield f"{named} could both give the order of {trunk}; set order: true on exactly one"
 
 
-def _unordered(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
-    """A trunk needs a source of its order; a recorded file may bring any trunk's."""
+def _missing_orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
+    """Yield the trunks whose order no source gives; a recorded file may give any trunk's."""
     if any(source.type == "recorded" and source.could_order() for source in sources):
         return
     ordered = {t for source in sources if source.could_order() for t in source.feeds()}
@@ -96,7 +96,7 @@ def _unordered(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
         for trunk in source.feeds():
             if trunk not in ordered:
                 yield (
-                    f"sources[{place}].git: nothing gives the order of {trunk};"
+                    f"sources[{place}].git: no source gives the order of {trunk};"
                     " name a local clone of the repository"
                 )
 

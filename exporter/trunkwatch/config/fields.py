@@ -1,4 +1,4 @@
-"""The kinds of value that the configuration is made of."""
+"""The value types of the configuration."""
 
 import re
 import warnings
@@ -13,22 +13,22 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 6048
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
 _DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
 
-LONGEST = 5200 * _UNITS["w"]
-"""Seconds, about a century: a thread cannot be told to wait much longer than that."""
+MAX_DURATION_SECONDS = 5200 * _UNITS["w"]
+"""About a century, which is below the longest timeout that Python's threads accept."""
 
 
 def parse_duration(value: object) -> float:
-    """Read a duration in Prometheus' notation; return seconds.
+    """Return the seconds of a duration in Prometheus' notation.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a duration.
     """
     if not isinstance(value, str) or not _DURATION.fullmatch(value):
         raise ValueError("must be a duration such as 60s, 15m, 36h or 8d")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(value))
     if seconds <= 0:
-        raise ValueError("must be longer than nothing, such as 60s")
-    if seconds > LONGEST:
+        raise ValueError("must be more than zero, such as 60s")
+    if seconds > MAX_DURATION_SECONDS:
         raise ValueError("must be at most 5200w")
     return seconds
 
@@ -38,7 +38,7 @@ def _pattern(value: object) -> re.Pattern[str]:
         raise ValueError("must be a regular expression in quotes, such as '.*inductor.*'")
     try:
         with warnings.catch_warnings():
-            # '[[]' may come to mean something else in a later Python; it is no mistake today.
+            # '[[]' is valid; Python only warns that a later version may parse it differently.
             warnings.simplefilter("ignore", FutureWarning)
             return re.compile(value)
     except (re.error, OverflowError) as error:
@@ -56,7 +56,7 @@ def _end_of_exemption(value: object) -> float:
     if not isinstance(value, datetime):
         raise ValueError("must be a date such as 2026-12-01")
     try:
-        # In UTC, as it will be written: a date at the end of all dates may have none.
+        # Convert to UTC here: a date near year 9999 may have no UTC representation.
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).timestamp()
     except OverflowError:
         raise ValueError("must be a date such as 2026-12-01") from None
@@ -78,10 +78,10 @@ def _repo(value: str) -> str:
 
 
 def ticket_repo(value: str) -> str:
-    """Check where tickets are opened.
+    """Return the repository of tickets, checked.
 
     Raises:
-        ValueError: it is neither a repository nor the place of one.
+        ValueError: the value is neither owner/name nor the placeholder `{repo}`.
     """
     if value != "{repo}" and not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
         raise ValueError(f"must be owner/name or '{{repo}}' (got {value!r})")
@@ -89,13 +89,13 @@ def ticket_repo(value: str) -> str:
 
 
 def _zone(value: str) -> str:
-    # UTC is known even where the machine has no list of time zones.
+    # UTC is valid even on a machine without a time zone database.
     if value != "UTC":
         try:
             ZoneInfo(value)
         except (ValueError, OSError, KeyError):
             raise ValueError(
-                f"must be a time zone that this machine knows, such as Europe/Paris (got {value!r})"
+                f"must be a time zone installed here, such as Europe/Paris (got {value!r})"
             ) from None
     return value
 
@@ -110,13 +110,13 @@ RepoName = Annotated[str, AfterValidator(_repo)]
 """A repository on GitHub, as owner/name."""
 
 Share = Annotated[float, BeforeValidator(_share)]
-"""A part of a whole, above 0 and up to 1."""
+"""A fraction above 0 and up to 1."""
 
 AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
-"""A whole number; strict, because a lax one takes `true` for 1."""
+"""A positive integer; strict, because lax validation accepts `true` as 1."""
 
 Flag = Annotated[bool, Field(strict=True)]
-"""True or false; strict, because a lax one takes 1 and 'off' as well."""
+"""True or false; strict, because lax validation also accepts 1 and 'off'."""
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as in Prometheus: `60s`, `1h30m`, `8d`."""

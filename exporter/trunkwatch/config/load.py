@@ -1,4 +1,4 @@
-"""Reads the configuration file; all of its problems are reported at once."""
+"""Reading of the configuration file; all problems are reported at once."""
 
 import difflib
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ def load_config(path: str) -> Config:
     """Read and check a configuration file.
 
     Raises:
-        ConfigError: it is missing, not YAML, or says what it may not; every problem is named.
+        ConfigError: the file is missing, not YAML or invalid; lists every problem.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def parse_config(text: str, path: str) -> Config:
     """
     try:
         loader = _StrictLoader(text)
-        config, problems = _understand(loader.get_single_data(), folder=str(Path(path).parent))
+        config, problems = _validate(loader.get_single_data(), folder=str(Path(path).parent))
         problems[:0] = loader.problems
     except yaml.MarkedYAMLError as error:
         config, problems = None, [_yaml_problem(error)]
@@ -51,8 +51,8 @@ def parse_config(text: str, path: str) -> Config:
     return config
 
 
-def _understand(document: object, folder: str) -> tuple[Config | None, list[str]]:
-    """Return what the file means, or None, and all that is wrong with it."""
+def _validate(document: object, folder: str) -> tuple[Config | None, list[str]]:
+    """Return the configuration, or None if it is invalid, and all problems."""
     if not isinstance(document, dict):
         return None, ["must be a mapping with the key 'sources'"]
     try:
@@ -63,15 +63,15 @@ def _understand(document: object, folder: str) -> tuple[Config | None, list[str]
 
 
 def _in_one_line(problem: str) -> str:
-    """A key or a value of the file may hold anything; a problem stays one line."""
+    """Escape unprintable characters: keys and values may contain line breaks and controls."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in problem)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, for which a key that stands twice is an error and not a silent choice.
+    """YAML's safe loader that reports duplicate keys instead of using the last one silently.
 
     Attributes:
-        problems: the keys that stand twice.
+        problems: one line for each duplicate key.
     """
 
     def __init__(self, text: str) -> None:
@@ -80,21 +80,21 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
-        # `!!map text` says that it is a mapping and is none: the safe loader reports that.
+        # `!!map text` is tagged as a mapping but is a scalar; the safe loader reports that.
         for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
-                continue  # an error that the safe loader reports itself
+                continue  # the safe loader reports that
             if key in seen:
                 place = _place(key_node.start_mark)
-                self.problems.append(f"{place}the key {key!r} stands twice in one mapping")
+                self.problems.append(f"{place}the key {key!r} appears twice in one mapping")
             seen.add(key)
         return super().construct_mapping(node, deep)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """A value that looks like a date or a number and is none is an error of the file."""
+        """Construct a value; report one that looks like a date or number but is not valid."""
         try:
             return super().construct_object(node, deep)
         except (ValueError, LookupError, AttributeError) as error:
@@ -106,8 +106,8 @@ class _StrictLoader(yaml.SafeLoader):
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    said = [part for part in (error.context, error.problem) if part]
-    return f"{_place(mark)}{', '.join(said) or 'is not YAML'}"
+    parts = [part for part in (error.context, error.problem) if part]
+    return f"{_place(mark)}{', '.join(parts) or 'is not YAML'}"
 
 
 def _place(mark: yaml.Mark | None) -> str:
@@ -115,7 +115,11 @@ def _place(mark: yaml.Mark | None) -> str:
 
 
 def _problems(error: ValidationError) -> list[str]:
-    """Return a line per problem; a list is not "empty" because each of its entries is wrong."""
+    """Return one line per problem.
+
+    Pydantic drops invalid entries before it checks a list's length, so "too short" is reported
+    only for a list that is empty in the file.
+    """
     return [
         _problem(detail)
         for detail in error.errors()
@@ -124,11 +128,11 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 def _problem(detail: ErrorDetails) -> str:
-    return f"{_key_path(detail)}: {_what_is_wrong(detail)}"
+    return f"{_key_path(detail)}: {_message(detail)}"
 
 
 def _key_path(detail: ErrorDetails) -> str:
-    """Write a place as people do: `sources[0].url`, without the name of a union's member."""
+    """Return a key path such as `sources[0].url`, without the tag of a union's member."""
     path = ""
     for part in _without_tags(detail):
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -146,25 +150,25 @@ def _without_tags(detail: ErrorDetails) -> Iterator[int | str]:
 RENAMED_KEYS: Mapping[str, str] = {"consecutive_failures": "failures_to_open"}
 """Keys of older configurations, with the key of the same section that replaces each."""
 
-_WORDS: Mapping[str, str] = {
+_MESSAGES: Mapping[str, str] = {
     "missing": "is missing and required",
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
-    "string_type": "must be a text",
+    "string_type": "must be a string",
     "tuple_type": "must be a list",
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "dict_type": "must be a mapping",
-    "invalid_key": "unknown key; a key is a text",
+    "invalid_key": "unknown key; keys must be strings",
     "string_too_short": "must not be empty",
-    "too_short": "must hold at least one entry",
+    "too_short": "must contain at least one entry",
 }
 
 
-def _what_is_wrong(detail: ErrorDetails) -> str:
+def _message(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx") or {}
     if kind == "extra_forbidden":
         return _unknown_key(detail)
@@ -175,13 +179,13 @@ def _what_is_wrong(detail: ErrorDetails) -> str:
     if kind == "union_tag_invalid":
         return f"type must be one of {context['expected_tags']} (got {context['tag']!r})"
     if kind == "union_tag_not_found":
-        return "type is missing; say which kind of source it is: recorded, buildbot or github"
+        return "type is missing; must be one of recorded, buildbot or github"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "string_pattern_mismatch":
-        # What was given is not repeated: people put passwords into URLs.
+        # Do not repeat the value: a URL may contain a password.
         return "must be a URL such as http://127.0.0.1:8010"
-    return _WORDS.get(kind, detail["msg"])
+    return _MESSAGES.get(kind, detail["msg"])
 
 
 def _unknown_key(detail: ErrorDetails) -> str:
@@ -194,11 +198,11 @@ def _unknown_key(detail: ErrorDetails) -> str:
 
 
 def _hint(close: list[str]) -> str:
-    return f"did you mean {close[0]!r}?" if close else "docs/configuration.md lists all"
+    return f"did you mean {close[0]!r}?" if close else "docs/configuration.md lists all keys"
 
 
 def _keys_at(location: Iterable[int | str]) -> list[str]:
-    """Return the keys of the section at a place; in a list of sources, its type is part of that."""
+    """Return the keys of the section at a location; a source's location includes its type."""
     sections: list[type[BaseModel]] = [Config]
     for part in location:
         if isinstance(part, str):
@@ -221,12 +225,12 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _key(name: str, field: FieldInfo) -> str:
-    """What a field is called in the file."""
+    """Return the key of a field in the file."""
     return field.alias or name
 
 
-def known_keys() -> list[str]:
-    """Return every key that the configuration knows anywhere, by its name in the file."""
+def all_keys() -> list[str]:
+    """Return every key of every section, by its name in the file."""
     sections: list[type[BaseModel]] = [Section]
     keys: set[str] = set()
     while sections:

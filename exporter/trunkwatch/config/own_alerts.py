@@ -15,4 +15,4 @@ OWN_ALERTS: Mapping[str, str] = {
     "TrunkwatchWebhooksRejected": "P3",
     "Watchdog": "P3",
 }
-"""The alerts of no job, of the default group's team, with their priorities."""
+"""The alerts that belong to no job, with their priorities; their team is the default group's."""

@@ -1,4 +1,4 @@
-"""What a configuration means for the policy: from the file's keys to the domain's values."""
+"""Conversion of a configuration into the domain's policy."""
 
 from trunkwatch.config.schema import Config, GroupSection, JobOverride, Jobs, MatchSection
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS, EvidenceRules, NameRule
@@ -10,7 +10,7 @@ from trunkwatch.domain.policy import KnownBroken, Policy
 
 
 def policy_of(config: Config) -> Policy:
-    """Return what the configuration decides about the policy."""
+    """Return the policy of a configuration."""
     return Policy(
         evidence=_evidence(config.jobs),
         naming=_naming(config.jobs),

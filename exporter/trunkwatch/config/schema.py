@@ -1,6 +1,6 @@
-"""What the configuration file may say; docs/configuration.md says it for people.
+"""The schema of the configuration file; docs/configuration.md documents each key.
 
-Every key that is not here is an error, so that a typing mistake never goes unseen.
+A key that is not defined here is an error, so that a typing mistake is reported.
 """
 
 import re
@@ -35,22 +35,23 @@ Completed = Literal["pass", "fail", "skip", "unknown"]
 
 
 class Section(BaseModel):
-    """A mapping of the file; a key that it does not name is an error."""
+    """A mapping in the file; an undefined key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class _Source(Section):
-    """What every source has.
+    """The keys of every source.
 
     Attributes:
-        name: unique; the label `source` of the watcher's own metrics.
+        name: unique; the label `source` of Trunkwatch's own metrics.
         poll_interval: seconds from one refresh to the next.
         order: whether it gives the trunk's order; where two sources could, exactly one does.
+        compare_url: address that compares two commits, with {last_good} and {first_bad}.
     """
 
-    looks_again: ClassVar[bool] = False
-    """Whether a second look brings more once the first has been judged."""
+    refreshes_after_evaluation: ClassVar[bool] = False
+    """Whether a refresh after the first evaluation adds details of the failures found by it."""
 
     name: Name
     poll_interval: Duration = 60.0
@@ -62,22 +63,22 @@ class _Source(Section):
     def _has_both_ends(cls, value: str | None) -> str | None:
         if value is not None and not ("{last_good}" in value and "{first_bad}" in value):
             raise ValueError(
-                "must hold {last_good} and {first_bad}, such as"
+                "must contain {last_good} and {first_bad}, such as"
                 " https://git.example.com/o/r/compare/{last_good}...{first_bad}"
             )
         return value
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """The trunks that it is certain to feed, known without asking it."""
+        """Return the trunks that the configuration names, without a request."""
         return ()
 
     def compares(self, trunk: Trunk) -> str | None:
-        """Where two commits of a trunk are compared, with {last_good} and {first_bad}."""
-        del trunk  # one address for all of them, unless a kind of source knows better
+        """Return the address that compares two commits, with {last_good} and {first_bad}."""
+        del trunk  # one address for all trunks, unless a kind of source overrides this
         return self.compare_url
 
     def could_order(self) -> bool:
-        """Whether it has the means to give the order of its trunks."""
+        """Return whether the source is able to give the order of its trunks."""
         return self.order is not False
 
 
@@ -85,7 +86,7 @@ class RecordedSource(_Source):
     """A file of recorded results (docs/recorded.md).
 
     Attributes:
-        path: the file, from the folder of the configuration file.
+        path: the file, relative to the folder of the configuration file.
     """
 
     type: Literal["recorded"]
@@ -97,16 +98,16 @@ class BuildbotSource(_Source):
     """A Buildbot master, read through its REST API.
 
     Attributes:
-        url: of the master, without /api/v2.
-        repo: the label `repo` of its jobs, as owner/name by habit.
+        url: address of the master, without /api/v2.
+        repo: the label `repo` of its jobs, usually owner/name.
         branches: trunks to watch.
         git: a local clone whose first-parent history is the trunk's order.
         git_fetch: whether to fetch the clone's `origin`, where it has one, before reading it.
-        codebase: the one that `repo` is, where a build has several.
+        codebase: Buildbot's codebase for `repo`, where a build has several.
         builders: patterns of the builders that are jobs; all of them when empty.
         window: commits that a cold start reads.
         workflow: the label `workflow`; the source's name by default.
-        timeout: seconds to wait for one answer.
+        timeout: seconds to wait for one response.
     """
 
     type: Literal["buildbot"]
@@ -128,26 +129,26 @@ class BuildbotSource(_Source):
         return self
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """The trunks that it is certain to feed."""
+        """Return the configured branches of the repository."""
         return tuple(Trunk(self.repo, branch) for branch in self.branches)
 
     def could_order(self) -> bool:
-        """Only with a clone: Buildbot itself does not know the first-parent history."""
+        """Return whether a clone is configured: Buildbot has no first-parent history."""
         return self.git is not None and self.order is not False
 
 
 GITHUB_API = "https://api.github.com"
 ENTERPRISE_API = "/api/v3"
-"""Where GitHub Enterprise Server has its API, below its own address."""
+"""The API's path on GitHub Enterprise Server."""
 
 
 class GithubApp(Section):
-    """A GitHub App that is installed where the repositories are.
+    """A GitHub App that is installed on the repositories.
 
     Attributes:
-        app_id: of the App, or its client ID.
+        app_id: the App's ID or its client ID.
         private_key_file: the App's key, as PEM.
-        installation_id: of its installation; looked up by the first repository when missing.
+        installation_id: its installation; looked up by the first repository when missing.
     """
 
     app_id: int | Name
@@ -159,21 +160,21 @@ class GithubSource(_Source):
     """GitHub Actions, on github.com or GitHub Enterprise Server, read through the REST API.
 
     Attributes:
-        api_url: of the API; https://HOST/api/v3 for GitHub Enterprise Server.
+        api_url: address of the API; https://HOST/api/v3 for GitHub Enterprise Server.
         repos: owner/name of each repository; `repo` is short for one.
         branches: trunks to watch; each repository's default branch when empty.
-        token_file: a file that holds a token, read anew when it changes.
-        token_env: an environment variable that holds a token.
+        token_file: a file that contains a token, read again when it changes.
+        token_env: an environment variable that contains a token.
         app: a GitHub App to authenticate as, instead of a token.
         window: commits that a cold start reads.
-        quota_share: the part of the token's requests per hour that may be used.
-        checks: apps (slugs) of other CI systems whose check runs are jobs too.
-        statuses: patterns of commit statuses (contexts) of other CI systems that are jobs too.
-        webhook_secret_file: a file that holds the secret of webhooks; without it they are off.
-        timeout: seconds to wait for one answer.
+        quota_share: the fraction of the token's hourly quota that may be used.
+        checks: slugs of other CI systems' apps whose check runs are jobs too.
+        statuses: patterns of the commit statuses (contexts) that are jobs too.
+        webhook_secret_file: a file that contains the webhook secret; without it webhooks are off.
+        timeout: seconds to wait for one response.
     """
 
-    looks_again: ClassVar[bool] = True
+    refreshes_after_evaluation: ClassVar[bool] = True
 
     type: Literal["github"]
     api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
@@ -198,31 +199,31 @@ class GithubSource(_Source):
 
     @model_validator(mode="after")
     def _authenticates_once(self) -> "GithubSource":
-        ways = [self.token_file, self.token_env, self.app]
-        if sum(way is not None for way in ways) > 1:
-            raise ValueError("token_file, token_env and app are three ways to do one; keep one")
+        credentials = [self.token_file, self.token_env, self.app]
+        if sum(credential is not None for credential in credentials) > 1:
+            raise ValueError("token_file, token_env and app exclude each other; keep one")
         return self
 
     @property
     def all_repos(self) -> tuple[str, ...]:
-        """Every repository once, in the order of the file."""
+        """The repositories without duplicates, in the order of the file."""
         return tuple(dict.fromkeys(self.repos or (self.repo or "",)))
 
     @property
     def site(self) -> str:
-        """Where people look at the repositories."""
+        """The address of the web interface."""
         if self.api_url == GITHUB_API:
             return "https://github.com"
         return self.api_url.rstrip("/").removesuffix(ENTERPRISE_API)
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """The trunks that it is certain to feed; a default branch has to be asked for first."""
+        """Return the configured branches; a default branch is found only by a request."""
         return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
 
     def compares(self, trunk: Trunk) -> str | None:
-        """GitHub's own page that compares two commits, unless the configuration knows better."""
-        known = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
-        return self.compare_url or known
+        """Return `compare_url`, or else GitHub's own compare page."""
+        own_page = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
+        return self.compare_url or own_page
 
 
 SourceConfig = Annotated[
@@ -231,7 +232,7 @@ SourceConfig = Annotated[
 
 
 class Fold(Section):
-    """One fold rule: what matches in full becomes `to`."""
+    """A fold rule: a job name that matches in full becomes `to`."""
 
     match: Pattern
     to: str
@@ -246,7 +247,7 @@ class Fold(Section):
 
 
 class Alias(Section):
-    """One renamed job; `from` is its old watched name."""
+    """A renamed job; `from` is its old name after folding."""
 
     workflow: Name
     old: Annotated[str, Field(alias="from", min_length=1)]
@@ -254,27 +255,27 @@ class Alias(Section):
 
 
 class EvidenceName(Section):
-    """Jobs whose every completed result says the same."""
+    """Jobs whose completed results all count as the same evidence."""
 
     match: Pattern
     to: Completed
 
 
 class EvidenceSection(Section):
-    """Rows of the evidence table that the configuration moves."""
+    """Changes to the evidence table."""
 
     timed_out: Completed | None = None
     cancelled: Completed | None = None
     names: tuple[EvidenceName, ...] = ()
 
     def moved(self) -> dict[str, Evidence]:
-        """Return what is moved, by conclusion."""
-        wanted = {"timed_out": self.timed_out, "cancelled": self.cancelled}
-        return {name: Evidence(to) for name, to in wanted.items() if to is not None}
+        """Return the changed evidence, by conclusion."""
+        changes = {"timed_out": self.timed_out, "cancelled": self.cancelled}
+        return {name: Evidence(to) for name, to in changes.items() if to is not None}
 
 
 class Jobs(Section):
-    """From raw results to watched jobs."""
+    """Rules that turn raw results into watched jobs."""
 
     preset: Literal["pytorch"] | None = None
     ignore: tuple[Pattern, ...] = ()
@@ -287,7 +288,7 @@ class Jobs(Section):
 
 
 class MatchSection(Section):
-    """Full-match patterns; a key that is missing matches all."""
+    """Patterns that match in full; a missing key matches everything."""
 
     repo: Pattern | None = None
     branch: Pattern | None = None
@@ -296,7 +297,7 @@ class MatchSection(Section):
 
 
 class JobOverride(Section):
-    """Other thresholds for some jobs of a group."""
+    """Thresholds for some jobs of a group."""
 
     match: Pattern
     failures_to_open: AtLeastOne | None = None
@@ -305,7 +306,7 @@ class JobOverride(Section):
 
 
 class GroupSection(Section):
-    """Jobs that one team answers for."""
+    """Jobs that one team is responsible for."""
 
     name: Name
     match: MatchSection = MatchSection()
@@ -321,7 +322,7 @@ class GroupSection(Section):
 
 
 class KnownBrokenSection(Section):
-    """Jobs that are broken on purpose for a while."""
+    """Jobs that are exempt from alerting."""
 
     match: MatchSection
     reason: Name
@@ -329,7 +330,7 @@ class KnownBrokenSection(Section):
 
 
 class GreenSection(Section):
-    """What a green commit of one trunk needs."""
+    """The jobs that have to pass for a commit of one trunk to be green."""
 
     repo: Name
     branch: Name
@@ -337,19 +338,19 @@ class GreenSection(Section):
 
 
 class TicketsSection(Section):
-    """How `trunkwatch tickets` keeps issues (docs/tickets.md).
+    """The settings of `trunkwatch tickets` (docs/tickets.md).
 
     Attributes:
-        repo: where they are opened; {repo} is the repository that the results are about.
-        labels: beside those of priority, team and origin.
+        repo: where issues are opened; {repo} stands for the repository of the results.
+        labels: labels beside those of priority, team and origin.
         assignees: logins.
-        auto_close: whether an issue is closed when nothing is broken any more.
-        reopen_within: seconds after which a new outage is a new issue.
-        max_new_per_hour: issues that are opened at most.
-        timezone: of the times.
-        timezones: by team, where it is another.
-        dashboard_url: of the dashboard, with {repo}, {branch} and {group} where they belong.
-        api_url: of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
+        auto_close: whether an issue is closed when no job of it is broken any more.
+        reopen_within: seconds after closing in which a new outage reopens the issue.
+        max_new_per_hour: upper limit of opened issues.
+        timezone: time zone of the shown times.
+        timezones: time zones that differ, by team.
+        dashboard_url: address of the dashboard; may contain {repo}, {branch} and {group}.
+        api_url: address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
     """
 
     repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
@@ -365,7 +366,7 @@ class TicketsSection(Section):
 
 
 class Limits(Section):
-    """What protects Prometheus from us."""
+    """Limits that protect Prometheus from too many series."""
 
     max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
 

@@ -1,10 +1,10 @@
-"""A configuration for somebody who has none: one repository on GitHub, and the defaults."""
+"""A configuration for one repository on GitHub, without a file."""
 
 from trunkwatch.config.schema import GITHUB_API, Config, GithubSource
 from trunkwatch.errors import UsageError
 
 WINDOW = 60
-"""Commits that are read: enough for a streak and its beginning, within a small quota."""
+"""Commits to read: enough for a streak and its start, within a small quota."""
 
 
 def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Config:
@@ -12,11 +12,11 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
 
     Args:
         repo: owner/name.
-        api_url: of the API; None for github.com.
-        token_env: the environment variable that holds a token; None to ask without one.
+        api_url: address of the API; None for github.com.
+        token_env: the environment variable that contains a token; None for no authentication.
 
     Raises:
-        UsageError: the repository cannot be called that.
+        UsageError: the name is not owner/name.
     """
     try:
         source = GithubSource(
@@ -26,7 +26,7 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
             api_url=api_url or GITHUB_API,
             token_env=token_env,
             window=WINDOW,
-            # Without a token the few requests are nobody else's.
+            # Unauthenticated requests have a quota of their own (60 per hour): use all of it.
             quota_share=0.5 if token_env else 1.0,
         )
     except ValueError:

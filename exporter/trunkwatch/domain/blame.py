@@ -1,4 +1,4 @@
-"""Where a job broke, with the first failing run as a hint at the cause."""
+"""Where a job broke, with its first failing run as a hint at the cause."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from trunkwatch.domain.streak import Streak
 from trunkwatch.domain.verdict import distinct_attempts
 
 CONFIRMED_BY = 2
-"""Failed attempts of one CI job at one commit: a second failure makes a flake unlikely."""
+"""Failed attempts of one CI job at one commit that rule out a flake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Blame:
         annotations: of that run: the CI's messages about the failure.
         infra: the run looks like an infrastructure failure: the CI reports it, or its failed step
             is one of `EvidenceRules.infra_steps`.
-        confirmed: first bad failed in more than one attempt of one CI job.
+        confirmed: whether at least `CONFIRMED_BY` attempts of one CI job failed at first bad.
         same_step: the step at which every failure from first bad on failed; None where they
             differ, or where one of them is unknown.
     """

@@ -12,7 +12,7 @@ from trunkwatch.domain.model import DECIDED, Commit, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.streak import StoppedBy
 
 MASS_BREAKAGE_JOBS = 4
-"""Jobs with a verdict at a commit that it takes to call a breakage there a mass breakage."""
+"""Jobs with a verdict at a commit; with fewer, a breakage there is no mass breakage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Green:
     """The distance to the newest green commit.
 
     Attributes:
-        commits_since: number of trunk commits newer than it; where no commit is green, of all
-            commits read, which is a lower bound.
+        commits_since: number of trunk commits newer than it; where no commit is green, the number
+            of all commits read, a lower bound.
         commit: the newest green commit, or None.
     """
 
@@ -75,7 +75,7 @@ class _GroupTally:
 
 
 class Tally:
-    """Counts over jobs that are updated job by job, so that a change costs no pass over all."""
+    """Counts over jobs, updated per job so that a change costs no pass over all jobs."""
 
     def __init__(self, jobs: Iterable[JobState] = ()) -> None:
         """Args:

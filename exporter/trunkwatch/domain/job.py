@@ -32,8 +32,8 @@ class JobState:
         failures_to_open: N for this job.
         consecutive_failures: number of consecutive FAIL columns up to the newest verdict.
         stopped_by: the reason why the streak is not longer.
-        truncated: the streak may be longer: older trunk commits were not read.
-        broken: an outage is open.
+        truncated: whether the streak may be longer, since older trunk commits were not read.
+        broken: whether an outage is open.
         failures_in_outage: number of FAILs from first bad on; 0 when no outage is open.
         blame: of the open outage, else of the streak; None without either.
         pending: number of PENDING columns newer than the newest PASS.

@@ -1,4 +1,4 @@
-"""The values that the policy is about: trunks, commits, jobs, observations, verdicts."""
+"""The values of the policy: trunks, commits, jobs, observations, verdicts."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -111,11 +111,11 @@ class Observation:
     """One attempt of one job at one commit, as reported by the CI.
 
     Attributes:
-        trunk: the trunk that the source reports it for.
+        trunk: the trunk for which the source reports it.
         sha: the commit that was built.
         job: the job's raw name.
         status: `completed` or one of the CI's unfinished states.
-        conclusion: the CI's result; read only when completed; None is unknown.
+        conclusion: the CI's result, read only when completed; None where it is unknown.
         run_id: identifies the run; None where the CI has no runs.
         attempt: counts from 1 within a run.
         job_id: the CI's id of this row, where it has one.
@@ -159,25 +159,25 @@ class Observation:
 
     @property
     def began_at(self) -> float | None:
-        """When the attempt began, as exactly as reported (seconds since the epoch)."""
+        """The start, else creation, else end of the attempt (seconds since the epoch)."""
         if self.started_at is not None:
             return self.started_at
         return self.created_at if self.created_at is not None else self.completed_at
 
     @property
     def ended_at(self) -> float | None:
-        """When the attempt ended, as exactly as reported (seconds since the epoch)."""
+        """The end of the attempt, else `began_at` (seconds since the epoch)."""
         return self.completed_at if self.completed_at is not None else self.began_at
 
 
 @dataclass(frozen=True)
 class TrunkOrder:
-    """The first-parent chain of a trunk, never ordered by time.
+    """The commits of a trunk in first-parent order, never sorted by time.
 
     Attributes:
         trunk: the branch.
         commits: oldest first.
-        older_unread: older commits exist that were not read.
+        older_unread: whether older commits exist that were not read.
     """
 
     trunk: Trunk

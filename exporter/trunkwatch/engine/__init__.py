@@ -1,6 +1,6 @@
-"""Incremental evaluation of the policy: pure, like `trunkwatch.domain`, which it only calls.
+"""Incremental evaluation of the policy in `trunkwatch.domain`; pure like it.
 
 `trunk_evaluator` keeps one trunk's state up to date and re-evaluates only the jobs that a change
-affects. All data that it keeps is a cache: a fresh evaluation of the stored rows gives the same
-state.
+affects. All data that it keeps between updates is a cache: evaluating the stored rows from scratch
+gives the same state.
 """

@@ -1,7 +1,7 @@
 """The back-test: the outages and notifications that the policy gives for a stored history.
 
-The history is replayed from the oldest commit to the newest. Results count as final and as
-reported in the order of the commits: a column's verdict now is its verdict at that commit
+The history is replayed from the oldest commit to the newest. Results count as final, and as
+reported in the order of the commits: the replay uses each column's current verdict
 (docs/policy.md, section 4.4).
 """
 
@@ -47,7 +47,7 @@ class TeamTotal:
         jobs: number of its jobs.
         outages: number of its jobs' outages.
         notifications: number of its notifications.
-        one_off: number of FAIL columns that belong to no outage.
+        one_off: number of FAIL columns outside any outage.
         flaky: number of FLAKY columns.
     """
 
@@ -221,7 +221,7 @@ def _teams(
 
 
 def _one_off(job: JobState, thresholds: Thresholds) -> int:
-    """Return the number of a job's failures that belong to no outage."""
+    """Return the number of a job's failures outside any outage."""
     fails = job.verdicts.count(Verdict.FAIL)
     for episode in episodes(job.verdicts, thresholds):
         fails -= job.verdicts[episode.first_bad : episode.closed].count(Verdict.FAIL)

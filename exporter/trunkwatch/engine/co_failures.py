@@ -1,4 +1,4 @@
-"""Jobs of different groups that one commit broke: each team alone sees only its own."""
+"""The jobs of different groups that one commit broke; each team's alert shows only its own."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from trunkwatch.domain.job import JobState
 
 NAMED_JOBS_LIMIT = 20
-"""Jobs named for one job; when one commit broke thousands, a longer list does not help."""
+"""Most jobs listed beside one job; where one commit broke thousands, more names do not help."""
 
 
 class CoFailures:
@@ -14,7 +14,7 @@ class CoFailures:
 
     def __init__(self, jobs: Iterable[JobState]) -> None:
         """Args:
-        jobs: of one trunk, in the order in which they are to be named.
+        jobs: of one trunk, in the order of the names.
         """
         self._broken: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for job in jobs:

@@ -21,8 +21,8 @@ class Cursor:
 class StateEntry:
     """One entry of a source's state; opaque to everything else.
 
-    A source of a thousand repositories changes a few entries per refresh, where its one cursor
-    would have to be written as a whole.
+    Entries are written one by one, a cursor as a whole: a source of a thousand repositories
+    changes only a few entries per refresh.
 
     Attributes:
         key: unique within the source.

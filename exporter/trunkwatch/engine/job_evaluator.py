@@ -101,7 +101,7 @@ class JobEvaluator:
             if why_ignored(row, self.order, self.policy.evidence) is None:
                 yield row
 
-    # ------------------------------------------------------------------ beyond its verdicts
+    # ------------------------------------------------------------------ listing and exemptions
 
     def _matrix_skips(self, key: JobKey, workflow: str, now: float) -> set[int]:
         """Return the indexes of the commits at which the job's whole matrix was skipped."""

@@ -74,7 +74,7 @@ class JobNameIndex:
         """Return the watched job of a raw job; None when it is ignored or does not count."""
         display_name = self._workflows[raw.workflow_key].display_name
         if display_name is None:
-            return None  # only seen off the trunk; its first row that counts sets the name
+            return None  # No row counts yet; the first one that does sets the name.
         name = self._naming.resolve(display_name, raw.job_name)
         return JobKey(*self._trunk, display_name, name) if name is not None else None
 

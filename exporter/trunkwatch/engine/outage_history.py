@@ -69,7 +69,7 @@ class PastOutage:
     Attributes:
         key: the job.
         group: the job's group.
-        failures_to_open: N that it was opened by.
+        failures_to_open: N at which it opened.
         first_bad: the oldest FAIL of the streak that opened it.
         last_good: the PASS just before it; None where unknown.
         suspects: number of commits after last good up to and including first bad; None where
@@ -78,7 +78,7 @@ class PastOutage:
         opened: when the N-th FAIL was reported.
         closed: when it ended; None while it is open.
         ending: how it ended.
-        alerting_from: from when it counted towards its group; None where it never did.
+        alerting_from: when it began to count towards its group; None where it never did.
         known_broken: the reason of the exemption that held when it opened, if any.
         notifications: number of those that named the job while the outage was open.
     """
@@ -99,7 +99,7 @@ class PastOutage:
 
 
 class Span(NamedTuple):
-    """The time from one moment until just before another; None for no end."""
+    """The time from `start` until just before `end`; no end is None."""
 
     start: Moment
     end: Moment | None
@@ -196,7 +196,7 @@ class OutageHistory:
         )
 
     def _alerting_from(self, span: Span) -> tuple[Moment | None, str | None]:
-        """Return from when an outage counted, and the reason of the exemption before that."""
+        """Return when an outage began to count, and the reason of the exemption before that."""
         exemption = self._exemption()
         if exemption is None:
             return span.start, None

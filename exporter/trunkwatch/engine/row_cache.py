@@ -28,14 +28,14 @@ CACHED_ROWS_LIMIT = 30_000
 """Rows of the most recently read commits to keep in memory: about 20 MB."""
 
 ASSUMED_ROWS_PER_JOB = 100
-"""Assumed length of one job's history in rows; only the order of magnitude matters."""
+"""Assumed rows in the history of one job; only the order of magnitude matters."""
 
 RowsOfCommit = Mapping[str, Mapping[RawJob, Collection[Observation]]]
 """One commit's rows, by workflow identity and raw job."""
 
 
 class RowCache:
-    """Rows by commit; the results of one commit arrive in many small parts within a short time.
+    """The rows of the latest commits: results of one commit arrive in many parts in a short time.
 
     Of a cached commit, only the jobs with changes are read again.
     """
@@ -49,7 +49,7 @@ class RowCache:
         """Args:
         reader: reads the stored rows.
         limit: rows to keep; the latest commit is kept even if it alone has more.
-        rows_per_job: assumed length of one job's history in rows.
+        rows_per_job: assumed rows in the history of one job.
         """
         self._reader = reader
         self._limit = limit

@@ -1,7 +1,7 @@
 """One trunk's state, kept up to date by evaluating only the jobs that a change affects.
 
-All data that is kept between updates only saves work: evaluating the stored rows from scratch
-gives the same state, which a property test checks.
+All data kept between updates is a cache: evaluating the stored rows from scratch gives the same
+state, which a property test checks.
 """
 
 from collections import defaultdict

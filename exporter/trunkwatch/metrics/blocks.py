@@ -1,9 +1,8 @@
-"""The job families as text: what a change costs follows what changed, not what exists.
+"""The job families as text; the cost of an update depends on the changed jobs, not on all jobs.
 
-Jobs stand in blocks of some dozens. A block keeps the lines of each of its jobs, as
-prometheus_client wrote them, and a gzip member for each family. An update looks through all jobs
-for those that are another object than before (some nanoseconds each), has these rendered, and
-compresses the members in which a line changed.
+Jobs are grouped in blocks. A block keeps the lines of each of its jobs, as prometheus_client wrote
+them, and a gzip member per family. An update finds the jobs whose object was replaced (some
+nanoseconds per job), renders these, and compresses the members in which a line changed.
 """
 
 import gzip
@@ -19,17 +18,17 @@ from trunkwatch.domain.model import JobKey
 from trunkwatch.metrics.collector import add_job, empty_job_families
 
 GZIP_LEVEL = 1
-"""Twice the size of level 9 for a tenth of its time; the scraper is usually next door."""
+"""Twice the size of level 9 in a tenth of its time; the scraper is usually close by."""
 
 BLOCK_JOBS = 128
-"""Jobs in a block, as a mean: one changed job compresses so many jobs' lines anew. Blocks of half
-the size make the whole stream a quarter larger."""
+"""Mean number of jobs in a block: one changed job compresses the lines of so many jobs again.
+Blocks of half the size make the whole stream a quarter larger."""
 
 Lines = tuple[bytes, ...]
 """One job's lines of each family, in the catalogue's order; empty where it has none."""
 
 Render = Callable[[Iterable[Metric]], bytes]
-"""From families to text, without a format's end mark."""
+"""Turns families into text, without the end of the exposition."""
 
 
 def compress(text: bytes) -> bytes:
@@ -38,7 +37,7 @@ def compress(text: bytes) -> bytes:
 
 
 class _Block:
-    """Some jobs that stand together; never changed once it is made."""
+    """Consecutive jobs; immutable."""
 
     def __init__(
         self, jobs: Sequence[JobState], lines: Sequence[Lines], before: "_Block | None"
@@ -46,14 +45,14 @@ class _Block:
         """Args:
         jobs: at least one.
         lines: of each job.
-        before: the block in whose place it comes; what is as it was there is not compressed anew.
+        before: the block that it replaces; unchanged members are taken from it.
         """
         self.jobs = jobs
         self.lines = lines
         self.members = tuple(self._compressed(before))
 
     def holds(self, jobs: Sequence[JobState]) -> bool:
-        """Whether it is made of these very objects."""
+        """Return whether it consists of these objects."""
         return len(self.jobs) == len(jobs) and all(map(operator.is_, self.jobs, jobs))
 
     def _texts(self) -> Iterator[bytes]:
@@ -63,8 +62,8 @@ class _Block:
         if before is None:
             yield from (compress(text) if text else b"" for text in self._texts())
             return
-        known = zip(before._texts(), before.members, strict=True)
-        for text, (old, member) in zip(self._texts(), known, strict=True):
+        previous = zip(before._texts(), before.members, strict=True)
+        for text, (old, member) in zip(self._texts(), previous, strict=True):
             yield member if text == old else compress(text) if text else b""
 
 
@@ -73,7 +72,7 @@ class JobText:
     """The job families in one format, at one moment.
 
     Attributes:
-        heads: what stands before each family's samples.
+        heads: the HELP and TYPE lines of each family.
         zipped_heads: the same, compressed.
         blocks: all jobs, in the order of the exposition.
     """
@@ -83,7 +82,7 @@ class JobText:
     blocks: tuple[_Block, ...] = ()
 
     def plain(self) -> Iterator[bytes]:
-        """Yield the text, in pieces."""
+        """Yield the text in pieces."""
         for position, head in enumerate(self.heads):
             yield head
             for block in self.blocks:
@@ -103,21 +102,21 @@ class JobWriter:
 
     def __init__(self, render: Render) -> None:
         """Args:
-        render: prometheus_client's way to write families.
+        render: prometheus_client's function for the format.
         """
         self._render = render
         self._heads = tuple(render([family]) for family in empty_job_families())
         self.nothing = JobText(self._heads, tuple(compress(head) for head in self._heads))
 
     def write(self, jobs: Sequence[JobState], before: JobText) -> JobText:
-        """Write jobs, in the order of the exposition; what is as it was before is taken over."""
+        """Return the text of jobs, in the given order; unchanged blocks are taken from `before`."""
         return replace(before, blocks=tuple(self._blocks(jobs, before.blocks)))
 
     def _blocks(self, jobs: Sequence[JobState], before: Sequence[_Block]) -> Iterator[_Block]:
         by_first = {block.jobs[0].key: block for block in before}
         cut = [(part, by_first.get(part[0].key)) for part in _cut(jobs)]
         kept = {old for part, old in cut if old is not None and old.holds(part)}
-        known = {
+        rendered = {
             job.key: (job, lines)
             for block in before
             if block not in kept
@@ -127,16 +126,16 @@ class JobWriter:
             if old is not None and old in kept:
                 yield old
             else:
-                yield _Block(part, self._lines_of(part, known), old)
+                yield _Block(part, self._lines_of(part, rendered), old)
 
     def _lines_of(
-        self, jobs: Sequence[JobState], known: Mapping[JobKey, tuple[JobState, Lines]]
+        self, jobs: Sequence[JobState], rendered: Mapping[JobKey, tuple[JobState, Lines]]
     ) -> list[Lines]:
-        """Return each job's lines, rendering those of jobs that are not as they were."""
+        """Return the lines of each job; only changed jobs are rendered."""
         lines: dict[JobKey, Lines] = {}
         changed: list[JobState] = []
         for job in jobs:
-            before = known.get(job.key)
+            before = rendered.get(job.key)
             if before is not None and (before[0] is job or before[0] == job):
                 lines[job.key] = before[1]
             else:
@@ -146,14 +145,14 @@ class JobWriter:
         return [lines[job.key] for job in jobs]
 
     def _rendered(self, jobs: Sequence[JobState]) -> Iterator[Lines]:
-        """Have jobs rendered together, and tell their lines apart by how many each of them has."""
+        """Render jobs together, and split the lines by the number of samples of each job."""
         families = empty_job_families()
         ends: list[list[int]] = [[0] * len(families)]
         for job in jobs:
             add_job(families, job)
             ends.append([len(family.samples) for family in families])
         written = [
-            # A line end within a value is escaped; b"\r" is not, and ends no line.
+            # A newline within a value is escaped; b"\r" is not, but ends no line.
             self._render([family]).removeprefix(head).split(b"\n")
             for family, head in zip(families, self._heads, strict=True)
         ]
@@ -165,10 +164,10 @@ class JobWriter:
 
 
 def _cut(jobs: Sequence[JobState]) -> Iterator[Sequence[JobState]]:
-    """Cut jobs into blocks by what they are, so that a new one does not move all the others.
+    """Cut jobs into blocks so that a new job does not move the bounds of the other blocks.
 
-    Where a block ends depends on its last job's key alone. Hashes of texts differ from process to
-    process; nothing depends on them but where gzip members end.
+    A block ends at a job whose key has a certain hash. Hashes differ between processes; only the
+    bounds of gzip members depend on them.
     """
     begin = 0
     for position, job in enumerate(jobs, 1):

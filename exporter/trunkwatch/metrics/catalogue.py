@@ -1,7 +1,7 @@
-"""The catalogue: every metric family there is, in the order of the exposition.
+"""The catalogue: every metric family of `serve`, in the order of the exposition.
 
-docs/metrics.md is written from this table (`make docs`), and the rules, the dashboards and their
-tests look names up here. `job` and `instance` belong to Prometheus and are never labels of ours.
+`make docs` writes docs/metrics.md from this table; the tests of rules and dashboards look names up
+here. Prometheus sets the labels `job` and `instance`, so no family has them.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ SOURCE_LABELS = ("source",)
 
 
 class Kind(StrEnum):
-    """Prometheus' metric types, as far as they are used here."""
+    """The Prometheus metric types that are used here."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
 
 
 class Scope(StrEnum):
-    """What a family speaks of, which is also when it is rendered."""
+    """The subject of a family, which also decides when it is rendered."""
 
     JOB = "job"
     BRANCH = "branch"
@@ -37,7 +37,7 @@ class Family:
         kind: gauge or counter.
         scope: CI families (job, branch) come from the snapshot, own ones from the process.
         labels: label names, in order.
-        help: what it says, for people.
+        help: the HELP text.
     """
 
     name: str

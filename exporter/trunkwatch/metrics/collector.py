@@ -1,4 +1,4 @@
-"""Turns values into metric families. Stateless: what is gone from a snapshot is gone here."""
+"""Turn snapshots into metric families. Stateless: a job that left the snapshot has no series."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -10,13 +10,13 @@ from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkStat
 from trunkwatch.metrics.catalogue import FAMILIES, Family, Kind, Scope
 
 SUSPECTS_SHOWN = 10
-"""Suspects per job that become series; the JSON names all of them."""
+"""Suspects per job that become series; the JSON lists all of them."""
 
 TITLE_SHOWN = 80
-"""Characters of a commit's title that a label holds."""
+"""Characters of a commit's title in a label."""
 
 STEP_SHOWN = 80
-"""Characters of a failed step's name that a label holds."""
+"""Characters of a failed step's name in a label."""
 
 Sample = tuple[tuple[str, ...], float]
 """Label values, in the catalogue's order, and the value."""
@@ -26,7 +26,7 @@ LabelledFamily = CounterMetricFamily | GaugeMetricFamily
 
 
 def job_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
-    """Yield the families that speak of single jobs."""
+    """Yield the families about single jobs."""
     families = empty_job_families()
     for trunk in trunks:
         for job in trunk.jobs:
@@ -35,7 +35,7 @@ def job_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
 
 
 def empty_job_families() -> list[LabelledFamily]:
-    """Return the families that speak of single jobs, in order, without a sample."""
+    """Return the families about single jobs, in order, without samples."""
     return [_empty(family) for family in _of(Scope.JOB)]
 
 
@@ -47,7 +47,7 @@ def add_job(families: Sequence[LabelledFamily], job: JobState) -> None:
 
 
 def branch_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
-    """Yield the families that speak of groups and whole trunks."""
+    """Yield the families about groups and trunks."""
     samples: dict[str, list[Sample]] = {family.name: [] for family in _of(Scope.BRANCH)}
     for trunk in trunks:
         for name, more, value in _branch_samples(trunk):
@@ -56,14 +56,14 @@ def branch_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
 
 
 def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Metric]:
-    """Yield the families that speak of Trunkwatch itself."""
+    """Yield the families about Trunkwatch itself."""
     samples: dict[str, list[Sample]] = {family.name: [] for family in _of(Scope.OWN)}
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             samples[f"trunkwatch_source_{name}"].append(((source.name,), value))
     for (name, *labels), value in sorted(totals.counts.items()):
         if name.startswith("ci_") and not snapshot.complete:
-            continue  # nothing is said of CI before there is enough to say
+            continue  # CI families are exported only once every source has been read.
         samples[name].append((tuple(labels), value))
     samples["trunkwatch_config_reload_success"].append(((), float(totals.config_reload_ok)))
     samples["trunkwatch_build_info"].append(((version,), 1.0))
@@ -78,7 +78,7 @@ def _job_labels(job: JobState) -> tuple[str, ...]:
 
 
 def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    """Yield name, further labels and value; an unknown number is no sample."""
+    """Yield name, further labels and value; an unknown number has no sample."""
     yield "consecutive_failures", (), job.consecutive_failures
     yield "failures_to_open", (), job.failures_to_open
     yield "broken", (), float(job.broken)

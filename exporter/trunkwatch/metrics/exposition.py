@@ -1,9 +1,9 @@
-"""The bytes of `/metrics`: rendered when the data changes, in the formats that are asked for.
+"""The bytes of `/metrics`, rendered when the data changes, in the formats that clients request.
 
-Three parts: jobs (large; only what changed is rendered, see blocks.py), branches (small, at each
-update) and the process itself (at each scrape). Each part is compressed on its own; a gzip stream
-may have several members (RFC 1952, section 2.2), so that a scrape compresses only the last, small
-one.
+Three parts: jobs (large; only changed jobs are rendered, see blocks.py), branches (small, at each
+update) and the process itself (at each scrape). Each part is compressed separately, since a gzip
+stream may have several members (RFC 1952, section 2.2): a scrape compresses only the last,
+small one.
 """
 
 import operator
@@ -27,7 +27,7 @@ EOF = b"# EOF\n"
 
 
 class _Families:
-    """What prometheus_client renders: anything with a `collect` method."""
+    """A collector of given families, in the form that prometheus_client renders."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -41,9 +41,9 @@ class Format:
     """A text format of Prometheus.
 
     Attributes:
-        content_type: with its version, which Prometheus 3 insists on.
-        render: from families to bytes.
-        end: what must stand last.
+        content_type: with its version, which Prometheus 3 requires.
+        render: turns families into bytes.
+        end: the last bytes of an exposition.
     """
 
     content_type: str
@@ -51,7 +51,7 @@ class Format:
     end: bytes
 
     def bytes_of(self, families: Iterable[Metric]) -> bytes:
-        """Render some families, without the format's end mark."""
+        """Render families, without the end of the exposition."""
         return self.render(_Families(families)).removesuffix(EOF)
 
 
@@ -60,23 +60,23 @@ OPENMETRICS = Format(OPENMETRICS_TYPE, openmetrics_text, EOF)
 
 
 def choose_format(accept: str) -> Format:
-    """Choose by the media types that a client accepts; parameters do not matter."""
+    """Return the format for an Accept header; its parameters are ignored."""
     types = {part.split(";")[0].strip().lower() for part in accept.split(",")}
     return OPENMETRICS if "application/openmetrics-text" in types else PLAIN
 
 
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """What a snapshot says of CI, in one format.
+    """The CI families of a snapshot in one format.
 
     Attributes:
-        made_of: the jobs of each trunk, to know them again.
+        rendered_jobs: the jobs of each trunk, to detect changes.
         jobs: the job families.
         branches: the branch families.
-        zipped: both, as bytes of a gzip stream.
+        zipped: both, as members of a gzip stream.
     """
 
-    made_of: tuple[tuple[JobState, ...], ...]
+    rendered_jobs: tuple[tuple[JobState, ...], ...]
     jobs: JobText
     branches: bytes
     zipped: bytes
@@ -88,11 +88,11 @@ class _Rendered:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What is served, from one update to the next.
+    """The served state, from one update to the next.
 
     Attributes:
-        snapshot: what it says.
-        formats: its rendering in each format that was asked for.
+        snapshot: the state.
+        formats: its rendering in each format that was requested before.
     """
 
     snapshot: Snapshot
@@ -100,10 +100,10 @@ class _Shown:
 
 
 class Exposition:
-    """Renders the newest snapshot.
+    """The exposition of the newest snapshot.
 
-    What is rendered is never changed, only replaced: a scrape takes what is there, and does not
-    wait for what comes next.
+    A rendering is never changed, only replaced: a scrape serves the current one without waiting for
+    an update.
     """
 
     def __init__(
@@ -123,14 +123,14 @@ class Exposition:
         self._process = ProcessCollector(registry=None)
 
     def update(self) -> None:
-        """Render the newest snapshot in every format that was asked for before."""
+        """Render the newest snapshot in every format that was requested before."""
         with self._rendering:
             before, snapshot = self._shown.formats, self._newest()
             after = {form: self._render(form, snapshot, before[form]) for form in before}
             self._shown = _Shown(snapshot, after)
 
     def body(self, form: Format, *, zipped: bool) -> bytes:
-        """Return the exposition, as bytes of a gzip stream if asked to."""
+        """Return the exposition, compressed if `zipped`."""
         shown = self._shown_in(form)
         rendered = shown.formats[form] if shown.snapshot.complete else None
         own = form.bytes_of(self._own(shown.snapshot)) + form.end
@@ -139,7 +139,7 @@ class Exposition:
         return b"".join([*(rendered.plain() if rendered else ()), own])
 
     def _shown_in(self, form: Format) -> _Shown:
-        """Return what is shown; who is the first to ask for a format waits until it is there."""
+        """Return the served state; the first request for a format waits for its rendering."""
         shown = self._shown
         if form in shown.formats or not shown.snapshot.complete:
             return shown
@@ -151,17 +151,17 @@ class Exposition:
             return self._shown
 
     def _render(self, form: Format, snapshot: Snapshot, before: _Rendered | None) -> _Rendered:
-        """Render a snapshot; what is as it was before is taken over."""
+        """Render a snapshot; unchanged jobs are taken from the rendering before."""
         writer = self._writers[form]
-        made_of = tuple(trunk.jobs for trunk in snapshot.trunks)
-        if before is None or not _same(before.made_of, made_of):
-            known = before.jobs if before is not None else writer.nothing
-            jobs = writer.write([job for trunk in made_of for job in trunk], known)
+        rendered_jobs = tuple(trunk.jobs for trunk in snapshot.trunks)
+        if before is None or not _same(before.rendered_jobs, rendered_jobs):
+            text = before.jobs if before is not None else writer.nothing
+            jobs = writer.write([job for trunk in rendered_jobs for job in trunk], text)
         else:
             jobs = before.jobs
         branches = form.bytes_of(branch_families(snapshot.trunks))
         zipped = b"".join([*jobs.zipped(), compress(branches)])
-        return _Rendered(made_of, jobs, branches, zipped)
+        return _Rendered(rendered_jobs, jobs, branches, zipped)
 
     def _own(self, snapshot: Snapshot) -> Iterator[Metric]:
         yield from own_families(snapshot, self._totals(), self._version)

@@ -1,4 +1,4 @@
-"""The cap on jobs: it refuses new ones and never drops one that was exported."""
+"""The limit on exported jobs: new jobs are refused, exported ones are never dropped."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,19 +9,19 @@ from trunkwatch.engine.snapshot import TrunkState
 
 
 class Admission:
-    """Remembers which jobs were let in."""
+    """The jobs that are exported, and those that are refused."""
 
     def __init__(self, limit: int, admitted: Iterable[JobKey] = ()) -> None:
         """Args:
-        limit: jobs over all trunks (`limits.max_jobs`).
-        admitted: jobs that were let in before, under an earlier configuration.
+        limit: number of jobs over all trunks (`limits.max_jobs`).
+        admitted: jobs that were exported under an earlier configuration.
         """
         self._limit = limit
         self._admitted: set[JobKey] = set(admitted)
         self._refused: set[JobKey] = set()
 
     def filter(self, trunks: Sequence[TrunkState]) -> tuple[tuple[TrunkState, ...], list[JobKey]]:
-        """Return the trunks with the jobs that are let in, and the jobs refused since last time."""
+        """Return the trunks with their admitted jobs, and the jobs that are newly refused."""
         present = {job.key for trunk in trunks for job in trunk.jobs}
         self._admitted &= present
         self._refused &= present
@@ -32,9 +32,9 @@ class Admission:
         waiting = sorted(present - self._admitted)
         self._admitted |= set(waiting[: max(0, room)])
         refused = present - self._admitted
-        news = sorted(refused - self._refused)
+        newly_refused = sorted(refused - self._refused)
         self._refused = refused
-        return tuple(self._without_refused(trunk) for trunk in trunks), news
+        return tuple(self._without_refused(trunk) for trunk in trunks), newly_refused
 
     def _without_refused(self, trunk: TrunkState) -> TrunkState:
         jobs = tuple(job for job in trunk.jobs if job.key in self._admitted)

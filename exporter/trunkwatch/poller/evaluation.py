@@ -1,4 +1,4 @@
-"""The evaluated state of every trunk, and what of it is out of date."""
+"""The evaluated state of every trunk, and the trunks that are out of date."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -48,18 +48,22 @@ class TrunkEvaluations:
         return trunk not in self.states or trunk in self._out_of_date
 
     def defer(self, trunk: Trunk, touched: Touched) -> None:
-        """Remember rows that were stored, for the next `take_pending`."""
+        """Add stored rows to those that the next `take_pending` returns."""
         jobs = self._pending.setdefault(trunk, {})
         for raw, shas in touched.items():
             jobs.setdefault(raw, set()).update(shas)
 
     def take_pending(self, watched: Collection[Trunk]) -> Mapping[Trunk, Touched]:
-        """Return and forget the deferred rows of the watched trunks."""
+        """Return the deferred rows of the watched trunks; discard all deferred rows."""
         pending, self._pending = self._pending, {}
         return {trunk: touched for trunk, touched in pending.items() if trunk in watched}
 
     def expired(self, now: float) -> list[Trunk]:
-        """Return the trunks whose state time alone has changed (now in seconds, epoch)."""
+        """Return the trunks with a state that time alone has changed.
+
+        Args:
+            now: seconds since the epoch.
+        """
         return [
             trunk
             for trunk, state in self.states.items()
@@ -67,28 +71,28 @@ class TrunkEvaluations:
         ]
 
     def evaluate(self, touched: Mapping[Trunk, Touched], now: float) -> None:
-        """Bring trunks up to date.
+        """Evaluate some trunks.
 
         Args:
-            touched: per trunk, the jobs with new or changed rows and the commits of these.
+            touched: per trunk, the jobs with new or changed rows, and the commits of these rows.
             now: seconds since the epoch.
 
         Raises:
             StoreError: rows cannot be read; the trunks concerned stay out of date.
         """
         for trunk in self._out_of_date.intersection(touched):
-            # Its last evaluation failed half-way, and the rows that had changed then are not
-            # reported again: only reading all of them makes it right.
+            # The last evaluation failed half-way. The rows that had changed then are not
+            # reported again, so all rows have to be read.
             self._evaluators.pop(trunk, None)
         self._out_of_date.update(touched)
         for trunk, jobs in touched.items():
-            # Runs may arrive before another source gives the order of their trunk.
+            # Runs may arrive before another source reports the commit order of their trunk.
             if trunk in self._orders:
                 self._evaluate(trunk, jobs, now)
             self._out_of_date.discard(trunk)
 
     def rows_of(self, key: JobKey) -> list[Observation]:
-        """Return the rows that a job is evaluated by."""
+        """Return the rows that a job is evaluated from."""
         evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
         return evaluator.rows_of(key) if evaluator else []
 
@@ -111,12 +115,14 @@ class TrunkEvaluations:
     def _count(self, state: TrunkState, *, first: bool) -> None:
         """Count the increase of stored rows; those stored before the start are not counted."""
         for reason, level in state.ignored_runs.items():
-            self._follow("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
+            self._count_increase("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
         for word, level in state.unknown_words.items():
-            self._follow("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
+            self._count_increase("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
         for reason, level in state.retired.items():
             start = level if first else 0
-            self._follow("ci_job_retired_total", state.trunk, reason, level, start)
+            self._count_increase("ci_job_retired_total", state.trunk, reason, level, start)
 
-    def _follow(self, name: str, trunk: Trunk, label: str, level: int, start: int = 0) -> None:
+    def _count_increase(
+        self, name: str, trunk: Trunk, label: str, level: int, start: int = 0
+    ) -> None:
         self._counters.count_increase(name, *trunk, label, level=level, start=start)

@@ -1,4 +1,4 @@
-"""The failures of a trunk that people are looking at."""
+"""The failures of a trunk whose details people need first."""
 
 from trunkwatch.domain.model import Verdict
 from trunkwatch.engine.snapshot import TrunkState

@@ -17,16 +17,16 @@ BACK_OFF_LIMIT_SECONDS = 300.0
 """The longest wait of a failing source (or its own interval, if that is longer)."""
 
 JITTER_SHARE = 0.1
-"""Share of a wait that is random, so that a thousand exporters do not send requests in step."""
+"""Random share of a wait, so that a thousand exporters do not send their requests in step."""
 
 EXPIRY_INTERVAL_SECONDS = 5.0
-"""How late an expiry may be noticed; results expire after hours and days."""
+"""Seconds between two checks for expired results, which expire after hours or days."""
 
-SAME_READING_SECONDS = 1.0
-"""A source whose `retry_after` is not longer has only paused in the middle of one long reading."""
+CONTINUE_WITHIN_SECONDS = 1.0
+"""The longest `retry_after` that means: the source has more to read now."""
 
 STOP_SECONDS = 10.0
-"""How long a refresh may go on after `stop`; nothing of it is stored then."""
+"""Seconds that `stop` waits for refreshes to end; their results are not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Timing:
     """The clock and the random numbers of a poller.
 
     Attributes:
-        monotonic: seconds that never jump.
+        monotonic: seconds of a clock that is never set.
         jitter: a number from 0 to 1.
     """
 
@@ -68,7 +68,7 @@ class Poller:
         """Args:
         engine: stores and evaluates the results.
         sources: each with its section of the configuration.
-        timing: clock and random numbers.
+        timing: the clock and the random numbers.
         published: called after each change of the engine's snapshot.
         """
         self._engine = engine
@@ -104,7 +104,7 @@ class Poller:
         self._wake[source].set()
 
     def delivered(self) -> None:
-        """Evaluate soon the deliveries that the engine has stored."""
+        """Request an evaluation of the deliveries that the engine has stored."""
         self._delivered.set()
 
     # ------------------------------------------------------------------ refreshes
@@ -125,27 +125,30 @@ class Poller:
                 return False
             error = self._engine.ingest_refresh(config.name, refresh, seconds)
         except SourceError as failure:
-            self._failed(config, failure.reason, failure.of(config.name), seconds())
+            problem = failure.of(config.name)
+            self._failed(config, failure.reason, str(failure), seconds(), problem)
             return False
         except StoreError as failure:
             self._failed(config, "store", str(failure), seconds())
             return False
         except Exception as failure:
-            log.exception("source %s: internal error", config.name)
+            log.exception("internal error", extra={"source": config.name})
             self._failed(config, "bug", f"{type(failure).__name__}: {failure}", seconds())
             return False
         if error is not None:
-            log.error("%s", error.of(config.name))
+            fields = {"source": config.name, "reason": error.reason, "error": error}
+            log.error("partial refresh", extra=fields)
         self._publish()
         return True
 
     def refresh_until_done(self, config: SourceConfig, source: Source) -> bool:
-        """Refresh one source until its reading is complete; return whether the last succeeded."""
+        """Refresh one source until it has read everything; return whether the last succeeded."""
         while self.refresh_once(config, source):
             wait = self._engine.retry_after(config.name)
-            if wait is None or wait > SAME_READING_SECONDS:
-                # Only now is the focus complete that some sources read first.
-                return not config.looks_again or self.refresh_once(config, source)
+            if wait is None or wait > CONTINUE_WITHIN_SECONDS:
+                # Some sources read the details of failures first, and the focus has all failures
+                # only now.
+                return not config.refreshes_after_evaluation or self.refresh_once(config, source)
         return False
 
     def _poll(self, config: SourceConfig, source: Source) -> None:
@@ -160,15 +163,31 @@ class Poller:
             if not self._stopped.is_set():
                 wake.wait(wait)
 
-    def _failed(self, config: SourceConfig, reason: str, problem: str, seconds: float) -> None:
-        log.error("%s", problem)
-        self._engine.refresh_failed(config.name, reason, problem, seconds)
+    def _failed(
+        self,
+        config: SourceConfig,
+        reason: str,
+        error: str,
+        seconds: float,
+        problem: str | None = None,
+    ) -> None:
+        """Log and record a failed refresh.
+
+        Args:
+            config: of the source.
+            reason: the label of `trunkwatch_source_errors_total`.
+            error: the text for the log, where the source is a field.
+            seconds: how long the refresh took.
+            problem: the text for the source's status, if it differs from `error`.
+        """
+        log.error("refresh failed", extra={"source": config.name, "reason": reason, "error": error})
+        self._engine.refresh_failed(config.name, reason, problem or error, seconds)
         self._publish()
 
     # ------------------------------------------------------------------ evaluation
 
     def expire_once(self) -> None:
-        """Evaluate the results that have expired; a failure is logged, not raised."""
+        """Evaluate the trunks with expired results; a failure is logged, not raised."""
         self._evaluate(self._engine.expire)
 
     def _expire(self) -> None:
@@ -187,9 +206,9 @@ class Poller:
         try:
             evaluate()
         except StoreError as error:
-            log.error("%s", error)
+            log.error("evaluation failed", extra={"reason": "store", "error": error})
         except Exception:
-            log.exception("evaluation failed: internal error")
+            log.exception("evaluation failed", extra={"reason": "bug"})
         else:
             self._publish()
 
@@ -198,4 +217,4 @@ class Poller:
         try:
             self._published()
         except Exception:
-            log.exception("publishing the snapshot failed: internal error")
+            log.exception("publishing failed", extra={"reason": "bug"})

@@ -1,4 +1,4 @@
-"""The state of every configured source: its refreshes, and which trunks it feeds."""
+"""The state of every configured source, and the trunks that it feeds."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -31,15 +31,17 @@ class SourceRegistry:
         """
         self._sections = {section.name: section for section in config.sources}
         self._counters = counters
-        self._memories = {name: stored.sources.get(name) for name in self._sections}
+        self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
-        self._order_givers: dict[Trunk, str] = {}
+        self._order_owners: dict[Trunk, str] = {}
         kept = {status.name: status for status in before.sources} if before else {}
         self._statuses = {
             name: self._initial_status(section, kept.get(name))
             for name, section in self._sections.items()
         }
-        self.has_history = any(m and m.last_success is not None for m in self._memories.values())
+        self.has_history = any(
+            each and each.last_success is not None for each in self._stored.values()
+        )
 
     @property
     def statuses(self) -> tuple[SourceStatus, ...]:
@@ -47,17 +49,17 @@ class SourceRegistry:
         return tuple(self._statuses.values())
 
     def state(self, source: str) -> SourceState:
-        """Return what a source stored at earlier refreshes."""
-        memory = self._memories[source]
-        return memory.state if memory else EMPTY_STATE
+        """Return the state that a source stored at earlier refreshes."""
+        stored = self._stored[source]
+        return stored.state if stored else EMPTY_STATE
 
     def retry_after(self, source: str) -> float | None:
         """Return the seconds until the next refresh that a source asked for, if it did."""
         return self._reports.get(source, RefreshReport()).retry_after
 
-    def put_memory(self, source: str, memory: StoredSource) -> None:
+    def put_stored(self, source: str, stored: StoredSource) -> None:
         """Replace the stored state of a source."""
-        self._memories[source] = memory
+        self._stored[source] = stored
 
     def refreshed(self, source: str, report: RefreshReport, seconds: Callable[[], float]) -> None:
         """Record a refresh whose facts were stored.
@@ -67,7 +69,7 @@ class SourceRegistry:
             report: of the refresh.
             seconds: returns how long the refresh has taken.
         """
-        memory = self._memories[source]
+        stored = self._stored[source]
         self._reports[source] = report
         if report.error is not None:
             self._count_error(source, report.error.reason)
@@ -75,7 +77,7 @@ class SourceRegistry:
             self._statuses[source],
             up=report.error is None,
             answered=True,
-            last_success=memory.last_success if memory else None,
+            last_success=stored.last_success if stored else None,
             refresh_seconds=seconds(),
             problem=report.error.of(source) if report.error else None,
             quota_remaining=report.quota_remaining,
@@ -100,67 +102,67 @@ class SourceRegistry:
         return {trunk for name in self._sections for trunk in self._fed_by(name)}
 
     def data_at(self, trunk: Trunk) -> float | None:
-        """Return the age of a trunk's data: that of its least recently read source.
+        """Return the time up to which all sources of a trunk were read.
 
         Returns:
             Seconds since the epoch; None where no source has succeeded.
         """
         moments = []
-        for name, memory in self._memories.items():
-            if memory is not None and trunk in self._fed_by(name):
+        for name, stored in self._stored.items():
+            if stored is not None and trunk in self._fed_by(name):
                 read_until = self._reports.get(name, RefreshReport()).read_until
-                moments.append(read_until.get(trunk, memory.last_success))
+                moments.append(read_until.get(trunk, stored.last_success))
         return earliest(moments)
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
-        """Drop the trunk orders that another source gives: exactly one gives each order.
+        """Drop the commit orders that another source owns; each trunk's order has one owner.
 
         Raises:
-            OrderConflictError: two sources give the same order, and the configuration does not
-                choose one.
+            OrderConflictError: two sources report the order of one trunk, and the configuration
+                does not choose one.
         """
         for fact in facts:
             if isinstance(fact, TrunkOrder):
                 if not self._may_order(self._sections[source], fact.trunk):
                     continue
-                self._order_givers[fact.trunk] = source
+                self._order_owners[fact.trunk] = source
             yield fact
 
     def _fed_by(self, source: str) -> frozenset[Trunk]:
         """Return the trunks that a source feeds.
 
-        The store may also hold trunks that it fed under an earlier configuration.
+        The store may also contain trunks that it fed under an earlier configuration.
         """
-        memory = self._memories[source]
-        if memory is None:
+        stored = self._stored[source]
+        if stored is None:
             return frozenset()
         configured = self._sections[source].feeds()
-        return memory.trunks.intersection(configured) if configured else memory.trunks
+        return stored.trunks.intersection(configured) if configured else stored.trunks
 
     def _may_order(self, section: SourceConfig, trunk: Trunk) -> bool:
         if section.order is False:
             return False
-        giver = self._order_givers.get(trunk)
-        if giver is None or giver == section.name:
+        owner = self._order_owners.get(trunk)
+        if owner is None or owner == section.name:
             return True
-        giver_is_chosen = bool(self._sections[giver].order)
-        if section.order and not giver_is_chosen:
+        owner_is_chosen = bool(self._sections[owner].order)
+        if section.order and not owner_is_chosen:
             return True
-        if giver_is_chosen and not section.order:
+        if owner_is_chosen and not section.order:
             return False
         raise OrderConflictError(
-            f"source {giver} gives the order of {trunk} already; say order: true on exactly one",
+            f"source {owner} gives the order of {trunk} already; set order: true on exactly one",
         )
 
     # ------------------------------------------------------------------ statuses
 
     def _initial_status(self, section: SourceConfig, kept: SourceStatus | None) -> SourceStatus:
-        memory = self._memories[section.name]
+        stored = self._stored[section.name]
         status = kept or SourceStatus(
             name=section.name,
             up=False,
             answered=False,
-            last_success=memory.last_success if memory else None,
+            last_success=stored.last_success if stored else None,
             refresh_seconds=None,
             poll_interval=section.poll_interval,
         )

@@ -1,4 +1,4 @@
-"""Counters of the process: they only grow, and a restart begins at zero."""
+"""The counters of the process: they only grow, and start at zero."""
 
 import threading
 from collections.abc import Mapping
@@ -16,18 +16,18 @@ class Counters:
         self._reload_ok = True
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
-        """Add to a count; adding 0 makes it exist."""
+        """Add to a count; adding 0 creates it."""
         with self._lock:
             key = (name, *labels)
             self._counts[key] = self._counts.get(key, 0.0) + amount
 
     def count_increase(self, name: str, *labels: str, level: float, start: float = 0.0) -> None:
-        """Count the increase of a level; a decrease (rows were deleted) is not counted.
+        """Add the increase of a level since the last call; a decrease (deleted rows) is ignored.
 
         Args:
             name: the family.
             labels: label values.
-            level: the level now.
+            level: the current level.
             start: the level to count from at the first call.
         """
         with self._lock:
@@ -42,7 +42,7 @@ class Counters:
             self._reload_ok = ok
 
     def totals(self) -> Totals:
-        """Return all counts as they are now."""
+        """Return all current counts."""
         with self._lock:
             counts: Mapping[tuple[str, ...], float] = dict(self._counts)
             return Totals(counts, self._reload_ok)

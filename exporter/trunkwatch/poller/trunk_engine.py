@@ -30,8 +30,8 @@ Clock = Callable[[], float]
 class TrunkEngine:
     """All trunks and sources of one configuration.
 
-    Facts come in by `ingest_refresh` and `ingest_delivery`; `snapshot`, which is immutable, is
-    replaced after each evaluation.
+    `ingest_refresh` and `ingest_delivery` store facts. `snapshot` is immutable and replaced after
+    each evaluation.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class TrunkEngine:
 
         Args:
             config: sources, jobs and groups.
-            store: where facts are kept.
+            store: stores the facts.
             counters: of the process.
             clock: the time of refreshes.
-            evaluation_clock: the time that results are evaluated at, if it is another one.
+            evaluation_clock: the time at which results are evaluated; default: `clock`.
             before: the snapshot under an earlier configuration; sources keep their status.
-            evaluate: all stored rows, now; else `evaluate_stored` does, which takes long with
-                much history.
+            evaluate: evaluate all stored rows now; if False, the caller calls `evaluate_stored`,
+                which takes long with much history.
         """
         self._policy = policy_of(config)
         self._store = store
@@ -87,7 +87,7 @@ class TrunkEngine:
         return self._policy
 
     def state(self, source: str) -> SourceState:
-        """Return what a source stored at earlier refreshes."""
+        """Return the state that a source stored at earlier refreshes."""
         return self._sources.state(source)
 
     def retry_after(self, source: str) -> float | None:
@@ -95,20 +95,20 @@ class TrunkEngine:
         return self._sources.retry_after(source)
 
     def focus(self, trunk: Trunk) -> FailureFocus:
-        """Return the failures of a trunk that people are looking at."""
+        """Return the failures of a trunk whose details people need first."""
         state = self._trunks.states.get(trunk)
         return focus_of(state) if state else FailureFocus()
 
     def rows_of(self, key: JobKey) -> list[Observation]:
-        """Return the rows that a job is evaluated by."""
+        """Return the rows that a job is evaluated from."""
         with self._lock:
             return self._trunks.rows_of(key)
 
     def back_test(self, failures_to_open: int | None = None) -> list[BackTest]:
-        """Replay the history of each trunk: which alerts would the policy have raised?
+        """Return the outages and notifications that the policy gives for the history of each trunk.
 
         Args:
-            failures_to_open: N for every job, in place of the configuration's.
+            failures_to_open: N for every job, instead of the configured one.
         """
         with self._lock:
             return self._trunks.back_test(self._now(), failures_to_open)
@@ -118,7 +118,7 @@ class TrunkEngine:
     def ingest_refresh(
         self, source: str, refresh: Refresh, seconds: Callable[[], float]
     ) -> SourceError | None:
-        """Store a refresh, all of it or nothing, and evaluate what it changed.
+        """Store a refresh in one transaction, and evaluate its changes.
 
         Args:
             source: its name.
@@ -129,8 +129,8 @@ class TrunkEngine:
             The error of the report, if it has one.
 
         Raises:
-            SourceError: the facts could not be read to their end.
-            StoreError: they could not be stored.
+            SourceError: reading the facts failed; nothing was stored.
+            StoreError: the facts could not be stored, or the rows not be read.
         """
         report = refresh.report
         with self._lock:
@@ -155,10 +155,10 @@ class TrunkEngine:
 
         Args:
             source: its name.
-            update: computes the facts; nothing else is stored in between.
+            update: computes the facts from the source's state, under the same lock.
 
         Raises:
-            StoreError: they could not be stored.
+            StoreError: the facts could not be stored.
         """
         with self._lock:
             facts = update.facts(self._sources.state(source))
@@ -175,7 +175,7 @@ class TrunkEngine:
     def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
         facts = self._sources.only_orders_of(source, refresh.facts)
         applied = self._store.apply(source, facts, now)
-        self._sources.put_memory(source, applied.source)
+        self._sources.put_stored(source, applied.source)
         self._trunks.put_orders(applied.orders)
         return applied
 

@@ -1,4 +1,4 @@
-"""What `trunkwatch backtest` prints: outages, notifications and teams of a replayed history."""
+"""The output of `trunkwatch backtest`: outages, notifications and teams of a replayed history."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from trunkwatch.times import format_time
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """All trunks under one policy.
+    """The back-tests of all trunks under one policy.
 
     Attributes:
         failures_to_open: N that was tried for every job; None for the configuration's.
@@ -32,7 +32,7 @@ class Replay:
 
 
 def back_test_document(replays: Sequence[Replay], as_of: float) -> dict[str, Any]:
-    """Return everything as one object; times are RFC 3339 in UTC, what is unknown is null."""
+    """Return the JSON object of replays; times are RFC 3339 in UTC, an unknown value is null."""
     return {"as_of": format_time(as_of), "replays": [_replay(replay) for replay in replays]}
 
 
@@ -115,7 +115,7 @@ def _time(moment: Moment) -> str | None:
 
 
 def print_back_test(replays: Sequence[Replay], console: Console) -> None:
-    """Print the outages of each trunk under each policy, then what each team would have heard."""
+    """Print the outages of each trunk under each policy, then the notifications of each team."""
     for replay in replays:
         for test in replay.trunks:
             console.print(Text(_headline(replay, test), style="bold"), soft_wrap=True)
@@ -180,7 +180,7 @@ def _how(outage: PastOutage) -> str:
 
 
 def _team_table(replays: Sequence[Replay]) -> Table:
-    """One row a team; the columns that depend on N stand once for each policy."""
+    """Return a table with a row per team; columns that depend on N repeat per policy."""
     table = _table("Team")
     table.add_column("Jobs", justify="right")
     for replay in replays:
@@ -194,7 +194,7 @@ def _team_table(replays: Sequence[Replay]) -> Table:
 
 
 def _team_row(totals: Sequence[TeamTotal]) -> Iterator[Text]:
-    """The jobs, and so the teams, are the same under each policy."""
+    """Return the teams; jobs and teams are the same under each policy."""
     yield _text(totals[0].team)
     yield _text(f"{totals[0].jobs:,}")
     for total in totals:

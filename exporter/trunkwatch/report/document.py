@@ -13,15 +13,15 @@ from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
 from trunkwatch.times import format_time
 
 CompareUrls = Mapping[Trunk, str]
-"""Per trunk, where a person compares two commits: a text with {last_good} and {first_bad}."""
+"""Per trunk, the URL that compares two commits, with {last_good} and {first_bad}."""
 
 
 def document(
     snapshot: Snapshot, compare_urls: CompareUrls, trunks: Iterable[TrunkState] | None = None
 ) -> dict[str, Any]:
-    """Return what is known as one object; of some trunks only, if given.
+    """Return the JSON object of a snapshot, or of some of its trunks.
 
-    Numbers are commits; times are RFC 3339 in UTC; what is unknown is null.
+    Numbers are commits; times are RFC 3339 in UTC; an unknown value is null.
     """
     shown = list(snapshot.trunks if trunks is None else trunks)
     return {
@@ -100,7 +100,7 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
 
 
 def compare_link(blame: Blame | None, template: str | None) -> str | None:
-    """Return where a person sees what changed from last good to first bad, if both are known."""
+    """Return the URL that compares last good and first bad; None without either."""
     if blame is None or blame.last_good is None or template is None:
         return None
     return template.replace("{last_good}", blame.last_good.sha).replace(
@@ -109,7 +109,7 @@ def compare_link(blame: Blame | None, template: str | None) -> str | None:
 
 
 def _last_outage(job: JobState, order: TrunkOrder) -> dict[str, Any] | None:
-    """Return where the newest outage that has ended began, and what ended it."""
+    """Return the first bad commit of the newest closed outage, and the commit that closed it."""
     if job.broken or Verdict.FAIL not in job.verdicts:
         return None
     thresholds = job.group.thresholds_of(job.key.job_name)

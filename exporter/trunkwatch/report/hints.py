@@ -1,4 +1,4 @@
-"""What helps to see why a job broke, in words."""
+"""Hints at the cause of a failure, in words."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from trunkwatch.times import format_time
 
 
 def hints(blame: Blame) -> Iterator[str]:
-    """Say of an outage or a streak what is known beyond its two ends, each hint in a few words."""
+    """Yield the hints of an outage or a streak, each in a few words."""
     if blame.confirmed:
         yield "confirmed: first bad failed in more than one attempt"
     if blame.same_step:
@@ -23,6 +23,6 @@ def hints(blame: Blame) -> Iterator[str]:
 
 
 def exemption(reason: str, until: float | None) -> str:
-    """Say why a job does not alert, and until when."""
+    """Return why a job does not alert, and until when."""
     end = f" until {format_time(until)}" if until is not None else ""
     return f"Known broken{end}: {reason}"

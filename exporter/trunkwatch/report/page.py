@@ -1,4 +1,4 @@
-"""The landing page: what is broken, how old the data is, where to go on."""
+"""The landing page: broken jobs, the age of the data, and links."""
 
 from html import escape
 from urllib.parse import quote
@@ -27,7 +27,7 @@ code { font-size: .9em } .bad { color: var(--bad); font-weight: 600 }
 
 
 def landing_page(snapshot: Snapshot, compare_urls: CompareUrls, version: str, now: float) -> str:
-    """Return the page as HTML; every text that CI gave is escaped."""
+    """Return the page as HTML; all text from CI is escaped."""
     trunks = "".join(_trunk(trunk, compare_urls, now) for trunk in snapshot.trunks)
     nothing = "" if trunks else "<p class='odd'>Nothing has been read yet.</p>"
     return f"""<!doctype html>
@@ -154,5 +154,5 @@ def _source(source: SourceStatus, now: float) -> str:
 
 
 def _is_web(url: str | None) -> bool:
-    """A URL from CI data is only made a link when a browser would go to a web page with it."""
+    """Return a link; a URL from CI data becomes one only if its scheme is http or https."""
     return bool(url) and str(url).startswith(("https://", "http://"))

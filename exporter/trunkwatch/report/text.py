@@ -1,4 +1,4 @@
-"""What people read in a terminal: the tables of `check`."""
+"""The tables of `check`, for a terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,7 +27,7 @@ from trunkwatch.report.words import (
 
 
 def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
-    """Print every trunk: what is broken first, then what fails, then the groups."""
+    """Print every trunk: broken jobs first, then failing ones, then the groups."""
     for trunk in snapshot.trunks:
         _print_trunk(trunk, compare_urls, console, snapshot.as_of)
     if not snapshot.trunks:
@@ -77,7 +77,7 @@ def _unread(number: int) -> str:
 
 
 def cost(requests: Mapping[str, int]) -> str:
-    """Say what the answers cost, by status code: GitHub does not count those without news."""
+    """Return the number of requests by cost: GitHub does not count a 304."""
     sent, free = sum(requests.values()), requests.get("304", 0)
     return f"Requests: {sent - free} counted against the quota, {free} free.\n"
 
@@ -123,7 +123,7 @@ def _occurred(blame: Blame | None, now: float) -> str:
 
 
 def _mark(job: JobState) -> Text:
-    """A word, not only a colour."""
+    """Return the state of a job as a word, not only as a colour."""
     if job.known_broken is not None:
         return Text("known", style="yellow")
     return Text("BROKEN", style="bold red") if job.broken else Text("failing", style="yellow")
@@ -132,7 +132,7 @@ def _mark(job: JobState) -> Text:
 def _print_details(
     jobs: Sequence[JobState], together: CoFailures, compare_urls: CompareUrls, console: Console
 ) -> None:
-    """Name the suspects of each broken job, and where to read on; and every exemption."""
+    """Print the suspects and links of each broken job, and every exemption."""
     for job in jobs:
         if not job.broken and job.known_broken is None:
             continue

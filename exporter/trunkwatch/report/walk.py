@@ -1,4 +1,4 @@
-"""`trunkwatch explain`: the walk over one job's commits, and why its streak is what it is."""
+"""`trunkwatch explain`: the walk over one job's commits, with the reason for its streak."""
 
 from collections.abc import Iterator, Sequence
 
@@ -27,7 +27,7 @@ def walk(
     order: TrunkOrder,
     broken_with: Sequence[str] = (),
 ) -> Iterator[str]:
-    """Yield the lines of the walk, newest column first, each of them one line.
+    """Yield the lines of the walk, newest column first.
 
     Args:
         state: the job.

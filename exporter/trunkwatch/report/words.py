@@ -1,44 +1,44 @@
-"""Small pieces of text that pages and tables share."""
+"""Phrases that pages and tables share."""
 
 from datetime import UTC, datetime
 
 from trunkwatch.domain.job import JobState
 
-SHORT_SHA = 10
-"""Hex digits that tell commits of a large repository apart for a person."""
+SHORT_SHA_DIGITS = 10
+"""Hex digits that are unique in a large repository."""
 
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 
 def plain(text: str) -> str:
-    """Return a text that cannot leave its line: what CI gave may hold terminal controls."""
+    """Return a text without control characters, which CI data may contain."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def short(sha: str) -> str:
-    """Shorten a hash for reading."""
-    return sha[:SHORT_SHA]
+    """Return the first digits of a hash."""
+    return sha[:SHORT_SHA_DIGITS]
 
 
 def by_line(author: str | None, title: str | None) -> str:
-    """Say who made a commit and what it says, as far as that is known."""
+    """Return "author: title", without a missing part."""
     return ": ".join(part for part in (author, title) if part)
 
 
 def commits(number: int) -> str:
-    """Say a number of commits."""
+    """Return a number of commits, such as "3 commits"."""
     return counted(number, "commit")
 
 
 def counted(number: int, thing: str) -> str:
-    """Say a number of things."""
+    """Return a number with a noun in singular or plural."""
     return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def failures_phrase(job: JobState) -> str:
     """Return how a job fails: "2 of 3 in a row", "3 in a row" or "6 failures since T, 3 in a row".
 
-    "In a row" stands for the streak alone: a flake ends the streak and leaves the outage open.
+    Only the streak is "in a row": a flake ends the streak and leaves the outage open.
     """
     least = "≥ " if job.truncated else ""
     if not job.broken:
@@ -53,12 +53,12 @@ def failures_phrase(job: JobState) -> str:
 
 
 def utc(moment: float) -> str:
-    """Write a moment (seconds since the epoch) to the minute, as the notifications do."""
+    """Format a time (seconds since the epoch) to the minute, as the notifications do."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def ago(moment: float | None, now: float) -> str:
-    """Say how long ago a moment is (both in seconds since the epoch)."""
+    """Return the age of a time, such as "3 h ago" (both in seconds since the epoch)."""
     if moment is None:
         return "never"
     age = max(0.0, now - moment)

@@ -26,7 +26,7 @@ class Schema:
 
 
 class ForeignFileError(Exception):
-    """The file is a database of another kind, or of a newer Trunkwatch."""
+    """The file is not a database, is one of another kind, or is of a newer Trunkwatch."""
 
 
 def migrate(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool = False) -> None:
@@ -35,7 +35,7 @@ def migrate(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool =
     Args:
         connection: of the file, in autocommit mode.
         schema: the tables that it must have.
-        exclusive: take the write lock in any case.
+        exclusive: take the write lock even if nothing is to be migrated.
 
     Raises:
         ForeignFileError: the file must not be changed; the text gives the reason.

@@ -1,4 +1,4 @@
-"""The opener of every SQLite file: it refuses a foreign file before anything is written."""
+"""Opens every SQLite file; refuses a foreign file before anything is written."""
 
 import sqlite3
 from contextlib import closing
@@ -74,8 +74,8 @@ def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None
         try:
             checked_version(connection, schema)
         except sqlite3.OperationalError:
-            # A file whose creation was interrupted can be read only after a repair, which needs a
-            # writer. The writing connection reports every other problem.
+            # A file whose creation was interrupted needs a repair by a writer before it can be
+            # read. The writing connection reports every other problem.
             return
 
 
@@ -90,7 +90,7 @@ def _prepare(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool)
 
 
 def _check_writable(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Fail at the start and not at the first refresh: BEGIN alone succeeds on a read-only file."""
+    """Fail at the start, not at the first refresh: BEGIN alone succeeds on a read-only file."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(f"PRAGMA user_version = {schema.version}")

@@ -16,7 +16,7 @@ class StoredSource:
         cursor: the text of its last `Cursor`, or None.
         last_success: when a refresh was last stored (seconds since the epoch); None when only
             deliveries between refreshes were.
-        trunks: the trunks of its facts.
+        trunks: the trunks that it has stored facts of.
         entries: the text of each `StateEntry`, by key; never changed in place.
     """
 
@@ -50,7 +50,7 @@ class Applied:
 
     Attributes:
         orders: the current commits of each trunk whose commits changed.
-        rewritten: the trunks whose last tip is gone (a force push).
+        rewritten: the trunks whose stored tip is gone (a force push).
         touched: per trunk, the raw jobs with new or changed rows, and the commits of these rows.
         source: the source after the refresh.
     """

@@ -14,8 +14,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE jobs (id INTEGER PRIMARY KEY, trunk INTEGER NOT NULL REFERENCES trunks,"
         " workflow_name TEXT NOT NULL, workflow_path TEXT NOT NULL, job_name TEXT NOT NULL,"
         " UNIQUE (trunk, workflow_name, workflow_path, job_name))",
-        # Decides whether a run counts. Part of the key: of two reports of one observation that
-        # disagree about it, both are stored.
+        # The origin decides whether a run counts. It is part of the key of an observation, so
+        # that two reports with different origins are both stored.
         "CREATE TABLE origins (id INTEGER PRIMARY KEY, event TEXT NOT NULL,"
         " head_branch TEXT NOT NULL, head_repo TEXT NOT NULL,"
         " UNIQUE (event, head_branch, head_repo))",

@@ -46,7 +46,7 @@ class SqliteStore:
         self._orders: dict[Trunk, TrunkOrder] = {}
         self._entries: dict[str, Mapping[str, str]] = {}
         try:
-            # The version first, so that any later write of another process is detected.
+            # Read the version first: any later write of another process is then detected.
             self._read_version = self._data_version()
             self._read_names()
             self._orders = self._read_orders()
@@ -407,7 +407,7 @@ class _Batch:
 def _with_changes(
     entries: Mapping[str, str], changes: Mapping[str, str | None]
 ) -> Mapping[str, str]:
-    """Return a changed copy of some entries; a reader of the old ones must not see a change."""
+    """Return a changed copy of some entries: readers may hold the old ones."""
     if not changes:
         return entries
     changed = {**entries, **{key: text for key, text in changes.items() if text is not None}}

@@ -111,7 +111,7 @@ class Story:
 
 
 def check_truth(exporter: SimulatedExporter, repo: str = REPO) -> None:
-    """Assert that everything which is said is true."""
+    """Assert that every job is as expected."""
     assert job_differences(exporter.jobs(), expected_jobs(exporter, repo)) == {}
 
 
@@ -122,7 +122,7 @@ def asked(exporter: SimulatedExporter, part: str, since: int = 0) -> list[LogEnt
 
 @contextmanager
 def reading(fake: FakeGitHub, section: str, prefix: str = "") -> Iterator[SimulatedExporter]:
-    """Serve a fake GitHub and read it as a section of the configuration says.
+    """Serve a fake GitHub and read it with the keys of a configuration section.
 
     Args:
         fake: the fake GitHub to serve.

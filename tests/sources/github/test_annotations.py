@@ -53,7 +53,7 @@ def test_a_failure_that_says_nothing_is_asked_once() -> None:
 
 
 def test_a_hang_says_so_without_another_request() -> None:
-    """The annotations that tell a hang from a cancellation say why it failed, too."""
+    """The annotations that mark a timed-out job are also its explanation."""
     with running_exporter(Story("P H").fake) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
@@ -75,7 +75,7 @@ def test_an_error_puts_it_off(kind: Kind) -> None:
 
 
 def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
-    """So many as a ticket shows, however often it is looked at; each is told or left out whole."""
+    """At most as many jobs as a ticket shows are read, however many refreshes follow."""
     names = [f"t{number}" for number in range(MAX_ANNOTATED_JOBS + 5)]
     jobs = [Job(name, conclusion="failure", annotations=SAID) for name in names]
     with running_exporter(failing(1, *jobs).fake) as exporter:
@@ -116,7 +116,7 @@ def test_annotations_are_kept_when_the_job_is_read_again() -> None:
 def test_only_what_explains_a_failure_counts(
     level: str | None, message: str | None, lines: object
 ) -> None:
-    """Warnings, notices and the line that every failed step has say nothing."""
+    """Warnings, notices and the runner's line about the exit code are left out."""
     expected = (message,) if lines else ()
     assert failure_lines([Annotation(level, message)]) == expected
     both = [Annotation(level, message), Annotation("failure", "after")]

@@ -35,7 +35,7 @@ def asks_at_once(exporter: SimulatedExporter) -> bool:
 
 
 def test_the_newest_commits_are_shown_first() -> None:
-    """After the first batch the tip is right, and it is said that older ones exist."""
+    """After the first batch the tip is correct, and older commits are marked as unread."""
     story = long_story()
     with running_exporter(story.fake, more=WINDOW) as exporter:
         first = exporter.refresh()
@@ -66,7 +66,7 @@ def test_progress_falls_to_nothing() -> None:
 
 @pytest.mark.parametrize("batches", [0, 1, 2])
 def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -> None:
-    """After whichever batch: nothing is read twice but what was not stored."""
+    """A restart after any batch repeats only the requests whose results were not stored."""
     story = long_story("PFFFKP")
     with running_exporter(story.fake, more=WINDOW) as exporter:
         exporter.store = SqliteStore(str(tmp_path / "t.db"))
@@ -89,7 +89,7 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
 
 @pytest.mark.slow
 def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
-    """Before anything is asked all is there, and what is asked is free."""
+    """After a restart all results exist before the first request, and the requests are free."""
     story = long_story("PPFF")
     with running_exporter(story.fake, more=WINDOW) as exporter:
         exporter.refresh_until_idle()
@@ -104,7 +104,7 @@ def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
 
 
 def test_the_tip_is_in_flight_at_a_cold_start() -> None:
-    """What goes on is pending, and what is behind it is read all the same."""
+    """A commit in flight is pending, and the older ones are read all the same."""
     story = Story("P F F F")
     commit = story.push()
     story.run(commit, "F")
@@ -168,7 +168,7 @@ def test_a_hole_is_filled_from_its_oldest_commit_on(others: int) -> None:
 
 
 def test_an_outage_of_a_downtime_is_found() -> None:
-    """What broke while nobody looked is reported with its first commit."""
+    """An outage that began during a downtime is reported with its first bad commit."""
     story = Story("P P P")
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
@@ -179,7 +179,7 @@ def test_an_outage_of_a_downtime_is_found() -> None:
 
 
 def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
-    """What is between is not read, and it is said that the streak may be longer."""
+    """The gap is not read, and the streak is marked as truncated."""
     story = Story("P F F F")
     with running_exporter(story.fake, more=", window: 5") as exporter:
         exporter.refresh_until_idle()

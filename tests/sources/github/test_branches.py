@@ -18,7 +18,7 @@ def test_an_empty_repository_is_told_and_nothing_is_shown() -> None:
 
 
 def test_a_branch_that_does_not_exist_is_told() -> None:
-    """The error says what may be wrong."""
+    """The error names the possible causes."""
     story = Story("P")
     section = "repo: o/r, branches: [mian], token_env: STANDIN_TOKEN"
     with reading(story.fake, section) as exporter:

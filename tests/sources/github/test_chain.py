@@ -21,7 +21,7 @@ from tests.sources.github.stories import (
 
 
 def a_side_branch(story: Story, commits: int, date: float) -> None:
-    """Merge a branch whose commits all say that they are of one date."""
+    """Merge a branch whose commits all have one date."""
     repo = story.repo
     tip = repo.loose_commit("side 0", date=date, parents=[story.commits[0]])
     for number in range(1, commits):
@@ -40,7 +40,7 @@ def drop(*places: int) -> Callable[[Any], None]:
 
 
 def test_only_first_parents_are_the_trunk() -> None:
-    """What was merged is no commit of the trunk, though the list has it between those."""
+    """Merged commits are not on the trunk, though the list has them between its commits."""
     story = Story("P P P")
     a_side_branch(story, 3, date=story.fake.now - HOUR / 2)
     story.then("F")
@@ -51,7 +51,7 @@ def test_only_first_parents_are_the_trunk() -> None:
 
 
 def test_a_side_branch_that_is_newer_by_date_changes_nothing() -> None:
-    """Dates are what people's clocks say; they order nothing."""
+    """The dates of commits do not order them."""
     story = Story("P P P")
     a_side_branch(story, 5, date=story.fake.now + 9 * HOUR)
     story.then("F F")
@@ -95,7 +95,7 @@ def test_the_first_commit_of_all_ends_the_trunk() -> None:
 
 
 def test_a_longer_window_is_read_on() -> None:
-    """What was read stays, and what the longer window adds is read behind it."""
+    """Read commits stay, and those that a longer window adds are read after them."""
     story = Story("P F F F F F F")
     with running_exporter(story.fake, more=", window: 3") as exporter:
         exporter.refresh_until_idle()
@@ -125,7 +125,7 @@ def test_a_shorter_window_forgets_nothing_that_is_stored() -> None:
 
 
 def test_a_force_push_rebuilds_the_trunk_and_counts_once() -> None:
-    """Results follow their commit; the new commits are read; it is told one time."""
+    """Results follow their commit, the new commits are read, and it is reported once."""
     story = Story("P P F F F")
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()

@@ -54,7 +54,7 @@ def long_history(broken: bool) -> Story:
 
 @pytest.mark.slow
 def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> None:
-    """`created_at` does not tell; each closed part of the list is asked for in turn."""
+    """A re-run keeps `created_at`, so each closed range of the list is checked in turn."""
     story = long_history(broken=False)
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
@@ -143,7 +143,7 @@ NULLS = ["id", "name", "head_branch", "head_sha", "path", "event", "status", "co
 
 @pytest.mark.parametrize("key", NULLS)
 def test_a_run_with_a_null_field_changes_nothing_for_long(key: str) -> None:
-    """Every field may be null for a moment; what it said is asked for again, and no job fires."""
+    """Any field may be null for a moment; the row is read again, and no job fires."""
     story = Story("P F F P")
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()

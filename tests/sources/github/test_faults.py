@@ -1,4 +1,4 @@
-"""Something that cannot be read leaves the rest, is told, and lets nothing fire."""
+"""An unreadable part leaves the rest, is reported, and lets no job fire."""
 
 import pytest
 from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
@@ -90,7 +90,7 @@ def test_one_address_that_never_answers_does_not_keep_others_from_being_read() -
 @pytest.mark.parametrize("fails", [0, 1])
 @pytest.mark.parametrize("kind", [Kind.SERVER_ERROR, Kind.TOO_MANY, Kind.TRUNCATED])
 def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails: int) -> None:
-    """A run that is noted as read has said what it had to say."""
+    """A run is stored as read only once all of its jobs have been read."""
     story = Story("P P P")
     commit = story.push()
     runs = [
@@ -108,7 +108,7 @@ def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails:
 
 
 def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
-    """Runs that are not known may be the passes between the failures."""
+    """Unread runs may be the passes between the failures."""
     story = Story("P P P")
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
@@ -136,8 +136,7 @@ def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
 def test_each_fault_alone_only_delays(kind: Kind) -> None:
-    """A third of the answers is wrong in one way: nothing false is ever said, and in the end all
-    that is true."""
+    """With a third of the answers wrong in one way, no job is ever wrong or left unread."""
     story = Story("P F F P F", fake=FakeGitHub(limit=50_000))
     with running_exporter(story.fake) as exporter:
         exporter.server.faults = Faults(0.33, seed=7, kinds=[kind], retry_after=20)

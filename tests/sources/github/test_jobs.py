@@ -22,7 +22,7 @@ FAILS = Job("test", conclusion="failure")
 
 
 def verdicts(story: Story, name: str = "test") -> list[str]:
-    """Read a story, check that all of it is true, and return what a job says, oldest first."""
+    """Read a story, check every job, and return the conclusions of one, oldest first."""
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
         check_truth(exporter)
@@ -34,7 +34,7 @@ def verdicts(story: Story, name: str = "test") -> list[str]:
 
 @pytest.mark.parametrize("copies", [False, True], ids=["only what failed", "copies too"])
 def test_a_rerun_of_what_failed_makes_it_flaky_and_leaves_the_rest(copies: bool) -> None:
-    """Finished jobs may be listed again under new ids; they say nothing new."""
+    """Finished jobs that are listed again under new ids change nothing."""
     story = Story("F F")
     run = story.jobs(story.push(), [FAILS, OTHER, Job("broken", conclusion="failure")])
     again = [Job("test"), Job("broken", conclusion="failure")]
@@ -122,7 +122,7 @@ def test_runs_that_do_not_start_are_failures_of_the_startup() -> None:
 
 
 def test_an_invalid_workflow_file_is_a_failure_without_jobs() -> None:
-    """GitHub says a plain `failure` of such a run, and lists no job of it."""
+    """GitHub reports such a run as a plain `failure` without jobs."""
     story = Story("P P")
     runs = [story.repo.run(story.push(), CI) for _ in range(3)]
     for run in runs:
@@ -182,7 +182,7 @@ def test_jobs_are_read_whichever_way_costs_less(
 
 
 def test_the_failed_step_is_asked_for_once() -> None:
-    """Check runs do not tell it; the first failure of a streak is asked, and no other."""
+    """The step is read for the first failure of a streak alone, since check runs lack it."""
     story = Story()
     for letter in "PFFF":
         commit = story.push()

@@ -55,7 +55,7 @@ def busy(fake: FakeGitHub, commits: int, workflows: int = 6) -> Story:
 @pytest.mark.slow
 @pytest.mark.parametrize(("limit", "share"), [(100, 0.5), (400, 0.25)])
 def test_the_budget_is_kept_in_any_sixty_minutes(limit: int, share: float) -> None:
-    """Whatever there would be to ask; what is asked is spread, and all of it comes in the end."""
+    """Requests stay within the share and are spread, and all results arrive in the end."""
     fake = FakeGitHub(limit=limit)
     story = busy(fake, 6)
     with running_exporter(fake, more=f", quota_share: {share}") as exporter:
@@ -86,7 +86,7 @@ def test_what_the_budget_leaves_out_shows_in_the_age_of_the_data() -> None:
 
 
 def test_a_hole_that_the_budget_leaves_shows_in_the_age_of_the_data() -> None:
-    """As long as not all runs are known, nothing is as new as it seems."""
+    """While some runs are unread, the data's timestamp stays old."""
     fake = FakeGitHub(limit=1000)
     story = Story("P F F", fake=fake)
     with running_exporter(fake) as exporter:
@@ -105,7 +105,7 @@ def test_a_hole_that_the_budget_leaves_shows_in_the_age_of_the_data() -> None:
 
 
 def test_what_others_use_of_the_token_is_left_to_them() -> None:
-    """The share is of what is left, too."""
+    """The share also applies to the remaining requests."""
     fake = FakeGitHub(limit=1000)
     busy(fake, 10)
     with running_exporter(fake) as exporter:
@@ -190,7 +190,7 @@ def test_a_short_retry_after_is_waited_for_within_the_refresh() -> None:
 
 
 def test_a_limit_in_the_middle_loses_nothing() -> None:
-    """What was read before it counts; the rest comes after it."""
+    """Results before the limit count; the rest is read after it."""
     story = Story("P F F F P F")
     with running_exporter(story.fake) as exporter:
         exporter.server.fail_next(Kind.TOO_MANY, f"{story.runs[2].id}/jobs")
@@ -298,7 +298,7 @@ def test_one_repository_that_is_missing_does_not_stop_the_other() -> None:
 
 
 def test_what_is_left_of_the_quota_is_told() -> None:
-    """As GitHub's last answer said."""
+    """The remaining quota is that of GitHub's last answer."""
     with running_exporter(Story("P F").fake) as exporter:
         done = exporter.refresh_until_idle()
         assert done[-1].state.quota_remaining == 5000 - exporter.server.counted()

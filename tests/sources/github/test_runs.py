@@ -86,7 +86,7 @@ def test_two_events_are_told_apart_here() -> None:
 
 
 def test_a_late_run_of_an_older_commit_counts_there() -> None:
-    """A nightly that is dispatched for an old commit says something about that commit."""
+    """A nightly that is dispatched for an old commit is a result of that commit."""
     story = Story("P F F F")
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
@@ -99,7 +99,7 @@ def test_a_late_run_of_an_older_commit_counts_there() -> None:
 
 
 def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
-    """They say `main` too; only the chain knows."""
+    """Runs of commits off the chain do not count, though their head branch is `main`."""
     story = Story("P F F")
     gone = story.push()
     story.repo.force_push(story.commits[2], at=story.fake.now + 1)

@@ -1,4 +1,4 @@
-"""Jobs that hung: cancelled, says GitHub, like those that a newer push cancelled."""
+"""Jobs that exceeded their time limit, which GitHub reports as cancelled."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def push(story: Story, job: Job) -> None:
     ("P H H P H", 1, False),
 ])  # fmt: skip
 def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken: bool) -> None:
-    """Three hangs in a row fire, two do not; what a newer push cancelled says nothing."""
+    """Three timed-out jobs in a row fire, two do not; a job that a push cancelled is no result."""
     with running_exporter(Story(letters).fake) as exporter:
         exporter.refresh_until_idle()
         assert (exporter.job("test").consecutive_failures, exporter.job("test").broken) == (
@@ -79,7 +79,7 @@ def test_each_job_is_asked_once() -> None:
 
 
 def test_it_is_pending_until_it_has_been_asked() -> None:
-    """What is not known yet is neither a failure nor nothing; the next refresh asks again."""
+    """An undecided job is pending, and the next refresh reads its annotations."""
     with running_exporter(Story("P H H H").fake) as exporter:
         exporter.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=9)
         refreshed = exporter.refresh()
