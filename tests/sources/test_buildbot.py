@@ -694,7 +694,8 @@ def test_check_exits_2_and_keeps_what_was_known(
     assert bad.exit_code == 2
     assert _without_as_of(bad.stdout) == _without_as_of(good.stdout)
     (line,) = bad.stderr.splitlines()
-    assert "source ci: GET " in line
+    assert "source=ci" in line
+    assert "GET " in line
 
 
 def _check_arguments(folder: Path, url: str, commits: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ def register_profiles() -> None:
     repeatable = settings(deadline=None, derandomize=True, database=None)
     settings.register_profile("quick", repeatable, max_examples=USUAL // 10)
     settings.register_profile("default", repeatable, max_examples=USUAL)
-    # New examples in every run. pytest-randomly prints the seed that they follow from.
+    # The examples follow from --hypothesis-seed, which `make test-all` sets.
     settings.register_profile(
         "thorough", repeatable, max_examples=USUAL * 10, derandomize=False, print_blob=True
     )
