@@ -6,7 +6,7 @@ import pytest
 
 from tests.docs.guide import Copy, changed, steps_of
 
-WALKS = ("Add a metric", "Add an alert")
+WALKS = ("Add a source", "Add a metric", "Add an alert")
 
 
 @pytest.mark.slow
