@@ -10,7 +10,7 @@ from trunkwatch.poller import Poller
 from trunkwatch.poller.poller import BACK_OFF_LIMIT_SECONDS, JITTER_SHARE, Timing, wait_after
 from trunkwatch.sources import Refresh
 
-from tests.poller.stage import Script, Stage, config_of
+from tests.poller.harness import Harness, ScriptedSource, config_of
 from tests.support.rows import NOW, history
 
 SECONDS = 30.0
@@ -51,34 +51,34 @@ def test_jitter_only_shortens() -> None:
 
 def test_how_long_a_refresh_took_is_noted() -> None:
     """The duration of a refresh is recorded, whether it succeeded or failed."""
-    stage = Stage()
+    harness = Harness()
     ticks = iter([10.0, 12.5, 20.0, 21.0])
-    poller = Poller(stage.watcher, [], Timing(lambda: next(ticks)))
-    assert poller.refresh_once(stage.section("ci"), Script(history("P")))
-    assert stage.source().refresh_seconds == 2.5
-    assert not poller.refresh_once(stage.section("ci"), Script(SourceError("x")))
-    assert stage.source().refresh_seconds == 1.0
+    poller = Poller(harness.engine, [], Timing(lambda: next(ticks)))
+    assert poller.refresh_once(harness.section("ci"), ScriptedSource(history("P")))
+    assert harness.source().refresh_seconds == 2.5
+    assert not poller.refresh_once(harness.section("ci"), ScriptedSource(SourceError("x")))
+    assert harness.source().refresh_seconds == 1.0
 
 
 def test_every_change_is_published() -> None:
     """Success and failure are both published: a source that is down has to be seen."""
-    stage = Stage()
-    stage.refresh(Script(history("P")))
-    stage.refresh(Script(SourceError("x")))
-    stage.poller.expire_once()
-    assert stage.published == 3
+    harness = Harness()
+    harness.refresh(ScriptedSource(history("P")))
+    harness.refresh(ScriptedSource(SourceError("x")))
+    harness.poller.expire_once()
+    assert harness.published == 3
 
 
 def test_an_unexpected_exception_is_counted_and_survived(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An internal error in a source is a failed refresh with a traceback in the log."""
-    stage = Stage()
-    stage.take(*history("P F F F"))
-    assert not stage.refresh(Script(ZeroDivisionError("division by zero")))
-    assert stage.count("trunkwatch_source_errors_total", "ci", "bug") == 1
-    assert stage.source().problem == "ZeroDivisionError: division by zero"
-    assert stage.job().broken
+    harness = Harness()
+    harness.ingest(*history("P F F F"))
+    assert not harness.refresh(ScriptedSource(ZeroDivisionError("division by zero")))
+    assert harness.count("trunkwatch_source_errors_total", "ci", "bug") == 1
+    assert harness.source().problem == "ZeroDivisionError: division by zero"
+    assert harness.job().broken
     assert any(record.exc_info for record in caplog.records)
 
 
@@ -121,12 +121,12 @@ def test_a_thread_survives_whatever_a_source_raises() -> None:
     def publish() -> None:
         raise ZeroDivisionError
 
-    stage, source = Stage(FAST), Endless(answer, enough=4)
-    poller = Poller(stage.watcher, [(stage.section("ci"), source)], Timing(lambda: 0.0), publish)
+    harness, source = Harness(FAST), Endless(answer, enough=4)
+    poller = Poller(harness.engine, [(harness.section("ci"), source)], Timing(lambda: 0.0), publish)
     poller.start()
     assert source.asked_enough.wait(SECONDS)
     poller.stop()
-    assert stage.job().broken
+    assert harness.job().broken
     calls = source.calls
     assert not [thread for thread in threading.enumerate() if thread.name == "poll-ci"]
     assert source.calls == calls
@@ -134,26 +134,26 @@ def test_a_thread_survives_whatever_a_source_raises() -> None:
 
 def test_renewing_survives_a_store_that_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
     """What time changes is judged again the next time, and the failure is logged."""
-    stage = Stage()
+    harness = Harness()
 
     def breaks() -> None:
         raise ZeroDivisionError
 
-    stage.watcher.expire = breaks  # type: ignore[method-assign]  # the smallest thing that breaks
-    stage.poller.expire_once()
-    assert stage.published == 0
+    harness.engine.expire = breaks  # type: ignore[method-assign]  # the smallest thing that breaks
+    harness.poller.expire_once()
+    assert harness.published == 0
     assert any("evaluation failed" in record.message for record in caplog.records)
 
 
 def test_nothing_is_stored_after_the_end() -> None:
     """A refresh that comes back after the end was asked for is thrown away."""
-    stage = Stage()
-    poller = Poller(stage.watcher, [], Timing(lambda: 0.0))
+    harness = Harness()
+    poller = Poller(harness.engine, [], Timing(lambda: 0.0))
     poller.start()
     poller.stop()
-    assert not poller.refresh_once(stage.section("ci"), Script(history("P")))
-    assert stage.watcher.snapshot.trunks == ()
-    assert stage.source().last_success is None
+    assert not poller.refresh_once(harness.section("ci"), ScriptedSource(history("P")))
+    assert harness.engine.snapshot.trunks == ()
+    assert harness.source().last_success is None
 
 
 def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
@@ -167,10 +167,10 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
             assert leave.wait(SECONDS)
             return Refresh(())
 
-    stage = Stage()
+    harness = Harness()
     ticks = iter(range(1000))
     poller = Poller(
-        stage.watcher, [(stage.section("ci"), Slow())], Timing(lambda: float(next(ticks)))
+        harness.engine, [(harness.section("ci"), Slow())], Timing(lambda: float(next(ticks)))
     )
     poller.start()
     assert entered.wait(SECONDS)
@@ -195,9 +195,11 @@ def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> Non
             return Refresh(history("P"))
 
     names = [f"s{number}" for number in range(4)]
-    stage = Stage(config_of(", ".join(f"{{name: {n}, type: recorded, path: a}}" for n in names)))
+    harness = Harness(
+        config_of(", ".join(f"{{name: {n}, type: recorded, path: a}}" for n in names))
+    )
     poller = Poller(
-        stage.watcher, [(stage.section(n), Hangs()) for n in names], Timing(lambda: NOW)
+        harness.engine, [(harness.section(n), Hangs()) for n in names], Timing(lambda: NOW)
     )
     poller.start()
     for _ in names:
@@ -208,4 +210,4 @@ def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> Non
     leave.set()
     for thread in hanging:
         thread.join(SECONDS)
-    assert stage.watcher.snapshot.trunks == ()
+    assert harness.engine.snapshot.trunks == ()

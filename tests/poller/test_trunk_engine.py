@@ -14,7 +14,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 
-from tests.poller.stage import ONE, TWO, Script, Stage, config_of
+from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import (
     HOUR,
     NOW,
@@ -32,8 +32,8 @@ OTHER = Trunk("o/other", "main")
 BUILDBOT = "{name: ci, type: buildbot, url: 'http://h', repo: o/r, branches: [%s], git: g}"
 
 
-def broken(stage: Stage) -> bool:
-    return stage.job().broken
+def broken(harness: Harness) -> bool:
+    return harness.job().broken
 
 
 # ---------------------------------------------------------------------- failures
@@ -41,26 +41,26 @@ def broken(stage: Stage) -> bool:
 
 def test_a_failed_refresh_keeps_every_value() -> None:
     """The last known values stay; the source is down, with the reason counted."""
-    stage = Stage()
-    stage.take(*history("P F F F"))
-    before = stage.trunk()
-    stage.clock.now = NOW + 60
-    assert not stage.refresh(Script(SourceError("connection refused")))
-    assert stage.trunk() == before
-    source = stage.source()
+    harness = Harness()
+    harness.ingest(*history("P F F F"))
+    before = harness.trunk()
+    harness.clock.now = NOW + 60
+    assert not harness.refresh(ScriptedSource(SourceError("connection refused")))
+    assert harness.trunk() == before
+    source = harness.source()
     assert (source.up, source.last_success) == (False, NOW)
     assert source.problem == "source ci: connection refused"
-    assert stage.count("trunkwatch_source_errors_total", "ci", "error") == 1
-    assert stage.refresh(Script([]))
-    source = stage.source()
+    assert harness.count("trunkwatch_source_errors_total", "ci", "error") == 1
+    assert harness.refresh(ScriptedSource([]))
+    source = harness.source()
     assert (source.up, source.last_success, source.problem) == (True, NOW + 60, None)
 
 
 def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
     """Facts are taken whole or not at all, whatever is raised while they are read."""
-    stage = Stage()
-    stage.take(*history("P F F"))
-    before = stage.trunk()
+    harness = Harness()
+    harness.ingest(*history("P F F"))
+    before = harness.trunk()
 
     class Breaks:
         def refresh(self, state: SourceState) -> Refresh:
@@ -71,26 +71,26 @@ def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
             yield run(3, "failure")
             raise SourceError("half of it")
 
-    assert not stage.poller.refresh_once(stage.section("ci"), Breaks())
-    assert stage.trunk() == before
+    assert not harness.poller.refresh_once(harness.section("ci"), Breaks())
+    assert harness.trunk() == before
 
 
 def test_up_before_the_first_refresh_is_0_and_not_absent() -> None:
     """A source that has not answered yet is down, and every reason of an error is counted as 0."""
-    stage = Stage(config_of(TWO))
-    assert [source.up for source in stage.watcher.snapshot.sources] == [False, False]
-    counts = stage.counters.totals().counts
+    harness = Harness(config_of(TWO))
+    assert [source.up for source in harness.engine.snapshot.sources] == [False, False]
+    counts = harness.counters.totals().counts
     reasons = {key[2] for key in counts if key[:2] == ("trunkwatch_source_errors_total", "ci")}
     assert {"error", "unreachable", "answer", "file", "git", "order"} <= reasons
 
 
 def test_complete_when_every_source_has_answered_well_or_badly() -> None:
     """One source that never answers well must not hide what the others know."""
-    stage = Stage(config_of(TWO))
-    stage.take(*history("P"))
-    assert not stage.watcher.snapshot.complete
-    stage.refresh(Script(SourceError("gone")), "other")
-    assert stage.watcher.snapshot.complete
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P"))
+    assert not harness.engine.snapshot.complete
+    harness.refresh(ScriptedSource(SourceError("gone")), "other")
+    assert harness.engine.snapshot.complete
 
 
 def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
@@ -98,30 +98,30 @@ def test_rows_that_cannot_be_read_are_judged_by_the_next_refresh() -> None:
     will only repeat the stored rows.
     """
     store = BreakableStore()
-    stage = Stage(store=store)
-    assert stage.refresh(Script(history("P F F")))
+    harness = Harness(store=store)
+    assert harness.refresh(ScriptedSource(history("P F F")))
     store.breaks = True
-    assert not stage.refresh(Script(history("P F F F")))
-    assert stage.count("trunkwatch_source_errors_total", "ci", "store") == 1
-    assert not stage.source().up
-    assert not broken(stage)
+    assert not harness.refresh(ScriptedSource(history("P F F F")))
+    assert harness.count("trunkwatch_source_errors_total", "ci", "store") == 1
+    assert not harness.source().up
+    assert not broken(harness)
     store.breaks = False
-    assert stage.refresh(Script([]))
-    assert broken(stage)
-    assert stage.job().consecutive_failures == 3
+    assert harness.refresh(ScriptedSource([]))
+    assert broken(harness)
+    assert harness.job().consecutive_failures == 3
 
 
 def test_all_trunks_of_a_refresh_that_was_not_judged_are_caught_up() -> None:
     """What one trunk's failure kept from being judged is judged later, on every trunk."""
     store = BreakableStore()
-    stage = Stage(store=store)
-    stage.take(*history("P P"), *history("P P", trunk=OTHER))
+    harness = Harness(store=store)
+    harness.ingest(*history("P P"), *history("P P", trunk=OTHER))
     store.breaks = True
     with pytest.raises(StoreError):
-        stage.take(*history("P P F"), *history("P P F", trunk=OTHER))
+        harness.ingest(*history("P P F"), *history("P P F", trunk=OTHER))
     store.breaks = False
-    stage.take()
-    trunks = stage.watcher.snapshot.trunks
+    harness.ingest()
+    trunks = harness.engine.snapshot.trunks
     assert [state.jobs[0].consecutive_failures for state in trunks] == [1, 1]
 
 
@@ -146,62 +146,62 @@ class BreakableStore(SqliteStore):
 
 def test_two_sources_unite_on_one_trunk() -> None:
     """Observations of both count; the data is as old as that of the one that was read last."""
-    stage = Stage(config_of(TWO))
-    stage.take(*history("P F F F"))
-    stage.clock.now = NOW + 60
-    stage.take(*history("P P P P", named("lint"))[1:], source="other")
-    assert stage.names() == ["build", "lint"]
-    assert stage.trunk().data_at == NOW
-    stage.clock.now = NOW + 90
-    stage.take()
-    assert stage.trunk().data_at == NOW + 60
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P F F F"))
+    harness.clock.now = NOW + 60
+    harness.ingest(*history("P P P P", named("lint"))[1:], source="other")
+    assert harness.names() == ["build", "lint"]
+    assert harness.trunk().data_at == NOW
+    harness.clock.now = NOW + 90
+    harness.ingest()
+    assert harness.trunk().data_at == NOW + 60
 
 
 def test_runs_wait_for_the_order_of_another_source() -> None:
     """Results that arrive before the order of their trunk are kept, and count once it arrives."""
-    stage = Stage(config_of(TWO))
-    stage.take(*history("P F F F")[1:])
-    assert stage.watcher.snapshot.trunks == ()
-    stage.take(order(4), source="other")
-    assert broken(stage)
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P F F F")[1:])
+    assert harness.engine.snapshot.trunks == ()
+    harness.ingest(order(4), source="other")
+    assert broken(harness)
 
 
 def test_two_orders_of_one_trunk_are_a_conflict() -> None:
     """The second source's refresh fails with the correction; the first one's order stays."""
-    stage = Stage(config_of(TWO))
-    stage.take(*history("P F F F"))
-    assert not stage.refresh(Script([order(2), run(0, job=named("lint"))]), "other")
-    assert stage.source("other").problem == (
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P F F F"))
+    assert not harness.refresh(ScriptedSource([order(2), run(0, job=named("lint"))]), "other")
+    assert harness.source("other").problem == (
         "source other: source ci gives the order of o/r main already;"
         " set order: true on exactly one"
     )
-    assert stage.count("trunkwatch_source_errors_total", "other", "order") == 1
-    assert stage.names() == ["build"]
-    assert len(stage.trunk().order.commits) == 4
+    assert harness.count("trunkwatch_source_errors_total", "other", "order") == 1
+    assert harness.names() == ["build"]
+    assert len(harness.trunk().order.commits) == 4
 
 
 def test_the_chosen_source_gives_the_order() -> None:
     """With `order: true` on one of two, whoever comes first, its commits count and both feed."""
     for first, second in (("ci", "other"), ("other", "ci")):
         sources = TWO.replace("path: b", "path: b, order: true")
-        stage = Stage(config_of(sources))
+        harness = Harness(config_of(sources))
         facts = {"ci": history("P F"), "other": history("P P P", named("lint"))}
-        stage.take(*facts[first], source=first)
-        stage.take(*facts[second], source=second)
-        assert stage.trunk().order == order(3)
-        assert stage.names() == ["build", "lint"]
-        stage.take(*facts["ci"])
-        assert stage.trunk().order == order(3)
+        harness.ingest(*facts[first], source=first)
+        harness.ingest(*facts[second], source=second)
+        assert harness.trunk().order == order(3)
+        assert harness.names() == ["build", "lint"]
+        harness.ingest(*facts["ci"])
+        assert harness.trunk().order == order(3)
 
 
 def test_a_source_that_may_not_order_only_feeds() -> None:
     """With `order: false` its commits are passed over."""
-    stage = Stage(config_of(TWO.replace("path: b", "path: b, order: false")))
-    stage.take(*history("P P P", named("lint")), source="other")
-    assert stage.watcher.snapshot.trunks == ()
-    stage.take(*history("P F"))
-    assert stage.trunk().order == order(2)
-    assert stage.names() == ["build", "lint"]
+    harness = Harness(config_of(TWO.replace("path: b", "path: b, order: false")))
+    harness.ingest(*history("P P P", named("lint")), source="other")
+    assert harness.engine.snapshot.trunks == ()
+    harness.ingest(*history("P F"))
+    assert harness.trunk().order == order(2)
+    assert harness.names() == ["build", "lint"]
 
 
 def test_a_branch_that_is_no_longer_configured_is_gone(tmp_path: Path) -> None:
@@ -210,13 +210,13 @@ def test_a_branch_that_is_no_longer_configured_is_gone(tmp_path: Path) -> None:
     """
     store = SqliteStore(str(tmp_path / "results.db"))
     release = Trunk("o/r", "release")
-    before = Stage(config_of(BUILDBOT % "main, release"), store)
-    before.take(*history("P F F F"), *history("P F F F", trunk=release))
-    assert len(before.watcher.snapshot.trunks) == 2
-    after = Stage(config_of(BUILDBOT % "main"), store)
-    assert [state.trunk for state in after.watcher.snapshot.trunks] == [TRUNK]
-    after.take(*history("P F F F P"))
-    assert [state.trunk for state in after.watcher.snapshot.trunks] == [TRUNK]
+    before = Harness(config_of(BUILDBOT % "main, release"), store)
+    before.ingest(*history("P F F F"), *history("P F F F", trunk=release))
+    assert len(before.engine.snapshot.trunks) == 2
+    after = Harness(config_of(BUILDBOT % "main"), store)
+    assert [state.trunk for state in after.engine.snapshot.trunks] == [TRUNK]
+    after.ingest(*history("P F F F P"))
+    assert [state.trunk for state in after.engine.snapshot.trunks] == [TRUNK]
     assert not after.job().broken
 
 
@@ -227,62 +227,62 @@ def test_a_pending_result_expires() -> None:
     """36 hours after it was created an unfinished result is no longer believed, without any news:
     the last moment that it counts, and the first that it does not.
     """
-    stage = Stage()
+    harness = Harness()
     created = NOW - HOUR
-    stage.take(order(2), run(0, "failure"), pending(1, created_at=created))
-    assert stage.job().pending == 1
-    stage.clock.now = created + 36 * HOUR
-    stage.watcher.expire()
-    assert stage.job().pending == 1
-    stage.clock.now += 0.001
-    stage.watcher.expire()
-    assert stage.job().pending == 0
-    assert stage.watcher.snapshot.as_of == stage.clock.now
+    harness.ingest(order(2), run(0, "failure"), pending(1, created_at=created))
+    assert harness.job().pending == 1
+    harness.clock.now = created + 36 * HOUR
+    harness.engine.expire()
+    assert harness.job().pending == 1
+    harness.clock.now += 0.001
+    harness.engine.expire()
+    assert harness.job().pending == 0
+    assert harness.engine.snapshot.as_of == harness.clock.now
 
 
 def test_a_shard_that_never_ends_stops_hiding_the_others() -> None:
     """An expired shard is an answer that is missing: the commit stays without a verdict."""
-    stage = Stage(config_of(more="jobs: {fold: [{match: '(.*) \\d', to: '\\1'}]}"))
-    stage.take(order(1), run(0, job=named("build 1")), pending(0, job=named("build 2"),
+    harness = Harness(config_of(more="jobs: {fold: [{match: '(.*) \\d', to: '\\1'}]}"))
+    harness.ingest(order(1), run(0, job=named("build 1")), pending(0, job=named("build 2"),
                                                                created_at=NOW))  # fmt: skip
-    assert stage.job().verdicts == (Verdict.PENDING,)
-    stage.clock.now = NOW + 37 * HOUR
-    stage.watcher.expire()
-    assert stage.job().verdicts == (Verdict.NONE,)
+    assert harness.job().verdicts == (Verdict.PENDING,)
+    harness.clock.now = NOW + 37 * HOUR
+    harness.engine.expire()
+    assert harness.job().verdicts == (Verdict.NONE,)
 
 
 def test_an_exemption_ends() -> None:
     """At the first moment of its date a known-broken job alerts again, without any news."""
     more = "known_broken: [{match: {job_name: build}, reason: r, until: 2026-03-02}]"
-    stage = Stage(config_of(more=more))
-    stage.take(*history("P F F F"))
+    harness = Harness(config_of(more=more))
+    harness.ingest(*history("P F F F"))
     until = NOW + 12 * HOUR
-    assert stage.job().known_broken == ("r", until)
-    assert not stage.trunk().groups[0].firing
-    stage.clock.now = until - 0.001
-    stage.watcher.expire()
-    assert stage.job().known_broken is not None
-    stage.clock.now = until
-    stage.watcher.expire()
-    assert stage.job().known_broken is None
-    assert stage.trunk().groups[0].firing
+    assert harness.job().known_broken == ("r", until)
+    assert not harness.trunk().groups[0].firing
+    harness.clock.now = until - 0.001
+    harness.engine.expire()
+    assert harness.job().known_broken is not None
+    harness.clock.now = until
+    harness.engine.expire()
+    assert harness.job().known_broken is None
+    assert harness.trunk().groups[0].firing
 
 
 def test_time_that_changes_nothing_renews_nothing() -> None:
     """Where nothing is due, the snapshot is the very same object, so that nothing is rendered."""
-    stage = Stage()
-    stage.take(*history("P F F F"))
-    snapshot = stage.watcher.snapshot
-    stage.clock.now = NOW + 1000 * HOUR
-    stage.watcher.expire()
-    assert stage.watcher.snapshot is snapshot
+    harness = Harness()
+    harness.ingest(*history("P F F F"))
+    snapshot = harness.engine.snapshot
+    harness.clock.now = NOW + 1000 * HOUR
+    harness.engine.expire()
+    assert harness.engine.snapshot is snapshot
 
 
 # ---------------------------------------------------------------------- the cap
 
 
-def capped(limit: int) -> Stage:
-    return Stage(config_of(more=f"limits: {{max_jobs: {limit}}}"))
+def capped(limit: int) -> Harness:
+    return Harness(config_of(more=f"limits: {{max_jobs: {limit}}}"))
 
 
 def jobs(*names: str) -> list[Observation | TrunkOrder]:
@@ -292,59 +292,59 @@ def jobs(*names: str) -> list[Observation | TrunkOrder]:
 @pytest.mark.parametrize(("limit", "refused"), [(4, 0), (3, 1), (2, 2), (1, 3)])
 def test_the_cap_refuses_new_jobs(limit: int, refused: int) -> None:
     """As many jobs as the cap allows are exported; the others are counted, each once."""
-    stage = capped(limit)
-    stage.take(*jobs("a", "b", "c"))
-    stage.take(*jobs("a", "b", "c", "d"))
-    stage.take(*jobs("a", "b", "c", "d"))
-    assert stage.names() == ["a", "b", "c", "d"][:limit]
-    assert stage.count("trunkwatch_jobs_dropped_total") == refused
+    harness = capped(limit)
+    harness.ingest(*jobs("a", "b", "c"))
+    harness.ingest(*jobs("a", "b", "c", "d"))
+    harness.ingest(*jobs("a", "b", "c", "d"))
+    assert harness.names() == ["a", "b", "c", "d"][:limit]
+    assert harness.count("trunkwatch_jobs_dropped_total") == refused
 
 
 def test_the_cap_never_drops_a_job_that_was_exported() -> None:
     """A job whose name sorts first comes too late for the place of one that is exported."""
-    stage = capped(2)
-    stage.take(*jobs("y", "z"))
-    stage.take(*jobs("a", "y", "z"))
-    assert stage.names() == ["y", "z"]
-    assert stage.count("trunkwatch_jobs_dropped_total") == 1
+    harness = capped(2)
+    harness.ingest(*jobs("y", "z"))
+    harness.ingest(*jobs("a", "y", "z"))
+    assert harness.names() == ["y", "z"]
+    assert harness.count("trunkwatch_jobs_dropped_total") == 1
 
 
 def test_a_place_that_becomes_free_is_taken() -> None:
     """When an exported job's commit is gone from the trunk, a refused one is let in."""
-    stage = capped(1)
-    stage.take(order(2), run(1, job=named("z")))
-    stage.take(run(0, job=named("a")))
-    assert stage.names() == ["z"]
-    stage.take(TrunkOrder(TRUNK, (commit(0, 2), replace(commit(1, 2), sha="f" * 40))))
-    assert stage.names() == ["a"]
+    harness = capped(1)
+    harness.ingest(order(2), run(1, job=named("z")))
+    harness.ingest(run(0, job=named("a")))
+    assert harness.names() == ["z"]
+    harness.ingest(TrunkOrder(TRUNK, (commit(0, 2), replace(commit(1, 2), sha="f" * 40))))
+    assert harness.names() == ["a"]
 
 
 def test_the_cap_holds_over_all_trunks() -> None:
     """The cap counts the jobs of all trunks together, since it protects Prometheus."""
-    stage = capped(1)
-    stage.take(*history("P"), *history("P", trunk=OTHER))
-    assert len(stage.names()) == 1
-    assert stage.count("trunkwatch_jobs_dropped_total") == 1
+    harness = capped(1)
+    harness.ingest(*history("P"), *history("P", trunk=OTHER))
+    assert len(harness.names()) == 1
+    assert harness.count("trunkwatch_jobs_dropped_total") == 1
 
 
 def test_a_refused_job_does_not_make_its_group_fire() -> None:
     """A job that is not exported does not count towards its group either."""
-    stage = capped(1)
-    stage.take(*history("P P P P", named("a")))
-    stage.take(*history("P F F F", named("b"))[1:])
-    assert stage.names() == ["a"]
-    assert not stage.trunk().groups[0].firing
+    harness = capped(1)
+    harness.ingest(*history("P P P P", named("a")))
+    harness.ingest(*history("P F F F", named("b"))[1:])
+    assert harness.names() == ["a"]
+    assert not harness.trunk().groups[0].firing
 
 
 def test_a_reload_does_not_drop_exported_jobs() -> None:
     """Jobs exported before a reload stay, even when the new cap is lower than their number."""
-    stage = capped(3)
-    stage.take(*jobs("x", "y"))
-    stage.take(*jobs("x", "y", "z"))
-    stage.take(*jobs("a", "x", "y", "z"))
+    harness = capped(3)
+    harness.ingest(*jobs("x", "y"))
+    harness.ingest(*jobs("x", "y", "z"))
+    harness.ingest(*jobs("a", "x", "y", "z"))
     lower = config_of(more="limits: {max_jobs: 2}")
     after = TrunkEngine(
-        lower, stage.store, stage.counters, stage.clock, before=stage.watcher.snapshot
+        lower, harness.store, harness.counters, harness.clock, before=harness.engine.snapshot
     )
     names = [job.key.job_name for state in after.snapshot.trunks for job in state.jobs]
     assert names == ["x", "y", "z"]
@@ -357,7 +357,7 @@ def test_counters_follow_what_is_stored_and_never_fall() -> None:
     """Runs that do not count, and unknown conclusions, are counted once, however often they
     are reported; a force push that brings commits in or out takes nothing back.
     """
-    stage = Stage()
+    harness = Harness()
     strange = run(0, "exploded")
     off_trunk = run(0, sha="f" * 40, run_id=9)
     fork = run(0, head_repo="fork/r", run_id=10)
@@ -368,18 +368,18 @@ def test_counters_follow_what_is_stored_and_never_fall() -> None:
         runs = [("trunkwatch_off_trunk_runs_total", *TRUNK, reason) for reason in reasons]
         words = [("trunkwatch_unknown_conclusions_total", *TRUNK, "exploded")]
         rewrites = [("trunkwatch_trunk_rewrites_total", *TRUNK)]
-        return [stage.count(*key) for key in (*runs, *words, *rewrites)]
+        return [harness.count(*key) for key in (*runs, *words, *rewrites)]
 
-    stage.take(order(2), strange, off_trunk, fork, by_hand)
+    harness.ingest(order(2), strange, off_trunk, fork, by_hand)
     assert counted() == [1, 1, 1, 1, 0]
-    stage.take(order(2), strange, off_trunk, fork, by_hand)
+    harness.ingest(order(2), strange, off_trunk, fork, by_hand)
     assert counted() == [1, 1, 1, 1, 0]
     back = TrunkOrder(TRUNK, (replace(commit(0, 2), sha="f" * 40),))
-    stage.take(back)
+    harness.ingest(back)
     after = counted()
     assert all(new >= old for new, old in zip(after, [1, 1, 1, 1, 0], strict=True))
     assert after[-1] == 1
-    stage.take(order(2))
+    harness.ingest(order(2))
     assert all(new >= old for new, old in zip(counted(), after, strict=True))
     assert counted()[-1] == 2
 
@@ -388,14 +388,14 @@ def test_retired_jobs_are_counted_from_the_start_on() -> None:
     """A retired job is counted, by whether its outage was open; a job that was
     retired before the start is no news.
     """
-    stage = Stage(config_of(more="jobs: {retire_after: 2}"))
-    stage.take(*history("P F F F . .", named("old")), *history("P P P P P .", named("new"))[1:])
-    assert stage.names() == ["new", "old"]
-    stage.take(run(5, job=named("new")))
-    assert stage.names() == ["new"]
-    assert stage.count("ci_job_retired_total", *TRUNK, "removed_broken") == 1
-    assert stage.count("ci_job_retired_total", *TRUNK, "removed") == 0
-    restarted = Stage(stage.config, stage.store)
+    harness = Harness(config_of(more="jobs: {retire_after: 2}"))
+    harness.ingest(*history("P F F F . .", named("old")), *history("P P P P P .", named("new"))[1:])
+    assert harness.names() == ["new", "old"]
+    harness.ingest(run(5, job=named("new")))
+    assert harness.names() == ["new"]
+    assert harness.count("ci_job_retired_total", *TRUNK, "removed_broken") == 1
+    assert harness.count("ci_job_retired_total", *TRUNK, "removed") == 0
+    restarted = Harness(harness.config, harness.store)
     assert restarted.names() == ["new"]
     assert restarted.count("ci_job_retired_total", *TRUNK, "removed_broken") == 0
 
@@ -406,15 +406,15 @@ def test_retired_jobs_are_counted_from_the_start_on() -> None:
 def test_a_restart_shows_everything_before_the_first_refresh(tmp_path: Path) -> None:
     """With stored history, the snapshot is complete at once and has the values from before."""
     path = str(tmp_path / "results.db")
-    before = Stage(store=SqliteStore(path))
-    before.take(*history("P F F F"), Cursor("7"))
+    before = Harness(store=SqliteStore(path))
+    before.ingest(*history("P F F F"), Cursor("7"))
     before.store.close()
-    after = Stage(store=SqliteStore(path))
-    assert after.watcher.snapshot.complete
+    after = Harness(store=SqliteStore(path))
+    assert after.engine.snapshot.complete
     assert after.trunk() == before.trunk()
     source = after.source()
     assert (source.up, source.answered, source.last_success) == (False, False, NOW)
-    script = Script([])
+    script = ScriptedSource([])
     assert after.refresh(script)
     assert script.cursors == ["7"]
     assert after.trunk().jobs == before.trunk().jobs
@@ -422,15 +422,15 @@ def test_a_restart_shows_everything_before_the_first_refresh(tmp_path: Path) -> 
 
 def test_a_reload_keeps_what_is_known_of_sources() -> None:
     """Under a new configuration a source is as up or down as it was, at its new interval."""
-    stage = Stage(config_of(TWO))
-    stage.take(*history("P"))
-    stage.refresh(Script(SourceError("gone")), "other")
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P"))
+    harness.refresh(ScriptedSource(SourceError("gone")), "other")
     slower = config_of(TWO.replace("path: b", "path: b, poll_interval: 1h"))
     after = TrunkEngine(
-        slower, stage.store, stage.counters, stage.clock, before=stage.watcher.snapshot
+        slower, harness.store, harness.counters, harness.clock, before=harness.engine.snapshot
     ).snapshot
     assert after.complete
-    assert after.trunks == stage.watcher.snapshot.trunks
+    assert after.trunks == harness.engine.snapshot.trunks
     assert [(s.up, s.problem) for s in after.sources] == [
         (True, None),
         (False, "source other: gone"),
@@ -440,54 +440,54 @@ def test_a_reload_keeps_what_is_known_of_sources() -> None:
 
 def test_a_store_of_other_sources_is_no_history() -> None:
     """What sources that are not configured have stored is not shown."""
-    before = Stage()
-    before.take(*history("P F F F"))
-    after = Stage(config_of(ONE.replace("ci", "renamed")), before.store)
-    assert after.watcher.snapshot.trunks == ()
-    assert not after.watcher.snapshot.complete
+    before = Harness()
+    before.ingest(*history("P F F F"))
+    after = Harness(config_of(ONE.replace("ci", "renamed")), before.store)
+    assert after.engine.snapshot.trunks == ()
+    assert not after.engine.snapshot.complete
 
 
 def test_the_cursor_is_handed_back() -> None:
     """A source goes on where its last stored refresh ended, never where a broken one did."""
-    stage = Stage()
-    script = Script([Cursor("1")], SourceError("x"), [], [Cursor("2")], [])
+    harness = Harness()
+    script = ScriptedSource([Cursor("1")], SourceError("x"), [], [Cursor("2")], [])
     for _ in range(5):
-        stage.refresh(script)
+        harness.refresh(script)
     assert script.cursors == [None, "1", "1", "1", "2"]
 
 
 def test_results_of_another_process_count(tmp_path: Path) -> None:
     """A `check` on the same storage reads a failure first: `serve` counts it all the same."""
     path = str(tmp_path / "results.db")
-    serve, check = Stage(store=SqliteStore(path)), Stage(store=SqliteStore(path))
-    serve.take(*history("P F F"))
-    check.take(*history("P F F F"), *history("P P P F", named("new"))[1:])
-    serve.take(*history("P F F F"), *history("P P P F", named("new"))[1:])
+    serve, check = Harness(store=SqliteStore(path)), Harness(store=SqliteStore(path))
+    serve.ingest(*history("P F F"))
+    check.ingest(*history("P F F F"), *history("P P P F", named("new"))[1:])
+    serve.ingest(*history("P F F F"), *history("P P P F", named("new"))[1:])
     assert broken(serve)
     assert serve.names() == ["build", "new"]
 
 
 def test_rows_of_a_job_can_be_asked_for() -> None:
     """The walk of `explain` sees the rows that a job is judged by, and no others."""
-    stage = Stage()
-    stage.take(*history("P F"), run(0, sha=sha(9)), run(0, job=named("lint")))
-    rows = stage.watcher.rows_of(stage.job().key)
+    harness = Harness()
+    harness.ingest(*history("P F"), run(0, sha=sha(9)), run(0, job=named("lint")))
+    rows = harness.engine.rows_of(harness.job().key)
     assert {row.sha for row in rows} == {sha(0), sha(1)}
-    assert stage.watcher.rows_of(stage.job().key._replace(repo="nobody/nothing")) == []
+    assert harness.engine.rows_of(harness.job().key._replace(repo="nobody/nothing")) == []
 
 
 def test_conflict_is_a_source_error() -> None:
     """Two sources of one order is a failed refresh like any other, not the end of the program."""
-    stage = Stage(config_of(TWO))
-    stage.take(order(1))
+    harness = Harness(config_of(TWO))
+    harness.ingest(order(1))
     with pytest.raises(OrderConflictError):
-        stage.take(order(1), source="other")
+        harness.ingest(order(1), source="other")
 
 
 def test_a_stored_history_may_be_judged_later() -> None:
     """Until then nothing is shown and nothing is ready; then all is as if judged at once."""
-    before = Stage()
-    before.take(*history("P F F F"))
+    before = Harness()
+    before.ingest(*history("P F F F"))
     at_once = TrunkEngine(before.config, before.store, Counters(), before.clock)
     later = TrunkEngine(before.config, before.store, Counters(), before.clock, evaluate=False)
     assert not later.snapshot.complete

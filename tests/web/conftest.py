@@ -1,4 +1,4 @@
-"""A real server on a free loopback port, over a real watcher with a clock that stands still."""
+"""A real server on a free loopback port, over a real engine with a clock that stands still."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -43,25 +43,25 @@ class Site:
     """A served engine.
 
     Attributes:
-        watcher: ingests refreshes.
+        engine: ingests refreshes.
         exposition: renders /metrics.
         clock: the time that data's age is judged by.
         port: that is listened on.
     """
 
-    watcher: TrunkEngine
+    engine: TrunkEngine
     exposition: Exposition
     clock: Clock
     port: int
 
-    def take(self, *facts: Fact, source: str = "ci") -> None:
+    def ingest(self, *facts: Fact, source: str = "ci") -> None:
         """Ingest a refresh of a source."""
-        self.watcher.ingest_refresh(source, Refresh(facts), lambda: 0.5)
+        self.engine.ingest_refresh(source, Refresh(facts), lambda: 0.5)
         self.exposition.update()
 
     def fail(self, problem: str, source: str = "ci") -> None:
         """Let a refresh fail."""
-        self.watcher.refresh_failed(source, "file", problem, 0.5)
+        self.engine.refresh_failed(source, "file", problem, 0.5)
         self.exposition.update()
 
     def ask(
@@ -81,7 +81,7 @@ class Site:
 MakeSite = Callable[..., Site]
 
 
-class Stage:
+class CurrentPages:
     """What the module's server shows; the site that was made last."""
 
     def __init__(self) -> None:
@@ -106,9 +106,9 @@ def listening(application: "WSGIApplication") -> Iterator[WebServer]:
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[tuple[Stage, int]]:
+def stage() -> Iterator[tuple[CurrentPages, int]]:
     """One real server for all sites of a module, and its port; stopping one takes half a second."""
-    stage = Stage()
+    stage = CurrentPages()
     server = WebServer("127.0.0.1:0", stage)
     server.start()
     yield stage, server.port
@@ -116,7 +116,7 @@ def stage() -> Iterator[tuple[Stage, int]]:
 
 
 @pytest.fixture
-def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
+def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
     """Return a function that serves a configuration of sources and further sections."""
     stores: list[SqliteStore] = []
 
@@ -126,12 +126,12 @@ def make_site(stage: tuple[Stage, int]) -> Iterator[MakeSite]:
         stores.append(SqliteStore())
         counters = Counters()
         clock = Clock()
-        watcher = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
-        exposition = Exposition(lambda: watcher.snapshot, counters.totals, "1.2.3")
-        view = View(lambda: watcher.snapshot, {TRUNK: COMPARE})
+        engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
+        exposition = Exposition(lambda: engine.snapshot, counters.totals, "1.2.3")
+        view = View(lambda: engine.snapshot, {TRUNK: COMPARE})
         shown, port = stage
         shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
-        return Site(watcher, exposition, clock, port)
+        return Site(engine, exposition, clock, port)
 
     yield make
     for store in stores:

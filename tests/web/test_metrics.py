@@ -67,7 +67,7 @@ def test_the_format_is_what_was_asked_for(
     site: Site, accept: str | None, content_type: str
 ) -> None:
     """Prometheus gets OpenMetrics, other clients plain text, with the matching content type."""
-    site.take(*history("P F F F"))
+    site.ingest(*history("P F F F"))
     answer = scrape(site, accept)
     assert answer.headers["Content-Type"] == content_type
     assert answer.headers["Vary"] == "Accept, Accept-Encoding"
@@ -86,13 +86,13 @@ def test_the_end_mark_stands_once_and_last(site: Site) -> None:
         assert text.endswith("# EOF\n")
         assert text.count("# EOF") == 1
         assert "# EOF" not in scrape(site, TEXT_ONLY).text
-        site.take(*history("P F F F"))
+        site.ingest(*history("P F F F"))
 
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_3, TEXT_ONLY], ids=["openmetrics", "plain"])
 def test_gzip_says_the_same(site: Site, accept: str) -> None:
     """A compressed scrape has several gzip members and decodes to the uncompressed text."""
-    site.take(*history("P F F F"), *history("P P P P", named("lint"))[1:])
+    site.ingest(*history("P F F F"), *history("P P P P", named("lint"))[1:])
     zipped = raw_scrape(site, accept)
     text = scrape(site, accept, "identity").text
     assert OWN.sub("", gzip.decompress(zipped).decode()) == OWN.sub("", text)
@@ -128,7 +128,7 @@ def test_ci_families_come_when_every_source_has_answered(make_site: MakeSite) ->
     """A part of the picture would look like fixed jobs, so that there is none of it before."""
     site = make_site(SOURCE, SOURCE.replace("name: ci", "name: other"))
     assert ci_lines(site.text("/metrics")) == []
-    site.take(*history("P F F F"))
+    site.ingest(*history("P F F F"))
     early = site.text("/metrics")
     assert ci_lines(early) == []
     assert 'trunkwatch_source_up{source="ci"} 1.0' in early
@@ -140,7 +140,7 @@ def test_ci_families_come_when_every_source_has_answered(make_site: MakeSite) ->
 
 def test_a_failed_refresh_takes_nothing_away(site: Site) -> None:
     """Both formats keep every CI series when a source fails, with `up` at 0."""
-    site.take(*history("P F F F"))
+    site.ingest(*history("P F F F"))
     before = {
         accept: ci_lines(site.text("/metrics", accept)) for accept in (TEXT_ONLY, PROMETHEUS_3)
     }
@@ -160,7 +160,7 @@ def ci_lines(text: str) -> list[str]:
 def test_hostile_names_are_escaped_in_labels(site: Site) -> None:
     """A job's name may hold quotes, backslashes and line breaks; no line of its own comes of it."""
     hostile = 'x"} 1\nci_job_broken{job_name="forged\\'
-    site.take(*history("P F F F", named(hostile)))
+    site.ingest(*history("P F F F", named(hostile)))
     for accept, parse in ((TEXT_ONLY, plain), (PROMETHEUS_3, openmetrics)):
         families = {family.name: family for family in parse(site.text("/metrics", accept))}
         (sample,) = families["ci_job_broken"].samples

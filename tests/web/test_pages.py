@@ -41,12 +41,12 @@ def test_ready_names_the_source_that_is_not(make_site: MakeSite) -> None:
         "not ready: source ci has not succeeded yet\n"
         "not ready: source other has not succeeded yet\n"
     )
-    site.take(*history("P"))
+    site.ingest(*history("P"))
     site.fail("connection refused", source="other")
     answer = site.ask("/-/ready")
     assert answer.status_code == 503
     assert answer.text == "not ready: source other has not succeeded yet: connection refused\n"
-    site.take(source="other")
+    site.ingest(source="other")
     answer = site.ask("/-/ready")
     assert (answer.status_code, answer.text) == (200, "ready\n")
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -54,7 +54,7 @@ def test_ready_names_the_source_that_is_not(make_site: MakeSite) -> None:
 
 def test_ready_ends_when_a_source_is_stale(site: Site) -> None:
     """A source of which nothing was read for five intervals is stale; one failure is not yet."""
-    site.take(*history("P"))
+    site.ingest(*history("P"))
     site.fail("connection refused")
     site.clock.now = NOW + 300
     assert site.ask("/-/ready").status_code == 200
@@ -62,7 +62,7 @@ def test_ready_ends_when_a_source_is_stale(site: Site) -> None:
     answer = site.ask("/-/ready")
     assert answer.status_code == 503
     assert answer.text == "not ready: source ci last succeeded 301 s ago: connection refused\n"
-    site.take()
+    site.ingest()
     assert site.ask("/-/ready").status_code == 200
 
 
@@ -72,7 +72,7 @@ def test_ready_ends_when_a_source_is_stale(site: Site) -> None:
 def test_trunk_is_the_object_of_check(site: Site) -> None:
     """The object of a trunk has its groups and jobs as `check` reports them."""
     other = Trunk("o/other", "main")
-    site.take(*history("P C F F F"), *history("P", trunk=other))
+    site.ingest(*history("P C F F F"), *history("P", trunk=other))
     answer = site.ask("/api/v1/trunk/o/r/main")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -92,7 +92,7 @@ def test_any_branch_can_be_asked_for(site: Site, trunk: Trunk, slashes: str) -> 
     """Slashes and odd characters of a branch are reached by its percent-encoded name, whether or
     not the slashes are encoded too.
     """
-    site.take(*history("P"), *history("F", trunk=trunk))
+    site.ingest(*history("P"), *history("F", trunk=trunk))
     safe = "/" if slashes == "plain" else ""
     answer = site.ask(f"/api/v1/trunk/{encoded('/'.join(trunk), safe)}")
     assert answer.status_code == 200
@@ -107,7 +107,7 @@ def encoded(text: str, safe: str) -> str:
 
 def test_an_unknown_trunk_names_those_that_are_known(site: Site) -> None:
     """404 with the names that would be right, and nothing of the question that a browser runs."""
-    site.take(*history("P"))
+    site.ingest(*history("P"))
     answer = site.ask("/api/v1/trunk/o/r/%3Cscript%3E")
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -150,7 +150,7 @@ def test_webhooks_are_answered_beside_the_pages(make_site: MakeSite) -> None:
 )
 def test_head_is_get_without_a_body(site: Site, path: str) -> None:
     """HEAD has the status and the headers of GET, its length too, and no body."""
-    site.take(*history("P"))
+    site.ingest(*history("P"))
     head = site.ask(path, "HEAD", {"Accept-Encoding": None})
     get = site.ask(path, headers={"Accept-Encoding": None})
     assert head.content == b""
@@ -183,7 +183,7 @@ class Links(HTMLParser):
 
 def test_the_landing_page_says_what_is_broken(site: Site) -> None:
     """The landing page shows the broken jobs, since when, their suspects, and links."""
-    site.take(*history("P C F F F", named("test (a)")), *history("P P P F F", named("lint"))[1:])
+    site.ingest(*history("P C F F F", named("test (a)")), *history("P P P F F", named("lint"))[1:])
     answer = site.ask("/")
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     for said in ("1 broken", "ci / test (a)", "ci / lint", "change 2", "author-2", "1.2.3", "up"):
@@ -238,7 +238,7 @@ def test_hostile_texts_are_only_text(make_site: MakeSite, hostile: str) -> None:
         )
         for place in range(4)
     ]
-    site.take(TrunkOrder(trunk, commits), *rows)
+    site.ingest(TrunkOrder(trunk, commits), *rows)
     site.fail(hostile, source=hostile)
     page = site.ask("/").text
     found = Links(page)
@@ -254,7 +254,7 @@ def test_hostile_texts_are_only_text(make_site: MakeSite, hostile: str) -> None:
 )  # fmt: skip
 def test_an_address_that_is_no_web_page_is_no_link(site: Site, url: str) -> None:
     """A URL from CI data becomes a link only when it leads to a web page."""
-    site.take(order(4), run(0), *(run(place, "failure", url=url) for place in (1, 2, 3)))
+    site.ingest(order(4), run(0), *(run(place, "failure", url=url) for place in (1, 2, 3)))
     links = Links(site.ask("/").text).hrefs
     assert all(
         link.startswith(("/metrics", "/-/", "/api/", "https://git.example")) for link in links
@@ -264,7 +264,7 @@ def test_an_address_that_is_no_web_page_is_no_link(site: Site, url: str) -> None
 def test_a_link_to_an_odd_branch_leads_there(site: Site) -> None:
     """The landing page's link to a trunk's JSON works whatever the branch is called."""
     trunk = Trunk("o/r", "what?x=1#y")
-    site.take(*history("F", trunk=trunk))
+    site.ingest(*history("F", trunk=trunk))
     (link,) = (x for x in Links(site.ask("/").text).hrefs if x.startswith("/api/"))
     (job,) = site.ask(link).json()["jobs"]
     assert job["branch"] == trunk.branch
@@ -272,7 +272,7 @@ def test_a_link_to_an_odd_branch_leads_there(site: Site) -> None:
 
 def test_the_age_of_data_is_shown(site: Site) -> None:
     """Whoever looks at it sees how old it is, and that a source fails."""
-    site.take(*history("P", trunk=TRUNK))
+    site.ingest(*history("P", trunk=TRUNK))
     site.clock.now = NOW + 3 * HOUR
     site.fail("connection refused")
     page = site.ask("/").text

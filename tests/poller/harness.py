@@ -44,7 +44,7 @@ def refresh_of(answer: Iterable[Fact | RefreshReport]) -> Refresh:
     return Refresh([part for part in parts if not isinstance(part, RefreshReport)], report)
 
 
-class Script:
+class ScriptedSource:
     """A source with one prepared answer per refresh: facts with a report, or an error."""
 
     def __init__(self, *answers: Answer) -> None:
@@ -71,7 +71,7 @@ class Update:
 
 
 @dataclass
-class Stage:
+class Harness:
     """Everything between sources and snapshots."""
 
     config: Config = field(default_factory=config_of)
@@ -80,22 +80,22 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
-        self.watcher = TrunkEngine(self.config, self.store, self.counters, self.clock)
+        self.engine = TrunkEngine(self.config, self.store, self.counters, self.clock)
         self.published = 0
-        self.poller = Poller(self.watcher, [], Timing(lambda: 0.0), self._publish)
+        self.poller = Poller(self.engine, [], Timing(lambda: 0.0), self._publish)
 
     def _publish(self) -> None:
         self.published += 1
 
-    def take(self, *answer: Fact | RefreshReport, source: str = "ci") -> None:
+    def ingest(self, *answer: Fact | RefreshReport, source: str = "ci") -> None:
         """Ingest a refresh."""
-        self.watcher.ingest_refresh(source, refresh_of(answer), lambda: 0.25)
+        self.engine.ingest_refresh(source, refresh_of(answer), lambda: 0.25)
 
     def deliver(self, answer: Callable[[SourceState], Iterable[Fact]]) -> None:
         """Ingest a webhook delivery."""
-        self.watcher.ingest_delivery("ci", Update(answer))
+        self.engine.ingest_delivery("ci", Update(answer))
 
-    def refresh(self, source: Script, name: str = "ci") -> bool:
+    def refresh(self, source: ScriptedSource, name: str = "ci") -> bool:
         """Let the poller refresh a source once; whether that succeeded."""
         return self.poller.refresh_once(self.section(name), source)
 
@@ -105,11 +105,11 @@ class Stage:
 
     def source(self, name: str = "ci") -> SourceStatus:
         """Return the status of a source."""
-        return next(state for state in self.watcher.snapshot.sources if state.name == name)
+        return next(state for state in self.engine.snapshot.sources if state.name == name)
 
     def trunk(self) -> TrunkState:
         """Return the trunk."""
-        (state,) = (s for s in self.watcher.snapshot.trunks if s.trunk == TRUNK)
+        (state,) = (s for s in self.engine.snapshot.trunks if s.trunk == TRUNK)
         return state
 
     def job(self, name: str = "build") -> JobState:
@@ -119,7 +119,7 @@ class Stage:
 
     def names(self) -> list[str]:
         """Return the jobs that are exported."""
-        return [job.key.job_name for s in self.watcher.snapshot.trunks for job in s.jobs]
+        return [job.key.job_name for s in self.engine.snapshot.trunks for job in s.jobs]
 
     def count(self, name: str, *labels: str) -> float:
         """Return a count."""
