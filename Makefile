@@ -38,9 +38,10 @@ test: lint tools
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	$(PYTEST) -m 'slow or live' --durations=10
 
-# The second run has another random order; pytest-randomly prints its seed.
+# The live tests take no examples, and ran in `make test`. The second run has another random order;
+# pytest-randomly prints its seed.
 test-all: lint tools
-	$(PYTEST) --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
+	$(PYTEST) -m 'not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
 	$(PYTEST) $(UNIT)
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
