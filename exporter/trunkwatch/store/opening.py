@@ -60,7 +60,7 @@ def _check_path(path: str) -> None:
 def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None:
     """Check a file through a read-only connection.
 
-    Closing a read-write connection checkpoints a `-wal` file that a killed process left, which would
+    Closing a read-write connection would checkpoint the `-wal` file of a killed process, and so
     change a file that may be refused.
     """
     if path == MEMORY or not Path(path).exists():
