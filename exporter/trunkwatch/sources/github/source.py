@@ -7,11 +7,10 @@ details of changed runs. docs/github.md describes it for users.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.facts import Fact, SourceState, StateEntry
+from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
 from trunkwatch.github import GithubRules, authorization_of
 from trunkwatch.rest.credentials import read_secret
@@ -48,23 +47,6 @@ def github_source(config: GithubSource, context: SourceContext) -> Source:
     return Github(config, context)
 
 
-@dataclass(slots=True)
-class _Total:
-    """The result of a refresh of several trunks."""
-
-    facts: list[Fact] = field(default_factory=list)
-    errors: list[SourceError] = field(default_factory=list)
-    unread: int = 0
-    more: bool = False
-
-    def add(self, outcome: Outcome) -> None:
-        self.facts.extend(outcome.facts)
-        self.unread += outcome.unread
-        self.more |= outcome.more
-        if outcome.error is not None:
-            self.errors.append(outcome.error)
-
-
 class Github:
     """The repositories that one token reads."""
 
@@ -87,13 +69,7 @@ class Github:
             timeout=config.timeout,
         )
         self._external = ExternalChecks(config.checks, config.statuses)
-        self._webhook = WebhookHandler(
-            config.all_repos,
-            config.branches,
-            self._trunk_context,
-            self._external,
-            context.events,
-        )
+        self._webhook = WebhookHandler(config, self._trunk_context, self._external, context.events)
         self._delivered_at: float | None = None
         self._read_until: dict[Trunk, float] = {}
         self._started_at = self._clock()
@@ -102,7 +78,7 @@ class Github:
 
     def refresh(self, state: SourceState) -> Refresh:
         """Read the results that are due, as far as the budget allows."""
-        total = _Total()
+        total = Outcome()
         self._restore_quota(state)
         interval = self._interval()
         budget = RefreshBudget(self._quota, interval)
@@ -118,9 +94,9 @@ class Github:
                     total.add(outcome)
                     self._record_age(trunk, outcome)
             except SourceError as error:
-                total.errors.append(error)
-        if total.errors and not total.facts:
-            raise total.errors[0]
+                total.add_error(error)
+        if total.error is not None and not total.facts:
+            raise total.error
         spent = json.dumps(self._quota.spent())
         if spent != state.entries.get(SPENT_KEY):
             total.facts.append(StateEntry(SPENT_KEY, spent))
@@ -173,12 +149,12 @@ class Github:
         yield from repos[self._first_repo :]
         yield from repos[: self._first_repo]
 
-    def _trunks(self, repo: str, state: SourceState, total: _Total) -> list[Trunk]:
+    def _trunks(self, repo: str, state: SourceState, total: Outcome) -> list[Trunk]:
         if self._config.branches:
             return [Trunk(repo, branch) for branch in self._config.branches]
         return [Trunk(repo, self._default_branch(repo, state, total))]
 
-    def _default_branch(self, repo: str, state: SourceState, total: _Total) -> str:
+    def _default_branch(self, repo: str, state: SourceState, total: Outcome) -> str:
         key = f"{repo} - default -"
         at, _, stored = state.entries.get(key, "").partition(" ")
         now = self._clock()
@@ -197,8 +173,8 @@ class Github:
         store = StateStore(trunk, state.entries, by_kind)
         return TrunkContext(trunk, self._client, store, self._context.events, self._clock())
 
-    def _report(self, total: _Total, interval: float) -> RefreshReport:
-        error = total.errors[0] if total.errors else None
+    def _report(self, total: Outcome, interval: float) -> RefreshReport:
+        error = total.error
         retry_after = interval if interval > self._config.poll_interval else None
         if total.more and error is None:
             retry_after = 0.0

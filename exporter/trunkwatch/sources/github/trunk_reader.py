@@ -63,7 +63,7 @@ class ReadSettings:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of reading one trunk.
+    """The result of reading one trunk, or of all trunks of a source.
 
     Attributes:
         facts: the facts that are certain now.
@@ -79,20 +79,22 @@ class Outcome:
     more: bool = False
     due_since: float | None = None
 
-    def add_error(self, error: SourceError) -> None:
+    def add_error(self, error: SourceError | None) -> None:
         """Keep the first error."""
         self.error = self.error or error
 
+    def add(self, outcome: "Outcome") -> None:
+        """Add the result of one trunk to that of the source."""
+        self.facts.extend(outcome.facts)
+        self.add_error(outcome.error)
+        self.unread += outcome.unread
+        self.more |= outcome.more
+
 
 class TrunkReader:
-    """Reads one trunk once."""
+    """Reads one trunk once, the failures in `focus` first."""
 
     def __init__(self, context: TrunkContext, settings: ReadSettings, focus: FailureFocus) -> None:
-        """Args:
-        context: of the trunk.
-        settings: of the refresh.
-        focus: the failures to read first.
-        """
         self._context = context
         self._state = context.state
         self._now = context.now

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
@@ -126,21 +127,19 @@ class WebhookHandler:
 
     def __init__(
         self,
-        repos: Iterable[str],
-        branches: Iterable[str],
+        config: GithubSource,
         context: ContextOf,
         external: ExternalChecks,
         events: frozenset[str],
     ) -> None:
         """Args:
-        repos: owner/name of each.
-        branches: trunks; the default branch of each repository when there are none.
+        config: of the source; without branches, the default branch of each repository is watched.
         context: for updates of runs and jobs.
         external: the results of other CI systems that count.
         events: which events' runs count.
         """
-        self._repos = {repo.lower(): repo for repo in repos}
-        self._branches = frozenset(branches)
+        self._repos = {repo.lower(): repo for repo in config.all_repos}
+        self._branches = frozenset(config.branches)
         self._context = context
         self._external = external
         self._events = events

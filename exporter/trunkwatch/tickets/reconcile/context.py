@@ -9,7 +9,6 @@ from trunkwatch.tickets.alerts import Alerts, FiringAlert, UnresolvedAlert, link
 from trunkwatch.tickets.model import (
     ORIGIN_LABEL,
     JobName,
-    Links,
     ReportedJob,
     State,
     Ticket,
@@ -99,37 +98,35 @@ def context_of(
 
 def new_ticket(context: ReconcileContext, nonce: str, previous: int | None = None) -> Ticket:
     """Return the ticket of an issue that does not exist yet."""
-    group = _group(context, None)
-    links = links_of(
-        _alerts(context), Links(dashboard=context.dashboard_url, alertmanager=context.alertmanager)
-    )
-    view = _view(context, group, links, previous)
-    return Ticket(
+    blank = Ticket(
         key=context.key,
         repo=context.repo,
         number=None,
         nonce=nonce,
         state=State.OPEN,
-        title=issue_title(view),
-        body=issue_body(view, nonce),
+        title="",
+        body="",
         reported_jobs=reported_jobs(context.broken, {}),
-        team=group.team,
-        priority=group.priority,
-        links=links,
+        team="",
+        priority="",
         opened_at=context.now,
         previous_number=previous,
     )
+    return edited(context, blank)[0]
 
 
 def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str, str]]:
     """Return the ticket with its current text, and the fields that differ from the last sent."""
-    group = _group(context, ticket)
+    # A group without jobs left keeps its last known team and priority.
+    last_known = GroupStatus(ticket.team, ticket.priority, 1, 0)
+    group = context.status.groups.get(context.key.group, last_known)
     stored = ticket.links._replace(
         dashboard=context.dashboard_url or ticket.links.dashboard,
         alertmanager=ticket.links.alertmanager or context.alertmanager,
     )
     links = links_of(_alerts(context), stored)
-    view = _view(context, group, links, ticket.previous_number)
+    zone = context.config.timezones.get(group.team, context.config.timezone)
+    view = IssueView(context.key, group, context.broken, links, zone, ticket.previous_number)
     title, body = issue_title(view), issue_body(view, ticket.nonce)
     # Send only fields that changed: a title edited by a person stays until the generated one does.
     fields = {
@@ -141,21 +138,6 @@ def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str,
         ticket, title=title, body=body, links=links, team=group.team, priority=group.priority
     )
     return after, fields
-
-
-def _view(
-    context: ReconcileContext, group: GroupStatus, links: Links, previous: int | None
-) -> IssueView:
-    zone = context.config.timezones.get(group.team, context.config.timezone)
-    return IssueView(context.key, group, context.broken, links, zone, previous)
-
-
-def _group(context: ReconcileContext, ticket: Ticket | None) -> GroupStatus:
-    """Return the group's status; the last known team and priority if it has no jobs left."""
-    found = context.status.groups.get(context.key.group)
-    if found is not None:
-        return found
-    return GroupStatus(ticket.team if ticket else "", ticket.priority if ticket else "", 1, 0)
 
 
 def _alerts(context: ReconcileContext) -> list[UnresolvedAlert]:
