@@ -18,14 +18,7 @@ from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
-from trunkwatch.sources.github.runs.run import (
-    STARTUP_FAILURE,
-    Run,
-    counts,
-    run_of,
-    run_of_json,
-    startup_failure,
-)
+from trunkwatch.sources.github.runs.run import Run, counts, run_of, run_of_json, startup_failure
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.port import Delivery, DeliveryUpdate
 
@@ -87,7 +80,7 @@ class RunUpdate:
             if _order_of(stored) > _order_of(run):
                 run = stored  # the delivery is late and its contents are outdated
             run = replace(run, read_version=stored.read_version, jobs=stored.jobs)
-        if run.finished and run.conclusion == STARTUP_FAILURE:
+        if run.never_started:
             yield startup_failure(run, self.trunk)
             run = run.read(0)
         store.put(Kind.RUN, run.to_json(), run.id)
