@@ -31,18 +31,19 @@ run: $(VENV)/run.stamp tools
 check: lint tools
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick
 
-# Coverage is measured in the unit tests only: the others spend their time in other processes.
+# The coverage of the whole package is measured by `make test-all`: it doubles the time of the tests.
 test: lint tools
-	$(PYTEST) $(UNIT) --cov --cov-report=
+	$(PYTEST) $(UNIT)
+	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= tests/domain tests/engine tests/vectors
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
-	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	$(PYTEST) -m 'slow or live' --durations=10
 
-# The live tests take no examples, and ran in `make test`. The second run has another random order;
-# pytest-randomly prints its seed.
+# Only property tests take examples. The unit tests run in another random order; pytest-randomly
+# prints its seed.
 test-all: lint tools
-	$(PYTEST) -m 'not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
-	$(PYTEST) $(UNIT)
+	$(PYTEST) -m 'hypothesis and not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
+	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report=
+	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
 

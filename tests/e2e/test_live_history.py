@@ -34,8 +34,8 @@ PACE = Pace(
     group_wait="100ms",
     group_interval="200ms",
     # Longer than the test. Prometheus resends a resolved alert for 15 minutes, and Alertmanager
-    # lists it again in the next notification of its group. That is shorter than the time between
-    # two real commits, but hundreds of commits here.
+    # would list it again in later notifications of its group. Real commits are further apart;
+    # here hundreds come within that time.
     resend="1h",
 )
 REPO = "o/history"
@@ -64,10 +64,10 @@ class Change(NamedTuple):
     """One notification.
 
     Attributes:
-        place: of the commit that it followed.
-        group: that it is of.
+        place: number of the commit after which it was sent.
+        group: its group.
         firing: all jobs of the group that are broken, sorted.
-        ended: jobs that are no longer, sorted.
+        resolved: jobs that are no longer broken, sorted.
     """
 
     place: int

@@ -40,7 +40,7 @@ def test_a_forged_delivery_is_refused(running: Bench) -> None:
 
 
 def test_what_was_accepted_survives_a_kill(running: Bench) -> None:
-    """An exporter that is killed right after its response has stored the delivery."""
+    """A delivery is stored when the exporter answers, so a kill after that loses nothing."""
     queued = running.push_commit()
     last = max((each for each in queued if list(values_of(each))), key=lambda each: each.at)
     job = last.document["workflow_job"]

@@ -53,15 +53,15 @@ class LargeTrunkReader:
             if row.finished and isinstance(row.job_id, int):
                 self.seen.setdefault(row.job_id, now)
 
-    def lags(self, commits: Sequence[str], *, failures: bool) -> list[float]:
-        """Return how long after its end each result was stored (seconds); infinite for never."""
+    def lags(self, commits: Sequence[str], *, only_failures: bool) -> list[float]:
+        """Return the seconds from the end of each result to its storage; infinity for never."""
         _, rows = self.large_trunk.fake.expected_facts(REPO, "main")
         wanted = set(commits)
         return [
             self.seen.get(row.job_id, float("inf")) - row.completed_at
             for row in rows
             if row.sha in wanted and row.finished and row.completed_at is not None
-            if isinstance(row.job_id, int) and (row.conclusion == "failure" or not failures)
+            if isinstance(row.job_id, int) and (row.conclusion == "failure" or not only_failures)
         ]
 
     def errors(self) -> dict[str, tuple[object, object]]:
@@ -123,8 +123,8 @@ def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -
     return FollowCost(
         counted_requests(refreshes),
         _worst_hour([one.counted for one in refreshes]),
-        max(on.lags(shas, failures=True), default=0.0),
-        median(on.lags(shas, failures=False)),
+        max(on.lags(shas, only_failures=True), default=0.0),
+        median(on.lags(shas, only_failures=False)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The signed webhook deliveries that GitHub would send for a fake GitHub's history."""
+"""The webhook deliveries that GitHub would send for a fake GitHub's history."""
 
 import hmac
 import json
@@ -31,7 +31,7 @@ class Delivery:
         at: when it is sent (seconds since the epoch).
         event: the header `X-GitHub-Event`.
         delivery_id: the header `X-GitHub-Delivery`.
-        body: the signed bytes.
+        body: the bytes that the signature covers.
     """
 
     at: float

@@ -1,9 +1,7 @@
-"""The golden exposition: test, document and input of `promtool check metrics` at once.
+"""Write golden.prom, the expected /metrics of a sample: `python -m tests.metrics.golden`.
 
-    python -m tests.metrics.golden
-
-writes `golden.prom` anew. Read its difference before it is committed: rules, dashboards and
-other people's queries are written against these very lines.
+Tests compare it, and `promtool check metrics` checks it. Review its diff before committing: rules,
+dashboards and users' queries depend on these lines.
 """
 
 from pathlib import Path

@@ -151,7 +151,7 @@ def test_gzip_says_the_same(shown: Shown, form: Format) -> None:
 
 
 def test_gzip_has_a_member_per_part(shown: Shown) -> None:
-    """Each member of the stream can be unpacked on its own, in order; the last is the process's."""
+    """Each member of the stream can be unpacked on its own; the last has the own families."""
     served = shown.exposition()
     rest, members = served.body(PLAIN, zipped=True), []
     while rest:
@@ -276,7 +276,7 @@ def test_a_scrape_does_not_wait_for_an_update(
     assert jobs(served, PLAIN) == ["fresh"]
 
 
-def test_a_scrape_never_shows_half_an_update(shown: Shown) -> None:
+def test_a_snapshot_is_shown_only_after_its_update(shown: Shown) -> None:
     """A new snapshot is shown from its update on, and not before."""
     served = shown.exposition()
     before = jobs(served, PLAIN)
@@ -297,8 +297,8 @@ def test_a_removed_trunk_is_gone(shown: Shown) -> None:
 
 
 @FORMATS
-def test_nothing_of_ci_before_there_is_enough(shown: Shown, form: Format) -> None:
-    """An incomplete snapshot has no CI series at all, and the process's own are there."""
+def test_an_incomplete_snapshot_has_no_ci_series(shown: Shown, form: Format) -> None:
+    """An incomplete snapshot has no CI series, only Trunkwatch's own metrics."""
     shown.snapshot = replace(shown.snapshot, complete=False)
     found = read(shown.exposition().body(form, zipped=False), form)
     assert not any(found[name] for name in found if name.startswith("ci_"))

@@ -202,7 +202,7 @@ def test_a_history_without_outages() -> None:
 def test_nothing_was_read() -> None:
     """Without any trunk a line states that."""
     (line,) = printed(Replay(None, []))
-    assert line == "No results: no source has said anything about a trunk yet."
+    assert line == "No results: no source has reported a trunk yet."
 
 
 def test_texts_of_ci_are_no_markup() -> None:

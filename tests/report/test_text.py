@@ -119,7 +119,7 @@ def test_nothing_was_read() -> None:
     """Without any trunk a line states that, and why a source was not read."""
     bad = replace(SOURCE, up=False, problem="source ci: refused")
     text = printed(Snapshot(NOW, sources=(bad,)))
-    assert "No results: no source has said anything about a trunk yet." in text
+    assert "No results: no source has reported a trunk yet." in text
     assert "not read: source ci: refused" in text
 
 

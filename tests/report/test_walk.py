@@ -38,8 +38,8 @@ def test_each_commit_and_what_it_does() -> None:
     assert columns("F F P ? - F F") == [
         f"FAIL    {sha_of(6)[:10]}  counts  change 6",
         f"FAIL    {sha_of(5)[:10]}  counts  change 5",
-        f"NONE    {sha_of(4)[:10]}  no answer: looked through  change 4",
-        f"PENDING {sha_of(3)[:10]}  no answer yet: looked through  change 3",
+        f"NONE    {sha_of(4)[:10]}  no result: skipped  change 4",
+        f"PENDING {sha_of(3)[:10]}  no result yet: skipped  change 3",
         f"PASS    {sha_of(2)[:10]}  ends the streak  change 2",
         f"FAIL    {sha_of(1)[:10]}  change 1",
         f"FAIL    {sha_of(0)[:10]}  change 0",
@@ -100,7 +100,7 @@ def test_runs_are_named_where_they_are_counted() -> None:
     [
         ("P F F", "Streak 2: the commit before them passed."),
         ("K F", "Streak 1: the commit before them is flaky."),
-        ("F", "Streak 1: no older answer is known."),
+        ("F", "Streak 1: no older result was read."),
     ],
 )
 def test_the_streak_is_explained(text: str, why: str) -> None:
@@ -113,7 +113,7 @@ def test_a_truncated_streak_is_explained() -> None:
     job = job_state("F F", older_unread=True)
     lines = walked("F F", job=job)
     assert (
-        "Streak 2: no older answer is known, and may be longer: older commits were not read."
+        "Streak 2: no older result was read, and may be longer: older commits were not read."
         in lines
     )
 
@@ -165,7 +165,7 @@ def test_nothing_to_suspect_is_concluded() -> None:
 
 def test_an_unknown_last_good_is_concluded() -> None:
     """Where no pass precedes first bad, last good is shown as unknown."""
-    assert "Last good unknown: no pass directly before it is known" in conclusion("F F F")
+    assert "Last good unknown: no pass found directly before it" in conclusion("F F F")
 
 
 def test_nothing_bad_is_concluded() -> None:
@@ -192,8 +192,8 @@ def test_what_a_failure_says_stands_under_it() -> None:
     lines = list(walk(job_state("F"), built, trunk(1)))
     place = next(n for n, line in enumerate(lines) if "failure (" in line)
     assert [line.split() for line in lines[place + 1 : place + 3]] == [
-        ["says", "out", "of", "memory"],
-        ["says", "\N{REPLACEMENT CHARACTER}killed"],
+        ["message", "out", "of", "memory"],
+        ["message", "\N{REPLACEMENT CHARACTER}killed"],
     ]
 
 

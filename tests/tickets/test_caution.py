@@ -1,4 +1,4 @@
-"""No issue is closed while a peer does not answer or still reports a failure."""
+"""When an issue stays open: a server is unavailable, or the alert still fires."""
 
 from tests.tickets.builders import fixed, job
 from tests.tickets.stage import Stage, opened
@@ -17,7 +17,7 @@ def test_nothing_is_closed_while_alertmanager_is_away(stage: Stage) -> None:
 
 
 def test_nothing_is_closed_while_the_alert_goes_on(stage: Stage) -> None:
-    """The rules hold an alert for a while when a scrape fails."""
+    """An issue stays open while the rules still hold its alert."""
     opened(stage, "a")
     stage.status.lingering = {"a"}
     stage.set_status(fixed("a"))
@@ -34,7 +34,7 @@ def test_nothing_is_closed_while_the_exporter_is_away(stage: Stage) -> None:
 
 
 def test_nothing_is_closed_while_a_source_is_down(stage: Stage) -> None:
-    """A missing job may be unread and not removed."""
+    """A job may be missing because it could not be read."""
     opened(stage, "a")
     stage.set_status(up=False)
     stage.settle()
@@ -59,8 +59,8 @@ def test_a_job_that_breaks_while_a_source_is_down_is_reported(stage: Stage) -> N
     assert "`pull / b`" in stage.issue.comments[0].body
 
 
-def test_an_alert_that_resolves_while_inhibited_closes_the_issue(stage: Stage) -> None:
-    """Without a delivery, the next round closes the issue."""
+def test_an_alert_that_resolves_while_silenced_closes_the_issue(stage: Stage) -> None:
+    """Alertmanager sends nothing about a silenced alert; the next round closes the issue."""
     opened(stage, "a")
     stage.status.silenced = {"a"}
     stage.settle()

@@ -106,7 +106,7 @@ def test_the_exporters_file_is_left_alone(tmp_path: Path) -> None:
     path = str(tmp_path / "trunkwatch.db")
     STORES["sqlite"](path).close()
     before = Path(path).read_bytes()
-    with pytest.raises(StoreError, match="no file of tickets"):
+    with pytest.raises(StoreError, match="not a file of trunkwatch tickets"):
         TicketStore(path)
     assert Path(path).read_bytes() == before
 

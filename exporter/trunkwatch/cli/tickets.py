@@ -66,7 +66,7 @@ def tickets(
     auth_token_file: str | None,
     dry_run: bool,
 ) -> None:
-    """Keep one GitHub issue per broken group, on notification by Alertmanager."""
+    """Open, update and close one GitHub issue per broken group, as Alertmanager notifies."""
     with reported_errors():
         TicketServer(
             TicketOptions(

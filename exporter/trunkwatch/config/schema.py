@@ -46,12 +46,13 @@ class _Source(Section):
     Attributes:
         name: unique; the label `source` of Trunkwatch's own metrics.
         poll_interval: seconds from one refresh to the next.
-        order: whether it gives the trunk's order; where two sources could, exactly one does.
+        order: whether it gives the order of the trunk's commits; if several sources could, set it
+            on exactly one.
         compare_url: address that compares two commits, with {last_good} and {first_bad}.
     """
 
     refreshes_after_evaluation: ClassVar[bool] = False
-    """Whether a refresh after the first evaluation adds details of the failures found by it."""
+    """Whether `check` refreshes again after the first evaluation, to read details of failures."""
 
     name: Name
     poll_interval: Duration = 60.0
@@ -69,7 +70,7 @@ class _Source(Section):
         return value
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """Return the trunks that the configuration names, without a request."""
+        """Return the trunks that follow from the configuration alone, without a request."""
         return ()
 
     def compares(self, trunk: Trunk) -> str | None:
@@ -78,7 +79,7 @@ class _Source(Section):
         return self.compare_url
 
     def could_order(self) -> bool:
-        """Return whether the source is able to give the order of its trunks."""
+        """Return whether the source is able and allowed to give the order of its trunks."""
         return self.order is not False
 
 
@@ -255,21 +256,21 @@ class Alias(Section):
 
 
 class EvidenceName(Section):
-    """Jobs whose completed results all count as the same evidence."""
+    """A rule: every completed result of a matching job counts as `to`."""
 
     match: Pattern
     to: Completed
 
 
 class EvidenceSection(Section):
-    """Changes to the evidence table."""
+    """Overrides of the evidence table (docs/policy.md, 3.2)."""
 
     timed_out: Completed | None = None
     cancelled: Completed | None = None
     names: tuple[EvidenceName, ...] = ()
 
     def moved(self) -> dict[str, Evidence]:
-        """Return the changed evidence, by conclusion."""
+        """Return the overridden evidence, by conclusion."""
         changes = {"timed_out": self.timed_out, "cancelled": self.cancelled}
         return {name: Evidence(to) for name, to in changes.items() if to is not None}
 
@@ -306,7 +307,15 @@ class JobOverride(Section):
 
 
 class GroupSection(Section):
-    """Jobs that one team is responsible for."""
+    """Jobs that one team is responsible for.
+
+    Attributes:
+        failures_to_open: N, failing commits in a row that open an outage of one job.
+        passes_to_close: M, passing commits in a row that close it.
+        count: what a column of a job's history is: a commit or a run.
+        failure_threshold: jobs of the group that must be broken before it alerts.
+        silent_after: seconds without a verdict after which a job is silent.
+    """
 
     name: Name
     match: MatchSection = MatchSection()
@@ -345,8 +354,8 @@ class TicketsSection(Section):
         labels: labels beside those of priority, team and origin.
         assignees: logins.
         auto_close: whether an issue is closed when no job of it is broken any more.
-        reopen_within: seconds after closing in which a new outage reopens the issue.
-        max_new_per_hour: upper limit of opened issues.
+        reopen_within: seconds after the end of an outage in which a new one reopens its issue.
+        max_new_per_hour: the most issues opened in an hour.
         timezone: time zone of the shown times.
         timezones: time zones that differ, by team.
         dashboard_url: address of the dashboard; may contain {repo}, {branch} and {group}.

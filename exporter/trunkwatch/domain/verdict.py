@@ -1,4 +1,4 @@
-"""The verdict of a job at one commit: first of one CI job, then of all shards of a folded job."""
+"""The verdict of a job at one commit: per CI job, then combined over the shards of a folded job."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ class CommitResult(NamedTuple):
 
     Attributes:
         verdict: the verdict.
-        skipped: the verdict is NONE because every row is a skip; False for e.g. a cancelled job.
+        skipped: the verdict is NONE only because every row is a skip, not for example cancelled.
     """
 
     verdict: Verdict
@@ -28,10 +28,10 @@ SKIPPED = CommitResult(Verdict.NONE, skipped=True)
 
 
 def drop_superseded(reports: Sequence[Observation]) -> list[Observation]:
-    """Drop unfinished reports of observations that also have a completed one.
+    """Drop unfinished rows of attempts that also have a completed row.
 
-    Two completed reports with different conclusions are both kept. A store deletes superseded
-    reports too, but only those with the same event, branch and repository.
+    Two completed rows with different conclusions are both kept. The store deletes superseded rows
+    too, but only those with the same event, branch and repository, so this is needed as well.
     """
     if len(reports) == 1:
         return [reports[0]]
@@ -57,10 +57,10 @@ def distinct_attempts(rows: Iterable[Observation]) -> list[Observation]:
 
 
 def exact_job(evidence: Collection[Evidence]) -> CommitResult:
-    """Return the result of one CI job at one commit, over all its runs and attempts in no order.
+    """Return the result of one CI job at one commit, whatever the order of runs and attempts.
 
-    Pass and fail: FLAKY; only pass: PASS; only fail: FAIL; else pending: PENDING; else NONE, and
-    skipped if all its rows are skips. A failed attempt whose retry still runs is FAIL.
+    Pass and fail: FLAKY; pass without fail: PASS; fail without pass: FAIL, even while a retry
+    runs; else pending: PENDING; else NONE, and skipped if all its rows are skips.
     """
     if Evidence.FAIL in evidence:
         return FLAKY if Evidence.PASS in evidence else FAIL
@@ -74,8 +74,9 @@ def exact_job(evidence: Collection[Evidence]) -> CommitResult:
 def folded_job(shards: Collection[CommitResult]) -> CommitResult:
     """Return the result of all shards of one folded job at one commit.
 
-    A shard without a result holds the streak: a green shard beside a cancelled one is not a pass,
-    and a flake beside an unfinished one is not yet a flake. Otherwise alerts would flap.
+    Any FAIL decides. Else an unfinished or cancelled shard leaves the verdict open: a green shard
+    beside it is not yet a pass, nor a flake a flake, or alerts would flap. Skipped shards do not
+    count.
     """
     for decisive in (FAIL, PENDING, NO_RESULT, FLAKY, PASS):
         if decisive in shards:

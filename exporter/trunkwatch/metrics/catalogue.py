@@ -117,7 +117,7 @@ FAMILIES: tuple[Family, ...] = (
         "ci_branch_data_timestamp_seconds",
         "When the least recently read source of this trunk was last read with success.",
     ),
-    _branch("ci_branch_head_timestamp_seconds", "When the newest known commit was made."),
+    _branch("ci_branch_head_timestamp_seconds", "Commit time of the newest commit that was read."),
     _branch(
         "ci_branch_mass_breakage",
         "1 while more than half of the jobs with a verdict at one commit broke there and have not"
@@ -125,7 +125,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _branch(
         "ci_branch_commits_since_green",
-        "Commits newer than the newest green one; all known commits where none is green; only"
+        "Commits newer than the newest green one; all commits read where none is green; only"
         " where green is configured.",
     ),
     _branch(
@@ -199,7 +199,7 @@ FAMILIES: tuple[Family, ...] = (
     _own("trunkwatch_jobs_dropped_total", "Jobs refused because limits.max_jobs was reached."),
     _own(
         "trunkwatch_trunk_rewrites_total",
-        "Times that the known tip of the trunk was gone: force pushes.",
+        "Force pushes: times that the last tip of the trunk was gone.",
         *BRANCH_LABELS,
     ),
     _own(

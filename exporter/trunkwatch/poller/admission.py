@@ -1,4 +1,4 @@
-"""The limit on exported jobs: new jobs are refused, exported ones are never dropped."""
+"""The limit on exported jobs: new jobs are refused beyond it, exported ones never."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ class Admission:
 
     def __init__(self, limit: int, admitted: Iterable[JobKey] = ()) -> None:
         """Args:
-        limit: number of jobs over all trunks (`limits.max_jobs`).
+        limit: the most jobs exported, all trunks together (`limits.max_jobs`).
         admitted: jobs that were exported under an earlier configuration.
         """
         self._limit = limit

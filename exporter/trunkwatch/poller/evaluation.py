@@ -93,7 +93,7 @@ class TrunkEvaluations:
             self._out_of_date.discard(trunk)
 
     def focus(self, trunk: Trunk) -> FailureFocus:
-        """Return the failures of a trunk whose details people need first."""
+        """Return the failures in a trunk whose details should be read first."""
         state = self.states.get(trunk)
         return _focus_of(state) if state else FailureFocus()
 

@@ -49,7 +49,7 @@ class TrunkEngine:
         Args:
             config: sources, jobs and groups.
             store: stores the facts.
-            counters: of the process.
+            counters: shared by the whole process.
             clock: the time of refreshes.
             evaluation_clock: the time at which results are evaluated; default: `clock`.
             before: the snapshot under an earlier configuration; sources keep their status.
@@ -94,7 +94,7 @@ class TrunkEngine:
         return self._sources.retry_after(source)
 
     def focus(self, trunk: Trunk) -> FailureFocus:
-        """Return the failures of a trunk whose details people need first."""
+        """Return the failures in a trunk whose details should be read first."""
         return self._trunks.focus(trunk)
 
     def rows_of(self, key: JobKey) -> list[Observation]:
@@ -106,7 +106,8 @@ class TrunkEngine:
         """Return the outages and notifications that the policy gives for the history of each trunk.
 
         Args:
-            failures_to_open: N for every job, instead of the configured one.
+            failures_to_open: FAILs in a row that open an outage, for every job; None for the
+                configured numbers.
         """
         with self._lock:
             return self._trunks.back_test(self._now(), failures_to_open)
@@ -124,10 +125,10 @@ class TrunkEngine:
             seconds: returns how long the refresh has taken; called at the end.
 
         Returns:
-            The error of the report, if it has one.
+            The error of a refresh that was stored only in part, if it had one.
 
         Raises:
-            SourceError: reading the facts failed; nothing was stored.
+            SourceError: the facts are read here, and that failed; nothing was stored.
             StoreError: the facts could not be stored, or the rows not be read.
         """
         report = refresh.report
@@ -192,7 +193,7 @@ class TrunkEngine:
                 self._evaluate(pending)
 
     def expire(self) -> None:
-        """Evaluate the trunks whose state time alone has changed."""
+        """Evaluate again the trunks whose state changed only because time passed."""
         with self._lock:
             expired = self._trunks.expired(self._now())
             if expired:

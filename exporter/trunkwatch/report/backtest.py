@@ -125,7 +125,7 @@ def print_back_test(replays: Sequence[Replay], console: Console) -> None:
     if any(replay.trunks for replay in replays):
         console.print(_team_table(replays))
     else:
-        console.print("No results: no source has said anything about a trunk yet.")
+        console.print("No results: no source has reported a trunk yet.")
 
 
 def _headline(replay: Replay, test: BackTest) -> str:

@@ -31,7 +31,7 @@ def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Conso
     for trunk in snapshot.trunks:
         _print_trunk(trunk, compare_urls, console, snapshot.as_of)
     if not snapshot.trunks:
-        console.print("No results: no source has said anything about a trunk yet.")
+        console.print("No results: no source has reported a trunk yet.")
     for source in snapshot.sources:
         if source.unread:
             console.print(Text(_unread(source.unread)), soft_wrap=True)
@@ -160,7 +160,7 @@ def _first_failure(blame: Blame, compare: str | None) -> Iterator[str]:
     if blame.url:
         yield f"{'log':9} {blame.url}{step}"
         step = ""
-    yield from (f"{'says':9} {line}" for line in blame.annotations)
+    yield from (f"{'message':9} {line}" for line in blame.annotations)
     if compare:
         yield f"{'compare':9} {compare}{step}"
 

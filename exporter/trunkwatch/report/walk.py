@@ -16,8 +16,8 @@ _EFFECT = {
     Verdict.FAIL: "counts",
     Verdict.PASS: "ends the streak",
     Verdict.FLAKY: "ends the streak, does not close the outage",
-    Verdict.PENDING: "no answer yet: looked through",
-    Verdict.NONE: "no answer: looked through",
+    Verdict.PENDING: "no result yet: skipped",
+    Verdict.NONE: "no result: skipped",
 }
 
 
@@ -70,10 +70,10 @@ def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
     if not alone:
         yield f"{indent}{shard.result.verdict} {shard.name}"
         indent += "  "
-    says = {id(row): evidence for row, evidence in shard.rows}
+    evidence_of_row = {id(row): evidence for row, evidence in shard.rows}
     for row in newest_first(distinct_attempts(row for row, _ in shard.rows)):
-        yield f"{indent}{says[id(row)]:8}{_attempt(row)}"
-        yield from (f"{indent}{'says':8}{line}" for line in row.annotations)
+        yield f"{indent}{evidence_of_row[id(row)]:8}{_attempt(row)}"
+        yield from (f"{indent}{'message':8}{line}" for line in row.annotations)
 
 
 def _attempt(row: Observation) -> str:
@@ -89,7 +89,7 @@ def _attempt(row: Observation) -> str:
 _STOPS = {
     StoppedBy.PASS: "the commit before them passed",
     StoppedBy.FLAKY: "the commit before them is flaky",
-    StoppedBy.WINDOW: "no older answer is known",
+    StoppedBy.WINDOW: "no older result was read",
 }
 
 
@@ -113,7 +113,7 @@ def _blame(blame: Blame) -> Iterator[str]:
     if blame.broken_since is not None:
         yield f"Occurred at {utc(blame.broken_since)}"
     yield f"First bad {blame.first_bad.sha}"
-    yield f"Last good {good.sha if good else 'unknown: no pass directly before it is known'}"
+    yield f"Last good {good.sha if good else 'unknown: no pass found directly before it'}"
     for commit in blame.suspects or ():
         yield f"Suspect   {commit.sha}  {by_line(commit.author, commit.title)}".rstrip()
     yield from (f"{note[0].upper()}{note[1:]}." for note in hints(blame))

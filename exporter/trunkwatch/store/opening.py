@@ -60,13 +60,14 @@ def _check_path(path: str) -> None:
 def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None:
     """Check a file through a read-only connection.
 
-    On closing, a writing connection would move a killed writer's `-wal` file into the database.
+    Closing a read-write connection would checkpoint the `-wal` file of a killed process, and so
+    change a file that may be refused.
     """
     if path == MEMORY or not Path(path).exists():
         return
     with Path(path).open("rb") as file:
-        begin = file.read(len(SQLITE_MAGIC))
-    if begin and begin != SQLITE_MAGIC:
+        header = file.read(len(SQLITE_MAGIC))
+    if header and header != SQLITE_MAGIC:
         # SQLite itself treats a file of a few bytes as an empty one and overwrites it.
         raise ForeignFileError("is not a SQLite database; give another path or move it away")
     address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
@@ -74,8 +75,8 @@ def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None
         try:
             checked_version(connection, schema)
         except sqlite3.OperationalError:
-            # A file whose creation was interrupted needs a repair by a writer before it can be
-            # read. The writing connection reports every other problem.
+            # Only a read-write connection can recover a file whose creation was interrupted; it
+            # also reports every other problem.
             return
 
 
@@ -85,12 +86,12 @@ def _prepare(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool)
     migrate(connection, schema, exclusive=exclusive)
     connection.execute("PRAGMA journal_mode = WAL")
     _check_writable(connection, schema)
-    # FULL: a reported write survives a power cut, not only a killed process.
+    # FULL: a committed write survives a power cut, not only a killed process.
     connection.execute("PRAGMA synchronous = FULL")
 
 
 def _check_writable(connection: sqlite3.Connection, schema: Schema) -> None:
-    """Fail at the start, not at the first refresh: BEGIN alone succeeds on a read-only file."""
+    """Fail at the start, not at the first refresh: BEGIN IMMEDIATE succeeds on a read-only file."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(f"PRAGMA user_version = {schema.version}")

@@ -1,7 +1,7 @@
-"""The storage file of `trunkwatch tickets`: firing alerts, tickets, and plans before they begin.
+"""The storage file of `trunkwatch tickets`: firing alerts, tickets, and unfinished plans.
 
-One process at a time: two processes on one file would each open the issue that the other is about
-to open. SQLite's exclusive mode keeps the file locked until the process ends, however it ends.
+One process at a time: two processes on one file would open an issue twice. SQLite's exclusive
+mode keeps the file locked until the process ends, however it ends.
 """
 
 import json
@@ -44,13 +44,12 @@ SCHEMA = Schema(
             "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
         ),
     ),
-    foreign_file="is no file of tickets; give one of its own",
+    foreign_file="is not a file of trunkwatch tickets; choose a separate file for it",
 )
 """The schema of the storage file."""
 
 FIRING_ALERT_RETENTION_SECONDS = 7 * 86_400.0
-"""Alertmanager repeats a firing alert at least every five days: its notification log is kept no
-longer."""
+"""Alertmanager forgets a notification after five days, and then repeats a firing alert."""
 
 HOUR_SECONDS = 3600.0
 
@@ -62,7 +61,7 @@ class TicketStore:
         """Open the file and lock it.
 
         Args:
-            path: of the file; `:memory:` for none.
+            path: of the file; `:memory:` for a temporary database.
 
         Raises:
             StoreError: it cannot be used, has another format, or is locked by another process.
@@ -141,7 +140,10 @@ class TicketStore:
         return {plan.after.key: plan for plan in found}
 
     def save_plan(self, plan: Plan) -> Plan:
-        """Store a plan with its progress; return it."""
+        """Store a plan with its progress; return it.
+
+        If its next step creates an issue and was sent, that counts towards the hourly limit.
+        """
         with self._transaction() as db:
             _put(db, "plans", plan.after.key, _plan_document(plan))
             step = plan.steps[plan.done] if plan.done < len(plan.steps) else None
@@ -171,7 +173,7 @@ class TicketStore:
 
 def _put(db: sqlite3.Connection, table: str, key: TicketKey, document: dict[str, Any]) -> None:
     text = json.dumps(document, ensure_ascii=False)
-    db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", (*key, text))  # noqa: S608 — the two callers pass a literal
+    db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", (*key, text))  # noqa: S608 — every caller passes a literal
 
 
 def _delete_plan(db: sqlite3.Connection, plan: Plan) -> None:

@@ -21,7 +21,7 @@ from tests.sources.github.stories import (
 )
 
 COMMITS = 150
-"""More than two batches of requests, one a commit."""
+"""More commits than two batches read; each commit costs a request."""
 
 WINDOW = ", window: 200"
 
@@ -52,8 +52,8 @@ def test_the_newest_commits_are_shown_first() -> None:
         check_truth(exporter)
 
 
-def test_progress_falls_to_nothing() -> None:
-    """Each batch leaves less unread, and none of them is long."""
+def test_the_unread_count_falls_to_zero() -> None:
+    """No batch raises the number of unread commits, or sends too many requests."""
     story = long_story("PFFFKP")
     with running_exporter(story.fake, more=WINDOW) as exporter:
         done = exporter.refresh_until_idle()
@@ -144,8 +144,8 @@ def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("others", [0, 4])
-def test_a_hole_is_filled_from_its_oldest_commit_on(others: int) -> None:
-    """A streak is never seen from its newer end while a pass below it waits to be read."""
+def test_missed_commits_are_read_oldest_first(others: int) -> None:
+    """Newer failures never count as a streak while an unread pass may lie between them."""
     story = Story("P P P", fake=FakeGitHub(limit=60))
     with running_exporter(story.fake) as exporter:
         exporter.refresh_until_idle()
@@ -192,8 +192,8 @@ def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
         assert not exporter.job("test").broken
 
 
-def test_a_restart_in_a_downtime_with_a_closed_list_reads_no_commit_twice() -> None:
-    """Notes of runs and parts of the list outlive the process."""
+def test_repeated_restarts_read_no_commit_twice() -> None:
+    """The runs and the ranges of the list that were read are stored."""
     story = Story()
     with running_exporter(story.fake) as exporter:
         for _ in range(12):
@@ -208,8 +208,8 @@ def test_a_restart_in_a_downtime_with_a_closed_list_reads_no_commit_twice() -> N
         assert len(asked(exporter, "/check-runs")) <= 12 * 3
 
 
-def test_two_repositories_are_read_as_one_would_be() -> None:
-    """Each has its notes; neither waits for the other."""
+def test_two_repositories_are_read_independently() -> None:
+    """Each repository has its own state, and neither waits for the other."""
     one = Story("P F F F")
     other = Story("P P F", fake=one.fake, repo="o/s")
     section = "repos: [o/r, o/s], branches: [main], token_env: STANDIN_TOKEN"

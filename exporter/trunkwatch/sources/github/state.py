@@ -13,21 +13,23 @@ from trunkwatch.rest.lists import ListClient
 
 
 class Kind(StrEnum):
-    """The kind of an entry; the comment describes its name.
+    """The kind of an entry; "by X" means one entry per X, with X as its name.
 
-    An entry whose format changes needs another word here: the old entries are then dropped, and
-    their content is read again.
+    If the format of an entry changes, change its value here: the old entries are then dropped, and
+    their content is read again. Ranges are time ranges of `created` in the run list.
     """
 
     CHAIN = "chain"  # the trunk's commits and the ETag of their list
     READ_DOWN_TO = "read_down_to"  # the oldest commit whose results have been read
-    OPEN_RANGE = "open_range"  # the newest range of the run list
-    CLOSED_RANGE = "closed_range"  # by first second: a closed range of the run list
-    UNREAD_RANGE = "unread_range"  # by first second: a range of the run list that is not read
+    OPEN_RANGE = "open_range"  # the newest time range, in which runs still appear
+    CLOSED_RANGE = "closed_range"  # by its start (seconds): a range of past runs
+    UNREAD_RANGE = "unread_range"  # by its start (seconds): a range that is not read yet
     RUN = "run"  # by run id
     COMMIT = "commit"  # by commit: when its jobs were read last
-    TYPICAL_CHECKS = "typical_checks"  # check runs of the commit that was read last
-    TIMED_OUT = "timed_out"  # by job id: a long job that was cancelled, and its conclusion
+    TYPICAL_CHECKS = (
+        "typical_checks"  # number of check runs of the last commit: an estimate for the next
+    )
+    TIMED_OUT = "timed_out"  # by job id: a cancelled job that may have timed out, or its conclusion
     STEP = "step"  # by job id: its steps have been read
     ANNOTATED = "annotated"  # by job id: its annotations have been read
     PENDING = "pending"  # by run id: jobs from webhooks whose run has not been read
@@ -39,7 +41,7 @@ EntriesByKind = Mapping[str, Mapping[str, str]]
 
 
 def by_trunk(entries: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]:
-    """Group all entries of a source by trunk, kind and name, in one pass."""
+    """Group the entries of a source by "repo branch", kind and name, in one pass."""
     trunks: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for key, text in entries.items():
         repo, branch, kind, name = key.split(" ")
@@ -48,7 +50,7 @@ def by_trunk(entries: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]
 
 
 def key_of(trunk: Trunk, kind: Kind, name: object = "") -> str:
-    """Return the key of an entry; neither a repository, a branch nor an id contains a blank."""
+    """Return the key of an entry: parts that contain no blank, joined by blanks."""
     return f"{trunk.repo} {trunk.branch} {kind} {name}"
 
 
@@ -59,9 +61,9 @@ class StateStore:
         self, trunk: Trunk, entries: Mapping[str, str], by_kind: EntriesByKind | None = None
     ) -> None:
         """Args:
-        trunk: whose entries.
-        entries: all entries of the source.
-        by_kind: those of the trunk; only `all` needs them.
+        trunk: the trunk to read.
+        entries: the entries of all trunks of the source, by key.
+        by_kind: those of this trunk, by kind and name; only `all` needs them.
         """
         self._trunk = trunk
         self._entries = entries

@@ -13,18 +13,18 @@ class DryRun:
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
         """Args:
-        show: called with a one-line description of each request, and its Markdown.
+        show: called for each request with a one-line description, and with its Markdown text.
         """
         self._show = show
         self._numbers = count(1)
 
     def get(self, path: str) -> Mapping[str, Any]:
-        """Return an open issue: in a dry run, no person can close one."""
+        """Report every issue as open: it does not exist, so no person can have closed it."""
         del path
         return {"state": "open"}
 
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
-        """Return an empty list: no issue exists."""
+        """Yield nothing: a search finds no existing issue."""
         del path, query
         return iter(())
 
