@@ -1,4 +1,4 @@
-"""Whether every team of the configuration is heard: routes as Alertmanager reads them."""
+"""The check that a route exists for every configured team."""
 
 import subprocess
 from pathlib import Path
@@ -44,7 +44,7 @@ def alertmanager_file(folder: Path, *routes: str, root: str = "root") -> str:
 
 
 def receivers_of(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
-    """Return who hears of each team and priority, team trunk apart."""
+    """Return the receivers of each team and priority, except of team trunk."""
     found = route_results(config(**teams), load_routes(path))
     return {f"{one.team} {one.priority}": one.receivers for one in found if one.team != "trunk"}
 
@@ -99,7 +99,7 @@ def test_the_first_route_that_matches_takes_it(tmp_path: Path) -> None:
 
 
 def test_a_route_that_may_match_does_not_hide_the_next(tmp_path: Path) -> None:
-    """Where a matcher is of the repository, both the route and the one after it can be results."""
+    """A matcher on the repository may match: its route and the one after it are both results."""
     path = alertmanager_file(
         tmp_path,
         "{receiver: one, matchers: [team=core, repo=a/b]}",
@@ -109,7 +109,7 @@ def test_a_route_that_may_match_does_not_hide_the_next(tmp_path: Path) -> None:
 
 
 def test_a_route_below_takes_it_from_the_one_above(tmp_path: Path) -> None:
-    """The deepest route that matches is results; without a receiver it has that of its parent."""
+    """The deepest matching route gives the receiver; without one it inherits its parent's."""
     nested = """{receiver: core, matchers: [team=core], routes: [
         {receiver: pager, matchers: [severity=critical]}, {matchers: [priority=P2]}]}"""
     path = alertmanager_file(tmp_path, " ".join(nested.split()))
@@ -180,7 +180,7 @@ def test_a_file_that_is_none_of_alertmanager_is_refused(
 
 
 def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    """The reason is named."""
+    """An unreadable file is an error that contains the reason."""
     with pytest.raises(ConfigError, match="cannot be read"):
         load_routes(str(tmp_path / "no.yml"))
 

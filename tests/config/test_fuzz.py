@@ -1,4 +1,4 @@
-"""Whatever stands in the file, the answer is a configuration or a ConfigError."""
+"""Any file gives a configuration or a ConfigError."""
 
 from typing import Any
 

@@ -120,7 +120,7 @@ def keys_of(model: BaseModel) -> Iterator[str]:
 
 
 def test_the_example_has_every_key(config: Config) -> None:
-    """No key that the configuration knows is missing from these tests."""
+    """These tests cover every key of the configuration."""
     assert sorted(set(keys_of(config))) == all_keys()
 
 
@@ -437,7 +437,7 @@ sources:
 
 
 def test_a_pattern_that_a_later_python_may_read_otherwise_is_silent() -> None:
-    """A warning of the regular expression library is not for the person at the terminal."""
+    """Warnings of the regular expression library are not printed."""
     text = "sources: [{name: a, type: recorded, path: a}]\njobs: {ignore: ['[[]x']}"
     assert parse_config(text, "t.yml").jobs.ignore[0].fullmatch("[x")
 

@@ -523,13 +523,13 @@ def load_problem(path: Path) -> str:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A file that is not there is named together with the flag that names it."""
+    """The error about a missing file contains its path and the flag."""
     problem = load_problem(tmp_path / "no.yml")
     assert problem == "no such file; --config.file names the configuration"
 
 
 def test_folder_instead_of_a_file(tmp_path: Path) -> None:
-    """A folder cannot be read, and nothing worse happens."""
+    """A folder instead of a file is a ConfigError."""
     assert load_problem(tmp_path).startswith("cannot be read ([Errno 21] Is a directory")
 
 

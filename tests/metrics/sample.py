@@ -63,7 +63,7 @@ def sources() -> tuple[SourceStatus, ...]:
 
 
 def snapshot() -> Snapshot:
-    """Return the whole picture."""
+    """Return the snapshot of the sample."""
     return Snapshot(NOW, (main_trunk(), bare_trunk()), sources(), complete=True)
 
 

@@ -219,7 +219,7 @@ def test_only_what_changed_is_compressed(shown: Shown) -> None:
 
 
 def test_an_equal_state_is_not_rendered(shown: Shown) -> None:
-    """A job that was judged again and is as it was is neither rendered nor compressed."""
+    """A job with an equal state after evaluation is neither rendered nor compressed."""
     served = shown.exposition()
     served.body(PLAIN, zipped=True)
     shown.rendered.clear()

@@ -44,7 +44,7 @@ def test_back_off(interval: float, failures: int, seconds: float) -> None:
 
 
 def test_jitter_only_shortens() -> None:
-    """Chance takes up to a tenth off, so that no data is older than configured because of it."""
+    """Jitter shortens an interval by up to a tenth, and never lengthens it."""
     assert wait_after(60.0, 0, jitter=1.0) == pytest.approx(60.0 * (1 - JITTER_SHARE))
     assert 54.0 <= wait_after(60.0, 0, jitter=0.5) <= 60.0
 

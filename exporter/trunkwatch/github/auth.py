@@ -74,11 +74,6 @@ class AppToken:
     """
 
     def __init__(self, config: GithubSource, app: GithubApp, http: HttpContext) -> None:
-        """Args:
-        config: of the source.
-        app: the App, as the configuration describes it.
-        http: of the client that requests tokens.
-        """
         self._app = app
         self._repo = config.all_repos[0]
         self._jwt = _Jwt(app)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.row_cache import RowReader, Touched
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.poller.totals import Counters
+from trunkwatch.sources import FailureFocus
 
 
 class TrunkEvaluations:
@@ -91,6 +92,11 @@ class TrunkEvaluations:
                 self._evaluate(trunk, jobs, now)
             self._out_of_date.discard(trunk)
 
+    def focus(self, trunk: Trunk) -> FailureFocus:
+        """Return the failures in a trunk whose details should be read first."""
+        state = self.states.get(trunk)
+        return _focus_of(state) if state else FailureFocus()
+
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""
         evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
@@ -126,3 +132,18 @@ class TrunkEvaluations:
         self, name: str, trunk: Trunk, label: str, level: int, start: int = 0
     ) -> None:
         self._counters.count_increase(name, *trunk, label, level=level, start=start)
+
+
+def _focus_of(state: TrunkState) -> FailureFocus:
+    """Return the failures of a trunk that its source reads first."""
+    failing = [(job, job.blame) for job in state.jobs if job.blame]
+    commits = {
+        state.order.commits[index].sha
+        for job, blame in failing
+        if job.broken
+        for index, verdict in zip(job.commit_indexes, job.verdicts, strict=True)
+        if index >= blame.commit_index and verdict is Verdict.FAIL
+    }
+    urls = {blame.url for _, blame in failing if blame.url and not blame.failed_step}
+    unexplained = {blame.run for _, blame in failing if not blame.annotations}
+    return FailureFocus(frozenset(commits), frozenset(urls), frozenset(unexplained))

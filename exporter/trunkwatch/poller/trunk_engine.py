@@ -15,7 +15,6 @@ from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
-from trunkwatch.poller.focus import focus_of
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
@@ -96,8 +95,7 @@ class TrunkEngine:
 
     def focus(self, trunk: Trunk) -> FailureFocus:
         """Return the failures in a trunk whose details should be read first."""
-        state = self._trunks.states.get(trunk)
-        return focus_of(state) if state else FailureFocus()
+        return self._trunks.focus(trunk)
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""

@@ -154,5 +154,5 @@ def _source(source: SourceStatus, now: float) -> str:
 
 
 def _is_web(url: str | None) -> bool:
-    """Return a link; a URL from CI data becomes one only if its scheme is http or https."""
+    """Return whether a URL from CI data may become a link: its scheme is http or https."""
     return bool(url) and str(url).startswith(("https://", "http://"))

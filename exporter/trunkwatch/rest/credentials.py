@@ -88,12 +88,9 @@ class Authorization(Protocol):
 
 
 class RefusedCredential:
-    """The credential that the server refused last, so that it is not sent again at once."""
+    """The credential that the server refused last: it is not sent again for `retry_seconds`."""
 
     def __init__(self, retry_seconds: float) -> None:
-        """Args:
-        retry_seconds: until the same credential is sent again.
-        """
         self._retry_seconds = retry_seconds
         self._sent = ""
         self._sent_at = 0.0
@@ -120,11 +117,7 @@ class RefusedCredential:
 class NoToken:
     """Anonymous requests: 60 an hour on github.com."""
 
-    def __init__(self, keys: str = "token_file, token_env or app") -> None:
-        """Args:
-        keys: of the configuration that name a token, for errors.
-        """
-        self._keys = keys
+    def __init__(self) -> None:
         self._refusal = RefusedCredential(RETRY_TOKEN_SECONDS)
 
     def header(self, now: float) -> None:
@@ -138,7 +131,9 @@ class NoToken:
 
     def refused(self) -> None:
         """Record that the server refuses anonymous requests."""
-        self._refusal.refuse(f"the server asks for a token (HTTP 401); name one by {self._keys}")
+        self._refusal.refuse(
+            "the server asks for a token (HTTP 401); name one by token_file, token_env or app"
+        )
 
 
 class Token:

@@ -167,13 +167,12 @@ class Quota:
 
 
 class RefreshBudget:
-    """The requests that one refresh may send; shared by all trunks of a source."""
+    """The requests that one refresh may send; shared by all trunks of a source.
+
+    The next refresh follows after `interval` seconds.
+    """
 
     def __init__(self, quota: Quota, interval: float) -> None:
-        """Args:
-        quota: of the token.
-        interval: seconds from one refresh to the next.
-        """
         self._quota = quota
         self._interval = interval
         self._counted_before = quota.counted

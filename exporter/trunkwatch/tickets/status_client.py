@@ -16,13 +16,12 @@ TIMEOUT_SECONDS = 20.0
 class HttpStatusClient:
     """Reads the state of trunks and alerts, without a cache."""
 
-    def __init__(self, exporter: str, alertmanager: str, http: HttpContext | None = None) -> None:
+    def __init__(self, exporter: str, alertmanager: str) -> None:
         """Args:
         exporter: address of `trunkwatch serve`.
         alertmanager: address of Alertmanager, without /api/v2.
-        http: the dependencies of both clients.
         """
-        http = http or HttpContext()
+        http = HttpContext()
         self._exporter = RestClient(exporter, http, timeout=TIMEOUT_SECONDS)
         self._alertmanager = RestClient(alertmanager, http, timeout=TIMEOUT_SECONDS)
 

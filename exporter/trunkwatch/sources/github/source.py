@@ -51,10 +51,6 @@ class Github:
     """The repositories that one token reads."""
 
     def __init__(self, config: GithubSource, context: SourceContext) -> None:
-        """Args:
-        config: its section of the configuration.
-        context: its dependencies.
-        """
         self._config = config
         self._context = context
         self._clock = context.http.clock

@@ -5,12 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from trunkwatch.engine.facts import Fact
-from trunkwatch.errors import (
-    CredentialsError,
-    NoAnswerError,
-    RateLimitedError,
-    SourceError,
-)
+from trunkwatch.errors import CredentialsError, NoAnswerError, RateLimitedError, SourceError
 from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.failure_details import Explanations, FailedSteps

@@ -7,6 +7,7 @@ the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from trunkwatch.config.schema import GithubSource
@@ -18,14 +19,7 @@ from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
-from trunkwatch.sources.github.runs.run import (
-    STARTUP_FAILURE,
-    Run,
-    counts,
-    run_of,
-    run_of_json,
-    startup_failure,
-)
+from trunkwatch.sources.github.runs.run import Run, counts, run_of, run_of_json, startup_failure
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.port import Delivery, DeliveryUpdate
 
@@ -40,8 +34,8 @@ PING = "ping"
 NAME_LIMIT = 100
 """Characters of an event's name and of a delivery's id; GitHub's ids have 36."""
 
-
-ContextOf = Callable[[Trunk, SourceState], TrunkContext]
+ContextOf = Callable[[SourceState], TrunkContext]
+"""Returns what the readers of one trunk share, with the state given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,19 +61,17 @@ class RunUpdate:
     """A workflow run that began or ended.
 
     Attributes:
-        trunk: the branch that the run is of.
         run: as GitHub reports it.
-        context: returns what the readers of a trunk share, with the state given.
+        context: of its trunk.
     """
 
-    trunk: Trunk
     run: Run
     context: ContextOf
     needs_refresh: bool = False
 
     def facts(self, state: SourceState) -> Iterator[Fact]:
         """Yield the run's own failure, and the jobs that were waiting for it."""
-        context = self.context(self.trunk, state)
+        context = self.context(state)
         run, store = self.run, context.state
         entry = store.get(Kind.RUN, run.id)
         stored = run_of_json(entry) if entry else None
@@ -87,8 +79,8 @@ class RunUpdate:
             if _order_of(stored) > _order_of(run):
                 run = stored  # the delivery is late and its contents are outdated
             run = replace(run, read_version=stored.read_version, jobs=stored.jobs)
-        if run.finished and run.conclusion == STARTUP_FAILURE:
-            yield startup_failure(run, self.trunk)
+        if run.never_started:
+            yield startup_failure(run, context.trunk)
             run = run.read(0)
         store.put(Kind.RUN, run.to_json(), run.id)
         yield from PendingJobs(context, TimedOutJobs(context)).of(run)
@@ -100,19 +92,17 @@ class JobUpdate:
     """A job that was queued, began or ended.
 
     Attributes:
-        trunk: the branch that the job is of.
         job: as GitHub reports it.
-        context: returns what the readers of a trunk share, with the state given.
+        context: of its trunk.
     """
 
-    trunk: Trunk
     job: Job
     context: ContextOf
     needs_refresh: bool = False
 
     def facts(self, state: SourceState) -> Iterator[Fact]:
         """Yield the job's observation, or keep the job until its run is read."""
-        context = self.context(self.trunk, state)
+        context = self.context(state)
         job, timed_out = self.job, TimedOutJobs(context)
         entry = context.state.get(Kind.RUN, job.run)
         if entry is None:
@@ -123,18 +113,18 @@ class JobUpdate:
 
 
 class WebhookHandler:
-    """Verifies and parses the deliveries about the watched trunks of one source."""
+    """Parses the deliveries about the watched trunks of one source."""
 
     def __init__(
         self,
         config: GithubSource,
-        context: ContextOf,
+        context: Callable[[Trunk, SourceState], TrunkContext],
         external: ExternalChecks,
         events: frozenset[str],
     ) -> None:
         """Args:
         config: of the source; without branches, the default branch of each repository is watched.
-        context: for updates of runs and jobs.
+        context: returns what the readers of a trunk share, with the state given.
         external: the results of other CI systems that count.
         events: which events' runs count.
         """
@@ -195,7 +185,7 @@ class WebhookHandler:
         trunk = self._trunk(repo, run.head_branch, payload)
         if trunk is None or not counts(run, trunk, self._events):
             return None
-        return RunUpdate(trunk, run, self._context)
+        return RunUpdate(run, partial(self._context, trunk))
 
     def _workflow_job(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["workflow_job"]
@@ -203,7 +193,7 @@ class WebhookHandler:
         trunk = self._trunk(repo, row.get("head_branch"), payload)
         if trunk is None or job.run is None:
             return None
-        return JobUpdate(trunk, job, self._context)
+        return JobUpdate(job, partial(self._context, trunk))
 
     def _check_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["check_run"]

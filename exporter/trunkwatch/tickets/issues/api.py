@@ -66,7 +66,7 @@ ROWS: Listing[Mapping[str, Any]] = Listing(_object, id)
 
 
 class GithubIssues:
-    """The REST API below one address with one token; one thread at a time."""
+    """The issues API with one token, for one thread at a time; arguments as for `RestClient`."""
 
     def __init__(
         self,
@@ -75,12 +75,6 @@ class GithubIssues:
         authorization: Authorization,
         timeout: float = 30.0,
     ) -> None:
-        """Args:
-        api_url: of the API.
-        http: session, counter, clock and sleep.
-        authorization: gives the Authorization header.
-        timeout: seconds to wait for a connection, and for each part of an answer.
-        """
         self._http = http
         # A request is sent once, since it must not take effect twice. A 301 reports that the issue
         # was moved; following it would write to another repository.

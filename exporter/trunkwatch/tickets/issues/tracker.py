@@ -6,15 +6,7 @@ from typing import Any, NamedTuple
 
 from trunkwatch.errors import TrackerUnsure
 from trunkwatch.tickets.issues.api import Api
-from trunkwatch.tickets.model import (
-    ORIGIN_LABEL,
-    Change,
-    Comment,
-    Create,
-    Step,
-    Ticket,
-    TicketKey,
-)
+from trunkwatch.tickets.model import ORIGIN_LABEL, Change, Comment, Create, Step, Ticket, TicketKey
 from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
 from trunkwatch.times import format_time, parse_time
 

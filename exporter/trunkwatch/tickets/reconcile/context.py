@@ -6,14 +6,7 @@ from urllib.parse import quote
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.tickets.alerts import Alerts, FiringAlert, UnresolvedAlert, links_of
-from trunkwatch.tickets.model import (
-    ORIGIN_LABEL,
-    JobName,
-    ReportedJob,
-    State,
-    Ticket,
-    TicketKey,
-)
+from trunkwatch.tickets.model import ORIGIN_LABEL, JobName, ReportedJob, State, Ticket, TicketKey
 from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
 from trunkwatch.tickets.text.markdown import one_line
 from trunkwatch.tickets.trunk_status import GroupStatus, JobStatus, TrunkStatus

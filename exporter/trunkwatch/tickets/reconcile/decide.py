@@ -3,15 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trunkwatch.tickets.model import (
-    Change,
-    Comment,
-    Create,
-    Plan,
-    State,
-    Step,
-    Ticket,
-)
+from trunkwatch.tickets.model import Change, Comment, Create, Plan, State, Step, Ticket
 from trunkwatch.tickets.reconcile.context import (
     ReconcileContext,
     edited,

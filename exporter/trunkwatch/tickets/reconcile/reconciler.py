@@ -11,13 +11,7 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
-from trunkwatch.errors import (
-    IssueGone,
-    ReadingError,
-    TrackerError,
-    TrackerLimited,
-    TrackerRefused,
-)
+from trunkwatch.errors import IssueGone, ReadingError, TrackerError, TrackerLimited, TrackerRefused
 from trunkwatch.tickets.alerts import Alerts, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
 from trunkwatch.tickets.metrics import Health

@@ -53,16 +53,16 @@ class Job(NamedTuple):
     name: str
     status: str
     conclusion: str | None
-    attempt: int | None
-    run: int | None
-    suite: int | None
-    app: tuple[str, str]
-    created: float | None
-    started: float | None
-    completed: float | None
-    url: str | None
-    failed_step: str | None
-    annotations: int | None
+    attempt: int | None = None
+    run: int | None = None
+    suite: int | None = None
+    app: tuple[str, str] = (ACTIONS_APP, "")
+    created: float | None = None
+    started: float | None = None
+    completed: float | None = None
+    url: str | None = None
+    failed_step: str | None = None
+    annotations: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -96,14 +96,11 @@ def job_of(row: Mapping[str, Any]) -> Job:
         *_named(row),
         attempt=row.get("run_attempt"),
         run=int_or_none(row.get("run_id")),
-        suite=None,
-        app=(ACTIONS_APP, ""),
         created=_time(row.get("created_at")),
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
         url=row.get("html_url"),
         failed_step=_failed_step(row.get("steps")),
-        annotations=None,
     )
 
 
@@ -120,15 +117,11 @@ def check_of(row: Mapping[str, Any]) -> Job:
     annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
     return Job(
         *_named(row),
-        attempt=None,
-        run=None,
         suite=suite,
         app=(str(app.get("slug") or ""), str(app.get("name") or "")),
-        created=None,
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
         url=row.get("html_url") or row.get("details_url"),
-        failed_step=None,
         annotations=annotations,
     )
 

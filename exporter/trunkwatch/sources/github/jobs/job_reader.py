@@ -10,12 +10,7 @@ from trunkwatch.errors import NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.jobs.job import CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
-from trunkwatch.sources.github.runs.run import (
-    INCOMPLETE,
-    STARTUP_FAILURE,
-    Run,
-    startup_failure,
-)
+from trunkwatch.sources.github.runs.run import INCOMPLETE, Run, startup_failure
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 
@@ -49,7 +44,7 @@ class JobReader:
             RequestError: some could not be read; the others are stored all the same.
         """
         entry = self.context.state.get(Kind.COMMIT, sha) or {}
-        never_started = [run for run in runs if _never_started(run)]
+        never_started = [run for run in runs if run.never_started]
         for run in never_started:
             yield startup_failure(run, self.context.trunk)
             self.runs.put(run.read(0))
@@ -106,10 +101,6 @@ class JobReader:
         if incomplete and self.context.now - run.updated < LATE_JOB_SECONDS:
             read = replace(read, read_version=INCOMPLETE)
         self.runs.put(read)
-
-
-def _never_started(run: Run) -> bool:
-    return run.finished and run.conclusion == STARTUP_FAILURE
 
 
 def _cost_of_run(run: Run) -> int:

@@ -11,11 +11,7 @@ from typing import Any
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.sources.github.jobs.annotations import (
-    Annotation,
-    failure_lines,
-    read_annotations,
-)
+from trunkwatch.sources.github.jobs.annotations import Annotation, failure_lines, read_annotations
 from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observations
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind, TrunkContext

@@ -20,11 +20,6 @@ class Backfill:
     """
 
     def __init__(self, context: TrunkContext, chain: Chain, runs: RunList) -> None:
-        """Args:
-        context: of the trunk.
-        chain: the newest commits.
-        runs: the trunk's runs.
-        """
         self._trunk: Trunk = context.trunk
         self._state = context.state
         self._chain = chain

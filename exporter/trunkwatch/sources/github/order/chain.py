@@ -33,13 +33,9 @@ class Chain:
 
 
 class ChainReader:
-    """Reads one trunk's chain; one free request while nothing is new."""
+    """Reads the newest `window` commits of one trunk; one free request while nothing is new."""
 
     def __init__(self, context: TrunkContext, window: int) -> None:
-        """Args:
-        context: of the trunk.
-        window: commits to read.
-        """
         self._context = context
         self._client = context.client
         self._window = window

@@ -72,6 +72,11 @@ class Run:
         return self.status == COMPLETED
 
     @property
+    def never_started(self) -> bool:
+        """Whether it failed before it had a job."""
+        return self.finished and self.conclusion == STARTUP_FAILURE
+
+    @property
     def version(self) -> str:
         """A text that changes with any change of the run."""
         return f"{self.attempt} {self.status} {self.updated:.0f}"
