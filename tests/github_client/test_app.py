@@ -6,9 +6,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 import pytest
@@ -34,6 +33,8 @@ from trunkwatch.github.auth import (
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
 
+from tests.rest.server import Reply, Request, Server
+
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -42,61 +43,18 @@ INSTALLATION = ("GET", "/repos/o/r/installation")
 TOKENS = ("POST", "/app/installations/7/access_tokens")
 
 
-class Reply(NamedTuple):
-    """What the server answers."""
-
-    status: int
-    body: bytes = b"{}"
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-class Request(NamedTuple):
-    """What the server was asked."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-
-
-class Github:
+class Github(Server):
     """Answers the two requests that lead to an installation token, on loopback.
 
     Attributes:
         now: its clock (seconds since the epoch), from which a token's end is counted.
         replies: instead of the usual answers, by method and path.
-        requests: the received requests.
     """
 
     def __init__(self) -> None:
         self.now = NOW
         self.replies: dict[tuple[str, str], Reply] = {}
-        self.requests: list[Request] = []
-        outer = self
-
-        class _Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                request = Request(self.command, self.path, dict(self.headers.items()))
-                outer.requests.append(request)
-                reply = outer.reply(request)
-                self.send_response(reply.status)
-                for name, value in reply.headers:
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(reply.body)))
-                self.end_headers()
-                self.wfile.write(reply.body)
-
-            do_POST = do_GET  # noqa: N815 — the name that http.server calls
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Write no access log."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        super().__init__(self.reply)
 
     def asked(self) -> list[tuple[str, str]]:
         return [(request.method, request.path) for request in self.requests]
@@ -112,11 +70,6 @@ class Github:
         if (request.method, request.path) == INSTALLATION:
             return Reply(200, b'{"id": 7}')
         return Reply(201, granted(self.token(), self.now + HOUR))
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def granted(token: str, end: float) -> bytes:

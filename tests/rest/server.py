@@ -1,9 +1,10 @@
 """A server on loopback that sends prepared replies."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, cycle
 from typing import Any, NamedTuple
 
 
@@ -36,13 +37,13 @@ class Request(NamedTuple):
 
 
 class Server:
-    """Sends its replies in order, and the last one for ever; None closes the connection.
+    """Sends what a function returns for each request; None closes the connection.
 
     Attributes:
         requests: in the order of their arrival.
     """
 
-    def __init__(self, replies: tuple[Reply | None, ...]) -> None:
+    def __init__(self, reply_to: Callable[[Request], Reply | None]) -> None:
         self.requests: list[Request] = []
         outer = self
 
@@ -50,7 +51,7 @@ class Server:
             def do_GET(self) -> None:
                 request = Request(self.command, self.path, dict(self.headers.items()))
                 outer.requests.append(request)
-                reply = replies[min(len(outer.requests), len(replies)) - 1]
+                reply = reply_to(request)
                 if reply is None:
                     self.close_connection = True
                     return
@@ -85,8 +86,9 @@ class Server:
 
 @contextmanager
 def serving(*replies: Reply | None) -> Iterator[Server]:
-    """Serve replies on a free port."""
-    server = Server(replies)
+    """Serve replies on a free port, in order, and the last one for ever."""
+    remaining = chain(replies, cycle(replies[-1:]))
+    server = Server(lambda _: next(remaining))
     try:
         yield server
     finally:

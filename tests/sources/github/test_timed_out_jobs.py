@@ -18,6 +18,7 @@ from tests.sources.github.stories import (
 )
 
 ANNOTATIONS = "/annotations"
+FAIL_FAST = 'The strategy configuration was canceled because "test" failed'
 
 
 def cancelled(seconds: float, *, hang: bool = True) -> Job:
@@ -169,26 +170,18 @@ def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None
         check_truth(exporter)
 
 
-def test_a_hang_among_jobs_that_end_at_another_moment_counts() -> None:
-    """A push may cancel what a hang has left; the one speaks for itself alone."""
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        pytest.param(2000, SUPERSEDED.format(branch="main"), id="a-push-cancels-the-rest-later"),
+        pytest.param(1840, FAIL_FAST, id="the-matrix-gives-up-at-that-moment"),
+    ],
+)
+def test_a_hang_among_other_cancelled_jobs_counts(seconds: int, said: str) -> None:
+    """The message of the other jobs does not apply to the job that reached its limit."""
     story = Story("P")
-    said = (SUPERSEDED.format(branch="main"),)
     for _ in range(3):
-        rest = [Job(f"t{n}", 30, 2000, "cancelled", annotations=said) for n in range(3)]
-        story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
-        story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
-        exporter.refresh_until_idle()
-        assert exporter.job("test").broken
-        check_truth(exporter)
-
-
-def test_a_hang_that_makes_its_matrix_give_up_counts() -> None:
-    """`fail-fast` cancels the others at the moment at which the one reaches its limit."""
-    story = Story("P")
-    said = ('The strategy configuration was canceled because "test" failed',)
-    for _ in range(3):
-        rest = [Job(f"t{n}", 30, 1840, "cancelled", annotations=said) for n in range(3)]
+        rest = [Job(f"t{n}", 30, seconds, "cancelled", annotations=(said,)) for n in range(3)]
         story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
         story.fake.now += HOUR
     with running_exporter(story.fake) as exporter:
