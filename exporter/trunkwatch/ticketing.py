@@ -120,7 +120,7 @@ class TicketServer:
             signal.signal(kind, self._on_signal)
         self._web.start()
         self._worker.start()
-        log.info("listening", extra={"version": __version__, "port": self.port})
+        log.info("listening on port %d", self.port, extra={"version": __version__})
         signum = self._signals.get()
         log.info("stopping", extra={"signal": signal.Signals(signum).name})
         self._web.stop()

@@ -48,7 +48,7 @@ class Served:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.log: list[str] = []
-        self.port = int(self.wait_for_log(r"\blistening\b.*?\bports?[= ](\d+)").group(1))
+        self.port = int(self.wait_for_log(r"listening on port (\d+)").group(1))
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
         """Read the log until a line matches, and fail the test if none does."""

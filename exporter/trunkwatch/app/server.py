@@ -91,7 +91,8 @@ class Server:
             signal.signal(kind, self._on_signal)
         for server in self._web:
             server.start()
-        log.info("listening", extra={"version": __version__, "ports": _joined(self.ports)})
+        ports = " and ".join(map(str, self.ports))
+        log.info("listening on port %s", ports, extra={"version": __version__})
         self._engine.evaluate_stored()
         self._log_stored()
         self._exposition.update()

@@ -1,7 +1,8 @@
 """The format of log lines: logfmt or JSON, one line each, on standard error.
 
 The message is short and constant; what varies stands in fields, given to the logger as `extra`:
-`log.info("listening", extra={"port": 10077})`.
+`log.info("stopping", extra={"signal": "SIGTERM"})`. The exception is
+"listening on port 10077": programs that start Trunkwatch on a free port wait for it.
 """
 
 import json
