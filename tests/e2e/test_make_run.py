@@ -1,6 +1,7 @@
 """`make run`, as a new user runs it."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import requests
 from trunkwatch.demo.stack import HOST, free_port
 
 from tests.support.waiting import eventually
@@ -65,6 +67,8 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
         ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
         for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket):
             eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
+        links = re.findall(r"^\S+ +\w+ +(http://localhost:\S+)$", output.read_text(), re.MULTILINE)
+        assert [requests.get(link, timeout=10).status_code for link in links] == [200] * len(NAMES)
         eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
         assert len(children(tmp_path)) == len([*NAMES, "tickets"])
         os.killpg(process.pid, signal.SIGINT)

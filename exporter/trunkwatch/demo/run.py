@@ -159,7 +159,7 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
 
 def _welcome(stack: Stack) -> None:
     log(f"exporter      http://localhost:{stack.ports.exporter}")
-    log(f"Prometheus    http://localhost:{stack.ports.prometheus}/alerts")
+    log(f"Prometheus    http://localhost:{stack.ports.prometheus}{stack.alerts_page()}")
     log(f"Alertmanager  http://localhost:{stack.ports.alertmanager}")
     log("Ctrl-C stops all of it")
 

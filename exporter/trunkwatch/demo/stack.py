@@ -247,6 +247,11 @@ class Stack:
         answer: list[dict[str, Any]] = requests.get(url, timeout=5).json()
         return answer
 
+    def alerts_page(self) -> str:
+        """Return the path of Prometheus' page of alerts; Debian ships only the classic pages."""
+        url = f"http://{HOST}:{self.ports.prometheus}/alerts"
+        return "/alerts" if requests.get(url, timeout=5).ok else "/classic/alerts"
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the result of an instant query."""
         url = f"http://{HOST}:{self.ports.prometheus}/api/v1/query"
