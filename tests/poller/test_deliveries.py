@@ -5,7 +5,7 @@ from functools import partial
 
 from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.sources import RefreshReport
+from trunkwatch.sources import RefreshReport, TrunkReport
 
 from tests.poller.harness import Harness, ScriptedSource
 from tests.support.rows import NOW, TRUNK, history, order
@@ -79,7 +79,7 @@ def test_trouble_takes_what_could_be_read_and_is_no_success() -> None:
 def test_the_age_of_each_trunk_is_what_its_source_says() -> None:
     """One trunk may be up to date while another waits for the quota."""
     harness = Harness()
-    harness.ingest(RefreshReport(read_until={TRUNK: NOW - 300}), *history("P"))
+    harness.ingest(RefreshReport(trunks={TRUNK: TrunkReport(NOW - 300)}), *history("P"))
     assert harness.engine.snapshot.trunks[0].data_at == NOW - 300
     harness.ingest(RefreshReport(), *history("P F"))
     assert harness.engine.snapshot.trunks[0].data_at == NOW

@@ -197,6 +197,30 @@ class TrunkOrder:
         )
 
 
+class WorkflowState(StrEnum):
+    """Whether a workflow can still run, as its CI reports it."""
+
+    ACTIVE = "active"
+    DELETED = "deleted"  # its file is gone from the trunk
+    DISABLED = "disabled"  # by a person
+    INACTIVE = "inactive"  # by the CI, after a time without changes; its jobs may be broken still
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowReport:
+    """The state of one workflow of a trunk; a workflow without a report is active.
+
+    Attributes:
+        trunk: the trunk.
+        workflow_key: the workflow's identity, see `RawJob.workflow_key`.
+        state: the latest one.
+    """
+
+    trunk: Trunk
+    workflow_key: str
+    state: WorkflowState
+
+
 def splice(stored: TrunkOrder, fresh: TrunkOrder) -> TrunkOrder:
     """Return the stored order with its newest part replaced by `fresh`.
 

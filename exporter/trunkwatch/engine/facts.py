@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trunkwatch.domain.model import Observation, TrunkOrder
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder, WorkflowReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,18 @@ class SourceState:
 EMPTY_STATE = SourceState()
 """The state on a cold start."""
 
-Fact = Observation | TrunkOrder | Cursor | StateEntry
+
+@dataclass(frozen=True, slots=True)
+class TrunkRemoved:
+    """A trunk that its source does not watch any more: its branch is gone, or not the default.
+
+    Its outages end as removed once no source feeds it.
+
+    Attributes:
+        trunk: the trunk.
+    """
+
+    trunk: Trunk
+
+
+Fact = Observation | TrunkOrder | WorkflowReport | TrunkRemoved | Cursor | StateEntry

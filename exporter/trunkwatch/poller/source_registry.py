@@ -110,8 +110,8 @@ class SourceRegistry:
         moments = []
         for name, stored in self._stored.items():
             if stored is not None and trunk in self._fed_by(name):
-                read_until = self._reports.get(name, RefreshReport()).read_until
-                moments.append(read_until.get(trunk, stored.last_success))
+                report = self._reports.get(name, RefreshReport()).trunks.get(trunk)
+                moments.append(report.read_until if report else stored.last_success)
         return earliest(moments)
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:

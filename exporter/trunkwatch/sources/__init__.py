@@ -4,10 +4,12 @@ from trunkwatch.sources.port import (
     Delivery,
     DeliveryUpdate,
     FailureFocus,
+    Limitation,
     Refresh,
     RefreshReport,
     Source,
     SourceContext,
+    TrunkReport,
     WebhookSource,
 )
 from trunkwatch.sources.registry import SOURCES, build_source
@@ -17,10 +19,12 @@ __all__ = [
     "Delivery",
     "DeliveryUpdate",
     "FailureFocus",
+    "Limitation",
     "Refresh",
     "RefreshReport",
     "Source",
     "SourceContext",
+    "TrunkReport",
     "WebhookSource",
     "build_source",
 ]

@@ -12,6 +12,34 @@ from trunkwatch.rest.http import HttpContext
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkReport:
+    """The state of one trunk after a refresh of its source.
+
+    Attributes:
+        read_until: the time up to which all due results have been read (seconds since the epoch):
+            the age of the newest evidence about the newest commits, not of the last request. None
+            while nothing has been read.
+        error: why the trunk could not be read completely; the source's other trunks are well.
+    """
+
+    read_until: float | None
+    error: SourceError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limitation:
+    """A right that the credentials lack, or an address that the server refuses.
+
+    Attributes:
+        name: a short word for logs and the label of a metric, such as `checks`.
+        text: the answers that are missing without it, and the right that would give them.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshReport:
     """What a source reports about a refresh; none of it is stored.
 
@@ -19,17 +47,21 @@ class RefreshReport:
         unread: commits of the window whose results have not been read yet.
         quota_remaining: requests left in the vendor's window; None for a vendor without quota.
         retry_after: seconds until the next refresh; None for the poll interval.
-        read_until: per trunk, the time up to which all due results have been read (seconds since
-            the epoch); a trunk that is absent is as fresh as the last success.
-        error: the first error of a refresh whose facts count all the same; such a refresh does
+        trunks: each trunk that is watched now; one that is absent is as fresh as the last success.
+        error: an error of the whole source, whose facts count all the same; such a refresh does
             not count as a success.
+        limitations: rights and addresses that the source lacks.
+        dropped: numbers of rows that were read and cannot be used, by reason; each row counts
+            once, in the first refresh that reads it.
     """
 
     unread: int = 0
     quota_remaining: int | None = None
     retry_after: float | None = None
-    read_until: Mapping[Trunk, float] = field(default_factory=dict)
+    trunks: Mapping[Trunk, TrunkReport] = field(default_factory=dict)
     error: SourceError | None = None
+    limitations: tuple[Limitation, ...] = ()
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,14 @@ from trunkwatch.sources.github.webhook import (
     check_signature_header,
     verify_signature,
 )
-from trunkwatch.sources.port import Delivery, Refresh, RefreshReport, Source, SourceContext
+from trunkwatch.sources.port import (
+    Delivery,
+    Refresh,
+    RefreshReport,
+    Source,
+    SourceContext,
+    TrunkReport,
+)
 
 TRIES = 3
 """Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
@@ -180,6 +187,6 @@ class Github:
             unread=total.unread,
             quota_remaining=self._quota.remaining,
             retry_after=retry_after,
-            read_until=dict(self._read_until),
+            trunks={trunk: TrunkReport(at) for trunk, at in self._read_until.items()},
             error=error,
         )
