@@ -26,10 +26,10 @@ from trunkwatch.github.auth import (
     MAX_USE_SECONDS,
     MIN_USE_SECONDS,
     RENEW_BEFORE_SECONDS,
-    RETRY_APP_SECONDS,
     AppToken,
     authorization_of,
 )
+from trunkwatch.rest.credentials import FIRST_RETRY_SECONDS
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS
 
@@ -235,17 +235,17 @@ def test_many_threads_ask_for_one_token(github: Github, make_app: MakeApp) -> No
 def test_a_refusal_is_explained_and_not_repeated(
     github: Github, make_app: MakeApp, place: tuple[str, str], status: int, said: str
 ) -> None:
-    """What asking again does not change is asked again after ten minutes, and not before."""
+    """What asking again does not change is asked again after a pause, and not before."""
     github.replies[place] = Reply(status)
     app = make_app()
-    for later in (0.0, RETRY_APP_SECONDS - 1):
+    for later in (0.0, FIRST_RETRY_SECONDS - 1):
         with pytest.raises(CredentialsError) as caught:
             app.header(NOW + later)
         assert said in str(caught.value)
         assert f"{place[0]} {github.url}{place[1]}: HTTP {status}: " in str(caught.value)
         assert github.asked().count(place) == 1
     github.replies.clear()
-    assert app.header(NOW + RETRY_APP_SECONDS).startswith("Bearer ghs_")
+    assert app.header(NOW + FIRST_RETRY_SECONDS).startswith("Bearer ghs_")
 
 
 def test_a_new_key_ends_the_wait(github: Github, make_app: MakeApp, key_file: Path) -> None:
@@ -260,16 +260,16 @@ def test_a_new_key_ends_the_wait(github: Github, make_app: MakeApp, key_file: Pa
 
 
 def test_a_refused_installation_token_is_replaced_later(github: Github, make_app: MakeApp) -> None:
-    """A 401 ends a token that was used for half an hour; the next one comes ten minutes later."""
+    """A 401 ends a token that was used for half an hour; the next one comes after a pause."""
     app = make_app(installation_id=7)
     app.header(NOW)
     app.header(NOW + 1800)
     app.refused()
-    for later in (0.0, RETRY_APP_SECONDS - 1):
+    for later in (0.0, FIRST_RETRY_SECONDS - 1):
         with pytest.raises(CredentialsError, match="the App was suspended or removed"):
             app.header(NOW + 1800 + later)
     assert github.asked() == [TOKENS]
-    assert app.header(NOW + 1800 + RETRY_APP_SECONDS) == "Bearer ghs_secret2"
+    assert app.header(NOW + 1800 + FIRST_RETRY_SECONDS) == "Bearer ghs_secret2"
 
 
 @pytest.mark.parametrize(

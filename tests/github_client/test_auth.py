@@ -11,7 +11,8 @@ from trunkwatch.errors import CredentialsError
 from trunkwatch.github.auth import AppToken, authorization_of
 from trunkwatch.rest.credentials import (
     MAX_SECRET_BYTES,
-    RETRY_TOKEN_SECONDS,
+    FIRST_RETRY_SECONDS,
+    MAX_RETRY_SECONDS,
     Authorization,
     EnvToken,
     FileToken,
@@ -176,29 +177,30 @@ def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path, length: i
 
 
 def test_a_refused_token_is_not_sent_again(place: Place) -> None:
-    """After a 401 the same token is an error that names its place, for up to an hour."""
+    """After a 401 the same token is an error that names its place, for a while."""
     authorization = place(TOKEN)
     authorization.header(NOW)
     authorization.refused()
-    for later in (0.0, 60.0, RETRY_TOKEN_SECONDS - 1):
+    for later in (0.0, 1.0, FIRST_RETRY_SECONDS - 1):
         said = problem_of(authorization, NOW + later)
         assert re.match(r"the server refuses the token of token_(file|env) ", said)
         assert TOKEN not in said
-    assert authorization.header(NOW + RETRY_TOKEN_SECONDS) == f"Bearer {TOKEN}"
+    assert authorization.header(NOW + FIRST_RETRY_SECONDS) == f"Bearer {TOKEN}"
 
 
-def test_each_hour_brings_one_try(place: Place) -> None:
-    """A token that stays refused is sent once an hour, and not at every refresh."""
+def test_one_refusal_costs_one_poll_and_a_lasting_one_an_hour(place: Place) -> None:
+    """A good token that was refused once is sent at the next poll; a bad one ever less often."""
     authorization = place(TOKEN)
-    sent = 0
-    for minute in range(240):
+    sent = []
+    for minute in range(600):
         try:
             authorization.header(NOW + 60 * minute)
         except CredentialsError:
             continue
-        sent += 1
+        sent.append(minute)
         authorization.refused()
-    assert sent == 4
+    assert sent[:2] == [0, 1]
+    assert sent[-1] - sent[-2] == MAX_RETRY_SECONDS / 60
 
 
 def test_a_new_token_ends_the_wait(place: Place) -> None:
@@ -224,9 +226,9 @@ def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
     nobody = NoToken()
     nobody.header(NOW)
     nobody.refused()
-    said = problem_of(nobody, NOW + RETRY_TOKEN_SECONDS - 1)
+    said = problem_of(nobody, NOW + FIRST_RETRY_SECONDS - 1)
     assert "(HTTP 401); name one by token_file, token_env or app" in said
-    nobody.header(NOW + RETRY_TOKEN_SECONDS)
+    nobody.header(NOW + FIRST_RETRY_SECONDS)
 
 
 def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture) -> None:

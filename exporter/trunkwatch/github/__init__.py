@@ -1,4 +1,4 @@
-"""GitHub's REST API: errors, rate limits, lists and GitHub Apps, on the kit of `rest`."""
+"""GitHub's APIs: errors, rate limits, lists, GraphQL and Apps, on the kit of `rest`."""
 
 from trunkwatch.github.api import PER_PAGE, TOTAL, GithubRules
 from trunkwatch.github.auth import authorization_of

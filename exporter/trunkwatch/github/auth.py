@@ -27,9 +27,6 @@ from trunkwatch.rest.credentials import (
 )
 from trunkwatch.rest.http import HttpContext
 
-RETRY_APP_SECONDS = 600.0
-"""Seconds after which an App that was refused asks for an installation token again."""
-
 JWT_BACKDATED_SECONDS, JWT_SECONDS = 60, 540
 """Seconds that a JWT is dated back, and valid for: clocks differ, and GitHub refuses one that is
 valid for more than ten minutes by its own clock."""
@@ -84,7 +81,7 @@ class AppToken:
             authorization=self._jwt,
             timeout=config.timeout,
         )
-        self._refusal = RefusedCredential(RETRY_APP_SECONDS)
+        self._refusal = RefusedCredential()
         self._lock = threading.Lock()
         self._key = ""
         self._token: str | None = None
@@ -108,7 +105,7 @@ class AppToken:
             self._token = None
             self._refusal.refuse(
                 "the server refuses the installation token that it gave (HTTP 401): the App was"
-                " suspended or removed; it is asked for a new one in ten minutes"
+                " suspended or removed; it is asked for a new one after a pause"
             )
 
     def _new_token(self, now: float) -> tuple[str, float]:
@@ -146,7 +143,7 @@ class AppToken:
                 raise
             problem = f"{method} {self._api.address(path)}: HTTP {error.status}"
             why = why.format(repo=self._repo)
-            refusal = f"{problem}: {why}; it is asked again in ten minutes"
+            refusal = f"{problem}: {why}; it is asked again after a pause"
         raise self._refusal.refuse(refusal)
 
     def _odd(self, method: str, path: str) -> BadAnswerError:

@@ -109,6 +109,10 @@ class RestClient:
         """Return the address of a path, without credentials."""
         return f"{self._base}{path}"
 
+    def now(self) -> float:
+        """Return the time by the client's clock (seconds since the epoch)."""
+        return self._http.clock()
+
     def fingerprint(self) -> str:
         """Return the fingerprint of the current token: an ETag is valid for one token only."""
         if self._authorization is None:

@@ -18,9 +18,10 @@ MAX_SECRET_BYTES = 16_384
 FINGERPRINT_CHARACTERS = 8
 """Enough to distinguish a few tokens, too few to guess one by."""
 
-RETRY_TOKEN_SECONDS = 3600.0
-"""Seconds after which a refused token is sent again: servers that were out of order have refused
-good ones, and one request an hour is no load."""
+FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 3600.0
+"""Seconds after which a refused credential is sent again, doubled by each further refusal: servers
+that were out of order have refused good ones, so that the next poll tries again; and one request
+an hour is no load."""
 
 
 def read_secret(where: str, path: str) -> bytes:
@@ -88,13 +89,14 @@ class Authorization(Protocol):
 
 
 class RefusedCredential:
-    """The credential that the server refused last: it is not sent again for `retry_seconds`."""
+    """The credential that the server refused last: it is not sent again for a while."""
 
-    def __init__(self, retry_seconds: float) -> None:
-        self._retry_seconds = retry_seconds
+    def __init__(self) -> None:
         self._sent = ""
         self._sent_at = 0.0
         self._refused: str | None = None
+        self._refused_at = 0.0
+        self._wait = 0.0
         self._why = ""
 
     def check(self, fingerprint: str, now: float) -> None:
@@ -104,13 +106,16 @@ class RefusedCredential:
             CredentialsError: it was refused recently.
         """
         # A clock that was set back ends the wait too, or it might last for years.
-        if fingerprint == self._refused and 0 <= now - self._sent_at < self._retry_seconds:
+        if fingerprint == self._refused and 0 <= now - self._refused_at < self._wait:
             raise CredentialsError(self._why)
+        if fingerprint != self._sent or now - self._refused_at > 2 * self._wait:
+            self._wait = 0.0
         self._refused, self._sent, self._sent_at = None, fingerprint, now
 
     def refuse(self, why: str) -> CredentialsError:
         """Record that the credential sent last is refused; return the error to raise."""
-        self._refused, self._why = self._sent, why
+        self._wait = min(max(2 * self._wait, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+        self._refused, self._refused_at, self._why = self._sent, self._sent_at, why
         return CredentialsError(why)
 
 
@@ -118,7 +123,7 @@ class NoToken:
     """Anonymous requests: 60 an hour on github.com."""
 
     def __init__(self) -> None:
-        self._refusal = RefusedCredential(RETRY_TOKEN_SECONDS)
+        self._refusal = RefusedCredential()
 
     def header(self, now: float) -> None:
         """Return no header."""
@@ -146,7 +151,7 @@ class Token:
         """
         self._where = where
         self._read = read
-        self._refusal = RefusedCredential(RETRY_TOKEN_SECONDS)
+        self._refusal = RefusedCredential()
 
     def header(self, now: float) -> str:
         """Return the token as a header."""
@@ -163,7 +168,7 @@ class Token:
         """Record that the server refuses the token."""
         self._refusal.refuse(
             f"the server refuses the token of {self._where} (HTTP 401): it is wrong, revoked or"
-            " expired; a new one is tried at once, the same one again in an hour"
+            " expired; a new one is tried at once, the same one again after a pause"
         )
 
     def _token(self) -> bytes:

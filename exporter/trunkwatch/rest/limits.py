@@ -106,6 +106,11 @@ class Quota:
             self._limit, self.remaining = limit.limit, limit.remaining
             self._reset = limit.reset or now + HOUR
 
+    def add_cost(self, cost: int) -> None:
+        """Record that the last request counted for more than one."""
+        self.counted += max(0, cost - 1)
+        self._used.extend([self._clock()] * max(0, cost - 1))
+
     def spent(self) -> dict[int, int]:
         """Return the requests of the last hour by minute, for a restart to continue with."""
         self._forget()

@@ -1,5 +1,7 @@
 """Lists that an API gives page by page, read only as a whole and cached by ETag."""
 
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
@@ -16,6 +18,10 @@ LIST_TRIES = 3
 
 CACHED_PAGES = 256
 """Pages whose rows are kept with their ETag: those of unfinished runs, about 15 MB of rows."""
+
+REMEMBERED = 1024
+"""Dropped rows that are counted once, and inconsistent lists that are compared with the next one.
+"""
 
 Row = TypeVar("Row")
 
@@ -46,12 +52,14 @@ class Page(NamedTuple, Generic[Row]):
     Attributes:
         etag: to send next time.
         total: rows of the whole list as this page reports them; None where the API does not.
-        rows: of this page.
+        rows: of this page that could be parsed.
+        dropped: number of rows that could not.
     """
 
     etag: str | None
     total: int | None
     rows: tuple[Row, ...]
+    dropped: int = 0
 
 
 Kept = TypeVar("Kept", bound=Page[Any] | Reply)
@@ -102,6 +110,14 @@ class ListClient(RestClient):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pages: EtagCache[Page[Any]] = EtagCache(self, CACHED_PAGES)
+        self._inconsistent: LRUCache[str, frozenset[object]] = LRUCache(REMEMBERED)
+        self._dropped: LRUCache[str, None] = LRUCache(REMEMBERED)
+        self._newly_dropped: Counter[str] = Counter()
+
+    def take_dropped(self) -> Mapping[str, int]:
+        """Return the numbers of rows that could not be parsed since the last call, by list."""
+        dropped, self._newly_dropped = self._newly_dropped, Counter()
+        return dropped
 
     def page(
         self, path: str, query: Query, listing: Listing[Row], etag: str | None = None
@@ -117,7 +133,7 @@ class ListClient(RestClient):
             if reply is None:
                 return None
             try:
-                return _page_of(reply.document, reply.etag, listing)
+                return self._page_of(reply, listing)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 problem = f"{type(error).__name__}: {error}"
         kind = f"the list of {listing.key!r}" if listing.key else "the list"
@@ -140,42 +156,52 @@ class ListClient(RestClient):
         """Return every row of a list, and only when all of them have been seen.
 
         Pages shift when rows are added or removed meanwhile: then the list is read again. So is a
-        list with doubtful rows; if they stay doubtful, it is returned as it is.
+        list with doubtful rows; if they stay doubtful, it is returned as it is. No document
+        promises that a list agrees with its total: one that contradicts it with the same rows in
+        the next call too is returned.
 
         Raises:
-            BadAnswerError: the list was never whole.
+            BadAnswerError: the list was never whole, for the first time.
             RequestError: as for `get`.
         """
-        whole = None
+        whole, rows = None, ()
         for _ in range(LIST_TRIES):
-            rows = self._consistent_rows(path, query, listing)
-            whole = whole if rows is None else rows
-            if rows is not None and not any(map(listing.is_doubtful, rows)):
+            rows, consistent = self._read_rows(path, query, listing)
+            if consistent and not any(map(listing.is_doubtful, rows)):
                 return rows
+            whole = rows if consistent else whole
         if whole is not None:
             return whole
+        address = f"{path}?{urlencode(query)}"
+        distinct = {listing.identity(row): row for row in rows}
+        if self._inconsistent.get(address) == distinct.keys():
+            return tuple(distinct.values())
+        self._inconsistent[address] = frozenset(distinct)
         raise BadAnswerError(
             f"GET {self.address(path)}: the list changed each of the {LIST_TRIES} times"
             " that it was read; it is read again at the next refresh"
         )
 
-    def _consistent_rows(
+    def _read_rows(
         self, path: str, query: Query, listing: Listing[Row]
-    ) -> tuple[Row, ...] | None:
+    ) -> tuple[tuple[Row, ...], bool]:
+        """Return every row, and whether the pages fit together."""
         rows: list[Row] = []
+        dropped = 0
         totals: set[int | None] = set()
         for number in count(1):
             page = self._cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)
+            dropped += page.dropped
             if len(totals) > 1 or self._is_last(page, number):
                 break
         distinct = len({listing.identity(row) for row in rows})
-        if distinct == len(rows) and totals in ({None}, {len(rows)}):
-            return tuple(rows)
-        # Drop the cached pages, else a 304 would repeat the inconsistent list.
-        self._pages.clear()
-        return None
+        consistent = distinct == len(rows) and totals in ({None}, {len(rows) + dropped})
+        if not consistent:
+            # Drop the cached pages, else a 304 would repeat the inconsistent list.
+            self._pages.clear()
+        return tuple(rows), consistent
 
     def _cached_page(
         self, path: str, query: Query, number: int, listing: Listing[Row]
@@ -183,15 +209,32 @@ class ListClient(RestClient):
         paged = (*query, ("per_page", self.per_page), ("page", number))
         return self._pages.read(path, paged, lambda etag: self.page(path, paged, listing, etag))
 
+    def _page_of(self, reply: Reply, listing: Listing[Row]) -> "Page[Row]":
+        """Parse a page; a row that cannot be parsed is counted, and does not hide the others."""
+        document = reply.document
+        rows = document if listing.key is None else document[listing.key]
+        if not isinstance(rows, list):
+            raise TypeError("no list")
+        total = None if listing.total is None else int(document[listing.total])
+        parsed: list[Row] = []
+        problem: Exception | None = None
+        for row in rows:
+            try:
+                parsed.append(listing.parse(row))
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                problem = error
+                self._drop(listing.key or "rows", row)
+        if problem is not None and not parsed:
+            raise problem
+        return Page(reply.etag, total, tuple(parsed), len(rows) - len(parsed))
+
+    def _drop(self, key: str, row: object) -> None:
+        text = f"{key} {json.dumps(row, sort_keys=True)}"
+        if text not in self._dropped:
+            self._dropped[text] = None
+            self._newly_dropped[key] += 1
+
     def _is_last(self, page: "Page[Any]", number: int) -> bool:
         if page.total is None:
-            return len(page.rows) < self.per_page
-        return number * self.per_page >= page.total
-
-
-def _page_of(document: Any, etag: str | None, listing: Listing[Row]) -> Page[Row]:
-    rows = document if listing.key is None else document[listing.key]
-    if not isinstance(rows, list):
-        raise TypeError("no list")
-    total = None if listing.total is None else int(document[listing.total])
-    return Page(etag, total, tuple(listing.parse(row) for row in rows))
+            return len(page.rows) + page.dropped < self.per_page
+        return number * self.per_page >= page.total or not (page.rows or page.dropped)
