@@ -115,7 +115,7 @@ def test_people_look_at_the_commits_of_open_outages_first() -> None:
     shas = [commit.sha for commit in harness.engine.snapshot.trunks[0].order.commits]
     assert interest.commits == set(shas[1:])
     assert job.blame
-    assert interest.urls == ({job.blame.url} if not job.blame.failed_step else set())
+    assert interest.without_step == ({job.blame.run} if not job.blame.failed_step else set())
     assert interest.unexplained == {job.blame.run}
     harness.ingest(replace(job.blame.run, annotations=("killed",)))
     assert not harness.engine.focus(TRUNK).unexplained

@@ -120,7 +120,8 @@ class GraphClient:
 def _errors(rows: object) -> list[GraphError]:
     found = []
     for row in rows if isinstance(rows, list) else ():
-        row = row if isinstance(row, dict) else {}
+        if not isinstance(row, dict):
+            continue
         extensions = row.get("extensions")
         code = extensions.get("code") if isinstance(extensions, dict) else None
         kind = "RATE_LIMIT" if code == "graphql_rate_limit" else str(row.get("type") or "")

@@ -144,6 +144,6 @@ def _focus_of(state: TrunkState) -> FailureFocus:
         for index, verdict in zip(job.commit_indexes, job.verdicts, strict=True)
         if index >= blame.commit_index and verdict is Verdict.FAIL
     }
-    urls = {blame.url for _, blame in failing if blame.url and not blame.failed_step}
+    without_step = {blame.run for _, blame in failing if not blame.failed_step}
     unexplained = {blame.run for _, blame in failing if not blame.annotations}
-    return FailureFocus(frozenset(commits), frozenset(urls), frozenset(unexplained))
+    return FailureFocus(frozenset(commits), frozenset(without_step), frozenset(unexplained))

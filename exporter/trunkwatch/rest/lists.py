@@ -141,6 +141,13 @@ class ListClient(RestClient):
             f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents ({problem})"
         )
 
+    def whole_page(self, path: str, query: Query, listing: Listing[Row]) -> "Page[Row]":
+        """Return one page of a list, as `page` does without an ETag."""
+        page = self.page(path, query, listing)
+        if page is None:
+            raise BadAnswerError(f"GET {self.address(path)}: HTTP 304 to no ETag")
+        return page
+
     def rows(self, path: str, query: Query, listing: Listing[Row]) -> Iterator[Row]:
         """Yield the rows of a list, page by page, each read when it is needed."""
         for number in count(1):
@@ -164,7 +171,8 @@ class ListClient(RestClient):
             BadAnswerError: the list was never whole, for the first time.
             RequestError: as for `get`.
         """
-        whole, rows = None, ()
+        whole: tuple[Row, ...] | None = None
+        rows: tuple[Row, ...] = ()
         for _ in range(LIST_TRIES):
             rows, consistent = self._read_rows(path, query, listing)
             if consistent and not any(map(listing.is_doubtful, rows)):
@@ -190,7 +198,7 @@ class ListClient(RestClient):
         dropped = 0
         totals: set[int | None] = set()
         for number in count(1):
-            page = self._cached_page(path, query, number, listing)
+            page = self.cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)
             dropped += page.dropped
@@ -203,9 +211,10 @@ class ListClient(RestClient):
             self._pages.clear()
         return tuple(rows), consistent
 
-    def _cached_page(
+    def cached_page(
         self, path: str, query: Query, number: int, listing: Listing[Row]
     ) -> "Page[Row]":
+        """Return one page of a list by its number, from the cache if it has not changed."""
         paged = (*query, ("per_page", self.per_page), ("page", number))
         return self._pages.read(path, paged, lambda etag: self.page(path, paged, listing, etag))
 

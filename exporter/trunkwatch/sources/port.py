@@ -160,12 +160,12 @@ class FailureFocus:
 
     Attributes:
         commits: those on which jobs with an open outage failed.
-        urls: of the first failing runs whose failed step has not been read.
+        without_step: the first failing runs whose failed step has not been read.
         unexplained: the first failing runs whose annotations have not been read.
     """
 
     commits: frozenset[str] = frozenset()
-    urls: frozenset[str] = frozenset()
+    without_step: frozenset[Observation] = frozenset()
     unexplained: frozenset[Observation] = frozenset()
 
 

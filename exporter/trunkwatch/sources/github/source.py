@@ -10,14 +10,18 @@ from collections.abc import Iterator, Mapping
 
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.facts import SourceState, StateEntry
+from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
 from trunkwatch.github import GithubRules, authorization_of
-from trunkwatch.rest.credentials import read_secret
+from trunkwatch.github.graphql import GraphClient, graphql_url
+from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.credentials import NoToken, read_secret
 from trunkwatch.rest.limits import Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.rights import Rights
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext, by_trunk
+from trunkwatch.sources.github.suites import SuiteClient
 from trunkwatch.sources.github.trunk_reader import Outcome, ReadSettings, TrunkReader
 from trunkwatch.sources.github.webhook import (
     WebhookHandler,
@@ -71,10 +75,12 @@ class Github:
             tries=TRIES,
             timeout=config.timeout,
         )
+        self._suites = self._suite_client(config, context)
+        self._rights = Rights()
         self._external = ExternalChecks(config.checks, config.statuses)
         self._webhook = WebhookHandler(config, self._trunk_context, self._external, context.events)
         self._delivered_at: float | None = None
-        self._read_until: dict[Trunk, float] = {}
+        self._reports: dict[Trunk, TrunkReport] = {}
         self._started_at = self._clock()
         self._quota_restored = False
         self._first_repo = 0
@@ -85,19 +91,26 @@ class Github:
         self._restore_quota(state)
         interval = self._interval()
         budget = RefreshBudget(self._quota, interval)
-        settings = ReadSettings(self._config.window, interval, self._external, budget)
+        points = RefreshBudget(self._suites.client.quota, interval) if self._suites else None
+        settings = ReadSettings(
+            self._config.window, interval, self._external, budget, self._suites, points
+        )
         entries = by_trunk(state.entries)
         for repo in self._rotated_repos():
             try:
-                for trunk in self._trunks(repo, state, total):
-                    by_kind = entries.get(f"{trunk.repo} {trunk.branch}", {})
-                    context = self._trunk_context(trunk, state, by_kind)
-                    focus = self._context.focus(trunk)
-                    outcome = TrunkReader(context, settings, focus).read()
-                    total.add(outcome)
-                    self._record_age(trunk, outcome)
+                trunks = self._trunks(repo, state, total)
             except SourceError as error:
                 total.add_error(error)
+                for trunk in self._known_trunks(repo, state):
+                    self._record(trunk, Outcome(error=error))
+                continue
+            for trunk in trunks:
+                by_kind = entries.get(f"{trunk.repo} {trunk.branch}", {})
+                context = self._trunk_context(trunk, state, by_kind)
+                focus = self._context.focus(trunk)
+                outcome = TrunkReader(context, settings, focus).read()
+                total.add(outcome)
+                self._record(trunk, outcome)
         if total.error is not None and not total.facts:
             raise total.error
         spent = json.dumps(self._quota.spent())
@@ -112,12 +125,14 @@ class Github:
             spent = json.loads(state.entries.get(SPENT_KEY, "{}"))
             self._quota.restore({int(minute): number for minute, number in spent.items()})
 
-    def _record_age(self, trunk: Trunk, outcome: Outcome) -> None:
+    def _record(self, trunk: Trunk, outcome: Outcome) -> None:
         """Record up to when a trunk has been read; an error leaves that as it was."""
         now = self._clock()
-        before = self._read_until.get(trunk, self._started_at)
+        before = self._reports.get(trunk, TrunkReport(self._started_at)).read_until
+        before = self._started_at if before is None else before
         since = now if outcome.due_since is None else max(before, outcome.due_since)
-        self._read_until[trunk] = before if outcome.error is not None else since
+        until = before if outcome.error is not None else since
+        self._reports[trunk] = TrunkReport(until, outcome.error)
 
     @property
     def webhook_enabled(self) -> bool:
@@ -152,41 +167,87 @@ class Github:
         yield from repos[self._first_repo :]
         yield from repos[: self._first_repo]
 
+    def _suite_client(self, config: GithubSource, context: SourceContext) -> SuiteClient | None:
+        """Return the client of GraphQL, which answers to no anonymous request."""
+        authorization = authorization_of(config, context.http)
+        if isinstance(authorization, NoToken):
+            return None
+        points = Quota(config.quota_share, self._clock)
+        client = RestClient(
+            graphql_url(config.api_url),
+            context.http,
+            rules=GithubRules(),
+            authorization=authorization,
+            quota=points,
+            timeout=config.timeout,
+        )
+        return SuiteClient(GraphClient(client, points))
+
+    def _known_trunks(self, repo: str, state: SourceState) -> list[Trunk]:
+        """Return the trunks of a repository whose default branch cannot be read now."""
+        branches = self._config.branches or filter(None, [_stored_branch(repo, state)[1]])
+        return [Trunk(repo, branch) for branch in branches]
+
     def _trunks(self, repo: str, state: SourceState, total: Outcome) -> list[Trunk]:
         if self._config.branches:
             return [Trunk(repo, branch) for branch in self._config.branches]
         return [Trunk(repo, self._default_branch(repo, state, total))]
 
     def _default_branch(self, repo: str, state: SourceState, total: Outcome) -> str:
-        key = f"{repo} - default -"
-        at, _, stored = state.entries.get(key, "").partition(" ")
+        at, stored = _stored_branch(repo, state)
         now = self._clock()
-        if stored and now - float(at) < DEFAULT_BRANCH_SECONDS:
+        if stored and 0 <= now - at < DEFAULT_BRANCH_SECONDS:
             return stored
         document = self._client.get(f"/repos/{repo}")
         branch = document.get("default_branch") if isinstance(document, dict) else None
         if not isinstance(branch, str):
             raise BadAnswerError(f"{repo}: no default branch; name branches")
-        total.facts.append(StateEntry(key, f"{now:.0f} {branch}"))
+        total.facts.append(StateEntry(_default_key(repo), f"{now:.0f} {branch}"))
+        if stored and branch != stored:
+            total.facts.extend(self._without_trunk(Trunk(repo, stored), state))
         return branch
+
+    def _without_trunk(self, trunk: Trunk, state: SourceState) -> Iterator[Fact]:
+        """Yield the end of a trunk, and of what was stored to read it."""
+        self._reports.pop(trunk, None)
+        yield TrunkRemoved(trunk)
+        prefix = f"{trunk.repo} {trunk.branch} "
+        yield from (StateEntry(key, None) for key in state.entries if key.startswith(prefix))
 
     def _trunk_context(
         self, trunk: Trunk, state: SourceState, by_kind: EntriesByKind | None = None
     ) -> TrunkContext:
         store = StateStore(trunk, state.entries, by_kind)
-        return TrunkContext(trunk, self._client, store, self._context.events, self._clock())
+        return TrunkContext(
+            trunk, self._client, store, self._context.events, self._clock(), self._rights
+        )
 
     def _report(self, total: Outcome, interval: float) -> RefreshReport:
-        error = total.error
+        errors = [report.error for report in self._reports.values()]
+        # An error of one trunk is that trunk's; one that every trunk met is the source's.
+        error = total.error if all(errors) else None
         retry_after = interval if interval > self._config.poll_interval else None
         if total.more and error is None:
             retry_after = 0.0
-        if isinstance(error, RateLimitedError):
-            retry_after = max(0.0, error.until - self._clock())
+        if isinstance(total.error, RateLimitedError):
+            error = total.error
+            retry_after = max(0.0, total.error.until - self._clock())
         return RefreshReport(
             unread=total.unread,
             quota_remaining=self._quota.remaining,
             retry_after=retry_after,
-            trunks={trunk: TrunkReport(at) for trunk, at in self._read_until.items()},
+            trunks=dict(self._reports),
             error=error,
+            limitations=self._rights.limitations(),
+            dropped=self._client.take_dropped(),
         )
+
+
+def _default_key(repo: str) -> str:
+    return f"{repo} - default -"
+
+
+def _stored_branch(repo: str, state: SourceState) -> tuple[float, str]:
+    """Return when a repository's default branch was read, and what it was; empty for never."""
+    at, _, branch = state.entries.get(_default_key(repo), "0 ").partition(" ")
+    return float(at), branch

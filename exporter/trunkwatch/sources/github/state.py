@@ -3,37 +3,40 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
+from trunkwatch.github.graphql import GraphClient
 from trunkwatch.rest.lists import ListClient
+from trunkwatch.sources.github.rights import Right, Rights
 
 
 class Kind(StrEnum):
     """The kind of an entry; "by X" means one entry per X, with X as its name.
 
     If the format of an entry changes, change its value here: the old entries are then dropped, and
-    their content is read again. Ranges are time ranges of `created` in the run list.
+    their content is read again.
     """
 
     CHAIN = "chain"  # the trunk's commits and the ETag of their list
     READ_DOWN_TO = "read_down_to"  # the oldest commit whose results have been read
-    OPEN_RANGE = "open_range"  # the newest time range, in which runs still appear
-    CLOSED_RANGE = "closed_range"  # by its start (seconds): a range of past runs
-    UNREAD_RANGE = "unread_range"  # by its start (seconds): a range that is not read yet
-    RUN = "run"  # by run id
-    COMMIT = "commit"  # by commit: when its jobs were read last
+    RUN_LIST = "run_list"  # how far the list of runs has been read, and the ETag of its first page
+    RUN = "run_2"  # by run id
+    COMMIT = "commit"  # by commit: when its suites and its jobs were read last
     TYPICAL_CHECKS = (
         "typical_checks"  # number of check runs of the last commit: an estimate for the next
     )
     TIMED_OUT = "timed_out"  # by job id: a cancelled job that may have timed out, or its conclusion
+    NODE = "node"  # by job id: the GraphQL id of a check run whose details may be read
     STEP = "step"  # by job id: its steps have been read
     ANNOTATED = "annotated"  # by job id: its annotations have been read
     PENDING = "pending"  # by run id: jobs from webhooks whose run has not been read
     EXTERNAL = "external"  # by commit: when results of other CI systems were read
+    WORKFLOW = "workflow"  # by path: the last state that was reported
+    WORKFLOWS_READ = "workflows_read"  # when the states were read, and at which tip
 
 
 EntriesByKind = Mapping[str, Mapping[str, str]]
@@ -116,16 +119,31 @@ class StateStore:
             yield StateEntry(key_of(self._trunk, kind, name), text)
 
 
+class Details(NamedTuple):
+    """The details of one check run, read through GraphQL.
+
+    Attributes:
+        annotations: pairs of level and message, as `annotations.Annotation` has them.
+        failed_step: the first step that failed, or None.
+    """
+
+    annotations: tuple[tuple[str | None, str | None], ...]
+    failed_step: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class TrunkContext:
     """The dependencies of everything that reads one trunk.
 
     Attributes:
         trunk: the trunk.
-        client: of GitHub's API.
+        client: of GitHub's REST API.
         state: the stored state of the trunk.
         events: the events whose runs count.
         now: seconds since the epoch.
+        rights: the addresses that the token may read.
+        graph: of GitHub's GraphQL API; None where it cannot be used.
+        details: of check runs, by job id, as far as they were read ahead in this refresh.
     """
 
     trunk: Trunk
@@ -133,8 +151,19 @@ class TrunkContext:
     state: StateStore
     events: frozenset[str]
     now: float
+    rights: Rights
+    graph: GraphClient | None = None
+    details: dict[str, Details] = field(default_factory=dict)
 
     @property
     def repo_path(self) -> str:
         """The path of the repository in the API."""
         return f"/repos/{self.trunk.repo}"
+
+    def may(self, right: Right) -> bool:
+        """Return whether the token may read something of this repository, as far as is known."""
+        return self.rights.allows(self.trunk.repo, right, self.now)
+
+    def refused(self, right: Right) -> None:
+        """Record that the server refuses something of this repository."""
+        self.rights.refuse(self.trunk.repo, right, self.now)

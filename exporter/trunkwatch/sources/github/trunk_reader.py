@@ -5,18 +5,28 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from trunkwatch.engine.facts import Fact
-from trunkwatch.errors import CredentialsError, NoAnswerError, RateLimitedError, SourceError
+from trunkwatch.errors import (
+    CredentialsError,
+    NoAnswerError,
+    NotFoundError,
+    RateLimitedError,
+    SourceError,
+)
 from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.graph_reader import GraphReader
 from trunkwatch.sources.github.jobs.failure_details import Explanations, FailedSteps
 from trunkwatch.sources.github.jobs.job_reader import JobReader
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.order.backfill import CLOCK_SKEW_SECONDS, Backfill
 from trunkwatch.sources.github.order.chain import Chain, ChainReader
+from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import INCOMPLETE, Run
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
+from trunkwatch.sources.github.suites import DETAILS_LIMIT, SuiteClient
+from trunkwatch.sources.github.workflows import WorkflowStates
 from trunkwatch.sources.port import FailureFocus
 
 HISTORY_SECONDS = 90 * 86_400.0
@@ -36,7 +46,11 @@ pass between their failures. After that it counts as a commit on which nothing r
 FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
 """Errors that every further request of the same refresh would meet too."""
 
-UNREAD_RANGE = "unread range"
+OLDER_RUNS = "older runs"
+
+MAX_LISTED_PAGES = 15
+"""Pages of the list of runs that are read beside GraphQL, so that later they show for free whether
+a run was run again. A list with more, of the runs of many pull requests, changes all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +62,16 @@ class ReadSettings:
         interval: seconds from one refresh to the next.
         external: the results of other CI systems that count.
         budget: the requests that may be sent.
+        suites: reads through GraphQL; None where it cannot be used.
+        points: the points of GraphQL that may be used.
     """
 
     window: int
     interval: float
     external: ExternalChecks
     budget: RefreshBudget
+    suites: SuiteClient | None = None
+    points: RefreshBudget | None = None
 
 
 @dataclass(slots=True)
@@ -113,21 +131,23 @@ class TrunkReader:
         try:
             chain = self._chains.read()
             start = self._start(chain)
-            self._runs.read_newest(start)
-            self._runs.ranges.widen(start)
-        except SourceError as error:
-            outcome.error = error
-            return outcome
-        backfill = Backfill(self._context, chain, self._runs)
-        try:
-            self._read_news(backfill)
-            self._read_history(backfill)
+            backfill = Backfill(self._context, chain, self._runs)
+            if not self._read_graph(backfill, start):
+                self._runs.read_newest()
+                backfill = Backfill(self._context, chain, self._runs)
+                self._read_rest(backfill)
             self._read_details()
             self._read_external(backfill)
+            self._read_workflows(chain)
         except FATAL_ERRORS as error:
             outcome.add_error(error)
+            if not outcome.facts:
+                return outcome
+        except SourceError as error:
+            outcome.add_error(error)
+            return outcome
         outcome.facts.extend(self._pending.of_all(self._runs.runs))
-        self._conclude(backfill, start)
+        self._conclude(chain, backfill, start)
         return outcome
 
     def _start(self, chain: Chain) -> float:
@@ -137,36 +157,73 @@ class TrunkReader:
         oldest = dates[outliers] if dates else self._now
         return max(oldest - CLOCK_SKEW_SECONDS, self._now - HISTORY_SECONDS)
 
-    # ------------------------------------------------------------------ news
+    # ------------------------------------------------------------------ GraphQL
+
+    def _read_graph(self, backfill: Backfill, start: float) -> bool:
+        """Read through GraphQL; return False where that cannot be used."""
+        suites, points = self._settings.suites, self._settings.points
+        if suites is None or points is None or not self._context.may(Right.GRAPHQL):
+            return False
+        reader = GraphReader(self._context, suites, self._runs, self._jobs, points)
+        self._list_runs(start)
+        shas = reader.commits_to_list(backfill, recheck=False)
+        if not shas:
+            # Nothing is in flight: the list of runs shows for free whether anything has begun.
+            self._runs.read_newest()
+            listed = self._runs.covered <= start
+            if listed and self._runs.is_recheck_due():
+                self._try(OLDER_RUNS, self._runs.recheck)
+            shas = reader.commits_to_list(backfill, recheck=not listed)
+        if shas:
+            try:
+                self._outcome.facts.extend(reader.read(shas, backfill))
+            except NotFoundError:
+                self._context.refused(Right.GRAPHQL)
+                return False
+        self._note_left_out(backfill)
+        return True
+
+    def _list_runs(self, start: float) -> None:
+        """Read the list of runs once, as far as it is short enough to be worth it."""
+        if self._runs.pages == 0:
+            self._runs.read_newest()
+            while self._runs.covered > start and self._runs.pages < MAX_LISTED_PAGES:
+                if not self._budget.for_history():
+                    break
+                self._runs.read_older()
+
+    def _note_left_out(self, backfill: Backfill) -> None:
+        """Let the data age while changed runs of shown commits are unread."""
+        for _, sha in backfill.shown_commits():
+            unread = [run for run in backfill.due_runs(sha) if run.read_version != run.version]
+            if unread:
+                self._leave_out(unread)
+        if backfill.unread() and self._settings.points is not None:
+            self._outcome.more = self._settings.points.history_later()
+
+    # ------------------------------------------------------------------ REST
+
+    def _read_rest(self, backfill: Backfill) -> None:
+        """Read through REST: the list of runs, and the jobs of each commit or run."""
+        if self._runs.is_recheck_due() and self._budget.for_news():
+            self._try(OLDER_RUNS, self._runs.recheck)
+        self._read_news(backfill)
+        self._read_history(backfill)
 
     def _read_news(self, backfill: Backfill) -> None:
         """Read the results that may have changed since the last refresh."""
-        settings = self._settings
-        pause = (READ_EVERY_REFRESHES - 0.5) * settings.interval
-        due = self._runs.due(settings.interval, self._focus.commits)
-        for closed in [*self._runs.unfinished_ranges(pause), *due]:
-            if self._budget.for_news():
-                self._try(f"range {closed.first}", partial(self._runs.check, closed))
-        if not self._fill_unread_ranges(backfill):
-            # Runs may be missing: hold back everything newer, and let the data age.
-            self._outcome.due_since = 0.0
-            return
+        pause = (READ_EVERY_REFRESHES - 0.5) * self._settings.interval
+        while backfill.started and not backfill.is_listed:
+            if not self._budget.for_news() or not self._try(OLDER_RUNS, self._runs.read_older):
+                # Runs may be missing: hold back everything newer, and let the data age.
+                self._outcome.due_since = 0.0
+                return
         barrier = 0
         for index, sha, runs in self._due_commits(backfill, pause):
             if index < barrier or not self._budget.for_news():
                 self._leave_out(runs)
             elif not self._read_commit(sha, runs):
                 barrier = max(barrier, index)
-
-    def _fill_unread_ranges(self, backfill: Backfill) -> bool:
-        """Read the unread ranges of the shown commits; return whether none is left."""
-        while backfill.started and self._runs.ranges.has_unread(backfill.read_from):
-            if not self._budget.for_news() or not self._read_unread_range():
-                return False
-        return True
-
-    def _read_unread_range(self) -> bool:
-        return self._try(UNREAD_RANGE, self._runs.read_unread_range)
 
     def _read_commit(self, sha: str, runs: list[Run]) -> bool:
         """Read the jobs of a commit; return False if newer commits must wait for it."""
@@ -186,7 +243,7 @@ class TrunkReader:
         """
         found = []
         for index, sha in backfill.shown_commits():
-            unread = backfill.unread_runs(sha)
+            unread = backfill.due_runs(sha)
             at = (self._state.get(Kind.COMMIT, sha) or {}).get("at", 0.0)
             finished = all(run.finished for run in unread)
             changed = any(run.read_version not in (run.version, INCOMPLETE) for run in unread)
@@ -207,11 +264,11 @@ class TrunkReader:
     def _read_history(self, backfill: Backfill) -> None:
         """Read commits that were never read, the newest first, down to the end of the window."""
         for sha in backfill.unread_commits():
-            while backfill.is_behind_unread_range(sha) and UNREAD_RANGE not in self._failed:
+            while backfill.may_lack_runs(sha) and OLDER_RUNS not in self._failed:
                 if not self._may_go_on():
                     return
-                self._read_unread_range()
-            runs = backfill.unread_runs(sha)
+                self._try(OLDER_RUNS, self._runs.read_older)
+            runs = backfill.due_runs(sha)
             if runs and not self._may_go_on():
                 return
             if runs:
@@ -224,20 +281,51 @@ class TrunkReader:
         return False
 
     def _read_details(self) -> None:
-        """Read the details that explain failures, and check ranges that were never checked."""
+        """Read the details that explain failures."""
         runs = self._runs.runs
+        self._read_ahead()
         for job in self._timed_out.undecided():
             if self._budget.for_news():
                 self._try(job, partial(self._timed_out.read, job, runs))
-        for request in self._steps.due(self._focus.urls, runs):
+        self._outcome.facts.extend(self._steps.known(self._focus.without_step))
+        for request in self._steps.due(self._focus.without_step, runs):
             if self._budget.for_news():
                 self._try(f"steps {request}", partial(self._steps.read, request, runs))
         for row in self._explanations.due(self._focus.unexplained, runs):
             if self._budget.for_news():
                 self._try(f"annotations {row.job_id}", partial(self._explanations.read, row))
-        for closed in self._runs.ranges.unchecked() if not self._outcome.more else ():
-            if self._budget.for_news():
-                self._try(f"range {closed.first}", partial(self._runs.check, closed))
+
+    def _read_ahead(self) -> None:
+        """Read the details of many check runs at once, where GraphQL can be used."""
+        suites, points = self._settings.suites, self._settings.points
+        if suites is None or points is None or not self._context.may(Right.GRAPHQL):
+            return
+        runs = self._runs.runs
+        jobs = dict.fromkeys(self._timed_out.undecided())
+        for request in self._steps.due(self._focus.without_step, runs):
+            jobs |= dict.fromkeys(request.jobs)
+        for row in self._explanations.due(self._focus.unexplained, runs):
+            jobs |= dict.fromkeys([str(row.job_id)])
+        nodes = {
+            job: entry["node"]
+            for job in jobs
+            if (entry := self._state.get(Kind.NODE, job)) is not None
+        }
+        names = list(nodes)
+        for begin in range(0, len(names), DETAILS_LIMIT):
+            chunk = {job: nodes[job] for job in names[begin : begin + DETAILS_LIMIT]}
+            if points.for_news():
+                self._try("details", partial(self._take_details, suites, chunk))
+
+    def _take_details(self, suites: SuiteClient, chunk: dict[str, str]) -> None:
+        self._context.details.update(suites.details(chunk))
+
+    def _read_workflows(self, chain: Chain) -> None:
+        """Read whether workflows were deleted or disabled."""
+        states = WorkflowStates(self._context)
+        tip = chain.commits[0].sha if chain.commits else ""
+        if states.is_due(tip) and self._budget.for_news():
+            self._try("workflows", partial(states.read, tip))
 
     def _read_external(self, backfill: Backfill) -> None:
         """Read the results of other CI systems."""
@@ -271,18 +359,19 @@ class TrunkReader:
 
     # ------------------------------------------------------------------ the end
 
-    def _conclude(self, backfill: Backfill, start: float) -> None:
+    def _conclude(self, chain: Chain, backfill: Backfill, start: float) -> None:
         self._runs.forget(start)
-        self._forget_details()
+        self._forget_details(chain)
         self._outcome.facts.extend(backfill.order())
         self._outcome.unread = backfill.unread()
         self._outcome.facts.extend(self._state.changes())
 
-    def _forget_details(self) -> None:
-        runs, shas = self._runs.runs, {run.sha for run in self._runs.runs.values()}
-        for kind in (Kind.TIMED_OUT, Kind.STEP, Kind.ANNOTATED):
+    def _forget_details(self, chain: Chain) -> None:
+        runs = self._runs.runs
+        for kind in (Kind.TIMED_OUT, Kind.STEP, Kind.ANNOTATED, Kind.NODE):
             entries = self._state.all(kind).items()
             gone = [job for job, entry in entries if entry["run"] and entry["run"] not in runs]
             self._state.drop_all(kind, gone)
+        kept = {*chain.index, *(run.sha for run in runs.values())}
         commits = self._state.all(Kind.COMMIT)
-        self._state.drop_all(Kind.COMMIT, [sha for sha in commits if sha not in shas])
+        self._state.drop_all(Kind.COMMIT, [sha for sha in commits if sha not in kept])

@@ -6,7 +6,7 @@ the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -76,12 +76,10 @@ class RunUpdate:
         entry = store.get(Kind.RUN, run.id)
         stored = run_of_json(entry) if entry else None
         if stored is not None:
-            if _order_of(stored) > _order_of(run):
-                run = stored  # the delivery is late and its contents are outdated
-            run = replace(run, read_version=stored.read_version, jobs=stored.jobs)
+            run = stored.merged(run)  # a late delivery is outdated
         if run.never_started:
             yield startup_failure(run, context.trunk)
-            run = run.read(0)
+            run = run.read(0, 0, context.now)
         store.put(Kind.RUN, run.to_json(), run.id)
         yield from PendingJobs(context, TimedOutJobs(context)).of(run)
         yield from store.changes()
@@ -258,8 +256,3 @@ def _object(body: bytes) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise BadDelivery("the body is not a JSON object")
     return document
-
-
-def _order_of(run: Run) -> tuple[int, float, bool]:
-    """Order the reports of one run; it may begin and end within one second."""
-    return run.attempt, run.updated, run.finished

@@ -5,11 +5,13 @@ https://docs.github.com/en/rest/checks/runs#list-check-run-annotations
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import NamedTuple
 
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
+from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.state import TrunkContext
 
 _EXIT_CODE_ONLY = re.compile(r"Process completed with exit code -?\d+\.?")
@@ -29,16 +31,20 @@ class Annotation(NamedTuple):
 
 
 def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
-    """Return the annotations of a job; none where they were deleted.
+    """Return the annotations of a job; none where they were deleted, or may not be read.
 
     Raises:
         BadAnswerError: it is no list of annotations.
         RequestError: as for `RestClient.get`.
     """
+    if job_id in context.details:
+        return [Annotation(*pair) for pair in context.details[job_id].annotations]
     path = f"{context.repo_path}/check-runs/{job_id}/annotations"
     try:
         rows = context.client.get(path, [("per_page", PER_PAGE)])
-    except NotFoundError:
+    except NotFoundError as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            context.refused(Right.CHECKS)
         return []
     try:
         return [Annotation(row.get("annotation_level"), row.get("message")) for row in rows]

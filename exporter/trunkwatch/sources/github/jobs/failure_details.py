@@ -1,6 +1,5 @@
 """Details of the first failures of streaks: the failed step and the annotations, read once each."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,8 +22,6 @@ ticket shows no more jobs, and a commit that breaks hundreds breaks them for few
 FAILED = ("failure", "timed_out")
 """Conclusions of jobs whose annotations are read."""
 
-_JOB_URL = re.compile(r".*/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
-
 
 class StepRequest(NamedTuple):
     """Jobs whose steps are read with one request, or with as many as their run has pages.
@@ -44,15 +41,17 @@ class FailedSteps:
 
     context: TrunkContext
 
-    def due(self, urls: Iterable[str], runs: Mapping[int, Run]) -> list[StepRequest]:
-        """Return the requests to send for the jobs at some addresses.
+    def due(self, rows: Iterable[Observation], runs: Mapping[int, Run]) -> list[StepRequest]:
+        """Return the requests to send for some failed jobs.
 
         Where many jobs of a run failed at once, the list of all of its jobs costs less.
         """
         by_run: dict[int, list[str]] = defaultdict(list)
-        for match in filter(None, map(_JOB_URL.fullmatch, sorted(set(urls)))):
-            if self.context.state.get(Kind.STEP, match[2]) is None:
-                by_run[int(match[1])].append(match[2])
+        for row in newest_first(rows):
+            if not isinstance(row.run_id, int) or not isinstance(row.job_id, int):
+                continue
+            if self.context.state.get(Kind.STEP, row.job_id) is None:
+                by_run[row.run_id].append(str(row.job_id))
         requests = []
         for run_id, jobs in sorted(by_run.items()):
             run = runs.get(run_id)
@@ -63,6 +62,15 @@ class FailedSteps:
             else:
                 requests.extend(StepRequest(run_id, (job,)) for job in jobs)
         return requests
+
+    def known(self, rows: Iterable[Observation]) -> Iterator[Observation]:
+        """Yield those of some failed jobs whose step was read ahead, with that step."""
+        for row in rows:
+            details = self.context.details.get(str(row.job_id))
+            if details is not None:
+                self.context.state.put(Kind.STEP, {"run": row.run_id}, row.job_id)
+                if details.failed_step:
+                    yield replace(row, failed_step=details.failed_step)
 
     def read(self, request: StepRequest, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Send a request; yield the jobs with the step at which they failed."""

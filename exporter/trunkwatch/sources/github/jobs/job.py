@@ -23,6 +23,10 @@ MIN_TIMED_OUT_SECONDS = 300.0
 TIMED_OUT_MESSAGE = re.compile(r"exceeded the maximum execution time")
 """GitHub's annotation of a job that its own `timeout-minutes` stopped."""
 
+JOB_URL = re.compile(r".*/actions/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
+"""The address of a job: the ids of its run and of itself. A check run that a step made through the
+API has another address: it lies in the suite of any run of the commit, and is no job."""
+
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
 
@@ -38,7 +42,7 @@ class Job(NamedTuple):
         status: `completed` or one of the unfinished states.
         conclusion: None while unfinished.
         attempt: None where the list omits it.
-        run: the id of its run; None where the list omits it.
+        run: the id of its run; None where the list omits it, or it is no job of a run.
         suite: the id of its check suite; None where the list omits it.
         app: the slug of the app that reports it, and its name.
         created: seconds since the epoch, or None.
@@ -47,6 +51,7 @@ class Job(NamedTuple):
         url: of its log.
         failed_step: the first step that failed; None where the list omits it.
         annotations: their number; None where the list omits it.
+        node: the GraphQL id of its check run; empty where the list omits it.
     """
 
     id: int
@@ -63,6 +68,7 @@ class Job(NamedTuple):
     url: str | None = None
     failed_step: str | None = None
     annotations: int | None = None
+    node: str = ""
 
     @property
     def finished(self) -> bool:
@@ -100,7 +106,8 @@ def job_of(row: Mapping[str, Any]) -> Job:
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
         url=row.get("html_url"),
-        failed_step=_failed_step(row.get("steps")),
+        failed_step=failed_step(row.get("steps")),
+        node=str(row.get("node_id") or ""),
     )
 
 
@@ -112,17 +119,45 @@ def check_of(row: Mapping[str, Any]) -> Job:
     """
     app = row.get("app") or {}
     suite = int_or_none((row.get("check_suite") or {}).get("id"))
-    if suite is None and app.get("slug") in (ACTIONS_APP, None):
-        raise ValueError(f"check run {row['id']} is in no check suite")
+    url = row.get("html_url") or row.get("details_url")
     annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
     return Job(
         *_named(row),
+        run=_run_of_url(row.get("details_url")) or _run_of_url(url),
         suite=suite,
         app=(str(app.get("slug") or ""), str(app.get("name") or "")),
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
-        url=row.get("html_url") or row.get("details_url"),
+        url=url,
         annotations=annotations,
+        node=str(row.get("node_id") or ""),
+    )
+
+
+def check_of_node(node: Mapping[str, Any]) -> Job | None:
+    """Parse a check run as GraphQL gives it; None for one that is no job of a run.
+
+    Raises:
+        ValueError: it has no name or status.
+    """
+    url = node["detailsUrl"] or ""
+    match = JOB_URL.fullmatch(url)
+    if match is None:
+        return None
+    conclusion = node.get("conclusion")
+    row = {
+        "id": int(match[2]),
+        "name": node["name"],
+        "status": str(node["status"]).lower(),
+        "conclusion": None if conclusion is None else str(conclusion).lower(),
+    }
+    return Job(
+        *_named(row),
+        run=int(match[1]),
+        started=_time(node.get("startedAt")),
+        completed=_time(node.get("completedAt")),
+        url=url,
+        node=str(node["id"]),
     )
 
 
@@ -188,7 +223,13 @@ def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     return identity, name, status, conclusion if isinstance(conclusion, str) else None
 
 
-def _failed_step(steps: object) -> str | None:
+def _run_of_url(url: object) -> int | None:
+    match = JOB_URL.fullmatch(url) if isinstance(url, str) else None
+    return int(match[1]) if match else None
+
+
+def failed_step(steps: object) -> str | None:
+    """Return the name of the first step that failed, or None."""
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("conclusion") in ("failure", "timed_out"):
             name = step.get("name")

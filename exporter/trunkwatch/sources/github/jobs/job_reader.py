@@ -2,21 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from http import HTTPStatus
 from math import ceil
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import NotFoundError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.sources.github.jobs.job import CHECKS, JOBS, Job
+from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
-from trunkwatch.sources.github.runs.run import INCOMPLETE, Run, startup_failure
+from trunkwatch.sources.github.rights import Right
+from trunkwatch.sources.github.runs.run import Run, startup_failure
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 
-LATE_JOB_SECONDS = 3600.0
-"""Seconds after the end of a run in which its unfinished jobs are read again; after that they
-count as jobs that never end."""
+DETAILED = frozenset({"failure", "timed_out", "cancelled"})
+"""Conclusions of the jobs whose check runs may be asked for details."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class JobReader:
 
         Args:
             sha: the commit.
-            runs: those of its runs that have not been read completely.
+            runs: those of its runs that are due.
 
         Raises:
             RequestError: some could not be read; the others are stored all the same.
@@ -46,29 +47,62 @@ class JobReader:
         entry = self.context.state.get(Kind.COMMIT, sha) or {}
         never_started = [run for run in runs if run.never_started]
         for run in never_started:
-            yield startup_failure(run, self.context.trunk)
-            self.runs.put(run.read(0))
+            yield from self.never_started(run)
         alone = {run.id: run for run in runs if run.attempt > 1 or run.id in entry.get("alone", ())}
         together = [run for run in runs if run.id not in alone and run not in never_started]
         total = entry.get("rows")
+        checks = None
         if together and self._cost_of_commit(total) < sum(map(_cost_of_run, together)):
             checks = self._checks(sha)
+        if checks is None:
+            alone.update((run.id, run) for run in together)
+        else:
             total = len(checks)
             self.context.state.put(Kind.TYPICAL_CHECKS, total)
+            together += self._unlisted_runs(checks, entry)
             for run in together:
-                members = [job for job in checks if job.suite == run.suite]
-                if _is_ambiguous(run, members):
+                members = [job for job in checks if job.run == run.id]
+                if is_ambiguous(run, members):
                     alone[run.id] = run
                 else:
-                    yield from self._taken(run, members)
-        else:
-            alone.update((run.id, run) for run in together)
+                    yield from self.taken(run, members)
         for run in alone.values():
-            yield from self._read_run(run)
+            yield from self.read_run(run)
         stored = sorted(alone) if total is not None else []
+        entry = self.context.state.get(Kind.COMMIT, sha) or {}
+        entry.pop("failing", None)
         self.context.state.put(
-            Kind.COMMIT, {"at": self.context.now, "rows": total, "alone": stored}, sha
+            Kind.COMMIT, {**entry, "at": self.context.now, "rows": total, "alone": stored}, sha
         )
+
+    def read_run(self, run: Run) -> Iterator[Observation]:
+        """Yield the jobs of every attempt of one run."""
+        path = f"{self.context.repo_path}/actions/runs/{run.id}/jobs"
+        try:
+            jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
+        except NotFoundError:
+            # The run was deleted; its stored results stay. GitHub sometimes fails to find a run
+            # that exists; then it is listed again.
+            self.runs.drop(run)
+            return
+        if run.finished and run.conclusion == "failure" and not jobs:
+            # GitHub reports an invalid workflow file as a plain `failure` without jobs.
+            yield startup_failure(run, self.context.trunk)
+        yield from self.taken(run, jobs)
+
+    def never_started(self, run: Run) -> Iterator[Observation]:
+        """Yield the failure of a run that never had a job."""
+        yield startup_failure(run, self.context.trunk)
+        self.runs.put(run.read(0, 0, self.context.now))
+
+    def taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
+        """Yield all jobs of a run, and store that they have been read."""
+        for job in jobs:
+            if job.node and job.conclusion in DETAILED:
+                self.context.state.put(Kind.NODE, {"run": run.id, "node": job.node}, job.id)
+            yield from self.timed_out.observations(run, job)
+        ended = sum(job.finished for job in jobs)
+        self.runs.put(run.read(len(jobs), ended, self.context.now))
 
     def _cost_of_commit(self, total: int | None) -> int:
         """Return the requests that the check runs of a commit will cost, as an estimate."""
@@ -76,43 +110,44 @@ class JobReader:
             total = self.context.state.get(Kind.TYPICAL_CHECKS) or 0
         return max(1, ceil(total / PER_PAGE))
 
-    def _checks(self, sha: str) -> Sequence[Job]:
+    def _checks(self, sha: str) -> Sequence[Job] | None:
+        """Return the check runs of a commit; None where they may not be read."""
+        if not self.context.may(Right.CHECKS):
+            return None
         path = f"{self.context.repo_path}/commits/{sha}/check-runs"
-        return self.context.client.whole_list(path, [("filter", "all")], CHECKS)
-
-    def _read_run(self, run: Run) -> Iterator[Observation]:
-        path = f"{self.context.repo_path}/actions/runs/{run.id}/jobs"
         try:
-            jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
-        except NotFoundError:
-            # The run was deleted; its stored results stay.
-            self.runs.missing(run)
-            return
-        if run.finished and run.conclusion == "failure" and not jobs:
-            # GitHub reports an invalid workflow file as a plain `failure` without jobs.
-            yield startup_failure(run, self.context.trunk)
-        yield from self._taken(run, jobs)
+            checks = self.context.client.whole_list(path, [("filter", "all")], CHECKS)
+        except NotFoundError as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                self.context.refused(Right.CHECKS)
+            return None
+        return [job for job in checks if job.app[0] in (ACTIONS_APP, "")]
 
-    def _taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
-        for job in jobs:
-            yield from self.timed_out.observations(run, job)
-        read = run.read(len(jobs))
-        incomplete = run.finished and not all(job.finished for job in jobs)
-        if incomplete and self.context.now - run.updated < LATE_JOB_SECONDS:
-            read = replace(read, read_version=INCOMPLETE)
-        self.runs.put(read)
+    def _unlisted_runs(self, checks: Iterable[Job], entry: dict[str, object]) -> list[Run]:
+        """Return the runs that have check runs, while the list of runs has not shown them."""
+        others = entry.setdefault("others", [])
+        found = []
+        for run_id in sorted({job.run for job in checks if job.run is not None}):
+            if run_id in self.runs.runs or (isinstance(others, list) and run_id in others):
+                continue
+            self.runs.read_run(run_id)
+            if run_id in self.runs.runs:
+                found.append(self.runs.runs[run_id])
+            elif isinstance(others, list):
+                others.append(run_id)  # of another branch or event
+        return found
 
 
 def _cost_of_run(run: Run) -> int:
     return max(1, ceil(run.jobs / PER_PAGE))
 
 
-def _is_ambiguous(run: Run, members: Iterable[Job]) -> bool:
+def is_ambiguous(run: Run, members: Iterable[Job]) -> bool:
     """Return whether the check runs of a run do not suffice: they have no attempt.
 
     A name that occurs twice may be a second attempt that began a moment ago; and only the run's own
     list of jobs shows that it failed without a single job.
     """
     names = Counter(job.name for job in members)
-    empty = run.finished and run.conclusion == "failure" and not names
-    return run.suite is None or empty or any(times > 1 for times in names.values())
+    empty = run.finished and not names
+    return run.attempt > 1 or empty or any(times > 1 for times in names.values())

@@ -13,6 +13,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.sources.github.jobs.annotations import Annotation, failure_lines, read_annotations
 from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observations
+from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind, TrunkContext
 
@@ -45,6 +46,8 @@ class TimedOutJobs:
         if not job.may_have_timed_out:
             return job.conclusion
         entry = self.context.state.get(Kind.TIMED_OUT, job.id)
+        if entry is None and not self.context.may(Right.CHECKS):
+            return CANCELLED
         if entry is None:
             self.context.state.put(Kind.TIMED_OUT, {"run": run.id, "job": list(job)}, job.id)
             return None

@@ -22,6 +22,7 @@ class Backfill:
     def __init__(self, context: TrunkContext, chain: Chain, runs: RunList) -> None:
         self._trunk: Trunk = context.trunk
         self._state = context.state
+        self._now = context.now
         self._chain = chain
         self._runs = runs
         # The stored commit leaves the window as the trunk grows; those after it stay read.
@@ -34,9 +35,9 @@ class Backfill:
         return self._last >= 0
 
     @property
-    def read_from(self) -> float:
-        """The time from which on every run should have been listed (seconds since the epoch)."""
-        return self._first_run(self._last)
+    def is_listed(self) -> bool:
+        """Whether the runs of every shown commit have been listed."""
+        return all(map(self._is_listed, range(self._last + 1)))
 
     def shown_commits(self) -> Iterator[tuple[int, str]]:
         """Yield the commits that have been read or are newer than such, newest first."""
@@ -53,13 +54,13 @@ class Backfill:
         for commit in self._chain.commits:
             yield commit.sha, commit.committed_at
 
-    def unread_runs(self, sha: str) -> list[Run]:
-        """Return the runs of a commit that may still change or have not been read completely."""
-        return [run for run in self._runs.at(sha) if not run.fully_read]
+    def due_runs(self, sha: str) -> list[Run]:
+        """Return the runs of a commit whose jobs have to be read."""
+        return [run for run in self._runs.at(sha) if run.is_due(self._now)]
 
-    def is_behind_unread_range(self, sha: str) -> bool:
+    def may_lack_runs(self, sha: str) -> bool:
         """Return whether runs of a commit may be missing from the list read so far."""
-        return self._runs.ranges.has_unread(self._first_run(self._chain.index[sha]))
+        return not self._is_listed(self._chain.index[sha])
 
     def order(self) -> Iterator[TrunkOrder]:
         """Yield the trunk as far as it has been read, and store how far that is."""
@@ -89,10 +90,15 @@ class Backfill:
         return last
 
     def _is_read(self, index: int) -> bool:
-        if self._runs.ranges.has_unread(self._first_run(index)):
-            return False
         sha = self._chain.commits[index].sha
-        return all(run.read_version is not None for run in self._runs.at(sha))
+        return self._is_listed(index) and all(
+            run.read_version is not None for run in self._runs.at(sha)
+        )
+
+    def _is_listed(self, index: int) -> bool:
+        """Return whether a commit's suites were read, or the list of runs back to its time."""
+        entry = self._state.get(Kind.COMMIT, self._chain.commits[index].sha) or {}
+        return "listed" in entry or self._runs.covered <= self._first_run(index)
 
     def _first_run(self, index: int) -> float:
         committed_at = self._chain.commits[index].committed_at

@@ -13,10 +13,25 @@ from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
 
-COMPLETED = "completed"
+COMPLETED, IN_PROGRESS = "completed", "in_progress"
 STARTUP_FAILURE = "startup_failure"
+
+MERGE_GROUP = "merge_group"
+"""The event of a merge queue: its run tests the commit that lands, on a branch of its own."""
+
+QUEUE_BRANCHES = "gh-readonly-queue"
+"""https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue"""
+
+SETTLING_SECONDS = 900.0
+"""Seconds after its last change in which an unfinished run is read at every refresh."""
+
+MAX_JOB_SECONDS = 6 * 3600.0
+"""The longest that a job may run on GitHub's own runners: a run in progress that has not changed
+for so long has been abandoned."""
 EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_suite_id")
 """Fields that every run of the list has, though GitHub's schema lets some of them be null."""
+
+SAME_REPO = "."
 
 INCOMPLETE = ""
 """The `read_version` of a run that has ended while some of its jobs have not."""
@@ -34,7 +49,8 @@ class Run:
         number: orders the runs of a workflow.
         event: the event that started it.
         head_branch: its branch.
-        head_repo: the repository of that branch; empty where that was deleted.
+        head_repo: the repository of that branch, `SAME_REPO` for the run's own; empty where that
+            was deleted.
         attempt: the newest; a re-run adds one.
         status: `completed` or one of the unfinished states.
         conclusion: of the newest attempt, or None.
@@ -43,8 +59,11 @@ class Run:
         suite: the check suite of its check runs, or None.
         url: its page.
         is_doubtful: a field is missing that every run has; it is better read again.
+        node: the GraphQL id of its check suite; empty where that is unknown.
         read_version: the `version` that was read together with all of its jobs, or None.
         jobs: number of jobs then.
+        ended_jobs: number of those that had ended.
+        changed: when the run or one of its jobs was seen to change (seconds since the epoch).
     """
 
     id: int
@@ -63,8 +82,11 @@ class Run:
     suite: int | None
     url: str | None
     is_doubtful: bool = False
+    node: str = ""
     read_version: str | None = None
     jobs: int = 0
+    ended_jobs: int = 0
+    changed: float = 0.0
 
     @property
     def finished(self) -> bool:
@@ -91,15 +113,65 @@ class Run:
         """The workflow's name and identity."""
         return self.name or self.path, self.path or None
 
-    def read(self, jobs: int) -> "Run":
-        """Return the run once all of its jobs have been read."""
-        return replace(self, read_version=self.version, jobs=jobs)
+    def is_active(self, now: float) -> bool:
+        """Return whether its jobs may change before the run itself does.
+
+        A run that waits for an approval or a runner changes its status first. However many wait,
+        and however long, nothing of them is read until then.
+        """
+        quiet = now - max(self.changed, self.updated)
+        if self.finished:
+            return self.read_version == INCOMPLETE and quiet < SETTLING_SECONDS
+        return quiet < (MAX_JOB_SECONDS if self.status == IN_PROGRESS else SETTLING_SECONDS)
+
+    def is_due(self, now: float) -> bool:
+        """Return whether its jobs have to be read: they may have changed, or were never read."""
+        return self.read_version not in (self.version, INCOMPLETE) or self.is_active(now)
+
+    def read(self, jobs: int, ended: int, now: float) -> "Run":
+        """Return the run once all of its jobs have been read.
+
+        Args:
+            jobs: their number.
+            ended: number of those that have ended.
+            now: seconds since the epoch.
+        """
+        same = self.read_version is not None and (jobs, ended) == (self.jobs, self.ended_jobs)
+        is_complete = not self.finished or ended == jobs
+        return replace(
+            self,
+            read_version=self.version if is_complete else INCOMPLETE,
+            jobs=jobs,
+            ended_jobs=ended,
+            changed=self.changed if same or self.read_version is None else now,
+        )
+
+    def merged(self, newer: "Run") -> "Run":
+        """Return this stored run with another report of it, whichever of the two is newer."""
+        if _order_of(self) > _order_of(newer):
+            return replace(self, node=self.node or newer.node)
+        return replace(
+            newer,
+            name=newer.name or self.name,
+            attempt=max(newer.attempt, self.attempt),
+            suite=newer.suite or self.suite,
+            node=newer.node or self.node,
+            read_version=self.read_version,
+            jobs=self.jobs,
+            ended_jobs=self.ended_jobs,
+            changed=self.changed,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as it is stored."""
         document = {key: value for key, value in asdict(self).items() if value is not None}
         del document["is_doubtful"]
         return document
+
+
+def _order_of(run: Run) -> tuple[float, bool]:
+    """Order the reports of one run; it may begin and end within one second."""
+    return run.updated, run.finished
 
 
 def run_of_json(document: Mapping[str, Any]) -> Run:
@@ -134,7 +206,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         number=int_or_none(row.get("run_number")),
         event=str(row.get("event") or ""),
         head_branch=str(row.get("head_branch") or ""),
-        head_repo=str((row.get("head_repository") or {}).get("full_name") or ""),
+        head_repo=_head_repo(row),
         attempt=int_or_none(row.get("run_attempt")) or 1,
         status=status,
         conclusion=conclusion if isinstance(conclusion, str) else None,
@@ -142,9 +214,22 @@ def run_of(row: Mapping[str, Any]) -> Run:
         updated=parse_time(row.get("updated_at") or row["created_at"]),
         suite=int_or_none(row.get("check_suite_id")),
         url=row.get("html_url"),
+        node=str(row.get("check_suite_node_id") or ""),
         is_doubtful=any(row.get(key) is None for key in EXPECTED)
         or (status == COMPLETED and conclusion is None),
     )
+
+
+def _head_repo(row: Mapping[str, Any]) -> str:
+    """Return the repository of a run's branch; empty for the one that was asked.
+
+    Repositories are compared by their ids: a renamed one has another name than it was asked by.
+    """
+    head, own = row.get("head_repository") or {}, row.get("repository") or {}
+    name = str(head.get("full_name") or "")
+    if head.get("id") is not None and head.get("id") == own.get("id"):
+        return SAME_REPO
+    return SAME_REPO if name and name == own.get("full_name") else name
 
 
 RUNS: Listing[Run] = Listing(run_of, lambda run: run.id, key="workflow_runs", total=TOTAL)
@@ -152,12 +237,18 @@ RUNS: Listing[Run] = Listing(run_of, lambda run: run.id, key="workflow_runs", to
 
 
 def counts(run: Run, trunk: Trunk, events: frozenset[str]) -> bool:
-    """Return whether a run is of the trunk: a fork's `main` is not, nor is a pull request."""
-    return (
-        run.head_branch == trunk.branch
-        and run.head_repo.lower() == trunk.repo.lower()
-        and run.event in events
-    )
+    """Return whether a run is of the trunk: a fork's `main` is not, nor is a pull request.
+
+    A run of the merge queue counts if its commit is on the trunk, which the order decides.
+    """
+    if run.event not in events:
+        return False
+    if run.event == MERGE_GROUP:
+        return run.head_branch in ("", trunk.branch) or run.head_branch.startswith(
+            f"{QUEUE_BRANCHES}/{trunk.branch}/"
+        )
+    own = run.head_repo == SAME_REPO or run.head_repo.lower() == trunk.repo.lower()
+    return own and run.head_branch == trunk.branch
 
 
 def row_of(run: Run, trunk: Trunk, job_name: str, **own: Any) -> Observation:

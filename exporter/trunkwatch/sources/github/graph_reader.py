@@ -1,0 +1,151 @@
+"""Bringing the runs and jobs of one trunk up to date through GraphQL."""
+
+from collections.abc import Iterator, Sequence
+
+from trunkwatch.domain.model import Observation
+from trunkwatch.github.graphql import TooLargeError
+from trunkwatch.rest.limits import RefreshBudget
+from trunkwatch.sources.github.jobs.job_reader import JobReader, is_ambiguous
+from trunkwatch.sources.github.order.backfill import Backfill
+from trunkwatch.sources.github.runs.run import counts
+from trunkwatch.sources.github.runs.run_list import RunList
+from trunkwatch.sources.github.state import Kind, TrunkContext
+from trunkwatch.sources.github.suites import Found, SuiteClient
+
+COMMITS_LIMIT = 100
+"""Commits whose suites are asked with one query: one point."""
+
+RECENT_COMMITS = 3
+"""Newest commits whose suites are asked whenever a query is sent: new runs begin there."""
+
+RECHECK_SECONDS = 1500.0
+"""Seconds after which the suites of a commit are read again, for runs that were run again."""
+
+
+class GraphReader:
+    """Reads the suites of commits, and the jobs of those that may have changed."""
+
+    def __init__(
+        self,
+        context: TrunkContext,
+        suites: SuiteClient,
+        runs: RunList,
+        jobs: JobReader,
+        budget: RefreshBudget,
+    ) -> None:
+        """Args:
+        context: of the trunk.
+        suites: the API.
+        runs: of the trunk.
+        jobs: turns jobs into observations.
+        budget: the points that may be used.
+        """
+        self._context = context
+        self._suites = suites
+        self._runs = runs
+        self._jobs = jobs
+        self._budget = budget
+        self._commits_limit = COMMITS_LIMIT
+        self._asked: set[str] = set()
+        self._read: set[int] = set()
+
+    def commits_to_list(self, backfill: Backfill, *, recheck: bool) -> list[str]:
+        """Return the commits whose suites are read now, the newest first.
+
+        Args:
+            backfill: the commits of the trunk.
+            recheck: whether commits that were listed long ago are due again on their own account,
+                and not only together with others.
+        """
+        now = self._context.now
+        new, together, old = [], [], []
+        for index, (sha, _) in enumerate(backfill.dates()):
+            listed = (self._context.state.get(Kind.COMMIT, sha) or {}).get("listed")
+            if listed is None:
+                new.append(sha)
+            elif index < RECENT_COMMITS or any(run.is_active(now) for run in self._runs.at(sha)):
+                together.append(sha)
+            elif now - listed >= RECHECK_SECONDS:
+                old.append(sha)
+        due = bool(new) or any(run.is_due(now) for run in self._runs.runs.values())
+        if not (due or (recheck and old)):
+            return []
+        return [*new, *together, *old]
+
+    def read(self, shas: Sequence[str], backfill: Backfill) -> Iterator[Observation]:
+        """Yield the jobs that may have changed.
+
+        Args:
+            shas: commits whose suites are read first.
+            backfill: the commits of the trunk.
+
+        Raises:
+            NotFoundError: the token may not use GraphQL here.
+            RequestError: not everything could be read; what was yielded is right.
+        """
+        shown = [sha for _, sha in backfill.shown_commits()]
+        order = [*reversed(shown), *backfill.unread_commits()]
+        wanted = list(shas)
+        while True:
+            limit = self._commits_limit
+            first, rest = wanted[:limit], wanted[limit:]
+            nodes = [] if rest else self._due_suites(order)[: self._suites.size]
+            if not (first or nodes):
+                break
+            if not self._budget.for_news():
+                return
+            try:
+                found = self._suites.ask(self._context.trunk.repo, first, nodes)
+            except TooLargeError:
+                if len(nodes) <= 1 and len(first) <= 1:
+                    raise
+                self._commits_limit = max(1, limit // 2)
+                continue
+            wanted = rest
+            self._asked.update(nodes)
+            self._take_runs(found)
+            yield from self._take_jobs(found)
+        yield from self._read_alone(order)
+
+    def _due_suites(self, order: Sequence[str]) -> list[str]:
+        now = self._context.now
+        return [
+            run.node
+            for sha in order
+            for run in self._runs.at(sha)
+            if run.node and run.node not in self._asked and run.attempt == 1
+            if run.is_due(now) and not run.never_started
+        ]
+
+    def _take_runs(self, found: Found) -> None:
+        trunk, events, state = self._context.trunk, self._context.events, self._context.state
+        for sha, runs in found.runs.items():
+            for run in runs:
+                if counts(run, trunk, events):
+                    self._runs.take(run)
+            entry = state.get(Kind.COMMIT, sha) or {}
+            state.put(Kind.COMMIT, {**entry, "listed": self._context.now}, sha)
+        for run_id in sorted(found.foreign - self._runs.runs.keys()):
+            self._runs.read_run(run_id)
+
+    def _take_jobs(self, found: Found) -> Iterator[Observation]:
+        by_node = {run.node: run for run in self._runs.runs.values()}
+        for node, jobs in found.jobs.items():
+            run = by_node[node]
+            members = [job for job in jobs or () if job.run == run.id]
+            if jobs is None:
+                self._runs.drop(run)  # deleted; its stored results stay
+            elif not is_ambiguous(run, members):
+                self._read.add(run.id)
+                yield from self._jobs.taken(run, members)
+
+    def _read_alone(self, order: Sequence[str]) -> Iterator[Observation]:
+        """Yield the jobs of the runs that GraphQL does not suffice for."""
+        now = self._context.now
+        for run in [run for sha in order for run in self._runs.at(sha)]:
+            if run.id in self._read or not run.is_due(now):
+                continue
+            if run.never_started:
+                yield from self._jobs.never_started(run)
+            else:
+                yield from self._jobs.read_run(run)

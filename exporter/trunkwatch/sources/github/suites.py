@@ -1,0 +1,289 @@
+"""Check suites of commits and check runs of suites, many at once, through GraphQL.
+
+GraphQL reads the database. A suite of GitHub Actions is a run of a workflow, a check run of it is a
+job. It lacks the attempt, so that a name that occurs twice is read through REST; and annotations
+and steps are asked for few check runs only, since nested in all of them they cost a hundred times
+as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
+from trunkwatch.sources.github.jobs.job import Job, check_of_node, failed_step
+from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.state import Details
+from trunkwatch.times import parse_time
+
+NODES_LIMIT = 100
+"""Ids of one `nodes`, and rows of one page."""
+
+DETAILS_LIMIT = 50
+"""Check runs whose details are asked at once: one point."""
+
+MIN_SUITES, MAX_SUITES = 5, 200
+"""Suites whose check runs are asked at once: two points. GitHub ends a query after ten seconds, so
+that the number is halved when one fails, and grows again."""
+
+OWN_EVENTS = frozenset(
+    {"push", "schedule", "workflow_dispatch", "repository_dispatch", "merge_group"}
+)
+"""Events whose runs are always of the repository's own branches: GraphQL does not report it."""
+
+FRAGMENTS = """
+fragment suites on CheckSuiteConnection {
+  pageInfo { hasNextPage endCursor }
+  nodes {
+    id url status conclusion createdAt
+    branch { name }
+    workflowRun {
+      url runNumber event createdAt updatedAt
+      workflow { name resourcePath }
+      file { path }
+    }
+  }
+}
+fragment checks on CheckRunConnection {
+  pageInfo { hasNextPage endCursor }
+  nodes { id name status conclusion startedAt completedAt detailsUrl }
+}
+"""
+CHECKS = "checkRuns(first: 100, filterBy: {checkType: ALL}) { ...checks }"
+MORE_CHECKS = "checkRuns(first: 100, after: $after, filterBy: {checkType: ALL}) { ...checks }"
+
+_RUN_URL = re.compile(r".*/actions/runs/(\d+)")
+_SUITE_URL = re.compile(r".*[?&]check_suite_id=(\d+)")
+_WORKFLOW_PATH = re.compile(r".*/actions/workflows/(.+)")
+
+
+@dataclass
+class Found:
+    """The answer of one query.
+
+    Attributes:
+        name: the repository's name now.
+        runs: per commit, the runs of its suites that are of the repository's own branches.
+        foreign: ids of runs whose repository GraphQL does not report.
+        jobs: per suite, its jobs; None for a suite that does not exist any more.
+    """
+
+    name: str = ""
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+    foreign: set[int] = field(default_factory=set)
+    jobs: dict[str, list[Job] | None] = field(default_factory=dict)
+
+
+class SuiteClient:
+    """Asks for suites; one per source, since the size of a query is learned."""
+
+    def __init__(self, client: GraphClient) -> None:
+        self._client = client
+        self.size = MAX_SUITES
+
+    @property
+    def client(self) -> GraphClient:
+        """The client of the API."""
+        return self._client
+
+    def ask(self, repo: str, shas: Sequence[str], suites: Sequence[str]) -> Found:
+        """Read the runs of some commits and the jobs of some suites with one query.
+
+        Further pages, of commits or suites with more than a hundred rows, are further queries.
+
+        Args:
+            repo: owner/name.
+            shas: at most 100 commits.
+            suites: GraphQL ids, at most `size`.
+
+        Raises:
+            TooLargeError: GitHub did not answer so much; `size` is halved for the next query.
+            NotFoundError: the token may not read the repository, its suites or its runs.
+            RequestError: as for `GraphClient.query`.
+        """
+        owner, _, name = repo.partition("/")
+        try:
+            answer = self._client.query(_query(shas, suites), {"owner": owner, "name": name})
+        except TooLargeError:
+            self.size = max(MIN_SUITES, min(self.size, len(suites) or self.size) // 2)
+            raise
+        self.size = min(MAX_SUITES, self.size + self.size // 4)
+        return self._found(repo, answer, shas, suites)
+
+    def details(self, nodes: Mapping[str, str]) -> dict[str, Details]:
+        """Read annotations and steps of check runs.
+
+        Args:
+            nodes: GraphQL ids by job id, at most `DETAILS_LIMIT`.
+        """
+        text = (
+            f"query($ids: [ID!]!) {{ {COST} nodes(ids: $ids) {{ ... on CheckRun {{"
+            " annotations(first: 50) { nodes { annotationLevel message } }"
+            " steps(first: 100) { nodes { name conclusion } } } } }"
+        )
+        answer = self._client.query(text, {"ids": list(nodes.values())})
+        rows = answer.data.get("nodes") or []
+        return {
+            job_id: _details_of(node)
+            for job_id, node in zip(nodes, rows, strict=False)
+            if isinstance(node, dict) and node.get("annotations") and node.get("steps")
+        }
+
+    def _found(
+        self, repo: str, answer: GraphAnswer, shas: Sequence[str], suites: Sequence[str]
+    ) -> Found:
+        repository = answer.data.get("repository")
+        if answer.has("FORBIDDEN") or not isinstance(repository, dict):
+            said = "; ".join(error.message for error in answer.errors[:1])
+            raise NotFoundError(f"GraphQL: {repo}: {said or 'not found'}", status=403)
+        found = Found(str(repository.get("nameWithOwner") or ""))
+        try:
+            for index, sha in enumerate(shas):
+                commit = repository.get(f"c{index}")
+                if commit is not None:
+                    self._add_runs(found, sha, commit)
+            for index, node_id in enumerate(suites):
+                group, place = divmod(index, NODES_LIMIT)
+                suite = answer.data[f"s{group}"][place]
+                found.jobs[node_id] = None if suite is None else self._jobs(node_id, suite)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise BadAnswerError(
+                f"GraphQL: {repo}: not what the schema documents ({type(error).__name__}: {error})"
+            ) from None
+        return found
+
+    def _add_runs(self, found: Found, sha: str, commit: Mapping[str, Any]) -> None:
+        runs = found.runs.setdefault(sha, [])
+        connection = commit["checkSuites"]
+        while True:
+            for node in connection["nodes"]:
+                if node is None or node["workflowRun"] is None:
+                    continue  # of another app
+                run = _run_of(sha, node)
+                if run.event in OWN_EVENTS:
+                    runs.append(run)
+                else:
+                    found.foreign.add(run.id)
+            after = _next(connection)
+            if after is None:
+                return
+            text = "checkSuites(first: 100, after: $after) { ...suites }"
+            connection = self._more(commit["id"], "Commit", text, after)["checkSuites"]
+
+    def _jobs(self, node_id: str, suite: Mapping[str, Any]) -> list[Job]:
+        jobs: list[Job] = []
+        connection = suite["checkRuns"]
+        while True:
+            for node in connection["nodes"]:
+                job = check_of_node(node) if node is not None else None
+                if job is not None:
+                    jobs.append(job)
+            after = _next(connection)
+            if after is None:
+                return jobs
+            connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
+
+    def _more(self, node_id: str, kind: str, text: str, after: str) -> Mapping[str, Any]:
+        used = "suites" if kind == "Commit" else "checks"
+        query = (
+            f"query($id: ID!, $after: String!) {{ {COST}"
+            f" node(id: $id) {{ ... on {kind} {{ {text} }} }} }}" + _fragments(used)
+        )
+        answer = self._client.query(query, {"id": node_id, "after": after})
+        node: Mapping[str, Any] = answer.data["node"]
+        return node
+
+
+def _query(shas: Sequence[str], suites: Sequence[str]) -> str:
+    commits = " ".join(
+        f'c{index}: object(oid: "{sha}") '
+        "{ ... on Commit { id checkSuites(first: 100) { ...suites } } }"
+        for index, sha in enumerate(shas)
+    )
+    groups = [suites[at : at + NODES_LIMIT] for at in range(0, len(suites), NODES_LIMIT)]
+    checks = " ".join(
+        f"s{index}: nodes(ids: [{' '.join(map(_quoted, group))}]) "
+        f"{{ ... on CheckSuite {{ {CHECKS} }} }}"
+        for index, group in enumerate(groups)
+    )
+    used = [name for name, rows in (("suites", shas), ("checks", suites)) if rows]
+    return (
+        f"query($owner: String!, $name: String!) {{ {COST}"
+        f" repository(owner: $owner, name: $name) {{ nameWithOwner {commits} }} {checks} }}"
+        + _fragments(*used)
+    )
+
+
+def _fragments(*used: str) -> str:
+    """Return the fragments that a query uses: an unused one is an error."""
+    return "".join(
+        f"fragment {part}" for part in FRAGMENTS.split("fragment ") if part.split(" ")[0] in used
+    )
+
+
+def _quoted(node_id: str) -> str:
+    if not re.fullmatch(r"[\w=+/-]+", node_id):
+        raise BadAnswerError(f"GraphQL: {node_id!r} is no id")
+    return f'"{node_id}"'
+
+
+def _next(connection: Mapping[str, Any]) -> str | None:
+    page = connection["pageInfo"]
+    return str(page["endCursor"]) if page["hasNextPage"] else None
+
+
+def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
+    run, conclusion = node["workflowRun"], node["conclusion"]
+    match = _RUN_URL.match(run["url"])
+    if match is None:
+        raise ValueError(f"a run at {run['url']!r}")
+    workflow = run["workflow"] or {}
+    status = str(node["status"]).lower()
+    suite = _SUITE_URL.match(str(node["url"]))
+    return Run(
+        id=int(match[1]),
+        sha=sha,
+        path=_path_of(run, workflow),
+        name=str(workflow.get("name") or ""),
+        number=run["runNumber"],
+        event=str(run["event"]),
+        head_branch=str((node["branch"] or {}).get("name") or ""),
+        head_repo=SAME_REPO,
+        attempt=1,
+        status=status,
+        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
+        created=parse_time(run["createdAt"]),
+        updated=parse_time(run["updatedAt"]),
+        suite=int(suite[1]) if suite else None,
+        url=run["url"],
+        node=str(node["id"]),
+    )
+
+
+def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
+    path = (run["file"] or {}).get("path")
+    if path:
+        return str(path)
+    match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
+    if match is None:
+        raise ValueError(f"the run {run['url']} is of no workflow file")
+    return f".github/workflows/{match[1]}"
+
+
+def _details_of(node: Mapping[str, Any]) -> Details:
+    annotations = tuple(_annotations(node["annotations"]["nodes"]))
+    steps = [
+        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
+        for step in node["steps"]["nodes"]
+        if step is not None
+    ]
+    return Details(annotations, failed_step(steps))
+
+
+def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]:
+    for row in rows:
+        if row is not None:
+            level = row.get("annotationLevel")
+            yield (None if level is None else str(level).lower()), row.get("message")

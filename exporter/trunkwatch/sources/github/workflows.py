@@ -1,0 +1,110 @@
+"""The workflows of a trunk: deleted, disabled by a person, or disabled by GitHub.
+
+https://docs.github.com/en/rest/actions/workflows, https://docs.github.com/en/rest/repos/contents
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from trunkwatch.domain.model import WorkflowReport, WorkflowState
+from trunkwatch.errors import NotFoundError
+from trunkwatch.github import TOTAL
+from trunkwatch.rest.lists import Listing
+from trunkwatch.sources.github.rights import Right
+from trunkwatch.sources.github.state import Kind, TrunkContext
+
+FOLDER = ".github/workflows"
+
+RECHECK_SECONDS = 600.0
+"""Seconds after which the states are read again; unchanged ones are free."""
+
+STATES: Mapping[str, WorkflowState] = {
+    "active": WorkflowState.ACTIVE,
+    "deleted": WorkflowState.DELETED,
+    "disabled_manually": WorkflowState.DISABLED,
+    "disabled_fork": WorkflowState.DISABLED,
+    "disabled_inactivity": WorkflowState.INACTIVE,
+}
+
+
+class Workflow(NamedTuple):
+    """One workflow.
+
+    Attributes:
+        path: its file, which identifies it.
+        state: as GitHub names it.
+    """
+
+    path: str
+    state: str
+
+
+def _workflow_of(row: Mapping[str, Any]) -> Workflow:
+    path, state = row["path"], row["state"]
+    if not (isinstance(path, str) and isinstance(state, str)):
+        raise ValueError(f"a workflow with the path {path!r} and the state {state!r}")
+    return Workflow(path.partition("@")[0], state)
+
+
+def _file_of(row: Mapping[str, Any]) -> str:
+    path = row["path"]
+    if not isinstance(path, str):
+        raise ValueError(f"a file with the path {path!r}")
+    return path
+
+
+WORKFLOWS: Listing[Workflow] = Listing(
+    _workflow_of, lambda each: each.path, key="workflows", total=TOTAL
+)
+FILES: Listing[str] = Listing(_file_of, lambda path: path)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowStates:
+    """Reads the states of the workflows of one trunk."""
+
+    context: TrunkContext
+
+    def is_due(self, tip: str) -> bool:
+        """Return whether the states are to be read now.
+
+        Args:
+            tip: the newest commit, which may have changed a workflow's file.
+        """
+        entry = self.context.state.get(Kind.WORKFLOWS_READ) or {}
+        changed: bool = entry.get("tip") != tip
+        age: float = self.context.now - entry.get("at", 0.0)
+        return self.context.may(Right.WORKFLOWS) and (changed or age >= RECHECK_SECONDS)
+
+    def read(self, tip: str) -> Iterator[WorkflowReport]:
+        """Yield the workflows with a state that has changed."""
+        try:
+            workflows = self.context.client.whole_list(
+                f"{self.context.repo_path}/actions/workflows", (), WORKFLOWS
+            )
+        except NotFoundError:
+            self.context.refused(Right.WORKFLOWS)
+            return
+        files = self._files()
+        for each in workflows:
+            state = STATES.get(each.state, WorkflowState.ACTIVE)
+            # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
+            if each.path.startswith(f"{FOLDER}/") and each.path not in files:
+                state = WorkflowState.DELETED
+            if (self.context.state.get(Kind.WORKFLOW, each.path) or "active") != state:
+                self.context.state.put(Kind.WORKFLOW, state.value, each.path)
+                yield WorkflowReport(self.context.trunk, each.path, state)
+        self.context.state.put(Kind.WORKFLOWS_READ, {"at": self.context.now, "tip": tip})
+
+    def _files(self) -> frozenset[str]:
+        """Return the workflow files of the trunk; none where the folder is gone."""
+        path = f"{self.context.repo_path}/contents/{FOLDER}"
+        query = (("ref", self.context.trunk.branch),)
+        try:
+            return frozenset(self.context.client.cached_page(path, query, 1, FILES).rows)
+        except NotFoundError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return frozenset()
