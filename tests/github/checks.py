@@ -6,6 +6,9 @@ from itertools import pairwise
 from tests.github.workflows import Job
 
 COMPLETED = "completed"
+ACTIONS = "github-actions"
+"""The slug of GitHub Actions among the apps."""
+
 NEVER = float("inf")
 HOUR = 3600.0
 

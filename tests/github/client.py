@@ -25,6 +25,7 @@ class Client:
         """
         self.timeout_seconds = 10.0
         self._base = f"{server.url}/repos/{repo}"
+        self._graphql = server.graphql_url
         self.session = requests.Session()
         self.session.trust_env = False
         if token is not None:
@@ -45,6 +46,21 @@ class Client:
         answer = self.response(path, **query)
         assert answer.status_code == requests.codes.ok, answer.text
         return answer.json()
+
+    def post_query(self, query: str, **variables: Any) -> requests.Response:
+        """Return the response to a GraphQL query."""
+        return self.session.post(
+            self._graphql,
+            json={"query": query, "variables": variables},
+            timeout=self.timeout_seconds,
+        )
+
+    def query(self, query: str, **variables: Any) -> Any:
+        """Return the data of a GraphQL query; fail on any error."""
+        answer = self.post_query(query, **variables)
+        assert answer.status_code == requests.codes.ok, answer.text
+        assert "errors" not in answer.json(), answer.text
+        return answer.json()["data"]
 
     def close(self) -> None:
         """Close the connection."""

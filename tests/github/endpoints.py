@@ -18,6 +18,7 @@ from tests.github.responses import (
     ErrorResponse,
     ListPage,
     Response,
+    UnsupportedRequestError,
 )
 from tests.github.run_filters import RUN_FILTERS, UnsupportedFilterError, created_within, run_passes
 from tests.github.runs import Run
@@ -26,10 +27,6 @@ FILTERED_RUNS_LIMIT = 1000
 """Results of a filtered list of runs that paging can reach; GitHub's own limit."""
 
 PAGING = frozenset({"per_page", "page"})
-
-
-class UnsupportedRequestError(Exception):
-    """A request that the fake GitHub does not support: the product sends a new one."""
 
 
 @dataclass(frozen=True, slots=True)

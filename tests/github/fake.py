@@ -21,6 +21,10 @@ class FakeGitHub:
         now: the simulated time (seconds since the epoch); tests advance it.
         tokens: the user of each accepted token.
         limit: requests an hour per token.
+        graphql_limit: points of GraphQL an hour per token.
+        graphql_rows_limit: rows that a GraphQL query may return.
+        graphql_times_out: whether a query beyond that limit ends with 502, or with an error for
+            each further row.
         anonymous_limit: requests an hour per address without a token.
         limited: whether rate limits are enabled; GitHub Enterprise Server can disable them.
         weak_etags: whether an ETag begins with `W/`.
@@ -36,6 +40,9 @@ class FakeGitHub:
         """
         self.now = now
         self.limit = limit
+        self.graphql_limit = 5000
+        self.graphql_rows_limit = 20_000
+        self.graphql_times_out = True
         self.anonymous_limit = 60
         self.limited = limited
         self.weak_etags = True
@@ -63,3 +70,7 @@ class FakeGitHub:
         trunk = Trunk(found.full_name, branch or found.default_branch)
         chain = order(trunk, found.head(trunk.branch, self.now))
         return chain, observations(chain, found.runs, self.now)
+
+    def skip_ids(self, number: int) -> None:
+        """Leave a number of ids unused."""
+        self._ids = count(self.next_id() + number)

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from tests.github.json_parts import dumps
+from tests.github.limits import SECONDARY_LIMIT
 from tests.github.responses import NOT_FOUND, ErrorResponse, ListPage, Response
 from tests.github.schema import Validator
 
@@ -36,15 +37,10 @@ ROW_FAULTS = (Kind.SHIFTED_PAGE, Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.DEL
 ERROR_RESPONSES = {
     Kind.SERVER_ERROR: ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error"),
     Kind.BAD_GATEWAY: ErrorResponse(HTTPStatus.BAD_GATEWAY, "Bad Gateway"),
-    Kind.SECONDARY_LIMIT: ErrorResponse(
-        HTTPStatus.FORBIDDEN,
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-    ),
-    Kind.TOO_MANY: ErrorResponse(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-    ),
+    Kind.SECONDARY_LIMIT: SECONDARY_LIMIT,
+    Kind.TOO_MANY: replace(SECONDARY_LIMIT, status=HTTPStatus.TOO_MANY_REQUESTS),
 }
+CUT_ANSWERS = (Kind.HANG, Kind.RESET, Kind.TRUNCATED)
 UNCOUNTED = (Kind.SECONDARY_LIMIT, Kind.TOO_MANY)
 """Faults whose requests GitHub does not count against the rate limit."""
 

@@ -77,7 +77,7 @@ class Renderer:
         page = f"{self.parts.html}/{repo.full_name}/commit"
         document: Json = {
             "sha": node.sha,
-            "node_id": f"C_{node.sha[:20]}",
+            "node_id": f"C_{node.sha}",
             "url": base,
             "html_url": f"{page}/{node.sha}",
             "comments_url": f"{base}/comments",

@@ -45,6 +45,10 @@ class ErrorResponse:
         )
 
 
+class UnsupportedRequestError(Exception):
+    """A request that the fake GitHub does not support: the product sends a new one."""
+
+
 NOT_FOUND = ErrorResponse(HTTPStatus.NOT_FOUND, "Not Found")
 
 
