@@ -9,8 +9,6 @@ from tests.github.render import Renderer
 from tests.github.repo import Repo
 from tests.github.responses import NOT_FOUND, Document, ErrorResponse, Response
 
-PERMISSIONS = {"actions": "read", "checks": "read", "contents": "read", "metadata": "read"}
-
 
 class Caller(NamedTuple):
     """The sender of a request.
@@ -64,7 +62,7 @@ class AppEndpoints:
             "app_slug": "trunkwatch",
             "target_id": 1,
             "target_type": "Organization",
-            "permissions": PERMISSIONS,
+            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
             "events": [],
             "created_at": "2024-01-01T00:00:00Z",
             "updated_at": "2024-01-01T00:00:00Z",
@@ -84,7 +82,7 @@ class AppEndpoints:
         document = {
             "token": token,
             "expires_at": time_text(expires),
-            "permissions": PERMISSIONS,
+            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
             "repository_selection": "selected",
         }
         text = self._renderer.validator.check("InstallationToken", dumps(document))

@@ -6,6 +6,8 @@ from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 
 from tests.github.expected import observations, order
 from tests.github.repo import Repo
+from tests.github.rights import CLASSIC
+from tests.github.search_index import SearchIndex
 
 T0 = 1_790_000_000.0
 """The default start of the simulated clock (seconds since the epoch)."""
@@ -27,6 +29,11 @@ class FakeGitHub:
             each further row.
         anonymous_limit: requests an hour per address without a token.
         limited: whether rate limits are enabled; GitHub Enterprise Server can disable them.
+        rights: what every token may read in private repositories.
+        index: the search index of filtered lists of runs.
+        run_order_jitter: by how much unfiltered lists of runs deviate from the order of time
+            (seconds).
+        moved: the former names of renamed repositories.
         weak_etags: whether an ETag begins with `W/`.
         app: the GitHub App's (app id, public key in PEM); None for no App.
         installation: the id of the App's installation.
@@ -45,6 +52,10 @@ class FakeGitHub:
         self.graphql_times_out = True
         self.anonymous_limit = 60
         self.limited = limited
+        self.rights = CLASSIC
+        self.index = SearchIndex()
+        self.run_order_jitter = 0.0
+        self.moved: dict[str, Repo] = {}
         self.weak_etags = True
         self.tokens = {TOKEN: "user-1"}
         self.app: tuple[str, str] | None = None
@@ -57,6 +68,22 @@ class FakeGitHub:
         repo = Repo(lambda: self.now, self.next_id, full_name, default_branch, private)
         self.repos[full_name] = repo
         return repo
+
+    def rename(self, repo: Repo, full_name: str) -> None:
+        """Rename or transfer a repository; requests for its former name are redirected."""
+        self.moved[repo.full_name] = repo
+        self.repos[full_name] = self.repos.pop(repo.full_name)
+        repo.rename(full_name)
+
+    def find(self, full_name: str) -> Repo | None:
+        """Return a repository by its current name, in upper or lower case."""
+        exact = self.repos.get(full_name)
+        names = (name for name in self.repos if name.lower() == full_name.lower())
+        return exact or self.repos.get(next(names, ""))
+
+    def lacks(self, repo: Repo, permission: str) -> bool:
+        """Return whether the tokens lack a permission for a repository."""
+        return repo.private and permission not in self.rights.permissions
 
     def next_id(self) -> int:
         """Return an unused id."""

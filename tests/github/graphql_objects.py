@@ -50,6 +50,11 @@ class GraphqlObjects:
             "nodes": lambda _info, ids: [self._node_or_error(one) for one in ids],
         }
 
+    def _require(self, repo: Repo, permission: str) -> None:
+        """Raise the error of a field or row for which the tokens lack a permission."""
+        if self._fake.lacks(repo, permission):
+            raise ApiError("FORBIDDEN", self._fake.rights.message)
+
     # ------------------------------------------------------------------ nodes
 
     def _node_or_error(self, identity: str) -> Object | ApiError:
@@ -62,6 +67,8 @@ class GraphqlObjects:
         kind, _, key = identity.partition("_")
         number = int(digits) if (digits := key.removeprefix("kw")).isdecimal() else 0
         for repo in self._fake.repos.values():
+            if self._fake.lacks(repo, "metadata"):
+                continue
             found = self._node_in(repo, kind, key, number)
             if found is not None:
                 return found
@@ -73,12 +80,16 @@ class GraphqlObjects:
             case "R" if repo.id == number:
                 return self.repository(repo)
             case "C" if key in repo.commits:
+                self._require(repo, "contents")
                 return self.commit(repo, repo.commits[key])
             case "CS" if (suite := repo.suites.get(number)) and suite.exists(self._now):
+                self._require(repo, "checks")
                 return self.suite(repo, suite)
             case "CR" if (row := repo.row(number, self._now)) is not None:
+                self._require(repo, "checks")
                 return self.check_run(repo, row)
             case "WFR" if (run := repo.runs_by_id.get(number)) and run.exists(self._now):
+                self._require(repo, "actions")
                 return self.run(repo, run)
         return None
 
@@ -86,14 +97,18 @@ class GraphqlObjects:
 
     def _find_repository(self, _info: Any, owner: str, name: str, **_renames: bool) -> Object:
         full_name = f"{owner}/{name}"
-        repo = self._fake.repos.get(full_name)
-        if repo is None:
+        repo = self._fake.moved.get(full_name) or self._fake.find(full_name)
+        if repo is None or self._fake.lacks(repo, "metadata"):
             message = f"Could not resolve to a Repository with the name '{full_name}'."
             raise ApiError("NOT_FOUND", message)
         return self.repository(repo)
 
     def _owner(self, _info: Any, login: str) -> Object | None:
-        owned = [r for r in self._fake.repos.values() if r.full_name.startswith(f"{login}/")]
+        owned = [
+            repo
+            for repo in self._fake.repos.values()
+            if repo.full_name.startswith(f"{login}/") and not self._fake.lacks(repo, "metadata")
+        ]
         if not owned:
             return None
 
@@ -142,6 +157,7 @@ class GraphqlObjects:
         }
 
     def _ref(self, repo: Repo, branch: str) -> Object | None:
+        self._require(repo, "contents")
         head = repo.head(branch, self._now)
         if head is None:
             return None
@@ -154,12 +170,14 @@ class GraphqlObjects:
         }
 
     def _refs(self, repo: Repo, prefix: str, query: str = "", **page: Any) -> Object:
+        self._require(repo, "contents")
         below = prefix.removeprefix("refs/heads/")
         names = [name for name in sorted(repo.branches) if repo.head(name, self._now)]
         found = [name for name in names if name.startswith(below) and query in name]
         return self._connection(found, lambda name: self._ref(repo, name), str, **page)
 
     def _object(self, repo: Repo, expression: str) -> Object | None:
+        self._require(repo, "contents")
         node = repo.find(expression, self._now)
         return self.commit(repo, node) if node else None
 
@@ -212,8 +230,14 @@ class GraphqlObjects:
                     found = [suite for suite in found if self._app_id(suite.app) == value]
                 case "checkName":
                     found = [s for s in found if any(r.name == value for r in s.rows_at(self._now))]
+        # Without the permission each row of the list is an error of its own.
+        refused = ApiError("FORBIDDEN", self._fake.rights.message)
+        lacking = self._fake.lacks(repo, "checks")
         return self._connection(
-            found, lambda suite: self.suite(repo, suite), lambda suite: suite.id, **page
+            found,
+            lambda suite: refused if lacking else self.suite(repo, suite),
+            lambda suite: suite.id,
+            **page,
         )
 
     # ------------------------------------------------------------------ checks
@@ -235,7 +259,7 @@ class GraphqlObjects:
             "updatedAt": time_text(suite.updated_at(now)),
             "commit": lambda _info: self.commit(repo, repo.commits[suite.sha]),
             "repository": lambda _info: self.repository(repo),
-            "workflowRun": lambda _info: self.run(repo, suite.run) if suite.run else None,
+            "workflowRun": lambda _info: self._run_of(repo, suite),
             "checkRuns": lambda _info, **page: self._check_runs(repo, suite, **page),
         }
 
@@ -309,6 +333,12 @@ class GraphqlObjects:
             ),
         }
 
+    def _run_of(self, repo: Repo, suite: CheckSuite) -> Object | None:
+        if suite.run is None:
+            return None
+        self._require(repo, "actions")
+        return self.run(repo, suite.run)
+
     def run(self, repo: Repo, run: Run) -> Object:
         page = f"/{repo.full_name}/actions/runs/{run.id}"
         path = run.workflow.path
@@ -340,7 +370,7 @@ class GraphqlObjects:
     def _connection(
         self,
         rows: Sequence[Row],
-        render: Callable[[Row], Object | None],
+        render: Callable[[Row], Object | ApiError | None],
         key: Callable[[Row], Any],
         *,
         first: int,
@@ -369,7 +399,7 @@ class GraphqlObjects:
         }
 
     def _nodes(
-        self, page: Sequence[Row], render: Callable[[Row], Object | None]
+        self, page: Sequence[Row], render: Callable[[Row], Object | ApiError | None]
     ) -> Iterable[Object | ApiError | None]:
         self._rows_left -= len(page)
         if self._rows_left < 0:

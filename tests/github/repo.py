@@ -52,6 +52,7 @@ class Repo:
         archived: whether it is read-only.
         fork: whether it is a fork.
         workflow_states: the state of each workflow that is not active, by its path.
+        unlinked: ids of check runs whose documents in REST name neither app nor suite.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Repo:
         self.archived = False
         self.fork = False
         self.workflow_states: dict[str, str] = {}
+        self.unlinked: set[int] = set()
         self.branches: dict[str, Branch] = defaultdict(Branch)
         self.commits: dict[str, CommitNode] = {}
         self.runs: list[Run] = []
@@ -153,6 +155,22 @@ class Repo:
     ) -> None:
         """Set a branch's head to any commit."""
         self.branches[branch or self.default_branch].move(self._clock() if at is None else at, head)
+
+    def rename(self, full_name: str) -> None:
+        """Take another name, in all runs as well."""
+        for run in self.runs:
+            run.repo = full_name
+            run.head_repo = full_name if run.head_repo == self.full_name else run.head_repo
+        self.full_name = full_name
+
+    def rename_branch(self, old: str, new: str) -> None:
+        """Rename a branch; its runs and check suites keep the old name."""
+        self.branches[new] = self.branches.pop(old)
+        self.default_branch = new if self.default_branch == old else self.default_branch
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; its commits, runs and check suites stay."""
+        del self.branches[name]
 
     def head(self, branch: str, now: float) -> CommitNode | None:
         """Return a branch's head at a time."""

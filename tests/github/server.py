@@ -255,6 +255,10 @@ class GitHubServer:
         instead = error_response_for(fault, GRAPHQL_PATH) if fault else None
         if instead is not None:
             return self._fault_reply(instead, charge, fault)
+        if fault is Kind.RESOURCE_LIMITS:
+            return self._sent(Document(self.faults.exhaust(found.text)), charge, fault)
+        if fault is Kind.NULL_FIELD:
+            return self._sent(Document(self.faults.corrupt_document(found.text)), charge, fault)
         return self._sent(found, charge, fault)
 
     def _issue_reply(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
@@ -268,7 +272,7 @@ class GitHubServer:
         return self._fault_reply(ERROR_RESPONSES[fault], _Charge(caller.who, 1), fault)
 
     def _error_reply(self, refusal: ErrorResponse, charge: _Charge) -> _Reply:
-        headers = self._headers(charge)
+        headers = {**self._headers(charge), **refusal.headers}
         return _Reply(HttpResponse(refusal.status, refusal.text.encode(), headers), charge.points)
 
     def _fault_reply(self, refusal: ErrorResponse, charge: _Charge, fault: Kind | None) -> _Reply:
@@ -301,6 +305,8 @@ class GitHubServer:
         # Without a token GitHub counts a 304 like any other response.
         counted = not free and not (same and caller.who != ANONYMOUS)
         headers = {"X-GitHub-Api-Version-Selected": API_VERSION}
+        if isinstance(found, ErrorResponse):
+            headers |= found.headers
         if status == HTTPStatus.OK:
             headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60",
                         "Vary": "Accept, Authorization, Accept-Encoding"}  # fmt: skip
