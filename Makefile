@@ -25,7 +25,7 @@ help:
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make bench               measure check, /metrics and the requests that GitHub counts'
 
-run: $(VENV)/run.stamp tools
+run: $(VENV)/run.stamp prometheus
 	@$(BIN)/python -m trunkwatch.demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
 
 check: lint tools
@@ -58,15 +58,21 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident
 
-bench: $(VENV)/test.stamp
+bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook
 
-tools: preflight
+# What the tests need beside Python's packages.
+tools: prometheus schema
+
+.PHONY: preflight prometheus schema
+prometheus: preflight
 	@tools/fetch-prometheus
 
-.PHONY: preflight
+schema: $(VENV)/test.stamp
+	@PYTHON=$(BIN)/python tools/fetch-graphql-schema
+
 # Report a missing requirement in one line before anything starts.
 preflight:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("this needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0])'
@@ -87,4 +93,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .schema build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

@@ -63,7 +63,7 @@ class Copy:
             target = folder / file.relative_to(PROJECT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
-        for name in (".venv", ".prometheus"):
+        for name in (".venv", ".prometheus", ".schema"):
             (folder / name).symlink_to(PROJECT / name)
         if (PROJECT / ".mypy_cache").exists():
             shutil.copytree(PROJECT / ".mypy_cache", folder / ".mypy_cache")

@@ -4,12 +4,10 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from tests.github.json_parts import dumps, time_text, with_members
-from tests.github.limits import BAD_CREDENTIALS, AccessControl
+from tests.github.limits import BAD_CREDENTIALS, GRAPHQL, AccessControl
 from tests.github.render import Renderer
 from tests.github.repo import Repo
 from tests.github.responses import NOT_FOUND, Document, ErrorResponse, Response
-
-PERMISSIONS = {"actions": "read", "checks": "read", "contents": "read", "metadata": "read"}
 
 
 class Caller(NamedTuple):
@@ -40,8 +38,11 @@ class AppEndpoints:
         if not self._fake.limited:
             return ErrorResponse(HTTPStatus.NOT_FOUND, "Rate limiting is not enabled.")
         core = self._access.bucket(caller.who).document()
+        graphql = self._access.bucket(caller.who, GRAPHQL).document()
         search = {"limit": 30, "used": 0, "remaining": 30, "reset": core["reset"]}
-        document = dumps({"resources": {"core": core, "search": search}, "rate": core})
+        document = dumps(
+            {"resources": {"core": core, "search": search, "graphql": graphql}, "rate": core}
+        )
         return Document(self._renderer.validator.check("RateLimitOverview", document))
 
     def installation(self, repo: Repo | None, caller: Caller) -> Response:
@@ -61,7 +62,7 @@ class AppEndpoints:
             "app_slug": "trunkwatch",
             "target_id": 1,
             "target_type": "Organization",
-            "permissions": PERMISSIONS,
+            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
             "events": [],
             "created_at": "2024-01-01T00:00:00Z",
             "updated_at": "2024-01-01T00:00:00Z",
@@ -81,7 +82,7 @@ class AppEndpoints:
         document = {
             "token": token,
             "expires_at": time_text(expires),
-            "permissions": PERMISSIONS,
+            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
             "repository_selection": "selected",
         }
         text = self._renderer.validator.check("InstallationToken", dumps(document))

@@ -6,6 +6,9 @@ from itertools import pairwise
 from tests.github.workflows import Job
 
 COMPLETED = "completed"
+ACTIONS = "github-actions"
+"""The slug of GitHub Actions among the apps."""
+
 NEVER = float("inf")
 HOUR = 3600.0
 
@@ -44,7 +47,7 @@ class CheckRun:
         created_at: when it is created (seconds since the epoch).
         begins_at: when it starts to run (seconds since the epoch).
         ends_at: when it completes (seconds since the epoch); infinite for never.
-        final_conclusion: the conclusion once it has completed.
+        final_conclusion: the conclusion once it has completed; None if it never gets one.
         annotations: the messages once it has completed.
         url: the details URL; None for the page of the job.
     """
@@ -57,7 +60,7 @@ class CheckRun:
     created_at: float
     begins_at: float
     ends_at: float
-    final_conclusion: str
+    final_conclusion: str | None
     annotations: tuple[str, ...] = ()
     url: str | None = None
 
@@ -121,7 +124,7 @@ class WorkflowJob(CheckRun):
 
 
 def _step(
-    number: int, name: str, final_conclusion: str, edge: tuple[float, float], now: float
+    number: int, name: str, final_conclusion: str | None, edge: tuple[float, float], now: float
 ) -> Step:
     begin, end = edge
     if now < begin:

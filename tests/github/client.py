@@ -13,6 +13,8 @@ class Client:
     """A client of one repository.
 
     Attributes:
+        server: the server.
+        url: the address of the repository.
         timeout_seconds: for each request.
         session: the session of its connection.
     """
@@ -24,7 +26,8 @@ class Client:
         repo: full name.
         """
         self.timeout_seconds = 10.0
-        self._base = f"{server.url}/repos/{repo}"
+        self.server = server
+        self.url = f"{server.url}/repos/{repo}"
         self.session = requests.Session()
         self.session.trust_env = False
         if token is not None:
@@ -34,7 +37,7 @@ class Client:
         """Return the response to one request."""
         headers: Mapping[str, str] = {"If-None-Match": etag} if etag else {}
         return self.session.get(
-            f"{self._base}{path}",
+            f"{self.url}{path}",
             params={key: str(value) for key, value in query.items()},
             headers=headers,
             timeout=self.timeout_seconds,
@@ -45,6 +48,21 @@ class Client:
         answer = self.response(path, **query)
         assert answer.status_code == requests.codes.ok, answer.text
         return answer.json()
+
+    def post_query(self, query: str, **variables: Any) -> requests.Response:
+        """Return the response to a GraphQL query."""
+        return self.session.post(
+            self.server.graphql_url,
+            json={"query": query, "variables": variables},
+            timeout=self.timeout_seconds,
+        )
+
+    def query(self, query: str, **variables: Any) -> Any:
+        """Return the data of a GraphQL query; fail on any error."""
+        answer = self.post_query(query, **variables)
+        assert answer.status_code == requests.codes.ok, answer.text
+        assert "errors" not in answer.json(), answer.text
+        return answer.json()["data"]
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from urllib.parse import urlencode
 
 from tests.github.app_endpoints import AppEndpoints, Caller
 from tests.github.checks import CheckRun, WorkflowJob
-from tests.github.commits import reachable
+from tests.github.commits import reachable, sha_of
 from tests.github.limits import ANONYMOUS, AccessControl
 from tests.github.render import Renderer
 from tests.github.repo import Repo, Status
@@ -18,6 +19,7 @@ from tests.github.responses import (
     ErrorResponse,
     ListPage,
     Response,
+    UnsupportedRequestError,
 )
 from tests.github.run_filters import RUN_FILTERS, UnsupportedFilterError, created_within, run_passes
 from tests.github.runs import Run
@@ -26,10 +28,6 @@ FILTERED_RUNS_LIMIT = 1000
 """Results of a filtered list of runs that paging can reach; GitHub's own limit."""
 
 PAGING = frozenset({"per_page", "page"})
-
-
-class UnsupportedRequestError(Exception):
-    """A request that the fake GitHub does not support: the product sends a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +88,35 @@ class Endpoints:
             case ("POST", ["app", "installations", number, "access_tokens"]):
                 return self._app.access_token(number, caller)
             case ("GET", ["repos", owner, name, *rest]):
-                return self._repo_endpoint(f"{owner}/{name}", rest, query, caller)
+                full_name = f"{owner}/{name}"
+                if moved := self._fake.moved.get(full_name):
+                    return self._redirection(moved, rest, query)
+                return self._repo_endpoint(self._fake.find(full_name), rest, query, caller)
+            case ("GET", ["repositories", number, *rest]):
+                by_id = {str(repo.id): repo for repo in self._fake.repos.values()}
+                return self._repo_endpoint(by_id.get(number), rest, query, caller)
         raise UnsupportedRequestError(f"{method} {path}")
 
+    def _redirection(self, repo: Repo, rest: list[str], query: Mapping[str, str]) -> ErrorResponse:
+        """Return the redirection from a former name to the repository's id."""
+        place = "/".join([self._renderer.parts.api, "repositories", str(repo.id), *rest])
+        if query:
+            place = f"{place}?{urlencode(query)}"
+        return ErrorResponse(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently", {"Location": place})
+
     def _repo_endpoint(
-        self, full_name: str, rest: list[str], query: Mapping[str, str], caller: Caller
+        self, repo: Repo | None, rest: list[str], query: Mapping[str, str], caller: Caller
     ) -> Response:
-        repo = self._fake.repos.get(full_name)
         if rest == ["installation"]:
             return self._app.installation(repo, caller)
         if repo is None or (repo.private and caller.who == ANONYMOUS):
             return NOT_FOUND
+        if self._fake.lacks(repo, "metadata"):
+            return NOT_FOUND
+        permission = _permission(rest)
+        if self._fake.lacks(repo, permission):
+            headers = {"X-Accepted-GitHub-Permissions": f"{permission}=read"}
+            return ErrorResponse(HTTPStatus.FORBIDDEN, self._fake.rights.message, headers)
         request = RepoRequest(repo, query)
         match rest:
             case []:
@@ -112,7 +128,7 @@ class Endpoints:
                 return self._commits(request, more)
             case ["check-runs", number, *more] if number.isdecimal():
                 return self._check_run(request, int(number), more)
-        raise UnsupportedRequestError("/".join(["repos", full_name, *rest]))
+        raise UnsupportedRequestError("/".join(["repos", repo.full_name, *rest]))
 
     # ------------------------------------------------------------------ actions
 
@@ -125,6 +141,8 @@ class Endpoints:
                 if run is None or not run.exists(self._now):
                     return NOT_FOUND
                 return self._run(request, run, more)
+            case ["workflows"]:
+                return self._workflows(request)
             case ["jobs", number] if number.isdecimal():
                 request.allow_keys()
                 row = request.repo.row(int(number), self._now)
@@ -152,27 +170,49 @@ class Endpoints:
             kind, "jobs", rows, lambda row: self._renderer.job(request.repo, row), *request.page
         )
 
+    def _workflows(self, request: RepoRequest) -> Response:
+        request.allow_keys()
+        kind = "ReposOwnerRepoActionsWorkflowsGetResponse200"
+        return ListPage(
+            kind,
+            "workflows",
+            list(request.repo.workflow_ids),
+            lambda path: self._renderer.workflow(request.repo, path),
+            *request.page,
+        )
+
     def _runs(self, request: RepoRequest) -> Response:
+        """Answer from the database, or with a filter from the search index."""
         request.allow_keys(*RUN_FILTERS, "exclude_pull_requests")
         filters = {key: request.query[key] for key in RUN_FILTERS if key in request.query}
         try:
             wanted = created_within(filters.pop("created", "*"))
         except UnsupportedFilterError as error:
             raise UnsupportedRequestError(str(error)) from None
-        now = self._now
+        filtered = bool(request.query.keys() & RUN_FILTERS)
+        then = self._fake.index.time(self._now) if filtered else self._now
         found = [
             run
             for run in request.repo.runs
-            if run.exists(now) and wanted(run.created_at) and run_passes(run, filters, now)
+            if run.exists(self._now)
+            and run.created_at <= then
+            and wanted(run.created_at)
+            and run_passes(run, filters, then)
         ]
-        found.sort(key=lambda run: (int(run.created_at), run.id), reverse=True)
-        filtered = bool(request.query.keys() & RUN_FILTERS)
+        found.sort(key=self._place_of, reverse=True)
+        if filtered:
+            found = self._fake.index.remaining(found)
         reachable = found[:FILTERED_RUNS_LIMIT] if filtered else found
         kind = "ReposOwnerRepoActionsRunsGetResponse200"
         return ListPage(
             kind, "workflow_runs", reachable, lambda run: self._renderer.run(request.repo, run),
             *request.page, total=len(found),
         )  # fmt: skip
+
+    def _place_of(self, run: Run) -> tuple[float, int]:
+        """Return the key by which lists of runs are sorted, which is not exactly the time."""
+        share = int(sha_of(run.id)[:4], 16) / 0xFFFF
+        return int(run.created_at) + self._fake.run_order_jitter * share, run.id
 
     # ------------------------------------------------------------------ commits
 
@@ -182,6 +222,8 @@ class Endpoints:
         match rest:
             case [*ref, "check-runs"]:
                 act: Callable[[RepoRequest, str], Response] = self._check_runs
+            case [*ref, "check-suites"]:
+                act = self._check_suites
             case [*ref, "status"]:
                 act = self._combined
             case [*ref, "statuses"]:
@@ -238,6 +280,16 @@ class Endpoints:
             *request.page,
         )
 
+    def _check_suites(self, request: RepoRequest, sha: str) -> Response:
+        request.allow_keys()
+        return ListPage(
+            "ReposOwnerRepoCommitsRefCheckSuitesGetResponse200",
+            "check_suites",
+            request.repo.suites_of(sha, self._now),
+            lambda suite: self._renderer.check_suite(request.repo, suite),
+            *request.page,
+        )
+
     def _check_run(self, request: RepoRequest, number: int, rest: list[str]) -> Response:
         request.allow_keys()
         row = request.repo.row(number, self._now)
@@ -287,6 +339,20 @@ class Endpoints:
             lambda s: self._renderer.status(request.repo, s, combined=True),
             *request.page, envelope=envelope,
         )  # fmt: skip
+
+
+def _permission(rest: list[str]) -> str:
+    """Return the permission that an endpoint below a repository needs."""
+    match rest:
+        case ["actions", *_]:
+            return "actions"
+        case ["check-runs", *_] | ["commits", *_, "check-runs" | "check-suites"]:
+            return "checks"
+        case ["commits", *_, "status" | "statuses"]:
+            return "statuses"
+        case ["commits", *_]:
+            return "contents"
+    return "metadata"
 
 
 def _latest(rows: Iterable[CheckRun]) -> list[CheckRun]:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from http import HTTPStatus
@@ -10,7 +10,8 @@ from random import Random
 from typing import Any
 
 from tests.github.json_parts import dumps
-from tests.github.responses import NOT_FOUND, ErrorResponse, ListPage, Response
+from tests.github.limits import BAD_CREDENTIALS, SECONDARY_LIMIT
+from tests.github.responses import NOT_FOUND, Document, ErrorResponse, ListPage, Response
 from tests.github.schema import Validator
 
 
@@ -28,29 +29,33 @@ class Kind(StrEnum):
     MISSING_ROW = "missing row"
     DUPLICATED_ROW = "duplicated row"
     NULL_FIELD = "null field"
+    UNAUTHORIZED = "401"
+    RESOURCE_LIMITS = "RESOURCE_LIMITS_EXCEEDED"
     DELETED_RUN = "deleted run"
 
 
-ALL = tuple(Kind)
+GRAPHQL_ONLY = (Kind.RESOURCE_LIMITS,)
+ALL = tuple(kind for kind in Kind if kind not in (*GRAPHQL_ONLY, Kind.UNAUTHORIZED))
+"""The faults of single REST requests; a refused token stops a source."""
+
 ROW_FAULTS = (Kind.SHIFTED_PAGE, Kind.MISSING_ROW, Kind.DUPLICATED_ROW, Kind.DELETED_RUN)
 ERROR_RESPONSES = {
     Kind.SERVER_ERROR: ErrorResponse(HTTPStatus.INTERNAL_SERVER_ERROR, "Server Error"),
     Kind.BAD_GATEWAY: ErrorResponse(HTTPStatus.BAD_GATEWAY, "Bad Gateway"),
-    Kind.SECONDARY_LIMIT: ErrorResponse(
-        HTTPStatus.FORBIDDEN,
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-    ),
-    Kind.TOO_MANY: ErrorResponse(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-    ),
+    Kind.UNAUTHORIZED: BAD_CREDENTIALS,
+    Kind.SECONDARY_LIMIT: SECONDARY_LIMIT,
+    Kind.TOO_MANY: replace(SECONDARY_LIMIT, status=HTTPStatus.TOO_MANY_REQUESTS),
 }
+CUT_ANSWERS = (Kind.HANG, Kind.RESET, Kind.TRUNCATED)
 UNCOUNTED = (Kind.SECONDARY_LIMIT, Kind.TOO_MANY)
 """Faults whose requests GitHub does not count against the rate limit."""
 
 NULL_CANDIDATES = ("name", "conclusion", "status", "started_at", "check_suite", "head_branch", "id",
               "run_attempt", "completed_at", "head_sha", "path", "event", "head_repository",
-              "updated_at", "run_number", "parents", "sha", "total_count", "message")  # fmt: skip
+              "updated_at", "run_number", "parents", "sha", "total_count", "message", "app",
+              "databaseId", "startedAt", "completedAt", "branch", "workflowRun", "workflow", "file",
+              "runNumber", "updatedAt", "checkSuites", "checkRuns", "nodes", "oid", "totalCount",
+              "pageInfo")  # fmt: skip
 
 _RUN_PATH = re.compile(r"/actions/runs/\d+")
 
@@ -151,10 +156,32 @@ class Faults:
         holder[key] = None
         return dumps(document)
 
+    def exhaust(self, text: str) -> str:
+        """Return the JSON of a GraphQL answer in which the rows of one list are errors."""
+        document = json.loads(text)
+        lists = [
+            (path, held["nodes"])
+            for path, held in _objects(document["data"], ())
+            if held.get("nodes")
+        ]
+        path, rows = self._random.choice(lists)
+        rows[:] = [None] * len(rows)
+        document["errors"] = [
+            {
+                "type": "RESOURCE_LIMITS_EXCEEDED",
+                "path": [*path, "nodes", number],
+                "message": "Resource limits for this query exceeded.",
+            }
+            for number in range(len(rows))
+        ]
+        return dumps(document)
+
 
 def _applies(kind: Kind, path: str, result: Response) -> bool:
     if isinstance(result, ErrorResponse):
         return kind in ERROR_RESPONSES or kind is Kind.HANG
+    if kind in GRAPHQL_ONLY:
+        return isinstance(result, Document) and '"nodes":[{' in result.text
     listed = isinstance(result, ListPage) and result.start < len(result.items)
     if kind in ROW_FAULTS and kind is not Kind.DELETED_RUN:
         # Annotations of a completed job never change, so their pages cannot shift.
@@ -177,9 +204,21 @@ def _some_row(document: Any, random: Random) -> Any:
     """Return a random row of a list, or the document that contains it."""
     if isinstance(document, list):
         return random.choice(document)
+    if document.get("data"):
+        return random.choice(list(_objects(document["data"], ())))[1]
     lists = [value for value in document.values() if isinstance(value, list) and value]
     rows = [row for row in max(lists, key=len, default=[]) if isinstance(row, dict)]
     return random.choice(rows) if rows and random.random() < 0.9 else document
+
+
+def _objects(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Yield every object of a GraphQL answer with its path."""
+    if isinstance(value, dict):
+        yield path, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, member in inner:
+        if isinstance(member, dict | list):
+            yield from _objects(member, (*path, key))
 
 
 def _members(value: Any) -> list[tuple[Any, Any]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -11,6 +12,14 @@ from tests.github.fake import FakeGitHub
 from tests.github.responses import ErrorResponse
 
 HOUR = 3600.0
+MINUTE = 60.0
+CORE, GRAPHQL = "core", "graphql"
+POINTS_A_MINUTE = {CORE: 900, GRAPHQL: 2000}
+"""The secondary limits of one token: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
+
+CONCURRENT_REQUESTS = 100
+"""The secondary limit of requests at once, REST and GraphQL together."""
+
 ANONYMOUS = "anonymous"
 JWT_LIFETIME_LIMIT_SECONDS = 600.0
 """The longest validity of an App's JWT, in seconds."""
@@ -18,6 +27,10 @@ JWT_LIFETIME_LIMIT_SECONDS = 600.0
 CLOCK_SKEW_SECONDS = 60.0
 """How far an App's clock may be ahead of GitHub's, in seconds."""
 
+SECONDARY_LIMIT = ErrorResponse(
+    HTTPStatus.FORBIDDEN,
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+)
 BAD_CREDENTIALS = ErrorResponse(HTTPStatus.UNAUTHORIZED, "Bad credentials")
 
 
@@ -26,11 +39,13 @@ class Bucket:
     """The quota of one token in the current hour.
 
     Attributes:
-        limit: requests an hour.
+        resource: `core` or `graphql`.
+        limit: requests or points an hour.
         reset: when the hour ends (seconds since the epoch).
-        used: counted requests so far.
+        used: counted requests or points so far.
     """
 
+    resource: str
     limit: int
     reset: float
     used: int = 0
@@ -45,7 +60,7 @@ class Bucket:
 
     def headers(self) -> dict[str, str]:
         headers = {f"x-ratelimit-{key}": str(value) for key, value in self.document().items()}
-        return {**headers, "x-ratelimit-resource": "core"}
+        return {**headers, "x-ratelimit-resource": self.resource}
 
 
 class AccessControl:
@@ -56,7 +71,8 @@ class AccessControl:
         fake: provides the tokens, limits and time.
         """
         self._fake = fake
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, str], Bucket] = {}
+        self._lately: dict[tuple[str, str], deque[tuple[float, int]]] = defaultdict(deque)
         self._installed: dict[str, float] = {}
 
     def who(self, authorization: str | None) -> str | None:
@@ -105,13 +121,26 @@ class AccessControl:
         self._installed[token] = expires
         return token, expires
 
-    def bucket(self, who: str) -> Bucket:
+    def bucket(self, who: str, resource: str = CORE) -> Bucket:
         """Return a user's bucket, a new one if the hour is over."""
-        bucket = self._buckets.get(who)
+        bucket = self._buckets.get((who, resource))
         if bucket is None or self._fake.now >= bucket.reset:
-            limit = self._fake.anonymous_limit if who == ANONYMOUS else self._fake.limit
-            bucket = self._buckets[who] = Bucket(limit, self._fake.now + HOUR)
+            limit = self._fake.graphql_limit if resource == GRAPHQL else self._fake.limit
+            limit = self._fake.anonymous_limit if who == ANONYMOUS else limit
+            bucket = Bucket(resource, limit, self._fake.now + HOUR)
+            self._buckets[who, resource] = bucket
         return bucket
+
+    def exceeds_minute(self, who: str, resource: str, points: int) -> bool:
+        """Record a request, and return whether it exceeds the secondary limit of a minute.
+
+        Unlike the hourly quota, this limit includes requests that answer 304.
+        """
+        lately = self._lately[who, resource]
+        while lately and lately[0][0] <= self._fake.now - MINUTE:
+            lately.popleft()
+        lately.append((self._fake.now, points))
+        return self._fake.limited and sum(used for _, used in lately) > POINTS_A_MINUTE[resource]
 
     def limit_error(self, who: str) -> ErrorResponse | None:
         """Return the error for a user whose quota is used up."""

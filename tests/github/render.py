@@ -17,6 +17,7 @@ from tests.github.json_parts import (
 from tests.github.repo import Repo, Status
 from tests.github.runs import Run
 from tests.github.schema import Validator
+from tests.github.suites import CheckSuite
 
 AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
 
@@ -77,7 +78,7 @@ class Renderer:
         page = f"{self.parts.html}/{repo.full_name}/commit"
         document: Json = {
             "sha": node.sha,
-            "node_id": f"C_{node.sha[:20]}",
+            "node_id": f"C_{node.sha}",
             "url": base,
             "html_url": f"{page}/{node.sha}",
             "comments_url": f"{base}/comments",
@@ -186,6 +187,23 @@ class Renderer:
             head_repository=self.small_repo(run.head_repo),
         )
 
+    def workflow(self, repo: Repo, path: str) -> str:
+        number = repo.workflow_ids[path]
+        page = f"{self.parts.html}/{repo.full_name}"
+        document = {
+            "id": number,
+            "node_id": node_id("W", number),
+            "name": repo.workflow_name(path, self.now),
+            "path": path,
+            "state": repo.workflow_states.get(path, "active"),
+            "created_at": "2020-01-01T00:00:00.000Z",
+            "updated_at": "2020-01-01T00:00:00.000Z",
+            "url": f"{self.base(repo.full_name)}/actions/workflows/{number}",
+            "html_url": f"{page}/blob/{repo.default_branch}/{path}",
+            "badge_url": f"{page}/workflows/{path.rpartition('/')[2]}/badge.svg",
+        }
+        return self.validator.check("Workflow", dumps(document))
+
     # ------------------------------------------------------------------ jobs and checks
 
     def job_url(self, row: WorkflowJob, repo: str) -> str:
@@ -252,13 +270,40 @@ class Renderer:
                 "annotations_count": len(row.annotations_at(now)),
                 "annotations_url": f"{url}/annotations",
             },
-            "check_suite": {"id": row.suite},
+            "check_suite": None if row.id in repo.unlinked else {"id": row.suite},
             "pull_requests": [],
         }
-        return with_members(document, app=self.app(row.app))
+        app = "null" if row.id in repo.unlinked else self.app(row.app)
+        return with_members(document, app=app)
 
     def check_run(self, repo: Repo, row: CheckRun) -> str:
         return self.validator.check("CheckRun", self.check_run_text(repo, row))
+
+    def check_suite(self, repo: Repo, suite: CheckSuite) -> str:
+        now, url = self.now, f"{self.base(repo.full_name)}/check-suites/{suite.id}"
+        document = {
+            "id": suite.id,
+            "node_id": node_id("CS", suite.id),
+            "head_branch": suite.head_branch,
+            "head_sha": suite.sha,
+            "status": suite.status(now),
+            "conclusion": suite.conclusion(now),
+            "url": url,
+            "before": None,
+            "after": suite.sha,
+            "pull_requests": [],
+            "created_at": time_text(suite.created_at),
+            "updated_at": time_text(suite.updated_at(now)),
+            "head_commit": self.small_commit(repo.commits[suite.sha]),
+            "latest_check_runs_count": len(suite.rows_at(now, latest=True)),
+            "check_runs_url": f"{url}/check-runs",
+        }
+        text = with_members(
+            document,
+            app=self.app(suite.app) if suite.app else "null",
+            repository=self.small_repo(repo.full_name),
+        )
+        return self.validator.check("CheckSuite", text)
 
     def annotation(self, repo: Repo, row: CheckRun, message: str) -> str:
         document = {

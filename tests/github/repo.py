@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tests.github.checks import NEVER, CheckRun, WorkflowJob
+from tests.github.checks import ACTIONS, NEVER, CheckRun, WorkflowJob
 from tests.github.commits import Branch, CommitNode, sha_of
 from tests.github.runs import Attempt, Run, creation_times, relisted, workflow_job
+from tests.github.suites import CheckSuite
 from tests.github.workflows import Job, Workflow
 
 AUTHORS = ("author-a", "author-b", "author-c", "author-d")
@@ -47,6 +48,11 @@ class Repo:
         branches: by name.
         commits: by hash.
         runs: in the order in which they were planned.
+        suites: the check suites by id.
+        archived: whether it is read-only.
+        fork: whether it is a fork.
+        workflow_states: the state of each workflow that is not active, by its path.
+        unlinked: ids of check runs whose documents in REST name neither app nor suite.
     """
 
     def __init__(
@@ -70,15 +76,22 @@ class Repo:
         self.full_name = full_name
         self.default_branch = default_branch
         self.private = private
+        self.archived = False
+        self.fork = False
+        self.workflow_states: dict[str, str] = {}
+        self.unlinked: set[int] = set()
         self.branches: dict[str, Branch] = defaultdict(Branch)
         self.commits: dict[str, CommitNode] = {}
         self.runs: list[Run] = []
         self.runs_by_id: dict[int, Run] = {}
         self.rows: dict[int, CheckRun] = {}
+        self.suites: dict[int, CheckSuite] = {}
+        self._suites_of: dict[str, list[CheckSuite]] = defaultdict(list)
         self.statuses: list[Status] = []
         self._by_commit: dict[str, list[CheckRun]] = defaultdict(list)
         self._sorted: dict[str, list[CheckRun]] = {}
         self._run_numbers: dict[str, int] = defaultdict(int)
+        self._runs_of: dict[str, list[Run]] = defaultdict(list)
         self.workflow_ids: dict[str, int] = {}
 
     # ------------------------------------------------------------------ commits
@@ -143,6 +156,22 @@ class Repo:
         """Set a branch's head to any commit."""
         self.branches[branch or self.default_branch].move(self._clock() if at is None else at, head)
 
+    def rename(self, full_name: str) -> None:
+        """Take another name, in all runs as well."""
+        for run in self.runs:
+            run.repo = full_name
+            run.head_repo = full_name if run.head_repo == self.full_name else run.head_repo
+        self.full_name = full_name
+
+    def rename_branch(self, old: str, new: str) -> None:
+        """Rename a branch; its runs and check suites keep the old name."""
+        self.branches[new] = self.branches.pop(old)
+        self.default_branch = new if self.default_branch == old else self.default_branch
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch; its commits, runs and check suites stay."""
+        del self.branches[name]
+
     def head(self, branch: str, now: float) -> CommitNode | None:
         """Return a branch's head at a time."""
         return self.branches[branch].head(now) if branch in self.branches else None
@@ -186,7 +215,9 @@ class Repo:
         run = PlannedRun(identity, self.full_name, commit, workflow, event, head, startup_failure)
         run.planned_in = self
         self.runs.append(run)
+        self._runs_of[workflow.path].append(run)
         self.runs_by_id[run.id] = run
+        self._add_suite(CheckSuite(run.suite, commit.sha, ACTIONS, head[0], at, run))
         self.plan_attempt(run, at, jobs)
         return run
 
@@ -214,6 +245,7 @@ class Repo:
         at: float | None = None,
         took: float | None = 300.0,
         url: str | None = None,
+        within: Run | None = None,
     ) -> CheckRun:
         """Plan a check run of another CI system.
 
@@ -225,11 +257,14 @@ class Repo:
             at: when it is created and starts; now by default (seconds since the epoch).
             took: seconds until it completes; None for never.
             url: the details URL.
+            within: the run whose suite it is part of, as where a step of a job creates it; it has
+                a suite of its own by default.
         """
         at = self._clock() if at is None else at
         end = NEVER if took is None else at + took
         link = url or f"https://ci.example/{name}"
-        identity, suite = self._next_id(), self._next_id()
+        identity = self._next_id()
+        suite = within.suite if within else self.suite(commit, app, at=at).id
         row = CheckRun(identity, name, commit.sha, suite, app, at, at, end, conclusion, (), link)
         self._take(row)
         return row
@@ -250,8 +285,21 @@ class Repo:
         self.statuses.append(made)
         return made
 
+    def suite(self, commit: CommitNode, app: str, *, at: float | None = None) -> CheckSuite:
+        """Plan a suite of another app; without check runs it stays queued, as many do."""
+        at = self._clock() if at is None else at
+        return self._add_suite(
+            CheckSuite(self._next_id(), commit.sha, app, self.default_branch, at)
+        )
+
+    def _add_suite(self, suite: CheckSuite) -> CheckSuite:
+        self.suites[suite.id] = suite
+        self._suites_of[suite.sha].append(suite)
+        return suite
+
     def _take(self, row: CheckRun) -> None:
         self.rows[row.id] = row
+        self.suites[row.suite].rows.append(row)
         self._by_commit[row.sha].append(row)
         self._sorted.pop(row.sha, None)
 
@@ -277,6 +325,16 @@ class Repo:
         rows = self._sorted[sha]
         there = rows[: bisect_right(rows, now, key=lambda row: row.created_at)]
         return [row for row in there if not self.gone(row, now)]
+
+    def suites_of(self, sha: str, now: float) -> list[CheckSuite]:
+        """Return a commit's check suites that exist at a time, oldest first."""
+        found = (suite for suite in self._suites_of[sha] if suite.exists(now))
+        return sorted(found, key=lambda suite: suite.id)
+
+    def workflow_name(self, path: str, now: float) -> str:
+        """Return a workflow's current name, which its runs before a renaming do not have."""
+        runs = [run for run in self._runs_of[path] if run.created_at <= now]
+        return max(runs, key=lambda run: (run.created_at, run.id)).workflow.name
 
 
 class PlannedRun(Run):

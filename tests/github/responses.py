@@ -1,7 +1,7 @@
 """Responses of endpoints: a document, a page of a list, or an error."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -33,16 +33,22 @@ class ErrorResponse:
     Attributes:
         status: the HTTP status.
         message: GitHub's error message.
+        headers: further headers.
     """
 
     status: int
     message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
         return dumps(
             {"message": self.message, "documentation_url": DOCS, "status": str(self.status)}
         )
+
+
+class UnsupportedRequestError(Exception):
+    """A request that the fake GitHub does not support: the product sends a new one."""
 
 
 NOT_FOUND = ErrorResponse(HTTPStatus.NOT_FOUND, "Not Found")

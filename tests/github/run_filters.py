@@ -5,7 +5,9 @@ from datetime import datetime
 
 from tests.github.runs import Run
 
-RUN_FILTERS = frozenset({"branch", "event", "created", "head_sha", "status", "actor"})
+RUN_FILTERS = frozenset(
+    {"branch", "event", "created", "head_sha", "status", "actor", "check_suite_id"}
+)
 
 
 class UnsupportedFilterError(Exception):
@@ -19,6 +21,7 @@ def run_passes(run: Run, filters: Mapping[str, str], now: float) -> bool:
         "event": run.event,
         "head_sha": run.commit.sha,
         "actor": run.commit.author,
+        "check_suite_id": str(run.suite),
     }
     wanted = dict(filters)
     status = wanted.pop("status", None)

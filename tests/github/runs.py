@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from tests.github.checks import COMPLETED, NEVER, WorkflowJob
+from tests.github.checks import ACTIONS, COMPLETED, NEVER, WorkflowJob
 from tests.github.commits import CommitNode
 from tests.github.workflows import CANCELED, FAILED, Job, Workflow
 
@@ -148,7 +148,7 @@ def workflow_job(
         job.name,
         run.commit.sha,
         run.suite,
-        "github-actions",
+        ACTIONS,
         created,
         max(created, begun + job.start),
         max(created, ends_at),

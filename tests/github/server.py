@@ -4,15 +4,18 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from tests.github.app_endpoints import Caller
-from tests.github.endpoints import Endpoints, UnsupportedRequestError
+from tests.github.endpoints import Endpoints
 from tests.github.expected import HTML
 from tests.github.fake import FakeGitHub
 from tests.github.faults import (
+    CUT_ANSWERS,
     ERROR_RESPONSES,
     ROW_FAULTS,
     UNCOUNTED,
@@ -20,15 +23,37 @@ from tests.github.faults import (
     Kind,
     error_response_for,
 )
+from tests.github.graphql_endpoint import GraphqlEndpoint, rate_limit_error
 from tests.github.http_server import HttpRequest, HttpResponse, LoopbackServer, Transfer
 from tests.github.issues import IssueTracker, UnsupportedIssueRequestError
-from tests.github.limits import ANONYMOUS, BAD_CREDENTIALS, AccessControl
+from tests.github.limits import (
+    ANONYMOUS,
+    BAD_CREDENTIALS,
+    CONCURRENT_REQUESTS,
+    CORE,
+    GRAPHQL,
+    SECONDARY_LIMIT,
+    AccessControl,
+)
 from tests.github.render import Renderer
-from tests.github.responses import Document, ErrorResponse, ListPage, Response
+from tests.github.responses import (
+    Document,
+    ErrorResponse,
+    ListPage,
+    Response,
+    UnsupportedRequestError,
+)
 from tests.github.schema import SchemaError
 from tests.support.fakehttp import Query
 
 API_VERSION = "2022-11-28"
+GRAPHQL_PATH = "/graphql"
+READ_POINTS, CHANGE_POINTS = 1, 5
+"""What a REST request counts against the secondary limit of a minute."""
+
+NEEDS_TOKEN = ErrorResponse(
+    HTTPStatus.UNAUTHORIZED, "This endpoint requires you to be authenticated."
+)
 
 
 class LogEntry(NamedTuple):
@@ -36,10 +61,10 @@ class LogEntry(NamedTuple):
 
     Attributes:
         method: GET, POST or PATCH.
-        path: relative to the API's base URL.
+        path: relative to the API's base URL; `/graphql` for a GraphQL query.
         query: the pairs, in order.
         status: the status of the response; 0 if none was sent.
-        counted: whether it counted against the rate limit.
+        counted: 1 if it counted against the rate limit of REST; the points of a GraphQL query.
         at: the simulated time (seconds since the epoch).
         who: the token's user, or `anonymous`.
         fault: the injected fault, or None.
@@ -49,7 +74,7 @@ class LogEntry(NamedTuple):
     path: str
     query: Query
     status: int
-    counted: bool
+    counted: int
     at: float
     who: str
     fault: Kind | None
@@ -60,13 +85,27 @@ class _Reply(NamedTuple):
 
     Attributes:
         response: the HTTP response.
-        counted: whether the request counts against the rate limit.
+        counted: what the request counts against the rate limit.
         fault: the injected fault, or None.
     """
 
     response: HttpResponse
-    counted: bool
+    counted: int
     fault: Kind | None = None
+
+
+class _Charge(NamedTuple):
+    """What a request counts against a rate limit.
+
+    Attributes:
+        who: the token's user, or `anonymous`.
+        points: 0 if it does not count.
+        resource: the rate limit.
+    """
+
+    who: str
+    points: int
+    resource: str = CORE
 
 
 class GitHubServer:
@@ -77,6 +116,7 @@ class GitHubServer:
         log: every request.
         faults: the faults to inject; may be replaced at any time.
         issues: the issues of all repositories.
+        refused_for_now: requests that exceeded a secondary limit.
         unexpected: unsupported requests and invalid documents; any of them fails the test.
     """
 
@@ -89,13 +129,18 @@ class GitHubServer:
         self.fake = fake
         self.log: list[LogEntry] = []
         self.faults = Faults()
+        self.refused_for_now = 0
         self.unexpected: list[str] = []
         self._prefix = prefix
+        self._graphql_path = f"{prefix.removesuffix('/v3')}{GRAPHQL_PATH}"
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._in_flight = 0
         self._http = LoopbackServer(self._answer)
         self._renderer = Renderer(fake, self.url, html)
         self._access = AccessControl(fake)
         self._endpoints = Endpoints(self._renderer, self._access)
+        self._graphql = GraphqlEndpoint(self._renderer)
         self.issues = IssueTracker(self._renderer)
 
     @property
@@ -103,13 +148,22 @@ class GitHubServer:
         """The API's base URL."""
         return f"{self._http.url}{self._prefix}"
 
+    @property
+    def graphql_url(self) -> str:
+        """The address of the GraphQL endpoint."""
+        return f"{self._http.url}{self._graphql_path}"
+
     def stop(self) -> None:
         """Stop listening."""
         self._http.stop()
 
     def counted(self) -> int:
-        """Return how many requests counted against the rate limit."""
+        """Return the counted REST requests plus the points of GraphQL queries."""
         return sum(entry.counted for entry in self.log)
+
+    def points(self) -> int:
+        """Return the points of GraphQL queries."""
+        return sum(entry.counted for entry in self.log if entry.path == GRAPHQL_PATH)
 
     def sent(self) -> int:
         """Return how many requests were received."""
@@ -122,25 +176,41 @@ class GitHubServer:
     # ------------------------------------------------------------------ one request
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        with self._lock:
-            path = request.path.removeprefix(self._prefix)
-            authorization = request.headers.get("authorization")
-            who = self._access.who(authorization) or "nobody"
-            try:
-                self._check_headers(request)
-                reply = self._respond(request, path, Caller(who, authorization))
-            except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
-                self.unexpected.append(f"{request.method} {request.path}: {error}")
-                reply = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), False)
-            never = reply.response.transfer is Transfer.NEVER
-            self.log.append(
-                LogEntry(request.method, path, request.query, 0 if never else reply.response.status,
-                      reply.counted, self.fake.now, who, reply.fault)
-            )  # fmt: skip
-            return reply.response
+        with self._counting:
+            self._in_flight += 1
+            crowded = self._in_flight > CONCURRENT_REQUESTS
+        try:
+            with self._lock:
+                return self._log_and_answer(request, crowded)
+        finally:
+            with self._counting:
+                self._in_flight -= 1
+
+    def _log_and_answer(self, request: HttpRequest, crowded: bool) -> HttpResponse:
+        is_graphql = request.path == self._graphql_path
+        path = GRAPHQL_PATH if is_graphql else request.path.removeprefix(self._prefix)
+        authorization = request.headers.get("authorization")
+        caller = Caller(self._access.who(authorization) or "nobody", authorization)
+        try:
+            self._check_headers(request)
+            if crowded:
+                reply = self._refuse_for_now(SECONDARY_LIMIT, caller)
+            elif is_graphql:
+                reply = self._respond_to_query(request, caller)
+            else:
+                reply = self._respond(request, path, caller)
+        except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
+            self.unexpected.append(f"{request.method} {request.path}: {error}")
+            reply = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), 0)
+        never = reply.response.transfer is Transfer.NEVER
+        self.log.append(
+            LogEntry(request.method, path, request.query, 0 if never else reply.response.status,
+                     reply.counted, self.fake.now, caller.who, reply.fault)
+        )  # fmt: skip
+        return reply.response
 
     def _check_headers(self, request: HttpRequest) -> None:
-        if not request.path.startswith(f"{self._prefix}/"):
+        if not request.path.startswith(f"{self._prefix}/") and request.path != self._graphql_path:
             raise UnsupportedRequestError(f"not below {self._prefix}")
         if request.headers.get("x-github-api-version", API_VERSION) != API_VERSION:
             raise UnsupportedRequestError("another version of the API")
@@ -150,24 +220,46 @@ class GitHubServer:
     def _respond(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
         of_app = path.startswith("/app/") or path.endswith("/installation")
         if caller.who == "nobody" and not of_app:
-            return self._error_reply(BAD_CREDENTIALS, ANONYMOUS, counted=True)
+            return self._error_reply(BAD_CREDENTIALS, _Charge(ANONYMOUS, 1))
         free = path == "/rate_limit" or of_app
         limit_error = None if free else self._access.limit_error(caller.who)
         if limit_error is not None:
-            return self._error_reply(limit_error, caller.who, counted=False)
+            return self._error_reply(limit_error, _Charge(caller.who, 0))
+        points = READ_POINTS if request.method == "GET" else CHANGE_POINTS
+        if self._access.exceeds_minute(caller.who, CORE, points):
+            return self._refuse_for_now(SECONDARY_LIMIT, caller)
         if self.issues.handles(path):
             return self._issue_reply(request, path, caller)
         found = self._endpoints.find(request.method, path, dict(request.query), caller)
         fault = self.faults.pick(path, found)
         instead = error_response_for(fault, path) if fault else None
         if instead is not None:
-            reply = self._error_reply(
-                instead, caller.who, counted=not free and fault not in UNCOUNTED
-            )
-            return reply._replace(
-                response=self._with_retry_after(reply.response, fault), fault=fault
-            )
+            return self._fault_reply(instead, _Charge(caller.who, int(not free)), fault)
         return self._reply(request, caller, found, fault, free)
+
+    def _respond_to_query(self, request: HttpRequest, caller: Caller) -> _Reply:
+        """Answer a GraphQL query."""
+        if caller.who in ("nobody", ANONYMOUS):
+            refusal = BAD_CREDENTIALS if caller.who == "nobody" else NEEDS_TOKEN
+            return self._error_reply(refusal, _Charge(ANONYMOUS, 1))
+        bucket = self._access.bucket(caller.who, GRAPHQL)
+        if self.fake.limited and not bucket.remaining:
+            found: Document | ErrorResponse = rate_limit_error(caller.who)
+            return self._sent(found, _Charge(caller.who, 0, GRAPHQL), None)
+        found, points = self._graphql.answer(request.body, bucket)
+        # GitHub counts one point a query towards the minute; this is at least as strict.
+        if self._access.exceeds_minute(caller.who, GRAPHQL, points):
+            return self._refuse_for_now(SECONDARY_LIMIT, caller, GRAPHQL)
+        charge = _Charge(caller.who, points, GRAPHQL)
+        fault = self.faults.pick(GRAPHQL_PATH, found)
+        instead = error_response_for(fault, GRAPHQL_PATH) if fault else None
+        if instead is not None:
+            return self._fault_reply(instead, charge, fault)
+        if fault is Kind.RESOURCE_LIMITS:
+            return self._sent(Document(self.faults.exhaust(found.text)), charge, fault)
+        if fault is Kind.NULL_FIELD:
+            return self._sent(Document(self.faults.corrupt_document(found.text)), charge, fault)
+        return self._sent(found, charge, fault)
 
     def _issue_reply(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
         """Answer a request for issues; a change may be applied although its response is lost."""
@@ -177,20 +269,31 @@ class GitHubServer:
             found = self.issues.answer(request, path, caller.who)
         if fault not in ERROR_RESPONSES:
             return self._reply(request, caller, found, fault, False)
-        reply = self._error_reply(
-            ERROR_RESPONSES[fault], caller.who, counted=fault not in UNCOUNTED
-        )
-        return reply._replace(response=self._with_retry_after(reply.response, fault), fault=fault)
+        return self._fault_reply(ERROR_RESPONSES[fault], _Charge(caller.who, 1), fault)
 
-    def _error_reply(self, refusal: ErrorResponse, who: str, *, counted: bool) -> _Reply:
-        headers = self._headers(who, counted)
-        return _Reply(HttpResponse(refusal.status, refusal.text.encode(), headers), counted)
+    def _error_reply(self, refusal: ErrorResponse, charge: _Charge) -> _Reply:
+        headers = {**self._headers(charge), **refusal.headers}
+        return _Reply(HttpResponse(refusal.status, refusal.text.encode(), headers), charge.points)
 
-    def _with_retry_after(self, response: HttpResponse, fault: Kind | None) -> HttpResponse:
-        if fault not in UNCOUNTED or self.faults.retry_after is None:
-            return response
-        headers = {**response.headers, "Retry-After": str(self.faults.retry_after)}
-        return HttpResponse(response.status, response.body, headers)
+    def _fault_reply(self, refusal: ErrorResponse, charge: _Charge, fault: Kind | None) -> _Reply:
+        if fault in UNCOUNTED:
+            reply = self._with_retry_after(self._error_reply(refusal, charge._replace(points=0)))
+        else:
+            reply = self._error_reply(refusal, charge)
+        return reply._replace(fault=fault)
+
+    def _refuse_for_now(
+        self, refusal: ErrorResponse, caller: Caller, resource: str = CORE
+    ) -> _Reply:
+        """Refuse a request for a secondary limit."""
+        self.refused_for_now += 1
+        return self._with_retry_after(self._error_reply(refusal, _Charge(caller.who, 0, resource)))
+
+    def _with_retry_after(self, reply: _Reply) -> _Reply:
+        if self.faults.retry_after is None:
+            return reply
+        headers = {**reply.response.headers, "Retry-After": str(self.faults.retry_after)}
+        return reply._replace(response=replace(reply.response, headers=headers))
 
     def _reply(
         self, request: HttpRequest, caller: Caller, found: Response, fault: Kind | None, free: bool
@@ -201,25 +304,39 @@ class GitHubServer:
         same = status == HTTPStatus.OK and _etag_matches(request.headers.get("if-none-match"), etag)
         # Without a token GitHub counts a 304 like any other response.
         counted = not free and not (same and caller.who != ANONYMOUS)
-        headers = {
-            **self._headers(caller.who, counted),
-            "X-GitHub-Api-Version-Selected": API_VERSION,
-        }
+        headers = {"X-GitHub-Api-Version-Selected": API_VERSION}
+        if isinstance(found, ErrorResponse):
+            headers |= found.headers
         if status == HTTPStatus.OK:
             headers |= {"ETag": etag, "Cache-Control": "private, max-age=60, s-maxage=60",
                         "Vary": "Accept, Authorization, Accept-Encoding"}  # fmt: skip
         if isinstance(found, ListPage) and (links := self._links(request, found)):
             headers["Link"] = links
-        body = text.encode()
+        sent = self._sent(Document(text, status), _Charge(caller.who, counted), fault, headers)
+        if not same or fault in CUT_ANSWERS:
+            return sent
+        return sent._replace(
+            response=replace(sent.response, status=HTTPStatus.NOT_MODIFIED, body=b"")
+        )
+
+    def _sent(
+        self,
+        found: Document | ErrorResponse,
+        charge: _Charge,
+        fault: Kind | None,
+        more_headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> _Reply:
+        """Return a document as it is sent: completely, in part, or not at all."""
+        headers = {**self._headers(charge), **more_headers}
+        body = found.text.encode()
+        response = HttpResponse(found.status, body, headers)
         if fault is Kind.HANG:
-            return _Reply(HttpResponse(status, transfer=Transfer.NEVER), counted, fault)
-        if fault in (Kind.RESET, Kind.TRUNCATED):
-            transfer = Transfer.RESET if fault is Kind.RESET else Transfer.COMPLETE
-            cut = body if fault is Kind.RESET else body[: len(body) * 2 // 3]
-            return _Reply(HttpResponse(status, cut, headers, transfer), counted, fault)
-        if same:
-            return _Reply(HttpResponse(HTTPStatus.NOT_MODIFIED, b"", headers), counted, fault)
-        return _Reply(HttpResponse(status, body, headers), counted, fault)
+            response = HttpResponse(found.status, transfer=Transfer.NEVER)
+        elif fault is Kind.RESET:
+            response = replace(response, transfer=Transfer.RESET)
+        elif fault is Kind.TRUNCATED:
+            response = replace(response, body=body[: len(body) * 2 // 3])
+        return _Reply(response, charge.points, fault)
 
     def _text(self, found: Response, fault: Kind | None) -> str:
         """Return the validated text, corrupted afterwards if the fault requires it."""
@@ -236,12 +353,13 @@ class GitHubServer:
         tag = f'"{hashlib.sha256(content).hexdigest()}"'
         return f"W/{tag}" if self.fake.weak_etags else tag
 
-    def _headers(self, who: str, counted: bool) -> dict[str, str]:
+    def _headers(self, charge: _Charge) -> dict[str, str]:
         headers = {"Content-Type": "application/json; charset=utf-8"}
         if not self.fake.limited:
             return headers
-        bucket = self._access.bucket(ANONYMOUS if who == "nobody" else who)
-        bucket.used += counted
+        who = ANONYMOUS if charge.who == "nobody" else charge.who
+        bucket = self._access.bucket(who, charge.resource)
+        bucket.used += charge.points
         return {**headers, **bucket.headers()}
 
     def _links(self, request: HttpRequest, page: ListPage) -> str:

@@ -33,7 +33,7 @@ class Job:
         name: with its matrix values.
         start: when a runner picks it up, in seconds since the start of the attempt.
         end: when it completes, in seconds since the start of the attempt; None for never.
-        conclusion: GitHub's conclusion.
+        conclusion: GitHub's conclusion; None for a job that completes without one.
         failed_step: the step that fails; by default a step named after the job.
         needs: names of the jobs that must end before this one is created.
         hang: whether its own `timeout-minutes` stops it; GitHub reports it as `cancelled`.
@@ -43,7 +43,7 @@ class Job:
     name: str
     start: float = 30.0
     end: float | None = 300.0
-    conclusion: str = "success"
+    conclusion: str | None = "success"
     failed_step: str | None = None
     needs: tuple[str, ...] = ()
     hang: bool = False
