@@ -126,6 +126,8 @@ class Endpoints:
                 return self._actions(request, more)
             case ["commits", *more]:
                 return self._commits(request, more)
+            case ["contents", ".github", "workflows"]:
+                return self._workflow_files(request)
             case ["check-runs", number, *more] if number.isdecimal():
                 return self._check_run(request, int(number), more)
         raise UnsupportedRequestError("/".join(["repos", repo.full_name, *rest]))
@@ -179,6 +181,22 @@ class Endpoints:
             list(request.repo.workflow_ids),
             lambda path: self._renderer.workflow(request.repo, path),
             *request.page,
+        )
+
+    def _workflow_files(self, request: RepoRequest) -> Response:
+        """Answer with the files of the folder, which is not paged."""
+        request.allow_keys("ref")
+        states = request.repo.workflow_states
+        paths = [path for path in request.repo.workflow_ids if states.get(path) != "deleted"]
+        if not paths:
+            return NOT_FOUND
+        return ListPage(
+            "ContentDirectoryItems",
+            None,
+            paths,
+            lambda path: self._renderer.workflow_file(request.repo, path),
+            1,
+            len(paths),
         )
 
     def _runs(self, request: RepoRequest) -> Response:
@@ -350,7 +368,7 @@ def _permission(rest: list[str]) -> str:
             return "checks"
         case ["commits", *_, "status" | "statuses"]:
             return "statuses"
-        case ["commits", *_]:
+        case ["commits" | "contents", *_]:
             return "contents"
     return "metadata"
 

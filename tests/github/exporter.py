@@ -26,12 +26,15 @@ TOKEN_VARIABLE = "STANDIN_TOKEN"
 POLL = 60.0
 
 
-def config_for(url: str, repo: str, more: str = "", jobs: str = "preset: pytorch") -> Config:
+def config_for(
+    url: str, repo: str, more: str = "", jobs: str = "preset: pytorch", *, graphql: bool = True
+) -> Config:
     """Return a configuration that reads one repository of the fake GitHub."""
     source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
     token = (
         "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
     )
+    more += "" if graphql else ", graphql: false"
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
 
 
@@ -205,12 +208,20 @@ def _blamed(job: JobState | None, name: str) -> str | None:
 
 @contextmanager
 def running_exporter(
-    fake: FakeGitHub, repo: str = "o/r", more: str = "", **jobs: str
+    fake: FakeGitHub, repo: str = "o/r", more: str = "", *, graphql: bool = True, **jobs: str
 ) -> Iterator[SimulatedExporter]:
-    """Serve a fake GitHub and run an exporter that reads one of its repositories."""
+    """Serve a fake GitHub and run an exporter that reads one of its repositories.
+
+    Args:
+        fake: the fake GitHub.
+        repo: the repository.
+        more: further keys of the source.
+        graphql: whether GraphQL may be used.
+        jobs: the section `jobs`.
+    """
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
         serving_github(fake) as server,
     ):
-        config = config_for(server.url, repo, more, **jobs)
+        config = config_for(server.url, repo, more, **jobs, graphql=graphql)
         yield SimulatedExporter(fake, server, config)

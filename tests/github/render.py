@@ -204,6 +204,25 @@ class Renderer:
         }
         return self.validator.check("Workflow", dumps(document))
 
+    def workflow_file(self, repo: Repo, path: str) -> str:
+        """Return the file of a workflow as an entry of its folder."""
+        url = f"{self.base(repo.full_name)}/contents/{path}?ref={repo.default_branch}"
+        page = f"{self.parts.html}/{repo.full_name}/blob/{repo.default_branch}/{path}"
+        git = f"{self.base(repo.full_name)}/git/blobs/{repo.workflow_ids[path]:040x}"
+        document = {
+            "name": path.rpartition("/")[2],
+            "path": path,
+            "sha": f"{repo.workflow_ids[path]:040x}",
+            "size": 100,
+            "url": url,
+            "html_url": page,
+            "git_url": git,
+            "download_url": None,
+            "type": "file",
+            "_links": {"self": url, "git": git, "html": page},
+        }
+        return self.validator.check("ContentDirectoryItems", dumps(document))
+
     # ------------------------------------------------------------------ jobs and checks
 
     def job_url(self, row: WorkflowJob, repo: str) -> str:

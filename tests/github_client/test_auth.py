@@ -10,9 +10,9 @@ from trunkwatch.config.schema import GithubSource
 from trunkwatch.errors import CredentialsError
 from trunkwatch.github.auth import AppToken, authorization_of
 from trunkwatch.rest.credentials import (
-    MAX_SECRET_BYTES,
     FIRST_RETRY_SECONDS,
     MAX_RETRY_SECONDS,
+    MAX_SECRET_BYTES,
     Authorization,
     EnvToken,
     FileToken,

@@ -167,6 +167,7 @@ class GithubSource(_Source):
         token_file: a file that contains a token, read again when it changes.
         token_env: an environment variable that contains a token.
         app: a GitHub App to authenticate as, instead of a token.
+        graphql: whether GraphQL is used where the token may, which costs a tenth of the requests.
         window: commits that a cold start reads.
         quota_share: the fraction of the token's hourly quota that may be used.
         checks: slugs of other CI systems' apps whose check runs are jobs too.
@@ -185,6 +186,7 @@ class GithubSource(_Source):
     token_file: Location | None = None
     token_env: Name | None = None
     app: GithubApp | None = None
+    graphql: Flag = True
     window: AtLeastOne = DEFAULT_WINDOW
     quota_share: Share = 0.5
     checks: tuple[Name, ...] = ()

@@ -26,9 +26,9 @@ TEXTS = {
     ),
     Right.CHECKS: (
         "{repos}: check runs and annotations cannot be read (the token lacks Checks: read): jobs"
-        " are read run by run, a job that hangs until its time limit cannot be told from a cancelled"
-        " one, and alerts quote no annotations; a GitHub App or a classic token can have that right,"
-        " a fine-grained personal token cannot"
+        " are read run by run, a job that hangs until its time limit cannot be told from a"
+        " cancelled one, and alerts quote no annotations; a GitHub App or a classic token can have"
+        " that right, a fine-grained personal token cannot"
     ),
     Right.WORKFLOWS: (
         "{repos}: the list of workflows cannot be read (the token lacks Actions: read): a workflow"

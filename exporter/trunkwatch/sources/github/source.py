@@ -168,9 +168,9 @@ class Github:
         yield from repos[: self._first_repo]
 
     def _suite_client(self, config: GithubSource, context: SourceContext) -> SuiteClient | None:
-        """Return the client of GraphQL, which answers to no anonymous request."""
+        """Return the client of GraphQL, which answers no anonymous request."""
         authorization = authorization_of(config, context.http)
-        if isinstance(authorization, NoToken):
+        if isinstance(authorization, NoToken) or not config.graphql:
             return None
         points = Quota(config.quota_share, self._clock)
         client = RestClient(
