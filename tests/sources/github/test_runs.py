@@ -48,14 +48,14 @@ def lists_of_runs(exporter: SimulatedExporter) -> list[LogEntry]:
     ],
 )
 def test_only_runs_of_the_trunk_count(
-    event: str, head_branch: str, head_repo: str, counts: bool
+    event: str, head_branch: str, head_repo: str, counts: bool, graphql: bool
 ) -> None:
     """Event, head branch and head repository decide, all three."""
     story = Story("P F F")
     commit = story.push()
     story.repo.run(commit, CI, [FAILS], event=event, head_branch=head_branch, head_repo=head_repo)
     story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").broken is counts
         check_truth(exporter)
@@ -67,28 +67,30 @@ def test_the_events_that_count_are_configured() -> None:
     for commit in story.commits:
         story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
     story.fake.now += HOUR
-    with running_exporter(story.fake, jobs="events: [schedule]") as exporter:
+    with running_exporter(story.fake, jobs="events: [schedule]", graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert [key.job_name for key in exporter.jobs()] == ["nightly"]
         assert exporter.job("nightly").broken
         assert all(("event", "schedule") in e.query for e in lists_of_runs(exporter))
 
 
-def test_two_events_are_told_apart_here() -> None:
+def test_two_events_are_told_apart_here(graphql: bool) -> None:
     """GitHub filters by one event at most."""
     story = Story("F F F")
     for commit in story.commits:
         story.repo.run(commit, LINT, [Job("nightly", conclusion="failure")], event="schedule")
     story.fake.now += HOUR
-    with running_exporter(story.fake, jobs="events: [schedule, merge_group]") as exporter:
+    with running_exporter(
+        story.fake, jobs="events: [schedule, merge_group]", graphql=graphql
+    ) as exporter:
         exporter.refresh_until_idle()
         assert [key.job_name for key in exporter.jobs()] == ["nightly"]
 
 
-def test_a_late_run_of_an_older_commit_counts_there() -> None:
+def test_a_late_run_of_an_older_commit_counts_there(graphql: bool) -> None:
     """A nightly that is dispatched for an old commit is a result of that commit."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").broken
         story.run(story.commits[2], "P")
@@ -98,37 +100,37 @@ def test_a_late_run_of_an_older_commit_counts_there() -> None:
         check_truth(exporter)
 
 
-def test_runs_of_a_commit_that_left_the_trunk_are_ignored() -> None:
+def test_runs_of_a_commit_that_left_the_trunk_are_ignored(graphql: bool) -> None:
     """Runs of commits off the chain do not count, though their head branch is `main`."""
     story = Story("P F F")
     gone = story.push()
     story.repo.force_push(story.commits[2], at=story.fake.now + 1)
     story.run(gone, "F")
     story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").consecutive_failures == 2
         check_truth(exporter)
 
 
-def test_a_renamed_workflow_keeps_its_history() -> None:
+def test_a_renamed_workflow_keeps_its_history(graphql: bool) -> None:
     """The file is the workflow; its name is shown, the newest of them."""
     story = Story("P F F")
     story.then("F", workflow=Workflow("CI of today", CI.path))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").consecutive_failures == 3
         assert exporter.job("test").key.workflow == "CI of today"
         check_truth(exporter)
 
 
-def test_two_workflows_of_one_name_are_two() -> None:
+def test_two_workflows_of_one_name_are_two(graphql: bool) -> None:
     """A failure of the one is no failure of the other."""
     story = Story("F F F")
     for commit in story.commits:
         story.run(commit, "P", Workflow("ci", ".github/workflows/other.yml"))
     story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert sorted(job.consecutive_failures for job in exporter.trunk.jobs) == [0, 3]
         check_truth(exporter)
@@ -138,7 +140,7 @@ def test_two_workflows_of_one_name_are_two() -> None:
 
 
 @pytest.mark.parametrize(("workflows", "commits"), [(20, 4), (25, 4), (26, 4), (50, 9)])
-def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int) -> None:
+def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int, graphql: bool) -> None:
     """Eighty runs, exactly a page, one more, and several pages."""
     story = Story()
     for number in range(commits):
@@ -147,14 +149,14 @@ def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int) -> Non
             letter = "F" if place == number else "P"
             story.run(commit, letter, numbered(place), f"t{place}")
         story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert len(exporter.jobs()) == workflows
         check_truth(exporter)
 
 
 @pytest.mark.slow
-def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
+def test_more_than_a_thousand_runs_of_the_window_are_read(graphql: bool) -> None:
     """GitHub's filtered list ends there; ranges of `created` do not."""
     story = Story()
     for number in range(51):
@@ -162,7 +164,7 @@ def test_more_than_a_thousand_runs_of_the_window_are_read() -> None:
         for place in range(21):
             story.run(commit, "FP"[(number + place) % 7 > 2], numbered(place), f"t{place}")
         story.fake.now += 20 * MINUTE
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         done = exporter.refresh_until_idle()
         check_truth(exporter)
         assert len(exporter.trunk.order.commits) == 51
@@ -181,10 +183,10 @@ def many_at_once() -> Story:
     return story
 
 
-def test_more_than_a_page_of_runs_in_one_second_is_read() -> None:
+def test_more_than_a_page_of_runs_in_one_second_is_read(graphql: bool) -> None:
     """No range of `created` can part them."""
     story = many_at_once()
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert len(exporter.jobs()) == 251
         story.then("P F")
@@ -202,7 +204,7 @@ def lose_one_of_fifty(document: Any) -> None:
 def test_a_fault_while_one_second_is_read_leaves_no_hole() -> None:
     """What could not be read is read later, also between parts that have been read."""
     story = Story()
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         for runs in (25, 25, 25, 25, 250, 60, 60):
             if runs == 250:
                 exporter.refresh_until_idle()
@@ -222,10 +224,10 @@ def test_a_fault_while_one_second_is_read_leaves_no_hole() -> None:
         assert exporter.engine.snapshot.sources[0].unread == 0
 
 
-def test_parts_that_are_full_are_closed_and_stay_free() -> None:
+def test_parts_that_are_full_are_closed_and_stay_free(graphql: bool) -> None:
     """A page of runs that is over costs nothing any more, however many commits come."""
     story = Story()
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         costs = []
         for _ in range(20):
             commit = story.push()
