@@ -100,7 +100,7 @@ def test_a_longer_window_is_read_on() -> None:
     with running_exporter(story.fake, more=", window: 3", graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert (len(order_of(exporter)), exporter.job("test").consecutive_failures) == (3, 3)
-        exporter.config = config_for(exporter.server.url, "o/r", ", window: 50")
+        exporter.config = config_for(exporter.server.url, "o/r", ", window: 50", graphql=False)
         exporter.restart()
         before = len(exporter.server.log)
         exporter.refresh_until_idle()
@@ -115,7 +115,7 @@ def test_a_shorter_window_forgets_nothing_that_is_stored(graphql: bool) -> None:
     story = Story("P F F F F F F")
     with running_exporter(story.fake, more=", window: 50", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
-        exporter.config = config_for(exporter.server.url, "o/r", ", window: 3")
+        exporter.config = config_for(exporter.server.url, "o/r", ", window: 3", graphql=graphql)
         exporter.restart()
         exporter.refresh_until_idle()
         check_truth(exporter)
@@ -246,11 +246,11 @@ def test_nothing_new_is_free(graphql: bool) -> None:
 
 
 def test_a_new_commit_without_results_costs_one_request(graphql: bool) -> None:
-    """Only the list of commits has changed."""
+    """Only the list of commits has changed; GraphQL is asked for the suites of the new one."""
     story = Story("P F F F")
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         story.push()
-        assert counted([exporter.refresh()]) == 1
+        assert counted([exporter.refresh()]) == 1 + graphql
         assert len(order_of(exporter)) == 5
