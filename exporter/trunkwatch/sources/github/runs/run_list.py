@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from trunkwatch.github import PER_PAGE
-from trunkwatch.rest.lists import Page
+from trunkwatch.rest.lists import LIST_TRIES, Page
 from trunkwatch.sources.github.runs.run import (
     RUNS,
     SETTLING_SECONDS,
@@ -56,7 +56,9 @@ class RunList:
     def covered(self) -> float:
         """The time from which on every run is listed here; infinity while nothing has been read."""
         entry = self._entry()
-        return max(entry.get("covered", NOTHING_READ), entry.get("forgotten", 0.0))
+        covered: float = entry.get("covered", NOTHING_READ)
+        forgotten: float = entry.get("forgotten", 0.0)
+        return max(covered, forgotten)
 
     @property
     def pages(self) -> int:
@@ -72,24 +74,24 @@ class RunList:
         entry = self._entry()
         token = self._client.fingerprint()
         etag = entry.get("etag") if entry.get("token") == token else None
-        first = page = self._client.page(self._path, _query(1), RUNS, etag)
-        if first is None or page is None:
+        changed = self._client.page(self._path, _query(1), RUNS, etag)
+        if changed is None:
             return False
-        seen = set(entry.get("seen", ()))
+        first = page = self._checked(changed, 1)
+        before = entry.get("seen", [])
+        seen = set(before)
         number = 1
         self._take(page.rows)
         while seen and not _meets(page, seen) and not _is_last(page) and number < MAX_NEW_PAGES:
             number += 1
-            page = self._client.whole_page(self._path, _query(number), RUNS)
+            page = self._checked(self._client.whole_page(self._path, _query(number), RUNS), number)
             self._take(page.rows)
         if not entry or not _meets(page, seen):
             # Runs between these and the ones that were listed before may be missing.
             entry = {"page": number + 1, "covered": _covered_by(page)}
-        settled = not any(map(self._is_doubtful, first.rows))
         ids = [run.id for run in first.rows]
-        self._put_entry(
-            {**entry, "etag": first.etag if settled else None, "token": token, "seen": ids}
-        )
+        etag = first.etag if self._is_whole(first, 1) or ids == before else None
+        self._put_entry({**entry, "etag": etag, "token": token, "seen": ids})
         return True
 
     def read_older(self) -> None:
@@ -98,6 +100,7 @@ class RunList:
         if entry.get("forgotten", 0.0) > entry["covered"]:
             entry = {**entry, "page": 1, "covered": NOTHING_READ, "forgotten": 0.0}
         page = self._client.cached_page(self._path, QUERY, entry["page"], RUNS)
+        page = self._checked(page, entry["page"])
         self._take(page.rows)
         covered = min(entry["covered"], _covered_by(page))
         self._put_entry({**entry, "page": entry["page"] + 1, "covered": covered})
@@ -115,7 +118,7 @@ class RunList:
         number = entry.get("recheck", 1) % self.pages + 1
         number = max(2, number)
         page = self._client.cached_page(self._path, QUERY, number, RUNS)
-        self._take(page.rows)
+        self._take(self._checked(page, number).rows)
         self._put_entry({**entry, "recheck": number, "checked": self._now})
 
     def read_run(self, run_id: int) -> None:
@@ -127,6 +130,21 @@ class RunList:
 
     def _put_entry(self, entry: dict[str, Any]) -> None:
         self._state.put(Kind.RUN_LIST, entry)
+
+    def _checked(self, page: Page[Run], number: int) -> Page[Run]:
+        """Return a page, read again while rows are missing or incomplete, as long as it helps."""
+        for _ in range(LIST_TRIES - 1):
+            if self._is_whole(page, number):
+                break
+            page = self._client.whole_page(self._path, _query(number), RUNS)
+        return page
+
+    def _is_whole(self, page: Page[Run], number: int) -> bool:
+        distinct = len({run.id for run in page.rows})
+        left = (page.total or 0) - (number - 1) * PER_PAGE
+        return distinct == max(0, min(PER_PAGE, left)) and not any(
+            map(self._is_doubtful, page.rows)
+        )
 
     def _is_doubtful(self, run: Run) -> bool:
         """Return whether a run is incomplete, which GitHub mends a moment later."""
