@@ -1,5 +1,7 @@
 """An unreadable part leaves the rest, is reported, and lets no job fire."""
 
+from typing import Any
+
 import pytest
 from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
@@ -7,7 +9,16 @@ from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.fake import FakeGitHub
 from tests.github.faults import ALL, Faults, Kind
 from tests.github.workflows import Job, Workflow
-from tests.sources.github.stories import HOUR, LINT, MINUTE, Story, asked, check_truth
+from tests.sources.github.stories import (
+    HOUR,
+    LINT,
+    MINUTE,
+    Story,
+    asked,
+    check_truth,
+    counted,
+    spoilt,
+)
 
 FAILS = Job("test", conclusion="failure")
 
@@ -109,30 +120,47 @@ def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(
         check_truth(exporter)
 
 
-def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
-    """Unread runs may be the passes between the failures."""
+def busy_hours(story: Story, letters: str) -> None:
+    """Let commits come, each with 21 runs: a list of several pages."""
+    for letter in letters:
+        commit = story.push()
+        story.runs[len(story.commits) - 1] = story.run(commit, letter)
+        for place in range(20):
+            workflow = Workflow(f"w{place}", f".github/workflows/{place}.yml")
+            story.jobs(commit, [Job(f"t{place}")], workflow)
+        story.fake.now += HOUR
+
+
+@pytest.mark.parametrize("kind", [Kind.MISSING_ROW, Kind.DUPLICATED_ROW])
+def test_a_hole_in_the_list_of_runs_is_filled_in_the_same_refresh(kind: Kind) -> None:
+    """Runs that are missing may be the passes between the failures."""
     story = Story("P P P")
     with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
-        known = exporter.trunk.data_at
-        for number, letter in enumerate("FPFFPFPFF"):
-            commit = story.push()
-            story.runs[3 + number] = story.run(commit, letter)
-            for place in range(20):
-                workflow = Workflow(f"w{place}", f".github/workflows/{place}.yml")
-                story.jobs(commit, [Job(f"t{place}")], workflow)
-            story.fake.now += HOUR
-        for _ in range(5):
-            lists = len(asked(exporter, "/actions/runs"))
-            exporter.server.fail_next(Kind.MISSING_ROW, "/actions/runs$", times=3)
-            exporter.refresh()
-            assert len(asked(exporter, "/actions/runs")) > lists
-            assert not exporter.job("test").broken
-            assert exporter.trunk.data_at == known
-            exporter.fake.now += MINUTE
-        exporter.server.faults = Faults()
-        exporter.advance(3 * MINUTE)
+        busy_hours(story, "FPFFPFPFF")
+        exporter.server.fail_next(kind, "/actions/runs$", times=2)
+        exporter.refresh()
+        assert len(exporter.server.faults.happened) == 2
         check_truth(exporter)
+
+
+def test_a_total_that_is_never_right_is_accepted() -> None:
+    """No document promises that the list has as many rows as it claims; then it is free again."""
+
+    def one_more(document: Any) -> None:
+        document["total_count"] += 1
+
+    story = Story("P F F F")
+    with (
+        running_exporter(story.fake, graphql=False) as exporter,
+        spoilt(exporter, "/actions/runs$", one_more, times=1000),
+    ):
+        assert exporter.refresh().state.up
+        check_truth(exporter)
+        story.then("P")
+        exporter.advance(5 * MINUTE)
+        check_truth(exporter)
+        assert counted(exporter.advance(10 * MINUTE)) == 0
 
 
 @pytest.mark.slow
