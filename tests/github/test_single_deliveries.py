@@ -10,6 +10,7 @@ from trunkwatch.domain.model import Verdict
 from trunkwatch.errors import BadDelivery
 from trunkwatch.sources.github.jobs.pending_jobs import KEPT_SECONDS
 from trunkwatch.sources.github.source import WEBHOOK_INTERVAL_FACTOR, WEBHOOK_QUIET_SECONDS
+from trunkwatch.sources.github.state import Kind as StateKind
 
 from tests.github.exporter import POLL
 from tests.github.fake import T0
@@ -110,7 +111,7 @@ def test_an_older_run_does_not_undo_a_newer_one(harness: WebhookHarness) -> None
     at_once = {**begun, "workflow_run": {**begun["workflow_run"], "updated_at": end}}
     for body in (ended, at_once, begun, requested):
         harness.deliver_body("workflow_run", body)
-    name = f" run {ended['workflow_run']['id']}"
+    name = f" {StateKind.RUN} {ended['workflow_run']['id']}"
     (note,) = [
         json.loads(text)
         for key, text in entries_without_pending_jobs(harness).items()

@@ -203,6 +203,17 @@ def test_one_refusal_costs_one_poll_and_a_lasting_one_an_hour(place: Place) -> N
     assert sent[-1] - sent[-2] == MAX_RETRY_SECONDS / 60
 
 
+def test_a_token_that_was_accepted_since_is_tried_again_as_soon(place: Place) -> None:
+    """A server that refuses a good token now and then does not make the pauses longer."""
+    authorization = place(TOKEN)
+    for hour in range(5):
+        now = NOW + 3600 * hour
+        authorization.header(now)
+        authorization.refused()
+        problem_of(authorization, now + FIRST_RETRY_SECONDS - 1)
+        assert authorization.header(now + FIRST_RETRY_SECONDS) == f"Bearer {TOKEN}"
+
+
 def test_a_new_token_ends_the_wait(place: Place) -> None:
     """Whoever puts a good token into its place does not have to wait."""
     authorization = place(TOKEN)

@@ -108,7 +108,8 @@ class RefusedCredential:
         # A clock that was set back ends the wait too, or it might last for years.
         if fingerprint == self._refused and 0 <= now - self._refused_at < self._wait:
             raise CredentialsError(self._why)
-        if fingerprint != self._sent or now - self._refused_at > 2 * self._wait:
+        # Accepted last time, or another one: the next refusal is a first one again.
+        if self._refused is None or fingerprint != self._sent:
             self._wait = 0.0
         self._refused, self._sent, self._sent_at = None, fingerprint, now
 

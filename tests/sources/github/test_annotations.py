@@ -33,7 +33,7 @@ def said(exporter: SimulatedExporter, name: str = "test") -> tuple[str, ...]:
 
 def test_the_first_failure_says_why_and_is_asked_once() -> None:
     """Later failures of the streak are not asked, and neither a restart nor time asks again."""
-    with running_exporter(failing(3).fake) as exporter:
+    with running_exporter(failing(3).fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(10 * MINUTE)
         assert said(exporter) == LINES
@@ -45,7 +45,7 @@ def test_the_first_failure_says_why_and_is_asked_once() -> None:
 
 def test_a_failure_that_says_nothing_is_asked_once() -> None:
     """The runner's own line names no cause, and nothing is made of it."""
-    with running_exporter(Story("P F F").fake) as exporter:
+    with running_exporter(Story("P F F").fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         assert said(exporter) == ()
@@ -55,7 +55,7 @@ def test_a_failure_that_says_nothing_is_asked_once() -> None:
 
 def test_a_hang_says_so_without_another_request() -> None:
     """The annotations that mark a timed-out job are also its explanation."""
-    with running_exporter(Story("P H").fake) as exporter:
+    with running_exporter(Story("P H").fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         assert "exceeded the maximum execution time" in said(exporter)[0]
@@ -66,7 +66,7 @@ def test_a_hang_says_so_without_another_request() -> None:
 @pytest.mark.parametrize("kind", [Kind.TOO_MANY, Kind.TRUNCATED])
 def test_an_error_puts_it_off(kind: Kind) -> None:
     """What could not be read is asked again, and the result itself is there meanwhile."""
-    with running_exporter(failing(1).fake) as exporter:
+    with running_exporter(failing(1).fake, graphql=False) as exporter:
         exporter.server.fail_next(kind, ANNOTATIONS)
         exporter.refresh_until_idle()
         exporter.advance(5 * MINUTE)
@@ -79,7 +79,7 @@ def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
     """At most as many jobs as a ticket shows are read, however many refreshes follow."""
     names = [f"t{number}" for number in range(MAX_ANNOTATED_JOBS + 5)]
     jobs = [Job(name, conclusion="failure", annotations=SAID) for name in names]
-    with running_exporter(failing(1, *jobs).fake) as exporter:
+    with running_exporter(failing(1, *jobs).fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         told = [said(exporter, name) for name in names]
@@ -87,10 +87,10 @@ def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
         assert len(asked(exporter, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
 
 
-def test_annotations_are_kept_when_the_job_is_read_again() -> None:
+def test_annotations_are_kept_when_the_job_is_read_again(graphql: bool) -> None:
     """A list of jobs does not bring them; it takes nothing away."""
     story = failing(1)
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(10 * MINUTE)
         rows = list(exporter.store.observations(Trunk(REPO, "main")))

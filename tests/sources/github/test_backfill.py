@@ -37,7 +37,7 @@ def asks_at_once(exporter: SimulatedExporter) -> bool:
 def test_the_newest_commits_are_shown_first() -> None:
     """After the first batch the tip is correct, and older commits are marked as unread."""
     story = long_story()
-    with running_exporter(story.fake, more=WINDOW) as exporter:
+    with running_exporter(story.fake, more=WINDOW, graphql=False) as exporter:
         first = exporter.refresh()
         job = exporter.job("test")
         assert order_of(exporter)[-1] == f"Change {COMMITS - 1}"
@@ -55,7 +55,7 @@ def test_the_newest_commits_are_shown_first() -> None:
 def test_the_unread_count_falls_to_zero() -> None:
     """No batch raises the number of unread commits, or sends too many requests."""
     story = long_story("PFFFKP")
-    with running_exporter(story.fake, more=WINDOW) as exporter:
+    with running_exporter(story.fake, more=WINDOW, graphql=False) as exporter:
         done = exporter.refresh_until_idle()
         unread = [refreshed.state.unread or 0 for refreshed in done]
         assert unread == sorted(unread, reverse=True)
@@ -68,7 +68,7 @@ def test_the_unread_count_falls_to_zero() -> None:
 def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -> None:
     """A restart after any batch repeats only the requests whose results were not stored."""
     story = long_story("PFFFKP")
-    with running_exporter(story.fake, more=WINDOW) as exporter:
+    with running_exporter(story.fake, more=WINDOW, graphql=False) as exporter:
         exporter.store = SqliteStore(str(tmp_path / "t.db"))
         exporter.restart()
         for _ in range(batches):
@@ -88,10 +88,10 @@ def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -
 
 
 @pytest.mark.slow
-def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
+def test_a_restart_costs_nothing_and_shows_what_was_known(graphql: bool) -> None:
     """After a restart all results exist before the first request, and the requests are free."""
     story = long_story("PPFF")
-    with running_exporter(story.fake, more=WINDOW) as exporter:
+    with running_exporter(story.fake, more=WINDOW, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(5 * MINUTE)
         exporter.restart()
@@ -103,12 +103,12 @@ def test_a_restart_costs_nothing_and_shows_what_was_known() -> None:
         check_truth(exporter)
 
 
-def test_the_tip_is_in_flight_at_a_cold_start() -> None:
+def test_the_tip_is_in_flight_at_a_cold_start(graphql: bool) -> None:
     """A commit in flight is pending, and the older ones are read all the same."""
     story = Story("P F F F")
     commit = story.push()
     story.run(commit, "F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.fake.now += 2 * MINUTE
         exporter.refresh_until_idle()
         assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (3, 1)
@@ -118,21 +118,21 @@ def test_the_tip_is_in_flight_at_a_cold_start() -> None:
         check_truth(exporter)
 
 
-def test_a_trunk_without_results_is_no_trouble() -> None:
+def test_a_trunk_without_results_is_no_trouble(graphql: bool) -> None:
     """It has an order and no jobs."""
-    with running_exporter(Story(". . .").fake) as exporter:
+    with running_exporter(Story(". . .").fake, graphql=graphql) as exporter:
         refreshed = exporter.refresh_until_idle()[-1]
         assert (refreshed.state.up, refreshed.state.unread) == (True, 0)
         assert len(order_of(exporter)) == 3
         assert exporter.jobs() == {}
 
 
-def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
+def test_commits_older_than_what_github_keeps_are_not_waited_for(graphql: bool) -> None:
     """A quiet trunk's window may reach back for years."""
     story = Story("P P", every=200 * 24 * HOUR)
     story.every = HOUR
     story.then("F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         refreshed = exporter.refresh_until_idle()[-1]
         assert (refreshed.state.up, refreshed.state.unread) == (True, 0)
         assert exporter.job("test").broken
@@ -147,7 +147,7 @@ def test_commits_older_than_what_github_keeps_are_not_waited_for() -> None:
 def test_missed_commits_are_read_oldest_first(others: int) -> None:
     """Newer failures never count as a streak while an unread pass may lie between them."""
     story = Story("P P P", fake=FakeGitHub(limit=60))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         for letter in "FPFFPFPFP" * 4:
             commit = story.push()
@@ -167,10 +167,10 @@ def test_missed_commits_are_read_oldest_first(others: int) -> None:
         assert exporter.engine.snapshot.sources[0].unread == 0
 
 
-def test_an_outage_of_a_downtime_is_found() -> None:
+def test_an_outage_of_a_downtime_is_found(graphql: bool) -> None:
     """An outage that began during a downtime is reported with its first bad commit."""
     story = Story("P P P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.then("P P F F F F")
         exporter.refresh_until_idle()
@@ -178,10 +178,10 @@ def test_an_outage_of_a_downtime_is_found() -> None:
         check_truth(exporter)
 
 
-def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
+def test_a_downtime_longer_than_the_window_is_a_cold_start(graphql: bool) -> None:
     """The gap is not read, and the streak is marked as truncated."""
     story = Story("P F F F")
-    with running_exporter(story.fake, more=", window: 5") as exporter:
+    with running_exporter(story.fake, more=", window: 5", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.then("F F F F F F F F")
         exporter.refresh_until_idle()
@@ -195,7 +195,7 @@ def test_a_downtime_longer_than_the_window_is_a_cold_start() -> None:
 def test_repeated_restarts_read_no_commit_twice() -> None:
     """The runs and the ranges of the list that were read are stored."""
     story = Story()
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         for _ in range(12):
             commit = story.push()
             for number in range(15):

@@ -5,10 +5,10 @@ from tests.github.fake import FakeGitHub
 from tests.sources.github.stories import HOUR, MINUTE, Story, check_truth, order_of, reading
 
 
-def test_an_empty_repository_is_told_and_nothing_is_shown() -> None:
+def test_an_empty_repository_is_told_and_nothing_is_shown(graphql: bool) -> None:
     """There is no trunk yet; the first commit makes one."""
     story = Story()
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         refreshed = exporter.refresh()
         assert not refreshed.state.up
         assert "Git Repository is empty" in (refreshed.state.problem or "")

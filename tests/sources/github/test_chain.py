@@ -39,56 +39,56 @@ def drop(*places: int) -> Callable[[Any], None]:
     return change
 
 
-def test_only_first_parents_are_the_trunk() -> None:
+def test_only_first_parents_are_the_trunk(graphql: bool) -> None:
     """Merged commits are not on the trunk, though the list has them between its commits."""
     story = Story("P P P")
     a_side_branch(story, 3, date=story.fake.now - HOUR / 2)
     story.then("F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert order_of(exporter) == ["Change 0", "Change 1", "Change 2", "merge", "Change 4"]
         check_truth(exporter)
 
 
-def test_a_side_branch_that_is_newer_by_date_changes_nothing() -> None:
+def test_a_side_branch_that_is_newer_by_date_changes_nothing(graphql: bool) -> None:
     """The dates of commits do not order them."""
     story = Story("P P P")
     a_side_branch(story, 5, date=story.fake.now + 9 * HOUR)
     story.then("F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert order_of(exporter)[-3:] == ["merge", "Change 4", "Change 5"]
         check_truth(exporter)
 
 
 @pytest.mark.parametrize(("commits", "pages"), [(96, 1), (97, 2), (250, 3)])
-def test_the_chain_is_followed_over_pages(commits: int, pages: int) -> None:
+def test_the_chain_is_followed_over_pages(commits: int, pages: int, graphql: bool) -> None:
     """Side branches may fill whole pages of the list; no more is read than the window needs."""
     story = Story("P P P")
     a_side_branch(story, commits, date=story.fake.now)
-    with running_exporter(story.fake, more=", window: 4") as exporter:
+    with running_exporter(story.fake, more=", window: 4", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert order_of(exporter) == ["Change 0", "Change 1", "Change 2", "merge"]
         assert len(asked(exporter, "/commits")) == pages
 
 
-def test_a_window_of_more_than_a_page_is_read() -> None:
+def test_a_window_of_more_than_a_page_is_read(graphql: bool) -> None:
     """A hundred commits are one page; the window may be longer."""
     story = Story(". " * 130, every=MINUTE)
-    with running_exporter(story.fake, more=", window: 120") as exporter:
+    with running_exporter(story.fake, more=", window: 120", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert order_of(exporter) == [f"Change {number}" for number in range(10, 130)]
         assert exporter.trunk.order.older_unread
 
 
-def test_the_first_commit_of_all_ends_the_trunk() -> None:
+def test_the_first_commit_of_all_ends_the_trunk(graphql: bool) -> None:
     """At the root nothing older exists; one commit short of it something does."""
     story = Story("F F F F")
-    with running_exporter(story.fake, more=", window: 4") as exporter:
+    with running_exporter(story.fake, more=", window: 4", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert not exporter.trunk.order.older_unread
         assert not exporter.job("test").truncated
-    with running_exporter(story.fake, more=", window: 3") as exporter:
+    with running_exporter(story.fake, more=", window: 3", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.trunk.order.older_unread
         assert exporter.job("test").truncated
@@ -97,10 +97,10 @@ def test_the_first_commit_of_all_ends_the_trunk() -> None:
 def test_a_longer_window_is_read_on() -> None:
     """Read commits stay, and those that a longer window adds are read after them."""
     story = Story("P F F F F F F")
-    with running_exporter(story.fake, more=", window: 3") as exporter:
+    with running_exporter(story.fake, more=", window: 3", graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert (len(order_of(exporter)), exporter.job("test").consecutive_failures) == (3, 3)
-        exporter.config = config_for(exporter.server.url, "o/r", ", window: 50")
+        exporter.config = config_for(exporter.server.url, "o/r", ", window: 50", graphql=False)
         exporter.restart()
         before = len(exporter.server.log)
         exporter.refresh_until_idle()
@@ -110,12 +110,12 @@ def test_a_longer_window_is_read_on() -> None:
         assert len(asked(exporter, "/jobs", before)) == 4, "only what was not read before"
 
 
-def test_a_shorter_window_forgets_nothing_that_is_stored() -> None:
+def test_a_shorter_window_forgets_nothing_that_is_stored(graphql: bool) -> None:
     """The window is the least that a cold start reads."""
     story = Story("P F F F F F F")
-    with running_exporter(story.fake, more=", window: 50") as exporter:
+    with running_exporter(story.fake, more=", window: 50", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
-        exporter.config = config_for(exporter.server.url, "o/r", ", window: 3")
+        exporter.config = config_for(exporter.server.url, "o/r", ", window: 3", graphql=graphql)
         exporter.restart()
         exporter.refresh_until_idle()
         check_truth(exporter)
@@ -124,10 +124,10 @@ def test_a_shorter_window_forgets_nothing_that_is_stored() -> None:
         check_truth(exporter)
 
 
-def test_a_force_push_rebuilds_the_trunk_and_counts_once() -> None:
+def test_a_force_push_rebuilds_the_trunk_and_counts_once(graphql: bool) -> None:
     """Results follow their commit, the new commits are read, and it is reported once."""
     story = Story("P P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").broken
         story.repo.force_push(story.commits[2])
@@ -141,10 +141,10 @@ def test_a_force_push_rebuilds_the_trunk_and_counts_once() -> None:
         assert rewrites(exporter) == 1
 
 
-def test_going_back_to_an_older_commit_is_a_force_push() -> None:
+def test_going_back_to_an_older_commit_is_a_force_push(graphql: bool) -> None:
     """A tip that is taken off the trunk takes its results with it, and may come back."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.repo.force_push(story.commits[2])
         exporter.advance(2 * MINUTE)
@@ -156,10 +156,10 @@ def test_going_back_to_an_older_commit_is_a_force_push() -> None:
         check_truth(exporter)
 
 
-def test_a_history_that_is_all_new_is_read_anew() -> None:
+def test_a_history_that_is_all_new_is_read_anew(graphql: bool) -> None:
     """Nothing of the old trunk is left when the branch moves to a history of its own."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.repo.commit("new root", parents=())
         story.fake.now += 1
@@ -171,10 +171,10 @@ def test_a_history_that_is_all_new_is_read_anew() -> None:
         check_truth(exporter)
 
 
-def test_a_tip_that_is_missing_for_a_moment_is_no_force_push() -> None:
+def test_a_tip_that_is_missing_for_a_moment_is_no_force_push(graphql: bool) -> None:
     """The list is asked whether it is true before anything is believed to be gone."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.fake.now += MINUTE
         story.push()
@@ -188,10 +188,10 @@ def test_a_tip_that_is_missing_for_a_moment_is_no_force_push() -> None:
         check_truth(exporter)
 
 
-def test_a_commit_that_is_missing_in_the_list_leaves_the_trunk_as_it_was() -> None:
+def test_a_commit_that_is_missing_in_the_list_leaves_the_trunk_as_it_was(graphql: bool) -> None:
     """A chain with a hole is no chain."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.then("F F")
         with spoilt(exporter, "/commits$", drop(1)):
@@ -202,10 +202,10 @@ def test_a_commit_that_is_missing_in_the_list_leaves_the_trunk_as_it_was() -> No
         check_truth(exporter)
 
 
-def test_parents_that_are_not_said_are_not_the_beginning_of_history() -> None:
+def test_parents_that_are_not_said_are_not_the_beginning_of_history(graphql: bool) -> None:
     """Only an empty list of parents is a root; null is an answer that is not whole."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.then("F F")
         with spoilt(exporter, "/commits$", lambda rows: rows[0].update(parents=None)):
@@ -216,10 +216,10 @@ def test_parents_that_are_not_said_are_not_the_beginning_of_history() -> None:
         check_truth(exporter)
 
 
-def test_commits_that_shift_while_they_are_read_are_read_once() -> None:
+def test_commits_that_shift_while_they_are_read_are_read_once(graphql: bool) -> None:
     """A push between two pages moves all rows on by one; none is lost or doubled."""
     story = Story(". " * 150, every=MINUTE)
-    with running_exporter(story.fake, more=", window: 140") as exporter:
+    with running_exporter(story.fake, more=", window: 140", graphql=graphql) as exporter:
         pages: list[list[Any]] = []
 
         def shift(rows: list[Any]) -> None:
@@ -233,10 +233,10 @@ def test_commits_that_shift_while_they_are_read_are_read_once() -> None:
         assert order_of(exporter) == [f"Change {number}" for number in range(10, 150)]
 
 
-def test_nothing_new_is_free() -> None:
+def test_nothing_new_is_free(graphql: bool) -> None:
     """As long as nothing happens all answers are 304, about two in a refresh."""
     story = Story("P F K F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         done = exporter.advance(30 * MINUTE)
@@ -245,12 +245,12 @@ def test_nothing_new_is_free() -> None:
         assert {entry.status for entry in exporter.server.log[-60:]} == {304}
 
 
-def test_a_new_commit_without_results_costs_one_request() -> None:
-    """Only the list of commits has changed."""
+def test_a_new_commit_without_results_costs_one_request(graphql: bool) -> None:
+    """Only the list of commits has changed; GraphQL is asked for the suites of the new one."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR)
         story.push()
-        assert counted([exporter.refresh()]) == 1
+        assert counted([exporter.refresh()]) == 1 + graphql
         assert len(order_of(exporter)) == 5

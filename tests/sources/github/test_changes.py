@@ -53,10 +53,10 @@ def long_history(broken: bool) -> Story:
 
 
 @pytest.mark.slow
-def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> None:
+def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour(graphql: bool) -> None:
     """A re-run keeps `created_at`, so each closed range of the list is checked in turn."""
     story = long_history(broken=False)
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR + 7 * MINUTE)
         story.runs[4].rerun(story.fake.now + 5, [FAILS])
@@ -67,10 +67,10 @@ def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour() -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("wait", [0, 7])
-def test_a_rerun_of_an_open_outage_is_noticed_sooner(wait: int) -> None:
+def test_a_rerun_of_an_open_outage_is_noticed_sooner(wait: int, graphql: bool) -> None:
     """Commits of open outages are where people press the button."""
     story = long_history(broken=True)
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(HOUR + wait * MINUTE)
         assert exporter.job("test").broken
@@ -80,10 +80,10 @@ def test_a_rerun_of_an_open_outage_is_noticed_sooner(wait: int) -> None:
         check_truth(exporter)
 
 
-def test_a_rerun_in_the_newest_part_is_noticed_at_once() -> None:
+def test_a_rerun_in_the_newest_part_is_noticed_at_once(graphql: bool) -> None:
     """It is asked for at each refresh."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.runs[3].rerun(story.fake.now + 5, [Job("test")])
         story.fake.now += 6 * MINUTE
@@ -92,10 +92,10 @@ def test_a_rerun_in_the_newest_part_is_noticed_at_once() -> None:
         assert exporter.job("test").flaky == 1
 
 
-def test_a_deleted_run_keeps_what_it_said() -> None:
+def test_a_deleted_run_keeps_what_it_said(graphql: bool) -> None:
     """Deleting a run is no fix, and costs nothing again and again."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         exporter.advance(2 * MINUTE)
         story.runs[2].delete(story.fake.now)
@@ -108,7 +108,7 @@ def test_a_deleted_run_keeps_what_it_said() -> None:
 def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None:
     """The list still has it for a moment, and its jobs are not there."""
     story = Story("P F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.server.fail_next(Kind.DELETED_RUN, f"runs/{story.runs[1].id}/jobs")
         refreshed = exporter.refresh()
         assert refreshed.state.up
@@ -116,10 +116,10 @@ def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None
         assert [v.name for v in exporter.job("test").verdicts] == ["PASS", "FAIL"]
 
 
-def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown() -> None:
+def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown(graphql: bool) -> None:
     """A run that stays queued for ever neither hides a streak nor costs anything."""
     story = Story("P ? F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").pending == 1
         exporter.advance(32 * HOUR, every=HOUR / 4)
@@ -145,7 +145,7 @@ NULLS = ["id", "name", "head_branch", "head_sha", "path", "event", "status", "co
 def test_a_run_with_a_null_field_changes_nothing_for_long(key: str) -> None:
     """Any field may be null for a moment; the row is read again, and no job fires."""
     story = Story("P F F P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         story.then("F F")
 
@@ -164,7 +164,7 @@ def test_a_run_with_a_null_field_changes_nothing_for_long(key: str) -> None:
 def test_a_list_that_contradicts_itself_is_read_again(kind: Kind) -> None:
     """The second answer is taken in the same refresh."""
     story = Story("P F F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.server.fail_next(kind, "/actions/runs$")
         exporter.refresh_until_idle()
         check_truth(exporter)

@@ -21,7 +21,7 @@ def break_commit(exporter: SimulatedExporter, story: Story, place: int, times: i
 def test_one_commit_that_cannot_be_read_leaves_those_before_it() -> None:
     """It is reported, and the data is as old as it was."""
     story = Story("P F F")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         known = exporter.trunk.data_at
         story.then("F P")
@@ -41,7 +41,7 @@ def test_one_commit_that_cannot_be_read_leaves_those_before_it() -> None:
 def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire() -> None:
     """The failures behind it are not believed before it: it may part them."""
     story = Story("P P P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         story.then("F P F F")
         break_commit(exporter, story, 4)
@@ -58,7 +58,7 @@ def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire() -> None:
 def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
     """A trunk must not go blind for one list that the server fails to make."""
     story = Story("P P P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         story.then("P P F F F")
         break_commit(exporter, story, 4)
@@ -75,13 +75,13 @@ def test_one_that_can_never_be_read_is_given_up_after_a_while() -> None:
 def test_one_address_that_never_answers_does_not_keep_others_from_being_read() -> None:
     """The older commits are read all the same; a server that is gone is not asked for each."""
     story = Story("P F F F P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         path = f"runs/{story.runs[4].id}/jobs"
         exporter.server.fail_next(Kind.RESET, path, 1000)
         exporter.refresh_until_idle()
         assert exporter.job("test").broken
         assert len(asked(exporter, f"{story.runs[0].id}/jobs")) == 1
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.server.fail_next(Kind.RESET, "jobs", 1000)
         exporter.refresh()
         assert len({entry.path for entry in asked(exporter, "/jobs")}) == 2
@@ -89,7 +89,9 @@ def test_one_address_that_never_answers_does_not_keep_others_from_being_read() -
 
 @pytest.mark.parametrize("fails", [0, 1])
 @pytest.mark.parametrize("kind", [Kind.SERVER_ERROR, Kind.TOO_MANY, Kind.TRUNCATED])
-def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails: int) -> None:
+def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(
+    kind: Kind, fails: int, graphql: bool
+) -> None:
     """A run is stored as read only once all of its jobs have been read."""
     story = Story("P P P")
     commit = story.push()
@@ -100,7 +102,7 @@ def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails:
     for run, name in zip(runs, ("test", "lint"), strict=True):
         run.rerun(story.fake.now + 600, [Job(name, conclusion="failure")])
     story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.server.fail_next(kind, f"runs/{runs[fails].id}/jobs", times=3)
         assert not exporter.refresh().state.up
         exporter.advance(5 * MINUTE)
@@ -110,7 +112,7 @@ def test_what_was_read_of_a_commit_before_a_fault_is_not_lost(kind: Kind, fails:
 def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
     """Unread runs may be the passes between the failures."""
     story = Story("P P P")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         known = exporter.trunk.data_at
         for number, letter in enumerate("FPFFPFPFF"):
@@ -135,10 +137,10 @@ def test_a_hole_in_the_list_of_runs_holds_back_what_is_newer() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
-def test_each_fault_alone_only_delays(kind: Kind) -> None:
+def test_each_fault_alone_only_delays(kind: Kind, graphql: bool) -> None:
     """With a third of the answers wrong in one way, no job is ever wrong or left unread."""
     story = Story("P F F P F", fake=FakeGitHub(limit=50_000))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.server.faults = Faults(0.33, seed=7, kinds=[kind], retry_after=20)
         for letter in "FPFFPFFP":
             commit = story.push()
@@ -154,10 +156,10 @@ def test_each_fault_alone_only_delays(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_alert_ends_because_of_faults(seed: int) -> None:
+def test_no_alert_ends_because_of_faults(seed: int, graphql: bool) -> None:
     """A job that is broken stays so, whatever goes wrong."""
     story = Story("P F F F", fake=FakeGitHub(limit=50_000))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         kinds = [kind for kind in ALL if kind is not Kind.HANG]
         exporter.server.faults = Faults(0.3, seed=seed, kinds=kinds, retry_after=20)

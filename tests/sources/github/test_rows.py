@@ -23,7 +23,7 @@ OTHER = Job("other")
 # ---------------------------------------------------------------------- odd rows
 
 
-def test_a_matrix_that_was_skipped_as_a_whole_is_no_job() -> None:
+def test_a_matrix_that_was_skipped_as_a_whole_is_no_job(graphql: bool) -> None:
     """Its one row may have a literal expression for a name; its children keep their streaks."""
     story = Story()
     for conclusion in ("success", "failure", "failure"):
@@ -32,14 +32,14 @@ def test_a_matrix_that_was_skipped_as_a_whole_is_no_job() -> None:
     for name in ("build (${{ matrix.os }})", "build"):
         story.jobs(story.push(), [skipped(name)])
         story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         check_truth(exporter)
         assert sorted(key.job_name for key in exporter.jobs()) == ["build (a)", "build (b)"]
         assert exporter.job("build (a)").consecutive_failures == 2
 
 
-def test_the_children_of_a_skipped_matrix_are_not_retired() -> None:
+def test_the_children_of_a_skipped_matrix_are_not_retired(graphql: bool) -> None:
     """They are present as long as their matrix is skipped, and gone when nothing speaks of them."""
     story = Story()
     story.jobs(story.push(), [Job("build (a)", conclusion="failure"), Job("gone (a)"), OTHER])
@@ -47,7 +47,7 @@ def test_the_children_of_a_skipped_matrix_are_not_retired() -> None:
     for _ in range(6):
         story.jobs(story.push(), [skipped("build (${{ matrix.os }})"), OTHER])
         story.fake.now += HOUR
-    with running_exporter(story.fake, jobs="retire_after: 5") as exporter:
+    with running_exporter(story.fake, jobs="retire_after: 5", graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert sorted(key.job_name for key in exporter.jobs()) == ["build (a)", "other"]
         check_truth(exporter)
@@ -62,7 +62,10 @@ def test_what_is_not_over_is_never_a_failure(status: str) -> None:
         for row in document["jobs"]:
             row.update(status=status, conclusion="failure")
 
-    with running_exporter(story.fake) as exporter, spoilt(exporter, "/jobs$", unfinished, times=9):
+    with (
+        running_exporter(story.fake, graphql=False) as exporter,
+        spoilt(exporter, "/jobs$", unfinished, times=9),
+    ):
         exporter.refresh()
         assert exporter.job("test").consecutive_failures == 0
         assert exporter.job("test").pending == 4
@@ -76,7 +79,7 @@ def test_a_job_that_is_late_in_a_run_that_is_over_is_read_again() -> None:
         for row in document["jobs"]:
             row.update(status="in_progress", conclusion=None, completed_at=None)
 
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         with spoilt(exporter, f"{story.runs[3].id}/jobs$", behind):
             exporter.refresh()
         assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (2, 1)
@@ -98,7 +101,7 @@ def test_a_job_with_a_null_field_is_read_again_or_does_not_need_it(key: str) -> 
         for row in document["jobs"]:
             row[key] = None
 
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         with spoilt(exporter, "/jobs$", null, times=3):
             for _ in range(4):
                 exporter.refresh()
@@ -126,7 +129,7 @@ def test_a_check_run_with_a_null_field_is_read_again_or_does_not_need_it(key: st
         for row in document["check_runs"]:
             row[key] = None
 
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         with spoilt(exporter, "/check-runs$", null, times=3):
             for _ in range(4):
                 exporter.refresh()
@@ -158,7 +161,7 @@ def test_a_page_that_is_missing_does_not_turn_a_red_shard_into_a_pass(kind: Kind
     for _ in range(3):
         story.jobs(story.push(), shards(red))
         story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("linux / test (default)").broken
         story.jobs(story.push(), shards(red))

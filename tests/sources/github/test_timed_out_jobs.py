@@ -42,9 +42,11 @@ def push(story: Story, job: Job) -> None:
     ("P H H H C", 3, True),
     ("P H H P H", 1, False),
 ])  # fmt: skip
-def test_hangs_count_and_cancellations_do_not(letters: str, streak: int, broken: bool) -> None:
+def test_hangs_count_and_cancellations_do_not(
+    letters: str, streak: int, broken: bool, graphql: bool
+) -> None:
     """Three timed-out jobs in a row fire, two do not; a job that a push cancelled is no result."""
-    with running_exporter(Story(letters).fake) as exporter:
+    with running_exporter(Story(letters).fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert (exporter.job("test").consecutive_failures, exporter.job("test").broken) == (
             streak,
@@ -58,7 +60,7 @@ def test_a_job_that_was_cancelled_soon_is_not_asked(seconds: float, asks: int) -
     """Five minutes are the border: no sensible limit is shorter."""
     story = Story("P")
     push(story, cancelled(seconds, hang=False))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert len(asked(exporter, ANNOTATIONS)) == asks
         check_truth(exporter)
@@ -67,7 +69,7 @@ def test_a_job_that_was_cancelled_soon_is_not_asked(seconds: float, asks: int) -
 def test_each_job_is_asked_once() -> None:
     """Also over restarts, and whatever else happens to the run."""
     story = Story("P H H H C C")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert len(asked(exporter, ANNOTATIONS)) == 5
         exporter.advance(HOUR)
@@ -81,7 +83,7 @@ def test_each_job_is_asked_once() -> None:
 
 def test_it_is_pending_until_it_has_been_asked() -> None:
     """An undecided job is pending, and the next refresh reads its annotations."""
-    with running_exporter(Story("P H H H").fake) as exporter:
+    with running_exporter(Story("P H H H").fake, graphql=False) as exporter:
         exporter.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=9)
         refreshed = exporter.refresh()
         assert not refreshed.state.up
@@ -95,7 +97,7 @@ def test_it_is_pending_until_it_has_been_asked() -> None:
 def test_one_that_cannot_be_asked_leaves_the_others() -> None:
     """Each is asked by itself."""
     story = Story("P H H H")
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         row = next(iter(story.runs[2].rows(story.fake.now)))
         exporter.server.fail_next(Kind.SERVER_ERROR, f"{row.id}{ANNOTATIONS}", times=3)
         exporter.refresh()
@@ -106,7 +108,7 @@ def test_one_that_cannot_be_asked_leaves_the_others() -> None:
 
 def test_annotations_that_are_gone_say_that_it_did_not_hang() -> None:
     """404 is an answer of the one that was asked: it stays cancelled, and is not asked again."""
-    with running_exporter(Story("P H H H").fake) as exporter:
+    with running_exporter(Story("P H H H").fake, graphql=False) as exporter:
         for run in exporter.fake.repos["o/r"].runs:
             for row in run.rows(exporter.fake.now):
                 exporter.fake.repos["o/r"].rows.pop(row.id)
@@ -123,7 +125,7 @@ def test_an_annotation_without_a_message_is_asked_for_again() -> None:
         for row in rows:
             row["message"] = None
 
-    with running_exporter(Story("P H H H").fake) as exporter:
+    with running_exporter(Story("P H H H").fake, graphql=False) as exporter:
         with spoilt(exporter, ANNOTATIONS, no_message, times=3):
             assert not exporter.refresh().state.up
         assert exporter.job("test").consecutive_failures == 0
@@ -132,22 +134,22 @@ def test_an_annotation_without_a_message_is_asked_for_again() -> None:
         check_truth(exporter)
 
 
-def test_annotations_of_other_kinds_are_no_hang() -> None:
+def test_annotations_of_other_kinds_are_no_hang(graphql: bool) -> None:
     """Warnings of the runner, deprecations and the like stand there too."""
     story = Story("P")
     for _ in range(3):
         push(story, Job("test", 30, 3630, "cancelled", annotations=("Node 16 is deprecated.",)))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").consecutive_failures == 0
         check_truth(exporter)
 
 
-def test_a_hang_that_passes_when_it_is_run_again_is_flaky() -> None:
+def test_a_hang_that_passes_when_it_is_run_again_is_flaky(graphql: bool) -> None:
     """A hang is a failure like any other."""
     story = Story("P H H")
     story.runs[2].rerun(story.fake.now - 600, [Job("test")])
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert [verdict.name for verdict in exporter.job("test").verdicts] == [
             "PASS",
@@ -164,7 +166,7 @@ def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None
     jobs = [Job(f"t{n}", 30, 900, "cancelled", annotations=said) for n in range(40)]
     story.jobs(story.push(), jobs)
     story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.refresh_until_idle()
         assert len(asked(exporter, ANNOTATIONS)) == 1
         check_truth(exporter)
@@ -177,27 +179,27 @@ def test_a_run_that_a_push_cancelled_is_asked_once_for_all_of_its_jobs() -> None
         pytest.param(1840, FAIL_FAST, id="the-matrix-gives-up-at-that-moment"),
     ],
 )
-def test_a_hang_among_other_cancelled_jobs_counts(seconds: int, said: str) -> None:
+def test_a_hang_among_other_cancelled_jobs_counts(seconds: int, said: str, graphql: bool) -> None:
     """The message of the other jobs does not apply to the job that reached its limit."""
     story = Story("P")
     for _ in range(3):
         rest = [Job(f"t{n}", 30, seconds, "cancelled", annotations=(said,)) for n in range(3)]
         story.jobs(story.push(), [Job("test", 30, 1830, "cancelled", hang=True), *rest])
         story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").broken
         check_truth(exporter)
 
 
-def test_a_hang_that_is_copied_by_a_rerun_is_still_one() -> None:
+def test_a_hang_that_is_copied_by_a_rerun_is_still_one(graphql: bool) -> None:
     """A re-run of another job may list it again under a new id."""
     story = Story("P")
     for _ in range(3):
         run = story.jobs(story.push(), [cancelled(600), Job("other", conclusion="failure")])
         run.rerun(story.fake.now + 1200, [Job("other")], copies=True)
         story.fake.now += HOUR
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").broken
         check_truth(exporter)
@@ -206,7 +208,7 @@ def test_a_hang_that_is_copied_by_a_rerun_is_still_one() -> None:
 def test_a_hang_of_long_ago_is_not_asked_about_for_ever() -> None:
     """An outage that is older than the window costs nothing."""
     story = Story("P H H H", every=10 * MINUTE)
-    with running_exporter(story.fake, more=", window: 4") as exporter:
+    with running_exporter(story.fake, more=", window: 4", graphql=False) as exporter:
         exporter.refresh_until_idle()
         story.fake.now += HOUR
         for _ in range(8):

@@ -131,10 +131,10 @@ class TrunkReader:
         try:
             chain = self._chains.read()
             start = self._start(chain)
-            backfill = Backfill(self._context, chain, self._runs)
+            backfill = Backfill(self._context, chain, self._runs, start)
             if not self._read_graph(backfill, start):
                 self._runs.read_newest()
-                backfill = Backfill(self._context, chain, self._runs)
+                backfill = Backfill(self._context, chain, self._runs, start)
                 self._read_rest(backfill)
             self._read_details()
             self._read_external(backfill)

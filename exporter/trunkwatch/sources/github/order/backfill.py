@@ -19,12 +19,19 @@ class Backfill:
     exist; a commit without results would otherwise look like one on which nothing ran.
     """
 
-    def __init__(self, context: TrunkContext, chain: Chain, runs: RunList) -> None:
+    def __init__(self, context: TrunkContext, chain: Chain, runs: RunList, start: float) -> None:
+        """Args:
+        context: of the trunk.
+        chain: its commits.
+        runs: its runs, as far as they have been read.
+        start: the time before which no run is read (seconds since the epoch).
+        """
         self._trunk: Trunk = context.trunk
         self._state = context.state
         self._now = context.now
         self._chain = chain
         self._runs = runs
+        self._start = start
         # The stored commit leaves the window as the trunk grows; those after it stay read.
         stored = self._state.get(Kind.READ_DOWN_TO) or ""
         self._last = max(chain.index.get(stored, -1), self._last_read())
@@ -102,4 +109,4 @@ class Backfill:
 
     def _first_run(self, index: int) -> float:
         committed_at = self._chain.commits[index].committed_at
-        return 0.0 if committed_at is None else committed_at - CLOCK_SKEW_SECONDS
+        return max(self._start, (committed_at or 0.0) - CLOCK_SKEW_SECONDS)

@@ -54,9 +54,9 @@ class RunList:
 
     @property
     def covered(self) -> float:
-        """The time from which on every run has been listed; infinity while nothing has."""
-        covered: float | None = self._entry().get("covered")
-        return NOTHING_READ if covered is None else covered
+        """The time from which on every run is listed here; infinity while nothing has been read."""
+        entry = self._entry()
+        return max(entry.get("covered", NOTHING_READ), entry.get("forgotten", 0.0))
 
     @property
     def pages(self) -> int:
@@ -93,8 +93,10 @@ class RunList:
         return True
 
     def read_older(self) -> None:
-        """Read the next page of older runs."""
+        """Read the next page of older runs; those that were forgotten are read again."""
         entry = self._entry()
+        if entry.get("forgotten", 0.0) > entry["covered"]:
+            entry = {**entry, "page": 1, "covered": NOTHING_READ, "forgotten": 0.0}
         page = self._client.cached_page(self._path, QUERY, entry["page"], RUNS)
         self._take(page.rows)
         covered = min(entry["covered"], _covered_by(page))
@@ -153,8 +155,11 @@ class RunList:
 
     def forget(self, start: float) -> None:
         """Drop the runs that were created before a moment."""
-        for run in [run for run in self.runs.values() if run.created < start]:
+        old = [run for run in self.runs.values() if run.created < start]
+        for run in old:
             self.drop(run)
+        if old:
+            self._put_entry({**self._entry(), "forgotten": start})
 
     def at(self, sha: str) -> Iterable[Run]:
         """Return the runs of a commit."""

@@ -1,0 +1,13 @@
+"""The two ways in which the source github reads jobs."""
+
+import pytest
+
+from tests.github.graphql_schema import require_schema
+
+
+@pytest.fixture(params=[True, False], ids=["graphql", "rest"])
+def graphql(request: pytest.FixtureRequest) -> bool:
+    """Return whether GraphQL may be used; a test that takes this runs both ways."""
+    if request.param:
+        require_schema()
+    return bool(request.param)
