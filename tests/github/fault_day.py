@@ -3,7 +3,7 @@
     .venv/bin/python -m tests.github.fault_day --seed 1 --hours 24
 
 prints each minute with a wrong or doubtful streak, and the sums. A streak is right if it was
-expected at some time since the trunk's data timestamp: old data is no fault while its age is known.
+expected at some time since the trunk's data timestamp: old data is no fault if its age is right.
 """
 
 import argparse
