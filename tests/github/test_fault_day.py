@@ -1,4 +1,4 @@
-"""The day with faults is the same in every run, and its report separates right from wrong streaks."""
+"""The day with faults is reproducible, and its report separates right from wrong streaks."""
 
 import pytest
 
