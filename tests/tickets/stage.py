@@ -13,7 +13,7 @@ from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import Alerts, parse_alerts, webhook_payload
+from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
 from trunkwatch.tickets.issues.api import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
@@ -81,7 +81,7 @@ class FakeStatusClient:
             raise ReadingError("GET http://exporter: refused")
         return parse_trunk_status(self.document)
 
-    def alerts(self) -> Alerts:
+    def alerts(self) -> AlertList:
         if not self.alertmanager_up:
             raise ReadingError("GET http://alertmanager: refused")
         names = [*broken_names(self.document or trunk()), *self.lingering]
