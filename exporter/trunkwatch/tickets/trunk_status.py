@@ -219,7 +219,9 @@ def _known_broken(row: Mapping[str, Any]) -> str | None:
     exempt = row.get("known_broken")
     if exempt is None:
         return None
-    return str(object_of(exempt).get("reason") or "no reason given")
+    if not isinstance(exempt, dict):
+        raise ValueError("known_broken must be an object, or null")
+    return text_or_none(exempt.get("reason")) or "no reason given"
 
 
 def _group(row: Mapping[str, Any]) -> GroupStatus:

@@ -54,8 +54,13 @@ class IssueTracker:
             IssueGone: it was deleted, transferred or made a discussion.
             TrackerError: GitHub did not answer.
         """
-        with self._explained(ticket.repo, ticket.number):
+        try:
             return _closed_at(self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+        except TrackerRefused as error:
+            if error.status not in NOT_THERE:
+                raise
+            self._check_repository(ticket.repo, error.status)
+            raise IssueGone(str(error), error.status) from None
 
     def execute(self, ticket: Ticket, step: Step) -> int | None:
         """Execute a step; return the number of a created issue.
@@ -64,7 +69,7 @@ class IssueTracker:
             IssueGone: the issue was deleted, transferred or made a discussion.
             TrackerError: it failed, or its result is unknown.
         """
-        with self._explained(ticket.repo, ticket.number):
+        with self._explained(ticket):
             return self._execute(f"/repos/{ticket.repo}/issues", ticket, step)
 
     def _execute(self, place: str, ticket: Ticket, step: Step) -> int | None:
@@ -79,24 +84,27 @@ class IssueTracker:
         return None
 
     @contextmanager
-    def _explained(self, repo: str, number: int | None) -> Iterator[None]:
-        """Raise IssueGone if an issue is not there although the issues of its repository are.
+    def _explained(self, ticket: Ticket) -> Iterator[None]:
+        """Raise IssueGone, or the reason that lies in the repository, in place of a refusal.
 
-        If the repository itself is the cause, its issues come back with it: with its old name, with
-        the right of the token, with the setting "Issues".
+        GitHub may also answer 404 to a token that may read an issue and not write to it.
         """
         try:
             yield
         except TrackerRefused as error:
             if error.status not in NOT_THERE:
                 raise
-            self._check_repository(repo, error.status)
-            if number is None:
-                raise
-            raise IssueGone(str(error), error.status) from None
+            if ticket.number is None:
+                self._check_repository(ticket.repo, error.status)
+            else:
+                self.closed_at(ticket)
+            raise
 
     def _check_repository(self, repo: str, status: int) -> None:
-        """Raise TrackerRefused with the reason if a repository has no issues for this token."""
+        """Raise TrackerRefused with the reason if a repository has no issues for this token.
+
+        Then none of them is gone: they come back with the repository, the right or the setting.
+        """
         found = self.api.repository(repo)
         name = found.get("full_name")
         if isinstance(name, str) and name.lower() != repo.lower():
@@ -124,7 +132,7 @@ class IssueTracker:
                 if marker.nonce == step.nonce:
                     return True, _number(row)
             return False, None
-        with self._explained(ticket.repo, ticket.number):
+        with self._explained(ticket):
             rows = self.api.rows(f"{place}/{ticket.number}/comments", query[:1])
             markers = (find_marker(row.get("body")) for row in rows)
             return any(marker and marker.nonce == step.nonce for marker in markers), None
