@@ -65,7 +65,7 @@ def test_a_job_that_is_not_listed_while_a_source_is_down_is_not_called_removed(
 
 
 def test_a_job_that_is_fixed_while_a_source_is_down_is_reported(stage: Stage) -> None:
-    """What was read of one job does not depend on what was not read of others."""
+    """A result of one job is valid even if other jobs were not read."""
     opened(stage, "a", "b")
     stage.set_status(job("a"), fixed("b"), up=False)
     stage.settle()

@@ -106,7 +106,7 @@ def test_the_token_may_come_from_the_environment(around: Around) -> None:
 
 
 def test_an_alert_that_cannot_be_read_does_not_hold_up_the_others(around: Around) -> None:
-    """The delivery is answered with 200; the log, the answer and a metric tell of the alert."""
+    """The delivery is answered with 200; log, answer and metric report the alert."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:
         good = {"status": "firing", "labels": LABELS}
         answer = requests.post(

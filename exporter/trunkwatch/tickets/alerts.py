@@ -42,7 +42,7 @@ class SkippedAlert(NamedTuple):
 
     Attributes:
         outcome: `UNLABELLED` or `MALFORMED`.
-        problem: its place in the delivery, and what is wrong with it.
+        problem: its place in the delivery, and the error.
     """
 
     outcome: str
@@ -70,7 +70,7 @@ class WebhookPayload(NamedTuple):
         return Counter(known) + Counter(alert.outcome for alert in self.skipped)
 
     def problems(self) -> str:
-        """Return what is wrong with the skipped alerts, in one line."""
+        """Return the problems of the skipped alerts in one line."""
         shown = [alert.problem for alert in self.skipped[:PROBLEMS_SHOWN]]
         more = len(self.skipped) - PROBLEMS_SHOWN
         return "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
@@ -97,8 +97,8 @@ class UnreadableAlert(NamedTuple):
     """An alert in Alertmanager's list that cannot be read.
 
     Attributes:
-        problem: its place in the list, and what is wrong with it.
-        group: those labels of its group that are known; None if it belongs to no group.
+        problem: its place in the list, and the error.
+        group: the readable labels of its group; None if it belongs to no group.
     """
 
     problem: str
@@ -124,7 +124,7 @@ class AlertList:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is wrong with the unreadable alerts."""
+        """Place and error of each unreadable alert."""
         return tuple(alert.problem for alert in self.unreadable)
 
     def is_complete(self, key: TicketKey) -> bool:

@@ -115,7 +115,7 @@ class TrunkStatus:
         groups: by name.
         jobs: by name.
         unreadable_jobs: the jobs whose row cannot be read.
-        problems: what is wrong with each row that cannot be read.
+        problems: place and error of each row that cannot be read.
     """
 
     reliable: bool
@@ -191,7 +191,7 @@ def _unreadable(row: object) -> UnreadableJob:
     return UnreadableJob(JobName(workflow, job_name) if workflow and job_name else None, group)
 
 
-# ---------------------------------------------------------------------- what a decision depends on
+# ---------------------------------------------------------------------- fields that decide
 
 
 def _text(row: Mapping[str, Any], name: str) -> str:
@@ -261,7 +261,7 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
     )
 
 
-# ---------------------------------------------------------------------- what is only shown
+# ---------------------------------------------------------------------- fields that are only shown
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -271,7 +271,7 @@ def _texts(value: object) -> Iterator[str]:
 def _time(value: object) -> float | None:
     try:
         return parse_time(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -126,7 +126,7 @@ class PlanExecutor:
         return plan
 
     def _without_refused(self, plan: Plan, error: TrackerRefused) -> Plan:
-        """Return a plan that goes on without what was refused, and store it.
+        """Return a plan that goes on without the refused part, and store it.
 
         Raises:
             TrackerRefused: it is to be tried again later.

@@ -5,7 +5,7 @@ Plans are stored before they begin, so that a round may be interrupted at any po
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
@@ -60,9 +60,7 @@ class Backoff:
         # A clock that is set back ends a delay, else it could last for years.
         return delay is None or not delay.since <= now < delay.until
 
-    def record_failure(
-        self, now: float, error: TrackerError | str, key: TicketKey | None = None
-    ) -> None:
+    def record_failure(self, now: float, error: Exception, key: TicketKey | None = None) -> None:
         """Delay the next attempt, until GitHub's own time if the error states one."""
         before = self._delays.get(key)
         longest = MAX_DELAY_SECONDS
@@ -71,7 +69,12 @@ class Backoff:
         seconds = min(before.seconds * 2, longest) if before else FIRST_DELAY_SECONDS
         until = error.until if isinstance(error, TrackerLimited) else now + seconds
         self._delays[key] = _Delay(now, until, seconds)
-        self.last_error = str(error)
+        if isinstance(error, TrackerError):
+            self.last_error = str(error)
+
+    def forget_others(self, keys: Collection[TicketKey]) -> None:
+        """Drop the delays of groups other than these: nothing is left to be done for them."""
+        self._delays = {k: delay for k, delay in self._delays.items() if k is None or k in keys}
 
     def record_success(self, key: TicketKey) -> None:
         """Reset the delays of a key and of GitHub as a whole."""
@@ -127,6 +130,8 @@ class Reconciler:
         firing, tickets = self._store.firing_alerts(), self._store.tickets()
         live = (key for key, ticket in tickets.items() if _is_live(ticket))
         keys = {*self._store.plans(), *firing, *live}
+        self._unreadable = dict.fromkeys(READ_PEERS, 0)
+        self._backoff.forget_others(keys)
         if keys:
             self._reconcile(keys, firing)
         self._runtime.metrics.health = self._health()
@@ -134,7 +139,6 @@ class Reconciler:
     def _reconcile(
         self, keys: Iterable[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
     ) -> None:
-        self._unreadable = dict.fromkeys(READ_PEERS, 0)
         alerts = self._read("alertmanager", "alerts", self._status.alerts)
         trunks: dict[tuple[str, str], TrunkStatus | None] = {}
         # Those that failed last: a single issue that GitHub cannot serve must not keep the others
@@ -169,7 +173,7 @@ class Reconciler:
             self._backoff.record_failure(now(), error)
         except Exception as error:
             # An internal error that one group causes must not stop the others.
-            self._backoff.record_failure(now(), repr(error), key)
+            self._backoff.record_failure(now(), error, key)
             log.exception("internal error, group to be retried", extra=key._asdict())
             return
         else:
