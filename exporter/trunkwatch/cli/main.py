@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -219,7 +220,7 @@ def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
         return found[0]
     if not found:
         raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
-    named = "; ".join(_names(job)[-1] for job, _ in found[:10])
+    named = "; ".join(shlex.quote(_names(job)[-1]) for job, _ in found[:10])
     raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
 
 
