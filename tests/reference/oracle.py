@@ -9,6 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
@@ -130,7 +131,7 @@ def trunk_jobs(
     own = [line for line in lines if (line["repo"], line["branch"]) == (repo, branch)]
     commits = read_commits(own)
     rows = merge_reports(read_rows(own, commits, repo, branch))
-    removed = removed_workflows(own)
+    removed = removed_workflows(own) | left_workflows(own, rows, commits, config, now)
     shown = shown_workflows(rows)
     names = named_workflows(rows)
 
@@ -187,21 +188,52 @@ def workflow_jobs(
     return result
 
 
+def left_workflows(
+    own: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
+    commits: Sequence[Commit],
+    config: Mapping[str, Any],
+    now: datetime,
+) -> set[str]:
+    """Return the workflow files, run on pushes only, that are missed for too long.
+
+    That is for 50 times the longest absence between two of their runs, in commits at which any
+    workflow completed. It is not asked for a workflow of which the CI has told a state.
+    """
+    by_id: dict[str, list[Row]] = {}
+    for row in rows:
+        by_id.setdefault(row.workflow_id, []).append(row)
+    busy: set[int] = set()
+    for mine in by_id.values():
+        busy |= set(completed_places(current_rows(mine), commits, config, now))
+    found: set[str] = set()
+    for workflow_id, mine in by_id.items():
+        places = sorted({row.place for row in mine})
+        gaps = [later - earlier for earlier, later in pairwise(places)]
+        absent = sum(place > places[-1] for place in busy)
+        expected = workflow_id.endswith((".yml", ".yaml")) and {r.event for r in mine} == {"push"}
+        if expected and gaps and absent >= retire_after(config) * max(gaps):
+            found.add(workflow_id)
+    return found - set(states_of(own))
+
+
 def removed_workflows(own: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the workflows that are deleted or disabled.
 
     The last word counts. A file is read at once, so its newest commit is the tip of every report,
     and no run is newer.
     """
+    return {name for name, state in states_of(own).items() if state in ("deleted", "disabled")}
+
+
+def states_of(own: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the state of each workflow of which there is a line."""
     states: dict[str, str] = {}
     for line in own:
         if line["kind"] == "workflow":
             path = line.get("workflow_path")
             states[f"path:{path}" if path else f"name:{line['workflow']}"] = line["state"]
-    return {workflow for workflow, state in states.items() if state in ("deleted", "disabled")}
-
-
-# --- Which observations count -----------------------------------------------------------------
+    return states
 
 
 def read_commits(own: Sequence[Mapping[str, Any]]) -> list[Commit]:
@@ -705,26 +737,42 @@ def is_retired(
     A workflow completed where a row is pass, fail or skip and none is pending.
     """
     seen = max(answer.row.place for answer in job)
-    current = [
-        row
-        for row in mine
-        if not is_startup_failure(row)
-        and not is_superseded(as_answer(row), [as_answer(o) for o in mine if same_name(o, row)])
-    ]
+    current = current_rows(mine)
     for row in current:
         if evidence(row, commits, config, now) == "skip" and any(
             stands_for(row.raw_name, answer.shard) for answer in job
         ):
             seen = max(seen, row.place)
-    completed = 0
+    completed = completed_places(current, commits, config, now)
+    return sum(place > seen for place in completed) >= retire_after(config)
+
+
+def retire_after(config: Mapping[str, Any]) -> int:
+    """Return the configured number of commits."""
+    limit: int = (config.get("jobs") or {}).get("retire_after", RETIRE_AFTER_COMMITS)
+    return limit
+
+
+def current_rows(mine: Sequence[Row]) -> list[Row]:
+    """Return the rows of jobs of one workflow without superseded ones."""
+    return [
+        row
+        for row in mine
+        if not is_startup_failure(row)
+        and not is_superseded(as_answer(row), [as_answer(o) for o in mine if same_name(o, row)])
+    ]
+
+
+def completed_places(
+    current: Sequence[Row], commits: Sequence[Commit], config: Mapping[str, Any], now: datetime
+) -> list[int]:
+    """Return the places at which one workflow has a pass, fail or skip and nothing pending."""
+    places = []
     for commit in commits:
-        if commit.place <= seen:
-            continue
         says = [evidence(row, commits, config, now) for row in current if row.place == commit.place]
         if "pending" not in says and {"pass", "fail", "skip"} & set(says):
-            completed += 1
-    limit: int = (config.get("jobs") or {}).get("retire_after", RETIRE_AFTER_COMMITS)
-    return completed >= limit
+            places.append(commit.place)
+    return places
 
 
 def as_answer(row: Row) -> Answer:

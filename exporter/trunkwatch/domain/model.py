@@ -211,7 +211,10 @@ class WorkflowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkflowReport:
-    """The state of one workflow of a trunk; a workflow without a report is active.
+    """The state of one workflow of a trunk.
+
+    A workflow without a report is active until it is missed for too long, one that is reported as
+    active until the CI takes that back.
 
     Attributes:
         trunk: the trunk.

@@ -71,7 +71,7 @@ class TrunkRemoved:
 
 @dataclass(frozen=True, slots=True)
 class ReportedState:
-    """The stored state of a workflow that its CI reports as not active.
+    """The stored state of a workflow, as its CI reports it.
 
     Attributes:
         state: the latest one.

@@ -1,7 +1,7 @@
 """The evaluation of one watched job from its stored rows."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from trunkwatch.domain.columns import Count, build_columns
@@ -53,12 +53,12 @@ class JobEvaluator:
             only_skips=self._only_skips(rows, now),
         )
 
-    def history(self, tracked: TrackedJob, removed: Mapping[str, int], now: float) -> JobHistory:
+    def history(self, tracked: TrackedJob, gone_at: int | None, now: float) -> JobHistory:
         """Return the facts that an evaluated job's past outages are computed from.
 
         Args:
             tracked: the job.
-            removed: the commit indexes at which workflows were deleted or disabled.
+            gone_at: the index of the commit at which the runs of its workflow have ended, if so.
             now: seconds since the epoch.
         """
         workflow, events, state = tracked.workflow, tracked.events, tracked.state
@@ -69,7 +69,7 @@ class JobEvaluator:
             columns=build_columns(self.rows_of(state.key), self.order, rules, count, now),
             present=sorted({*state.commit_indexes, *skips}),
             completed=self.workflows.history(workflow).completed(events),
-            removed=removed.get(workflow),
+            gone_at=gone_at,
         )
 
     def rows_of(self, key: JobKey) -> list[Observation]:

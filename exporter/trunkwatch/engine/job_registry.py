@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.domain.branch import Tally
@@ -152,18 +152,19 @@ class JobRegistry:
         for name in names:
             self._changed |= self._called.get((workflow, name), set())
 
-    def update_listing(self, read: Iterable[str], gone: frozenset[str]) -> None:
+    def update_listing(self, read: Iterable[str], gone: Callable[[str], bool]) -> None:
         """List, retire or hide each changed job, after all changes of an update.
 
         Args:
             read: the workflows that may have completed at other commits than before.
-            gone: the workflows that are deleted or disabled.
+            gone: returns whether a workflow is deleted, disabled or missed for too long.
         """
         for workflow in read:
             self._update_completed(workflow)
-        for workflow in gone ^ self._gone:
+        now_gone = frozenset(workflow for workflow in self._by_workflow if gone(workflow))
+        for workflow in now_gone ^ self._gone:
             self._changed |= self._by_workflow[workflow]
-        self._gone = gone
+        self._gone = now_gone
         # Sorted, so that a first reading appends each job at the end of the list.
         for key in sorted(self._changed):
             self._update_listing_of(key)

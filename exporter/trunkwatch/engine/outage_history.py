@@ -23,15 +23,15 @@ class JobHistory:
         columns: its columns, oldest first.
         present: indexes of the commits at which it, or its skipped caller, has a row, ascending.
         completed: indexes of the commits at which its workflow completed, ascending.
-        removed: index of the newest commit when its workflow was deleted or disabled; None if it
-            was not, or came back.
+        gone_at: index of the newest commit when its workflow was deleted, disabled or missed for
+            too long; None if it was not, or came back.
     """
 
     state: JobState
     columns: Sequence[Column]
     present: Sequence[int]
     completed: Sequence[int]
-    removed: int | None = None
+    gone_at: int | None = None
 
 
 class Moment(NamedTuple):
@@ -163,8 +163,8 @@ class OutageHistory:
                 yield self._at_commit(completed[decisive]), following
                 if following is None:
                     return
-        if self.history.removed is not None:
-            tip = self._at_commit(self.history.removed)
+        if self.history.gone_at is not None:
+            tip = self._at_commit(self.history.gone_at)
             yield tip._replace(commit_index=tip.commit_index + 1), None
 
     # ------------------------------------------------------------------ one outage

@@ -89,7 +89,7 @@ class TrunkEvaluator:
             order: the trunk's current commits.
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
-            reported: the workflows that their CI reports as not active, by identity.
+            reported: the states of workflows that their CI reports, by identity.
         """
         before, self._order, self._reported = self._order, order, reported or {}
         if self._is_empty or not order.extends(before):
@@ -112,10 +112,11 @@ class TrunkEvaluator:
             now: seconds since the epoch.
             failures_to_open: N to use for every job instead of the configured one.
         """
-        jobs, evaluator, removed = self._caches.jobs, self._evaluator(), self._removed()
+        jobs, evaluator = self._caches.jobs, self._evaluator()
 
         def history(state: JobState) -> JobHistory:
-            return evaluator.history(jobs.tracked(state.key), removed, now)
+            job = jobs.tracked(state.key)
+            return evaluator.history(job, self._gone_at(job.workflow), now)
 
         return back_test(self._order, jobs.watched(), history, self._policy, now, failures_to_open)
 
@@ -205,7 +206,7 @@ class TrunkEvaluator:
         keys.update(self._startup_keys(read))
         keys.update(self._keys_counted_by_runs(renumbered))
         self._evaluate(keys, now)
-        jobs.update_listing(read, frozenset(self._removed()))
+        jobs.update_listing(read, self._is_gone)
         self._rename(fresh, read, now)
 
     def _evaluate(self, keys: Iterable[JobKey], now: float) -> None:
@@ -281,40 +282,44 @@ class TrunkEvaluator:
         if self._show(workflow):
             keys = set(self._caches.names.keys_of(workflow))
             self._evaluate({*keys, *self._startup_keys([workflow])}, now)
-            self._caches.jobs.update_listing([workflow], frozenset(self._removed()))
+            self._caches.jobs.update_listing([workflow], self._is_gone)
 
     def _shows_newest(self, workflow: str) -> bool:
         return self._labels.shows(workflow, self._caches.workflows.history(workflow).names[-1][1])
 
     # ------------------------------------------------------------------ the trunk
 
-    def _removed(self) -> dict[str, int]:
-        """Return the deleted and disabled workflows, and the newest commit at that time."""
-        inactive = WorkflowState.INACTIVE
-        return {
-            workflow: tip
-            for workflow, tip in self._not_active()
-            if self._reported[workflow].state is not inactive
-        }
+    def _is_gone(self, workflow: str) -> bool:
+        return self._gone_at(workflow) is not None
 
-    def _not_active(self) -> Iterator[tuple[str, int]]:
-        """Yield the workflows that are not active, and the newest commit when that was reported.
+    def _gone_at(self, workflow: str) -> int | None:
+        """Return the commit index at which a workflow was gone, None if it is not.
+
+        The word of the CI counts; commits are counted only for a workflow without it.
+        """
+        report = self._reported.get(workflow)
+        if report is None:
+            return self._caches.workflows.left_at(workflow, self._policy.retire_after)
+        ended = report.state in (WorkflowState.DELETED, WorkflowState.DISABLED)
+        return self._reported_at(workflow, report) if ended else None
+
+    def _reported_at(self, workflow: str, report: ReportedState) -> int | None:
+        """Return the newest commit when a state was reported, None if the state is over.
 
         A run on a newer commit shows that a workflow came back, whatever was reported. If that
         commit is not on the trunk (any more), no run can show it.
         """
-        newest = len(self._order.commits) - 1
-        for workflow, report in self._reported.items():
-            tip = self._order.index.get(report.tip or "", newest)
-            if self._caches.workflows.history(workflow).newest <= tip:
-                yield workflow, tip
+        tip = self._order.index.get(report.tip or "", len(self._order.commits) - 1)
+        return tip if self._caches.workflows.history(workflow).newest <= tip else None
 
     def _workflow_states(self) -> Mapping[str, WorkflowState]:
         labels = self._caches.names.label
         return {
-            label: self._reported[workflow].state
-            for workflow, _ in self._not_active()
-            if (label := labels(workflow)) is not None
+            label: report.state
+            for workflow, report in self._reported.items()
+            if report.state is not WorkflowState.ACTIVE
+            and (label := labels(workflow)) is not None
+            and self._reported_at(workflow, report) is not None
         }
 
     def _state(self) -> TrunkState:

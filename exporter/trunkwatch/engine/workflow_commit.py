@@ -40,6 +40,7 @@ class WorkflowCommit:
 
     Attributes:
         commit_index: of the commit in the trunk's order; None when no run counts there.
+        events: of the runs that count here.
         evidence: of the job rows, by the event of their runs.
         skips: the skipped rows.
         first_rows: the earliest job row of each run: the proof that the run started.
@@ -55,6 +56,7 @@ class WorkflowCommit:
     """
 
     commit_index: int | None
+    events: frozenset[str]
     evidence: Mapping[str, frozenset[Evidence]]
     skips: frozenset[Skip]
     first_rows: tuple[Observation, ...]
@@ -98,6 +100,7 @@ def evaluate_workflow(
     ]
     return WorkflowCommit(
         commit_index=commit_index if counting else None,
+        events=frozenset(row.event for row in counting),
         evidence=_by_event(found),
         skips=frozenset(
             Skip(row.job.job_name, row.event)

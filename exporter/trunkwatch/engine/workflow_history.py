@@ -1,11 +1,13 @@
 """The workflows of a trunk, at each commit and over all commits."""
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from trunkwatch.domain.groups import ALL_EVENTS, Events
+from trunkwatch.domain.retirement import has_left, is_expected_on_pushes
 from trunkwatch.engine.expiry_queue import ExpiryQueue
 from trunkwatch.engine.workflow_commit import Skip, WorkflowCommit
 
@@ -18,11 +20,16 @@ class WorkflowHistory:
         commits: the commits at which it counts, with their indexes, ascending.
         names: its name at each of them that has one, with their indexes, ascending.
         failed_to_start: whether any of its runs failed to start.
+        events: of its runs.
+        widest_gap: the largest distance of two of these commits that follow each other; 0 with
+            fewer than two.
     """
 
     commits: tuple[tuple[int, WorkflowCommit], ...]
     names: tuple[tuple[int, str], ...]
     failed_to_start: bool
+    events: frozenset[str]
+    widest_gap: int
     _completed: dict[Events, tuple[int, ...]] = field(default_factory=dict)
 
     @property
@@ -39,11 +46,6 @@ class WorkflowHistory:
     def newest(self) -> int:
         """The index of the newest commit at which it counts; -1 where it never counted."""
         return self.commits[-1][0] if self.commits else -1
-
-    @property
-    def is_renamed(self) -> bool:
-        """Whether it has had several names."""
-        return len({name for _, name in self.names}) > 1
 
     def name_at(self, commit_index: int) -> str:
         """Return its newest name at a commit or before it, else its oldest name."""
@@ -70,6 +72,8 @@ class WorkflowHistories:
         self._commits: dict[str, dict[str, WorkflowCommit]] = {}
         self._histories: dict[str, WorkflowHistory] = {}
         self._skips: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self._completed: Counter[int] = Counter()
+        self._busy: list[int] = []
         self._ignored_runs: Counter[str] = Counter()
         self._unknown_words: Counter[str] = Counter()
         self._expiries: ExpiryQueue[tuple[str, str]] = ExpiryQueue()
@@ -90,6 +94,7 @@ class WorkflowHistories:
         self._unknown_words.update(current.unknown_words)
         self._expiries.put((sha, workflow), current.changes_at)
         self._histories.pop(workflow, None)
+        self._put_completed(before, current)
         return self._put_skips(workflow, before, current)
 
     def get(self, workflow: str, sha: str) -> WorkflowCommit | None:
@@ -105,6 +110,21 @@ class WorkflowHistories:
         if workflow not in self._histories:
             self._histories[workflow] = _history(self.commits_of(workflow))
         return self._histories[workflow]
+
+    def left_at(self, workflow: str, retire_after: int) -> int | None:
+        """Return the commit index at which a workflow had left, None if it has not.
+
+        Args:
+            workflow: its identity.
+            retire_after: see `has_left`.
+        """
+        history = self.history(workflow)
+        if not is_expected_on_pushes(workflow, history.events):
+            return None
+        if not has_left(history.newest, history.widest_gap, self._busy, retire_after):
+            return None
+        first = bisect_right(self._busy, history.newest)
+        return self._busy[first + retire_after * history.widest_gap - 1]
 
     def skipped(self, workflow: str, names: Iterable[str], events: Events) -> Iterator[int]:
         """Yield the indexes of the commits at which a row of one of some names is a skip."""
@@ -134,6 +154,22 @@ class WorkflowHistories:
     def unknown_words(self) -> Mapping[str, int]:
         """Numbers of rows by the status or conclusion that the evidence table does not list."""
         return +self._unknown_words
+
+    def _put_completed(self, before: WorkflowCommit | None, current: WorkflowCommit) -> None:
+        """Update the commits at which any workflow completed."""
+        for commit, change in ((before, -1), (current, 1)):
+            if commit is None or commit.commit_index is None or not commit.completed():
+                continue
+            self._completed[commit.commit_index] += change
+            self._list_busy(commit.commit_index)
+
+    def _list_busy(self, commit_index: int) -> None:
+        place = bisect_left(self._busy, commit_index)
+        listed = place < len(self._busy) and self._busy[place] == commit_index
+        if self._completed[commit_index] and not listed:
+            self._busy.insert(place, commit_index)
+        elif listed and not self._completed[commit_index]:
+            del self._busy[place]
 
     def _put_skips(
         self, workflow: str, before: WorkflowCommit | None, current: WorkflowCommit
@@ -166,4 +202,6 @@ def _history(commits: Collection[WorkflowCommit]) -> WorkflowHistory:
         commits=tuple(counting),
         names=tuple((index, each.name) for index, each in counting if each.name is not None),
         failed_to_start=any(each.startup_failures for each in commits),
+        events=frozenset(event for _, each in counting for event in each.events),
+        widest_gap=max((later[0] - earlier[0] for earlier, later in pairwise(counting)), default=0),
     )

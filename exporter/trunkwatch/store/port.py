@@ -11,7 +11,7 @@ Labels = Mapping[Trunk, Mapping[str, str]]
 """Per trunk the labels of its workflows, by their identity."""
 
 WorkflowStates = Mapping[Trunk, Mapping[str, ReportedState]]
-"""Per trunk the workflows that are reported as not active, by their identity."""
+"""Per trunk the workflows of which a state was reported, by their identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Stored:
         orders: each trunk's commits.
         sources: the sources, by name.
         labels: of the workflows.
-        workflow_states: of the workflows that are not active.
+        workflow_states: of the workflows of which one was reported.
     """
 
     orders: Mapping[Trunk, TrunkOrder]

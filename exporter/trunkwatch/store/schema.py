@@ -47,8 +47,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # 3: a failed job's annotations as one text; no annotation contains a line break.
     ("ALTER TABLE observations ADD COLUMN annotations TEXT",),
-    # 4: whether the attempt has ended; the displayed name of each workflow; the workflows that
-    # their CI reports as not active, with the newest commit at the time of the first report.
+    # 4: whether the attempt has ended; the displayed name of each workflow; the states
+    # of workflows, each with the newest commit at the time of its first report.
     (
         "ALTER TABLE observations ADD COLUMN run_completed INTEGER NOT NULL DEFAULT 0",
         "CREATE TABLE workflow_labels (trunk INTEGER NOT NULL REFERENCES trunks,"

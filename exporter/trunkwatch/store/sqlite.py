@@ -383,19 +383,14 @@ class SqliteStore:
 
     def _store_workflow_states(self, batch: "_Batch") -> None:
         """Store the reported states, after the orders: a state is as of the newest commit."""
-        run = self._connection.execute
         for (trunk, workflow), state in batch.reports.items():
-            key = (self._trunk_id(trunk), workflow)
-            if state is WorkflowState.ACTIVE:
-                changed = run("DELETE FROM workflow_states WHERE trunk = ? AND workflow = ?", key)
-            else:
-                order = batch.orders.get(trunk, self._orders.get(trunk))
-                tip = order.commits[-1].sha if order and order.commits else None
-                changed = run(
-                    "INSERT INTO workflow_states VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                    " state = excluded.state, tip = excluded.tip WHERE state != excluded.state",
-                    (*key, state, tip),
-                )
+            order = batch.orders.get(trunk, self._orders.get(trunk))
+            tip = order.commits[-1].sha if order and order.commits else None
+            changed = self._connection.execute(
+                "INSERT INTO workflow_states VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " state = excluded.state, tip = excluded.tip WHERE state != excluded.state",
+                (self._trunk_id(trunk), workflow, state, tip),
+            )
             if changed.rowcount > 0:
                 batch.changed_states.add(trunk)
 
