@@ -299,6 +299,12 @@ class MatchSection(Section):
     job_name: Pattern | None = None
 
 
+class GroupMatchSection(MatchSection):
+    """Patterns of a group. The runs of an event that `event` matches are jobs of their own."""
+
+    event: Pattern | None = None
+
+
 class JobOverride(Section):
     """Thresholds for some jobs of a group."""
 
@@ -320,7 +326,7 @@ class GroupSection(Section):
     """
 
     name: Name
-    match: MatchSection = MatchSection()
+    match: GroupMatchSection = GroupMatchSection()
     team: Name = DEFAULT_GROUP.team
     priority: Priority = "P3"
     failures_to_open: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open

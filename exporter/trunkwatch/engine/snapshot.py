@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from trunkwatch.domain.branch import Green, GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Trunk, TrunkOrder
+from trunkwatch.domain.model import Trunk, TrunkOrder, WorkflowState
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class TrunkState:
         retired: numbers of retired jobs whose history is still stored, by "removed" or
             "removed_broken".
         changes_at: when time alone will change any of it (seconds since the epoch), or None.
+        workflow_states: the workflows that their CI reports as not active, by label.
         data_at: the time up to which all of its sources were read (seconds since the epoch).
     """
 
@@ -36,6 +37,7 @@ class TrunkState:
     unknown_words: Mapping[str, int]
     retired: Mapping[str, int]
     changes_at: float | None
+    workflow_states: Mapping[str, WorkflowState] = field(default_factory=dict)
     data_at: float | None = None
 
     @property

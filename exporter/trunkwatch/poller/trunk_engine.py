@@ -68,7 +68,7 @@ class TrunkEngine:
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
         self._trunks = TrunkEvaluations(
-            self._policy, stored.orders, lambda trunk: StoredRows(store, trunk), counters
+            self._policy, stored, lambda trunk: StoredRows(store, trunk), counters
         )
         if evaluate:
             self.evaluate_stored()
@@ -144,6 +144,7 @@ class TrunkEngine:
                     for trunk in self._sources.watched_trunks()
                     if trunk in applied.touched
                     or trunk in applied.orders
+                    or trunk in applied.workflow_states
                     or self._trunks.is_out_of_date(trunk)
                 }
             )
@@ -162,7 +163,7 @@ class TrunkEngine:
         with self._lock:
             facts = update.facts(self._sources.state(source))
             applied = self._apply(source, Refresh(facts), None)
-            for trunk in {*applied.touched, *applied.orders}:
+            for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
                 self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
@@ -175,7 +176,7 @@ class TrunkEngine:
         facts = self._sources.only_orders_of(source, refresh.facts)
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
-        self._trunks.put_orders(applied.orders)
+        self._trunks.put(applied)
         return applied
 
     # ------------------------------------------------------------------ evaluation
@@ -201,7 +202,12 @@ class TrunkEngine:
 
     def _evaluate(self, touched: Mapping[Trunk, Touched]) -> None:
         self._trunks.evaluate(touched, self._now())
+        self._trunks.drop_others(self._sources.watched_trunks())
         self._publish()
+        labels = self._trunks.changed_labels
+        if labels:
+            self._store.put_labels(labels)
+            self._trunks.labels_stored(labels)
 
     def _publish(self) -> None:
         states = [

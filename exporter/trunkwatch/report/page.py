@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, is_stale
 from trunkwatch.report.document import CompareUrls, compare_link
-from trunkwatch.report.hints import exemption, hints
+from trunkwatch.report.hints import exemption, hidden_failures, hints
 from trunkwatch.report.words import ago, commits, counted, failures_phrase, short, utc
 from trunkwatch.times import format_time
 
@@ -57,7 +57,13 @@ def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
 data {ago(state.data_at, now)}. <a href="/api/v1/trunk/{path}">JSON</a></p>
 {_jobs("Broken", broken, together, compare_urls, now)}
 {_jobs("Failing, not yet broken", failing, together, compare_urls, now)}
+{_hidden(state)}
 {_groups(state)}"""
+
+
+def _hidden(state: TrunkState) -> str:
+    lines = (line for job in state.jobs for line in hidden_failures(job))
+    return "".join(f"<p class='odd'>{escape(line)}</p>" for line in lines)
 
 
 def _headline(state: TrunkState, broken: int) -> str:

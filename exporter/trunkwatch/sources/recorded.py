@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.config.schema import RecordedSource
-from trunkwatch.domain.model import Commit, Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.domain.model import (
+    Commit,
+    Observation,
+    RawJob,
+    RunId,
+    Trunk,
+    TrunkOrder,
+    WorkflowReport,
+    WorkflowState,
+)
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.hashes import full_hash
@@ -110,6 +119,8 @@ class RecordedFile:
                     row = _observation(record, intern)
                     first_run.setdefault(row.trunk, number)
                     yield row
+                elif record["kind"] == "workflow":
+                    yield _workflow_report(record)
                 else:
                     trunk = _add_commit(record, commits)
                     if _flag(record, "older_unread"):
@@ -167,8 +178,8 @@ def _parse(line: bytes) -> dict[str, Any]:
         raise _LineError(f"is not a JSON object ({error})") from None
     if not isinstance(record, dict):
         raise _LineError("is not a JSON object")
-    if record.get("kind") not in ("commit", "run"):
-        raise _LineError(f"kind must be 'commit' or 'run' (got {record.get('kind')!r})")
+    if record.get("kind") not in ("commit", "run", "workflow"):
+        raise _LineError(f"kind must be 'commit', 'run' or 'workflow' (got {record.get('kind')!r})")
     if b"\\u" in line:
         _check_escapes(record)
     return record
@@ -195,6 +206,18 @@ def _add_commit(record: Mapping[str, Any], commits: dict[Trunk, dict[str, Commit
         _optional_text(record, "title"),
     )
     return trunk
+
+
+def _workflow_report(record: Mapping[str, Any]) -> WorkflowReport:
+    state = record.get("state")
+    if state not in tuple(WorkflowState):
+        allowed = ", ".join(WorkflowState)
+        raise _LineError(_must_be(record, "state", f"one of {allowed}"))
+    return WorkflowReport(
+        Trunk(_text(record, "repo"), _text(record, "branch")),
+        _optional_text(record, "workflow_path") or _text(record, "workflow"),
+        WorkflowState(state),
+    )
 
 
 def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -> Observation:
@@ -229,6 +252,7 @@ def _observation(record: Mapping[str, Any], intern: Callable[[str, str], str]) -
         _optional_text(record, "failed_step"),
         _flag(record, "infra"),
         annotation_lines(_texts(record, "annotations")),
+        _flag(record, "run_completed"),
     )
 
 
@@ -349,6 +373,7 @@ def _run_fields(row: Observation) -> dict[str, object]:
         "failed_step": row.failed_step,
         "infra": row.infra or None,
         "annotations": row.annotations or None,
+        "run_completed": row.run_completed or None,
     }
 
 
