@@ -12,6 +12,7 @@ from itertools import groupby
 
 from trunkwatch.domain.branch import newest_green
 from trunkwatch.domain.columns import Count
+from trunkwatch.domain.doubt import RECENT_COMMITS
 from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder
 from trunkwatch.domain.names import display_names
@@ -213,4 +214,6 @@ class TrunkEvaluator:
             unknown_words=workflows.unknown_words,
             retired=jobs.retired,
             changes_at=earliest((jobs.changes_at, workflows.changes_at)),
+            reported=workflows.reported(order.commits[-RECENT_COMMITS:]),
+            ignored_from={} if jobs.listed else workflows.ignored_from(),
         )
