@@ -148,6 +148,11 @@ class Snapshot:
     sources: tuple[SourceStatus, ...] = ()
     complete: bool = False
 
+    @property
+    def was_read(self) -> bool:
+        """Whether the last refresh of every source has read all of its trunks."""
+        return all(source.up for source in self.sources) and all(t.up for t in self.trunks)
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:

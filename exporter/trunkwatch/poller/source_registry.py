@@ -83,7 +83,7 @@ class SourceRegistry:
         for reason in {error.reason for error in _errors(report)}:
             self._count_error(source, reason)
         for reason, rows in report.dropped.items():
-            self._counters.add("trunkwatch_rows_dropped_total", source, reason, amount=rows)
+            self._counters.add("trunkwatch_source_rows_dropped_total", source, reason, amount=rows)
         status, error = self._statuses[source], report.failure
         self._statuses[source] = replace(
             status,
