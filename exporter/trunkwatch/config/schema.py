@@ -73,6 +73,10 @@ class _Source(Section):
         """Return the trunks that follow from the configuration alone, without a request."""
         return ()
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether the configuration alone does not exclude a trunk."""
+        return trunk in self.feeds() if self.feeds() else True
+
     def compares(self, trunk: Trunk) -> str | None:
         """Return the address that compares two commits, with {last_good} and {first_bad}."""
         del trunk  # one address for all trunks, unless a kind of source overrides this
@@ -220,6 +224,10 @@ class GithubSource(_Source):
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the configured branches; a default branch is found only by a request."""
         return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
+
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether it is a configured repository, and a configured branch if any is."""
+        return trunk.repo in self.all_repos and (not self.branches or trunk.branch in self.branches)
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitHub's own compare page."""

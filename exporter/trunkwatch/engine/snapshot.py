@@ -1,7 +1,7 @@
 """The published state: an immutable snapshot of all trunks and sources at one moment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from trunkwatch.domain.branch import Green, GroupState
@@ -198,9 +198,7 @@ def data_of(trunk: TrunkState, now: float) -> Data:
     """
     if trunk.missing:
         return Data.DOUBTFUL
-    interval = max((source.poll_interval for source in trunk.sources), default=0.0)
-    stale = trunk.data_at is None or _is_old(trunk.data_at, interval, now)
-    return Data.STALE if stale else Data.FRESH
+    return Data.STALE if _is_stale_trunk(trunk, now) else Data.FRESH
 
 
 def _is_old(moment: float, poll_interval: float, now: float) -> bool:
@@ -208,7 +206,10 @@ def _is_old(moment: float, poll_interval: float, now: float) -> bool:
 
 
 def readiness_problems(snapshot: Snapshot, now: float) -> list[str]:
-    """Return a line for each source and trunk that is not up to date; without any it is ready."""
+    """Return a line for each source that is not up to date, and for each trunk of the others.
+
+    An empty list means ready. Doubt is not a matter of age.
+    """
     if not snapshot.sources:
         return ["the stored results are still being read"]
     problems = []
@@ -219,13 +220,21 @@ def readiness_problems(snapshot: Snapshot, now: float) -> list[str]:
         elif is_stale(source, now):
             age = int(now - source.last_success)
             problems.append(f"source {source.name} last succeeded {age} s ago{because}")
-    return [*problems, *(_trunk_problem(trunk, now) for trunk in _stale(snapshot, now))]
+    fresh = {
+        source.name
+        for source in snapshot.sources
+        if source.last_success is not None and not is_stale(source, now)
+    }
+    return problems + [
+        _trunk_problem(trunk, now)
+        for trunk in snapshot.trunks
+        if _is_stale_trunk(trunk, now) and all(source.name in fresh for source in trunk.sources)
+    ]
 
 
-def _stale(snapshot: Snapshot, now: float) -> list[TrunkState]:
-    """Return the trunks that are out of date; doubt is no matter of age."""
-    trunks = (replace(trunk, missing=0) for trunk in snapshot.trunks)
-    return [trunk for trunk in trunks if data_of(trunk, now) is Data.STALE]
+def _is_stale_trunk(trunk: TrunkState, now: float) -> bool:
+    interval = max((source.poll_interval for source in trunk.sources), default=0.0)
+    return trunk.data_at is None or _is_old(trunk.data_at, interval, now)
 
 
 def _trunk_problem(trunk: TrunkState, now: float) -> str:

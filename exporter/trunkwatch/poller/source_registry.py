@@ -145,7 +145,7 @@ class SourceRegistry:
     def sources_of(self, trunk: Trunk) -> tuple[TrunkSource, ...]:
         """Return the sources that a trunk is read from, in the order of the configuration.
 
-        A source that has never succeeded may feed any trunk, unless its trunks are configured.
+        A source that has never succeeded may feed every trunk that its section does not exclude.
         """
         return tuple(
             self._source_of(trunk, name) for name in self._sections if self._may_feed(name, trunk)
@@ -170,10 +170,10 @@ class SourceRegistry:
         return stored.last_success if stored and trunk in self._fed_by(name) else None, None
 
     def _may_feed(self, name: str, trunk: Trunk) -> bool:
-        stored, configured = self._stored[name], self._sections[name].feeds()
-        if configured:
-            return trunk in configured
-        if stored is None or stored.last_success is None:
+        stored, section = self._stored[name], self._sections[name]
+        if not section.may_feed(trunk):
+            return False
+        if section.feeds() or stored is None or stored.last_success is None:
             return True
         return trunk in stored.trunks or trunk in self._reports.get(name, RefreshReport()).trunks
 
