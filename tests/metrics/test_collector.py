@@ -209,7 +209,7 @@ def test_mass_breakage_is_one() -> None:
 
 
 def test_what_a_trunk_does_not_know_is_absent() -> None:
-    """Without commits, data or required jobs only what is 0 or 1 has a sample."""
+    """Without commits, data or required jobs only gauges of 0 or 1 have a sample."""
     (_, bare) = snapshot().trunks
     assert {name for name, samples in branches(bare).items() if samples} == {
         "ci_branch_mass_breakage",

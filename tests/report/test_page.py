@@ -113,7 +113,7 @@ def test_it_says_that_all_is_well() -> None:
     ],
 )
 def test_what_cannot_be_relied_on_is_never_well(changes: dict[str, Any], note: str) -> None:
-    """Old, doubtful or missing data are told, and nothing is green."""
+    """Old, doubtful or missing data are shown, and nothing is green."""
     text = page(replace(snapshot(), trunks=(replace(WELL, **changes),))).text
     assert note in text
     assert "? Whether something is broken is unknown." in text
@@ -121,7 +121,7 @@ def test_what_cannot_be_relied_on_is_never_well(changes: dict[str, Any], note: s
 
 
 def test_limits_of_a_source_stand_in_its_row() -> None:
-    """What its credentials do not allow, and rows that cannot be used, are told."""
+    """What its credentials do not allow, and rows that cannot be used, are shown."""
     source = replace(SOURCE, limitations={"checks": "no <steps>"}, dropped={"bad_time": 2})
     text = page(snapshot(source)).text
     assert "source ci: limited (checks): no <steps>" in text
