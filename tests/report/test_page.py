@@ -104,7 +104,7 @@ def test_it_says_that_all_is_well() -> None:
     [
         ({"data_at": NOW - 600}, "Stale: the results were read up to 10 min ago."),
         ({"data_at": None}, "data never"),
-        ({"missing": 25}, "Doubtful: 25 commits at the tip have no run that counts although"),
+        ({"missing": 25}, "Doubtful: 25 newer commits have no run that counts although"),
         ({"jobs": (), "groups": ()}, "Nothing to watch"),
         (
             {"sources": (TrunkSource("ci", False, NOW, 5.0, "<empty>"),)},

@@ -74,8 +74,9 @@ class _Source(Section):
         return ()
 
     def may_feed(self, trunk: Trunk) -> bool:
-        """Return whether the configuration alone does not exclude a trunk."""
-        return trunk in self.feeds() if self.feeds() else True
+        """Return whether a trunk that `feeds` does not list may be one that a refresh finds."""
+        del trunk  # a file may hold any
+        return True
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return the address that compares two commits, with {last_good} and {first_bad}."""
@@ -226,8 +227,8 @@ class GithubSource(_Source):
         return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
 
     def may_feed(self, trunk: Trunk) -> bool:
-        """Return whether it is a configured repository, and a configured branch if any is."""
-        return trunk.repo in self.all_repos and (not self.branches or trunk.branch in self.branches)
+        """Return whether a trunk is of a configured repository."""
+        return trunk.repo in self.all_repos
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitHub's own compare page."""

@@ -34,6 +34,7 @@ class SourceRegistry:
             next refresh.
         """
         self._sections = {section.name: section for section in config.sources}
+        self._configured = {s.name: frozenset(s.feeds()) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
@@ -167,15 +168,18 @@ class SourceRegistry:
         if kept is not None and name not in self._reports:
             return kept.read_until, kept.problem
         stored = self._stored[name]
-        return stored.last_success if stored and trunk in self._fed_by(name) else None, None
+        return stored.last_success if stored and trunk in stored.trunks else None, None
 
     def _may_feed(self, name: str, trunk: Trunk) -> bool:
-        stored, section = self._stored[name], self._sections[name]
-        if not section.may_feed(trunk):
-            return False
-        if section.feeds() or stored is None or stored.last_success is None:
-            return True
-        return trunk in stored.trunks or trunk in self._reports.get(name, RefreshReport()).trunks
+        if self._configured[name]:
+            return trunk in self._configured[name]
+        stored = self._stored[name]
+        if stored is None or stored.last_success is None:
+            return self._sections[name].may_feed(trunk)
+        report = self._reports.get(name)
+        if report is None:
+            return trunk in stored.trunks or (trunk, name) in self._kept
+        return trunk in stored.trunks or trunk in report.trunks
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Drop the commit orders that another source owns; each trunk's order has one owner.
@@ -199,8 +203,8 @@ class SourceRegistry:
         stored = self._stored[source]
         if stored is None:
             return frozenset()
-        configured = self._sections[source].feeds()
-        return stored.trunks.intersection(configured) if configured else stored.trunks
+        configured = self._configured[source]
+        return stored.trunks & configured if configured else stored.trunks
 
     def _may_order(self, section: SourceConfig, trunk: Trunk) -> bool:
         if section.order is False:

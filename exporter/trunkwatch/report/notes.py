@@ -36,8 +36,8 @@ def trunk_notes(trunk: TrunkState, now: float) -> Iterator[str]:
     yield from (f"not read: {problem}" for problem in trunk.problems)
     if trunk.missing:
         yield (
-            f"Doubtful: {commits(trunk.missing)} at the tip have no run that counts although"
-            " earlier ones had. Either the CI shows an old list, or it does not run."
+            f"Doubtful: {trunk.missing:,} newer commits have no run that counts although earlier"
+            " ones had. Either the CI shows an old list, or it does not run."
         )
     elif trunk.data_at is not None and data_of(trunk, now) is Data.STALE:
         yield f"Stale: the results were read up to {ago(trunk.data_at, now)}."
