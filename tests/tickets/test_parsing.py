@@ -18,6 +18,7 @@ from trunkwatch.tickets.alerts import (
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.trunk_status import UnreadableJob, parse_trunk_status
 
+from tests.domain.builders import NOW
 from tests.report.sample import SOURCE, snapshot
 from tests.tickets.builders import (
     BRANCH,
@@ -231,7 +232,7 @@ def test_a_group_whose_row_cannot_be_read_is_left_out(row: Any) -> None:
 
 def test_the_exporters_json_is_parsed() -> None:
     """The JSON of the real exporter has every key that a ticket needs."""
-    status = parse_trunk_status(document(snapshot(SOURCE), {}))
+    status = parse_trunk_status(document(snapshot(SOURCE), {}, NOW))
     assert any(found.broken for found in status.jobs.values())
     for found in status.jobs.values():
         assert found.group in status.groups

@@ -73,6 +73,11 @@ class _Source(Section):
         """Return the trunks that follow from the configuration alone, without a request."""
         return ()
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk that `feeds` does not list may be one that a refresh finds."""
+        del trunk  # a file may hold any
+        return True
+
     def compares(self, trunk: Trunk) -> str | None:
         """Return the address that compares two commits, with {last_good} and {first_bad}."""
         del trunk  # one address for all trunks, unless a kind of source overrides this
@@ -222,6 +227,10 @@ class GithubSource(_Source):
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the configured branches; a default branch is found only by a request."""
         return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
+
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk is of a configured repository."""
+        return trunk.repo in self.all_repos
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitHub's own compare page."""

@@ -14,6 +14,7 @@ from trunkwatch.domain.evidence import (
     why_ignored,
 )
 from trunkwatch.domain.groups import ALL_EVENTS, Events
+from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import (
     STARTUP_JOB,
     Evidence,
@@ -49,7 +50,9 @@ class WorkflowCommit:
         name: the workflow's name in its newest run here that has one; None where each run is
             named by its file only, or none counts.
         run_name: the name in its newest run here, whatever it is.
+        reported_at: when its first row that counts was reported (seconds since the epoch), or None.
         ignored_runs: numbers of runs that do not count, by reason.
+        ignored_from: their events, branches and repositories, by reason.
         unknown_words: numbers of rows by the status or conclusion that the evidence table does
             not list.
         changes_at: when time alone will change it (seconds since the epoch), or None.
@@ -64,7 +67,9 @@ class WorkflowCommit:
     startup_failures: frozenset[RawJob]
     name: str | None
     run_name: str
+    reported_at: float | None
     ignored_runs: Mapping[str, int]
+    ignored_from: Mapping[str, frozenset[str]]
     unknown_words: Mapping[str, int]
     changes_at: float | None
 
@@ -112,7 +117,9 @@ def evaluate_workflow(
         startup_failures=frozenset(row.job for row in counting if is_startup_failure(row)),
         name=max(named, key=run_order).job.workflow_name if named else None,
         run_name=newest.job.workflow_name,
+        reported_at=earliest(map(_reported_at, counting)),
         ignored_runs=_runs_by_reason(reasons),
+        ignored_from=_origins_by_reason(reasons),
         unknown_words=Counter(word for row in counting if (word := unknown_word(row)) is not None),
         changes_at=min(_expiries(found, committed_at), default=None),
     )
@@ -158,6 +165,21 @@ def _runs_by_reason(reasons: Iterable[tuple[Observation, str | None]]) -> Mappin
         if reason is not None:
             runs[reason].add(row.run_id)
     return {reason: len(members) for reason, members in runs.items()}
+
+
+def _origins_by_reason(
+    reasons: Iterable[tuple[Observation, str | None]],
+) -> Mapping[str, frozenset[str]]:
+    origins: dict[str, set[str]] = defaultdict(set)
+    for row, reason in reasons:
+        if reason in ("event", "head_branch", "head_repo"):
+            origins[reason].add(getattr(row, reason))
+    return {reason: frozenset(members) for reason, members in origins.items()}
+
+
+def _reported_at(row: Observation) -> float | None:
+    """Return when a row was reported: a CI that gives no creation may report it at its end."""
+    return row.created_at if row.created_at is not None else row.ended_at
 
 
 def as_startup_pass(row: Observation) -> Observation:

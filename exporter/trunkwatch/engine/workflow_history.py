@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from trunkwatch.domain.groups import ALL_EVENTS, Events
+from trunkwatch.domain.job import earliest
+from trunkwatch.domain.model import Commit
 from trunkwatch.domain.retirement import has_left, is_expected_on_pushes
 from trunkwatch.engine.expiry_queue import ExpiryQueue
 from trunkwatch.engine.workflow_commit import Skip, WorkflowCommit
@@ -136,6 +138,24 @@ class WorkflowHistories:
         found = self._skips_of(workflow, names, events)
         return max((indexes[-1] for indexes in found), default=-1)
 
+    def reported(self, commits: Iterable[Commit]) -> Mapping[str, float | None]:
+        """Return those of some commits that have results that count.
+
+        Returns:
+            By hash, the time at which the first result was reported (seconds since the epoch), or
+            None where that is unknown.
+        """
+        found: dict[str, float | None] = {}
+        for commit in commits:
+            counting = [
+                each
+                for workflow in self._commits.values()
+                if (each := workflow.get(commit.sha)) is not None and each.commit_index is not None
+            ]
+            if counting:
+                found[commit.sha] = earliest(each.reported_at for each in counting)
+        return found
+
     def pop_expired(self, now: float) -> Sequence[tuple[str, str]]:
         """Return the (sha, workflow) pairs to evaluate again because of the time, once each."""
         return self._expiries.pop_expired(now)
@@ -149,6 +169,15 @@ class WorkflowHistories:
     def ignored_runs(self) -> Mapping[str, int]:
         """Numbers of runs that do not count, by reason."""
         return +self._ignored_runs
+
+    def ignored_from(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the events, branches and repositories of runs that do not count, by reason."""
+        found: dict[str, set[str]] = {}
+        for commits in self._commits.values():
+            for each in commits.values():
+                for reason, values in each.ignored_from.items():
+                    found.setdefault(reason, set()).update(values)
+        return {reason: tuple(sorted(values)) for reason, values in found.items()}
 
     @property
     def unknown_words(self) -> Mapping[str, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 
+from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
@@ -41,11 +42,26 @@ class TrunkEvaluations:
         self._counters = counters
         self._evaluators: dict[Trunk, TrunkEvaluator] = {}
         self._out_of_date: set[Trunk] = set()
+        self._seen: dict[Trunk, dict[str, float]] = {}
         self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
         self.states: dict[Trunk, TrunkState] = {}
 
-    def put(self, applied: Applied) -> None:
-        """Replace the orders and the states of workflows that a refresh changed."""
+    def put(self, applied: Applied, now: float) -> None:
+        """Replace the orders and the states of workflows that a refresh changed.
+
+        Args:
+            applied: the changes.
+            now: when the new commits were first seen (seconds since the epoch).
+        """
+        for trunk, order in applied.orders.items():
+            before = self._orders.get(trunk)
+            if before is not None:
+                seen = self._seen.get(trunk, {})
+                self._seen[trunk] = {
+                    commit.sha: seen.get(commit.sha, now)
+                    for commit in order.commits[-RECENT_COMMITS:]
+                    if commit.sha in seen or commit.sha not in before.index
+                }
         self._orders.update(applied.orders)
         self._workflow_states.update(applied.workflow_states)
 
@@ -68,6 +84,16 @@ class TrunkEvaluations:
     def labels_stored(self, labels: Labels) -> None:
         """Note that labels of `changed_labels` are stored."""
         self._stored_labels.update(labels)
+
+    def missing_results(self, state: TrunkState, as_of: float) -> int:
+        """Return the number of newest commits of a trunk that lack results they should have.
+
+        Args:
+            state: of the trunk.
+            as_of: the time up to which its results have been read (seconds since the epoch).
+        """
+        seen = self._seen.get(state.trunk, {})
+        return missing_results(state.order.commits, state.reported, seen, as_of)
 
     def is_out_of_date(self, trunk: Trunk) -> bool:
         """Return whether a trunk was never evaluated, or its last evaluation failed."""

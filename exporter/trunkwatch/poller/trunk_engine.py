@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
+from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import JobKey, Observation, Trunk
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.engine.row_cache import Touched
-from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
@@ -133,7 +134,7 @@ class TrunkEngine:
         """
         report = refresh.report
         with self._lock:
-            applied = self._apply(source, refresh, self._clock() if report.error is None else None)
+            applied = self._apply(source, refresh, None if report.failure else self._clock())
             for trunk in applied.rewritten:
                 log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
@@ -176,7 +177,7 @@ class TrunkEngine:
         facts = self._sources.only_orders_of(source, refresh.facts)
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
-        self._trunks.put(applied)
+        self._trunks.put(applied, self._clock())
         return applied
 
     # ------------------------------------------------------------------ evaluation
@@ -210,9 +211,10 @@ class TrunkEngine:
             self._trunks.labels_stored(labels)
 
     def _publish(self) -> None:
+        known = {trunk: unread_trunk(trunk) for trunk in self._sources.unread_trunks()}
         states = [
-            replace(state, data_at=self._sources.data_at(trunk))
-            for trunk, state in sorted(self._trunks.states.items())
+            self._with_sources(state)
+            for _, state in sorted({**known, **self._trunks.states}.items())
         ]
         trunks, refused = self._admission.filter(states)
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
@@ -225,3 +227,14 @@ class TrunkEngine:
             sources=sources,
             complete=self._sources.has_history or all(source.answered for source in sources),
         )
+
+    def _with_sources(self, state: TrunkState) -> TrunkState:
+        """Return a trunk with the state of its sources, and its missing results as of their data.
+
+        What a CI has not been asked for yet is not missing.
+        """
+        sources = self._sources.sources_of(state.trunk)
+        data_at = earliest(source.read_until for source in sources)
+        as_of = min(self._now(), data_at) if data_at is not None else None
+        missing = 0 if as_of is None else self._trunks.missing_results(state, as_of)
+        return replace(state, sources=sources, data_at=data_at, missing=missing)
