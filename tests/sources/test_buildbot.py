@@ -15,7 +15,8 @@ from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
 from trunkwatch.errors import BadAnswerError, NoAnswerError, SourceError
 from trunkwatch.sources import SourceContext, build_source
-from trunkwatch.sources.buildbot import LOOK_BACK_SECONDS, PAGE
+from trunkwatch.sources.buildbot.api import PAGE
+from trunkwatch.sources.buildbot.source import LOOK_BACK_SECONDS
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 from tests.support.fakehttp import (
@@ -29,7 +30,28 @@ from tests.support.fakehttp import (
 )
 
 NOW = 1_800_000_000
+HOUR = 3600
 A, B = sha(1), sha(2)
+
+
+class Clock:
+    """A clock that tests set; a day after `NOW` at first.
+
+    Attributes:
+        now: seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.now = NOW + 24.0 * HOUR
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -44,8 +66,8 @@ def server(ci: FakeBuildbot) -> Iterator[HttpServer]:
 
 
 @pytest.fixture
-def reader(server: HttpServer) -> Reader:
-    return Reader(config(server.url))
+def reader(server: HttpServer, clock: Clock) -> Reader:
+    return Reader(config(server.url), clock)
 
 
 def config(url: str, **more: object) -> BuildbotSource:
@@ -130,7 +152,7 @@ def test_the_failed_step_is_the_first_one_that_failed(
 def test_the_workflow_may_have_a_name_of_its_own(ci: FakeBuildbot, server: HttpServer) -> None:
     """`workflow:` replaces the source's name as the label of its jobs."""
     ci.build(1, A)
-    reader = Reader(config(server.url, workflow="nightly"))
+    reader = Reader(config(server.url, workflow="nightly"), Clock())
     reader.refresh()
     assert reader.only_row().job.workflow_name == "nightly"
 
@@ -262,7 +284,7 @@ def test_with_codebases_the_configured_one_says_the_commit(
     """`got_revision` is then an object; a build without the configured codebase is left out."""
     build = ci.build(1, A)
     build["properties"] = {"got_revision": [got, "Git"]}
-    reader = Reader(config(server.url, codebase=codebase))
+    reader = Reader(config(server.url, codebase=codebase), Clock())
     reader.refresh()
     assert [row.sha for row in reader.rows()] == ([] if commit is None else [commit])
 
@@ -271,7 +293,7 @@ def test_each_watched_branch_has_its_own_builds(ci: FakeBuildbot, server: HttpSe
     """The property `branch` decides the trunk of a build."""
     ci.build(1, A, branch="main")
     ci.build(2, B, branch="release/1")
-    reader = Reader(config(server.url, branches=["main", "release/1"]))
+    reader = Reader(config(server.url, branches=["main", "release/1"]), Clock())
     reader.refresh()
     assert [(r.trunk.branch, r.head_branch) for r in reader.rows()] == [
         ("main", "main"),
@@ -299,7 +321,7 @@ def test_only_the_configured_builders_are_jobs(ci: FakeBuildbot, server: HttpSer
     ci.builders = {1: "unit", 2: "unit-slow", 3: "try-unit"}
     for builder in ci.builders:
         ci.build(builder, A, builder=builder)
-    reader = Reader(config(server.url, builders=["unit(-.*)?"]))
+    reader = Reader(config(server.url, builders=["unit(-.*)?"]), Clock())
     reader.refresh()
     assert [row.job.job_name for row in reader.rows()] == ["unit", "unit-slow"]
 
@@ -489,7 +511,7 @@ def test_a_password_in_the_address_opens_the_server(
 ) -> None:
     """It is sent as HTTP basic authentication, and is in no address that we give to others."""
     ci.build(1, A)
-    reader = Reader(config(f"http://{written}{server.address}"))
+    reader = Reader(config(f"http://{written}{server.address}"), Clock())
     reader.refresh()
     expected = None if sent is None else "Basic " + b64encode(sent.encode()).decode()
     assert {request.headers.get("Authorization") for request in server.requests} == {expected}
@@ -501,7 +523,7 @@ def test_an_address_with_a_slash_at_its_end_is_the_same(
 ) -> None:
     """People paste addresses as their browser shows them."""
     ci.build(1, A)
-    reader = Reader(config(f"{server.url}/"))
+    reader = Reader(config(f"{server.url}/"), Clock())
     reader.refresh()
     assert set(server.paths()) == {"/api/v2/builds", "/api/v2/builders"}
     assert reader.only_row().url == f"{server.url}/#/builders/1/builds/1"
@@ -634,7 +656,7 @@ def test_a_server_that_hangs_is_given_up(server: HttpServer) -> None:
         raise HangUp
 
     server.handler = hang
-    reader = Reader(config(server.url, timeout="200ms"))
+    reader = Reader(config(server.url, timeout="200ms"), Clock())
     try:
         with pytest.raises(NoAnswerError) as caught:
             reader.refresh()
