@@ -290,7 +290,7 @@ class FakeBuildbot:
                 ]
                 return self._collection("buildsets", _with_ids(sets, request))
             case ["builds"]:
-                return self._collection("builds", self._selected(request))
+                return self._collection("builds", self.selected(request))
             case ["builds", number, "steps"] if number.isdigit():
                 steps = self.steps.get(int(number), [])
                 return self._collection(
@@ -319,15 +319,15 @@ class FakeBuildbot:
             "tags": [],
         }
 
-    def _selected(self, request: Request) -> list[dict[str, Any]]:
-        """Filter, sort and slice by the query; None never passes a comparison, as in SQL."""
+    def selected(self, request: Request) -> list[dict[str, Any]]:
+        """Return the builds of a query; None never passes a comparison, as in SQL."""
         builds = _with_ids(self.builds, request)
-        started = request.one("started_at__ge")
-        if started is not None:
-            builds = [b for b in builds if b["started_at"] >= int(started)]
         complete, since = request.one("complete"), request.one("complete_at__ge")
         if complete is not None:
             builds = [b for b in builds if b["complete"] == (complete == "true")]
+        started = request.one("started_at__ge")
+        if started is not None:
+            builds = [b for b in builds if b["started_at"] >= int(started)]
         if since is not None:
             builds = [
                 b for b in builds if b["complete_at"] is not None and b["complete_at"] >= int(since)

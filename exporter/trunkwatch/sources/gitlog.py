@@ -51,11 +51,11 @@ class GitLog:
             return frozenset()
         try:
             self._fetch(branches)
-        except GitError:
+        except GitError as error:
             # git fetches nothing at all if one of the branches is missing.
-            missing = frozenset(branches) - self._remote_branches()
+            missing = self._missing(branches)
             if not missing:
-                raise
+                raise error from None
             if present := [name for name in branches if name not in missing]:
                 self._fetch(present)
             return missing
@@ -65,9 +65,13 @@ class GitLog:
         refs = [f"+refs/heads/{name}:refs/remotes/origin/{name}" for name in branches]
         self._git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", *refs)
 
-    def _remote_branches(self) -> frozenset[str]:
-        lines = self._git("ls-remote", "--heads", "origin").splitlines()
-        return frozenset(line.partition("\trefs/heads/")[2] for line in lines)
+    def _missing(self, branches: Collection[str]) -> frozenset[str]:
+        """Return the branches that `origin` lacks; none where it does not answer."""
+        try:
+            lines = self._git("ls-remote", "--heads", "origin").splitlines()
+        except GitError:
+            return frozenset()
+        return frozenset(branches) - {line.partition("\trefs/heads/")[2] for line in lines}
 
     def order(self, trunk: Trunk, window: int, missing: Collection[str] = ()) -> TrunkOrder:
         """Return the newest `window` commits of a branch.
