@@ -166,9 +166,6 @@ SUPPORTED_KEYS = frozenset(
     | {"field", "limit", "offset", "order", "property"}
 )
 
-BUILD_SET = 5000
-"""The id of a request's build set is so much greater."""
-
 
 def source_stamp(
     codebase: str = "",
@@ -200,12 +197,14 @@ class FakeBuildbot:
         builds: in any order, in the API's format with all properties; see `build`.
         steps: per build id, names and results.
         stamps: per build request id, the source stamps of its build set.
+        build_set: the id of a request's build set is so much greater.
     """
 
     builders: dict[int, object] = field(default_factory=lambda: {1: "unit", 2: "inductor"})
     builds: list[dict[str, Any]] = field(default_factory=list)
     steps: dict[int, list[tuple[object, int | None]]] = field(default_factory=dict)
     stamps: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    build_set: int = 5000
 
     def build(
         self,
@@ -279,13 +278,13 @@ class FakeBuildbot:
                 return self._collection("builders", [self._builder(b) for b in self.builders])
             case ["buildrequests"]:
                 requests = [
-                    {"buildrequestid": number, "buildsetid": BUILD_SET + number}
+                    {"buildrequestid": number, "buildsetid": self.build_set + number}
                     for number in self.stamps
                 ]
                 return self._collection("buildrequests", _with_ids(requests, request))
             case ["buildsets"]:
                 sets = [
-                    {"bsid": BUILD_SET + number, "sourcestamps": stamps}
+                    {"bsid": self.build_set + number, "sourcestamps": stamps}
                     for number, stamps in self.stamps.items()
                 ]
                 return self._collection("buildsets", _with_ids(sets, request))
