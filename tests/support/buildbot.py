@@ -299,7 +299,8 @@ class RealBuildbot:
         file.write_text(patch, encoding="utf-8")
         address = f"--master={HOST}:{self._worker_port}"
         user = ("--username=dev", "--passwd=password")
-        source = ("--vc=git", f"--branch={branch}", f"--baserev={sha}", f"--diff={file}", "-p1")
+        place = (f"--repository={self.repo.bare}", f"--branch={branch}", f"--baserev={sha}")
+        source = ("--vc=git", *place, f"--diff={file}", "--patchlevel=1")
         subprocess.run(
             [_program("buildbot"), "try", "--connect=pb", address, *user, *source],
             cwd=self._folder,
