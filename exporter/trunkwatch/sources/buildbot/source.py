@@ -55,8 +55,8 @@ def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:
 class Buildbot:
     """One master.
 
-    A refresh sends two requests. New builds cost two more, however many they are, to tell those of
-    a patch apart; each newly failed build costs one more.
+    A refresh sends two requests. New builds cost two more together, which read their source stamps,
+    and each newly failed build costs one more.
     """
 
     def __init__(self, config: BuildbotSource, context: SourceContext) -> None:
