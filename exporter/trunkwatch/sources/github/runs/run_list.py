@@ -56,7 +56,9 @@ class RunList:
     def covered(self) -> float:
         """The time from which on every run is listed here; infinity while nothing has been read."""
         entry = self._entry()
-        return max(entry.get("covered", NOTHING_READ), entry.get("forgotten", 0.0))
+        covered: float = entry.get("covered", NOTHING_READ)
+        forgotten: float = entry.get("forgotten", 0.0)
+        return max(covered, forgotten)
 
     @property
     def pages(self) -> int:
