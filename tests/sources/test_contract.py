@@ -31,7 +31,7 @@ from tests.support.gitrepo import GitRepo
 
 NAME = "a source"
 SECRET = "hunter2"
-NOW = 1_800_000_000
+NOW = 1_700_000_000
 
 
 @dataclass(frozen=True)

@@ -188,7 +188,7 @@ class FakeBuildbot:
         request: int | None = None,
         branch: str | None = "main",
         revision: object = None,
-        at: int = 1_800_000_000,
+        at: int = 1_700_000_000,
         took: int = 10,
     ) -> dict[str, Any]:
         """Add a build.

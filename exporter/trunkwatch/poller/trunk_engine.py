@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
-from trunkwatch.domain.model import JobKey, Observation, Trunk
+from trunkwatch.domain.claimed_times import plausible_attempt, plausible_order
+from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import SourceState
+from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.errors import SourceError
@@ -172,7 +173,11 @@ class TrunkEngine:
             self._publish()
 
     def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
-        facts = self._sources.only_orders_of(source, refresh.facts)
+        received = self._clock()
+        facts = (
+            _plausible(fact, received)
+            for fact in self._sources.only_orders_of(source, refresh.facts)
+        )
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
         self._trunks.put_orders(applied.orders)
@@ -219,3 +224,10 @@ class TrunkEngine:
             sources=sources,
             complete=self._sources.has_history or all(source.answered for source in sources),
         )
+
+
+def _plausible(fact: Fact, now: float) -> Fact:
+    """Return a fact without times that cannot be true: every fact of every source passes here."""
+    if isinstance(fact, Observation):
+        return plausible_attempt(fact, now)
+    return plausible_order(fact, now) if isinstance(fact, TrunkOrder) else fact

@@ -21,6 +21,7 @@ from trunkwatch.rest.client import Query, RestClient, without_credentials
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.sources.port import Refresh, Source, SourceContext
+from trunkwatch.times import plausible_time
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
 
@@ -80,13 +81,15 @@ class _Position:
     def to_cursor(self) -> Cursor:
         return Cursor(json.dumps(asdict(self)))
 
-    def record(self, builds: Iterable[Mapping[str, Any]]) -> None:
+    def record(self, builds: Iterable[Mapping[str, Any]], now: float) -> None:
         """Record completed builds, and drop retries that will not be listed again."""
         for build in builds:
-            end = float(build["complete_at"])
-            self.since = end if self.since is None else max(self.since, end)
+            # An end in the future would hide the builds that complete until then.
+            end = min(now, plausible_time(build["complete_at"], now) or 0.0)
+            if end:
+                self.since = end if self.since is None else max(self.since, end)
             if build["results"] == RETRY:
-                self.retried.setdefault(build["buildrequestid"], {})[build["buildid"]] = end
+                self.retried.setdefault(build["buildrequestid"], {})[build["buildid"]] = end or now
         horizon = (self.since or 0.0) - COLD_LOOK_BACK_SECONDS
         self.retried = {
             request: ends for request, ends in self.retried.items() if max(ends.values()) >= horizon
@@ -113,6 +116,7 @@ class Buildbot:
         context: its dependencies.
         """
         self._config = config
+        self._clock = context.http.clock
         url = f"{config.url.rstrip('/')}/api/v2"
         self._api = RestClient(url, context.http, timeout=config.timeout)
         self._builders: dict[int, str] = {}
@@ -130,7 +134,7 @@ class Buildbot:
         running = self._builds([("complete", "false")])
         completed = list(self._completed(self._begin(position, orders)))
         self._read_builders(completed + running)
-        position.record(completed)
+        position.record(completed, self._clock())
         rows = [self._row(build, position) for build in completed + running]
         found = [row for row in rows if row is not None]
         return Refresh([*orders, *found, position.to_cursor()])
@@ -153,11 +157,12 @@ class Buildbot:
     def _begin(self, position: _Position, orders: Sequence[TrunkOrder]) -> int:
         if position.since is not None:
             return int(position.since - LOOK_BACK_SECONDS)
+        now = self._clock()
         dates = [
-            commit.committed_at
+            time
             for order in orders
             for commit in order.commits
-            if commit.committed_at is not None
+            if (time := plausible_time(commit.committed_at, now)) is not None
         ]
         return max(0, int(min(dates, default=0.0) - COLD_LOOK_BACK_SECONDS))
 
