@@ -471,7 +471,10 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE).facts)
+    refresh = recorded_source(config, SourceContext()).refresh(EMPTY_STATE)
+    if refresh.report.error is not None:
+        raise refresh.report.error
+    return list(refresh.facts)
 
 
 # ---------------------------------------------------------------------- alerts

@@ -1,18 +1,22 @@
 """How a refresh, its failure and the passing of time change the snapshot."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
-from trunkwatch.engine.facts import Cursor, SourceState
+from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.engine.snapshot import readiness_problems
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
+from trunkwatch.metrics.collector import branch_families, job_families
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
+from trunkwatch.times import parse_time
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import (
@@ -501,3 +505,43 @@ def test_a_stored_history_may_be_judged_later() -> None:
     later.evaluate_stored()
     assert later.snapshot == at_once.snapshot
     assert readiness_problems(later.snapshot, NOW) == []
+
+
+# ---------------------------------------------------------------------- times that cannot be true
+
+claims = st.sampled_from(
+    [None, parse_time("0001-01-01T00:00:00Z"), 0.0, NOW - HOUR, NOW, NOW + 30 * 86_400, 1e18]
+)
+
+
+@given(st.lists(st.tuples(claims, claims, claims, claims), min_size=6, max_size=6), st.booleans())
+def test_no_time_that_cannot_be_true_is_exported(
+    reported: Sequence[tuple[float | None, ...]], by_webhook: bool
+) -> None:
+    """Whatever times a refresh or a delivery has, results count, and every number is plausible."""
+    commits, *_ = trunk_and_rows = history("P P F K F F")
+    rows = [fact for fact in trunk_and_rows if isinstance(fact, Observation)]
+    assert isinstance(commits, TrunkOrder)
+    times = {c.sha: each for c, each in zip(commits.commits, reported, strict=True)}
+    claimed: list[Fact] = [
+        replace(r, created_at=times[r.sha][0], started_at=times[r.sha][1],
+                completed_at=times[r.sha][2])
+        for r in rows
+    ]  # fmt: skip
+    dated = [replace(c, committed_at=times[c.sha][3]) for c in commits.commits]
+    claimed.append(replace(commits, commits=tuple(dated)))
+    harness = Harness()
+    if by_webhook:
+        harness.ingest()
+        harness.deliver(lambda _: claimed)
+        harness.engine.evaluate_pending()
+    else:
+        harness.ingest(*claimed)
+    verdicts = [verdict.value for verdict in harness.job().verdicts]
+    assert verdicts == ["PASS", "PASS", "FAIL", "FLAKY", "FAIL", "FAIL"]
+    for family in [*job_families([harness.trunk()]), *branch_families([harness.trunk()])]:
+        for sample in family.samples:
+            if family.name.endswith("timestamp_seconds"):
+                assert NOW - 10 * HOUR < sample.value <= NOW + 86_400
+            elif family.name == "ci_job_duration_seconds":
+                assert 0 <= sample.value <= HOUR

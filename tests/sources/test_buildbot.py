@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -668,6 +669,38 @@ def test_a_completion_that_is_written_late_is_found_for_ten_minutes(
     ci.build(2, B, at=NOW - late)
     reader.refresh()
     assert (2 in [row.job_id for row in reader.rows()]) is seen
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(0, id="the epoch"),
+        pytest.param(NOW + 10 * 365 * 86_400, id="in ten years"),
+        pytest.param(2**60, id="no time at all"),
+    ],
+)
+def test_an_end_that_cannot_be_true_hides_no_later_build(
+    ci: FakeBuildbot, reader: Reader, end: int
+) -> None:
+    """Neither before the first other build nor after it; the build itself is read."""
+    ci.build(1, A, 2, at=end)
+    ci.build(2, A, at=NOW)
+    reader.refresh()
+    ci.build(3, A, at=NOW + 1)
+    reader.refresh()
+    ci.build(4, B, at=NOW + 2)
+    reader.refresh()
+    assert {row.job_id for row in reader.rows()} >= {2, 3, 4}
+
+
+def test_a_clock_that_was_ahead_hides_no_later_build(ci: FakeBuildbot, reader: Reader) -> None:
+    """After a master's clock is set back, the builds since then are read."""
+    now = time.time()
+    ci.build(1, A, at=int(now + 43_200))
+    reader.refresh()
+    ci.build(2, A, at=int(now))
+    reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [1, 2]
 
 
 def test_a_running_build_is_pending_until_it_has_ended(ci: FakeBuildbot, reader: Reader) -> None:

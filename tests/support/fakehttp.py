@@ -216,7 +216,7 @@ class FakeBuildbot:
         request: int | None = None,
         branch: str | None = "main",
         revision: object = None,
-        at: int = 1_800_000_000,
+        at: int = 1_700_000_000,
         took: int = 10,
         stamps: Sequence[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
+from trunkwatch.domain.claimed_times import plausible_attempt, plausible_order
 from trunkwatch.domain.job import earliest
-from trunkwatch.domain.model import JobKey, Observation, Trunk
+from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import SourceState
+from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
@@ -174,10 +175,14 @@ class TrunkEngine:
             self._publish()
 
     def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
-        facts = self._sources.only_orders_of(source, refresh.facts)
+        received = self._clock()
+        facts = (
+            _plausible(fact, received)
+            for fact in self._sources.only_orders_of(source, refresh.facts)
+        )
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
-        self._trunks.put(applied, self._clock())
+        self._trunks.put(applied, received)
         return applied
 
     # ------------------------------------------------------------------ evaluation
@@ -238,3 +243,10 @@ class TrunkEngine:
         as_of = min(self._now(), data_at) if data_at is not None else None
         missing = 0 if as_of is None else self._trunks.missing_results(state, as_of)
         return replace(state, sources=sources, data_at=data_at, missing=missing)
+
+
+def _plausible(fact: Fact, now: float) -> Fact:
+    """Return a fact without times that cannot be true: every fact of every source passes here."""
+    if isinstance(fact, Observation):
+        return plausible_attempt(fact, now)
+    return plausible_order(fact, now) if isinstance(fact, TrunkOrder) else fact
