@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 CONFIG ?=
 ARGS ?=
 WORKERS ?= 2
+# Tests of whole programs wait for them more than they compute.
+LIVE_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 UNIT := -m 'not slow and not live'
 # The seed of `make test-all`: fixed, so that CI judges the change alone. Explore with another one:
@@ -19,7 +21,7 @@ help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
 	@echo 'make run CONFIG=my.yml   the same stack on your own configuration'
 	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
-	@echo 'make test                the same and every other test, branch coverage: 12 minutes'
+	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
@@ -36,7 +38,7 @@ test: lint tools
 	$(PYTEST) $(UNIT)
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= tests/domain tests/engine tests/vectors
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
-	$(PYTEST) -m 'slow or live' --durations=10
+	$(PYTEST) -n $(LIVE_WORKERS) -m 'slow or live' --durations=10
 
 # Only property tests take examples. The unit tests run in another random order; pytest-randomly
 # prints its seed.

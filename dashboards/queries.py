@@ -85,10 +85,14 @@ def data_age() -> str:
 
 
 def only_fresh(expr: str) -> str:
-    """Return `expr` for the branches whose data is not stale."""
+    """Return `expr` for the branches whose data is neither stale nor doubtful."""
     polls = f"{STALE_POLLS} * max(trunkwatch_source_poll_interval_seconds)"
     limit = f"scalar({polls} > {STALE_AFTER_SECONDS} or vector({STALE_AFTER_SECONDS}))"
-    return f"{expr}\nand on (repo, branch)\n({data_age()} <= {limit})"
+    doubtful = f"max by (repo, branch) (ci_branch_data_doubtful{IN_BRANCH}) == 1"
+    return (
+        f"{expr}\nand on (repo, branch)\n({data_age()} <= {limit})"
+        f"\nunless on (repo, branch)\n({doubtful})"
+    )
 
 
 def commits_since_green() -> str:

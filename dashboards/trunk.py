@@ -76,7 +76,9 @@ def age_tile() -> Json:
         "Time since the results of the branch were last read in full. Everything else here is as "
         "old as this. It grows on while a source or the exporter is silent; after "
         f"{HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is no longer ready. "
-        "Red: too old to say that nothing is broken. Alert: TrunkDataStale.",
+        "Red: too old to say that nothing is broken. Alert: TrunkDataStale. Where the newest "
+        "commits have no results although earlier ones had, nothing on this dashboard is green "
+        "either. Alert: TrunkDataDoubtful.",
         "6 0 6 4",
         target("A", data_age(), "{{repo}} {{branch}}"),
         {

@@ -1,4 +1,8 @@
-"""Rules for every test: the hypothesis profile, and no secret in any output."""
+"""Rules for every test: hypothesis profiles, no secret in any output, the slowest tests first."""
+
+from pathlib import Path
+
+import pytest
 
 from tests.support.examples import register_profiles
 from tests.support.secrets import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
@@ -6,3 +10,23 @@ from tests.support.secrets import pytest_configure, pytest_runtest_makereport, p
 __all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
 
 register_profiles()
+
+SLOWEST_FIRST = (
+    "e2e/test_live_history.py",
+    "docs/test_guide.py",
+    "e2e/test_live_restarts.py",
+    "github/test_request_costs.py",
+    "e2e/test_live_inhibition.py",
+    "e2e/test_buildbot.py",
+    "e2e/test_recorded_incident.py",
+    "deploy/test_dockerfile.py",
+)
+"""Tests of up to two minutes; started last, one of them would run alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the slowest tests to the front; pytest-randomly has shuffled the others."""
+    folder = Path(__file__).parent
+    places = {folder / name: place for place, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))

@@ -13,7 +13,7 @@
     │   ├── TrackerUnsure       outcome unknown: no answer, or an ambiguous one
     │   ├── TrackerLimited      rate limited: not done; no request succeeds before a given time
     │   └── TrackerRefused      refused: not done; a retry fails until the cause is removed
-    │       └── IssueGone       the issue was deleted or moved away
+    │       └── IssueGone       the issue was deleted or moved away, its repository was not
     └── SourceError             a refresh failed; the last known values stay
         ├── RequestError        an HTTP request failed
         │   ├── NoAnswerError       no answer: refused, timed out, cut off
@@ -136,7 +136,7 @@ class TrackerRefused(TrackerError):  # noqa: N818 — as above
 
 
 class IssueGone(TrackerRefused):
-    """The issue was deleted, or moved to another repository."""
+    """The issue was deleted, moved to another repository or made a discussion."""
 
 
 class SourceError(TrunkwatchError):

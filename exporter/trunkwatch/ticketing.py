@@ -136,9 +136,12 @@ class TicketServer:
         payload = webhook_payload(document)
         self._store.add_firing(payload.firing, time.time())
         self._worker.wake()
-        return (
-            f"{len(payload.firing)} firing, {payload.resolved} resolved, {payload.ignored} ignored"
-        )
+        for outcome, number in payload.outcomes().items():
+            self._metrics.add("alerts", outcome, number)
+        if payload.skipped:
+            fields = {"alerts": len(payload.skipped), "problems": payload.problems()}
+            log.warning("alerts of a delivery skipped", extra=fields)
+        return payload.summary()
 
 
 def _check_url(flag: str, url: str) -> None:

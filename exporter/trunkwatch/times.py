@@ -2,6 +2,12 @@
 
 from datetime import UTC, datetime
 
+EARLIEST_SECONDS = 86_400.0
+"""The earliest plausible time (seconds since the epoch): 1970-01-01 is only a placeholder."""
+
+AHEAD_SECONDS = 86_400.0
+"""Seconds by which a plausible time may be ahead of now: clocks and time zones are set wrong."""
+
 
 def parse_time(text: object) -> float:
     """Read an RFC 3339 time; return seconds since the epoch.
@@ -15,6 +21,20 @@ def parse_time(text: object) -> float:
     if moment.tzinfo is None:
         raise ValueError("has no time zone; end it with Z for UTC")
     return moment.timestamp()
+
+
+def plausible_time(seconds: float | None, now: float) -> float | None:
+    """Return a time that a CI reports, or None if it cannot be true.
+
+    Placeholders (0, 1970-01-01, the year 1), NaN and times more than a day ahead cannot.
+
+    Args:
+        seconds: since the epoch, or None.
+        now: seconds since the epoch.
+    """
+    if seconds is None or not EARLIEST_SECONDS <= seconds <= now + AHEAD_SECONDS:
+        return None
+    return seconds
 
 
 def format_time(seconds: float) -> str:

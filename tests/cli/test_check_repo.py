@@ -69,9 +69,9 @@ def test_without_a_token_the_newest_commits_are_read(
 
 
 def test_nothing_to_watch_is_reported_with_its_reason(github: GitHubServer) -> None:
-    """A repository without runs of the watched events is no error."""
+    """A repository without runs of the watched events is never well."""
     done = check(github, "--repo", "o/quiet")
-    assert done.exit_code == 0
+    assert done.exit_code == 2
     assert "Nothing to watch: 0 of 1 commit have results" in done.stdout
 
 

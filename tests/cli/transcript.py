@@ -35,7 +35,7 @@ from trunkwatch.cli import run
 ROOT = Path(__file__).parents[2]
 MASKS: tuple[tuple[str, str], ...] = (
     (r"\bts=\S+", "ts=TIME"),
-    (r'"(ts|last_success)": "[^"]+"', r'"\1": "TIME"'),
+    (r'"(ts|last_success|data_at)": "[^"]+"', r'"\1": "TIME"'),
     (rf"\b{re.escape(__version__)}\b", "VERSION"),
     (r" +$", ""),
 )

@@ -179,6 +179,14 @@ def test_a_file_that_is_none_of_alertmanager_is_refused(
     assert said in problem
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_is_read_as_windows_writes_it(tmp_path: Path, encoding: str) -> None:
+    """With a byte order mark and Windows line ends, in UTF-8 or in UTF-16."""
+    path = tmp_path / "alertmanager.yml"
+    path.write_bytes("route:\r\n  receiver: ä\r\n".encode(encoding))
+    assert load_routes(str(path)).receiver == "ä"
+
+
 def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
     """An unreadable file is an error that contains the reason."""
     with pytest.raises(ConfigError, match="cannot be read"):

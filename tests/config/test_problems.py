@@ -537,4 +537,12 @@ def test_file_that_is_no_text(tmp_path: Path) -> None:
     """Bytes that are not UTF-8 are refused."""
     path = tmp_path / "t.yml"
     path.write_bytes(b"sources: \xff\xfe")
-    assert load_problem(path).startswith("cannot be read ('utf-8' codec can't decode byte 0xff")
+    assert load_problem(path) == "is not UTF-8 (invalid start byte)"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_is_read_as_windows_writes_it(tmp_path: Path, encoding: str) -> None:
+    """With a byte order mark and Windows line ends, in UTF-8 or in UTF-16."""
+    path = tmp_path / "t.yml"
+    path.write_bytes("sources:\r\n- {name: ä, type: recorded, path: a}\r\n".encode(encoding))
+    assert load_config(str(path)).sources[0].name == "ä"

@@ -43,6 +43,7 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     (of_trunk("TrunkCommitBrokeEverything", "P1"), "page"),
     (of_trunk("TrunkNotGreen", "P2"), "ticket"),
     (of_trunk("TrunkDataStale", "P2"), "ticket"),
+    (of_trunk("TrunkDataDoubtful", "P2"), "ticket"),
     (of_trunk("TrunkwatchExporterDown", "P2"), "ticket"),
     (of_trunk("TrunkJobRetired", "P3"), "low"),
     (of_trunk("TrunkStreakTruncated", "P3"), "low"),

@@ -1,5 +1,6 @@
 """Flags, keys, metrics and alerts are in the documents, and the documents name no others."""
 
+import itertools
 import json
 import re
 import shlex
@@ -264,7 +265,8 @@ def test_every_command_line_shown_is_understood(line: str) -> None:
     """The command exists and has every flag of the line."""
     words = shlex.split(line)
     flags = {flag for option in COMMANDS[words[0]].params for flag in option.opts}
-    given = [word.split("=")[0] for word in words[1:] if word.startswith("-")]
+    options = itertools.takewhile(lambda word: word != "--", words[1:])
+    given = [word.split("=")[0] for word in options if word.startswith("-")]
     assert set(given) <= flags | {"--help"}
 
 
@@ -469,7 +471,10 @@ def facts_of(folder: Path, *lines: str) -> list[Fact]:
     path = folder / "results.ndjson"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     config = RecordedSource(name="r", type="recorded", path=str(path))
-    return list(recorded_source(config, SourceContext()).refresh(EMPTY_STATE).facts)
+    refresh = recorded_source(config, SourceContext()).refresh(EMPTY_STATE)
+    if refresh.report.error is not None:
+        raise refresh.report.error
+    return list(refresh.facts)
 
 
 # ---------------------------------------------------------------------- alerts

@@ -170,10 +170,11 @@ def evaluate(
     order: TrunkOrder,
     policy: Policy | None = None,
     now: float = NOW,
+    labels: Mapping[str, str] | None = None,
 ) -> TrunkState:
-    """Evaluate a whole trunk from scratch."""
+    """Evaluate a whole trunk from scratch, with the labels of earlier evaluations if there are."""
     reader = MemoryRows(rows) if isinstance(rows, Iterable) else rows
-    return TrunkEvaluator(order, policy or Policy(), reader).update(order, {}, now)
+    return TrunkEvaluator(order, policy or Policy(), reader, labels).update(order, {}, now)
 
 
 def evaluate_histories(

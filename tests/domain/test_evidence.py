@@ -132,6 +132,8 @@ def test_the_first_name_rule_wins() -> None:
         ({"head_branch": "topic"}, "head_branch"),
         ({"event": "pull_request"}, "event"),
         ({"event": "merge_group"}, "event"),
+        ({"event": "merge_group", "head_branch": "gh-readonly-queue/main/pr-1-abc"}, "event"),
+        ({"event": "push", "head_branch": "gh-readonly-queue/main/pr-1-abc"}, "head_branch"),
         # A fork's pull request from its own `main`: three of four fields look like the trunk's.
         ({"head_repo": "fork/r", "event": "pull_request"}, "head_repo"),
         ({"sha": "f" * 40, "head_repo": "fork/r", "event": "pull_request"}, "commit"),
@@ -146,6 +148,10 @@ def test_the_events_are_configured() -> None:
     """The configured events replace the default ones."""
     rules = EvidenceRules(events=frozenset({"merge_group"}))
     assert why_ignored(row(event="merge_group"), trunk(1), rules) is None
+    queued = row(event="merge_group", head_branch="gh-readonly-queue/main/pr-1-abc")
+    assert why_ignored(queued, trunk(1), rules) is None
+    other = row(event="merge_group", head_branch="gh-readonly-queue/other/pr-1-abc")
+    assert why_ignored(other, trunk(1), rules) == "head_branch"
     assert why_ignored(row(event="push"), trunk(1), rules) == "event"
 
 

@@ -8,8 +8,10 @@ from trunkwatch.domain.names import (
     FoldRule,
     Naming,
     any_full_match,
-    display_names,
-    matrix_parent,
+    callers,
+    event_label,
+    free_label,
+    is_workflow_file,
 )
 
 PYTORCH = Naming(ignore=PRESETS["pytorch"].ignore, fold=PRESETS["pytorch"].fold)
@@ -113,46 +115,67 @@ def test_an_alias_is_applied_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parent"),
+    ("name", "found"),
     [
-        ("test (gpu)", "test"),
-        ("a (3.12) / test (core)", "a (3.12) / test"),
-        ("test (gpu, 3.12)", "test"),
-        ("test", None),
-        ("test (gpu) done", None),
-        ("(startup)", None),
+        ("test (gpu)", {"test"}),
+        ("test (gpu, 3.12)", {"test"}),
+        ("nightly / test", {"nightly"}),
+        ("a / b / c", {"a", "a / b"}),
+        ("a / b (x)", {"a", "a / b"}),
+        ("a (3.12) / test (core)", {"a", "a (3.12)", "a (3.12) / test"}),
+        ("test ((gpu)", {"test"}),
+        ("test (g++ (old), x)", {"test", "test (g++"}),
+        ("test (a) (b)", {"test", "test (a)"}),
+        ("test (a long list of va...", {"test"}),
+        ("test (a\nb)", {"test"}),
+        ("test", set()),
+        ("test (gpu) done", set()),
+        ("nightly-test", set()),
+        ("nightly/test", set()),
+        ("test(gpu)", set()),
+        ("(startup)", set()),
+        (" / test", set()),
     ],
 )
-def test_the_skipped_parent(name: str, parent: str | None) -> None:
-    """A matrix job's parent is its name without the trailing parentheses."""
-    assert matrix_parent(name) == parent
+def test_the_names_that_stand_for_a_job(name: str, found: set[str]) -> None:
+    """A skipped row stands for the jobs that begin with its name and go on one level down."""
+    assert callers(name) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (".github/workflows/ci.yml", True),
+        (".github/workflows/ci.yaml", True),
+        (".github/workflows/ci.yml@refs/heads/main", True),
+        ("CI", False),
+        ("w/ci.yml", False),
+        (".github/workflows/a/ci.yml", False),
+        (".github/workflows/ci.yml is broken", False),
+    ],
+)
+def test_a_workflow_named_by_its_file(name: str, expected: bool) -> None:
+    """GitHub names a run by the workflow's file where it cannot read the name."""
+    assert is_workflow_file(name) is expected
 
 
 def test_a_workflow_is_shown_by_its_name() -> None:
-    """A workflow is shown by its newest name, not by its path."""
-    assert display_names({".github/workflows/a.yml": "ci", "nightly": "nightly"}) == {
-        ".github/workflows/a.yml": "ci",
-        "nightly": "nightly",
-    }
+    """A workflow is shown by its name, and by name and file where another one has that name."""
+    assert free_label("ci", "w/a.yml", {"docs"}) == "ci"
+    assert free_label("ci", "w/a.yml", {"ci"}) == "ci (a.yml)"
 
 
-def test_two_of_one_name_show_their_file() -> None:
-    """Two workflows of one name are shown with their file; one without a path keeps the name."""
-    assert display_names({"w/a.yml": "ci", "w/b.yml": "ci", "ci": "ci", "w/c.yml": "docs"}) == {
-        "w/a.yml": "ci (a.yml)",
-        "w/b.yml": "ci (b.yml)",
-        "ci": "ci",
-        "w/c.yml": "docs",
-    }
+def test_a_label_is_never_shared() -> None:
+    """Where the file is ambiguous too the whole path is added, and then a number."""
+    taken = ["ci", "ci (a.yml)"]
+    assert free_label("ci", "w/a.yml", taken) == "ci (w/a.yml)"
+    assert free_label("ci", "w/a.yml", [*taken, "ci (w/a.yml)"]) == "ci (w/a.yml 2)"
+    assert free_label("ci", "ci", ["ci"]) == "ci (ci)"
 
 
-def test_two_of_one_file_name_show_their_path() -> None:
-    """Two workflows with the same name and file name are shown with their whole path."""
-    assert display_names({"a/ci.yml": "ci", "b/ci.yml": "ci", "b/d.yml": "ci"}) == {
-        "a/ci.yml": "ci (a/ci.yml)",
-        "b/ci.yml": "ci (b/ci.yml)",
-        "b/d.yml": "ci (d.yml)",
-    }
+def test_the_runs_of_one_event_have_a_label() -> None:
+    """The runs of one event are shown as the workflow with the event."""
+    assert event_label("CI", "schedule") == "CI [schedule]"
 
 
 def test_any_full_match() -> None:

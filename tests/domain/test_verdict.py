@@ -1,10 +1,11 @@
 """The verdict of a commit: of one CI job first, then of all shards of a folded job."""
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
 import pytest
-from trunkwatch.domain.model import Evidence, Verdict
+from trunkwatch.domain.model import Evidence, Observation, Verdict
 from trunkwatch.domain.verdict import (
     FAIL,
     FLAKY,
@@ -17,6 +18,7 @@ from trunkwatch.domain.verdict import (
     drop_superseded,
     exact_job,
     folded_job,
+    shard_result,
 )
 
 from tests.domain.builders import row, unfinished
@@ -90,7 +92,7 @@ def test_completed_beats_unfinished() -> None:
 def test_another_observation_is_not_superseded(field: str) -> None:
     """A row with another run, attempt or job id is another observation: both are kept."""
     other: dict[str, Any] = {field: 7}
-    rows = [unfinished(), row(**other)]
+    rows = [unfinished(job_id=1), replace(row(job_id=1), **other)]
     assert drop_superseded(rows) == rows
 
 
@@ -120,3 +122,79 @@ def test_another_attempt_is_no_copy(changes: dict[str, Any]) -> None:
 def test_rows_without_a_start_are_no_copies() -> None:
     """Rows without a start are never treated as copies."""
     assert len(distinct_attempts([row(attempt=1), row(attempt=2)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("more", "dropped"),
+    [
+        ([], False),
+        ([row(job="other", job_id=3)], False),
+        ([row(job_id=3, attempt=2)], True),
+        ([unfinished(job_id=3, attempt=2)], True),
+        ([row(job_id=3, run_id=9, attempt=2)], False),
+        ([row(job_id=3, run_completed=True)], True),
+    ],
+    ids=["alone", "other jobs ended", "later attempt", "retry runs", "other run", "run ended"],
+)
+def test_a_dead_twin_is_dropped(more: list[Observation], dropped: bool) -> None:
+    """A job without a result beside one of its name is dropped once its attempt has ended."""
+    twins = [row(job_id=1), unfinished(job_id=2)]
+    kept = drop_superseded([*twins, *more])
+    assert (twins[1] not in kept) is dropped
+    assert all(each in kept for each in (twins[0], *more))
+
+
+def test_a_job_without_a_twin_is_not_dead() -> None:
+    """A job without a result stays where no job of its name has one, also in an ended attempt."""
+    rows = [unfinished(job_id=1, run_completed=True), unfinished(job_id=2, run_completed=True)]
+    assert drop_superseded(rows) == rows
+
+
+def test_a_row_without_an_id_is_of_the_only_job() -> None:
+    """A row without an id is a report of the only job of its name, and beside several its own."""
+    nameless = unfinished()
+    assert drop_superseded([nameless, row(job_id=1)]) == [row(job_id=1)]
+    assert nameless in drop_superseded([nameless, row(job_id=1), row(job_id=2)])
+
+
+def result(*rows: tuple[Observation, str]) -> CommitResult:
+    return shard_result([(each, Evidence(word)) for each, word in rows])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("pass", "fail", FAIL),
+        ("pass", "pass", PASS),
+        ("pass", "pending", PENDING),
+        ("fail", "pending", FAIL),
+        ("pass", "unknown", NO_RESULT),
+        ("pass", "skip", PASS),
+        ("skip", "skip", SKIPPED),
+    ],
+)
+def test_jobs_that_share_a_name(first: str, second: str, expected: CommitResult) -> None:
+    """Of several jobs with one name in one attempt the worst counts, and there is no flake."""
+    one, two = row(job_id=1), row(job_id=2)
+    assert result((one, first), (two, second)) == result((two, second), (one, first)) == expected
+
+
+@pytest.mark.parametrize("changes", [{"attempt": 2}, {"run_id": 9}])
+def test_attempts_and_runs_make_a_flake(changes: dict[str, Any]) -> None:
+    """A red attempt or run of several jobs and a green one are a flake."""
+    red = ((row(job_id=1), "pass"), (row(job_id=2), "fail"))
+    green = (row(job_id=3, **changes), "pass"), (row(job_id=4, **changes), "pass")
+    assert result(*red, *green) == FLAKY
+
+
+def test_a_copy_is_no_second_attempt() -> None:
+    """The green job of a red attempt, copied into a later attempt, is no pass there."""
+    green, red = row(job_id=1, started_at=5.0), row(job_id=2, conclusion="failure")
+    copy = replace(green, job_id=3, attempt=2)
+    assert result((green, "pass"), (red, "fail"), (copy, "pass")) == FAIL
+
+
+def test_one_start_of_two_jobs_is_no_copy() -> None:
+    """Two jobs of one attempt that started together are both kept."""
+    rows = [row(started_at=5.0, job_id=1), row(started_at=5.0, job_id=2)]
+    assert distinct_attempts(rows) == rows

@@ -17,7 +17,14 @@ from trunkwatch.domain.evidence import EvidenceRules, evidence_of
 from trunkwatch.domain.model import Evidence
 
 from tests.sources.reading import Reader
-from tests.support.buildbot import BUILDERS, RealBuildbot, wait_for
+from tests.support.buildbot import (
+    BUILDERS,
+    CODEBASES,
+    OTHER,
+    VIRTUAL,
+    RealBuildbot,
+    wait_for,
+)
 from tests.support.fakehttp import FakeBuildbot, serving
 
 pytestmark = pytest.mark.xdist_group("buildbot")
@@ -33,7 +40,7 @@ def ci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBuildbot]:
         yield running
 
 
-def settings(ci: RealBuildbot, branch: str) -> str:
+def settings(ci: RealBuildbot, branch: str, **more: object) -> str:
     """Return a configuration of one branch; the group is named like one of the two builders."""
     source = {
         "name": "ci",
@@ -44,6 +51,7 @@ def settings(ci: RealBuildbot, branch: str) -> str:
         "git": str(ci.repo.bare),
         "poll_interval": "300ms",
         "compare_url": "https://git.example.com/o/r/compare/{last_good}...{first_bad}",
+        **more,
     }
     group = {
         "name": "inductor",
@@ -54,8 +62,8 @@ def settings(ci: RealBuildbot, branch: str) -> str:
     return yaml.safe_dump({"sources": [source], "groups": [group]})
 
 
-def config(ci: RealBuildbot, branch: str) -> Config:
-    return parse_config(settings(ci, branch), "trunkwatch.yml")
+def config(ci: RealBuildbot, branch: str, **more: object) -> Config:
+    return parse_config(settings(ci, branch, **more), "trunkwatch.yml")
 
 
 # ---------------------------------------------------------------------- the whole path
@@ -316,9 +324,113 @@ def test_a_worker_that_is_killed_is_a_lost_attempt_and_the_next_one_counts(
     assert evidence_of(counted, rules, None, 0.0) is Evidence.FAIL
 
 
-def _rows(reader: Reader, sha: str) -> list[Any]:
-    """Return the stored results of the inductor job at a commit, by attempt."""
-    rows = [r for r in reader.rows() if r.sha == sha and r.job.job_name == "inductor"]
+PATCH = """\
+--- /dev/null
++++ b/broken-template
+@@ -0,0 +1 @@
++broken
+"""
+
+
+def test_a_try_build_of_a_patch_is_no_result_of_its_commit(ci: RealBuildbot) -> None:
+    """`buildbot try` builds the commit with the patch, which the source stamp alone shows."""
+    branch = f"{OTHER}tried"
+    ci.new_branch(branch)
+    sha = ci.land("good", {"code": "1"}, branch)
+    (good,) = ci.finished(VIRTUAL, sha)
+    ci.try_patch(PATCH, branch, sha)
+    _, tried = ci.finished(VIRTUAL, sha, 2)
+    assert (good["results"], tried["results"]) == (0, 2)
+    reader = Reader(config(ci, branch, builders=[VIRTUAL]).sources[0])
+    reader.refresh()
+    (row,) = _rows(reader, sha, VIRTUAL)
+    assert (row.job_id, row.conclusion) == (good["buildid"], "success")
+    assert reader.report.dropped == {"patch": 1}
+
+
+def test_a_request_that_was_merged_leaves_a_commit_without_a_result(ci: RealBuildbot) -> None:
+    """The others' results are those of a virtual builder, and the real one has none."""
+    branch = f"{OTHER}merged"
+    ci.new_branch(branch)
+    ci.switch(branch, "hold").touch()
+    first = ci.land("slow", {"slow-template": ""}, branch)
+    held = ci.switch(branch, "held")
+    wait_for("the slow step", lambda: held.exists() or None, ci.check)
+    merged, last = (ci.land(title, {"code": title}, branch) for title in ("merged", "last"))
+    wait_for("the merged request", lambda: _requests(ci, merged, 3) or None, ci.check)
+    ci.switch(branch, "hold").unlink()
+    ci.finished(VIRTUAL, last)
+    reader = Reader(config(ci, branch, builders=[VIRTUAL]).sources[0])
+    reader.refresh()
+    found = {row.sha: row.job.job_name for row in reader.rows() if row.head_branch == branch}
+    assert found == {first: VIRTUAL, last: VIRTUAL}
+    assert set(reader.report.dropped) <= {"patch"}
+
+
+def _requests(ci: RealBuildbot, sha: str, results: int) -> list[int]:
+    """Return the ids of a commit's build requests that ended with a result."""
+    sets = {
+        each["bsid"]
+        for each in ci.get("/buildsets")["buildsets"]
+        if sha in [stamp["revision"] for stamp in each["sourcestamps"]]
+    }
+    return [
+        each["buildrequestid"]
+        for each in ci.get("/buildrequests", ("results", results))["buildrequests"]
+        if each["buildsetid"] in sets
+    ]
+
+
+def test_of_several_codebases_one_must_be_named(ci: RealBuildbot, tmp_path: Path) -> None:
+    """The error names those of the master; with one of them its builds are read."""
+    branch = f"{OTHER}codebases"
+    ci.new_branch(branch)
+    sha = ci.repo.commit("good", {"code": "1"})
+    ci.repo.push(branch)
+    ci.force(src_branch=branch, src_revision=sha, tools_branch=branch)
+
+    def look() -> list[Any] | None:
+        return ci.get(f"/builders/{CODEBASES}/builds", ("complete", "true"))["builds"] or None
+
+    (build,) = wait_for("the forced build", look, ci.check)
+    path = tmp_path / "trunkwatch.yml"
+    path.write_text(settings(ci, branch, builders=[CODEBASES]), encoding="utf-8")
+    done = CliRunner().invoke(main, ["check", "--config.file", str(path)])
+    assert done.exit_code == 2
+    assert "builds have the codebases src and tools: set `codebase`" in done.stderr
+    reader = Reader(config(ci, branch, builders=[CODEBASES], codebase="src").sources[0])
+    reader.refresh()
+    (row,) = _rows(reader, sha, CODEBASES)
+    assert (row.job_id, row.head_branch) == (build["buildid"], branch)
+    assert (reader.report.dropped, reader.report.limitations) == ({}, ())
+
+
+def test_a_master_that_restarts_repeats_the_build_that_it_lost(ci: RealBuildbot) -> None:
+    """The running build ends as a lost attempt, and numbers and ids go on."""
+    branch = f"{OTHER}restarted"
+    ci.new_branch(branch)
+    hold, held = ci.switch(branch, "hold"), ci.switch(branch, "held")
+    hold.touch()
+    sha = ci.land("slow", {"slow-template": ""}, branch)
+    wait_for("the slow step", lambda: held.exists() or None, ci.check)
+    reader = Reader(config(ci, branch).sources[0])
+    reader.refresh()
+    (running,) = _rows(reader, sha, VIRTUAL)
+    hold.unlink()
+    ci.restart_master()
+    first, again = ci.finished(VIRTUAL, sha, 2)
+    reader.refresh()
+    lost, counted = _rows(reader, sha, VIRTUAL)
+    assert (running.status, lost.job_id) == ("in_progress", running.job_id)
+    assert (lost.attempt, lost.conclusion) == (1, "retry")
+    assert (counted.attempt, counted.conclusion) == (2, "success")
+    assert lost.run_id == counted.run_id
+    assert again["number"] == first["number"] + 1
+
+
+def _rows(reader: Reader, sha: str, job: str = "inductor") -> list[Any]:
+    """Return the stored results of a job at a commit, by attempt."""
+    rows = [r for r in reader.rows() if r.sha == sha and r.job.job_name == job]
     return sorted(rows, key=lambda row: row.attempt)
 
 
@@ -334,13 +446,19 @@ def test_the_server_that_is_played_in_other_tests_answers_like_the_real_one(
     (real_build,) = ci.finished("inductor", sha)
     number = real_build["buildid"]
     played = FakeBuildbot()
-    played.build(number, sha, 2, branch=branch)
     played.steps[number] = [("worker_preparation", 0), ("checkout", 0), ("test", 2)]
     listed = "/builds?complete=true&complete_at__ge=1&order=complete_at&order=buildid&limit=200"
     properties = "&property=got_revision&property=revision&property=branch"
+    request = real_build["buildrequestid"]
+    played.build(number, sha, 2, branch=branch, request=request)
+    (of_set,) = ci.get(f"/buildrequests/{request}")["buildrequests"]
+    played.build_set = of_set["buildsetid"] - request
     asked = [
         f"{listed}&offset=0{properties}",
-        f"/builds?complete=false{properties}",
+        f"/builds?complete=false&started_at__ge=1{properties}",
+        f"/builds?buildid={number}&buildid={number + 10_000}{properties}",
+        f"/buildrequests?buildrequestid={request}&field=buildrequestid&field=buildsetid",
+        f"/buildsets?bsid={of_set['buildsetid']}&field=bsid&field=sourcestamps",
         "/builders",
         f"/builds/{number}/steps?order=number&field=name&field=number&field=results",
     ]
@@ -360,13 +478,17 @@ def _answer(url: str, path: str) -> tuple[int, Any]:
 
 
 def _shape(answer: tuple[int, Any]) -> object:
-    """Reduce an answer to keys and types; of a list, only its newest entry."""
+    """Reduce an answer to keys and types; of a list, only its newest entry.
+
+    A virtual builder, which only some tests have, has no master.
+    """
 
     def reduce(value: object) -> object:
         if isinstance(value, dict):
             return {key: reduce(entry) for key, entry in value.items()}
         if isinstance(value, list):
-            return [reduce(entry) for entry in value[-1:]]
+            real = [e for e in value if not isinstance(e, dict) or e.get("masterids") != []]
+            return [reduce(entry) for entry in real[-1:]]
         return type(value)
 
     return answer[0], reduce(answer[1])

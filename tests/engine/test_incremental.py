@@ -33,7 +33,7 @@ def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: 
     kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
         state = kept.update(step.order, stored.add(step.rows), step.now)
-        assert state == evaluate(stored, step.order, policy, step.now)
+        assert state == evaluate(stored, step.order, policy, step.now, kept.labels)
 
 
 @thorough
@@ -44,7 +44,7 @@ def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, 
     kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
         state = kept.update(step.order, stored.add(step.rows), step.now)
-        assert state == evaluate(stored, step.order, policy, step.now)
+        assert state == evaluate(stored, step.order, policy, step.now, kept.labels)
 
 
 class _Recorded(NamedTuple):
@@ -91,7 +91,7 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
             known = rng.randrange(known, len(order.commits) + 1)
             grown = TrunkOrder(trunk, order.commits[:known])
         state = kept.update(order, {}, moment)
-        assert state == TrunkEvaluator(order, policy, reader).update(order, {}, moment)
+        assert state == evaluate(reader, order, policy, moment, kept.labels)
         store.close()
 
 

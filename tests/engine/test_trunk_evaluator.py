@@ -316,14 +316,16 @@ def test_the_rows_that_a_job_is_evaluated_from() -> None:
 
 
 def test_a_renamed_workflow_keeps_its_history() -> None:
-    """A workflow with a path keeps its history when renamed, under the newest commit's name."""
+    """A workflow with a path keeps its history when renamed; a streak holds its name."""
     rows = [
         *(row(p, conclusion="failure", workflow="new", path="w/a.yml") for p in (2, 3)),
         *(row(p, conclusion="failure", workflow="old", path="w/a.yml") for p in (0, 1)),
     ]
-    state = evaluate(rows, trunk(4))
-    assert list(jobs_of(state)) == ["new / job"]
-    assert job_named(state, "job", "new").consecutive_failures == 4
+    state = evaluate(rows, trunk(5))
+    assert list(jobs_of(state)) == ["old / job"]
+    assert job_named(state, "job", "old").consecutive_failures == 4
+    repaired = [*rows, row(4, workflow="new", path="w/a.yml")]
+    assert list(jobs_of(evaluate(repaired, trunk(5)))) == ["new / job"]
 
 
 def test_without_a_path_the_name_is_the_workflow() -> None:
@@ -333,20 +335,11 @@ def test_without_a_path_the_name_is_the_workflow() -> None:
 
 
 def test_two_workflows_of_one_name_stay_two() -> None:
-    """Two files of one name are two workflows, shown with their files."""
+    """Two files of one name are two workflows; the one that came first keeps the name alone."""
     rows = [row(path="w/a.yml"), row(path="w/b.yml", conclusion="failure")]
-    state = evaluate(rows, trunk(1))
-    assert list(jobs_of(state)) == ["ci (a.yml) / job", "ci (b.yml) / job"]
-
-
-def test_two_files_of_one_name_stay_two() -> None:
-    """Two workflows with the same name and file name are shown with their paths."""
-    rows = [row(path="a/ci.yml"), row(path="b/ci.yml", conclusion="failure")]
-    state = evaluate(rows, trunk(1))
-    assert {name: job.last_verdict for name, job in jobs_of(state).items()} == {
-        "ci (a/ci.yml) / job": "PASS",
-        "ci (b/ci.yml) / job": "FAIL",
-    }
+    assert list(jobs_of(evaluate(rows, trunk(1)))) == ["ci / job", "ci (b.yml) / job"]
+    later = [row(1, path="w/a.yml"), row(0, path="w/b.yml")]
+    assert list(jobs_of(evaluate(later, trunk(2)))) == ["ci / job", "ci (a.yml) / job"]
 
 
 def test_a_workflow_seen_elsewhere_renames_no_other() -> None:

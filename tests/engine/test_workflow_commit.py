@@ -31,14 +31,14 @@ def at(*rows: Observation, now: float = NOW) -> WorkflowCommit:
 def test_completed_needs_a_pass_fail_or_skip(conclusions: str, completed: bool) -> None:
     """A workflow completed where every row is finished and one is a pass, fail or skip."""
     rows = [row(job=f"job-{n}", conclusion=c) for n, c in enumerate(conclusions.split())]
-    assert at(*rows).completed is completed
+    assert at(*rows).completed() is completed
 
 
 def test_a_pending_row_is_not_completed() -> None:
     """A pending row keeps the workflow from completing until the row expires."""
     pending = unfinished(job="other", created_at=NOW - 5)
-    assert not at(row(), pending).completed
-    assert at(row(), pending, now=NOW - 5 + PENDING_LIMIT + 1).completed
+    assert not at(row(), pending).completed()
+    assert at(row(), pending, now=NOW - 5 + PENDING_LIMIT + 1).completed()
 
 
 def test_time_alone_may_complete_it() -> None:
@@ -50,13 +50,13 @@ def test_time_alone_may_complete_it() -> None:
 
 def test_a_superseded_report_does_not_count() -> None:
     """A superseded pending report does not keep the workflow from completing."""
-    assert at(unfinished(created_at=NOW), row()).completed
+    assert at(unfinished(created_at=NOW), row()).completed()
 
 
 def test_a_startup_failure_completes_nothing() -> None:
     """A run that failed to start does not complete its workflow."""
     found = at(row(job="any", conclusion="startup_failure"))
-    assert not found.completed
+    assert not found.completed()
     assert found.startup_failures == {RawJob("ci", None, "any")}
     assert found.first_rows == ()
 
@@ -98,7 +98,11 @@ def test_runs_that_do_not_count_are_counted() -> None:
 def test_a_commit_off_the_trunk_has_no_index() -> None:
     """Where no run counts there is no commit index and no completion."""
     found = at(row(sha="f" * 40))
-    assert (found.commit_index, found.completed, found.ignored_runs) == (None, False, {"commit": 1})
+    assert (found.commit_index, found.completed(), found.ignored_runs) == (
+        None,
+        False,
+        {"commit": 1},
+    )
 
 
 def test_unknown_words_are_counted_where_they_count() -> None:

@@ -217,7 +217,7 @@ class Endpoints:
             and wanted(run.created_at)
             and run_passes(run, filters, then)
         ]
-        found.sort(key=self._place_of, reverse=True)
+        found.sort(key=_time_of if filtered else self._place_of, reverse=True)
         if filtered:
             found = self._fake.index.remaining(found)
         reachable = found[:FILTERED_RUNS_LIMIT] if filtered else found
@@ -228,9 +228,10 @@ class Endpoints:
         )  # fmt: skip
 
     def _place_of(self, run: Run) -> tuple[float, int]:
-        """Return the key by which lists of runs are sorted, which is not exactly the time."""
-        share = int(sha_of(run.id)[:4], 16) / 0xFFFF
-        return int(run.created_at) + self._fake.run_order_jitter * share, run.id
+        """Return the key by which the database sorts runs, which is not exactly the time."""
+        at, identity = _time_of(run)
+        share = int(sha_of(identity)[:4], 16) / 0xFFFF
+        return at + self._fake.run_order_jitter * share, identity
 
     # ------------------------------------------------------------------ commits
 
@@ -357,6 +358,10 @@ class Endpoints:
             lambda s: self._renderer.status(request.repo, s, combined=True),
             *request.page, envelope=envelope,
         )  # fmt: skip
+
+
+def _time_of(run: Run) -> tuple[float, int]:
+    return int(run.created_at), run.id
 
 
 def _permission(rest: list[str]) -> str:

@@ -1,7 +1,7 @@
 """An exporter in simulated time that reads the fake GitHub, and its expected jobs."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +27,16 @@ POLL = 60.0
 
 
 def config_for(
-    url: str, repo: str, more: str = "", jobs: str = "preset: pytorch", *, graphql: bool = True
+    url: str,
+    repos: str | Sequence[str],
+    more: str = "",
+    jobs: str = "preset: pytorch",
+    *,
+    graphql: bool = True,
 ) -> Config:
-    """Return a configuration that reads one repository of the fake GitHub."""
-    source = f"name: gh, type: github, api_url: '{url}', repo: {repo}, branches: [main]"
+    """Return a configuration that reads one or several repositories of the fake GitHub."""
+    listed = repos if isinstance(repos, str) else ", ".join(repos)
+    source = f"name: gh, type: github, api_url: '{url}', repos: [{listed}], branches: [main]"
     token = (
         "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
     )
@@ -45,13 +51,15 @@ class RefreshResult:
     Attributes:
         ok: whether it succeeded.
         sent: number of requests.
-        counted: number of requests that counted against the rate limit.
+        counted: REST requests that counted against the rate limit, plus points of GraphQL.
+        points: points of GraphQL.
         state: the source's status afterwards.
     """
 
     ok: bool
     sent: int
     counted: int
+    points: int
     state: SourceStatus
 
 
@@ -90,12 +98,13 @@ class SimulatedExporter:
 
     def refresh(self) -> RefreshResult:
         """Refresh once."""
-        sent, counted = len(self.server.log), self.server.counted()
+        sent, counted, points = self.server.sent(), self.server.counted(), self.server.points()
         ok = self.poller.refresh_once(self.config.sources[0], self.source)
         return RefreshResult(
             ok,
-            len(self.server.log) - sent,
+            self.server.sent() - sent,
             self.server.counted() - counted,
+            self.server.points() - points,
             self.engine.snapshot.sources[0],
         )
 
@@ -208,13 +217,18 @@ def _blamed(job: JobState | None, name: str) -> str | None:
 
 @contextmanager
 def running_exporter(
-    fake: FakeGitHub, repo: str = "o/r", more: str = "", *, graphql: bool = True, **jobs: str
+    fake: FakeGitHub,
+    repo: str | Sequence[str] = "o/r",
+    more: str = "",
+    *,
+    graphql: bool = True,
+    **jobs: str,
 ) -> Iterator[SimulatedExporter]:
-    """Serve a fake GitHub and run an exporter that reads one of its repositories.
+    """Serve a fake GitHub and run an exporter that reads one or several of its repositories.
 
     Args:
         fake: the fake GitHub.
-        repo: the repository.
+        repo: one repository, or several.
         more: further keys of the source.
         graphql: whether GraphQL may be used.
         jobs: the section `jobs`.

@@ -90,13 +90,20 @@ class FakeGitHub:
         return next(self._ids)
 
     def expected_facts(
-        self, repo: Repo | str, branch: str | None = None
+        self, repo: Repo | str, branch: str | None = None, *, since: float = 0.0
     ) -> tuple[TrunkOrder, list[Observation]]:
-        """Return the order and the results that a source should have read by now."""
+        """Return the order and the results that a source should have read by now.
+
+        Args:
+            repo: the repository, or its name.
+            branch: the default branch by default.
+            since: leaves out the runs without changes after it (seconds since the epoch).
+        """
         found = self.repos[repo] if isinstance(repo, str) else repo
         trunk = Trunk(found.full_name, branch or found.default_branch)
         chain = order(trunk, found.head(trunk.branch, self.now))
-        return chain, observations(chain, found.runs, self.now)
+        runs = (run for run in found.runs if run.changed_after(since, self.now))
+        return chain, observations(chain, runs, self.now)
 
     def skip_ids(self, number: int) -> None:
         """Leave a number of ids unused."""

@@ -18,11 +18,12 @@ from graphql import (
 from tests.github.graphql_cost import QueryCost
 from tests.github.graphql_errors import ApiError, as_member
 from tests.github.graphql_objects import GraphqlObjects
-from tests.github.graphql_schema import schema
+from tests.github.graphql_pages import Pages
+from tests.github.graphql_schema import SCHEMA_FILE, schema
 from tests.github.json_parts import dumps, time_text
 from tests.github.limits import Bucket
 from tests.github.render import Renderer
-from tests.github.responses import Document, ErrorResponse, UnsupportedRequestError
+from tests.github.responses import NOT_FOUND, Document, ErrorResponse, UnsupportedRequestError
 
 TIMEOUT_SECONDS = 10.0
 """The time after which GitHub ends a query, in seconds."""
@@ -56,7 +57,7 @@ class GraphqlEndpoint:
         self._valid: dict[str, DocumentNode] = {}
 
     def answer(self, body: bytes, bucket: Bucket) -> GraphqlAnswer:
-        """Execute a query.
+        """Execute a query; without the schema, answer as a server that has no GraphQL.
 
         Args:
             body: of the request.
@@ -65,6 +66,8 @@ class GraphqlEndpoint:
         Raises:
             UnsupportedRequestError: the fake GitHub does not support it.
         """
+        if not SCHEMA_FILE.exists():
+            return GraphqlAnswer(NOT_FOUND, 0)
         request = json.loads(body)
         variables = request.get("variables") or {}
         try:
@@ -74,11 +77,11 @@ class GraphqlEndpoint:
             return _errors(invalid.errors)
         except ApiError as error:
             return _errors([error])
-        objects = GraphqlObjects(self._renderer, self._fake.graphql_rows_limit)
-        root = objects.query(_rate_limit(bucket, cost))
+        pages = Pages(self._fake.graphql_rows_limit)
+        root = GraphqlObjects(self._renderer, pages).query(_rate_limit(bucket, cost))
         result = execute_sync(schema(), document, root, None, variables, field_resolver=_resolve)
         _raise_internal(result.errors or [])
-        if objects.exceeded and self._fake.graphql_times_out:
+        if pages.exceeded and self._fake.graphql_times_out:
             self._fake.now += TIMEOUT_SECONDS
             # GitHub charges additional points for a query that times out.
             return GraphqlAnswer(TIMED_OUT, 2 * cost.points)

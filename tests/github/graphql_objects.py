@@ -3,42 +3,33 @@
 A field that is missing here fails the test that asks for it, and so does an unsupported argument.
 """
 
-from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tests.github.checks import CheckRun, Step, WorkflowJob
 from tests.github.commits import CommitNode, reachable
 from tests.github.graphql_errors import ApiError
+from tests.github.graphql_pages import Object, Pages, decoded
 from tests.github.json_parts import node_id, time_text
 from tests.github.render import Renderer
 from tests.github.repo import Repo
 from tests.github.runs import Run
 from tests.github.suites import CheckSuite
 
-Row = TypeVar("Row")
-Object = Mapping[str, Any]
-OVER_LIMIT = ApiError("RESOURCE_LIMITS_EXCEEDED", "Resource limits for this query exceeded.")
-
 
 class GraphqlObjects:
-    """The objects of one query.
+    """The objects of one query."""
 
-    Attributes:
-        exceeded: whether the query has asked for more rows than its limit.
-    """
-
-    def __init__(self, renderer: Renderer, rows_limit: int) -> None:
+    def __init__(self, renderer: Renderer, pages: Pages) -> None:
         """Args:
         renderer: the state to render, and the addresses of its pages.
-        rows_limit: rows that the query may return.
+        pages: the pages of the query's connections.
         """
-        self.exceeded = False
+        self._pages = pages
         self._renderer = renderer
         self._fake = renderer.fake
         self._now = renderer.now
         self._html = renderer.parts.html
-        self._rows_left = rows_limit
 
     def query(self, rate_limit: Object) -> Object:
         """Return the root object."""
@@ -124,7 +115,9 @@ class GraphqlObjects:
                 for repo in owned
                 if isArchived in (None, repo.archived) and isFork in (None, repo.fork)
             ]
-            return self._connection(found, self.repository, lambda repo: repo.full_name, **page)
+            return self._pages.connection(
+                found, self.repository, lambda repo: repo.full_name, **page
+            )
 
         number = 1000 + sum(login.encode())
         return {
@@ -174,7 +167,7 @@ class GraphqlObjects:
         below = prefix.removeprefix("refs/heads/")
         names = [name for name in sorted(repo.branches) if repo.head(name, self._now)]
         found = [name for name in names if name.startswith(below) and query in name]
-        return self._connection(found, lambda name: self._ref(repo, name), str, **page)
+        return self._pages.connection(found, lambda name: self._ref(repo, name), str, **page)
 
     def _object(self, repo: Repo, expression: str) -> Object | None:
         self._require(repo, "contents")
@@ -194,7 +187,7 @@ class GraphqlObjects:
             "authoredDate": time_text(node.date),
             "messageHeadline": node.title,
             "author": {"name": node.author, "user": user},
-            "parents": lambda _info, **page: self._connection(
+            "parents": lambda _info, **page: self._pages.connection(
                 node.parents, lambda parent: self.commit(repo, parent), node.parents.index, **page
             ),
             "history": lambda _info, **page: self._history(repo, node, **page),
@@ -206,9 +199,9 @@ class GraphqlObjects:
     ) -> Object:
         """Return the commits in the order of `git log`; a cursor names the head of its list."""
         if after is not None:
-            head = repo.commits.get(_decoded(after).partition(" ")[0], head)
+            head = repo.commits.get(decoded(after).partition(" ")[0], head)
         found = reachable(head)
-        return self._connection(
+        return self._pages.connection(
             range(len(found)),
             lambda number: self.commit(repo, found[number]),
             lambda number: f"{head.sha} {number}",
@@ -233,7 +226,7 @@ class GraphqlObjects:
         # Without the permission each row of the list is an error of its own.
         refused = ApiError("FORBIDDEN", self._fake.rights.message)
         lacking = self._fake.lacks(repo, "checks")
-        return self._connection(
+        return self._pages.connection(
             found,
             lambda suite: refused if lacking else self.suite(repo, suite),
             lambda suite: suite.id,
@@ -296,7 +289,7 @@ class GraphqlObjects:
         }
         for key, value in wanted.items():
             rows = [row for row in rows if tests[key](row, value)]
-        return self._connection(
+        return self._pages.connection(
             rows, lambda row: self.check_run(repo, row), lambda row: row.id, **page
         )
 
@@ -322,13 +315,13 @@ class GraphqlObjects:
             "text": None,
             "summary": None,
             "checkSuite": lambda _info: self.suite(repo, repo.suites[row.suite]),
-            "steps": lambda _info, **page: self._connection(
+            "steps": lambda _info, **page: self._pages.connection(
                 row.steps(now) if isinstance(row, WorkflowJob) else (),
                 _step,
                 lambda step: step.number,
                 **page,
             ),
-            "annotations": lambda _info, **page: self._connection(
+            "annotations": lambda _info, **page: self._pages.connection(
                 row.annotations_at(now), _annotation, row.annotations_at(now).index, **page
             ),
         }
@@ -364,59 +357,6 @@ class GraphqlObjects:
                 "state": repo.workflow_states.get(path, "active").upper(),
             },
         }
-
-    # ------------------------------------------------------------------ connections
-
-    def _connection(
-        self,
-        rows: Sequence[Row],
-        render: Callable[[Row], Object | ApiError | None],
-        key: Callable[[Row], Any],
-        *,
-        first: int,
-        after: str | None = None,
-    ) -> Object:
-        """Return one page of rows, which are in the order of their keys."""
-        start = 0
-        if after is not None:
-            passed = _decoded(after)
-            start = next((n for n, row in enumerate(rows) if str(key(row)) == passed), -1) + 1
-            if not start:
-                raise ApiError(
-                    "INVALID_CURSOR_ARGUMENTS", f"`{after}` does not appear to be a valid cursor."
-                )
-        page = rows[start : start + first]
-        info = {
-            "hasNextPage": start + first < len(rows),
-            "hasPreviousPage": start > 0,
-            "startCursor": _encoded(key(page[0])) if page else None,
-            "endCursor": _encoded(key(page[-1])) if page else None,
-        }
-        return {
-            "totalCount": len(rows),
-            "pageInfo": info,
-            "nodes": lambda _info: self._nodes(page, render),
-        }
-
-    def _nodes(
-        self, page: Sequence[Row], render: Callable[[Row], Object | ApiError | None]
-    ) -> Iterable[Object | ApiError | None]:
-        self._rows_left -= len(page)
-        if self._rows_left < 0:
-            self.exceeded = True
-            return [OVER_LIMIT] * len(page)
-        return [render(row) for row in page]
-
-
-def _encoded(key: object) -> str:
-    return b64encode(f"cursor:v2:{key}".encode()).decode()
-
-
-def _decoded(cursor: str) -> str:
-    try:
-        return b64decode(cursor).decode().removeprefix("cursor:v2:")
-    except ValueError:
-        return ""
 
 
 def _upper(word: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """The issues of a fake GitHub: their endpoints, and actions of people."""
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from itertools import count
@@ -26,6 +27,9 @@ TITLE_LIMIT, BODY_LIMIT, LABEL_LIMIT = 256, 65_536, 50
 OF_ISSUES = frozenset({"state", "labels", "since", "sort", "direction", "per_page", "page"})
 OF_COMMENTS = frozenset({"since", "per_page", "page"})
 
+LOCKED = ErrorResponse(HTTPStatus.FORBIDDEN, "Unable to create comment because issue is locked.")
+ARCHIVED = ErrorResponse(HTTPStatus.FORBIDDEN, "Repository was archived so is read-only.")
+INVALID = ErrorResponse(HTTPStatus.UNPROCESSABLE_ENTITY, "Validation Failed")
 GONE = ErrorResponse(HTTPStatus.GONE, "This issue was deleted")
 MOVED = ErrorResponse(HTTPStatus.MOVED_PERMANENTLY, "Moved Permanently")
 CREATE, CHANGE, COMMENT = (
@@ -46,6 +50,7 @@ class IssueTracker:
         collaborators: logins that may be assigned.
         list_lag: seconds until a new issue or comment appears in lists.
         fail_late: whether injected errors are sent after the change was applied, not instead of it.
+        refusals: error responses by a pattern of the `METHOD path` that they are for.
         writes: every change made through the API, as `METHOD path`.
     """
 
@@ -60,6 +65,7 @@ class IssueTracker:
         self.collaborators = {"author-a", "author-b"}
         self.list_lag = 0.0
         self.fail_late = False
+        self.refusals: dict[str, ErrorResponse] = {}
         self.writes: list[str] = []
 
     @property
@@ -110,6 +116,9 @@ class IssueTracker:
             return NOT_FOUND
         if request.method != "GET":
             self.writes.append(f"{request.method} {path}")
+        for pattern, refusal in self.refusals.items():
+            if re.search(pattern, f"{request.method} {path}"):
+                return refusal
         match (request.method, rest):
             case ("GET", []):
                 return self._list(repo, dict(request.query))

@@ -163,7 +163,7 @@ class JsonParts:
             "language": "Python",
             "license": None,
             **dict.fromkeys(counts, 0),
-            **{f"has_{word}": False for word in words},
+            **{f"has_{word}": word == "issues" for word in words},
             "allow_forking": True,
             "is_template": False,
             "web_commit_signoff_required": False,

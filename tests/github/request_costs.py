@@ -16,10 +16,13 @@ from tests.github.exporter import (
     job_differences,
     running_exporter,
 )
+from tests.github.fake import T0, FakeGitHub
 from tests.github.large_trunk import REPO, LargeTrunk, large_trunk
+from tests.github.workflows import Job, Workflow
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
 TRUNK = Trunk(REPO, "main")
+CI = Workflow("ci", ".github/workflows/ci.yml")
 
 
 @dataclass
@@ -98,12 +101,14 @@ class FollowCost:
     Attributes:
         requests: counted requests in total.
         worst_hour: the most counted requests within sixty minutes.
+        worst_hour_sent: the most requests within sixty minutes.
         worst_failure: the longest time from the end of a failure until it is stored (seconds).
         median_lag: the median time from the end of a result until it is stored (seconds).
     """
 
     requests: int
     worst_hour: int
+    worst_hour_sent: int
     worst_failure: float
     median_lag: float
 
@@ -123,6 +128,7 @@ def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -
     return FollowCost(
         counted_requests(refreshes),
         _worst_hour([one.counted for one in refreshes]),
+        _worst_hour([one.sent for one in refreshes]),
         max(on.lags(shas, only_failures=True), default=0.0),
         median(on.lags(shas, only_failures=False)),
     )
@@ -131,3 +137,73 @@ def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -
 def _worst_hour(costs: Sequence[int]) -> int:
     width = int(HOUR / POLL)
     return max(sum(costs[begin : begin + width]) for begin in range(max(1, len(costs) - width + 1)))
+
+
+# ---------------------------------------------------------------------- all measured cases
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The requests of one measured case.
+
+    Attributes:
+        case: its name.
+        counted: REST requests that counted against the rate limit, plus points of GraphQL.
+        sent: all requests.
+        remark: what else was measured.
+    """
+
+    case: str
+    counted: int
+    sent: int
+    remark: str = ""
+
+
+def cost_of(case: str, refreshes: Sequence[RefreshResult], remark: str = "") -> Cost:
+    """Return the cost of some refreshes."""
+    points = sum(one.points for one in refreshes)
+    remarks = [remark, f"{points} points"] if points else [remark]
+    return Cost(case, counted_requests(refreshes), sent_requests(refreshes),
+                ", ".join(filter(None, remarks)))  # fmt: skip
+
+
+def measure_costs(on: LargeTrunkReader) -> Iterator[Cost]:
+    """Yield the cost of each case, from a cold start of the large trunk on."""
+    first = on.exporter.refresh()
+    shown = len(on.exporter.trunk.order.commits)
+    rest = on.exporter.refresh_until_idle()
+    yield cost_of("cold start", [first, *rest], f"the newest {shown} after {first.counted}")
+    yield cost_of("nothing new, 30 refreshes", on.exporter.advance(30 * POLL))
+    on.exporter.restart()
+    yield cost_of("first refresh after a restart", on.exporter.advance(POLL))
+    on.exporter.advance(4 * POLL)
+    one = follow_commits(on, 1)
+    late = f"no failure seen later than {one.worst_failure:.0f} s after it"
+    yield Cost("one commit from queue to done, the worst hour", one.worst_hour,
+               one.worst_hour_sent, late)  # fmt: skip
+    ten = follow_commits(on, 10)
+    yield Cost("ten commits in flight, the worst hour", ten.worst_hour, ten.worst_hour_sent,
+               f"median lag {ten.median_lag:.0f} s")  # fmt: skip
+    on.large_trunk.rerun(20, 30, on.large_trunk.fake.now + 10)
+    yield cost_of("a re-run of an old commit, 30 refreshes", on.exporter.advance(30 * POLL))
+
+
+def measure_idle_round(repositories: int = 1000) -> Cost:
+    """Return the cost of a refresh of many repositories without news.
+
+    The first reading is not limited; the measured one is, and reports the refused requests.
+    """
+    fake = FakeGitHub()
+    names = [f"org/r{number:04}" for number in range(repositories)]
+    for name in names:
+        repo = fake.repo(name)
+        repo.run(repo.commit("first", at=T0 - DAY), CI, [Job("test")], at=T0 - DAY)
+    fake.limited = False
+    with running_exporter(fake, names, ", quota_share: 1") as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(3 * POLL)
+        fake.limited = True
+        done = exporter.advance(POLL)
+        refused = exporter.server.refused_for_now
+        case = f"nothing new, a refresh of {repositories:,} repositories"
+        return cost_of(case, done, f"{refused} refused for a secondary limit" if refused else "")

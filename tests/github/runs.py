@@ -120,6 +120,10 @@ class Run:
                     moments |= {row.created_at, row.begins_at, row.ends_at}
         return sorted(moments)
 
+    def changed_after(self, since: float, now: float) -> bool:
+        """Return whether the run is created by now and changed after another time."""
+        return self.created_at <= now and self.updated_at(now) > since
+
     def changes(self) -> Sequence[float]:
         """Return the times of all changes, sorted."""
         return self._changes

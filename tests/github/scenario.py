@@ -6,8 +6,7 @@ from functools import cache
 
 from trunkwatch.config import parse_config
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import JobKey, Observation
-from trunkwatch.engine.facts import Fact
+from trunkwatch.domain.model import JobKey
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
@@ -186,26 +185,30 @@ def _add_foreign_runs(repo: Repo, commit: CommitNode, at: float) -> None:
 
 
 class ExpectedOverTime:
-    """The expected state of every job while the clock advances."""
+    """The expected state of every job of a branch `main` while the clock advances."""
 
-    def __init__(self, plan: Scenario) -> None:
+    def __init__(self, fake: FakeGitHub, repo: Repo) -> None:
         """Args:
-        plan: the scenario, whose clock the caller advances.
+        fake: the fake GitHub, whose clock the caller advances.
+        repo: the repository.
         """
-        self._plan = plan
+        self._fake = fake
+        self._repo = repo
         config = "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n"
         self._store = SqliteStore()
         self._engine = TrunkEngine(
-            parse_config(config, "t.yml"), self._store, Counters(), lambda: plan.fake.now
+            parse_config(config, "t.yml"), self._store, Counters(), lambda: fake.now
         )
-        self._seen: set[Observation] = set()
+        self._head: CommitNode | None = None
+        self._read_at = 0.0
 
     def now(self) -> dict[JobKey, JobState]:
         """Return the expected state of every job at the simulated time."""
-        order, rows = self._plan.fake.expected_facts(self._plan.repo, "main")
-        new: list[Fact] = [order, *(row for row in rows if row not in self._seen)]
-        self._engine.ingest_refresh("gh", Refresh(new), lambda: 0.0)
-        self._seen.update(rows)
+        head = self._repo.head("main", self._fake.now)
+        since = self._read_at if head == self._head else 0.0
+        order, rows = self._fake.expected_facts(self._repo, "main", since=since)
+        self._engine.ingest_refresh("gh", Refresh([order, *rows]), lambda: 0.0)
+        self._head, self._read_at = head, self._fake.now
         (state,) = self._engine.snapshot.trunks
         return {job.key: job for job in state.jobs}
 
@@ -223,7 +226,7 @@ def expected_timeline(step: float) -> Mapping[float, Jobs]:
         step: seconds between two times.
     """
     plan = scenario()
-    expected = ExpectedOverTime(plan)
+    expected = ExpectedOverTime(plan.fake, plan.repo)
     found: dict[float, Jobs] = {plan.begin: expected.now()}
     while plan.fake.now < plan.end:
         plan.fake.now += step

@@ -70,7 +70,7 @@ def repository(client: Client, commit: CommitNode) -> Any:
 def test_every_filter_reads_the_index(
     fake: FakeGitHub, client: Client, repo: Repo, commit: CommitNode, filters: dict[str, str]
 ) -> None:
-    """A frozen index does not have what came after it, while the database has."""
+    """A frozen index lacks newer runs, while the database has them."""
     run = repo.run(commit, CI, [Job("a", 0, 1)], at=T0 - 60)
     values = {"SHA": commit.sha, "SUITE": str(run.suite)}
     filters = {key: values.get(value, value) for key, value in filters.items()}

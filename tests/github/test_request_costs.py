@@ -12,6 +12,7 @@ from tests.github.request_costs import (
     LargeTrunkReader,
     counted_requests,
     follow_commits,
+    measure_idle_round,
     reading_large_trunk,
     sent_requests,
 )
@@ -81,3 +82,10 @@ def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTru
     cost = counted_requests(read.exporter.advance(MINUTES * POLL))
     assert 0 < cost <= 10
     assert read.errors() == {}
+
+
+def test_a_round_of_idle_repositories_is_not_counted() -> None:
+    """A refresh of repositories without news counts nothing and keeps the secondary limits."""
+    cost = measure_idle_round(20)
+    assert (cost.counted, cost.remark) == (0, "")
+    assert 0 < cost.sent <= 3 * 20

@@ -85,7 +85,7 @@ def test_without_a_token_nobody_asks() -> None:
     assert nobody.fingerprint(NOW) == ""
 
 
-@pytest.mark.parametrize("text", [TOKEN, f"{TOKEN}\n", f" {TOKEN}\r\n\n"])
+@pytest.mark.parametrize("text", [TOKEN, f"{TOKEN}\n", f" {TOKEN}\r\n\n", f"\ufeff{TOKEN}\r\n"])
 def test_a_token_is_sent_without_white_space(place: Place, text: str) -> None:
     """An editor's last line break is no part of it."""
     assert place(text).header(NOW) == f"Bearer {TOKEN}"
@@ -258,6 +258,16 @@ def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture
 def test_webhooks_without_a_secret_are_off() -> None:
     """A source without `webhook_secret_file` takes no webhooks."""
     assert not Github(source(), SourceContext()).webhook_enabled
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_secret_is_read_as_windows_writes_it(tmp_path: Path, encoding: str) -> None:
+    """Without its byte order mark and line end, from UTF-8 or UTF-16; other bytes are kept."""
+    path = tmp_path / "secret"
+    path.write_bytes("pässword\r\n".encode(encoding))
+    assert read_secret("secret", str(path)) == "pässword".encode()
+    path.write_bytes(b"\xff\xfe\x00")
+    assert read_secret("secret", str(path)) == b"\xff\xfe\x00"
 
 
 def test_a_rotated_secret_needs_no_restart(tmp_path: Path) -> None:

@@ -57,7 +57,17 @@ def bare_trunk() -> TrunkState:
 def sources() -> tuple[SourceStatus, ...]:
     """Return a source that is well, and one that has never answered."""
     return (
-        SourceStatus("ci", True, True, NOW - 5, 1.25, 60.0, quota_remaining=4800, unread=12),
+        SourceStatus(
+            "ci",
+            True,
+            True,
+            NOW - 5,
+            1.25,
+            60.0,
+            quota_remaining=4800,
+            unread=12,
+            limitations={"checks": "no steps"},
+        ),
         SourceStatus("other", False, True, None, None, 300.0, problem="refused"),
     )
 
@@ -77,6 +87,7 @@ def totals() -> Totals:
             ("trunkwatch_source_requests_total", "ci", "200"): 12,
             ("trunkwatch_source_requests_total", "other", "error"): 3,
             ("trunkwatch_source_errors_total", "other", "unreachable"): 3,
+            ("trunkwatch_source_rows_dropped_total", "ci", "bad_time"): 2,
             ("trunkwatch_unknown_conclusions_total", *TRUNK, "strange"): 1,
             ("trunkwatch_off_trunk_runs_total", *TRUNK, "head_repo"): 4,
             ("trunkwatch_jobs_dropped_total",): 0,

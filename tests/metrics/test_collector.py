@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client.samples import Sample
 from trunkwatch.domain.model import Commit
-from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
+from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkSource, TrunkState
 from trunkwatch.metrics.catalogue import JOB_LABELS
 from trunkwatch.metrics.collector import (
     SUSPECTS_SHOWN,
@@ -209,11 +209,27 @@ def test_mass_breakage_is_one() -> None:
 
 
 def test_what_a_trunk_does_not_know_is_absent() -> None:
-    """Without commits, data or required jobs only mass breakage has a sample."""
+    """Without commits, data or required jobs only gauges of 0 or 1 have a sample."""
     (_, bare) = snapshot().trunks
     assert {name for name, samples in branches(bare).items() if samples} == {
-        "ci_branch_mass_breakage"
+        "ci_branch_mass_breakage",
+        "ci_branch_up",
+        "ci_branch_data_doubtful",
     }
+
+
+def test_a_trunk_that_was_not_read_is_a_zero() -> None:
+    """A trunk is down where one of its sources has not read it."""
+    sources = tuple(TrunkSource("ci", up, NOW, 60.0) for up in (True, False))
+    assert value_of(branches(replace(STATE, sources=sources[:1]))["ci_branch_up"]) == 1
+    assert value_of(branches(replace(STATE, sources=sources))["ci_branch_up"]) == 0
+
+
+@pytest.mark.parametrize(("missing", "doubtful"), [(0, 0), (3, 1)])
+def test_missing_results_are_doubtful(missing: int, doubtful: int) -> None:
+    """Doubt is 1, whatever the number of commits without results, and 0 without doubt."""
+    found = branches(replace(STATE, missing=missing))
+    assert value_of(found["ci_branch_data_doubtful"]) == doubtful
 
 
 def test_never_green_has_no_time() -> None:

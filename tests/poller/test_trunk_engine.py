@@ -1,18 +1,22 @@
 """How a refresh, its failure and the passing of time change the snapshot."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
-from trunkwatch.engine.facts import Cursor, SourceState
+from trunkwatch.engine.facts import Cursor, Fact, SourceState
 from trunkwatch.engine.snapshot import readiness_problems
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
+from trunkwatch.metrics.collector import branch_families, job_families
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
+from trunkwatch.times import parse_time
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import (
@@ -46,7 +50,8 @@ def test_a_failed_refresh_keeps_every_value() -> None:
     before = harness.trunk()
     harness.clock.now = NOW + 60
     assert not harness.refresh(ScriptedSource(SourceError("connection refused")))
-    assert harness.trunk() == before
+    assert harness.trunk().jobs == before.jobs
+    assert harness.trunk().data_at == before.data_at
     source = harness.source()
     assert (source.up, source.last_success) == (False, NOW)
     assert source.problem == "source ci: connection refused"
@@ -72,7 +77,8 @@ def test_a_refresh_that_breaks_in_the_middle_changes_nothing() -> None:
             raise SourceError("half of it")
 
     assert not harness.poller.refresh_once(harness.section("ci"), Breaks())
-    assert harness.trunk() == before
+    assert harness.trunk().order == before.order
+    assert harness.trunk().jobs == before.jobs
 
 
 def test_up_before_the_first_refresh_is_0_and_not_absent() -> None:
@@ -411,7 +417,9 @@ def test_a_restart_shows_everything_before_the_first_refresh(tmp_path: Path) -> 
     before.store.close()
     after = Harness(store=SqliteStore(path))
     assert after.engine.snapshot.complete
-    assert after.trunk() == before.trunk()
+    assert after.trunk().order == before.trunk().order
+    assert after.trunk().jobs == before.trunk().jobs
+    assert after.trunk().data_at == before.trunk().data_at
     source = after.source()
     assert (source.up, source.answered, source.last_success) == (False, False, NOW)
     script = ScriptedSource([])
@@ -430,7 +438,9 @@ def test_a_reload_keeps_what_is_known_of_sources() -> None:
         slower, harness.store, harness.counters, harness.clock, before=harness.engine.snapshot
     ).snapshot
     assert after.complete
-    assert after.trunks == harness.engine.snapshot.trunks
+    (one,), (other,) = after.trunks, harness.engine.snapshot.trunks
+    assert one.jobs == other.jobs
+    assert [(s.up, s.problem) for s in one.sources] == [(s.up, s.problem) for s in other.sources]
     assert [(s.up, s.problem) for s in after.sources] == [
         (True, None),
         (False, "source other: gone"),
@@ -495,3 +505,43 @@ def test_a_stored_history_may_be_judged_later() -> None:
     later.evaluate_stored()
     assert later.snapshot == at_once.snapshot
     assert readiness_problems(later.snapshot, NOW) == []
+
+
+# ---------------------------------------------------------------------- times that cannot be true
+
+claims = st.sampled_from(
+    [None, parse_time("0001-01-01T00:00:00Z"), 0.0, NOW - HOUR, NOW, NOW + 30 * 86_400, 1e18]
+)
+
+
+@given(st.lists(st.tuples(claims, claims, claims, claims), min_size=6, max_size=6), st.booleans())
+def test_no_time_that_cannot_be_true_is_exported(
+    reported: Sequence[tuple[float | None, ...]], by_webhook: bool
+) -> None:
+    """Whatever times a refresh or a delivery has, results count, and every number is plausible."""
+    commits, *_ = trunk_and_rows = history("P P F K F F")
+    rows = [fact for fact in trunk_and_rows if isinstance(fact, Observation)]
+    assert isinstance(commits, TrunkOrder)
+    times = {c.sha: each for c, each in zip(commits.commits, reported, strict=True)}
+    claimed: list[Fact] = [
+        replace(r, created_at=times[r.sha][0], started_at=times[r.sha][1],
+                completed_at=times[r.sha][2])
+        for r in rows
+    ]  # fmt: skip
+    dated = [replace(c, committed_at=times[c.sha][3]) for c in commits.commits]
+    claimed.append(replace(commits, commits=tuple(dated)))
+    harness = Harness()
+    if by_webhook:
+        harness.ingest()
+        harness.deliver(lambda _: claimed)
+        harness.engine.evaluate_pending()
+    else:
+        harness.ingest(*claimed)
+    verdicts = [verdict.value for verdict in harness.job().verdicts]
+    assert verdicts == ["PASS", "PASS", "FAIL", "FLAKY", "FAIL", "FAIL"]
+    for family in [*job_families([harness.trunk()]), *branch_families([harness.trunk()])]:
+        for sample in family.samples:
+            if family.name.endswith("timestamp_seconds"):
+                assert NOW - 10 * HOUR < sample.value <= NOW + 86_400
+            elif family.name == "ci_job_duration_seconds":
+                assert 0 <= sample.value <= HOUR

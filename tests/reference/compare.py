@@ -52,14 +52,23 @@ def product_answer(lines: Sequence[Json], config: Mapping[str, Any], now: dateti
     if result.exception is not None:
         raise ProductError(f"{result.exception!r} {result.exception} {result.stderr}")
     answer: Json = json.loads(result.stdout)
-    firing = any(group["firing"] for group in answer["groups"])
-    if result.return_value != int(firing):
-        raise ProductError(f"exit code {result.return_value} although firing is {firing}")
+    expected = _exit_code(answer)
+    if result.return_value != expected:
+        raise ProductError(f"exit code {result.return_value} instead of {expected}")
     answer.pop("sources", None)
     for job in answer["jobs"]:
         for key in UNRULED:
             job.pop(key, None)
     return answer
+
+
+def _exit_code(answer: Json) -> int:
+    """Return the exit code that fits an answer: 2 where a trunk has no jobs or is doubtful."""
+    if any(group["firing"] for group in answer["groups"]):
+        return 1
+    watched = {(job["repo"], job["branch"]) for job in answer["jobs"]}
+    fresh = {(t["repo"], t["branch"]) for t in answer["trunks"] if t["data"] == "fresh"}
+    return 0 if answer["trunks"] and len(watched & fresh) == len(answer["trunks"]) else 2
 
 
 def differences(

@@ -60,6 +60,7 @@ class JobPlan:
     first: int
     last: int
     parent: str | None = None
+    twins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,17 @@ def generate(seed: int, *, clashes: bool = True) -> History:
     runs += [dict(line) for line in runs if rng.random() < 0.05]
     rng.shuffle(runs)
     lines = interleave(rng, commits, runs)
-    return lines, settings(rng, trunks), NOW
+    return [*lines, *workflow_states(rng, runs)], settings(rng, trunks), NOW
+
+
+def workflow_states(rng: Random, runs: Sequence[Json]) -> list[Json]:
+    """Return the states of a few workflows, some of them reported as active again."""
+    keys = ("repo", "branch", "workflow", "workflow_path")
+    words = ("deleted", "disabled", "inactive", "active")
+    return [
+        {"kind": "workflow", **{k: run[k] for k in keys if k in run}, "state": rng.choice(words)}
+        for run in rng.sample(runs, min(len(runs), rng.choice((0, 0, 0, 0, 0, 1, 2))))
+    ]
 
 
 class RunIds:
@@ -155,6 +166,7 @@ def workflow_lines(
                 "workflow": workflow.name if place < workflow.renamed_at else workflow.later_name,
                 **({} if workflow.path is None else {"workflow_path": workflow.path}),
                 **ids.draw(),
+                **counted_event(rng),
             }
             began = NOW - timedelta(hours=2 * (len(shas) - place), minutes=-7 * rng.randrange(7))
             found = run_lines(rng, workflow, place, moods, began)
@@ -173,6 +185,8 @@ def run_lines(
     """Return the lines of one run."""
     if rng.random() < 0.04:
         line = completed("any name", 1, "startup_failure", began)
+        if workflow.path is not None and rng.random() < 0.5:
+            line["workflow"] = workflow.path
         if rng.random() < 0.6:
             return [line]
         return [line, *[{**more, "attempt": 2} for more in some_jobs(rng, workflow, place, began)]]
@@ -190,8 +204,22 @@ def run_lines(
             if rng.random() > 0.04:
                 mood = MOODS[moods[job]]
                 mood = mood.replace("?", "") if workflow.calm else mood
-                lines += shard_lines(rng, shard, mood, began)
+                found = shard_lines(rng, shard, mood, began)
+                lines += with_twins(rng, found, mood, began) if job.twins else found
     return lines
+
+
+def with_twins(rng: Random, lines: list[Json], mood: str, began: datetime) -> list[Json]:
+    """Return the lines of a job and of others in the same run that have its name."""
+    found: list[Json] = []
+    for leg in range(rng.choice((1, 2, 2, 3))):
+        own = shard_lines(rng, lines[0]["job_name"], mood, began) if leg else lines
+        found += [{**line, "job_id": 100 * leg + int(line.get("job_id", 0))} for line in own]
+    if rng.random() < 0.3:
+        found = [{**line, "run_completed": True} for line in found]
+    if rng.random() < 0.1:
+        del found[0]["job_id"]
+    return found
 
 
 def some_jobs(rng: Random, workflow: WorkflowPlan, place: int, began: datetime) -> list[Json]:
@@ -265,9 +293,14 @@ def elsewhere(rng: Random) -> Json:
         return {"head_repo": "fork/r", "event": "push"}
     if draw < 0.08:
         return {"event": rng.choice(("pull_request", "merge_group", "a_new_event"))}
-    if draw < 0.25:
-        return {"event": rng.choice(("push", "schedule", "workflow_dispatch"))}
     return {}
+
+
+def counted_event(rng: Random) -> Json:
+    """Return the key of an event that counts, or none: that is a push."""
+    if rng.random() < 0.75:
+        return {}
+    return {"event": rng.choice(("push", "schedule", "workflow_dispatch"))}
 
 
 def without_some(rng: Random, line: Json) -> Json:
@@ -341,7 +374,7 @@ def job_plans(rng: Random, commits: int) -> tuple[JobPlan, ...]:
         elif rng.random() < 0.1:
             last = max(0, commits - rng.choice((50, 51, 52)))
         shards, parent = SHAPES[index](rng)
-        plans.append(JobPlan(shards, min(first, last), last, parent))
+        plans.append(JobPlan(shards, min(first, last), last, parent, rng.random() < 0.15))
     return tuple(plans)
 
 
@@ -379,6 +412,12 @@ def with_parent(rng: Random) -> Shape:
     return (f"matrix ({rng.choice(('gpu', 'cpu, 3.12'))})",), "matrix"
 
 
+def with_caller(rng: Random) -> Shape:
+    """Jobs of a reusable workflow, of which only the caller is reported when it is skipped."""
+    names = ("night / test", "night / deep / test (x)", "night (a (b) / test", "nightly / test")
+    return tuple(rng.sample(names, rng.randrange(1, 3))), rng.choice(("night", "night / deep"))
+
+
 def renamed_job(rng: Random) -> Shape:
     """Old and new name of an alias."""
     return (rng.choice(("old name", "new name")),), None
@@ -389,7 +428,9 @@ def filtered(rng: Random) -> Shape:
     return (rng.choice(("pull / filter", "filter / pull")),), None
 
 
-SHAPES = (plain, bracketed, by_platform, preset_shaped, with_parent, renamed_job, filtered)
+SHAPES = (
+    plain, bracketed, by_platform, preset_shaped, with_parent, with_caller, renamed_job, filtered,
+)  # fmt: skip
 
 
 # --- Configuration ----------------------------------------------------------------------------
@@ -444,7 +485,7 @@ def group(rng: Random, name: str, trunks: Sequence[tuple[str, str]], *, last: bo
     """Return one group; most settings are there or not, only the last may match all."""
     result: Json = {"name": name}
     if not last or rng.random() < 0.5:
-        result["match"] = match(rng, trunks)
+        result["match"] = match_of_group(rng, trunks)
     if rng.random() < 0.7:
         result["team"] = f"team-{name}"
         result["priority"] = rng.choice(("P0", "P1", "P2", "P3"))
@@ -480,6 +521,12 @@ def match(rng: Random, trunks: Sequence[tuple[str, str]]) -> Json:
     }
     keys = rng.sample(list(whole), rng.choice((1, 1, 2)))
     return {key: whole[key] for key in keys}
+
+
+def match_of_group(rng: Random, trunks: Sequence[tuple[str, str]]) -> Json:
+    """Return what a group matches; sometimes runs of some events only."""
+    event = {"event": rng.choice(("schedule", "push", "schedule|workflow_dispatch"))}
+    return {**match(rng, trunks), **(event if rng.random() < 0.3 else {})}
 
 
 def stamp(time: datetime) -> str:

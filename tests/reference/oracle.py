@@ -6,14 +6,18 @@ is computed again from the lines.
 """
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 Json = dict[str, Any]
 
 PASS, FAIL, FLAKY, PENDING, NONE = "PASS", "FAIL", "FLAKY", "PENDING", "NONE"
+SKIPPED = "SKIPPED"  # NONE, because every row is a skip
+WORST_FIRST = (FAIL, PENDING, NONE, FLAKY, PASS, SKIPPED)
+WORDS = {PASS: "pass", FAIL: "fail", PENDING: "pending", NONE: "unknown", SKIPPED: "skip"}
 STARTUP = "(startup)"
 COUNTED_EVENTS = ("push", "schedule", "workflow_dispatch")
 UNFINISHED = ("queued", "in_progress", "waiting", "requested", "pending")
@@ -67,6 +71,7 @@ class Row:
     url: str | None
     failed_step: str | None
     event: str
+    run_completed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,29 +131,109 @@ def trunk_jobs(
     own = [line for line in lines if (line["repo"], line["branch"]) == (repo, branch)]
     commits = read_commits(own)
     rows = merge_reports(read_rows(own, commits, repo, branch))
+    removed = removed_workflows(own) | left_workflows(own, rows, commits, config, now)
     shown = shown_workflows(rows)
-    result: list[Json] = []
-    for workflow_id in sorted(shown):
+    names = named_workflows(rows)
+
+    def jobs_of(workflow_id: str, label: str) -> list[Json]:
         mine = [row for row in rows if row.workflow_id == workflow_id]
-        workflow = shown[workflow_id]
-        answers = job_answers(mine, commits, workflow, config, now)
-        names = {answer.job_name for answer in answers}
-        for job_name in sorted(names):
-            job = [answer for answer in answers if answer.job_name == job_name]
-            if is_collapsed(job_name, job, names):
-                continue
-            if not is_retired(job_name, job, mine, commits, config, now):
-                labels = {
-                    "repo": repo,
-                    "branch": branch,
-                    "workflow": workflow,
-                    "job_name": job_name,
-                }
-                result.append(job_row(labels, job, mine, commits, config, now))
+        return workflow_jobs(mine, (repo, branch, label), commits, config, now)
+
+    # Under the newest names it is known which jobs fail; these decide which name counts.
+    for workflow_id in sorted(names, key=lambda each: first_named(each, rows)):
+        listed = jobs_of(workflow_id, shown[workflow_id]) if workflow_id not in removed else []
+        name = name_when_quiet(names[workflow_id], [job["failing"] for job in listed], commits)
+        if name != names[workflow_id][-1][1]:
+            others = {label for other, label in shown.items() if other != workflow_id}
+            shown[workflow_id] = free_label(name, workflow_id, others)
+    result: list[Json] = []
+    for workflow_id in sorted(shown.keys() - removed):
+        for job in jobs_of(workflow_id, shown[workflow_id]):
+            del job["failing"]
+            result.append(job)
     return result
 
 
-# --- Which observations count -----------------------------------------------------------------
+def workflow_jobs(
+    mine: Sequence[Row],
+    place: tuple[str, str, str],
+    commits: Sequence[Commit],
+    config: Mapping[str, Any],
+    now: datetime,
+) -> list[Json]:
+    """Return every listed job of one workflow, shown under a label."""
+    repo, branch, label = place
+    result: list[Json] = []
+    answers = job_answers(mine, commits, label, config, now)
+    for job_name in sorted({answer.job_name for answer in answers}):
+        plain = {"repo": repo, "branch": branch, "workflow": label, "job_name": job_name}
+        split = events_apart(plain, config)
+        # The runs of an event that a group names are a job of their own, all others are another.
+        for event in (None, *sorted(split)):
+            job = [
+                answer
+                for answer in answers
+                if answer.job_name == job_name
+                and (answer.row.event == event or (event is None and answer.row.event not in split))
+            ]
+            if job_name == STARTUP and not any(is_startup_failure(answer.row) for answer in job):
+                job = [answer for answer in job if answer.row.raw_name == STARTUP]
+            if not job or is_collapsed(job_name, job, answers):
+                continue
+            own = [row for row in mine if (row.event == event if event else row.event not in split)]
+            if not is_retired(job, own, commits, config, now):
+                labels = {**plain, "workflow": f"{label} [{event}]" if event else label}
+                group = split[event] if event else group_of(plain, config)
+                result.append(job_row(labels, group, job, mine, commits, config, now))
+    return result
+
+
+def left_workflows(
+    own: Sequence[Mapping[str, Any]],
+    rows: Sequence[Row],
+    commits: Sequence[Commit],
+    config: Mapping[str, Any],
+    now: datetime,
+) -> set[str]:
+    """Return the workflow files, run on pushes only, that are missed for too long.
+
+    That is for 50 times the longest absence between two of their runs, in commits at which any
+    workflow completed. It is not asked for a workflow of which the CI has told a state.
+    """
+    by_id: dict[str, list[Row]] = {}
+    for row in rows:
+        by_id.setdefault(row.workflow_id, []).append(row)
+    busy: set[int] = set()
+    for mine in by_id.values():
+        busy |= set(completed_places(current_rows(mine), commits, config, now))
+    found: set[str] = set()
+    for workflow_id, mine in by_id.items():
+        places = sorted({row.place for row in mine})
+        gaps = [later - earlier for earlier, later in pairwise(places)]
+        absent = sum(place > places[-1] for place in busy)
+        expected = workflow_id.endswith((".yml", ".yaml")) and {r.event for r in mine} == {"push"}
+        if expected and gaps and absent >= retire_after(config) * max(gaps):
+            found.add(workflow_id)
+    return found - set(states_of(own))
+
+
+def removed_workflows(own: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the workflows that are deleted or disabled.
+
+    The last word counts. A file is read at once, so its newest commit is the tip of every report,
+    and no run is newer.
+    """
+    return {name for name, state in states_of(own).items() if state in ("deleted", "disabled")}
+
+
+def states_of(own: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the state of each workflow of which there is a line."""
+    states: dict[str, str] = {}
+    for line in own:
+        if line["kind"] == "workflow":
+            path = line.get("workflow_path")
+            states[f"path:{path}" if path else f"name:{line['workflow']}"] = line["state"]
+    return states
 
 
 def read_commits(own: Sequence[Mapping[str, Any]]) -> list[Commit]:
@@ -205,6 +290,7 @@ def read_rows(
                 url=line.get("url"),
                 failed_step=line.get("failed_step"),
                 event=line.get("event") or "push",
+                run_completed=bool(line.get("run_completed")),
             )
         )
     return rows
@@ -232,6 +318,7 @@ def unite(one: Row, other: Row) -> Row:
     for name in ("run_number", "created_at", "started_at", "completed_at", "url", "failed_step"):
         known = [v for v in (getattr(one, name), getattr(other, name)) if v is not None]
         fields[name] = max(known, default=None)
+    fields["run_completed"] = one.run_completed or other.run_completed
     return replace(one, **fields)
 
 
@@ -240,20 +327,62 @@ def observation(row: Row) -> tuple[object, ...]:
     return (row.workflow_id, row.place, row.run_id, row.attempt, row.raw_name, row.job_id)
 
 
-def shown_workflows(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the workflows' display names: the newest name, with the file name if ambiguous."""
-    newest: dict[str, Row] = {}
+def is_file(name: str) -> bool:
+    """A run of an invalid workflow file is named by the file, which is no name."""
+    return re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml(@.*)?", name) is not None
+
+
+def named_workflows(rows: Sequence[Row]) -> dict[str, list[tuple[int, str]]]:
+    """Return the (place, name) of each commit at which a workflow has a name, oldest first."""
+    found: dict[str, dict[int, Row]] = {}
     for row in rows:
-        held = newest.get(row.workflow_id)
-        if held is None or newness(row) > newness(held):
-            newest[row.workflow_id] = row
+        if not is_file(row.workflow_name):
+            places = found.setdefault(row.workflow_id, {})
+            held = places.get(row.place)
+            if held is None or newness(row) > newness(held):
+                places[row.place] = row
+    return {
+        workflow_id: [(place, places[place].workflow_name) for place in sorted(places)]
+        for workflow_id, places in found.items()
+    }
+
+
+def first_named(workflow_id: str, rows: Sequence[Row]) -> tuple[int, bool, str]:
+    """Of workflows with one name the first on the trunk keeps it, then one without a file."""
+    (place, _), *_ = named_workflows(rows)[workflow_id]
+    return place, workflow_id.startswith("path:"), workflow_id.split(":", 1)[1]
+
+
+def shown_workflows(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the label of each workflow for its newest name; without any name it is the file."""
+    names = named_workflows(rows)
     shown: dict[str, str] = {}
-    for workflow_id, row in newest.items():
-        twins = [other for other in newest.values() if other.workflow_name == row.workflow_name]
-        shown[workflow_id] = row.workflow_name
-        if len(twins) > 1 and row.workflow_path is not None:
-            shown[workflow_id] += f" ({row.workflow_path.rsplit('/', 1)[-1]})"
+    for workflow_id in sorted(names, key=lambda each: first_named(each, rows)):
+        shown[workflow_id] = free_label(names[workflow_id][-1][1], workflow_id, shown.values())
+    for row in rows:
+        if row.workflow_id not in names:
+            shown[row.workflow_id] = row.workflow_name
     return shown
+
+
+def free_label(name: str, workflow_id: str, others: Collection[str]) -> str:
+    """Return a name that no other workflow has, with its file or else its path added."""
+    identity = workflow_id.split(":", 1)[1]
+    for label in (name, f"{name} ({identity.rsplit('/', 1)[-1]})", f"{name} ({identity})"):
+        if label not in others:
+            return label
+    raise ValueError(f"no label for {workflow_id}")
+
+
+def name_when_quiet(
+    names: Sequence[tuple[int, str]], failing: Sequence[Set[int]], commits: Sequence[Commit]
+) -> str:
+    """Return the name as of the newest commit after which no job failed, else the oldest name."""
+    for commit in reversed(commits):
+        if not any(commit.place in places for places in failing):
+            known = [name for place, name in names if place <= commit.place]
+            return known[-1] if known else names[0][1]
+    return names[0][1]
 
 
 def newness(row: Row) -> tuple[object, ...]:
@@ -347,38 +476,84 @@ def fold_by_preset(raw_name: str) -> str:
 # --- Verdicts ---------------------------------------------------------------------------------
 
 
-def shard_verdict(says: Sequence[str]) -> str:
-    """One exact job in one column, over all of its runs and attempts, in no order."""
+def shard_verdict(answers: Sequence[Answer]) -> str:
+    """One exact name in one column: attempts and runs in no order, jobs by their worst.
+
+    Returns a verdict, or SKIPPED where every row is a skip.
+    """
+    found: set[str] = set()
+    originals = [answer for answer in answers if not is_copy(answer, answers)]
+    for attempt in {(answer.row.run_id, answer.row.attempt) for answer in originals}:
+        rows = [a for a in originals if (a.row.run_id, a.row.attempt) == attempt]
+        verdicts = {
+            united({answer.evidence for answer in rows if leg_of(answer, rows) == leg})
+            for leg in {leg_of(answer, rows) for answer in rows}
+        }
+        found |= {FAIL, PASS} if (worst := worst_of(verdicts)) == FLAKY else {worst}
+    return united({WORDS[verdict] for verdict in found})
+
+
+def united(says: Set[str]) -> str:
+    """Pass and fail of one job are a flake; a finished failure outweighs a retry that runs."""
     if "pass" in says and "fail" in says:
         return FLAKY
-    if "pass" in says:
-        return PASS
-    if "fail" in says:
-        return FAIL
-    if "pending" in says:
-        return PENDING
-    return NONE
+    for word, verdict in (("pass", PASS), ("fail", FAIL), ("pending", PENDING), ("unknown", NONE)):
+        if word in says:
+            return verdict
+    return SKIPPED
+
+
+def worst_of(verdicts: Set[str]) -> str:
+    """Several jobs under one name; a missing answer outweighs any pass or flake."""
+    return next(each for each in WORST_FIRST if each in verdicts)
+
+
+def leg_of(answer: Answer, attempt: Sequence[Answer]) -> int | None:
+    """Rows of one attempt with different ids are different jobs; one without is the only one."""
+    ids = {other.row.job_id for other in attempt if other.row.job_id is not None}
+    if answer.shard == STARTUP:
+        return None
+    return min(ids) if len(ids) == 1 and answer.row.job_id is None else answer.row.job_id
+
+
+def is_copy(answer: Answer, answers: Sequence[Answer]) -> bool:
+    """A row that a CI copied into a later attempt has the start and conclusion of an earlier."""
+    row = answer.row
+    return (
+        row.status == "completed"
+        and row.started_at is not None
+        and any(
+            other.row.attempt < row.attempt
+            and (other.row.run_id, other.row.started_at) == (row.run_id, row.started_at)
+            and other.row.conclusion == row.conclusion
+            for other in answers
+        )
+    )
+
+
+def is_superseded(answer: Answer, answers: Sequence[Answer]) -> bool:
+    """An unfinished row beside a completed one of its job, or of its name in an ended attempt."""
+    row = answer.row
+    if row.status == "completed":
+        return False
+    same_run = [other for other in answers if other.row.run_id == row.run_id]
+    attempt = [other for other in same_run if other.row.attempt == row.attempt]
+    completed = [other for other in attempt if other.row.status == "completed"]
+    if not completed:
+        return False
+    ended = any(other.row.run_completed for other in attempt) or any(
+        other.row.attempt > row.attempt for other in same_run
+    )
+    return ended or leg_of(answer, attempt) in {leg_of(other, attempt) for other in completed}
 
 
 def job_verdict(answers: Sequence[Answer]) -> str:
-    """Shards of one job in one column; a missing answer outweighs any pass or flake."""
-    verdicts: list[str] = []
-    missing = False
-    for shard in {answer.shard for answer in answers}:
-        says = [answer.evidence for answer in answers if answer.shard == shard]
-        verdict = shard_verdict(says)
-        verdicts.append(verdict)
-        skipped = all(word == "skip" for word in says)
-        missing = missing or (verdict == NONE and not skipped)
-    if FAIL in verdicts:
-        return FAIL
-    if PENDING in verdicts:
-        return PENDING
-    if missing:
-        return NONE
-    if FLAKY in verdicts:
-        return FLAKY
-    return PASS if PASS in verdicts else NONE
+    """Shards of one job in one column, by their worst."""
+    shards = {answer.shard for answer in answers}
+    verdict = worst_of(
+        {shard_verdict([a for a in answers if a.shard == shard]) for shard in shards}
+    )
+    return NONE if verdict == SKIPPED else verdict
 
 
 def columns_of(job: Sequence[Answer], mine: Sequence[Row], count: str) -> list[Column]:
@@ -398,7 +573,12 @@ def columns_of(job: Sequence[Answer], mine: Sequence[Row], count: str) -> list[C
     keyed = [(column_key(answer.row), answer) for answer in job]
     columns: list[Column] = []
     for key in sorted({key for key, _ in keyed}):
-        answers = tuple(answer for other, answer in keyed if other == key)
+        reported = tuple(answer for other, answer in keyed if other == key)
+        answers = tuple(
+            answer
+            for answer in reported
+            if not is_superseded(answer, [a for a in reported if a.shard == answer.shard])
+        )
         columns.append(Column(answers[0].row.place, job_verdict(answers), answers))
     return columns
 
@@ -477,8 +657,18 @@ def newer_than_pass(columns: Sequence[Column], verdict: str) -> int:
 
 
 def matches(pattern: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Return whether all given regexes over repo, branch, workflow and job_name match in full."""
-    return all(re.fullmatch(regex, labels[key]) for key, regex in (pattern or {}).items())
+    """Return whether all given regexes over the labels match in full; a missing one does not."""
+    return all(
+        key in labels and re.fullmatch(regex, labels[key]) for key, regex in (pattern or {}).items()
+    )
+
+
+def events_apart(
+    labels: Mapping[str, str], config: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the events whose first matching group names an event, with that group."""
+    found = {event: group_of({**labels, "event": event}, config) for event in COUNTED_EVENTS}
+    return {event: group for event, group in found.items() if "event" in group.get("match", {})}
 
 
 def group_of(labels: Mapping[str, str], config: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -509,48 +699,91 @@ def known_broken(
     return None
 
 
-def is_collapsed(job_name: str, job: Sequence[Answer], names: Set[str]) -> bool:
-    """Return whether a job has only skips and the name of a matrix that has jobs."""
-    has_jobs = any(without_parentheses(name) == job_name for name in names - {job_name})
-    return has_jobs and all(answer.evidence == "skip" for answer in job)
+def is_collapsed(job_name: str, job: Sequence[Answer], answers: Sequence[Answer]) -> bool:
+    """Return whether a job has only skips and a name that stands for other jobs."""
+    called = any(
+        answer.job_name != job_name and stands_for(own.shard, answer.shard)
+        for answer in answers
+        for own in job
+    )
+    return called and all(
+        answer.evidence == "skip"
+        for answer in job
+        if not is_superseded(
+            answer,
+            [a for a in job if (a.row.place, a.shard) == (answer.row.place, answer.shard)],
+        )
+    )
 
 
-def without_parentheses(job_name: str) -> str:
-    """Return a job's name without its trailing parentheses: the name of a skipped matrix."""
-    return re.sub(r" \([^()]*\)$", "", job_name)
+def stands_for(caller: str, name: str) -> bool:
+    """`a` stands for `a / …` and for the matrix `a (…)`, whose jobs may call others."""
+    if not name.startswith(caller) or not caller:
+        return False
+    rest = name[len(caller) :]
+    in_matrix = rest.startswith(" (") and (rest.endswith((")", "...")) or ") / " in rest)
+    return rest.startswith(" / ") or in_matrix
 
 
 def is_retired(
-    job_name: str,
     job: Sequence[Answer],
     mine: Sequence[Row],
     commits: Sequence[Commit],
     config: Mapping[str, Any],
     now: datetime,
 ) -> bool:
-    """Return whether its workflow completed 50 times without the job or its skipped matrix.
+    """Return whether its workflow completed 50 times without the job or its skipped caller.
 
-    A skipped matrix is a skipped row whose raw name is the job's name without its trailing
-    parentheses. A workflow completed where a row is pass, fail or skip and none is pending.
+    A workflow completed where a row is pass, fail or skip and none is pending.
     """
-    parent = without_parentheses(job_name)
     seen = max(answer.row.place for answer in job)
-    for row in mine:
-        if row.raw_name == parent and evidence(row, commits, config, now) == "skip":
+    current = current_rows(mine)
+    for row in current:
+        if evidence(row, commits, config, now) == "skip" and any(
+            stands_for(row.raw_name, answer.shard) for answer in job
+        ):
             seen = max(seen, row.place)
-    completed = 0
-    for commit in commits:
-        if commit.place <= seen:
-            continue
-        says = [
-            evidence(row, commits, config, now)
-            for row in mine
-            if row.place == commit.place and not is_startup_failure(row)
-        ]
-        if "pending" not in says and {"pass", "fail", "skip"} & set(says):
-            completed += 1
+    completed = completed_places(current, commits, config, now)
+    return sum(place > seen for place in completed) >= retire_after(config)
+
+
+def retire_after(config: Mapping[str, Any]) -> int:
+    """Return the configured number of commits."""
     limit: int = (config.get("jobs") or {}).get("retire_after", RETIRE_AFTER_COMMITS)
-    return completed >= limit
+    return limit
+
+
+def current_rows(mine: Sequence[Row]) -> list[Row]:
+    """Return the rows of jobs of one workflow without superseded ones."""
+    return [
+        row
+        for row in mine
+        if not is_startup_failure(row)
+        and not is_superseded(as_answer(row), [as_answer(o) for o in mine if same_name(o, row)])
+    ]
+
+
+def completed_places(
+    current: Sequence[Row], commits: Sequence[Commit], config: Mapping[str, Any], now: datetime
+) -> list[int]:
+    """Return the places at which one workflow has a pass, fail or skip and nothing pending."""
+    places = []
+    for commit in commits:
+        says = [evidence(row, commits, config, now) for row in current if row.place == commit.place]
+        if "pending" not in says and {"pass", "fail", "skip"} & set(says):
+            places.append(commit.place)
+    return places
+
+
+def as_answer(row: Row) -> Answer:
+    """Return a row for itself."""
+    return Answer(row.raw_name, row.raw_name, row, "")
+
+
+def same_name(one: Row, other: Row) -> bool:
+    """Return whether two rows are of one exact name at one commit, and of no failed start."""
+    same = (one.place, one.raw_name) == (other.place, other.raw_name)
+    return same and not is_startup_failure(one)
 
 
 # --- Answers ----------------------------------------------------------------------------------
@@ -558,6 +791,7 @@ def is_retired(
 
 def job_row(
     labels: Mapping[str, str],
+    group: Mapping[str, Any],
     job: Sequence[Answer],
     mine: Sequence[Row],
     commits: Sequence[Commit],
@@ -565,7 +799,6 @@ def job_row(
     now: datetime,
 ) -> Json:
     """One object of `jobs`: the open outage or, with none open, the current streak."""
-    group = group_of(labels, config)
     name = labels["job_name"]
     failures_to_open: int = setting(group, name, "failures_to_open", 3)
     passes_to_close: int = setting(group, name, "passes_to_close", 1)
@@ -608,7 +841,28 @@ def job_row(
         "flaky_commits": newer_than_pass(columns, FLAKY),
         "last_verdict": seen[-1] if seen else None,
         "known_broken": known_broken(labels, config, now),
+        # Not in the output: the commits after which a streak or an outage is open.
+        "failing": failing_places(
+            columns, commits, failures_to_open, passes_to_close, flaky_closes
+        ),
     }
+
+
+def failing_places(
+    columns: Sequence[Column],
+    commits: Sequence[Commit],
+    failures_to_open: int,
+    passes_to_close: int,
+    flaky_closes: bool,
+) -> set[int]:
+    """Return the commits after which a streak or an outage of a job is open."""
+    found: set[int] = set()
+    for commit in commits:
+        seen = [column for column in columns if column.place <= commit.place]
+        outage = outage_of(seen, failures_to_open, passes_to_close, flaky_closes)
+        if streak_of(seen)[0] or outage is not None:
+            found.add(commit.place)
+    return found
 
 
 def earliest_failure(answers: Sequence[Answer]) -> Row | None:

@@ -61,10 +61,10 @@ def hostile(text: str) -> Snapshot:
     return Snapshot(NOW, (replace(found, jobs=(changed,)),), (source,), complete=True)
 
 
-def printed(shown: Snapshot, compare_urls: CompareUrls = COMPARE) -> str:
+def printed(shown: Snapshot, compare_urls: CompareUrls = COMPARE, now: float = NOW) -> str:
     """Return what `check` prints."""
     out = StringIO()
-    print_snapshot(shown, compare_urls, Console(file=out, width=200, no_color=True))
+    print_snapshot(shown, compare_urls, Console(file=out, width=200, no_color=True), now)
     return out.getvalue()
 
 

@@ -1,18 +1,21 @@
 """The JSON object, key by key."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from trunkwatch.domain.model import Trunk
-from trunkwatch.report.document import compare_link, document
+from trunkwatch.engine.snapshot import TrunkSource, unread_trunk
+from trunkwatch.report.document import compare_link, document, document_of_trunks
 
-from tests.domain.builders import evaluate_histories, job_state, row
+from tests.domain.builders import NOW, TRUNK, evaluate_histories, job_state, row
 from tests.report.sample import COMPARE, POLICY, SOURCE, snapshot, state
 from tests.vectors.notation import sha_of
 
-DOCUMENT = document(snapshot(), COMPARE)
+SLOW = TrunkSource("ci", True, NOW, 120.0)
+DOCUMENT = document(snapshot(), COMPARE, NOW)
 
 
 def job(name: str) -> dict[str, Any]:
@@ -80,15 +83,71 @@ def test_the_whole_of_a_group() -> None:
 def test_the_whole_of_a_source() -> None:
     """A source has its status and its last success, which is null if it never succeeded."""
     never = replace(SOURCE, name="other", up=False, last_success=None, problem="refused")
-    assert document(snapshot(SOURCE, never), {})["sources"] == [
+    assert document(snapshot(SOURCE, never), {}, NOW)["sources"] == [
         {"source": "ci", "up": True, "last_success": "2026-03-01T11:59:00Z"},
         {"source": "other", "up": False, "last_success": None},
     ]
 
 
+def test_the_whole_of_a_trunk() -> None:
+    """A trunk has its head, the age of its data, and whether they can be relied on."""
+    policy = replace(POLICY, green={TRUNK: (re.compile("ci / a"),)})
+    green = replace(evaluate_histories({"a": "P P F"}, policy), data_at=NOW - 300.0)
+    assert document(replace(snapshot(), trunks=(green,)), {}, NOW)["trunks"] == [
+        {
+            "repo": "o/r",
+            "branch": "main",
+            "head": sha_of(2),
+            "data": "fresh",
+            "data_at": "2026-03-01T11:55:00Z",
+            "up": True,
+            "problem": None,
+            "missing_results": 0,
+            "mass_breakage": False,
+            "commits_since_green": 1,
+            "last_green": sha_of(1),
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "data"),
+    [
+        ({"data_at": NOW - 300.0}, "fresh"),
+        ({"data_at": NOW - 301.0}, "stale"),
+        ({"data_at": None}, "stale"),
+        ({"missing": 3}, "doubtful"),
+        ({"missing": 3, "data_at": None}, "doubtful"),
+        ({"data_at": NOW - 600.0, "sources": (SLOW,)}, "fresh"),
+        ({"data_at": NOW - 601.0, "sources": (SLOW,)}, "stale"),
+    ],
+)
+def test_data_are_fresh_stale_or_doubtful(changes: dict[str, Any], data: str) -> None:
+    """Data older than five polls and five minutes are stale; without results, doubtful."""
+    shown = replace(snapshot(), trunks=(replace(state(), **changes),))
+    assert document(shown, {}, NOW)["trunks"][0]["data"] == data
+
+
+def test_a_trunk_that_was_never_read() -> None:
+    """It is listed with nulls and its problem."""
+    unread = replace(unread_trunk(TRUNK), sources=(replace(SLOW, up=False, problem="empty"),))
+    (found,) = document(replace(snapshot(), trunks=(unread,)), {}, NOW)["trunks"]
+    assert (found["head"], found["data_at"], found["last_green"]) == (None, None, None)
+    assert (found["up"], found["problem"], found["data"]) == (False, "empty", "stale")
+
+
+def test_the_sources_of_one_trunk() -> None:
+    """The object of one trunk has its own sources alone, up where they have read this trunk."""
+    other = replace(SOURCE, name="other")
+    mine = replace(state(), sources=(TrunkSource("ci", False, NOW, 60.0, "gone"),))
+    shown = replace(snapshot(SOURCE, other), trunks=(mine,))
+    found = document_of_trunks(shown, [mine], {}, NOW)["sources"]
+    assert [(each["source"], each["up"]) for each in found] == [("ci", False)]
+
+
 def test_the_whole() -> None:
-    """The object has four keys, is plain JSON, and its jobs and groups are sorted."""
-    assert list(DOCUMENT) == ["as_of", "sources", "groups", "jobs"]
+    """The object has five keys, is plain JSON, and its jobs and groups are sorted."""
+    assert list(DOCUMENT) == ["as_of", "sources", "trunks", "groups", "jobs"]
     assert DOCUMENT["as_of"] == "2026-03-01T12:00:00Z"
     assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
     names = [each["job_name"] for each in DOCUMENT["jobs"]]
@@ -118,7 +177,7 @@ def test_what_the_first_failing_run_says_is_told() -> None:
     """Its annotations are a list of lines."""
     rows = [row(1, "a / x", "failure", annotations=("out of memory", "killed"))]
     trunks = (evaluate_histories({"c": "P F"}, POLICY, extra=rows),)
-    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    found = document(replace(snapshot(), trunks=trunks), {}, NOW)["jobs"]
     assert [each["annotations"] for each in found] == [["out of memory", "killed"], []]
 
 
@@ -129,7 +188,7 @@ def test_hints_are_told() -> None:
         row(1, "a / x", "failure", attempt=2, failed_step="Set up job"),
     ]
     trunks = (evaluate_histories({"c": "P F F F"}, POLICY, extra=rows),)
-    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    found = document(replace(snapshot(), trunks=trunks), {}, NOW)["jobs"]
     keys = "confirmed", "same_step", "infra", "also_broken_since"
     assert [[each[key] for key in keys] for each in found] == [
         [True, "Set up job", True, ["ci / c"]],
@@ -161,14 +220,17 @@ def test_an_exemption_without_an_end_is_told() -> None:
     (each,) = [each for each in state().jobs if each.known_broken]
     endless = replace(each, known_broken=("no runner", None))
     shown = replace(snapshot(), trunks=(replace(state(), jobs=(endless,)),))
-    assert document(shown, {})["jobs"][0]["known_broken"] == {"reason": "no runner", "until": None}
+    assert document(shown, {}, NOW)["jobs"][0]["known_broken"] == {
+        "reason": "no runner",
+        "until": None,
+    }
 
 
 def test_a_job_without_a_verdict() -> None:
     """A job that never answered is listed, its last verdict is null."""
-    found = document(replace(snapshot(), trunks=(evaluate_histories({"job": "- ?"}),)), {})["jobs"][
-        0
-    ]
+    found = document(replace(snapshot(), trunks=(evaluate_histories({"job": "- ?"}),)), {}, NOW)[
+        "jobs"
+    ][0]
     assert (found["last_verdict"], found["stopped_by"], found["pending_commits"]) == (
         None,
         "window",
@@ -180,16 +242,16 @@ def test_one_trunk_alone() -> None:
     """Asked for some trunks the object has no jobs or groups of others."""
     other = evaluate_histories({"x": "P"})
     both = replace(snapshot(), trunks=(state(), other))
-    found = document(both, COMPARE, [other])
+    found = document_of_trunks(both, [other], COMPARE, NOW)
     assert [each["job_name"] for each in found["jobs"]] == ["x"]
     assert [each["group"] for each in found["groups"]] == ["default"]
-    assert len(document(both, COMPARE)["jobs"]) == len(state().jobs) + 1
+    assert len(document(both, COMPARE, NOW)["jobs"]) == len(state().jobs) + 1
 
 
 def test_all_suspects_are_named() -> None:
     """The object names every suspect, also where metrics show the first ten only."""
     many = evaluate_histories({"job": f"P {'. ' * 30}F F F"})
-    found = document(replace(snapshot(), trunks=(many,)), {})["jobs"][0]
+    found = document(replace(snapshot(), trunks=(many,)), {}, NOW)["jobs"][0]
     assert found["suspects"] == len(found["suspect_commits"]) == 31
 
 
@@ -211,7 +273,7 @@ def test_the_commit_that_ended_the_newest_outage_is_named() -> None:
         "d": "P P P P P P P P P P P",
     }
     trunks = (evaluate_histories(histories, POLICY),)
-    found = document(replace(snapshot(), trunks=trunks), {})["jobs"]
+    found = document(replace(snapshot(), trunks=trunks), {}, NOW)["jobs"]
     ended_by = {"sha": sha_of(10), "author": "author-10", "title": "change 10"}
     assert [each["last_outage"] for each in found] == [
         {"first_bad": sha_of(6), "ended_by": ended_by},

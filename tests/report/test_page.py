@@ -2,17 +2,20 @@
 
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from trunkwatch.domain.groups import Match
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.domain.policy import Policy
-from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.engine.snapshot import Snapshot, TrunkSource
 from trunkwatch.report.page import landing_page
 
 from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories
 from tests.report.sample import COMPARE, POLICY, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of
+
+WELL = replace(evaluate_histories({"job": "P"}), data_at=NOW - 60)
 
 
 class Read(HTMLParser):
@@ -91,8 +94,38 @@ def test_groups_are_listed() -> None:
 
 def test_it_says_that_all_is_well() -> None:
     """Where nothing is broken the page states it in words."""
-    quiet = replace(snapshot(), trunks=(evaluate_histories({"job": "P"}),))
-    assert "✓ Nothing is broken." in page(quiet).text
+    text = page(replace(snapshot(), trunks=(WELL,))).text
+    assert "✓ Nothing is broken." in text
+    assert "✓ quiet" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"data_at": NOW - 600}, "Stale: the results were read up to 10 min ago."),
+        ({"data_at": None}, "data never"),
+        ({"missing": 25}, "Doubtful: 25 newer commits have no run that counts although"),
+        ({"jobs": (), "groups": ()}, "Nothing to watch"),
+        (
+            {"sources": (TrunkSource("ci", False, NOW, 5.0, "<empty>"),)},
+            "not read: <empty>",
+        ),
+    ],
+)
+def test_what_cannot_be_relied_on_is_never_well(changes: dict[str, Any], note: str) -> None:
+    """Old, doubtful or missing data are shown, and nothing is green."""
+    text = page(replace(snapshot(), trunks=(replace(WELL, **changes),))).text
+    assert note in text
+    assert "? Whether something is broken is unknown." in text
+    assert "✓" not in text.replace("✓ up", "")
+
+
+def test_limits_of_a_source_stand_in_its_row() -> None:
+    """What its credentials do not allow, and rows that cannot be used, are shown."""
+    source = replace(SOURCE, limitations={"checks": "no <steps>"}, dropped={"bad_time": 2})
+    text = page(snapshot(source)).text
+    assert "source ci: limited (checks): no <steps>" in text
+    assert "source ci: 2 rows cannot be used: 2 bad time" in text
 
 
 def test_mass_breakage_leads() -> None:

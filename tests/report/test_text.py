@@ -1,14 +1,20 @@
 """What `check` prints for a person."""
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.domain.model import Observation
+from trunkwatch.domain.names import Naming
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.snapshot import Snapshot, TrunkSource, unread_trunk
 
-from tests.domain.builders import NOW, evaluate_histories
+from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories, row, trunk
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
+WELL = replace(evaluate_histories({"job": "P"}), data_at=NOW - 60)
 TEXT = printed(snapshot())
 LINES = [" ".join(line.split()) for line in TEXT.splitlines()]
 
@@ -130,3 +136,107 @@ def test_texts_of_ci_are_no_markup() -> None:
     assert suspect.count("[red]x[/]") == 2
     assert not {"\x1b", "\x07", "\r"} & set(text)
     assert not any(line.startswith("- forged") for line in text.splitlines())
+
+
+# ---------------------------------------------------------------------- data that is incomplete
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"data_at": NOW - 600}, "Stale: the results were read up to 10 min ago."),
+        (
+            {"missing": 25},
+            "Doubtful: 25 newer commits have no run that counts although earlier ones had."
+            " Either the CI shows an old list, or it does not run.",
+        ),
+        (
+            {"sources": (TrunkSource("ci", False, NOW, 5.0, "source ci: gone"),)},
+            "not read: source ci: gone",
+        ),
+    ],
+)
+def test_a_trunk_that_cannot_be_relied_on_is_never_well(changes: dict[str, Any], line: str) -> None:
+    """Its reason is a line below the headline, and no group of it is quiet."""
+    lines = printed(replace(snapshot(), trunks=(replace(WELL, **changes),))).splitlines()
+    assert lines[0] == "o/r main: 0 broken, 0 failing; 1 job over 1 commit"
+    assert line in lines
+    assert lines[-1].endswith("unknown")
+    assert printed(replace(snapshot(), trunks=(WELL,))).splitlines()[-1].endswith("quiet")
+
+
+def test_a_trunk_that_was_never_read_is_named() -> None:
+    """It has a headline and its problem; the problem of its source is not repeated."""
+    problem = "source ci: empty"
+    unread = replace(unread_trunk(TRUNK), sources=(TrunkSource("ci", False, None, 5.0, problem),))
+    source = replace(SOURCE, up=False, problem=problem)
+    assert printed(Snapshot(NOW, (unread,), (source,))).splitlines() == [
+        "o/r main: no commit was read",
+        "not read: source ci: empty",
+    ]
+
+
+def test_limitations_and_dropped_rows_of_a_source_are_lines() -> None:
+    """The text of each limitation is shown, and the numbers of rows by reason."""
+    limits = {"checks": "no annotations", "statuses": "no statuses"}
+    source = replace(SOURCE, limitations=limits, dropped={"patch": 1, "bad_time": 1200})
+    assert printed(Snapshot(NOW, (), (source,))).splitlines()[1:] == [
+        "source ci: limited (checks): no annotations",
+        "source ci: limited (statuses): no statuses",
+        "source ci: 1,201 rows cannot be used: 1,200 bad time, 1 patch",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        (
+            [row(0, "a", "success", event="merge_group"), row(1, "a", "success", event="fork")],
+            [
+                "Nothing to watch: 0 of 2 commits have results of runs that count",
+                "  2 runs started by another event (fork, merge_group): if its runs should count,"
+                " add it to jobs.events",
+            ],
+        ),
+        (
+            [
+                row(1, "a", "success", head_branch=f"b{number}", run_id=number)
+                for number in range(7)
+            ],
+            [
+                "Nothing to watch: 0 of 2 commits have results of runs that count",
+                "  7 runs of another branch (b0, b1, b2, b3, b4 and 2 more): if that is the trunk,"
+                " correct branch or branches of the source",
+            ],
+        ),
+        (
+            [row(0, "a", "success", head_repo="o/new"), row(9, "a", "success")],
+            [
+                "Nothing to watch: 0 of 2 commits have results of runs that count",
+                "  1 run of commits that are not on the trunk: if they should be, correct branch or"
+                " branches of the source",
+                "  1 run of another repository (o/new): if that is its new name, correct repo or"
+                " repos of the source",
+            ],
+        ),
+        (
+            [],
+            [
+                "Nothing to watch: 0 of 2 commits have results of runs that count",
+                "  no run was reported: do the source's repository and branch have runs?",
+            ],
+        ),
+        (
+            [row(0, "ignored", "success")],
+            [
+                "Nothing to watch: every job of 2 commits is ignored (jobs.ignore) or removed"
+                " (jobs.retire_after)"
+            ],
+        ),
+    ],
+)
+def test_nothing_to_watch_has_a_reason(rows: list[Observation], lines: list[str]) -> None:
+    """Runs that do not count are counted by reason, with what to change."""
+    policy = Policy(naming=Naming(ignore=(re.compile("ignored"),)))
+    found = replace(evaluate(rows, trunk(2), policy), data_at=NOW)
+    assert printed(Snapshot(NOW, (found,), (SOURCE,))).splitlines()[1:] == lines

@@ -1,5 +1,6 @@
 """The rules pass promtool; and rules, tests, runbooks and the catalogue of metrics agree."""
 
+import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_every_alert_is_described(alert: str) -> None:
     for name in ("title", "summary", "description"):
         assert annotations[name].strip()
     assert annotations["runbook_url"] == RUNBOOK_URL.format(alert)
+
+
+def test_a_shell_reads_the_command_of_an_alert_as_it_is_meant() -> None:
+    """A job's name is one word of the command, whatever a shell would expand in it."""
+    alerts = [
+        alert
+        for case in rulebook.promtool_cases()
+        if case["alertname"] == "TrunkJobBroken"
+        for alert in case["exp_alerts"]
+    ]
+    assert any("$(" in alert["exp_labels"]["job_name"] for alert in alerts)
+    for alert in alerts:
+        labels, text = alert["exp_labels"], alert["exp_annotations"]["description"]
+        name = "{repo} {branch}: {workflow} / {job_name}".format(**labels)
+        command = text.partition("verdict: ")[2]
+        assert shlex.split(command)[-2:] == ["--", name]
 
 
 @pytest.mark.parametrize("alert", sorted(set(ALERTS) - OF_A_JOB))

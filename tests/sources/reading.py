@@ -1,13 +1,15 @@
 """Reads a source into a store, as the poller does, but one step at a time."""
 
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from trunkwatch.config import SourceConfig
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.sources import SourceContext, build_source
+from trunkwatch.sources import RefreshReport, SourceContext, build_source
 from trunkwatch.store import SqliteStore
 
 REPO = "o/r"
@@ -37,21 +39,29 @@ class Reader:
     Attributes:
         store: of the results.
         codes: the status code of each request.
+        report: of the last refresh.
+        dropped: the rows that all refreshes dropped, by reason.
     """
 
-    def __init__(self, config: SourceConfig) -> None:
+    def __init__(self, config: SourceConfig, clock: Callable[[], float] = time.time) -> None:
         """Args:
         config: of the source.
+        clock: returns the time (seconds since the epoch).
         """
         self._config = config
+        self._clock = clock
         self.store = SqliteStore()
         self.codes: list[str] = []
+        self.report = RefreshReport()
+        self.dropped: Counter[str] = Counter()
         self.restart()
 
     def restart(self, config: SourceConfig | None = None) -> None:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
-        context = SourceContext(http=HttpContext(count_request=self.codes.append))
+        context = SourceContext(
+            http=HttpContext(count_request=self.codes.append, clock=self._clock)
+        )
         self._source = build_source(self._config, context)
 
     def refresh(self) -> None:
@@ -59,6 +69,8 @@ class Reader:
         memory = self.store.load().sources.get(self._config.name)
         refresh = self._source.refresh(memory.state if memory else EMPTY_STATE)
         self.store.apply(self._config.name, refresh.facts, now=0.0)
+        self.report = refresh.report
+        self.dropped.update(refresh.report.dropped)
 
     def state(self) -> State:
         """Return all that is stored."""

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ from click.testing import CliRunner
 from trunkwatch.cli.main import main
 from trunkwatch.config import BuildbotSource
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
-from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder
+from trunkwatch.domain.model import Commit, Evidence, Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
-from trunkwatch.errors import BadAnswerError, NoAnswerError, SourceError
+from trunkwatch.errors import BadAnswerError, GitError, NoAnswerError, SourceError
 from trunkwatch.sources import SourceContext, build_source
-from trunkwatch.sources.buildbot import LOOK_BACK_SECONDS, PAGE
+from trunkwatch.sources.buildbot.api import PAGE
+from trunkwatch.sources.buildbot.source import LOOK_BACK_SECONDS
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
 from tests.support.fakehttp import (
@@ -26,10 +28,34 @@ from tests.support.fakehttp import (
     Request,
     as_json,
     serving,
+    source_stamp,
 )
+from tests.support.gitrepo import GitRepo, git
 
 NOW = 1_800_000_000
+HOUR = 3600
 A, B = sha(1), sha(2)
+SHORT = "c0ffee" + sha(3)[6:]
+
+
+class Clock:
+    """A clock that tests set; a day after `NOW` at first.
+
+    Attributes:
+        now: seconds since the epoch.
+    """
+
+    def __init__(self) -> None:
+        self.now = NOW + 24.0 * HOUR
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -44,8 +70,8 @@ def server(ci: FakeBuildbot) -> Iterator[HttpServer]:
 
 
 @pytest.fixture
-def reader(server: HttpServer) -> Reader:
-    return Reader(config(server.url))
+def reader(server: HttpServer, clock: Clock) -> Reader:
+    return Reader(config(server.url), clock)
 
 
 def config(url: str, **more: object) -> BuildbotSource:
@@ -130,7 +156,7 @@ def test_the_failed_step_is_the_first_one_that_failed(
 def test_the_workflow_may_have_a_name_of_its_own(ci: FakeBuildbot, server: HttpServer) -> None:
     """`workflow:` replaces the source's name as the label of its jobs."""
     ci.build(1, A)
-    reader = Reader(config(server.url, workflow="nightly"))
+    reader = Reader(config(server.url, workflow="nightly"), Clock())
     reader.refresh()
     assert reader.only_row().job.workflow_name == "nightly"
 
@@ -245,33 +271,274 @@ def test_what_is_no_full_hash_is_no_commit(ci: FakeBuildbot, reader: Reader, nam
     assert [(r.job_id, r.sha) for r in reader.rows()] == [(2, A)]
 
 
+# ---------------------------------------------------------------------- codebases
+
+
+def with_codebases(
+    ci: FakeBuildbot, number: int, got: dict[str, str] | None, **branches: str | None
+) -> None:
+    """Add a build of several codebases, whose properties `branch` and `revision` are unset."""
+    requested = [source_stamp(name, branch, A) for name, branch in branches.items()]
+    build = ci.build(number, A, 2, stamps=requested)
+    build["properties"] = {} if got is None else {"got_revision": [got, "Git"]}
+
+
 @pytest.mark.parametrize(
-    ("got", "codebase", "commit"),
+    ("got", "codebase"),
     [
-        pytest.param({"": A}, "", A, id="one that has no name"),
-        pytest.param({"lib": A}, "", A, id="the only one"),
-        pytest.param({"app": A, "lib": B}, "lib", B, id="the configured one"),
-        pytest.param({"app": A, "lib": B}, "", None, id="none of several is configured"),
-        pytest.param({"app": A, "lib": B}, "docs", None, id="a codebase that is not there"),
-        pytest.param({}, "", None, id="an empty object"),
+        pytest.param({"": A}, "", id="one that has no name"),
+        pytest.param({"lib": A}, "", id="the only one"),
+        pytest.param({"app": B, "lib": A}, "lib", id="the configured one"),
+        pytest.param({"app": B, "": A}, "", id="the one without a name beside another"),
     ],
 )
-def test_with_codebases_the_configured_one_says_the_commit(
-    ci: FakeBuildbot, server: HttpServer, got: dict[str, str], codebase: str, commit: str | None
+def test_with_codebases_the_configured_one_decides_the_commit(
+    ci: FakeBuildbot, server: HttpServer, got: dict[str, str], codebase: str
 ) -> None:
-    """`got_revision` is then an object; a build without the configured codebase is left out."""
+    """`got_revision` is then an object by codebase."""
     build = ci.build(1, A)
     build["properties"] = {"got_revision": [got, "Git"]}
-    reader = Reader(config(server.url, codebase=codebase))
+    reader = Reader(config(server.url, codebase=codebase), Clock())
     reader.refresh()
-    assert [row.sha for row in reader.rows()] == ([] if commit is None else [commit])
+    assert reader.only_row().sha == A
+    assert reader.report.limitations == ()
+    assert reader.dropped == {}
+
+
+@pytest.mark.parametrize(
+    ("got", "codebase", "text"),
+    [
+        pytest.param({"app": A, "lib": B}, "", "app and lib: set", id="none is configured"),
+        pytest.param({"app": A, "lib": B}, "docs", "app and lib, not docs: set", id="another"),
+        pytest.param({"lib": B}, "docs", "lib, not docs: set", id="another than the only one"),
+    ],
+)
+def test_a_cold_start_without_the_codebase_is_an_error_that_names_them(
+    ci: FakeBuildbot, server: HttpServer, got: dict[str, str], codebase: str, text: str
+) -> None:
+    """Nothing can be read then, and every refresh reports it until the configuration is right."""
+    with_codebases(ci, 1, got, **dict.fromkeys(got, "main"))
+    reader = Reader(config(server.url, codebase=codebase), Clock())
+    for _ in range(2):
+        with pytest.raises(SourceError, match=f"the codebases {text} `codebase` to .* o/r"):
+            reader.refresh()
+    reader.restart(config(server.url, codebase="lib"))
+    reader.refresh()
+    assert reader.only_row().sha == B
+
+
+def test_where_other_builds_count_the_codebases_are_a_limitation_for_a_day(
+    ci: FakeBuildbot, reader: Reader, clock: Clock
+) -> None:
+    """It is reported after a restart too, and each build counts once."""
+    with_codebases(ci, 1, {"app": A, "lib": B}, app="main", lib="main")
+    with_codebases(ci, 2, {"app": A, "doc": B}, app="main", doc="main")
+    ci.build(3, A)
+    for _ in range(2):
+        reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [3]
+    assert reader.dropped == {"codebase": 2}
+    ci.builds = [ci.build(3, A)]
+    reader.restart()
+    reader.refresh()
+    (limitation,) = reader.report.limitations
+    assert limitation.name == "codebases"
+    assert limitation.text.startswith("builds have the codebases app, doc and lib: set `codebase`")
+    clock.now += 25 * HOUR
+    reader.refresh()
+    assert reader.report.limitations == ()
+
+
+def test_with_codebases_the_branch_is_that_of_the_configured_one(
+    ci: FakeBuildbot, server: HttpServer
+) -> None:
+    """Buildbot leaves the property unset; the source stamps have the branch of each codebase."""
+    with_codebases(ci, 1, {"app": A, "lib": B}, app="topic", lib="main")
+    with_codebases(ci, 2, {"app": A, "lib": B}, app="main", lib="topic")
+    with_codebases(ci, 3, {"app": A, "lib": B}, app=None, lib="topic")
+    reader = Reader(config(server.url, codebase="app"), Clock())
+    reader.refresh()
+    assert [row.head_branch for row in reader.rows()] == ["topic", "main", "main"]
+
+
+def test_a_build_that_failed_between_two_checkouts_is_of_the_requested_commit(
+    ci: FakeBuildbot, server: HttpServer
+) -> None:
+    """The only codebase that was checked out is not taken for the repository's."""
+    with_codebases(ci, 1, {"app": B}, app="main", lib="main")
+    with_codebases(ci, 2, None, app="main", lib="main")
+    reader = Reader(config(server.url, codebase="lib"), Clock())
+    reader.refresh()
+    assert [row.sha for row in reader.rows()] == [A, A]
+    unset = Reader(config(server.url), Clock())
+    with pytest.raises(SourceError, match="app and lib"):
+        unset.refresh()
+
+
+def test_a_revision_that_is_not_by_codebase_is_of_the_one_without_a_name(
+    ci: FakeBuildbot, server: HttpServer
+) -> None:
+    """A step without a codebase checked out the one that has no name."""
+    stamps = [source_stamp("", "main", B), source_stamp("lib", "main", A)]
+    ci.build(1, B, stamps=stamps)
+    for codebase, commit in (("lib", A), ("", B)):
+        reader = Reader(config(server.url, codebase=codebase), Clock())
+        reader.refresh()
+        assert reader.only_row().sha == commit
+
+
+# ---------------------------------------------------------------------- patches
+
+
+def test_a_try_build_of_a_patch_is_no_result_of_its_commit(
+    ci: FakeBuildbot, reader: Reader
+) -> None:
+    """It is counted once, whether it runs or has ended; the trunk's own builds count."""
+    for number, results in ((1, 2), (2, 0), (3, None)):
+        ci.build(number, A, results, stamps=[source_stamp(revision=A, patched=True)])
+    ci.build(4, A)
+    for _ in range(2):
+        reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [4]
+    assert reader.dropped == {"patch": 3}
+
+
+def test_a_patch_of_any_codebase_makes_a_try_build(ci: FakeBuildbot, server: HttpServer) -> None:
+    """A patch of another codebase than the repository's changes the result too."""
+    stamps = [source_stamp("app", revision=A), source_stamp("lib", revision=B, patched=True)]
+    ci.build(1, A, stamps=stamps)
+    reader = Reader(config(server.url, codebase="app"), Clock())
+    reader.refresh()
+    assert (reader.rows(), reader.dropped) == ([], {"patch": 1})
+
+
+@pytest.mark.parametrize("refused", ["buildrequests", "buildsets"])
+@pytest.mark.parametrize("status", [403, 404])
+def test_where_the_source_stamps_are_refused_it_is_a_limitation(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, refused: str, status: int
+) -> None:
+    """An administrator may allow some addresses only; the builds are read all the same."""
+    ci.build(1, A)
+
+    def refuses(request: Request) -> Answer:
+        if request.path.endswith(refused):
+            return as_json({"error": "forbidden"}, status)
+        return ci(request)
+
+    server.handler = refuses
+    reader.refresh()
+    assert reader.only_row().sha == A
+    (limitation,) = reader.report.limitations
+    assert limitation.name == "sourcestamps"
+    assert f"/api/v2/{refused}: HTTP {status}" in limitation.text
+    assert "try builds of a patch count" in limitation.text
+
+
+def test_source_stamps_that_fail_by_accident_fail_the_refresh(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader
+) -> None:
+    """A server error is no refusal: without the stamps a try build would count."""
+    ci.build(1, A, stamps=[source_stamp(patched=True)])
+    server.handler = lambda r: Answer(503, b"") if r.path.endswith("buildsets") else ci(r)
+    with pytest.raises(BadAnswerError, match="buildsets: HTTP 503"):
+        reader.refresh()
+    server.handler = ci
+    reader.refresh()
+    assert (reader.rows(), reader.dropped) == ([], {"patch": 1})
+
+
+@pytest.mark.parametrize("stamps", [[None], [], [{"patch": None, "codebase": None}]])
+def test_odd_source_stamps_are_of_no_patch(
+    ci: FakeBuildbot, reader: Reader, stamps: list[dict[str, object]]
+) -> None:
+    """The properties of the build are used then."""
+    ci.build(1, A, stamps=stamps)
+    reader.refresh()
+    assert reader.only_row().sha == A
+
+
+# ---------------------------------------------------------------------- abbreviated revisions
+
+
+@pytest.mark.parametrize(
+    ("got", "requested", "commit"),
+    [
+        pytest.param(SHORT[:8], SHORT, SHORT, id="it begins the requested one"),
+        pytest.param(SHORT[:8], B, None, id="it does not begin the requested one"),
+        pytest.param(SHORT[:8].upper(), "", None, id="nothing was requested"),
+        pytest.param(None, SHORT[:7], None, id="the requested one is abbreviated"),
+    ],
+)
+def test_an_abbreviated_revision_is_not_guessed(
+    ci: FakeBuildbot, reader: Reader, got: str | None, requested: str, commit: str | None
+) -> None:
+    """Without a clone, the limitation names it, its build, and a remedy."""
+    ci.build(1, got, 2, revision=requested)
+    ci.build(2, A)
+    reader.refresh()
+    rows = [row.sha for row in reader.rows() if row.job_id == 1]
+    assert rows == ([] if commit is None else [commit])
+    texts = [limitation.text for limitation in reader.report.limitations]
+    if commit is None:
+        (text,) = texts
+        short = (got or requested).lower()
+        assert f"/#/builders/1/builds/1 has the abbreviated revision {short}" in text
+        assert "set `git` to a local clone" in text
+        assert reader.dropped == {"revision": 1}
+    else:
+        assert (texts, reader.dropped) == ([], {})
+
+
+def test_a_cold_start_with_abbreviated_revisions_alone_is_an_error(
+    ci: FakeBuildbot, reader: Reader
+) -> None:
+    """Nothing can be read then."""
+    ci.build(1, SHORT[:8], revision="")
+    with pytest.raises(SourceError, match=f"abbreviated revision {SHORT[:8]}"):
+        reader.refresh()
+
+
+def test_an_abbreviated_revision_is_found_in_the_clone(
+    ci: FakeBuildbot, server: HttpServer, tmp_path: Path
+) -> None:
+    """The full hash counts; a prefix of no commit is a limitation only on a watched branch."""
+    repo = GitRepo(tmp_path)
+    commit = repo.commit()
+    repo.push()
+    ci.build(1, commit[:8], 2, revision="")
+    ci.build(2, "0123456", revision="", branch="topic")
+    reader = Reader(config(server.url, git=str(repo.bare)), Clock())
+    reader.refresh()
+    assert reader.only_row().sha == commit
+    assert (reader.dropped, reader.report.limitations) == ({"revision": 1}, ())
+    ci.build(3, "0123456", revision="")
+    reader.refresh()
+    (limitation,) = reader.report.limitations
+    assert f"{repo.bare} has not exactly one such commit" in limitation.text
+
+
+@pytest.mark.parametrize("named", [None, "", "HEAD", "v1.2", "12345"])
+def test_a_build_without_a_commit_counts_as_dropped_once_it_has_ended(
+    ci: FakeBuildbot, reader: Reader, named: str | None
+) -> None:
+    """It may still check one out while it runs; a name or a number is no limitation."""
+    ci.build(1, None, None, revision=named)
+    reader.refresh()
+    assert reader.dropped == {}
+    ci.build(1, None, 4, revision=named)
+    reader.refresh()
+    assert (reader.rows(), reader.dropped) == ([], {"revision": 1})
+    assert reader.report.limitations == ()
+
+
+# ---------------------------------------------------------------------- which branch
 
 
 def test_each_watched_branch_has_its_own_builds(ci: FakeBuildbot, server: HttpServer) -> None:
     """The property `branch` decides the trunk of a build."""
     ci.build(1, A, branch="main")
     ci.build(2, B, branch="release/1")
-    reader = Reader(config(server.url, branches=["main", "release/1"]))
+    reader = Reader(config(server.url, branches=["main", "release/1"]), Clock())
     reader.refresh()
     assert [(r.trunk.branch, r.head_branch) for r in reader.rows()] == [
         ("main", "main"),
@@ -299,7 +566,7 @@ def test_only_the_configured_builders_are_jobs(ci: FakeBuildbot, server: HttpSer
     ci.builders = {1: "unit", 2: "unit-slow", 3: "try-unit"}
     for builder in ci.builders:
         ci.build(builder, A, builder=builder)
-    reader = Reader(config(server.url, builders=["unit(-.*)?"]))
+    reader = Reader(config(server.url, builders=["unit(-.*)?"]), Clock())
     reader.refresh()
     assert [row.job.job_name for row in reader.rows()] == ["unit", "unit-slow"]
 
@@ -318,12 +585,28 @@ def test_a_builder_that_is_new_is_looked_up(
     assert server.paths().count("/api/v2/builders") == 2
 
 
-def test_a_builder_that_nobody_knows_is_left_out(ci: FakeBuildbot, reader: Reader) -> None:
-    """A build of a builder that the master does not list is left out; the others are read."""
+@pytest.mark.parametrize("name", [None, 5, ""])
+def test_a_build_whose_builder_has_no_name_is_left_out(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, name: object
+) -> None:
+    """It is counted, the others are read, and the builders are not asked for again."""
+    ci.builders[98] = name
     ci.build(1, A, builder=99)
-    ci.build(2, A, builder=1)
+    ci.build(2, A, builder=98)
+    ci.build(3, A, builder=1)
+    for _ in range(3):
+        reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [3]
+    assert reader.dropped == {"builder": 2}
+    assert server.paths().count("/api/v2/builders") == 1
+
+
+def test_a_builder_whose_name_cannot_be_stored_is_a_job(ci: FakeBuildbot, reader: Reader) -> None:
+    """Half a surrogate pair, which JSON can escape, does not stop the source."""
+    ci.builders[1] = "unit \ud83d"
+    ci.build(1, A)
     reader.refresh()
-    assert [row.job_id for row in reader.rows()] == [2]
+    assert reader.only_row().job.job_name == "unit ?"
 
 
 # ---------------------------------------------------------------------- reading all, and only once
@@ -388,6 +671,38 @@ def test_a_completion_that_is_written_late_is_found_for_ten_minutes(
     assert (2 in [row.job_id for row in reader.rows()]) is seen
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(0, id="the epoch"),
+        pytest.param(NOW + 10 * 365 * 86_400, id="in ten years"),
+        pytest.param(2**60, id="no time at all"),
+    ],
+)
+def test_an_end_that_cannot_be_true_hides_no_later_build(
+    ci: FakeBuildbot, reader: Reader, end: int
+) -> None:
+    """Neither before the first other build nor after it; the build itself is read."""
+    ci.build(1, A, 2, at=end)
+    ci.build(2, A, at=NOW)
+    reader.refresh()
+    ci.build(3, A, at=NOW + 1)
+    reader.refresh()
+    ci.build(4, B, at=NOW + 2)
+    reader.refresh()
+    assert {row.job_id for row in reader.rows()} >= {2, 3, 4}
+
+
+def test_a_clock_that_was_ahead_hides_no_later_build(ci: FakeBuildbot, reader: Reader) -> None:
+    """After a master's clock is set back, the builds since then are read."""
+    now = time.time()
+    ci.build(1, A, at=int(now + 43_200))
+    reader.refresh()
+    ci.build(2, A, at=int(now))
+    reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [1, 2]
+
+
 def test_a_running_build_is_pending_until_it_has_ended(ci: FakeBuildbot, reader: Reader) -> None:
     """The completed row replaces the running one."""
     ci.build(1, A, None)
@@ -415,16 +730,93 @@ def test_a_build_that_ends_while_we_ask_is_not_missed(
     assert reader.only_row().conclusion == "failure"
 
 
-def test_a_zombie_build_hides_nothing(ci: FakeBuildbot, reader: Reader) -> None:
-    """A build that is never completed stays pending, then unknown, and all others are read."""
+def test_builds_that_never_end_hide_nothing_and_cost_nothing(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, clock: Clock
+) -> None:
+    """They are pending, then unknown and not listed any more; all others are read."""
+    clock.now = NOW
+    for number in range(1, 301):
+        ci.build(number, A, None, at=NOW)
+    reader.refresh()
+    row = reader.rows()[0]
+    assert evidence_of(row, EvidenceRules(), None, NOW + 35 * HOUR) is Evidence.PENDING
+    assert evidence_of(row, EvidenceRules(), None, NOW + 37 * HOUR) is Evidence.UNKNOWN
+    clock.now += 37 * HOUR
+    ci.build(999, B, 0, at=int(clock.now))
+    reader.refresh()
+    server.requests.clear()
+    reader.refresh()
+    assert server.paths() == ["/api/v2/builds"] * 2
+    assert sum(len(ci.selected(request)) for request in server.requests) == 1
+    assert len(reader.rows()) == 301
+
+
+def test_a_build_that_took_days_is_read_when_it_ends(
+    ci: FakeBuildbot, reader: Reader, clock: Clock
+) -> None:
+    """It is unknown in between, and counts at its end."""
+    clock.now = NOW
     ci.build(1, A, None, at=NOW)
-    for day in range(1, 4):
-        ci.build(1 + day, A, 0, request=20 + day, at=NOW + day * 86_400)
-        reader.refresh()
-    zombie, *others = reader.rows()
-    assert [row.job_id for row in others] == [2, 3, 4]
-    assert evidence_of(zombie, EvidenceRules(), None, NOW) is Evidence.PENDING
-    assert evidence_of(zombie, EvidenceRules(), None, NOW + 2 * 86_400) is Evidence.UNKNOWN
+    ci.build(2, A)
+    reader.refresh()
+    clock.now += 60 * HOUR
+    reader.refresh()
+    ci.build(1, A, 2, at=int(clock.now), took=60 * HOUR)
+    reader.refresh()
+    assert [(r.job_id, r.status) for r in reader.rows()] == [(1, "completed"), (2, "completed")]
+
+
+def test_a_running_build_that_vanished_is_no_longer_pending(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader
+) -> None:
+    """A master whose database was restored no longer has it, which one request finds out."""
+    ci.build(1, A, None)
+    ci.build(2, B)
+    reader.refresh()
+    reader.restart()
+    ci.builds = [build for build in ci.builds if build["buildid"] != 1]
+    reader.refresh()
+    row = reader.rows()[0]
+    assert (row.job_id, row.status, row.conclusion) == (1, "completed", "stale")
+    assert evidence_of(row, EvidenceRules(), None, NOW) is Evidence.UNKNOWN
+    assert unknown_word(row) is None
+    server.requests.clear()
+    reader.refresh()
+    assert server.paths() == ["/api/v2/builds"] * 2
+
+
+def test_a_running_build_whose_end_was_written_far_too_late_is_asked_for(
+    ci: FakeBuildbot, reader: Reader
+) -> None:
+    """A master that was down for hours may write an end before all that was read since."""
+    ci.build(1, A, None, at=NOW)
+    ci.build(2, B, at=NOW + 9 * HOUR)
+    reader.refresh()
+    ci.build(1, A, 5, at=NOW + HOUR)
+    reader.refresh()
+    assert [(r.job_id, r.conclusion) for r in reader.rows()] == [(1, "retry"), (2, "success")]
+
+
+def test_a_build_that_checks_out_another_commit_leaves_nothing_pending(
+    ci: FakeBuildbot, reader: Reader
+) -> None:
+    """With `alwaysUseLatest` the result is of the newest commit, not of the requested one."""
+    ci.build(1, None, None, revision=A)
+    reader.refresh()
+    ci.build(1, B, 0, revision=A)
+    reader.refresh()
+    assert [(r.sha, r.conclusion) for r in reader.rows()] == [(A, "stale"), (B, "success")]
+
+
+def test_a_build_that_a_killed_master_left_running_is_an_attempt(
+    ci: FakeBuildbot, reader: Reader
+) -> None:
+    """The repetition is attempt 2 of the same run although the first build never ended."""
+    ci.build(1, A, None, request=9)
+    reader.refresh()
+    ci.build(2, A, 0, request=9, at=NOW + 20)
+    reader.refresh()
+    assert [(r.job_id, r.attempt) for r in reader.rows()] == [(1, 1), (2, 2)]
 
 
 def test_nothing_new_costs_two_requests(
@@ -442,10 +834,10 @@ def test_nothing_new_costs_two_requests(
     assert reader.codes == ["200"] * 6
 
 
-def test_a_newly_failed_build_costs_one_request_more(
+def test_new_builds_cost_two_requests_more_and_a_failed_one_another(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
-    """Its steps are asked for once; a build that passed costs nothing."""
+    """Their source stamps are asked for once, together; the steps of a failed one as well."""
     ci.build(1, A, 0)
     reader.refresh()
     server.requests.clear()
@@ -454,7 +846,34 @@ def test_a_newly_failed_build_costs_one_request_more(
     reader.refresh()
     reader.refresh()
     assert server.paths().count("/api/v2/builds/3/steps") == 1
-    assert len(server.requests) == 2 + 1 + 2
+    assert server.paths().count("/api/v2/buildrequests") == 1
+    assert server.paths().count("/api/v2/buildsets") == 1
+    assert len(server.requests) == (2 + 2 + 1) + 2
+
+
+def test_a_build_of_a_branch_that_is_not_watched_costs_nothing(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader
+) -> None:
+    """Whether it is of a patch does not matter."""
+    ci.build(1, A)
+    reader.refresh()
+    server.requests.clear()
+    ci.build(2, A, 2, branch="topic", at=NOW + 1)
+    reader.refresh()
+    assert server.paths() == ["/api/v2/builds"] * 2
+
+
+def test_the_source_stamps_of_a_cold_start_are_read_by_the_page(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader
+) -> None:
+    """Two lists per 200 builds, so that no address is too long."""
+    for number in range(PAGE + 1):
+        patched = [source_stamp(patched=True)] if number in (0, PAGE) else None
+        ci.build(number + 1, sha(number), at=NOW + number, stamps=patched)
+    reader.refresh()
+    assert server.paths().count("/api/v2/buildrequests") == 2
+    assert server.paths().count("/api/v2/buildsets") == 2
+    assert (len(reader.rows()), reader.dropped) == (PAGE - 1, {"patch": 2})
 
 
 def test_the_server_is_asked_before_the_refresh_returns(
@@ -489,7 +908,7 @@ def test_a_password_in_the_address_opens_the_server(
 ) -> None:
     """It is sent as HTTP basic authentication, and is in no address that we give to others."""
     ci.build(1, A)
-    reader = Reader(config(f"http://{written}{server.address}"))
+    reader = Reader(config(f"http://{written}{server.address}"), Clock())
     reader.refresh()
     expected = None if sent is None else "Basic " + b64encode(sent.encode()).decode()
     assert {request.headers.get("Authorization") for request in server.requests} == {expected}
@@ -501,9 +920,9 @@ def test_an_address_with_a_slash_at_its_end_is_the_same(
 ) -> None:
     """People paste addresses as their browser shows them."""
     ci.build(1, A)
-    reader = Reader(config(f"{server.url}/"))
+    reader = Reader(config(f"{server.url}/"), Clock())
     reader.refresh()
-    assert set(server.paths()) == {"/api/v2/builds", "/api/v2/builders"}
+    assert all(path.startswith("/api/v2/b") for path in server.paths())
     assert reader.only_row().url == f"{server.url}/#/builders/1/builds/1"
 
 
@@ -547,36 +966,16 @@ BROKEN: dict[str, tuple[Callable[[Request], Answer], type[SourceError], str]] = 
     "nested too deeply": (_always(Answer(200, b"[" * 100_000)), BadAnswerError, "not JSON"),
     "no builds": (_always(as_json({"meta": {}})), BadAnswerError, "no list of 'builds'"),
     "builds no list": (_always(as_json({"builds": {}})), BadAnswerError, "no list of 'builds'"),
-    "builds of texts": (_always(as_json({"builds": ["x"]})), BadAnswerError, "no list of"),
-    "id a text": (_builds(buildid="1"), BadAnswerError, "'buildid' is '1'"),
-    "id missing": (_builds(buildid=None), BadAnswerError, "'buildid' is None"),
-    "id a truth": (_builds(builderid=True), BadAnswerError, "'builderid' is True"),
-    "request missing": (
-        _builds(buildrequestid=None),
-        BadAnswerError,
-        "'buildrequestid' is None",
-    ),
-    "complete a number": (_builds(complete=1), BadAnswerError, "'complete' is 1"),
-    "end a text": (
-        _builds(complete_at="today"),
-        BadAnswerError,
-        "'complete_at' is 'today' in the answer, where Buildbot gives int",
-    ),
+    "builds of texts": (_always(as_json({"builds": ["x"]})), BadAnswerError, "no build has the"),
+    "no row of an id": (_builds(buildid="1"), BadAnswerError, "no build has the numbers buildid"),
 }
-
-
-def _answers_all(handler: Callable[[Request], Answer]) -> Callable[[Request], Answer]:
-    """Return all builds for any request, so that invalid ones are not filtered out."""
-    if not isinstance(handler, FakeBuildbot):
-        return handler
-    return _always(as_json({"builds": handler.builds, "meta": {}}))
 
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, case: str) -> None:
     """The error has the right type and names the source, the address and the problem."""
     handler, kind, said = BROKEN[case]
-    server.handler = _answers_all(handler)
+    server.handler = handler
     with pytest.raises(kind) as caught:
         reader.refresh()
     text = str(caught.value)
@@ -585,44 +984,181 @@ def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, ca
     assert len(text.splitlines()) == 1
 
 
+BAD_ROWS: dict[str, object] = {
+    "no object": "x",
+    "null": None,
+    "id a text": {"buildid": "9"},
+    "id null": {"buildid": None},
+    "id of more than 64 bits": {"buildid": 2**63},
+    "builder a truth": {"builderid": True},
+    "request null": {"buildrequestid": None},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_ROWS)
+def test_a_row_without_ids_is_counted_and_stops_nothing(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, bad: str
+) -> None:
+    """The others are read, before and after it."""
+    wrong = BAD_ROWS[bad]
+    good = [ci.build(1, A), ci.build(3, B)]
+    row = {**ci.build(2, A), **wrong} if isinstance(wrong, dict) else wrong
+
+    def answers(request: Request) -> Answer:
+        if request.one("complete") == "true":
+            return as_json({"builds": [good[0], row, good[1]], "meta": {}})
+        return ci(request)
+
+    server.handler = answers
+    for _ in range(2):
+        reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [1, 3]
+    assert reader.dropped == {"malformed": 1}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         pytest.param({"properties": None}, id="no properties"),
+        pytest.param({"properties": []}, id="properties a list"),
         pytest.param({"properties": {"revision": A, "branch": 5}}, id="properties without source"),
         pytest.param({"properties": {"revision": [5, "Build"]}}, id="a revision of digits"),
+        pytest.param({"properties": {"got_revision": [{"": 5}, "Git"]}}, id="a number by codebase"),
     ],
 )
 def test_odd_properties_are_no_commit(
     ci: FakeBuildbot, reader: Reader, wrong: dict[str, object]
 ) -> None:
-    """A build without a commit is left out; the others are read."""
+    """A build without a commit is counted; the others are read."""
     ci.build(1, A).update(wrong)
     ci.build(2, B)
     reader.refresh()
     assert [row.job_id for row in reader.rows()] == [2]
+    assert reader.dropped == {"revision": 1}
 
 
 def test_odd_values_beside_the_commit_are_left_out(ci: FakeBuildbot, reader: Reader) -> None:
-    """A branch or a step's name that is no text, or a time that is none, is unknown."""
+    """A branch or a step's name that is no text, or a number that is none, is unknown."""
     build = ci.build(1, A, 2)
-    build["started_at"] = "early"
+    build["number"] = None
     build["properties"]["branch"] = [{"app": "main"}, "Build"]
     ci.steps[1] = [(["test"], 2)]
     reader.refresh()
     row = reader.only_row()
-    assert (row.head_branch, row.failed_step, row.started_at) == ("main", None, None)
+    assert (row.head_branch, row.failed_step, row.url) == ("main", None, None)
+    assert (row.status, row.conclusion) == ("completed", "failure")
 
 
-def test_a_list_of_builders_that_is_wrong_is_one_clear_line(
+@pytest.mark.parametrize("results", [None, "2", [2], True, 2**70])
+def test_a_complete_build_without_a_result_has_no_evidence(
+    ci: FakeBuildbot, reader: Reader, results: object
+) -> None:
+    """It is unknown, is shown as `null`, and does not stay pending."""
+    ci.build(1, A, 0)["results"] = results
+    reader.refresh()
+    row = reader.only_row()
+    assert evidence_of(row, EvidenceRules(), None, NOW) is Evidence.UNKNOWN
+    assert unknown_word(row) == "null"
+
+
+@pytest.mark.parametrize(
+    ("started", "completed", "read"),
+    [
+        pytest.param(NOW - 10, NOW, (NOW - 10, NOW), id="as it should be"),
+        pytest.param(NOW, NOW, (NOW, NOW), id="no time at all"),
+        pytest.param(NOW + 1, NOW, (NOW + 1, None), id="ended before it began"),
+        pytest.param(0, NOW, (None, NOW), id="began in 1970"),
+        pytest.param(-62135596800, NOW, (None, NOW), id="began in the year 1"),
+        pytest.param(NOW, NOW + 49 * HOUR, (NOW, None), id="ended more than a day ahead"),
+        pytest.param(NOW, 10**30, (NOW, None), id="ended after the sun"),
+        pytest.param("early", True, (None, None), id="no numbers"),
+        pytest.param(None, NOW, (None, NOW), id="null"),
+        pytest.param(float("nan"), float("inf"), (None, None), id="not finite"),
+    ],
+)
+def test_a_time_that_cannot_be_is_unknown(
+    ci: FakeBuildbot,
+    server: HttpServer,
+    reader: Reader,
+    started: object,
+    completed: object,
+    read: tuple[float | None, float | None],
+) -> None:
+    """The build counts all the same, and the builds after it are read."""
+    times = {"started_at": started, "complete_at": completed}
+    odd = {**ci.build(1, A), "complete": None, **times}
+    ci.builds.clear()
+
+    def answers(request: Request) -> Answer:
+        if request.one("complete") == "true":
+            later = json.loads(ci(request).body)["builds"]
+            return as_json({"builds": [odd, *later], "meta": {}})
+        return ci(request)
+
+    server.handler = answers
+    reader.refresh()
+    row = reader.only_row()
+    assert (row.started_at, row.completed_at) == read
+    assert row.conclusion == "success"
+    ci.build(2, B, at=NOW)
+    reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [1, 2]
+
+
+def test_a_master_whose_clock_was_ahead_loses_no_later_build(
+    ci: FakeBuildbot, reader: Reader, clock: Clock
+) -> None:
+    """A build that ends in the future does not move the time from which builds are read there."""
+    clock.now = NOW
+    ci.build(1, A, at=NOW + 20 * HOUR)
+    reader.refresh()
+    ci.build(2, B, at=NOW + 60)
+    clock.now += 60
+    reader.refresh()
+    assert [row.job_id for row in reader.rows()] == [1, 2]
+
+
+def test_steps_that_cannot_be_listed_are_unknown(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
-    """The error names the address of that list."""
-    ci.build(1, A)
-    ci.builders = {1: 5}
-    with pytest.raises(BadAnswerError, match="'name' is 5") as caught:
+    """The failed build counts without them, and they are asked for again."""
+    ci.build(1, A, 2)
+    ci.steps[1] = [("test", 2)]
+    server.handler = lambda r: Answer(500, b"") if r.path.endswith("steps") else ci(r)
+    reader.refresh()
+    assert (reader.only_row().conclusion, reader.only_row().failed_step) == ("failure", None)
+    server.handler = ci
+    reader.refresh()
+    assert reader.only_row().failed_step == "test"
+
+
+@pytest.mark.parametrize("lost", ["release", "main"])
+def test_a_branch_that_is_gone_fails_its_own_trunk(
+    server: HttpServer, clock: Clock, tmp_path: Path, lost: str
+) -> None:
+    """The other one is read on, and the report names the missing branch."""
+    repo = GitRepo(tmp_path)
+    base = repo.commit()
+    repo.push()
+    git(repo.bare, "branch", "release", base)
+    branches = ["main", "release"]
+    reader = Reader(config(server.url, branches=branches, git=str(repo.bare)), clock)
+    reader.refresh()
+    first = clock.now
+    git(repo.bare, "update-ref", "-d", f"refs/heads/{lost}")
+    clock.now += 60
+    reader.refresh()
+    reports = reader.report.trunks
+    (kept,) = set(branches) - {lost}
+    assert (reports[Trunk(REPO, kept)].read_until, reports[Trunk(REPO, kept)].error) == (
+        clock.now,
+        None,
+    )
+    assert reports[Trunk(REPO, lost)].read_until == first
+    assert f"has no branch '{lost}'" in str(reports[Trunk(REPO, lost)].error)
+    git(repo.bare, "update-ref", "-d", f"refs/heads/{kept}")
+    with pytest.raises(GitError, match="has no branch"):
         reader.refresh()
-    assert f"{server.url}/api/v2/builders" in str(caught.value)
 
 
 def test_a_server_that_hangs_is_given_up(server: HttpServer) -> None:
@@ -634,7 +1170,7 @@ def test_a_server_that_hangs_is_given_up(server: HttpServer) -> None:
         raise HangUp
 
     server.handler = hang
-    reader = Reader(config(server.url, timeout="200ms"))
+    reader = Reader(config(server.url, timeout="200ms"), Clock())
     try:
         with pytest.raises(NoAnswerError) as caught:
             reader.refresh()
@@ -689,7 +1225,7 @@ def test_check_exits_2_and_keeps_what_was_known(
     good = CliRunner().invoke(main, arguments)
     assert good.exit_code == 0, good.output
     assert '"consecutive_failures": 2' in good.stdout
-    server.handler = _answers_all(BROKEN[case][0])
+    server.handler = BROKEN[case][0]
     bad = CliRunner().invoke(main, arguments)
     assert bad.exit_code == 2
     assert _without_as_of(bad.stdout) == _without_as_of(good.stdout)

@@ -31,7 +31,7 @@ from tests.support.gitrepo import GitRepo
 
 NAME = "a source"
 SECRET = "hunter2"
-NOW = 1_800_000_000
+NOW = 1_700_000_000
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def _recorded(folder: Path) -> Iterator[Case]:
     write()
     section = {"type": "recorded", "path": str(path)}
     more = run + ',"status":"completed","conclusion":"success","run_id":3}'
-    yield Case(section, lambda: write(more), lambda: write("{"), secret=False)
+    yield Case(section, lambda: write(more), path.unlink, secret=False)
 
 
 @contextmanager

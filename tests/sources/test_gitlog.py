@@ -21,8 +21,8 @@ def repo(tmp_path: Path) -> GitRepo:
 def order(path: Path, trunk: Trunk = TRUNK, *, fetch: bool = True) -> list[str]:
     """Update a clone and return the hashes of a trunk, oldest first."""
     log = GitLog(str(path), fetch)
-    log.update([trunk.branch])
-    return [commit.sha for commit in log.order(trunk, WINDOW).commits]
+    missing = log.update([trunk.branch])
+    return [commit.sha for commit in log.order(trunk, WINDOW, missing).commits]
 
 
 def error(path: Path, branch: str = "main") -> str:
@@ -197,7 +197,26 @@ def test_a_branch_that_is_missing_is_an_error(repo: GitRepo, tmp_path: Path) -> 
     assert error(repo.bare, "release") == text
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
-    assert "couldn't find remote ref refs/heads/release" in error(clone, "release")
+    assert error(clone, "release") == f"the origin of the clone {clone} has no branch 'release'"
+
+
+def test_a_branch_that_its_origin_lost_does_not_stop_the_others(
+    repo: GitRepo, tmp_path: Path
+) -> None:
+    """The others are fetched, and the old commits of the lost one are not taken for its newest."""
+    base = repo.commit("base")
+    repo.push()
+    git(repo.bare, "branch", "release", base)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
+    git(repo.bare, "branch", "--quiet", "-D", "release")
+    news = pushed(repo, 1)
+    log = GitLog(str(clone))
+    missing = log.update(["release", "main"])
+    assert missing == {"release"}
+    assert [c.sha for c in log.order(TRUNK, WINDOW, missing).commits] == [base, *news]
+    with pytest.raises(GitError, match="has no branch 'release'"):
+        log.order(Trunk(REPO, "release"), WINDOW, missing)
 
 
 def test_a_repository_without_commits_is_an_error(repo: GitRepo) -> None:
@@ -307,3 +326,36 @@ def _signed(repo: GitRepo) -> str:
     git(repo.work, "reset", "--quiet", "--hard", signed)
     repo.push()
     return signed
+
+
+# ---------------------------------------------------------------------- abbreviated hashes
+
+
+@pytest.mark.parametrize("digits", [7, 12, 39])
+def test_an_abbreviated_hash_is_expanded(repo: GitRepo, digits: int) -> None:
+    """A prefix of one commit of the clone is that commit."""
+    first, second = pushed(repo, 2)
+    asked = [first[:digits], second[:digits]]
+    assert GitLog(str(repo.bare)).expand(asked) == {asked[0]: first, asked[1]: second}
+
+
+def test_a_hash_that_is_not_in_the_clone_is_not_expanded(repo: GitRepo) -> None:
+    """Nor is a branch whose name is hex digits."""
+    (commit,) = pushed(repo, 1)
+    git(repo.bare, "branch", "deadbee", commit)
+    absent = f"{int(commit[:8], 16) ^ 1:08x}"
+    assert GitLog(str(repo.bare)).expand([absent, "deadbee"]) == {}
+    assert GitLog(str(repo.bare)).expand([]) == {}
+
+
+def test_an_abbreviated_hash_of_two_commits_is_not_expanded(repo: GitRepo) -> None:
+    """A prefix that two commits share is neither of them."""
+    tree = git(repo.work, "write-tree")
+    dates = {"GIT_AUTHOR_DATE": "1700000000 +0000", "GIT_COMMITTER_DATE": "1700000000 +0000"}
+    # These two titles were searched for: the hashes begin with the same four digits.
+    first, second = (
+        git(repo.work, "commit-tree", tree, "-m", title, env=dates)
+        for title in ("twin 13", "twin 127")
+    )
+    assert first[:4] == second[:4]
+    assert GitLog(str(repo.work)).expand([first[:4], first[:12]]) == {first[:12]: first}

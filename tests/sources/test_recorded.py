@@ -51,10 +51,14 @@ class File:
             file.write(content)
 
     def error(self) -> str:
-        """Refresh, which must fail with one line; return it without the source's name."""
-        with pytest.raises(RecordedFileError) as caught:
+        """Refresh, which must report an error; return its only line without the source's name."""
+        try:
             self.reader.refresh()
-        text = str(caught.value)
+            report = self.reader.report
+            error = report.error or next(iter(report.trunks.values())).error
+        except RecordedFileError as raised:
+            error = raised
+        text = str(error)
         assert text.startswith(str(self.path))
         assert len(text.splitlines()) == 1
         return text
@@ -254,10 +258,47 @@ def test_ids_may_be_numbers_or_texts_and_stay_what_they_are(file: File) -> None:
     assert ids == {1, "1", "r-7", largest, -largest}
 
 
-@pytest.mark.parametrize("ending", ["\r\n", "\n\n", "\n  \n", ""])
-def test_line_ends_and_empty_lines_do_not_matter(file: File, ending: str) -> None:
-    """Windows line ends, empty lines and a missing last line end are all fine."""
-    file.path.write_text(json.dumps(COMMIT) + "\n" + json.dumps(RUN) + ending, newline="")
+ENDINGS = ["\n", "\r\n", "\n\n", " \t\r\n", "\n  \r\n", ""]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_is_read_as_common_tools_write_it(file: File, ending: str, encoding: str) -> None:
+    """With any line ends and empty lines, in UTF-8 with or without a mark, or in UTF-16."""
+    lines = [json.dumps({**COMMIT, "title": "Café 😀"}, ensure_ascii=False), json.dumps(RUN)]
+    file.path.write_bytes(f"{lines[0]}{ending or chr(10)}{lines[1]}{ending}".encode(encoding))
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+    assert file.reader.state().orders[0].commits[0].title == "Café 😀"
+    assert file.reader.report.error is None
+
+
+def test_joined_files_are_read(file: File) -> None:
+    """A byte order mark may be in the middle, where another file began."""
+    file.write(COMMIT)
+    file.append(b"\xef\xbb\xbf" + json.dumps(RUN).encode())
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+def test_zeros_around_lines_are_no_content(file: File) -> None:
+    """A file that is being written, or was when the machine stopped, may have a gap of zeros."""
+    zeros = b"\0" * 4096
+    file.write(COMMIT)
+    file.append(zeros)
+    file.reader.refresh()
+    assert file.reader.order() == [A]
+    file.append(json.dumps(RUN).encode() + zeros)
+    file.reader.refresh()
+    assert file.reader.only_row().sha == A
+
+
+def test_utf16_that_grows_is_read(file: File) -> None:
+    """A line that is not complete is waited for once, in UTF-16 too."""
+    text = "".join(json.dumps(line) + "\r\n" for line in (COMMIT, RUN)).encode("utf-16")
+    file.path.write_bytes(text[:-20])
+    assert "column" in file.error()
+    file.path.write_bytes(text)
     file.reader.refresh()
     assert file.reader.only_row().sha == A
 
@@ -361,13 +402,16 @@ def test_only_a_full_hash_names_a_commit(file: File, kind: str, bad: str) -> Non
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "is not a JSON object (Expecting"),
+        ("{x", "is not a JSON object (Expecting"),
         ("[1]", "is not a JSON object"),
         ("null", "is not a JSON object"),
         ('"run"', "is not a JSON object"),
         (json.dumps(RUN) + "x", "is not a JSON object (Extra data"),
-        (json.dumps(RUN) * 2, "is not a JSON object (Extra data"),
-        ("\ufeff" + json.dumps(RUN), "is not a JSON object (Unexpected UTF-8 BOM"),
+        (json.dumps(RUN) * 2, "is not a JSON object (Extra data, column "),
+        ("[", "is not a JSON object but an array; write one object per line, for example by `jq"),
+        (json.dumps([RUN, RUN]), "is not a JSON object but an array"),
+        ("{", "is not a JSON object (it ends at column 2); an object must be on one line"),
+        ("\0".join(json.dumps(RUN)), "has bytes of value 0, as UTF-16 has; convert the file"),
         ("[" * 100_000, "is not a JSON object (nested too deeply)"),
         ('{"kind": ' + "9" * 5000 + "}", "is not a JSON object (Exceeds the limit"),
     ],
@@ -422,14 +466,48 @@ def test_without_the_order_runs_need_no_commits(file: File) -> None:
     assert file.reader.only_row().sha == A
 
 
-def test_an_error_takes_nothing_of_the_file(file: File) -> None:
-    """Lines before a broken one are not stored either, and the stored results stay."""
-    file.write(COMMIT, RUN)
+def test_a_malformed_line_is_left_out_and_no_other(file: File) -> None:
+    """The others are stored; it is an error at each refresh until it is mended, counted once."""
+    file.write(COMMIT, "{}", {**COMMIT, "sha": B}, {**RUN, "sha": "short"}, {**RUN, "sha": B})
+    for _ in range(2):
+        assert file.error() == (
+            f"{file.path}:2: kind must be 'commit' or 'run' (got None) (and 1 more)"
+        )
+        assert file.reader.order() == [A, B]
+        assert file.reader.only_row().sha == B
+        assert file.reader.dropped == {"malformed": 2}
+    file.write(COMMIT, {**COMMIT, "sha": B}, {**RUN, "sha": A}, {**RUN, "sha": B})
     file.reader.refresh()
-    before = file.reader.state()
-    file.write(COMMIT, {**COMMIT, "sha": B}, {**RUN, "conclusion": "failure"}, "{}")
-    assert file.error().startswith(f"{file.path}:4: ")
-    assert file.reader.state() == before
+    assert file.reader.report.error is None
+    assert len(file.reader.rows()) == 2
+
+
+def test_a_malformed_line_is_an_error_of_its_trunk(file: File) -> None:
+    """The other trunks of the file are read without an error, unless the trunk is unknown."""
+    release = {"branch": "release"}
+    file.write(COMMIT, {**COMMIT, **release}, {**RUN, **release, "status": 5})
+    file.reader.refresh()
+    report = file.reader.report
+    assert report.error is None
+    assert [(trunk.branch, each.error is None) for trunk, each in report.trunks.items()] == [
+        ("release", False)
+    ]
+    file.write(COMMIT, {**COMMIT, **release}, "broken")
+    assert file.error().startswith(f"{file.path}:3: ")
+    assert len(file.reader.report.trunks) == 2
+
+
+@pytest.mark.parametrize("line", [{**COMMIT, "sha": B}, {**RUN, "sha": A}])
+def test_a_text_that_is_no_time_costs_the_time_alone(
+    file: File, line: Mapping[str, object]
+) -> None:
+    """The line counts all the same, and the problem is reported."""
+    key = "committed_at" if line["kind"] == "commit" else "completed_at"
+    file.write(COMMIT, {**line, key: "0000-00-00 00:00:00"})
+    assert file.error().startswith(f"{file.path}:2: {key} must be a time with its zone")
+    assert file.reader.dropped == {}
+    state = file.reader.state()
+    assert len(state.orders[0].commits) + len(state.rows) == 2
 
 
 def test_a_file_that_is_not_there_is_an_error(file: File) -> None:

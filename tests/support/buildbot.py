@@ -20,13 +20,29 @@ from tests.support.waiting import eventually
 BUILDERS = ("unit", "inductor")
 STEPS = ("checkout", "build", "test", "report")
 
+OTHER = "other-"
+"""Branches with this prefix are built by `TEMPLATE` alone."""
+
+TEMPLATE = "template"
+"""A builder that merges waiting requests and takes try builds; its builds are of `VIRTUAL`."""
+
+VIRTUAL = "virtual"
+"""The virtual builder under which the builds of `TEMPLATE` are listed."""
+
+CODEBASES = "codebases"
+"""A builder of the codebases `src` and `tools`, whose builds a person forces."""
+
 WAIT_SECONDS = 60.0
 """A timeout for each wait, far longer than any of them takes."""
 
 T = TypeVar("T")
 
 _MASTER = """\
-from buildbot.plugins import changes, schedulers, steps, util, worker
+from buildbot.plugins import schedulers, steps, util, worker
+
+
+def git(**how):
+    return steps.Git(repourl={repository!r}, mode="incremental", **how)
 
 
 def factory(builder):
@@ -44,7 +60,7 @@ def factory(builder):
 
     return util.BuildFactory(
         [
-            steps.Git(name="checkout", repourl={repository!r}, mode="incremental"),
+            git(name="checkout"),
             run("build"),
             run("test"),
             run("report", alwaysRun=True),
@@ -65,17 +81,53 @@ BuildmasterConfig = {{
         "change_hook_dialects": {{"base": True}},
     }},
     "db": {{"db_url": "sqlite:///state.sqlite"}},
-    # True, its default, would merge queued commits into one build.
+    # True, its default, would merge queued commits into one build, as TEMPLATE does.
     "collapseRequests": False,
     "workers": [worker.Worker("worker", "password", max_builds=2)],
     "schedulers": [
         schedulers.AnyBranchScheduler(
-            name="all", treeStableTimer=None, builderNames={builders!r}
-        )
+            name="all",
+            treeStableTimer=None,
+            builderNames={builders!r},
+            change_filter=util.ChangeFilter(branch_fn=lambda name: not name.startswith({other!r})),
+        ),
+        schedulers.AnyBranchScheduler(
+            name="other",
+            treeStableTimer=None,
+            builderNames=[{template!r}],
+            change_filter=util.ChangeFilter(branch_fn=lambda name: name.startswith({other!r})),
+        ),
+        schedulers.Try_Userpass(
+            name="try",
+            builderNames=[{template!r}],
+            port="tcp:{workers}:interface={host}",
+            userpass=[("dev", "password")],
+        ),
+        schedulers.ForceScheduler(
+            name="force",
+            builderNames=[{codebases!r}],
+            codebases=[util.CodebaseParameter("src"), util.CodebaseParameter("tools")],
+        ),
     ],
     "builders": [
-        util.BuilderConfig(name=name, workernames=["worker"], factory=factory(name))
-        for name in {builders!r}
+        *(
+            util.BuilderConfig(name=name, workernames=["worker"], factory=factory(name))
+            for name in {builders!r}
+        ),
+        util.BuilderConfig(
+            name={template!r},
+            workernames=["worker"],
+            factory=factory({template!r}),
+            collapseRequests=True,
+            properties={{"virtual_builder_name": {virtual!r}}},
+        ),
+        util.BuilderConfig(
+            name={codebases!r},
+            workernames=["worker"],
+            factory=util.BuildFactory(
+                [git(codebase="src", workdir="src"), git(codebase="tools", workdir="tools")]
+            ),
+        ),
     ],
 }}
 """
@@ -230,11 +282,42 @@ class RealBuildbot:
 
     def rebuild(self, build_id: int) -> None:
         """Rebuild a build, as the button of its page does."""
-        call = {"jsonrpc": "2.0", "id": 1, "method": "rebuild", "params": {}}
-        answer = requests.post(f"{self.url}/api/v2/builds/{build_id}", json=call, timeout=10)
+        self._call(f"/builds/{build_id}", "rebuild", {})
+
+    def force(self, **parameters: str) -> None:
+        """Force a build of `CODEBASES`, as the form of its page does."""
+        self._call("/forceschedulers/force", "force", parameters)
+
+    def _call(self, path: str, method: str, parameters: Mapping[str, str]) -> None:
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
+        answer = requests.post(f"{self.url}/api/v2{path}", json=call, timeout=10)
         answer.raise_for_status()
 
-    # ------------------------------------------------------------------ the worker
+    def try_patch(self, patch: str, branch: str, sha: str) -> None:
+        """Request a build of a commit with a patch, as a developer does with `buildbot try`."""
+        file = self._folder / "patch.diff"
+        file.write_text(patch, encoding="utf-8")
+        address = f"--master={HOST}:{self._worker_port}"
+        user = ("--username=dev", "--passwd=password")
+        place = (f"--repository={self.repo.bare}", f"--branch={branch}", f"--baserev={sha}")
+        source = ("--vc=git", *place, f"--diff={file}", "--patchlevel=1")
+        subprocess.run(
+            [_program("buildbot"), "try", "--connect=pb", address, *user, *source],
+            cwd=self._folder,
+            capture_output=True,
+            timeout=WAIT_SECONDS,
+            check=True,
+        )
+
+    # ------------------------------------------------------------------ master and worker
+
+    def restart_master(self) -> None:
+        """Stop the master as an administrator does, and start it and the worker again."""
+        self._master.stop()
+        self.kill_worker()
+        self._master.start()
+        self._master.wait_ready()
+        self.start_worker()
 
     def kill_worker(self) -> None:
         """Kill the worker without a shutdown, and then the script that it was running."""
@@ -278,6 +361,10 @@ class RealBuildbot:
             repository=str(self.repo.bare),
             switches=str(self._switches),
             builders=list(BUILDERS),
+            other=OTHER,
+            template=TEMPLATE,
+            virtual=VIRTUAL,
+            codebases=CODEBASES,
         )
         (self._folder / "master" / "master.cfg").write_text(settings, encoding="utf-8")
 

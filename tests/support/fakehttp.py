@@ -159,9 +159,33 @@ def serving(handler: Handler) -> Iterator[HttpServer]:
 # ---------------------------------------------------------------------- Buildbot
 
 
+IDS = ("buildid", "buildrequestid", "bsid")
+
 SUPPORTED_KEYS = frozenset(
-    {"complete", "complete_at__ge", "field", "limit", "offset", "order", "property"}
+    {"complete", "complete_at__ge", "started_at__ge", *IDS}
+    | {"field", "limit", "offset", "order", "property"}
 )
+
+
+def source_stamp(
+    codebase: str = "",
+    branch: str | None = "main",
+    revision: str | None = None,
+    *,
+    patched: bool = False,
+) -> dict[str, Any]:
+    """Return a source stamp in the API's format, which has no text of the patch."""
+    patch = {"patchid": 1, "level": 1, "subdir": "", "author": "dev", "comment": "", "body": None}
+    return {
+        "branch": branch,
+        "codebase": codebase,
+        "created_at": 1_800_000_000,
+        "patch": patch if patched else None,
+        "project": "",
+        "repository": "",
+        "revision": revision,
+        "ssid": 1,
+    }
 
 
 @dataclass
@@ -172,11 +196,15 @@ class FakeBuildbot:
         builders: names by id.
         builds: in any order, in the API's format with all properties; see `build`.
         steps: per build id, names and results.
+        stamps: per build request id, the source stamps of its build set.
+        build_set: the id of a request's build set is so much greater.
     """
 
     builders: dict[int, object] = field(default_factory=lambda: {1: "unit", 2: "inductor"})
     builds: list[dict[str, Any]] = field(default_factory=list)
     steps: dict[int, list[tuple[object, int | None]]] = field(default_factory=dict)
+    stamps: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    build_set: int = 5000
 
     def build(
         self,
@@ -188,8 +216,9 @@ class FakeBuildbot:
         request: int | None = None,
         branch: str | None = "main",
         revision: object = None,
-        at: int = 1_800_000_000,
+        at: int = 1_700_000_000,
         took: int = 10,
+        stamps: Sequence[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:
         """Add a build.
 
@@ -203,11 +232,15 @@ class FakeBuildbot:
             revision: the property that is set from the start; `sha` by default.
             at: when it completed, or will (seconds since the epoch).
             took: its duration (seconds).
+            stamps: of its request; by default one for `branch` and `revision`.
 
         Returns:
             The stored build; changes of it change the responses.
         """
         requested = sha if revision is None else revision
+        request_id = 1000 + number if request is None else request
+        only = source_stamp(branch=branch, revision=str(requested) if requested else None)
+        self.stamps[request_id] = [only] if stamps is None else list(stamps)
         properties: dict[str, list[object]] = {
             "branch": [branch, "Build"],
             "revision": [requested or "", "Build"],
@@ -217,7 +250,7 @@ class FakeBuildbot:
         build = {
             "builderid": builder,
             "buildid": number,
-            "buildrequestid": 1000 + number if request is None else request,
+            "buildrequestid": request_id,
             "complete": results is not None,
             "complete_at": None if results is None else at,
             "locks_duration_s": 0,
@@ -243,8 +276,20 @@ class FakeBuildbot:
         match request.path.removeprefix("/api/v2/").split("/"):
             case ["builders"]:
                 return self._collection("builders", [self._builder(b) for b in self.builders])
+            case ["buildrequests"]:
+                requests = [
+                    {"buildrequestid": number, "buildsetid": self.build_set + number}
+                    for number in self.stamps
+                ]
+                return self._collection("buildrequests", _with_ids(requests, request))
+            case ["buildsets"]:
+                sets = [
+                    {"bsid": self.build_set + number, "sourcestamps": stamps}
+                    for number, stamps in self.stamps.items()
+                ]
+                return self._collection("buildsets", _with_ids(sets, request))
             case ["builds"]:
-                return self._collection("builds", self._selected(request))
+                return self._collection("builds", self.selected(request))
             case ["builds", number, "steps"] if number.isdigit():
                 steps = self.steps.get(int(number), [])
                 return self._collection(
@@ -273,12 +318,15 @@ class FakeBuildbot:
             "tags": [],
         }
 
-    def _selected(self, request: Request) -> list[dict[str, Any]]:
-        """Filter, sort and slice by the query; None never passes a comparison, as in SQL."""
-        builds = list(self.builds)
+    def selected(self, request: Request) -> list[dict[str, Any]]:
+        """Return the builds of a query; None never passes a comparison, as in SQL."""
+        builds = _with_ids(self.builds, request)
         complete, since = request.one("complete"), request.one("complete_at__ge")
         if complete is not None:
             builds = [b for b in builds if b["complete"] == (complete == "true")]
+        started = request.one("started_at__ge")
+        if started is not None:
+            builds = [b for b in builds if b["started_at"] >= int(started)]
         if since is not None:
             builds = [
                 b for b in builds if b["complete_at"] is not None and b["complete_at"] >= int(since)
@@ -294,3 +342,11 @@ class FakeBuildbot:
         if not isinstance(found, dict):
             return build
         return {**build, "properties": {name: found[name] for name in wanted if name in found}}
+
+
+def _with_ids(rows: Sequence[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+    """Return the rows that have one of the ids in the query, if there are any."""
+    for key in IDS:
+        if wanted := request.all(key):
+            rows = [row for row in rows if str(row[key]) in wanted]
+    return list(rows)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 BRANCH = "main"
-FIRST_DATE = 1_800_000_000
+FIRST_DATE = 1_700_000_000
 """The default date of the first commit (seconds since the epoch); each later one is 60 s later."""
 
 

@@ -13,7 +13,7 @@ from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import Alerts, parse_alerts, webhook_payload
+from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
 from trunkwatch.tickets.issues.api import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
@@ -66,6 +66,7 @@ class FakeStatusClient:
         document: the exporter's JSON; None while it does not answer.
         silenced: jobs whose alert is suppressed.
         lingering: fixed jobs whose alert has not resolved yet.
+        strange_alerts: further entries of Alertmanager's list; they win over the jobs'.
         alertmanager_up: Alertmanager answers.
     """
 
@@ -73,6 +74,7 @@ class FakeStatusClient:
         self.document: Json | None = trunk()
         self.silenced: set[str] = set()
         self.lingering: set[str] = set()
+        self.strange_alerts: list[Json] = []
         self.alertmanager_up = True
 
     def trunk(self, repo: str, branch: str) -> TrunkStatus:
@@ -81,12 +83,13 @@ class FakeStatusClient:
             raise ReadingError("GET http://exporter: refused")
         return parse_trunk_status(self.document)
 
-    def alerts(self) -> Alerts:
+    def alerts(self) -> AlertList:
         if not self.alertmanager_up:
             raise ReadingError("GET http://alertmanager: refused")
         names = [*broken_names(self.document or trunk()), *self.lingering]
         states = {name: "suppressed" if name in self.silenced else "active" for name in names}
-        return parse_alerts([listed_alert(name, state) for name, state in states.items()])
+        usual = [listed_alert(name, state) for name, state in states.items()]
+        return parse_alerts([*usual, *self.strange_alerts])
 
 
 class Ending(NamedTuple):

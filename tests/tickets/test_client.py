@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from trunkwatch.errors import (
-    IssueGone,
     TrackerError,
     TrackerLimited,
     TrackerRefused,
@@ -131,11 +130,11 @@ def test_an_unknown_repository_is_a_refusal_that_says_what_to_look_at(asker: Ask
 def test_an_issue_that_is_not_there_any_more_is_not_looked_for_elsewhere(
     asker: Asker, instead: object
 ) -> None:
-    """A redirect is not followed."""
+    """A redirect is not followed; the tracker finds out whether the issue is gone."""
     asker.api.post(ISSUES, NEW)
     (issue,) = asker.github.issues.all()
     issue.instead = instead  # type: ignore[assignment]  # one of the two
-    with pytest.raises(IssueGone):
+    with pytest.raises(TrackerRefused):
         asker.api.patch(f"{ISSUES}/1", {"title": "x"})
 
 

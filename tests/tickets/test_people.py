@@ -1,6 +1,5 @@
 """Changes of an issue by people, and how they are respected."""
 
-from tests.github.issues import GONE, MOVED
 from tests.tickets.builders import fixed, job
 from tests.tickets.stage import Stage, opened
 
@@ -70,28 +69,6 @@ def test_a_person_may_reopen_what_a_person_closed(stage: Stage) -> None:
     stage.set_status(fixed("a"))
     stage.settle()
     assert stage.issue.closed_by == "user-1"
-
-
-def test_after_a_deletion_the_next_outage_is_a_new_issue(stage: Stage) -> None:
-    """A deleted issue counts as closed by a person."""
-    opened(stage, "a")
-    first = stage.issue
-    first.instead = GONE
-    stage.settle()
-    assert stage.issues == []
-    stage.set_status(job("a"), job("b"))
-    stage.deliver("a", "b")
-    stage.settle()
-    assert stage.issue.number == 2
-
-
-def test_an_issue_that_was_moved_away_is_not_followed(stage: Stage) -> None:
-    """A moved issue is not written to."""
-    opened(stage, "a")
-    stage.issue.instead = MOVED
-    stage.set_status(job("a", failures_in_outage=4))
-    stage.settle()
-    assert stage.writes() == []
 
 
 def test_labels_and_assignees_of_people_stay(stage: Stage) -> None:

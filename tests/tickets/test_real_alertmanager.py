@@ -121,13 +121,14 @@ def test_its_list_of_alerts_is_parsed(alertmanager: Alertmanager) -> None:
     """An alert is active, then silenced, then gone."""
     status = HttpStatusClient("http://127.0.0.1:1", alertmanager.url)
 
-    def state() -> list[bool]:
-        return [found.active for found in status.alerts().get(KEY, {}).values()]
+    def state() -> list[bool | None]:
+        return [found.active for found in status.alerts().alerts.get(KEY, {}).values()]
 
-    assert status.alerts() == {}
+    assert status.alerts().alerts == {}
     alertmanager.alert()
     eventually(lambda: state() == [True], "active")
-    assert list(status.alerts()[KEY]) == [JOB]
+    assert list(status.alerts().alerts[KEY]) == [JOB]
+    assert status.alerts().unreadable == ()
     alertmanager.silence()
     eventually(lambda: state() == [False], "silenced")
     alertmanager.alert(ended=True)

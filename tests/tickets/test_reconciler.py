@@ -268,3 +268,44 @@ def test_the_first_bad_is_named(stage: Stage) -> None:
     """The body contains the commit, its author and its title."""
     opened(stage, "a")
     assert f"`{BAD[:10]}` by `author-b`: `Enable the new scheduler`" in stage.issue.body
+
+
+def renamed(name: str, **facts: object) -> dict[str, object]:
+    """Return a broken job whose label `workflow` has moved."""
+    return job(name, workflow="Build and test", **facts)
+
+
+def test_one_outage_is_one_entry_although_its_workflow_has_another_name(stage: Stage) -> None:
+    """Nothing was removed, fixed or broken anew: only the name in the body changes."""
+    opened(stage, "a")
+    stage.set_status(renamed("a"))
+    stage.settle()
+    assert stage.writes() == ["PATCH /1"]
+    assert "`Build and test / a`" in stage.issue.body
+    stage.set_status({**fixed("a"), "workflow": "Build and test"})
+    stage.settle()
+    (comment,) = stage.issue.comments
+    assert "`Build and test / a`: fixed by" in comment.body
+
+
+def test_a_dismissed_outage_whose_workflow_has_another_name_stays_dismissed(stage: Stage) -> None:
+    """It is not a new outage, so the issue that a person closed is not reopened."""
+    opened(stage, "a")
+    stage.server.issues.close_by("author-b", stage.issue)
+    stage.settle()
+    stage.set_status(renamed("a"))
+    stage.deliver("a")
+    stage.settle()
+    assert stage.issue.state == "closed"
+
+
+def test_another_outage_is_another_entry_although_its_job_has_the_same_name(stage: Stage) -> None:
+    """It began at another commit, or the old job is still there."""
+    for status in ([renamed("a", first_bad="d" * 40)], [job("a"), renamed("a")]):
+        stage.set_status(job("a"))
+        opened(stage, "a")
+        before = len(stage.issue.comments)
+        stage.set_status(*status)
+        stage.settle()
+        text = "".join(comment.body for comment in stage.issue.comments[before:])
+        assert "`Build and test / a`: first bad" in text

@@ -51,6 +51,7 @@ class Case:
     config: Mapping[str, Any]
     expect_jobs: Sequence[Mapping[str, Any]]
     expect_groups: Sequence[Mapping[str, Any]] | None
+    workflows: Sequence[Mapping[str, Any]] = ()
 
     def lines(self) -> list[Json]:
         """Return the recorded lines: commits first."""
@@ -61,7 +62,8 @@ class Case:
         for override in self.runs:
             first, last = places(override.get("at", 0))
             lines += [run_line(place, override) for place in range(first, last + 1)]
-        return lines
+        trunk = {"kind": "workflow", "repo": REPO, "branch": BRANCH}
+        return [*lines, *({**trunk, **state} for state in self.workflows)]
 
     def wanted(self) -> list[Json]:
         """Return the expected jobs with `c3` written as the SHA of commit 3."""

@@ -60,6 +60,7 @@ def load_cases() -> list[Case]:
             config=row.get("config", {}),
             expect_jobs=row["jobs"],
             expect_groups=row.get("groups"),
+            workflows=row.get("workflows", ()),
         )
         for row in read_table()["cases"]
     ]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, is_stale
 from trunkwatch.errors import UsageError
 from trunkwatch.report.document import document
+from trunkwatch.report.notes import all_reliable
 from trunkwatch.report.text import cost, print_snapshot
 from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
@@ -114,7 +116,8 @@ def serve(config_file: str, storage: str, listen: str, webhook_listen: str | Non
 def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
     """Print the broken jobs, once.
 
-    Exit code 1 if any group fires, else 2 if a source failed or is stale, else 0.
+    Exit code 1 if any group fires, else 2 if a source or trunk failed, is stale, doubtful or has
+    nothing to watch, else 0.
     """
     with reported_errors():
         config = load_config(config_file) if repo is None else _config_of_repo(repo)
@@ -123,10 +126,11 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
         snapshot = once.engine.snapshot
     with closed_pipe_allowed():
         if form == "json":
-            answer = document(snapshot, once.compare_urls)
+            answer = document(snapshot, once.compare_urls, time.time())
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
-            click.echo(printed(partial(print_snapshot, snapshot, once.compare_urls)), nl=False)
+            write = partial(print_snapshot, snapshot, once.compare_urls, now=time.time())
+            click.echo(printed(write), nl=False)
             if repo is not None:
                 click.echo(cost(once.requests), nl=False)
     exit_with(_exit_code(snapshot))
@@ -178,7 +182,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     """Write all results as a recorded file (docs/recorded.md), from any source."""
     with reported_errors():
         once = refresh(load_config(config_file), storage, None)
-        complete = all(source.up for source in once.engine.snapshot.sources)
+        complete = once.engine.snapshot.was_read
         with closing(once.store):
             _write(output, _recorded(once), complete=complete)
     exit_with(0 if complete else BAD_INPUT)
@@ -206,7 +210,7 @@ def _exit_code(snapshot: Snapshot) -> int:
         return FIRING
     now = time.time()
     reliable = all(source.up and not is_stale(source, now) for source in snapshot.sources)
-    return 0 if reliable else BAD_INPUT
+    return 0 if reliable and all_reliable(snapshot, now) else BAD_INPUT
 
 
 def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
@@ -219,7 +223,7 @@ def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
         return found[0]
     if not found:
         raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
-    named = "; ".join(_names(job)[-1] for job, _ in found[:10])
+    named = "; ".join(shlex.quote(_names(job)[-1]) for job, _ in found[:10])
     raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
 
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,6 +17,7 @@ from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, MatchSection
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
+from trunkwatch.textfiles import read_text
 
 SEVERITIES: Mapping[str, str] = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
 """The label `severity` that the rules set for each priority."""
@@ -140,11 +140,13 @@ def load_routes(path: str) -> Route:
         ConfigError: the file is missing, not YAML, or its routes are invalid.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        document = yaml.safe_load(read_text(path))
         route = document.get("route") if isinstance(document, dict) else None
         return _route(route, "route", inherited="")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(path, [f"cannot be read ({error})"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f"is not UTF-8 ({error.reason})"]) from None
     except yaml.YAMLError as error:
         raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
     except ValueError as error:

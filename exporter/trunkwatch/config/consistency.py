@@ -23,6 +23,7 @@ def contradictions(document: Document, config: Config | None) -> Iterator[str]:
     yield from _repeated("groups", _texts(document.get("groups"), "name"))
     yield from _unreachable(document.get("groups"))
     if config is not None:
+        yield from _events_that_never_count(config)
         yield from _competing_orders(config.sources)
         yield from _missing_orders(config.sources)
     yield from _repeated("green", _texts(document.get("green"), "repo", "branch"))
@@ -71,6 +72,17 @@ def _unreachable(section: object) -> Iterator[str]:
             yield (
                 f"groups[{place}].match: the group {name!r} catches what no other group"
                 " matches; leave match out or give the group another name"
+            )
+
+
+def _events_that_never_count(config: Config) -> Iterator[str]:
+    events = config.jobs.events
+    for place, group in enumerate(config.groups):
+        pattern = group.match.event
+        if pattern is not None and not any(pattern.fullmatch(event) for event in events):
+            yield (
+                f"groups[{place}].match.event: matches none of jobs.events ({', '.join(events)});"
+                " add the event there"
             )
 
 

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from trunkwatch.config.consistency import contradictions
 from trunkwatch.config.schema import Config, Section
 from trunkwatch.errors import ConfigError
+from trunkwatch.textfiles import read_text
 
 
 def load_config(path: str) -> Config:
@@ -22,11 +23,13 @@ def load_config(path: str) -> Config:
         ConfigError: the file is missing, not YAML or invalid; lists every problem.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise ConfigError(path, ["no such file; --config.file names the configuration"]) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(path, [f"cannot be read ({error})"]) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [f"is not UTF-8 ({error.reason})"]) from None
     return parse_config(text, path)
 
 

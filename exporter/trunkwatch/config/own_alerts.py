@@ -6,6 +6,7 @@ OWN_ALERTS: Mapping[str, str] = {
     "TrunkCommitBrokeEverything": "P1",
     "TrunkNotGreen": "P2",
     "TrunkDataStale": "P2",
+    "TrunkDataDoubtful": "P2",
     "TrunkJobRetired": "P3",
     "TrunkStreakTruncated": "P3",
     "TrunkwatchExporterDown": "P2",

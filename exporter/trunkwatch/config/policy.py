@@ -1,6 +1,13 @@
 """Conversion of a configuration into the domain's policy."""
 
-from trunkwatch.config.schema import Config, GroupSection, JobOverride, Jobs, MatchSection
+from trunkwatch.config.schema import (
+    Config,
+    GroupMatchSection,
+    GroupSection,
+    JobOverride,
+    Jobs,
+    MatchSection,
+)
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS, EvidenceRules, NameRule
 from trunkwatch.domain.groups import Group, Match, Override
 from trunkwatch.domain.model import Evidence, Trunk
@@ -71,4 +78,5 @@ def _overridden(group: Thresholds, override: JobOverride) -> Thresholds:
 
 
 def _match(section: MatchSection) -> Match:
-    return Match(section.repo, section.branch, section.workflow, section.job_name)
+    event = section.event if isinstance(section, GroupMatchSection) else None
+    return Match(section.repo, section.branch, section.workflow, section.job_name, event)

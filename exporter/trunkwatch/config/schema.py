@@ -73,6 +73,11 @@ class _Source(Section):
         """Return the trunks that follow from the configuration alone, without a request."""
         return ()
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk that `feeds` does not list may be one that a refresh finds."""
+        del trunk  # a file may hold any
+        return True
+
     def compares(self, trunk: Trunk) -> str | None:
         """Return the address that compares two commits, with {last_good} and {first_bad}."""
         del trunk  # one address for all trunks, unless a kind of source overrides this
@@ -223,6 +228,10 @@ class GithubSource(_Source):
         """Return the configured branches; a default branch is found only by a request."""
         return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk is of a configured repository."""
+        return trunk.repo in self.all_repos
+
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitHub's own compare page."""
         own_page = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
@@ -299,6 +308,12 @@ class MatchSection(Section):
     job_name: Pattern | None = None
 
 
+class GroupMatchSection(MatchSection):
+    """Patterns of a group. The runs of an event that `event` matches are jobs of their own."""
+
+    event: Pattern | None = None
+
+
 class JobOverride(Section):
     """Thresholds for some jobs of a group."""
 
@@ -320,7 +335,7 @@ class GroupSection(Section):
     """
 
     name: Name
-    match: MatchSection = MatchSection()
+    match: GroupMatchSection = GroupMatchSection()
     team: Name = DEFAULT_GROUP.team
     priority: Priority = "P3"
     failures_to_open: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open

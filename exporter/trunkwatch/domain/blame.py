@@ -110,7 +110,10 @@ def _confirmed(columns: Sequence[Column], commit_index: int) -> bool:
         if column.commit_index == commit_index:
             for row in column.rows(Evidence.FAIL):
                 failed[row.job.job_name].append(row)
-    return any(len(distinct_attempts(rows)) >= CONFIRMED_BY for rows in failed.values())
+    return any(
+        len({(row.run_id, row.attempt) for row in distinct_attempts(rows)}) >= CONFIRMED_BY
+        for rows in failed.values()
+    )
 
 
 def _same_step(columns: Sequence[Column]) -> str | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, expires_at
 from trunkwatch.domain.model import Evidence, Observation, RunId, TrunkOrder, Verdict, run_id_order
-from trunkwatch.domain.verdict import CommitResult, drop_superseded, exact_job, folded_job
+from trunkwatch.domain.verdict import CommitResult, drop_superseded, folded_job, shard_result
 
 
 class Count(StrEnum):
@@ -133,7 +133,7 @@ def _shard(
     rows = tuple(
         (row, evidence_of(row, rules, committed_at, now)) for row in drop_superseded(reports)
     )
-    return Shard(name, exact_job({evidence for _, evidence in rows}), rows)
+    return Shard(name, shard_result(rows), rows)
 
 
 def _next_expiry(shards: Iterable[Shard], committed_at: float | None) -> float | None:

@@ -29,6 +29,13 @@ COMPLETED: Mapping[str, Evidence] = MappingProxyType(
 
 UNFINISHED = frozenset({"queued", "in_progress", "waiting", "requested", "pending"})
 
+MERGE_GROUP = "merge_group"
+"""The event of a merge queue: its run tests the commit that lands, on a branch of its own."""
+
+QUEUE_BRANCHES = "gh-readonly-queue"
+"""The folder of these branches, followed by the trunk's name:
+https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue"""
+
 DEFAULT_EVENTS = frozenset({"push", "schedule", "workflow_dispatch"})
 
 DEFAULT_INFRA_STEPS = tuple(
@@ -79,9 +86,21 @@ def why_ignored(row: Observation, order: TrunkOrder, rules: EvidenceRules) -> st
         return "commit"
     if row.head_repo != order.trunk.repo:
         return "head_repo"
-    if row.head_branch != order.trunk.branch:
+    if not is_of_branch(row.event, row.head_branch, order.trunk.branch):
         return "head_branch"
     return None if row.event in rules.events else "event"
+
+
+def is_of_branch(event: str, head_branch: str, branch: str) -> bool:
+    """Return whether a run is of a branch, or of the merge queue before it.
+
+    Args:
+        event: that started the run.
+        head_branch: of the run.
+        branch: of the trunk.
+    """
+    queue = f"{QUEUE_BRANCHES}/{branch}/"
+    return head_branch == branch or (event == MERGE_GROUP and head_branch.startswith(queue))
 
 
 def is_startup_failure(row: Observation) -> bool:

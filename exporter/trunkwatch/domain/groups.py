@@ -1,8 +1,9 @@
 """Groups: each job is in exactly one, the first configured group that matches."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.model import JobKey
@@ -15,15 +16,27 @@ DEFAULT_SILENT_AFTER = 8 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Full-match patterns over the four parts of a job's key; None matches everything."""
+    """Full-match patterns over the four parts of a job's key; None matches everything.
+
+    Attributes:
+        event: matches the event of runs, which are a job of their own then.
+    """
 
     repo: re.Pattern[str] | None = None
     branch: re.Pattern[str] | None = None
     workflow: re.Pattern[str] | None = None
     job_name: re.Pattern[str] | None = None
+    event: re.Pattern[str] | None = None
 
-    def covers(self, key: JobKey) -> bool:
-        """Return whether every pattern matches its part of the key in full."""
+    def covers(self, key: JobKey, event: str | None = None) -> bool:
+        """Return whether every pattern matches its part of the key in full.
+
+        Args:
+            key: the job.
+            event: of some of its runs; None for runs that no group tells apart by it.
+        """
+        if self.event is not None and (event is None or not self.event.fullmatch(event)):
+            return False
         patterns = (self.repo, self.branch, self.workflow, self.job_name)
         return all(
             pattern is None or pattern.fullmatch(part)
@@ -77,6 +90,44 @@ DEFAULT_GROUP = Group(name="default", team="trunk", priority="P3")
 """The group of every job that no configured group matches."""
 
 
-def group_of(key: JobKey, groups: Sequence[Group]) -> Group:
-    """Return the first group that matches; the default group matches all."""
-    return next((group for group in groups if group.match.covers(key)), DEFAULT_GROUP)
+def group_of(key: JobKey, groups: Sequence[Group], event: str | None = None) -> Group:
+    """Return the first group that matches; the default group matches all.
+
+    Args:
+        key: the job.
+        groups: in the order of the configuration.
+        event: see `Match.covers`.
+    """
+    return next((group for group in groups if group.match.covers(key, event)), DEFAULT_GROUP)
+
+
+class Events(NamedTuple):
+    """The events whose runs a job is judged by: one of them, or all without some."""
+
+    only: str | None = None
+    without: frozenset[str] = frozenset()
+
+    def covers(self, event: str) -> bool:
+        """Return whether runs of an event are of the job."""
+        return event not in self.without if self.only is None else event == self.only
+
+
+ALL_EVENTS = Events()
+
+
+def split_events(
+    key: JobKey, groups: Sequence[Group], events: Iterable[str]
+) -> Mapping[str, Group]:
+    """Return the events whose runs are a job of their own, with that job's group.
+
+    These are the events for which the first group that matches names an event.
+
+    Args:
+        key: the job over all events.
+        groups: in the order of the configuration.
+        events: those that count.
+    """
+    if all(group.match.event is None for group in groups):
+        return {}
+    found = {event: group_of(key, groups, event) for event in sorted(events)}
+    return {event: group for event, group in found.items() if group.match.event is not None}

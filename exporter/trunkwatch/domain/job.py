@@ -1,7 +1,9 @@
 """The evaluation of one job from its rows (docs/policy.md, section 3)."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trunkwatch.domain.blame import Blame, blame_of
 from trunkwatch.domain.columns import Column, build_columns
@@ -20,6 +22,13 @@ from trunkwatch.domain.streak import StoppedBy, streak_of
 
 DECISIVE = (Evidence.PASS, Evidence.FAIL)
 """The evidence that decides whether a job is broken."""
+
+
+class EventStreak(NamedTuple):
+    """The failures in a row of the runs of one event."""
+
+    event: str
+    consecutive_failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class JobState:
         duration: run time of the newest verdict's longest shard (seconds).
         commit_indexes: of each column in the trunk's order, oldest first.
         verdicts: of each column, oldest first.
+        hidden: the events whose runs alone would have opened an outage, with their streak; empty
+            while one is open.
         known_broken: the reason and the end of an exemption that holds now.
         changes_at: when time alone will change it (seconds since the epoch), or None.
     """
@@ -65,6 +76,7 @@ class JobState:
     duration: float | None
     commit_indexes: tuple[int, ...]
     verdicts: tuple[Verdict, ...]
+    hidden: tuple[EventStreak, ...]
     known_broken: tuple[str, float | None] | None
     changes_at: float | None
 
@@ -120,9 +132,33 @@ def evaluate_job(
         duration=_duration(columns[newest]) if newest is not None else None,
         commit_indexes=tuple(column.commit_index for column in columns),
         verdicts=verdicts,
+        hidden=() if outage else tuple(_hidden(columns, order, rules, group, thresholds, now)),
         known_broken=None,
         changes_at=earliest(column.changes_at for column in columns),
     )
+
+
+def _hidden(
+    columns: Sequence[Column],
+    order: TrunkOrder,
+    rules: EvidenceRules,
+    group: Group,
+    thresholds: Thresholds,
+    now: float,
+) -> Iterator[EventStreak]:
+    """Yield the streaks of single events that results of other events hide."""
+    least = thresholds.failures_to_open
+    failures = Counter(row.event for column in columns for row in column.rows(Evidence.FAIL))
+    suspected = sorted(event for event, number in failures.items() if number >= least)
+    rows = [row for column in columns for row in column.rows(*Evidence)] if suspected else []
+    if all(row.event in suspected[:1] for row in rows):
+        return  # Only one event: its streak is that of the job.
+    for event in suspected:
+        of_event = [row for row in rows if row.event == event]
+        own = build_columns(of_event, order, rules, group.count, now)
+        length = streak_of([column.verdict for column in own]).length
+        if length >= least:
+            yield EventStreak(event, length)
 
 
 def earliest(moments: Iterable[float | None]) -> float | None:

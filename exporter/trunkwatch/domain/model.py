@@ -130,6 +130,8 @@ class Observation:
         failed_step: the first step that failed.
         infra: the CI reports an infrastructure failure.
         annotations: the CI's messages about the failure, shortened by `annotation_lines`.
+        run_completed: the CI reports that this attempt of the run has ended, so that a row
+            without a result will never have one.
     """
 
     trunk: Trunk
@@ -151,6 +153,7 @@ class Observation:
     failed_step: str | None = None
     infra: bool = False
     annotations: tuple[str, ...] = ()
+    run_completed: bool = False
 
     @property
     def finished(self) -> bool:
@@ -208,7 +211,10 @@ class WorkflowState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkflowReport:
-    """The state of one workflow of a trunk; a workflow without a report is active.
+    """The state of one workflow of a trunk.
+
+    A workflow without a report is active until it is missed for too long, one that is reported as
+    active until the CI takes that back.
 
     Attributes:
         trunk: the trunk.

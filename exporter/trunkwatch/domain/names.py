@@ -1,9 +1,9 @@
 """From raw to watched job names, by ignore patterns, fold rules and aliases in that order."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, count
 from types import MappingProxyType
 
 
@@ -82,40 +82,57 @@ class Naming:
         return self.aliases.get((workflow, name), name)
 
 
-_TRAILING_PARENTHESES = re.compile(r"(.+?) \([^()]*\)")
+_LEVEL = re.compile(r" / | \(")
+"""The end of a name whose skipped row may stand for the job: of a caller, or of a matrix."""
+
+_MATRIX = re.compile(r" \(.*(?:\)|\.\.\.|\) / .*)", re.DOTALL)
+"""The rest of a matrix job's name: values with any parentheses, cut off, or called jobs."""
 
 
-def matrix_parent(name: str) -> str | None:
-    """Return a matrix job's name without its trailing parentheses; None where it has none.
+def callers(name: str) -> frozenset[str]:
+    """Return the names whose skipped row stands for a job, at any depth.
 
-    A matrix that is skipped as a whole is reported as one row under that name.
+    A reusable workflow that is not called, and a matrix that is skipped as a whole, are reported
+    as one row: `a` or `a / b` for `a / b (x)`.
     """
-    match = _TRAILING_PARENTHESES.fullmatch(name)
-    return match.group(1) if match else None
+    ends = (match.start() for match in _LEVEL.finditer(name))
+    return frozenset(
+        name[:end]
+        for end in ends
+        if end and (name.startswith(" / ", end) or _MATRIX.fullmatch(name, end))
+    )
 
 
-def display_names(latest: Mapping[str, str]) -> dict[str, str]:
-    """Return each workflow's display name; workflows of one name get their file name added.
+_WORKFLOW_FILE = re.compile(r"\.github/workflows/[^/]+\.ya?ml(@.*)?", re.DOTALL)
 
-    Where that is ambiguous (`a/ci.yml` and `b/ci.yml`) the whole path is added: the jobs of two
-    workflows with one display name would be merged.
+
+def is_workflow_file(name: str) -> bool:
+    """Return whether a workflow's name is only its file: GitHub names a run so if it is invalid."""
+    return _WORKFLOW_FILE.fullmatch(name) is not None
+
+
+def labels_of(name: str, workflow: str) -> tuple[str, ...]:
+    """Return the labels that show a workflow's name, the preferred first.
+
+    The file name, or else the identity, tells workflows of one name apart (`a/ci.yml` and
+    `b/ci.yml`): the jobs of two workflows with one label would be merged.
 
     Args:
-        latest: the newest name of each workflow, by identity (path or name).
+        name: the workflow's name.
+        workflow: its identity.
     """
-    by_file = _disambiguated(latest, latest, lambda key: key.rsplit("/", 1)[-1])
-    return _disambiguated(latest, by_file, lambda key: key)
+    return name, f"{name} ({workflow.rsplit('/', 1)[-1]})", f"{name} ({workflow})"
 
 
-def _disambiguated(
-    latest: Mapping[str, str], shown: Mapping[str, str], detail: Callable[[str], str]
-) -> dict[str, str]:
-    """Add a detail to equal names, except to a workflow without a path, which has no detail."""
-    users = Counter(shown.values())
-    return {
-        key: name if users[name] == 1 or key == latest[key] else f"{latest[key]} ({detail(key)})"
-        for key, name in shown.items()
-    }
+def free_label(name: str, workflow: str, taken: Container[str]) -> str:
+    """Return the first label of a workflow that no other workflow has."""
+    numbered = (f"{name} ({workflow} {number})" for number in count(2))
+    return next(label for label in chain(labels_of(name, workflow), numbered) if label not in taken)
+
+
+def event_label(label: str, event: str) -> str:
+    """Return the label of those runs of a workflow that one event started."""
+    return f"{label} [{event}]"
 
 
 def any_full_match(patterns: Sequence[re.Pattern[str]], text: str) -> bool:

@@ -88,6 +88,14 @@ def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Ep
         yield Episode(*walk.open_from, opened, None)
 
 
+def failing_after(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[bool]:
+    """Yield for each column whether an outage or a streak is open after it, oldest first."""
+    walk = _Walk(thresholds)
+    for column, verdict in enumerate(verdicts):
+        walk.step(column, verdict)
+        yield walk.open_from is not None or walk.fails > 0
+
+
 class _Walk:
     """A walk over the columns from the oldest on (docs/policy.md, section 3.7)."""
 

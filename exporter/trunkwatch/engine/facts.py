@@ -3,7 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from trunkwatch.domain.model import Observation, Trunk, TrunkOrder, WorkflowReport
+from trunkwatch.domain.model import (
+    Observation,
+    Trunk,
+    TrunkOrder,
+    WorkflowReport,
+    WorkflowState,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,20 @@ class TrunkRemoved:
     """
 
     trunk: Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedState:
+    """The stored state of a workflow, as its CI reports it.
+
+    Attributes:
+        state: the latest one.
+        tip: the newest commit of the trunk when the state was first reported, as a full hash; None
+            where it was unknown. A run of the workflow on a newer commit ends the state.
+    """
+
+    state: WorkflowState
+    tip: str | None
 
 
 Fact = Observation | TrunkOrder | WorkflowReport | TrunkRemoved | Cursor | StateEntry

@@ -1,20 +1,19 @@
-"""The watched jobs of a trunk: listed, retired, or only the name of a skipped matrix."""
+"""The watched jobs of a trunk: listed, retired, or only the name of a skipped caller."""
 
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.domain.branch import Tally
+from trunkwatch.domain.groups import Events
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey
-from trunkwatch.domain.names import any_full_match, matrix_parent
+from trunkwatch.domain.names import any_full_match, callers
 from trunkwatch.domain.retirement import is_retired
 from trunkwatch.engine.expiry_queue import ExpiryQueue
-
-Completed = Sequence[int]
-"""Indexes of the commits at which a workflow completed, ascending."""
+from trunkwatch.engine.workflow_history import WorkflowHistories
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +22,24 @@ class TrackedJob:
 
     Attributes:
         state: its state.
-        last_seen: index of the newest commit at which it, or its skipped matrix, has a row.
+        last_row: index of the newest commit at which it has a row.
         workflow: the identity of its workflow.
+        events: the events whose runs it is judged by.
+        names: the raw names of its rows.
         only_skips: every row of it is a skip.
     """
 
     state: JobState
-    last_seen: int
+    last_row: int
     workflow: str
+    events: Events
+    names: frozenset[str]
     only_skips: bool
+
+    @property
+    def callers(self) -> frozenset[str]:
+        """The names whose skipped row stands for it."""
+        return frozenset(caller for name in self.names for caller in callers(name))
 
 
 class _ListedJobs:
@@ -68,38 +76,56 @@ class JobRegistry:
     """All watched jobs of one trunk.
 
     Whether a job is listed does not depend on its own rows alone: rows of other jobs complete its
-    workflow, and a job that was always skipped is hidden once jobs of its matrix exist.
+    workflow, and a job that was always skipped is hidden once jobs exist that its name calls.
     """
 
-    def __init__(self, retire_after: int, required: Collection[re.Pattern[str]]) -> None:
+    def __init__(
+        self,
+        retire_after: int,
+        required: Collection[re.Pattern[str]],
+        workflows: WorkflowHistories,
+    ) -> None:
         """Args:
         retire_after: completed commits without a job after which it is retired.
         required: patterns over "workflow / job_name" that a green commit needs.
+        workflows: every workflow of the trunk at each commit.
         """
         self._retire_after = retire_after
+        self._workflows = workflows
         self._jobs: dict[JobKey, TrackedJob] = {}
         self._by_workflow: dict[str, set[JobKey]] = defaultdict(set)
-        self._children: dict[JobKey, set[JobKey]] = defaultdict(set)
-        self._completed: dict[str, Completed] = {}
+        self._by_name: dict[tuple[str, str], set[JobKey]] = defaultdict(set)
+        self._called: dict[tuple[str, str], set[JobKey]] = defaultdict(set)
+        self._completed: dict[str, dict[Events, Sequence[int]]] = defaultdict(dict)
+        self._gone: frozenset[str] = frozenset()
         self._changed: set[JobKey] = set()
         self._listed = _ListedJobs(required)
         self._retired: dict[JobKey, bool] = {}
         self._expiries: ExpiryQueue[JobKey] = ExpiryQueue()
 
     def get(self, key: JobKey) -> TrackedJob | None:
-        """Return a watched job, listed or retired; None for the name of a skipped matrix."""
+        """Return a watched job, listed or retired; None for the name of a skipped caller."""
         job = self._jobs.get(key)
-        return None if job is None or self._is_skipped_matrix(key, job) else job
+        return None if job is None or self._is_skipped_caller(key, job) else job
+
+    def tracked(self, key: JobKey) -> TrackedJob:
+        """Return a job that `watched` lists."""
+        return self._jobs[key]
 
     def watched(self) -> list[JobState]:
         """Return all watched jobs, listed or retired."""
         return [
-            job.state for key, job in self._jobs.items() if not self._is_skipped_matrix(key, job)
+            job.state for key, job in self._jobs.items() if not self._is_skipped_caller(key, job)
         ]
 
     def of_workflow(self, workflow: str) -> list[TrackedJob]:
         """Return every tracked job of a workflow."""
         return [self._jobs[key] for key in self._by_workflow[workflow]]
+
+    def listed_of(self, workflow: str) -> list[JobState]:
+        """Return the listed jobs of a workflow."""
+        keys = self._by_workflow[workflow] - self._retired.keys()
+        return [self._jobs[key].state for key in keys]
 
     def pop_expired(self, now: float) -> list[JobKey]:
         """Return the jobs to evaluate again because of the time, once each."""
@@ -108,30 +134,37 @@ class JobRegistry:
     def put(self, key: JobKey, job: TrackedJob | None) -> None:
         """Set the current state of a job; None removes a job without rows that count."""
         before = self._jobs.pop(key, None)
-        if before is not None:
-            self._by_workflow[before.workflow].discard(key)
         if job is not None:
             self._jobs[key] = job
-            self._by_workflow[job.workflow].add(key)
         self._expiries.put(key, job.state.changes_at if job is not None else None)
         self._changed.add(key)
-        self._update_parent(key, present=job is not None)
+        if before is None or job is None or before.names != job.names:
+            self._link(key, before, present=False)
+            self._link(key, job, present=True)
 
     def drop_workflow(self, workflow: str) -> None:
         """Remove a renamed workflow's jobs: each gets a new key."""
         for key in tuple(self._by_workflow[workflow]):
             self.put(key, None)
 
-    def update_listing(self, completed: Mapping[str, Completed]) -> None:
+    def skips_changed(self, workflow: str, names: Iterable[str]) -> None:
+        """Note that a skipped row of some names came or went: it stands for the jobs they call."""
+        for name in names:
+            self._changed |= self._called.get((workflow, name), set())
+
+    def update_listing(self, read: Iterable[str], gone: Callable[[str], bool]) -> None:
         """List, retire or hide each changed job, after all changes of an update.
 
         Args:
-            completed: by workflow, for the workflows of which it may have changed.
+            read: the workflows that may have completed at other commits than before.
+            gone: returns whether a workflow is deleted, disabled or missed for too long.
         """
-        for workflow, completed_at in completed.items():
-            if self._completed.get(workflow) != completed_at:
-                self._completed[workflow] = completed_at
-                self._changed |= self._by_workflow[workflow]
+        for workflow in read:
+            self._update_completed(workflow)
+        now_gone = frozenset(workflow for workflow in self._by_workflow if gone(workflow))
+        for workflow in now_gone ^ self._gone:
+            self._changed |= self._by_workflow[workflow]
+        self._gone = now_gone
         # Sorted, so that a first reading appends each job at the end of the list.
         for key in sorted(self._changed):
             self._update_listing_of(key)
@@ -141,7 +174,7 @@ class JobRegistry:
 
     @property
     def listed(self) -> tuple[JobState, ...]:
-        """The jobs that are neither retired nor a skipped matrix's name, sorted by key."""
+        """The jobs that are neither retired nor a skipped caller's name, sorted by key."""
         return tuple(self._listed.states)
 
     @property
@@ -167,28 +200,46 @@ class JobRegistry:
 
     # ------------------------------------------------------------------ one job
 
+    def _update_completed(self, workflow: str) -> None:
+        history, known = self._workflows.history(workflow), self._completed[workflow]
+        for events, before in known.items():
+            known[events] = history.completed(events)
+            if known[events] != before:
+                self._changed |= self._by_workflow[workflow]
+
     def _update_listing_of(self, key: JobKey) -> None:
         job = self._jobs.get(key)
         self._retired.pop(key, None)
-        if job is None or self._is_skipped_matrix(key, job):
+        if job is None or self._is_skipped_caller(key, job):
             self._listed.drop(key)
-        elif is_retired(job.last_seen, self._completed.get(job.workflow, ()), self._retire_after):
+        elif job.workflow in self._gone or self._is_retired(job):
             self._listed.drop(key)
             self._retired[key] = job.state.broken
         else:
             self._listed.put(job.state)
 
-    def _is_skipped_matrix(self, key: JobKey, job: TrackedJob) -> bool:
-        """Return whether all rows of a job stand for a matrix that was skipped as a whole."""
-        return job.only_skips and bool(self._children.get(key))
+    def _is_retired(self, job: TrackedJob) -> bool:
+        completed = self._workflows.history(job.workflow).completed(job.events)
+        self._completed[job.workflow][job.events] = completed
+        if not is_retired(job.last_row, completed, self._retire_after):
+            return False
+        skip = self._workflows.newest_skip(job.workflow, job.callers, job.events)
+        return is_retired(max(job.last_row, skip), completed, self._retire_after)
 
-    def _update_parent(self, key: JobKey, *, present: bool) -> None:
-        name = matrix_parent(key.job_name)
-        if name is None:
+    def _is_skipped_caller(self, key: JobKey, job: TrackedJob) -> bool:
+        """Return whether all rows of a job stand for the jobs that its name calls."""
+        return job.only_skips and any(
+            self._called.get((job.workflow, name), set()) - {key} for name in job.names
+        )
+
+    def _link(self, key: JobKey, job: TrackedJob | None, *, present: bool) -> None:
+        """Add a job to the indexes or remove it, and note the callers that this lists or hides."""
+        if job is None:
             return
-        parent = key._replace(job_name=name)
-        if present:
-            self._children[parent].add(key)
-        else:
-            self._children[parent].discard(key)
-        self._changed.add(parent)
+        change = set.add if present else set.discard
+        change(self._by_workflow[job.workflow], key)
+        for name in job.names:
+            change(self._by_name[job.workflow, name], key)
+        for caller in job.callers:
+            change(self._called[job.workflow, caller], key)
+            self._changed |= self._by_name[job.workflow, caller]

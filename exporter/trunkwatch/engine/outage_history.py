@@ -21,14 +21,17 @@ class JobHistory:
     Attributes:
         state: the job's current state.
         columns: its columns, oldest first.
-        present: indexes of the commits at which it, or its skipped matrix, has a row, ascending.
+        present: indexes of the commits at which it, or its skipped caller, has a row, ascending.
         completed: indexes of the commits at which its workflow completed, ascending.
+        gone_at: index of the newest commit when its workflow was deleted, disabled or missed for
+            too long; None if it was not, or came back.
     """
 
     state: JobState
     columns: Sequence[Column]
     present: Sequence[int]
     completed: Sequence[int]
+    gone_at: int | None = None
 
 
 class Moment(NamedTuple):
@@ -139,9 +142,11 @@ class OutageHistory:
         start = self._at_column(episode.opened)
         end = self._at_column(episode.closed) if episode.closed is not None else None
         for retired, back in self._retirements():
-            if retired < start.commit_index or (end is not None and retired > end.commit_index):
+            if retired.position < start.position or (
+                end is not None and retired.commit_index > end.commit_index
+            ):
                 continue
-            yield Span(start, self._at_commit(retired))
+            yield Span(start, retired)
             if back is None:
                 return
             start = self._at_commit(back)
@@ -149,13 +154,18 @@ class OutageHistory:
                 return
         yield Span(start, end)
 
-    def _retirements(self) -> Iterator[tuple[int, int | None]]:
-        """Yield the commit indexes at which the job was retired and came back (None: not yet)."""
+    def _retirements(self) -> Iterator[tuple[Moment, int | None]]:
+        """Yield when the job was retired and the commit index at which it came back, if it did."""
         present, completed = self.history.present, self.history.completed
         for seen, following in zip(present, [*present[1:], None], strict=True):
             decisive = bisect_right(completed, seen) + self.policy.retire_after - 1
             if decisive < len(completed) and (following is None or completed[decisive] < following):
-                yield completed[decisive], following
+                yield self._at_commit(completed[decisive]), following
+                if following is None:
+                    return
+        if self.history.gone_at is not None:
+            tip = self._at_commit(self.history.gone_at)
+            yield tip._replace(commit_index=tip.commit_index + 1), None
 
     # ------------------------------------------------------------------ one outage
 

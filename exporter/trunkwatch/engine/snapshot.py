@@ -2,10 +2,38 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from trunkwatch.domain.branch import Green, GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Trunk, TrunkOrder
+from trunkwatch.domain.model import Trunk, TrunkOrder, WorkflowState
+
+
+class Data(StrEnum):
+    """How far the data of a trunk can be relied on."""
+
+    FRESH = "fresh"
+    STALE = "stale"  # too old, or never read
+    DOUBTFUL = "doubtful"  # the newest commits lack results that they should have
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSource:
+    """One source of a trunk.
+
+    Attributes:
+        name: as configured.
+        up: the last refresh has read the trunk.
+        read_until: the time up to which the trunk was read (seconds since the epoch), or None.
+        poll_interval: seconds between refreshes.
+        problem: why the trunk was not read, as a text for people; None when it was.
+    """
+
+    name: str
+    up: bool
+    read_until: float | None
+    poll_interval: float
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +52,14 @@ class TrunkState:
         retired: numbers of retired jobs whose history is still stored, by "removed" or
             "removed_broken".
         changes_at: when time alone will change any of it (seconds since the epoch), or None.
+        workflow_states: the workflows that their CI reports as not active, by label.
+        reported: the newest commits with results that count, see `missing_results`.
+        ignored_from: where no job is watched, the events, branches and repositories of the runs
+            that do not count, by reason.
+        sources: those that it is read from.
         data_at: the time up to which all of its sources were read (seconds since the epoch).
+        missing: number of newest commits that lack results they should have, see
+            `missing_results`.
     """
 
     order: TrunkOrder
@@ -36,12 +71,32 @@ class TrunkState:
     unknown_words: Mapping[str, int]
     retired: Mapping[str, int]
     changes_at: float | None
+    workflow_states: Mapping[str, WorkflowState] = field(default_factory=dict)
+    reported: Mapping[str, float | None] = field(default_factory=dict)
+    ignored_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: tuple[TrunkSource, ...] = ()
     data_at: float | None = None
+    missing: int = 0
 
     @property
     def trunk(self) -> Trunk:
         """The branch."""
         return self.order.trunk
+
+    @property
+    def up(self) -> bool:
+        """Whether the last refresh of each of its sources has read it."""
+        return all(source.up for source in self.sources)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Why it was not read, as texts for people: one for each source that did not."""
+        return tuple(source.problem for source in self.sources if source.problem is not None)
+
+
+def unread_trunk(trunk: Trunk) -> TrunkState:
+    """Return the state of a trunk of which nothing has been read."""
+    return TrunkState(TrunkOrder(trunk, ()), (), (), False, None, {}, {}, {}, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +112,9 @@ class SourceStatus:
         refresh_seconds: duration of the last refresh; None before the first one ends.
         poll_interval: seconds between refreshes.
         problem: why the last refresh failed, as a text for people; None when it did not.
+        limitations: the answers that are missing for a right that its credentials lack, by the
+            word for the right.
+        dropped: numbers of rows that were read and cannot be used, by reason, since the start.
         quota_remaining: requests left in the vendor's window, where it has one.
         unread: commits of the window whose results have yet to be read; None before the first
             report.
@@ -69,6 +127,8 @@ class SourceStatus:
     refresh_seconds: float | None
     poll_interval: float
     problem: str | None = None
+    limitations: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
     quota_remaining: int | None = None
     unread: int | None = None
 
@@ -89,6 +149,11 @@ class Snapshot:
     trunks: tuple[TrunkState, ...] = ()
     sources: tuple[SourceStatus, ...] = ()
     complete: bool = False
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the last refresh of every source has read all of its trunks."""
+        return all(source.up for source in self.sources) and all(t.up for t in self.trunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +186,32 @@ MIN_STALE_SECONDS = 300.0
 
 def is_stale(source: SourceStatus, now: float) -> bool:
     """Return whether a source's last success is too long ago; not before its first success."""
-    limit = max(STALE_POLLS * source.poll_interval, MIN_STALE_SECONDS)
-    return source.last_success is not None and now - source.last_success > limit
+    return source.last_success is not None and _is_old(
+        source.last_success, source.poll_interval, now
+    )
+
+
+def data_of(trunk: TrunkState, now: float) -> Data:
+    """Return how far a trunk's data can be relied on; doubt is shown before age.
+
+    Args:
+        trunk: the trunk.
+        now: seconds since the epoch.
+    """
+    if trunk.missing:
+        return Data.DOUBTFUL
+    return Data.STALE if _is_stale_trunk(trunk, now) else Data.FRESH
+
+
+def _is_old(moment: float, poll_interval: float, now: float) -> bool:
+    return now - moment > max(STALE_POLLS * poll_interval, MIN_STALE_SECONDS)
 
 
 def readiness_problems(snapshot: Snapshot, now: float) -> list[str]:
-    """Return one line for each source that is not up to date; an empty list means ready."""
+    """Return a line for each source that is not up to date, and for each trunk of the others.
+
+    An empty list means ready. Doubt is not a matter of age.
+    """
     if not snapshot.sources:
         return ["the stored results are still being read"]
     problems = []
@@ -137,4 +222,25 @@ def readiness_problems(snapshot: Snapshot, now: float) -> list[str]:
         elif is_stale(source, now):
             age = int(now - source.last_success)
             problems.append(f"source {source.name} last succeeded {age} s ago{because}")
-    return problems
+    fresh = {
+        source.name
+        for source in snapshot.sources
+        if source.last_success is not None and not is_stale(source, now)
+    }
+    return problems + [
+        _trunk_problem(trunk, now)
+        for trunk in snapshot.trunks
+        if _is_stale_trunk(trunk, now) and all(source.name in fresh for source in trunk.sources)
+    ]
+
+
+def _is_stale_trunk(trunk: TrunkState, now: float) -> bool:
+    interval = max((source.poll_interval for source in trunk.sources), default=0.0)
+    return trunk.data_at is None or _is_old(trunk.data_at, interval, now)
+
+
+def _trunk_problem(trunk: TrunkState, now: float) -> str:
+    because = "".join(f": {problem}" for problem in trunk.problems)
+    if trunk.data_at is None:
+        return f"trunk {trunk.trunk} has not been read yet{because}"
+    return f"trunk {trunk.trunk} was read up to {int(now - trunk.data_at)} s ago{because}"

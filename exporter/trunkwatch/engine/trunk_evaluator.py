@@ -1,29 +1,31 @@
 """One trunk's state, kept up to date by evaluating only the jobs that a change affects.
 
-All data kept between updates is a cache: evaluating the stored rows from scratch gives the same
-state, which a property test checks.
+All data kept between updates is a cache, except the labels of workflows, which are stored: with
+them, evaluating the stored rows from scratch gives the same state, which a property test checks.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import groupby
 
 from trunkwatch.domain.branch import newest_green
 from trunkwatch.domain.columns import Count
-from trunkwatch.domain.job import earliest
-from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder
-from trunkwatch.domain.names import display_names
+from trunkwatch.domain.doubt import RECENT_COMMITS
+from trunkwatch.domain.job import JobState, earliest
+from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest, back_test
+from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.job_evaluator import JobEvaluator
 from trunkwatch.engine.job_names import JobNameIndex
 from trunkwatch.engine.job_registry import JobRegistry
+from trunkwatch.engine.outage_history import JobHistory
 from trunkwatch.engine.row_cache import RowCache, RowReader, Touched
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.workflow_commit import WorkflowCommit, evaluate_workflow
 from trunkwatch.engine.workflow_history import WorkflowHistories
+from trunkwatch.engine.workflow_labels import WorkflowLabels, first_name, is_quiet
 
 __all__ = ["RowReader", "Touched", "TrunkEvaluator"]
 
@@ -48,27 +50,49 @@ class _Caches:
 class TrunkEvaluator:
     """Keeps one trunk's state up to date."""
 
-    def __init__(self, order: TrunkOrder, policy: Policy, reader: RowReader) -> None:
+    def __init__(
+        self,
+        order: TrunkOrder,
+        policy: Policy,
+        reader: RowReader,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         """Args:
         order: the trunk's commits.
         policy: the configured policy.
         reader: reads the trunk's stored rows; the first update reads all of them.
+        labels: those of its workflows at the last evaluation, by identity.
         """
         self._order = order
         self._policy = policy
         self._reader = reader
+        self._labels = WorkflowLabels(labels or {}, policy)
+        self._renamed: set[str] = set()
+        self._reported: Mapping[str, ReportedState] = {}
         self._caches = self._empty_caches()
         self._is_empty = True
 
-    def update(self, order: TrunkOrder, touched: Touched, now: float) -> TrunkState:
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the workflows after the last update, by identity."""
+        return self._labels.all
+
+    def update(
+        self,
+        order: TrunkOrder,
+        touched: Touched,
+        now: float,
+        reported: Mapping[str, ReportedState] | None = None,
+    ) -> TrunkState:
         """Bring the state up to date and return it.
 
         Args:
             order: the trunk's current commits.
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
+            reported: the states of workflows that their CI reports, by identity.
         """
-        before, self._order = self._order, order
+        before, self._order, self._reported = self._order, order, reported or {}
         if self._is_empty or not order.extends(before):
             self._read_all(now)
         else:
@@ -80,7 +104,7 @@ class TrunkEvaluator:
         job = self._caches.jobs.get(key)
         if job is None:
             return []
-        return self._evaluator().rows_of(key, job.workflow, job.state.group)
+        return self._evaluator().rows_of(key)
 
     def back_test(self, now: float, failures_to_open: int | None = None) -> BackTest:
         """Replay the whole history, as of the last update.
@@ -89,23 +113,27 @@ class TrunkEvaluator:
             now: seconds since the epoch.
             failures_to_open: N to use for every job instead of the configured one.
         """
-        history = partial(self._evaluator().history, now=now)
-        jobs = self._caches.jobs.watched()
-        return back_test(self._order, jobs, history, self._policy, now, failures_to_open)
+        jobs, evaluator = self._caches.jobs, self._evaluator()
+
+        def history(state: JobState) -> JobHistory:
+            job = jobs.tracked(state.key)
+            return evaluator.history(job, self._gone_at(job.workflow), now)
+
+        return back_test(self._order, jobs.watched(), history, self._policy, now, failures_to_open)
 
     # ------------------------------------------------------------------ reading
 
     def _empty_caches(self) -> _Caches:
-        trunk, policy = self._order.trunk, self._policy
+        trunk, policy, workflows = self._order.trunk, self._policy, WorkflowHistories()
         return _Caches(
             RowCache(self._reader),
-            WorkflowHistories(),
-            JobNameIndex(trunk, policy.naming),
-            JobRegistry(policy.retire_after, policy.green.get(trunk, ())),
+            workflows,
+            JobNameIndex(trunk, policy),
+            JobRegistry(policy.retire_after, policy.green.get(trunk, ()), workflows),
         )
 
     def _read_all(self, now: float) -> None:
-        self._is_empty, self._caches = False, self._empty_caches()
+        self._is_empty, self._caches, self._renamed = False, self._empty_caches(), set()
         workflows: set[str] = set()
         for sha, rows in groupby(self._reader.all_rows(), key=lambda row: row.sha):
             by_workflow: dict[str, list[Observation]] = defaultdict(list)
@@ -155,7 +183,8 @@ class TrunkEvaluator:
         self, workflow: str, sha: str, rows: Sequence[Observation], now: float
     ) -> WorkflowCommit:
         commit = evaluate_workflow(rows, self._order, self._policy.evidence, now)
-        self._caches.workflows.put(workflow, sha, commit)
+        skipped = self._caches.workflows.put(workflow, sha, commit)
+        self._caches.jobs.skips_changed(workflow, skipped)
         return commit
 
     def _evaluate_jobs(
@@ -169,27 +198,28 @@ class TrunkEvaluator:
             renumbered: the workflows of `read` in which a run number changed.
             now: seconds since the epoch.
         """
-        names, jobs, workflows = self._caches.names, self._caches.jobs, self._caches.workflows
-        renamed = names.set_display_names(display_names(workflows.latest_names()))
-        for workflow in renamed:
-            jobs.drop_workflow(workflow)
+        names, jobs = self._caches.names, self._caches.jobs
+        fresh = self._label_new(read)
+        relabelled = {workflow for workflow in read if self._show(workflow)}
         keys = set(jobs.pop_expired(now))
-        keys.update(key for raw in touched for key in names.affected_by(raw))
-        keys.update(key for workflow in renamed for key in names.keys_of(workflow))
-        keys.update(self._startup_keys({*read, *renamed}))
+        keys.update(key for raw in touched for key in names.keys(raw))
+        keys.update(key for workflow in relabelled for key in names.keys_of(workflow))
+        keys.update(self._startup_keys(read))
         keys.update(self._keys_counted_by_runs(renumbered))
+        self._evaluate(keys, now)
+        jobs.update_listing(read, self._is_gone)
+        self._rename(fresh, read, now)
+
+    def _evaluate(self, keys: Iterable[JobKey], now: float) -> None:
         evaluator = self._evaluator()
         for key in keys:
-            jobs.put(key, evaluator.evaluate(key, now))
-        jobs.update_listing({name: workflows.history(name).completed for name in read})
+            self._caches.jobs.put(key, evaluator.evaluate(key, now))
 
     def _startup_keys(self, workflows: Iterable[str]) -> Iterator[JobKey]:
         """Yield the startup jobs of the workflows of which any run failed to start."""
         for workflow in workflows:
             if self._caches.workflows.history(workflow).failed_to_start:
-                key = self._caches.names.startup_key(workflow)
-                if key is not None:
-                    yield key
+                yield from self._caches.names.startup_keys(workflow)
 
     def _keys_counted_by_runs(self, workflows: Iterable[str]) -> Iterator[JobKey]:
         """Yield the jobs whose columns are runs: a new run number may change their order."""
@@ -198,7 +228,100 @@ class TrunkEvaluator:
                 if job.state.group.count is Count.RUNS:
                     yield job.state.key
 
+    # ------------------------------------------------------------------ labels of workflows
+
+    def _label_new(self, read: Collection[str]) -> list[str]:
+        """Label the workflows that have a name for the first time, and return them.
+
+        Of several with one name the first on the trunk keeps it alone. A label may still change in
+        `_rename`: only with the jobs is it known which name counts.
+        """
+        history = self._caches.workflows.history
+        fresh = [flow for flow in read if self._labels.get(flow) is None and history(flow).names]
+        fresh.sort(key=self._precedence)
+        for workflow in fresh:
+            self._labels.put(workflow, history(workflow).names[-1][1])
+        return fresh
+
+    def _precedence(self, workflow: str) -> tuple[int, bool, str]:
+        """Return a sort key: the first on the trunk first, then those without a file, by name."""
+        commit_index, name = self._caches.workflows.history(workflow).names[0]
+        return commit_index, name != workflow, workflow
+
+    def _show(self, workflow: str) -> bool:
+        """Show a workflow under its label, else its file; return whether its keys changed."""
+        history = self._caches.workflows.history(workflow)
+        label = self._labels.get(workflow) if history.names else history.run_name
+        if not self._caches.names.set_label(workflow, label):
+            return False
+        self._caches.jobs.drop_workflow(workflow)
+        return True
+
+    def _rename(self, fresh: Collection[str], read: Iterable[str], now: float) -> None:
+        """Let the labels follow the workflows' names where that moves no alert."""
+        workflows, jobs = self._caches.workflows, self._caches.jobs
+        self._renamed.update(fresh)
+        for workflow in read:
+            name = workflows.history(workflow).name
+            if name is not None and not self._labels.shows(workflow, name):
+                self._renamed.add(workflow)
+        for workflow in sorted(self._renamed, key=self._precedence):
+            history, listed = workflows.history(workflow), jobs.listed_of(workflow)
+            if workflow in fresh:
+                name = first_name(history, listed, len(self._order.commits) - 1)
+            elif is_quiet(listed):
+                name = history.names[-1][1]
+            else:
+                continue
+            self._put_label(workflow, name, now)
+        self._renamed = {flow for flow in self._renamed if not self._shows_newest(flow)}
+
+    def _put_label(self, workflow: str, name: str, now: float) -> None:
+        if self._labels.shows(workflow, name):
+            return
+        self._labels.put(workflow, name)
+        if self._show(workflow):
+            keys = set(self._caches.names.keys_of(workflow))
+            self._evaluate({*keys, *self._startup_keys([workflow])}, now)
+            self._caches.jobs.update_listing([workflow], self._is_gone)
+
+    def _shows_newest(self, workflow: str) -> bool:
+        return self._labels.shows(workflow, self._caches.workflows.history(workflow).names[-1][1])
+
     # ------------------------------------------------------------------ the trunk
+
+    def _is_gone(self, workflow: str) -> bool:
+        return self._gone_at(workflow) is not None
+
+    def _gone_at(self, workflow: str) -> int | None:
+        """Return the commit index at which a workflow was gone, None if it is not.
+
+        The word of the CI counts; commits are counted only for a workflow without it.
+        """
+        report = self._reported.get(workflow)
+        if report is None:
+            return self._caches.workflows.left_at(workflow, self._policy.retire_after)
+        ended = report.state in (WorkflowState.DELETED, WorkflowState.DISABLED)
+        return self._reported_at(workflow, report) if ended else None
+
+    def _reported_at(self, workflow: str, report: ReportedState) -> int | None:
+        """Return the newest commit when a state was reported, None if the state is over.
+
+        A run on a newer commit shows that a workflow came back, whatever was reported. If that
+        commit is not on the trunk (any more), no run can show it.
+        """
+        tip = self._order.index.get(report.tip or "", len(self._order.commits) - 1)
+        return tip if self._caches.workflows.history(workflow).newest <= tip else None
+
+    def _workflow_states(self) -> Mapping[str, WorkflowState]:
+        labels = self._caches.names.label
+        return {
+            label: report.state
+            for workflow, report in self._reported.items()
+            if report.state is not WorkflowState.ACTIVE
+            and (label := labels(workflow)) is not None
+            and self._reported_at(workflow, report) is not None
+        }
 
     def _state(self) -> TrunkState:
         order, jobs, workflows = self._order, self._caches.jobs, self._caches.workflows
@@ -213,4 +336,7 @@ class TrunkEvaluator:
             unknown_words=workflows.unknown_words,
             retired=jobs.retired,
             changes_at=earliest((jobs.changes_at, workflows.changes_at)),
+            workflow_states=self._workflow_states(),
+            reported=workflows.reported(order.commits[-RECENT_COMMITS:]),
+            ignored_from={} if jobs.listed else workflows.ignored_from(),
         )

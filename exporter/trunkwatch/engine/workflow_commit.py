@@ -1,8 +1,9 @@
 """One workflow at one commit: whether it completed and started, its name and its run numbers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from trunkwatch.domain.evidence import (
     EvidenceRules,
@@ -12,6 +13,8 @@ from trunkwatch.domain.evidence import (
     unknown_word,
     why_ignored,
 )
+from trunkwatch.domain.groups import ALL_EVENTS, Events
+from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import (
     STARTUP_JOB,
     Evidence,
@@ -21,7 +24,15 @@ from trunkwatch.domain.model import (
     TrunkOrder,
     run_order,
 )
+from trunkwatch.domain.names import is_workflow_file
 from trunkwatch.domain.verdict import drop_superseded
+
+
+class Skip(NamedTuple):
+    """A skipped row: it stands for the jobs that its name calls, in runs of its event."""
+
+    job_name: str
+    event: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +41,50 @@ class WorkflowCommit:
 
     Attributes:
         commit_index: of the commit in the trunk's order; None when no run counts there.
-        completed: every job row is finished, and at least one is a pass, fail or skip.
+        events: of the runs that count here.
+        evidence: of the job rows, by the event of their runs.
+        skips: the skipped rows.
         first_rows: the earliest job row of each run: the proof that the run started.
         run_numbers: the number of each run, where a row of the run has it.
         startup_failures: the raw jobs that report a run that failed to start.
-        name: the workflow's name in its newest run here.
+        name: the workflow's name in its newest run here that has one; None where each run is
+            named by its file only, or none counts.
+        run_name: the name in its newest run here, whatever it is.
+        reported_at: when its first row that counts was reported (seconds since the epoch), or None.
         ignored_runs: numbers of runs that do not count, by reason.
+        ignored_from: their events, branches and repositories, by reason.
         unknown_words: numbers of rows by the status or conclusion that the evidence table does
             not list.
         changes_at: when time alone will change it (seconds since the epoch), or None.
     """
 
     commit_index: int | None
-    completed: bool
+    events: frozenset[str]
+    evidence: Mapping[str, frozenset[Evidence]]
+    skips: frozenset[Skip]
     first_rows: tuple[Observation, ...]
     run_numbers: Mapping[RunId | None, int]
     startup_failures: frozenset[RawJob]
-    name: str
+    name: str | None
+    run_name: str
+    reported_at: float | None
     ignored_runs: Mapping[str, int]
+    ignored_from: Mapping[str, frozenset[str]]
     unknown_words: Mapping[str, int]
     changes_at: float | None
+
+    def completed(self, events: Events = ALL_EVENTS) -> bool:
+        """Return whether a job of some events that has no row here was left out on purpose.
+
+        So it is if every job row of these events is finished, and at least one is a pass, fail or
+        skip: a workflow that still runs, or whose rows were all cancelled, proves nothing.
+        """
+        found = {
+            one for event in self.evidence if events.covers(event) for one in self.evidence[event]
+        }
+        return Evidence.PENDING not in found and bool(
+            found & {Evidence.PASS, Evidence.FAIL, Evidence.SKIP}
+        )
 
 
 def evaluate_workflow(
@@ -61,49 +96,51 @@ def evaluate_workflow(
     counting = [row for row, reason in reasons if reason is None]
     job_rows = [row for row in counting if not is_startup_failure(row)]
     newest = max(counting or reported, key=run_order)
+    named = [row for row in counting if not is_workflow_file(row.job.workflow_name)]
     commit_index = order.index.get(newest.sha)
     committed_at = order.commits[commit_index].committed_at if commit_index is not None else None
-    evidence, changes_at = _evidence_and_expiry(job_rows, rules, committed_at, now)
+    found = [
+        (row, evidence_of(row, rules, committed_at, now))
+        for row in (drop_superseded(job_rows) if job_rows else ())
+    ]
     return WorkflowCommit(
         commit_index=commit_index if counting else None,
-        completed=_is_completed(evidence),
+        events=frozenset(row.event for row in counting),
+        evidence=_by_event(found),
+        skips=frozenset(
+            Skip(row.job.job_name, row.event)
+            for row, evidence in found
+            if evidence is Evidence.SKIP
+        ),
         first_rows=_first_rows(job_rows),
         run_numbers=_run_numbers(counting),
         startup_failures=frozenset(row.job for row in counting if is_startup_failure(row)),
-        name=newest.job.workflow_name,
+        name=max(named, key=run_order).job.workflow_name if named else None,
+        run_name=newest.job.workflow_name,
+        reported_at=earliest(map(_reported_at, counting)),
         ignored_runs=_runs_by_reason(reasons),
+        ignored_from=_origins_by_reason(reasons),
         unknown_words=Counter(word for row in counting if (word := unknown_word(row)) is not None),
-        changes_at=changes_at,
+        changes_at=min(_expiries(found, committed_at), default=None),
     )
 
 
-def _evidence_and_expiry(
-    job_rows: Sequence[Observation],
-    rules: EvidenceRules,
-    committed_at: float | None,
-    now: float,
-) -> tuple[set[Evidence], float | None]:
-    """Return the evidence of the job rows, and when the first pending one of them expires."""
-    found: set[Evidence] = set()
-    expiries: list[float] = []
-    for row in drop_superseded(job_rows) if job_rows else ():
-        evidence = evidence_of(row, rules, committed_at, now)
-        found.add(evidence)
-        if evidence is Evidence.PENDING:
-            limit = expires_at(row, committed_at)
-            if limit is not None:
-                expiries.append(limit)
-    return found, min(expiries, default=None)
+Found = Sequence[tuple[Observation, Evidence]]
+"""Job rows with their evidence."""
 
 
-def _is_completed(evidence: set[Evidence]) -> bool:
-    """Return whether a job that has no row here was left out on purpose.
+def _by_event(found: Found) -> Mapping[str, frozenset[Evidence]]:
+    events: dict[str, set[Evidence]] = defaultdict(set)
+    for row, evidence in found:
+        events[row.event].add(evidence)
+    return {event: frozenset(kinds) for event, kinds in events.items()}
 
-    A workflow that still runs, or whose rows were all cancelled, is no proof of that.
-    """
-    return Evidence.PENDING not in evidence and bool(
-        evidence & {Evidence.PASS, Evidence.FAIL, Evidence.SKIP}
-    )
+
+def _expiries(found: Found, committed_at: float | None) -> Iterator[float]:
+    for row, evidence in found:
+        limit = expires_at(row, committed_at) if evidence is Evidence.PENDING else None
+        if limit is not None:
+            yield limit
 
 
 def _first_rows(job_rows: Iterable[Observation]) -> tuple[Observation, ...]:
@@ -130,11 +167,27 @@ def _runs_by_reason(reasons: Iterable[tuple[Observation, str | None]]) -> Mappin
     return {reason: len(members) for reason, members in runs.items()}
 
 
+def _origins_by_reason(
+    reasons: Iterable[tuple[Observation, str | None]],
+) -> Mapping[str, frozenset[str]]:
+    origins: dict[str, set[str]] = defaultdict(set)
+    for row, reason in reasons:
+        if reason in ("event", "head_branch", "head_repo"):
+            origins[reason].add(getattr(row, reason))
+    return {reason: frozenset(members) for reason, members in origins.items()}
+
+
+def _reported_at(row: Observation) -> float | None:
+    """Return when a row was reported: a CI that gives no creation may report it at its end."""
+    return row.created_at if row.created_at is not None else row.ended_at
+
+
 def as_startup_pass(row: Observation) -> Observation:
     """Return the proof that a run started as a passing row of its workflow's startup job."""
     return replace(
         row,
         job=row.job._replace(job_name=STARTUP_JOB),
+        job_id=None,
         status="completed",
         conclusion="success",
         failed_step=None,
@@ -145,4 +198,4 @@ def as_startup_pass(row: Observation) -> Observation:
 
 def as_startup_failure(row: Observation) -> Observation:
     """Return a startup failure as a row of its workflow's startup job, whatever its job name."""
-    return replace(row, job=row.job._replace(job_name=STARTUP_JOB))
+    return replace(row, job=row.job._replace(job_name=STARTUP_JOB), job_id=None)

@@ -1,11 +1,17 @@
 """The workflows of a trunk, at each commit and over all commits."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
+from trunkwatch.domain.groups import ALL_EVENTS, Events
+from trunkwatch.domain.job import earliest
+from trunkwatch.domain.model import Commit
+from trunkwatch.domain.retirement import has_left, is_expected_on_pushes
 from trunkwatch.engine.expiry_queue import ExpiryQueue
-from trunkwatch.engine.workflow_commit import WorkflowCommit
+from trunkwatch.engine.workflow_commit import Skip, WorkflowCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +19,52 @@ class WorkflowHistory:
     """One workflow over all commits.
 
     Attributes:
-        name: its name at the newest commit where it counts; None where it never counted.
-        completed: indexes of the commits at which it completed, ascending.
+        commits: the commits at which it counts, with their indexes, ascending.
+        names: its name at each of them that has one, with their indexes, ascending.
         failed_to_start: whether any of its runs failed to start.
+        events: of its runs.
+        widest_gap: the largest distance of two of these commits that follow each other; 0 with
+            fewer than two.
     """
 
-    name: str | None
-    completed: tuple[int, ...]
+    commits: tuple[tuple[int, WorkflowCommit], ...]
+    names: tuple[tuple[int, str], ...]
     failed_to_start: bool
+    events: frozenset[str]
+    widest_gap: int
+    _completed: dict[Events, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str | None:
+        """Its newest name; None where it never had one."""
+        return self.names[-1][1] if self.names else None
+
+    @property
+    def run_name(self) -> str | None:
+        """The name of its newest run, which may be a file; None where it never counted."""
+        return self.commits[-1][1].run_name if self.commits else None
+
+    @property
+    def newest(self) -> int:
+        """The index of the newest commit at which it counts; -1 where it never counted."""
+        return self.commits[-1][0] if self.commits else -1
+
+    def name_at(self, commit_index: int) -> str:
+        """Return its newest name at a commit or before it, else its oldest name."""
+        place = bisect_right(self.names, commit_index, key=lambda each: each[0])
+        return self.names[max(0, place - 1)][1]
+
+    def completed(self, events: Events = ALL_EVENTS) -> Sequence[int]:
+        """Return the indexes of the commits at which its runs of some events completed, ascending.
+
+        Args:
+            events: of the runs.
+        """
+        if events not in self._completed:
+            self._completed[events] = tuple(
+                commit_index for commit_index, each in self.commits if each.completed(events)
+            )
+        return self._completed[events]
 
 
 class WorkflowHistories:
@@ -29,12 +73,19 @@ class WorkflowHistories:
     def __init__(self) -> None:
         self._commits: dict[str, dict[str, WorkflowCommit]] = {}
         self._histories: dict[str, WorkflowHistory] = {}
+        self._skips: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self._completed: Counter[int] = Counter()
+        self._busy: list[int] = []
         self._ignored_runs: Counter[str] = Counter()
         self._unknown_words: Counter[str] = Counter()
         self._expiries: ExpiryQueue[tuple[str, str]] = ExpiryQueue()
 
-    def put(self, workflow: str, sha: str, current: WorkflowCommit) -> None:
-        """Store the current state of a workflow at a commit, replacing the earlier one."""
+    def put(self, workflow: str, sha: str, current: WorkflowCommit) -> Collection[str]:
+        """Store the current state of a workflow at a commit, replacing the earlier one.
+
+        Returns:
+            The names of the jobs of which a skipped row came or went.
+        """
         commits = self._commits.setdefault(workflow, {})
         before = commits.get(sha)
         if before is not None:
@@ -45,6 +96,8 @@ class WorkflowHistories:
         self._unknown_words.update(current.unknown_words)
         self._expiries.put((sha, workflow), current.changes_at)
         self._histories.pop(workflow, None)
+        self._put_completed(before, current)
+        return self._put_skips(workflow, before, current)
 
     def get(self, workflow: str, sha: str) -> WorkflowCommit | None:
         """Return a workflow at a commit; None where it has no rows."""
@@ -60,13 +113,48 @@ class WorkflowHistories:
             self._histories[workflow] = _history(self.commits_of(workflow))
         return self._histories[workflow]
 
-    def latest_names(self) -> dict[str, str]:
-        """Return the latest name of each workflow that counts on this trunk.
+    def left_at(self, workflow: str, retire_after: int) -> int | None:
+        """Return the commit index at which a workflow had left, None if it has not.
 
-        A workflow that only runs for forks or other branches must not rename one that counts.
+        Args:
+            workflow: its identity.
+            retire_after: see `has_left`.
         """
-        names = {workflow: self.history(workflow).name for workflow in self._commits}
-        return {workflow: name for workflow, name in names.items() if name is not None}
+        history = self.history(workflow)
+        if not is_expected_on_pushes(workflow, history.events):
+            return None
+        if not has_left(history.newest, history.widest_gap, self._busy, retire_after):
+            return None
+        first = bisect_right(self._busy, history.newest)
+        return self._busy[first + retire_after * history.widest_gap - 1]
+
+    def skipped(self, workflow: str, names: Iterable[str], events: Events) -> Iterator[int]:
+        """Yield the indexes of the commits at which a row of one of some names is a skip."""
+        for indexes in self._skips_of(workflow, names, events):
+            yield from indexes
+
+    def newest_skip(self, workflow: str, names: Iterable[str], events: Events) -> int:
+        """Return the newest of these commits, -1 without any."""
+        found = self._skips_of(workflow, names, events)
+        return max((indexes[-1] for indexes in found), default=-1)
+
+    def reported(self, commits: Iterable[Commit]) -> Mapping[str, float | None]:
+        """Return those of some commits that have results that count.
+
+        Returns:
+            By hash, the time at which the first result was reported (seconds since the epoch), or
+            None where that is unknown.
+        """
+        found: dict[str, float | None] = {}
+        for commit in commits:
+            counting = [
+                each
+                for workflow in self._commits.values()
+                if (each := workflow.get(commit.sha)) is not None and each.commit_index is not None
+            ]
+            if counting:
+                found[commit.sha] = earliest(each.reported_at for each in counting)
+        return found
 
     def pop_expired(self, now: float) -> Sequence[tuple[str, str]]:
         """Return the (sha, workflow) pairs to evaluate again because of the time, once each."""
@@ -82,17 +170,67 @@ class WorkflowHistories:
         """Numbers of runs that do not count, by reason."""
         return +self._ignored_runs
 
+    def ignored_from(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the events, branches and repositories of runs that do not count, by reason."""
+        found: dict[str, set[str]] = {}
+        for commits in self._commits.values():
+            for each in commits.values():
+                for reason, values in each.ignored_from.items():
+                    found.setdefault(reason, set()).update(values)
+        return {reason: tuple(sorted(values)) for reason, values in found.items()}
+
     @property
     def unknown_words(self) -> Mapping[str, int]:
         """Numbers of rows by the status or conclusion that the evidence table does not list."""
         return +self._unknown_words
+
+    def _put_completed(self, before: WorkflowCommit | None, current: WorkflowCommit) -> None:
+        """Update the commits at which any workflow completed."""
+        for commit, change in ((before, -1), (current, 1)):
+            if commit is None or commit.commit_index is None or not commit.completed():
+                continue
+            self._completed[commit.commit_index] += change
+            self._list_busy(commit.commit_index)
+
+    def _list_busy(self, commit_index: int) -> None:
+        place = bisect_left(self._busy, commit_index)
+        listed = place < len(self._busy) and self._busy[place] == commit_index
+        if self._completed[commit_index] and not listed:
+            self._busy.insert(place, commit_index)
+        elif listed and not self._completed[commit_index]:
+            del self._busy[place]
+
+    def _put_skips(
+        self, workflow: str, before: WorkflowCommit | None, current: WorkflowCommit
+    ) -> Collection[str]:
+        old: frozenset[Skip] = before.skips if before is not None else frozenset()
+        for commit, added in ((before, False), (current, True)):
+            if commit is None or commit.commit_index is None:
+                continue
+            for name, event in commit.skips - (old if added else current.skips):
+                events = self._skips.setdefault((workflow, name), defaultdict(list))
+                if added:
+                    insort(events[event], commit.commit_index)
+                else:
+                    events[event].remove(commit.commit_index)
+        return {skip.job_name for skip in old ^ current.skips}
+
+    def _skips_of(
+        self, workflow: str, names: Iterable[str], events: Events
+    ) -> Iterator[Sequence[int]]:
+        for name in names:
+            for event, indexes in self._skips.get((workflow, name), {}).items():
+                if indexes and events.covers(event):
+                    yield indexes
 
 
 def _history(commits: Collection[WorkflowCommit]) -> WorkflowHistory:
     counting = [(each.commit_index, each) for each in commits if each.commit_index is not None]
     counting.sort(key=lambda pair: pair[0])
     return WorkflowHistory(
-        name=counting[-1][1].name if counting else None,
-        completed=tuple(commit_index for commit_index, each in counting if each.completed),
+        commits=tuple(counting),
+        names=tuple((index, each.name) for index, each in counting if each.name is not None),
         failed_to_start=any(each.startup_failures for each in commits),
+        events=frozenset(event for _, each in counting for event in each.events),
+        widest_gap=max((later[0] - earlier[0] for earlier, later in pairwise(counting)), default=0),
     )

@@ -115,7 +115,17 @@ FAMILIES: tuple[Family, ...] = (
     _branch("ci_group_failure_threshold", "Broken jobs of the group that make it alert.", "group"),
     _branch(
         "ci_branch_data_timestamp_seconds",
-        "When the least recently read source of this trunk was last read with success.",
+        "Time up to which all sources of this trunk have been read: the age of the newest"
+        " evidence about its newest commits, not of the last request.",
+    ),
+    _branch(
+        "ci_branch_up",
+        "1 if the last refresh of each source of this trunk has read it, else 0.",
+    ),
+    _branch(
+        "ci_branch_data_doubtful",
+        "1 while the newest commits have no result although earlier ones had, and chance does not"
+        " explain it, else 0.",
     ),
     _branch("ci_branch_head_timestamp_seconds", "Commit time of the newest commit that was read."),
     _branch(
@@ -139,7 +149,11 @@ FAMILIES: tuple[Family, ...] = (
         (*BRANCH_LABELS, "reason"),
         "Jobs that counted as removed since the start; reason removed_broken: an outage was open.",
     ),
-    _own("trunkwatch_source_up", "1 if the last refresh of the source succeeded.", *SOURCE_LABELS),
+    _own(
+        "trunkwatch_source_up",
+        "1 if the last refresh of the source has read any of its trunks.",
+        *SOURCE_LABELS,
+    ),
     _own(
         "trunkwatch_source_last_success_timestamp_seconds",
         "When a refresh of the source last succeeded; 0 if never.",
@@ -163,7 +177,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _own(
         "trunkwatch_source_errors_total",
-        "Refreshes that failed, by reason.",
+        "Refreshes that failed, as a whole or for a trunk, by reason.",
         *SOURCE_LABELS,
         "reason",
     ),
@@ -176,6 +190,19 @@ FAMILIES: tuple[Family, ...] = (
         "trunkwatch_source_unread_commits",
         "Commits of the window whose results have yet to be read: a cold start goes back in time.",
         *SOURCE_LABELS,
+    ),
+    _own(
+        "trunkwatch_source_limitation",
+        "1 for each right that the credentials of the source lack, or address that its server"
+        " refuses; the log and check name what is missing without it.",
+        *SOURCE_LABELS,
+        "limitation",
+    ),
+    _own(
+        "trunkwatch_source_rows_dropped_total",
+        "Rows that were read and cannot be used, by reason.",
+        *SOURCE_LABELS,
+        "reason",
     ),
     _own(
         "trunkwatch_webhook_deliveries_total",

@@ -61,6 +61,8 @@ def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[M
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             samples[f"trunkwatch_source_{name}"].append(((source.name,), value))
+        for limitation in sorted(source.limitations):
+            samples["trunkwatch_source_limitation"].append(((source.name, limitation), 1.0))
     for (name, *labels), value in sorted(totals.counts.items()):
         if name.startswith("ci_") and not snapshot.complete:
             continue  # CI families are exported only once every source has been read.
@@ -128,6 +130,8 @@ def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], f
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
     if trunk.data_at is not None:
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at
+    yield "ci_branch_up", (), float(trunk.up)
+    yield "ci_branch_data_doubtful", (), float(trunk.missing > 0)
     if head is not None:
         yield "ci_branch_head_timestamp_seconds", (), head
     yield "ci_branch_mass_breakage", (), float(trunk.mass_breakage)

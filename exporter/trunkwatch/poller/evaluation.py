@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
+from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
+from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.row_cache import RowReader, Touched
@@ -10,6 +11,7 @@ from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import FailureFocus
+from trunkwatch.store import Applied, Labels, Stored
 
 
 class TrunkEvaluations:
@@ -21,28 +23,77 @@ class TrunkEvaluations:
     def __init__(
         self,
         policy: Policy,
-        orders: Mapping[Trunk, TrunkOrder],
+        stored: Stored,
         rows_of_trunk: Callable[[Trunk], RowReader],
         counters: Counters,
     ) -> None:
         """Args:
         policy: of the configuration.
-        orders: the stored order of each trunk.
+        stored: the orders, and the labels and states of workflows.
         rows_of_trunk: returns the reader of a trunk's stored rows.
         counters: of the process.
         """
         self._policy = policy
-        self._orders = dict(orders)
+        self._orders = dict(stored.orders)
+        self._labels = dict(stored.labels)
+        self._stored_labels = dict(stored.labels)
+        self._workflow_states = dict(stored.workflow_states)
         self._rows_of_trunk = rows_of_trunk
         self._counters = counters
         self._evaluators: dict[Trunk, TrunkEvaluator] = {}
         self._out_of_date: set[Trunk] = set()
+        self._seen: dict[Trunk, dict[str, float]] = {}
         self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
         self.states: dict[Trunk, TrunkState] = {}
 
-    def put_orders(self, orders: Mapping[Trunk, TrunkOrder]) -> None:
-        """Replace the orders of some trunks."""
-        self._orders.update(orders)
+    def put(self, applied: Applied, now: float) -> None:
+        """Replace the orders and the states of workflows that a refresh changed.
+
+        Args:
+            applied: the changes.
+            now: when the new commits were first seen (seconds since the epoch).
+        """
+        for trunk, order in applied.orders.items():
+            before = self._orders.get(trunk)
+            if before is not None:
+                seen = self._seen.get(trunk, {})
+                self._seen[trunk] = {
+                    commit.sha: seen.get(commit.sha, now)
+                    for commit in order.commits[-RECENT_COMMITS:]
+                    if commit.sha in seen or commit.sha not in before.index
+                }
+        self._orders.update(applied.orders)
+        self._workflow_states.update(applied.workflow_states)
+
+    def drop_others(self, watched: Collection[Trunk]) -> None:
+        """Drop the trunks that are not watched any more; their jobs end as removed."""
+        for trunk in self.states.keys() - watched:
+            self._count_removed(self.states.pop(trunk))
+            self._evaluators.pop(trunk, None)
+            self._out_of_date.discard(trunk)
+
+    @property
+    def changed_labels(self) -> Labels:
+        """The labels of each trunk of which any has not been stored yet."""
+        return {
+            trunk: labels
+            for trunk, labels in self._labels.items()
+            if labels != self._stored_labels.get(trunk, {})
+        }
+
+    def labels_stored(self, labels: Labels) -> None:
+        """Note that labels of `changed_labels` are stored."""
+        self._stored_labels.update(labels)
+
+    def missing_results(self, state: TrunkState, as_of: float) -> int:
+        """Return the number of newest commits of a trunk that lack results they should have.
+
+        Args:
+            state: of the trunk.
+            as_of: the time up to which its results have been read (seconds since the epoch).
+        """
+        seen = self._seen.get(state.trunk, {})
+        return missing_results(state.order.commits, state.reported, seen, as_of)
 
     def is_out_of_date(self, trunk: Trunk) -> bool:
         """Return whether a trunk was never evaluated, or its last evaluation failed."""
@@ -113,8 +164,11 @@ class TrunkEvaluations:
         order = self._orders[trunk]
         if trunk not in self._evaluators:
             reader = self._rows_of_trunk(trunk)
-            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, reader)
-        state = self._evaluators[trunk].update(order, jobs, now)
+            labels = self._labels.get(trunk)
+            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, reader, labels)
+        evaluator = self._evaluators[trunk]
+        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
+        self._labels[trunk] = evaluator.labels
         self._count(state, first=trunk not in self.states)
         self.states[trunk] = state
 
@@ -127,6 +181,14 @@ class TrunkEvaluations:
         for reason, level in state.retired.items():
             start = level if first else 0
             self._count_increase("ci_job_retired_total", state.trunk, reason, level, start)
+
+    def _count_removed(self, state: TrunkState) -> None:
+        """Count the listed jobs of a trunk that is not watched any more."""
+        broken = sum(job.broken for job in state.jobs)
+        more = {"removed_broken": broken, "removed": len(state.jobs) - broken}
+        for reason, level in state.retired.items():
+            total = level + more[reason]
+            self._count_increase("ci_job_retired_total", state.trunk, reason, total)
 
     def _count_increase(
         self, name: str, trunk: Trunk, label: str, level: int, start: int = 0

@@ -1,17 +1,20 @@
 """The state of every configured source, and the trunks that it feeds."""
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, SourceConfig
-from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE, Fact, SourceState
-from trunkwatch.engine.snapshot import Snapshot, SourceStatus
-from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkSource
+from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceError
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import RefreshReport
 from trunkwatch.store import Stored, StoredSource
+
+log = logging.getLogger(__name__)
 
 
 class SourceRegistry:
@@ -27,18 +30,23 @@ class SourceRegistry:
         config: the sources.
         stored: the stored state of each.
         counters: of the process; the error counters of each source are created here.
-        before: the snapshot under an earlier configuration, whose statuses are kept.
+        before: the snapshot under an earlier configuration, whose statuses are kept until the
+            next refresh.
         """
         self._sections = {section.name: section for section in config.sources}
+        self._configured = {s.name: frozenset(s.feeds()) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
+        trunks = before.trunks if before else ()
+        self._kept = {(state.trunk, each.name): each for state in trunks for each in state.sources}
         self._order_owners: dict[Trunk, str] = {}
         kept = {status.name: status for status in before.sources} if before else {}
         self._statuses = {
             name: self._initial_status(section, kept.get(name))
             for name, section in self._sections.items()
         }
+        self._failures = {name: status.problem for name, status in self._statuses.items()}
         self.has_history = any(
             each and each.last_success is not None for each in self._stored.values()
         )
@@ -70,16 +78,23 @@ class SourceRegistry:
             seconds: returns how long the refresh has taken.
         """
         stored = self._stored[source]
+        self._log_changes(source, report)
         self._reports[source] = report
-        if report.error is not None:
-            self._count_error(source, report.error.reason)
+        self._failures[source] = report.error.of(source) if report.error else None
+        for reason in {error.reason for error in _errors(report)}:
+            self._count_error(source, reason)
+        for reason, rows in report.dropped.items():
+            self._counters.add("trunkwatch_source_rows_dropped_total", source, reason, amount=rows)
+        status, error = self._statuses[source], report.failure
         self._statuses[source] = replace(
-            self._statuses[source],
-            up=report.error is None,
+            status,
+            up=error is None,
             answered=True,
             last_success=stored.last_success if stored else None,
             refresh_seconds=seconds(),
-            problem=report.error.of(source) if report.error else None,
+            problem=error.of(source) if error else None,
+            limitations={each.name: each.text for each in report.limitations},
+            dropped=Counter(status.dropped) + Counter(report.dropped),
             quota_remaining=report.quota_remaining,
             unread=report.unread,
         )
@@ -87,6 +102,7 @@ class SourceRegistry:
     def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; its last known values stay."""
         self._count_error(source, reason)
+        self._failures[source] = problem
         self._statuses[source] = replace(
             self._statuses[source],
             up=False,
@@ -95,24 +111,75 @@ class SourceRegistry:
             problem=problem,
         )
 
+    def _log_changes(self, source: str, report: RefreshReport) -> None:
+        """Log the limitations and the trunks' errors that are new or gone since the last report."""
+        before = self._reports.get(source, RefreshReport())
+        old, new = _problems(before), _problems(report)
+        for trunk in sorted(new.keys() | old.keys()):
+            fields = {"source": source, "repo": trunk.repo, "branch": trunk.branch}
+            if trunk not in new:
+                log.info("trunk is read again", extra=fields)
+            elif new[trunk] != old.get(trunk):
+                log.error("trunk not read", extra={**fields, "error": new[trunk]})
+        for each in before.limitations:
+            if each.name not in {other.name for other in report.limitations}:
+                log.info("limitation ended", extra={"source": source, "limitation": each.name})
+        for each in report.limitations:
+            if each not in before.limitations:
+                fields = {"source": source, "limitation": each.name, "missing": each.text}
+                log.warning("limitation", extra=fields)
+
     # ------------------------------------------------------------------ trunks
 
     def watched_trunks(self) -> set[Trunk]:
         """Return the trunks of which any configured source has stored a fact."""
         return {trunk for name in self._sections for trunk in self._fed_by(name)}
 
-    def data_at(self, trunk: Trunk) -> float | None:
-        """Return the time up to which all sources of a trunk were read.
+    def unread_trunks(self) -> set[Trunk]:
+        """Return the trunks that the last refresh of a source could not read."""
+        unread = {trunk for report in self._reports.values() for trunk in _problems(report)}
+        for (trunk, name), kept in self._kept.items():
+            if kept.problem and name in self._sections and name not in self._reports:
+                unread.add(trunk)
+        return unread
 
-        Returns:
-            Seconds since the epoch; None where no source has succeeded.
+    def sources_of(self, trunk: Trunk) -> tuple[TrunkSource, ...]:
+        """Return the sources that a trunk is read from, in the order of the configuration.
+
+        A source that has never succeeded may feed every trunk that its section does not exclude.
         """
-        moments = []
-        for name, stored in self._stored.items():
-            if stored is not None and trunk in self._fed_by(name):
-                report = self._reports.get(name, RefreshReport()).trunks.get(trunk)
-                moments.append(report.read_until if report else stored.last_success)
-        return earliest(moments)
+        return tuple(
+            self._source_of(trunk, name) for name in self._sections if self._may_feed(name, trunk)
+        )
+
+    def _source_of(self, trunk: Trunk, name: str) -> TrunkSource:
+        status, failure = self._statuses[name], self._failures[name]
+        read_until, error = self._last_read(trunk, name)
+        problem = failure or error
+        up = status.answered and problem is None
+        return TrunkSource(name, up, read_until, status.poll_interval, problem)
+
+    def _last_read(self, trunk: Trunk, name: str) -> tuple[float | None, str | None]:
+        """Return up to when a source has read a trunk, and why not further."""
+        report = self._reports.get(name, RefreshReport()).trunks.get(trunk)
+        if report is not None:
+            return report.read_until, report.error.of(name) if report.error else None
+        kept = self._kept.get((trunk, name))
+        if kept is not None and name not in self._reports:
+            return kept.read_until, kept.problem
+        stored = self._stored[name]
+        return stored.last_success if stored and trunk in stored.trunks else None, None
+
+    def _may_feed(self, name: str, trunk: Trunk) -> bool:
+        if self._configured[name]:
+            return trunk in self._configured[name]
+        stored = self._stored[name]
+        if stored is None or stored.last_success is None:
+            return self._sections[name].may_feed(trunk)
+        report = self._reports.get(name)
+        if report is None:
+            return trunk in stored.trunks or (trunk, name) in self._kept
+        return trunk in stored.trunks or trunk in report.trunks
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Drop the commit orders that another source owns; each trunk's order has one owner.
@@ -136,8 +203,8 @@ class SourceRegistry:
         stored = self._stored[source]
         if stored is None:
             return frozenset()
-        configured = self._sections[source].feeds()
-        return stored.trunks.intersection(configured) if configured else stored.trunks
+        configured = self._configured[source]
+        return stored.trunks & configured if configured else stored.trunks
 
     def _may_order(self, section: SourceConfig, trunk: Trunk) -> bool:
         if section.order is False:
@@ -172,3 +239,12 @@ class SourceRegistry:
 
     def _count_error(self, source: str, reason: str, amount: float = 1.0) -> None:
         self._counters.add("trunkwatch_source_errors_total", source, reason, amount=amount)
+
+
+def _errors(report: RefreshReport) -> list[SourceError]:
+    found = [report.error, *(trunk.error for trunk in report.trunks.values())]
+    return [error for error in found if error is not None]
+
+
+def _problems(report: RefreshReport) -> Mapping[Trunk, str]:
+    return {trunk: str(each.error) for trunk, each in report.trunks.items() if each.error}

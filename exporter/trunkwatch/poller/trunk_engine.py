@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
-from trunkwatch.domain.model import JobKey, Observation, Trunk
+from trunkwatch.domain.claimed_times import plausible_attempt, plausible_order
+from trunkwatch.domain.job import earliest
+from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import SourceState
+from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
-from trunkwatch.engine.snapshot import Snapshot
+from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
@@ -68,7 +70,7 @@ class TrunkEngine:
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
         self._trunks = TrunkEvaluations(
-            self._policy, stored.orders, lambda trunk: StoredRows(store, trunk), counters
+            self._policy, stored, lambda trunk: StoredRows(store, trunk), counters
         )
         if evaluate:
             self.evaluate_stored()
@@ -133,7 +135,7 @@ class TrunkEngine:
         """
         report = refresh.report
         with self._lock:
-            applied = self._apply(source, refresh, self._clock() if report.error is None else None)
+            applied = self._apply(source, refresh, None if report.failure else self._clock())
             for trunk in applied.rewritten:
                 log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
@@ -144,6 +146,7 @@ class TrunkEngine:
                     for trunk in self._sources.watched_trunks()
                     if trunk in applied.touched
                     or trunk in applied.orders
+                    or trunk in applied.workflow_states
                     or self._trunks.is_out_of_date(trunk)
                 }
             )
@@ -162,7 +165,7 @@ class TrunkEngine:
         with self._lock:
             facts = update.facts(self._sources.state(source))
             applied = self._apply(source, Refresh(facts), None)
-            for trunk in {*applied.touched, *applied.orders}:
+            for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
                 self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
@@ -172,10 +175,14 @@ class TrunkEngine:
             self._publish()
 
     def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
-        facts = self._sources.only_orders_of(source, refresh.facts)
+        received = self._clock()
+        facts = (
+            _plausible(fact, received)
+            for fact in self._sources.only_orders_of(source, refresh.facts)
+        )
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
-        self._trunks.put_orders(applied.orders)
+        self._trunks.put(applied, received)
         return applied
 
     # ------------------------------------------------------------------ evaluation
@@ -201,12 +208,18 @@ class TrunkEngine:
 
     def _evaluate(self, touched: Mapping[Trunk, Touched]) -> None:
         self._trunks.evaluate(touched, self._now())
+        self._trunks.drop_others(self._sources.watched_trunks())
         self._publish()
+        labels = self._trunks.changed_labels
+        if labels:
+            self._store.put_labels(labels)
+            self._trunks.labels_stored(labels)
 
     def _publish(self) -> None:
+        known = {trunk: unread_trunk(trunk) for trunk in self._sources.unread_trunks()}
         states = [
-            replace(state, data_at=self._sources.data_at(trunk))
-            for trunk, state in sorted(self._trunks.states.items())
+            self._with_sources(state)
+            for _, state in sorted({**known, **self._trunks.states}.items())
         ]
         trunks, refused = self._admission.filter(states)
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
@@ -219,3 +232,21 @@ class TrunkEngine:
             sources=sources,
             complete=self._sources.has_history or all(source.answered for source in sources),
         )
+
+    def _with_sources(self, state: TrunkState) -> TrunkState:
+        """Return a trunk with the state of its sources, and its missing results as of their data.
+
+        What a CI has not been asked for yet is not missing.
+        """
+        sources = self._sources.sources_of(state.trunk)
+        data_at = earliest(source.read_until for source in sources)
+        as_of = min(self._now(), data_at) if data_at is not None else None
+        missing = 0 if as_of is None else self._trunks.missing_results(state, as_of)
+        return replace(state, sources=sources, data_at=data_at, missing=missing)
+
+
+def _plausible(fact: Fact, now: float) -> Fact:
+    """Return a fact without times that cannot be true: every fact of every source passes here."""
+    if isinstance(fact, Observation):
+        return plausible_attempt(fact, now)
+    return plausible_order(fact, now) if isinstance(fact, TrunkOrder) else fact

@@ -1,6 +1,6 @@
 """The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.domain.blame import Blame
@@ -9,24 +9,56 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.outage import episodes
 from trunkwatch.engine.co_failures import CoFailures
-from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
 from trunkwatch.times import format_time
 
 CompareUrls = Mapping[Trunk, str]
 """Per trunk, the URL that compares two commits, with {last_good} and {first_bad}."""
 
 
-def document(
-    snapshot: Snapshot, compare_urls: CompareUrls, trunks: Iterable[TrunkState] | None = None
-) -> dict[str, Any]:
-    """Return the JSON object of a snapshot, or of some of its trunks.
+def document(snapshot: Snapshot, compare_urls: CompareUrls, now: float) -> dict[str, Any]:
+    """Return the JSON object of a snapshot.
 
     Numbers are commits; times are RFC 3339 in UTC; an unknown value is null.
+
+    Args:
+        snapshot: the state.
+        compare_urls: per trunk.
+        now: for the age of the data (seconds since the epoch).
     """
-    shown = list(snapshot.trunks if trunks is None else trunks)
+    sources = [_source(source, up=source.up) for source in snapshot.sources]
+    return _document(snapshot, snapshot.trunks, sources, compare_urls, now)
+
+
+def document_of_trunks(
+    snapshot: Snapshot, trunks: Sequence[TrunkState], compare_urls: CompareUrls, now: float
+) -> dict[str, Any]:
+    """Return the JSON object of some trunks: their sources alone, and whether they were read.
+
+    Args:
+        snapshot: the state.
+        trunks: some of it.
+        compare_urls: per trunk.
+        now: for the age of the data (seconds since the epoch).
+    """
+    up: dict[str, bool] = {}
+    for source in (source for trunk in trunks for source in trunk.sources):
+        up[source.name] = up.get(source.name, True) and source.up
+    sources = [_source(each, up=up[each.name]) for each in snapshot.sources if each.name in up]
+    return _document(snapshot, trunks, sources, compare_urls, now)
+
+
+def _document(
+    snapshot: Snapshot,
+    shown: Sequence[TrunkState],
+    sources: list[dict[str, Any]],
+    compare_urls: CompareUrls,
+    now: float,
+) -> dict[str, Any]:
     return {
         "as_of": format_time(snapshot.as_of),
-        "sources": [_source(source) for source in snapshot.sources],
+        "sources": sources,
+        "trunks": [_trunk(trunk, now) for trunk in shown],
         "groups": [_group(group) for trunk in shown for group in trunk.groups],
         "jobs": [job for trunk in shown for job in _jobs(trunk, compare_urls)],
     }
@@ -38,10 +70,27 @@ def _jobs(trunk: TrunkState, compare_urls: CompareUrls) -> Iterator[dict[str, An
         yield {**_job(job, compare_urls, together), "last_outage": _last_outage(job, trunk.order)}
 
 
-def _source(source: SourceStatus) -> dict[str, Any]:
+def _trunk(state: TrunkState, now: float) -> dict[str, Any]:
+    green = state.green
+    return {
+        "repo": state.trunk.repo,
+        "branch": state.trunk.branch,
+        "head": state.order.commits[-1].sha if state.order.commits else None,
+        "data": str(data_of(state, now)),
+        "data_at": _time(state.data_at),
+        "up": state.up,
+        "problem": "; ".join(state.problems) or None,
+        "missing_results": state.missing,
+        "mass_breakage": state.mass_breakage,
+        "commits_since_green": green.commits_since if green else None,
+        "last_green": green.commit.sha if green and green.commit else None,
+    }
+
+
+def _source(source: SourceStatus, *, up: bool) -> dict[str, Any]:
     return {
         "source": source.name,
-        "up": source.up,
+        "up": up,
         "last_success": _time(source.last_success),
     }
 

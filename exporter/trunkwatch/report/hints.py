@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from trunkwatch.domain.blame import Blame
+from trunkwatch.domain.job import JobState
+from trunkwatch.report.words import counted
 from trunkwatch.times import format_time
 
 
@@ -20,6 +22,15 @@ def hints(blame: Blame) -> Iterator[str]:
             yield f"{blame.tested} of {len(blame.suspects)} suspects tested"
         elif not blame.suspects:
             yield "first bad and last good are one commit: something outside the repository changed"
+
+
+def hidden_failures(job: JobState) -> Iterator[str]:
+    """Yield for each event whose failures other events hide a line that names job and event."""
+    for event, failures in job.hidden:
+        yield (
+            f"{job.key.display_name}: its last {counted(failures, f'{event} run')} failed in a row,"
+            f" hidden by runs of other events (groups[].match.event: {event} makes them a job)"
+        )
 
 
 def exemption(reason: str, until: float | None) -> str:

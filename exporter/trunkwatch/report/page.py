@@ -9,7 +9,8 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, is_stale
 from trunkwatch.report.document import CompareUrls, compare_link
-from trunkwatch.report.hints import exemption, hints
+from trunkwatch.report.hints import exemption, hidden_failures, hints
+from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes
 from trunkwatch.report.words import ago, commits, counted, failures_phrase, short, utc
 from trunkwatch.times import format_time
 
@@ -47,25 +48,38 @@ def landing_page(snapshot: Snapshot, compare_urls: CompareUrls, version: str, no
 def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     trunk = state.trunk
     path = escape(quote("/".join(trunk)), quote=True)
+    reliable = is_reliable(state, now)
+    notes = "".join(
+        f"<p class='odd'>{escape(note.strip())}</p>" for note in trunk_notes(state, now)
+    )
     broken = [job for job in state.jobs if job.broken]
     failing = [job for job in state.jobs if not job.broken and job.consecutive_failures]
     together = CoFailures(state.jobs)
     tip = state.order.commits[-1] if state.order.commits else None
     return f"""<h2>{escape(trunk.repo)} {escape(trunk.branch)}</h2>
-<p>{_headline(state, len(broken))} {counted(len(state.jobs), "job")}, tip
+<p>{_headline(state, len(broken), reliable=reliable)} {counted(len(state.jobs), "job")}, tip
 <code>{short(tip.sha) if tip else "unknown"}</code>,
 data {ago(state.data_at, now)}. <a href="/api/v1/trunk/{path}">JSON</a></p>
+{notes}
 {_jobs("Broken", broken, together, compare_urls, now)}
 {_jobs("Failing, not yet broken", failing, together, compare_urls, now)}
-{_groups(state)}"""
+{_hidden(state)}
+{_groups(state, reliable=reliable)}"""
 
 
-def _headline(state: TrunkState, broken: int) -> str:
+def _hidden(state: TrunkState) -> str:
+    lines = (line for job in state.jobs for line in hidden_failures(job))
+    return "".join(f"<p class='odd'>{escape(line)}</p>" for line in lines)
+
+
+def _headline(state: TrunkState, broken: int, *, reliable: bool) -> str:
     if state.mass_breakage:
         return "<span class='bad'>✗ One commit broke most of the jobs.</span>"
     if broken:
         return f"<span class='bad'>✗ {broken} broken.</span>"
-    return "<span class='good'>✓ Nothing is broken.</span>"
+    if reliable:
+        return "<span class='good'>✓ Nothing is broken.</span>"
+    return "<span class='odd'>? Whether something is broken is unknown.</span>"
 
 
 def _jobs(
@@ -116,17 +130,18 @@ def _hints(job: JobState, together: CoFailures) -> str:
     return "".join(f"<br>{escape(hint)}" for hint in (*said, *also))
 
 
-def _groups(state: TrunkState) -> str:
-    rows = "".join(_group(group) for group in state.groups)
+def _groups(state: TrunkState, *, reliable: bool) -> str:
+    rows = "".join(_group(group, reliable=reliable) for group in state.groups)
     return f"""<h3>Groups</h3><div class="wide"><table><tr><th>Group</th><th>Team</th>
 <th>Priority</th><th class="n">Longest streak</th><th class="n">Broken</th><th>State</th></tr>
 {rows}</table></div>"""
 
 
-def _group(state: GroupState) -> str:
-    word = (
-        "<span class='bad'>✗ firing</span>" if state.firing else "<span class='good'>✓ quiet</span>"
+def _group(state: GroupState, *, reliable: bool) -> str:
+    quiet = (
+        "<span class='good'>✓ quiet</span>" if reliable else "<span class='odd'>? unknown</span>"
     )
+    word = "<span class='bad'>✗ firing</span>" if state.firing else quiet
     return f"""<tr><td>{escape(state.group.name)}</td><td>{escape(state.group.team)}</td>
 <td>{escape(state.group.priority)}</td><td class="n">{state.consecutive_failures}</td>
 <td class="n">{state.failing} (fires at {state.group.failure_threshold})</td><td>{word}</td></tr>"""
@@ -147,10 +162,13 @@ def _source(source: SourceStatus, now: float) -> str:
         state = "<span class='odd'>! stale</span>"
     else:
         state = "<span class='good'>✓ up</span>"
+    problems = "<br>".join(map(escape, (source.problem or "", *source_notes(source)))).removeprefix(
+        "<br>"
+    )
     when = format_time(source.last_success) if source.last_success else "never"
     return f"""<tr><td>{escape(source.name)}</td><td>{state}</td>
 <td title="{when}">{ago(source.last_success, now)}</td>
-<td>{escape(source.problem or "")}</td></tr>"""
+<td>{problems}</td></tr>"""
 
 
 def _is_web(url: str | None) -> bool:

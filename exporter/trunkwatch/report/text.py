@@ -13,7 +13,8 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
-from trunkwatch.report.hints import exemption, hints
+from trunkwatch.report.hints import exemption, hidden_failures, hints
+from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes
 from trunkwatch.report.words import (
     ago,
     by_line,
@@ -26,16 +27,32 @@ from trunkwatch.report.words import (
 )
 
 
-def print_snapshot(snapshot: Snapshot, compare_urls: CompareUrls, console: Console) -> None:
-    """Print every trunk: broken jobs first, then failing ones, then the groups."""
+def print_snapshot(
+    snapshot: Snapshot, compare_urls: CompareUrls, console: Console, now: float
+) -> None:
+    """Print every trunk: broken jobs first, then failing ones, then the groups.
+
+    Args:
+        snapshot: what to print.
+        compare_urls: per trunk.
+        console: where to print.
+        now: for the age of the data (seconds since the epoch).
+    """
     for trunk in snapshot.trunks:
         _print_trunk(trunk, compare_urls, console, snapshot.as_of)
+        for note in trunk_notes(trunk, now):
+            console.print(Text(plain(note), style="red"), soft_wrap=True)
+        if trunk.jobs:
+            console.print(_group_table(trunk.groups, reliable=is_reliable(trunk, now)))
+    shown = {problem for trunk in snapshot.trunks for problem in trunk.problems}
     if not snapshot.trunks:
         console.print("No results: no source has reported a trunk yet.")
     for source in snapshot.sources:
         if source.unread:
             console.print(Text(_unread(source.unread)), soft_wrap=True)
-        if not source.up and source.problem:
+        for note in source_notes(source):
+            console.print(Text(plain(note), style="yellow"), soft_wrap=True)
+        if not source.up and source.problem and source.problem not in shown:
             console.print(Text(plain(f"not read: {source.problem}"), style="red"), soft_wrap=True)
 
 
@@ -54,22 +71,8 @@ def _print_trunk(
     if failing:
         console.print(_failing_table(failing, now))
         _print_details(failing, CoFailures(trunk.jobs), compare_urls, console)
-    if trunk.jobs:
-        console.print(_group_table(trunk.groups))
-    else:
-        console.print(Text(_nothing_to_watch(trunk)), soft_wrap=True)
-
-
-def _nothing_to_watch(trunk: TrunkState) -> str:
-    number = commits(len(trunk.order.commits))
-    ignored = "".join(
-        f"; {counted(runs, 'run')} ignored for their {reason.replace('_', ' ')}"
-        for reason, runs in sorted(trunk.ignored_runs.items())
-    )
-    return (
-        f"Nothing to watch: 0 of {number} have results of runs that count (jobs.events: push,"
-        f" schedule and workflow_dispatch by default){ignored}"
-    )
+    for line in (line for job in trunk.jobs for line in hidden_failures(job)):
+        console.print(Text(plain(f"hint: {line}")), soft_wrap=True)
 
 
 def _unread(number: int) -> str:
@@ -83,6 +86,8 @@ def cost(requests: Mapping[str, int]) -> str:
 
 
 def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
+    if not trunk.order.commits:
+        return f"{trunk.trunk}: no commit was read"
     broken = sum(job.broken for job in failing)
     jobs = f"{counted(len(trunk.jobs), 'job')} over {commits(len(trunk.order.commits))}"
     return f"{trunk.trunk}: {broken} broken, {len(failing) - broken} failing; {jobs}"
@@ -171,13 +176,14 @@ def _suspects(blame: Blame) -> Iterator[str]:
         yield f"{role} {short(commit.sha)} {by_line(commit.author, commit.title)}".rstrip()
 
 
-def _group_table(groups: Sequence[GroupState]) -> Table:
+def _group_table(groups: Sequence[GroupState], *, reliable: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Group", "Team", "Priority"):
         table.add_column(title)
     table.add_column("Longest streak", justify="right")
     table.add_column("Broken jobs", justify="right")
     table.add_column("State")
+    quiet = Text("quiet", style="green") if reliable else Text("unknown", style="yellow")
     for state in groups:
         group = state.group
         table.add_row(
@@ -186,6 +192,6 @@ def _group_table(groups: Sequence[GroupState]) -> Table:
             group.priority,
             str(state.consecutive_failures),
             f"{state.failing} (fires at {group.failure_threshold})",
-            Text("FIRING", style="bold red") if state.firing else Text("quiet", style="green"),
+            Text("FIRING", style="bold red") if state.firing else quiet,
         )
     return table

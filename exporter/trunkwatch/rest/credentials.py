@@ -7,10 +7,12 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from trunkwatch.errors import CredentialsError
+from trunkwatch.textfiles import without_mark
 
 MAX_SECRET_BYTES = 16_384
 """Bytes of a file with a token, a key or a secret; a longer one is the wrong file."""
@@ -25,7 +27,7 @@ an hour is no load."""
 
 
 def read_secret(where: str, path: str) -> bytes:
-    """Return the content of a file without white space at its ends.
+    """Return the content of a file without byte order mark and white space at its ends.
 
     Args:
         where: the key and the place, for errors.
@@ -42,6 +44,8 @@ def read_secret(where: str, path: str) -> bytes:
         raise CredentialsError(f"{where} cannot be read ({problem})") from None
     if len(content) > MAX_SECRET_BYTES:
         raise CredentialsError(f"{where} is longer than any; is it the right file?")
+    with suppress(UnicodeDecodeError):  # then it is no text, and its two first bytes are no mark
+        content = without_mark(content)
     if not content.strip():
         raise CredentialsError(f"{where} is empty")
     return content.strip()
@@ -196,7 +200,8 @@ class EnvToken(Token):
         self._environ = environ
 
     def _variable(self) -> bytes:
-        token = self._environ.get(self._name, "").strip()
+        # `TOKEN=$(cat FILE)` copies a byte order mark.
+        token = self._environ.get(self._name, "").removeprefix("\ufeff").strip()
         if not token:
             raise CredentialsError(f"{self._where}: this variable is not set, or is empty")
         return token.encode("utf-8", "surrogateescape")

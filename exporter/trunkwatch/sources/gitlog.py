@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.errors import GitError
+from trunkwatch.sources.hashes import full_hash
 
 GIT_SECONDS = 120.0
 """Seconds that one git command may take; a fetch of a large repository is slow."""
@@ -34,25 +35,57 @@ class GitLog:
     path: str
     fetch: bool = True
 
-    def update(self, branches: Collection[str]) -> None:
+    def update(self, branches: Collection[str]) -> frozenset[str]:
         """Fetch some branches of `origin`, where the clone has one.
 
         They are named because a clone made with `--bare` is configured to fetch none: it would keep
         the commits it was made with.
 
-        Raises:
-            GitError: the clone cannot be read, or the remote does not answer or lacks a branch.
-        """
-        if self.fetch and "origin" in self._git("remote").split():
-            refs = [f"+refs/heads/{name}:refs/remotes/origin/{name}" for name in branches]
-            self._git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", *refs)
+        Returns:
+            The branches that `origin` lacks, of which the clone may have old commits.
 
-    def order(self, trunk: Trunk, window: int) -> TrunkOrder:
+        Raises:
+            GitError: the clone cannot be read, or the remote does not answer.
+        """
+        if not self.fetch or "origin" not in self._git("remote").split():
+            return frozenset()
+        try:
+            self._fetch(branches)
+        except GitError as error:
+            # git fetches nothing at all if one of the branches is missing.
+            missing = self._missing(branches)
+            if not missing:
+                raise error from None
+            if present := [name for name in branches if name not in missing]:
+                self._fetch(present)
+            return missing
+        return frozenset()
+
+    def _fetch(self, branches: Collection[str]) -> None:
+        refs = [f"+refs/heads/{name}:refs/remotes/origin/{name}" for name in branches]
+        self._git("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "origin", *refs)
+
+    def _missing(self, branches: Collection[str]) -> frozenset[str]:
+        """Return the branches that `origin` lacks; none where it does not answer."""
+        try:
+            lines = self._git("ls-remote", "--heads", "origin").splitlines()
+        except GitError:
+            return frozenset()
+        return frozenset(branches) - {line.partition("\trefs/heads/")[2] for line in lines}
+
+    def order(self, trunk: Trunk, window: int, missing: Collection[str] = ()) -> TrunkOrder:
         """Return the newest `window` commits of a branch.
 
+        Args:
+            trunk: the branch.
+            window: the greatest number of commits.
+            missing: branches that `update` did not find.
+
         Raises:
-            GitError: the clone cannot be read or does not have the branch.
+            GitError: the clone cannot be read, or it or its origin does not have the branch.
         """
+        if trunk.branch in missing:
+            raise GitError(f"the origin of the clone {self.path} has no branch {trunk.branch!r}")
         ref = self._ref(trunk.branch)
         text = self._git(
             "log", "--first-parent", f"--max-count={window + 1}", f"--format={_FIELDS}", ref, "--"
@@ -61,6 +94,24 @@ class GitLog:
         newest = commits[:window]
         older_unread = len(commits) > window or self._is_shallow()
         return TrunkOrder(trunk, tuple(reversed(newest)), older_unread)
+
+    def expand(self, prefixes: Collection[str]) -> dict[str, str]:
+        """Return the full hashes of abbreviated ones, of which the clone has exactly one commit.
+
+        Raises:
+            GitError: the clone cannot be read.
+        """
+        asked = list(prefixes)
+        if not asked:
+            return {}
+        text = self._git(
+            "cat-file",
+            "--batch-check=%(objectname)",
+            stdin="".join(f"{prefix}^{{commit}}\n" for prefix in asked),
+        )
+        pairs = zip(asked, text.splitlines(), strict=True)
+        # A branch may have a name of hex digits, which git reads as the branch.
+        return {prefix: sha for prefix, sha in pairs if full_hash(sha) and sha.startswith(prefix)}
 
     def _is_shallow(self) -> bool:
         """Whether the clone was made with `--depth`: its oldest commit is not the first."""
@@ -77,7 +128,7 @@ class GitLog:
         sha, committed_at, author, title = line.split("\0", 3)
         return Commit(sha, float(committed_at), author, title)
 
-    def _git(self, *arguments: str) -> str:
+    def _git(self, *arguments: str, stdin: str = "") -> str:
         settings = ["-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false"]
         command = ["git", "-C", self.path, *settings, *arguments]
         environment = {key: value for key, value in os.environ.items() if key not in _INHERITED}
@@ -86,7 +137,12 @@ class GitLog:
         environment.update(GIT_TERMINAL_PROMPT="0", LC_ALL="C")
         try:
             done = subprocess.run(
-                command, env=environment, capture_output=True, timeout=GIT_SECONDS, check=True
+                command,
+                env=environment,
+                input=stdin.encode(),
+                capture_output=True,
+                timeout=GIT_SECONDS,
+                check=True,
             )
         except FileNotFoundError:
             raise GitError("git is not installed") from None

@@ -63,6 +63,12 @@ class RefreshReport:
     limitations: tuple[Limitation, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def failure(self) -> SourceError | None:
+        """The error of a refresh that is no success: of the source, or of every trunk."""
+        errors = [trunk.error for trunk in self.trunks.values()]
+        return self.error or (errors[0] if errors and all(errors) else None)
+
 
 @dataclass(frozen=True, slots=True)
 class Refresh:

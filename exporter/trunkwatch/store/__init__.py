@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from trunkwatch.store.opening import MEMORY
-from trunkwatch.store.port import Applied, Store, Stored, StoredSource
+from trunkwatch.store.port import Applied, Labels, Store, Stored, StoredSource
 from trunkwatch.store.rows import StoredRows
 from trunkwatch.store.sqlite import SqliteStore
 
 __all__ = [
-    "MEMORY", "STORES", "Applied", "SqliteStore", "Store", "Stored", "StoredRows",
+    "MEMORY", "STORES", "Applied", "Labels", "SqliteStore", "Store", "Stored", "StoredRows",
     "StoredSource",
 ]  # fmt: skip
 

@@ -1,11 +1,17 @@
-"""The port of a store: four methods, checked by the same contract tests for every store."""
+"""The port of a store: five methods, checked by the same contract tests for every store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
-from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.engine.facts import Fact, ReportedState, SourceState
+
+Labels = Mapping[Trunk, Mapping[str, str]]
+"""Per trunk the labels of its workflows, by their identity."""
+
+WorkflowStates = Mapping[Trunk, Mapping[str, ReportedState]]
+"""Per trunk the workflows of which a state was reported, by their identity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,14 @@ class Stored:
     Attributes:
         orders: each trunk's commits.
         sources: the sources, by name.
+        labels: of the workflows.
+        workflow_states: of the workflows of which one was reported.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
     sources: Mapping[str, StoredSource]
+    labels: Labels = field(default_factory=dict)
+    workflow_states: WorkflowStates = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,14 @@ class Applied:
         rewritten: the trunks whose stored tip is gone (a force push).
         touched: per trunk, the raw jobs with new or changed rows, and the commits of these rows.
         source: the source after the refresh.
+        workflow_states: the current ones of each trunk of which any changed.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
     rewritten: frozenset[Trunk]
     touched: Mapping[Trunk, Mapping[RawJob, Collection[str]]]
     source: StoredSource
+    workflow_states: WorkflowStates = field(default_factory=dict)
 
 
 class Store(Protocol):
@@ -83,6 +95,13 @@ class Store(Protocol):
             facts: the facts of the refresh.
             now: when the refresh succeeded (seconds since the epoch); None for a failed refresh
                 or a delivery between refreshes.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+
+    def put_labels(self, labels: Labels) -> None:
+        """Store labels of workflows; those that are not given stay.
 
         Raises:
             StoreError: the file cannot be written.

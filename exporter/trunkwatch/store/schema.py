@@ -47,6 +47,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # 3: a failed job's annotations as one text; no annotation contains a line break.
     ("ALTER TABLE observations ADD COLUMN annotations TEXT",),
+    # 4: whether the attempt has ended; the displayed name of each workflow; the states
+    # of workflows, each with the newest commit at the time of its first report.
+    (
+        "ALTER TABLE observations ADD COLUMN run_completed INTEGER NOT NULL DEFAULT 0",
+        "CREATE TABLE workflow_labels (trunk INTEGER NOT NULL REFERENCES trunks,"
+        " workflow TEXT NOT NULL, label TEXT NOT NULL, PRIMARY KEY (trunk, workflow))"
+        " WITHOUT ROWID",
+        "CREATE TABLE workflow_states (trunk INTEGER NOT NULL REFERENCES trunks,"
+        " workflow TEXT NOT NULL, state TEXT NOT NULL, tip TEXT,"
+        " PRIMARY KEY (trunk, workflow)) WITHOUT ROWID",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 

@@ -14,14 +14,16 @@ from trunkwatch.domain.model import (
     RunId,
     Trunk,
     TrunkOrder,
+    WorkflowReport,
+    WorkflowState,
     rewrites,
     splice,
 )
-from trunkwatch.engine.facts import Cursor, Fact, StateEntry
+from trunkwatch.engine.facts import Cursor, Fact, ReportedState, StateEntry, TrunkRemoved
 from trunkwatch.errors import StoreError
 from trunkwatch.store import schema
 from trunkwatch.store.opening import MEMORY, open_file
-from trunkwatch.store.port import Applied, Stored, StoredSource
+from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
 from trunkwatch.store.statements import DELETE_SUPERSEDED, SELECT, UPSERT
 
 
@@ -59,7 +61,12 @@ class SqliteStore:
         """Return everything except the rows."""
         with self._lock:
             rows = self._connection.execute("SELECT name FROM sources").fetchall()
-            return Stored(dict(self._orders), {name: self._source(name) for (name,) in rows})
+            return Stored(
+                orders=dict(self._orders),
+                sources={name: self._source(name) for (name,) in rows},
+                labels=self._read_labels(),
+                workflow_states=self._read_workflow_states(),
+            )
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
         """Store one refresh in one transaction."""
@@ -70,6 +77,7 @@ class SqliteStore:
                 version = self._read_external_changes(batch)
                 for fact in facts:
                     self._store_fact(fact, batch)
+                self._store_workflow_states(batch)
                 self._connection.execute(DELETE_SUPERSEDED)
                 self._store_source(source, batch, now)
                 self._connection.execute("COMMIT")
@@ -81,9 +89,32 @@ class SqliteStore:
             self._read_version = version
             self._orders.update(batch.orders)
             self._entries[source] = _with_changes(self._entries.get(source, {}), batch.entries)
+            states = self._read_workflow_states() if batch.changed_states else {}
             return Applied(
-                batch.orders, frozenset(batch.rewritten), batch.touched, self._source(source)
+                orders=batch.orders,
+                rewritten=frozenset(batch.rewritten),
+                touched=batch.touched,
+                source=self._source(source),
+                workflow_states={trunk: states.get(trunk, {}) for trunk in batch.changed_states},
             )
+
+    def put_labels(self, labels: Labels) -> None:
+        """Store labels of workflows; those that are not given stay."""
+        with self._lock:
+            self._begin()
+            try:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO workflow_labels VALUES (?, ?, ?)",
+                    [
+                        (self._trunk_id(trunk), workflow, label)
+                        for trunk, of_trunk in labels.items()
+                        for workflow, label in of_trunk.items()
+                    ],
+                )
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise StoreError(self._path, f"cannot be written ({error})") from error
 
     def observations(
         self,
@@ -144,7 +175,7 @@ class SqliteStore:
 
     def _observation(self, row: tuple[Any, ...]) -> Observation:
         sha, job, finished, answer, run_id, attempt, job_id, number, origin = row[:9]
-        created_at, started_at, completed_at, url, failed_step, infra, annotations = row[9:]
+        created_at, started_at, completed_at, url, failed_step, infra, annotations = row[9:16]
         trunk, raw = self._jobs[job]
         return Observation(
             trunk,
@@ -164,6 +195,7 @@ class SqliteStore:
             failed_step,
             bool(infra),
             tuple(annotations.split("\n")) if annotations else (),
+            bool(row[16]),
         )
 
     def _read_names(self) -> None:
@@ -206,6 +238,24 @@ class SqliteStore:
         )
         return TrunkOrder(trunk, tuple(Commit(*row) for row in rows), bool(older))
 
+    def _read_labels(self) -> dict[Trunk, dict[str, str]]:
+        labels: dict[Trunk, dict[str, str]] = defaultdict(dict)
+        for repo, branch, workflow, label in self._connection.execute(
+            "SELECT t.repo, t.branch, l.workflow, l.label"
+            " FROM workflow_labels AS l JOIN trunks AS t ON t.id = l.trunk"
+        ):
+            labels[Trunk(repo, branch)][workflow] = label
+        return dict(labels)
+
+    def _read_workflow_states(self) -> dict[Trunk, dict[str, ReportedState]]:
+        states: dict[Trunk, dict[str, ReportedState]] = defaultdict(dict)
+        for repo, branch, workflow, state, tip in self._connection.execute(
+            "SELECT t.repo, t.branch, w.workflow, w.state, w.tip"
+            " FROM workflow_states AS w JOIN trunks AS t ON t.id = w.trunk"
+        ):
+            states[Trunk(repo, branch)][workflow] = ReportedState(WorkflowState(state), tip)
+        return dict(states)
+
     def _source(self, source: str) -> StoredSource:
         run = self._connection.execute
         cursor, last_success = run(
@@ -244,6 +294,7 @@ class SqliteStore:
             return version
         self._read_names()
         self._entries = self._read_entries()
+        batch.changed_states.update(self._trunk_ids)
         for trunk, order in self._read_orders().items():
             before = self._orders.get(trunk)
             if order != before:
@@ -264,7 +315,7 @@ class SqliteStore:
 
     def _store_fact(self, fact: Fact, batch: "_Batch") -> None:
         if isinstance(fact, Observation):
-            batch.trunks.add(fact.trunk)
+            batch.feeds[fact.trunk] = True
             if self._store_observation(fact, batch):
                 batch.touched[fact.trunk][fact.job].add(fact.sha)
         elif isinstance(fact, Cursor):
@@ -272,8 +323,12 @@ class SqliteStore:
         elif isinstance(fact, StateEntry):
             batch.entries[fact.key] = fact.text
         elif isinstance(fact, TrunkOrder):
-            batch.trunks.add(fact.trunk)
+            batch.feeds[fact.trunk] = True
             self._store_order(fact, batch)
+        elif isinstance(fact, WorkflowReport):
+            batch.reports[fact.trunk, fact.workflow_key] = fact.state
+        elif isinstance(fact, TrunkRemoved):
+            batch.feeds[fact.trunk] = False
 
     def _store_observation(self, row: Observation, batch: "_Batch") -> bool:
         """Store one report; return whether that added or changed a row."""
@@ -298,6 +353,7 @@ class SqliteStore:
                 row.failed_step,
                 row.infra,
                 "\n".join(row.annotations) or None,
+                row.run_completed,
             ),
         )
         return cursor.rowcount > 0
@@ -325,6 +381,19 @@ class SqliteStore:
         run("UPDATE trunks SET older_unread = ? WHERE id = ?", (order.older_unread, trunk_id))
         batch.orders[fresh.trunk] = order
 
+    def _store_workflow_states(self, batch: "_Batch") -> None:
+        """Store the reported states, after the orders: a state is as of the newest commit."""
+        for (trunk, workflow), state in batch.reports.items():
+            order = batch.orders.get(trunk, self._orders.get(trunk))
+            tip = order.commits[-1].sha if order and order.commits else None
+            changed = self._connection.execute(
+                "INSERT INTO workflow_states VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " state = excluded.state, tip = excluded.tip WHERE state != excluded.state",
+                (self._trunk_id(trunk), workflow, state, tip),
+            )
+            if changed.rowcount > 0:
+                batch.changed_states.add(trunk)
+
     def _store_source(self, source: str, batch: "_Batch", now: float | None) -> None:
         run = self._connection.execute
         run(
@@ -338,8 +407,13 @@ class SqliteStore:
                 run("DELETE FROM notes WHERE source = ? AND key = ?", (source, key))
             else:
                 run("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (source, key, text))
-        for trunk in batch.trunks:
-            run("INSERT OR IGNORE INTO feeds VALUES (?, ?)", (source, self._trunk_id(trunk)))
+        for trunk, feeds in batch.feeds.items():
+            change = (
+                "INSERT OR IGNORE INTO feeds VALUES (?, ?)"
+                if feeds
+                else "DELETE FROM feeds WHERE source = ? AND trunk = ?"
+            )
+            run(change, (source, self._trunk_id(trunk)))
 
     def _trunk_id(self, trunk: Trunk) -> int:
         if trunk not in self._trunk_ids:
@@ -397,7 +471,9 @@ class _Batch:
     def __init__(self) -> None:
         self.cursor: str | None = None
         self.entries: dict[str, str | None] = {}
-        self.trunks: set[Trunk] = set()
+        self.feeds: dict[Trunk, bool] = {}
+        self.reports: dict[tuple[Trunk, str], WorkflowState] = {}
+        self.changed_states: set[Trunk] = set()
         self.orders: dict[Trunk, TrunkOrder] = {}
         self.rewritten: set[Trunk] = set()
         self.revisions: dict[str, int] = {}

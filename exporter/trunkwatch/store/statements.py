@@ -8,14 +8,15 @@ the same conclusion each field keeps the greater value.
 SELECT = (
     "SELECT r.sha, o.job, o.finished, o.answer, o.run_id, o.attempt, o.job_id, o.run_number,"
     " o.origin, o.created_at, o.started_at, o.completed_at, o.url,"
-    " o.failed_step, o.infra, o.annotations"
+    " o.failed_step, o.infra, o.annotations, o.run_completed"
     " FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
 )
 
 _INSERT = (
     "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
     " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra,"
-    " annotations) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " annotations, run_completed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 # The greater value wins, and any value wins over NULL, so that the result does not depend on the
@@ -23,7 +24,7 @@ _INSERT = (
 _NULLABLE = (
     "run_number", "created_at", "started_at", "completed_at", "url", "failed_step", "annotations",
 )  # fmt: skip
-_NOT_NULL = ("infra",)
+_NOT_NULL = ("infra", "run_completed")
 UPSERT = (
     _INSERT
     + " ON CONFLICT DO UPDATE SET "

@@ -1,9 +1,12 @@
 """Alertmanager's webhook (version 4) and its list of alerts, parsed into values."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trunkwatch.errors import BadDelivery, ReadingError
+from trunkwatch.tickets.json_rows import no_text, object_of, text_or_none
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 
 ALERT = "TrunkJobBroken"
@@ -12,6 +15,12 @@ ALERT = "TrunkJobBroken"
 WEBHOOK_VERSION = "4"
 
 LABELS = ("repo", "branch", "group", "workflow", "job_name")
+
+PROBLEMS_SHOWN = 10
+"""Skipped alerts that the log and the answer name; the others are counted."""
+
+UNLABELLED, MALFORMED = "unlabelled", "malformed"
+"""Why an alert is skipped: a label of `LABELS` is missing, or the alert has another shape."""
 
 
 class FiringAlert(NamedTuple):
@@ -28,6 +37,18 @@ class FiringAlert(NamedTuple):
     alertmanager: str | None
 
 
+class SkippedAlert(NamedTuple):
+    """An alert of a delivery that was left out.
+
+    Attributes:
+        outcome: `UNLABELLED` or `MALFORMED`.
+        problem: its place in the delivery, and the error.
+    """
+
+    outcome: str
+    problem: str
+
+
 class WebhookPayload(NamedTuple):
     """One delivery of Alertmanager.
 
@@ -35,53 +56,116 @@ class WebhookPayload(NamedTuple):
         firing: the `TrunkJobBroken` alerts that fire.
         resolved: number of `TrunkJobBroken` alerts that have resolved.
         ignored: number of other alerts.
+        skipped: the alerts that cannot be read.
     """
 
     firing: tuple[FiringAlert, ...]
     resolved: int
     ignored: int
+    skipped: tuple[SkippedAlert, ...]
+
+    def outcomes(self) -> Counter[str]:
+        """Return the number of alerts by outcome."""
+        known = {"firing": len(self.firing), "resolved": self.resolved, "ignored": self.ignored}
+        return Counter(known) + Counter(alert.outcome for alert in self.skipped)
+
+    def problems(self) -> str:
+        """Return the problems of the skipped alerts in one line."""
+        shown = [alert.problem for alert in self.skipped[:PROBLEMS_SHOWN]]
+        more = len(self.skipped) - PROBLEMS_SHOWN
+        return "; ".join([*shown, *([f"and {more} more"] if more > 0 else [])])
+
+    def summary(self) -> str:
+        """Return the number of alerts by outcome, as the answer to a delivery."""
+        known = f"{len(self.firing)} firing, {self.resolved} resolved, {self.ignored} ignored"
+        return f"{known}, {len(self.skipped)} skipped: {self.problems()}" if self.skipped else known
 
 
 class UnresolvedAlert(NamedTuple):
     """One alert in Alertmanager's list.
 
     Attributes:
-        active: neither silenced nor inhibited.
+        active: neither silenced nor inhibited; None if it is unknown.
         links: of its annotations.
     """
 
-    active: bool
+    active: bool | None
     links: Links
 
 
-Alerts = Mapping[TicketKey, Mapping[JobName, UnresolvedAlert]]
+class UnreadableAlert(NamedTuple):
+    """An alert in Alertmanager's list that cannot be read.
+
+    Attributes:
+        problem: its place in the list, and the error.
+        group: the readable labels of its group; None if it belongs to no group.
+    """
+
+    problem: str
+    group: Mapping[str, str] | None
+
+    def may_concern(self, key: TicketKey) -> bool:
+        """Return whether it may be an alert of a group."""
+        known = self.group
+        return known is not None and known.items() <= key._asdict().items()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertList:
+    """Alertmanager's list of unresolved alerts.
+
+    Attributes:
+        alerts: by group and job.
+        unreadable: the alerts that cannot be read.
+    """
+
+    alerts: Mapping[TicketKey, Mapping[JobName, UnresolvedAlert]]
+    unreadable: tuple[UnreadableAlert, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Place and error of each unreadable alert."""
+        return tuple(alert.problem for alert in self.unreadable)
+
+    def is_complete(self, key: TicketKey) -> bool:
+        """Return whether all alerts of a group were read."""
+        return not any(alert.may_concern(key) for alert in self.unreadable)
+
+
+class _UnlabelledError(ValueError):
+    """An alert without one of our labels."""
 
 
 def webhook_payload(document: Any) -> WebhookPayload:
-    """Parse a delivery; one invalid alert rejects all of it.
+    """Parse a delivery; an alert that cannot be read is skipped.
+
+    Alertmanager does not repeat a delivery that was answered with 400, so the others must be taken.
 
     Raises:
-        BadDelivery: it is not a webhook of version 4, or an alert lacks a label.
+        BadDelivery: it is not a webhook of version 4.
     """
     alerts = _alerts_in(document)
-    address = document.get("externalURL")
-    address = address if isinstance(address, str) and address else None
+    address = text_or_none(document.get("externalURL"))
     firing: list[FiringAlert] = []
+    skipped: list[SkippedAlert] = []
     resolved = ignored = 0
     for index, alert in enumerate(alerts):
-        status, labels = _status_and_labels(index, alert)
-        if labels.get("alertname") != ALERT:
-            ignored += 1
-            continue
         try:
+            labels = _labels(alert)
+            if labels.get("alertname") != ALERT:
+                ignored += 1
+                continue
             key, job = identity_of(labels)
+            fires = _fires(alert)
         except ValueError as error:
-            raise BadDelivery(f"alerts[{index}]: {error}") from None
-        if status == "firing":
+            outcome = UNLABELLED if isinstance(error, _UnlabelledError) else MALFORMED
+            skipped.append(SkippedAlert(outcome, f"alerts[{index}]: {error}"))
+            continue
+        if fires:
             firing.append(FiringAlert(key, job, address))
         else:
             resolved += 1
-    return WebhookPayload(tuple(firing), resolved, ignored)
+    return WebhookPayload(tuple(firing), resolved, ignored, tuple(skipped))
 
 
 def _alerts_in(document: Any) -> list[Any]:
@@ -98,59 +182,83 @@ def _alerts_in(document: Any) -> list[Any]:
     return alerts
 
 
-def _status_and_labels(index: int, alert: Any) -> tuple[str, Mapping[str, Any]]:
-    if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
-        raise BadDelivery(f"alerts[{index}].labels must be an object")
+def _labels(alert: object) -> Mapping[str, Any]:
+    labels = object_of(alert).get("labels")
+    if not isinstance(labels, dict):
+        raise ValueError("labels must be an object")
+    return labels
+
+
+def _fires(alert: Mapping[str, Any]) -> bool:
     status = alert.get("status")
     if status not in ("firing", "resolved"):
-        raise BadDelivery(
-            f"alerts[{index}].status must be firing or resolved (got {_shown(status)})"
-        )
-    return status, alert["labels"]
+        raise ValueError(f"status must be firing or resolved (got {_shown(status)})")
+    return bool(status == "firing")
 
 
 def _shown(value: object) -> str:
     return repr(value)[:40]
 
 
-def parse_alerts(rows: Any) -> Alerts:
+def parse_alerts(rows: Any) -> AlertList:
     """Parse the answer of `/api/v2/alerts`; alerts other than `TrunkJobBroken` are left out.
 
     Raises:
-        ReadingError: it has another shape.
+        ReadingError: it is not a list.
     """
+    if not isinstance(rows, list):
+        raise ReadingError(
+            "Alertmanager's list of alerts is not the list of its API v2; is --alertmanager.url"
+            " its address?"
+        )
     found: dict[TicketKey, dict[JobName, UnresolvedAlert]] = {}
-    try:
-        for row in rows:
-            labels = row["labels"]
+    unreadable: list[UnreadableAlert] = []
+    for index, row in enumerate(rows):
+        labels: Mapping[str, Any] | None = None
+        try:
+            labels = _labels(row)
             if labels.get("alertname") == ALERT:
                 key, job = identity_of(labels)
-                active = row["status"]["state"] == "active"
-                found.setdefault(key, {})[job] = UnresolvedAlert(active, _links(row))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReadingError(
-            f"Alertmanager's list of alerts has not the shape of its API v2 ({error!r});"
-            " is --alertmanager.url its address?"
-        ) from None
-    return found
+                found.setdefault(key, {})[job] = UnresolvedAlert(_active(row), _links(row))
+        except ValueError as error:
+            unreadable.append(UnreadableAlert(f"alerts[{index}]: {error}", _group(labels)))
+    return AlertList(found, tuple(unreadable))
+
+
+def _group(labels: Mapping[str, Any] | None) -> Mapping[str, str] | None:
+    """Return the labels of an unreadable alert's group.
+
+    An alert with none of them is of a rule of the same name that is not Trunkwatch's; if it could
+    concern every group, it would keep every issue open.
+    """
+    if labels is None:
+        return {}
+    texts = {name: text_or_none(labels.get(name)) for name in TicketKey._fields}
+    return {name: text for name, text in texts.items() if text is not None} or None
+
+
+def _active(row: Mapping[str, Any]) -> bool | None:
+    status = row.get("status")
+    state = text_or_none(status.get("state")) if isinstance(status, dict) else None
+    return None if state is None else state == "active"
 
 
 def _links(row: Mapping[str, Any]) -> Links:
-    annotations = row.get("annotations") or {}
-    return Links(
-        annotations.get("runbook_url"), annotations.get("dashboard_url"), row.get("generatorURL")
-    )
+    annotations = row.get("annotations")
+    texts = annotations if isinstance(annotations, dict) else {}
+    addresses = (texts.get("runbook_url"), texts.get("dashboard_url"), row.get("generatorURL"))
+    return Links(*map(text_or_none, addresses))
 
 
 def identity_of(labels: Mapping[str, Any]) -> tuple[TicketKey, JobName]:
     """Return the group and the job of an alert.
 
     Raises:
-        ValueError: a label is missing; the text names it.
+        ValueError: a label is missing, or not a text; the error names it.
     """
     for name in LABELS:
-        if not isinstance(labels.get(name), str) or not labels[name]:
-            raise ValueError(f"the label {name} is missing")
+        if text_or_none(labels.get(name)) is None:
+            raise _UnlabelledError(f"the label {name} {no_text(labels.get(name))}")
     return (
         TicketKey(labels["repo"], labels["branch"], labels["group"]),
         JobName(labels["workflow"], labels["job_name"]),

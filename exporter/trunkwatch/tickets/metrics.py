@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-PEERS = ("alertmanager", "exporter", "github")
+from trunkwatch.tickets.alerts import MALFORMED, UNLABELLED
+
+READ_PEERS = ("alertmanager", "exporter")
+PEERS = (*READ_PEERS, "github")
 
 
 class CounterFamily(NamedTuple):
@@ -32,11 +35,23 @@ COUNTERS: Mapping[str, CounterFamily] = {
         ("accepted", "malformed", "unauthorized", "failed"),
         "Deliveries of Alertmanager by outcome.",
     ),
+    "alerts": CounterFamily(
+        "trunkwatch_tickets_alerts_total",
+        "outcome",
+        ("firing", "resolved", "ignored", UNLABELLED, MALFORMED),
+        "Alerts of accepted deliveries by outcome.",
+    ),
     "operations": CounterFamily(
         "trunkwatch_tickets_operations_total",
         "operation",
         ("open", "edit", "comment", "close", "reopen"),
         "Operations on issues.",
+    ),
+    "refusals": CounterFamily(
+        "trunkwatch_tickets_refusals_total",
+        "operation",
+        ("open", "edit", "comment", "close", "reopen"),
+        "Operations that GitHub refused.",
     ),
     "requests": CounterFamily(
         "trunkwatch_tickets_requests_total",
@@ -47,11 +62,13 @@ COUNTERS: Mapping[str, CounterFamily] = {
 }
 OPEN, WAITING = "trunkwatch_tickets_open", "trunkwatch_tickets_waiting"
 UP, ROUND_AT = "trunkwatch_tickets_up", "trunkwatch_tickets_last_round_timestamp_seconds"
+UNREADABLE = "trunkwatch_tickets_unreadable_entries"
 
 GAUGES: Mapping[str, str] = {
     OPEN: "Open issues.",
     WAITING: "Groups with an unfinished operation on GitHub.",
     UP: "1 if the peer (alertmanager, exporter, github) answered in the last round, else 0.",
+    UNREADABLE: "Entries in the last answers of the peer (alertmanager, exporter) left out.",
     ROUND_AT: "End of the last round.",
 }
 
@@ -67,12 +84,14 @@ class Health:
         waiting: number of groups with an unfinished operation on GitHub.
         round_at: end of the last round (seconds since the epoch); None before the first.
         errors: by peer, for each peer that failed.
+        unreadable: by peer, the number of entries of its answers that could not be read.
     """
 
     open: int = 0
     waiting: int = 0
     round_at: float | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, int] = field(default_factory=dict)
 
 
 class TicketMetrics:
@@ -83,15 +102,16 @@ class TicketMetrics:
         self._counts: Counter[tuple[str, str]] = Counter()
         self.health = Health()
 
-    def add(self, counter: str, value: str) -> None:
-        """Count one event.
+    def add(self, counter: str, value: str, number: int = 1) -> None:
+        """Count events.
 
         Args:
-            counter: its key in `COUNTERS`.
+            counter: their key in `COUNTERS`.
             value: of its label.
+            number: of events.
         """
         with self._lock:
-            self._counts[counter, value] += 1
+            self._counts[counter, value] += number
 
     def problems(self) -> list[str]:
         """Return the reasons for not being ready, one line each; empty if ready."""
@@ -118,6 +138,7 @@ def _gauges(health: Health) -> dict[str, list[tuple[dict[str, str], float]]]:
         OPEN: [({}, float(health.open))],
         WAITING: [({}, float(health.waiting))],
         UP: [],
+        UNREADABLE: [({"peer": p}, float(health.unreadable.get(p, 0))) for p in READ_PEERS],
         ROUND_AT: [],
     }
     if health.round_at is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from trunkwatch.domain.model import display_name
 
@@ -113,6 +113,8 @@ class Ticket:
 class Create:
     """Open an issue; not idempotent."""
 
+    operation: ClassVar[str] = "open"
+
     nonce: str
     title: str
     body: str
@@ -124,6 +126,8 @@ class Create:
 class Comment:
     """Add a comment to the issue; not idempotent."""
 
+    operation: ClassVar[str] = "comment"
+
     nonce: str
     body: str
 
@@ -133,6 +137,11 @@ class Change:
     """Set fields of the issue; idempotent."""
 
     fields: Mapping[str, str]
+
+    @property
+    def operation(self) -> str:
+        """One word for the log and the metric."""
+        return {"closed": "close", "open": "reopen"}.get(self.fields.get("state", ""), "edit")
 
 
 Step = Create | Comment | Change
@@ -148,6 +157,7 @@ class Plan:
         after: the ticket once all steps are done.
         done: number of finished steps.
         tried_at: when the next step was sent (seconds since the epoch); None if it was not.
+        refused: number of finished steps that GitHub refused.
     """
 
     operation: str
@@ -155,3 +165,4 @@ class Plan:
     after: Ticket
     done: int = 0
     tried_at: float | None = None
+    refused: int = 0

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from trunkwatch.errors import ReadingError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT, Alerts, parse_alerts
+from trunkwatch.tickets.alerts import ALERT, AlertList, parse_alerts
 from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
 TIMEOUT_SECONDS = 20.0
@@ -31,7 +31,7 @@ class HttpStatusClient:
             _read(self._exporter, f"/api/v1/trunk/{quote(repo)}/{quote(branch)}")
         )
 
-    def alerts(self) -> Alerts:
+    def alerts(self) -> AlertList:
         """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
         wanted = quote(f'alertname="{ALERT}"', safe="")
         return parse_alerts(_read(self._alertmanager, f"/api/v2/alerts?filter={wanted}"))

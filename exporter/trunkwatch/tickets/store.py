@@ -142,14 +142,16 @@ class TicketStore:
     def save_plan(self, plan: Plan) -> Plan:
         """Store a plan with its progress; return it.
 
-        If its next step creates an issue and was sent, that counts towards the hourly limit.
+        If its next step creates an issue and was sent, that counts towards the hourly limit, and
+        does no longer if it was refused.
         """
         with self._transaction() as db:
             _put(db, "plans", plan.after.key, _plan_document(plan))
             step = plan.steps[plan.done] if plan.done < len(plan.steps) else None
-            if isinstance(step, Create) and plan.tried_at is not None:
-                row = (step.nonce, plan.tried_at)
-                db.execute("INSERT OR IGNORE INTO created VALUES (?, ?)", row)
+            if isinstance(step, Create):
+                db.execute("DELETE FROM created WHERE nonce = ?", (step.nonce,))
+                if plan.tried_at is not None:
+                    db.execute("INSERT INTO created VALUES (?, ?)", (step.nonce, plan.tried_at))
         return plan
 
     def finish_plan(self, plan: Plan) -> None:

@@ -1,13 +1,16 @@
 """The exporter's JSON of one trunk, parsed into values."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import ReadingError
+from trunkwatch.tickets.json_rows import count_or_none, list_of, no_text, object_of, text_or_none
 from trunkwatch.tickets.model import JobName
 from trunkwatch.times import parse_time
+
+T = TypeVar("T")
 
 
 class CommitLine(NamedTuple):
@@ -91,6 +94,18 @@ class GroupStatus:
     failing: int
 
 
+class UnreadableJob(NamedTuple):
+    """A row of a job that cannot be read, so that its state is unknown.
+
+    Attributes:
+        name: the job; None if that cannot be read either.
+        group: its group; None if that cannot be read either.
+    """
+
+    name: JobName | None
+    group: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class TrunkStatus:
     """One trunk in the exporter's JSON.
@@ -99,11 +114,15 @@ class TrunkStatus:
         reliable: every source is up, so a missing job is removed and not merely unread.
         groups: by name.
         jobs: by name.
+        unreadable_jobs: the jobs whose row cannot be read.
+        problems: place and error of each row that cannot be read.
     """
 
     reliable: bool
     groups: Mapping[str, GroupStatus]
     jobs: Mapping[JobName, JobStatus]
+    unreadable_jobs: tuple[UnreadableJob, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def broken(self, group: str) -> tuple[JobStatus, ...]:
         """Return the broken jobs of a group that are not exempt, most failures first."""
@@ -114,63 +133,146 @@ class TrunkStatus:
         ]
         return tuple(sorted(found, key=lambda job: (-job.failures, job.name)))
 
+    def is_unknown(self, name: JobName) -> bool:
+        """Return whether a job may exist although it was not read."""
+        if name in self.jobs:
+            return False
+        return not self.reliable or any(job.name in (None, name) for job in self.unreadable_jobs)
+
+    def is_complete(self, group: str) -> bool:
+        """Return whether all jobs of a group were read."""
+        return self.reliable and not any(job.group in (None, group) for job in self.unreadable_jobs)
+
 
 def parse_trunk_status(document: Any) -> TrunkStatus:
-    """Parse the answer of `/api/v1/trunk/<repo>/<branch>`.
+    """Parse the answer of `/api/v1/trunk/<repo>/<branch>`; a row that cannot be read is left out.
 
     Raises:
-        ReadingError: it has another shape.
+        ReadingError: it is not an object with the three lists.
     """
+    rows = _lists(document)
+    unreadable: list[UnreadableJob] = []
+    problems: list[str] = []
+
+    def readable(name: str, parse: Callable[[Mapping[str, Any]], T]) -> Iterator[T]:
+        for index, row in enumerate(rows[name]):
+            try:
+                yield parse(object_of(row))
+            except ValueError as error:
+                problems.append(f"{name}[{index}]: {error}")
+                if name == "jobs":
+                    unreadable.append(_unreadable(row))
+
+    up = list(readable("sources", lambda row: _flag(row, "up")))
+    groups = dict(readable("groups", lambda row: (_text(row, "group"), _group(row))))
+    jobs = {job.name: job for job in readable("jobs", _job)}
+    reliable = bool(up) and all(up) and len(up) == len(rows["sources"])
+    return TrunkStatus(reliable, groups, jobs, tuple(unreadable), tuple(problems))
+
+
+def _lists(document: Any) -> Mapping[str, list[Any]]:
     try:
-        jobs = [_job(row) for row in document["jobs"]]
-        return TrunkStatus(
-            reliable=all(bool(source["up"]) for source in document["sources"]),
-            groups={row["group"]: _group(row) for row in document["groups"]},
-            jobs={job.name: job for job in jobs},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        rows = {name: document[name] for name in ("sources", "groups", "jobs")}
+        if not all(isinstance(found, list) for found in rows.values()):
+            raise TypeError("sources, groups and jobs must be lists")
+    except (KeyError, TypeError) as error:
         raise ReadingError(
             f"the exporter's JSON is not the object of docs/policy.md ({error!r}); do both"
             " run the same version?"
         ) from None
+    return rows
+
+
+def _unreadable(row: object) -> UnreadableJob:
+    fields = row if isinstance(row, dict) else {}
+    workflow, job_name, group = (
+        text_or_none(fields.get(name)) for name in ("workflow", "job_name", "group")
+    )
+    return UnreadableJob(JobName(workflow, job_name) if workflow and job_name else None, group)
+
+
+# ---------------------------------------------------------------------- fields that decide
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    text = text_or_none(row.get(name))
+    if text is None:
+        raise ValueError(f"{name} {no_text(row.get(name))}")
+    return text
+
+
+def _flag(row: Mapping[str, Any], name: str) -> bool:
+    value = row.get(name)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false")
+    return value
+
+
+def _count(row: Mapping[str, Any], name: str) -> int:
+    number = count_or_none(row.get(name))
+    if number is None:
+        raise ValueError(f"{name} must be a whole number")
+    return number
+
+
+def _known_broken(row: Mapping[str, Any]) -> str | None:
+    exempt = row.get("known_broken")
+    if exempt is None:
+        return None
+    if not isinstance(exempt, dict):
+        raise ValueError("known_broken must be an object, or null")
+    return text_or_none(exempt.get("reason")) or "no reason given"
 
 
 def _group(row: Mapping[str, Any]) -> GroupStatus:
     return GroupStatus(
-        str(row["team"]), str(row["priority"]), int(row["failure_threshold"]),
-        int(row["jobs_failing"]),
+        _text(row, "team"), _text(row, "priority"), _count(row, "failure_threshold"),
+        _count(row, "jobs_failing"),
     )  # fmt: skip
 
 
 def _job(row: Mapping[str, Any]) -> JobStatus:
-    exempt = row.get("known_broken")
-    first_bad = row.get("first_bad")
-    suspects = [_commit(commit) for commit in row.get("suspect_commits") or ()]
+    first_bad = text_or_none(row.get("first_bad"))
+    suspects = list(filter(None, map(_commit, list_of(row.get("suspect_commits")))))
     return JobStatus(
-        name=JobName(str(row["workflow"]), str(row["job_name"])),
-        group=str(row["group"]),
-        broken=bool(row["broken"]),
-        streak=int(row["consecutive_failures"]),
-        failures=int(row["failures_in_outage"]),
+        name=JobName(_text(row, "workflow"), _text(row, "job_name")),
+        group=_text(row, "group"),
+        broken=_flag(row, "broken"),
+        streak=_count(row, "consecutive_failures"),
+        failures=_count(row, "failures_in_outage"),
         first_bad=_first_bad(first_bad, suspects),
-        last_good=row.get("last_good"),
-        suspects=row.get("suspects"),
-        tested=row.get("tested_suspects"),
+        last_good=text_or_none(row.get("last_good")),
+        suspects=count_or_none(row.get("suspects")),
+        tested=count_or_none(row.get("tested_suspects")),
         also_suspect=tuple(line for line in suspects if line.sha != first_bad),
-        broken_since=parse_time(row["broken_since"]) if row["broken_since"] else None,
-        url=row.get("url"),
-        compare_url=row.get("compare_url"),
-        failed_step=row.get("failed_step"),
-        annotations=annotation_lines(str(line) for line in row.get("annotations") or ()),
+        broken_since=_time(row.get("broken_since")),
+        url=text_or_none(row.get("url")),
+        compare_url=text_or_none(row.get("compare_url")),
+        failed_step=text_or_none(row.get("failed_step")),
+        annotations=annotation_lines(_texts(row.get("annotations"))),
         same_step=row.get("same_step") is not None,
-        infra=bool(row.get("infra")),
-        confirmed=bool(row.get("confirmed")),
-        co_failures=tuple(str(name) for name in row.get("also_broken_since") or ()),
-        pending=int(row.get("pending_commits") or 0),
-        last_verdict=row.get("last_verdict"),
-        known_broken=None if exempt is None else str(exempt["reason"]),
+        infra=row.get("infra") is True,
+        confirmed=row.get("confirmed") is True,
+        co_failures=tuple(_texts(row.get("also_broken_since"))),
+        pending=count_or_none(row.get("pending_commits")) or 0,
+        last_verdict=text_or_none(row.get("last_verdict")),
+        known_broken=_known_broken(row),
         last_outage=_last_outage(row.get("last_outage")),
     )
+
+
+# ---------------------------------------------------------------------- fields that are only shown
+
+
+def _texts(value: object) -> Iterator[str]:
+    return filter(None, map(text_or_none, list_of(value)))
+
+
+def _time(value: object) -> float | None:
+    try:
+        return parse_time(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _first_bad(sha: str | None, suspects: list[CommitLine]) -> CommitLine | None:
@@ -180,9 +282,13 @@ def _first_bad(sha: str | None, suspects: list[CommitLine]) -> CommitLine | None
     return next((line for line in suspects if line.sha == sha), CommitLine(sha))
 
 
-def _last_outage(row: Mapping[str, Any] | None) -> tuple[str, CommitLine] | None:
-    return None if row is None else (str(row["first_bad"]), _commit(row["ended_by"]))
+def _last_outage(value: object) -> tuple[str, CommitLine] | None:
+    row = value if isinstance(value, dict) else {}
+    first_bad, ended_by = text_or_none(row.get("first_bad")), _commit(row.get("ended_by"))
+    return (first_bad, ended_by) if first_bad and ended_by else None
 
 
-def _commit(row: Mapping[str, Any]) -> CommitLine:
-    return CommitLine(str(row["sha"]), row.get("author"), row.get("title"))
+def _commit(value: object) -> CommitLine | None:
+    row = value if isinstance(value, dict) else {}
+    sha, author, title = (text_or_none(row.get(name)) for name in ("sha", "author", "title"))
+    return CommitLine(sha, author, title) if sha else None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, readiness_problems
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.document import CompareUrls, document
+from trunkwatch.report.document import CompareUrls, document_of_trunks
 from trunkwatch.report.page import landing_page
 from trunkwatch.web.answer import (
     NOT_FOUND,
@@ -114,7 +114,8 @@ class Pages:
         found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
             return _json("404 Not Found", {"error": _unknown_trunk(name, snapshot.trunks)})
-        return _json("200 OK", document(snapshot, view.compare_urls, found))
+        answer = document_of_trunks(snapshot, found, view.compare_urls, self._clock())
+        return _json("200 OK", answer)
 
     def _landing(self, environ: "WSGIEnvironment") -> Answer:
         del environ

@@ -9,6 +9,7 @@ from tests.github.exporter import config_for, running_exporter
 from tests.sources.github.stories import (
     HOUR,
     MINUTE,
+    NAME,
     Story,
     asked,
     check_truth,
@@ -58,6 +59,24 @@ def test_a_side_branch_that_is_newer_by_date_changes_nothing(graphql: bool) -> N
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert order_of(exporter)[-3:] == ["merge", "Change 4", "Change 5"]
+        check_truth(exporter)
+
+
+@pytest.mark.parametrize(
+    "date", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2096-10-02T07:06:40Z"]
+)
+def test_commits_without_a_plausible_date_are_judged(date: str) -> None:
+    """A branch whose commits all have a date that cannot be true is read as any other."""
+    story = Story("P F F F")
+
+    def redate(rows: Any) -> None:
+        for row in rows:
+            row["commit"]["committer"]["date"] = date
+
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, "/commits$", redate):
+            exporter.refresh_until_idle()
+        assert exporter.job(NAME).consecutive_failures == 3
         check_truth(exporter)
 
 

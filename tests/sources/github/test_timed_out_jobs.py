@@ -66,6 +66,26 @@ def test_a_job_that_was_cancelled_soon_is_not_asked(seconds: float, asks: int) -
         check_truth(exporter)
 
 
+@pytest.mark.parametrize("field", ["started_at", "completed_at"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", None])
+def test_a_job_of_unknown_duration_is_asked(field: str, time: str | None) -> None:
+    """A placeholder for a time is no time: only the annotations can then decide."""
+    story = Story("P")
+    for _ in range(3):
+        push(story, cancelled(60))
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, "/jobs$|/check-runs$", lambda rows: blur(rows, field, time), 9):
+            exporter.refresh_until_idle()
+        assert exporter.job("test").broken
+
+
+def blur(rows: Any, field: str, time: str | None) -> None:
+    """Replace a time of each cancelled row."""
+    for row in rows.get("jobs") or rows["check_runs"]:
+        if row["conclusion"] == "cancelled":
+            row[field] = time
+
+
 def test_each_job_is_asked_once() -> None:
     """Also over restarts, and whatever else happens to the run."""
     story = Story("P H H H C C")

@@ -132,12 +132,11 @@ class GraphReader:
         by_node = {run.node: run for run in self._runs.runs.values()}
         for node, jobs in found.jobs.items():
             run = by_node[node]
-            members = [job for job in jobs or () if job.run == run.id]
             if jobs is None:
                 self._runs.drop(run)  # deleted; its stored results stay
-            elif not is_ambiguous(run, members):
+            elif not is_ambiguous(run, jobs):
                 self._read.add(run.id)
-                yield from self._jobs.taken(run, members)
+                yield from self._jobs.taken(run, jobs)
 
     def _read_alone(self, order: Sequence[str]) -> Iterator[Observation]:
         """Yield the jobs of the runs that GraphQL does not suffice for."""

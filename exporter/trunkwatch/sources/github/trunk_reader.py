@@ -154,7 +154,7 @@ class TrunkReader:
         """Return the time from which on runs are read (seconds since the epoch)."""
         dates = sorted(c.committed_at for c in chain.commits if c.committed_at is not None)
         outliers = int(len(dates) * COMMIT_DATE_OUTLIER_SHARE)
-        oldest = dates[outliers] if dates else self._now
+        oldest = dates[outliers] if dates else 0.0
         return max(oldest - CLOCK_SKEW_SECONDS, self._now - HISTORY_SECONDS)
 
     # ------------------------------------------------------------------ GraphQL

@@ -1,13 +1,13 @@
 """The client of GitHub's issues API; its errors state whether a request may have taken effect."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
 
 from trunkwatch.errors import (
     BadAnswerError,
     CredentialsError,
-    IssueGone,
     RateLimitedError,
     RequestError,
     TrackerError,
@@ -45,6 +45,9 @@ class Api(Protocol):
     def get(self, path: str) -> Mapping[str, Any]:
         """Return a document."""
 
+    def repository(self, repo: str) -> Mapping[str, Any]:
+        """Return the document of a repository, also where it has another name now."""
+
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
         """Yield every row of a list."""
 
@@ -78,14 +81,16 @@ class GithubIssues:
         self._http = http
         # A request is sent once, since it must not take effect twice. A 301 reports that the issue
         # was moved; following it would write to another repository.
-        self._client = ListClient(
+        client = partial(
+            ListClient,
             api_url,
             http,
             rules=GithubRules(WRITE_ACCESS),
             authorization=authorization,
-            redirects=False,
             timeout=timeout,
         )
+        self._client = client(redirects=False)
+        self._following = client(redirects=True)
         self._written_at = 0.0
         self._cache: EtagCache[Reply] = EtagCache(self._client, CACHED_ISSUES)
 
@@ -99,14 +104,18 @@ class GithubIssues:
                 raise BadAnswerError(f"GET {address}: the answer is not a JSON object")
             return reply
 
-        reply = self._tracked("GET", lambda: self._cache.read(path, (), fetch))
+        reply = self._tracked(lambda: self._cache.read(path, (), fetch))
         document: Mapping[str, Any] = reply.document
         return document
+
+    def repository(self, repo: str) -> Mapping[str, Any]:
+        """Return the document of a repository, also where it has another name now."""
+        return self._tracked(lambda: self._following.object("GET", f"/repos/{repo}"))
 
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
         """Yield every row of a list, page after page."""
         rows = self._client.rows(path, query, ROWS)
-        while (row := self._tracked("GET", lambda: next(rows, None))) is not None:
+        while (row := self._tracked(lambda: next(rows, None))) is not None:
             yield row
 
     def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,23 +131,21 @@ class GithubIssues:
         if 0 < wait <= WRITE_INTERVAL_SECONDS:
             self._http.sleep(wait)
         self._written_at = self._http.clock()
-        return self._tracked(method, lambda: self._client.object(method, path, (), body))
+        return self._tracked(lambda: self._client.object(method, path, (), body))
 
-    def _tracked(self, method: str, request: Callable[[], Value]) -> Value:
+    def _tracked(self, request: Callable[[], Value]) -> Value:
         try:
             return request()
         except RequestError as error:
-            raise self._tracker_error(method, error) from None
+            raise self._tracker_error(error) from None
 
-    def _tracker_error(self, method: str, error: RequestError) -> TrackerError:
+    def _tracker_error(self, error: RequestError) -> TrackerError:
         """Return whether the request had no effect, had none for now, or may have had one."""
         if isinstance(error, RateLimitedError):
             return TrackerLimited(str(error), error.until)
         if isinstance(error, CredentialsError) or error.status == HTTPStatus.UNAUTHORIZED:
             return TrackerLimited(str(error), self._http.clock() + CREDENTIALS_RETRY_SECONDS)
         status = error.status or 0
-        if status in (HTTPStatus.GONE, HTTPStatus.MOVED_PERMANENTLY) and method != "POST":
-            return IssueGone(str(error), status)
         refused = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         if refused and status != HTTPStatus.NOT_MODIFIED:
             return TrackerRefused(str(error), status)

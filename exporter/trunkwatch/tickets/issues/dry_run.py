@@ -23,6 +23,11 @@ class DryRun:
         del path
         return {"state": "open"}
 
+    def repository(self, repo: str) -> Mapping[str, Any]:
+        """Return a repository without facts."""
+        del repo
+        return {}
+
     def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
         """Yield nothing: a search finds no existing issue."""
         del path, query

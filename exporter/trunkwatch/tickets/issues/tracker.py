@@ -1,10 +1,12 @@
 """The issues and comments of this program on GitHub: create, change, and find them again."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from trunkwatch.errors import TrackerUnsure
+from trunkwatch.errors import IssueGone, TrackerRefused, TrackerUnsure
 from trunkwatch.tickets.issues.api import Api
 from trunkwatch.tickets.model import ORIGIN_LABEL, Change, Comment, Create, Step, Ticket, TicketKey
 from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
@@ -12,6 +14,17 @@ from trunkwatch.times import format_time, parse_time
 
 CLOCK_SKEW_SECONDS = 600.0
 """How far GitHub's clock may be behind the local one; listing from further back costs nothing."""
+
+
+NOT_THERE = (
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.GONE,
+    HTTPStatus.MOVED_PERMANENTLY,
+    HTTPStatus.TEMPORARY_REDIRECT,
+    HTTPStatus.PERMANENT_REDIRECT,
+)
+"""Answers for an issue that was deleted, transferred or made a discussion, and for all issues of a
+repository that was renamed, that the token may not read, or that has no issues."""
 
 
 class FoundIssue(NamedTuple):
@@ -38,17 +51,28 @@ class IssueTracker:
         """Return when a ticket's issue was closed (seconds since the epoch); None while it is open.
 
         Raises:
+            IssueGone: it was deleted, transferred or made a discussion.
             TrackerError: GitHub did not answer.
         """
-        return _closed_at(self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+        try:
+            return _closed_at(self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+        except TrackerRefused as error:
+            if error.status not in NOT_THERE:
+                raise
+            self._check_repository(ticket.repo, error.status)
+            raise IssueGone(str(error), error.status) from None
 
     def execute(self, ticket: Ticket, step: Step) -> int | None:
         """Execute a step; return the number of a created issue.
 
         Raises:
+            IssueGone: the issue was deleted, transferred or made a discussion.
             TrackerError: it failed, or its result is unknown.
         """
-        place = f"/repos/{ticket.repo}/issues"
+        with self._explained(ticket):
+            return self._execute(f"/repos/{ticket.repo}/issues", ticket, step)
+
+    def _execute(self, place: str, ticket: Ticket, step: Step) -> int | None:
         if isinstance(step, Create):
             body = {"title": step.title, "body": step.body, "labels": list(step.labels)}
             people = {"assignees": list(step.assignees)} if step.assignees else {}
@@ -59,12 +83,44 @@ class IssueTracker:
             self.api.patch(f"{place}/{ticket.number}", dict(step.fields))
         return None
 
+    @contextmanager
+    def _explained(self, ticket: Ticket) -> Iterator[None]:
+        """Raise IssueGone, or the reason that lies in the repository, in place of a refusal.
+
+        GitHub may also answer 404 to a token that may read an issue and not write to it.
+        """
+        try:
+            yield
+        except TrackerRefused as error:
+            if error.status not in NOT_THERE:
+                raise
+            if ticket.number is None:
+                self._check_repository(ticket.repo, error.status)
+            else:
+                self.closed_at(ticket)
+            raise
+
+    def _check_repository(self, repo: str, status: int) -> None:
+        """Raise TrackerRefused with the reason if a repository has no issues for this token.
+
+        Then none of them is gone: they come back with the repository, the right or the setting.
+        """
+        found = self.api.repository(repo)
+        name = found.get("full_name")
+        if isinstance(name, str) and name.lower() != repo.lower():
+            raise TrackerRefused(f"the repository {repo} is called {name} now", status)
+        if found.get("has_issues") is False:
+            raise TrackerRefused(f"issues are switched off in the repository {repo}", status)
+        # A token that lost the right to issues still reads the repository.
+        next(iter(self.api.rows(f"/repos/{repo}/issues", [("state", "all")])), None)
+
     def was_executed(self, ticket: Ticket, step: Step, since: float) -> tuple[bool, int | None]:
         """Return whether a step that was sent at a time took effect, and the issue it created.
 
         Lists are read oldest first: a row added meanwhile shifts no row to a page already read.
 
         Raises:
+            IssueGone: the issue was deleted, transferred or made a discussion.
             TrackerError: GitHub did not answer.
         """
         if isinstance(step, Change):
@@ -72,13 +128,14 @@ class IssueTracker:
         query = [("since", format_time(int(since - CLOCK_SKEW_SECONDS))), *_OLDEST_FIRST]
         place = f"/repos/{ticket.repo}/issues"
         if isinstance(step, Create):
-            for number, _, marker in self._marked(place, [("state", "all"), *query]):
+            for row, marker in self._marked(place, [("state", "all"), *query]):
                 if marker.nonce == step.nonce:
-                    return True, number
+                    return True, _number(row)
             return False, None
-        rows = self.api.rows(f"{place}/{ticket.number}/comments", query[:1])
-        markers = (find_marker(row.get("body")) for row in rows)
-        return any(marker and marker.nonce == step.nonce for marker in markers), None
+        with self._explained(ticket):
+            rows = self.api.rows(f"{place}/{ticket.number}/comments", query[:1])
+            markers = (find_marker(row.get("body")) for row in rows)
+            return any(marker and marker.nonce == step.nonce for marker in markers), None
 
     def find(self, repo: str, key: TicketKey, closed_since: float | None) -> FoundIssue | None:
         """Return a key's newest open issue, else its newest one closed since a time.
@@ -99,18 +156,23 @@ class IssueTracker:
             queries.append([("state", "closed"), ("since", format_time(int(closed_since)))])
         for query in queries:
             labelled = [*query, ("labels", ORIGIN_LABEL), *_OLDEST_FIRST]
-            rows = self._marked(f"/repos/{repo}/issues", labelled)
-            found = [row for row in rows if row.marker.key == quoted(key)]
+            found = [
+                FoundIssue(_number(row), _closed_at(row), marker)
+                for row, marker in self._marked(f"/repos/{repo}/issues", labelled)
+                if marker.key == quoted(key)
+            ]
             if found:
                 return max(found)
         return None
 
-    def _marked(self, path: str, query: list[tuple[str, str]]) -> Iterator[FoundIssue]:
+    def _marked(
+        self, path: str, query: list[tuple[str, str]]
+    ) -> Iterator[tuple[Mapping[str, Any], Marker]]:
         for row in self.api.rows(path, query):
             marker = find_marker(row.get("body"))
             # GitHub lists pull requests as issues.
             if marker is not None and "pull_request" not in row:
-                yield FoundIssue(_number(row), _closed_at(row), marker)
+                yield row, marker
 
 
 _OLDEST_FIRST = [("sort", "created"), ("direction", "asc")]

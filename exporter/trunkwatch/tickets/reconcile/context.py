@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from trunkwatch.config import TicketsSection
-from trunkwatch.tickets.alerts import Alerts, FiringAlert, UnresolvedAlert, links_of
+from trunkwatch.tickets.alerts import AlertList, FiringAlert, UnresolvedAlert, links_of
 from trunkwatch.tickets.model import ORIGIN_LABEL, JobName, ReportedJob, State, Ticket, TicketKey
 from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
 from trunkwatch.tickets.text.markdown import one_line
@@ -26,6 +26,7 @@ class ReconcileContext:
         alerts: the group's unresolved alerts; None if Alertmanager did not answer.
         delivered: jobs of the group whose firing alert was delivered.
         alertmanager: base URL of Alertmanager's pages; None before the first delivery.
+        alerts_complete: none of the group's alerts was unreadable.
         ticket: as stored; None if there was none.
         now: seconds since the epoch.
     """
@@ -36,6 +37,7 @@ class ReconcileContext:
     alerts: Mapping[JobName, UnresolvedAlert] | None
     delivered: frozenset[JobName]
     alertmanager: str | None
+    alerts_complete: bool = True
     ticket: Ticket | None = None
     now: float = 0.0
 
@@ -57,24 +59,42 @@ class ReconcileContext:
             url = url and url.replace(f"{{{name}}}", quote(value, safe=""))
         return url
 
+    @property
+    def all_ended(self) -> bool:
+        """The exporter and Alertmanager agree that nothing is broken.
+
+        The exporter alone is not enough: of two replicas, the one polled here may read a failure a
+        minute after the one that Prometheus has alerted on.
+        """
+        agreed = self.alerts is not None and not self.alerts and self.alerts_complete
+        return agreed and self.status.is_complete(self.key.group) and not self.broken
+
     def may_open(self, jobs: Iterable[JobStatus]) -> bool:
         """Return whether an issue may be opened, or opened again, for these jobs.
 
-        A delivery proves that the group is routed to tickets. Alertmanager decides whether an alert
-        is silenced or inhibited; while it does not answer, its deliveries count.
+        A delivery proves that the group is routed to tickets. Without the group's own row, the
+        labels of the issue are unknown.
         """
-        if not self.delivered:
-            return False
-        if self.alerts is None:
-            return any(job.name in self.delivered for job in jobs)
-        return any(job.name in self.alerts and self.alerts[job.name].active for job in jobs)
+        known = bool(self.delivered) and self.key.group in self.status.groups
+        return known and any(self._is_active(job.name) for job in jobs)
+
+    def _is_active(self, name: JobName) -> bool:
+        """Return whether a job's alert fires and is neither silenced nor inhibited.
+
+        Alertmanager decides; while its answer is unknown, its deliveries count.
+        """
+        alert = self.alerts.get(name) if self.alerts is not None else None
+        if alert is not None and alert.active is not None:
+            return alert.active
+        unknown = self.alerts is None or alert is not None or not self.alerts_complete
+        return unknown and name in self.delivered
 
 
 def context_of(
     key: TicketKey,
     config: TicketsSection,
     status: TrunkStatus,
-    alerts: Alerts | None,
+    alerts: AlertList | None,
     firing: Sequence[FiringAlert],
 ) -> ReconcileContext:
     """Return the context of one group from its firing alerts, oldest first."""
@@ -83,9 +103,10 @@ def context_of(
         key=key,
         config=config,
         status=status,
-        alerts=None if alerts is None else alerts.get(key, {}),
+        alerts=None if alerts is None else alerts.alerts.get(key, {}),
         delivered=frozenset(alert.job for alert in firing),
         alertmanager=addresses[-1] if addresses else None,
+        alerts_complete=alerts is None or alerts.is_complete(key),
     )
 
 
@@ -119,7 +140,10 @@ def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str,
     )
     links = links_of(_alerts(context), stored)
     zone = context.config.timezones.get(group.team, context.config.timezone)
-    view = IssueView(context.key, group, context.broken, links, zone, ticket.previous_number)
+    unknown = sorted(unknown_jobs(context, ticket))
+    view = IssueView(
+        context.key, group, context.broken, links, zone, ticket.previous_number, unknown
+    )
     title, body = issue_title(view), issue_body(view, ticket.nonce)
     # Send only fields that changed: a title edited by a person stays until the generated one does.
     fields = {
@@ -137,11 +161,43 @@ def _alerts(context: ReconcileContext) -> list[UnresolvedAlert]:
     return [context.alerts[name] for name in sorted(context.alerts)] if context.alerts else []
 
 
+def unknown_jobs(context: ReconcileContext, ticket: Ticket) -> frozenset[JobName]:
+    """Return the jobs that were reported as broken, and whose state cannot be read now."""
+    return frozenset(filter(context.status.is_unknown, ticket.broken_jobs))
+
+
+def with_moved_labels(context: ReconcileContext) -> Ticket | None:
+    """Return the ticket with the present name of each job whose label `workflow` has changed.
+
+    It is the same outage if it began at the same commit and ended its first run at the same second,
+    and the old name is gone. Alert and JSON contain nothing else that is stable.
+    """
+    ticket = context.ticket
+    if ticket is None:
+        return None
+    unreported = {
+        (job.name.job_name, ReportedJob(job.first_bad.sha, job.broken_since, True)): job.name
+        for job in context.broken
+        if job.name not in ticket.broken_jobs and job.first_bad and job.broken_since is not None
+    }
+    names = {
+        name: unreported.get((name.job_name, job), name)
+        for name, job in ticket.reported_jobs.items()
+        if name not in context.status.jobs
+    }
+    jobs = {names.get(name, name): job for name, job in ticket.reported_jobs.items()}
+    return replace(ticket, reported_jobs=jobs)
+
+
 def reported_jobs(
-    broken: Iterable[JobStatus], before: Mapping[JobName, ReportedJob]
+    broken: Iterable[JobStatus],
+    before: Mapping[JobName, ReportedJob],
+    unknown: frozenset[JobName] = frozenset(),
 ) -> dict[JobName, ReportedJob]:
-    """Return the jobs reported before, marked as ended, updated with the broken ones."""
-    ended = {name: job._replace(broken=False) for name, job in before.items()}
+    """Return the jobs reported before, marked as ended unless unknown, and the broken ones."""
+    ended = {
+        name: job if name in unknown else job._replace(broken=False) for name, job in before.items()
+    }
     current = {
         job.name: ReportedJob(job.first_bad.sha if job.first_bad else None, job.broken_since, True)
         for job in broken

@@ -10,6 +10,8 @@ from trunkwatch.tickets.reconcile.context import (
     labels_of,
     new_ticket,
     reported_jobs,
+    unknown_jobs,
+    with_moved_labels,
 )
 from trunkwatch.tickets.text.comments import (
     EndedJob,
@@ -43,7 +45,7 @@ NOTHING = Decision()
 
 def decide(context: ReconcileContext) -> Decision:
     """Return the actions for one group now; at most one plan at a time."""
-    ticket = context.ticket
+    ticket = with_moved_labels(context)
     if ticket is None:
         decision = _open(context) if context.may_open(context.broken) else NOTHING
     elif ticket.state is State.OPEN:
@@ -53,17 +55,7 @@ def decide(context: ReconcileContext) -> Decision:
         decision = _reopen(context, ticket) if again else NOTHING
     else:
         decision = _watch_dismissed(context, ticket)
-    return replace(decision, remove_firing=decision.plan is None and _all_ended(context))
-
-
-def _all_ended(context: ReconcileContext) -> bool:
-    """Return whether the exporter and Alertmanager agree that nothing is broken.
-
-    The exporter alone is not enough: of two replicas, the one polled here may read a failure a
-    minute after the one that Prometheus has alerted on.
-    """
-    agreed = context.alerts is not None and not context.alerts
-    return agreed and context.status.reliable and not context.broken
+    return replace(decision, remove_firing=decision.plan is None and context.all_ended)
 
 
 def dismissed(ticket: Ticket, at: float) -> Ticket:
@@ -116,18 +108,19 @@ def _watch_dismissed(context: ReconcileContext, ticket: Ticket) -> Decision:
     new = [job for job in context.broken if _is_new_outage(job, ticket)]
     if new and context.may_open(new):
         return _reopen(context, ticket)
-    if not context.status.reliable:
-        return NOTHING
-    broken = {job.name for job in context.broken}
+    kept = {job.name for job in context.broken} | unknown_jobs(context, ticket)
     jobs = {
-        name: job if name in broken else job._replace(broken=False)
+        name: job if name in kept else job._replace(broken=False)
         for name, job in ticket.reported_jobs.items()
     }
     resolved_at = ticket.resolved_at
-    if not context.broken and resolved_at is None:
+    if not kept and resolved_at is None and context.status.is_complete(context.key.group):
         resolved_at = context.now
-    seen = replace(ticket, reported_jobs=jobs, resolved_at=resolved_at)
-    return Decision(record=seen) if seen != ticket else NOTHING
+    return _recorded(context, replace(ticket, reported_jobs=jobs, resolved_at=resolved_at))
+
+
+def _recorded(context: ReconcileContext, seen: Ticket) -> Decision:
+    return Decision(record=seen) if seen != context.ticket else NOTHING
 
 
 def _is_new_outage(job: JobStatus, ticket: Ticket) -> bool:
@@ -144,15 +137,13 @@ def _is_new_outage(job: JobStatus, ticket: Ticket) -> bool:
 
 def _update(context: ReconcileContext, ticket: Ticket) -> Decision:
     names = {job.name for job in context.broken}
-    ended_names = ticket.broken_jobs - names
-    if ended_names and not context.status.reliable:
-        # A job may be missing only because its source is down.
-        return NOTHING
+    unknown = unknown_jobs(context, ticket)
+    ended_names = ticket.broken_jobs - names - unknown
     ended = ended_jobs(ended_names, context.status, context.key, ticket.reported_jobs, context.now)
     if not names:
-        return _resolve(context, ticket, ended)
+        return NOTHING if unknown else _resolve(context, ticket, ended)
     new = [job for job in context.broken if job.name not in ticket.broken_jobs]
-    jobs = reported_jobs(context.broken, ticket.reported_jobs)
+    jobs = reported_jobs(context.broken, ticket.reported_jobs, unknown)
     after, fields = edited(context, replace(ticket, reported_jobs=jobs, resolved_at=None))
     steps: list[Step] = []
     if new or ended:
@@ -163,18 +154,20 @@ def _update(context: ReconcileContext, ticket: Ticket) -> Decision:
         steps.append(Change(fields))
     if steps:
         return Decision(Plan("comment" if new or ended else "edit", tuple(steps), after))
-    return Decision(record=after) if after != ticket else NOTHING
+    return _recorded(context, after)
 
 
 def _resolve(context: ReconcileContext, ticket: Ticket, ended: Sequence[EndedJob]) -> Decision:
     """Close an issue without broken jobs, once Alertmanager has no alert of the group."""
-    if not _all_ended(context) or not (ended or context.config.auto_close):
+    if not context.all_ended or not (ended or context.config.auto_close):
         return NOTHING
     jobs = ticket.reported_jobs
     starts = [job.broken_since for job in jobs.values() if job.broken_since is not None]
     duration = context.now - min(starts) if starts else None
     nonce = new_nonce()
     comment = Comment(nonce, resolved_comment(nonce, context.key, ended, duration))
+    # The comment was made before if only the closing was refused.
+    comments = (comment,) if ticket.resolved_at is None else ()
     body = resolved_body(ticket.body, ticket.nonce, context.key)
     fields = {"body": body}
     after = replace(
@@ -183,7 +176,7 @@ def _resolve(context: ReconcileContext, ticket: Ticket, ended: Sequence[EndedJob
     if context.config.auto_close:
         fields |= {"state": "closed", "state_reason": _state_reason(ended)}
         after = replace(after, state=State.CLOSED, closed_at=context.now)
-    return Decision(Plan("close", (comment, Change(fields)), after))
+    return Decision(Plan("close", (*comments, Change(fields)), after))
 
 
 def _state_reason(ended: Sequence[EndedJob]) -> str:

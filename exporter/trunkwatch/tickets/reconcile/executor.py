@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
-from trunkwatch.errors import IssueGone, TrackerError, TrackerLimited, TrackerRefused
+from trunkwatch.errors import IssueGone, TrackerLimited, TrackerRefused
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
-from trunkwatch.tickets.model import Change, Create, Plan, State
+from trunkwatch.tickets.model import Change, Comment, Create, Plan, State, Ticket
 from trunkwatch.tickets.reconcile.decide import dismissed
 from trunkwatch.tickets.store import TicketStore
 
@@ -54,27 +54,35 @@ class PlanExecutor:
     def execute(self, plan: Plan, *, fresh: bool) -> bool:
         """Execute the steps that are left; return False if a sent step has to settle first.
 
+        A refused comment does not keep the steps after it from being executed: a locked issue takes
+        no comment, and can be edited and closed.
+
         Args:
             plan: as last stored.
             fresh: it was made in this round, from the current status.
 
         Raises:
-            TrackerError: a step failed, or its result is unknown; the plan is kept.
+            IssueGone: the issue does not exist any more, which is stored; the plan is deleted.
+            TrackerError: a step failed, or its result is unknown. A plan with a refused change is
+                deleted, to be made again from the status of its time; any other is kept.
         """
         if not fresh and plan.done == 0 and plan.tried_at is None:
             # No step was sent, and the status that the plan was made from may be outdated.
             self.store.drop_plan(plan)
             return True
         while plan.done < len(plan.steps):
-            if plan.tried_at is not None and not isinstance(plan.steps[plan.done], Change):
-                if self.runtime.clock() < plan.tried_at + REQUEST_SETTLE_SECONDS:
-                    return False
-                resolved = self._resolve(plan)
-                if resolved is None:
-                    return True
-                plan = resolved
-                continue
-            plan = self._step(plan)
+            if self._has_to_settle(plan):
+                return False
+            try:
+                following = self._advance(plan)
+            except IssueGone:
+                self._mark_gone(plan)
+                raise
+            except TrackerRefused as error:
+                following = self._without_refused(plan, error)
+            if following is None:
+                return True
+            plan = following
         self.store.finish_plan(plan)
         self.runtime.checkpoint(f"{plan.operation}: the plan is finished")
         self.runtime.metrics.add("operations", plan.operation)
@@ -82,6 +90,14 @@ class PlanExecutor:
         fields = {"operation": plan.operation, "issue": ticket.number, "issue_repo": ticket.repo}
         log.info("plan finished", extra={**fields, **ticket.key._asdict()})
         return True
+
+    def _has_to_settle(self, plan: Plan) -> bool:
+        sent = _is_unresolved(plan)
+        return sent and self.runtime.clock() < (plan.tried_at or 0.0) + REQUEST_SETTLE_SECONDS
+
+    def _advance(self, plan: Plan) -> Plan | None:
+        """Send the next step, or search for it if it was sent; return None if it was dropped."""
+        return self._resolve(plan) if _is_unresolved(plan) else self._step(plan)
 
     def _resolve(self, plan: Plan) -> Plan | None:
         """Search for the step that was sent; return None if the plan was dropped."""
@@ -100,27 +116,58 @@ class PlanExecutor:
         self.runtime.checkpoint(f"{point} is about to be sent")
         try:
             number = self.tracker.execute(plan.after, step)
-        except IssueGone:
-            self._mark_gone(plan)
-            raise
-        except (TrackerRefused, TrackerLimited) as error:
+        except (TrackerRefused, TrackerLimited):
             # These errors guarantee that the step had no effect.
-            retry = _without_assignees(plan, error) or replace(plan, tried_at=None)
-            self.store.save_plan(retry)
-            if retry.steps == plan.steps:
-                raise
-            return retry
+            self.store.save_plan(replace(plan, tried_at=None))
+            raise
         self.runtime.checkpoint(f"{point} was sent")
         plan = self.store.save_plan(advanced(plan, number))
         self.runtime.checkpoint(f"{point} is recorded")
         return plan
 
+    def _without_refused(self, plan: Plan, error: TrackerRefused) -> Plan:
+        """Return a plan that goes on without the refused part, and store it.
+
+        Raises:
+            TrackerRefused: it is to be tried again later.
+        """
+        step = plan.steps[plan.done]
+        self.runtime.metrics.add("refusals", step.operation)
+        if isinstance(step, Create):
+            plan = replace(plan, steps=(_without_assignees(step, error),))
+        elif isinstance(step, Comment):
+            plan = replace(advanced(plan), refused=plan.refused + 1)
+        elif step.operation == "edit" and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            # The same text would be refused again; the next one is sent.
+            plan = advanced(plan)
+        else:
+            self._undo(plan, step)
+            raise error
+        fields = {"operation": step.operation, "issue": plan.after.number, "error": error}
+        log.warning("refused, left out", extra={**fields, **plan.after.key._asdict()})
+        return self.store.save_plan(replace(plan, tried_at=None))
+
+    def _undo(self, plan: Plan, change: Change) -> None:
+        """Delete a plan whose change was refused; store its comment, if it was executed."""
+        if plan.done == plan.refused:
+            self.store.drop_plan(plan)
+            return
+        before = self._stored(plan)
+        after = replace(plan.after, title=before.title, body=before.body)
+        if "state" in change.fields:
+            after = replace(after, state=before.state, closed_at=before.closed_at)
+        self.store.finish_plan(replace(plan, after=after))
+
     def _mark_gone(self, plan: Plan) -> None:
         """Store that the issue no longer exists, and delete the plan."""
-        ticket = replace(plan.after, gone=True)
+        ticket = replace(self._stored(plan), gone=True)
         if ticket.state is State.OPEN:
             ticket = dismissed(ticket, self.runtime.clock())
         self.store.finish_plan(replace(plan, after=ticket))
+
+    def _stored(self, plan: Plan) -> Ticket:
+        """Return the ticket without the plan."""
+        return self.store.tickets()[plan.after.key]
 
 
 def advanced(plan: Plan, number: int | None = None) -> Plan:
@@ -129,12 +176,17 @@ def advanced(plan: Plan, number: int | None = None) -> Plan:
     return replace(plan, done=plan.done + 1, tried_at=None, after=after)
 
 
-def _without_assignees(plan: Plan, error: TrackerError) -> Plan | None:
-    """Return the plan without assignees if GitHub rejected one: the issue is more important."""
-    step = plan.steps[plan.done]
-    if not isinstance(step, Create) or not step.assignees:
-        return None
-    if not isinstance(error, TrackerRefused) or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
-        return None
-    log.warning("assignees rejected, opening the issue without", extra={"error": error})
-    return replace(plan, steps=(replace(step, assignees=()), *plan.steps[1:]), tried_at=None)
+def _is_unresolved(plan: Plan) -> bool:
+    """Return whether the next step was sent, and must not be sent twice."""
+    return plan.tried_at is not None and not isinstance(plan.steps[plan.done], Change)
+
+
+def _without_assignees(step: Create, error: TrackerRefused) -> Create:
+    """Return the step without assignees if GitHub rejected one: the issue is more important.
+
+    Raises:
+        TrackerRefused: something else was refused.
+    """
+    if not step.assignees or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+        raise error
+    return replace(step, assignees=())

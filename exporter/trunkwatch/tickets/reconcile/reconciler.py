@@ -5,17 +5,17 @@ Plans are stored before they begin, so that a round may be interrupted at any po
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import IssueGone, ReadingError, TrackerError, TrackerLimited, TrackerRefused
-from trunkwatch.tickets.alerts import Alerts, FiringAlert
+from trunkwatch.tickets.alerts import AlertList, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
-from trunkwatch.tickets.metrics import Health
-from trunkwatch.tickets.model import Create, State, Ticket, TicketKey
+from trunkwatch.tickets.metrics import READ_PEERS, Health
+from trunkwatch.tickets.model import Create, Plan, State, Ticket, TicketKey
 from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
@@ -24,13 +24,14 @@ from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+T = TypeVar("T", AlertList, TrunkStatus)
 
 DECISIONS_PER_ROUND = 3
 """A group needs a second decision after an issue was found on GitHub, or was gone."""
 
-FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS = 60.0, 900.0
-"""The delay doubles with each failure in a row, up to a quarter of an hour."""
+FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_REFUSED_DELAY_SECONDS = 60.0, 900.0, 3600.0
+"""The delay doubles with each failure in a row, up to a quarter of an hour; up to an hour if GitHub
+refuses, since that ends only when somebody changes a right or a setting."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -59,14 +60,21 @@ class Backoff:
         # A clock that is set back ends a delay, else it could last for years.
         return delay is None or not delay.since <= now < delay.until
 
-    def record_failure(
-        self, now: float, error: str, key: TicketKey | None = None, until: float | None = None
-    ) -> None:
-        """Delay the next attempt, until GitHub's own time if it states one."""
+    def record_failure(self, now: float, error: Exception, key: TicketKey | None = None) -> None:
+        """Delay the next attempt, until GitHub's own time if the error states one."""
         before = self._delays.get(key)
-        seconds = min(before.seconds * 2, MAX_DELAY_SECONDS) if before else FIRST_DELAY_SECONDS
-        self._delays[key] = _Delay(now, until or now + seconds, seconds)
-        self.last_error = error
+        longest = MAX_DELAY_SECONDS
+        if isinstance(error, TrackerRefused):
+            longest = MAX_REFUSED_DELAY_SECONDS
+        seconds = min(before.seconds * 2, longest) if before else FIRST_DELAY_SECONDS
+        until = error.until if isinstance(error, TrackerLimited) else now + seconds
+        self._delays[key] = _Delay(now, until, seconds)
+        if isinstance(error, TrackerError):
+            self.last_error = str(error)
+
+    def forget_others(self, keys: Collection[TicketKey]) -> None:
+        """Drop the delays of groups other than these: nothing is left to be done for them."""
+        self._delays = {k: delay for k, delay in self._delays.items() if k is None or k in keys}
 
     def record_success(self, key: TicketKey) -> None:
         """Reset the delays of a key and of GitHub as a whole."""
@@ -80,7 +88,7 @@ class StatusClient(Protocol):
     def trunk(self, repo: str, branch: str) -> TrunkStatus:
         """Return the exporter's status of a trunk."""
 
-    def alerts(self) -> Alerts:
+    def alerts(self) -> AlertList:
         """Return Alertmanager's unresolved alerts."""
 
 
@@ -110,6 +118,8 @@ class Reconciler:
         self._runtime = runtime
         self._backoff = Backoff()
         self._errors: dict[str, str] = {}
+        self._unreadable: dict[str, int] = {}
+        self._problems: dict[str, tuple[str, ...]] = {}
         self._rate_limited: set[TicketKey] = set()
         self._began = 0.0
 
@@ -120,6 +130,8 @@ class Reconciler:
         firing, tickets = self._store.firing_alerts(), self._store.tickets()
         live = (key for key, ticket in tickets.items() if _is_live(ticket))
         keys = {*self._store.plans(), *firing, *live}
+        self._unreadable = dict.fromkeys(READ_PEERS, 0)
+        self._backoff.forget_others(keys)
         if keys:
             self._reconcile(keys, firing)
         self._runtime.metrics.health = self._health()
@@ -127,12 +139,16 @@ class Reconciler:
     def _reconcile(
         self, keys: Iterable[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
     ) -> None:
-        alerts = self._read("alertmanager", self._status.alerts)
+        alerts = self._read("alertmanager", "alerts", self._status.alerts)
         trunks: dict[tuple[str, str], TrunkStatus | None] = {}
-        for key in sorted(keys):
+        # Those that failed last: a single issue that GitHub cannot serve must not keep the others
+        # waiting.
+        failing = self._backoff.failing_keys
+        for key in sorted(keys, key=lambda key: (key in failing, key)):
             trunk = key[:2]
             if trunk not in trunks:
-                trunks[trunk] = self._read("exporter", partial(self._status.trunk, *trunk))
+                read = partial(self._status.trunk, *trunk)
+                trunks[trunk] = self._read("exporter", " ".join(trunk), read)
             now, status = self._runtime.clock(), trunks[trunk]
             if not self._backoff.is_over(now):
                 self._errors["github"] = self._backoff.last_error
@@ -145,14 +161,21 @@ class Reconciler:
                 self._try(key, context)
 
     def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
+        now = self._runtime.clock
         try:
             self._reconcile_group(key, context)
         except TrackerRefused as error:
             # Delay only this group: the next one may be in another repository.
-            self._backoff.record_failure(self._runtime.clock(), str(error), key)
+            self._backoff.record_failure(now(), error, key)
         except TrackerError as error:
-            until = error.until if isinstance(error, TrackerLimited) else None
-            self._backoff.record_failure(self._runtime.clock(), str(error), until=until)
+            if not isinstance(error, TrackerLimited):
+                self._backoff.record_failure(now(), error, key)
+            self._backoff.record_failure(now(), error)
+        except Exception as error:
+            # An internal error that one group causes must not stop the others.
+            self._backoff.record_failure(now(), error, key)
+            log.exception("internal error, group to be retried", extra=key._asdict())
+            return
         else:
             self._backoff.record_success(key)
             return
@@ -160,13 +183,20 @@ class Reconciler:
         fields = {**key._asdict(), "error": self._backoff.last_error}
         log.warning("reconciliation failed, to be retried", extra=fields)
 
-    def _read(self, peer: str, read: Callable[[], T]) -> T | None:
+    def _read(self, peer: str, what: str, read: Callable[[], T]) -> T | None:
         try:
-            return read()
+            found = read()
         except ReadingError as error:
             self._errors[peer] = str(error)
             log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
             return None
+        problems = found.problems
+        self._unreadable[peer] += len(problems)
+        if problems and problems != self._problems.get(what):
+            fields = {"peer": peer, "of": what, "entries": len(problems), "first": problems[0]}
+            log.warning("entries left out, their state is unknown", extra=fields)
+        self._problems[what] = problems
+        return found
 
     # ------------------------------------------------------------------ one group
 
@@ -174,7 +204,7 @@ class Reconciler:
         """Finish the group's plan, then decide; without a context, the status is unavailable."""
         self._rate_limited.discard(key)
         plan = self._store.plans().get(key)
-        if plan is not None and not self._executor.execute(plan, fresh=False):
+        if plan is not None and not self._execute(plan, fresh=False):
             return
         for _ in range(DECISIONS_PER_ROUND):
             ticket = self._with_changes_by_people(self._store.tickets().get(key))
@@ -184,6 +214,14 @@ class Reconciler:
             if not self._act(context, decide(context)):
                 return
 
+    def _execute(self, plan: Plan, *, fresh: bool) -> bool:
+        """Execute a plan; return whether to decide again, which a gone issue needs at once."""
+        try:
+            return self._executor.execute(plan, fresh=fresh) and not fresh
+        except IssueGone as error:
+            log.warning("issue gone, let go", extra={**plan.after.key._asdict(), "error": error})
+            return True
+
     def _with_changes_by_people(self, ticket: Ticket | None) -> Ticket | None:
         """Return a ticket updated with what a person did to its issue, and store it."""
         if ticket is None or ticket.gone or not _is_live(ticket):
@@ -191,7 +229,8 @@ class Reconciler:
         now = self._runtime.clock()
         try:
             closed_at = self._tracker.closed_at(ticket)
-        except IssueGone:
+        except IssueGone as error:
+            log.warning("issue gone, let go", extra={**ticket.key._asdict(), "error": error})
             closed_at, seen = now, replace(ticket, gone=True)
         else:
             seen = ticket
@@ -221,8 +260,7 @@ class Reconciler:
             return True
         plan = self._store.save_plan(decision.plan)
         self._runtime.checkpoint(f"{plan.operation}: the plan is written")
-        self._executor.execute(plan, fresh=True)
-        return False
+        return self._execute(plan, fresh=True)
 
     def _may_create(self, context: ReconcileContext) -> bool:
         if not _REPO.fullmatch(context.repo):
@@ -261,6 +299,7 @@ class Reconciler:
             waiting=len(waiting),
             round_at=self._runtime.clock(),
             errors=dict(self._errors),
+            unreadable=self._unreadable,
         )
 
 

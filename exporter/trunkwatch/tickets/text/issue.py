@@ -49,6 +49,7 @@ class IssueView:
         links: to further pages.
         zone: name of the time zone of its times.
         previous_number: the issue of an earlier outage, if any.
+        unknown: jobs that were broken, and whose state cannot be read now.
     """
 
     key: TicketKey
@@ -57,6 +58,7 @@ class IssueView:
     links: Links
     zone: str
     previous_number: int | None = None
+    unknown: Sequence[JobName] = ()
 
 
 def issue_title(view: IssueView) -> str:
@@ -96,8 +98,8 @@ def resolved_body(body: str, nonce: str, key: TicketKey) -> str:
 def _body(view: IssueView, nonce: str, shown: int) -> str:
     marker = str(Marker(quoted(view.key), nonce, "open"))
     parts = [f"{marker}\n{_summary(view)}", _heads(view), _jobs(view, shown)]
-    parts += [_compare(view.jobs[:shown]), _tip(view.jobs), _co_failures(view.jobs)]
-    parts += [_reason(view.group), _links(view)]
+    parts += [_compare(view.jobs[:shown]), _tip(view.jobs), _unknown(view.unknown)]
+    parts += [_co_failures(view.jobs), _reason(view.group), _links(view)]
     if view.previous_number is not None:
         parts.append(f"An earlier outage of this group: #{view.previous_number}.")
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -210,6 +212,10 @@ _TIP_STATES = {
 def _state_at_tip(job: JobStatus) -> str:
     state = _TIP_STATES.get(job.last_verdict or "", "no result yet")
     return f"{state} ({_commits(job.pending)} still being tested)" if job.pending else state
+
+
+def _unknown(names: Sequence[JobName]) -> str:
+    return f"**State unknown now:** {_first_names(names)}" if names else ""
 
 
 def _co_failures(jobs: Iterable[JobStatus]) -> str:

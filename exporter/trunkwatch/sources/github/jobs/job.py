@@ -5,6 +5,7 @@ whatever workflow they are of; the jobs of a run have more fields (the attempt, 
 https://docs.github.com/en/rest/actions/workflow-jobs, https://docs.github.com/en/rest/checks/runs
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none, row_of
-from trunkwatch.times import parse_time
+from trunkwatch.times import parse_time, plausible_time
 
 ACTIONS_APP = "github-actions"
 
@@ -87,7 +88,7 @@ class Job(NamedTuple):
             return False
         if self.started is None or self.completed is None:
             return True  # without a duration, only its annotations can decide
-        return self.completed - self.started >= MIN_TIMED_OUT_SECONDS
+        return not 0 <= self.completed - self.started < MIN_TIMED_OUT_SECONDS
 
 
 def job_of(row: Mapping[str, Any]) -> Job:
@@ -238,4 +239,5 @@ def failed_step(steps: object) -> str | None:
 
 
 def _time(text: object) -> float | None:
-    return None if text is None else parse_time(text)
+    """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end."""
+    return None if text is None else plausible_time(parse_time(text), now=math.inf)

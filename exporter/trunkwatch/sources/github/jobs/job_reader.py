@@ -2,9 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
+from typing import Any
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import NotFoundError
@@ -44,7 +46,7 @@ class JobReader:
         Raises:
             RequestError: some could not be read; the others are stored all the same.
         """
-        entry = self.context.state.get(Kind.COMMIT, sha) or {}
+        entry = dict(self.context.state.get(Kind.COMMIT, sha) or {})
         never_started = [run for run in runs if run.never_started]
         for run in never_started:
             yield from self.never_started(run)
@@ -61,7 +63,7 @@ class JobReader:
             self.context.state.put(Kind.TYPICAL_CHECKS, total)
             together += self._unlisted_runs(checks, entry)
             for run in together:
-                members = [job for job in checks if job.run == run.id]
+                members = [job for job in checks if _is_of(job, run)]
                 if is_ambiguous(run, members):
                     alone[run.id] = run
                 else:
@@ -69,11 +71,9 @@ class JobReader:
         for run in alone.values():
             yield from self.read_run(run)
         stored = sorted(alone) if total is not None else []
-        entry = self.context.state.get(Kind.COMMIT, sha) or {}
         entry.pop("failing", None)
-        self.context.state.put(
-            Kind.COMMIT, {**entry, "at": self.context.now, "rows": total, "alone": stored}, sha
-        )
+        entry |= {"at": self.context.now, "rows": total, "alone": stored}
+        self.context.state.put(Kind.COMMIT, entry, sha)
 
     def read_run(self, run: Run) -> Iterator[Observation]:
         """Yield the jobs of every attempt of one run."""
@@ -121,21 +121,35 @@ class JobReader:
             if error.status == HTTPStatus.FORBIDDEN:
                 self.context.refused(Right.CHECKS)
             return None
-        return [job for job in checks if job.app[0] in (ACTIONS_APP, "")]
+        # A check run that a step made through the API has another address than a job.
+        return [job for job in checks if job.app[0] in (ACTIONS_APP, "") and job.run is not None]
 
-    def _unlisted_runs(self, checks: Iterable[Job], entry: dict[str, object]) -> list[Run]:
+    def _unlisted_runs(self, checks: Iterable[Job], entry: dict[str, Any]) -> list[Run]:
         """Return the runs that have check runs, while the list of runs has not shown them."""
-        others = entry.setdefault("others", [])
+        suites = {run.suite for run in self.runs.runs.values()}
+        unlisted = {
+            job.run
+            for job in checks
+            if job.run is not None and (job.suite is None or job.suite not in suites)
+        }
+        others = set(entry.get("others", ()))
         found = []
-        for run_id in sorted({job.run for job in checks if job.run is not None}):
-            if run_id in self.runs.runs or (isinstance(others, list) and run_id in others):
-                continue
-            self.runs.read_run(run_id)
+        for run_id in sorted(unlisted - others - self.runs.runs.keys()):
+            with suppress(NotFoundError):
+                self.runs.read_run(run_id)
             if run_id in self.runs.runs:
                 found.append(self.runs.runs[run_id])
-            elif isinstance(others, list):
-                others.append(run_id)  # of another branch or event
+            else:
+                others.add(run_id)  # deleted, or of another branch or event
+        entry["others"] = sorted(others)
         return found
+
+
+def _is_of(job: Job, run: Run) -> bool:
+    """Return whether a check run is a job of a run."""
+    if job.suite is None or run.suite is None:
+        return job.run == run.id
+    return job.suite == run.suite
 
 
 def _cost_of_run(run: Run) -> int:

@@ -11,7 +11,7 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.state import Kind, TrunkContext
-from trunkwatch.times import parse_time
+from trunkwatch.times import parse_time, plausible_time
 
 MAX_PAGES = 50
 """Pages of the list that are read to follow the chain; side branches may contain many commits."""
@@ -137,7 +137,7 @@ class ChainReader:
             title = (details.get("message") or "").partition("\n")[0].strip()
             commit = Commit(
                 row["sha"].lower(),
-                parse_time(date) if date else None,
+                plausible_time(parse_time(date), self._context.now) if date else None,
                 author.get("name") or (row.get("author") or {}).get("login"),
                 title or None,
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from trunkwatch.domain.evidence import MERGE_GROUP, is_of_branch
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
@@ -15,12 +16,6 @@ from trunkwatch.times import parse_time
 
 COMPLETED, IN_PROGRESS = "completed", "in_progress"
 STARTUP_FAILURE = "startup_failure"
-
-MERGE_GROUP = "merge_group"
-"""The event of a merge queue: its run tests the commit that lands, on a branch of its own."""
-
-QUEUE_BRANCHES = "gh-readonly-queue"
-"""https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue"""
 
 SETTLING_SECONDS = 900.0
 """Seconds after its last change in which an unfinished run is read at every refresh."""
@@ -243,12 +238,10 @@ def counts(run: Run, trunk: Trunk, events: frozenset[str]) -> bool:
     """
     if run.event not in events:
         return False
-    if run.event == MERGE_GROUP:
-        return run.head_branch in ("", trunk.branch) or run.head_branch.startswith(
-            f"{QUEUE_BRANCHES}/{trunk.branch}/"
-        )
+    # GraphQL does not name a branch that is gone, as that of a merge queue is after the merge.
+    queued = run.event == MERGE_GROUP and not run.head_branch
     own = run.head_repo == SAME_REPO or run.head_repo.lower() == trunk.repo.lower()
-    return own and run.head_branch == trunk.branch
+    return own and (queued or is_of_branch(run.event, run.head_branch, trunk.branch))
 
 
 def row_of(run: Run, trunk: Trunk, job_name: str, **own: Any) -> Observation:

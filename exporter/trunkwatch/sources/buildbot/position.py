@@ -1,0 +1,143 @@
+"""The state of the source between refreshes, as JSON in its cursor."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from trunkwatch.domain.evidence import PENDING_LIMIT
+from trunkwatch.domain.model import Observation, RawJob, Trunk
+from trunkwatch.engine.facts import Cursor
+from trunkwatch.sources.buildbot.builds import RETRY, Build
+
+FORMAT = "2"
+"""Part of the scope: a cursor of another format is not read."""
+
+ATTEMPTS_SECONDS = 7 * 86_400.0
+"""Seconds for which the builds of a request that may get another one are remembered."""
+
+LIMITATION_SECONDS = 86_400.0
+"""Seconds for which a limitation is reported after the last build that had it."""
+
+
+@dataclass(slots=True)
+class Position:
+    """The position of the source.
+
+    Attributes:
+        scope: the configuration that selects builds; when it changes, reading begins anew.
+        since: when the newest build that was read completed (seconds since the epoch).
+        attempts: per build request, its builds that were lost or have not ended, with the time of
+            their end or start: the attempts before the one that counts.
+        pending: the rows of unfinished builds that were reported, by the build's id.
+        limitations: the text of each limitation, and when to stop reporting it, by its name.
+    """
+
+    scope: list[str]
+    since: float | None = None
+    attempts: dict[int, dict[int, float]] = field(default_factory=dict)
+    pending: dict[int, Observation] = field(default_factory=dict)
+    limitations: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def from_cursor(cls, cursor: str | None, scope: Iterable[str]) -> "Position":
+        """Return the stored position, or the one to begin with."""
+        wanted = [FORMAT, *scope]
+        data = json.loads(cursor) if cursor is not None else {}
+        if data.get("scope") != wanted:
+            return cls(wanted)
+        return cls(
+            wanted,
+            data["since"],
+            {
+                int(request): {int(build): time for build, time in builds.items()}
+                for request, builds in data["attempts"].items()
+            },
+            {int(build): _observation(row) for build, row in data["pending"].items()},
+            {name: (text, until) for name, (text, until) in data["limitations"].items()},
+        )
+
+    def to_cursor(self) -> Cursor:
+        """Return the position as a fact."""
+        return Cursor(json.dumps(asdict(self)))
+
+    # ------------------------------------------------------------------ builds
+
+    def record(self, builds: Iterable[Build], now: float) -> None:
+        """Record builds that were read, in the order of their ids.
+
+        Args:
+            builds: complete or not.
+            now: seconds since the epoch; a build that completes later does not advance `since`.
+        """
+        for build in builds:
+            if build.complete and build.completed_at is not None:
+                self.since = max(self.since or 0.0, min(build.completed_at, now))
+            if not build.complete or build.results == RETRY:
+                time = build.completed_at or build.started_at or now
+                self.attempts.setdefault(build.request_id, {})[build.build_id] = time
+            elif self.attempts.get(build.request_id, {}).keys() == {build.build_id}:
+                del self.attempts[build.request_id]
+        self.attempts = {
+            request: times
+            for request, times in self.attempts.items()
+            if max(times.values()) >= now - ATTEMPTS_SECONDS
+        }
+
+    def attempt(self, build: Build) -> int:
+        """Return the number of a build among those of its request."""
+        builds = self.attempts.get(build.request_id, {})
+        return 1 + sum(other < build.build_id for other in builds)
+
+    def forget_expired(self, now: float) -> None:
+        """Forget the unfinished builds that are no longer pending, and are not listed any more."""
+        horizon = now - PENDING_LIMIT
+        self.pending = {
+            build: row
+            for build, row in self.pending.items()
+            if row.started_at is None or row.started_at >= horizon
+        }
+
+    def replace_pending(self, rows: Mapping[int, Observation]) -> list[Observation]:
+        """Remember the rows of unfinished builds; return the old ones that nothing replaces.
+
+        A build that vanished (the master's database was restored), or that checked out another
+        commit than was requested, would otherwise leave a pending result behind.
+
+        Args:
+            rows: all rows of this refresh, by the build's id.
+        """
+        left = [row for build, row in self.pending.items() if _key(row) != _key(rows.get(build))]
+        self.pending = {build: row for build, row in rows.items() if not row.finished}
+        return [replace(row, status="completed", conclusion="stale") for row in left]
+
+    # ------------------------------------------------------------------ limitations
+
+    def limit(self, found: Mapping[str, str], now: float) -> None:
+        """Record the limitations of this refresh.
+
+        Args:
+            found: texts by name.
+            now: seconds since the epoch.
+        """
+        until = now + LIMITATION_SECONDS
+        current = {name: entry for name, entry in self.limitations.items() if entry[1] > now}
+        self.limitations = {**current, **{name: (text, until) for name, text in found.items()}}
+
+
+def _key(row: Observation | None) -> tuple[object, ...]:
+    """Return the fields by which the store replaces an unfinished row with a completed one."""
+    if row is None:
+        return ()
+    return row.job, row.sha, row.trunk, row.run_id, row.attempt, row.head_branch
+
+
+def _observation(data: dict[str, Any]) -> Observation:
+    return Observation(
+        **{
+            **data,
+            "trunk": Trunk(*data["trunk"]),
+            "job": RawJob(*data["job"]),
+            "annotations": tuple(data["annotations"]),
+        }
+    )

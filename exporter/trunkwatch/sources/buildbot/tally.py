@@ -1,0 +1,80 @@
+"""The builds of one refresh that were read and cannot be used."""
+
+from collections import Counter
+from collections.abc import Iterable, MutableMapping
+
+from trunkwatch.config.schema import BuildbotSource
+from trunkwatch.sources.buildbot.builds import Checkout
+from trunkwatch.sources.hashes import short_hash
+
+
+class Tally:
+    """Counts builds by the reason why they cannot be used, and what would make them usable.
+
+    Attributes:
+        dropped: numbers of builds by reason: `builder` (the master does not list it), `codebase`
+            (several, of which none is chosen), `malformed` (no id), `patch` (a try build) and
+            `revision` (no full hash of a commit).
+    """
+
+    def __init__(self, config: BuildbotSource, counted: MutableMapping[object, None]) -> None:
+        """Args:
+        config: the source's section of the configuration.
+        counted: the builds that earlier refreshes counted; this one adds its own.
+        """
+        self._config = config
+        self._counted = counted
+        self._codebases: set[str] = set()
+        self._limitations: dict[str, str] = {}
+        self.dropped: Counter[str] = Counter()
+
+    def drop(self, build: object, reason: str) -> None:
+        """Count a build, by its id or its content, unless it was counted before."""
+        if build not in self._counted:
+            self._counted[build] = None
+            self.dropped[reason] += 1
+
+    def drop_codebases(self, build_id: int, names: Iterable[str]) -> None:
+        """Count a build that has several codebases, of which the configuration names none."""
+        self.drop(build_id, "codebase")
+        self._codebases.update(names)
+
+    def drop_revision(self, build_id: int, checkout: Checkout, page: str | None) -> None:
+        """Count a build without the full hash of a commit.
+
+        Args:
+            build_id: its id.
+            checkout: what it checked out.
+            page: its address, if it belongs to a watched trunk.
+        """
+        self.drop(build_id, "revision")
+        short = short_hash(checkout.got) or short_hash(checkout.requested)
+        if short is None or page is None:
+            return
+        clone = self._config.git
+        fix = f"{clone} has not exactly one such commit" if clone else "set `git` to a local clone"
+        self._limitations.setdefault(
+            "revisions",
+            f"{page} has the abbreviated revision {short}: make its source step report the full"
+            f" hash in got_revision; {fix}",
+        )
+
+    def refused(self, error: Exception) -> None:
+        """Record that the source stamps cannot be read."""
+        self._limitations["sourcestamps"] = (
+            f"{error}: try builds of a patch count like builds of the trunk, and codebases have no"
+            " branch; allow GET of /api/v2/buildrequests and /api/v2/buildsets"
+        )
+
+    def limitations(self) -> dict[str, str]:
+        """Return what would make the builds usable, by the name of the limitation."""
+        if not self._codebases:
+            return self._limitations
+        names = [name or "''" for name in sorted(self._codebases)]
+        listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+        wrong = f", not {self._config.codebase}" if self._config.codebase else ""
+        text = (
+            f"builds have the codebases {listed}{wrong}:"
+            f" set `codebase` to the one that is {self._config.repo}"
+        )
+        return {**self._limitations, "codebases": text}
