@@ -96,7 +96,7 @@ class TrunkStatus:
     """One trunk in the exporter's JSON.
 
     Attributes:
-        reliable: every source is up, so a missing job is removed and not merely unread.
+        reliable: each source of the trunk has read it, so a missing job is removed and not merely unread.
         groups: by name.
         jobs: by name.
     """
