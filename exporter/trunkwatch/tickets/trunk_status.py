@@ -96,7 +96,7 @@ class TrunkStatus:
     """One trunk in the exporter's JSON.
 
     Attributes:
-        reliable: each source of the trunk has read it, so a missing job is removed and not merely unread.
+        reliable: each source of the trunk has read it: a missing job is removed, not unread.
         groups: by name.
         jobs: by name.
     """
