@@ -111,7 +111,7 @@ class TrunkStatus:
     """One trunk in the exporter's JSON.
 
     Attributes:
-        reliable: every source is up, so a missing job is removed and not merely unread.
+        reliable: each source of the trunk has read it: a missing job is removed, not unread.
         groups: by name.
         jobs: by name.
         unreadable_jobs: the jobs whose row cannot be read.
