@@ -30,7 +30,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.xdist_group("live-history")
 
 PACE = Pace(
-    scrape="100ms",
+    # Evaluations are most of the cost; more often, they would also be torn more often, see below.
+    scrape="200ms",
     group_wait="100ms",
     group_interval="200ms",
     # Longer than the test. Prometheus resends a resolved alert for 15 minutes, and Alertmanager
@@ -182,11 +183,15 @@ def check_outages(live: LiveStack, backtest: BackTest) -> None:
         for outage in backtest.outages
         if outage["notifications"] and outage["known_broken"] is None
     }
-    assert {
+    found = {
         (short_name(alert["labels"]), alert["annotations"]["first_bad"])
         for each in live.deliveries(trunk)
         for alert in each.alerts
-    } == expected
+    }
+    # A target that goes or comes during an evaluation is seen by some of its rules only: then
+    # first bad is unknown until the next evaluation. Nothing wrong is shown, and each right one is.
+    torn = {(job, "unknown") for job, _ in expected}
+    assert found - torn == expected
 
 
 def outage_starts(live: LiveStack) -> Counter[str]:

@@ -232,7 +232,7 @@ class RecordedFile:
         now = self._clock()
         failed = [error for error in errors.values() if error is not None]
         return RefreshReport(
-            trunks={trunk: TrunkReport(now, error) for trunk, error in errors.items() if error},
+            trunks={trunk: TrunkReport(now, error) for trunk, error in errors.items()},
             error=failed[0] if failed and len(failed) == len(errors) else None,
             dropped={MALFORMED: len(new)} if new else {},
         )
