@@ -405,8 +405,8 @@ def test_of_several_codebases_one_must_be_named(ci: RealBuildbot, tmp_path: Path
     assert (reader.report.dropped, reader.report.limitations) == ({}, ())
 
 
-def test_a_master_that_restarts_repeats_the_build_that_it_lost(ci: RealBuildbot) -> None:
-    """The running build ends as a lost attempt, and numbers and ids go on."""
+def test_a_build_that_a_restart_of_the_master_ended_is_no_result(ci: RealBuildbot) -> None:
+    """It was pending and has no evidence then; ids and numbers go on, and later builds count."""
     branch = f"{OTHER}restarted"
     ci.new_branch(branch)
     hold, held = ci.switch(branch, "hold"), ci.switch(branch, "held")
@@ -416,16 +416,20 @@ def test_a_master_that_restarts_repeats_the_build_that_it_lost(ci: RealBuildbot)
     reader = Reader(config(ci, branch).sources[0])
     reader.refresh()
     (running,) = _rows(reader, sha, VIRTUAL)
-    hold.unlink()
     ci.restart_master()
-    first, again = ci.finished(VIRTUAL, sha, 2)
+    hold.unlink()
+    after = ci.land("fast", {"slow-template": None}, branch)
+    (counted,) = ci.finished(VIRTUAL, after)
     reader.refresh()
-    lost, counted = _rows(reader, sha, VIRTUAL)
-    assert (running.status, lost.job_id) == ("in_progress", running.job_id)
-    assert (lost.attempt, lost.conclusion) == (1, "retry")
-    assert (counted.attempt, counted.conclusion) == (2, "success")
-    assert lost.run_id == counted.run_id
-    assert again["number"] == first["number"] + 1
+    ended = _rows(reader, sha, VIRTUAL)[0]
+    assert (running.status, ended.status) == ("in_progress", "completed")
+    assert (ended.job_id, ended.run_id, ended.attempt) == (running.job_id, running.run_id, 1)
+    # The step that is interrupted is cancelled; another moment of the build makes it a retry.
+    assert ended.conclusion in ("cancelled", "retry")
+    assert evidence_of(ended, EvidenceRules(), None, 0.0) is Evidence.UNKNOWN
+    (row,) = _rows(reader, after, VIRTUAL)
+    assert (row.job_id, row.conclusion) == (counted["buildid"], "success")
+    assert row.job_id > running.job_id
 
 
 def _rows(reader: Reader, sha: str, job: str = "inductor") -> list[Any]:

@@ -434,6 +434,17 @@ def test_where_the_source_stamps_are_refused_it_is_a_limitation(
     assert "try builds of a patch count" in limitation.text
 
 
+def test_refused_source_stamps_do_not_fail_a_cold_start_without_results(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader
+) -> None:
+    """The configuration could not change that nothing has ended yet."""
+    ci.build(1, None, None, revision="")
+    server.handler = lambda r: Answer(403, b"") if r.path.endswith("buildsets") else ci(r)
+    reader.refresh()
+    assert reader.rows() == []
+    assert [limitation.name for limitation in reader.report.limitations] == ["sourcestamps"]
+
+
 def test_source_stamps_that_fail_by_accident_fail_the_refresh(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
@@ -1118,18 +1129,19 @@ def test_a_master_whose_clock_was_ahead_loses_no_later_build(
     assert [row.job_id for row in reader.rows()] == [1, 2]
 
 
+@pytest.mark.parametrize(("status", "later"), [(500, "test"), (403, None), (404, None)])
 def test_steps_that_cannot_be_listed_are_unknown(
-    ci: FakeBuildbot, server: HttpServer, reader: Reader
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, status: int, later: str | None
 ) -> None:
-    """The failed build counts without them, and they are asked for again."""
+    """The failed build counts without them; they are asked for again unless they are refused."""
     ci.build(1, A, 2)
     ci.steps[1] = [("test", 2)]
-    server.handler = lambda r: Answer(500, b"") if r.path.endswith("steps") else ci(r)
+    server.handler = lambda r: Answer(status, b"") if r.path.endswith("steps") else ci(r)
     reader.refresh()
     assert (reader.only_row().conclusion, reader.only_row().failed_step) == ("failure", None)
     server.handler = ci
     reader.refresh()
-    assert reader.only_row().failed_step == "test"
+    assert reader.only_row().failed_step == later
 
 
 @pytest.mark.parametrize("lost", ["release", "main"])

@@ -89,10 +89,9 @@ class Buildbot:
         builds = self._builds(position, _begin(position, orders, now), tally, now)
         position.record(builds, now)
         rows = self._rows(builds, position, tally)
-        limitations = tally.limitations()
-        if cold and not rows and limitations:
-            raise SourceError("; ".join(limitations.values()))
-        position.limit(limitations, now)
+        if cold and not rows and (remedies := tally.remedies()):
+            raise SourceError("; ".join(remedies.values()))
+        position.limit(tally.limitations(), now)
         left = position.replace_pending(rows)
         report = RefreshReport(
             trunks=self._reports(errors, now),
@@ -232,8 +231,10 @@ class Buildbot:
         if build_id not in self._failed_steps:
             try:
                 self._failed_steps[build_id] = self._api.failed_step(build_id)
-            except BadAnswerError:
-                return None
+            except BadAnswerError as error:
+                if not is_refused(error):
+                    return None
+                self._failed_steps[build_id] = None
         return self._failed_steps[build_id]
 
     def _expanded(self, checkouts: Iterable[Checkout]) -> dict[str, str]:

@@ -25,7 +25,8 @@ class Tally:
         self._config = config
         self._counted = counted
         self._codebases: set[str] = set()
-        self._limitations: dict[str, str] = {}
+        self._abbreviated: str | None = None
+        self._refused: str | None = None
         self.dropped: Counter[str] = Counter()
 
     def drop(self, build: object, reason: str) -> None:
@@ -49,32 +50,39 @@ class Tally:
         """
         self.drop(build_id, "revision")
         short = short_hash(checkout.got) or short_hash(checkout.requested)
-        if short is None or page is None:
+        if short is None or page is None or self._abbreviated is not None:
             return
         clone = self._config.git
         fix = f"{clone} has not exactly one such commit" if clone else "set `git` to a local clone"
-        self._limitations.setdefault(
-            "revisions",
+        self._abbreviated = (
             f"{page} has the abbreviated revision {short}: make its source step report the full"
-            f" hash in got_revision; {fix}",
+            f" hash in got_revision; {fix}"
         )
 
     def refused(self, error: Exception) -> None:
         """Record that the source stamps cannot be read."""
-        self._limitations["sourcestamps"] = (
+        self._refused = (
             f"{error}: try builds of a patch count like builds of the trunk, and codebases have no"
             " branch; allow GET of /api/v2/buildrequests and /api/v2/buildsets"
         )
 
+    def remedies(self) -> dict[str, str]:
+        """Return what would make dropped builds usable, by the name of the limitation."""
+        found = {"codebases": self._codebases_text(), "revisions": self._abbreviated}
+        return {name: text for name, text in found.items() if text is not None}
+
     def limitations(self) -> dict[str, str]:
-        """Return what would make the builds usable, by the name of the limitation."""
+        """Return the remedies, and the addresses that are refused, by name."""
+        refused = {} if self._refused is None else {"sourcestamps": self._refused}
+        return {**self.remedies(), **refused}
+
+    def _codebases_text(self) -> str | None:
         if not self._codebases:
-            return self._limitations
+            return None
         names = [name or "''" for name in sorted(self._codebases)]
         listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
         wrong = f", not {self._config.codebase}" if self._config.codebase else ""
-        text = (
+        return (
             f"builds have the codebases {listed}{wrong}:"
             f" set `codebase` to the one that is {self._config.repo}"
         )
-        return {**self._limitations, "codebases": text}
