@@ -233,7 +233,7 @@ class TrunkEvaluator:
         """Label the workflows that have a name for the first time, and return them.
 
         Of several with one name the first on the trunk keeps it alone. A label may still change in
-        `_rename`: only with the jobs is it known which name counts.
+        `_rename`, because the jobs decide which name counts.
         """
         history = self._caches.workflows.history
         fresh = [flow for flow in read if self._labels.get(flow) is None and history(flow).names]
