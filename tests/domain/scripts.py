@@ -38,6 +38,7 @@ NAMES = (
     "old", "new", "ignored",
 )  # fmt: skip
 WORDS = ("success", "failure", "failure", "success", "skipped", "cancelled", "startup_failure", "x")
+HAPPENINGS = ("rows", "rows", "push", "both", "rewrite", "wait", "state")
 FOREIGN = (
     {"head_repo": "fork/r"},
     {"head_branch": "topic"},
@@ -175,9 +176,7 @@ def scripts(draw: st.DrawFn) -> list[Step]:
     reported: dict[str, ReportedState] = {}
     steps: list[Step] = []
     for _ in range(draw(st.integers(1, 7))):
-        happening = draw(
-            st.sampled_from(("rows", "rows", "push", "both", "rewrite", "wait", "state"))
-        )
+        happening = draw(st.sampled_from(HAPPENINGS))
         rows = draw(reports) if happening in ("rows", "both") else []
         if happening in ("push", "both"):
             numbers = [*numbers, *_unused(draw, numbers)]

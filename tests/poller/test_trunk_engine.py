@@ -505,7 +505,7 @@ def test_a_stored_history_may_be_judged_later() -> None:
     assert readiness_problems(later.snapshot, NOW) == []
 
 
-# ---------------------------------------------------------------------- what is gone
+# ---------------------------------------------------------------------- removed
 
 RETIRED = "ci_job_retired_total"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from trunkwatch.engine.snapshot import Snapshot
 
-from tests.domain.builders import NOW, evaluate_histories
+from tests.domain.builders import NOW, evaluate_histories, row
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
@@ -130,3 +130,16 @@ def test_texts_of_ci_are_no_markup() -> None:
     assert suspect.count("[red]x[/]") == 2
     assert not {"\x1b", "\x07", "\r"} & set(text)
     assert not any(line.startswith("- forged") for line in text.splitlines())
+
+
+NIGHTS = [row(place, "job", "failure", event="schedule", run_id=90 + place) for place in range(3)]
+
+
+def test_failures_that_pushes_hide_are_a_hint() -> None:
+    """Red scheduled runs of a job that green pushes hide are one line with job and event."""
+    hidden = evaluate_histories({"job": "P P P"}, extra=NIGHTS)
+    (line,) = [line for line in printed(Snapshot(NOW, (hidden,))).splitlines() if "hint" in line]
+    assert "ci / job: its last 3 schedule runs failed in a row" in line
+    assert "groups[].match.event: schedule" in line
+    two = evaluate_histories({"job": "P P P"}, extra=NIGHTS[:2])
+    assert "hint" not in printed(Snapshot(NOW, (two,)))

@@ -279,10 +279,10 @@ class TrunkEvaluator:
         if self._labels.shows(workflow, name):
             return
         self._labels.put(workflow, name)
-        if self._show(workflow):
-            keys = set(self._caches.names.keys_of(workflow))
-            self._evaluate({*keys, *self._startup_keys([workflow])}, now)
-            self._caches.jobs.update_listing([workflow], self._is_gone)
+        self._show(workflow)
+        keys = set(self._caches.names.keys_of(workflow))
+        self._evaluate({*keys, *self._startup_keys([workflow])}, now)
+        self._caches.jobs.update_listing([workflow], self._is_gone)
 
     def _shows_newest(self, workflow: str) -> bool:
         return self._labels.shows(workflow, self._caches.workflows.history(workflow).names[-1][1])
