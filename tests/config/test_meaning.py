@@ -81,6 +81,7 @@ groups:
     jobs:
       - {match: '.*perf.*', failures_to_open: 5}
       - {match: '.*slow.*', passes_to_close: 6, flaky_closes: false}
+  - {name: queue, match: {event: merge_group}}
   - {name: default, team: everybody, priority: P0}
 known_broken:
   - {match: {job_name: '.*s390x.*'}, reason: "no machine", until: 2026-12-01}

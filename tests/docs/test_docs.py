@@ -18,7 +18,16 @@ from trunkwatch.config import parse_config
 from trunkwatch.config.schema import RecordedSource
 from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of
 from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
-from trunkwatch.domain.model import Commit, Evidence, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import (
+    Commit,
+    Evidence,
+    Observation,
+    RawJob,
+    Trunk,
+    TrunkOrder,
+    WorkflowReport,
+    WorkflowState,
+)
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.engine.snapshot import Snapshot
@@ -401,6 +410,10 @@ def demo(folder: Path, commits: int, *job: str, more: str = "", format: str = ""
 
 SHA = "1" * 40
 COMMIT_LINE = {"kind": "commit", "repo": "o/r", "branch": "main", "sha": SHA}
+WORKFLOW_LINE = {
+    "kind": "workflow", "repo": "o/r", "branch": "main", "workflow_path": "ci.yml",
+    "state": "active",
+}  # fmt: skip
 RUN_LINE = {**COMMIT_LINE, "kind": "run", "workflow": "ci", "job_name": "t", "status": "queued"}
 KEYS = {
     kind: {
@@ -409,7 +422,7 @@ KEYS = {
             markdown.section(RECORDED, f"Keys of a `{kind}` line"), "key", "required"
         )
     }
-    for kind in ("commit", "run")
+    for kind in ("commit", "run", "workflow")
 }
 
 
@@ -420,10 +433,12 @@ def test_every_key_of_a_line_is_documented() -> None:
     full = Observation(
         trunk, SHA, RawJob("ci", "ci.yml", "t"), "completed", "failure", 1, 1, 1, 1, "push",
         "main", "o/r", 1.0, 1.0, 1.0, "u", "s", infra=True,
-        annotations=("said",),
+        annotations=("said",), run_completed=True,
     )  # fmt: skip
-    for line in recorded_lines(order, [full]):
+    for line in recorded_lines(order, [full], {"ci.yml": WorkflowState.DELETED}):
         record = json.loads(line)
+        if record["kind"] == "workflow":
+            record["workflow"] = "instead of the path"
         assert set(record) == set(KEYS[record["kind"]])
 
 
@@ -432,10 +447,13 @@ def test_every_key_of_a_line_is_documented() -> None:
 )
 def test_a_key_is_required_as_documented(kind: str, key: str, tmp_path: Path) -> None:
     """A line without a required key is an error; a line with only those is read."""
-    least = {"commit": COMMIT_LINE, "run": RUN_LINE}[kind]
-    assert {name for name, required in KEYS[kind].items() if required} == set(least)
+    least = {"commit": COMMIT_LINE, "run": RUN_LINE, "workflow": WORKFLOW_LINE}[kind]
+    required = {name for name, required in KEYS[kind].items() if required}
+    assert required == set(least) - ({"workflow_path"} if kind == "workflow" else set())
     without = {name: value for name, value in least.items() if name != key}
-    lines = [json.dumps(COMMIT_LINE)] * (kind == "run") + [json.dumps(without)]
+    if kind == "workflow" and key == "workflow_path":
+        without["workflow"] = "ci"
+    lines = [json.dumps(COMMIT_LINE)] * (kind != "commit") + [json.dumps(without)]
     if KEYS[kind][key]:
         with pytest.raises(RecordedFileError, match=f"{key} is missing"):
             facts_of(tmp_path, *lines)
@@ -458,12 +476,13 @@ def test_an_error_is_that_of_the_document(line: str, error: str, tmp_path: Path)
 
 
 def test_the_example_of_a_recorded_file_is_read(tmp_path: Path) -> None:
-    """The lines at the head of the document are two commits and their two runs."""
+    """The lines at the head of the document are two commits, their two runs and a state."""
     (block,) = markdown.blocks(RECORDED, "json")
     facts = facts_of(tmp_path, *block.text.splitlines())
     (order,) = [fact for fact in facts if isinstance(fact, TrunkOrder)]
     rows = [fact for fact in facts if isinstance(fact, Observation)]
     assert [row.sha for row in rows] == [commit.sha for commit in order.commits]
+    assert [fact.state for fact in facts if isinstance(fact, WorkflowReport)] == ["deleted"]
 
 
 def facts_of(folder: Path, *lines: str) -> list[Fact]:

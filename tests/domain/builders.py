@@ -22,6 +22,7 @@ from trunkwatch.domain.model import (
 from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import RowReader, Touched, TrunkEvaluator
 from trunkwatch.store import SqliteStore, StoredRows
@@ -171,10 +172,13 @@ def evaluate(
     policy: Policy | None = None,
     now: float = NOW,
     labels: Mapping[str, str] | None = None,
+    reported: Mapping[str, ReportedState] | None = None,
 ) -> TrunkState:
     """Evaluate a whole trunk from scratch, with the labels of earlier evaluations if there are."""
     reader = MemoryRows(rows) if isinstance(rows, Iterable) else rows
-    return TrunkEvaluator(order, policy or Policy(), reader, labels).update(order, {}, now)
+    return TrunkEvaluator(order, policy or Policy(), reader, labels).update(
+        order, {}, now, reported
+    )
 
 
 def evaluate_histories(

@@ -1,17 +1,18 @@
 """Hypothesis strategies: scripts of reports, pushes, force pushes and waits on one trunk."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import Commit, Observation, RawJob, TrunkOrder
+from trunkwatch.domain.model import Commit, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.facts import ReportedState
 
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
 from tests.support.examples import examples
@@ -27,9 +28,17 @@ COMMITS = 16
 GRID = 8
 """Commits of a script about removals."""
 
-WORKFLOWS = (("ci", None), ("ci", "w/a.yml"), ("ci", "w/b.yml"), ("renamed", "w/a.yml"))
-NAMES = ("job", "test (gpu)", "test", "unit [shard 1]", "unit [shard 2]", "old", "new", "ignored")
+FILE = ".github/workflows/c.yml"
+WORKFLOWS = (
+    ("ci", None), ("ci", "w/a.yml"), ("ci", "w/b.yml"), ("renamed", "w/a.yml"), ("ci", FILE),
+    (FILE, FILE),
+)  # fmt: skip
+NAMES = (
+    "job", "test (gpu)", "test", "night", "night / unit (x)", "unit [shard 1]", "unit [shard 2]",
+    "old", "new", "ignored",
+)  # fmt: skip
 WORDS = ("success", "failure", "failure", "success", "skipped", "cancelled", "startup_failure", "x")
+HAPPENINGS = ("rows", "rows", "push", "both", "rewrite", "wait", "state")
 FOREIGN = (
     {"head_repo": "fork/r"},
     {"head_branch": "topic"},
@@ -64,6 +73,9 @@ def observations(
         run_number=draw(st.sampled_from((None, None, 1, 2, 3))),
         started_at=draw(st.sampled_from((None, NOW - 50 * HOUR, NOW - 49 * HOUR))),
         annotations=draw(st.sampled_from(((), (), ("a",), ("a", "b")))),
+        job_id=draw(st.sampled_from((None, None, 1, 2))),
+        event=draw(st.sampled_from(("push", "push", "push", "schedule"))),
+        run_completed=draw(st.integers(0, 5)) == 0,
     )
     return _unfinished(draw, _elsewhere(draw, each, foreign))
 
@@ -103,10 +115,13 @@ def verdict_texts(alphabet: str = "PFK?-.") -> st.SearchStrategy[str]:
 @st.composite
 def policies(draw: st.DrawFn) -> Policy:
     """Draw a policy under which outages, retirement and exemptions happen within few commits."""
-    groups = (
+    groups: tuple[Group, ...] = (
         Group("u", "t", "P1", draw(thresholds()), match=Match(job_name=re.compile("unit.*"))),
         Group("g", "t", "P2", draw(thresholds()), count=draw(st.sampled_from(Count))),
     )
+    if draw(st.booleans()):
+        nightly = Match(job_name=re.compile("unit.*|night.*"), event=re.compile("schedule"))
+        groups = (Group("n", "t", "P2", draw(thresholds()), match=nightly), *groups)
     until = draw(st.sampled_from((None, NOW - 1, NOW + 20 * HOUR, NOW + 50 * HOUR)))
     return Policy(
         naming=Naming(
@@ -132,11 +147,13 @@ class Step:
         rows: the reported rows.
         order: the trunk.
         now: seconds since the epoch.
+        reported: the states of workflows.
     """
 
     rows: Sequence[Observation]
     order: TrunkOrder
     now: float
+    reported: Mapping[str, ReportedState] = field(default_factory=dict)
 
 
 def chain(numbers: Sequence[int], *, older_unread: bool) -> TrunkOrder:
@@ -156,9 +173,10 @@ def scripts(draw: st.DrawFn) -> list[Step]:
     reports = st.lists(observations(st.sampled_from(cast), commits), max_size=16)
     numbers = list(range(draw(st.integers(0, commits))))
     older_unread, now = draw(st.booleans()), NOW
+    reported: dict[str, ReportedState] = {}
     steps: list[Step] = []
     for _ in range(draw(st.integers(1, 7))):
-        happening = draw(st.sampled_from(("rows", "rows", "push", "both", "rewrite", "wait")))
+        happening = draw(st.sampled_from(HAPPENINGS))
         rows = draw(reports) if happening in ("rows", "both") else []
         if happening in ("push", "both"):
             numbers = [*numbers, *_unused(draw, numbers)]
@@ -168,7 +186,13 @@ def scripts(draw: st.DrawFn) -> list[Step]:
             older_unread = draw(st.booleans())
         elif happening == "wait":
             now += draw(st.sampled_from((0.0, 6 * HOUR, 6 * HOUR + 1, 36 * HOUR, 36 * HOUR + 1)))
-        steps.append(Step(rows, chain(numbers, older_unread=older_unread), now))
+        elif happening == "state":
+            state = ReportedState(
+                draw(st.sampled_from(WorkflowState)),
+                draw(st.sampled_from([None, *map(sha_of, numbers)])),
+            )
+            reported = {**reported, draw(st.sampled_from(cast)).workflow_key: state}
+        steps.append(Step(rows, chain(numbers, older_unread=older_unread), now, reported))
     return steps
 
 

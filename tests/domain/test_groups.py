@@ -1,15 +1,19 @@
 """Groups: each job is in exactly one, the first that matches."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from trunkwatch.domain.groups import (
+    ALL_EVENTS,
     DAY,
     DEFAULT_GROUP,
+    Events,
     Group,
     Match,
     Override,
     group_of,
+    split_events,
 )
 from trunkwatch.domain.model import JobKey
 from trunkwatch.domain.outage import Thresholds
@@ -73,3 +77,37 @@ def test_a_job_pattern_has_its_own_thresholds() -> None:
     assert group.thresholds_of("perf smoke") == Thresholds(5)
     assert group.thresholds_of("unit") == Thresholds(4)
     assert Group("g", "t", "P2", thresholds=Thresholds(3)).thresholds_of("unit") == Thresholds(3)
+
+
+NIGHTLY = Group("nightly", "n", "P2", match=Match(event=pattern("schedule")))
+
+
+@pytest.mark.parametrize(
+    ("event", "covers"), [("schedule", True), ("push", False), ("schedules", False), (None, False)]
+)
+def test_a_match_of_an_event(event: str | None, covers: bool) -> None:
+    """A match with an event covers only runs of an event that it matches in full."""
+    assert NIGHTLY.match.covers(KEY, event) is covers
+    assert Match().covers(KEY, event)
+
+
+def test_the_events_of_a_group_are_split_off() -> None:
+    """Runs of an event are a job of their own where the first group that matches has an event."""
+    events = ["push", "schedule"]
+    rest = Group("rest", "r", "P2")
+    assert split_events(KEY, [NIGHTLY, rest], events) == {"schedule": NIGHTLY}
+    assert split_events(KEY, [rest, NIGHTLY], events) == {}
+    assert split_events(KEY, [rest], events) == {}
+    assert split_events(KEY._replace(repo="x"), [replace(NIGHTLY, match=OTHERS)], events) == {}
+    assert group_of(KEY, [NIGHTLY, rest]) is rest
+    assert group_of(KEY, [NIGHTLY, rest], "schedule") is NIGHTLY
+
+
+OTHERS = Match(repo=pattern("o/r"), event=pattern(".*"))
+
+
+def test_the_events_of_a_job() -> None:
+    """A job has the runs of one event, or of all without some."""
+    assert [Events(only="a").covers(event) for event in "ab"] == [True, False]
+    assert [Events(without=frozenset("a")).covers(event) for event in "ab"] == [False, True]
+    assert ALL_EVENTS.covers("a")

@@ -1,6 +1,7 @@
 """One job, from its rows to its state."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from trunkwatch.domain.columns import Count
@@ -204,3 +205,37 @@ def test_known_broken_jobs_do_not_alert() -> None:
     """A broken job counts towards its group unless it is known-broken."""
     assert job_state("P F F F").alerting
     assert not job_state("P F F").alerting
+
+
+def nights(*conclusions: str) -> list[Observation]:
+    """Return a scheduled run on each of the newest commits, beside a green push on every commit."""
+    scheduled = [
+        row(5 - len(conclusions) + place, conclusion=each, run_id=50 + place, event="schedule")
+        for place, each in enumerate(conclusions)
+    ]
+    return [*(row(place) for place in range(5)), *scheduled]
+
+
+@pytest.mark.parametrize(
+    ("conclusions", "hidden"),
+    [
+        ("failure failure", []),
+        ("failure failure failure", [("schedule", 3)]),
+        ("failure failure failure cancelled", [("schedule", 3)]),
+        ("failure failure failure success", []),
+    ],
+)
+def test_failures_that_another_event_hides(conclusions: str, hidden: list[tuple[str, int]]) -> None:
+    """Runs of one event that would have opened an outage alone are hidden by green ones."""
+    state = of_rows(*nights(*conclusions.split()))
+    assert not state.broken
+    assert [tuple(each) for each in state.hidden] == hidden
+
+
+def test_nothing_is_hidden_in_an_outage() -> None:
+    """An open outage hides nothing, nor do the failures of a job with one event."""
+    broken = [row(place, conclusion="failure", run_id=90) for place in range(5)]
+    red = [replace(each, event="schedule", run_id=91) for each in broken]
+    assert of_rows(*broken, *red).hidden == ()
+    repaired = [row(place, conclusion="failure") for place in range(4)]
+    assert of_rows(*repaired, row(4)).hidden == ()

@@ -1,7 +1,7 @@
 """The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
 
 import pytest
-from trunkwatch.domain.outage import Outage, Thresholds, open_outage
+from trunkwatch.domain.outage import Outage, Thresholds, failing_after, open_outage
 
 from tests.domain.test_streak import LETTERS
 
@@ -98,3 +98,14 @@ def test_a_pass_within_does_not_move_first_bad() -> None:
 def test_the_newest_outage_is_returned() -> None:
     """After a closed outage the next one that opens is returned."""
     assert outage("PFFFPPFFF") == Outage(6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "failing"),
+    [("PFPFFFKFP", ".1.11111."), ("FFF.?P", "11111."), ("FK", "1."), ("P", ".")],
+)
+def test_failing_after_a_column(text: str, failing: str) -> None:
+    """A job fails after a column while a streak or an outage is open; a flake ends no outage."""
+    verdicts = [LETTERS[letter] for letter in text]
+    found = failing_after(verdicts, Thresholds(3))
+    assert list(found) == [letter == "1" for letter in failing]

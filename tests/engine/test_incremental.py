@@ -32,8 +32,9 @@ def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: 
     stored = MemoryRows(seed=seed)
     kept = TrunkEvaluator(steps[0].order, policy, stored)
     for step in steps:
-        state = kept.update(step.order, stored.add(step.rows), step.now)
-        assert state == evaluate(stored, step.order, policy, step.now, kept.labels)
+        state = kept.update(step.order, stored.add(step.rows), step.now, step.reported)
+        args = (stored, step.order, policy, step.now, kept.labels, step.reported)
+        assert state == evaluate(*args)
 
 
 @thorough

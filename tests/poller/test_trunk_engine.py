@@ -7,15 +7,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder, Verdict
-from trunkwatch.engine.facts import Cursor, Fact, SourceState
+from trunkwatch.domain.model import (
+    Observation,
+    RawJob,
+    Trunk,
+    TrunkOrder,
+    Verdict,
+    WorkflowReport,
+    WorkflowState,
+)
+from trunkwatch.engine.facts import Cursor, Fact, SourceState, TrunkRemoved
 from trunkwatch.engine.snapshot import readiness_problems
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
 from trunkwatch.metrics.collector import branch_families, job_families
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
-from trunkwatch.store import SqliteStore
+from trunkwatch.store import Labels, SqliteStore
 from trunkwatch.times import parse_time
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
@@ -545,3 +553,115 @@ def test_no_time_that_cannot_be_true_is_exported(
                 assert NOW - 10 * HOUR < sample.value <= NOW + 86_400
             elif family.name == "ci_job_duration_seconds":
                 assert 0 <= sample.value <= HOUR
+
+
+# ---------------------------------------------------------------------- removed
+
+RETIRED = "ci_job_retired_total"
+
+
+def retired(harness: Harness) -> tuple[float, float]:
+    """Return how many jobs of the trunk were removed whole, and how many broken."""
+    whole = harness.count(RETIRED, *TRUNK, "removed")
+    return whole, harness.count(RETIRED, *TRUNK, "removed_broken")
+
+
+def test_a_deleted_workflow_ends_its_outages_as_removed() -> None:
+    """The jobs of a deleted workflow leave, and come back broken when it is active again."""
+    harness = Harness()
+    harness.ingest(*history("P F F F"), *history("P P P P", named("lint"))[1:])
+    harness.ingest(WorkflowReport(TRUNK, "ci", WorkflowState.DELETED))
+    assert harness.names() == []
+    assert harness.trunk().workflow_states == {"ci": "deleted"}
+    assert retired(harness) == (1, 1)
+    harness.ingest(WorkflowReport(TRUNK, "ci", WorkflowState.ACTIVE))
+    assert broken(harness)
+    assert harness.trunk().workflow_states == {}
+
+
+def test_a_state_outlives_a_restart() -> None:
+    """A workflow that was deleted before a restart is deleted after it."""
+    harness = Harness()
+    harness.ingest(*history("F F F"), WorkflowReport(TRUNK, "ci", WorkflowState.DISABLED))
+    again = Harness(store=harness.store)
+    assert again.names() == []
+    assert again.trunk().workflow_states == {"ci": "disabled"}
+
+
+def test_a_delivery_may_report_a_state() -> None:
+    """A state that comes by webhook is evaluated like a result."""
+    harness = Harness()
+    harness.ingest(*history("F F F"))
+    harness.deliver(lambda _: [WorkflowReport(TRUNK, "ci", WorkflowState.DELETED)])
+    harness.engine.evaluate_pending()
+    assert harness.names() == []
+
+
+def test_a_trunk_that_no_source_feeds_leaves() -> None:
+    """A removed trunk leaves with its jobs as removed, and returns when a source feeds it again."""
+    harness = Harness()
+    harness.ingest(*history("P F F F"), *history("P P P P", named("lint"))[1:])
+    harness.ingest(*history("P", trunk=OTHER))
+    harness.ingest(TrunkRemoved(TRUNK))
+    assert [state.trunk for state in harness.engine.snapshot.trunks] == [OTHER]
+    assert retired(harness) == (1, 1)
+    assert [s.trunk for s in Harness(store=harness.store).engine.snapshot.trunks] == [OTHER]
+    harness.ingest(order(4))
+    assert broken(harness)
+    assert retired(harness) == (1, 1)
+
+
+def test_a_trunk_that_another_source_feeds_stays() -> None:
+    """A trunk leaves only when no source feeds it; another source may then give its order."""
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("F F F"))
+    harness.ingest(run(0, job=named("lint")), source="other")
+    harness.ingest(TrunkRemoved(TRUNK))
+    assert broken(harness)
+    harness.ingest(*history("F F F P"), source="other")
+    assert not broken(harness)
+    harness.ingest(TrunkRemoved(TRUNK), source="other")
+    assert harness.engine.snapshot.trunks == ()
+
+
+# ---------------------------------------------------------------------- labels of workflows
+
+CI = RawJob("CI", "w/ci.yml", "build")
+BUILD = CI._replace(workflow_name="Build and test")
+
+
+def labels(harness: Harness) -> set[str]:
+    return {job.key.workflow for job in harness.trunk().jobs}
+
+
+def test_a_label_stays_over_a_restart() -> None:
+    """A job that broke under one name is broken under it after a restart, whatever is read then."""
+    harness = Harness()
+    harness.ingest(*history("P F F F", CI))
+    harness.ingest(order(5), run(4, "failure", job=BUILD))
+    assert labels(harness) == {"CI"}
+    # Older results with another name are read late; without the stored label they would decide.
+    harness.ingest(run(0, "success", job=CI._replace(workflow_name="Older"), run_id=1))
+    assert labels(Harness(store=harness.store)) == labels(harness) == {"CI"}
+    harness.ingest(order(6), run(5, job=BUILD))
+    assert labels(Harness(store=harness.store)) == labels(harness) == {"Build and test"}
+
+
+def test_a_label_that_could_not_be_stored_is_stored_later() -> None:
+    """A label that could not be written is written at the next evaluation."""
+
+    class Full(SqliteStore):
+        full = True
+
+        def put_labels(self, labels: Labels) -> None:
+            if self.full:
+                raise StoreError("results.db", "the disk is full")
+            super().put_labels(labels)
+
+    store = Full()
+    harness = Harness(store=store)
+    assert not harness.refresh(ScriptedSource(history("P F", CI)))
+    assert labels(harness) == {"CI"}
+    store.full = False
+    assert harness.refresh(ScriptedSource([run(1, "failure", job=named("lint"))]))
+    assert store.load().labels == {TRUNK: {"w/ci.yml": "CI", "ci": "ci"}}

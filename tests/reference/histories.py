@@ -478,6 +478,8 @@ def job_settings(rng: Random) -> Json:
             word: rng.choice(("fail", "unknown", "skip", "pass"))
             for word in rng.sample(("timed_out", "cancelled"), rng.choice((1, 2)))
         }
+    if rng.random() < 0.4:
+        jobs["retire_after"] = rng.choice((3, 10, 20))
     return jobs
 
 

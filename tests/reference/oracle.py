@@ -139,7 +139,7 @@ def trunk_jobs(
         mine = [row for row in rows if row.workflow_id == workflow_id]
         return workflow_jobs(mine, (repo, branch, label), commits, config, now)
 
-    # Under the newest names it is known which jobs fail; these decide which name counts.
+    # The jobs that fail under the newest names decide which name counts.
     for workflow_id in sorted(names, key=lambda each: first_named(each, rows)):
         listed = jobs_of(workflow_id, shown[workflow_id]) if workflow_id not in removed else []
         name = name_when_quiet(names[workflow_id], [job["failing"] for job in listed], commits)
@@ -198,7 +198,7 @@ def left_workflows(
     """Return the workflow files, run on pushes only, that are missed for too long.
 
     That is for 50 times the longest absence between two of their runs, in commits at which any
-    workflow completed. It is not asked for a workflow of which the CI has told a state.
+    workflow completed. A workflow of which the CI reports a state is never missed.
     """
     by_id: dict[str, list[Row]] = {}
     for row in rows:
@@ -701,11 +701,9 @@ def known_broken(
 
 def is_collapsed(job_name: str, job: Sequence[Answer], answers: Sequence[Answer]) -> bool:
     """Return whether a job has only skips and a name that stands for other jobs."""
-    called = any(
-        answer.job_name != job_name and stands_for(own.shard, answer.shard)
-        for answer in answers
-        for own in job
-    )
+    others = {answer.shard for answer in answers if answer.job_name != job_name}
+    own = {answer.shard for answer in job}
+    called = any(stands_for(caller, name) for caller in own for name in others)
     return called and all(
         answer.evidence == "skip"
         for answer in job
@@ -755,11 +753,16 @@ def retire_after(config: Mapping[str, Any]) -> int:
 
 def current_rows(mine: Sequence[Row]) -> list[Row]:
     """Return the rows of jobs of one workflow without superseded ones."""
+    by_name: dict[tuple[int, str], list[Answer]] = {}
+    for row in mine:
+        if not is_startup_failure(row):
+            answer = Answer(row.raw_name, row.raw_name, row, "")
+            by_name.setdefault((row.place, row.raw_name), []).append(answer)
     return [
-        row
-        for row in mine
-        if not is_startup_failure(row)
-        and not is_superseded(as_answer(row), [as_answer(o) for o in mine if same_name(o, row)])
+        answer.row
+        for same_name in by_name.values()
+        for answer in same_name
+        if not is_superseded(answer, same_name)
     ]
 
 
@@ -773,17 +776,6 @@ def completed_places(
         if "pending" not in says and {"pass", "fail", "skip"} & set(says):
             places.append(commit.place)
     return places
-
-
-def as_answer(row: Row) -> Answer:
-    """Return a row for itself."""
-    return Answer(row.raw_name, row.raw_name, row, "")
-
-
-def same_name(one: Row, other: Row) -> bool:
-    """Return whether two rows are of one exact name at one commit, and of no failed start."""
-    same = (one.place, one.raw_name) == (other.place, other.raw_name)
-    return same and not is_startup_failure(one)
 
 
 # --- Answers ----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import Snapshot, TrunkSource
 from trunkwatch.report.page import landing_page
 
-from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories
+from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories, row
 from tests.report.sample import COMPARE, POLICY, SOURCE, hostile, snapshot
 from tests.vectors.notation import sha_of
 
@@ -185,3 +185,11 @@ def test_only_web_addresses_become_links(url: str) -> None:
     assert url not in page(hostile(url)).links
     compared = landing_page(snapshot(), {TRUNK: url}, "1.2.3", NOW)
     assert url not in Read(compared).links
+
+
+def test_failures_that_pushes_hide_are_shown() -> None:
+    """Red scheduled runs of a job that green pushes hide are a line with job and event."""
+    nights = [row(n, "job", "failure", event="schedule", run_id=90 + n) for n in range(3)]
+    hidden = evaluate_histories({"job": "P P P"}, extra=nights)
+    assert "ci / job: its last 3 schedule runs failed" in page(Snapshot(NOW, (hidden,))).text
+    assert "runs failed" not in page().text

@@ -240,3 +240,16 @@ def test_nothing_to_watch_has_a_reason(rows: list[Observation], lines: list[str]
     policy = Policy(naming=Naming(ignore=(re.compile("ignored"),)))
     found = replace(evaluate(rows, trunk(2), policy), data_at=NOW)
     assert printed(Snapshot(NOW, (found,), (SOURCE,))).splitlines()[1:] == lines
+
+
+NIGHTS = [row(place, "job", "failure", event="schedule", run_id=90 + place) for place in range(3)]
+
+
+def test_failures_that_pushes_hide_are_a_hint() -> None:
+    """Red scheduled runs of a job that green pushes hide are one line with job and event."""
+    hidden = evaluate_histories({"job": "P P P"}, extra=NIGHTS)
+    (line,) = [line for line in printed(Snapshot(NOW, (hidden,))).splitlines() if "hint" in line]
+    assert "ci / job: its last 3 schedule runs failed in a row" in line
+    assert "groups[].match.event: schedule" in line
+    two = evaluate_histories({"job": "P P P"}, extra=NIGHTS[:2])
+    assert "hint" not in printed(Snapshot(NOW, (two,)))

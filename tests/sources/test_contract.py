@@ -241,7 +241,7 @@ def test_recording_loses_nothing(case: Case, tmp_path: Path) -> None:
     lines = [
         line
         for trunk, order in reader.store.load().orders.items()
-        for line in recorded_lines(order, reader.store.observations(trunk))
+        for line in recorded_lines(order, reader.store.observations(trunk), {})
     ]
     path.write_text("".join(lines), encoding="utf-8")
     assert _read_back(path) == reader.state()

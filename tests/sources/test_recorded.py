@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from trunkwatch.config import RecordedSource
-from trunkwatch.domain.model import Observation, RawJob, Trunk
+from trunkwatch.domain.model import Observation, RawJob, Trunk, WorkflowState
+from trunkwatch.engine.facts import ReportedState
 from trunkwatch.errors import RecordedFileError
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
@@ -116,6 +117,7 @@ def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
             "failed_step": "Test",
             "infra": True,
             "annotations": ["1 test failed\nexpected 3", "", "test_sum"],
+            "run_completed": True,
         },
     )
     file.reader.refresh()
@@ -146,8 +148,34 @@ def test_a_full_line_of_each_kind_is_read_whole(file: File) -> None:
             "Test",
             True,
             ("1 test failed", "expected 3", "test_sum"),
+            run_completed=True,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "identity"),
+    [
+        ({"workflow_path": "w/ci.yml"}, "w/ci.yml"),
+        ({"workflow": "ci", "workflow_path": "w/ci.yml"}, "w/ci.yml"),
+        ({"workflow": "ci"}, "ci"),
+    ],
+)
+def test_the_state_of_a_workflow(file: File, name: dict[str, str], identity: str) -> None:
+    """A workflow line reports a state, by the path or else by the name; the last one counts."""
+    line = {"kind": "workflow", "repo": REPO, "branch": "main", **name}
+    file.write(COMMIT, {**line, "state": "inactive"}, {**line, "state": "deleted"})
+    file.reader.refresh()
+    states = file.reader.store.load().workflow_states
+    assert states == {TRUNK: {identity: ReportedState(WorkflowState.DELETED, A)}}
+
+
+@pytest.mark.parametrize("state", [MISSING, None, "gone", 5, [], "ACTIVE"])
+def test_a_state_is_one_of_four_words(file: File, state: object) -> None:
+    """Any other state is an error that lists the words."""
+    line = {"kind": "workflow", "repo": REPO, "branch": "main", "workflow": "ci"}
+    file.write(COMMIT, changed(line, "state", state))
+    assert "must be one of active, deleted, disabled, inactive" in file.error()
 
 
 def test_what_is_left_out_has_its_default(file: File) -> None:
@@ -315,6 +343,10 @@ def test_an_empty_file_says_nothing(file: File) -> None:
 REQUIRED = {
     "commit": (COMMIT, ["repo", "branch", "sha"]),
     "run": (RUN, ["repo", "branch", "sha", "workflow", "job_name", "status"]),
+    "workflow": (
+        {**COMMIT, "kind": "workflow", "workflow": "ci", "state": "active"},
+        ["repo", "branch", "workflow"],
+    ),
 }
 
 
@@ -337,7 +369,9 @@ def test_a_required_key_is_a_text_that_is_not_empty(
 def test_a_line_says_what_kind_it_is(file: File, kind: object) -> None:
     """Any other kind is an error: a typing mistake must not lose results silently."""
     file.write(COMMIT, changed(RUN, "kind", kind))
-    assert file.error().startswith(f"{file.path}:2: kind must be 'commit' or 'run' (got ")
+    assert file.error().startswith(
+        f"{file.path}:2: kind must be 'commit', 'run' or 'workflow' (got "
+    )
 
 
 WRONG: Sequence[tuple[str, Sequence[object]]] = [

@@ -8,8 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
-from trunkwatch.engine.facts import Cursor, Fact
+from trunkwatch.domain.model import (
+    Observation,
+    RawJob,
+    RunId,
+    Trunk,
+    TrunkOrder,
+    WorkflowReport,
+    WorkflowState,
+)
+from trunkwatch.engine.facts import Cursor, Fact, ReportedState, TrunkRemoved
 from trunkwatch.store import Store
 
 from tests.store.conftest import OpenStore
@@ -51,6 +59,7 @@ def test_a_row_comes_back_as_it_was_given(store: Store) -> None:
         failed_step="Run tests — ünï",
         infra=True,
         annotations=("1 test failed: ünï", "expected 3"),
+        run_completed=True,
         event="schedule",
         head_branch="topic",
         head_repo="fork/r",
@@ -348,7 +357,73 @@ def test_an_empty_order_takes_nothing_away(store: Store) -> None:
     assert store.load().orders == {TRUNK: order(3)}
 
 
+# ---------------------------------------------------------------------- workflows
+
+STATES = tuple(WorkflowState)
+
+
+def report(
+    state: WorkflowState, workflow: str = "w/ci.yml", trunk: Trunk = TRUNK
+) -> WorkflowReport:
+    return WorkflowReport(trunk, workflow, state)
+
+
+def test_the_end_of_an_attempt_is_stored_later(store: Store) -> None:
+    """A later report that the attempt has ended changes the stored row, an earlier one does not."""
+    store.apply("ci", [order(1), pending(0)], NOW)
+    applied = store.apply("ci", [pending(0, run_completed=True)], NOW)
+    assert applied.touched[TRUNK] == {JOB: {sha(0)}}
+    assert not store.apply("ci", [pending(0)], NOW).touched
+    assert rows_of(store) == {pending(0, run_completed=True)}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_state_of_a_workflow_is_stored(store: Store, state: WorkflowState) -> None:
+    """A state is stored with the newest commit, whether it comes before the order or after it."""
+    applied = store.apply("ci", [report(state), order(2), report(state, "other")], NOW)
+    expected = ReportedState(state, sha(1))
+    assert applied.workflow_states == {TRUNK: {"w/ci.yml": expected, "other": expected}}
+    assert store.load().workflow_states == applied.workflow_states
+
+
+def test_a_state_is_as_of_its_first_report(store: Store) -> None:
+    """A repeated state changes nothing, another one has the newest commit of its own report."""
+    store.apply("ci", [order(1), report(WorkflowState.DELETED)], NOW)
+    again = store.apply("ci", [order(2), report(WorkflowState.DELETED)], NOW)
+    assert not again.workflow_states
+    assert store.load().workflow_states[TRUNK]["w/ci.yml"].tip == sha(0)
+    other = store.apply("ci", [report(WorkflowState.ACTIVE)], NOW)
+    active = {"w/ci.yml": ReportedState(WorkflowState.ACTIVE, sha(1))}
+    assert other.workflow_states == {TRUNK: active}
+
+
+def test_a_state_without_commits(store: Store) -> None:
+    """A state of a trunk without commits is stored without a commit, for that trunk only."""
+    store.apply("ci", [order(1), report(WorkflowState.DELETED, trunk=OTHER)], NOW)
+    deleted = {"w/ci.yml": ReportedState(WorkflowState.DELETED, None)}
+    assert store.load().workflow_states == {OTHER: deleted}
+
+
+def test_labels_are_stored(store: Store) -> None:
+    """Labels are stored per trunk and workflow; a new one replaces the old one."""
+    store.put_labels({TRUNK: {"a": "CI", "b": "docs"}, OTHER: {"a": "CI"}})
+    store.put_labels({TRUNK: {"a": "Build"}})
+    assert store.load().labels == {TRUNK: {"a": "Build", "b": "docs"}, OTHER: {"a": "CI"}}
+
+
 # ---------------------------------------------------------------------- sources
+
+
+def test_a_removed_trunk_is_not_fed(store: Store) -> None:
+    """A source that removes a trunk does not feed it any more, until it has a fact of it again."""
+    store.apply("ci", [order(1), order(1, OTHER)], NOW)
+    store.apply("git", [order(1)], NOW)
+    assert store.apply("ci", [TrunkRemoved(TRUNK)], NOW).source.trunks == {OTHER}
+    assert store.load().sources["git"].trunks == {TRUNK}
+    assert store.apply("ci", [order(1)], NOW).source.trunks == {TRUNK, OTHER}
+    back = store.apply("ci", [TrunkRemoved(TRUNK), run(0)], NOW)
+    assert back.source.trunks == {TRUNK, OTHER}
+    assert rows_of(store) == {run(0)}
 
 
 def test_a_source_is_stored(store: Store) -> None:

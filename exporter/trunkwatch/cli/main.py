@@ -241,8 +241,11 @@ def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
 
 
 def _recorded(once: Once) -> Iterator[str]:
+    reported = once.store.load().workflow_states
     for trunk in once.engine.snapshot.trunks:
-        yield from recorded_lines(trunk.order, once.store.observations(trunk.trunk))
+        rows = once.store.observations(trunk.trunk)
+        states = reported.get(trunk.trunk, {}).items()
+        yield from recorded_lines(trunk.order, rows, {key: each.state for key, each in states})
 
 
 def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from trunkwatch.config.own_alerts import OWN_ALERTS
-from trunkwatch.config.schema import Config, MatchSection
+from trunkwatch.config.schema import Config, GroupMatchSection
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
 from trunkwatch.textfiles import read_text
@@ -221,7 +221,7 @@ def _unquoted(text: str) -> str:
 def _alerts(config: Config) -> Iterator[dict[str, str]]:
     """Yield the labels, as far as the configuration fixes them, of every alert that can fire."""
     groups: list[tuple[str, str, str]] = [(g.name, g.team, g.priority) for g in config.groups]
-    if all(group.match != MatchSection() for group in config.groups):
+    if all(group.match != GroupMatchSection() for group in config.groups):
         groups.append((DEFAULT_GROUP.name, DEFAULT_GROUP.team, DEFAULT_GROUP.priority))
     for name, team, priority in groups:
         for alert, level in (("TrunkJobBroken", priority), ("TrunkJobSilent", SILENT_PRIORITY)):

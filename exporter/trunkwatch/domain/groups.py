@@ -33,7 +33,7 @@ class Match:
 
         Args:
             key: the job.
-            event: of some of its runs; None for runs that no group tells apart by it.
+            event: of some of its runs; None for the runs that no group has an event for.
         """
         if self.event is not None and (event is None or not self.event.fullmatch(event)):
             return False

@@ -114,8 +114,8 @@ def is_workflow_file(name: str) -> bool:
 def labels_of(name: str, workflow: str) -> tuple[str, ...]:
     """Return the labels that show a workflow's name, the preferred first.
 
-    The file name, or else the identity, tells workflows of one name apart (`a/ci.yml` and
-    `b/ci.yml`): the jobs of two workflows with one label would be merged.
+    The file name, or else the identity, is added where another workflow has the name (`a/ci.yml`
+    and `b/ci.yml`): the jobs of two workflows with one label would be merged.
 
     Args:
         name: the workflow's name.

@@ -26,8 +26,8 @@ def is_expected_on_pushes(workflow: str, events: Collection[str]) -> bool:
 def has_left(newest: int, widest_gap: int, busy: Sequence[int], retire_after: int) -> bool:
     """Return whether a workflow as a whole has been absent for long enough to be gone.
 
-    How often a workflow runs is known from its own runs only: one that is filtered by path is
-    absent from many commits. So these are measured by the most that ever lay between two runs.
+    Only its own runs show how often a workflow runs: one that is filtered by path is absent from
+    many commits. So these are measured by the most that ever lay between two runs.
 
     Args:
         newest: index of the newest commit at which it has a row.

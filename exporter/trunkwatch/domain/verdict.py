@@ -64,14 +64,13 @@ def _by_job(rows: Sequence[Observation]) -> Mapping[RunId | None, list[Observati
 
 
 def drop_superseded(reports: Sequence[Observation]) -> list[Observation]:
-    """Drop the unfinished rows that say nothing of the present.
+    """Drop the unfinished rows that are out of date.
 
     These are reports of a CI job that has a completed one, and dead twins: jobs without a result in
-    an attempt that has ended, beside one of the same name that has a result. That it has ended is
-    known from the source or from a later attempt, never guessed from the other rows: the twin may
-    be the last job that runs. Two completed rows with different conclusions are both kept. The
-    store deletes superseded rows too, but only those with the same event, branch and repository, so
-    this is needed as well.
+    an attempt that has ended, beside one of the same name that has a result. Only the source or a
+    later attempt shows that it has ended, never the other rows: the twin may be the last job that
+    runs. Two completed rows with different conclusions are both kept. The store deletes superseded
+    rows too, but only those with the same event, branch and repository, so this is needed as well.
     """
     if len(reports) == 1 or all(row.finished for row in reports):
         return list(reports)

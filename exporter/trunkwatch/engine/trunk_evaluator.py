@@ -234,7 +234,7 @@ class TrunkEvaluator:
         """Label the workflows that have a name for the first time, and return them.
 
         Of several with one name the first on the trunk keeps it alone. A label may still change in
-        `_rename`: only with the jobs is it known which name counts.
+        `_rename`, because the jobs decide which name counts.
         """
         history = self._caches.workflows.history
         fresh = [flow for flow in read if self._labels.get(flow) is None and history(flow).names]
@@ -280,10 +280,10 @@ class TrunkEvaluator:
         if self._labels.shows(workflow, name):
             return
         self._labels.put(workflow, name)
-        if self._show(workflow):
-            keys = set(self._caches.names.keys_of(workflow))
-            self._evaluate({*keys, *self._startup_keys([workflow])}, now)
-            self._caches.jobs.update_listing([workflow], self._is_gone)
+        self._show(workflow)
+        keys = set(self._caches.names.keys_of(workflow))
+        self._evaluate({*keys, *self._startup_keys([workflow])}, now)
+        self._caches.jobs.update_listing([workflow], self._is_gone)
 
     def _shows_newest(self, workflow: str) -> bool:
         return self._labels.shows(workflow, self._caches.workflows.history(workflow).names[-1][1])

@@ -20,7 +20,7 @@ class WorkflowLabels:
     def __init__(self, stored: Mapping[str, str], policy: Policy) -> None:
         """Args:
         stored: the labels of earlier evaluations.
-        policy: whether groups tell events apart, whose labels no workflow may have.
+        policy: whether groups have events, whose labels no workflow may have.
         """
         self._labels = dict(stored)
         split = any(group.match.event is not None for group in policy.groups)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE, Fact, SourceState
+from trunkwatch.engine.facts import EMPTY_STATE, Fact, SourceState, TrunkRemoved
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkSource
 from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceError
 from trunkwatch.poller.totals import Counters
@@ -193,6 +193,8 @@ class SourceRegistry:
                 if not self._may_order(self._sections[source], fact.trunk):
                     continue
                 self._order_owners[fact.trunk] = source
+            elif isinstance(fact, TrunkRemoved) and self._order_owners.get(fact.trunk) == source:
+                del self._order_owners[fact.trunk]
             yield fact
 
     def _fed_by(self, source: str) -> frozenset[Trunk]:

@@ -475,8 +475,16 @@ def _must_be(record: Mapping[str, Any], key: str, what: str) -> str:
 # ---------------------------------------------------------------------- writing
 
 
-def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[str]:
-    """Write a trunk as lines that read back as the same commits and observations."""
+def recorded_lines(
+    order: TrunkOrder, rows: Iterable[Observation], states: Mapping[str, WorkflowState]
+) -> Iterator[str]:
+    """Write a trunk as lines that read back as the same commits, observations and states.
+
+    Args:
+        order: the trunk.
+        rows: its observations.
+        states: of its workflows, by their identity.
+    """
     trunk = {"repo": order.trunk.repo, "branch": order.trunk.branch}
     for place, commit in enumerate(order.commits):
         yield _line(
@@ -492,6 +500,9 @@ def recorded_lines(order: TrunkOrder, rows: Iterable[Observation]) -> Iterator[s
         )
     for row in rows:
         yield _line({"kind": "run", **trunk, **_run_fields(row)})
+    for workflow, state in states.items():
+        # The identity is the path or, without one, the name: both are read back as the same.
+        yield _line({"kind": "workflow", **trunk, "workflow_path": workflow, "state": state})
 
 
 def _run_fields(row: Observation) -> dict[str, object]:

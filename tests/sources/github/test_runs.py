@@ -111,12 +111,15 @@ def test_runs_of_a_commit_that_left_the_trunk_are_ignored(graphql: bool) -> None
 
 
 def test_a_renamed_workflow_keeps_its_history(graphql: bool) -> None:
-    """The file is the workflow; its name is shown, the newest of them."""
+    """The file is the workflow; a name takes the place of another one while no job fails."""
     story = Story("P F F")
     story.then("F", workflow=Workflow("CI of today", CI.path))
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").consecutive_failures == 3
+        assert exporter.job("test").key.workflow == CI.name
+        story.then("P", workflow=Workflow("CI of today", CI.path))
+        exporter.refresh_until_idle()
         assert exporter.job("test").key.workflow == "CI of today"
         check_truth(exporter)
 
