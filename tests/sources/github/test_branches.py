@@ -38,7 +38,7 @@ def test_a_branch_may_have_a_slash_in_its_name() -> None:
 
 
 def test_without_branches_the_default_branch_is_read() -> None:
-    """It is asked for once an hour, and followed when it changes."""
+    """It is asked for once an hour, and followed when it changes; the old one is removed."""
     fake = FakeGitHub()
     story = Story("P F", fake=fake)
     section = "repo: o/r, token_env: STANDIN_TOKEN"
@@ -51,4 +51,4 @@ def test_without_branches_the_default_branch_is_read() -> None:
         story.repo.commit("renamed", branch="trunk", parents=[story.commits[1]])
         story.repo.default_branch = "trunk"
         exporter.advance(HOUR)
-        assert {t.trunk.branch for t in exporter.engine.snapshot.trunks} == {"main", "trunk"}
+        assert {t.trunk.branch for t in exporter.engine.snapshot.trunks} == {"trunk"}

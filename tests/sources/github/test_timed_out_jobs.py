@@ -73,7 +73,7 @@ def test_a_job_of_unknown_duration_is_asked(field: str, time: str | None) -> Non
     story = Story("P")
     for _ in range(3):
         push(story, cancelled(60))
-    with running_exporter(story.fake) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         with spoilt(exporter, "/jobs$|/check-runs$", lambda rows: blur(rows, field, time), 9):
             exporter.refresh_until_idle()
         assert exporter.job("test").broken

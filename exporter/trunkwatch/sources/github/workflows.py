@@ -87,16 +87,23 @@ class WorkflowStates:
         except NotFoundError:
             self.context.refused(Right.WORKFLOWS)
             return
+        # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
+        with_file = {each.path for each in workflows if each.path.startswith(f"{FOLDER}/")}
         files = self._files()
+        if any(self._state_of(path) != WorkflowState.DELETED for path in with_file - files):
+            files |= self._files()  # an incomplete answer must not end an outage
         for each in workflows:
             state = STATES.get(each.state, WorkflowState.ACTIVE)
-            # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
-            if each.path.startswith(f"{FOLDER}/") and each.path not in files:
+            if each.path in with_file - files:
                 state = WorkflowState.DELETED
-            if (self.context.state.get(Kind.WORKFLOW, each.path) or "active") != state:
+            if self._state_of(each.path) != state:
                 self.context.state.put(Kind.WORKFLOW, state.value, each.path)
                 yield WorkflowReport(self.context.trunk, each.path, state)
         self.context.state.put(Kind.WORKFLOWS_READ, {"at": self.context.now, "tip": tip})
+
+    def _state_of(self, path: str) -> str:
+        """Return the last state that was reported."""
+        return self.context.state.get(Kind.WORKFLOW, path) or WorkflowState.ACTIVE.value
 
     def _files(self) -> frozenset[str]:
         """Return the workflow files of the trunk; none where the folder is gone."""
