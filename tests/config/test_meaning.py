@@ -48,6 +48,7 @@ sources:
     branches: [main, release/1.0]
     app: {app_id: 12, private_key_file: app.pem, installation_id: 34}
     window: 40
+    graphql: false
     quota_share: 0.25
     checks: [build-bot]
     statuses: ['ci/.*']
@@ -195,6 +196,7 @@ def test_github_source(config: Config) -> None:
         app_id=12, private_key_file="/etc/trunkwatch/app.pem", installation_id=34
     )
     assert (source.window, source.quota_share, source.timeout) == (40, 0.25, 7.0)
+    assert not source.graphql
     assert source.checks == ("build-bot",)
     assert [pattern.pattern for pattern in source.statuses] == ["ci/.*"]
     assert source.webhook_secret_file == "/run/secrets/webhook"

@@ -129,8 +129,8 @@ class SimulatedExporter:
 
     @property
     def trunk(self) -> TrunkState:
-        """The only trunk."""
-        (trunk,) = self.engine.snapshot.trunks
+        """The only trunk that was read."""
+        (trunk,) = (each for each in self.engine.snapshot.trunks if each.order.commits)
         return trunk
 
     def jobs(self) -> dict[JobKey, JobState]:

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +31,7 @@ from tests.support.fakehttp import (
 )
 from tests.support.gitrepo import GitRepo, git
 
-NOW = 1_800_000_000
+NOW = 1_700_000_000
 HOUR = 3600
 A, B = sha(1), sha(2)
 SHORT = "c0ffee" + sha(3)[6:]
@@ -704,9 +703,11 @@ def test_an_end_that_cannot_be_true_hides_no_later_build(
     assert {row.job_id for row in reader.rows()} >= {2, 3, 4}
 
 
-def test_a_clock_that_was_ahead_hides_no_later_build(ci: FakeBuildbot, reader: Reader) -> None:
+def test_a_clock_that_was_ahead_hides_no_later_build(
+    ci: FakeBuildbot, reader: Reader, clock: Clock
+) -> None:
     """After a master's clock is set back, the builds since then are read."""
-    now = time.time()
+    now = clock()
     ci.build(1, A, at=int(now + 43_200))
     reader.refresh()
     ci.build(2, A, at=int(now))

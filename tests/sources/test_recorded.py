@@ -505,7 +505,7 @@ def test_a_malformed_line_is_left_out_and_no_other(file: File) -> None:
     file.write(COMMIT, "{}", {**COMMIT, "sha": B}, {**RUN, "sha": "short"}, {**RUN, "sha": B})
     for _ in range(2):
         assert file.error() == (
-            f"{file.path}:2: kind must be 'commit' or 'run' (got None) (and 1 more)"
+            f"{file.path}:2: kind must be 'commit', 'run' or 'workflow' (got None) (and 1 more)"
         )
         assert file.reader.order() == [A, B]
         assert file.reader.only_row().sha == B

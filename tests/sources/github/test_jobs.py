@@ -95,7 +95,7 @@ def test_a_third_attempt_counts_once(graphql: bool) -> None:
 
 
 def test_of_two_jobs_of_one_name_the_worse_counts(graphql: bool) -> None:
-    """A matrix under a fixed name makes such; GraphQL does not suffice to tell them apart."""
+    """A matrix under a fixed name makes such; through GraphQL it is ambiguous."""
     story = Story("P")
     for answer in ("success", "failure"):
         story.jobs(story.push(), [Job("test"), Job("test", conclusion=answer), OTHER])

@@ -81,7 +81,7 @@ class GraphReader:
 
         Raises:
             NotFoundError: the token may not use GraphQL here.
-            RequestError: not everything could be read; what was yielded is right.
+            RequestError: not everything could be read; the yielded jobs count.
         """
         shown = [sha for _, sha in backfill.shown_commits()]
         order = [*reversed(shown), *backfill.unread_commits()]

@@ -57,7 +57,7 @@ class Rights:
         self._refused.pop((repo, right), None)
 
     def limitations(self) -> tuple[Limitation, ...]:
-        """Return what is refused now, each with the repositories concerned."""
+        """Return the refused rights, each with the repositories concerned."""
         found = []
         for right in Right:
             repos = sorted(repo for repo, refused in self._refused if refused is right)

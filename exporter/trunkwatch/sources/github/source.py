@@ -208,7 +208,7 @@ class Github:
         return branch
 
     def _without_trunk(self, trunk: Trunk, state: SourceState) -> Iterator[Fact]:
-        """Yield the end of a trunk, and of what was stored to read it."""
+        """Yield the removal of a trunk and of the state that was stored to read it."""
         self._reports.pop(trunk, None)
         yield TrunkRemoved(trunk)
         prefix = f"{trunk.repo} {trunk.branch} "

@@ -161,7 +161,7 @@ class TrunkContext:
         return f"/repos/{self.trunk.repo}"
 
     def may(self, right: Right) -> bool:
-        """Return whether the token may read something of this repository, as far as is known."""
+        """Return whether something of this repository was not refused lately."""
         return self.rights.allows(self.trunk.repo, right, self.now)
 
     def refused(self, right: Right) -> None:

@@ -20,6 +20,10 @@ STARTUP_FAILURE = "startup_failure"
 SETTLING_SECONDS = 900.0
 """Seconds after its last change in which an unfinished run is read at every refresh."""
 
+LATE_JOB_SECONDS = 3600.0
+"""Seconds after the end of a run in which its unfinished jobs are read again; after that they
+count as jobs that never end."""
+
 MAX_JOB_SECONDS = 6 * 3600.0
 """The longest that a job may run on GitHub's own runners: a run in progress that has not changed
 for so long has been abandoned."""
@@ -116,7 +120,7 @@ class Run:
         """
         quiet = now - max(self.changed, self.updated)
         if self.finished:
-            return self.read_version == INCOMPLETE and quiet < SETTLING_SECONDS
+            return self.read_version == INCOMPLETE and quiet < LATE_JOB_SECONDS
         return quiet < (MAX_JOB_SECONDS if self.status == IN_PROGRESS else SETTLING_SECONDS)
 
     def is_due(self, now: float) -> bool:

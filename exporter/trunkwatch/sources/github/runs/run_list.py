@@ -1,8 +1,8 @@
 """The runs of a repository, from its unfiltered list.
 
 With a filter (`branch`, `created`, `event`, …) GitHub answers this list from a search index, which
-may be days old and say nothing of it; without one it reads the database. The list holds the runs of
-every branch, the newest first as a rule, though nobody promises that.
+may be days old without a sign of it; without one it reads the database. The list holds the runs of
+every branch, the newest first as a rule, which no document promises.
 https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-repository
 """
 
@@ -158,7 +158,7 @@ class RunList:
     # ------------------------------------------------------------------ the runs
 
     def take(self, run: Run) -> Run:
-        """Store a report of a run that counts; return the run as it is known now."""
+        """Store a report of a run that counts; return the stored run."""
         name = run.name or self._name_of(run.path)
         stored = self.runs.get(run.id)
         known = (
