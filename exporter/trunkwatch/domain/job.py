@@ -104,6 +104,7 @@ def evaluate_job(
         rules: the evidence table.
         now: seconds since the epoch.
     """
+    rows = list(rows)
     columns = build_columns(rows, order, rules, group.count, now)
     verdicts = tuple(column.verdict for column in columns)
     thresholds: Thresholds = group.thresholds_of(key.job_name)
@@ -132,7 +133,9 @@ def evaluate_job(
         duration=_duration(columns[newest]) if newest is not None else None,
         commit_indexes=tuple(column.commit_index for column in columns),
         verdicts=verdicts,
-        hidden=() if outage else tuple(_hidden(columns, order, rules, group, thresholds, now)),
+        hidden=()
+        if outage or len({row.event for row in rows}) < 2
+        else tuple(_hidden(columns, order, rules, group, thresholds, now)),
         known_broken=None,
         changes_at=earliest(column.changes_at for column in columns),
     )
@@ -146,16 +149,15 @@ def _hidden(
     thresholds: Thresholds,
     now: float,
 ) -> Iterator[EventStreak]:
-    """Yield the streaks of single events that results of other events hide."""
+    """Yield the streaks of single events that results of other events hide.
+
+    Only events with enough failures are evaluated: it costs as much as evaluating the job.
+    """
     least = thresholds.failures_to_open
     failures = Counter(row.event for column in columns for row in column.rows(Evidence.FAIL))
-    suspected = sorted(event for event, number in failures.items() if number >= least)
-    rows = [row for column in columns for row in column.rows(*Evidence)] if suspected else []
-    if all(row.event in suspected[:1] for row in rows):
-        return  # Only one event: its streak is that of the job.
-    for event in suspected:
-        of_event = [row for row in rows if row.event == event]
-        own = build_columns(of_event, order, rules, group.count, now)
+    for event in sorted(event for event, number in failures.items() if number >= least):
+        rows = [row for column in columns for row in column.rows(*Evidence) if row.event == event]
+        own = build_columns(rows, order, rules, group.count, now)
         length = streak_of([column.verdict for column in own]).length
         if length >= least:
             yield EventStreak(event, length)

@@ -123,6 +123,8 @@ def shard_result(rows: Sequence[tuple[Observation, Evidence]]) -> CommitResult:
     Jobs of one attempt that share the name are different jobs, so the worst of them counts, as
     with the shards of a folded job; only attempts and runs make a flake.
     """
+    if len(rows) == 1:
+        return exact_job((rows[0][1],))
     attempts: dict[_Attempt, list[Observation]] = defaultdict(list)
     for row, _ in rows:
         attempts[_attempt(row)].append(row)

@@ -148,7 +148,7 @@ class JobRegistry:
             self.put(key, None)
 
     def skips_changed(self, workflow: str, names: Iterable[str]) -> None:
-        """Note that a skipped row of some names came or went: it stands for the jobs they call."""
+        """Note that a skipped row of some names is new: it stands for the jobs that they call."""
         for name in names:
             self._changed |= self._called.get((workflow, name), set())
 

@@ -161,8 +161,6 @@ class OutageHistory:
             decisive = bisect_right(completed, seen) + self.policy.retire_after - 1
             if decisive < len(completed) and (following is None or completed[decisive] < following):
                 yield self._at_commit(completed[decisive]), following
-                if following is None:
-                    return
         if self.history.gone_at is not None:
             tip = self._at_commit(self.history.gone_at)
             yield tip._replace(commit_index=tip.commit_index + 1), None

@@ -237,7 +237,7 @@ class TrunkEvaluator:
         `_rename`, because the jobs decide which name counts.
         """
         history = self._caches.workflows.history
-        fresh = [flow for flow in read if self._labels.get(flow) is None and history(flow).names]
+        fresh = [flow for flow in read if self._labels.get(flow) is None and history(flow).name]
         fresh.sort(key=self._precedence)
         for workflow in fresh:
             self._labels.put(workflow, history(workflow).names[-1][1])
@@ -251,7 +251,7 @@ class TrunkEvaluator:
     def _show(self, workflow: str) -> bool:
         """Show a workflow under its label, else its file; return whether its keys changed."""
         history = self._caches.workflows.history(workflow)
-        label = self._labels.get(workflow) if history.names else history.run_name
+        label = self._labels.get(workflow) if history.name else history.run_name
         if not self._caches.names.set_label(workflow, label):
             return False
         self._caches.jobs.drop_workflow(workflow)

@@ -27,6 +27,9 @@ from trunkwatch.domain.model import (
 from trunkwatch.domain.names import is_workflow_file
 from trunkwatch.domain.verdict import drop_superseded
 
+_PROOF = frozenset({Evidence.PASS, Evidence.FAIL, Evidence.SKIP})
+"""The evidence that shows that a workflow ran to its end."""
+
 
 class Skip(NamedTuple):
     """A skipped row: it stands for the jobs that its name calls, in runs of its event."""
@@ -43,6 +46,7 @@ class WorkflowCommit:
         commit_index: of the commit in the trunk's order; None when no run counts there.
         events: of the runs that count here.
         evidence: of the job rows, by the event of their runs.
+        complete: whether it completed over all events, see `completed`.
         skips: the skipped rows.
         first_rows: the earliest job row of each run: the proof that the run started.
         run_numbers: the number of each run, where a row of the run has it.
@@ -61,6 +65,7 @@ class WorkflowCommit:
     commit_index: int | None
     events: frozenset[str]
     evidence: Mapping[str, frozenset[Evidence]]
+    complete: bool
     skips: frozenset[Skip]
     first_rows: tuple[Observation, ...]
     run_numbers: Mapping[RunId | None, int]
@@ -79,12 +84,14 @@ class WorkflowCommit:
         So it is if every job row of these events is finished, and at least one is a pass, fail or
         skip: a workflow that still runs, or whose rows were all cancelled, proves nothing.
         """
-        found = {
-            one for event in self.evidence if events.covers(event) for one in self.evidence[event]
-        }
-        return Evidence.PENDING not in found and bool(
-            found & {Evidence.PASS, Evidence.FAIL, Evidence.SKIP}
-        )
+        if events == ALL_EVENTS:
+            return self.complete
+        return _is_complete(kinds for event, kinds in self.evidence.items() if events.covers(event))
+
+
+def _is_complete(evidence: Iterable[frozenset[Evidence]]) -> bool:
+    found = frozenset[Evidence]().union(*evidence)
+    return Evidence.PENDING not in found and not _PROOF.isdisjoint(found)
 
 
 def evaluate_workflow(
@@ -103,10 +110,12 @@ def evaluate_workflow(
         (row, evidence_of(row, rules, committed_at, now))
         for row in (drop_superseded(job_rows) if job_rows else ())
     ]
+    by_event = _by_event(found)
     return WorkflowCommit(
         commit_index=commit_index if counting else None,
         events=frozenset(row.event for row in counting),
-        evidence=_by_event(found),
+        evidence=by_event,
+        complete=_is_complete(by_event.values()),
         skips=frozenset(
             Skip(row.job.job_name, row.event)
             for row, evidence in found

@@ -11,7 +11,7 @@ from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import Commit
 from trunkwatch.domain.retirement import has_left, is_expected_on_pushes
 from trunkwatch.engine.expiry_queue import ExpiryQueue
-from trunkwatch.engine.workflow_commit import Skip, WorkflowCommit
+from trunkwatch.engine.workflow_commit import WorkflowCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,24 +20,23 @@ class WorkflowHistory:
 
     Attributes:
         commits: the commits at which it counts, with their indexes, ascending.
-        names: its name at each of them that has one, with their indexes, ascending.
         failed_to_start: whether any of its runs failed to start.
-        events: of its runs.
-        widest_gap: the largest distance of two of these commits that follow each other; 0 with
-            fewer than two.
     """
 
     commits: tuple[tuple[int, WorkflowCommit], ...]
-    names: tuple[tuple[int, str], ...]
     failed_to_start: bool
-    events: frozenset[str]
-    widest_gap: int
     _completed: dict[Events, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def name(self) -> str | None:
         """Its newest name; None where it never had one."""
-        return self.names[-1][1] if self.names else None
+        names = (each.name for _, each in reversed(self.commits))
+        return next((name for name in names if name is not None), None)
+
+    @property
+    def names(self) -> tuple[tuple[int, str], ...]:
+        """Its name at each commit that has one, with the commit's index, ascending."""
+        return tuple((index, each.name) for index, each in self.commits if each.name is not None)
 
     @property
     def run_name(self) -> str | None:
@@ -49,10 +48,22 @@ class WorkflowHistory:
         """The index of the newest commit at which it counts; -1 where it never counted."""
         return self.commits[-1][0] if self.commits else -1
 
+    @property
+    def events(self) -> frozenset[str]:
+        """The events of its runs."""
+        return frozenset(event for _, each in self.commits for event in each.events)
+
+    @property
+    def widest_gap(self) -> int:
+        """The largest distance of two commits that follow each other; 0 with fewer than two."""
+        indexes = (commit_index for commit_index, _ in self.commits)
+        return max((later - earlier for earlier, later in pairwise(indexes)), default=0)
+
     def name_at(self, commit_index: int) -> str:
         """Return its newest name at a commit or before it, else its oldest name."""
-        place = bisect_right(self.names, commit_index, key=lambda each: each[0])
-        return self.names[max(0, place - 1)][1]
+        names = self.names
+        place = bisect_right(names, commit_index, key=lambda each: each[0])
+        return names[max(0, place - 1)][1]
 
     def completed(self, events: Events = ALL_EVENTS) -> Sequence[int]:
         """Return the indexes of the commits at which its runs of some events completed, ascending.
@@ -61,8 +72,11 @@ class WorkflowHistory:
             events: of the runs.
         """
         if events not in self._completed:
+            every = events == ALL_EVENTS
             self._completed[events] = tuple(
-                commit_index for commit_index, each in self.commits if each.completed(events)
+                commit_index
+                for commit_index, each in self.commits
+                if (each.complete if every else each.completed(events))
             )
         return self._completed[events]
 
@@ -84,7 +98,7 @@ class WorkflowHistories:
         """Store the current state of a workflow at a commit, replacing the earlier one.
 
         Returns:
-            The names of the jobs of which a skipped row came or went.
+            The names of the jobs of which a skipped row is new.
         """
         commits = self._commits.setdefault(workflow, {})
         before = commits.get(sha)
@@ -121,12 +135,15 @@ class WorkflowHistories:
             retire_after: see `has_left`.
         """
         history = self.history(workflow)
+        first = bisect_right(self._busy, history.newest)
+        if len(self._busy) - first < retire_after:
+            return None  # The common case costs no pass over the history.
+        gap = history.widest_gap
+        if not has_left(history.newest, gap, self._busy, retire_after):
+            return None
         if not is_expected_on_pushes(workflow, history.events):
             return None
-        if not has_left(history.newest, history.widest_gap, self._busy, retire_after):
-            return None
-        first = bisect_right(self._busy, history.newest)
-        return self._busy[first + retire_after * history.widest_gap - 1]
+        return self._busy[first + retire_after * gap - 1]
 
     def skipped(self, workflow: str, names: Iterable[str], events: Events) -> Iterator[int]:
         """Yield the indexes of the commits at which a row of one of some names is a skip."""
@@ -187,7 +204,7 @@ class WorkflowHistories:
     def _put_completed(self, before: WorkflowCommit | None, current: WorkflowCommit) -> None:
         """Update the commits at which any workflow completed."""
         for commit, change in ((before, -1), (current, 1)):
-            if commit is None or commit.commit_index is None or not commit.completed():
+            if commit is None or commit.commit_index is None or not commit.complete:
                 continue
             self._completed[commit.commit_index] += change
             self._list_busy(commit.commit_index)
@@ -203,24 +220,21 @@ class WorkflowHistories:
     def _put_skips(
         self, workflow: str, before: WorkflowCommit | None, current: WorkflowCommit
     ) -> Collection[str]:
-        old: frozenset[Skip] = before.skips if before is not None else frozenset()
-        for commit, added in ((before, False), (current, True)):
-            if commit is None or commit.commit_index is None:
-                continue
-            for name, event in commit.skips - (old if added else current.skips):
-                events = self._skips.setdefault((workflow, name), defaultdict(list))
-                if added:
-                    insort(events[event], commit.commit_index)
-                else:
-                    events[event].remove(commit.commit_index)
-        return {skip.job_name for skip in old ^ current.skips}
+        """Add the skipped rows that are new; completed rows are never deleted."""
+        if current.commit_index is None:
+            return ()
+        new = current.skips - (before.skips if before is not None else frozenset())
+        for name, event in new:
+            events = self._skips.setdefault((workflow, name), defaultdict(list))
+            insort(events[event], current.commit_index)
+        return {name for name, _ in new}
 
     def _skips_of(
         self, workflow: str, names: Iterable[str], events: Events
     ) -> Iterator[Sequence[int]]:
         for name in names:
             for event, indexes in self._skips.get((workflow, name), {}).items():
-                if indexes and events.covers(event):
+                if events.covers(event):
                     yield indexes
 
 
@@ -229,8 +243,5 @@ def _history(commits: Collection[WorkflowCommit]) -> WorkflowHistory:
     counting.sort(key=lambda pair: pair[0])
     return WorkflowHistory(
         commits=tuple(counting),
-        names=tuple((index, each.name) for index, each in counting if each.name is not None),
         failed_to_start=any(each.startup_failures for each in commits),
-        events=frozenset(event for _, each in counting for event in each.events),
-        widest_gap=max((later[0] - earlier[0] for earlier, later in pairwise(counting)), default=0),
     )
