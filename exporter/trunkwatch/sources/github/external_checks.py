@@ -117,7 +117,7 @@ class ExternalChecks:
             RawJob(name or slug, f"app/{slug}", job.name),
             COMPLETED if job.finished else "in_progress",
             job.conclusion,
-            run_id=job.suite,
+            run_id=job.id,  # one that is run again is another check run of the same suite
             job_id=job.id,
             head_branch=trunk.branch,
             head_repo=trunk.repo,

@@ -102,8 +102,8 @@ class WorkflowStates:
         self.context.state.put(Kind.WORKFLOWS_READ, {"at": self.context.now, "tip": tip})
 
     def _state_of(self, path: str) -> str:
-        """Return the last state that was reported."""
-        return self.context.state.get(Kind.WORKFLOW, path) or WorkflowState.ACTIVE.value
+        """Return the last state that was reported; empty before the first one."""
+        return self.context.state.get(Kind.WORKFLOW, path) or ""
 
     def _files(self) -> frozenset[str]:
         """Return the workflow files of the trunk; none where the folder is gone."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -14,7 +14,7 @@ from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.rights import Right
-from trunkwatch.sources.github.runs.run import Run, startup_failure
+from trunkwatch.sources.github.runs.run import SETTLING_SECONDS, Run, startup_failure
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 
@@ -97,10 +97,13 @@ class JobReader:
 
     def taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
         """Yield all jobs of a run, and store that they have been read."""
+        is_over = run.finished and self.context.now - run.updated > SETTLING_SECONDS
         for job in jobs:
             if job.node and job.conclusion in DETAILED:
                 self.context.state.put(Kind.NODE, {"run": run.id, "node": job.node}, job.id)
-            yield from self.timed_out.observations(run, job)
+            for row in self.timed_out.observations(run, job):
+                # Conclusions may be written a moment after the end of their run.
+                yield replace(row, run_completed=True) if is_over and not job.finished else row
         ended = sum(job.finished for job in jobs)
         self.runs.put(run.read(len(jobs), ended, self.context.now))
 
