@@ -982,6 +982,9 @@ BROKEN: dict[str, tuple[Callable[[Request], Answer], type[SourceError], str]] = 
     "no row of an id": (_builds(buildid="1"), BadAnswerError, "no build has the numbers buildid"),
 }
 
+COLD_ERRORS = ("builds of texts", "no row of an id")
+"""Cases that are an error of a cold start only: later, bad rows are left out and counted."""
+
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_wrong_answer_is_one_clear_line(server: HttpServer, reader: Reader, case: str) -> None:
@@ -1226,7 +1229,7 @@ def _without_as_of(text: str) -> dict[str, object]:
     return {key: document[key] for key in ("groups", "jobs")}
 
 
-@pytest.mark.parametrize("case", BROKEN)
+@pytest.mark.parametrize("case", [case for case in BROKEN if case not in COLD_ERRORS])
 def test_check_exits_2_and_keeps_what_was_known(
     ci: FakeBuildbot, server: HttpServer, tmp_path: Path, case: str
 ) -> None:
