@@ -219,7 +219,7 @@ def test_github_defaults() -> None:
     (source,) = parse_config("sources: [{name: g, type: github, repo: o/r}]", "t.yml").sources
     assert isinstance(source, GithubSource)
     assert (source.api_url, source.branches, source.feeds()) == ("https://api.github.com", (), ())
-    assert (source.poll_interval, source.window, source.timeout) == (60.0, 100, 30.0)
+    assert (source.poll_interval, source.window, source.timeout) == (25.0, 100, 30.0)
     assert (source.quota_share, source.checks, source.statuses) == (0.5, (), ())
     assert (source.token_file, source.token_env, source.app) == (None, None, None)
     assert source.webhook_secret_file is None
@@ -362,7 +362,7 @@ def test_buildbot_defaults() -> None:
     text = "sources: [{name: a, type: buildbot, url: 'http://h', repo: r, branches: [b], git: /g}]"
     (source,) = parse_config(text, "trunkwatch.yml").sources
     assert isinstance(source, BuildbotSource)
-    assert (source.poll_interval, source.window, source.timeout) == (60.0, 100, 30.0)
+    assert (source.poll_interval, source.window, source.timeout) == (25.0, 100, 30.0)
     assert (source.git, source.git_fetch, source.builders, source.workflow) == (
         "/g",
         True,

@@ -41,6 +41,7 @@ def config_for(
         "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
     )
     more += "" if graphql else ", graphql: false"
+    more += "" if "poll_interval" in more else f", poll_interval: {POLL:.0f}s"
     return parse_config(f"sources: [{{{source}{token}{more}}}]\njobs: {{{jobs}}}\n", "t.yml")
 
 

@@ -198,6 +198,7 @@ class GithubSource(_Source):
     statuses: tuple[Pattern, ...] = ()
     webhook_secret_file: Location | None = None
     timeout: Duration = 30.0
+    poll_interval: Duration = 25.0
 
     @model_validator(mode="after")
     def _names_repositories_once(self) -> "GithubSource":
