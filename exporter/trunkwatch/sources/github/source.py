@@ -111,7 +111,7 @@ class Github:
                 outcome = TrunkReader(context, settings, focus).read()
                 total.add(outcome)
                 self._record(trunk, outcome)
-        if total.error is not None and not total.facts:
+        if total.error is not None and not total.facts and self._all_failed():
             raise total.error
         spent = json.dumps(self._quota.spent())
         if spent != state.entries.get(SPENT_KEY):
@@ -222,10 +222,12 @@ class Github:
             trunk, self._client, store, self._context.events, self._clock(), self._rights
         )
 
+    def _all_failed(self) -> bool:
+        return all(report.error is not None for report in self._reports.values())
+
     def _report(self, total: Outcome, interval: float) -> RefreshReport:
-        errors = [report.error for report in self._reports.values()]
         # An error of one trunk is that trunk's; one that every trunk met is the source's.
-        error = total.error if all(errors) else None
+        error = total.error if self._all_failed() else None
         retry_after = interval if interval > self._config.poll_interval else None
         if total.more and error is None:
             retry_after = 0.0
