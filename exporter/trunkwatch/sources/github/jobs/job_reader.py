@@ -81,9 +81,8 @@ class JobReader:
         try:
             jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
         except NotFoundError:
-            # The run was deleted; its stored results stay. GitHub sometimes fails to find a run
-            # that exists; then it is listed again.
-            self.runs.drop(run)
+            # The run was deleted; its stored results stay.
+            self.runs.missing(run)
             return
         if run.finished and run.conclusion == "failure" and not jobs:
             # GitHub reports an invalid workflow file as a plain `failure` without jobs.

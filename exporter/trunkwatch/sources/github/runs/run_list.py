@@ -194,6 +194,17 @@ class RunList:
         self._at[run.sha].pop(run.id, None)
         self._state.drop(Kind.RUN, run.id)
 
+    def missing(self, run: Run) -> None:
+        """Delete a run that GitHub does not find, and list it again.
+
+        GitHub sometimes fails to find a run that exists; then the lists still contain it.
+        """
+        self.drop(run)
+        self._put_entry({**self._entry(), "etag": None})
+        entry = dict(self._state.get(Kind.COMMIT, run.sha) or {})
+        if entry.pop("listed", None) is not None:
+            self._state.put(Kind.COMMIT, entry, run.sha)
+
     def _remember(self, run: Run) -> None:
         self.runs[run.id] = run
         self._at[run.sha][run.id] = run
