@@ -362,7 +362,7 @@ def test_buildbot_defaults() -> None:
     text = "sources: [{name: a, type: buildbot, url: 'http://h', repo: r, branches: [b], git: /g}]"
     (source,) = parse_config(text, "trunkwatch.yml").sources
     assert isinstance(source, BuildbotSource)
-    assert (source.poll_interval, source.window, source.timeout) == (25.0, 100, 30.0)
+    assert (source.poll_interval, source.window, source.timeout) == (60.0, 100, 30.0)
     assert (source.git, source.git_fetch, source.builders, source.workflow) == (
         "/g",
         True,
