@@ -193,7 +193,9 @@ class TrunkReader:
                 self._runs.read_older()
 
     def _note_left_out(self, backfill: Backfill) -> None:
-        """Let the data age while changed runs of shown commits are unread."""
+        """Let the data age while shown commits are not listed, or changed runs of them unread."""
+        if not backfill.is_listed:
+            self._outcome.due_since = 0.0
         for _, sha in backfill.shown_commits():
             unread = [run for run in backfill.due_runs(sha) if run.read_version != run.version]
             if unread:

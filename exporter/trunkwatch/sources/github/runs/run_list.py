@@ -45,6 +45,7 @@ class RunList:
         self._state = context.state
         self._now = context.now
         self._path = f"{context.repo_path}/actions/runs"
+        self._is_current = False
         self.runs: dict[int, Run] = {}
         self._at: dict[str, dict[int, Run]] = defaultdict(dict)
         for run in map(run_of_json, self._state.all(Kind.RUN).values()):
@@ -54,9 +55,12 @@ class RunList:
 
     @property
     def covered(self) -> float:
-        """The time from which on every run is listed here; infinity while nothing has been read."""
+        """The time from which on every run is listed here.
+
+        Infinity before the newest page has been read in this refresh: runs may have begun since.
+        """
         entry = self._entry()
-        covered: float = entry.get("covered", NOTHING_READ)
+        covered: float = entry.get("covered", NOTHING_READ) if self._is_current else NOTHING_READ
         forgotten: float = entry.get("forgotten", 0.0)
         return max(covered, forgotten)
 
@@ -75,6 +79,7 @@ class RunList:
         token = self._client.fingerprint()
         etag = entry.get("etag") if entry.get("token") == token else None
         changed = self._client.page(self._path, _query(1), RUNS, etag)
+        self._is_current = True
         if changed is None:
             return False
         first = page = self._checked(changed, 1)
