@@ -136,6 +136,17 @@ def test_a_retry_of_any_commit_is_noticed_within_half_an_hour(place: int) -> Non
         check_truth(exporter)
 
 
+def test_a_retry_that_the_list_of_runs_shows_is_read_at_once() -> None:
+    """Its commit may be any; one page of the list has the retries of the newest hundred runs."""
+    story = Story("F P P P P P")
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(5 * MINUTE)
+        story.runs[0].rerun(story.fake.now - 400, [Job("test")])
+        exporter.advance(2 * MINUTE)
+        check_truth(exporter)
+
+
 def test_a_retry_is_noticed_while_other_runs_are_in_flight() -> None:
     """A trunk may be busy all day."""
     story = Story("F P P P P P")
@@ -502,6 +513,27 @@ def test_nothing_new_costs_nothing() -> None:
         assert counted(done) == 0
         assert sent(done) <= 3 * len(done)
         assert asked(exporter, QUERY, since) == []
+
+
+def test_runs_of_commits_before_the_window_cost_nothing() -> None:
+    """The list of runs has them, and nothing of them is ever read."""
+    with running_exporter(Story("P " * 20, every=10 * MINUTE).fake, more=", window: 5") as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR)
+        assert counted(exporter.advance(HOUR)) == 0
+
+
+def test_runs_of_commits_that_left_the_trunk_cost_nothing() -> None:
+    """A run may be in flight while its commit is pushed away."""
+    story = Story("P F F")
+    story.jobs(story.push(), [Job("test", end=HOUR)])
+    with running_exporter(story.fake) as exporter:
+        exporter.fake.now += MINUTE
+        exporter.refresh_until_idle()
+        story.repo.force_push(story.commits[2])
+        exporter.advance(30 * MINUTE)
+        assert counted(exporter.advance(20 * MINUTE)) == 0
+        check_truth(exporter)
 
 
 def test_runs_that_wait_cost_nothing() -> None:

@@ -59,16 +59,18 @@ class GraphReader:
         """
         now = self._context.now
         new, together, old = [], [], []
+        has_news = False
         for index, (sha, _) in enumerate(backfill.dates()):
             listed = (self._context.state.get(Kind.COMMIT, sha) or {}).get("listed")
+            is_due = bool(backfill.due_runs(sha))
+            has_news |= is_due or listed is None
             if listed is None:
                 new.append(sha)
-            elif index < RECENT_COMMITS or any(run.is_active(now) for run in self._runs.at(sha)):
+            elif is_due or index < RECENT_COMMITS:
                 together.append(sha)
             elif now - listed >= RECHECK_SECONDS:
                 old.append(sha)
-        due = bool(new) or any(run.is_due(now) for run in self._runs.runs.values())
-        if not (due or (recheck and old)):
+        if not (has_news or (recheck and old)):
             return []
         return [*new, *together, *old]
 
