@@ -10,7 +10,7 @@ from trunkwatch.sources.github.order.backfill import Backfill
 from trunkwatch.sources.github.runs.run import counts
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
-from trunkwatch.sources.github.suites import Found, SuiteClient
+from trunkwatch.sources.github.suites import OWN_EVENTS, Found, SuiteClient
 
 COMMITS_LIMIT = 100
 """Commits whose suites are asked with one query: one point."""
@@ -123,12 +123,12 @@ class GraphReader:
         trunk, events, state = self._context.trunk, self._context.events, self._context.state
         for sha, runs in found.runs.items():
             for run in runs:
-                if counts(run, trunk, events):
+                if run.event in OWN_EVENTS and counts(run, trunk, events):
                     self._runs.take(run)
-            entry = state.get(Kind.COMMIT, sha) or {}
+            entry = dict(state.get(Kind.COMMIT, sha) or {})
+            of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
+            self._runs.read_unlisted(of_any, entry)
             state.put(Kind.COMMIT, {**entry, "listed": self._context.now}, sha)
-        for run_id in sorted(found.foreign - self._runs.runs.keys()):
-            self._runs.read_run(run_id)
 
     def _take_jobs(self, found: Found) -> Iterator[Observation]:
         by_node = {run.node: run for run in self._runs.runs.values()}

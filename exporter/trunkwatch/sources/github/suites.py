@@ -65,14 +65,13 @@ class Found:
 
     Attributes:
         name: the repository's name now.
-        runs: per commit, the runs of its suites that are of the repository's own branches.
-        foreign: ids of runs whose repository GraphQL does not report.
+        runs: per commit, the runs of its suites; only those of `OWN_EVENTS` are certainly of the
+            repository's own branches.
         jobs: per suite, its jobs; None for a suite that does not exist any more.
     """
 
     name: str = ""
     runs: dict[str, list[Run]] = field(default_factory=dict)
-    foreign: set[int] = field(default_factory=set)
     jobs: dict[str, list[Job] | None] = field(default_factory=dict)
 
 
@@ -161,11 +160,7 @@ class SuiteClient:
             for node in connection["nodes"]:
                 if node is None or node["workflowRun"] is None:
                     continue  # of another app
-                run = _run_of(sha, node)
-                if run.event in OWN_EVENTS:
-                    runs.append(run)
-                else:
-                    found.foreign.add(run.id)
+                runs.append(_run_of(sha, node))
             after = _next(connection)
             if after is None:
                 return

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from math import ceil
@@ -134,17 +133,7 @@ class JobReader:
             for job in checks
             if job.run is not None and (job.suite is None or job.suite not in suites)
         }
-        others = set(entry.get("others", ()))
-        found = []
-        for run_id in sorted(unlisted - others - self.runs.runs.keys()):
-            with suppress(NotFoundError):
-                self.runs.read_run(run_id)
-            if run_id in self.runs.runs:
-                found.append(self.runs.runs[run_id])
-            else:
-                others.add(run_id)  # deleted, or of another branch or event
-        entry["others"] = sorted(others)
-        return found
+        return self.runs.read_unlisted(unlisted, entry)
 
 
 def _is_of(job: Job, run: Run) -> bool:

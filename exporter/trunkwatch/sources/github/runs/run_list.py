@@ -8,9 +8,11 @@ https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-r
 
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.rest.lists import LIST_TRIES, Page
 from trunkwatch.sources.github.runs.run import (
@@ -126,9 +128,34 @@ class RunList:
         self._take(self._checked(page, number).rows)
         self._put_entry({**entry, "recheck": number, "checked": self._now})
 
-    def read_run(self, run_id: int) -> None:
-        """Read one run that the list has not shown."""
-        self._take([run_of(self._client.get(f"{self._path}/{run_id}"))])
+    def read_unlisted(self, run_ids: Iterable[int], entry: dict[str, Any]) -> list[Run]:
+        """Read runs that the list has not shown; return those that count.
+
+        Args:
+            run_ids: of one commit.
+            entry: of the commit; the runs that do not count are added, and never read again.
+        """
+        others = set(entry.get("others", ()))
+        found = []
+        for run_id in sorted(set(run_ids) - others - self.runs.keys()):
+            with suppress(NotFoundError):
+                self._take([self._run(run_id)])
+            if run_id in self.runs:
+                found.append(self.runs[run_id])
+            else:
+                others.add(run_id)  # deleted, or of another branch or event
+        if others:
+            entry["others"] = sorted(others)
+        return found
+
+    def _run(self, run_id: int) -> Run:
+        path = f"{self._path}/{run_id}"
+        try:
+            return run_of(self._client.get(path))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadAnswerError(
+                f"GET {path}: not a run as GitHub documents it ({error})"
+            ) from None
 
     def _entry(self) -> dict[str, Any]:
         return self._state.get(Kind.RUN_LIST) or {}
