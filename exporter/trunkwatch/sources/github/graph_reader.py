@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from trunkwatch.domain.model import Observation
+from trunkwatch.errors import SourceError
 from trunkwatch.github.graphql import TooLargeError
 from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.jobs.job_reader import JobReader, is_ambiguous
 from trunkwatch.sources.github.order.backfill import Backfill
-from trunkwatch.sources.github.runs.run import counts
+from trunkwatch.sources.github.rights import Right
+from trunkwatch.sources.github.runs.run import Run, counts
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.github.suites import OWN_EVENTS, Found, SuiteClient
@@ -23,7 +25,11 @@ RECHECK_SECONDS = 1500.0
 
 
 class GraphReader:
-    """Reads the suites of commits, and the jobs of those that may have changed."""
+    """Reads the suites of commits, and the jobs of those that may have changed.
+
+    Attributes:
+        error: the first part of a query that was not answered.
+    """
 
     def __init__(
         self,
@@ -47,7 +53,8 @@ class GraphReader:
         self._budget = budget
         self._commits_limit = COMMITS_LIMIT
         self._asked: set[str] = set()
-        self._read: set[int] = set()
+        self._uncertain: set[int] = set()
+        self.error: SourceError | None = None
 
     def commits_to_list(self, backfill: Backfill, *, recheck: bool) -> list[str]:
         """Return the commits whose suites are read now, the newest first.
@@ -85,8 +92,7 @@ class GraphReader:
             NotFoundError: the token may not use GraphQL here.
             RequestError: not everything could be read; the yielded jobs count.
         """
-        shown = [sha for _, sha in backfill.shown_commits()]
-        order = [*reversed(shown), *backfill.unread_commits()]
+        order = _reading_order(backfill)
         wanted = list(shas)
         while True:
             limit = self._commits_limit
@@ -103,11 +109,15 @@ class GraphReader:
                     raise
                 self._commits_limit = max(1, limit // 2)
                 continue
+            self._context.granted(Right.GRAPHQL)
+            self._context.granted(Right.CHECKS)
+            self.error = self.error or found.error
             wanted = rest
             self._asked.update(nodes)
             self._take_runs(found)
             yield from self._take_jobs(found)
-        yield from self._read_alone(order)
+        for run in [run for sha in order for run in backfill.due_runs(sha) if run.never_started]:
+            yield from self._jobs.never_started(run)
 
     def _due_suites(self, order: Sequence[str]) -> list[str]:
         now = self._context.now
@@ -128,7 +138,11 @@ class GraphReader:
             entry = dict(state.get(Kind.COMMIT, sha) or {})
             of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
             self._runs.read_unlisted(of_any, entry)
-            state.put(Kind.COMMIT, {**entry, "listed": self._context.now}, sha)
+            # A row that stays incomplete is accepted in the end: it must not hide all others.
+            if sha not in found.incomplete or entry.get("incomplete"):
+                entry["listed"] = self._context.now
+            entry["incomplete"] = sha in found.incomplete
+            state.put(Kind.COMMIT, entry, sha)
 
     def _take_jobs(self, found: Found) -> Iterator[Observation]:
         by_node = {run.node: run for run in self._runs.runs.values()}
@@ -136,17 +150,22 @@ class GraphReader:
             run = by_node[node]
             if jobs is None:
                 self._runs.drop(run)  # deleted; its stored results stay
-            elif not is_ambiguous(run, jobs):
-                self._read.add(run.id)
+            elif node in found.uncertain or is_ambiguous(run, jobs):
+                self._uncertain.add(run.id)
+            else:
                 yield from self._jobs.taken(run, jobs)
 
-    def _read_alone(self, order: Sequence[str]) -> Iterator[Observation]:
-        """Yield the jobs of the runs that GraphQL does not suffice for."""
-        now = self._context.now
-        for run in [run for sha in order for run in self._runs.at(sha)]:
-            if run.id in self._read or not run.is_due(now):
-                continue
-            if run.never_started:
-                yield from self._jobs.never_started(run)
-            else:
-                yield from self._jobs.read_run(run)
+    def rest(self, backfill: Backfill) -> list[Run]:
+        """Return the runs that GraphQL does not suffice for, in the order to read them in."""
+        return [
+            run
+            for sha in _reading_order(backfill)
+            for run in backfill.due_runs(sha)
+            if run.id in self._uncertain or run.attempt > 1 or not run.node
+        ]
+
+
+def _reading_order(backfill: Backfill) -> list[str]:
+    """Return shown commits, the oldest first, and then unread ones, the newest first."""
+    shown = [sha for _, sha in backfill.shown_commits()]
+    return [*reversed(shown), *backfill.unread_commits()]

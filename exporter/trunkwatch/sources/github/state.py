@@ -167,3 +167,7 @@ class TrunkContext:
     def refused(self, right: Right) -> None:
         """Record that the server refuses something of this repository."""
         self.rights.refuse(self.trunk.repo, right, self.now)
+
+    def granted(self, right: Right) -> None:
+        """Record that the server has answered something of this repository."""
+        self.rights.grant(self.trunk.repo, right)

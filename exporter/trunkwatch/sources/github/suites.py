@@ -28,6 +28,9 @@ MIN_SUITES, MAX_SUITES = 5, 200
 """Suites whose check runs are asked at once: two points. GitHub ends a query after ten seconds, so
 that the number is halved when one fails, and grows again."""
 
+NOT_FOUND = "NOT_FOUND"
+"""The type of the error of an object that does not exist; any other one is an error of GitHub."""
+
 OWN_EVENTS = frozenset(
     {"push", "schedule", "workflow_dispatch", "repository_dispatch", "merge_group"}
 )
@@ -68,11 +71,21 @@ class Found:
         runs: per commit, the runs of its suites; only those of `OWN_EVENTS` are certainly of the
             repository's own branches.
         jobs: per suite, its jobs; None for a suite that does not exist any more.
+        incomplete: commits of which a suite was not answered, or cannot be used.
+        uncertain: suites of which a check run was not answered, or cannot be used.
+        error: the first part of the query that was not answered; it is read again.
     """
 
     name: str = ""
     runs: dict[str, list[Run]] = field(default_factory=dict)
     jobs: dict[str, list[Job] | None] = field(default_factory=dict)
+    incomplete: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)
+    error: BadAnswerError | None = None
+
+    def add_error(self, repo: str, problem: str) -> None:
+        """Keep the first error."""
+        self.error = self.error or BadAnswerError(f"GraphQL: {repo}: {problem}")
 
 
 class SuiteClient:
@@ -138,15 +151,25 @@ class SuiteClient:
             said = "; ".join(error.message for error in answer.errors[:1])
             raise NotFoundError(f"GraphQL: {repo}: {said or 'not found'}", status=403)
         found = Found(str(repository.get("nameWithOwner") or ""))
+        for error in answer.errors:
+            if error.type != NOT_FOUND:
+                found.add_error(repo, error.message)
         try:
             for index, sha in enumerate(shas):
                 commit = repository.get(f"c{index}")
-                if commit is not None:
+                if commit is None:
+                    found.add_error(repo, f"no answer about the commit {sha}")
+                else:
                     self._add_runs(found, sha, commit)
             for index, node_id in enumerate(suites):
                 group, place = divmod(index, NODES_LIMIT)
                 suite = answer.data[f"s{group}"][place]
-                found.jobs[node_id] = None if suite is None else self._jobs(node_id, suite)
+                if suite is not None:
+                    found.jobs[node_id] = self._jobs(found, node_id, suite)
+                elif answer.has(NOT_FOUND):
+                    found.jobs[node_id] = None
+                else:
+                    found.add_error(repo, f"no answer about the suite {node_id}")
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise BadAnswerError(
                 f"GraphQL: {repo}: not what the schema documents ({type(error).__name__}: {error})"
@@ -158,21 +181,29 @@ class SuiteClient:
         connection = commit["checkSuites"]
         while True:
             for node in connection["nodes"]:
-                if node is None or node["workflowRun"] is None:
-                    continue  # of another app
-                runs.append(_run_of(sha, node))
+                try:
+                    if node["workflowRun"] is not None:
+                        runs.append(_run_of(sha, node))
+                    elif found.error is not None:
+                        found.incomplete.add(sha)  # else it is of another app
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    found.incomplete.add(sha)
             after = _next(connection)
             if after is None:
                 return
             text = "checkSuites(first: 100, after: $after) { ...suites }"
             connection = self._more(commit["id"], "Commit", text, after)["checkSuites"]
 
-    def _jobs(self, node_id: str, suite: Mapping[str, Any]) -> list[Job]:
+    def _jobs(self, found: Found, node_id: str, suite: Mapping[str, Any]) -> list[Job]:
         jobs: list[Job] = []
         connection = suite["checkRuns"]
         while True:
             for node in connection["nodes"]:
-                job = check_of_node(node) if node is not None else None
+                try:
+                    job = check_of_node(node)
+                except (KeyError, TypeError, ValueError, AttributeError):
+                    found.uncertain.add(node_id)
+                    continue
                 if job is not None:
                     jobs.append(job)
             after = _next(connection)
@@ -235,6 +266,8 @@ def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
     workflow = run["workflow"] or {}
+    if run["event"] is None or node["status"] is None:
+        raise ValueError(f"the run {run['url']} has no event or no status")
     status = str(node["status"]).lower()
     suite = _SUITE_URL.match(str(node["url"]))
     return Run(

@@ -180,6 +180,10 @@ class TrunkReader:
             except NotFoundError:
                 self._context.refused(Right.GRAPHQL)
                 return False
+            self._outcome.add_error(reader.error)
+            for run in reader.rest(backfill):
+                if self._budget.for_news():
+                    self._try(f"run {run.id}", partial(self._jobs.read_run, run))
         self._note_left_out(backfill)
         return True
 

@@ -87,6 +87,7 @@ class WorkflowStates:
         except NotFoundError:
             self.context.refused(Right.WORKFLOWS)
             return
+        self.context.granted(Right.WORKFLOWS)
         # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
         with_file = {each.path for each in workflows if each.path.startswith(f"{FOLDER}/")}
         files = self._files()

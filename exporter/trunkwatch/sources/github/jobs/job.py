@@ -139,9 +139,11 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     """Parse a check run as GraphQL gives it; None for one that is no job of a run.
 
     Raises:
-        ValueError: it has no name or status.
+        ValueError: it has no address, name or status.
     """
-    url = node["detailsUrl"] or ""
+    url = node["detailsUrl"]
+    if not isinstance(url, str) or node["name"] is None or node["status"] is None:
+        raise ValueError(f"a check run at {url!r} with the name {node['name']!r}")
     match = JOB_URL.fullmatch(url)
     if match is None:
         return None
