@@ -20,6 +20,10 @@ COMMITS_LIMIT = 100
 RECENT_COMMITS = 3
 """Newest commits whose suites are asked whenever a query is sent: new runs begin there."""
 
+MAX_FAILURES = 9
+"""Queries that fail one after the other in a refresh, each smaller than the last one: from 200
+suites to one. GitHub ends each after ten seconds."""
+
 RECHECK_SECONDS = 1500.0
 """Seconds after which the suites of a commit are read again, for runs that were run again."""
 
@@ -28,7 +32,7 @@ class GraphReader:
     """Reads the suites of commits, and the jobs of those that may have changed.
 
     Attributes:
-        error: the first part of a query that was not answered.
+        error: the first query, or part of one, that was not answered.
     """
 
     def __init__(
@@ -90,10 +94,11 @@ class GraphReader:
 
         Raises:
             NotFoundError: the token may not use GraphQL here.
-            RequestError: not everything could be read; the yielded jobs count.
+            RequestError: no further request can be sent now; the yielded jobs count.
         """
         order = _reading_order(backfill)
         wanted = list(shas)
+        failures = 0
         while True:
             limit = self._commits_limit
             first, rest = wanted[:limit], wanted[limit:]
@@ -104,11 +109,17 @@ class GraphReader:
                 return
             try:
                 found = self._suites.ask(self._context.trunk.repo, first, nodes)
-            except TooLargeError:
-                if len(nodes) <= 1 and len(first) <= 1:
-                    raise
-                self._commits_limit = max(1, limit // 2)
+            except TooLargeError as error:
+                failures += 1
+                if failures == MAX_FAILURES or not (nodes or len(first) > 1):
+                    self.error = self.error or error
+                    break
+                self._commits_limit = max(1, len(first) // 2)
+                if len(nodes) == 1:
+                    self._asked.update(nodes)
+                    self._uncertain.add(self._by_suite()[nodes[0]].id)
                 continue
+            failures = 0
             self._context.granted(Right.GRAPHQL)
             self._context.granted(Right.CHECKS)
             self.error = self.error or found.error
@@ -145,7 +156,7 @@ class GraphReader:
             state.put(Kind.COMMIT, entry, sha)
 
     def _take_jobs(self, found: Found) -> Iterator[Observation]:
-        by_node = {run.node: run for run in self._runs.runs.values()}
+        by_node = self._by_suite()
         for node, jobs in found.jobs.items():
             run = by_node[node]
             if jobs is None:
@@ -154,6 +165,9 @@ class GraphReader:
                 self._uncertain.add(run.id)
             else:
                 yield from self._jobs.taken(run, jobs)
+
+    def _by_suite(self) -> dict[str, Run]:
+        return {run.node: run for run in self._runs.runs.values()}
 
     def rest(self, backfill: Backfill) -> list[Run]:
         """Return the runs that GraphQL does not suffice for, in the order to read them in."""

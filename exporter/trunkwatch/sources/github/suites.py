@@ -24,7 +24,7 @@ NODES_LIMIT = 100
 DETAILS_LIMIT = 50
 """Check runs whose details are asked at once: one point."""
 
-MIN_SUITES, MAX_SUITES = 5, 200
+MAX_SUITES = 200
 """Suites whose check runs are asked at once: two points. GitHub ends a query after ten seconds, so
 that the number is halved when one fails, and grows again."""
 
@@ -119,9 +119,10 @@ class SuiteClient:
         try:
             answer = self._client.query(_query(shas, suites), {"owner": owner, "name": name})
         except TooLargeError:
-            self.size = max(MIN_SUITES, min(self.size, len(suites) or self.size) // 2)
+            if suites:
+                self.size = max(1, len(suites) // 2)
             raise
-        self.size = min(MAX_SUITES, self.size + self.size // 4)
+        self.size = min(MAX_SUITES, self.size + self.size // 4 + 1)
         return self._found(repo, answer, shas, suites)
 
     def details(self, nodes: Mapping[str, str]) -> dict[str, Details]:
