@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
+from trunkwatch.sources.github.trunk_reader import MAX_UNANSWERED
 
 from tests.github.checks import ACTIONS
 from tests.github.exporter import SimulatedExporter, running_exporter
@@ -421,7 +422,7 @@ def test_graphql_that_never_answers_is_not_asked_on_and_on() -> None:
         story.push()
         exporter.advance(2 * MINUTE)
         exporter.server.fail_next(Kind.BAD_GATEWAY, QUERY, times=1000)
-        for _ in range(3):
+        for _ in range(MAX_UNANSWERED - 1):
             since = len(exporter.server.log)
             refreshed = exporter.refresh()
             assert len(asked(exporter, QUERY, since)) <= 5
@@ -834,3 +835,37 @@ def test_two_repositories_share_points_and_not_faults() -> None:
         assert states == {"o/r": 3, "o/s": 1}
         assert {entry.path.split("/")[3] for entry in jobs_by_rest(exporter)} == {"s"}
         assert "o/r" not in limitations(exporter)["graphql"]
+
+
+# ---------------------------------------------------------------------- what cannot be read
+
+
+def test_a_flake_that_cannot_be_read_lets_nothing_newer_fire() -> None:
+    """Its second attempt is read through REST; the failures behind it wait for that."""
+    story = Story("P P P")
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.then("F K F F")
+        exporter.server.fail_next(Kind.SERVER_ERROR, f"runs/{story.runs[4].id}/jobs", times=1000)
+        for _ in range(10):
+            exporter.refresh()
+            exporter.fake.now += MINUTE
+            assert not exporter.job("test").broken
+            assert exporter.job("test").consecutive_failures == 1
+        exporter.server.faults = Faults()
+        exporter.advance(2 * MINUTE)
+        check_truth(exporter)
+
+
+def test_a_server_whose_graphql_never_answers_is_read_through_rest() -> None:
+    """After three refreshes without an answer REST reads the trunk, and the limitation is named."""
+    story = Story("P P P")
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.then("F F F")
+        exporter.server.fail_next(Kind.BAD_GATEWAY, QUERY, times=10_000)
+        done = exporter.advance(4 * MINUTE)
+        assert not done[0].state.up
+        assert done[-1].state.up
+        assert "graphql" in done[-1].state.limitations
+        check_truth(exporter)

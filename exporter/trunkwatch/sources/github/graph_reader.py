@@ -6,6 +6,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.errors import SourceError
 from trunkwatch.github.graphql import TooLargeError
 from trunkwatch.rest.limits import RefreshBudget
+from trunkwatch.sources.github.jobs.job import Job
 from trunkwatch.sources.github.jobs.job_reader import JobReader, is_ambiguous
 from trunkwatch.sources.github.order.backfill import Backfill
 from trunkwatch.sources.github.rights import Right
@@ -57,7 +58,9 @@ class GraphReader:
         self._budget = budget
         self._commits_limit = COMMITS_LIMIT
         self._asked: set[str] = set()
+        self._answered: dict[int, list[Job]] = {}
         self._uncertain: set[int] = set()
+        self.has_answers = False
         self.error: SourceError | None = None
 
     def commits_to_list(self, backfill: Backfill, *, recheck: bool) -> list[str]:
@@ -85,8 +88,8 @@ class GraphReader:
             return []
         return [*new, *together, *old]
 
-    def read(self, shas: Sequence[str], backfill: Backfill) -> Iterator[Observation]:
-        """Yield the jobs that may have changed.
+    def ask(self, shas: Sequence[str], backfill: Backfill) -> None:
+        """Ask for the jobs that may have changed; `read` then yields them commit by commit.
 
         Args:
             shas: commits whose suites are read first.
@@ -94,7 +97,7 @@ class GraphReader:
 
         Raises:
             NotFoundError: the token may not use GraphQL here.
-            RequestError: no further request can be sent now; the yielded jobs count.
+            RequestError: no further request can be sent now; the answers so far can be read.
         """
         order = _reading_order(backfill)
         wanted = list(shas)
@@ -119,16 +122,35 @@ class GraphReader:
                     self._asked.update(nodes)
                     self._uncertain.add(self._by_suite()[nodes[0]].id)
                 continue
-            failures = 0
+            failures, self.has_answers = 0, True
             self._context.granted(Right.GRAPHQL)
             self._context.granted(Right.CHECKS)
             self.error = self.error or found.error
             wanted = rest
             self._asked.update(nodes)
             self._take_runs(found)
-            yield from self._take_jobs(found)
-        for run in [run for sha in order for run in backfill.due_runs(sha) if run.never_started]:
-            yield from self._jobs.never_started(run)
+            self._take_jobs(found)
+
+    def read(self, sha: str, runs: Sequence[Run]) -> Iterator[Observation]:
+        """Yield the jobs of a commit's runs, those of ambiguous runs through REST.
+
+        Args:
+            sha: the commit.
+            runs: those of its runs that are due; one that was not asked for is left out.
+
+        Raises:
+            RequestError: some could not be read; the others are stored all the same.
+        """
+        for run in runs:
+            if run.never_started:
+                yield from self._jobs.never_started(run)
+            elif run.id in self._answered:
+                yield from self._jobs.taken(run, self._answered[run.id])
+            elif run.id in self._uncertain or run.attempt > 1 or not run.node:
+                yield from self._jobs.read_run(run)
+        entry = dict(self._context.state.get(Kind.COMMIT, sha) or {})
+        if entry.pop("failing", None) is not None:
+            self._context.state.put(Kind.COMMIT, entry, sha)
 
     def _due_suites(self, order: Sequence[str]) -> list[str]:
         now = self._context.now
@@ -155,7 +177,7 @@ class GraphReader:
             entry["incomplete"] = sha in found.incomplete
             state.put(Kind.COMMIT, entry, sha)
 
-    def _take_jobs(self, found: Found) -> Iterator[Observation]:
+    def _take_jobs(self, found: Found) -> None:
         by_node = self._by_suite()
         for node, jobs in found.jobs.items():
             run = by_node[node]
@@ -164,19 +186,10 @@ class GraphReader:
             elif node in found.uncertain or is_ambiguous(run, jobs):
                 self._uncertain.add(run.id)
             else:
-                yield from self._jobs.taken(run, jobs)
+                self._answered[run.id] = jobs
 
     def _by_suite(self) -> dict[str, Run]:
         return {run.node: run for run in self._runs.runs.values()}
-
-    def rest(self, backfill: Backfill) -> list[Run]:
-        """Return the runs that GraphQL does not suffice for, in the order to read them in."""
-        return [
-            run
-            for sha in _reading_order(backfill)
-            for run in backfill.due_runs(sha)
-            if run.id in self._uncertain or run.attempt > 1 or not run.node
-        ]
 
 
 def _reading_order(backfill: Backfill) -> list[str]:

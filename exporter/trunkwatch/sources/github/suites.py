@@ -89,11 +89,17 @@ class Found:
 
 
 class SuiteClient:
-    """Asks for suites; one per source, since the size of a query is learned."""
+    """Asks for suites; one per source, since the size of a query is learned.
+
+    Attributes:
+        size: suites whose check runs the next query may ask for.
+        unanswered: refreshes in a row, of any trunk, in which no query was answered.
+    """
 
     def __init__(self, client: GraphClient) -> None:
         self._client = client
         self.size = MAX_SUITES
+        self.unanswered = 0
 
     @property
     def client(self) -> GraphClient:

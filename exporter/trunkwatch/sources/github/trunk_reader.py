@@ -48,6 +48,9 @@ FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
 
 OLDER_RUNS = "older runs"
 
+MAX_UNANSWERED = 3
+"""Refreshes in a row without an answer of GraphQL after which REST is used for an hour."""
+
 MAX_LISTED_PAGES = 15
 """Pages of the list of runs that are read beside GraphQL, so that later they show for free whether
 a run was run again. A list with more, of the runs of many pull requests, changes all the time."""
@@ -175,17 +178,42 @@ class TrunkReader:
                 self._try(OLDER_RUNS, self._runs.recheck)
             shas = reader.commits_to_list(backfill, recheck=not listed)
         if shas:
+            fatal = None
             try:
-                self._outcome.facts.extend(reader.read(shas, backfill))
+                reader.ask(shas, backfill)
             except NotFoundError:
                 self._context.refused(Right.GRAPHQL)
                 return False
+            except FATAL_ERRORS as error:
+                fatal = error
+            if reader.has_answers:
+                suites.unanswered = 0
+            elif reader.error is not None:
+                suites.unanswered += 1
+                if suites.unanswered >= MAX_UNANSWERED:
+                    suites.unanswered = 0
+                    self._context.refused(Right.GRAPHQL)
+                    return False
             self._outcome.add_error(reader.error)
-            for run in reader.rest(backfill):
-                if self._budget.for_news():
-                    self._try(f"run {run.id}", partial(self._jobs.read_run, run))
+            self._read_asked(reader, backfill)
+            if fatal is not None:
+                raise fatal
         self._note_left_out(backfill)
         return True
+
+    def _read_asked(self, reader: GraphReader, backfill: Backfill) -> None:
+        """Take the answers: shown commits, the oldest first, and then unread ones.
+
+        Newer commits wait for one that cannot be read: it may be the pass between their failures.
+        """
+        for _, sha in reversed(list(backfill.shown_commits())):
+            runs = backfill.due_runs(sha)
+            if runs and not self._read_commit(sha, partial(reader.read, sha, runs)):
+                break
+        for sha in backfill.unread_commits():
+            runs = backfill.due_runs(sha)
+            if runs:
+                self._try(sha, partial(reader.read, sha, runs))
 
     def _list_runs(self, start: float) -> None:
         """Read the list of runs once, as far as it is short enough to be worth it."""
@@ -228,16 +256,16 @@ class TrunkReader:
         for index, sha, runs in self._due_commits(backfill, pause):
             if index < barrier or not self._budget.for_news():
                 self._leave_out(runs)
-            elif not self._read_commit(sha, runs):
+            elif not self._read_commit(sha, partial(self._jobs.read, sha, runs)):
                 barrier = max(barrier, index)
 
-    def _read_commit(self, sha: str, runs: list[Run]) -> bool:
+    def _read_commit(self, sha: str, read_jobs: Callable[[], Iterable[Fact]]) -> bool:
         """Read the jobs of a commit; return False if newer commits must wait for it."""
         entry = self._state.get(Kind.COMMIT, sha) or {}
         failing = entry.get("failing", self._now)
         # Written beforehand, because a successful read replaces the entry.
         self._state.put(Kind.COMMIT, {**entry, "failing": failing}, sha)
-        read = self._try(sha, partial(self._jobs.read, sha, runs))
+        read = self._try(sha, read_jobs)
         return read or self._now - failing > UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
     def _due_commits(self, backfill: Backfill, pause: float) -> list[tuple[int, str, list[Run]]]:

@@ -71,6 +71,8 @@ class JobReader:
             yield from self.read_run(run)
         stored = sorted(alone) if total is not None else []
         entry.pop("failing", None)
+        if "listed" not in (self.context.state.get(Kind.COMMIT, sha) or {}):
+            entry.pop("listed", None)  # a run was missing
         entry |= {"at": self.context.now, "rows": total, "alone": stored}
         self.context.state.put(Kind.COMMIT, entry, sha)
 
