@@ -18,7 +18,7 @@ LATENESS_LIMIT = 1800.0
 SETTLING_REFRESHES = 20
 """Refreshes without faults after which everything must have been read."""
 
-SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, timeout: 150ms"
+SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, timeout: 500ms"
 
 
 @dataclass
