@@ -36,7 +36,7 @@ class TrunkEvaluations:
         self._policy = policy
         self._orders = dict(stored.orders)
         self._labels = dict(stored.labels)
-        self._stored_labels = dict(stored.labels)
+        self._unstored_labels: dict[Trunk, Mapping[str, str]] = {}
         self._workflow_states = dict(stored.workflow_states)
         self._rows_of_trunk = rows_of_trunk
         self._counters = counters
@@ -73,17 +73,13 @@ class TrunkEvaluations:
             self._out_of_date.discard(trunk)
 
     @property
-    def changed_labels(self) -> Labels:
-        """The labels of each trunk of which any has not been stored yet."""
-        return {
-            trunk: labels
-            for trunk, labels in self._labels.items()
-            if labels != self._stored_labels.get(trunk, {})
-        }
+    def unstored_labels(self) -> Labels:
+        """The labels of each trunk of which any has changed since `labels_stored`."""
+        return self._unstored_labels
 
-    def labels_stored(self, labels: Labels) -> None:
-        """Note that labels of `changed_labels` are stored."""
-        self._stored_labels.update(labels)
+    def labels_stored(self) -> None:
+        """Note that `unstored_labels` are stored."""
+        self._unstored_labels = {}
 
     def missing_results(self, state: TrunkState, as_of: float) -> int:
         """Return the number of newest commits of a trunk that lack results they should have.
@@ -168,7 +164,9 @@ class TrunkEvaluations:
             self._evaluators[trunk] = TrunkEvaluator(order, self._policy, reader, labels)
         evaluator = self._evaluators[trunk]
         state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
-        self._labels[trunk] = evaluator.labels
+        labels = evaluator.labels
+        if labels != self._labels.get(trunk, {}):
+            self._labels[trunk] = self._unstored_labels[trunk] = labels
         self._count(state, first=trunk not in self.states)
         self.states[trunk] = state
 

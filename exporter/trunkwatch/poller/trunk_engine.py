@@ -210,10 +210,9 @@ class TrunkEngine:
         self._trunks.evaluate(touched, self._now())
         self._trunks.drop_others(self._sources.watched_trunks())
         self._publish()
-        labels = self._trunks.changed_labels
-        if labels:
-            self._store.put_labels(labels)
-            self._trunks.labels_stored(labels)
+        if self._trunks.unstored_labels:
+            self._store.put_labels(self._trunks.unstored_labels)
+            self._trunks.labels_stored()
 
     def _publish(self) -> None:
         known = {trunk: unread_trunk(trunk) for trunk in self._sources.unread_trunks()}

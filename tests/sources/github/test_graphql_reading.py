@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
-from trunkwatch.sources.github.trunk_reader import MAX_UNANSWERED
+from trunkwatch.sources.github.suites import MAX_UNANSWERED
 
 from tests.github.checks import ACTIONS
 from tests.github.exporter import SimulatedExporter, running_exporter
@@ -838,23 +838,6 @@ def test_two_repositories_share_points_and_not_faults() -> None:
 
 
 # ---------------------------------------------------------------------- what cannot be read
-
-
-def test_a_flake_that_cannot_be_read_lets_nothing_newer_fire() -> None:
-    """Its second attempt is read through REST; the failures behind it wait for that."""
-    story = Story("P P P")
-    with running_exporter(story.fake) as exporter:
-        exporter.refresh_until_idle()
-        story.then("F K F F")
-        exporter.server.fail_next(Kind.SERVER_ERROR, f"runs/{story.runs[4].id}/jobs", times=1000)
-        for _ in range(10):
-            exporter.refresh()
-            exporter.fake.now += MINUTE
-            assert not exporter.job("test").broken
-            assert exporter.job("test").consecutive_failures == 1
-        exporter.server.faults = Faults()
-        exporter.advance(2 * MINUTE)
-        check_truth(exporter)
 
 
 def test_a_server_whose_graphql_never_answers_is_read_through_rest() -> None:

@@ -11,7 +11,7 @@ from trunkwatch.sources.github.jobs.job_reader import JobReader, is_ambiguous
 from trunkwatch.sources.github.order.backfill import Backfill
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import Run, counts
-from trunkwatch.sources.github.runs.run_list import RunList
+from trunkwatch.sources.github.runs.run_list import RECHECK_SECONDS, RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.github.suites import OWN_EVENTS, Found, SuiteClient
 
@@ -25,14 +25,12 @@ MAX_FAILURES = 9
 """Queries that fail one after the other in a refresh, each smaller than the last one: from 200
 suites to one. GitHub ends each after ten seconds."""
 
-RECHECK_SECONDS = 1500.0
-"""Seconds after which the suites of a commit are read again, for runs that were run again."""
-
 
 class GraphReader:
     """Reads the suites of commits, and the jobs of those that may have changed.
 
     Attributes:
+        has_answers: whether any query was answered.
         error: the first query, or part of one, that was not answered.
     """
 

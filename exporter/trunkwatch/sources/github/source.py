@@ -1,8 +1,8 @@
-"""GitHub Actions, through the REST API of github.com or GitHub Enterprise Server.
+"""GitHub Actions, through the APIs of github.com or GitHub Enterprise Server.
 
-A refresh reads, per trunk: the list of commits, the open range of the run list, and in turn one of
-its closed ranges; all with ETags, so that it costs nothing while nothing happens. Then it reads the
-details of changed runs. docs/github.md describes it for users.
+A refresh reads, per trunk, the list of commits and the newest page of the list of runs, with ETags,
+so that it costs nothing while nothing happens. Then it reads the jobs of changed runs, through
+GraphQL or REST. docs/github.md describes it for users.
 """
 
 import json
@@ -15,14 +15,14 @@ from trunkwatch.errors import BadAnswerError, RateLimitedError, SourceError
 from trunkwatch.github import GithubRules, authorization_of
 from trunkwatch.github.graphql import GraphClient, graphql_url
 from trunkwatch.rest.client import RestClient
-from trunkwatch.rest.credentials import NoToken, read_secret
+from trunkwatch.rest.credentials import Authorization, NoToken, read_secret
 from trunkwatch.rest.limits import Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.rights import Rights
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext, by_trunk
 from trunkwatch.sources.github.suites import SuiteClient
-from trunkwatch.sources.github.trunk_reader import Outcome, ReadSettings, TrunkReader
+from trunkwatch.sources.github.trunk_reader import Graph, Outcome, ReadSettings, TrunkReader
 from trunkwatch.sources.github.webhook import (
     WebhookHandler,
     check_signature_header,
@@ -66,16 +66,17 @@ class Github:
         self._context = context
         self._clock = context.http.clock
         self._quota = Quota(config.quota_share, self._clock)
+        authorization = authorization_of(config, context.http)
         self._client = ListClient(
             config.api_url,
             context.http,
             rules=GithubRules(),
-            authorization=authorization_of(config, context.http),
+            authorization=authorization,
             quota=self._quota,
             tries=TRIES,
             timeout=config.timeout,
         )
-        self._suites = self._suite_client(config, context)
+        self._suites = self._suite_client(authorization)
         self._rights = Rights()
         self._external = ExternalChecks(config.checks, config.statuses)
         self._webhook = WebhookHandler(config, self._trunk_context, self._external, context.events)
@@ -91,10 +92,11 @@ class Github:
         self._restore_quota(state)
         interval = self._interval()
         budget = RefreshBudget(self._quota, interval)
-        points = RefreshBudget(self._suites.client.quota, interval) if self._suites else None
-        settings = ReadSettings(
-            self._config.window, interval, self._external, budget, self._suites, points
-        )
+        graph = None
+        if self._suites is not None:
+            points = RefreshBudget(self._suites.client.quota, interval)
+            graph = Graph(self._suites, points)
+        settings = ReadSettings(self._config.window, interval, self._external, budget, graph)
         entries = by_trunk(state.entries)
         for repo in self._rotated_repos():
             try:
@@ -167,15 +169,15 @@ class Github:
         yield from repos[self._first_repo :]
         yield from repos[: self._first_repo]
 
-    def _suite_client(self, config: GithubSource, context: SourceContext) -> SuiteClient | None:
+    def _suite_client(self, authorization: Authorization) -> SuiteClient | None:
         """Return the client of GraphQL, which answers no anonymous request."""
-        authorization = authorization_of(config, context.http)
+        config = self._config
         if isinstance(authorization, NoToken) or not config.graphql:
             return None
         points = Quota(config.quota_share, self._clock)
         client = RestClient(
             graphql_url(config.api_url),
-            context.http,
+            self._context.http,
             rules=GithubRules(),
             authorization=authorization,
             quota=points,

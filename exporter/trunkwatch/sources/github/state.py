@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
-from trunkwatch.github.graphql import GraphClient
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.rights import Right, Rights
 
@@ -142,7 +141,6 @@ class TrunkContext:
         events: the events whose runs count.
         now: seconds since the epoch.
         rights: the addresses that the token may read.
-        graph: of GitHub's GraphQL API; None where it cannot be used.
         details: of check runs, by job id, as far as they were read ahead in this refresh.
     """
 
@@ -152,7 +150,6 @@ class TrunkContext:
     events: frozenset[str]
     now: float
     rights: Rights
-    graph: GraphClient | None = None
     details: dict[str, Details] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
 from trunkwatch.sources.github.jobs.job import Job, check_of_node, failed_step
 from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
@@ -28,6 +28,9 @@ MAX_SUITES = 200
 """Suites whose check runs are asked at once: two points. GitHub ends a query after ten seconds, so
 that the number is halved when one fails, and grows again."""
 
+MAX_UNANSWERED = 3
+"""Refreshes in a row, of any trunk, without an answer after which REST is used for an hour."""
+
 NOT_FOUND = "NOT_FOUND"
 """The type of the error of an object that does not exist; any other one is an error of GitHub."""
 
@@ -40,7 +43,7 @@ FRAGMENTS = """
 fragment suites on CheckSuiteConnection {
   pageInfo { hasNextPage endCursor }
   nodes {
-    id url status conclusion createdAt
+    id url status conclusion
     branch { name }
     workflowRun {
       url runNumber event createdAt updatedAt
@@ -67,7 +70,6 @@ class Found:
     """The answer of one query.
 
     Attributes:
-        name: the repository's name now.
         runs: per commit, the runs of its suites; only those of `OWN_EVENTS` are certainly of the
             repository's own branches.
         jobs: per suite, its jobs; None for a suite that does not exist any more.
@@ -76,7 +78,6 @@ class Found:
         error: the first part of the query that was not answered; it is read again.
     """
 
-    name: str = ""
     runs: dict[str, list[Run]] = field(default_factory=dict)
     jobs: dict[str, list[Job] | None] = field(default_factory=dict)
     incomplete: set[str] = field(default_factory=set)
@@ -93,18 +94,33 @@ class SuiteClient:
 
     Attributes:
         size: suites whose check runs the next query may ask for.
-        unanswered: refreshes in a row, of any trunk, in which no query was answered.
     """
 
     def __init__(self, client: GraphClient) -> None:
         self._client = client
         self.size = MAX_SUITES
-        self.unanswered = 0
+        self._unanswered = 0
 
     @property
     def client(self) -> GraphClient:
         """The client of the API."""
         return self._client
+
+    def is_given_up(self, *, answered: bool, error: SourceError | None) -> bool:
+        """Record the end of a trunk's refresh; return whether it is to be read through REST.
+
+        Args:
+            answered: whether any query was answered.
+            error: of the queries, if there was one.
+        """
+        if answered:
+            self._unanswered = 0
+        elif error is not None:
+            self._unanswered += 1
+        is_given_up = self._unanswered >= MAX_UNANSWERED
+        if is_given_up:
+            self._unanswered = 0
+        return is_given_up
 
     def ask(self, repo: str, shas: Sequence[str], suites: Sequence[str]) -> Found:
         """Read the runs of some commits and the jobs of some suites with one query.
@@ -157,7 +173,7 @@ class SuiteClient:
         if answer.has("FORBIDDEN") or not isinstance(repository, dict):
             said = "; ".join(error.message for error in answer.errors[:1])
             raise NotFoundError(f"GraphQL: {repo}: {said or 'not found'}", status=403)
-        found = Found(str(repository.get("nameWithOwner") or ""))
+        found = Found()
         for error in answer.errors:
             if error.type != NOT_FOUND:
                 found.add_error(repo, error.message)
@@ -244,7 +260,7 @@ def _query(shas: Sequence[str], suites: Sequence[str]) -> str:
     used = [name for name, rows in (("suites", shas), ("checks", suites)) if rows]
     return (
         f"query($owner: String!, $name: String!) {{ {COST}"
-        f" repository(owner: $owner, name: $name) {{ nameWithOwner {commits} }} {checks} }}"
+        f" repository(owner: $owner, name: $name) {{ id {commits} }} {checks} }}"
         + _fragments(*used)
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import (
@@ -48,12 +49,21 @@ FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
 
 OLDER_RUNS = "older runs"
 
-MAX_UNANSWERED = 3
-"""Refreshes in a row without an answer of GraphQL after which REST is used for an hour."""
-
 MAX_LISTED_PAGES = 15
 """Pages of the list of runs that are read beside GraphQL, so that later they show for free whether
 a run was run again. A list with more, of the runs of many pull requests, changes all the time."""
+
+
+class Graph(NamedTuple):
+    """GraphQL, where it can be used.
+
+    Attributes:
+        suites: reads through it.
+        points: that may be used.
+    """
+
+    suites: SuiteClient
+    points: RefreshBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +75,14 @@ class ReadSettings:
         interval: seconds from one refresh to the next.
         external: the results of other CI systems that count.
         budget: the requests that may be sent.
-        suites: reads through GraphQL; None where it cannot be used.
-        points: the points of GraphQL that may be used.
+        graph: GraphQL; None where it is not configured.
     """
 
     window: int
     interval: float
     external: ExternalChecks
     budget: RefreshBudget
-    suites: SuiteClient | None = None
-    points: RefreshBudget | None = None
+    graph: Graph | None = None
 
 
 @dataclass(slots=True)
@@ -164,10 +172,10 @@ class TrunkReader:
 
     def _read_graph(self, backfill: Backfill, start: float) -> bool:
         """Read through GraphQL; return False where that cannot be used."""
-        suites, points = self._settings.suites, self._settings.points
-        if suites is None or points is None or not self._context.may(Right.GRAPHQL):
+        graph = self._graph
+        if graph is None:
             return False
-        reader = GraphReader(self._context, suites, self._runs, self._jobs, points)
+        reader = GraphReader(self._context, graph.suites, self._runs, self._jobs, graph.points)
         self._list_runs(start)
         shas = reader.commits_to_list(backfill, recheck=False)
         if not shas:
@@ -186,20 +194,22 @@ class TrunkReader:
                 return False
             except FATAL_ERRORS as error:
                 fatal = error
-            if reader.has_answers:
-                suites.unanswered = 0
-            elif reader.error is not None:
-                suites.unanswered += 1
-                if suites.unanswered >= MAX_UNANSWERED:
-                    suites.unanswered = 0
-                    self._context.refused(Right.GRAPHQL)
-                    return False
+            if graph.suites.is_given_up(answered=reader.has_answers, error=reader.error):
+                self._context.refused(Right.GRAPHQL)
+                return False
             self._outcome.add_error(reader.error)
             self._read_asked(reader, backfill)
             if fatal is not None:
                 raise fatal
         self._note_left_out(backfill)
+        if backfill.unread():
+            self._outcome.more = graph.points.history_later()
         return True
+
+    @property
+    def _graph(self) -> Graph | None:
+        """GraphQL; None where it is not configured, or was refused."""
+        return self._settings.graph if self._context.may(Right.GRAPHQL) else None
 
     def _read_asked(self, reader: GraphReader, backfill: Backfill) -> None:
         """Take the answers: shown commits, the oldest first, and then unread ones.
@@ -232,8 +242,6 @@ class TrunkReader:
             unread = [run for run in backfill.due_runs(sha) if run.read_version != run.version]
             if unread:
                 self._leave_out(unread)
-        if backfill.unread() and self._settings.points is not None:
-            self._outcome.more = self._settings.points.history_later()
 
     # ------------------------------------------------------------------ REST
 
@@ -331,8 +339,8 @@ class TrunkReader:
 
     def _read_ahead(self) -> None:
         """Read the details of many check runs at once, where GraphQL can be used."""
-        suites, points = self._settings.suites, self._settings.points
-        if suites is None or points is None or not self._context.may(Right.GRAPHQL):
+        graph = self._graph
+        if graph is None:
             return
         runs = self._runs.runs
         jobs = dict.fromkeys(self._timed_out.undecided())
@@ -340,16 +348,15 @@ class TrunkReader:
             jobs |= dict.fromkeys(request.jobs)
         for row in self._explanations.due(self._focus.unexplained, runs):
             jobs |= dict.fromkeys([str(row.job_id)])
-        nodes = {
-            job: entry["node"]
+        nodes = [
+            (job, entry["node"])
             for job in jobs
             if (entry := self._state.get(Kind.NODE, job)) is not None
-        }
-        names = list(nodes)
-        for begin in range(0, len(names), DETAILS_LIMIT):
-            chunk = {job: nodes[job] for job in names[begin : begin + DETAILS_LIMIT]}
-            if points.for_news():
-                self._try("details", partial(self._take_details, suites, chunk))
+        ]
+        for begin in range(0, len(nodes), DETAILS_LIMIT):
+            chunk = dict(nodes[begin : begin + DETAILS_LIMIT])
+            if graph.points.for_news():
+                self._try("details", partial(self._take_details, graph.suites, chunk))
 
     def _take_details(self, suites: SuiteClient, chunk: dict[str, str]) -> None:
         self._context.details.update(suites.details(chunk))

@@ -27,10 +27,12 @@ count as jobs that never end."""
 MAX_JOB_SECONDS = 6 * 3600.0
 """The longest that a job may run on GitHub's own runners: a run in progress that has not changed
 for so long has been abandoned."""
+
 EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_suite_id")
 """Fields that every run of the list has, though GitHub's schema lets some of them be null."""
 
 SAME_REPO = "."
+"""The `head_repo` of a run of the repository's own branches."""
 
 INCOMPLETE = ""
 """The `read_version` of a run that has ended while some of its jobs have not."""
@@ -101,11 +103,6 @@ class Run:
     def version(self) -> str:
         """A text that changes with any change of the run."""
         return f"{self.attempt} {self.status} {self.updated:.0f}"
-
-    @property
-    def fully_read(self) -> bool:
-        """Whether its final state has been read, unless it is run again."""
-        return self.finished and self.read_version == self.version
 
     @property
     def raw_workflow(self) -> tuple[str, str | None]:
@@ -220,7 +217,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
 
 
 def _head_repo(row: Mapping[str, Any]) -> str:
-    """Return the repository of a run's branch; empty for the one that was asked.
+    """Return the repository of a run's branch, `SAME_REPO` for the run's own.
 
     Repositories are compared by their ids: a renamed one has another name than it was asked by.
     """

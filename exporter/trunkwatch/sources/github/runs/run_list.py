@@ -29,7 +29,8 @@ MAX_NEW_PAGES = 10
 """Pages that are read in one go for the runs since the last refresh; the rest is history."""
 
 RECHECK_SECONDS = 1500.0
-"""Seconds in which every page is read again: a re-run is noticed within half an hour."""
+"""Seconds in which every page, or the suites of every commit, are read again: a re-run is noticed
+within half an hour."""
 
 NOTHING_READ = float("inf")
 
@@ -71,19 +72,15 @@ class RunList:
         """The number of pages that have been read."""
         return int(self._entry().get("page", 1)) - 1
 
-    def read_newest(self) -> bool:
-        """Read the first page, and further ones up to the runs that were listed before.
-
-        Returns:
-            Whether anything of the first page has changed.
-        """
+    def read_newest(self) -> None:
+        """Read the first page, and further ones up to the runs that were listed before."""
         entry = self._entry()
         token = self._client.fingerprint()
         etag = entry.get("etag") if entry.get("token") == token else None
         changed = self._client.page(self._path, _query(1), RUNS, etag)
         self._is_current = True
         if changed is None:
-            return False
+            return
         first = page = self._checked(changed, 1)
         before = entry.get("seen", [])
         seen = set(before)
@@ -99,7 +96,6 @@ class RunList:
         ids = [run.id for run in first.rows]
         etag = first.etag if self._is_whole(first, 1) or ids == before else None
         self._put_entry({**entry, "etag": etag, "token": token, "seen": ids})
-        return True
 
     def read_older(self) -> None:
         """Read the next page of older runs; those that were forgotten are read again."""
@@ -189,15 +185,11 @@ class RunList:
 
     # ------------------------------------------------------------------ the runs
 
-    def take(self, run: Run) -> Run:
-        """Store a report of a run that counts; return the stored run."""
-        name = run.name or self._name_of(run.path)
+    def take(self, run: Run) -> None:
+        """Store a report of a run that counts."""
+        run = replace(run, name=run.name or self._name_of(run.path))
         stored = self.runs.get(run.id)
-        known = (
-            replace(run, name=name) if stored is None else stored.merged(replace(run, name=name))
-        )
-        self.put(known)
-        return known
+        self.put(run if stored is None else stored.merged(run))
 
     def _name_of(self, path: str) -> str:
         """Return the name of a workflow from another run; GitHub omits it in some."""
