@@ -38,11 +38,12 @@ test: lint tools
 	$(PYTEST) $(UNIT)
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= tests/domain tests/engine tests/vectors
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
-	$(PYTEST) -n $(LIVE_WORKERS) -m 'slow or live' --durations=10
+	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live) and not large' --durations=10
 
 # Only property tests take examples. The unit tests run in another random order; pytest-randomly
 # prints its seed.
 test-all: lint tools
+	$(PYTEST) -m large
 	$(PYTEST) -m 'hypothesis and not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report=
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"

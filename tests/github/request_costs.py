@@ -77,9 +77,14 @@ class LargeTrunkReader:
 
 
 @contextmanager
-def reading_large_trunk(commits: int = 60) -> Iterator[LargeTrunkReader]:
-    """Serve a large trunk to an exporter that has read nothing yet."""
-    made = large_trunk(commits=commits)
+def reading_large_trunk(commits: int = 60, jobs: int = 450) -> Iterator[LargeTrunkReader]:
+    """Serve a large trunk to an exporter that has read nothing yet.
+
+    Args:
+        commits: of its history.
+        jobs: of each commit.
+    """
+    made = large_trunk(commits=commits, jobs=jobs)
     with running_exporter(made.fake, REPO) as exporter:
         yield LargeTrunkReader(made, exporter)
 

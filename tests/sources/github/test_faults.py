@@ -51,10 +51,7 @@ def test_one_commit_that_cannot_be_read_leaves_those_before_it() -> None:
 
 @pytest.mark.parametrize(("letters", "graphql"), [("F P F F", False), ("F K F F", True)])
 def test_a_pass_that_cannot_be_read_lets_nothing_newer_fire(letters: str, graphql: bool) -> None:
-    """The failures behind it are not believed before it: it may part them.
-
-    Through GraphQL it is a second attempt, which is read through REST.
-    """
+    """The failures behind it wait for it, also if it is a second attempt beside GraphQL."""
     story = Story("P P P")
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()

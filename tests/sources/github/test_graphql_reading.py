@@ -33,6 +33,7 @@ from tests.sources.github.stories import (
     spoilt,
 )
 
+pytestmark = pytest.mark.slow  # all together; the other files read in both ways, and are not
 QUERY = "/graphql"
 TOKEN = "token_env: STANDIN_TOKEN"
 OTHER = Job("other")

@@ -195,6 +195,7 @@ def test_more_than_a_page_of_runs_in_one_second_is_read(graphql: bool) -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_pages_of_runs_that_are_over_stay_free(graphql: bool) -> None:
     """However many commits come, a run that has ended costs nothing any more."""
     story = Story()
