@@ -1,6 +1,7 @@
 """Workflows that are gone: by the word of their CI, or missed for too long on pushes."""
 
 import pytest
+from trunkwatch.domain.doubt import RECENT_COMMITS
 from trunkwatch.domain.model import Observation, WorkflowState
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
@@ -44,6 +45,21 @@ def test_an_inactive_workflow_keeps_its_outage() -> None:
     found = evaluate(BROKEN, trunk(3), reported=reported(INACTIVE))
     assert found.jobs[0].broken
     assert found.workflow_states == {"ci": INACTIVE}
+
+
+def test_results_of_a_gone_workflow_are_no_habit() -> None:
+    """That a deleted workflow ran on every commit makes no newer commit doubtful."""
+    rows = [*BROKEN, *others(1)]
+    assert list(evaluate(rows, trunk(9)).reported) == [sha_of(place) for place in range(3)]
+    gone = evaluate(rows, trunk(9), reported=reported(DELETED))
+    assert list(gone.reported) == [sha_of(0)]
+    assert evaluate(BROKEN, trunk(9), reported=reported(DELETED)).reported == {}
+
+
+def test_the_newest_results_are_found_however_old_they_are() -> None:
+    """The commits of `reported` end at the newest result, not at the tip."""
+    found = evaluate(others(RECENT_COMMITS + 2), trunk(3 * RECENT_COMMITS)).reported
+    assert list(found) == [sha_of(place) for place in range(2, RECENT_COMMITS + 2)]
 
 
 @pytest.mark.parametrize("state", WorkflowState)

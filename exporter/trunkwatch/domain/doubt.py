@@ -1,14 +1,14 @@
-"""Whether the newest commits lack results that they should have (docs/policy.md, section 3.13)."""
+"""Whether the newest commits lack results that they should have (docs/policy.md, section 3.14)."""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
 
 from trunkwatch.domain.model import Commit
 
 RECENT_COMMITS = 100
-"""The newest commits that are judged by: habits of a trunk, such as its path filters, change."""
+"""The commits up to the newest result that show a trunk's habits, which change: path filters."""
 
 MIN_MISSING_COMMITS = 3
 """Fewer newest commits without results are never doubtful."""
@@ -51,9 +51,9 @@ def missing_results(
             absent has been there from the start.
         as_of: the time up to which results have been read (seconds since the epoch).
     """
-    recent = commits[-RECENT_COMMITS:]
-    if any(commit.sha in reported for commit in recent[-MIN_MISSING_COMMITS:]):
+    if not reported or any(c.sha in reported for c in commits[-MIN_MISSING_COMMITS:]):
         return 0  # Nearly always: this is asked of every trunk at every refresh.
+    recent = _since_habits(commits, reported)
     due_at = as_of - _patience(recent, reported)
     answered = [
         commit.sha in reported
@@ -68,6 +68,18 @@ def missing_results(
     if missing < MIN_MISSING_COMMITS or _chance(gaps, missing) > MAX_CHANCE:
         return 0
     return missing
+
+
+def _since_habits(commits: Sequence[Commit], reported: Collection[str]) -> Sequence[Commit]:
+    """Return the commits that show the habits, and all newer ones.
+
+    The window ends at the newest result, not at the tip: else a long doubt would push the results
+    out of it and end.
+    """
+    newest = len(commits) - 1
+    while newest > 0 and commits[newest].sha not in reported:
+        newest -= 1
+    return commits[max(0, newest + 1 - RECENT_COMMITS) :]
 
 
 def _chance(gaps: Sequence[int], missing: int) -> float:

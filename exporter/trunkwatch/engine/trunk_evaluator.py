@@ -11,7 +11,6 @@ from itertools import groupby
 
 from trunkwatch.domain.branch import newest_green
 from trunkwatch.domain.columns import Count
-from trunkwatch.domain.doubt import RECENT_COMMITS
 from trunkwatch.domain.job import JobState, earliest
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
@@ -337,6 +336,6 @@ class TrunkEvaluator:
             retired=jobs.retired,
             changes_at=earliest((jobs.changes_at, workflows.changes_at)),
             workflow_states=self._workflow_states(),
-            reported=workflows.reported(order.commits[-RECENT_COMMITS:]),
+            reported=workflows.reported(order.commits, self._is_gone),
             ignored_from={} if jobs.listed else workflows.ignored_from(),
         )

@@ -2,10 +2,11 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from trunkwatch.domain.doubt import RECENT_COMMITS
 from trunkwatch.domain.groups import ALL_EVENTS, Events
 from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import Commit
@@ -155,19 +156,28 @@ class WorkflowHistories:
         found = self._skips_of(workflow, names, events)
         return max((indexes[-1] for indexes in found), default=-1)
 
-    def reported(self, commits: Iterable[Commit]) -> Mapping[str, float | None]:
-        """Return those of some commits that have results that count.
+    def reported(
+        self, commits: Sequence[Commit], is_gone: Callable[[str], bool]
+    ) -> Mapping[str, float | None]:
+        """Return the latest commits that have results that count.
+
+        Args:
+            commits: of the trunk, oldest first.
+            is_gone: whether a workflow has left: its earlier results are no habit of the trunk.
 
         Returns:
             By hash, the time at which the first result was reported (seconds since the epoch), or
-            None where that is unknown.
+            None where that is unknown; of the `RECENT_COMMITS` up to the newest with a result.
         """
+        present = [flow for flow in self._commits if not is_gone(flow)]
+        newest = max((self.history(flow).newest for flow in present), default=-1)
         found: dict[str, float | None] = {}
-        for commit in commits:
+        for commit in commits[max(0, newest + 1 - RECENT_COMMITS) : newest + 1]:
             counting = [
                 each
-                for workflow in self._commits.values()
-                if (each := workflow.get(commit.sha)) is not None and each.commit_index is not None
+                for flow in present
+                if (each := self.get(flow, commit.sha)) is not None
+                and each.commit_index is not None
             ]
             if counting:
                 found[commit.sha] = earliest(each.reported_at for each in counting)
