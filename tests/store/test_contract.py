@@ -252,11 +252,34 @@ def test_rows_at_some_commits_come_together(store: Store) -> None:
     assert {row.sha for row in rows} == {sha(0), sha(2)}
 
 
+def test_rows_of_some_jobs_at_some_commits(store: Store) -> None:
+    """A query by jobs and commits returns every row of these pairs, those of one job adjacent."""
+    a, b, c = named("a"), named("b"), named("c")
+    rerun = run(2, "failure", job=a, run_id=7)
+    store.apply("ci", [*history("P F P", a), *history("F . F", b), *history("P P P", c)], NOW)
+    store.apply("ci", [rerun, *history("F F F", a, OTHER)], NOW)
+    jobs, shas = [b, a, named("unheard of")], [sha(2), sha(1), "0" * 40]
+    rows = list(store.observations(TRUNK, jobs, shas))
+    expected = {row for row in rows_of(store) if row.job in jobs and row.sha in shas}
+    assert rerun in expected
+    assert len(rows) == len(expected) == 4
+    assert set(rows) == expected
+    assert len({row.job for row in rows[:3]}) == 1 or len({row.job for row in rows[1:]}) == 1
+
+
+@pytest.mark.parametrize(("jobs", "shas"), [([], [sha(0)]), ([JOB], []), ([], [])])
+def test_no_job_or_no_commit_has_no_rows(store: Store, jobs: list[RawJob], shas: list[str]) -> None:
+    """A query by jobs and commits of which one is empty returns nothing."""
+    store.apply("ci", history("P F"), NOW)
+    assert list(store.observations(TRUNK, jobs, shas)) == []
+
+
 def test_an_unknown_trunk_has_no_rows(store: Store) -> None:
     """A query for a trunk without facts returns nothing and is no error."""
     assert list(store.observations(TRUNK)) == []
     assert list(store.observations(TRUNK, jobs=[JOB])) == []
     assert list(store.observations(TRUNK, shas=[sha(0)])) == []
+    assert list(store.observations(TRUNK, jobs=[JOB], shas=[sha(0)])) == []
 
 
 def test_two_trunks_with_the_same_commit_stay_apart(store: Store) -> None:

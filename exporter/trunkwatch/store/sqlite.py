@@ -1,5 +1,6 @@
 """The embedded store: one SQLite file, or memory."""
 
+import json
 import sqlite3
 import threading
 from collections import defaultdict
@@ -24,7 +25,10 @@ from trunkwatch.errors import StoreError
 from trunkwatch.store import schema
 from trunkwatch.store.opening import MEMORY, open_file
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
-from trunkwatch.store.statements import DELETE_SUPERSEDED, SELECT, UPSERT
+from trunkwatch.store.statements import DELETE_SUPERSEDED, OF_PAIRS, SELECT, UPSERT
+
+JOBS_PER_QUERY = 500
+"""Jobs whose rows at some commits are held in memory at once."""
 
 
 class SqliteStore:
@@ -122,9 +126,12 @@ class SqliteStore:
         jobs: Collection[RawJob] | None = None,
         shas: Collection[str] | None = None,
     ) -> Iterator[Observation]:
-        """Yield a trunk's rows: of some raw jobs, or at some commits, or all."""
+        """Yield a trunk's rows: of some raw jobs, at some commits, of both, or all."""
         if jobs is not None:
             ids = sorted(self._job_ids[trunk, job] for job in jobs if (trunk, job) in self._job_ids)
+            if shas is not None:
+                yield from self._rows_of_jobs_at(ids, self._revisions(trunk, shas))
+                return
             for job_id in ids:
                 yield from self._rows(f"{SELECT} WHERE o.job = ?", (job_id,))
             return
@@ -140,6 +147,12 @@ class SqliteStore:
             self._connection.close()
 
     # ------------------------------------------------------------------ reading
+
+    def _rows_of_jobs_at(self, jobs: list[int], revisions: list[int]) -> Iterator[Observation]:
+        """Yield rows by one lookup for each pair of a job and a commit."""
+        for start in range(0, len(jobs), JOBS_PER_QUERY):
+            some = jobs[start : start + JOBS_PER_QUERY]
+            yield from self._rows(SELECT + OF_PAIRS, (json.dumps(some), json.dumps(revisions)))
 
     def _revisions(self, trunk: Trunk, shas: Collection[str] | None) -> list[int]:
         if trunk not in self._trunk_ids:

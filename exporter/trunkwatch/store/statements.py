@@ -12,6 +12,13 @@ SELECT = (
     " FROM observations AS o JOIN revisions AS r ON r.id = o.revision"
 )
 
+# The cost does not depend on how much is stored of a job or at a commit: each pair is one search
+# of the primary key.
+OF_PAIRS = (
+    " WHERE o.job IN (SELECT value FROM json_each(?))"
+    " AND o.revision IN (SELECT value FROM json_each(?)) ORDER BY o.job"
+)
+
 _INSERT = (
     "INSERT INTO observations (job, revision, run_id, attempt, job_id, finished, answer,"
     " origin, run_number, created_at, started_at, completed_at, url, failed_step, infra,"
