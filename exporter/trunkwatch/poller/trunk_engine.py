@@ -11,7 +11,7 @@ from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
@@ -248,4 +248,6 @@ def _plausible(fact: Fact, now: float) -> Fact:
     """Return a fact without times that cannot be true: every fact of every source passes here."""
     if isinstance(fact, Observation):
         return plausible_attempt(fact, now)
+    if isinstance(fact, AddedCommits):
+        return AddedCommits(plausible_order(fact.order, now))
     return plausible_order(fact, now) if isinstance(fact, TrunkOrder) else fact

@@ -19,8 +19,16 @@ from trunkwatch.domain.model import (
     WorkflowState,
     rewrites,
     splice,
+    with_added,
 )
-from trunkwatch.engine.facts import Cursor, Fact, ReportedState, StateEntry, TrunkRemoved
+from trunkwatch.engine.facts import (
+    AddedCommits,
+    Cursor,
+    Fact,
+    ReportedState,
+    StateEntry,
+    TrunkRemoved,
+)
 from trunkwatch.errors import StoreError
 from trunkwatch.store import schema
 from trunkwatch.store.opening import MEMORY, open_file
@@ -335,7 +343,7 @@ class SqliteStore:
             batch.cursor = fact.text
         elif isinstance(fact, StateEntry):
             batch.entries[fact.key] = fact.text
-        elif isinstance(fact, TrunkOrder):
+        elif isinstance(fact, TrunkOrder | AddedCommits):
             batch.feeds[fact.trunk] = True
             self._store_order(fact, batch)
         elif isinstance(fact, WorkflowReport):
@@ -371,9 +379,9 @@ class SqliteStore:
         )
         return cursor.rowcount > 0
 
-    def _store_order(self, fresh: TrunkOrder, batch: "_Batch") -> None:
+    def _store_order(self, fresh: TrunkOrder | AddedCommits, batch: "_Batch") -> None:
         before = batch.orders.get(fresh.trunk, self._orders.get(fresh.trunk))
-        order = splice(before, fresh) if before else fresh
+        order = _united(before, fresh)
         trunk_id = self._trunk_id(fresh.trunk)
         if before is not None and order == before:
             return
@@ -491,6 +499,12 @@ class _Batch:
         self.rewritten: set[Trunk] = set()
         self.revisions: dict[str, int] = {}
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
+
+
+def _united(before: TrunkOrder | None, fresh: TrunkOrder | AddedCommits) -> TrunkOrder:
+    if isinstance(fresh, AddedCommits):
+        return with_added(before, fresh.order) if before else fresh.order
+    return splice(before, fresh) if before else fresh
 
 
 def _with_changes(
