@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
@@ -133,9 +133,13 @@ class TrunkEngine:
             SourceError: the facts are read here, and that failed; nothing was stored.
             StoreError: the facts could not be stored, or the rows not be read.
         """
-        report = refresh.report
+        report, received = refresh.report, self._clock()
+        # Deliveries and scrapes of other sources wait for the lock: facts are read before it.
+        facts = [_plausible(fact, received) for fact in refresh.facts]
         with self._lock:
-            applied = self._apply(source, refresh, None if report.failure else self._clock())
+            applied = self._apply(
+                source, facts, received, None if report.failure else self._clock()
+            )
             for trunk in applied.rewritten:
                 log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
@@ -163,8 +167,10 @@ class TrunkEngine:
             StoreError: the facts could not be stored.
         """
         with self._lock:
-            facts = update.facts(self._sources.state(source))
-            applied = self._apply(source, Refresh(facts), None)
+            received = self._clock()
+            state = self._sources.state(source)
+            facts = [_plausible(fact, received) for fact in update.facts(state)]
+            applied = self._apply(source, facts, received, None)
             for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
                 self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
@@ -174,13 +180,10 @@ class TrunkEngine:
             self._sources.failed(source, reason, problem, seconds)
             self._publish()
 
-    def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
-        received = self._clock()
-        facts = (
-            _plausible(fact, received)
-            for fact in self._sources.only_orders_of(source, refresh.facts)
-        )
-        applied = self._store.apply(source, facts, now)
+    def _apply(
+        self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
+    ) -> Applied:
+        applied = self._store.apply(source, self._sources.only_orders_of(source, facts), stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
         return applied
