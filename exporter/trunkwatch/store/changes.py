@@ -51,7 +51,12 @@ class Changes:
 
     def add(self, fact: Fact) -> None:
         """Note a fact; the rows of observations are the store's."""
-        if isinstance(fact, Cursor):
+        if isinstance(fact, Observation):  # the most frequent, so it is asked for first
+            self.feeds[fact.trunk] = True
+        elif isinstance(fact, TrunkOrder | AddedCommits):
+            self.feeds[fact.trunk] = True
+            self._add_order(fact)
+        elif isinstance(fact, Cursor):
             self.cursor = fact.text
         elif isinstance(fact, StateEntry):
             self.entries[fact.key] = fact.text
@@ -59,10 +64,6 @@ class Changes:
             self.feeds[fact.trunk] = False
         elif isinstance(fact, WorkflowReport):
             self._reports[fact.trunk, fact.workflow_key] = fact.state
-        else:
-            self.feeds[fact.trunk] = True
-            if not isinstance(fact, Observation):
-                self._add_order(fact)
 
     def order(self, trunk: Trunk) -> TrunkOrder | None:
         """Return the current commits of a trunk; None before the first."""

@@ -89,6 +89,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " JOIN revisions_4 AS old ON old.id = o.revision"
         " JOIN revisions AS r ON r.trunk = j.trunk AND r.sha = old.sha ORDER BY 1, 2, 3",
         "DROP TABLE observations_4",
+        "CREATE INDEX observations_unfinished ON observations (revision) WHERE finished = 0",
         "DROP TABLE revisions_4",
     ),
 )

@@ -53,8 +53,12 @@ UPSERT = (
     )
 )
 
-# Unfinished rows of one attempt that has a completed one. They may stay unfinished for ever, so
-# only those of attempts with new rows are looked at.
+# Rows may stay unfinished for ever, so only those at commits with new rows are looked at.
+UNFINISHED_AT = (
+    "SELECT block, job, revision, run_id, attempt, job_id, origin FROM observations"
+    " WHERE revision = ? AND finished = 0"
+)
+
 DELETE_SUPERSEDED = (
     "DELETE FROM observations AS u WHERE u.block = ? AND u.job = ? AND u.revision = ?"
     " AND u.run_id = ? AND u.attempt = ? AND u.job_id = ? AND u.finished = 0 AND u.origin = ?"

@@ -1,13 +1,13 @@
 """Writes the changes of one refresh, within one transaction."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact
 from trunkwatch.store.changes import Changes
 from trunkwatch.store.names import Names, block_of
-from trunkwatch.store.statements import DELETE_SUPERSEDED, UPSERT
+from trunkwatch.store.statements import DELETE_SUPERSEDED, UNFINISHED_AT, UPSERT
 
 
 class Writer:
@@ -68,7 +68,7 @@ class Writer:
     def _write_rows(self, facts: Iterable[Fact], changes: Changes) -> None:
         """Write the reports among some facts, one by one, to find out which change anything."""
         revisions: dict[Trunk, dict[str, int]] = {}
-        written: list[tuple[object, ...]] = []
+        written: dict[int, set[tuple[object, ...]]] = {}
         upsert, touched = self._connection.execute, changes.touched
         for fact in facts:
             changes.add(fact)
@@ -79,10 +79,21 @@ class Writer:
             if sha not in ids:
                 ids[sha] = self._names.revision_id(trunk, sha)
             key, values = self._row(fact, ids[sha])
-            if upsert(UPSERT, (*key, *values)).rowcount > 0:
+            if upsert(UPSERT, key + values).rowcount > 0:
                 touched[trunk][fact.job].add(sha)
-                written.append((*key, values[2]))
-        self._connection.executemany(DELETE_SUPERSEDED, written)
+                written.setdefault(ids[sha], set()).add((*key, values[2]))
+        self._delete_superseded(written)
+
+    def _delete_superseded(self, written: Mapping[int, Collection[tuple[object, ...]]]) -> None:
+        """Delete unfinished rows of attempts that have a completed one.
+
+        Args:
+            written: per commit, the keys and origins of the attempts with new rows.
+        """
+        for revision, keys in written.items():
+            unfinished = self._connection.execute(UNFINISHED_AT, (revision,)).fetchall()
+            superseded = [key for key in unfinished if key in keys]
+            self._connection.executemany(DELETE_SUPERSEDED, superseded)
 
     def _row(
         self, row: Observation, revision: int
