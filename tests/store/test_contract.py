@@ -18,7 +18,7 @@ from trunkwatch.domain.model import (
     WorkflowState,
 )
 from trunkwatch.engine.facts import Cursor, Fact, ReportedState, TrunkRemoved
-from trunkwatch.store import Store
+from trunkwatch.store import MEMORY, STORES, Store
 
 from tests.store.conftest import OpenStore
 from tests.support.examples import examples
@@ -154,7 +154,7 @@ def test_texts_with_odd_characters_survive(store: Store) -> None:
 # ---------------------------------------------------------------------- arrival
 
 _words = st.sampled_from([("completed", "success"), ("completed", "failure"), ("completed", None),
-                          ("queued", None), ("in_progress", None)])  # fmt: skip
+                          ("completed", ""), ("queued", None), ("in_progress", None)])  # fmt: skip
 _times = st.one_of(st.none(), st.sampled_from([10.0, 20.0]))
 _reports = st.builds(
     lambda place, name, word, run_id, attempt, began, ended, url, infra, said: run(
@@ -228,6 +228,27 @@ def test_touched_names_every_changed_job(
     overtaken = {(row.job, row.sha) for row in fresh if not row.finished}
     assert changed <= named_ <= changed | overtaken
     assert set(applied.touched) <= {TRUNK}
+
+
+@given(refreshes=st.lists(st.lists(_reports, max_size=6), max_size=4))
+@settings(max_examples=examples(100))
+def test_every_kind_of_store_keeps_the_same_rows(refreshes: list[list[Observation]]) -> None:
+    """The stores differ in nothing but their speed: all queries return the same rows."""
+    stores = [open_(MEMORY) for open_ in STORES.values()]
+    for facts in refreshes:
+        for store in stores:
+            store.apply("ci", [order(2), *facts], NOW)
+        assert len({repr(rows_by(store)) for store in stores}) == 1
+    for store in stores:
+        store.close()
+
+
+def rows_by(store: Store) -> list[list[str]]:
+    """Return the rows of several queries."""
+    queries: list[dict[str, Any]] = [
+        {}, {"jobs": [named("a")]}, {"shas": [sha(0)]}, {"jobs": [named("b")], "shas": [sha(1)]},
+    ]  # fmt: skip
+    return [sorted(map(repr, store.observations(TRUNK, **query))) for query in queries]
 
 
 # ---------------------------------------------------------------------- queries
