@@ -1,6 +1,6 @@
-"""`make bench`: recorded files and the store, counts first, times as CPU and as ratios to a floor.
+"""`make bench`: recorded files and the store, counts first, times as CPU and as ratios.
 
-The floor of a recorded file is `json.loads` of each line into a dictionary, that of the store
+Recorded files are compared with `json.loads` of each line into a dictionary, the store with
 `executemany` of the same rows into a table without any index but the key.
 """
 

@@ -148,7 +148,7 @@ def test_a_cache_beside_json_is_named_elsewhere(github: GitHubServer) -> None:
 
 
 def test_a_cache_that_cannot_be_used_is_done_without(github: GitHubServer, cache: Path) -> None:
-    """A file in its place is left as it is, and the output says why there is no cache."""
+    """A file in its place is left as it is, and the output has the reason."""
     cache.write_text("not a folder")
     done = check(github, "--repo", "o/r")
     assert done.exit_code == 1

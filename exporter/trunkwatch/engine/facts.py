@@ -73,7 +73,7 @@ class TrunkRemoved:
 class AddedCommits:
     """Commits of a trunk, of which the source may not have all: a `TrunkOrder` has the tip.
 
-    They add to the known ones (`domain.model.with_added`). None is taken away, so that a part of
+    They add to the stored ones (`domain.model.with_added`). None is taken away, so that a part of
     an order is never a force push.
 
     Attributes:

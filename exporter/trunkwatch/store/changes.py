@@ -32,7 +32,7 @@ class Changes:
         entries: the changed ones; None for one that is deleted.
         feeds: whether the source feeds a trunk from now on.
         orders: the current commits of each trunk whose commits changed.
-        rewritten: the trunks whose known tip is gone.
+        rewritten: the trunks whose stored tip is gone.
         touched: per trunk, the raw jobs with new or changed rows, and their commits.
     """
 

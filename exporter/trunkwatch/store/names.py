@@ -154,7 +154,7 @@ class Names:
     def revision_id(self, trunk: Trunk, sha: str) -> int:
         """Return the id of a commit, a new one if it has none.
 
-        Each block has commits of one trunk, in the order in which they became known.
+        Each block has commits of one trunk, in the order of their first rows.
         """
         found = self._revision(trunk, sha)
         if found:

@@ -126,7 +126,7 @@ def test_a_broken_line_that_has_ended_is_not_waited_for(file: File) -> None:
     assert file.error().startswith(f"{file.path}:2: is not a JSON object")
 
 
-# ---------------------------------------------------------------------- only what is new
+# ---------------------------------------------------------------------- only new lines
 
 
 def test_a_line_that_is_appended_is_read_alone(file: File, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +144,7 @@ def test_a_line_that_is_appended_is_read_alone(file: File, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_lines_that_are_stored_are_not_stored_again_after_a_restart(file: File, end: bytes) -> None:
-    """What was stored is recognised by its digest, also in a copy; only newer lines are facts."""
+    """Stored lines are recognised by their digest, also in a copy; only newer lines are facts."""
     file.write(*COMMITS[:2], RUN)
     file.append(json.dumps({**RUN, "run_id": 2}).encode() + end)
     file.reader.refresh()

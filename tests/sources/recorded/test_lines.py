@@ -1,4 +1,4 @@
-"""The two parsers of a line agree: the fast one, and the one that names what is wrong."""
+"""The two parsers of a line agree: the fast one, and the one that names problems."""
 
 import json
 from collections.abc import Mapping

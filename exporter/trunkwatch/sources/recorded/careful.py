@@ -1,4 +1,4 @@
-"""Reads one line key by key, and names what is wrong with it and what would be right."""
+"""Reads one line key by key, and names each problem with its remedy."""
 
 import json
 from collections.abc import Mapping

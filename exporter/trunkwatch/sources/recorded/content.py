@@ -14,7 +14,7 @@ NO_COMMITS = (
 )
 
 Problem = tuple[int, str]
-"""The number of a line, and what is wrong with it."""
+"""The number of a line, and its problem."""
 
 Problems = dict[Trunk | None, list[Problem]]
 """Per trunk the lines that were left out, or in part; under None those of unknown trunks."""

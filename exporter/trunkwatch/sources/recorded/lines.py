@@ -82,7 +82,7 @@ class LineParser:
         return value, problems
 
     def _value(self, fields: Fields) -> Line | None:
-        """Return the value of a line; None if only `examine` can name what is wrong with it."""
+        """Return the value of a line; None if only `examine` can name its problem."""
         try:
             if isinstance(fields, RunFields):
                 return self._observation(fields)

@@ -1,4 +1,4 @@
-"""How far a file was read, and whether it still begins with what was read."""
+"""The position up to which a file was read, as a cursor."""
 
 import json
 from contextlib import suppress

@@ -77,7 +77,7 @@ class Reading:
         """Add the lines that follow the position.
 
         Args:
-            file: that continues what was read.
+            file: that continues the lines before the position.
             size: where to stop (bytes from the beginning of the file).
         """
         rest: list[bytes] = []
@@ -148,5 +148,5 @@ def _blocks(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
 
 
 def _content_of(line: bytes) -> bytes:
-    """Return a line without what is ignored; joined files have a byte order mark in the middle."""
+    """Return a line without ignored bytes; joined files have a byte order mark in the middle."""
     return line.removeprefix(BOM_UTF8).strip(PADDING)

@@ -1,4 +1,4 @@
-"""The source that reads a recorded file, and what is added to it."""
+"""The source that reads a recorded file, and later only its new lines."""
 
 import os
 import time
@@ -48,7 +48,7 @@ class RecordedFile:
         self._counted: set[bytes] = set()
 
     def refresh(self, state: SourceState) -> Refresh:
-        """Return what was added to the file since the last refresh that was stored.
+        """Return the facts of the lines since the last refresh that was stored.
 
         A line that cannot be read is left out and reported, at every refresh until it is mended.
         A last line that is still being written is waited for, until the next refresh.
@@ -69,7 +69,7 @@ class RecordedFile:
     def _refresh_of(
         self, reading: Reading, signature: Signature, stored: Position | None, *, waits: bool
     ) -> Refresh:
-        """Return what is new in a reading.
+        """Return the new facts of a reading.
 
         Args:
             reading: of the file as it is now.
@@ -106,7 +106,7 @@ class RecordedFile:
         return Signature(str(self._path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
     def _read(self, stored: Position | None) -> tuple[Reading, Signature]:
-        """Read what is new; return the reading and the signature of the file that was read."""
+        """Read the new lines; return the reading and the signature of the file that was read."""
         try:
             with self._path.open("rb") as raw:
                 signature = self._signature_of(os.fstat(raw.fileno()))
