@@ -71,7 +71,7 @@ def test_splicing_keeps_older_unread() -> None:
     ],
 )
 def test_added_commits_take_none_away(known: str, added: str, result: str) -> None:
-    """New commits are put before the next stored one, else at the tip; stored ones stay in place."""
+    """New commits are put before the next stored one, or at the tip; stored ones do not move."""
     assert shas(with_added(chain(known), chain(added))) == result
 
 

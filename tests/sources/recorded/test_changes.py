@@ -17,6 +17,7 @@ from trunkwatch.errors import RecordedFileError
 from trunkwatch.sources.recorded import RecordedFile
 from trunkwatch.sources.recorded.lines import LineParser
 
+from tests.poller.harness import Harness
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.sources.recorded.file import COMMIT, RUN, A, B, File, config
 from tests.support.examples import examples
@@ -241,6 +242,19 @@ def test_a_file_that_is_begun_anew_takes_nothing_away(file: File) -> None:
         file.reader.refresh()
         assert file.reader.state() == before
     assert file.reader.report.error is None
+
+
+def test_an_outage_outlives_a_file_that_is_begun_anew(file: File) -> None:
+    """A job stays broken while the commits that broke it are not yet in the new file."""
+    runs = [{**RUN, "sha": each, "conclusion": "failure"} for each in (A, B, C)]
+    file.write(*COMMITS, *runs)
+    harness, source = Harness(), RecordedFile(file.path)
+    assert harness.refresh(source)
+    for count in range(7):
+        file.write(*[*COMMITS, *runs][:count])
+        assert harness.refresh(source)
+        (job,) = harness.engine.snapshot.trunks[0].jobs
+        assert (job.broken, job.consecutive_failures) == (True, 3)
 
 
 @pytest.mark.parametrize(
