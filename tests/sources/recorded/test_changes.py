@@ -192,6 +192,21 @@ def test_a_file_that_was_rewritten_longer_is_read_whole(file: File) -> None:
     assert found == {(None, "success"), (None, "failure"), (3, "success")}
 
 
+def test_a_line_that_was_edited_in_place_is_read(file: File) -> None:
+    """A file of the same size is compared whole, however far the change is from its end."""
+    lines = [{**RUN, "run_id": number} for number in range(100)]
+    file.write(COMMIT, *lines)
+    file.reader.refresh()
+    text = file.path.read_bytes()
+    with file.path.open("r+b") as same:
+        same.write(text.replace(b"success", b"failure", 1))
+    os.utime(file.path, ns=(0, 1))
+    file.reader.refresh()
+    assert sum(row.conclusion == "failure" for row in file.reader.rows()) == 1
+    os.utime(file.path, ns=(0, 2))
+    assert [type(fact) for fact in file.reader.refresh()] == [Cursor]
+
+
 def test_a_last_line_that_goes_on_is_read_again(file: File) -> None:
     """A line that was complete without a line break, and is not any more, is an error."""
     file.write(COMMIT)

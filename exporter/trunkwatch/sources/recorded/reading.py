@@ -62,7 +62,7 @@ class Reading:
         """Return whether a file still has the last bytes before the position.
 
         Args:
-            file: of the same inode.
+            file: that has grown or begins as before.
             size: its size (bytes).
         """
         if size < self.offset:

@@ -111,7 +111,7 @@ class RecordedFile:
             with self._path.open("rb") as raw:
                 signature = self._signature_of(os.fstat(raw.fileno()))
                 file, size = as_utf8(raw, signature.size)
-                reading = self._resume(file, size, signature.inode, stored)
+                reading = self._resume(file, size, signature, stored)
                 reading.read(file, size)
         except OSError as error:
             raise self._error(f"{error.strerror}") from None
@@ -119,12 +119,16 @@ class RecordedFile:
             raise self._error(f"begins as UTF-16 and is not ({error.reason})") from None
         return reading, signature
 
-    def _resume(self, file: BinaryIO, size: int, inode: int, stored: Position | None) -> Reading:
+    def _resume(
+        self, file: BinaryIO, size: int, signature: Signature, stored: Position | None
+    ) -> Reading:
         """Return the reading of all lines of a file whose facts are stored."""
-        if self._reading is not None and self._position is not None:
-            same_file = self._position.signature.inode == inode
-            if same_file and self._reading.continues_in(file, size):
-                return self._reading
+        kept = self._reading
+        if kept is not None and self._position is not None:
+            grew = signature.has_grown(self._position.signature)
+            is_same = grew or begins_with(file, kept.offset, kept.digest)
+            if is_same and kept.continues_in(file, size):
+                return kept
         if stored is not None and begins_with(file, stored.offset, stored.digest):
             reading = Reading()
             reading.read(file, stored.offset)
