@@ -15,10 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from trunkwatch.app import refresh_all
+from trunkwatch.config import Config, parse_config, policy_of
 from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.engine.facts import Cursor, Fact, SourceState
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.sources.recorded import RecordedFile
-from trunkwatch.store import STORES, Store
+from trunkwatch.store import MEMORY, STORES, Store, StoredRows
 
 TRUNK = Trunk("bench/large", "main")
 JOBS_PER_BATCH = 450
@@ -225,6 +228,32 @@ def _refresh(source: RecordedFile, store: Store, cursor: str | None) -> tuple[in
     return len(facts), texts[-1] if texts else cursor
 
 
+def stages(size: int) -> Iterator[tuple[str, ...]]:
+    """Yield the cost of each stage of a command that ends, per result of a recorded file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results.ndjson"
+        path.write_text("".join(lines(size)), encoding="utf-8")
+        text = path.read_bytes().splitlines()
+        floor = cost_of(partial(_parse, text)).seconds
+        facts: list[Fact] = []
+        store, config = STORES["memory"](MEMORY), _config(path)
+        read = cost_of(lambda: facts.extend(RecordedFile(path).refresh(SourceState()).facts))
+        put = cost_of(lambda: store.apply(SOURCE, facts, 0.0))
+        order = store.load().orders[TRUNK]
+        evaluator = TrunkEvaluator(order, policy_of(config), StoredRows(store, TRUNK))
+        evaluated = cost_of(lambda: evaluator.update(order, {}, time.time()))
+        whole = cost_of(lambda: refresh_all(config, MEMORY, None))
+        named = {"read": read, "store": put, "evaluate": evaluated, "check, as a whole": whole}
+        for stage, cost in named.items():
+            share = f"{cost.seconds / size * 1e6:.1f}", f"{cost.seconds / floor:.2f}"
+            yield (stage, *share, f"{size / cost.seconds:,.0f}")
+
+
+def _config(path: Path) -> Config:
+    section = f"{{name: {SOURCE}, type: recorded, path: {path.name}}}"
+    return parse_config(f"sources: [{section}]", str(path.with_name("trunkwatch.yml")))
+
+
 # ---------------------------------------------------------------------- the tables
 
 
@@ -245,6 +274,7 @@ def main() -> int:
         ["lines", "facts of an appended line", "its CPU, ms", "lines/s", "× json.loads"],
         growth([600, 6_000, 60_000]),
     )
+    table(["stage", "µs/result", "× json.loads", "results/s"], stages(60_000))
     table(
         ["stored rows", "bytes written/row", "rows/s", "repeated rows/s", "× executemany",
          "bytes of file/row"],
