@@ -95,7 +95,7 @@ def test_names_of_several_lines_are_stored_once() -> None:
 
 
 def test_a_line_costs_little_more_than_its_json() -> None:
-    """Lines of documented keys are read in less than three times the time that `json.loads` takes."""
+    """Lines of documented keys are read in less than three times the time of `json.loads`."""
     text = [json.dumps({**RUN, "run_id": n, "url": f"u{n}"}).encode() for n in range(3000)]
     parse = LineParser().parse
     assert min(cpu_of(parse, text) for _ in range(5)) < 3 * min(
