@@ -1,7 +1,9 @@
 """`trunkwatch check --repo`, with a token and without one."""
 
+import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -38,9 +40,20 @@ def github() -> Iterator[GitHubServer]:
         yield server
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of all caches."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "trunkwatch"
+
+
 def check(server: GitHubServer, *arguments: str, token: str | None = TOKEN) -> Result:
+    return call(server, "check", *arguments, token=token)
+
+
+def call(server: GitHubServer, *arguments: str, token: str | None = TOKEN) -> Result:
     environment = {"GITHUB_API_URL": server.url, "GITHUB_TOKEN": token}
-    return CliRunner().invoke(main, ["check", *arguments], env=environment)
+    return CliRunner().invoke(main, arguments, env=environment)
 
 
 def test_one_command_reports_the_broken_job(github: GitHubServer) -> None:
@@ -98,3 +111,55 @@ def test_a_repository_and_a_configuration_are_one_too_many(github: GitHubServer)
     done = check(github, "--repo", "o/r", "--config.file", "t.yml")
     assert done.exit_code == 2
     assert "keep one" in str(done.exception) + done.stderr
+
+
+# ---------------------------------------------------------------------- the cache
+
+
+def test_three_commands_are_one_cold_start(github: GitHubServer, cache: Path) -> None:
+    """Results are kept between commands, in a file that the output names."""
+    first = check(github, "--repo", "o/r")
+    cold = github.counted()
+    (file,) = cache.rglob("*.db")
+    named = f"Cache: {file} (delete it to read everything again)."
+    assert named in first.stdout
+    walk = call(github, "explain", "--repo", "o/r", "test")
+    replay = call(github, "backtest", "--repo", "o/r")
+    assert (walk.exit_code, replay.exit_code) == (0, 0)
+    assert "4" in walk.stdout
+    assert named in walk.stdout
+    assert named in replay.stdout
+    assert github.counted() - cold < cold
+
+
+def test_the_cache_is_private(github: GitHubServer, cache: Path) -> None:
+    """Results of a private repository are readable by their owner alone."""
+    check(github, "--repo", "o/r")
+    (file,) = cache.rglob("*.db")
+    assert file.stat().st_mode & 0o077 == 0
+    assert file.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_cache_beside_json_is_named_elsewhere(github: GitHubServer) -> None:
+    """Standard output is one JSON object."""
+    done = check(github, "--repo", "o/r", "--format", "json")
+    assert json.loads(done.stdout)
+    assert done.stderr.startswith("Cache: ")
+
+
+def test_a_cache_that_cannot_be_used_is_done_without(github: GitHubServer, cache: Path) -> None:
+    """A file in its place is left as it is, and the output has the reason."""
+    cache.write_text("not a folder")
+    done = check(github, "--repo", "o/r")
+    assert done.exit_code == 1
+    assert "Cache: none (" in done.stdout
+    assert cache.read_text() == "not a folder"
+
+
+def test_a_storage_is_used_instead_of_the_cache(github: GitHubServer, cache: Path) -> None:
+    """`--storage.path` names the file, and no cache is written."""
+    storage = cache.with_name("mine.db")
+    done = check(github, "--repo", "o/r", "--storage.path", str(storage))
+    assert "Cache" not in done.output
+    assert storage.exists()
+    assert not cache.exists()

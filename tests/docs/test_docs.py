@@ -29,7 +29,7 @@ from trunkwatch.domain.model import (
     WorkflowState,
 )
 from trunkwatch.domain.outage import Thresholds
-from trunkwatch.engine.facts import EMPTY_STATE, Fact
+from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.errors import RecordedFileError
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES, JOB_LABELS, Scope
@@ -414,15 +414,18 @@ WORKFLOW_LINE = {
     "kind": "workflow", "repo": "o/r", "branch": "main", "workflow_path": "ci.yml",
     "state": "active",
 }  # fmt: skip
+ORDER_LINE = {"kind": "order", "repo": "o/r", "branch": "main", "complete": True}
 RUN_LINE = {**COMMIT_LINE, "kind": "run", "workflow": "ci", "job_name": "t", "status": "queued"}
 KEYS = {
     kind: {
         row[0].strip("`"): row[1] == "yes"
         for row in markdown.table(
-            markdown.section(RECORDED, f"Keys of a `{kind}` line"), "key", "required"
+            markdown.section(RECORDED, f"Keys of {'an' * (kind == 'order') or 'a'} `{kind}` line"),
+            "key",
+            "required",
         )
     }
-    for kind in ("commit", "run", "workflow")
+    for kind in ("commit", "run", "workflow", "order")
 }
 
 
@@ -447,7 +450,12 @@ def test_every_key_of_a_line_is_documented() -> None:
 )
 def test_a_key_is_required_as_documented(kind: str, key: str, tmp_path: Path) -> None:
     """A line without a required key is an error; a line with only those is read."""
-    least = {"commit": COMMIT_LINE, "run": RUN_LINE, "workflow": WORKFLOW_LINE}[kind]
+    lines_of: dict[str, dict[str, object]] = {
+        "run": {**RUN_LINE},
+        "workflow": {**WORKFLOW_LINE},
+        "order": ORDER_LINE,
+    }
+    least = lines_of.get(kind, {**COMMIT_LINE})
     required = {name for name, required in KEYS[kind].items() if required}
     assert required == set(least) - ({"workflow_path"} if kind == "workflow" else set())
     without = {name: value for name, value in least.items() if name != key}
@@ -477,11 +485,11 @@ def test_an_error_is_that_of_the_document(line: str, error: str, tmp_path: Path)
 
 def test_the_example_of_a_recorded_file_is_read(tmp_path: Path) -> None:
     """The lines at the head of the document are two commits, their two runs and a state."""
-    (block,) = markdown.blocks(RECORDED, "json")
+    block, _ = markdown.blocks(RECORDED, "json")
     facts = facts_of(tmp_path, *block.text.splitlines())
-    (order,) = [fact for fact in facts if isinstance(fact, TrunkOrder)]
+    (added,) = [fact for fact in facts if isinstance(fact, AddedCommits)]
     rows = [fact for fact in facts if isinstance(fact, Observation)]
-    assert [row.sha for row in rows] == [commit.sha for commit in order.commits]
+    assert [row.sha for row in rows] == [commit.sha for commit in added.order.commits]
     assert [fact.state for fact in facts if isinstance(fact, WorkflowReport)] == ["deleted"]
 
 

@@ -14,6 +14,7 @@ from trunkwatch.domain.model import (
     oldest_first,
     rewrites,
     splice,
+    with_added,
 )
 
 from tests.domain.builders import TRUNK, row
@@ -52,6 +53,46 @@ def test_splicing_keeps_older_unread() -> None:
     assert not splice(known, fresh).older_unread
     assert splice(chain("abc", older_unread=True), chain("bcd")).older_unread
     assert splice(known, chain("xy", older_unread=True)).older_unread
+
+
+@pytest.mark.parametrize(
+    ("known", "added", "result"),
+    [
+        ("abc", "", "abc"),
+        ("abc", "a", "abc"),
+        ("abc", "ab", "abc"),
+        ("abc", "bcd", "abcd"),
+        ("abc", "de", "abcde"),
+        ("abc", "xabc", "xabc"),
+        ("abc", "axc", "abxc"),
+        ("abc", "ax", "abcx"),
+        ("abc", "cb", "abc"),
+        ("", "ab", "ab"),
+    ],
+)
+def test_added_commits_take_none_away(known: str, added: str, result: str) -> None:
+    """New commits are put before the next stored one, or at the tip; stored ones do not move."""
+    assert shas(with_added(chain(known), chain(added))) == result
+
+
+def test_added_commits_reach_back_or_not() -> None:
+    """`older_unread` is that of the order with the oldest commit."""
+    whole, part = chain("abc"), chain("bcd", older_unread=True)
+    assert not with_added(whole, part).older_unread
+    assert with_added(chain("abc", older_unread=True), chain("bcd")).older_unread
+    assert with_added(chain("abc", older_unread=True), chain("")).older_unread
+    assert not with_added(chain("bc", older_unread=True), chain("abc")).older_unread
+    assert with_added(whole, chain("xa", older_unread=True)).older_unread
+
+
+def test_a_known_commit_takes_the_details_that_are_added() -> None:
+    """Author and title are those of the latest report."""
+    added = TrunkOrder(TRUNK, (Commit("b", title="new"),))
+    assert [commit.title for commit in with_added(chain("abc"), added).commits] == [
+        None,
+        "new",
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trunkwatch.config import parse_config, policy_of
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
-from trunkwatch.engine.facts import EMPTY_STATE, Fact
+from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.sources.recorded import RecordedFile
 from trunkwatch.store import SqliteStore, StoredRows
@@ -58,7 +58,7 @@ def _recorded(lines: Sequence[Json]) -> _Recorded:
         file = Path(folder, "history.ndjson")
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
         facts: list[Fact] = list(RecordedFile(file).refresh(EMPTY_STATE).facts)
-    orders = {fact.trunk: fact for fact in facts if isinstance(fact, TrunkOrder)}
+    orders = {fact.trunk: fact.order for fact in facts if isinstance(fact, AddedCommits)}
     return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
 
 

@@ -10,7 +10,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import Refresh, RefreshReport
+from trunkwatch.sources import Refresh, RefreshReport, Source
 from trunkwatch.store import SqliteStore, Store
 
 from tests.support.rows import NOW, TRUNK
@@ -95,7 +95,7 @@ class Harness:
         """Ingest a webhook delivery."""
         self.engine.ingest_delivery("ci", Update(answer))
 
-    def refresh(self, source: ScriptedSource, name: str = "ci") -> bool:
+    def refresh(self, source: Source, name: str = "ci") -> bool:
         """Let the poller refresh a source once; whether that succeeded."""
         return self.poller.refresh_once(self.section(name), source)
 

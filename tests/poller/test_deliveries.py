@@ -1,20 +1,25 @@
 """Webhook deliveries between refreshes, and the reports of refreshes."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from threading import Thread
 
-from trunkwatch.engine.facts import SourceState, StateEntry
+from trunkwatch.engine.facts import Fact, SourceState, StateEntry
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.sources import RefreshReport, TrunkReport
+from trunkwatch.sources import Refresh, RefreshReport, TrunkReport
 
-from tests.poller.harness import Harness, ScriptedSource
-from tests.support.rows import NOW, TRUNK, history, order
+from tests.poller.harness import TWO, Harness, ScriptedSource, config_of
+from tests.support.rows import NOW, TRUNK, history, named, order
 
 TROUBLE = BadAnswerError("GET x: HTTP 502")
 
 
 def broken(harness: Harness) -> list[bool]:
     return [job.broken for trunk in harness.engine.snapshot.trunks for job in trunk.jobs]
+
+
+OTHER_JOB = named("other")
 
 
 def test_what_is_told_is_stored_at_once_and_judged_when_asked() -> None:
@@ -120,3 +125,18 @@ def test_people_look_at_the_commits_of_open_outages_first() -> None:
     harness.ingest(replace(job.blame.run, annotations=("killed",)))
     assert not harness.engine.focus(TRUNK).unexplained
     assert not harness.engine.focus(TRUNK._replace(branch="other")).commits
+
+
+def test_deliveries_do_not_wait_for_a_source_that_is_read() -> None:
+    """The facts of a refresh may come from a slow disk; they are read before the lock is taken."""
+    harness = Harness(config_of(TWO))
+
+    def facts() -> Iterator[Fact]:
+        delivery = Thread(target=harness.deliver, args=(lambda _state: history("P F"),))
+        delivery.start()
+        delivery.join(10)
+        assert not delivery.is_alive()
+        yield from history("P", OTHER_JOB)[1:]
+
+    harness.engine.ingest_refresh("other", Refresh(facts()), lambda: 0.0)
+    assert set(harness.names()) == {"build", "other"}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from trunkwatch.config import SourceConfig
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE
+from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import RefreshReport, SourceContext, build_source
 from trunkwatch.store import SqliteStore
@@ -64,13 +64,15 @@ class Reader:
         )
         self._source = build_source(self._config, context)
 
-    def refresh(self) -> None:
-        """Refresh once, all or nothing; errors go on to the caller."""
+    def refresh(self) -> list[Fact]:
+        """Refresh once, all or nothing, and return the facts; errors go on to the caller."""
         memory = self.store.load().sources.get(self._config.name)
         refresh = self._source.refresh(memory.state if memory else EMPTY_STATE)
-        self.store.apply(self._config.name, refresh.facts, now=0.0)
+        facts = list(refresh.facts)
+        self.store.apply(self._config.name, facts, now=0.0)
         self.report = refresh.report
         self.dropped.update(refresh.report.dropped)
+        return facts
 
     def state(self) -> State:
         """Return all that is stored."""

@@ -15,7 +15,7 @@ from trunkwatch.app import refresh_all
 from trunkwatch.cli.main import main
 from trunkwatch.config import SourceConfig, parse_config
 from trunkwatch.domain.model import Observation, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE, Cursor, Fact
+from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Cursor, Fact
 from trunkwatch.errors import SourceError
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.poller.totals import Counters
@@ -200,7 +200,7 @@ def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     """There is nothing else that a store would understand."""
     facts = list(build_source(case.config, SourceContext()).refresh(EMPTY_STATE).facts)
     assert any(isinstance(fact, Observation) for fact in facts)
-    assert any(isinstance(fact, TrunkOrder) for fact in facts)
+    assert any(isinstance(fact, TrunkOrder | AddedCommits) for fact in facts)
     assert all(isinstance(fact, Fact) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
 

@@ -9,7 +9,10 @@ from trunkwatch.store import MEMORY, STORES, Store
 OpenStore = Callable[[], Store]
 
 
-@pytest.fixture(params=[f"{kind}-{place}" for kind in STORES for place in ("file", "memory")])
+KINDS = [*(f"{kind}-memory" for kind in STORES), "sqlite-file"]
+
+
+@pytest.fixture(params=KINDS)
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Return a function that opens a fresh, empty store of one kind."""
     kind, _, place = str(request.param).partition("-")

@@ -18,7 +18,7 @@ from trunkwatch.domain.model import (
     WorkflowState,
 )
 from trunkwatch.engine.facts import Cursor, Fact, ReportedState, TrunkRemoved
-from trunkwatch.store import Store
+from trunkwatch.store import MEMORY, STORES, Store
 
 from tests.store.conftest import OpenStore
 from tests.support.examples import examples
@@ -154,7 +154,7 @@ def test_texts_with_odd_characters_survive(store: Store) -> None:
 # ---------------------------------------------------------------------- arrival
 
 _words = st.sampled_from([("completed", "success"), ("completed", "failure"), ("completed", None),
-                          ("queued", None), ("in_progress", None)])  # fmt: skip
+                          ("completed", ""), ("queued", None), ("in_progress", None)])  # fmt: skip
 _times = st.one_of(st.none(), st.sampled_from([10.0, 20.0]))
 _reports = st.builds(
     lambda place, name, word, run_id, attempt, began, ended, url, infra, said: run(
@@ -230,6 +230,27 @@ def test_touched_names_every_changed_job(
     assert set(applied.touched) <= {TRUNK}
 
 
+@given(refreshes=st.lists(st.lists(_reports, max_size=6), max_size=4))
+@settings(max_examples=examples(100))
+def test_every_kind_of_store_keeps_the_same_rows(refreshes: list[list[Observation]]) -> None:
+    """The stores differ in nothing but their speed: all queries return the same rows."""
+    stores = [open_(MEMORY) for open_ in STORES.values()]
+    for facts in refreshes:
+        for store in stores:
+            store.apply("ci", [order(2), *facts], NOW)
+        assert len({repr(rows_by(store)) for store in stores}) == 1
+    for store in stores:
+        store.close()
+
+
+def rows_by(store: Store) -> list[list[str]]:
+    """Return the rows of several queries."""
+    queries: list[dict[str, Any]] = [
+        {}, {"jobs": [named("a")]}, {"shas": [sha(0)]}, {"jobs": [named("b")], "shas": [sha(1)]},
+    ]  # fmt: skip
+    return [sorted(map(repr, store.observations(TRUNK, **query))) for query in queries]
+
+
 # ---------------------------------------------------------------------- queries
 
 
@@ -252,11 +273,34 @@ def test_rows_at_some_commits_come_together(store: Store) -> None:
     assert {row.sha for row in rows} == {sha(0), sha(2)}
 
 
+def test_rows_of_some_jobs_at_some_commits(store: Store) -> None:
+    """A query by jobs and commits returns every row of these pairs, those of one job adjacent."""
+    a, b, c = named("a"), named("b"), named("c")
+    rerun = run(2, "failure", job=a, run_id=7)
+    store.apply("ci", [*history("P F P", a), *history("F . F", b), *history("P P P", c)], NOW)
+    store.apply("ci", [rerun, *history("F F F", a, OTHER)], NOW)
+    jobs, shas = [b, a, named("unheard of")], [sha(2), sha(1), "0" * 40]
+    rows = list(store.observations(TRUNK, jobs, shas))
+    expected = {row for row in rows_of(store) if row.job in jobs and row.sha in shas}
+    assert rerun in expected
+    assert len(rows) == len(expected) == 4
+    assert set(rows) == expected
+    assert len({row.job for row in rows[:3]}) == 1 or len({row.job for row in rows[1:]}) == 1
+
+
+@pytest.mark.parametrize(("jobs", "shas"), [([], [sha(0)]), ([JOB], []), ([], [])])
+def test_no_job_or_no_commit_has_no_rows(store: Store, jobs: list[RawJob], shas: list[str]) -> None:
+    """A query by jobs and commits of which one is empty returns nothing."""
+    store.apply("ci", history("P F"), NOW)
+    assert list(store.observations(TRUNK, jobs, shas)) == []
+
+
 def test_an_unknown_trunk_has_no_rows(store: Store) -> None:
     """A query for a trunk without facts returns nothing and is no error."""
     assert list(store.observations(TRUNK)) == []
     assert list(store.observations(TRUNK, jobs=[JOB])) == []
     assert list(store.observations(TRUNK, shas=[sha(0)])) == []
+    assert list(store.observations(TRUNK, jobs=[JOB], shas=[sha(0)])) == []
 
 
 def test_two_trunks_with_the_same_commit_stay_apart(store: Store) -> None:

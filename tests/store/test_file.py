@@ -96,6 +96,45 @@ def test_results_of_the_second_version_get_annotations_later(tmp_path: Path) -> 
         assert list(store.observations(TRUNK)) == [explained]
 
 
+def test_rows_of_the_fourth_version_are_stored_anew(tmp_path: Path) -> None:
+    """Every row of a file whose rows were clustered by job is there, and new ones can be added."""
+    path = tmp_path / "old.db"
+    file_of_version(path, 4)
+    trunks = (TRUNK, Trunk("o/r", "release"))
+    rows = {
+        replace(run(place, job=named(f"{job}")), trunk=trunk)
+        for trunk in trunks
+        for place in range(9)
+        for job in range(3)
+    }
+    with closing(sqlite3.connect(path)) as connection:
+        put = connection.execute
+        put("INSERT INTO origins VALUES (1, 'push', 'main', 'o/r')")
+        for key, trunk in enumerate(trunks):
+            put("INSERT INTO trunks VALUES (?, ?, ?, 0)", (key, *trunk))
+            for job in range(3):
+                name = named(f"{job}")
+                values = (key * 3 + job, key, name.workflow_name, name.job_name)
+                put("INSERT INTO jobs VALUES (?, ?, ?, '', ?)", values)
+        for place in range(9):
+            put("INSERT INTO revisions VALUES (?, ?)", (place + 1, sha(place)))
+            for job in range(6):
+                number = 100 + place
+                put(
+                    "INSERT INTO observations VALUES (?, ?, ?, 1, '', 1, 'success', 1, ?,"
+                    " NULL, NULL, NULL, ?, NULL, 0, NULL, 0)",
+                    (job, place + 1, number, number, f"https://ci.example/{number}"),
+                )
+        connection.commit()
+    with closing(SqliteStore(str(path))) as store:
+        added = run(9, job=named("0"))
+        assert not store.apply("ci", rows, NOW).touched
+        store.apply("ci", [added], NOW)
+        assert {row for trunk in trunks for row in store.observations(trunk)} == rows | {added}
+        wanted = {row for row in rows if row.job == named("1") and row.trunk == TRUNK}
+        assert set(store.observations(TRUNK, jobs=[named("1")])) == wanted
+
+
 def add_step(monkeypatch: pytest.MonkeyPatch, *statements: str) -> None:
     migrations = (*schema.RESULTS.migrations, statements)
     monkeypatch.setattr(schema, "RESULTS", replace(schema.RESULTS, migrations=migrations))

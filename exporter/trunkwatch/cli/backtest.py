@@ -16,7 +16,7 @@ from trunkwatch.cli.common import (
     reported_errors,
     storage_flag,
 )
-from trunkwatch.config import load_config
+from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
 
@@ -28,6 +28,7 @@ def _refuse_renamed(context: click.Context, flag: click.Parameter, value: str | 
 
 @click.command()
 @config_flag
+@repo_flag
 @storage_flag
 @click.option(
     "--failures-to-open",
@@ -37,13 +38,16 @@ def _refuse_renamed(context: click.Context, flag: click.Parameter, value: str | 
 )
 @click.option("--consecutive-failures", hidden=True, expose_value=False, callback=_refuse_renamed)
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def backtest(config_file: str, storage: str, failures_to_open: int | None, form: str) -> None:
+def backtest(
+    config_file: str, repo: str | None, storage: str, failures_to_open: int | None, form: str
+) -> None:
     """Replay the history: every outage, the teams it would have alerted, and the silent ones.
 
     Exit code 2 if a source or trunk could not be read, else 0.
     """
     with reported_errors():
-        once = refresh(load_config(config_file), storage, None)
+        chosen = choose(config_file, repo, storage)
+        once = refresh(chosen.config, chosen.storage, None)
         snapshot = once.engine.snapshot
         tried = [None] if failures_to_open is None else [None, failures_to_open]
         with closing(once.store):
@@ -54,4 +58,5 @@ def backtest(config_file: str, storage: str, failures_to_open: int | None, form:
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
             click.echo(printed(partial(print_back_test, replays)), nl=False)
+        chosen.show_cache(form)
     exit_with(0 if snapshot.was_read else BAD_INPUT)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from click.core import ParameterSource
 
 from trunkwatch import __version__
 from trunkwatch.app import Once, Server
@@ -31,8 +30,9 @@ from trunkwatch.cli.common import (
     storage_flag,
 )
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
+from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
-from trunkwatch.config import Config, check_routes, config_of_repo, load_config
+from trunkwatch.config import check_routes, load_config
 from trunkwatch.domain.columns import build_columns
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.co_failures import CoFailures
@@ -46,15 +46,6 @@ from trunkwatch.sources.recorded import recorded_lines
 
 OUTPUT_MODE = 0o644
 """Mode of a written file; a temporary file is readable by its owner alone."""
-
-TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
-"""The variables that GitHub's own tools and runners use."""
-
-WITHOUT_TOKEN = (
-    "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
-    " read as far as that goes, and private repositories not at all. A fine-grained token with"
-    " read-only Actions, Checks, Contents and Metadata is enough."
-)
 
 
 def run() -> NoReturn:
@@ -105,11 +96,7 @@ def serve(config_file: str, storage: str, listen: str, webhook_listen: str | Non
 
 @main.command()
 @config_flag
-@click.option(
-    "--repo",
-    metavar="OWNER/NAME",
-    help="A repository on GitHub, instead of a configuration; a token is taken from GITHUB_TOKEN.",
-)
+@repo_flag
 @storage_flag
 @now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
@@ -120,8 +107,8 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
     nothing to watch, else 0.
     """
     with reported_errors():
-        config = load_config(config_file) if repo is None else _config_of_repo(repo)
-        once = refresh(config, storage, now)
+        chosen = choose(config_file, repo, storage)
+        once = refresh(chosen.config, chosen.storage, now)
         once.store.close()
         snapshot = once.engine.snapshot
     with closed_pipe_allowed():
@@ -133,26 +120,30 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
             click.echo(printed(write), nl=False)
             if repo is not None:
                 click.echo(cost(once.requests), nl=False)
+        chosen.show_cache(form)
     exit_with(_exit_code(snapshot))
 
 
 @main.command()
 @config_flag
+@repo_flag
 @storage_flag
 @now_flag
 @click.argument("job")
-def explain(config_file: str, storage: str, now: str | None, job: str) -> None:
+def explain(config_file: str, repo: str | None, storage: str, now: str | None, job: str) -> None:
     """Print the walk over a job's commits, and why its streak is what it is.
 
     JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
     which only one job has.
     """
     with reported_errors():
-        once = refresh(load_config(config_file), storage, now)
+        chosen = choose(config_file, repo, storage)
+        once = refresh(chosen.config, chosen.storage, now)
         with closing(once.store), closed_pipe_allowed():
             state, trunk = _find(once.engine.snapshot, job)
             for line in _walk(once, state, trunk):
                 click.echo(line)
+            chosen.show_cache("table")
 
 
 @main.command("check-config")
@@ -192,17 +183,6 @@ main.add_command(backtest)
 main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers
-
-
-def _config_of_repo(repo: str) -> Config:
-    """Return a configuration of one repository, with the environment's token and API address."""
-    name = click.get_current_context().get_parameter_source("config_file")
-    if name is ParameterSource.COMMANDLINE:
-        raise UsageError("--repo and --config.file both choose what to read; keep one")
-    token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
-    if token_env is None:
-        click.echo(WITHOUT_TOKEN, err=True)
-    return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)
 
 
 def _exit_code(snapshot: Snapshot) -> int:

@@ -243,6 +243,26 @@ def splice(stored: TrunkOrder, fresh: TrunkOrder) -> TrunkOrder:
     )
 
 
+def with_added(stored: TrunkOrder, added: TrunkOrder) -> TrunkOrder:
+    """Return the stored order with the commits of `added`; none is taken away.
+
+    A new commit is put before the next commit of `added` that is stored, or at the tip.
+    """
+    new: list[Commit] = []
+    before: dict[str, list[Commit]] = {}
+    for commit in added.commits:
+        new.append(commit)
+        if commit.sha in stored.index:
+            before[commit.sha], new = new, []
+    commits: list[Commit] = []
+    for commit in stored.commits:
+        commits += before.get(commit.sha, (commit,))
+    commits += new
+    reaches_back = added.commits and commits[0] is added.commits[0]
+    older_unread = added.older_unread if reaches_back else stored.older_unread
+    return TrunkOrder(stored.trunk, tuple(commits), older_unread)
+
+
 def rewrites(stored: TrunkOrder, fresh: TrunkOrder) -> bool:
     """Return whether `fresh` lacks the stored tip: a force push."""
     return bool(stored.commits) and stored.commits[-1].sha not in fresh.index

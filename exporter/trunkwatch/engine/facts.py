@@ -70,6 +70,25 @@ class TrunkRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedCommits:
+    """Commits of a trunk, of which the source may not have all: a `TrunkOrder` has the tip.
+
+    They add to the stored ones (`domain.model.with_added`). None is taken away, so that a part of
+    an order is never a force push.
+
+    Attributes:
+        order: the commits, oldest first.
+    """
+
+    order: TrunkOrder
+
+    @property
+    def trunk(self) -> Trunk:
+        """The trunk."""
+        return self.order.trunk
+
+
+@dataclass(frozen=True, slots=True)
 class ReportedState:
     """The stored state of a workflow, as its CI reports it.
 
@@ -83,4 +102,4 @@ class ReportedState:
     tip: str | None
 
 
-Fact = Observation | TrunkOrder | WorkflowReport | TrunkRemoved | Cursor | StateEntry
+Fact = Observation | TrunkOrder | AddedCommits | WorkflowReport | TrunkRemoved | Cursor | StateEntry

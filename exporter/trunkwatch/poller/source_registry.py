@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE, Fact, SourceState, TrunkRemoved
+from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact, SourceState, TrunkRemoved
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkSource
 from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceError
 from trunkwatch.poller.totals import Counters
@@ -189,7 +189,7 @@ class SourceRegistry:
                 does not choose one.
         """
         for fact in facts:
-            if isinstance(fact, TrunkOrder):
+            if isinstance(fact, TrunkOrder | AddedCommits):
                 if not self._may_order(self._sections[source], fact.trunk):
                     continue
                 self._order_owners[fact.trunk] = source

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
@@ -11,7 +11,7 @@ from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
@@ -133,9 +133,13 @@ class TrunkEngine:
             SourceError: the facts are read here, and that failed; nothing was stored.
             StoreError: the facts could not be stored, or the rows not be read.
         """
-        report = refresh.report
+        report, received = refresh.report, self._clock()
+        # Deliveries and scrapes of other sources wait for the lock: facts are read before it.
+        facts = [_plausible(fact, received) for fact in refresh.facts]
         with self._lock:
-            applied = self._apply(source, refresh, None if report.failure else self._clock())
+            applied = self._apply(
+                source, facts, received, None if report.failure else self._clock()
+            )
             for trunk in applied.rewritten:
                 log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
@@ -163,8 +167,10 @@ class TrunkEngine:
             StoreError: the facts could not be stored.
         """
         with self._lock:
-            facts = update.facts(self._sources.state(source))
-            applied = self._apply(source, Refresh(facts), None)
+            received = self._clock()
+            state = self._sources.state(source)
+            facts = [_plausible(fact, received) for fact in update.facts(state)]
+            applied = self._apply(source, facts, received, None)
             for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
                 self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
@@ -174,13 +180,10 @@ class TrunkEngine:
             self._sources.failed(source, reason, problem, seconds)
             self._publish()
 
-    def _apply(self, source: str, refresh: Refresh, now: float | None) -> Applied:
-        received = self._clock()
-        facts = (
-            _plausible(fact, received)
-            for fact in self._sources.only_orders_of(source, refresh.facts)
-        )
-        applied = self._store.apply(source, facts, now)
+    def _apply(
+        self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
+    ) -> Applied:
+        applied = self._store.apply(source, self._sources.only_orders_of(source, facts), stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
         return applied
@@ -248,4 +251,6 @@ def _plausible(fact: Fact, now: float) -> Fact:
     """Return a fact without times that cannot be true: every fact of every source passes here."""
     if isinstance(fact, Observation):
         return plausible_attempt(fact, now)
+    if isinstance(fact, AddedCommits):
+        return AddedCommits(plausible_order(fact.order, now))
     return plausible_order(fact, now) if isinstance(fact, TrunkOrder) else fact

@@ -1,6 +1,5 @@
 """One HTTP request for a JSON document; every failure is a RequestError of one line."""
 
-import json
 import random
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from requests.utils import get_auth_from_url
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.json_text import decode_json
 from trunkwatch.rest.limits import Quota, RateLimit
 
 USER_AGENT = "trunkwatch"
@@ -230,7 +230,7 @@ class RestClient:
 
     def _document(self, request: _Request, answer: Answer) -> Any:
         try:
-            return json.loads(answer.content)
+            return decode_json(answer.content)
         except (ValueError, RecursionError):
             shown = " ".join(answer.text(1000).split())[:BODY_QUOTED_CHARACTERS]
             raise BadAnswerError(

@@ -76,7 +76,7 @@ class Refresh:
 
     Attributes:
         facts: to be stored completely or not at all. Only a local file may still be read while
-            they are iterated; that may raise SourceError.
+            they are iterated, before any lock is taken; that may raise SourceError.
         report: about the refresh itself.
     """
 

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from trunkwatch.store.memory import MemoryStore
 from trunkwatch.store.opening import MEMORY
 from trunkwatch.store.port import Applied, Labels, Store, Stored, StoredSource
 from trunkwatch.store.rows import StoredRows
 from trunkwatch.store.sqlite import SqliteStore
 
 __all__ = [
-    "MEMORY", "STORES", "Applied", "Labels", "SqliteStore", "Store", "Stored", "StoredRows",
-    "StoredSource",
+    "MEMORY", "STORES", "Applied", "Labels", "MemoryStore", "SqliteStore", "Store", "Stored",
+    "StoredRows", "StoredSource",
 ]  # fmt: skip
 
-STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType({"sqlite": SqliteStore})
-"""Every kind of store by name; each is opened with its path."""
+STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType(
+    {"sqlite": SqliteStore, "memory": lambda _path: MemoryStore()}
+)
+"""Every kind of store by name; each is opened with its path, where it has a file."""

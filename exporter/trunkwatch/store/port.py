@@ -113,9 +113,11 @@ class Store(Protocol):
         jobs: Collection[RawJob] | None = None,
         shas: Collection[str] | None = None,
     ) -> Iterator[Observation]:
-        """Yield a trunk's rows: of some raw jobs, or at some commits, or all.
+        """Yield a trunk's rows: of some raw jobs, at some commits, of these jobs at these commits,
+        or all.
 
-        With `jobs`, rows of one raw job are adjacent; otherwise rows of one commit are.
+        With `jobs`, rows of one raw job are adjacent; otherwise rows of one commit are. With both,
+        only rows that are yielded are read, whatever else is stored.
         """
 
     def close(self) -> None:

@@ -58,6 +58,40 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " workflow TEXT NOT NULL, state TEXT NOT NULL, tip TEXT,"
         " PRIMARY KEY (trunk, workflow)) WITHOUT ROWID",
     ),
+    # 5: observations are clustered by blocks of four commits of one trunk, and by job within them.
+    # The ids of a trunk's commits are consecutive within a block: block = id / 4.
+    (
+        "DROP INDEX observations_by_revision",
+        "DROP INDEX observations_unfinished",
+        "ALTER TABLE revisions RENAME TO revisions_4",
+        "ALTER TABLE observations RENAME TO observations_4",
+        "CREATE TABLE revisions (id INTEGER PRIMARY KEY, trunk INTEGER NOT NULL REFERENCES trunks,"
+        " sha TEXT NOT NULL, UNIQUE (trunk, sha))",
+        "INSERT INTO revisions (id, trunk, sha)"
+        " SELECT 4 * dense_rank() OVER (ORDER BY trunk, number / 4) + number % 4, trunk, sha FROM"
+        " (SELECT trunk, sha, row_number() OVER (PARTITION BY trunk ORDER BY id) - 1 AS number"
+        " FROM (SELECT DISTINCT j.trunk, r.id, r.sha FROM observations_4 AS o"
+        " JOIN jobs AS j ON j.id = o.job JOIN revisions_4 AS r ON r.id = o.revision))",
+        "CREATE TABLE observations (block INTEGER NOT NULL,"
+        " job INTEGER NOT NULL REFERENCES jobs,"
+        " revision INTEGER NOT NULL REFERENCES revisions, run_id NOT NULL,"
+        " attempt INTEGER NOT NULL, job_id NOT NULL, finished INTEGER NOT NULL,"
+        " answer TEXT NOT NULL, origin INTEGER NOT NULL REFERENCES origins,"
+        " run_number INTEGER, created_at REAL, started_at REAL,"
+        " completed_at REAL, url TEXT, failed_step TEXT, infra INTEGER NOT NULL,"
+        " annotations TEXT, run_completed INTEGER NOT NULL,"
+        " PRIMARY KEY (block, job, revision, run_id, attempt, job_id, finished, answer, origin))"
+        " WITHOUT ROWID",
+        "INSERT INTO observations SELECT r.id / 4, o.job, r.id, o.run_id, o.attempt, o.job_id,"
+        " o.finished, o.answer, o.origin, o.run_number, o.created_at, o.started_at,"
+        " o.completed_at, o.url, o.failed_step, o.infra, o.annotations, o.run_completed"
+        " FROM observations_4 AS o JOIN jobs AS j ON j.id = o.job"
+        " JOIN revisions_4 AS old ON old.id = o.revision"
+        " JOIN revisions AS r ON r.trunk = j.trunk AND r.sha = old.sha ORDER BY 1, 2, 3",
+        "DROP TABLE observations_4",
+        "CREATE INDEX observations_unfinished ON observations (revision) WHERE finished = 0",
+        "DROP TABLE revisions_4",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 

@@ -4,7 +4,6 @@ A delivery may come twice, late, out of order or never; it reports about one run
 the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +14,7 @@ from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
 from trunkwatch.rest.credentials import has_signature
+from trunkwatch.rest.json_text import decode_json
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -250,7 +250,7 @@ def _named(headers: Mapping[str, str], what: str) -> str:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(body)
+        document = decode_json(body)
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):

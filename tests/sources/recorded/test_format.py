@@ -1,91 +1,15 @@
-"""The format of recorded results, line by line, and a file that changes under the reader."""
+"""The format of recorded results, line by line."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
-from trunkwatch.config import RecordedSource
 from trunkwatch.domain.model import Observation, RawJob, Trunk, WorkflowState
 from trunkwatch.engine.facts import ReportedState
-from trunkwatch.errors import RecordedFileError
 
-from tests.sources.reading import REPO, TRUNK, Reader, sha
-
-A, B = sha(1), sha(2)
-
-COMMIT: Mapping[str, object] = {"kind": "commit", "repo": REPO, "branch": "main", "sha": A}
-RUN: Mapping[str, object] = {
-    "kind": "run",
-    "repo": REPO,
-    "branch": "main",
-    "sha": A,
-    "workflow": "ci",
-    "job_name": "test",
-    "status": "completed",
-    "conclusion": "success",
-}
-MISSING = object()
-
-
-class File:
-    """A recorded file and its reader.
-
-    Attributes:
-        path: the file.
-        reader: reads it into a store.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.reader = Reader(config(path))
-
-    def write(self, *lines: Mapping[str, object] | str | bytes) -> None:
-        """Write the whole file anew, one object or text a line."""
-        self.path.write_bytes(b"".join(_line(line) for line in lines))
-
-    def append(self, content: bytes) -> None:
-        """Append without ending a line."""
-        with self.path.open("ab") as file:
-            file.write(content)
-
-    def error(self) -> str:
-        """Refresh, which must report an error; return its only line without the source's name."""
-        try:
-            self.reader.refresh()
-            report = self.reader.report
-            error = report.error or next(t.error for t in report.trunks.values() if t.error)
-        except RecordedFileError as raised:
-            error = raised
-        text = str(error)
-        assert text.startswith(str(self.path))
-        assert len(text.splitlines()) == 1
-        return text
-
-
-def config(path: Path, **more: object) -> RecordedSource:
-    fields = {"name": "recorded", "type": "recorded", "path": str(path)}
-    return RecordedSource.model_validate({**fields, **more})
-
-
-def _line(line: Mapping[str, object] | str | bytes) -> bytes:
-    if isinstance(line, bytes):
-        return line + b"\n"
-    return (line if isinstance(line, str) else json.dumps(line)).encode() + b"\n"
-
-
-def changed(record: Mapping[str, object], key: str, value: object) -> dict[str, object]:
-    """Return a record with another value, or without the key for MISSING."""
-    rest = {k: v for k, v in record.items() if k != key}
-    return rest if value is MISSING else {**rest, key: value}
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> File:
-    return File(tmp_path / "results.ndjson")
-
+from tests.sources.reading import REPO, TRUNK, sha
+from tests.sources.recorded.file import COMMIT, MISSING, RUN, A, B, File, changed, config
 
 # ---------------------------------------------------------------------- valid files
 
@@ -347,6 +271,7 @@ REQUIRED = {
         {**COMMIT, "kind": "workflow", "workflow": "ci", "state": "active"},
         ["repo", "branch", "workflow"],
     ),
+    "order": ({**COMMIT, "kind": "order", "complete": True}, ["repo", "branch"]),
 }
 
 
@@ -370,7 +295,7 @@ def test_a_line_says_what_kind_it_is(file: File, kind: object) -> None:
     """Any other kind is an error: a typing mistake must not lose results silently."""
     file.write(COMMIT, changed(RUN, "kind", kind))
     assert file.error().startswith(
-        f"{file.path}:2: kind must be 'commit', 'run' or 'workflow' (got "
+        f"{file.path}:2: kind must be 'commit', 'run', 'workflow' or 'order' (got "
     )
 
 
@@ -505,7 +430,8 @@ def test_a_malformed_line_is_left_out_and_no_other(file: File) -> None:
     file.write(COMMIT, "{}", {**COMMIT, "sha": B}, {**RUN, "sha": "short"}, {**RUN, "sha": B})
     for _ in range(2):
         assert file.error() == (
-            f"{file.path}:2: kind must be 'commit', 'run' or 'workflow' (got None) (and 1 more)"
+            f"{file.path}:2: kind must be 'commit', 'run', 'workflow' or 'order' (got None)"
+            " (and 1 more)"
         )
         assert file.reader.order() == [A, B]
         assert file.reader.only_row().sha == B
@@ -552,109 +478,6 @@ def test_a_folder_is_no_file(file: File) -> None:
     """Whatever cannot be opened is one line too."""
     file.path.mkdir()
     assert file.error() == f"{file.path}: Is a directory"
-
-
-# ---------------------------------------------------------------------- a file that changes
-
-
-def test_a_file_that_grew_is_read_again(file: File) -> None:
-    """New commits and results are there at the next refresh."""
-    file.write(COMMIT)
-    file.reader.refresh()
-    file.write(COMMIT, {**COMMIT, "sha": B}, {**RUN, "sha": B})
-    file.reader.refresh()
-    assert file.reader.order() == [A, B]
-    assert file.reader.only_row().sha == B
-
-
-def test_a_file_that_was_replaced_is_read_again(file: File, tmp_path: Path) -> None:
-    """Another file under the same name is news, even of the same size and time."""
-    file.write(COMMIT, RUN)
-    file.reader.refresh()
-    old = file.path.stat()
-    new = File(tmp_path / "new.ndjson")
-    new.write(COMMIT, {**RUN, "conclusion": "failure", "status": "completed"})
-    os.utime(new.path, ns=(old.st_atime_ns, old.st_mtime_ns))
-    assert new.path.stat().st_size == old.st_size
-    new.path.replace(file.path)
-    file.reader.refresh()
-    assert {row.conclusion for row in file.reader.rows()} == {"success", "failure"}
-
-
-def test_a_file_that_did_not_change_is_not_read_again(file: File) -> None:
-    """As long as name, size and time are the same, it is not opened."""
-    file.write(COMMIT, RUN)
-    file.reader.refresh()
-    before, stat = file.reader.state(), file.path.stat()
-    # The same size and time, but nothing that could be read.
-    with file.path.open("r+b") as same:
-        same.write(b"x" * stat.st_size)
-    os.utime(file.path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    file.reader.refresh()
-    assert file.reader.state() == before
-
-
-def test_a_file_that_vanished_is_an_error_and_what_was_known_stays(file: File) -> None:
-    """No news is not good news; when it is back, all is well."""
-    file.write(COMMIT, RUN)
-    file.reader.refresh()
-    before = file.reader.state()
-    content = file.path.read_bytes()
-    file.path.unlink()
-    assert file.error() == f"{file.path}: No such file or directory"
-    assert file.reader.state() == before
-    file.path.write_bytes(content)
-    file.reader.refresh()
-    assert file.reader.state() == before
-
-
-HALVES: Mapping[str, bytes] = {
-    "in the middle of a key": b'{"kind":"ru',
-    "just before its end": json.dumps(RUN).encode()[:-1],
-    "in the middle of a character": b'{"kind":"commit","title":"caf\xc3',
-    "after one byte": b"{",
-}
-
-
-@pytest.mark.parametrize("half", HALVES)
-def test_a_half_written_line_at_the_first_read_is_an_error(file: File, half: str) -> None:
-    """There is no good state to keep yet."""
-    file.write(COMMIT)
-    file.append(HALVES[half])
-    assert file.error().startswith(f"{file.path}:2: is not ")
-
-
-@pytest.mark.parametrize("half", HALVES)
-def test_a_half_written_line_is_waited_for_once(file: File, half: str) -> None:
-    """Somebody is writing it: the last good state stays; when it does not grow, it is an error."""
-    file.write(COMMIT)
-    file.reader.refresh()
-    before = file.reader.state()
-    file.append(HALVES[half])
-    file.reader.refresh()
-    assert file.reader.state() == before
-    assert file.error().startswith(f"{file.path}:2: is not ")
-    assert file.error().startswith(f"{file.path}:2: is not ")
-    assert file.reader.state() == before
-
-
-def test_a_line_that_keeps_growing_is_waited_for(file: File) -> None:
-    """Each part that is written is a sign of life; the whole line counts at last."""
-    file.write(COMMIT)
-    file.reader.refresh()
-    line = json.dumps(RUN).encode() + b"\n"
-    for start in range(0, len(line), 20):
-        file.append(line[start : start + 20])
-        file.reader.refresh()
-    assert file.reader.only_row().sha == A
-
-
-def test_a_broken_line_that_has_ended_is_not_waited_for(file: File) -> None:
-    """Only the last line can be half-written, and only while it has no end."""
-    file.write(COMMIT)
-    file.reader.refresh()
-    file.append(b'{"kind":"ru\n')
-    assert file.error().startswith(f"{file.path}:2: is not a JSON object")
 
 
 def test_a_large_file_keeps_its_line_numbers(file: File) -> None:

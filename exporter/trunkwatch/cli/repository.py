@@ -1,0 +1,107 @@
+"""`--repo owner/name`: one repository on GitHub instead of a configuration, and its cache."""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import click
+from click.core import ParameterSource
+
+from trunkwatch.cli.common import Command
+from trunkwatch.config import Config, config_of_repo, load_config
+from trunkwatch.config.schema import GITHUB_API
+from trunkwatch.errors import StoreError, UsageError
+from trunkwatch.store import MEMORY, SqliteStore
+
+TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
+"""The variables that GitHub's own tools and runners use."""
+
+WITHOUT_TOKEN = (
+    "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
+    " read as far as that goes, and private repositories not at all. A fine-grained token with"
+    " read-only Actions, Checks, Contents and Metadata is enough."
+)
+
+CACHE_MODE = 0o700
+"""Mode of the cache's folders: results of private repositories are their owner's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a command reads, and where it stores the results.
+
+    Attributes:
+        config: the configuration.
+        storage: path of the storage.
+        cache: a line that names the cache, or why there is none; None where none is used.
+    """
+
+    config: Config
+    storage: str
+    cache: str | None = None
+
+    def show_cache(self, form: str) -> None:
+        """Print the line about the cache; beside a program's output, on standard error."""
+        if self.cache is not None:
+            click.echo(self.cache, err=form == "json")
+
+
+def repo_flag(command: Command) -> Command:
+    """Add the flag `--repo` to a command."""
+    return click.option(
+        "--repo",
+        metavar="OWNER/NAME",
+        help="A repository on GitHub, instead of a configuration; a token is taken from"
+        " GITHUB_TOKEN, and the results are kept in a cache.",
+    )(command)
+
+
+def choose(config_file: str, repo: str | None, storage: str) -> Chosen:
+    """Return what the flags of a command choose.
+
+    Args:
+        config_file: path of a configuration.
+        repo: owner/name, instead of a configuration.
+        storage: path of the storage; without one, a repository has a cache.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+        UsageError: the flags contradict each other, or `repo` is no name.
+    """
+    if repo is None:
+        return Chosen(load_config(config_file), storage)
+    config = _config_of_repo(repo)
+    if storage != MEMORY:
+        return Chosen(config, storage)
+    try:
+        path = _cache_of(repo, os.environ)
+        with closing(SqliteStore(str(path))):
+            path.chmod(0o600)
+    except (OSError, StoreError) as error:
+        return Chosen(config, MEMORY, f"Cache: none ({error}).")
+    return Chosen(config, str(path), f"Cache: {path} (delete it to read everything again).")
+
+
+def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
+    """Return the path of a repository's cache, of which the folders exist."""
+    given = environment.get("XDG_CACHE_HOME", "")
+    # The XDG specification: a relative path is ignored.
+    home = Path(given) if given.startswith("/") else Path.home() / ".cache"
+    api = urlsplit(environment.get(API_VARIABLE) or GITHUB_API)
+    folder = home / "trunkwatch" / quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
+    folder.mkdir(mode=CACHE_MODE, parents=True, exist_ok=True)
+    return folder / f"{quote(repo, safe='')}.db"
+
+
+def _config_of_repo(repo: str) -> Config:
+    """Return a configuration of one repository, with the environment's token and API address."""
+    name = click.get_current_context().get_parameter_source("config_file")
+    if name is ParameterSource.COMMANDLINE:
+        raise UsageError("--repo and --config.file both choose what to read; keep one")
+    token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
+    if token_env is None:
+        click.echo(WITHOUT_TOKEN, err=True)
+    return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)

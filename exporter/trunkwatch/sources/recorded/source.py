@@ -1,0 +1,177 @@
+"""The source that reads a recorded file, and later only its new lines."""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from trunkwatch.config.schema import RecordedSource
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.errors import RecordedFileError
+from trunkwatch.sources.port import Refresh, RefreshReport, Source, SourceContext, TrunkReport
+from trunkwatch.sources.recorded.content import Problem, Problems
+from trunkwatch.sources.recorded.position import Position, Signature
+from trunkwatch.sources.recorded.reading import Reading, as_utf8, begins_with
+
+MALFORMED = "malformed"
+"""The reason for which lines are dropped."""
+
+
+def recorded_source(config: RecordedSource, context: SourceContext) -> Source:
+    """Return the source that reads the configured file."""
+    needs_commits = config.order is not False
+    return RecordedFile(Path(config.path), context.http.clock, needs_commits=needs_commits)
+
+
+class RecordedFile:
+    """Reads a file whenever it changed, from where it was read to, if it only grew.
+
+    A file that begins otherwise than before is read whole, and so is one that has changed when the
+    process starts; lines whose facts are stored are not stored again.
+    """
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, *, needs_commits: bool = True
+    ) -> None:
+        """Args:
+        path: the file.
+        clock: seconds since the epoch.
+        needs_commits: whether a run of a trunk without commit lines is an error.
+        """
+        self._path = path
+        self._clock = clock
+        self._needs_commits = needs_commits
+        self._reading: Reading | None = None
+        self._position: Position | None = None
+        self._counted: set[bytes] = set()
+
+    def refresh(self, state: SourceState) -> Refresh:
+        """Return the facts of the lines since the last refresh that was stored.
+
+        A line that cannot be read is left out and reported, at every refresh until it is mended.
+        A last line that is still being written is waited for, until the next refresh.
+        """
+        stored = Position.from_cursor(state.cursor)
+        if stored != self._position:
+            # The process has started, or the last refresh was not stored.
+            self._forget()
+        signature = self._signature()
+        is_unchanged = stored is not None and stored.signature == signature
+        if is_unchanged and stored and stored.valid and self._reading is None:
+            return Refresh(())
+        if self._reading is None or not is_unchanged:
+            self._reading, signature = self._read(stored)
+        waits = stored is not None and not is_unchanged
+        return self._refresh_of(self._reading, signature, stored, waits=waits)
+
+    def _refresh_of(
+        self, reading: Reading, signature: Signature, stored: Position | None, *, waits: bool
+    ) -> Refresh:
+        """Return the new facts of a reading.
+
+        Args:
+            reading: of the file as it is now.
+            signature: of the file.
+            stored: the stored position.
+            waits: whether the end of a last line may still be written.
+        """
+        problems = reading.content.problems(needs_commits=self._needs_commits)
+        news = reading.content.take_news()
+        is_valid = not problems and not reading.unended
+        if reading.unended and not waits:
+            problems[None].append((reading.line_after(), reading.unended_problem))
+            news.dropped.append(reading.unended)
+        report = self._report(reading.content.trunks(), problems, news.dropped)
+        position = Position(signature, reading.offset, reading.digest, is_valid)
+        self._position = position
+        facts: list[Fact] = news.facts()
+        if position != stored:
+            facts.append(position.to_cursor())
+        return Refresh(facts, report)
+
+    # ------------------------------------------------------------------ the file
+
+    def _forget(self) -> None:
+        self._reading, self._position = None, None
+
+    def _signature(self) -> Signature:
+        try:
+            return self._signature_of(self._path.stat())
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+
+    def _signature_of(self, stat: os.stat_result) -> Signature:
+        return Signature(str(self._path), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+    def _read(self, stored: Position | None) -> tuple[Reading, Signature]:
+        """Read the new lines; return the reading and the signature of the file that was read."""
+        try:
+            with self._path.open("rb") as raw:
+                signature = self._signature_of(os.fstat(raw.fileno()))
+                file, size = as_utf8(raw, signature.size)
+                reading = self._resume(file, size, signature, stored)
+                reading.read(file, size)
+        except OSError as error:
+            raise self._error(f"{error.strerror}") from None
+        except UnicodeDecodeError as error:
+            raise self._error(f"begins as UTF-16 and is not ({error.reason})") from None
+        return reading, signature
+
+    def _resume(
+        self, file: BinaryIO, size: int, signature: Signature, stored: Position | None
+    ) -> Reading:
+        """Return the reading of all lines of a file whose facts are stored."""
+        kept = self._reading
+        if kept is not None and self._position is not None:
+            grew = signature.has_grown(self._position.signature)
+            is_same = grew or begins_with(file, kept.offset, kept.digest)
+            if is_same and kept.continues_in(file, size):
+                return kept
+        if stored is not None and begins_with(file, stored.offset, stored.digest):
+            reading = Reading()
+            reading.read(file, stored.offset)
+            reading.content.forget_facts()
+            if reading.offset == stored.offset and reading.continues_in(file, size):
+                return reading
+        return Reading()
+
+    # ------------------------------------------------------------------ the report
+
+    def _report(
+        self, trunks: set[Trunk], problems: Problems, dropped: Iterable[bytes]
+    ) -> RefreshReport:
+        """Return the problems of a file, each at its trunk.
+
+        Raises:
+            RecordedFileError: no line of any trunk could be read.
+        """
+        everywhere = problems.get(None, [])
+        errors = {
+            trunk: self._error_of(sorted([*everywhere, *problems.get(trunk, [])]))
+            for trunk in trunks
+        }
+        new = set(dropped) - self._counted
+        self._counted |= new
+        if (error := self._error_of(everywhere)) and not errors:
+            self._forget()
+            raise error
+        now = self._clock()
+        failed = [error for error in errors.values() if error is not None]
+        return RefreshReport(
+            trunks={trunk: TrunkReport(now, error) for trunk, error in errors.items()},
+            error=failed[0] if failed and len(failed) == len(errors) else None,
+            dropped={MALFORMED: len(new)} if new else {},
+        )
+
+    def _error_of(self, problems: list[Problem]) -> RecordedFileError | None:
+        if not problems:
+            return None
+        (line, problem), *others = problems
+        more = f" (and {len(others)} more)" if others else ""
+        return self._error(f"{problem}{more}", line)
+
+    def _error(self, problem: str, line: int | None = None) -> RecordedFileError:
+        place = f"{self._path}:{line}" if line is not None else f"{self._path}"
+        return RecordedFileError(f"{place}: {problem}")
