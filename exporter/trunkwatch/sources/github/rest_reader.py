@@ -1,5 +1,6 @@
 """Bringing the jobs of one trunk up to date through REST, at a bounded cost."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
@@ -147,7 +148,7 @@ class RestReader:
 
 
 class _Ended:
-    """The runs that have ended and are read at once, however many others are in flight."""
+    """The runs that are read as soon as they have ended, however many others are in flight."""
 
     def __init__(self, due: list[DueCommit], *, by_run: bool) -> None:
         """Args:
@@ -155,24 +156,21 @@ class _Ended:
         by_run: whether every run that has ended is read by itself, and not only failed ones.
         """
         self._by_run = by_run
-        self._newest: dict[str, int] = {}
+        self._newest_failure: dict[str, int] = {}
         for commit in due:
             for run in commit.runs:
-                if _has_ended(run) and (by_run or run.conclusion != "success"):
-                    self._newest.setdefault(run.path, commit.place)
+                if _has_ended(run) and run.conclusion != "success":
+                    self._newest_failure.setdefault(run.path, commit.place)
 
     def runs(self, commit: DueCommit) -> Iterator[Run]:
-        """Yield the runs of a commit to read: older ones of the same workflow come first.
+        """Yield the runs of a commit to read.
 
-        A pass that is not read yet would else be missing between two failures.
+        With a failed run come the older ones of its workflow: a pass that is not read yet would be
+        missing between two failures.
         """
         for run in commit.runs:
-            newest = self._newest.get(run.path)
-            if (
-                newest is not None
-                and commit.place >= newest
-                and (commit.place > newest or not self._by_run or _has_ended(run))
-            ):
+            newest = self._newest_failure.get(run.path, math.inf)
+            if commit.place >= newest or (self._by_run and _has_ended(run)):
                 yield run
 
 
