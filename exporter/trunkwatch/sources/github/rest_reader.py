@@ -25,7 +25,7 @@ that three pages of jobs in flight are read every 27 seconds, and thirty every 2
 MAX_PAUSE_SECONDS = 270.0
 """The longest pause between two reads of a commit in flight: data is stale after 300 seconds."""
 
-RUNS_SHARE = 0.08
+RUNS_SHARE = 0.05
 """The same share where jobs can be read run by run only: the end of each run is read as well."""
 
 
@@ -110,7 +110,7 @@ class RestReader:
         ended = _Ended(due, by_run=not self._jobs.reads_commits)
         found = []
         for commit in due:
-            at = (self._state.get(Kind.COMMIT, commit.sha) or {}).get("at", 0.0)
+            at = self._read_at(commit)
             news = all(run.finished for run in commit.runs) and any(map(_has_ended, commit.runs))
             if news or self._now - at >= pause - self._interval / 2:
                 found.append((0.0 if news else at, -commit.place, commit))
@@ -122,6 +122,16 @@ class RestReader:
                 self._outcome.leave_out(at)
         found.sort(key=lambda item: item[:2])
         return [commit for _, _, commit in found]
+
+    def _read_at(self, commit: DueCommit) -> float:
+        """Return when a commit was read last (seconds since the epoch).
+
+        The first read costs one request for all of its runs, or else one for each: too much for
+        rows that are all unfinished.
+        """
+        never = 0.0 if self._jobs.reads_commits else min(run.created for run in commit.runs)
+        at: float = (self._state.get(Kind.COMMIT, commit.sha) or {}).get("at", never)
+        return at
 
     def _pause(self, due: list[DueCommit]) -> float:
         """Return the seconds between two reads of a commit in flight, so that all keep a budget."""

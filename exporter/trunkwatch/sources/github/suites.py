@@ -7,13 +7,14 @@ as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
-from trunkwatch.sources.github.jobs.job import Job, check_of_node, failed_step
+from trunkwatch.sources.github.jobs.job import ACTIONS_APP, Job, check_of_node, failed_step
 from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
@@ -44,6 +45,7 @@ fragment suites on CheckSuiteConnection {
   pageInfo { hasNextPage endCursor }
   nodes {
     id url status conclusion
+    app { slug }
     branch { name }
     workflowRun {
       url runNumber event createdAt updatedAt
@@ -73,14 +75,15 @@ class Found:
         runs: per commit, the runs of its suites; only those of `OWN_EVENTS` are certainly of the
             repository's own branches.
         jobs: per suite, its jobs; None for a suite that does not exist any more.
-        incomplete: commits of which a suite was not answered, or cannot be used.
+        incomplete: per commit, the suites that were not answered, or cannot be used: their ids,
+            or their places.
         uncertain: suites of which a check run was not answered, or cannot be used.
         error: the first part of the query that was not answered; it is read again.
     """
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
     jobs: dict[str, list[Job] | None] = field(default_factory=dict)
-    incomplete: set[str] = field(default_factory=set)
+    incomplete: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     uncertain: set[str] = field(default_factory=set)
     error: BadAnswerError | None = None
 
@@ -203,14 +206,15 @@ class SuiteClient:
         runs = found.runs.setdefault(sha, [])
         connection = commit["checkSuites"]
         while True:
-            for node in connection["nodes"]:
+            for place, node in enumerate(connection["nodes"]):
                 try:
-                    if node["workflowRun"] is not None:
-                        runs.append(_run_of(sha, node))
-                    elif found.error is not None:
-                        found.incomplete.add(sha)  # else it is of another app
+                    run = _run_of(sha, node)
                 except (KeyError, TypeError, ValueError, AttributeError):
-                    found.incomplete.add(sha)
+                    known = node.get("id") if isinstance(node, dict) else None
+                    found.incomplete[sha].add(str(known or place))
+                    continue
+                if run is not None:
+                    runs.append(run)
             after = _next(connection)
             if after is None:
                 return
@@ -219,20 +223,17 @@ class SuiteClient:
 
     def _jobs(self, found: Found, node_id: str, suite: Mapping[str, Any]) -> list[Job]:
         jobs: list[Job] = []
-        connection = suite["checkRuns"]
-        while True:
-            for node in connection["nodes"]:
-                try:
-                    job = check_of_node(node)
-                except (KeyError, TypeError, ValueError, AttributeError):
-                    found.uncertain.add(node_id)
-                    continue
-                if job is not None:
-                    jobs.append(job)
-            after = _next(connection)
-            if after is None:
-                return jobs
-            connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
+        try:
+            connection = suite["checkRuns"]
+            while True:
+                jobs += (job for job in map(check_of_node, connection["nodes"]) if job is not None)
+                after = _next(connection)
+                if after is None:
+                    return jobs
+                connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            found.uncertain.add(node_id)
+        return jobs
 
     def _more(self, node_id: str, kind: str, text: str, after: str) -> Mapping[str, Any]:
         used = "suites" if kind == "Commit" else "checks"
@@ -279,20 +280,36 @@ def _quoted(node_id: str) -> str:
 
 
 def _next(connection: Mapping[str, Any]) -> str | None:
+    """Return the cursor of the next page, None at the last one.
+
+    Raises:
+        ValueError: it is not known whether there is one.
+    """
     page = connection["pageInfo"]
-    return str(page["endCursor"]) if page["hasNextPage"] else None
+    has_next, cursor = page["hasNextPage"], page["endCursor"]
+    if not isinstance(has_next, bool) or (has_next and cursor is None):
+        raise ValueError(f"a page after {cursor!r}: {has_next!r}")
+    return str(cursor) if has_next else None
 
 
-def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
+def _run_of(sha: str, node: Mapping[str, Any]) -> Run | None:
+    """Return the run of a suite; None for one of another app.
+
+    Raises:
+        ValueError: it is of a run that cannot be used.
+    """
     run, conclusion = node["workflowRun"], node["conclusion"]
+    if run is None and (node["app"] or {}).get("slug", ACTIONS_APP) != ACTIONS_APP:
+        return None
     match = _RUN_URL.match(run["url"])
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
     workflow = run["workflow"] or {}
-    if run["event"] is None or node["status"] is None:
-        raise ValueError(f"the run {run['url']} has no event or no status")
+    if None in (run["event"], node["status"], node["id"]):
+        raise ValueError(f"the run {run['url']} has no event, no status or no suite")
     status = str(node["status"]).lower()
     suite = _SUITE_URL.match(str(node["url"]))
+    branch = (node["branch"] or {}).get("name")
     return Run(
         id=int(match[1]),
         sha=sha,
@@ -300,7 +317,7 @@ def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
         name=str(workflow.get("name") or ""),
         number=run["runNumber"],
         event=str(run["event"]),
-        head_branch=str((node["branch"] or {}).get("name") or ""),
+        head_branch=str(branch or ""),
         head_repo=SAME_REPO,
         attempt=1,
         status=status,
@@ -310,6 +327,8 @@ def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
         suite=int(suite[1]) if suite else None,
         url=run["url"],
         node=str(node["id"]),
+        is_doubtful=None in (branch, run["runNumber"])
+        or (status == COMPLETED and conclusion is None),
     )
 
 
