@@ -8,16 +8,16 @@ as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
-from trunkwatch.sources.github.jobs.job import ACTIONS_APP, Job, check_of_node, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.jobs.job import Job, check_of_node
+from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Details
-from trunkwatch.times import parse_time
+from trunkwatch.sources.github.suite_nodes import details_of_node, run_of_node
 
 NODES_LIMIT = 100
 """Ids of one `nodes`, and rows of one page."""
@@ -61,10 +61,6 @@ fragment checks on CheckRunConnection {
 """
 CHECKS = "checkRuns(first: 100, filterBy: {checkType: ALL}) { ...checks }"
 MORE_CHECKS = "checkRuns(first: 100, after: $after, filterBy: {checkType: ALL}) { ...checks }"
-
-_RUN_URL = re.compile(r".*/actions/runs/(\d+)")
-_SUITE_URL = re.compile(r".*[?&]check_suite_id=(\d+)")
-_WORKFLOW_PATH = re.compile(r".*/actions/workflows/(.+)")
 
 
 @dataclass
@@ -164,7 +160,7 @@ class SuiteClient:
         answer = self._client.query(text, {"ids": list(nodes.values())})
         rows = answer.data.get("nodes") or []
         return {
-            job_id: _details_of(node)
+            job_id: details_of_node(node)
             for job_id, node in zip(nodes, rows, strict=False)
             if isinstance(node, dict) and node.get("annotations") and node.get("steps")
         }
@@ -208,7 +204,7 @@ class SuiteClient:
         while True:
             for place, node in enumerate(connection["nodes"]):
                 try:
-                    run = _run_of(sha, node)
+                    run = run_of_node(sha, node)
                 except (KeyError, TypeError, ValueError, AttributeError):
                     known = node.get("id") if isinstance(node, dict) else None
                     found.incomplete[sha].add(str(known or place))
@@ -290,70 +286,3 @@ def _next(connection: Mapping[str, Any]) -> str | None:
     if not isinstance(has_next, bool) or (has_next and cursor is None):
         raise ValueError(f"a page after {cursor!r}: {has_next!r}")
     return str(cursor) if has_next else None
-
-
-def _run_of(sha: str, node: Mapping[str, Any]) -> Run | None:
-    """Return the run of a suite; None for one of another app.
-
-    Raises:
-        ValueError: it is of a run that cannot be used.
-    """
-    run, conclusion = node["workflowRun"], node["conclusion"]
-    if run is None and (node["app"] or {}).get("slug", ACTIONS_APP) != ACTIONS_APP:
-        return None
-    match = _RUN_URL.match(run["url"])
-    if match is None:
-        raise ValueError(f"a run at {run['url']!r}")
-    workflow = run["workflow"] or {}
-    if None in (run["event"], node["status"], node["id"]):
-        raise ValueError(f"the run {run['url']} has no event, no status or no suite")
-    status = str(node["status"]).lower()
-    suite = _SUITE_URL.match(str(node["url"]))
-    branch = (node["branch"] or {}).get("name")
-    return Run(
-        id=int(match[1]),
-        sha=sha,
-        path=_path_of(run, workflow),
-        name=str(workflow.get("name") or ""),
-        number=run["runNumber"],
-        event=str(run["event"]),
-        head_branch=str(branch or ""),
-        head_repo=SAME_REPO,
-        attempt=1,
-        status=status,
-        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
-        created=parse_time(run["createdAt"]),
-        updated=parse_time(run["updatedAt"]),
-        suite=int(suite[1]) if suite else None,
-        url=run["url"],
-        node=str(node["id"]),
-        is_doubtful=None in (branch, run["runNumber"])
-        or (status == COMPLETED and conclusion is None),
-    )
-
-
-def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
-    path = (run["file"] or {}).get("path")
-    if path:
-        return str(path)
-    match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
-    if match is None:
-        raise ValueError(f"the run {run['url']} is of no workflow file")
-    return f".github/workflows/{match[1]}"
-
-
-def _details_of(node: Mapping[str, Any]) -> Details:
-    annotations = tuple(_annotations(node["annotations"]["nodes"]))
-    steps = [
-        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
-        for step in node["steps"]["nodes"]
-        if step is not None
-    ]
-    return Details(annotations, failed_step(steps))
-
-
-def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]:
-    for row in rows:
-        if row is not None:
-            level = row.get("annotationLevel")
-            yield (None if level is None else str(level).lower()), row.get("message")
