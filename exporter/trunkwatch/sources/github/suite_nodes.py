@@ -68,6 +68,7 @@ def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
 
 
 def details_of_node(node: Mapping[str, Any]) -> Details:
+    """Return the annotations and the failed step of a check run."""
     annotations = tuple(_annotations(node["annotations"]["nodes"]))
     steps = [
         {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
