@@ -32,7 +32,7 @@ def main() -> int:
             raise SystemExit("the jobs differ from the expected ones; the figures mean nothing")
     for words, rights in (("REST alone", CLASSIC), ("REST without Checks", FINE_GRAINED)):
         with reading_large_trunk(graphql=False, rights=rights) as on:
-            _print(cost_of(f"{words}: cold start", on.exporter.refresh_until_idle()))
+            _print(cost_of(f"{words}: cold start", on.read_all()))
             ten = follow_commits(on, 10)
             lag = f"median lag {ten.median_lag:.0f} s, failures {ten.worst_failure:.0f} s"
             case = f"{words}: ten commits in flight, the worst hour"
@@ -42,7 +42,9 @@ def main() -> int:
     print("|---|---|---|---|")
     for words, graphql in (("GraphQL", True), ("REST alone", False)):
         seen = measure_lag(graphql=graphql)
-        print(f"| {words} | {seen.median:.0f} s | {seen.p99:.0f} s | {seen.worst_hour} |", flush=True)
+        print(
+            f"| {words} | {seen.median:.0f} s | {seen.p99:.0f} s | {seen.worst_hour} |", flush=True
+        )
     return 0
 
 

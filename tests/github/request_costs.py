@@ -45,6 +45,14 @@ class LargeTrunkReader:
     poll: float = POLL
     seen: dict[int, float] = field(default_factory=dict)
 
+    def read_all(self) -> list[RefreshResult]:
+        """Read the whole history, with a pause wherever a limit of GitHub asks for one."""
+        done = self.exporter.refresh_until_idle()
+        while done[-1].state.unread:
+            self.large_trunk.fake.now += POLL
+            done += self.exporter.refresh_until_idle()
+        return done
+
     def advance(self, seconds: float, commits: Sequence[str]) -> list[RefreshResult]:
         """Refresh for a time, and record when the results of some commits are stored."""
         done = []

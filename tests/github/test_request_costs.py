@@ -91,7 +91,7 @@ def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
 def test_rest_alone_stays_within_its_budget(jobs: int, rights: Rights) -> None:
     """No hour uses more than 600 requests; without Checks no time-out can be told."""
     with reading_large_trunk(jobs=jobs, graphql=False, rights=rights) as made:
-        cold = counted_requests(made.exporter.refresh_until_idle())
+        cold = counted_requests(made.read_all())
         assert cold <= REST_COLD_START or rights is FINE_GRAINED
         cost = follow_commits(made, 10)
         assert cost.worst_hour <= REST_BUDGET

@@ -25,8 +25,8 @@ that three pages of jobs in flight are read every 27 seconds, and thirty every 2
 MAX_PAUSE_SECONDS = 270.0
 """The longest pause between two reads of a commit in flight: data is stale after 300 seconds."""
 
-RUNS_SHARE = 0.05
-"""The same share where jobs can be read run by run only: the end of each run is read as well."""
+RUNS_SHARE = 0.1
+"""The same share where jobs can be read run by run only: each run is read at its end as well."""
 
 
 class DueCommit(NamedTuple):
@@ -116,12 +116,17 @@ class RestReader:
                 found.append((0.0 if news else at, -commit.place, commit))
                 continue
             runs = list(ended.runs(commit))
+            if not (runs or self._has_results(commit)):
+                runs = commit.runs[:1]  # else the commit would seem to have no results
             if runs:
                 found.append((0.0, -commit.place, commit._replace(runs=runs)))
             if self._jobs.reads_commits and self._now - at >= READ_EVERY_REFRESHES * self._interval:
                 self._outcome.leave_out(at)
         found.sort(key=lambda item: item[:2])
         return [commit for _, _, commit in found]
+
+    def _has_results(self, commit: DueCommit) -> bool:
+        return any(run.read_version is not None for run in self._runs.at(commit.sha))
 
     def _read_at(self, commit: DueCommit) -> float:
         """Return when a commit was read last (seconds since the epoch).
