@@ -89,17 +89,15 @@ def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
 @pytest.mark.parametrize("rights", [CLASSIC, FINE_GRAINED], ids=["classic", "fine-grained"])
 @pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
 def test_rest_alone_stays_within_its_budget(jobs: int, rights: Rights) -> None:
-    """No hour uses more than 600 requests; without Checks no time-out can be told."""
+    """No hour uses more than 600 requests; without Checks, time-outs count as cancelled."""
     with reading_large_trunk(jobs=jobs, graphql=False, rights=rights) as made:
         cold = counted_requests(made.read_all())
         assert cold <= REST_COLD_START or rights is FINE_GRAINED
         cost = follow_commits(made, 10)
         assert cost.worst_hour <= REST_BUDGET
-        wrong = {name.partition(": ")[0].partition(" / ")[2] for name in made.errors()}
-        hanging = {
-            made.large_trunk.slots[b.slot].name for b in made.large_trunk.breakages if b.hang
-        }
-        assert wrong <= (hanging if rights is FINE_GRAINED else set())
+        wrong = {name.partition(": ")[0] for name in made.errors()}
+        hanging = [each for each in made.large_trunk.breakages if each.hang]
+        assert len(wrong) <= (len(hanging) if rights is FINE_GRAINED else 0)
 
 
 @pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "rest"])

@@ -27,7 +27,7 @@ class DetailsReader:
         context: of the trunk.
         runs: of the trunk.
         timed_out: the jobs that may have run into their time limits.
-        attempts: collects what was read.
+        attempts: collects the results.
         budget: the requests that may be sent.
         """
         self._context = context

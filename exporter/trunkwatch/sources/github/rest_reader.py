@@ -59,7 +59,7 @@ class RestReader:
         settings: of the refresh.
         runs: of the trunk; its newest page has been read.
         jobs: reads jobs.
-        attempts: collects what was read.
+        attempts: collects the results.
         """
         self._state = context.state
         self._now = context.now
@@ -71,7 +71,7 @@ class RestReader:
         self._outcome = attempts.outcome
 
     def read(self, backfill: Backfill) -> None:
-        """Read what is due, as far as the budget allows."""
+        """Read the results that are due, as far as the budget allows."""
         if self._runs.is_recheck_due() and self._budget.for_news():
             self._attempts.read(OLDER_RUNS, self._runs.recheck)
         self._read_news(backfill)

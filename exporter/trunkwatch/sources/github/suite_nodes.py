@@ -1,6 +1,6 @@
 """Runs and details of check runs as GraphQL gives them.
 
-Every field may be null for a moment, whatever the schema says of it.
+Every field may be null for a moment, also one that the schema declares as non-null.
 """
 
 import re

@@ -279,7 +279,7 @@ def _next(connection: Mapping[str, Any]) -> str | None:
     """Return the cursor of the next page, None at the last one.
 
     Raises:
-        ValueError: it is not known whether there is one.
+        ValueError: the answer lacks the cursor, or whether there is one.
     """
     page = connection["pageInfo"]
     has_next, cursor = page["hasNextPage"], page["endCursor"]
