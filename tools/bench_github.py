@@ -8,10 +8,14 @@ import sys
 
 from tests.github.request_costs import (
     Cost,
+    cost_of,
+    follow_commits,
     measure_costs,
     measure_idle_round,
+    measure_lag,
     reading_large_trunk,
 )
+from tests.github.rights import CLASSIC, FINE_GRAINED
 
 
 def _print(cost: Cost) -> None:
@@ -26,7 +30,21 @@ def main() -> int:
             _print(cost)
         if on.errors():
             raise SystemExit("the jobs differ from the expected ones; the figures mean nothing")
+    for words, rights in (("REST alone", CLASSIC), ("REST without Checks", FINE_GRAINED)):
+        with reading_large_trunk(graphql=False, rights=rights) as on:
+            _print(cost_of(f"{words}: cold start", on.read_all()))
+            ten = follow_commits(on, 10)
+            lag = f"median lag {ten.median_lag:.0f} s, failures {ten.worst_failure:.0f} s"
+            case = f"{words}: ten commits in flight, the worst hour"
+            _print(Cost(case, ten.worst_hour, ten.worst_hour_sent, lag))
     _print(measure_idle_round())
+    print("\n| at the default interval, 60 jobs a commit | median | p99 | counted an hour |")
+    print("|---|---|---|---|")
+    for words, graphql in (("GraphQL", True), ("REST alone", False)):
+        seen = measure_lag(graphql=graphql)
+        print(
+            f"| {words} | {seen.median:.0f} s | {seen.p99:.0f} s | {seen.worst_hour} |", flush=True
+        )
     return 0
 
 

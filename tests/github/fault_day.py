@@ -190,9 +190,11 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--hours", type=float, default=24)
+    parser.add_argument("--rest", action="store_true", help="read through REST alone")
     options = parser.parse_args()
     made, report = day(options.seed), DayReport()
-    with running_exporter(made.fake, REPO, SOURCE_OPTIONS) as exporter:
+    graphql = not options.rest
+    with running_exporter(made.fake, REPO, SOURCE_OPTIONS, graphql=graphql) as exporter:
         for minute in measure_day(exporter, made, seed=options.seed, hours=options.hours):
             report.add(minute)
             if minute.wrong or minute.doubtful:

@@ -1,10 +1,13 @@
 """Measures the requests that reading a large trunk costs, for docs/github.md and its tests."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from typing import NamedTuple
 
+from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
 
@@ -18,6 +21,7 @@ from tests.github.exporter import (
 )
 from tests.github.fake import T0, FakeGitHub
 from tests.github.large_trunk import REPO, LargeTrunk, large_trunk
+from tests.github.rights import CLASSIC, Rights
 from tests.github.workflows import Job, Workflow
 
 HOUR, DAY = 3600.0, 86400.0
@@ -32,12 +36,22 @@ class LargeTrunkReader:
     Attributes:
         large_trunk: the trunk.
         exporter: the exporter.
+        poll: seconds from one refresh to the next.
         seen: per job id, when its result was first stored (seconds since the epoch).
     """
 
     large_trunk: LargeTrunk
     exporter: SimulatedExporter
+    poll: float = POLL
     seen: dict[int, float] = field(default_factory=dict)
+
+    def read_all(self) -> list[RefreshResult]:
+        """Read the whole history, with a pause wherever a limit of GitHub asks for one."""
+        done = self.exporter.refresh_until_idle()
+        while done[-1].state.unread:
+            self.large_trunk.fake.now += POLL
+            done += self.exporter.refresh_until_idle()
+        return done
 
     def advance(self, seconds: float, commits: Sequence[str]) -> list[RefreshResult]:
         """Refresh for a time, and record when the results of some commits are stored."""
@@ -45,7 +59,7 @@ class LargeTrunkReader:
         fake = self.large_trunk.fake
         end = fake.now + seconds
         while fake.now < end:
-            fake.now += POLL
+            fake.now += self.poll
             done.append(self.exporter.refresh())
             self._note(commits)
         return done
@@ -77,15 +91,20 @@ class LargeTrunkReader:
 
 
 @contextmanager
-def reading_large_trunk(commits: int = 60, jobs: int = 450) -> Iterator[LargeTrunkReader]:
-    """Serve a large trunk to an exporter that has read nothing yet.
+def reading_large_trunk(
+    commits: int = 60, jobs: int = 450, *, graphql: bool = True, rights: Rights = CLASSIC
+) -> Iterator[LargeTrunkReader]:
+    """Serve a large trunk of a private repository to an exporter that has read nothing yet.
 
     Args:
         commits: of its history.
         jobs: of each commit.
+        graphql: whether GraphQL may be used.
+        rights: of the token.
     """
     made = large_trunk(commits=commits, jobs=jobs)
-    with running_exporter(made.fake, REPO) as exporter:
+    made.repo.private, made.fake.rights = True, rights
+    with running_exporter(made.fake, REPO, graphql=graphql) as exporter:
         yield LargeTrunkReader(made, exporter)
 
 
@@ -139,9 +158,47 @@ def follow_commits(on: LargeTrunkReader, commits: int, spacing: float = 360.0) -
     )
 
 
-def _worst_hour(costs: Sequence[int]) -> int:
-    width = int(HOUR / POLL)
+def _worst_hour(costs: Sequence[int], poll: float = POLL) -> int:
+    width = int(HOUR / poll)
     return max(sum(costs[begin : begin + width]) for begin in range(max(1, len(costs) - width + 1)))
+
+
+# ---------------------------------------------------------------------- the delay of results
+
+
+class Lag(NamedTuple):
+    """Seconds from the end of a job at GitHub until its result is on /metrics, by polling.
+
+    Attributes:
+        median: of all results.
+        p99: 99 of 100 results take no longer.
+        worst_hour: the most counted requests within sixty minutes.
+    """
+
+    median: float
+    p99: float
+    worst_hour: int
+
+
+def measure_lag(*, graphql: bool, minutes: float = 60.0) -> Lag:
+    """Measure a trunk of 60 jobs a commit, a commit each ten minutes, at the default interval.
+
+    Args:
+        graphql: whether GraphQL may be used.
+        minutes: for which commits are pushed.
+    """
+    made = large_trunk(commits=20, workflows=6, jobs=60, spacing=600, duration=1200)
+    poll = GithubSource.model_fields["poll_interval"].default
+    with running_exporter(made.fake, REPO, f", poll_interval: {poll:.0f}s", graphql=graphql) as own:
+        own.refresh_until_idle()
+        on, spacing, duration = LargeTrunkReader(made, own, poll), 600.0, 1200.0
+        begun = made.fake.now + 7
+        times = [begun + n * spacing for n in range(int(minutes * 60 / spacing))]
+        shas = [made.new_commit(at, duration).sha for at in times]
+        done = on.advance(minutes * 60 + duration, shas)
+        lags = sorted(on.lags(shas, only_failures=False))
+        costs = [one.counted for one in done]
+        return Lag(median(lags), lags[math.ceil(0.99 * len(lags)) - 1], _worst_hour(costs, poll))
 
 
 # ---------------------------------------------------------------------- all measured cases

@@ -13,12 +13,16 @@ from tests.github.request_costs import (
     counted_requests,
     follow_commits,
     measure_idle_round,
+    measure_lag,
     reading_large_trunk,
     sent_requests,
 )
+from tests.github.rights import CLASSIC, FINE_GRAINED, Rights
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("framework")]
 COLD_START, RESTART, ONE_COMMIT, BUDGET = 60, 3, 100, 150
+REST_COLD_START, REST_BUDGET = 420, 600
+MEDIAN_LAG, P99_LAG = 15.0, 35.0
 MINUTES = 30
 
 
@@ -68,7 +72,10 @@ def test_a_commit_of_450_jobs_is_followed_closely_and_cheaply(read: LargeTrunkRe
     assert read.errors() == {}
 
 
-@pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=pytest.mark.large)])
+large = pytest.mark.large
+
+
+@pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
 def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
     """No hour uses more than 150 requests, and the median lag is at most a refresh."""
     with reading_large_trunk(jobs=jobs) as made:
@@ -77,6 +84,28 @@ def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
         assert cost.worst_hour <= BUDGET
         assert 0 < cost.median_lag <= POLL
         assert made.errors() == {}
+
+
+@pytest.mark.parametrize("rights", [CLASSIC, FINE_GRAINED], ids=["classic", "fine-grained"])
+@pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
+def test_rest_alone_stays_within_its_budget(jobs: int, rights: Rights) -> None:
+    """No hour uses more than 600 requests; without Checks, time-outs count as cancelled."""
+    with reading_large_trunk(jobs=jobs, graphql=False, rights=rights) as made:
+        cold = counted_requests(made.read_all())
+        assert cold <= REST_COLD_START or rights is FINE_GRAINED
+        cost = follow_commits(made, 10)
+        assert cost.worst_hour <= REST_BUDGET
+        wrong = {name.partition(": ")[0] for name in made.errors()}
+        hanging = [each for each in made.large_trunk.breakages if each.hang]
+        assert len(wrong) <= (len(hanging) if rights is FINE_GRAINED else 0)
+
+
+@pytest.mark.parametrize("graphql", [True, False], ids=["graphql", "rest"])
+def test_a_result_is_seen_within_half_a_minute_by_polling(graphql: bool) -> None:
+    """At the default interval the median lag is at most 15 s, and 99 of 100 results take 35 s."""
+    lag = measure_lag(graphql=graphql, minutes=20)
+    assert 0 < lag.median <= MEDIAN_LAG
+    assert lag.p99 <= P99_LAG
 
 
 def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTrunkReader) -> None:

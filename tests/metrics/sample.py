@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.domain.model import TrunkOrder, WorkflowState
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
@@ -45,7 +45,9 @@ def main_trunk() -> TrunkState:
     commits[4] = replace(commits[4], title=HOSTILE_TITLE)
     order = TrunkOrder(TRUNK, tuple(commits), older_unread=True)
     rows = [row for name, text in HISTORIES.items() for row in history(text, name)]
-    return replace(evaluate(MemoryRows(rows), order, POLICY), data_at=NOW - 5)
+    inactive = {"nightly": WorkflowState.INACTIVE, "old": WorkflowState.DISABLED}
+    state = evaluate(MemoryRows(rows), order, POLICY)
+    return replace(state, data_at=NOW - 5, workflow_states=inactive)
 
 
 def bare_trunk() -> TrunkState:

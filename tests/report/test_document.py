@@ -103,6 +103,7 @@ def test_the_whole_of_a_trunk() -> None:
             "up": True,
             "problem": None,
             "missing_results": 0,
+            "inactive_workflows": [],
             "mass_breakage": False,
             "commits_since_green": 1,
             "last_green": sha_of(1),

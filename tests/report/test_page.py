@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from trunkwatch.domain.groups import Match
-from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.domain.model import TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import Snapshot, TrunkSource
 from trunkwatch.report.page import landing_page
@@ -126,6 +126,15 @@ def test_limits_of_a_source_stand_in_its_row() -> None:
     text = page(snapshot(source)).text
     assert "source ci: limited (checks): no <steps>" in text
     assert "source ci: 2 rows cannot be used: 2 bad time" in text
+
+
+def test_a_workflow_that_was_disabled_for_inactivity_is_named() -> None:
+    """Its jobs do not run, which no result shows; one that a person disabled is no news."""
+    states = {"night<ly": WorkflowState.INACTIVE, "other": WorkflowState.DISABLED}
+    trunk = replace(evaluate_histories({"a": "P F"}), workflow_states=states)
+    found = page(replace(snapshot(), trunks=(trunk,)))
+    assert "The workflow night<ly was disabled by its CI for inactivity" in found.text
+    assert "other" not in found.text
 
 
 def test_mass_breakage_leads() -> None:

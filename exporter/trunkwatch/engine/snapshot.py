@@ -89,6 +89,12 @@ class TrunkState:
         return all(source.up for source in self.sources)
 
     @property
+    def inactive_workflows(self) -> tuple[str, ...]:
+        """The workflows that their CI has disabled for inactivity, by label, sorted."""
+        states = self.workflow_states.items()
+        return tuple(sorted(flow for flow, state in states if state is WorkflowState.INACTIVE))
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Why it was not read, as texts for people: one for each source that did not."""
         return tuple(source.problem for source in self.sources if source.problem is not None)

@@ -127,6 +127,12 @@ FAMILIES: tuple[Family, ...] = (
         "1 while the newest commits have no result although earlier ones had, and chance does not"
         " explain it, else 0.",
     ),
+    _branch(
+        "ci_workflow_inactive",
+        "1 for a workflow that its CI has disabled for inactivity: its jobs do not run, and its"
+        " outages stay open.",
+        "workflow",
+    ),
     _branch("ci_branch_head_timestamp_seconds", "Commit time of the newest commit that was read."),
     _branch(
         "ci_branch_mass_breakage",

@@ -132,6 +132,8 @@ def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], f
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at
     yield "ci_branch_up", (), float(trunk.up)
     yield "ci_branch_data_doubtful", (), float(trunk.missing > 0)
+    for workflow in trunk.inactive_workflows:
+        yield "ci_workflow_inactive", (workflow,), 1.0
     if head is not None:
         yield "ci_branch_head_timestamp_seconds", (), head
     yield "ci_branch_mass_breakage", (), float(trunk.mass_breakage)

@@ -81,6 +81,7 @@ def _trunk(state: TrunkState, now: float) -> dict[str, Any]:
         "up": state.up,
         "problem": "; ".join(state.problems) or None,
         "missing_results": state.missing,
+        "inactive_workflows": list(state.inactive_workflows),
         "mass_breakage": state.mass_breakage,
         "commits_since_green": green.commits_since if green else None,
         "last_green": green.commit.sha if green and green.commit else None,

@@ -45,6 +45,15 @@ def trunk_notes(trunk: TrunkState, now: float) -> Iterator[str]:
         yield from _nothing_to_watch(trunk)
 
 
+def workflow_notes(trunk: TrunkState) -> Iterator[str]:
+    """Yield a sentence for each workflow that does not run, whatever its results are."""
+    for workflow in trunk.inactive_workflows:
+        yield (
+            f"The workflow {workflow} was disabled by its CI for inactivity: its jobs do not run,"
+            " and their outages stay open. Enable it, or delete its file."
+        )
+
+
 def is_reliable(trunk: TrunkState, now: float) -> bool:
     """Return whether a trunk was read, is up to date and has jobs: else nothing is well.
 

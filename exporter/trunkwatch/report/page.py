@@ -10,7 +10,7 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, is_stale
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hidden_failures, hints
-from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes
+from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
 from trunkwatch.report.words import ago, commits, counted, failures_phrase, short, utc
 from trunkwatch.times import format_time
 
@@ -50,7 +50,8 @@ def _trunk(state: TrunkState, compare_urls: CompareUrls, now: float) -> str:
     path = escape(quote("/".join(trunk)), quote=True)
     reliable = is_reliable(state, now)
     notes = "".join(
-        f"<p class='odd'>{escape(note.strip())}</p>" for note in trunk_notes(state, now)
+        f"<p class='odd'>{escape(note.strip())}</p>"
+        for note in (*trunk_notes(state, now), *workflow_notes(state))
     )
     broken = [job for job in state.jobs if job.broken]
     failing = [job for job in state.jobs if not job.broken and job.consecutive_failures]

@@ -14,7 +14,7 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hidden_failures, hints
-from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes
+from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
 from trunkwatch.report.words import (
     ago,
     by_line,
@@ -42,6 +42,8 @@ def print_snapshot(
         _print_trunk(trunk, compare_urls, console, snapshot.as_of)
         for note in trunk_notes(trunk, now):
             console.print(Text(plain(note), style="red"), soft_wrap=True)
+        for note in workflow_notes(trunk):
+            console.print(Text(plain(note), style="yellow"), soft_wrap=True)
         if trunk.jobs:
             console.print(_group_table(trunk.groups, reliable=is_reliable(trunk, now)))
     shown = {problem for trunk in snapshot.trunks for problem in trunk.problems}

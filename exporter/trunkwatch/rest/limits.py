@@ -194,6 +194,10 @@ class RefreshBudget:
         spent = self._quota.counted - self._counted_before
         return spent < BATCH_REQUESTS and self.history_later()
 
+    def hourly(self, share: float) -> float:
+        """Return a share of an hour's requests; infinite while no limit has been reported."""
+        return share * self._quota.budget or math.inf
+
     def history_later(self) -> bool:
         """Return whether a request about history may be sent at once, in another refresh."""
         return self._quota.available() > HISTORY_RESERVE_SHARE * self._quota.budget

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from trunkwatch.sources.github.trunk_reader import UNREADABLE_COMMIT_TIMEOUT_SECONDS
+from trunkwatch.sources.github.outcome import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.fake import FakeGitHub

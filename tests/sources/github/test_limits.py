@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.snapshot import MIN_STALE_SECONDS
 
 from tests.github.exporter import running_exporter
 from tests.github.fake import TOKEN, FakeGitHub
@@ -13,6 +14,7 @@ from tests.github.server import LogEntry
 from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import (
     HOUR,
+    LINT,
     MINUTE,
     REPO,
     Story,
@@ -84,6 +86,27 @@ def test_what_the_budget_leaves_out_shows_in_the_age_of_the_data() -> None:
         assert exporter.trunk.data_at < begun
         exporter.advance(4 * HOUR, every=5 * MINUTE)
         assert exporter.trunk.data_at > begun + 3 * HOUR
+        check_truth(exporter)
+
+
+def test_commits_in_flight_are_read_less_often_and_failed_runs_at_once() -> None:
+    """A failure never counts before an older pass of its workflow; the data is never stale."""
+    story = Story("P F F", fake=FakeGitHub(limit=200))
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        for job in (Job("test", end=220), Job("test", end=240, conclusion="failure")):
+            commit = story.push()
+            story.jobs(commit, [job])
+            story.jobs(commit, [Job("slow", end=HOUR)], LINT)
+            story.fake.now += 10
+        streaks = []
+        for _ in range(10):
+            exporter.advance(MINUTE)
+            streaks.append(exporter.job("test").consecutive_failures)
+            assert exporter.trunk.data_at is not None
+            assert story.fake.now - exporter.trunk.data_at <= MIN_STALE_SECONDS
+        assert streaks == [2, 2, 2, 1, 1, 1, 1, 1, 1, 1]
+        assert len(asked(exporter, "/check-runs")) <= 3 + 2 * 4
         check_truth(exporter)
 
 

@@ -130,8 +130,6 @@ def parse_build(item: object, now: float) -> Build | None:
     if build is None or builder is None or request is None:
         return None
     started, completed = (_time(item.get(key), now) for key in ("started_at", "complete_at"))
-    if started is not None and completed is not None and completed < started:
-        completed = None
     properties = item.get("properties")
     return Build(
         build_id=build,

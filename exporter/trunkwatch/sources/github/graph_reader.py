@@ -1,6 +1,6 @@
 """Bringing the runs and jobs of one trunk up to date through GraphQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.errors import SourceError
@@ -10,7 +10,7 @@ from trunkwatch.sources.github.jobs.job import Job
 from trunkwatch.sources.github.jobs.job_reader import JobReader, is_ambiguous
 from trunkwatch.sources.github.order.backfill import Backfill
 from trunkwatch.sources.github.rights import Right
-from trunkwatch.sources.github.runs.run import Run, counts
+from trunkwatch.sources.github.runs.run import LATE_JOB_SECONDS, Run, counts
 from trunkwatch.sources.github.runs.run_list import RECHECK_SECONDS, RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.github.suites import OWN_EVENTS, Found, SuiteClient
@@ -73,10 +73,11 @@ class GraphReader:
         new, together, old = [], [], []
         has_news = False
         for index, (sha, _) in enumerate(backfill.dates()):
-            listed = (self._context.state.get(Kind.COMMIT, sha) or {}).get("listed")
+            entry = self._context.state.get(Kind.COMMIT, sha) or {}
+            listed, is_doubtful = entry.get("listed"), entry.get("again", False)
             is_due = bool(backfill.due_runs(sha))
-            has_news |= is_due or listed is None
-            if listed is None:
+            has_news |= is_due or is_doubtful or listed is None
+            if listed is None or is_doubtful:
                 new.append(sha)
             elif is_due or index < RECENT_COMMITS:
                 together.append(sha)
@@ -161,19 +162,38 @@ class GraphReader:
         ]
 
     def _take_runs(self, found: Found) -> None:
-        trunk, events, state = self._context.trunk, self._context.events, self._context.state
+        events, state = self._context.events, self._context.state
         for sha, runs in found.runs.items():
-            for run in runs:
-                if run.event in OWN_EVENTS and counts(run, trunk, events):
-                    self._runs.take(run)
             entry = dict(state.get(Kind.COMMIT, sha) or {})
+            before = frozenset(entry.get("doubtful", ()))
+            doubtful = found.incomplete.get(sha, set()) | self._take_own(runs, before)
             of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
             self._runs.read_unlisted(of_any, entry)
-            # A row that stays incomplete is accepted in the end: it must not hide all others.
-            if sha not in found.incomplete or entry.get("incomplete"):
+            # What stays doubtful is accepted: it must not hide all others.
+            entry |= {"doubtful": sorted(doubtful), "again": not doubtful <= before}
+            if not entry["again"]:
                 entry["listed"] = self._context.now
-            entry["incomplete"] = sha in found.incomplete
             state.put(Kind.COMMIT, entry, sha)
+
+    def _take_own(self, runs: Sequence[Run], before: Collection[str]) -> set[str]:
+        """Take those of some runs that count, and return the suites of doubtful ones.
+
+        A branch that is null may be gone, or be named a moment later: such a run is read again
+        once.
+
+        Args:
+            runs: of one commit.
+            before: the suites that were doubtful when they were read last.
+        """
+        doubtful = set()
+        for run in runs:
+            if run.is_doubtful:
+                doubtful.add(run.node)
+            if run.is_doubtful and run.node not in before:
+                continue
+            if run.event in OWN_EVENTS and counts(run, self._context.trunk, self._context.events):
+                self._runs.take(run)
+        return doubtful
 
     def _take_jobs(self, found: Found) -> None:
         by_node = self._by_suite()
@@ -181,10 +201,15 @@ class GraphReader:
             run = by_node[node]
             if jobs is None:
                 self._runs.drop(run)  # deleted; its stored results stay
-            elif node in found.uncertain or is_ambiguous(run, jobs):
+            elif node in found.uncertain or is_ambiguous(run, jobs) or self._is_last(run, jobs):
                 self._uncertain.add(run.id)
             else:
                 self._answered[run.id] = jobs
+
+    def _is_last(self, run: Run, jobs: Sequence[Job]) -> bool:
+        """Return whether a job lacks its conclusion in a run that will not be read again."""
+        incomplete = run.finished and any(job.is_incomplete for job in jobs)
+        return incomplete and self._context.now - run.updated >= LATE_JOB_SECONDS
 
     def _by_suite(self) -> dict[str, Run]:
         return {run.node: run for run in self._runs.runs.values()}

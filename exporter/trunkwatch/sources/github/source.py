@@ -19,10 +19,11 @@ from trunkwatch.rest.credentials import Authorization, NoToken, read_secret
 from trunkwatch.rest.limits import Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.outcome import Graph, Outcome, ReadSettings
 from trunkwatch.sources.github.rights import Rights
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext, by_trunk
 from trunkwatch.sources.github.suites import SuiteClient
-from trunkwatch.sources.github.trunk_reader import Graph, Outcome, ReadSettings, TrunkReader
+from trunkwatch.sources.github.trunk_reader import TrunkReader
 from trunkwatch.sources.github.webhook import (
     WebhookHandler,
     check_signature_header,

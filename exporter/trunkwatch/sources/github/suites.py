@@ -7,16 +7,17 @@ as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
-from trunkwatch.sources.github.jobs.job import Job, check_of_node, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.jobs.job import Job, check_of_node
+from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Details
-from trunkwatch.times import parse_time
+from trunkwatch.sources.github.suite_nodes import details_of_node, run_of_node
 
 NODES_LIMIT = 100
 """Ids of one `nodes`, and rows of one page."""
@@ -44,6 +45,7 @@ fragment suites on CheckSuiteConnection {
   pageInfo { hasNextPage endCursor }
   nodes {
     id url status conclusion
+    app { slug }
     branch { name }
     workflowRun {
       url runNumber event createdAt updatedAt
@@ -60,10 +62,6 @@ fragment checks on CheckRunConnection {
 CHECKS = "checkRuns(first: 100, filterBy: {checkType: ALL}) { ...checks }"
 MORE_CHECKS = "checkRuns(first: 100, after: $after, filterBy: {checkType: ALL}) { ...checks }"
 
-_RUN_URL = re.compile(r".*/actions/runs/(\d+)")
-_SUITE_URL = re.compile(r".*[?&]check_suite_id=(\d+)")
-_WORKFLOW_PATH = re.compile(r".*/actions/workflows/(.+)")
-
 
 @dataclass
 class Found:
@@ -73,14 +71,15 @@ class Found:
         runs: per commit, the runs of its suites; only those of `OWN_EVENTS` are certainly of the
             repository's own branches.
         jobs: per suite, its jobs; None for a suite that does not exist any more.
-        incomplete: commits of which a suite was not answered, or cannot be used.
+        incomplete: per commit, the suites that were not answered, or cannot be used: their ids,
+            or their places.
         uncertain: suites of which a check run was not answered, or cannot be used.
         error: the first part of the query that was not answered; it is read again.
     """
 
     runs: dict[str, list[Run]] = field(default_factory=dict)
     jobs: dict[str, list[Job] | None] = field(default_factory=dict)
-    incomplete: set[str] = field(default_factory=set)
+    incomplete: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     uncertain: set[str] = field(default_factory=set)
     error: BadAnswerError | None = None
 
@@ -161,7 +160,7 @@ class SuiteClient:
         answer = self._client.query(text, {"ids": list(nodes.values())})
         rows = answer.data.get("nodes") or []
         return {
-            job_id: _details_of(node)
+            job_id: details_of_node(node)
             for job_id, node in zip(nodes, rows, strict=False)
             if isinstance(node, dict) and node.get("annotations") and node.get("steps")
         }
@@ -203,14 +202,15 @@ class SuiteClient:
         runs = found.runs.setdefault(sha, [])
         connection = commit["checkSuites"]
         while True:
-            for node in connection["nodes"]:
+            for place, node in enumerate(connection["nodes"]):
                 try:
-                    if node["workflowRun"] is not None:
-                        runs.append(_run_of(sha, node))
-                    elif found.error is not None:
-                        found.incomplete.add(sha)  # else it is of another app
+                    run = run_of_node(sha, node)
                 except (KeyError, TypeError, ValueError, AttributeError):
-                    found.incomplete.add(sha)
+                    known = node.get("id") if isinstance(node, dict) else None
+                    found.incomplete[sha].add(str(known or place))
+                    continue
+                if run is not None:
+                    runs.append(run)
             after = _next(connection)
             if after is None:
                 return
@@ -219,20 +219,17 @@ class SuiteClient:
 
     def _jobs(self, found: Found, node_id: str, suite: Mapping[str, Any]) -> list[Job]:
         jobs: list[Job] = []
-        connection = suite["checkRuns"]
-        while True:
-            for node in connection["nodes"]:
-                try:
-                    job = check_of_node(node)
-                except (KeyError, TypeError, ValueError, AttributeError):
-                    found.uncertain.add(node_id)
-                    continue
-                if job is not None:
-                    jobs.append(job)
-            after = _next(connection)
-            if after is None:
-                return jobs
-            connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
+        try:
+            connection = suite["checkRuns"]
+            while True:
+                jobs += (job for job in map(check_of_node, connection["nodes"]) if job is not None)
+                after = _next(connection)
+                if after is None:
+                    return jobs
+                connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            found.uncertain.add(node_id)
+        return jobs
 
     def _more(self, node_id: str, kind: str, text: str, after: str) -> Mapping[str, Any]:
         used = "suites" if kind == "Commit" else "checks"
@@ -279,62 +276,13 @@ def _quoted(node_id: str) -> str:
 
 
 def _next(connection: Mapping[str, Any]) -> str | None:
+    """Return the cursor of the next page, None at the last one.
+
+    Raises:
+        ValueError: the answer lacks the cursor, or whether there is one.
+    """
     page = connection["pageInfo"]
-    return str(page["endCursor"]) if page["hasNextPage"] else None
-
-
-def _run_of(sha: str, node: Mapping[str, Any]) -> Run:
-    run, conclusion = node["workflowRun"], node["conclusion"]
-    match = _RUN_URL.match(run["url"])
-    if match is None:
-        raise ValueError(f"a run at {run['url']!r}")
-    workflow = run["workflow"] or {}
-    if run["event"] is None or node["status"] is None:
-        raise ValueError(f"the run {run['url']} has no event or no status")
-    status = str(node["status"]).lower()
-    suite = _SUITE_URL.match(str(node["url"]))
-    return Run(
-        id=int(match[1]),
-        sha=sha,
-        path=_path_of(run, workflow),
-        name=str(workflow.get("name") or ""),
-        number=run["runNumber"],
-        event=str(run["event"]),
-        head_branch=str((node["branch"] or {}).get("name") or ""),
-        head_repo=SAME_REPO,
-        attempt=1,
-        status=status,
-        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
-        created=parse_time(run["createdAt"]),
-        updated=parse_time(run["updatedAt"]),
-        suite=int(suite[1]) if suite else None,
-        url=run["url"],
-        node=str(node["id"]),
-    )
-
-
-def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
-    path = (run["file"] or {}).get("path")
-    if path:
-        return str(path)
-    match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
-    if match is None:
-        raise ValueError(f"the run {run['url']} is of no workflow file")
-    return f".github/workflows/{match[1]}"
-
-
-def _details_of(node: Mapping[str, Any]) -> Details:
-    annotations = tuple(_annotations(node["annotations"]["nodes"]))
-    steps = [
-        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
-        for step in node["steps"]["nodes"]
-        if step is not None
-    ]
-    return Details(annotations, failed_step(steps))
-
-
-def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]:
-    for row in rows:
-        if row is not None:
-            level = row.get("annotationLevel")
-            yield (None if level is None else str(level).lower()), row.get("message")
+    has_next, cursor = page["hasNextPage"], page["endCursor"]
+    if not isinstance(has_next, bool) or (has_next and cursor is None):
+        raise ValueError(f"a page after {cursor!r}: {has_next!r}")
+    return str(cursor) if has_next else None

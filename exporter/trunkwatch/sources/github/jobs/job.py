@@ -28,6 +28,9 @@ JOB_URL = re.compile(r".*/actions/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
 """The address of a job: the ids of its run and of itself. A check run that a step made through the
 API has another address: it lies in the suite of any run of the commit, and is no job."""
 
+RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
+"""Conclusions of check runs that have run, in the words of GraphQL."""
+
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
 
@@ -139,7 +142,7 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     """Parse a check run as GraphQL gives it; None for one that is no job of a run.
 
     Raises:
-        ValueError: it has no address, name or status.
+        ValueError: it has no address, name or status, or no times although it ran.
     """
     url = node["detailsUrl"]
     if not isinstance(url, str) or node["name"] is None or node["status"] is None:
@@ -147,6 +150,8 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     match = JOB_URL.fullmatch(url)
     if match is None:
         return None
+    if node["conclusion"] in RAN and None in (node["startedAt"], node["completedAt"]):
+        raise ValueError(f"the check run at {url} has run, and has no times")
     conclusion = node.get("conclusion")
     row = {
         "id": int(match[2]),
@@ -160,7 +165,7 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
         started=_time(node.get("startedAt")),
         completed=_time(node.get("completedAt")),
         url=url,
-        node=str(node["id"]),
+        node=str(node["id"] or ""),
     )
 
 

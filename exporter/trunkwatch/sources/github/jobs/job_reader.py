@@ -53,7 +53,7 @@ class JobReader:
         together = [run for run in runs if run.id not in alone and run not in never_started]
         total = entry.get("rows")
         checks = None
-        if together and self._cost_of_commit(total) < sum(map(_cost_of_run, together)):
+        if together and self._reads_commit(total, together):
             checks = self._checks(sha)
         if checks is None:
             alone.update((run.id, run) for run in together)
@@ -69,12 +69,33 @@ class JobReader:
                     yield from self.taken(run, members)
         for run in alone.values():
             yield from self.read_run(run)
-        stored = sorted(alone) if total is not None else []
         entry.pop("failing", None)
         if "listed" not in (self.context.state.get(Kind.COMMIT, sha) or {}):
             entry.pop("listed", None)  # a run was missing
-        entry |= {"at": self.context.now, "rows": total, "alone": stored}
+        entry |= {"rows": total, "alone": sorted(alone) if total is not None else []}
+        if not self._lacks(sha, runs):
+            entry["at"] = self.context.now
         self.context.state.put(Kind.COMMIT, entry, sha)
+
+    def cost(self, sha: str, runs: Iterable[Run]) -> int:
+        """Return the requests that some runs of a commit will cost, as an estimate."""
+        by_run = sum(map(_cost_of_run, runs))
+        total = (self.context.state.get(Kind.COMMIT, sha) or {}).get("rows")
+        return min(by_run, self._cost_of_commit(total)) if self.reads_commits else by_run
+
+    @property
+    def reads_commits(self) -> bool:
+        """Whether the check runs of a commit can be read with few requests, whatever its runs."""
+        return self.context.may(Right.CHECKS)
+
+    def _reads_commit(self, total: int | None, runs: Iterable[Run]) -> bool:
+        """Return whether the check runs of a commit cost less than the jobs of some runs."""
+        return self.reads_commits and self._cost_of_commit(total) < sum(map(_cost_of_run, runs))
+
+    def _lacks(self, sha: str, runs: Iterable[Run]) -> bool:
+        """Return whether runs of a commit are due that were not among those to read."""
+        read = {run.id for run in runs}
+        return any(run.id not in read and run.is_due(self.context.now) for run in self.runs.at(sha))
 
     def read_run(self, run: Run) -> Iterator[Observation]:
         """Yield the jobs of every attempt of one run."""
@@ -115,8 +136,6 @@ class JobReader:
 
     def _checks(self, sha: str) -> Sequence[Job] | None:
         """Return the check runs of a commit; None where they may not be read."""
-        if not self.context.may(Right.CHECKS):
-            return None
         path = f"{self.context.repo_path}/commits/{sha}/check-runs"
         try:
             checks = self.context.client.whole_list(path, [("filter", "all")], CHECKS)

@@ -1,0 +1,85 @@
+"""Runs and details of check runs as GraphQL gives them.
+
+Every field may be null for a moment, also one that the schema declares as non-null.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
+from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.state import Details
+from trunkwatch.times import parse_time
+
+_RUN_URL = re.compile(r".*/actions/runs/(\d+)")
+_SUITE_URL = re.compile(r".*[?&]check_suite_id=(\d+)")
+_WORKFLOW_PATH = re.compile(r".*/actions/workflows/(.+)")
+
+
+def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
+    """Return the run of a suite; None for one of another app.
+
+    Raises:
+        ValueError: it is of a run that cannot be used.
+    """
+    run, conclusion = node["workflowRun"], node["conclusion"]
+    if run is None and (node["app"] or {}).get("slug", ACTIONS_APP) != ACTIONS_APP:
+        return None
+    match = _RUN_URL.match(run["url"])
+    if match is None:
+        raise ValueError(f"a run at {run['url']!r}")
+    workflow = run["workflow"] or {}
+    if None in (run["event"], node["status"], node["id"]):
+        raise ValueError(f"the run {run['url']} has no event, no status or no suite")
+    status = str(node["status"]).lower()
+    suite = _SUITE_URL.match(str(node["url"]))
+    branch = (node["branch"] or {}).get("name")
+    return Run(
+        id=int(match[1]),
+        sha=sha,
+        path=_path_of(run, workflow),
+        name=str(workflow.get("name") or ""),
+        number=run["runNumber"],
+        event=str(run["event"]),
+        head_branch=str(branch or ""),
+        head_repo=SAME_REPO,
+        attempt=1,
+        status=status,
+        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
+        created=parse_time(run["createdAt"]),
+        updated=parse_time(run["updatedAt"]),
+        suite=int(suite[1]) if suite else None,
+        url=run["url"],
+        node=str(node["id"]),
+        is_doubtful=None in (branch, run["runNumber"])
+        or (status == COMPLETED and conclusion is None),
+    )
+
+
+def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
+    path = (run["file"] or {}).get("path")
+    if path:
+        return str(path)
+    match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
+    if match is None:
+        raise ValueError(f"the run {run['url']} is of no workflow file")
+    return f".github/workflows/{match[1]}"
+
+
+def details_of_node(node: Mapping[str, Any]) -> Details:
+    """Return the annotations and the failed step of a check run."""
+    annotations = tuple(_annotations(node["annotations"]["nodes"]))
+    steps = [
+        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
+        for step in node["steps"]["nodes"]
+        if step is not None
+    ]
+    return Details(annotations, failed_step(steps))
+
+
+def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]:
+    for row in rows:
+        if row is not None:
+            level = row.get("annotationLevel")
+            yield (None if level is None else str(level).lower()), row.get("message")
