@@ -11,6 +11,8 @@ WORKERS ?= 2
 LIVE_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 UNIT := -m 'not slow and not live'
+# Python images forbid the cache of compiled files; every run would compile all tests again.
+unexport PYTHONDONTWRITEBYTECODE
 # The seed of `make test-all`: fixed, so that CI judges the change alone. Explore with another one:
 # make test-all SEED=$$(date +%s)
 SEED ?= 1
