@@ -136,7 +136,7 @@ class GitHubServer:
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._in_flight = 0
-        self._http = LoopbackServer(self._answer)
+        self._http = LoopbackServer(self.respond)
         self._renderer = Renderer(fake, self.url, html)
         self._access = AccessControl(fake)
         self._endpoints = Endpoints(self._renderer, self._access)
@@ -175,7 +175,8 @@ class GitHubServer:
 
     # ------------------------------------------------------------------ one request
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Return the response to a request."""
         with self._counting:
             self._in_flight += 1
             crowded = self._in_flight > CONCURRENT_REQUESTS
