@@ -203,6 +203,10 @@ class GitHubServer:
         except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
             self.unexpected.append(f"{request.method} {request.path}: {error}")
             reply = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), 0)
+        except Exception as error:
+            # Else the exporter would report a lost connection, and the test might pass.
+            self.unexpected.append(f"{request.method} {request.path}: {error!r}")
+            raise
         never = reply.response.transfer is Transfer.NEVER
         self.log.append(
             LogEntry(request.method, path, request.query, 0 if never else reply.response.status,
