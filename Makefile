@@ -11,6 +11,9 @@ WORKERS ?= 2
 LIVE_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 UNIT := -m 'not slow and not live'
+POLICY := tests/domain tests/engine
+# Python images forbid the cache of compiled files; every run would compile all tests again.
+unexport PYTHONDONTWRITEBYTECODE
 # The seed of `make test-all`: fixed, so that CI judges the change alone. Explore with another one:
 # make test-all SEED=$$(date +%s)
 SEED ?= 1
@@ -33,11 +36,12 @@ run: $(VENV)/run.stamp prometheus
 check: lint tools
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick
 
-# The coverage of the whole package is measured by `make test-all`: it doubles the time of the tests.
+# Measuring coverage doubles the time of a test: here only those of the policy, whose coverage must be
+# complete; in `make test-all` all unit tests.
 test: lint tools
-	$(PYTEST) $(UNIT)
-	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= tests/domain tests/engine tests/vectors
+	$(PYTEST) $(UNIT) --cov --cov-report= $(POLICY)
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
+	$(PYTEST) $(UNIT) $(addprefix --ignore=,$(POLICY))
 	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live) and not large' --durations=10
 
 # Only property tests take examples. The unit tests run in another random order; pytest-randomly

@@ -13,12 +13,13 @@ register_profiles()
 
 SLOWEST_FIRST = (
     "e2e/test_live_history.py",
-    "docs/test_guide.py",
     "e2e/test_live_restarts.py",
-    "github/test_request_costs.py",
     "e2e/test_live_inhibition.py",
+    "e2e/test_live_noise.py",
     "e2e/test_buildbot.py",
     "e2e/test_recorded_incident.py",
+    "docs/test_guide.py",
+    "github/test_request_costs.py",
     "deploy/test_dockerfile.py",
 )
 """Tests of up to two minutes; started last, one of them would run alone at the end."""

@@ -71,6 +71,12 @@ class Transcript:
         """The lines to run."""
         return re.findall(r"^\$ (.*)$", self.script, re.MULTILINE)
 
+    @property
+    def needs_processes(self) -> bool:
+        """Whether a shell starts the program, so that `in_process` would not be faster."""
+        shells = [command for command in self.commands if not _SIMPLE.fullmatch(command)]
+        return any("trunkwatch" in command for command in shells)
+
     def replay(self, folder: Path, runner: Runner) -> str:
         """Run the commands in an empty folder; return the script with their present output."""
         for name, text in self.files.items():

@@ -61,7 +61,7 @@ def understood(text: str) -> Config | None:
 
 
 @given(_documents)
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 def test_any_document(document: object) -> None:
     """A document of valid keys and arbitrary values is accepted or refused; one that is
     understood has a policy.
@@ -87,7 +87,7 @@ def test_any_document(document: object) -> None:
 @example("<<: [1]")
 @example("!!set {sources}")
 @example("%YAML 3.0\n---\na: b")
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 def test_any_text(text: str) -> None:
     """Arbitrary text, and what YAML's own types stumble over, is refused."""
     assert understood(text) is None

@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 import promql_parser
-import pytest
 from trunkwatch.metrics.catalogue import FAMILIES
 
 from tests.dashboards.model import FILES, filled, label_values, load, targets, variables
 from tests.rules.rulebook import selections
+from tests.support.each import for_each
 
 DASHBOARD = load(FILES[0])
 # Prometheus writes ALERTS itself, with the labels of the alerts in rules/.
@@ -22,8 +22,8 @@ VARIABLES = {
     if variable["type"] == "query"
 }
 
-each_query = pytest.mark.parametrize("expr", QUERIES.values(), ids=QUERIES)
-each_variable = pytest.mark.parametrize("query", VARIABLES.values(), ids=VARIABLES)
+each_query = for_each("expr", QUERIES.values())
+each_variable = for_each("query", VARIABLES.values())
 
 
 @each_query
@@ -75,7 +75,7 @@ def test_a_variable_lists_a_label_of_the_exporter(query: tuple[str, str]) -> Non
     assert selection.matched | {label} <= LABELS[selection.name]
 
 
-@pytest.mark.parametrize("shown", DASHBOARD["panels"], ids=lambda p: p["title"])
+@for_each("shown", DASHBOARD["panels"], ids=lambda p: p["title"])
 def test_legends_use_labels_that_the_query_keeps(shown: dict[str, Any]) -> None:
     """`{{label}}` of a legend is a label of the metrics in its query."""
     for target in shown["targets"]:

@@ -11,16 +11,17 @@ from trunkwatch.engine.snapshot import MIN_STALE_SECONDS
 from dashboards import settings
 from tests.dashboards.model import FILES, load, panel, targets, variables, variables_in
 from tests.rules.rulebook import RULE_FILES, alerts, rules
+from tests.support.each import for_each
 
 DASHBOARDS = [load(file) for file in FILES]
 PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard["panels"]]
 STATS = [panel for panel in PANELS if panel["type"] == "stat"]
 TABLES = [panel for panel in PANELS if panel["type"] == "table"]
 
-each_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda d: d["uid"])
-each_panel = pytest.mark.parametrize("shown", PANELS, ids=lambda p: p["title"])
-each_stat = pytest.mark.parametrize("shown", STATS, ids=lambda p: p["title"])
-each_table = pytest.mark.parametrize("shown", TABLES, ids=lambda p: p["title"])
+each_dashboard = for_each("dashboard", DASHBOARDS, ids=lambda d: d["uid"])
+each_panel = for_each("shown", PANELS, ids=lambda p: p["title"])
+each_stat = for_each("shown", STATS, ids=lambda p: p["title"])
+each_table = for_each("shown", TABLES, ids=lambda p: p["title"])
 
 # Units that Grafana has; it shows an unknown unit id as a suffix.
 KNOWN_UNITS = {"none", "s", "percentunit"}

@@ -94,13 +94,15 @@ def test_every_receiver_is_reached() -> None:
     assert set(webhooks()) == {receiver for _, receiver in ROUTES}
 
 
-@pytest.mark.parametrize("alert", sorted(our_alerts()))
-def test_every_alert_of_the_rules_has_a_route(alert: str) -> None:
-    """Each alert in rules/ has a team and a priority that a route matches."""
-    # The alert of a job has the labels of its series.
-    labels = {"team": "broken-inductor", "priority": "P2"} | our_alerts()[alert]
-    routed = {"alertname": alert, "team": labels["team"], "priority": labels["priority"]}
-    assert route_test(routed, "unrouted") is not None
+def test_the_table_has_the_labels_of_the_rules() -> None:
+    """The table has each alert in rules/ with its own team and priority, and a receiver for it."""
+    for alert, labels in our_alerts().items():
+        # The alert of a job has the labels of its series.
+        own = {"alertname": alert, "team": "broken-inductor", "priority": "P2"} | labels
+        own = {name: own[name] for name in ("alertname", "team", "priority")}
+        receivers = [receiver for row, receiver in ROUTES if own.items() <= row.items()]
+        assert receivers, own
+        assert "unrouted" not in receivers
 
 
 def test_resolves_are_sent_to_all_receivers_but_the_heartbeat() -> None:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.deploy.files import COMPOSE, DEPLOY, PROJECT, switched_on
+from tests.support.each import for_each
 
 # Keys whose value is a secret. The same key with the suffix `_file` names a path, and is allowed.
 SECRET_KEY = re.compile(
@@ -65,7 +66,7 @@ def texts(path: Path) -> Iterator[str]:
         yield switched_on(path)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
+@for_each("path", FILES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_no_deployment_file_holds_a_secret(path: Path) -> None:
     """No file has a password, a token or a secret URL, not even in a commented-out setting."""
     for text in texts(path):

@@ -59,14 +59,18 @@ class Copy:
             folder: an empty folder.
         """
         self.folder = folder
-        for file in repository_files():
+        files = repository_files()
+        for file in files:
             target = folder / file.relative_to(PROJECT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
+        # Compiled and type-checked once is enough.
+        caches = {file.parent / "__pycache__" for file in files if file.suffix == ".py"}
+        for cache in (PROJECT / ".mypy_cache", *caches):
+            if cache.exists():
+                shutil.copytree(cache, folder / cache.relative_to(PROJECT))
         for name in (".venv", ".prometheus", ".schema"):
             (folder / name).symlink_to(PROJECT / name)
-        if (PROJECT / ".mypy_cache").exists():
-            shutil.copytree(PROJECT / ".mypy_cache", folder / ".mypy_cache")
         self.run("git init -q && git add .")
 
     def follow(self, step: Step) -> None:

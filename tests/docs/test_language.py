@@ -7,6 +7,7 @@ import pytest
 
 from tests.docs.language import BANNED, findings_in
 from tests.docs.markdown import PROJECT, name_of, repository_files
+from tests.support.each import for_each
 
 FILES = [file for file in repository_files() if file.suffix == ".py"]
 
@@ -25,7 +26,7 @@ EXAMPLES = {
 }
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
+@for_each("file", FILES, ids=name_of)
 def test_no_docstring_or_comment_has_a_banned_phrase(file: Path) -> None:
     """A Python file has no banned phrase but those of the exceptions."""
     found = findings_in(file.read_text(encoding="utf-8"))
@@ -43,7 +44,7 @@ def test_every_exception_is_needed() -> None:
     assert set(EXCEPTIONS) <= found
 
 
-@pytest.mark.parametrize("rule", BANNED)
+@for_each("rule", BANNED)
 def test_each_phrase_is_found(rule: str) -> None:
     """Every rule finds its phrase in a docstring, in an attribute docstring and in a comment."""
     prose = EXAMPLES[rule]

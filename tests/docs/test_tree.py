@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.markdown import PROJECT, name_of, repository_files
+from tests.support.each import for_each
 
 FILES = repository_files()
 TESTS = [file for file in FILES if file.is_relative_to(PROJECT / "tests") and file.suffix == ".py"]
@@ -53,7 +54,7 @@ def complaint(docstring: str | None) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("file", TESTS, ids=name_of)
+@for_each("file", TESTS, ids=name_of)
 def test_every_test_has_a_docstring_of_one_sentence(file: Path) -> None:
     """All docstrings of tests together read as the specification."""
     bad = [f"{test.name} {why}" for test in functions_of(file)
@@ -90,7 +91,7 @@ def foreign(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name_of)
+@for_each("file", FILES, ids=name_of)
 def test_no_file_names_a_place_of_one_machine(file: Path) -> None:
     """No file contains a path of one machine or a host that a mirror may replace."""
     assert foreign(file.read_text(encoding="utf-8", errors="replace")) == []

@@ -20,7 +20,8 @@ green:
 """
 
 
-@pytest.fixture(scope="session")
+# Not of the session: a stack that nobody needs any more would use the processors until its end.
+@pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     """Run the stack without results; each test uses its own repository."""
     folder = tmp_path_factory.mktemp("live")

@@ -27,7 +27,7 @@ from tests.domain.builders import (
     row,
     trunk,
 )
-from tests.domain.scripts import COMMITS, batches, policies, thorough
+from tests.domain.scripts import COMMITS, batches, bounded, policies, thorough
 
 Notified = tuple[int, str, list[str], list[str]]
 """One notification: commit index, group, jobs that broke, jobs that no longer are broken."""
@@ -445,7 +445,7 @@ def _broken_by_notifications(test: BackTest) -> set[JobKey]:
     return broken
 
 
-@thorough
+@bounded
 @given(batches(60, foreign=False), policies())
 def test_the_replay_equals_the_policy_at_each_commit(
     rows: list[Observation], policy: Policy

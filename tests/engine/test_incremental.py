@@ -22,6 +22,10 @@ from trunkwatch.store import SqliteStore, StoredRows
 from tests.domain.builders import MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import Json, generate
+from tests.support.examples import examples
+
+HISTORIES = range(examples(40))
+"""Seeds of generated CI histories."""
 
 
 @thorough
@@ -71,7 +75,7 @@ def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observati
         yield shuffled[max(0, start - 3) : end]
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", HISTORIES)
 def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
     """Generated CI histories, stored in pieces, end in the same state as a fresh evaluation."""
     lines, config, now = generate(seed)
@@ -98,5 +102,5 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
 
 def test_the_histories_are_read() -> None:
     """The generated histories of the test above contain rows."""
-    found = [_recorded(generate(seed)[0]) for seed in range(40)]
-    assert sum(len(recorded.rows) for recorded in found) > 4000
+    found = [_recorded(generate(seed)[0]) for seed in HISTORIES]
+    assert sum(len(recorded.rows) for recorded in found) > 80 * len(HISTORIES)

@@ -19,6 +19,7 @@ from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
+from tests.github.direct import DirectSession
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
 
@@ -91,7 +92,7 @@ class SimulatedExporter:
         self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
         context = SourceContext(
-            http=HttpContext(clock=self._clock, sleep=self._sleep),
+            http=HttpContext(self._session, clock=self._clock, sleep=self._sleep),
             events=frozenset(self.config.jobs.events),
             focus=self.engine.focus,
         )
@@ -142,6 +143,9 @@ class SimulatedExporter:
         """Return the only job with a name."""
         (job,) = [job for job in self.trunk.jobs if job.key.job_name == name]
         return job
+
+    def _session(self) -> DirectSession:
+        return DirectSession(self.server.respond)
 
     def _clock(self) -> float:
         return self.fake.now

@@ -333,8 +333,10 @@ class Repo:
 
     def workflow_name(self, path: str, now: float) -> str:
         """Return a workflow's current name, which its runs before a renaming do not have."""
-        runs = [run for run in self._runs_of[path] if run.created_at <= now]
-        return max(runs, key=lambda run: (run.created_at, run.id)).workflow.name
+        runs = sorted(self._runs_of[path], key=lambda run: (run.created_at, run.id))
+        # Before its first run, a workflow is listed with the name in its file.
+        begun = [run for run in runs if run.created_at <= now] or runs[:1]
+        return begun[-1].workflow.name
 
 
 class PlannedRun(Run):

@@ -136,7 +136,7 @@ class GitHubServer:
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._in_flight = 0
-        self._http = LoopbackServer(self._answer)
+        self._http = LoopbackServer(self.respond)
         self._renderer = Renderer(fake, self.url, html)
         self._access = AccessControl(fake)
         self._endpoints = Endpoints(self._renderer, self._access)
@@ -175,7 +175,8 @@ class GitHubServer:
 
     # ------------------------------------------------------------------ one request
 
-    def _answer(self, request: HttpRequest) -> HttpResponse:
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Return the response to a request."""
         with self._counting:
             self._in_flight += 1
             crowded = self._in_flight > CONCURRENT_REQUESTS
@@ -202,6 +203,10 @@ class GitHubServer:
         except (UnsupportedRequestError, UnsupportedIssueRequestError, SchemaError) as error:
             self.unexpected.append(f"{request.method} {request.path}: {error}")
             reply = _Reply(HttpResponse(HTTPStatus.NOT_IMPLEMENTED, str(error).encode()), 0)
+        except Exception as error:
+            # Else the exporter would report a lost connection, and the test might pass.
+            self.unexpected.append(f"{request.method} {request.path}: {error!r}")
+            raise
         never = reply.response.transfer is Transfer.NEVER
         self.log.append(
             LogEntry(request.method, path, request.query, 0 if never else reply.response.status,

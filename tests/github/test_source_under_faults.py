@@ -23,7 +23,7 @@ SHORT = 14
 """Commits of a shorter scenario; four of them are pushed while it runs."""
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.large) for n in (2, 3))])
 def test_faults_of_every_kind_delay_but_never_open_an_outage(seed: int) -> None:
     """With one request of twenty failing for hours, no outage opens or closes wrongly, and all jobs
     end in the same state as without faults.
@@ -49,9 +49,8 @@ def rewrites(exporter: SimulatedExporter) -> float:
 def test_each_kind_of_fault_delays_but_never_opens_an_outage(kind: Kind) -> None:
     """With one request of five failing in one way, no outage opens or closes wrongly."""
     plan = scenario(SHORT)
-    rate = 0.2 if kind is not Kind.HANG else 0.05  # each costs real time
     with running_exporter(plan.fake, REPO, SOURCE_OPTIONS) as exporter:
-        exporter.server.faults = faults = Faults(rate, 1, [kind])
+        exporter.server.faults = faults = Faults(0.2, 1, [kind])
         checker = run_scenario(exporter, plan.end, exporter.refresh)
         assert faults.happened
         assert checker.wrong == []

@@ -95,7 +95,7 @@ def without_process(body: bytes) -> bytes:
     return b"\n".join(line for line in lines if not line.startswith(about))
 
 
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 @given(courses(), courses(), st.sampled_from((PLAIN, OPENMETRICS)))
 def test_steps_end_where_one_rendering_does(
     here: list[list[JobState]], there: list[list[JobState]], form: Format

@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from trunkwatch.metrics.catalogue import (
     BRANCH_LABELS,
     BY_NAME,
@@ -14,13 +13,15 @@ from trunkwatch.metrics.catalogue import (
     Scope,
 )
 
+from tests.support.each import for_each
+
 RESERVED = {"job", "instance", "le", "quantile", "severity", "alertname"}
 """Labels that Prometheus, its rules and its scrape configuration set themselves."""
 
 DETAILS = {"sha", "first_bad", "last_good", "url", "author", "title"}
 """Labels whose values are many and change: they stand in `_info` families only."""
 
-every_family = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+every_family = for_each("family", FAMILIES, ids=lambda family: family.name)
 
 
 def test_names_are_unique() -> None:

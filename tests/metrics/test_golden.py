@@ -3,15 +3,16 @@
 import re
 import subprocess
 
-import pytest
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES, Family
 
 from tests.metrics.golden import GOLDEN, exposed
 from tests.metrics.reading import plain, samples_of
 from tests.support.binaries import binary_path
+from tests.support.each import for_each
 
 TEXT = GOLDEN.read_text(encoding="utf-8")
-SAMPLES = samples_of(plain(TEXT))
+EXPOSED = list(plain(TEXT))
+SAMPLES = samples_of(EXPOSED)
 HASH = re.compile(r"[0-9a-f]{40}")
 
 
@@ -58,10 +59,10 @@ def _place(family: Family) -> tuple[int, int]:
     return scopes.index(family.scope), FAMILIES.index(family)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@for_each("family", FAMILIES, ids=lambda family: family.name)
 def test_the_catalogue_is_kept(family: Family) -> None:
     """Help, type and label names of every sample are those of the catalogue."""
-    (found,) = [f for f in plain(TEXT) if f.name == family.name.removesuffix("_total")]
+    (found,) = [f for f in EXPOSED if f.name == family.name.removesuffix("_total")]
     assert (found.type, found.documentation) == (family.kind, family.help)
     names = {frozenset(sample.labels) for sample in SAMPLES[family.name]}
     assert names == {frozenset(family.labels)}

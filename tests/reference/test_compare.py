@@ -33,6 +33,11 @@ def silent(lines: Sequence[Json], config: Mapping[str, Any], now: datetime) -> l
     return []
 
 
+def differing_seed() -> int:
+    """Return the first seed of a history with a startup failure that counts."""
+    return next(seed for seed in SEEDS if forgiving(*generate(seed)))
+
+
 def test_a_seed_is_one_history() -> None:
     """The same seed gives the same history, another seed another one."""
     assert generate(7) == generate(7)
@@ -46,10 +51,11 @@ def test_histories_reach_the_policy() -> None:
     retired = 0
     for seed in SEEDS:
         lines, config, now = generate(seed)
-        jobs += oracle.check(lines, config, now)["jobs"]
-        never = {**config, "jobs": {**config.get("jobs", {}), "retire_after": 10**6}}
-        listed = len(oracle.check(lines, config, now)["jobs"])
-        retired += len(oracle.check(lines, never, now)["jobs"]) - listed
+        listed = oracle.check(lines, config, now)["jobs"]
+        jobs += listed
+        if not retired:
+            never = {**config, "jobs": {**config.get("jobs", {}), "retire_after": 10**6}}
+            retired = len(oracle.check(lines, never, now)["jobs"]) - len(listed)
     assert {job["last_verdict"] for job in jobs} == {"PASS", "FAIL", "FLAKY", None}
     assert {job["stopped_by"] for job in jobs} == {"pass", "flaky", "window"}
     assert {job["failures_to_open"] for job in jobs if job["broken"]} >= set(range(1, 6))
@@ -73,19 +79,20 @@ def test_order_and_repetition(history: str) -> None:
 
 def test_a_difference_is_cut_down() -> None:
     """A disagreement is cut down to one commit and its one run."""
-    seed = next(seed for seed in SEEDS if forgiving(*generate(seed)))
-    lines, config = shrink(*generate(seed), forgiving)
+    lines, config = shrink(*generate(differing_seed()), forgiving)
     assert sorted(line["kind"] for line in lines) == ["commit", "run"]
     assert config == {}
 
 
 def test_disagreements_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """Disagreements are counted, the first is printed with its lines, and the exit is 1."""
-    assert main(["--count", "20", "--show", "1"], forgiving) == 1
+    seed = differing_seed()
+    options = ["--count", "3", "--seed", str(seed), "--show", "1"]
+    assert main(options, forgiving) == 1
     printed = capsys.readouterr().out
     assert "expected" in printed
     assert '"startup_failure"' in printed
-    assert "20 histories from seed 1:" in printed
+    assert f"3 histories from seed {seed}:" in printed
 
 
 def test_agreement_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:

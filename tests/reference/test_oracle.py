@@ -6,19 +6,20 @@ from collections import Counter
 import pytest
 
 from tests.reference import oracle
+from tests.support.each import for_each
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
 
 VECTORS, NAMES, CASES = load_vectors(), load_names(), load_cases()
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
+@for_each("vector", VECTORS, ids=lambda vector: vector.id)
 def test_history(vector: Vector) -> None:
     """Each history gives the hand-checked answer."""
     answer = oracle.check(vector.lines(), vector.config(), NOW)
     assert vector.read_answer(answer) == vector.expect, vector.rule
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector.id)
+@for_each("vector", VECTORS, ids=lambda vector: vector.id)
 def test_order_of_arrival(vector: Vector) -> None:
     """Run lines may arrive in any order, and twice, without changing an answer."""
     lines = vector.lines()
@@ -29,14 +30,14 @@ def test_order_of_arrival(vector: Vector) -> None:
     assert answer == oracle.check(lines, vector.config(), NOW)
 
 
-@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.id)
+@for_each("name", NAMES, ids=lambda name: name.id)
 def test_name(name: Name) -> None:
     """Each raw name becomes the hand-checked name of a job, or none."""
     answer = oracle.check(name.lines(), {"jobs": dict(name.jobs)}, NOW)
     assert name.read_answer(answer) == name.expect, name.rule
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@for_each("case", CASES, ids=lambda case: case.id)
 def test_case(case: Case) -> None:
     """Each case with explicit lines gives the hand-checked jobs and groups."""
     answer = oracle.check(case.lines(), case.config, NOW)

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.reference.compare import main, product_answer
+from tests.support.each import for_each
 from tests.support.examples import examples
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
 
@@ -10,21 +11,21 @@ RANDOM_HISTORIES = 250
 """Histories of the hypothesis profile `default`; `make test-all` compares ten thousand more."""
 
 
-@pytest.mark.parametrize("vector", load_vectors(), ids=lambda vector: vector.id)
+@for_each("vector", load_vectors(), ids=lambda vector: vector.id)
 def test_history(vector: Vector) -> None:
     """`check --format json` gives the hand-checked answer for each history."""
     answer = product_answer(vector.lines(), vector.config(), NOW)
     assert vector.read_answer(answer) == vector.expect, vector.rule
 
 
-@pytest.mark.parametrize("name", load_names(), ids=lambda name: name.id)
+@for_each("name", load_names(), ids=lambda name: name.id)
 def test_name(name: Name) -> None:
     """`check --format json` shows each raw name under its hand-checked name, or not at all."""
     answer = product_answer(name.lines(), {"jobs": dict(name.jobs)}, NOW)
     assert name.read_answer(answer) == name.expect, name.rule
 
 
-@pytest.mark.parametrize("case", load_cases(), ids=lambda case: case.id)
+@for_each("case", load_cases(), ids=lambda case: case.id)
 def test_case(case: Case) -> None:
     """`check --format json` gives the hand-checked jobs and groups of explicit lines."""
     answer = product_answer(case.lines(), case.config, NOW)

@@ -12,6 +12,7 @@ import yaml
 from tests.dashboards.model import FILES, load
 from tests.deploy.routes import ROUTES
 from tests.rules import rulebook
+from tests.support.each import for_each
 
 ALERTS = rulebook.alerts()
 # Alerts of the table of routes that are not in rules/.
@@ -91,7 +92,7 @@ def unquoted(text: str) -> dict[str, str]:
     return {name: value.strip("\"'") for name, value in _PAIR.findall(text)}
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_a_runbook_says_how_to_silence_its_alert(alert: str) -> None:
     """The command and the link silence exactly one alert, by labels that it has."""
     by_command, by_link = silences((rulebook.RUNBOOKS / f"{alert}.md").read_text())

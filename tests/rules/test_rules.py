@@ -9,6 +9,7 @@ import pytest
 
 from tests.rules import rulebook
 from tests.support.binaries import binary_path
+from tests.support.each import for_each
 
 ALERTS = rulebook.alerts()
 RUNBOOK_URL = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/{}.md"
@@ -66,7 +67,7 @@ def test_there_are_rules_and_tests() -> None:
     assert {"TrunkJobBroken", "TrunkwatchExporterDown", "Watchdog"} <= set(ALERTS)
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_every_alert_is_expected_to_fire(alert: str) -> None:
     """Some promtool test expects the alert to fire, with its labels and annotations."""
     firing = [
@@ -79,7 +80,7 @@ def test_every_alert_is_expected_to_fire(alert: str) -> None:
         assert set(expected["exp_annotations"]) == set(ALERTS[alert]["annotations"])
 
 
-@pytest.mark.parametrize("alert", sorted(set(ALERTS) - {"Watchdog"}))  # Watchdog is never silent
+@for_each("alert", sorted(set(ALERTS) - {"Watchdog"}))  # Watchdog is never silent
 def test_every_alert_is_expected_to_be_silent(alert: str) -> None:
     """Some promtool test expects the alert not to fire."""
     assert any(
@@ -87,7 +88,7 @@ def test_every_alert_is_expected_to_be_silent(alert: str) -> None:
     )
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_every_alert_has_a_runbook(alert: str) -> None:
     """The runbook is named as the alert and has the four headings, each followed by text."""
     lines = (rulebook.RUNBOOKS / f"{alert}.md").read_text().splitlines()
@@ -108,7 +109,7 @@ def test_every_runbook_belongs_to_an_alert() -> None:
     assert {file.stem for file in rulebook.RUNBOOKS.iterdir()} == set(ALERTS)
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_every_alert_is_described(alert: str) -> None:
     """The alert has a title, a summary, a description and the URL of its runbook."""
     annotations = ALERTS[alert]["annotations"]
@@ -133,7 +134,7 @@ def test_a_shell_reads_the_command_of_an_alert_as_it_is_meant() -> None:
         assert shlex.split(command)[-2:] == ["--", name]
 
 
-@pytest.mark.parametrize("alert", sorted(set(ALERTS) - OF_A_JOB))
+@for_each("alert", sorted(set(ALERTS) - OF_A_JOB))
 def test_an_alert_of_no_job_can_be_routed(alert: str) -> None:
     """Alerts that concern no job have team trunk and the severity of their priority."""
     labels = ALERTS[alert]["labels"]
@@ -170,7 +171,7 @@ def test_every_series_an_annotation_reads_exists(families: Mapping[str, set[str]
     check_names(queries, families)
 
 
-@pytest.mark.parametrize("alert", ALERTS)
+@for_each("alert", ALERTS)
 def test_every_series_a_runbook_reads_exists(alert: str, families: Mapping[str, set[str]]) -> None:
     """The runbook has queries, and they read existing series."""
     queries = rulebook.runbook_queries(alert)

@@ -122,9 +122,9 @@ def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown(graphql: b
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         assert exporter.job("test").pending == 1
-        exporter.advance(32 * HOUR, every=HOUR / 4)
+        exporter.advance(32 * HOUR, every=HOUR)
         assert exporter.job("test").pending == 1
-        exporter.advance(2 * HOUR, every=HOUR / 4)
+        exporter.advance(2 * HOUR, every=HOUR)
         exporter.poller.expire_once()
         assert exporter.job("test").pending == 0
         check_truth(exporter)

@@ -165,11 +165,11 @@ def test_a_total_that_is_never_right_is_accepted() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [kind for kind in ALL if kind is not Kind.HANG])
-def test_each_fault_alone_only_delays(kind: Kind, graphql: bool) -> None:
+@pytest.mark.parametrize("kind", ALL)
+def test_each_fault_alone_only_delays(kind: Kind) -> None:
     """With a third of the answers wrong in one way, no job is ever wrong or left unread."""
     story = Story("P F F P F", fake=FakeGitHub(limit=50_000))
-    with running_exporter(story.fake, graphql=graphql) as exporter:
+    with running_exporter(story.fake, graphql=False) as exporter:
         exporter.server.faults = Faults(0.33, seed=7, kinds=[kind], retry_after=20)
         for letter in "FPFFPFFP":
             commit = story.push()
@@ -184,14 +184,12 @@ def test_each_fault_alone_only_delays(kind: Kind, graphql: bool) -> None:
         check_truth(exporter)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_no_alert_ends_because_of_faults(seed: int, graphql: bool) -> None:
+def test_no_alert_ends_because_of_faults(graphql: bool) -> None:
     """A job that is broken stays so, whatever goes wrong."""
     story = Story("P F F F", fake=FakeGitHub(limit=50_000))
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
-        kinds = [kind for kind in ALL if kind is not Kind.HANG]
-        exporter.server.faults = Faults(0.3, seed=seed, kinds=kinds, retry_after=20)
+        exporter.server.faults = Faults(0.3, seed=1, retry_after=20)
         for letter in "FCFSF":
             commit = story.push()
             story.run(commit, letter)
