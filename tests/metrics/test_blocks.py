@@ -7,10 +7,10 @@ from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trunkwatch.blocks import blocks, tree
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
-from trunkwatch.metrics import blocks
 from trunkwatch.metrics.collector import branch_families, job_families, own_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format
 
@@ -20,7 +20,7 @@ from tests.support.examples import examples
 from tests.vectors.notation import sha_of
 
 SMALL = 2
-"""Jobs in a block here, as a mean: a dozen jobs are several blocks."""
+"""Jobs in a block, and blocks that are joined: a dozen jobs are several levels."""
 
 VERSION = "1.2.3"
 HOSTILE = ('"', "\\", "\n", "\r", "\\n", '\\"', "ü✓", "\u2028", "}", " ", "# EOF", "")
@@ -100,9 +100,12 @@ def without_process(body: bytes) -> bytes:
 def test_steps_end_where_one_rendering_does(
     here: list[list[JobState]], there: list[list[JobState]], form: Format
 ) -> None:
-    """After every change the exposition is what all families at once are, packed and unpacked."""
+    """After every change the exposition is the bytes that prometheus_client writes at once, packed
+    and unpacked.
+    """
     shown = Snapshot(0.0, complete=True)
-    with mock.patch.object(blocks, "BLOCK_JOBS", SMALL):
+    small = mock.patch.multiple
+    with small(blocks, BLOCK_ITEMS=SMALL, PAUSE_SECONDS=0), small(tree, CHILDREN=SMALL):
         served = Exposition(lambda: shown, totals, VERSION)
         for mine, others in zip(here, there, strict=False):
             shown = replace(shown, trunks=trunks_of(mine, others))
@@ -116,17 +119,3 @@ def test_steps_end_where_one_rendering_does(
 def test_the_texts_are_hostile() -> None:
     """The texts contain escaped characters and characters that only resemble a line's end."""
     assert {'"', "\\", "\n", "\r", "\u2028"} <= set("".join(HOSTILE))
-
-
-def test_a_new_job_moves_no_other() -> None:
-    """One more job at the beginning makes one block anew; the others stay where they end."""
-    (job, *_) = KINDS
-    many = [replace(job, key=job.key._replace(job_name=f"job-{n:04}")) for n in range(1000)]
-    writer = blocks.JobWriter(PLAIN.bytes_of)
-    with mock.patch.object(blocks, "BLOCK_JOBS", 8 * SMALL):
-        before = writer.write(many[1:], writer.nothing)
-        after = writer.write(many, before)
-        fresh = writer.write(many, writer.nothing)
-    assert len(after.blocks) > 5
-    assert len(set(after.blocks) - set(before.blocks)) == 1
-    assert b"".join(after.plain()) == b"".join(fresh.plain())

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from trunkwatch.blocks import Parts
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
@@ -10,11 +12,11 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """One HTTP answer."""
+    """One HTTP answer; a large body comes in parts."""
 
     status: str
     content_type: str
-    body: bytes
+    body: bytes | Parts
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -40,13 +42,16 @@ def respond(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     """Send an answer; to HEAD without its body."""
+    body = (
+        answer.body if isinstance(answer.body, Parts) else Parts(len(answer.body), (answer.body,))
+    )
     start_response(
         answer.status,
         [
             ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
+            ("Content-Length", str(body.size)),
             ("X-Content-Type-Options", "nosniff"),
             *answer.headers,
         ],
     )
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else body.chunks()

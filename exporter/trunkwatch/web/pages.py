@@ -99,7 +99,7 @@ class Pages:
     def _metrics(self, environ: "WSGIEnvironment") -> Answer:
         form = choose_format(environ.get("HTTP_ACCEPT", ""))
         zipped = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        body = self._exposition.body(form, zipped=zipped)
+        body = self._exposition.answer(form, zipped=zipped)
         encoding = (("Content-Encoding", "gzip"),) if zipped else ()
         return Answer(
             "200 OK", form.content_type, body, (("Vary", "Accept, Accept-Encoding"), *encoding)
