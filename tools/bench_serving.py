@@ -41,7 +41,7 @@ from trunkwatch.web.pages import View
 SIZES = (500, 5_000, 50_000)
 JSON_SIZES = (100, 1_000, 10_000)
 REPOSITORIES = (10, 100, 1_000)
-LIVE_JOBS, LIVE_CLIENTS, LIVE_SECONDS = 10_000, 8, 8.0
+LIVE_JOBS, LIVE_CLIENTS, LIVE_SECONDS = 10_000, 8, 5.0
 COMMITS, CHANGES, JOBS_OF_REPOSITORY = 60, 9, 5
 RECENT = slice(-10 - CHANGES, -CHANGES)
 """The commits of which each repository has results beforehand."""
