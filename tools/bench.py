@@ -1,9 +1,8 @@
-"""`make bench`: check and /metrics on 10,000 jobs and 60 commits, printed as a table.
+"""`make bench`: check on 10,000 jobs and 60 commits, printed as a table.
 
 Times depend on the machine and its load; compare ratios, and only within one run.
 """
 
-import gzip
 import json
 import resource
 import subprocess
@@ -11,24 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
-
-from trunkwatch.app import refresh_all
-from trunkwatch.config import parse_config
-from trunkwatch.engine.snapshot import Snapshot, Totals
-from trunkwatch.metrics.collector import branch_families, job_families
-from trunkwatch.metrics.exposition import OPENMETRICS, Exposition
-from trunkwatch.store import MEMORY
 
 JOBS, COMMITS = 10_000, 60
 PER_WORKFLOW = 500
 FIRING = 1
 """Exit code of `check` for a history that ends with broken jobs."""
-
-CHANGES = 21
-"""Number of jobs that are changed, one after the other."""
 
 MEBI = 1024.0
 
@@ -101,56 +89,12 @@ def check(config: Path) -> Iterator[Row]:
     yield Row("the same, per second", f"{rows / seconds:,.0f} results")
 
 
-def exposition(config: Path) -> Iterator[Row]:
-    """Compare serving the rendered exposition with rendering it for each scrape."""
-    once = refresh_all(parse_config(config.read_text(), str(config)), MEMORY, None)
-    snapshot = once.engine.snapshot
-
-    def render() -> bytes:
-        families = [*job_families(snapshot.trunks), *branch_families(snapshot.trunks)]
-        return gzip.compress(OPENMETRICS.bytes_of(families), 1)
-
-    served = Exposition(lambda: snapshot, Totals, "bench")
-    rendering = timed(render)
-    first = timed(lambda: served.body(OPENMETRICS, zipped=True))
-    scrapes = sorted(timed(lambda: served.body(OPENMETRICS, zipped=True)) for _ in range(50))
-    plain = len(served.body(OPENMETRICS, zipped=False)) / MEBI / MEBI
-    zipped = len(served.body(OPENMETRICS, zipped=True)) / MEBI / MEBI
-    yield Row("/metrics", f"{plain:.1f} MiB, {zipped:.2f} MiB gzipped")
-    yield Row("rendered and compressed, per scrape", f"{rendering:.2f} s")
-    yield Row("the first scrape after a start", f"{first:.2f} s")
-    yield Row("a scrape of the snapshot, median of 50", f"{scrapes[25] * 1000:.1f} ms")
-    yield Row("ratio", f"{rendering / scrapes[25]:,.0f} ×")
-    change = one_change(snapshot)
-    yield Row("one job changed, until it can be served", f"{change * 1000:.1f} ms")
-    yield Row("ratio to rendering it all", f"{rendering / change:,.0f} ×")
-    once.store.close()
-
-
-def one_change(snapshot: Snapshot) -> float:
-    """Return the median time until the change of one job can be served (seconds)."""
-    shown = [snapshot]
-    served = Exposition(lambda: shown[-1], Totals, "bench")
-    served.body(OPENMETRICS, zipped=True)
-    seconds = []
-    for turn in range(1, CHANGES + 1):
-        (trunk,) = shown[-1].trunks
-        place = turn * len(trunk.jobs) // (CHANGES + 1)
-        job = replace(
-            trunk.jobs[place], consecutive_failures=trunk.jobs[place].consecutive_failures + 1
-        )
-        jobs = (*trunk.jobs[:place], job, *trunk.jobs[place + 1 :])
-        shown.append(replace(shown[-1], trunks=(replace(trunk, jobs=jobs),)))
-        seconds.append(timed(served.update) + timed(lambda: served.body(OPENMETRICS, zipped=True)))
-    return sorted(seconds)[CHANGES // 2]
-
-
 def main() -> int:
     """Measure and print."""
     with tempfile.TemporaryDirectory() as folder:
         config = write_case(Path(folder))
         print("| what | figure |\n|---|---|")
-        for row in (*check(config), *exposition(config)):
+        for row in check(config):
             print(f"| {row.what} | {row.figure} |", flush=True)
     return 0
 

@@ -3,20 +3,21 @@
 import gzip
 import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.blocks import Piece, blocks, deflate
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot
-from trunkwatch.metrics import blocks
-from trunkwatch.metrics.blocks import compress
+from trunkwatch.metrics import exposition
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES
-from trunkwatch.metrics.collector import LabelledFamily, add_job, job_families
+from trunkwatch.metrics.collector import job_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
+from trunkwatch.metrics.lines import job_texts
 
 from tests.domain.builders import evaluate_histories
 from tests.domain.scripts import bounded
@@ -36,17 +37,19 @@ class Shown:
         self.snapshot = snapshot()
         self.rendered: list[str] = []
         self.compressed: list[bytes] = []
+        self.before_rendering: Callable[[], object] = bool
 
     def exposition(self) -> Exposition:
         return Exposition(lambda: self.snapshot, totals, "1.2.3")
 
-    def add_job(self, families: Sequence[LabelledFamily], job: JobState) -> None:
+    def job_texts(self, job: JobState) -> list[str]:
+        self.before_rendering()
         self.rendered.append(job.key.job_name)
-        add_job(families, job)
+        return job_texts(job)
 
-    def compress(self, text: bytes) -> bytes:
+    def deflate(self, text: bytes) -> Piece:
         self.compressed.append(text)
-        return compress(text)
+        return deflate(text)
 
     def change(self, job_name: str, **changes: Any) -> None:
         """Change fields of one job in the snapshot."""
@@ -66,8 +69,8 @@ class Shown:
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     """An exposition whose rendered jobs are recorded."""
     found = Shown()
-    monkeypatch.setattr(blocks, "add_job", found.add_job)
-    monkeypatch.setattr(blocks, "compress", found.compress)
+    monkeypatch.setattr(exposition, "job_texts", found.job_texts)
+    monkeypatch.setattr(blocks, "deflate", found.deflate)
     return found
 
 
@@ -150,19 +153,40 @@ def test_gzip_says_the_same(shown: Shown, form: Format) -> None:
     assert without_process(unpacked) == without_process(served.body(form, zipped=False))
 
 
-def test_gzip_has_a_member_per_part(shown: Shown) -> None:
-    """Each member of the stream can be unpacked on its own; the last has the own families."""
+@FORMATS
+def test_gzip_is_one_member(shown: Shown, form: Format) -> None:
+    """The stream is one member, which readers unpack faster than many, and ends with it."""
+    unpacker = zlib.decompressobj(wbits=31)
+    unpacker.decompress(shown.exposition().body(form, zipped=True))
+    assert unpacker.eof
+    assert unpacker.unused_data == b""
+
+
+@FORMATS
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_length_is_known_before_the_body(shown: Shown, form: Format, *, zipped: bool) -> None:
+    """The announced size is that of the parts, of which none is the whole body."""
+    answer = shown.exposition().answer(form, zipped=zipped)
+    parts = list(answer.parts)
+    assert answer.size == sum(map(len, parts))
+    assert max(map(len, parts)) < answer.size / 2
+
+
+def test_own_families_are_compressed_when_they_change(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scrape compresses those of the exporter's own families that changed since the last."""
     served = shown.exposition()
-    rest, members = served.body(PLAIN, zipped=True), []
-    while rest:
-        unpacker = zlib.decompressobj(wbits=31)
-        members.append(unpacker.decompress(rest))
-        assert unpacker.eof
-        rest = unpacker.unused_data
-    assert members[0].startswith(b"# HELP ci_job_consecutive_failures")
-    assert members[-2].startswith(b"# HELP ci_group_failure_threshold")
-    assert members[-1].startswith(b"# HELP ci_job_retired_total")
-    assert without_process(b"".join(members)) == without_process(served.body(PLAIN, zipped=False))
+    monkeypatch.setattr(exposition, "deflate", shown.deflate)
+    served.body(PLAIN, zipped=True)
+    shown.compressed.clear()
+    ci, other = shown.snapshot.sources
+    shown.snapshot = replace(shown.snapshot, sources=(replace(ci, quota_remaining=7), other))
+    served.update()
+    served.body(PLAIN, zipped=True)
+    quota, process = shown.compressed
+    assert quota == b'trunkwatch_source_quota_remaining{source="ci"} 7.0\n'
+    assert process.startswith(b"# HELP process_")
 
 
 # ---------------------------------------------------------------------- when the text is rendered
@@ -191,18 +215,18 @@ def test_a_refresh_without_news_renders_no_jobs(shown: Shown) -> None:
 
 
 def test_a_changed_job_is_rendered(shown: Shown) -> None:
-    """A change of one job renders that job alone, in every format asked for so far."""
+    """A change of one job renders that job alone, once for both formats."""
     served = shown.exposition()
     for form in (PLAIN, OPENMETRICS):
         served.body(form, zipped=False)
     shown.rendered.clear()
     shown.change("lint", consecutive_failures=7)
     served.update()
-    assert shown.rendered == ["lint", "lint"]
+    assert shown.rendered == ["lint"]
     for form in (PLAIN, OPENMETRICS):
         found = read(served.body(form, zipped=False), form)["ci_job_consecutive_failures"]
         assert [value for labels, value in found if labels["job_name"] == "lint"] == [7]
-    assert shown.rendered == ["lint", "lint"]
+    assert shown.rendered == ["lint"]
 
 
 def test_only_what_changed_is_compressed(shown: Shown) -> None:
@@ -249,20 +273,17 @@ def test_a_format_is_rendered_when_it_is_asked_for(shown: Shown) -> None:
     assert shown.rendered == shown.names
 
 
-def test_a_scrape_does_not_wait_for_an_update(
-    shown: Shown, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scrape_does_not_wait_for_an_update(shown: Shown) -> None:
     """A scrape during an update is answered at once, with the state before the update."""
     served = shown.exposition()
     before = jobs(served, PLAIN)
     begun, go_on = threading.Event(), threading.Event()
 
-    def slow(families: Sequence[LabelledFamily], job: JobState) -> None:
+    def wait() -> None:
         begun.set()
         assert go_on.wait(TIMEOUT)
-        add_job(families, job)
 
-    monkeypatch.setattr(blocks, "add_job", slow)
+    shown.before_rendering = wait
     shown.snapshot = replace(shown.snapshot, trunks=(evaluate_histories({"fresh": "P"}),))
     update = threading.Thread(target=served.update)
     update.start()

@@ -274,3 +274,16 @@ def test_time_alone_makes_data_doubtful() -> None:
     harness.clock.now += 1
     harness.ingest()
     assert harness.trunk().missing == 3
+
+
+def test_data_ahead_of_the_clock_is_that_of_now() -> None:
+    """A CI whose clock is ahead makes no data doubtful early; at its time any refresh does."""
+    harness = Harness(config_of(f"{ONE}, {GITHUB}"))
+    late_at = (commit(42, 43).committed_at or 0.0) + 600
+    harness.clock.now = late_at - 1
+    report = RefreshReport(trunks={TRUNK: TrunkReport(late_at + 60)})
+    harness.ingest(report, *landed(43, 40))
+    assert harness.trunk().missing == 0
+    harness.clock.now = late_at
+    harness.ingest(source="hub")
+    assert harness.trunk().missing == 3

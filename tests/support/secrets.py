@@ -117,9 +117,10 @@ def _search_response(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     zipped = ("Content-Encoding", "gzip") in answer.headers
-    body = gzip.decompress(answer.body) if zipped else answer.body
+    sent = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body.parts)
+    body = gzip.decompress(sent) if zipped else sent
     DETECTOR.search(f"the page {environ['PATH_INFO']}", body + repr(answer.headers).encode())
-    return respond(answer, environ, start_response)
+    return respond(answer._replace(body=sent), environ, start_response)
 
 
 def _search_store(store: SqliteStore) -> None:

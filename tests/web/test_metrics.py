@@ -91,15 +91,14 @@ def test_the_end_mark_stands_once_and_last(site: Site) -> None:
 
 @pytest.mark.parametrize("accept", [PROMETHEUS_3, TEXT_ONLY], ids=["openmetrics", "plain"])
 def test_gzip_says_the_same(site: Site, accept: str) -> None:
-    """A compressed scrape has several gzip members and decodes to the uncompressed text."""
+    """A compressed scrape is one gzip member and decodes to the uncompressed text."""
     site.ingest(*history("P F F F"), *history("P P P P", named("lint"))[1:])
     zipped = raw_scrape(site, accept)
     text = scrape(site, accept, "identity").text
     assert OWN.sub("", gzip.decompress(zipped).decode()) == OWN.sub("", text)
-    first = zlib.decompressobj(wbits=31)
-    first.decompress(zipped)
-    assert first.eof
-    assert first.unused_data
+    member = zlib.decompressobj(wbits=31)
+    member.decompress(zipped)
+    assert (member.eof, member.unused_data) == (True, b"")
 
 
 @pytest.mark.parametrize(
@@ -109,6 +108,11 @@ def test_gzip_says_the_same(site: Site, accept: str) -> None:
         ("GZIP", True),
         ("deflate, gzip;q=1.0, *;q=0.5", True),
         ("*", True),
+        ("*;q=0, gzip", True),
+        ("gzip;q=0.001", True),
+        ("gzip;q=?", True),
+        ("gzip;q=0, *", False),
+        ("*;q=0", False),
         ("gzip;q=0", False),
         ("gzip; q=0.0, identity", False),
         ("identity", False),

@@ -114,6 +114,48 @@ def test_an_unknown_trunk_names_those_that_are_known(site: Site) -> None:
     assert answer.json() == {"error": "no trunk o/r/&lt;script&gt;; known: o/r/main"}
 
 
+JSON_PATH = "/api/v1/trunk/o/r/main"
+
+
+def test_json_is_compressed_for_those_who_ask(site: Site) -> None:
+    """The object is the same compressed, with a tag, and only as the client accepts it."""
+    site.ingest(*history("P C F F F"))
+    zipped = site.ask(JSON_PATH, headers={"Accept-Encoding": "gzip"})
+    plain = site.ask(JSON_PATH, headers={"Accept-Encoding": "identity"})
+    assert (zipped.headers["Content-Encoding"], "Content-Encoding" in plain.headers) == (
+        "gzip",
+        False,
+    )
+    assert zipped.content == plain.content
+    for answer in (zipped, plain):
+        assert answer.headers["ETag"].startswith('W/"')
+        assert answer.headers["Vary"] == "Accept-Encoding"
+    assert zipped.headers["ETag"] == plain.headers["ETag"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("form", ["{}", '"other", {}', "*"])
+def test_json_that_is_known_is_not_sent(site: Site, form: str, method: str) -> None:
+    """A client that has the newest object gets 304 without a body, until it changes."""
+    site.ingest(*history("P F F"))
+    known: dict[str, str | None] = {
+        "If-None-Match": form.format(site.ask(JSON_PATH).headers["ETag"])
+    }
+    answer = site.ask(JSON_PATH, method, known)
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["ETag"] in form.format(answer.headers["ETag"]) or form == "*"
+    assert "Content-Length" not in answer.headers
+    site.ingest(*history("P F F F"))
+    assert site.ask(JSON_PATH, method, known).status_code == (304 if form == "*" else 200)
+
+
+def test_another_tag_is_sent_the_object(site: Site) -> None:
+    """A tag that is not that of the newest object is no reason to send nothing."""
+    site.ingest(*history("P F F"))
+    for known in ('"other"', "", 'W/"' + "0" * 32 + '"'):
+        assert site.ask(JSON_PATH, headers={"If-None-Match": known}).status_code == 200
+
+
 # ---------------------------------------------------------------------- HTTP
 
 

@@ -11,12 +11,14 @@ from types import FrameType
 
 from trunkwatch import __version__
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
-from trunkwatch.config import load_config
+from trunkwatch.config import Config, load_config
+from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import ConfigError
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.report.document import CompareUrls
 from trunkwatch.sources import DeliveryUpdate, WebhookSource
 from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebhookOnly, WebServer
 from trunkwatch.web.pages import View
@@ -46,6 +48,7 @@ class Server:
         self._config_path = config_path
         self._config = load_config(config_path)
         self._counters = Counters()
+        self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._store = open_store(storage)
         # Listen before the stored rows are evaluated: with much history that takes a while, and
@@ -174,8 +177,14 @@ class Server:
         self._counters.add("trunkwatch_webhook_deliveries_total", outcome)
 
     def _view(self) -> View:
-        engine = self._engine
-        return View(lambda: engine.snapshot, compare_urls(self._config, engine.snapshot))
+        engine, compared = self._engine, self._compared
+        snapshot = engine.snapshot
+        trunks = tuple(state.trunk for state in snapshot.trunks)
+        if compared is None or compared[0] is not self._config or compared[1] != trunks:
+            # Each source may be asked for each trunk: too much for each request.
+            compared = self._config, trunks, compare_urls(self._config, snapshot)
+            self._compared = compared
+        return View(lambda: engine.snapshot, compared[2])
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -245,3 +245,8 @@ FAMILIES: tuple[Family, ...] = (
 
 BY_NAME = MappingProxyType({family.name: family for family in FAMILIES})
 """The same by exposed name."""
+
+
+def of_scope(scope: Scope) -> tuple[Family, ...]:
+    """Return the families of a scope, in order."""
+    return tuple(family for family in FAMILIES if family.scope is scope)

@@ -1,13 +1,13 @@
 """Turn snapshots into metric families. Stateless: a job that left the snapshot has no series."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
-from trunkwatch.metrics.catalogue import FAMILIES, Family, Kind, Scope
+from trunkwatch.metrics.catalogue import Family, Kind, Scope, of_scope
 
 SUSPECTS_SHOWN = 10
 """Suspects per job that become series; the JSON lists all of them."""
@@ -18,69 +18,68 @@ TITLE_SHOWN = 80
 STEP_SHOWN = 80
 """Characters of a failed step's name in a label."""
 
-Sample = tuple[tuple[str, ...], float]
-"""Label values, in the catalogue's order, and the value."""
-
-LabelledFamily = CounterMetricFamily | GaugeMetricFamily
-"""A family that samples can be added to."""
+Sample = tuple[str, tuple[str, ...], float]
+"""Name, label values in the catalogue's order, and the value."""
 
 
 def job_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
     """Yield the families about single jobs."""
-    families = empty_job_families()
-    for trunk in trunks:
-        for job in trunk.jobs:
-            add_job(families, job)
-    yield from families
-
-
-def empty_job_families() -> list[LabelledFamily]:
-    """Return the families about single jobs, in order, without samples."""
-    return [_empty(family) for family in _of(Scope.JOB)]
-
-
-def add_job(families: Sequence[LabelledFamily], job: JobState) -> None:
-    """Add one job's samples to `empty_job_families`."""
-    labels = _job_labels(job)
-    for name, more, value in _job_samples(job):
-        families[_JOB_PLACES[f"ci_job_{name}"]].add_metric((*labels, *more), value)
+    return _families(
+        Scope.JOB,
+        (
+            (f"ci_job_{name}", (*job_labels(job), *more), value)
+            for trunk in trunks
+            for job in trunk.jobs
+            for name, more, value in job_samples(job)
+        ),
+    )
 
 
 def branch_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
     """Yield the families about groups and trunks."""
-    samples: dict[str, list[Sample]] = {family.name: [] for family in _of(Scope.BRANCH)}
-    for trunk in trunks:
-        for name, more, value in _branch_samples(trunk):
-            samples[name].append(((*trunk.trunk, *more), value))
-    yield from _families(Scope.BRANCH, samples)
+    return _families(
+        Scope.BRANCH,
+        (
+            (name, (*trunk.trunk, *more), value)
+            for trunk in trunks
+            for name, more, value in branch_samples(trunk)
+        ),
+    )
 
 
 def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Metric]:
     """Yield the families about Trunkwatch itself."""
-    samples: dict[str, list[Sample]] = {family.name: [] for family in _of(Scope.OWN)}
-    for source in snapshot.sources:
-        for name, value in _source_samples(source):
-            samples[f"trunkwatch_source_{name}"].append(((source.name,), value))
-        for limitation in sorted(source.limitations):
-            samples["trunkwatch_source_limitation"].append(((source.name, limitation), 1.0))
-    for (name, *labels), value in sorted(totals.counts.items()):
-        if name.startswith("ci_") and not snapshot.complete:
-            continue  # CI families are exported only once every source has been read.
-        samples[name].append((tuple(labels), value))
-    samples["trunkwatch_config_reload_success"].append(((), float(totals.config_reload_ok)))
-    samples["trunkwatch_build_info"].append(((version,), 1.0))
-    yield from _families(Scope.OWN, samples)
+    return _families(Scope.OWN, own_samples(snapshot, totals, version))
 
 
 # ---------------------------------------------------------------------- samples
 
 
-def _job_labels(job: JobState) -> tuple[str, ...]:
+def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sample]:
+    """Yield the samples about Trunkwatch itself; those of one family in order."""
+    for source in snapshot.sources:
+        for name, value in _source_samples(source):
+            yield f"trunkwatch_source_{name}", (source.name,), value
+        for limitation in sorted(source.limitations):
+            yield "trunkwatch_source_limitation", (source.name, limitation), 1.0
+    for (name, *labels), value in sorted(totals.counts.items()):
+        if name.startswith("ci_") and not snapshot.complete:
+            continue  # CI families are exported only once every source has been read.
+        yield name, tuple(labels), value
+    yield "trunkwatch_config_reload_success", (), float(totals.config_reload_ok)
+    yield "trunkwatch_build_info", (version,), 1.0
+
+
+def job_labels(job: JobState) -> tuple[str, ...]:
+    """Return the values of `JOB_LABELS`."""
     return (*job.key, job.group.name, job.group.team, job.group.priority)
 
 
-def _job_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
-    """Yield name, further labels and value; an unknown number has no sample."""
+def job_samples(job: JobState) -> Iterator[Sample]:
+    """Yield the samples of one job, without `ci_job_` and the job's own labels.
+
+    An unknown number has no sample.
+    """
     yield "consecutive_failures", (), job.consecutive_failures
     yield "failures_to_open", (), job.failures_to_open
     yield "broken", (), float(job.broken)
@@ -105,7 +104,7 @@ def _broken_since(job: JobState) -> float | None:
     return job.blame.broken_since if job.broken and job.blame else None
 
 
-def _blame_samples(job: JobState) -> Iterator[tuple[str, tuple[str, ...], float]]:
+def _blame_samples(job: JobState) -> Iterator[Sample]:
     blame = job.blame
     if blame is None:
         return
@@ -124,7 +123,8 @@ def _by(commit: Commit) -> tuple[str, str]:
     return commit.author or "", (commit.title or "")[:TITLE_SHOWN]
 
 
-def _branch_samples(trunk: TrunkState) -> Iterator[tuple[str, tuple[str, ...], float]]:
+def branch_samples(trunk: TrunkState) -> Iterator[Sample]:
+    """Yield the samples of one trunk and its groups, without the trunk's own labels."""
     for group in trunk.groups:
         yield "ci_group_failure_threshold", (group.group.name,), group.group.failure_threshold
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
@@ -157,21 +157,14 @@ def _source_samples(source: SourceStatus) -> Iterator[tuple[str, float]]:
 # ---------------------------------------------------------------------- families
 
 
-def _of(scope: Scope) -> list[Family]:
-    return [family for family in FAMILIES if family.scope is scope]
+def _families(scope: Scope, samples: Iterable[Sample]) -> Iterator[Metric]:
+    families = {family.name: empty_family(family) for family in of_scope(scope)}
+    for name, labels, value in samples:
+        families[name].add_metric(labels, value)
+    yield from families.values()
 
 
-_JOB_PLACES = {family.name: position for position, family in enumerate(_of(Scope.JOB))}
-
-
-def _families(scope: Scope, samples: Mapping[str, list[Sample]]) -> Iterator[Metric]:
-    for family in _of(scope):
-        metric = _empty(family)
-        for labels, value in samples[family.name]:
-            metric.add_metric(labels, value)
-        yield metric
-
-
-def _empty(family: Family) -> LabelledFamily:
+def empty_family(family: Family) -> CounterMetricFamily | GaugeMetricFamily:
+    """Return a family without samples."""
     kind = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
     return kind(family.name, family.help, labels=family.labels)

@@ -1,15 +1,14 @@
 """The bytes of `/metrics`, rendered when the data changes, in the formats that clients request.
 
-Three parts: jobs (large; only changed jobs are rendered, see blocks.py), branches (small, at each
-update) and the process itself (at each scrape). Each part is compressed separately, since a gzip
-stream may have several members (RFC 1952, section 2.2): a scrape compresses only the last,
-small one.
+Three parts: jobs and branches (rendered and compressed in blocks, where they changed) and the
+process itself (at each scrape; a family whose samples are as before is not compressed again). The
+samples are the same lines in both formats. A compressed answer is one gzip member.
 """
 
-import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
@@ -18,10 +17,12 @@ from prometheus_client.exposition import generate_latest as plain_text
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_TYPE
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 
+from trunkwatch.blocks import Block, Blocks, Member, Parts, Piece, deflate
 from trunkwatch.domain.job import JobState
-from trunkwatch.engine.snapshot import Snapshot, Totals
-from trunkwatch.metrics.blocks import JobText, JobWriter, compress
-from trunkwatch.metrics.collector import branch_families, own_families
+from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
+from trunkwatch.metrics.catalogue import Scope, of_scope
+from trunkwatch.metrics.collector import empty_family, own_samples
+from trunkwatch.metrics.lines import branch_texts, family_text, job_texts
 
 EOF = b"# EOF\n"
 
@@ -54,6 +55,10 @@ class Format:
         """Render families, without the end of the exposition."""
         return self.render(_Families(families)).removesuffix(EOF)
 
+    def heads(self, scope: Scope) -> list[bytes]:
+        """Return the HELP and TYPE lines of each family of a scope."""
+        return [self.bytes_of([empty_family(family)]) for family in of_scope(scope)]
+
 
 PLAIN = Format(CONTENT_TYPE_PLAIN_0_0_4, plain_text, b"")
 OPENMETRICS = Format(OPENMETRICS_TYPE, openmetrics_text, EOF)
@@ -65,25 +70,40 @@ def choose_format(accept: str) -> Format:
     return OPENMETRICS if "application/openmetrics-text" in types else PLAIN
 
 
+class _Heads:
+    """The HELP and TYPE lines of each family in one format, as text and compressed."""
+
+    def __init__(self, form: Format) -> None:
+        self.text = {scope: form.heads(scope) for scope in Scope}
+        self.zipped = {scope: list(map(deflate, heads)) for scope, heads in self.text.items()}
+        self.size = sum(map(len, chain(self.text[Scope.JOB], self.text[Scope.BRANCH])))
+
+
 @dataclass(frozen=True, slots=True)
 class _Rendered:
-    """The CI families of a snapshot in one format.
+    """The CI families of a snapshot.
 
     Attributes:
-        rendered_jobs: the jobs of each trunk, to detect changes.
         jobs: the job families.
         branches: the branch families.
-        zipped: both, as members of a gzip stream.
+        zipped: both in each format, with their heads.
     """
 
-    rendered_jobs: tuple[tuple[JobState, ...], ...]
-    jobs: JobText
-    branches: bytes
-    zipped: bytes
+    jobs: Sequence[Block[JobState]]
+    branches: Sequence[Block[TrunkState]]
+    zipped: Mapping[Format, Member]
 
-    def plain(self) -> Iterator[bytes]:
-        yield from self.jobs.plain()
-        yield self.branches
+    def plain(self, heads: _Heads) -> Parts:
+        texts = ((Scope.JOB, self.jobs), (Scope.BRANCH, self.branches))
+        sizes = sum(block.size for block in self.jobs) + sum(block.size for block in self.branches)
+
+        def parts() -> Iterator[bytes]:
+            for scope, blocks in texts:
+                for column, head in enumerate(heads.text[scope]):
+                    yield head
+                    yield from (block.text(column) for block in blocks)
+
+        return Parts(heads.size + sizes, parts())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +112,11 @@ class _Shown:
 
     Attributes:
         snapshot: the state.
-        formats: its rendering in each format that was requested before.
+        rendered: its CI families, if they were requested before.
     """
 
     snapshot: Snapshot
-    formats: Mapping[Format, _Rendered]
+    rendered: _Rendered | None = None
 
 
 class Exposition:
@@ -115,58 +135,109 @@ class Exposition:
         version: for `trunkwatch_build_info`.
         """
         self._newest = snapshot
-        self._totals = totals
-        self._version = version
         self._rendering = threading.Lock()
-        self._shown = _Shown(snapshot(), {})
-        self._writers = {form: JobWriter(form.bytes_of) for form in (PLAIN, OPENMETRICS)}
-        self._process = ProcessCollector(registry=None)
+        self._shown = _Shown(snapshot())
+        self._heads = {form: _Heads(form) for form in (PLAIN, OPENMETRICS)}
+        self._jobs = Blocks[JobState](len(of_scope(Scope.JOB)), lambda job: job.key, job_texts)
+        self._branches = Blocks[TrunkState](
+            len(of_scope(Scope.BRANCH)), lambda state: state.trunk, branch_texts
+        )
+        self._own = _OwnFamilies(totals, version)
 
     def update(self) -> None:
-        """Render the newest snapshot in every format that was requested before."""
+        """Render the newest snapshot, if any was requested before."""
         with self._rendering:
-            before, snapshot = self._shown.formats, self._newest()
-            after = {form: self._render(form, snapshot, before[form]) for form in before}
-            self._shown = _Shown(snapshot, after)
+            snapshot = self._newest()
+            is_requested = self._shown.rendered is not None
+            self._shown = _Shown(snapshot, self._render(snapshot) if is_requested else None)
+
+    def answer(self, form: Format, *, zipped: bool) -> Parts:
+        """Return the exposition, compressed if `zipped`."""
+        shown = self._shown_now()
+        rendered = shown.rendered if shown.snapshot.complete else None
+        heads, own = self._heads[form], self._own.columns(shown.snapshot)
+        process = self._own.process(form) + form.end
+        if zipped:
+            member = rendered.zipped[form] if rendered else Member()
+            pieces = zip(heads.zipped[Scope.OWN], (column.piece() for column in own), strict=True)
+            return member.plus([*chain.from_iterable(pieces), deflate(process)]).complete()
+        texts = zip(heads.text[Scope.OWN], (column.text for column in own), strict=True)
+        rest = [*chain.from_iterable(texts), process]
+        ci = rendered.plain(heads) if rendered else Parts(0, ())
+        return Parts(ci.size + sum(map(len, rest)), chain(ci.parts, rest))
 
     def body(self, form: Format, *, zipped: bool) -> bytes:
-        """Return the exposition, compressed if `zipped`."""
-        shown = self._shown_in(form)
-        rendered = shown.formats[form] if shown.snapshot.complete else None
-        own = form.bytes_of(self._own(shown.snapshot)) + form.end
-        if zipped:
-            return (rendered.zipped if rendered else b"") + compress(own)
-        return b"".join([*(rendered.plain() if rendered else ()), own])
+        """Return `answer` in one piece."""
+        return b"".join(self.answer(form, zipped=zipped).parts)
 
-    def _shown_in(self, form: Format) -> _Shown:
-        """Return the served state; the first request for a format waits for its rendering."""
+    def _shown_now(self) -> _Shown:
+        """Return the served state; the first request waits for its rendering."""
         shown = self._shown
-        if form in shown.formats or not shown.snapshot.complete:
-            return shown
-        with self._rendering:
-            if form not in self._shown.formats:
-                snapshot, others = self._shown.snapshot, self._shown.formats
-                first = self._render(form, snapshot, None)
-                self._shown = _Shown(snapshot, {**others, form: first})
-            return self._shown
+        if shown.rendered is None and shown.snapshot.complete:
+            with self._rendering:
+                if self._shown.rendered is None:
+                    snapshot = self._shown.snapshot
+                    self._shown = _Shown(snapshot, self._render(snapshot))
+                return self._shown
+        return shown
 
-    def _render(self, form: Format, snapshot: Snapshot, before: _Rendered | None) -> _Rendered:
-        """Render a snapshot; unchanged jobs are taken from the rendering before."""
-        writer = self._writers[form]
-        rendered_jobs = tuple(trunk.jobs for trunk in snapshot.trunks)
-        if before is None or not _same(before.rendered_jobs, rendered_jobs):
-            text = before.jobs if before is not None else writer.nothing
-            jobs = writer.write([job for trunk in rendered_jobs for job in trunk], text)
-        else:
-            jobs = before.jobs
-        branches = form.bytes_of(branch_families(snapshot.trunks))
-        zipped = b"".join([*jobs.zipped(), compress(branches)])
-        return _Rendered(rendered_jobs, jobs, branches, zipped)
-
-    def _own(self, snapshot: Snapshot) -> Iterator[Metric]:
-        yield from own_families(snapshot, self._totals(), self._version)
-        yield from self._process.collect()
+    def _render(self, snapshot: Snapshot) -> _Rendered:
+        self._jobs.update([trunk.jobs for trunk in snapshot.trunks])
+        self._branches.update([snapshot.trunks])
+        pieces = {Scope.JOB: self._jobs.pieces(), Scope.BRANCH: self._branches.pieces()}
+        zipped = {
+            form: Member().plus(
+                chain.from_iterable(
+                    chain.from_iterable(zip(heads.zipped[scope], columns, strict=True))
+                    for scope, columns in pieces.items()
+                )
+            )
+            for form, heads in self._heads.items()
+        }
+        return _Rendered(self._jobs.blocks, self._branches.blocks, zipped)
 
 
-def _same(one: Sequence[Sequence[JobState]], other: Sequence[Sequence[JobState]]) -> bool:
-    return len(one) == len(other) and all(map(operator.is_, one, other))
+class _OwnColumn:
+    """The samples of one of the exporter's own families, as text and compressed."""
+
+    __slots__ = ("_piece", "samples", "text")
+
+    def __init__(self, samples: list[tuple[tuple[str, ...], float]], text: bytes) -> None:
+        self.samples = samples
+        self.text = text
+        self._piece: Piece | None = None
+
+    def piece(self) -> Piece:
+        if self._piece is None:
+            self._piece = deflate(self.text)
+        return self._piece
+
+
+class _OwnFamilies:
+    """The families about Trunkwatch itself; any thread may read them."""
+
+    def __init__(self, totals: Callable[[], Totals], version: str) -> None:
+        self._totals = totals
+        self._version = version
+        self._process = ProcessCollector(registry=None)
+        self._columns: dict[str, _OwnColumn] = {}
+
+    def columns(self, snapshot: Snapshot) -> list[_OwnColumn]:
+        """Return each family at this moment; those that have not changed are rendered already."""
+        samples: dict[str, list[tuple[tuple[str, ...], float]]]
+        samples = {family.name: [] for family in of_scope(Scope.OWN)}
+        for name, labels, value in own_samples(snapshot, self._totals(), self._version):
+            samples[name].append((labels, value))
+        columns = {}
+        for family in of_scope(Scope.OWN):
+            found = samples[family.name]
+            column = self._columns.get(family.name)
+            if column is None or column.samples != found:
+                column = _OwnColumn(found, family_text(family, found).encode())
+            columns[family.name] = column
+        self._columns = columns
+        return list(columns.values())
+
+    def process(self, form: Format) -> bytes:
+        """Return the families of prometheus_client about the process."""
+        return form.bytes_of(self._process.collect())

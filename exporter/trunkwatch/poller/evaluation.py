@@ -65,12 +65,13 @@ class TrunkEvaluations:
         self._orders.update(applied.orders)
         self._workflow_states.update(applied.workflow_states)
 
-    def drop_others(self, watched: Collection[Trunk]) -> None:
-        """Drop the trunks that are not watched any more; their jobs end as removed."""
-        for trunk in self.states.keys() - watched:
-            self._count_removed(self.states.pop(trunk))
-            self._evaluators.pop(trunk, None)
-            self._out_of_date.discard(trunk)
+    def drop(self, trunk: Trunk) -> None:
+        """Drop a trunk that is not watched any more; its jobs end as removed."""
+        state = self.states.pop(trunk, None)
+        if state is not None:
+            self._count_removed(state)
+        self._evaluators.pop(trunk, None)
+        self._out_of_date.discard(trunk)
 
     @property
     def unstored_labels(self) -> Labels:
@@ -91,9 +92,10 @@ class TrunkEvaluations:
         seen = self._seen.get(state.trunk, {})
         return missing_results(state.order.commits, state.reported, seen, as_of)
 
-    def is_out_of_date(self, trunk: Trunk) -> bool:
-        """Return whether a trunk was never evaluated, or its last evaluation failed."""
-        return trunk not in self.states or trunk in self._out_of_date
+    @property
+    def out_of_date(self) -> Collection[Trunk]:
+        """The trunks of which the last evaluation failed."""
+        return self._out_of_date
 
     def defer(self, trunk: Trunk, touched: Touched) -> None:
         """Add stored rows to those that the next `take_pending` returns."""

@@ -1,8 +1,8 @@
 """The state of every configured source, and the trunks that it feeds."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, SourceConfig
@@ -11,6 +11,7 @@ from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact, SourceState
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkSource
 from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceError
 from trunkwatch.poller.totals import Counters
+from trunkwatch.poller.trunk_index import TrunkIndex
 from trunkwatch.sources import RefreshReport
 from trunkwatch.store import Stored, StoredSource
 
@@ -39,7 +40,10 @@ class SourceRegistry:
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
         trunks = before.trunks if before else ()
-        self._kept = {(state.trunk, each.name): each for state in trunks for each in state.sources}
+        self._kept: dict[str, dict[Trunk, TrunkSource]] = defaultdict(dict)
+        for state in trunks:
+            for each in state.sources:
+                self._kept[each.name][state.trunk] = each
         self._order_owners: dict[Trunk, str] = {}
         kept = {status.name: status for status in before.sources} if before else {}
         self._statuses = {
@@ -47,6 +51,13 @@ class SourceRegistry:
             for name, section in self._sections.items()
         }
         self._failures = {name: status.problem for name, status in self._statuses.items()}
+        self._places = {name: place for place, name in enumerate(self._sections)}
+        self._watched, self._listed, self._unread = TrunkIndex(), TrunkIndex(), TrunkIndex()
+        self._unlisted: set[str] = set()
+        self._changed: set[Trunk] = set()
+        self._unlisted_changed: set[str] = set()
+        for name in self._sections:
+            self._index(name)
         self.has_history = any(
             each and each.last_success is not None for each in self._stored.values()
         )
@@ -67,7 +78,13 @@ class SourceRegistry:
 
     def put_stored(self, source: str, stored: StoredSource) -> None:
         """Replace the stored state of a source."""
-        self._stored[source] = stored
+        before, self._stored[source] = self._stored[source], stored
+        # A delivery changes neither: it does not concern the other trunks of its source.
+        if before is None or (before.trunks, before.last_success) != (
+            stored.trunks,
+            stored.last_success,
+        ):
+            self._index(source)
 
     def refreshed(self, source: str, report: RefreshReport, seconds: Callable[[], float]) -> None:
         """Record a refresh whose facts were stored.
@@ -98,6 +115,7 @@ class SourceRegistry:
             quota_remaining=report.quota_remaining,
             unread=report.unread,
         )
+        self._index(source)
 
     def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; its last known values stay."""
@@ -110,6 +128,7 @@ class SourceRegistry:
             refresh_seconds=seconds,
             problem=problem,
         )
+        self._index(source)
 
     def _log_changes(self, source: str, report: RefreshReport) -> None:
         """Log the limitations and the trunks' errors that are new or gone since the last report."""
@@ -131,25 +150,73 @@ class SourceRegistry:
 
     # ------------------------------------------------------------------ trunks
 
-    def watched_trunks(self) -> set[Trunk]:
-        """Return the trunks of which any configured source has stored a fact."""
-        return {trunk for name in self._sections for trunk in self._fed_by(name)}
+    @property
+    def watched_trunks(self) -> Collection[Trunk]:
+        """The trunks of which any configured source has stored a fact."""
+        return self._watched.trunks
 
-    def unread_trunks(self) -> set[Trunk]:
-        """Return the trunks that the last refresh of a source could not read."""
-        unread = {trunk for report in self._reports.values() for trunk in _problems(report)}
-        for (trunk, name), kept in self._kept.items():
-            if kept.problem and name in self._sections and name not in self._reports:
-                unread.add(trunk)
-        return unread
+    def is_unread(self, trunk: Trunk) -> bool:
+        """Return whether the last refresh of a source could not read a trunk."""
+        return trunk in self._unread.trunks
+
+    def changed(self, known: Iterable[Trunk]) -> set[Trunk]:
+        """Return the trunks that may have other sources, or others of their states.
+
+        Args:
+            known: the trunks that may be concerned although no source has listed them.
+        """
+        if self._unlisted_changed:
+            self._changed.update(
+                trunk
+                for trunk in known
+                if any(self._sections[name].may_feed(trunk) for name in self._unlisted_changed)
+            )
+        return self._changed
+
+    def changes_taken(self) -> None:
+        """Note that the trunks which `changed` returned are published."""
+        self._changed, self._unlisted_changed = set(), set()
 
     def sources_of(self, trunk: Trunk) -> tuple[TrunkSource, ...]:
         """Return the sources that a trunk is read from, in the order of the configuration.
 
         A source that has never succeeded may feed every trunk that its section does not exclude.
         """
+        names = {
+            *self._listed.sources_of(trunk),
+            *(name for name in self._unlisted if self._sections[name].may_feed(trunk)),
+        }
         return tuple(
-            self._source_of(trunk, name) for name in self._sections if self._may_feed(name, trunk)
+            self._source_of(trunk, name) for name in sorted(names, key=self._places.__getitem__)
+        )
+
+    def _index(self, source: str) -> None:
+        """Note the trunks of a source, and that their states may have changed."""
+        self._note_change(source)
+        report, kept = self._reports.get(source), self._kept.get(source, {})
+        kept_problems = {trunk for trunk, each in kept.items() if each.problem}
+        self._watched.put(source, self._fed_by(source))
+        self._unread.put(source, kept_problems if report is None else _problems(report))
+        listed = self._listed_by(source)
+        self._listed.put(source, listed or ())
+        (self._unlisted.add if listed is None else self._unlisted.discard)(source)
+        self._note_change(source)
+
+    def _note_change(self, source: str) -> None:
+        for index in (self._watched, self._unread, self._listed):
+            self._changed |= index.trunks_of(source)
+        if source in self._unlisted:
+            self._unlisted_changed.add(source)
+
+    def _listed_by(self, source: str) -> Collection[Trunk] | None:
+        """Return the trunks that a source may feed; None while only its section excludes any."""
+        stored, report = self._stored[source], self._reports.get(source)
+        if self._configured[source]:
+            return self._configured[source]
+        if stored is None or stored.last_success is None:
+            return None
+        return (
+            stored.trunks | (self._kept.get(source, {}) if report is None else report.trunks).keys()
         )
 
     def _source_of(self, trunk: Trunk, name: str) -> TrunkSource:
@@ -164,22 +231,11 @@ class SourceRegistry:
         report = self._reports.get(name, RefreshReport()).trunks.get(trunk)
         if report is not None:
             return report.read_until, report.error.of(name) if report.error else None
-        kept = self._kept.get((trunk, name))
+        kept = self._kept.get(name, {}).get(trunk)
         if kept is not None and name not in self._reports:
             return kept.read_until, kept.problem
         stored = self._stored[name]
         return stored.last_success if stored and trunk in stored.trunks else None, None
-
-    def _may_feed(self, name: str, trunk: Trunk) -> bool:
-        if self._configured[name]:
-            return trunk in self._configured[name]
-        stored = self._stored[name]
-        if stored is None or stored.last_success is None:
-            return self._sections[name].may_feed(trunk)
-        report = self._reports.get(name)
-        if report is None:
-            return trunk in stored.trunks or (trunk, name) in self._kept
-        return trunk in stored.trunks or trunk in report.trunks
 
     def only_orders_of(self, source: str, facts: Iterable[Fact]) -> Iterator[Fact]:
         """Drop the commit orders that another source owns; each trunk's order has one owner.

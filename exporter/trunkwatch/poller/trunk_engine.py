@@ -17,6 +17,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
+from trunkwatch.poller.publication import Publication
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
@@ -65,7 +66,9 @@ class TrunkEngine:
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
-        self._admission = Admission(config.limits.max_jobs, exported)
+        self._publication = Publication(Admission(config.limits.max_jobs, exported))
+        self._unpublished: set[Trunk] = set()
+        self._ahead: set[Trunk] = set()
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
@@ -144,15 +147,14 @@ class TrunkEngine:
                 log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
                 self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
             self._sources.refreshed(source, report, seconds)
+            trunks = {
+                *_changed_by(applied),
+                *self._trunks.out_of_date,
+                *(trunk for trunk in self._changed() if trunk not in self._trunks.states),
+            }
+            watched = self._sources.watched_trunks
             self._evaluate(
-                {
-                    trunk: applied.touched.get(trunk, {})
-                    for trunk in self._sources.watched_trunks()
-                    if trunk in applied.touched
-                    or trunk in applied.orders
-                    or trunk in applied.workflow_states
-                    or self._trunks.is_out_of_date(trunk)
-                }
+                {trunk: applied.touched.get(trunk, {}) for trunk in trunks if trunk in watched}
             )
         return report.error
 
@@ -171,7 +173,7 @@ class TrunkEngine:
             state = self._sources.state(source)
             facts = [_plausible(fact, received) for fact in update.facts(state)]
             applied = self._apply(source, facts, received, None)
-            for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
+            for trunk in _changed_by(applied):
                 self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
@@ -193,12 +195,12 @@ class TrunkEngine:
     def evaluate_stored(self) -> None:
         """Evaluate all stored rows."""
         with self._lock:
-            self._evaluate({trunk: {} for trunk in self._sources.watched_trunks()})
+            self._evaluate({trunk: {} for trunk in self._sources.watched_trunks})
 
     def evaluate_pending(self) -> None:
         """Evaluate the deliveries that were stored since the last evaluation."""
         with self._lock:
-            pending = self._trunks.take_pending(self._sources.watched_trunks())
+            pending = self._trunks.take_pending(self._sources.watched_trunks)
             if pending:
                 self._evaluate(pending)
 
@@ -210,41 +212,62 @@ class TrunkEngine:
                 self._evaluate({trunk: {} for trunk in expired})
 
     def _evaluate(self, touched: Mapping[Trunk, Touched]) -> None:
+        self._unpublished |= touched.keys()
         self._trunks.evaluate(touched, self._now())
-        self._trunks.drop_others(self._sources.watched_trunks())
         self._publish()
         if self._trunks.unstored_labels:
             self._store.put_labels(self._trunks.unstored_labels)
             self._trunks.labels_stored()
 
     def _publish(self) -> None:
-        known = {trunk: unread_trunk(trunk) for trunk in self._sources.unread_trunks()}
-        states = [
-            self._with_sources(state)
-            for _, state in sorted({**known, **self._trunks.states}.items())
-        ]
-        trunks, refused = self._admission.filter(states)
+        """Publish the trunks that have changed since the last publication."""
+        now, sources = self._now(), self._sources
+        changed = self._changed()
+        if now != self._snapshot.as_of:
+            changed |= self._ahead
+        for trunk in changed:
+            if trunk not in sources.watched_trunks:
+                self._trunks.drop(trunk)
+        refused = self._publication.update({trunk: self._state_of(trunk, now) for trunk in changed})
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key in refused:
             log.error("job refused: limits.max_jobs is reached", extra=key._asdict())
-        sources = self._sources.statuses
+        is_complete = self._snapshot.complete or sources.has_history
         self._snapshot = Snapshot(
-            as_of=self._now(),
-            trunks=trunks,
-            sources=sources,
-            complete=self._sources.has_history or all(source.answered for source in sources),
+            as_of=now,
+            trunks=self._publication.trunks,
+            sources=sources.statuses,
+            complete=is_complete or all(source.answered for source in sources.statuses),
         )
+        self._unpublished = set()
+        sources.changes_taken()
 
-    def _with_sources(self, state: TrunkState) -> TrunkState:
+    def _changed(self) -> set[Trunk]:
+        """Return the trunks to publish: evaluated again, or with another state of a source."""
+        self._unpublished |= self._sources.changed(self._publication.names)
+        return set(self._unpublished)
+
+    def _state_of(self, trunk: Trunk, now: float) -> TrunkState | None:
         """Return a trunk with the state of its sources, and its missing results as of their data.
 
-        What a CI has not been asked for yet is not missing.
+        What a CI has not been asked for yet is not missing. None for a trunk without any state.
         """
-        sources = self._sources.sources_of(state.trunk)
+        self._ahead.discard(trunk)
+        state = self._trunks.states.get(trunk)
+        if state is None:
+            if not self._sources.is_unread(trunk):
+                return None
+            state = unread_trunk(trunk)
+        sources = self._sources.sources_of(trunk)
         data_at = earliest(source.read_until for source in sources)
-        as_of = min(self._now(), data_at) if data_at is not None else None
-        missing = 0 if as_of is None else self._trunks.missing_results(state, as_of)
+        if data_at is not None and data_at > now:
+            self._ahead.add(trunk)  # Its missing results depend on the time.
+        missing = 0 if data_at is None else self._trunks.missing_results(state, min(now, data_at))
         return replace(state, sources=sources, data_at=data_at, missing=missing)
+
+
+def _changed_by(applied: Applied) -> set[Trunk]:
+    return {*applied.touched, *applied.orders, *applied.workflow_states}
 
 
 def _plausible(fact: Fact, now: float) -> Fact:

@@ -1,6 +1,6 @@
 """The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.domain.blame import Blame
@@ -27,13 +27,14 @@ def document(snapshot: Snapshot, compare_urls: CompareUrls, now: float) -> dict[
         now: for the age of the data (seconds since the epoch).
     """
     sources = [_source(source, up=source.up) for source in snapshot.sources]
-    return _document(snapshot, snapshot.trunks, sources, compare_urls, now)
+    head = _head(snapshot, snapshot.trunks, sources, now)
+    return {**head, "jobs": _jobs(snapshot.trunks, compare_urls)}
 
 
 def document_of_trunks(
     snapshot: Snapshot, trunks: Sequence[TrunkState], compare_urls: CompareUrls, now: float
 ) -> dict[str, Any]:
-    """Return the JSON object of some trunks: their sources alone, and whether they were read.
+    """Return the JSON object of some trunks.
 
     Args:
         snapshot: the state.
@@ -41,33 +42,44 @@ def document_of_trunks(
         compare_urls: per trunk.
         now: for the age of the data (seconds since the epoch).
     """
+    return {**trunks_object(snapshot, trunks, now), "jobs": _jobs(trunks, compare_urls)}
+
+
+def trunks_object(snapshot: Snapshot, trunks: Sequence[TrunkState], now: float) -> dict[str, Any]:
+    """Return the JSON object of some trunks without their jobs.
+
+    It has their sources alone, and whether these trunks were read.
+
+    Args:
+        snapshot: the state.
+        trunks: some of it.
+        now: for the age of the data (seconds since the epoch).
+    """
     up: dict[str, bool] = {}
     for source in (source for trunk in trunks for source in trunk.sources):
         up[source.name] = up.get(source.name, True) and source.up
     sources = [_source(each, up=up[each.name]) for each in snapshot.sources if each.name in up]
-    return _document(snapshot, trunks, sources, compare_urls, now)
+    return _head(snapshot, trunks, sources, now)
 
 
-def _document(
-    snapshot: Snapshot,
-    shown: Sequence[TrunkState],
-    sources: list[dict[str, Any]],
-    compare_urls: CompareUrls,
-    now: float,
+def _head(
+    snapshot: Snapshot, shown: Sequence[TrunkState], sources: list[dict[str, Any]], now: float
 ) -> dict[str, Any]:
     return {
         "as_of": format_time(snapshot.as_of),
         "sources": sources,
         "trunks": [_trunk(trunk, now) for trunk in shown],
         "groups": [_group(group) for trunk in shown for group in trunk.groups],
-        "jobs": [job for trunk in shown for job in _jobs(trunk, compare_urls)],
     }
 
 
-def _jobs(trunk: TrunkState, compare_urls: CompareUrls) -> Iterator[dict[str, Any]]:
-    together = CoFailures(trunk.jobs)
-    for job in trunk.jobs:
-        yield {**_job(job, compare_urls, together), "last_outage": _last_outage(job, trunk.order)}
+def _jobs(trunks: Iterable[TrunkState], compare_urls: CompareUrls) -> list[dict[str, Any]]:
+    together = [(trunk, CoFailures(trunk.jobs)) for trunk in trunks]
+    return [
+        job_object(job, compare_urls.get(trunk.trunk), failures.with_job(job), trunk.order)
+        for trunk, failures in together
+        for job in trunk.jobs
+    ]
 
 
 def _trunk(state: TrunkState, now: float) -> dict[str, Any]:
@@ -110,7 +122,17 @@ def _group(state: GroupState) -> dict[str, Any]:
     }
 
 
-def _job(job: JobState, compare_urls: CompareUrls, together: CoFailures) -> dict[str, Any]:
+def job_object(
+    job: JobState, compare_url: str | None, also_broken: Sequence[str], order: TrunkOrder
+) -> dict[str, Any]:
+    """Return the JSON object of a job.
+
+    Args:
+        job: its state.
+        compare_url: of its trunk, see `CompareUrls`.
+        also_broken: the jobs of other groups with the same first bad commit.
+        order: its trunk.
+    """
     return {
         **job.key._asdict(),
         "group": job.group.name,
@@ -120,12 +142,13 @@ def _job(job: JobState, compare_urls: CompareUrls, together: CoFailures) -> dict
         "truncated": job.truncated,
         "broken": job.broken,
         "failures_in_outage": job.failures_in_outage,
-        **_blame(job.blame, compare_urls.get(Trunk(job.key.repo, job.key.branch))),
-        "also_broken_since": list(together.with_job(job)),
+        **_blame(job.blame, compare_url),
+        "also_broken_since": list(also_broken),
         "pending_commits": job.pending,
         "flaky_commits": job.flaky,
         "last_verdict": str(job.last_verdict) if job.last_verdict else None,
         "known_broken": _known_broken(job),
+        "last_outage": _last_outage(job, order),
     }
 
 

@@ -1,7 +1,9 @@
-"""HTTP answers, and sending them by WSGI (PEP 3333)."""
+"""HTTP answers: encoding, entity tags, and sending them by WSGI (PEP 3333)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from trunkwatch.blocks import Parts
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -10,16 +12,18 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """One HTTP answer."""
+    """One HTTP answer; a large body comes in parts."""
 
     status: str
     content_type: str
-    body: bytes
+    body: bytes | Parts
     headers: tuple[tuple[str, str], ...] = ()
 
 
 Endpoint = Callable[["WSGIEnvironment"], Answer]
 """Answers the requests to one path."""
+
+NOT_MODIFIED = "304 Not Modified"
 
 NOT_FOUND = Answer("404 Not Found", TEXT, b"no such page; see /\n")
 
@@ -40,13 +44,70 @@ def respond(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:
     """Send an answer; to HEAD without its body."""
+    body = (
+        answer.body if isinstance(answer.body, Parts) else Parts(len(answer.body), (answer.body,))
+    )
+    about_body = [("Content-Type", answer.content_type), ("Content-Length", str(body.size))]
+    is_unmodified = answer.status == NOT_MODIFIED  # its headers about a body would be of the body's
     start_response(
         answer.status,
         [
-            ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(answer.body))),
+            *(() if is_unmodified else about_body),
             ("X-Content-Type-Options", "nosniff"),
             *answer.headers,
         ],
     )
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else body.chunks()
+
+
+def negotiated(
+    environ: "WSGIEnvironment",
+    content_type: str,
+    encodings: Mapping[str, Callable[[], Parts]],
+    vary: str,
+    etag: str | None = None,
+) -> Answer:
+    """Return a page in the encoding that the client accepts, or that it has not changed.
+
+    Args:
+        environ: the request.
+        content_type: of the page.
+        encodings: return the page, by `gzip` and `identity`.
+        vary: the request's headers that the answer depends on.
+        etag: of the page, if it has one.
+    """
+    encoding = "gzip" if accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")) else "identity"
+    headers = [("Vary", vary)]
+    if etag is not None:
+        headers.append(("ETag", etag))
+        if is_known(environ.get("HTTP_IF_NONE_MATCH", ""), etag):
+            return Answer(NOT_MODIFIED, content_type, b"", tuple(headers))
+    if encoding != "identity":
+        headers.append(("Content-Encoding", encoding))
+    return Answer("200 OK", content_type, encodings[encoding](), tuple(headers))
+
+
+def accepts_gzip(header: str) -> bool:
+    """Return whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3).
+
+    A weight of `gzip` itself counts more than one of `*`; one that cannot be read is 1.
+    """
+    weights: dict[str, float] = {}
+    for part in header.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        weights.setdefault(name, min(map(_weight, parameters), default=1.0))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0.0
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.replace(" ", "").partition("=")
+    try:
+        return float(value) if name == "q" else 1.0
+    except ValueError:
+        return 1.0
+
+
+def is_known(header: str, etag: str) -> bool:
+    """Return whether an If-None-Match header lists a page's tag (RFC 9110, section 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return tags == ["*"] or etag.removeprefix("W/") in tags

@@ -3,22 +3,26 @@
 import html
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, readiness_problems
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.document import CompareUrls, document_of_trunks
+from trunkwatch.report.document import CompareUrls
 from trunkwatch.report.page import landing_page
+from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
     NOT_FOUND,
     TEXT,
     Answer,
     Endpoint,
     method_not_allowed,
+    negotiated,
     path_of,
     respond,
 )
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRUNK_PREFIX = "/api/v1/trunk/"
+
+JSON = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Pages:
         self._clock = clock
         self._version = version
         self._webhook = webhook
+        self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 "/": self._landing,
@@ -90,7 +97,7 @@ class Pages:
         if method not in ("GET", "HEAD"):
             return method_not_allowed("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):
-            return self._trunk(path.removeprefix(TRUNK_PREFIX))
+            return self._trunk(environ, path.removeprefix(TRUNK_PREFIX))
         page = self._routes.get(path)
         return page(environ) if page else NOT_FOUND
 
@@ -98,24 +105,24 @@ class Pages:
 
     def _metrics(self, environ: "WSGIEnvironment") -> Answer:
         form = choose_format(environ.get("HTTP_ACCEPT", ""))
-        zipped = accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", ""))
-        body = self._exposition.body(form, zipped=zipped)
-        encoding = (("Content-Encoding", "gzip"),) if zipped else ()
-        return Answer(
-            "200 OK", form.content_type, body, (("Vary", "Accept, Accept-Encoding"), *encoding)
-        )
+        encodings = {
+            "gzip": lambda: self._exposition.answer(form, zipped=True),
+            "identity": lambda: self._exposition.answer(form, zipped=False),
+        }
+        return negotiated(environ, form.content_type, encodings, "Accept, Accept-Encoding")
 
-    def _trunk(self, name: str) -> Answer:
-        """Find a trunk by comparing: both a repo and a branch may contain slashes."""
+    def _trunk(self, environ: "WSGIEnvironment", name: str) -> Answer:
         view = self._view()
         snapshot = view.snapshot()
         # The server does not decode %2F; clients may encode any of the slashes.
         plain = name.replace("%2F", "/").replace("%2f", "/")
         found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
-            return _json("404 Not Found", {"error": _unknown_trunk(name, snapshot.trunks)})
-        answer = document_of_trunks(snapshot, found, view.compare_urls, self._clock())
-        return _json("200 OK", answer)
+            body = json.dumps({"error": _unknown_trunk(name, snapshot.trunks)}, ensure_ascii=False)
+            return Answer("404 Not Found", JSON, body.encode() + b"\n")
+        text = self._texts.text(snapshot, found, view.compare_urls, self._clock())
+        encodings = {"gzip": text.zipped, "identity": text.plain}
+        return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
 
     def _landing(self, environ: "WSGIEnvironment") -> Answer:
         del environ
@@ -136,24 +143,21 @@ class Pages:
         return Answer("200 OK", TEXT, b"ready\n")
 
 
-def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding header allows gzip (RFC 9110, section 12.5.3)."""
-    for part in header.lower().split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        if name in ("gzip", "*"):
-            return not any(
-                p.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") for p in parameters
-            )
-    return False
+def _called(name: str, trunks: Sequence[TrunkState]) -> list[TrunkState]:
+    """Return the trunks of a name: both a repo and a branch may contain slashes.
 
-
-def _called(name: str, trunks: Iterable[TrunkState]) -> list[TrunkState]:
-    return [trunk for trunk in trunks if "/".join(trunk.trunk) == name]
-
-
-def _json(status: str, content: object) -> Answer:
-    body = json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
-    return Answer(status, "application/json; charset=utf-8", body)
+    Args:
+        name: repo and branch.
+        trunks: sorted.
+    """
+    found = []
+    for place, letter in enumerate(name):
+        if letter == "/":
+            trunk = Trunk(name[:place], name[place + 1 :])
+            position = bisect_left(trunks, trunk, key=lambda state: state.trunk)
+            if position < len(trunks) and trunks[position].trunk == trunk:
+                found.append(trunks[position])
+    return found
 
 
 def _unknown_trunk(name: str, trunks: Iterable[TrunkState]) -> str:

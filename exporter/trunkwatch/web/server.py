@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THREADS = 8
-"""Requests answered at once: a few Prometheus replicas and a few people."""
+THREADS = 16
+"""Requests answered at once. A client of a large JSON object keeps one until it has read it, and
+scrapes should not wait for eight of them."""
 
 BACKLOG = 128
 """Connections that may wait to be accepted. A matrix that starts sends all of its webhooks at once;

@@ -1,0 +1,189 @@
+"""The JSON object of trunks as text, rendered at a request and only where it changed."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
+
+from trunkwatch.blocks import Block, Blocks, Member, Parts, Piece, deflate
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.engine.co_failures import CoFailures
+from trunkwatch.engine.snapshot import Data, Snapshot, TrunkState, data_of
+from trunkwatch.report.document import CompareUrls, job_object, trunks_object
+
+ETAG_BYTES = 16
+"""Enough that two texts never have one tag by chance."""
+
+
+class _Row(NamedTuple):
+    """One job with all that its text depends on, except what `_Basis.keeps_jobs` compares."""
+
+    job: JobState
+    also_broken: tuple[str, ...]
+    trunk_index: int
+    is_first: bool
+
+    @property
+    def key(self) -> JobKey:
+        return self.job.key
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkText:
+    """A JSON object as text.
+
+    Attributes:
+        etag: a weak entity tag (RFC 9110, section 8.8.3): equal texts have equal tags.
+    """
+
+    etag: str
+    _begin: bytes
+    _jobs: Sequence[Block[_Row]]
+    _zipped_jobs: Piece
+    _end: bytes
+
+    def plain(self) -> Parts:
+        """Return the text."""
+        size = len(self._begin) + self._zipped_jobs.size + len(self._end)
+        jobs = (block.text(0) for block in self._jobs)
+        return Parts(size, chain([self._begin], jobs, [self._end]))
+
+    def zipped(self) -> Parts:
+        """Return the text, compressed with gzip."""
+        pieces = (deflate(self._begin), self._zipped_jobs, deflate(self._end))
+        return Member().plus(pieces).complete()
+
+
+class TrunkTexts:
+    """Texts by trunk, as of their last request; any thread may use them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._texts: dict[tuple[Trunk, ...], _Text] = {}
+
+    def text(
+        self,
+        snapshot: Snapshot,
+        trunks: Sequence[TrunkState],
+        compare_urls: CompareUrls,
+        now: float,
+    ) -> TrunkText:
+        """Return the text of `document_of_trunks`.
+
+        Args:
+            snapshot: the state.
+            trunks: some of it, at least one.
+            compare_urls: per trunk.
+            now: for the age of the data (seconds since the epoch).
+        """
+        names = tuple(trunk.trunk for trunk in trunks)
+        with self._lock:
+            if names not in self._texts:
+                shown = {trunk.trunk for trunk in snapshot.trunks}
+                kept = {key: text for key, text in self._texts.items() if shown.issuperset(key)}
+                self._texts = {**kept, names: _Text()}
+            text = self._texts[names]
+        urls = [compare_urls.get(name) for name in names]
+        return text.updated(snapshot, trunks, urls, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """The values that a text was rendered from."""
+
+    snapshot: Snapshot
+    data: list[Data]
+    trunks: Sequence[TrunkState]
+    urls: list[str | None]
+
+    def is_same(self, other: "_Basis") -> bool:
+        is_same_state = self.snapshot is other.snapshot
+        return is_same_state and (self.data, self.urls) == (other.data, other.urls)
+
+    def keeps_jobs(self, before: "_Basis") -> bool:
+        """Return whether a job that has not changed has the same text as before."""
+        return self.urls == before.urls and all(
+            mine.order.extends(theirs.order)
+            for mine, theirs in zip(self.trunks, before.trunks, strict=True)
+        )
+
+
+class _Text:
+    """The text of some trunks, and what is needed to render the next one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._basis: _Basis | None = None
+        self._text: TrunkText | None = None
+        self._jobs = self._no_jobs()
+
+    def updated(
+        self, snapshot: Snapshot, trunks: Sequence[TrunkState], urls: list[str | None], now: float
+    ) -> TrunkText:
+        """Return the text as of a snapshot; others wait while one thread renders it."""
+        basis = _Basis(snapshot, [data_of(trunk, now) for trunk in trunks], trunks, urls)
+        with self._lock:
+            before = self._basis
+            if self._text is None or before is None or not basis.is_same(before):
+                self._basis = basis
+                self._update_jobs(basis, before)
+                self._text = _text(basis, self._jobs, now)
+            return self._text
+
+    def _no_jobs(self) -> Blocks[_Row]:
+        return Blocks[_Row](1, lambda row: row.key, self._render)
+
+    def _update_jobs(self, basis: _Basis, before: _Basis | None) -> None:
+        if before is not None and not basis.keeps_jobs(before):
+            before, self._jobs = None, self._no_jobs()
+        if before is None or any(
+            mine.jobs is not theirs.jobs
+            for mine, theirs in zip(basis.trunks, before.trunks, strict=True)
+        ):
+            self._jobs.update([tuple(_rows(basis))])
+
+    def _render(self, row: _Row) -> list[str]:
+        assert self._basis is not None
+        trunk = self._basis.trunks[row.trunk_index]
+        url = self._basis.urls[row.trunk_index]
+        text = _indented(job_object(row.job, url, row.also_broken, trunk.order))
+        return [f"{'' if row.is_first else ','}\n    {text}"]
+
+
+def _rows(basis: _Basis) -> Iterator[_Row]:
+    is_first = True
+    for index, trunk in enumerate(basis.trunks):
+        together = CoFailures(trunk.jobs)
+        for job in trunk.jobs:
+            yield _Row(job, together.with_job(job), index, is_first)
+            is_first = False
+
+
+def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
+    head = trunks_object(basis.snapshot, basis.trunks, now)
+    begin = _dumps(head).removesuffix("\n}") + ',\n  "jobs": ['
+    end = "\n  ]\n}\n" if jobs.blocks else "]\n}\n"
+    (zipped,) = jobs.pieces()
+    digest = hashlib.blake2b(begin.encode(), digest_size=ETAG_BYTES)
+    digest.update(zipped.deflated)
+    etag = f'W/"{digest.hexdigest()}"'
+    return TrunkText(etag, begin.encode(), jobs.blocks, zipped, end.encode())
+
+
+def _dumps(content: object) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2)
+
+
+_flat = json.JSONEncoder(ensure_ascii=False, separators=(",\n      ", ": ")).encode
+"""The encoder in C, which has no indentation: its separator of items has it instead."""
+
+
+def _indented(job: dict[str, Any]) -> str:
+    """Return the text of one job as in a list below a key; of most jobs no value is nested."""
+    if any(value and isinstance(value, (list, dict)) for value in job.values()):
+        return _dumps(job).replace("\n", "\n    ")
+    return f"{{\n      {_flat(job)[1:-1]}\n    }}"
