@@ -22,7 +22,7 @@ from trunkwatch.blocks import blocks, gzip_member
 from trunkwatch.config import parse_config
 from trunkwatch.domain.branch import group_states
 from trunkwatch.domain.groups import DEFAULT_GROUP
-from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.job import JobRules, JobState, evaluate_job
 from trunkwatch.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import Fact, SourceState
@@ -89,8 +89,8 @@ def snapshot_of(jobs: int) -> Snapshot:
     order, raw = order_of(TRUNK), RawJob("w", None, "j")
     states = {
         broken: evaluate_job(
-            JobKey(*TRUNK, "w", "j"), rows_of(TRUNK, raw, broken=broken), DEFAULT_GROUP, order,
-            Policy().evidence, NOW,
+            JobKey(*TRUNK, "w", "j"), rows_of(TRUNK, raw, broken=broken),
+            JobRules(DEFAULT_GROUP, order, Policy().evidence, NOW),
         )
         for broken in (False, True)
     }  # fmt: skip

@@ -1,5 +1,6 @@
 """Times as CI servers and files write them."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 EARLIEST_SECONDS = 86_400.0
@@ -41,3 +42,8 @@ def format_time(seconds: float) -> str:
     """Write seconds since the epoch as RFC 3339 in UTC, to the microsecond where that matters."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def earliest(moments: Iterable[float | None]) -> float | None:
+    """Return the earliest of some times (seconds since the epoch), where None is never."""
+    return min((moment for moment in moments if moment is not None), default=None)

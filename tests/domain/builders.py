@@ -9,7 +9,7 @@ from typing import Any
 
 from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.job import JobRules, JobState, evaluate_job
 from trunkwatch.domain.model import (
     Commit,
     JobKey,
@@ -123,7 +123,8 @@ def job_state(
     limits = Thresholds(**{name: settings.pop(name) for name in thresholds})
     group = group or Group("g", "team-g", "P2", thresholds=limits, **settings)
     order = trunk(length(text), older_unread=older_unread)
-    return evaluate_job(JobKey(*TRUNK, WORKFLOW, "job"), history(text), group, order, RULES, NOW)
+    rules = JobRules(group, order, RULES, NOW)
+    return evaluate_job(JobKey(*TRUNK, WORKFLOW, "job"), history(text), rules)
 
 
 def place_of(commit: Commit | None) -> int | None:
@@ -135,17 +136,18 @@ class MemoryRows(StoredRows):
     """Rows in a store in memory, returned in a random order."""
 
     def __init__(self, rows: Iterable[Observation] = (), seed: int = 0) -> None:
-        self._memory = SqliteStore()
         self._random = Random(seed)
-        super().__init__(self._memory, TRUNK)
+        super().__init__(SqliteStore(), TRUNK)
         self.add(rows)
 
     def add(self, rows: Iterable[Observation]) -> Touched:
         """Store some reports; return the jobs and commits that they changed."""
-        return self._memory.apply("test", rows, None).touched.get(TRUNK, {})
+        return self.store.apply("test", rows, None).touched.get(TRUNK, {})
 
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        return self._shuffled(super().of_jobs(jobs))
+    def of_jobs(
+        self, jobs: Collection[RawJob], shas: Collection[str] | None = None
+    ) -> Iterable[Observation]:
+        return self._shuffled(super().of_jobs(jobs, shas))
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
         return self._together(super().of_commits(shas))

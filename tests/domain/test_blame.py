@@ -10,7 +10,7 @@ from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.job import evaluate_job
+from trunkwatch.domain.job import JobRules, evaluate_job
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
@@ -40,7 +40,7 @@ def blamed(
     count: Count = Count.COMMITS,
 ) -> Blame:
     group = Group("g", "team-g", "P2", count=count)
-    state = evaluate_job(KEY, rows, group, trunk(6), rules, NOW)
+    state = evaluate_job(KEY, rows, JobRules(group, trunk(6), rules, NOW))
     assert state.blame is not None
     return state.blame
 

@@ -1,14 +1,23 @@
 """The state of a trunk over all its jobs: groups, mass breakage, green commits."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.branch import GroupState, Tally, group_states, mass_breakage, newest_green
+from trunkwatch.domain.branch import (
+    Green,
+    GreenTally,
+    GroupState,
+    Tally,
+    group_states,
+    mass_breakage,
+)
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 
@@ -175,9 +184,8 @@ def test_green_is_only_where_it_is_configured() -> None:
 
 def test_green_of_no_commits() -> None:
     """A trunk without commits is zero commits from green, and has no green commit."""
-    state = evaluate_histories({"a": "P"})
-    found = newest_green(state.jobs, type(state.order)(TRUNK, ()), (re.compile(".*"),))
-    assert (found.commits_since, found.commit) == (0, None)
+    found = GreenTally((re.compile(".*"),)).newest(TrunkOrder(TRUNK, ()))
+    assert found == Green(0, None)
 
 
 # ---------------------------------------------------------------------- counts
@@ -190,16 +198,23 @@ def test_a_job_answers_once_at_a_commit() -> None:
     assert not mass("P F", "P F", "P P/P", "P P/P", policy=policy)
 
 
+def _named(name: str, job: JobState) -> JobState:
+    return replace(job, key=job.key._replace(job_name=name))
+
+
 @bounded
 @given(st.lists(st.tuples(verdict_texts(), st.booleans()), max_size=8), thresholds())
 def test_removed_jobs_are_not_counted(drawn: list[tuple[str, bool]], limits: Thresholds) -> None:
     """The counts after additions and removals are those of the remaining jobs."""
     groups = [Group(name, "t", "P2", limits) for name in ("b", "a")]
-    jobs = [(job_state(text, group=groups[len(text) % 4 // 2]), stays) for text, stays in drawn]
+    jobs = [
+        (_named(f"job-{number}", job_state(text, group=groups[len(text) % 4 // 2])), stays)
+        for number, (text, stays) in enumerate(drawn)
+    ]
     tally = Tally(job for job, _ in jobs)
     for job, stays in jobs:
         if not stays:
-            tally.remove(job)
+            tally.replace(job, None)
     staying = [job for job, stays in jobs if stays]
     assert tally.mass_breakage() == mass_breakage(staying)
     assert tally.groups(TRUNK) == group_states(TRUNK, staying)

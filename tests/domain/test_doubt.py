@@ -86,8 +86,9 @@ def test_a_result_at_the_tip_ends_the_doubt() -> None:
 
 
 def test_no_commits() -> None:
-    """A trunk without commits lacks nothing."""
+    """A trunk without commits, or without a result on one of them, lacks nothing."""
     assert missing_results([], {}, {}, 0.0) == 0
+    assert missing_results(commits(60), {"elsewhere": 0.0}, {}, 90 * HOUR) == 0
 
 
 def test_old_habits_are_forgotten() -> None:

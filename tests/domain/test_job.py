@@ -7,7 +7,7 @@ import pytest
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.domain.groups import Group, Override
-from trunkwatch.domain.job import JobState, evaluate_job
+from trunkwatch.domain.job import JobRules, JobState, evaluate_job
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.times import parse_time
@@ -29,7 +29,7 @@ GROUP = Group("g", "team-g", "P2")
 
 
 def of_rows(*rows: Observation, commits: int = 5) -> JobState:
-    return evaluate_job(KEY, rows, GROUP, trunk(commits), RULES, NOW)
+    return evaluate_job(KEY, rows, JobRules(GROUP, trunk(commits), RULES, NOW))
 
 
 def places(state: JobState) -> tuple[int | None, int | None, list[int | None] | None]:

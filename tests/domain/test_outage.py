@@ -1,16 +1,43 @@
 """The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
 
-import pytest
-from trunkwatch.domain.outage import Outage, Thresholds, failing_after, open_outage
+from typing import NamedTuple
 
-from tests.domain.test_streak import LETTERS
+import pytest
+from trunkwatch.domain.model import Verdict
+from trunkwatch.domain.outage import Thresholds, failing_after
+
+from tests.domain.builders import job_state, place_of
+
+LETTERS = {
+    "P": Verdict.PASS,
+    "F": Verdict.FAIL,
+    "K": Verdict.FLAKY,
+    "?": Verdict.PENDING,
+    ".": Verdict.NONE,
+}
+
+
+class Outage(NamedTuple):
+    """The open outage of a job: the indexes of two commits, and the number of failures."""
+
+    first_bad: int | None
+    last_good: int | None
+    failures: int
 
 
 def outage(
-    text: str, failures_to_open: int = 3, passes_to_close: int = 1, **more: bool
+    text: str, failures_to_open: int = 3, passes_to_close: int = 1, flaky_closes: bool = False
 ) -> Outage | None:
-    verdicts = [LETTERS[letter] for letter in text]
-    return open_outage(verdicts, Thresholds(failures_to_open, passes_to_close, **more))
+    job = job_state(
+        " ".join(text),
+        failures_to_open=failures_to_open,
+        passes_to_close=passes_to_close,
+        flaky_closes=flaky_closes,
+    )
+    if job.blame is None or not job.broken:
+        return None
+    first_bad, last_good = job.blame.first_bad, job.blame.last_good
+    return Outage(place_of(first_bad), place_of(last_good), job.failures_in_outage)
 
 
 @pytest.mark.parametrize("threshold", range(1, 8))

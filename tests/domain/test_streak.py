@@ -1,26 +1,13 @@
 """The streak: consecutive FAILs up to the newest verdict."""
 
 import pytest
-from trunkwatch.domain.model import Verdict
-from trunkwatch.domain.streak import StoppedBy, Streak, streak_of
 
-LETTERS = {
-    "P": Verdict.PASS,
-    "F": Verdict.FAIL,
-    "K": Verdict.FLAKY,
-    "?": Verdict.PENDING,
-    ".": Verdict.NONE,
-}
-
-
-def streak(text: str) -> Streak:
-    return streak_of([LETTERS[letter] for letter in text])
+from tests.domain.builders import job_state, place_of
 
 
 @pytest.mark.parametrize(
     ("verdicts", "length", "stopped_by"),
     [
-        ("", 0, "window"),
         ("P", 0, "pass"),
         ("K", 0, "flaky"),
         ("F", 1, "window"),
@@ -40,20 +27,20 @@ def streak(text: str) -> Streak:
 )
 def test_the_walk(verdicts: str, length: int, stopped_by: str) -> None:
     """FAILs count, NONE and PENDING are skipped, and PASS, FLAKY or the end stop the streak."""
-    found = streak(verdicts)
-    assert (found.length, found.stopped_by) == (length, stopped_by)
+    found = job_state(" ".join(verdicts))
+    assert (found.consecutive_failures, found.stopped_by) == (length, stopped_by)
 
 
-def test_the_streak_has_its_ends() -> None:
-    """The streak has its oldest FAIL and the PASS that stopped it."""
-    assert streak("P.F?F") == Streak(2, StoppedBy.PASS, oldest=2, last_good=0)
+@pytest.mark.parametrize(
+    ("verdicts", "first_bad", "last_good"), [("P.F?F", 2, 0), ("PKF", 2, None), ("FFK.F", 4, None)]
+)
+def test_the_streak_has_its_ends(verdicts: str, first_bad: int, last_good: int | None) -> None:
+    """The streak has its oldest FAIL and the PASS that stopped it; a flake is no last good."""
+    blame = job_state(" ".join(verdicts)).blame
+    assert blame is not None
+    assert (place_of(blame.first_bad), place_of(blame.last_good)) == (first_bad, last_good)
 
 
-def test_a_flake_is_no_last_good() -> None:
-    """A streak that a flake stopped has no last good."""
-    assert streak("PKF") == Streak(1, StoppedBy.FLAKY, oldest=2, last_good=None)
-
-
-def test_an_empty_streak_has_no_oldest() -> None:
-    """An empty streak has no oldest FAIL, but the PASS that stopped it."""
-    assert streak("FP") == Streak(0, StoppedBy.PASS, oldest=None, last_good=1)
+def test_an_empty_streak_has_no_blame() -> None:
+    """A job that does not fail has no first bad."""
+    assert job_state("F P").blame is None

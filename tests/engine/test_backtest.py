@@ -399,9 +399,11 @@ class RecordingRows(MemoryRows):
         super().__init__(rows)
         self.read_jobs: set[str] = set()
 
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
+    def of_jobs(
+        self, jobs: Collection[RawJob], shas: Collection[str] | None = None
+    ) -> Iterable[Observation]:
         self.read_jobs.update(raw.job_name for raw in jobs)
-        return super().of_jobs(jobs)
+        return super().of_jobs(jobs, shas)
 
 
 def test_teams_of_several_trunks_add_up() -> None:

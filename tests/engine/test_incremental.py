@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from enum import StrEnum, auto
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -12,20 +13,33 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.config import parse_config, policy_of
+from trunkwatch.domain import branch
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
+from trunkwatch.engine import checkpoints
 from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact
+from trunkwatch.engine.row_cache import Touched, union
+from trunkwatch.engine.saved_state import order_digest
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.sources.recorded import RecordedFile
-from trunkwatch.store import SqliteStore, StoredRows
+from trunkwatch.store import Basis, EvaluationUpdate, SqliteStore, StoredRows
 
-from tests.domain.builders import MemoryRows, evaluate
+from tests.domain.builders import TRUNK, MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import Json, generate
 from tests.support.examples import examples
 
 HISTORIES = range(examples(40))
 """Seeds of generated CI histories."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _close_walks() -> Iterator[None]:
+    """Keep walks at distances of 1, 2, 4, ... commits, so that short histories have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "SPACING", 2)
+        patch.setattr(branch, "LOWER_BY", 1)
+        yield
 
 
 @thorough
@@ -50,6 +64,53 @@ def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, 
     for step in steps:
         state = kept.update(step.order, stored.add(step.rows), step.now)
         assert state == evaluate(stored, step.order, policy, step.now, kept.labels)
+
+
+class End(StrEnum):
+    """How a process ends after a step: not at all, or with its state stored or lost."""
+
+    RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
+
+
+@thorough
+@given(
+    st.one_of(scripts(), removals()),
+    policies(),
+    st.lists(st.sampled_from(End), min_size=40, max_size=40),
+    st.integers(0, 2**16),
+)
+def test_restarts_end_like_one_evaluation(
+    steps: list[Step], policy: Policy, ends: list[End], seed: int
+) -> None:
+    """With the stored state, and the rows marked since, every state equals a fresh evaluation."""
+    stored = MemoryRows(seed=seed)
+    generation = stored.store.claim_states()
+    kept = TrunkEvaluator(steps[0].order, policy, stored)
+    evaluated: Touched = {}
+    for step, end in zip(steps, ends, strict=False):
+        if end is End.STOPS:
+            commits = kept.order.commits
+            basis = Basis("", len(commits), order_digest(commits))
+            update = EvaluationUpdate(basis, kept.changes, evaluated)
+            stored.store.put_evaluated({TRUNK: kept.labels}, {TRUNK: update}, generation)
+            kept.changes_saved()
+            evaluated = {}
+        touched = stored.add(step.rows)
+        marked = stored.store.unevaluated(TRUNK)
+        found = stored.store.evaluation(TRUNK) if end is not End.RUNS_ON else None
+        if found is not None and _is_of(step.order, found.basis):
+            labels = stored.store.load().labels.get(TRUNK, {})
+            kept = TrunkEvaluator(step.order, policy, stored, labels)
+            kept.restore(found.saved, step.now)
+            touched = union(touched, marked)
+        state = kept.update(step.order, touched, step.now, step.reported)
+        evaluated = union(evaluated, touched)
+        args = (stored, step.order, policy, step.now, kept.labels, step.reported)
+        assert state == evaluate(*args)
+
+
+def _is_of(order: TrunkOrder, basis: Basis) -> bool:
+    return order_digest(order.commits[: basis.commits]) == basis.order
 
 
 class _Recorded(NamedTuple):

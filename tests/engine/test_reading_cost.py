@@ -4,19 +4,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 import pytest
+from trunkwatch.domain.groups import Group
 from trunkwatch.domain.model import Observation, RawJob, TrunkOrder
+from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
 from tests.domain.builders import NOW, TRUNK, MemoryRows, row, trunk
 
 JOBS = 12
-LONGEST = 251
-LARGE = 20
-"""Workflows that have more rows at one commit than one job has in its history."""
-
-OWN = 20
-"""Number of the newest commits on which the job itself ran."""
+LONGEST = 5001
+AT_MOST = 20
+"""Rows that one new result may cost; its workflow has more jobs than the bound allows for."""
 
 
 class CountingRows(MemoryRows):
@@ -26,8 +25,10 @@ class CountingRows(MemoryRows):
         self.read: Counter[str] = Counter()
         super().__init__(rows)
 
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        return self._counted("jobs", super().of_jobs(jobs))
+    def of_jobs(
+        self, jobs: Collection[RawJob], shas: Collection[str] | None = None
+    ) -> Iterable[Observation]:
+        return self._counted("jobs", super().of_jobs(jobs, shas))
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
         return self._counted("commits", super().of_commits(shas))
@@ -46,56 +47,79 @@ def order_of(commits: int) -> TrunkOrder:
     return TrunkOrder(TRUNK, trunk(LONGEST).commits[:commits])
 
 
-def rows_of(commits: int, workflows: int) -> list[Observation]:
-    """Return many jobs on all commits, and one that ran on the newest `OWN` only."""
-    rows = [
-        row(place, f"job-{number}", "failure" if place % 7 == 0 else "success", workflow=f"w{flow}")
+ALWAYS_RED = Policy(groups=(Group("g", "t", "P2", Thresholds(passes_to_close=2)),))
+
+
+def conclusion(kind: str, place: int) -> str:
+    """Return the result of a history of one kind; none of them has two passes in a row."""
+    kinds = {"red": "failure", "alternating": "failure" if place % 2 else "success"}
+    return kinds.get(kind, "failure" if place % 7 == 0 else "success")
+
+
+def rows_of(commits: int, workflows: int, kind: str = "") -> list[Observation]:
+    """Return many jobs on all commits."""
+    return [
+        row(place, f"job-{number}", conclusion(kind, place), workflow=f"w{flow}")
         for place in range(commits)
         for flow in range(workflows)
         for number in range(JOBS)
     ]
-    own = [row(place, "own", workflow="w0") for place in range(commits - OWN, commits)]
-    return rows + own
 
 
-def cost(commits: int, *, workflows: int = 2, pushed: bool = False) -> Counter[str]:
-    """Return the rows read for one new result of one job, at the tip or on a new commit."""
-    stored, order = CountingRows(rows_of(commits, workflows)), order_of(commits)
-    evaluator = TrunkEvaluator(order, Policy(), stored)
-    evaluator.update(order, {}, NOW)
-    stored.read.clear()
-    length = commits + 1 if pushed else commits
-    touched = stored.add([row(length - 1, "own", "failure", workflow="w0", run_id=9999)])
-    state = evaluator.update(order_of(length), touched, NOW)
-    assert any(job.key.job_name == "own" for job in state.jobs)
-    return stored.read
+def cost(commits: int, late: int, *, workflows: int = 2, kind: str = "") -> int:
+    """Return the rows read for one new result of one job.
 
-
-@pytest.mark.parametrize("pushed", [False, True], ids=["at the tip", "on a new commit"])
-def test_the_cost_does_not_grow_with_other_histories(pushed: bool) -> None:
-    """Ten times the history of other jobs, on ten times the commits, costs no further row."""
-    assert cost(25, pushed=pushed) == cost(250, pushed=pushed)
-
-
-def test_the_cost_is_the_jobs_own_rows_and_the_commits() -> None:
-    """One new result reads the rows of its commit and of its own job, and no others."""
-    read = cost(100, workflows=2)
-    assert read == {"commits": 2 * JOBS + 1 + 1, "jobs": OWN + 1}
-
-
-def test_a_second_result_of_a_commit_reads_its_own_job_only() -> None:
-    """Further results of a large cached commit read only the rows of their own jobs."""
-    stored, order = CountingRows(rows_of(30, LARGE)), order_of(30)
-    evaluator = TrunkEvaluator(order, Policy(), stored)
-    evaluator.update(order, {}, NOW)
-    for run in range(3):
+    Args:
+        commits: of the history.
+        late: commits between the result and the newest result; -1 for a new commit.
+        workflows: number of them.
+        kind: of the history, see `conclusion`.
+    """
+    stored = CountingRows(rows_of(commits, workflows, kind))
+    evaluator = TrunkEvaluator(order_of(commits), ALWAYS_RED, stored)
+    evaluator.update(order_of(commits), {}, NOW)
+    read = 0
+    # The first result at a commit reads its workflow there, later ones do not.
+    for run in range(2):
         stored.read.clear()
-        touched = stored.add([row(29, "own", "failure", workflow="w0", run_id=9000 + run)])
-        evaluator.update(order, touched, NOW)
-        rows = OWN + 1 + run
-        # Once for the workflow at the commit, and once for the job.
-        again = {"jobs": 2 * rows}
-        assert stored.read == (again if run else {"commits": LARGE * JOBS + 2, "jobs": rows})
+        place = commits - 1 - late
+        touched = stored.add([row(place, "job-0", "failure", workflow="w0", run_id=9000 + run)])
+        evaluator.update(order_of(max(commits, place + 1)), touched, NOW)
+        read = sum(stored.read.values())
+    return read
+
+
+@pytest.mark.parametrize("kind", ["", "red", "alternating"])
+@pytest.mark.parametrize("late", [-1, 0], ids=["on a new commit", "at the tip"])
+def test_a_new_result_costs_few_rows_at_any_history(kind: str, late: int) -> None:
+    """A result at the tip reads a few rows, also in an outage as long as the history."""
+    assert cost(50, late, kind=kind) <= AT_MOST
+    assert cost(500, late, kind=kind) <= AT_MOST
+
+
+@pytest.mark.slow
+def test_an_outage_of_5000_commits_costs_no_more() -> None:
+    """A result costs no more rows after 5,000 failures than after 50."""
+    assert cost(5000, 0, workflows=1, kind="red") <= AT_MOST
+
+
+@pytest.mark.parametrize(("late", "at_most"), [(5, 8 * 8), (60, 8 * 64)])
+def test_a_late_result_is_read_from_the_walk_before_it(late: int, at_most: int) -> None:
+    """A late result reads rows in proportion to how late it is, not to the history."""
+    few, many = cost(600, late, workflows=1), cost(1200, late, workflows=1)
+    assert max(few, many) <= at_most
+
+
+def test_the_first_result_of_an_old_commit_reads_its_workflow_only() -> None:
+    """Other workflows of the commit, however large, are not read."""
+    stored = CountingRows(rows_of(30, 20))
+    evaluator = TrunkEvaluator(order_of(30), Policy(), stored)
+    evaluator.update(order_of(30), {}, NOW)
+    stored.read.clear()
+    touched = stored.add([row(10, "job-0", "failure", workflow="w0", run_id=9000)])
+    evaluator.update(order_of(30), touched, NOW)
+    workflow, job = JOBS + 1, 30 + 1
+    assert stored.read == {"jobs": workflow + job}
 
 
 def test_nothing_new_reads_nothing() -> None:

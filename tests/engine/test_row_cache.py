@@ -1,68 +1,70 @@
 """The row cache returns the stored rows."""
 
-from collections.abc import Mapping
-
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.model import Observation
+from trunkwatch.domain.model import Observation, RawJob
 from trunkwatch.engine import row_cache
-from trunkwatch.engine.row_cache import RowCache, RowsOfCommit
+from trunkwatch.engine.row_cache import RowCache
 
 from tests.domain.builders import MemoryRows, row
 from tests.domain.scripts import batches, bounded
-from tests.vectors.notation import sha_of
+from tests.vectors.notation import WORKFLOW, sha_of
 
-
-def held(found: Mapping[str, RowsOfCommit]) -> dict[str, set[Observation]]:
-    return {
-        sha: {row for jobs in commit.values() for rows in jobs.values() for row in rows}
-        for sha, commit in found.items()
-    }
+JOBS = {row(0, f"job-{number}").job for number in range(2)}
 
 
 @bounded
-@given(
-    st.lists(batches(12), min_size=1, max_size=6),
-    st.sampled_from((0, 5, 1000)),
-    st.sampled_from((0, 1, 100)),
-)
-def test_cached_rows_are_the_stored_ones(
-    reports: list[list[Observation]], limit: int, history: int
-) -> None:
-    """With any limit and any way of reading, a commit's rows are the stored ones."""
+@given(st.lists(batches(12), min_size=1, max_size=6), st.sampled_from((0, 5, 1000)))
+def test_cached_rows_are_the_stored_ones(reports: list[list[Observation]], limit: int) -> None:
+    """With any limit, the rows of a workflow at a commit are the stored ones."""
     stored = MemoryRows()
-    recent = RowCache(stored, limit, history)
+    recent = RowCache(stored, limit)
+    every: set[RawJob] = set()
     for batch in reports:
-        touched = stored.add(batch)
-        shas = {sha for commits in touched.values() for sha in commits}
-        found = held(recent.read(touched, shas))
-        assert found == {sha: set(stored.of_commits({sha})) for sha in shas}
+        changed = {
+            ((sha, raw.workflow_key), raw)
+            for raw, shas in stored.add(batch).items()
+            for sha in shas
+        }
+        every |= {raw for _, raw in changed}
+        places = {place for place, _ in changed}
+        for sha, workflow in places:
+            touched = {raw for place, raw in changed if place == (sha, workflow)}
+            own = [raw for raw in every if raw.workflow_key == workflow]
+            found = recent.read(sha, workflow, touched, own)
+            held = {row for jobs in found.values() for row in jobs}
+            assert held == set(stored.of_jobs(own, [sha]))
+            assert all(row.job == raw for raw, jobs in found.items() for row in jobs)
+        recent.evict(places)
 
 
-def test_rows_are_under_their_workflow_and_job() -> None:
-    """A commit's rows are returned by workflow identity and raw job."""
-    one, other = row(0, "a", workflow="w"), row(0, "a", workflow="w", path="w.yml")
-    found = RowCache(MemoryRows([one, other])).read({}, {sha_of(0)})
-    assert found == {sha_of(0): {"w": {one.job: [one]}, "w.yml": {other.job: [other]}}}
+def read_each(recent: RowCache, *places: int) -> None:
+    for place in places:
+        recent.read(sha_of(place), WORKFLOW, {row(place, "job-0").job}, JOBS)
+        recent.evict({(sha_of(place), WORKFLOW)})
 
 
-def test_the_least_recently_used_commit_is_evicted() -> None:
-    """Over the limit the least recently used commit is evicted, and the latest stays."""
+def cached(recent: RowCache) -> set[str]:
+    return {sha for sha, _ in recent.cached}
+
+
+def test_the_least_recently_read_rows_are_evicted() -> None:
+    """Over the limit the rows that were read longest ago go, and the latest stay."""
     stored = MemoryRows(row(place, f"job-{n}") for place in range(3) for n in range(2))
     recent = RowCache(stored, 4)
-    for place in (0, 1, 0, 2):
-        recent.read({}, {sha_of(place)})
-    assert recent.cached_commits == {sha_of(0), sha_of(2)}
-    RowCache(stored, 0).read({}, {sha_of(0)})
+    read_each(recent, 0, 1, 0, 2)
+    assert cached(recent) == {sha_of(0), sha_of(2)}
+    none = RowCache(stored, 0)
+    read_each(none, 0)
+    assert cached(none) == {sha_of(0)}
 
 
 def test_a_job_that_is_read_again_is_counted_once() -> None:
     """A commit counts with its current rows, however often a job of it is read again."""
     stored = MemoryRows(row(place, f"job-{n}") for place in range(2) for n in range(2))
-    recent = RowCache(stored, limit=4, rows_per_job=0)
-    for place in (0, 1, 1, 1, 1):
-        recent.read({row(place, "job-0").job: {sha_of(place)}}, {sha_of(place)})
-    assert recent.cached_commits == {sha_of(0), sha_of(1)}
+    recent = RowCache(stored, limit=4)
+    read_each(recent, 0, 1, 1, 1, 1)
+    assert cached(recent) == {sha_of(0), sha_of(1)}
 
 
 def test_the_default_limit_is_bounded() -> None:

@@ -78,9 +78,12 @@ class Harness:
     store: Store = field(default_factory=SqliteStore)
     counters: Counters = field(default_factory=Counters)
     clock: Clock = field(default_factory=Clock)
+    keeps_state: bool = False
 
     def __post_init__(self) -> None:
-        self.engine = TrunkEngine(self.config, self.store, self.counters, self.clock)
+        self.engine = TrunkEngine(
+            self.config, self.store, self.counters, self.clock, keeps_state=self.keeps_state
+        )
         self.published = 0
         self.poller = Poller(self.engine, [], Timing(lambda: 0.0), self._publish)
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -653,10 +654,10 @@ def test_a_label_that_could_not_be_stored_is_stored_later() -> None:
     class Full(SqliteStore):
         full = True
 
-        def put_labels(self, labels: Labels) -> None:
-            if self.full:
+        def put_evaluated(self, labels: Labels, *states: Any) -> None:
+            if self.full and labels:
                 raise StoreError("results.db", "the disk is full")
-            super().put_labels(labels)
+            super().put_evaluated(labels, *states)
 
     store = Full()
     harness = Harness(store=store)

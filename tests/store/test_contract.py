@@ -450,8 +450,8 @@ def test_a_state_without_commits(store: Store) -> None:
 
 def test_labels_are_stored(store: Store) -> None:
     """Labels are stored per trunk and workflow; a new one replaces the old one."""
-    store.put_labels({TRUNK: {"a": "CI", "b": "docs"}, OTHER: {"a": "CI"}})
-    store.put_labels({TRUNK: {"a": "Build"}})
+    store.put_evaluated({TRUNK: {"a": "CI", "b": "docs"}, OTHER: {"a": "CI"}})
+    store.put_evaluated({TRUNK: {"a": "Build"}})
     assert store.load().labels == {TRUNK: {"a": "Build", "b": "docs"}, OTHER: {"a": "CI"}}
 
 

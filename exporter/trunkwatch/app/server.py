@@ -54,7 +54,12 @@ class Server:
         # Listen before the stored rows are evaluated: with much history that takes a while, and
         # `/-/ready` reports it.
         self._engine = TrunkEngine(
-            self._config, self._store, self._counters, time.time, evaluate=False
+            self._config,
+            self._store,
+            self._counters,
+            time.time,
+            evaluate=False,
+            keeps_state=True,
         )
         self._exposition = Exposition(
             lambda: self._engine.snapshot, self._counters.totals, __version__
@@ -134,15 +139,24 @@ class Server:
             log.error("reload failed, the old configuration stays", extra={"error": error})
             return
         self._poller.stop()
-        self._config = config
-        self._engine = TrunkEngine(
-            config, self._store, self._counters, time.time, before=self._engine.snapshot
+        before = self._engine
+        before.begin_handover()
+        engine = TrunkEngine(
+            config,
+            self._store,
+            self._counters,
+            time.time,
+            before=before.snapshot,
+            keeps_state=True,
         )
+        before.hand_over(engine)
+        self._config, self._engine = config, engine
         self._sources = build_sources(config, self._counters, self._engine)
         self._poller = self._new_poller()
         self._counters.reloaded(ok=True)
         self._exposition.update()
         self._poller.start()
+        self._poller.delivered()  # Those that the engine before has handed over.
         log.info("configuration reloaded", extra={"sources": len(self._sources)})
 
     def _new_poller(self) -> Poller:

@@ -1,18 +1,62 @@
 """Where a job broke, with its first failing run as a hint at the cause."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.evidence import EvidenceRules
-from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, Verdict, oldest_first
-from trunkwatch.domain.outage import Outage
-from trunkwatch.domain.streak import Streak
+from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, oldest_first
 from trunkwatch.domain.verdict import distinct_attempts
 
 CONFIRMED_BY = 2
 """Failed attempts of one CI job at one commit that rule out a flake."""
+
+
+class FirstBad(NamedTuple):
+    """The first FAIL of a streak or an outage, with the FAILs from it on.
+
+    Attributes:
+        commit_index: of its commit in the trunk's order.
+        last_good: the index of the commit of the PASS before it; None where unknown.
+        run: the earliest failing run at it.
+        confirmed: whether at least `CONFIRMED_BY` attempts of one CI job failed at its commit.
+        failures: number of FAILs from it on.
+        steps: the steps at which they failed; not all of them once there are two.
+    """
+
+    commit_index: int
+    last_good: int | None
+    run: Observation
+    confirmed: bool
+    failures: int
+    steps: frozenset[str | None]
+
+    def with_failure(self, column: Column) -> "FirstBad":
+        """Return it with one more FAIL."""
+        steps = self.steps
+        if len(steps) == 1:
+            steps |= _steps(column)
+        return self._replace(failures=self.failures + 1, steps=steps)
+
+
+def first_bad_at(columns: Sequence[Column], last_good: int | None) -> FirstBad:
+    """Return a first FAIL.
+
+    Args:
+        columns: those of its commit, from its own on.
+        last_good: the index of the commit of the PASS before it; None where unknown.
+    """
+    failed = columns[0].rows(Evidence.FAIL)
+    return FirstBad(
+        commit_index=columns[0].commit_index,
+        last_good=last_good,
+        run=min(failed, key=oldest_first),
+        confirmed=_confirmed(row for column in columns for row in column.rows(Evidence.FAIL)),
+        failures=1,
+        steps=_steps(columns[0]),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,73 +98,45 @@ class Blame:
     same_step: str | None
 
 
-def blame_of(
-    columns: Sequence[Column], order: TrunkOrder, rules: EvidenceRules, broken: Outage | Streak
-) -> Blame | None:
-    """Return where an outage or a streak began; None where nothing fails.
+def blame_of(first_bad: FirstBad, order: TrunkOrder, rules: EvidenceRules) -> Blame:
+    """Return where an outage or a streak began.
 
     Args:
-        columns: of the job, oldest first.
+        first_bad: of the open outage, else of the streak.
         order: the trunk.
         rules: which steps indicate an infrastructure failure.
-        broken: the open outage, else the streak.
     """
-    first_bad = broken.first_bad if isinstance(broken, Outage) else broken.oldest
-    if first_bad is None:
-        return None
-    last_good, column = broken.last_good, columns[first_bad]
-    suspects = _suspects(columns, order, first_bad, last_good)
-    run = min(column.rows(Evidence.FAIL), key=oldest_first)
+    commits, last_good, run = order.commits, first_bad.last_good, first_bad.run
+    suspects = None if last_good is None else commits[last_good + 1 : first_bad.commit_index + 1]
     return Blame(
-        first_bad=order.commits[column.commit_index],
-        commit_index=column.commit_index,
-        last_good=order.commits[columns[last_good].commit_index] if last_good is not None else None,
+        first_bad=commits[first_bad.commit_index],
+        commit_index=first_bad.commit_index,
+        last_good=commits[last_good] if last_good is not None else None,
         suspects=suspects,
-        tested=None if suspects is None else _tested(columns, order, suspects),
+        # No column between last good and first bad has a verdict: it would be one of them, or
+        # a FLAKY, after which last good is unknown.
+        tested=None if suspects is None else min(len(suspects), 1),
         run=run,
         broken_since=run.ended_at,
         url=run.url,
         failed_step=run.failed_step,
         annotations=run.annotations,
         infra=run.infra or rules.is_infra_step(run.failed_step),
-        confirmed=_confirmed(columns[first_bad:], column.commit_index),
-        same_step=_same_step(columns[first_bad:]),
+        confirmed=first_bad.confirmed,
+        same_step=next(iter(first_bad.steps)) if len(first_bad.steps) == 1 else None,
     )
 
 
-def _suspects(
-    columns: Sequence[Column], order: TrunkOrder, first_bad: int, last_good: int | None
-) -> tuple[Commit, ...] | None:
-    if last_good is None:
-        return None
-    return order.commits[columns[last_good].commit_index + 1 : columns[first_bad].commit_index + 1]
+def _steps(column: Column) -> frozenset[str | None]:
+    return frozenset(row.failed_step for row in column.rows(Evidence.FAIL))
 
 
-def _tested(columns: Sequence[Column], order: TrunkOrder, suspects: Sequence[Commit]) -> int:
-    answered = {
-        order.commits[column.commit_index].sha for column in columns if column.verdict.decided
-    }
-    return sum(commit.sha in answered for commit in suspects)
-
-
-def _confirmed(columns: Sequence[Column], commit_index: int) -> bool:
+def _confirmed(failed: Iterable[Observation]) -> bool:
     """Return whether any CI job failed repeatedly; shards that fail once each do not add up."""
-    failed: dict[str, list[Observation]] = defaultdict(list)
-    for column in columns:
-        if column.commit_index == commit_index:
-            for row in column.rows(Evidence.FAIL):
-                failed[row.job.job_name].append(row)
+    by_name: dict[str, list[Observation]] = defaultdict(list)
+    for row in failed:
+        by_name[row.job.job_name].append(row)
     return any(
         len({(row.run_id, row.attempt) for row in distinct_attempts(rows)}) >= CONFIRMED_BY
-        for rows in failed.values()
+        for rows in by_name.values()
     )
-
-
-def _same_step(columns: Sequence[Column]) -> str | None:
-    steps = {
-        row.failed_step
-        for column in columns
-        if column.verdict is Verdict.FAIL
-        for row in column.rows(Evidence.FAIL)
-    }
-    return steps.pop() if len(steps) == 1 else None

@@ -7,9 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.domain.groups import Group
+from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import DECIDED, Commit, Trunk, TrunkOrder, Verdict
-from trunkwatch.domain.streak import StoppedBy
+from trunkwatch.domain.model import Commit, JobKey, Trunk, TrunkOrder, Verdict
+from trunkwatch.domain.walk import StoppedBy
+
+LOWER_BY = 64
+"""Commits to look for a green commit in at first; then as many as were looked through."""
+
+UNCOUNTED = 1 << 30
+"""The floor before any commit is counted: above the index of every commit."""
 
 MASS_BREAKAGE_JOBS = 4
 """Jobs with a verdict at a commit; with fewer, a breakage there is no mass breakage."""
@@ -81,50 +88,76 @@ class Tally:
         """Args:
         jobs: the first jobs to count.
         """
+        self._jobs: dict[JobKey, JobState] = {}
         self._groups: dict[str, _GroupTally] = {}
-        self._decided: Counter[int] = Counter()
         self._broke: Counter[int] = Counter()
+        self._decided: dict[int, int] = {}
         for job in jobs:
-            self.add(job)
+            self.replace(None, job)
 
-    def add(self, job: JobState) -> None:
-        """Add a job to the counts."""
-        self._count(job, 1)
+    def replace(self, before: JobState | None, after: JobState | None) -> None:
+        """Count the new state of a job instead of the one that was counted.
 
-    def remove(self, job: JobState) -> None:
-        """Remove a job from the counts; its state must be the one that was added."""
-        self._count(job, -1)
+        Args:
+            before: the state that is counted now; None for a job that is not counted yet.
+            after: its new state; None to count it no more.
+        """
+        for job, amount in ((before, -1), (after, 1)):
+            if job is not None:
+                self._count(job, amount)
+                for commit_index in self._decided:
+                    self._decided[commit_index] += amount * _is_decided(job, commit_index)
 
     def groups(self, trunk: Trunk) -> tuple[GroupState, ...]:
         """Return every group with a job, sorted by name."""
         return tuple(
-            GroupState(trunk, tally.group, max(+tally.streaks), tally.alerting)
+            GroupState(trunk, tally.group, max(tally.streaks), tally.alerting)
             for _, tally in sorted(self._groups.items())
         )
 
     def mass_breakage(self) -> bool:
-        """Return whether one commit broke most jobs; see the function `mass_breakage`."""
-        return any(
-            _is_mass(count, self._decided[commit_index])
-            for commit_index, count in self._broke.items()
-        )
+        """Return whether one commit broke most jobs; see the function `mass_breakage`.
+
+        Jobs with a verdict are counted only at the commits that broke enough jobs.
+        """
+        suspects = [index for index, broken in self._broke.items() if _may_be_mass(broken)]
+        self._decided = {
+            index: self._decided[index] if index in self._decided else self._decided_at(index)
+            for index in suspects
+        }
+        return any(_is_mass(self._broke[index], self._decided[index]) for index in suspects)
+
+    def _decided_at(self, commit_index: int) -> int:
+        return sum(_is_decided(job, commit_index) for job in self._jobs.values())
 
     def _count(self, job: JobState, amount: int) -> None:
+        if amount > 0:
+            self._jobs[job.key] = job
+        else:
+            del self._jobs[job.key]
         name = job.group.name
         tally = self._groups.setdefault(name, _GroupTally(job.group))
-        tally.streaks[job.consecutive_failures] += amount
+        _add(tally.streaks, job.consecutive_failures, amount)
         tally.alerting += amount * job.alerting
-        if not any(tally.streaks.values()):
+        if not tally.streaks:
             del self._groups[name]
-        for commit_index in _decided_commits(job):
-            self._decided[commit_index] += amount
         if job.blame is not None and job.consecutive_failures > 0 and _streak_follows_pass(job):
-            self._broke[job.blame.commit_index] += amount
+            _add(self._broke, job.blame.commit_index, amount)
 
 
-def _decided_commits(job: JobState) -> set[int]:
-    columns = zip(job.commit_indexes, job.verdicts, strict=True)
-    return {commit_index for commit_index, verdict in columns if verdict in DECIDED}
+def _add(counts: Counter[int], item: int, amount: int) -> None:
+    """Count without keeping zeros, so that passes over the counts stay short."""
+    counts[item] += amount
+    if not counts[item]:
+        del counts[item]
+
+
+def _is_decided(job: JobState, commit_index: int) -> bool:
+    return any(verdict.decided for verdict in job.history.at(commit_index))
+
+
+def _may_be_mass(broken: int) -> bool:
+    return _is_mass(broken, MASS_BREAKAGE_JOBS)
 
 
 def _is_mass(broken: int, decided: int) -> bool:
@@ -137,33 +170,81 @@ def _streak_follows_pass(job: JobState) -> bool:
     )
 
 
-def newest_green(
-    jobs: Sequence[JobState], order: TrunkOrder, required: Sequence[re.Pattern[str]]
-) -> Green:
-    """Find the newest commit at which every required pattern has jobs, all PASS or FLAKY.
+class GreenTally:
+    """The green commits: every required pattern has jobs there, and all are PASS or FLAKY.
 
-    Args:
-        jobs: of the trunk.
-        order: the trunk.
-        required: patterns over "workflow / job_name", full match.
+    A job without a column at a commit is skipped there. Only the commits from a floor on are
+    counted; it is lowered until a green commit is found.
     """
-    matching = [
-        [job for job in jobs if pattern.fullmatch(job.key.display_name)] for pattern in required
-    ]
-    for commit_index in range(len(order.commits) - 1, -1, -1):
-        if all(_green_at(members, commit_index) for members in matching):
-            return Green(len(order.commits) - 1 - commit_index, order.commits[commit_index])
-    return Green(len(order.commits), None)
 
+    def __init__(self, required: Sequence[re.Pattern[str]]) -> None:
+        """Args:
+        required: patterns over "workflow / job_name", full match.
+        """
+        self._required = tuple(required)
+        self._jobs: dict[JobKey, JobState] = {}
+        self._columns = tuple(Counter[int]() for _ in required)
+        self._not_green = tuple(Counter[int]() for _ in required)
+        self._green: list[int] = []
+        self._floor = UNCOUNTED
 
-def _green_at(members: Sequence[JobState], commit_index: int) -> bool:
-    """Return whether a pattern's jobs are green at a commit; jobs without a column are skipped."""
-    verdicts = [
-        job.verdicts[column]
-        for job in members
-        for column in range(
-            bisect_left(job.commit_indexes, commit_index),
-            bisect_left(job.commit_indexes, commit_index + 1),
+    def replace(self, before: JobState | None, after: JobState | None) -> None:
+        """Count the new state of a job instead of the one that was counted; see `Tally.replace`."""
+        job = after or before
+        if job is None or not self._patterns(job):
+            return
+        if after is not None:
+            self._jobs[job.key] = after
+        else:
+            del self._jobs[job.key]
+        nothing = ColumnHistory()
+        old = before.history if before is not None else nothing
+        lost, gained = (after.history if after is not None else nothing).changes(old)
+        self._count(job, lost, -1)
+        self._count(job, gained, 1)
+
+    def newest(self, order: TrunkOrder) -> Green | None:
+        """Return the newest green commit of a trunk; None where no pattern is required."""
+        if not self._required:
+            return None
+        length = len(order.commits)
+        self._floor = min(self._floor, length)
+        while not self._green and self._floor > 0:
+            self._lower(max(0, self._floor - max(LOWER_BY, length - self._floor)))
+        if not self._green:
+            return Green(length, None)
+        commit_index = self._green[-1]
+        return Green(length - 1 - commit_index, order.commits[commit_index])
+
+    def _lower(self, floor: int) -> None:
+        """Count the commits from a lower floor on."""
+        before, self._floor = self._floor, floor
+        for job in self._jobs.values():
+            places = job.history.since(floor)
+            self._count(job, (place for place in places if place.commit_index < before), 1)
+
+    def _patterns(self, job: JobState) -> list[int]:
+        name = job.key.display_name
+        return [n for n, pattern in enumerate(self._required) if pattern.fullmatch(name)]
+
+    def _count(self, job: JobState, places: Iterable[Place], amount: int) -> None:
+        patterns = self._patterns(job)
+        for commit_index, verdict in places:
+            if commit_index < self._floor:
+                continue
+            for number in patterns:
+                _add(self._columns[number], commit_index, amount)
+                if verdict not in (Verdict.PASS, Verdict.FLAKY):
+                    _add(self._not_green[number], commit_index, amount)
+            self._list(commit_index)
+
+    def _list(self, commit_index: int) -> None:
+        is_green = all(counts[commit_index] for counts in self._columns) and not any(
+            counts[commit_index] for counts in self._not_green
         )
-    ]
-    return bool(verdicts) and all(verdict in (Verdict.PASS, Verdict.FLAKY) for verdict in verdicts)
+        place = bisect_left(self._green, commit_index)
+        is_listed = place < len(self._green) and self._green[place] == commit_index
+        if is_green and not is_listed:
+            self._green.insert(place, commit_index)
+        elif is_listed and not is_green:
+            del self._green[place]

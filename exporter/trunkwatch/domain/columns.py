@@ -1,7 +1,7 @@
 """A job's history as columns, oldest first: one per commit, or one per run."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -83,6 +83,34 @@ def build_columns(
         _column(slot.commit_index, slots[slot][0].run_id, slots[slot], order, rules, now)
         for slot in sorted(slots)
     ]
+
+
+def event_verdicts(
+    columns: Sequence[Column],
+    order: TrunkOrder,
+    rules: EvidenceRules,
+    count: Count,
+    now: float,
+) -> Mapping[str, Sequence[Verdict]]:
+    """Return the verdicts that columns have by the runs of each event alone, oldest first.
+
+    Args:
+        columns: of a job.
+        order: the trunk.
+        rules: the evidence table.
+        count: the unit of columns.
+        now: seconds since the epoch.
+    """
+    by_event: dict[str, list[Observation]] = defaultdict(list)
+    for column in columns:
+        for row in column.rows(*Evidence):
+            by_event[row.event].append(row)
+    if len(by_event) == 1:
+        return {event: [column.verdict for column in columns] for event in by_event}
+    return {
+        event: [column.verdict for column in build_columns(rows_of, order, rules, count, now)]
+        for event, rows_of in by_event.items()
+    }
 
 
 def _by_run(rows: Iterable[Observation], order: TrunkOrder) -> dict[_Slot, list[Observation]]:

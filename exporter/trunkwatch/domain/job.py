@@ -1,27 +1,17 @@
 """The evaluation of one job from its rows (docs/policy.md, section 3)."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from trunkwatch.domain.blame import Blame, blame_of
-from trunkwatch.domain.columns import Column, build_columns
+from trunkwatch.domain.columns import Column, build_columns, event_verdicts
 from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.model import (
-    DECIDED,
-    Evidence,
-    JobKey,
-    Observation,
-    TrunkOrder,
-    Verdict,
-)
-from trunkwatch.domain.outage import Thresholds, open_outage
-from trunkwatch.domain.streak import StoppedBy, streak_of
-
-DECISIVE = (Evidence.PASS, Evidence.FAIL)
-"""The evidence that decides whether a job is broken."""
+from trunkwatch.domain.history import ColumnHistory, Place
+from trunkwatch.domain.model import JobKey, Observation, TrunkOrder, Verdict
+from trunkwatch.domain.walk import EndedOutage, JobWalk, StoppedBy
 
 
 class EventStreak(NamedTuple):
@@ -51,8 +41,8 @@ class JobState:
         last_verdict_at: when its last run ended (seconds since the epoch).
         last_success_at: when the newest PASS's last run ended (seconds since the epoch).
         duration: run time of the newest verdict's longest shard (seconds).
-        commit_indexes: of each column in the trunk's order, oldest first.
-        verdicts: of each column, oldest first.
+        history: its columns.
+        ended: the newest outage that was closed, if any.
         hidden: the events whose runs alone would have opened an outage, with their streak; empty
             while one is open.
         known_broken: the reason and the end of an exemption that holds now.
@@ -74,11 +64,21 @@ class JobState:
     last_verdict_at: float | None
     last_success_at: float | None
     duration: float | None
-    commit_indexes: tuple[int, ...]
-    verdicts: tuple[Verdict, ...]
+    history: ColumnHistory
+    ended: EndedOutage | None
     hidden: tuple[EventStreak, ...]
     known_broken: tuple[str, float | None] | None
     changes_at: float | None
+
+    @property
+    def commit_indexes(self) -> tuple[int, ...]:
+        """The index of each column's commit in the trunk's order, oldest first."""
+        return self.history.commit_indexes
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The verdict of each column, oldest first."""
+        return self.history.verdicts
 
     @property
     def alerting(self) -> bool:
@@ -86,109 +86,96 @@ class JobState:
         return self.broken and self.known_broken is None
 
 
-def evaluate_job(
-    key: JobKey,
-    rows: Iterable[Observation],
-    group: Group,
-    order: TrunkOrder,
-    rules: EvidenceRules,
-    now: float,
-) -> JobState:
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """What a job is evaluated by.
+
+    Attributes:
+        group: the job's group.
+        order: the trunk.
+        evidence: the evidence table.
+        now: seconds since the epoch.
+    """
+
+    group: Group
+    order: TrunkOrder
+    evidence: EvidenceRules
+    now: float
+
+    def columns(self, rows: Iterable[Observation]) -> list[Column]:
+        """Return the columns of some rows, oldest first; each row must count for the trunk."""
+        return build_columns(rows, self.order, self.evidence, self.group.count, self.now)
+
+
+def walk_commit(walk: JobWalk, columns: list[Column], job_name: str, rules: JobRules) -> None:
+    """Add the columns of the next commit to the walk of a job.
+
+    Args:
+        walk: the job as of the commit before.
+        columns: of one commit, oldest first.
+        job_name: of the job.
+        rules: what it is evaluated by.
+    """
+    events = event_verdicts(columns, rules.order, rules.evidence, rules.group.count, rules.now)
+    walk.add(columns, events, rules.order, rules.group.thresholds_of(job_name))
+
+
+def state_of(key: JobKey, walk: JobWalk, history: ColumnHistory, rules: JobRules) -> JobState:
+    """Return the state of a job as of the end of its walk.
+
+    Args:
+        key: the job.
+        walk: over all of its commits.
+        history: its columns.
+        rules: what it is evaluated by.
+    """
+    group, order, decision = rules.group, rules.order, walk.decision
+    failures_to_open = group.thresholds_of(key.job_name).failures_to_open
+    streak, first_bad = walk.outages.fails, walk.outage or walk.streak
+    return JobState(
+        key=key,
+        group=group,
+        failures_to_open=failures_to_open,
+        consecutive_failures=streak,
+        stopped_by=walk.stopped_by,
+        truncated=walk.stopped_by is StoppedBy.WINDOW and streak > 0 and order.older_unread,
+        broken=walk.outage is not None,
+        failures_in_outage=walk.outage.failures if walk.outage else 0,
+        blame=blame_of(first_bad, order, rules.evidence) if first_bad else None,
+        pending=walk.pending,
+        flaky=walk.flaky,
+        last_verdict=decision.verdict if decision else None,
+        last_verdict_at=decision.ended_at if decision else None,
+        last_success_at=walk.last_success_at,
+        duration=decision.duration if decision else None,
+        history=history,
+        ended=walk.ended,
+        hidden=()
+        if walk.outage
+        else tuple(
+            EventStreak(event, length)
+            for event, length in sorted(walk.events.items())
+            if length >= failures_to_open
+        ),
+        known_broken=None,
+        changes_at=walk.changes_at,
+    )
+
+
+def evaluate_job(key: JobKey, rows: Iterable[Observation], rules: JobRules) -> JobState:
     """Evaluate one job from all of its rows that count for the trunk.
 
     Args:
         key: the job.
         rows: in any order; repetitions are allowed; each must count for the trunk.
-        group: the job's group.
-        order: the trunk.
-        rules: the evidence table.
-        now: seconds since the epoch.
+        rules: what it is evaluated by.
     """
-    rows = list(rows)
-    columns = build_columns(rows, order, rules, group.count, now)
-    verdicts = tuple(column.verdict for column in columns)
-    thresholds: Thresholds = group.thresholds_of(key.job_name)
-    streak = streak_of(verdicts)
-    outage = open_outage(verdicts, thresholds)
-    newest_pass = _newest(verdicts, Verdict.PASS)
-    newer = verdicts[newest_pass + 1 :] if newest_pass is not None else verdicts
-    newest = _newest(verdicts, *DECIDED)
-    return JobState(
-        key=key,
-        group=group,
-        failures_to_open=thresholds.failures_to_open,
-        consecutive_failures=streak.length,
-        stopped_by=streak.stopped_by,
-        truncated=streak.stopped_by is StoppedBy.WINDOW
-        and streak.length > 0
-        and order.older_unread,
-        broken=outage is not None,
-        failures_in_outage=outage.failures_in_outage if outage else 0,
-        blame=blame_of(columns, order, rules, outage or streak),
-        pending=newer.count(Verdict.PENDING),
-        flaky=newer.count(Verdict.FLAKY),
-        last_verdict=verdicts[newest] if newest is not None else None,
-        last_verdict_at=ended_at(columns[newest], order) if newest is not None else None,
-        last_success_at=ended_at(columns[newest_pass], order) if newest_pass is not None else None,
-        duration=_duration(columns[newest]) if newest is not None else None,
-        commit_indexes=tuple(column.commit_index for column in columns),
-        verdicts=verdicts,
-        hidden=()
-        if outage or len({row.event for row in rows}) < 2
-        else tuple(_hidden(columns, order, rules, group, thresholds, now)),
-        known_broken=None,
-        changes_at=earliest(column.changes_at for column in columns),
-    )
+    walk, columns = JobWalk(), rules.columns(rows)
+    for _, members in groupby(columns, key=lambda column: column.commit_index):
+        walk_commit(walk, list(members), key.job_name, rules)
+    return state_of(key, walk, ColumnHistory(map(place_of, columns)), rules)
 
 
-def _hidden(
-    columns: Sequence[Column],
-    order: TrunkOrder,
-    rules: EvidenceRules,
-    group: Group,
-    thresholds: Thresholds,
-    now: float,
-) -> Iterator[EventStreak]:
-    """Yield the streaks of single events that results of other events hide.
-
-    Only events with enough failures are evaluated: it costs as much as evaluating the job.
-    """
-    least = thresholds.failures_to_open
-    failures = Counter(row.event for column in columns for row in column.rows(Evidence.FAIL))
-    for event in sorted(event for event, number in failures.items() if number >= least):
-        rows = [row for column in columns for row in column.rows(*Evidence) if row.event == event]
-        own = build_columns(rows, order, rules, group.count, now)
-        length = streak_of([column.verdict for column in own]).length
-        if length >= least:
-            yield EventStreak(event, length)
-
-
-def earliest(moments: Iterable[float | None]) -> float | None:
-    """Return the earliest of some times (seconds since the epoch), where None is never."""
-    return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _newest(verdicts: Sequence[Verdict], *wanted: Verdict) -> int | None:
-    for column in range(len(verdicts) - 1, -1, -1):
-        if verdicts[column] in wanted:
-            return column
-    return None
-
-
-def ended_at(column: Column, order: TrunkOrder) -> float | None:
-    """Return when the last result that decides a column ended (seconds since the epoch).
-
-    Without any such time it is the commit's time; None where that is unknown too.
-    """
-    ends = [row.ended_at for row in column.rows(*DECISIVE)]
-    times = [time for time in ends if time is not None]
-    return max(times) if times else order.commits[column.commit_index].committed_at
-
-
-def _duration(column: Column) -> float | None:
-    spans = [
-        row.completed_at - row.started_at
-        for row in column.rows(*DECISIVE)
-        if row.completed_at is not None and row.started_at is not None
-    ]
-    return max((span for span in spans if span >= 0), default=None)
+def place_of(column: Column) -> Place:
+    """Return the verdict of a column with its commit."""
+    return Place(column.commit_index, column.verdict)

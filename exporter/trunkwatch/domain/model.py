@@ -194,7 +194,7 @@ class TrunkOrder:
 
     def extends(self, older: "TrunkOrder") -> bool:
         """Return whether this is `older` with only commits added at the tip."""
-        return (
+        return self is older or (
             self.older_unread == older.older_unread
             and self.commits[: len(older.commits)] == older.commits
         )

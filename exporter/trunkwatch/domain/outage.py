@@ -22,37 +22,6 @@ class Thresholds:
     flaky_closes: bool = False
 
 
-class Outage(NamedTuple):
-    """An open outage, in columns.
-
-    Attributes:
-        first_bad: the first of the FAILs in a row that opened it.
-        last_good: the PASS before it; None without one, or if a FLAKY lies between.
-        failures_in_outage: number of FAILs from first bad on.
-    """
-
-    first_bad: int
-    last_good: int | None
-    failures_in_outage: int
-
-
-def open_outage(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Outage | None:
-    """Return the outage that is open at the newest column, if any.
-
-    Args:
-        verdicts: one per column, oldest first.
-        thresholds: N, M and whether a flake closes.
-    """
-    walk = _Walk(thresholds)
-    for column, verdict in enumerate(verdicts):
-        walk.step(column, verdict)
-    if walk.open_from is None:
-        return None
-    first_bad, last_good = walk.open_from
-    failures = sum(verdict is Verdict.FAIL for verdict in verdicts[first_bad:])
-    return Outage(first_bad, last_good, failures)
-
-
 class Episode(NamedTuple):
     """One outage of a history, open or closed, in columns.
 
@@ -76,10 +45,10 @@ def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Ep
         verdicts: one per column, oldest first.
         thresholds: N, M and whether a flake closes.
     """
-    walk, opened = _Walk(thresholds), 0
+    walk, opened = OutageWalk(), 0
     for column, verdict in enumerate(verdicts):
         before = walk.open_from
-        walk.step(column, verdict)
+        walk.add(column, verdict, thresholds)
         if before is None:
             opened = column
         elif walk.open_from is None:
@@ -90,48 +59,62 @@ def episodes(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[Ep
 
 def failing_after(verdicts: Sequence[Verdict], thresholds: Thresholds) -> Iterator[bool]:
     """Yield for each column whether an outage or a streak is open after it, oldest first."""
-    walk = _Walk(thresholds)
+    walk = OutageWalk()
     for column, verdict in enumerate(verdicts):
-        walk.step(column, verdict)
+        walk.add(column, verdict, thresholds)
         yield walk.open_from is not None or walk.fails > 0
 
 
-class _Walk:
-    """A walk over the columns from the oldest on (docs/policy.md, section 3.7)."""
+@dataclass(slots=True)
+class OutageWalk:
+    """A walk over the columns from the oldest on (docs/policy.md, section 3.7).
 
-    def __init__(self, thresholds: Thresholds) -> None:
-        self.thresholds = thresholds
-        self.fails = 0
-        self.passes = 0
-        self.run: tuple[int, int | None] = (0, None)
-        self.latest_pass: int | None = None
-        self.open_from: tuple[int, int | None] | None = None
+    Attributes:
+        fails: the streak: FAILs in a row up to the newest verdict.
+        passes: PASSes in a row up to the newest verdict.
+        run: the place of the streak's first FAIL, and of the PASS before it.
+        latest_pass: the place of the newest PASS; None without one, or after a FLAKY.
+        open_from: the `run` that opened the outage; None while none is open.
+    """
 
-    def step(self, column: int, verdict: Verdict) -> None:
+    fails: int = 0
+    passes: int = 0
+    run: tuple[int, int | None] = (0, None)
+    latest_pass: int | None = None
+    open_from: tuple[int, int | None] | None = None
+
+    def add(self, place: int, verdict: Verdict, thresholds: Thresholds) -> None:
+        """Add the next column.
+
+        Args:
+            place: the column, or its commit.
+            verdict: of the column.
+            thresholds: N, M and whether a flake closes.
+        """
         if verdict is Verdict.FAIL:
-            self._fail(column)
+            self._fail(place, thresholds)
         elif verdict is Verdict.PASS:
-            self._pass(column)
+            self._pass(place, thresholds)
         elif verdict is Verdict.FLAKY:
-            self._flaky()
+            self._flaky(thresholds)
 
-    def _fail(self, column: int) -> None:
+    def _fail(self, place: int, thresholds: Thresholds) -> None:
         self.passes = 0
         self.fails += 1
         if self.fails == 1:
-            self.run = (column, self.latest_pass)
-        if self.fails >= self.thresholds.failures_to_open and self.open_from is None:
+            self.run = (place, self.latest_pass)
+        if self.fails >= thresholds.failures_to_open and self.open_from is None:
             self.open_from = self.run
 
-    def _pass(self, column: int) -> None:
+    def _pass(self, place: int, thresholds: Thresholds) -> None:
         self.fails = 0
         self.passes += 1
-        self.latest_pass = column
-        if self.passes >= self.thresholds.passes_to_close:
+        self.latest_pass = place
+        if self.passes >= thresholds.passes_to_close:
             self.open_from = None
 
-    def _flaky(self) -> None:
+    def _flaky(self, thresholds: Thresholds) -> None:
         self.fails = self.passes = 0
         self.latest_pass = None
-        if self.thresholds.flaky_closes:
+        if thresholds.flaky_closes:
             self.open_from = None

@@ -96,6 +96,10 @@ class JobNameIndex:
         """
         return self._workflows[raw.workflow_key].keys.get(raw, ())
 
+    def raw_jobs(self, workflow: str) -> Collection[RawJob]:
+        """Return all raw jobs of a workflow, also ignored ones."""
+        return self._workflows[workflow].keys.keys()
+
     def members(self, workflow: str, key: JobKey) -> Collection[RawJob]:
         """Return the raw jobs that are folded into a watched job."""
         return self._workflows[workflow].members.get(key, ())

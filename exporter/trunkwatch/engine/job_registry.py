@@ -3,15 +3,15 @@
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trunkwatch.domain.branch import Tally
+from trunkwatch.domain.branch import GreenTally, Tally
 from trunkwatch.domain.groups import Events
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey
-from trunkwatch.domain.names import any_full_match, callers
-from trunkwatch.domain.retirement import is_retired
+from trunkwatch.domain.names import callers
+from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.expiry_queue import ExpiryQueue
 from trunkwatch.engine.workflow_history import WorkflowHistories
 
@@ -22,54 +22,58 @@ class TrackedJob:
 
     Attributes:
         state: its state.
-        last_row: index of the newest commit at which it has a row.
+        walk: over all of its commits.
+        checkpoints: earlier walks, oldest first, see `thinned`.
         workflow: the identity of its workflow.
         events: the events whose runs it is judged by.
-        names: the raw names of its rows.
-        only_skips: every row of it is a skip.
+        counts_starts: it is a startup job, and a run failed to start, so that all starts count.
     """
 
     state: JobState
-    last_row: int
+    walk: JobWalk
+    checkpoints: tuple[JobWalk, ...]
     workflow: str
     events: Events
-    names: frozenset[str]
-    only_skips: bool
+    counts_starts: bool = False
 
     @property
     def callers(self) -> frozenset[str]:
         """The names whose skipped row stands for it."""
-        return frozenset(caller for name in self.names for caller in callers(name))
+        return frozenset(caller for name in self.walk.names for caller in callers(name))
 
 
 class _ListedJobs:
     """The jobs that are published, sorted by key, with the counts over them."""
 
-    def __init__(self, required: Collection[re.Pattern[str]]) -> None:
-        self._required = tuple(required)
+    def __init__(self, required: Sequence[re.Pattern[str]]) -> None:
         self._keys: list[JobKey] = []
         self.states: list[JobState] = []
-        self.required_for_green: dict[JobKey, JobState] = {}
         self.tally = Tally()
+        self.green = GreenTally(required)
 
     def put(self, state: JobState) -> None:
         key, position = state.key, bisect_left(self._keys, state.key)
         if position < len(self._keys) and self._keys[position] == key:
-            self.tally.remove(self.states[position])
-            self.states[position] = state
+            before, self.states[position] = self.states[position], state
+            self._count(before, state)
         else:
             self._keys.insert(position, key)
             self.states.insert(position, state)
-        self.tally.add(state)
-        if any_full_match(self._required, key.display_name):
-            self.required_for_green[key] = state
+            self._count(None, state)
 
     def drop(self, key: JobKey) -> None:
         position = bisect_left(self._keys, key)
         if position < len(self._keys) and self._keys[position] == key:
-            self.tally.remove(self.states[position])
+            self._count(self.states[position], None)
             del self._keys[position], self.states[position]
-            self.required_for_green.pop(key, None)
+
+    def _count(self, before: JobState | None, after: JobState | None) -> None:
+        self.tally.replace(before, after)
+        self.green.replace(before, after)
+
+
+Runs = tuple[str, Events]
+"""A workflow, by identity, and those of its runs that some jobs are judged by."""
 
 
 class JobRegistry:
@@ -82,7 +86,7 @@ class JobRegistry:
     def __init__(
         self,
         retire_after: int,
-        required: Collection[re.Pattern[str]],
+        required: Sequence[re.Pattern[str]],
         workflows: WorkflowHistories,
     ) -> None:
         """Args:
@@ -96,7 +100,8 @@ class JobRegistry:
         self._by_workflow: dict[str, set[JobKey]] = defaultdict(set)
         self._by_name: dict[tuple[str, str], set[JobKey]] = defaultdict(set)
         self._called: dict[tuple[str, str], set[JobKey]] = defaultdict(set)
-        self._completed: dict[str, dict[Events, Sequence[int]]] = defaultdict(dict)
+        self._retire_before: dict[Runs, int] = {}
+        self._last_seen: dict[Runs, ExpiryQueue[JobKey]] = defaultdict(ExpiryQueue)
         self._gone: frozenset[str] = frozenset()
         self._changed: set[JobKey] = set()
         self._listed = _ListedJobs(required)
@@ -107,6 +112,10 @@ class JobRegistry:
         """Return a watched job, listed or retired; None for the name of a skipped caller."""
         job = self._jobs.get(key)
         return None if job is None or self._is_skipped_caller(key, job) else job
+
+    def find(self, key: JobKey) -> TrackedJob | None:
+        """Return a job, watched or the name of a skipped caller; None where no row counts."""
+        return self._jobs.get(key)
 
     def tracked(self, key: JobKey) -> TrackedJob:
         """Return a job that `watched` lists."""
@@ -138,7 +147,9 @@ class JobRegistry:
             self._jobs[key] = job
         self._expiries.put(key, job.state.changes_at if job is not None else None)
         self._changed.add(key)
-        if before is None or job is None or before.names != job.names:
+        if before is not None and job is None:
+            self._last_seen[before.workflow, before.events].put(key, None)
+        if before is None or job is None or before.walk.names != job.walk.names:
             self._link(key, before, present=False)
             self._link(key, job, present=True)
 
@@ -159,8 +170,7 @@ class JobRegistry:
             read: the workflows that may have completed at other commits than before.
             gone: returns whether a workflow is deleted, disabled or missed for too long.
         """
-        for workflow in read:
-            self._update_completed(workflow)
+        self._note_absent(read)
         now_gone = frozenset(workflow for workflow in self._by_workflow if gone(workflow))
         for workflow in now_gone ^ self._gone:
             self._changed |= self._by_workflow[workflow]
@@ -178,14 +188,14 @@ class JobRegistry:
         return tuple(self._listed.states)
 
     @property
-    def required_for_green(self) -> Sequence[JobState]:
-        """The listed jobs that decide whether a commit is green."""
-        return tuple(self._listed.required_for_green.values())
-
-    @property
     def tally(self) -> Tally:
         """The counts over the listed jobs."""
         return self._listed.tally
+
+    @property
+    def green(self) -> GreenTally:
+        """The commits at which the listed jobs that a green commit needs are green."""
+        return self._listed.green
 
     @property
     def retired(self) -> Mapping[str, int]:
@@ -200,36 +210,49 @@ class JobRegistry:
 
     # ------------------------------------------------------------------ one job
 
-    def _update_completed(self, workflow: str) -> None:
-        history, known = self._workflows.history(workflow), self._completed[workflow]
-        for events, before in known.items():
-            known[events] = history.completed(events)
-            if known[events] != before:
-                self._changed |= self._by_workflow[workflow]
+    def _note_absent(self, read: Iterable[str]) -> None:
+        """Note the jobs that more or fewer completed commits of their workflow retire or list."""
+        workflows = frozenset(read)
+        for runs, retire_before in self._retire_before.items():
+            if runs[0] not in workflows:
+                continue
+            now = self._boundary(runs)
+            self._retire_before[runs] = now
+            self._changed.update(self._last_seen[runs].pop_expired(now - 1))
+            if now < retire_before:
+                self._changed |= self._by_workflow[runs[0]] & self._retired.keys()
+
+    def _boundary(self, runs: Runs) -> int:
+        """Return the index of the commit before which a job was seen last that is retired."""
+        completed = self._workflows.history(runs[0]).completed(runs[1])
+        return completed[-self._retire_after] if len(completed) >= self._retire_after else 0
 
     def _update_listing_of(self, key: JobKey) -> None:
         job = self._jobs.get(key)
         self._retired.pop(key, None)
         if job is None or self._is_skipped_caller(key, job):
             self._listed.drop(key)
-        elif job.workflow in self._gone or self._is_retired(job):
+        elif job.workflow in self._gone or self._is_retired(key, job):
             self._listed.drop(key)
             self._retired[key] = job.state.broken
         else:
             self._listed.put(job.state)
 
-    def _is_retired(self, job: TrackedJob) -> bool:
-        completed = self._workflows.history(job.workflow).completed(job.events)
-        self._completed[job.workflow][job.events] = completed
-        if not is_retired(job.last_row, completed, self._retire_after):
-            return False
-        skip = self._workflows.newest_skip(job.workflow, job.callers, job.events)
-        return is_retired(max(job.last_row, skip), completed, self._retire_after)
+    def _is_retired(self, key: JobKey, job: TrackedJob) -> bool:
+        runs = job.workflow, job.events
+        boundary = self._retire_before.setdefault(runs, self._boundary(runs))
+        last_seen = job.walk.newest
+        if last_seen < boundary:
+            skip = self._workflows.newest_skip(job.workflow, job.callers, job.events)
+            last_seen = max(last_seen, skip)
+        is_retired = last_seen < boundary
+        self._last_seen[runs].put(key, None if is_retired else last_seen)
+        return is_retired
 
     def _is_skipped_caller(self, key: JobKey, job: TrackedJob) -> bool:
         """Return whether all rows of a job stand for the jobs that its name calls."""
-        return job.only_skips and any(
-            self._called.get((job.workflow, name), set()) - {key} for name in job.names
+        return job.walk.only_skips and any(
+            self._called.get((job.workflow, name), set()) - {key} for name in job.walk.names
         )
 
     def _link(self, key: JobKey, job: TrackedJob | None, *, present: bool) -> None:
@@ -238,7 +261,7 @@ class JobRegistry:
             return
         change = set.add if present else set.discard
         change(self._by_workflow[job.workflow], key)
-        for name in job.names:
+        for name in job.walk.names:
             change(self._by_name[job.workflow, name], key)
         for caller in job.callers:
             change(self._called[job.workflow, caller], key)

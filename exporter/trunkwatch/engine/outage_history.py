@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.job import JobState, ended_at
+from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
 from trunkwatch.domain.outage import Episode, Thresholds, episodes
 from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.walk import ended_at
 
 
 @dataclass(frozen=True, slots=True)

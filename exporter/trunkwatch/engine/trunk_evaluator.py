@@ -6,25 +6,33 @@ them, evaluating the stored rows from scratch gives the same state, which a prop
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
-from trunkwatch.domain.branch import newest_green
 from trunkwatch.domain.columns import Count
-from trunkwatch.domain.job import JobState, earliest
+from trunkwatch.domain.history import ColumnHistory
+from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest, back_test
 from trunkwatch.engine.facts import ReportedState
-from trunkwatch.engine.job_evaluator import JobEvaluator
+from trunkwatch.engine.job_evaluator import Commits, JobEvaluator
 from trunkwatch.engine.job_names import JobNameIndex
-from trunkwatch.engine.job_registry import JobRegistry
+from trunkwatch.engine.job_registry import JobRegistry, TrackedJob
 from trunkwatch.engine.outage_history import JobHistory
 from trunkwatch.engine.row_cache import RowCache, RowReader, Touched
+from trunkwatch.engine.saved_state import (
+    ChangedJob,
+    SavedJob,
+    SavedTrunk,
+    StateChanges,
+    WorkflowPlace,
+)
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.workflow_commit import WorkflowCommit, evaluate_workflow
 from trunkwatch.engine.workflow_history import WorkflowHistories
 from trunkwatch.engine.workflow_labels import WorkflowLabels, first_name, is_quiet
+from trunkwatch.times import earliest
 
 __all__ = ["RowReader", "Touched", "TrunkEvaluator"]
 
@@ -70,6 +78,12 @@ class TrunkEvaluator:
         self._reported: Mapping[str, ReportedState] = {}
         self._caches = self._empty_caches()
         self._is_empty = True
+        self._changes = StateChanges(is_whole=True)
+
+    @property
+    def order(self) -> TrunkOrder:
+        """The trunk's commits at the last update."""
+        return self._order
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -97,6 +111,45 @@ class TrunkEvaluator:
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
         return self._state()
+
+    def restore(self, saved: SavedTrunk, now: float) -> None:
+        """Take over a saved state instead of reading all rows at the first update.
+
+        Rows that have changed since it was saved are changes of the first update.
+
+        Args:
+            saved: of the same policy, labels and commits.
+            now: seconds since the epoch.
+
+        Raises:
+            KeyError: a job is saved that no raw job gives.
+        """
+        order = replace(self._order, commits=self._order.commits[: saved.commits])
+        caches = self._caches = self._empty_caches()
+        for raw in saved.raw_jobs:
+            caches.names.add(raw)
+        for (workflow, sha), commit in saved.workflows.items():
+            caches.workflows.put(workflow, sha, commit)
+        workflows = {workflow for workflow, _ in saved.workflows}
+        for workflow in workflows:
+            self._show(workflow)
+            self._startup_keys(workflow)  # Names them.
+        evaluator = replace(self._evaluator(), order=order)
+        for key, (job, history) in saved.jobs.items():
+            caches.jobs.put(key, evaluator.restored(key, job, history, now))
+        caches.jobs.update_listing(workflows, self._is_gone)
+        named = (workflow for workflow in workflows if caches.workflows.history(workflow).names)
+        self._renamed = {workflow for workflow in named if not self._shows_newest(workflow)}
+        self._order, self._is_empty, self._changes = order, False, StateChanges()
+
+    @property
+    def changes(self) -> StateChanges:
+        """The differences from the state that is saved."""
+        return self._changes
+
+    def changes_saved(self) -> None:
+        """Note that `changes` are saved."""
+        self._changes = StateChanges()
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a watched job is evaluated from; none for a job not watched."""
@@ -133,6 +186,7 @@ class TrunkEvaluator:
 
     def _read_all(self, now: float) -> None:
         self._is_empty, self._caches, self._renamed = False, self._empty_caches(), set()
+        self._changes = StateChanges(is_whole=True)
         workflows: set[str] = set()
         for sha, rows in groupby(self._reader.all_rows(), key=lambda row: row.sha):
             by_workflow: dict[str, list[Observation]] = defaultdict(list)
@@ -142,7 +196,7 @@ class TrunkEvaluator:
             for workflow, members in by_workflow.items():
                 self._evaluate_workflow(workflow, sha, members, now)
             workflows |= by_workflow.keys()
-        self._evaluate_jobs({}, workflows, set(), now)
+        self._evaluate_jobs({}, dict.fromkeys(workflows), {}, now)
 
     def _with_new_commits(self, before: TrunkOrder, touched: Touched) -> dict[RawJob, set[str]]:
         """Return `touched` with the rows that were stored before their commit was on the trunk."""
@@ -154,22 +208,27 @@ class TrunkEvaluator:
 
     def _read_touched(self, touched: Mapping[RawJob, set[str]], now: float) -> None:
         caches = self._caches
-        workflows: dict[str, set[str]] = defaultdict(set)
-        for raw, shas in touched.items():
+        for raw in touched:
             caches.names.add(raw)
+        touched_at: dict[tuple[str, str], set[RawJob]] = defaultdict(set)
+        for raw, shas in touched.items():
             for sha in shas:
-                workflows[sha].add(raw.workflow_key)
-        for sha, workflow in caches.workflows.pop_expired(now):
-            workflows[sha].add(workflow)
-        renumbered: set[str] = set()
-        for sha, rows in caches.rows.read(touched, workflows.keys()).items():
-            for workflow in workflows[sha]:
-                before = caches.workflows.get(workflow, sha)
-                members = [row for of_job in rows.get(workflow, {}).values() for row in of_job]
-                after = self._evaluate_workflow(workflow, sha, members, now)
-                if before is not None and before.run_numbers != after.run_numbers:
-                    renumbered.add(workflow)
-        read = {workflow for group in workflows.values() for workflow in group}
+                touched_at[sha, raw.workflow_key].add(raw)
+        for place in caches.workflows.pop_expired(now):
+            touched_at.setdefault(place, set())
+        renumbered: dict[str, set[str]] = defaultdict(set)
+        read: dict[str, set[str]] = defaultdict(set)
+        for (sha, workflow), jobs in touched_at.items():
+            read[workflow].add(sha)
+            before = caches.workflows.get(workflow, sha)
+            # All earlier rows of a workflow at a commit made it known there.
+            every = caches.names.raw_jobs(workflow) if before is not None else jobs
+            rows = caches.rows.read(sha, workflow, jobs, every)
+            members = [row for of_job in rows.values() for row in of_job]
+            after = self._evaluate_workflow(workflow, sha, members, now)
+            if before is not None and before.run_numbers != after.run_numbers:
+                renumbered[workflow].add(sha)
+        caches.rows.evict(touched_at.keys())
         self._evaluate_jobs(touched, read, renumbered, now)
 
     # ------------------------------------------------------------------ evaluation
@@ -182,50 +241,81 @@ class TrunkEvaluator:
         self, workflow: str, sha: str, rows: Sequence[Observation], now: float
     ) -> WorkflowCommit:
         commit = evaluate_workflow(rows, self._order, self._policy.evidence, now)
+        self._changes.workflows[WorkflowPlace(workflow, sha)] = commit
         skipped = self._caches.workflows.put(workflow, sha, commit)
         self._caches.jobs.skips_changed(workflow, skipped)
         return commit
 
     def _evaluate_jobs(
-        self, touched: Touched, read: Collection[str], renumbered: Collection[str], now: float
+        self,
+        touched: Touched,
+        read: Mapping[str, Commits],
+        renumbered: Mapping[str, Collection[str]],
+        now: float,
     ) -> None:
         """Evaluate the jobs that may have changed.
 
         Args:
             touched: raw jobs with rows that are new or changed.
-            read: workflows that were evaluated again at some commit.
-            renumbered: the workflows of `read` in which a run number changed.
+            read: workflows that were evaluated again, with the commits; None for all.
+            renumbered: workflows in which a run number changed, with the commits.
             now: seconds since the epoch.
         """
         names, jobs = self._caches.names, self._caches.jobs
         fresh = self._label_new(read)
-        relabelled = {workflow for workflow in read if self._show(workflow)}
-        keys = set(jobs.pop_expired(now))
-        keys.update(key for raw in touched for key in names.keys(raw))
-        keys.update(key for workflow in relabelled for key in names.keys_of(workflow))
-        keys.update(self._startup_keys(read))
-        keys.update(self._keys_counted_by_runs(renumbered))
-        self._evaluate(keys, now)
+        relabelled = [workflow for workflow in read if self._show(workflow)]
+        changed: dict[JobKey, set[str]] = {key: set() for key in jobs.pop_expired(now)}
+        for raw, shas in touched.items():
+            for key in names.keys(raw):
+                changed.setdefault(key, set()).update(shas)
+        for workflow, commits in read.items():
+            for key in self._startup_keys(workflow):
+                changed.setdefault(key, set()).update(commits or ())
+        for workflow, shas in renumbered.items():
+            for key in self._keys_counted_by_runs(workflow):
+                changed.setdefault(key, set()).update(shas)
+        self._evaluate(changed, now)
+        for workflow in relabelled:
+            self._evaluate_all_of(workflow, now)
         jobs.update_listing(read, self._is_gone)
         self._rename(fresh, read, now)
 
-    def _evaluate(self, keys: Iterable[JobKey], now: float) -> None:
-        evaluator = self._evaluator()
-        for key in keys:
-            self._caches.jobs.put(key, evaluator.evaluate(key, now))
+    def _evaluate(self, changed: Mapping[JobKey, Commits], now: float) -> None:
+        evaluator, jobs = self._evaluator(), self._caches.jobs
+        for key, shas in changed.items():
+            before = jobs.find(key)
+            after = evaluator.evaluate(key, before, shas, now)
+            jobs.put(key, after)
+            self._note_changed(key, before, after)
 
-    def _startup_keys(self, workflows: Iterable[str]) -> Iterator[JobKey]:
-        """Yield the startup jobs of the workflows of which any run failed to start."""
-        for workflow in workflows:
-            if self._caches.workflows.history(workflow).failed_to_start:
-                yield from self._caches.names.startup_keys(workflow)
+    def _note_changed(
+        self, key: JobKey, before: TrackedJob | None, after: TrackedJob | None
+    ) -> None:
+        earlier = self._changes.jobs.get(key)
+        known = before.state.history if before is not None else None
+        saved = SavedJob(after.walk, after.checkpoints, after.counts_starts) if after else None
+        self._changes.jobs[key] = ChangedJob(
+            before=known if earlier is None else earlier.before,
+            saved=saved,
+            history=after.state.history if after is not None else ColumnHistory(),
+        )
 
-    def _keys_counted_by_runs(self, workflows: Iterable[str]) -> Iterator[JobKey]:
+    def _evaluate_all_of(self, workflow: str, now: float) -> None:
+        """Evaluate all jobs of a workflow from all of their rows."""
+        keys = {*self._caches.names.keys_of(workflow), *self._startup_keys(workflow)}
+        self._evaluate(dict.fromkeys(keys), now)
+
+    def _startup_keys(self, workflow: str) -> Collection[JobKey]:
+        """Return the startup jobs of a workflow; none if no run of it failed to start."""
+        if not self._caches.workflows.history(workflow).failed_to_start:
+            return ()
+        return self._caches.names.startup_keys(workflow)
+
+    def _keys_counted_by_runs(self, workflow: str) -> Iterator[JobKey]:
         """Yield the jobs whose columns are runs: a new run number may change their order."""
-        for workflow in workflows:
-            for job in self._caches.jobs.of_workflow(workflow):
-                if job.state.group.count is Count.RUNS:
-                    yield job.state.key
+        for job in self._caches.jobs.of_workflow(workflow):
+            if job.state.group.count is Count.RUNS:
+                yield job.state.key
 
     # ------------------------------------------------------------------ labels of workflows
 
@@ -253,6 +343,8 @@ class TrunkEvaluator:
         label = self._labels.get(workflow) if history.name else history.run_name
         if not self._caches.names.set_label(workflow, label):
             return False
+        for job in self._caches.jobs.of_workflow(workflow):
+            self._note_changed(job.state.key, job, None)
         self._caches.jobs.drop_workflow(workflow)
         return True
 
@@ -280,8 +372,7 @@ class TrunkEvaluator:
             return
         self._labels.put(workflow, name)
         self._show(workflow)
-        keys = set(self._caches.names.keys_of(workflow))
-        self._evaluate({*keys, *self._startup_keys([workflow])}, now)
+        self._evaluate_all_of(workflow, now)
         self._caches.jobs.update_listing([workflow], self._is_gone)
 
     def _shows_newest(self, workflow: str) -> bool:
@@ -324,13 +415,12 @@ class TrunkEvaluator:
 
     def _state(self) -> TrunkState:
         order, jobs, workflows = self._order, self._caches.jobs, self._caches.workflows
-        required = self._policy.green.get(order.trunk)
         return TrunkState(
             order=order,
             jobs=jobs.listed,
             groups=jobs.tally.groups(order.trunk),
             mass_breakage=jobs.tally.mass_breakage(),
-            green=newest_green(jobs.required_for_green, order, required) if required else None,
+            green=jobs.green.newest(order),
             ignored_runs=workflows.ignored_runs,
             unknown_words=workflows.unknown_words,
             retired=jobs.retired,

@@ -14,7 +14,6 @@ from trunkwatch.domain.evidence import (
     why_ignored,
 )
 from trunkwatch.domain.groups import ALL_EVENTS, Events
-from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import (
     STARTUP_JOB,
     Evidence,
@@ -26,6 +25,7 @@ from trunkwatch.domain.model import (
 )
 from trunkwatch.domain.names import is_workflow_file
 from trunkwatch.domain.verdict import drop_superseded
+from trunkwatch.times import earliest
 
 _PROOF = frozenset({Evidence.PASS, Evidence.FAIL, Evidence.SKIP})
 """The evidence that shows that a workflow ran to its end."""
@@ -100,10 +100,13 @@ def evaluate_workflow(
     """Evaluate all rows of one workflow at one commit; there must be at least one."""
     reported = list(rows)
     reasons = [(row, why_ignored(row, order, rules)) for row in reported]
-    counting = [row for row, reason in reasons if reason is None]
+    # Sorted once: the keys are the most expensive part of a large workflow.
+    counting = sorted((row for row, reason in reasons if reason is None), key=run_order)
     job_rows = [row for row in counting if not is_startup_failure(row)]
-    newest = max(counting or reported, key=run_order)
-    named = [row for row in counting if not is_workflow_file(row.job.workflow_name)]
+    newest = counting[-1] if counting else max(reported, key=run_order)
+    names = (
+        name for row in reversed(counting) if not is_workflow_file(name := row.job.workflow_name)
+    )
     commit_index = order.index.get(newest.sha)
     committed_at = order.commits[commit_index].committed_at if commit_index is not None else None
     found = [
@@ -124,7 +127,7 @@ def evaluate_workflow(
         first_rows=_first_rows(job_rows),
         run_numbers=_run_numbers(counting),
         startup_failures=frozenset(row.job for row in counting if is_startup_failure(row)),
-        name=max(named, key=run_order).job.workflow_name if named else None,
+        name=next(names, None),
         run_name=newest.job.workflow_name,
         reported_at=earliest(map(_reported_at, counting)),
         ignored_runs=_runs_by_reason(reasons),
@@ -153,8 +156,13 @@ def _expiries(found: Found, committed_at: float | None) -> Iterator[float]:
 
 
 def _first_rows(job_rows: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Return the earliest row of each run.
+
+    Args:
+        job_rows: in the order of runs.
+    """
     earliest: dict[RunId | None, Observation] = {}
-    for row in sorted(job_rows, key=run_order):
+    for row in job_rows:
         earliest.setdefault(row.run_id, row)
     return tuple(earliest.values())
 

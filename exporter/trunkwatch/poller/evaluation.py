@@ -1,17 +1,25 @@
 """The evaluated state of every trunk, and the trunks that are out of date."""
 
-from collections.abc import Callable, Collection, Mapping
+import logging
+from collections.abc import Collection, Mapping
 
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.row_cache import RowReader, Touched
+from trunkwatch.engine.row_cache import Touched, union
+from trunkwatch.engine.saved_state import order_digest, policy_digest
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.errors import StoreError
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import FailureFocus
-from trunkwatch.store import Applied, Labels, Stored
+from trunkwatch.store import Applied, Basis, EvaluationUpdate, Store, Stored, StoredRows
+
+log = logging.getLogger(__name__)
+
+FOCUS_COMMITS = 1000
+"""The newest commits of which details are asked for: no source reads older ones again."""
 
 
 class TrunkEvaluations:
@@ -23,22 +31,29 @@ class TrunkEvaluations:
     def __init__(
         self,
         policy: Policy,
+        store: Store,
         stored: Stored,
-        rows_of_trunk: Callable[[Trunk], RowReader],
         counters: Counters,
+        *,
+        keeps_state: bool,
     ) -> None:
         """Args:
         policy: of the configuration.
+        store: has the rows, and the evaluated states.
         stored: the orders, and the labels and states of workflows.
-        rows_of_trunk: returns the reader of a trunk's stored rows.
         counters: of the process.
+        keeps_state: whether to store evaluated states; those of another process go stale.
         """
         self._policy = policy
         self._orders = dict(stored.orders)
         self._labels = dict(stored.labels)
         self._unstored_labels: dict[Trunk, Mapping[str, str]] = {}
         self._workflow_states = dict(stored.workflow_states)
-        self._rows_of_trunk = rows_of_trunk
+        self._store = store
+        self._policy_digest = policy_digest(policy)
+        self._generation = store.claim_states() if keeps_state else None
+        self._digests: dict[Trunk, tuple[int, str]] = {}
+        self._evaluated: dict[Trunk, Touched] = {}
         self._counters = counters
         self._evaluators: dict[Trunk, TrunkEvaluator] = {}
         self._out_of_date: set[Trunk] = set()
@@ -55,6 +70,8 @@ class TrunkEvaluations:
         """
         for trunk, order in applied.orders.items():
             before = self._orders.get(trunk)
+            if before is None or not order.extends(before):
+                self._digests.pop(trunk, None)
             if before is not None:
                 seen = self._seen.get(trunk, {})
                 self._seen[trunk] = {
@@ -73,14 +90,26 @@ class TrunkEvaluations:
         self._evaluators.pop(trunk, None)
         self._out_of_date.discard(trunk)
 
-    @property
-    def unstored_labels(self) -> Labels:
-        """The labels of each trunk of which any has changed since `labels_stored`."""
-        return self._unstored_labels
+    def store(self) -> None:
+        """Store the labels and states that have changed.
 
-    def labels_stored(self) -> None:
-        """Note that `unstored_labels` are stored."""
+        Raises:
+            StoreError: they cannot be written; they are written with the next ones.
+        """
+        states: Mapping[Trunk, EvaluationUpdate] = {}
+        if self._generation is not None:
+            states = {
+                trunk: EvaluationUpdate(
+                    self._basis(trunk), self._evaluators[trunk].changes, evaluated
+                )
+                for trunk, evaluated in self._evaluated.items()
+                if trunk in self._evaluators
+            }
+        self._store.put_evaluated(self._unstored_labels, states, self._generation or 0)
         self._unstored_labels = {}
+        for trunk in self._evaluated.keys() & self._evaluators.keys():
+            self._evaluators[trunk].changes_saved()
+        self._evaluated = {}
 
     def missing_results(self, state: TrunkState, as_of: float) -> int:
         """Return the number of newest commits of a trunk that lack results they should have.
@@ -96,6 +125,11 @@ class TrunkEvaluations:
     def out_of_date(self) -> Collection[Trunk]:
         """The trunks of which the last evaluation failed."""
         return self._out_of_date
+
+    def defer_all(self, applied: Applied) -> None:
+        """Add changes to those that the next `take_pending` returns."""
+        for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
+            self.defer(trunk, applied.touched.get(trunk, {}))
 
     def defer(self, trunk: Trunk, touched: Touched) -> None:
         """Add stored rows to those that the next `take_pending` returns."""
@@ -161,16 +195,45 @@ class TrunkEvaluations:
     def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
         order = self._orders[trunk]
         if trunk not in self._evaluators:
-            reader = self._rows_of_trunk(trunk)
-            labels = self._labels.get(trunk)
-            self._evaluators[trunk] = TrunkEvaluator(order, self._policy, reader, labels)
+            # First, since rows that are written later are not in the state that is read.
+            jobs = union(jobs, self._store.unevaluated(trunk))
+            self._evaluators[trunk] = self._started(trunk, now)
         evaluator = self._evaluators[trunk]
+        self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
         state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
         labels = evaluator.labels
         if labels != self._labels.get(trunk, {}):
             self._labels[trunk] = self._unstored_labels[trunk] = labels
         self._count(state, first=trunk not in self.states)
         self.states[trunk] = state
+
+    def _started(self, trunk: Trunk, now: float) -> TrunkEvaluator:
+        """Return an evaluator with the stored state, if it is valid."""
+        order, labels = self._orders[trunk], self._labels.get(trunk)
+        evaluator = TrunkEvaluator(order, self._policy, StoredRows(self._store, trunk), labels)
+        try:
+            found = self._store.evaluation(trunk)
+        except StoreError as error:
+            log.warning("stored state is void, evaluating all rows", extra={"reason": str(error)})
+            return evaluator
+        if found is None or found.basis.policy != self._policy_digest:
+            return evaluator
+        commits = found.basis.commits
+        if order_digest(order.commits[:commits]) != found.basis.order:
+            return evaluator
+        try:
+            evaluator.restore(found.saved, now)
+        except KeyError as error:
+            log.warning("stored state is void, evaluating all rows", extra={"reason": str(error)})
+            return TrunkEvaluator(order, self._policy, StoredRows(self._store, trunk), labels)
+        self._digests[trunk] = commits, found.basis.order
+        return evaluator
+
+    def _basis(self, trunk: Trunk) -> Basis:
+        order = self._orders[trunk]
+        commits, digest = self._digests.get(trunk, (0, ""))
+        self._digests[trunk] = len(order.commits), order_digest(order.commits[commits:], digest)
+        return Basis(self._policy_digest, *self._digests[trunk])
 
     def _count(self, state: TrunkState, *, first: bool) -> None:
         """Count the increase of stored rows; those stored before the start are not counted."""
@@ -199,12 +262,13 @@ class TrunkEvaluations:
 def _focus_of(state: TrunkState) -> FailureFocus:
     """Return the failures of a trunk that its source reads first."""
     failing = [(job, job.blame) for job in state.jobs if job.blame]
+    oldest = len(state.order.commits) - FOCUS_COMMITS
     commits = {
         state.order.commits[index].sha
         for job, blame in failing
         if job.broken
-        for index, verdict in zip(job.commit_indexes, job.verdicts, strict=True)
-        if index >= blame.commit_index and verdict is Verdict.FAIL
+        for index, verdict in job.history.since(max(blame.commit_index, oldest))
+        if verdict is Verdict.FAIL
     }
     without_step = {blame.run for _, blame in failing if not blame.failed_step}
     unexplained = {blame.run for _, blame in failing if not blame.annotations}

@@ -78,6 +78,8 @@ class SourceRegistry:
 
     def put_stored(self, source: str, stored: StoredSource) -> None:
         """Replace the stored state of a source."""
+        if source not in self._sections:
+            return  # An earlier configuration had it.
         before, self._stored[source] = self._stored[source], stored
         # A delivery changes neither: it does not concern the other trunks of its source.
         if before is None or (before.trunks, before.last_success) != (
@@ -85,6 +87,10 @@ class SourceRegistry:
             stored.last_success,
         ):
             self._index(source)
+
+    def has(self, source: str) -> bool:
+        """Return whether a source is configured."""
+        return source in self._sections
 
     def refreshed(self, source: str, report: RefreshReport, seconds: Callable[[], float]) -> None:
         """Record a refresh whose facts were stored.

@@ -2,12 +2,13 @@
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from trunkwatch.config import Config, policy_of
 from trunkwatch.domain.claimed_times import plausible_attempt, plausible_order
-from trunkwatch.domain.job import earliest
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
@@ -21,12 +22,31 @@ from trunkwatch.poller.publication import Publication
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
-from trunkwatch.store import Applied, Store, StoredRows
+from trunkwatch.store import Applied, Store
+from trunkwatch.times import earliest
 
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
+
+
+class Delivered(NamedTuple):
+    """A stored webhook delivery.
+
+    Attributes:
+        source: its name.
+        applied: the changes.
+        received: seconds since the epoch.
+    """
+
+    source: str
+    applied: Applied
+    received: float
+
+
+Deliveries = deque[Delivered] | list[Delivered]
+"""A queue of length 0 while no successor waits for them."""
 
 
 class TrunkEngine:
@@ -46,6 +66,7 @@ class TrunkEngine:
         before: Snapshot | None = None,
         *,
         evaluate: bool = True,
+        keeps_state: bool = False,
     ) -> None:
         """Load the stored state.
 
@@ -58,6 +79,7 @@ class TrunkEngine:
             before: the snapshot under an earlier configuration; sources keep their status.
             evaluate: evaluate all stored rows now; if False, the caller calls `evaluate_stored`,
                 which takes long with much history.
+            keeps_state: store what was evaluated for the next start; for a process that goes on.
         """
         self._policy = policy_of(config)
         self._store = store
@@ -65,6 +87,8 @@ class TrunkEngine:
         self._clock = clock
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
+        self._handed_over: Deliveries = deque(maxlen=0)
+        self._successor: TrunkEngine | None = None
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         self._publication = Publication(Admission(config.limits.max_jobs, exported))
         self._unpublished: set[Trunk] = set()
@@ -73,7 +97,7 @@ class TrunkEngine:
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
         self._trunks = TrunkEvaluations(
-            self._policy, stored, lambda trunk: StoredRows(store, trunk), counters
+            self._policy, store, stored, counters, keeps_state=keeps_state
         )
         if evaluate:
             self.evaluate_stored()
@@ -140,6 +164,8 @@ class TrunkEngine:
         # Deliveries and scrapes of other sources wait for the lock: facts are read before it.
         facts = [_plausible(fact, received) for fact in refresh.facts]
         with self._lock:
+            if self._successor is not None:
+                return None  # It reads the source itself.
             applied = self._apply(
                 source, facts, received, None if report.failure else self._clock()
             )
@@ -169,12 +195,43 @@ class TrunkEngine:
             StoreError: the facts could not be stored.
         """
         with self._lock:
-            received = self._clock()
-            state = self._sources.state(source)
-            facts = [_plausible(fact, received) for fact in update.facts(state)]
-            applied = self._apply(source, facts, received, None)
-            for trunk in _changed_by(applied):
-                self._trunks.defer(trunk, applied.touched.get(trunk, {}))
+            successor = self._successor
+            if successor is None:
+                received = self._clock()
+                state = self._sources.state(source)
+                facts = [_plausible(fact, received) for fact in update.facts(state)]
+                applied = self._apply(source, facts, received, None)
+                self._trunks.defer_all(applied)
+                self._handed_over.append(Delivered(source, applied, received))
+        if successor is not None and successor.has_source(source):
+            successor.ingest_delivery(source, update)
+
+    def has_source(self, source: str) -> bool:
+        """Return whether a source is configured."""
+        return self._sources.has(source)
+
+    def hand_over(self, successor: "TrunkEngine") -> None:
+        """Pass on the deliveries since `begin_handover`, and all later ones.
+
+        Args:
+            successor: the engine of a new configuration; it has read the stored rows.
+        """
+        with self._lock:
+            successor.adopt(self._handed_over)
+            self._successor = successor
+
+    def begin_handover(self) -> None:
+        """Keep the deliveries from now on for a successor, which reads the stored rows."""
+        with self._lock:
+            self._handed_over = []
+
+    def adopt(self, deliveries: Iterable["Delivered"]) -> None:
+        """Take over deliveries that another engine stored; `evaluate_pending` evaluates them."""
+        with self._lock:
+            for delivered in deliveries:
+                self._sources.put_stored(delivered.source, delivered.applied.source)
+                self._trunks.put(delivered.applied, delivered.received)
+                self._trunks.defer_all(delivered.applied)
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; the last known values stay."""
@@ -215,9 +272,7 @@ class TrunkEngine:
         self._unpublished |= touched.keys()
         self._trunks.evaluate(touched, self._now())
         self._publish()
-        if self._trunks.unstored_labels:
-            self._store.put_labels(self._trunks.unstored_labels)
-            self._trunks.labels_stored()
+        self._trunks.store()
 
     def _publish(self) -> None:
         """Publish the trunks that have changed since the last publication."""

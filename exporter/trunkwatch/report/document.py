@@ -6,8 +6,7 @@ from typing import Any
 from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Commit, Trunk, TrunkOrder, Verdict
-from trunkwatch.domain.outage import episodes
+from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
 from trunkwatch.times import format_time
@@ -183,16 +182,10 @@ def compare_link(blame: Blame | None, template: str | None) -> str | None:
 
 def _last_outage(job: JobState, order: TrunkOrder) -> dict[str, Any] | None:
     """Return the first bad commit of the newest closed outage, and the commit that closed it."""
-    if job.broken or Verdict.FAIL not in job.verdicts:
+    if job.broken or job.ended is None:
         return None
-    thresholds = job.group.thresholds_of(job.key.job_name)
-    ended = [outage for outage in episodes(job.verdicts, thresholds) if outage.closed is not None]
-    if not ended or ended[-1].closed is None:
-        return None
-    first_bad, closed = (
-        order.commits[job.commit_indexes[n]] for n in (ended[-1].first_bad, ended[-1].closed)
-    )
-    return {"first_bad": first_bad.sha, "ended_by": _commit(closed)}
+    first_bad, ended_by = (order.commits[index] for index in job.ended)
+    return {"first_bad": first_bad.sha, "ended_by": _commit(ended_by)}
 
 
 def _commit(commit: Commit) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.columns import Column, Count, Shard
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, newest_first
-from trunkwatch.domain.streak import StoppedBy
 from trunkwatch.domain.verdict import distinct_attempts
+from trunkwatch.domain.walk import StoppedBy
 from trunkwatch.report.hints import exemption, hints
 from trunkwatch.report.words import by_line, failures_phrase, plain, short, utc
 from trunkwatch.times import format_time

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from trunkwatch.store.evaluations import Basis, EvaluationUpdate, StoredEvaluation
 from trunkwatch.store.memory import MemoryStore
 from trunkwatch.store.opening import MEMORY
 from trunkwatch.store.port import Applied, Labels, Store, Stored, StoredSource
@@ -10,8 +11,8 @@ from trunkwatch.store.rows import StoredRows
 from trunkwatch.store.sqlite import SqliteStore
 
 __all__ = [
-    "MEMORY", "STORES", "Applied", "Labels", "MemoryStore", "SqliteStore", "Store", "Stored",
-    "StoredRows", "StoredSource",
+    "MEMORY", "STORES", "Applied", "Basis", "EvaluationUpdate", "Labels", "MemoryStore",
+    "SqliteStore", "Store", "Stored", "StoredEvaluation", "StoredRows", "StoredSource",
 ]  # fmt: skip
 
 STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType(

@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact, ReportedState
+from trunkwatch.engine.row_cache import Touched
 from trunkwatch.store.changes import Changes, changed_entries
+from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
 
 _Value = TypeVar("_Value", int, float, str)
@@ -60,11 +62,31 @@ class MemoryStore:
                 workflow_states={trunk: dict(self._states[trunk]) for trunk in changed},
             )
 
-    def put_labels(self, labels: Labels) -> None:
+    def claim_states(self) -> int:
+        """Return the generation of states that may be stored: none outlives the process."""
+        return 0
+
+    def put_evaluated(
+        self,
+        labels: Labels,
+        updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
+        generation: int = 0,
+    ) -> None:
         """Store labels of workflows; those that are not given stay."""
+        del updates, generation
         with self._lock:
             for trunk, of_trunk in labels.items():
                 self._labels[trunk].update(of_trunk)
+
+    def unevaluated(self, trunk: Trunk) -> Touched:
+        """Return no row: no state is stored."""
+        del trunk
+        return {}
+
+    def evaluation(self, trunk: Trunk) -> StoredEvaluation | None:
+        """Return no state."""
+        del trunk
+        return None
 
     def observations(
         self,

@@ -91,6 +91,10 @@ class Names:
         """Return whether both ids have been read."""
         return job in self._jobs and origin in self._origins
 
+    def jobs(self, trunk: Trunk) -> Collection[RawJob]:
+        """Return the stored jobs of a trunk."""
+        return self._job_ids.get(trunk, {}).keys()
+
     def job_ids(self, trunk: Trunk, jobs: Iterable[RawJob]) -> list[int]:
         """Return the ids of the jobs that are stored, in their order."""
         stored = self._job_ids.get(trunk, {})

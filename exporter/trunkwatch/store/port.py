@@ -1,4 +1,4 @@
-"""The port of a store: five methods, checked by the same contract tests for every store."""
+"""The port of a store: eight methods, checked by the same contract tests for every store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,8 @@ from typing import Protocol
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact, ReportedState, SourceState
+from trunkwatch.engine.row_cache import Touched
+from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
 
 Labels = Mapping[Trunk, Mapping[str, str]]
 """Per trunk the labels of its workflows, by their identity."""
@@ -100,11 +102,44 @@ class Store(Protocol):
             StoreError: the file cannot be written.
         """
 
-    def put_labels(self, labels: Labels) -> None:
-        """Store labels of workflows; those that are not given stay.
+    def claim_states(self) -> int:
+        """Return the generation of states that may be stored from now on.
 
         Raises:
             StoreError: the file cannot be written.
+        """
+
+    def put_evaluated(
+        self,
+        labels: Labels,
+        updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
+        generation: int = 0,
+    ) -> None:
+        """Store labels of workflows and evaluated states in one transaction.
+
+        Labels that are not given stay.
+
+        Args:
+            labels: of the workflows.
+            updates: the changes of states; not stored if a later generation has been claimed.
+            generation: of the states.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+
+    def unevaluated(self, trunk: Trunk) -> Touched:
+        """Return the rows that have changed since they were evaluated for a stored state.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+
+    def evaluation(self, trunk: Trunk) -> StoredEvaluation | None:
+        """Return the evaluated state of a trunk; None where there is none.
+
+        Raises:
+            StoreError: it is damaged; the rows are not.
         """
 
     def observations(

@@ -14,17 +14,19 @@ class StoredRows:
         store: holds the rows.
         trunk: the rows' trunk.
         """
-        self._store = store
+        self.store = store
         self._trunk = trunk
 
-    def of_jobs(self, jobs: Collection[RawJob]) -> Iterable[Observation]:
-        """Return all rows of some raw jobs."""
-        return self._store.observations(self._trunk, jobs=jobs)
+    def of_jobs(
+        self, jobs: Collection[RawJob], shas: Collection[str] | None = None
+    ) -> Iterable[Observation]:
+        """Return the rows of some raw jobs, at some commits or at all."""
+        return self.store.observations(self._trunk, jobs=jobs, shas=shas)
 
     def of_commits(self, shas: Collection[str]) -> Iterable[Observation]:
         """Return all rows at some commits, those of one commit together."""
-        return self._store.observations(self._trunk, shas=shas)
+        return self.store.observations(self._trunk, shas=shas)
 
     def all_rows(self) -> Iterable[Observation]:
         """Return all rows, those of one commit together."""
-        return self._store.observations(self._trunk)
+        return self.store.observations(self._trunk)

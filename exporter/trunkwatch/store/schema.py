@@ -92,6 +92,20 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX observations_unfinished ON observations (revision) WHERE finished = 0",
         "DROP TABLE revisions_4",
     ),
+    # 6: the evaluated state of trunks, and the rows that have changed since.
+    (
+        "CREATE TABLE evaluated_trunks (trunk INTEGER PRIMARY KEY REFERENCES trunks,"
+        " policy TEXT NOT NULL, commits INTEGER NOT NULL, digest TEXT NOT NULL,"
+        " checksum INTEGER NOT NULL)",
+        "CREATE TABLE evaluations (trunk INTEGER NOT NULL REFERENCES trunks, kind TEXT NOT NULL,"
+        " names BLOB NOT NULL, part INTEGER NOT NULL, body BLOB NOT NULL,"
+        " PRIMARY KEY (trunk, kind, names, part)) WITHOUT ROWID",
+        "CREATE TABLE evaluation_owner (generation INTEGER NOT NULL)",
+        "INSERT INTO evaluation_owner VALUES (0)",
+        "CREATE TABLE unevaluated (trunk INTEGER NOT NULL REFERENCES trunks,"
+        " job INTEGER NOT NULL REFERENCES jobs, revision INTEGER NOT NULL REFERENCES revisions,"
+        " PRIMARY KEY (trunk, job, revision)) WITHOUT ROWID",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 

@@ -7,11 +7,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder, rewrites
 from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.row_cache import Touched
 from trunkwatch.errors import StoreError
 from trunkwatch.store import schema, statements
 from trunkwatch.store.changes import Changes, changed_entries
+from trunkwatch.store.evaluations import (
+    NO_UPDATES,
+    Evaluations,
+    EvaluationUpdate,
+    StoredEvaluation,
+)
 from trunkwatch.store.names import Names, block_of
 from trunkwatch.store.opening import MEMORY, open_file
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
@@ -52,6 +61,7 @@ class SqliteStore:
             self._connection.close()
             raise StoreError(path, f"cannot be read ({error})") from error
         self._writer = Writer(self._connection, self._names)
+        self._evaluations = Evaluations(self._connection, self._names)
 
     def load(self) -> Stored:
         """Return everything except the rows."""
@@ -74,6 +84,7 @@ class SqliteStore:
                 changes = Changes(stored)
                 changed_states = self._writer.write(facts, changes, stored)
                 self._writer.write_source(source, changes, now)
+                self._evaluations.mark(changes.touched)
                 if version != self._read_version:
                     changed_states |= self._add_foreign_changes(changes, foreign)
                 self._connection.execute("COMMIT")
@@ -95,8 +106,27 @@ class SqliteStore:
                 workflow_states={trunk: states.get(trunk, {}) for trunk in changed_states},
             )
 
-    def put_labels(self, labels: Labels) -> None:
-        """Store labels of workflows; those that are not given stay."""
+    def claim_states(self) -> int:
+        """Return the generation of states that may be stored from now on."""
+        with self._lock:
+            self._begin()
+            try:
+                generation = self._evaluations.claim()
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._roll_back()
+                raise StoreError(self._path, f"cannot be written ({error})") from error
+            return generation
+
+    def put_evaluated(
+        self,
+        labels: Labels,
+        updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
+        generation: int = 0,
+    ) -> None:
+        """Store labels of workflows and evaluated states in one transaction."""
+        if not labels and not updates:
+            return
         with self._lock:
             self._begin()
             try:
@@ -108,10 +138,29 @@ class SqliteStore:
                         for workflow, label in of_trunk.items()
                     ],
                 )
+                self._evaluations.save(updates, generation)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back()
                 raise StoreError(self._path, f"cannot be written ({error})") from error
+
+    def unevaluated(self, trunk: Trunk) -> Touched:
+        """Return the rows that have changed since they were evaluated for a stored state."""
+        with self._lock:
+            try:
+                return self._evaluations.marked(trunk)
+            except sqlite3.Error as error:
+                raise StoreError(self._path, f"cannot be read ({error})") from error
+
+    def evaluation(self, trunk: Trunk) -> StoredEvaluation | None:
+        """Return the evaluated state of a trunk; None where there is none."""
+        with self._lock:
+            try:
+                return self._evaluations.load(trunk)
+            except (ValueError, msgspec.MsgspecError, sqlite3.Error) as error:
+                raise StoreError(
+                    self._path, f"the state of {trunk} is damaged ({error})"
+                ) from error
 
     def observations(
         self,
