@@ -37,8 +37,8 @@ Step = Callable[[Harness], object]
 class Everything(SourceRegistry):
     """A registry by which every trunk has changed at any time."""
 
-    def changed(self, known: Iterable[Trunk]) -> set[Trunk]:
-        return {*super().changed(known), *known, *TRUNKS, *self.watched_trunks}
+    def changed(self, published: Iterable[Trunk]) -> set[Trunk]:
+        return {*super().changed(published), *published, *TRUNKS, *self.watched_trunks}
 
 
 def facts_of(draw: st.DrawFn, trunk: Trunk, source: str) -> list[Fact]:

@@ -107,7 +107,7 @@ class Blocks(Generic[T]):
         self._parts = parts
 
     def pieces(self) -> list[Piece]:
-        """Return each column, compressed; what has not changed is joined already."""
+        """Return each column, compressed; unchanged ones are joined already."""
         return self._tree.join(self.blocks)
 
     def _region(self, begin: int, end: int) -> tuple[int, int, tuple[T, ...], tuple[T, ...]]:

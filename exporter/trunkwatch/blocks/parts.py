@@ -8,7 +8,7 @@ CHUNK_BYTES = 65_536
 
 
 class Parts(NamedTuple):
-    """A text of known length.
+    """A text whose length is determined before its parts are rendered.
 
     Attributes:
         size: of the text (bytes).

@@ -28,7 +28,7 @@ class Tree:
         self._levels: list[list[_Node]] = []
 
     def join(self, blocks: Sequence[Columns]) -> list[Piece]:
-        """Return each column of all blocks; what is as before is joined already."""
+        """Return each column of all blocks; unchanged blocks are joined already."""
         levels = [self._joined(blocks, self._levels[:1])]
         while len(levels[-1]) > 1:
             levels.append(self._joined(levels[-1], self._levels[len(levels) : len(levels) + 1]))

@@ -57,7 +57,7 @@ class Admission:
             self._jobs += len(state.jobs)
 
     def _limited(self, changed: Admitted, before: Admitted) -> tuple[Admitted, list[JobKey]]:
-        """Refuse new jobs, and admit as many as there is room for."""
+        """Refuse new jobs, and admit as many as the limit allows."""
         refused_before = {trunk: self._refused.pop(trunk, set()) for trunk in changed}
         for trunk, state in changed.items():
             earlier = _keys(before[trunk]) if self._earlier is None else self._earlier

@@ -165,16 +165,16 @@ class SourceRegistry:
         """Return whether the last refresh of a source could not read a trunk."""
         return trunk in self._unread.trunks
 
-    def changed(self, known: Iterable[Trunk]) -> set[Trunk]:
+    def changed(self, published: Iterable[Trunk]) -> set[Trunk]:
         """Return the trunks that may have other sources, or others of their states.
 
         Args:
-            known: the trunks that may be concerned although no source has listed them.
+            published: the trunks that may be concerned although no source has listed them.
         """
         if self._unlisted_changed:
             self._changed.update(
                 trunk
-                for trunk in known
+                for trunk in published
                 if any(self._sections[name].may_feed(trunk) for name in self._unlisted_changed)
             )
         return self._changed

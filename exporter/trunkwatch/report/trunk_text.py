@@ -113,7 +113,7 @@ class _Basis:
 
 
 class _Text:
-    """The text of some trunks, and what is needed to render the next one."""
+    """The text of some trunks, and the values from which the next one is rendered."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
