@@ -1,4 +1,4 @@
-"""A restart reads what was evaluated, and falls back to the rows when it must."""
+"""A restart reads the stored state, and the rows where that is missing or damaged."""
 
 import sqlite3
 from collections.abc import Collection, Iterator

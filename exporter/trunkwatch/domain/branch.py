@@ -16,7 +16,7 @@ LOWER_BY = 64
 """Commits to look for a green commit in at first; then as many as were looked through."""
 
 UNCOUNTED = 1 << 30
-"""The floor before any commit is counted: above the index of every commit."""
+"""The oldest counted commit before any is counted: above the index of every commit."""
 
 MASS_BREAKAGE_JOBS = 4
 """Jobs with a verdict at a commit; with fewer, a breakage there is no mass breakage."""
@@ -173,8 +173,8 @@ def _streak_follows_pass(job: JobState) -> bool:
 class GreenTally:
     """The green commits: every required pattern has jobs there, and all are PASS or FLAKY.
 
-    A job without a column at a commit is skipped there. Only the commits from a floor on are
-    counted; it is lowered until a green commit is found.
+    A job without a column at a commit is skipped there. Only the newest commits are
+    counted, and more of them until a green commit is found.
     """
 
     def __init__(self, required: Sequence[re.Pattern[str]]) -> None:
@@ -186,7 +186,7 @@ class GreenTally:
         self._columns = tuple(Counter[int]() for _ in required)
         self._not_green = tuple(Counter[int]() for _ in required)
         self._green: list[int] = []
-        self._floor = UNCOUNTED
+        self._counted_from = UNCOUNTED
 
     def replace(self, before: JobState | None, after: JobState | None) -> None:
         """Count the new state of a job instead of the one that was counted; see `Tally.replace`."""
@@ -208,19 +208,23 @@ class GreenTally:
         if not self._required:
             return None
         length = len(order.commits)
-        self._floor = min(self._floor, length)
-        while not self._green and self._floor > 0:
-            self._lower(max(0, self._floor - max(LOWER_BY, length - self._floor)))
+        self._counted_from = min(self._counted_from, length)
+        while not self._green and self._counted_from > 0:
+            self._lower(max(0, self._counted_from - max(LOWER_BY, length - self._counted_from)))
         if not self._green:
             return Green(length, None)
         commit_index = self._green[-1]
         return Green(length - 1 - commit_index, order.commits[commit_index])
 
-    def _lower(self, floor: int) -> None:
-        """Count the commits from a lower floor on."""
-        before, self._floor = self._floor, floor
+    def _lower(self, counted_from: int) -> None:
+        """Count more commits.
+
+        Args:
+            counted_from: index of the oldest one.
+        """
+        before, self._counted_from = self._counted_from, counted_from
         for job in self._jobs.values():
-            places = job.history.since(floor)
+            places = job.history.since(counted_from)
             self._count(job, (place for place in places if place.commit_index < before), 1)
 
     def _patterns(self, job: JobState) -> list[int]:
@@ -230,7 +234,7 @@ class GreenTally:
     def _count(self, job: JobState, places: Iterable[Place], amount: int) -> None:
         patterns = self._patterns(job)
         for commit_index, verdict in places:
-            if commit_index < self._floor:
+            if commit_index < self._counted_from:
                 continue
             for number in patterns:
                 _add(self._columns[number], commit_index, amount)

@@ -221,7 +221,7 @@ class TrunkEvaluator:
         for (sha, workflow), jobs in touched_at.items():
             read[workflow].add(sha)
             before = caches.workflows.get(workflow, sha)
-            # All earlier rows of a workflow at a commit made it known there.
+            # Without an earlier state of the workflow there, it has no other rows there.
             every = caches.names.raw_jobs(workflow) if before is not None else jobs
             rows = caches.rows.read(sha, workflow, jobs, every)
             members = [row for of_job in rows.values() for row in of_job]

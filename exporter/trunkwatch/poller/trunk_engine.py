@@ -79,7 +79,7 @@ class TrunkEngine:
             before: the snapshot under an earlier configuration; sources keep their status.
             evaluate: evaluate all stored rows now; if False, the caller calls `evaluate_stored`,
                 which takes long with much history.
-            keeps_state: store what was evaluated for the next start; for a process that goes on.
+            keeps_state: store the evaluated states for the next start; for a process that goes on.
         """
         self._policy = policy_of(config)
         self._store = store
