@@ -188,7 +188,7 @@ def test_github_source(config: Config) -> None:
     source = config.sources[2]
     assert isinstance(source, GithubSource)
     assert source.api_url == "https://ghe.example.com/api/v3"
-    assert source.all_repos == ("a/b", "a/c")
+    assert source.named_repos == ("a/b", "a/c")
     assert source.feeds() == tuple(
         Trunk(repo, branch) for repo in ("a/b", "a/c") for branch in ("main", "release/1.0")
     )
@@ -208,7 +208,7 @@ def test_github_tokens(config: Config) -> None:
     small, other = config.sources[3:5]
     assert isinstance(small, GithubSource)
     assert isinstance(other, GithubSource)
-    assert (small.all_repos, small.token_file) == (("o/small",), "/etc/trunkwatch/token")
+    assert (small.named_repos, small.token_file) == (("o/small",), "/etc/trunkwatch/token")
     assert (other.token_env, other.token_file, other.app) == ("TOKEN", None, None)
 
 

@@ -192,7 +192,8 @@ CASES = {
     ),
     "repository as an address": (
         source(f"{GITHUB}, repos: [o/r, 'https://github.com/o/r']"),
-        "sources[0].repos[1]: must be owner/name (got 'https://github.com/o/r')",
+        "sources[0].repos[1]: must be owner/name, or a glob such as acme/* (got"
+        " 'https://github.com/o/r')",
     ),
     "repository with a query": (
         source(f"{GITHUB}, repo: 'o/r?x=1'"),

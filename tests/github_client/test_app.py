@@ -263,8 +263,7 @@ def test_a_refused_installation_token_is_replaced_later(github: Github, make_app
     """A 401 ends a token that was used for half an hour; the next one comes after a pause."""
     app = make_app(installation_id=7)
     app.header(NOW)
-    app.header(NOW + 1800)
-    app.refused()
+    app.refused(app.header(NOW + 1800))
     for later in (0.0, FIRST_RETRY_SECONDS - 1):
         with pytest.raises(CredentialsError, match="the App was suspended or removed"):
             app.header(NOW + 1800 + later)
@@ -390,8 +389,7 @@ def test_no_key_and_no_token_shows_in_a_text(
     app = make_app()
     shown = []
     try:
-        app.header(NOW)
-        app.refused()
+        app.refused(app.header(NOW))
         app.header(NOW)
     except SourceError as error:
         shown.append(str(error))

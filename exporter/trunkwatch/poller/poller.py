@@ -77,6 +77,7 @@ class Poller:
         self._stopped = threading.Event()
         self._wake = {config.name: threading.Event() for config, _ in sources}
         self._delivered = threading.Event()
+        engine.deferred = self._delivered.set
         self._threads = [
             threading.Thread(target=self._poll, args=item, name=f"poll-{item[0].name}", daemon=True)
             for item in sources

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
@@ -34,7 +35,8 @@ class SourceRegistry:
             next refresh.
         """
         self._sections = {section.name: section for section in config.sources}
-        self._configured = {s.name: frozenset(s.feeds()) for s in config.sources}
+        self._named = {s.name: frozenset(s.feeds()) for s in config.sources}
+        self._selects = {s.name: cache(s.may_feed) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
@@ -171,11 +173,11 @@ class SourceRegistry:
         return stored.last_success if stored and trunk in stored.trunks else None, None
 
     def _may_feed(self, name: str, trunk: Trunk) -> bool:
-        if self._configured[name]:
-            return trunk in self._configured[name]
+        if trunk in self._named[name] or not self._selects[name](trunk):
+            return trunk in self._named[name]
         stored = self._stored[name]
         if stored is None or stored.last_success is None:
-            return self._sections[name].may_feed(trunk)
+            return True
         report = self._reports.get(name)
         if report is None:
             return trunk in stored.trunks or (trunk, name) in self._kept
@@ -193,8 +195,11 @@ class SourceRegistry:
                 if not self._may_order(self._sections[source], fact.trunk):
                     continue
                 self._order_owners[fact.trunk] = source
-            elif isinstance(fact, TrunkRemoved) and self._order_owners.get(fact.trunk) == source:
-                del self._order_owners[fact.trunk]
+            elif isinstance(fact, TrunkRemoved):
+                fields = {"source": source, "repo": fact.trunk.repo, "branch": fact.trunk.branch}
+                log.warning("trunk removed", extra={**fields, "reason": fact.reason})
+                if self._order_owners.get(fact.trunk) == source:
+                    del self._order_owners[fact.trunk]
             yield fact
 
     def _fed_by(self, source: str) -> frozenset[Trunk]:
@@ -203,10 +208,7 @@ class SourceRegistry:
         The store may also contain trunks that it fed under an earlier configuration.
         """
         stored = self._stored[source]
-        if stored is None:
-            return frozenset()
-        configured = self._configured[source]
-        return stored.trunks & configured if configured else stored.trunks
+        return frozenset(filter(self._selects[source], stored.trunks if stored else ()))
 
     def _may_order(self, section: SourceConfig, trunk: Trunk) -> bool:
         if section.order is False:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from trunkwatch.config import Config, policy_of
@@ -33,6 +33,9 @@ class TrunkEngine:
 
     `ingest_refresh` and `ingest_delivery` store facts. `snapshot` is immutable and replaced after
     each evaluation.
+
+    Attributes:
+        deferred: called after `ingest_part`, by the thread that called it.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class TrunkEngine:
         self._clock = clock
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
+        self.deferred: Callable[[], None] = lambda: None
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         self._admission = Admission(config.limits.max_jobs, exported)
         self._snapshot = Snapshot(as_of=self._now())
@@ -136,21 +140,26 @@ class TrunkEngine:
         report = refresh.report
         with self._lock:
             applied = self._apply(source, refresh, None if report.failure else self._clock())
-            for trunk in applied.rewritten:
-                log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
-                self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
             self._sources.refreshed(source, report, seconds)
-            self._evaluate(
-                {
-                    trunk: applied.touched.get(trunk, {})
-                    for trunk in self._sources.watched_trunks()
-                    if trunk in applied.touched
-                    or trunk in applied.orders
-                    or trunk in applied.workflow_states
-                    or self._trunks.is_out_of_date(trunk)
-                }
-            )
+            watched = self._sources.watched_trunks()
+            for trunk in _changed(applied) | set(filter(self._trunks.is_out_of_date, watched)):
+                self._trunks.defer(trunk, applied.touched.get(trunk, {}))
+            self._evaluate(self._trunks.take_pending(watched))
         return report.error
+
+    def ingest_part(self, source: str, facts: Iterable[Fact]) -> None:
+        """Store a part of a refresh that goes on; `evaluate_pending` evaluates it.
+
+        Args:
+            source: its name.
+            facts: of some trunks, complete in themselves.
+
+        Raises:
+            StoreError: the facts could not be stored.
+        """
+        with self._lock:
+            self._defer(self._apply(source, Refresh(facts), None))
+        self.deferred()
 
     def ingest_delivery(self, source: str, update: DeliveryUpdate) -> None:
         """Store a webhook delivery; `evaluate_pending` evaluates it.
@@ -164,9 +173,11 @@ class TrunkEngine:
         """
         with self._lock:
             facts = update.facts(self._sources.state(source))
-            applied = self._apply(source, Refresh(facts), None)
-            for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
-                self._trunks.defer(trunk, applied.touched.get(trunk, {}))
+            self._defer(self._apply(source, Refresh(facts), None))
+
+    def _defer(self, applied: Applied) -> None:
+        for trunk in _changed(applied):
+            self._trunks.defer(trunk, applied.touched.get(trunk, {}))
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; the last known values stay."""
@@ -183,6 +194,9 @@ class TrunkEngine:
         applied = self._store.apply(source, facts, now)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
+        for trunk in applied.rewritten:
+            log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
+            self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
         return applied
 
     # ------------------------------------------------------------------ evaluation
@@ -242,6 +256,11 @@ class TrunkEngine:
         as_of = min(self._now(), data_at) if data_at is not None else None
         missing = 0 if as_of is None else self._trunks.missing_results(state, as_of)
         return replace(state, sources=sources, data_at=data_at, missing=missing)
+
+
+def _changed(applied: Applied) -> set[Trunk]:
+    """Return the trunks that have to be evaluated again."""
+    return {*applied.touched, *applied.orders, *applied.workflow_states}
 
 
 def _plausible(fact: Fact, now: float) -> Fact:

@@ -75,7 +75,8 @@ class Refresh:
     """The result of one refresh.
 
     Attributes:
-        facts: to be stored completely or not at all. Only a local file may still be read while
+        facts: to be stored completely or not at all, beside those that `SourceContext.store` took
+            during the refresh. Only a local file may still be read while
             they are iterated; that may raise SourceError.
         report: about the refresh itself.
     """
@@ -183,8 +184,11 @@ class SourceContext:
         http: session, request counter, clock and sleep.
         events: which events' runs count (`jobs.events`).
         focus: returns the failures of a trunk to read first.
+        store: stores facts of a refresh that goes on, complete for their trunks; None where all are
+            stored at its end. Raises StoreError.
     """
 
     http: HttpContext = HttpContext()  # noqa: RUF009 — frozen
     events: frozenset[str] = DEFAULT_EVENTS
     focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()
+    store: Callable[[Iterable[Fact]], None] | None = None

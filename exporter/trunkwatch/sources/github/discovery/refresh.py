@@ -1,0 +1,334 @@
+"""One refresh of a source: its repositories are selected, and those with news are read."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from trunkwatch.config.schema import GithubSource
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.facts import SourceState, StateEntry
+from trunkwatch.rest.limits import BATCH_REQUESTS, Quota, RefreshBudget
+from trunkwatch.rest.lists import ListClient
+from trunkwatch.sources.github.discovery.heads import Head
+from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS, last_read
+from trunkwatch.sources.github.discovery.listing import OwnerLists
+from trunkwatch.sources.github.discovery.record import RecordReader
+from trunkwatch.sources.github.discovery.repo_reader import RepoOutcome, RepoReader, StoredRepo
+from trunkwatch.sources.github.discovery.reports import Reports
+from trunkwatch.sources.github.discovery.round import (
+    MAX_PLAIN_REPOS,
+    Due,
+    Gate,
+    HeadReader,
+    in_order,
+    interval_for,
+)
+from trunkwatch.sources.github.discovery.selection import Selector
+from trunkwatch.sources.github.external_checks import ExternalChecks
+from trunkwatch.sources.github.pool import THREADS, in_parallel
+from trunkwatch.sources.github.rights import Rights
+from trunkwatch.sources.github.state import EntriesByKind, Kind, TrunkContext, by_trunk
+from trunkwatch.sources.github.suites import SuiteClient
+from trunkwatch.sources.github.trunk_reader import Graph, Outcome, ReadSettings, TrunkReader
+from trunkwatch.sources.port import Refresh, SourceContext
+
+NO_BRANCH = "-"
+"""Stands for the branch in the keys of entries that belong to no trunk."""
+
+RECHECKS = 2.0
+"""Factor by which more idle repositories are read in a refresh than needed to meet
+`RECHECK_SECONDS`."""
+
+TrunkContextOf = Callable[[Trunk, SourceState, EntriesByKind | None], TrunkContext]
+
+
+class RepoRefresh:
+    """Refreshes the repositories of one source; one refresh at a time."""
+
+    def __init__(
+        self,
+        config: GithubSource,
+        context: SourceContext,
+        client: ListClient,
+        quota: Quota,
+        suites: SuiteClient | None,
+        rights: Rights,
+        external: ExternalChecks,
+        trunk_context: TrunkContextOf,
+    ) -> None:
+        """Args:
+        config: of the source.
+        context: its dependencies.
+        client: of REST.
+        quota: of REST.
+        suites: of GraphQL; None where it cannot be used.
+        rights: the addresses that the token may read.
+        external: the results of other CI systems that count.
+        trunk_context: returns the dependencies of reading a trunk.
+        """
+        self._config = config
+        self._context = context
+        self._clock = context.http.clock
+        self._client = client
+        self._quota = quota
+        self._suites = suites
+        self._external = external
+        self._trunk_context = trunk_context
+        graph = suites.client if suites is not None else None
+        self._records = RecordReader(client)
+        self._selector = Selector(config, OwnerLists(client, graph), self._records, self._clock)
+        self._heads: dict[str, Head] = {}
+        self._head_reader = (
+            HeadReader(graph, self._clock, statuses=bool(config.statuses)) if graph else None
+        )
+        self._reports = Reports(config, rights, self._clock())
+        self._round_at = float("-inf")
+        self._first = 0
+        self._read_at: dict[str, float] = {}
+        self._more: set[str] = set()
+        self._news: set[str] = set()
+        self._stored: dict[str, StoredRepo] = {}
+        self._state = SourceState()
+        self._has_stored = False
+        self._reader = RepoReader(config, self._records, self._context_of, self._clock)
+
+    # ------------------------------------------------------------------ webhooks
+
+    def watched_trunk(self, repository: Mapping[str, Any], branch: str) -> Trunk | None:
+        """Return the trunk of a branch if it is watched, and note that it has news.
+
+        Args:
+            repository: of a webhook's payload.
+            branch: its name.
+        """
+        full_name = str(repository["full_name"])
+        entry = self._config.entry_of(full_name)
+        repo = self._reports.configured_name(full_name)
+        if entry is None and repo is None:
+            return None
+        if repo is None and entry is not None:
+            unwanted = (repository.get("archived") and not self._config.archived) or (
+                repository.get("fork") and not self._config.forks
+            )
+            if entry.is_glob and unwanted:
+                return None
+            if entry.is_glob:
+                self._selector.ask_again(full_name)
+            repo = full_name if entry.is_glob else entry.name
+        assert repo is not None
+        trunk = Trunk(repo, branch)
+        default = repository.get("default_branch")
+        selected = any(
+            (section.is_default and branch == default)
+            or (not section.is_default and section.may_select(branch) and not section.newest)
+            for section in self._config.branches_of(repo)
+        )
+        if not selected and trunk not in self._reports.watched(repo):
+            return None
+        self._news.add(repo)
+        return trunk
+
+    def _context_of(self, trunk: Trunk, entries: EntriesByKind) -> TrunkContext:
+        return self._trunk_context(trunk, self._state, entries)
+
+    # ------------------------------------------------------------------ one refresh
+
+    def refresh(self, state: SourceState, interval: float, spent_key: str) -> Refresh:
+        """Read what is due, as far as the budget allows.
+
+        Args:
+            state: what the source stored at earlier refreshes.
+            interval: seconds until the next refresh.
+            spent_key: of the entry with the requests of the last hour.
+
+        Raises:
+            SourceError: nothing could be read.
+        """
+        self._state, self._has_stored = state, False
+        total = Outcome()
+        repos = self._select(total)
+        many = len(repos) > MAX_PLAIN_REPOS
+        points = self._suites.client.quota if self._suites is not None else None
+        uses_heads = many and self._head_reader is not None and not self._head_reader.is_refused
+        seconds = interval_for(len(repos), points if uses_heads else None, interval)
+        self._begin_round(repos, seconds, many=many)
+        budget = RefreshBudget(self._quota, seconds, BATCH_REQUESTS * (THREADS if many else 1))
+        gate = Gate(self._quota, budget)
+        settings = self._settings(seconds, budget, points)
+        due = self._due(repos, total, seconds, many=many)
+        due = list(in_order(due, self._read_at)) if many else self._rotated(due)
+        tasks = (self._task(each, settings, gate if many else None) for each in due)
+        left_out = False
+        for outcome in in_parallel(tasks, THREADS if many else 1):
+            left_out |= outcome.is_left_out
+            self._take(outcome, gate, total, in_parts=many)
+        problem = self._selector.error() if not repos else None
+        if (
+            problem is None
+            and not total.facts
+            and not self._has_stored
+            and self._reports.all_failed
+        ):
+            problem = total.error
+        if problem is not None:
+            raise problem
+        spent = json.dumps(self._quota.spent())
+        if spent != state.entries.get(spent_key):
+            total.facts.append(StateEntry(spent_key, spent))
+        notes = self._selector.limitations()
+        report = self._reports.report(
+            total,
+            len(repos),
+            seconds,
+            interval,
+            self._quota,
+            notes,
+            self._clock(),
+            graphql=uses_heads,
+        )
+        report = replace(report, dropped=self._client.take_dropped())
+        if left_out and report.retry_after is None:
+            report = replace(report, retry_after=self._quota.pause() or None)
+        return Refresh(total.facts, report)
+
+    def _select(self, total: Outcome) -> list[str]:
+        """Return the repositories to read; remove those that left."""
+        by_repo: dict[str, dict[str, EntriesByKind]] = defaultdict(dict)
+        for name, kinds in by_trunk(self._state.entries).items():
+            repo, _, branch = name.partition(" ")
+            if branch != NO_BRANCH:
+                by_repo[repo][branch] = kinds
+            elif "repo" in kinds:
+                by_repo.setdefault(repo, {})
+        selection = self._selector.select(self._state.entries, by_repo)
+        names = [*selection.repos, *selection.left]
+        self._stored = {
+            repo: StoredRepo(repo, self._state.entries, by_repo.get(repo, {})) for repo in names
+        }
+        total.facts.extend(selection.facts)
+        for repo, reason in selection.left.items():
+            total.facts.extend(self._stored[repo].removal(reason))
+            self._reports.forget(repo)
+        return selection.repos
+
+    def _begin_round(self, repos: Sequence[str], seconds: float, *, many: bool) -> None:
+        """Read the heads, unless the last refresh did, and left history to be read at once."""
+        now = self._clock()
+        if now - self._round_at < seconds / 2:
+            return
+        self._round_at, self._heads = now, {}
+        if many and self._head_reader is not None:
+            requests = [self._reader.head_request(self._stored[repo]) for repo in repos]
+            self._heads = self._head_reader.read(requests)
+
+    def _settings(
+        self, seconds: float, budget: RefreshBudget, points: Quota | None
+    ) -> ReadSettings:
+        graph = None
+        if self._suites is not None and points is not None:
+            graph = Graph(self._suites, RefreshBudget(points, seconds))
+        return ReadSettings(self._config.window, seconds, self._external, budget, graph)
+
+    def _due(
+        self, repos: Sequence[str], total: Outcome, seconds: float, *, many: bool
+    ) -> list[Due]:
+        """Return the repositories to read; record those that are idle as read until now."""
+        due: list[Due] = []
+        rechecks: list[Due] = []
+        for repo in repos:
+            stored, head = self._stored[repo], self._heads.get(repo)
+            started = any(Kind.CHAIN in kinds for kinds in stored.trunks.values())
+            wanted = repo in self._news or repo in self._more
+            if many and not wanted and self._read_at.get(repo, -1.0) >= self._round_at:
+                continue  # in an earlier refresh of this round
+            each = Due(repo, head, started and (head is not None or wanted), cold=not started)
+            if wanted or head is None or not self._is_idle(stored, head):
+                due.append(each)
+                continue
+            if self._is_recheck_due(stored):
+                rechecks.append(each._replace(has_news=False))
+            record = self._reader.with_heads(stored, head)
+            if record != stored.record:
+                total.facts.append(record.entry(repo))
+            self._reports.idle(repo, record, self._trunks(stored, head), self._round_at)
+        limit = RECHECKS * len(repos) * seconds / RECHECK_SECONDS
+        rechecks.sort(key=lambda each: self._read_at.get(each.repo, 0.0))
+        return [*due, *rechecks[: max(1, int(limit))]]
+
+    def _trunks(self, stored: StoredRepo, head: Head) -> Mapping[Trunk, str]:
+        sections = self._config.branches_of(stored.repo)
+        trunks = self._reader.with_heads(stored, head).trunks(stored.repo, sections)
+        return {trunk: name for trunk, name in trunks.items() if trunk.branch}
+
+    def _is_idle(self, stored: StoredRepo, head: Head) -> bool:
+        """Return whether no trunk of a repository has news, and none begins or ends."""
+        trunks = self._trunks(stored, head)
+        if not head.default:
+            entry = self._config.entry_of(stored.repo)
+            return entry is not None and entry.is_glob and not stored.trunks
+        return {trunk.branch for trunk in trunks} == stored.trunks.keys() and all(
+            last_read(trunk, stored.entries).is_idle(head.tips.get(trunk.branch))
+            for trunk in trunks
+        )
+
+    def _is_recheck_due(self, stored: StoredRepo) -> bool:
+        now = self._clock()
+        return any(
+            last_read(Trunk(stored.repo, branch), stored.entries).is_recheck_due(now)
+            for branch in stored.trunks
+        )
+
+    def _rotated(self, due: Sequence[Due]) -> list[Due]:
+        """Return repositories, each time from another one on: none is always the last."""
+        self._first = (self._first + 1) % max(1, len(due))
+        return [*due[self._first :], *due[: self._first]]
+
+    def _task(
+        self, due: Due, settings: ReadSettings, gate: Gate | None
+    ) -> Callable[[], RepoOutcome]:
+        stored = self._stored[due.repo]
+        moved = any(path.startswith(f"/repos/{due.repo}/") for path in self._client.redirected)
+
+        def read() -> RepoOutcome:
+            if gate is not None and (gate.stopped or not gate.may_begin(cold=due.cold)):
+                return RepoOutcome(due.repo, is_left_out=True)
+            self._news.discard(due.repo)
+            return self._reader.read(stored, due.head, partial(self._read, settings), moved=moved)
+
+        return read
+
+    def _read(self, settings: ReadSettings, context: TrunkContext) -> Outcome:
+        return TrunkReader(context, settings, self._context.focus(context.trunk)).read()
+
+    def _take(self, outcome: RepoOutcome, gate: Gate, total: Outcome, *, in_parts: bool) -> None:
+        """Store what was read of a repository."""
+        if outcome.is_left_out:
+            self._reports.left_out(self._stored[outcome.repo], gate.stopped)
+            total.add_error(gate.stopped)
+            return
+        self._read_at[outcome.repo] = self._clock()
+        errors = [each.error for each in outcome.trunks.values() if each.error is not None]
+        gate.note(errors)
+        for each in outcome.trunks.values():
+            total.add_error(each.error)
+            total.unread += each.unread
+            total.more |= each.more
+        if any(each.more for each in outcome.trunks.values()):
+            self._more.add(outcome.repo)
+        else:
+            self._more.discard(outcome.repo)
+        self._reports.take(outcome, self._clock())
+        self._client.redirected = {
+            path
+            for path in self._client.redirected
+            if not path.startswith(f"/repos/{outcome.repo}/")
+        }
+        if in_parts and self._context.store is not None:
+            self._has_stored = True
+            if outcome.facts:
+                self._context.store(outcome.facts)
+        else:
+            total.facts.extend(outcome.facts)
