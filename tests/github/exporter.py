@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -94,6 +95,7 @@ class SimulatedExporter:
             http=HttpContext(clock=self._clock, sleep=self._sleep),
             events=frozenset(self.config.jobs.events),
             focus=self.engine.focus,
+            store=partial(self.engine.ingest_part, section.name),
         )
         self.source: Source = build_source(section, context)
 

@@ -290,7 +290,7 @@ class RepoRefresh:
         self, due: Due, settings: ReadSettings, gate: Gate | None
     ) -> Callable[[], RepoOutcome]:
         stored = self._stored[due.repo]
-        moved = any(path.startswith(f"/repos/{due.repo}/") for path in self._client.redirected)
+        moved = self._was_redirected(due.repo)
 
         def read() -> RepoOutcome:
             if gate is not None and (gate.stopped or not gate.may_begin(cold=due.cold)):
@@ -299,6 +299,12 @@ class RepoRefresh:
             return self._reader.read(stored, due.head, partial(self._read, settings), moved=moved)
 
         return read
+
+    def _was_redirected(self, repo: str) -> bool:
+        """Return whether requests of a repository were redirected in the last refresh."""
+        paths = {p for p in self._client.redirected if p.startswith(f"/repos/{repo}/")}
+        self._client.redirected -= paths
+        return bool(paths)
 
     def _read(self, settings: ReadSettings, context: TrunkContext) -> Outcome:
         return TrunkReader(context, settings, self._context.focus(context.trunk)).read()
@@ -321,11 +327,6 @@ class RepoRefresh:
         else:
             self._more.discard(outcome.repo)
         self._reports.take(outcome, self._clock())
-        self._client.redirected = {
-            path
-            for path in self._client.redirected
-            if not path.startswith(f"/repos/{outcome.repo}/")
-        }
         if in_parts and self._context.store is not None:
             self._has_stored = True
             if outcome.facts:
