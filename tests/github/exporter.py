@@ -88,7 +88,11 @@ class SimulatedExporter:
     def restart(self) -> None:
         """Restart on the same storage."""
         self.counters = Counters()
-        self.engine = TrunkEngine(self.config, self.store, self.counters, self._clock)
+        self.restart_with(TrunkEngine(self.config, self.store, self.counters, self._clock))
+
+    def restart_with(self, engine: TrunkEngine) -> None:
+        """Replace the poller and the source by new ones on an engine."""
+        self.engine = engine
         self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
         context = SourceContext(

@@ -138,7 +138,7 @@ def test_a_repository_that_vanishes_ends(
         assert trunks(exporter) == left | ({"acme/web main"} if how == "renamed" else set())
         (record,) = [r for r in caplog.records if r.message == "trunk removed"]
         assert how in record.reason  # type: ignore[attr-defined]
-        assert ("acme/site", "main") == (record.repo, record.branch)  # type: ignore[attr-defined]
+        assert (record.repo, record.branch) == ("acme/site", "main")  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", [Kind.BAD_GATEWAY, Kind.TRUNCATED, Kind.RESET])

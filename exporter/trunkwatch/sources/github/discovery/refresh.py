@@ -18,7 +18,7 @@ from trunkwatch.sources.github.discovery.listing import OwnerLists
 from trunkwatch.sources.github.discovery.record import RecordReader
 from trunkwatch.sources.github.discovery.repo_reader import RepoOutcome, RepoReader, StoredRepo
 from trunkwatch.sources.github.discovery.reports import Reports
-from trunkwatch.sources.github.discovery.round import (
+from trunkwatch.sources.github.discovery.rounds import (
     MAX_PLAIN_REPOS,
     Due,
     Gate,
