@@ -5,6 +5,7 @@ GitHub, whose responses are validated against GitHub's own description.
 """
 
 import sys
+from dataclasses import replace
 
 from tests.github.request_costs import (
     Cost,
@@ -12,6 +13,9 @@ from tests.github.request_costs import (
     measure_idle_round,
     reading_large_trunk,
 )
+
+LATENCY_SECONDS = 0.05
+"""Of each request in a round over many repositories."""
 
 
 def _print(cost: Cost) -> None:
@@ -26,7 +30,10 @@ def main() -> int:
             _print(cost)
         if on.errors():
             raise SystemExit("the jobs differ from the expected ones; the figures mean nothing")
-    _print(measure_idle_round())
+    found = measure_idle_round(latency=LATENCY_SECONDS)
+    _print(replace(found.cold, remark=f"{found.cold.remark}, in {found.cold_seconds:.0f} s"))
+    late = f"{1000 * LATENCY_SECONDS:.0f} ms latency: {found.seconds:.1f} s"
+    _print(replace(found.cost, remark=f"{found.cost.remark}, {late}, {found.refused} refused"))
     return 0
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import pytest
-from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.facts import Fact, TrunkOrder
+from trunkwatch.domain.model import Trunk, TrunkOrder
+from trunkwatch.engine.facts import Fact
 from trunkwatch.sources.github.discovery import refresh, rounds
 from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS
 
@@ -170,10 +170,10 @@ def test_each_repository_is_stored_when_it_was_read(fake: FakeGitHub) -> None:
     with reading(fake, SECTION) as exporter:
         ingest = exporter.engine.ingest_part
 
-        def store(name: str, facts: Iterable[Fact]) -> None:
+        def store(source: str, facts: Iterable[Fact]) -> None:
             listed = list(facts)
             stored.extend(fact.trunk for fact in listed if isinstance(fact, TrunkOrder))
-            ingest(name, listed)
+            ingest(source, listed)
             if len(stored) == 2:
                 raise RuntimeError("the process ends")
 

@@ -314,6 +314,8 @@ class RepoRefresh:
         if outcome.is_left_out:
             self._reports.left_out(self._stored[outcome.repo], gate.stopped)
             total.add_error(gate.stopped)
+            if not self._stored[outcome.repo].trunks:
+                total.unread += self._config.window
             return
         self._read_at[outcome.repo] = self._clock()
         errors = [each.error for each in outcome.trunks.values() if each.error is not None]
