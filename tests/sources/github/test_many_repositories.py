@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pytest
 from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact
+from trunkwatch.sources.github import source
 from trunkwatch.sources.github.discovery import refresh, rounds
 from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS
 
@@ -182,6 +183,22 @@ def test_each_repository_is_stored_when_it_was_read(fake: FakeGitHub) -> None:
         assert not exporter.refresh().ok
         exporter.engine.evaluate_pending()
         assert {state.trunk for state in exporter.engine.snapshot.trunks} == set(stored)
+
+
+def test_repositories_that_wait_for_their_turn_are_named(
+    fake: FakeGitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cold start that the limit of a minute interrupts is named until it has ended."""
+    monkeypatch.setattr(source, "REST_PER_MINUTE", 10)
+    monkeypatch.setattr(refresh, "THREADS", 1)
+    with reading(fake, f"{SECTION}, graphql: false") as exporter:
+        refreshed = exporter.refresh()
+        assert " of 4 repositories" in refreshed.state.limitations["unread_repositories"]
+        assert 0 < (exporter.engine.retry_after("gh") or 0) <= 60
+        exporter.advance(10 * POLL)
+        assert exporter.server.refused_for_now == 0
+        assert "unread_repositories" not in exporter.engine.snapshot.sources[0].limitations
+        assert all(is_true(exporter, name) for name in fake.repos)
 
 
 def test_rounds_that_the_points_do_not_allow_are_stretched_and_shown(fake: FakeGitHub) -> None:

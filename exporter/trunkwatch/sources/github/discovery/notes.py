@@ -43,6 +43,13 @@ def missing_branches(records: Mapping[str, RepoRecord]) -> Iterator[Limitation]:
         yield Limitation("branches", "; ".join(problems))
 
 
+def unread_repos(unread: int, repos: int) -> Iterator[Limitation]:
+    """Yield how many repositories have never been read, as after a cold start of many."""
+    if unread:
+        text = f"{unread} of {repos} repositories have not been read yet, and are not shown"
+        yield Limitation("unread_repositories", text)
+
+
 def slow_rounds(
     repos: int, wanted: float, seconds: float, *, graphql: bool
 ) -> Iterator[Limitation]:

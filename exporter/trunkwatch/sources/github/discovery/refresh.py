@@ -15,6 +15,7 @@ from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.discovery.heads import Head
 from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS, last_read
 from trunkwatch.sources.github.discovery.listing import OwnerLists
+from trunkwatch.sources.github.discovery.notes import unread_repos
 from trunkwatch.sources.github.discovery.record import RecordReader
 from trunkwatch.sources.github.discovery.repo_reader import RepoOutcome, RepoReader, StoredRepo
 from trunkwatch.sources.github.discovery.reports import Reports
@@ -178,7 +179,8 @@ class RepoRefresh:
         spent = json.dumps(self._quota.spent())
         if spent != state.entries.get(spent_key):
             total.facts.append(StateEntry(spent_key, spent))
-        notes = self._selector.limitations()
+        unread = [repo for repo in repos if not self._reports.is_read(repo)]
+        notes = [*self._selector.limitations(), *unread_repos(len(unread), len(repos))]
         report = self._reports.report(
             total,
             len(repos),
@@ -314,8 +316,6 @@ class RepoRefresh:
         if outcome.is_left_out:
             self._reports.left_out(self._stored[outcome.repo], gate.stopped)
             total.add_error(gate.stopped)
-            if not self._stored[outcome.repo].trunks:
-                total.unread += self._config.window
             return
         self._read_at[outcome.repo] = self._clock()
         errors = [each.error for each in outcome.trunks.values() if each.error is not None]

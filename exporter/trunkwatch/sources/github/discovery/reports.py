@@ -47,9 +47,13 @@ class Reports:
         """Return the trunks of a repository."""
         return self._trunks.get(repo, {}).keys()
 
+    def is_read(self, repo: str) -> bool:
+        """Return whether a repository was read, or an attempt failed."""
+        return repo in self._trunks
+
     def configured_name(self, full_name: str) -> str | None:
         """Return the name under which a repository is read, given its current one."""
-        if full_name in self._records:
+        if full_name in self._trunks:
             return full_name
         wanted = full_name.lower()
         names = (repo for repo, each in self._records.items() if each.name.lower() == wanted)
