@@ -154,7 +154,7 @@ ExcludeEntry = Annotated[str, AfterValidator(_excluded)]
 
 
 def contradiction(repos: Sequence[RepoSection], exclude: Sequence[str]) -> str | None:
-    """Return what is wrong with `repos` and `exclude` together, if anything is."""
+    """Return the contradiction between `repos` and `exclude`, if there is one."""
     for place, glob in enumerate(exclude):
         for entry in repos:
             if not entry.is_glob and repo_matches(glob, entry.name):

@@ -281,7 +281,7 @@ class GithubSource(_Source):
         return self.api_url.rstrip("/").removesuffix(ENTERPRISE_API)
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """Return what is named in full; default branches and globs take a request."""
+        """Return the trunks named in full; default branches and globs take a request."""
         return tuple(
             Trunk(repo, branch.name)
             for repo in self.named_repos

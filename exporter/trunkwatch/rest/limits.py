@@ -22,8 +22,8 @@ MIN_WAIT_SECONDS = 60.0
 
 
 PACE_SHARE = 0.8
-"""Share of a vendor's limit of requests a minute up to which new work is begun: what has begun may
-need a few more."""
+"""Share of a vendor's limit of requests a minute up to which new work is begun, which may need a
+few more."""
 
 BATCH_REQUESTS = 60
 """Requests after which a long read of history pauses, to store and show its results so far."""

@@ -28,7 +28,7 @@ class TrunkReport:
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
-    """A right that the credentials lack, or an address that the server refuses.
+    """A right that the credentials lack, an address that the server refuses, or another lack.
 
     Attributes:
         name: a short word for logs and the label of a metric, such as `checks`.

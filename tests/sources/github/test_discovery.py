@@ -79,7 +79,7 @@ def limitations(exporter: SimulatedExporter) -> dict[str, str]:
     ids=["all", "named", "excluded", "archived and forks"],
 )  # fmt: skip
 def test_globs_select(fake: FakeGitHub, section: str, expected: set[str], graphql: bool) -> None:
-    """Globs select what is listed, without archived ones and forks; a named one is always read."""
+    """Globs select listed repositories, without archived ones and forks; a named one is always read."""
     with read(fake, f"{section}, token_env: STANDIN_TOKEN", graphql=graphql) as exporter:
         assert trunks(exporter) == {f"acme/{name} main" for name in expected}
         assert exporter.refresh().ok
@@ -104,7 +104,7 @@ def test_branches_by_glob(fake: FakeGitHub, graphql: bool) -> None:
         assert trunks(exporter) == (expected - {"acme/app release/3"}) | {"acme/app release/1"}
 
 
-# ---------------------------------------------------------------------- what comes and leaves
+# ---------------------------------------------------------------------- repositories come and leave
 
 
 def test_a_repository_that_appears_is_read_within_the_hour(fake: FakeGitHub, graphql: bool) -> None:
@@ -186,7 +186,7 @@ def test_a_configuration_that_selects_less_ends_the_rest(fake: FakeGitHub, graph
         assert not [key for key in exporter.engine.state("gh").entries if "old-one " in key]
 
 
-# ---------------------------------------------------------------------- what is wrong is named
+# ---------------------------------------------------------------------- problems are named
 
 
 @pytest.mark.parametrize("owner", ["acme", "nobody"])

@@ -26,7 +26,7 @@ STATUSES = "status { contexts { context state createdAt } }"
 
 @dataclass(frozen=True, slots=True)
 class HeadRequest:
-    """What is asked of one repository.
+    """The query about one repository.
 
     Attributes:
         repo: owner/name.

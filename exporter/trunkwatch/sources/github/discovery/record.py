@@ -20,7 +20,7 @@ HEADS = "refs/heads/"
 
 @dataclass(frozen=True, slots=True)
 class RepoRecord:
-    """What was read of a repository itself.
+    """A repository's own data.
 
     Attributes:
         at: when (seconds since the epoch).

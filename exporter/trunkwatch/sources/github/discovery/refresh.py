@@ -138,7 +138,7 @@ class RepoRefresh:
     # ------------------------------------------------------------------ one refresh
 
     def refresh(self, state: SourceState, interval: float, spent_key: str) -> Refresh:
-        """Read what is due, as far as the budget allows.
+        """Read the due repositories, as far as the budget allows.
 
         Args:
             state: what the source stored at earlier refreshes.
@@ -312,7 +312,7 @@ class RepoRefresh:
         return TrunkReader(context, settings, self._context.focus(context.trunk)).read()
 
     def _take(self, outcome: RepoOutcome, gate: Gate, total: Outcome, *, in_parts: bool) -> None:
-        """Store what was read of a repository."""
+        """Store the outcome of reading a repository."""
         if outcome.is_left_out:
             self._reports.left_out(self._stored[outcome.repo], gate.stopped)
             total.add_error(gate.stopped)

@@ -43,7 +43,7 @@ class StoredRepo:
 
     @property
     def record(self) -> RepoRecord | None:
-        """What was read of the repository itself."""
+        """The stored record of the repository."""
         return stored_record(self.repo, self.entries)
 
     def without(self, branch: str, reason: str) -> Iterator[Fact]:
@@ -103,7 +103,7 @@ class RepoReader:
         self._clock = clock
 
     def head_request(self, stored: StoredRepo) -> HeadRequest:
-        """Return what is asked of the heads of a repository."""
+        """Return the query about the heads of a repository."""
         sections, record = self._config.branches_of(stored.repo), stored.record
         globs = tuple(section.name for section in sections if section.is_glob)
         listed = record.trunks(stored.repo, sections) if record is not None else {}
@@ -139,7 +139,7 @@ class RepoReader:
     def read(
         self, stored: StoredRepo, head: Head | None, read_trunk: ReadTrunk, *, moved: bool = False
     ) -> RepoOutcome:
-        """Read what is due of a repository; an error is that of its trunks.
+        """Read the trunks of a repository; an error is that of its trunks.
 
         Args:
             stored: its state.
@@ -197,7 +197,7 @@ class RepoReader:
             entry = self._config.entry_of(trunk.repo)
             if entry is not None and entry.is_glob:
                 found.watched = frozenset((found.watched or frozenset()) - {trunk})
-                return  # an empty repository, which nobody named
+                return  # an empty repository that only a glob selects
         now = self._clock()
         settled = is_settled(outcome, context.state, now)
         before = last_read(trunk, stored.entries)
