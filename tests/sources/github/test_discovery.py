@@ -79,7 +79,7 @@ def limitations(exporter: SimulatedExporter) -> dict[str, str]:
     ids=["all", "named", "excluded", "archived and forks"],
 )  # fmt: skip
 def test_globs_select(fake: FakeGitHub, section: str, expected: set[str], graphql: bool) -> None:
-    """Globs select listed repositories, without archived ones and forks; a named one is always read."""
+    """Globs select no archived repositories and no forks; a named repository is always read."""
     with read(fake, f"{section}, token_env: STANDIN_TOKEN", graphql=graphql) as exporter:
         assert trunks(exporter) == {f"acme/{name} main" for name in expected}
         assert exporter.refresh().ok
