@@ -94,6 +94,7 @@ class Poller:
     def stop(self) -> None:
         """End all threads and wait for them."""
         self._stopped.set()
+        self._engine.stop_parts()
         for event in (self._delivered, *self._wake.values()):
             event.set()
         deadline = self._timing.monotonic() + STOP_SECONDS
@@ -126,6 +127,8 @@ class Poller:
                 return False
             error = self._engine.ingest_refresh(config.name, refresh, seconds)
         except SourceError as failure:
+            if self._stopped.is_set():
+                return False
             problem = failure.of(config.name)
             self._failed(config, failure.reason, str(failure), seconds(), problem)
             return False

@@ -67,6 +67,7 @@ class TrunkEngine:
         self._clock = clock
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
+        self._has_stopped = False
         self.deferred: Callable[[], None] = lambda: None
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         self._admission = Admission(config.limits.max_jobs, exported)
@@ -156,10 +157,18 @@ class TrunkEngine:
 
         Raises:
             StoreError: the facts could not be stored.
+            SourceError: `stop_parts` was called: another engine may use the store.
         """
         with self._lock:
+            if self._has_stopped:
+                raise SourceError("the refresh was stopped")
             self._defer(self._apply(source, Refresh(facts), None))
         self.deferred()
+
+    def stop_parts(self) -> None:
+        """End the refreshes that store parts."""
+        with self._lock:
+            self._has_stopped = True
 
     def ingest_delivery(self, source: str, update: DeliveryUpdate) -> None:
         """Store a webhook delivery; `evaluate_pending` evaluates it.

@@ -205,6 +205,18 @@ def test_a_glob_without_match_is_named(fake: FakeGitHub, owner: str, graphql: bo
         assert owner in limitations(exporter)["repositories"]
 
 
+def test_a_branch_that_a_selected_repository_lacks_is_named(
+    fake: FakeGitHub, graphql: bool
+) -> None:
+    """It is no error of a repository that only a glob selects, nor is one without a commit."""
+    fake.repos["acme/site"].rename_branch("main", "master")
+    fake.repo("acme/empty")
+    with read(fake, f"{GLOB}, branches: [main]", graphql=graphql) as exporter:
+        assert trunks(exporter) == {"acme/app main", "acme/old-one main"}
+        assert "acme/site main" in limitations(exporter)["branches"]
+        assert exporter.refresh().ok
+
+
 def test_a_repository_without_a_trunk_is_shown(fake: FakeGitHub, graphql: bool) -> None:
     """A named repository whose default branch cannot be read is shown as one that fails."""
     section = "repos: [acme/app, acme/gone], token_env: STANDIN_TOKEN"

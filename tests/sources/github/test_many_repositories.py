@@ -185,6 +185,20 @@ def test_each_repository_is_stored_when_it_was_read(fake: FakeGitHub) -> None:
         assert {state.trunk for state in exporter.engine.snapshot.trunks} == set(stored)
 
 
+def test_repositories_without_the_branch_or_a_commit_cost_nothing(fake: FakeGitHub) -> None:
+    """The heads show it; a first commit is seen by them."""
+    fake.repos["acme/r03"].rename_branch("main", "master")
+    empty = fake.repo("acme/empty")
+    with reading(fake, f"{SECTION}, branches: [main]") as exporter:
+        exporter.refresh_until_idle()
+        idle(exporter)
+        assert len(exporter.engine.snapshot.trunks) == REPOS - 1
+        assert "acme/r03 main" in exporter.engine.snapshot.sources[0].limitations["branches"]
+        empty.run(empty.commit("first"), CI, FAILURE)
+        exporter.advance(POLL)
+        assert is_true(exporter, "acme/empty")
+
+
 def test_repositories_that_wait_for_their_turn_are_named(
     fake: FakeGitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def missing_branches(records: Mapping[str, RepoRecord]) -> Iterator[Limitation]:
     problems = []
     gone = [f"{repo} {branch}" for repo, record in records.items() for branch in record.gone]
     if gone:
-        problems.append(f"{shown(gone)}: deleted; remove it from branches")
+        problems.append(f"{shown(gone)}: there is no such branch (any more)")
     matched = {glob for each in records.values() for glob, rows in each.branches.items() if rows}
     asked = {glob for each in records.values() for glob in each.branches}
     problems.extend(

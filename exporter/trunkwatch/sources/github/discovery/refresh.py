@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from trunkwatch.config.schema import GithubSource
-from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.rest.limits import BATCH_REQUESTS, Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
@@ -246,7 +246,9 @@ class RepoRefresh:
             wanted = repo in self._news or repo in self._more
             if many and not wanted and self._read_at.get(repo, -1.0) >= self._round_at:
                 continue  # in an earlier refresh of this round
-            each = Due(repo, head, started and (head is not None or wanted), cold=not started)
+            is_new = head is not None and self._read_at.get(repo, -1.0) < self._round_at
+            has_news = started and (is_new or repo in self._news)
+            each = Due(repo, head, has_news, cold=not started)
             if wanted or head is None or not self._is_idle(stored, head):
                 due.append(each)
                 continue
@@ -324,7 +326,9 @@ class RepoRefresh:
             total.add_error(each.error)
             total.unread += each.unread
             total.more |= each.more
-        if any(each.more for each in outcome.trunks.values()):
+        # A new result may open an outage, whose details are read next.
+        has_results = any(isinstance(fact, Observation) for fact in outcome.facts)
+        if has_results or any(each.more for each in outcome.trunks.values()):
             self._more.add(outcome.repo)
         else:
             self._more.discard(outcome.repo)

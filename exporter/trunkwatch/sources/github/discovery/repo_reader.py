@@ -126,6 +126,7 @@ class RepoReader:
         named = {each.name for each in sections if not (each.is_default or each.is_glob)}
         missing = {branch for branch in named if branch in head.tips and head.tips[branch] is None}
         was_read = {branch for branch, kinds in stored.trunks.items() if Kind.CHAIN in kinds}
+        gone = missing if self._by_glob(stored.repo) else missing & (was_read | set(before.gone))
         is_due = self._is_due(stored, stored.record)
         return replace(
             before,
@@ -133,7 +134,7 @@ class RepoReader:
             name=head.name,
             default=head.default,
             branches=head.branches if is_due else before.branches,
-            gone=tuple(sorted(missing & (was_read | set(before.gone)))),
+            gone=tuple(sorted(gone)),
         )
 
     def read(
@@ -172,9 +173,8 @@ class RepoReader:
 
     def _check_default(self, record: RepoRecord, found: RepoOutcome) -> None:
         """Note the error of a repository that is named in full, and has no commit yet."""
-        entry = self._config.entry_of(found.repo)
         wants_default = any(each.is_default for each in self._config.branches_of(found.repo))
-        if wants_default and not record.default and not (entry and entry.is_glob):
+        if wants_default and not record.default and not self._by_glob(found.repo):
             error = BadAnswerError(f"{found.repo}: Git Repository is empty.")
             found.trunks[Trunk(found.repo, DEFAULT_BRANCH)] = Outcome(error=error)
 
@@ -190,14 +190,15 @@ class RepoReader:
         context = self._context(trunk, entries)
         outcome = read_trunk(context)
         error = outcome.error
-        if isinstance(error, NotFoundError) and Kind.CHAIN in entries and self._is_gone(trunk):
+        by_glob = self._by_glob(trunk.repo)
+        may_be_gone = isinstance(error, NotFoundError) and (by_glob or Kind.CHAIN in entries)
+        if may_be_gone and self._is_gone(trunk):
             self._forget_gone(trunk, stored, found)
             return
-        if isinstance(error, RequestError) and error.status == HTTPStatus.CONFLICT:
-            entry = self._config.entry_of(trunk.repo)
-            if entry is not None and entry.is_glob:
-                found.watched = frozenset((found.watched or frozenset()) - {trunk})
-                return  # an empty repository that only a glob selects
+        is_empty = isinstance(error, RequestError) and error.status == HTTPStatus.CONFLICT
+        if by_glob and is_empty:
+            found.watched = frozenset((found.watched or frozenset()) - {trunk})
+            return
         now = self._clock()
         settled = is_settled(outcome, context.state, now)
         before = last_read(trunk, stored.entries)
@@ -205,6 +206,11 @@ class RepoReader:
         found.facts.extend(outcome.facts)
         found.facts.extend([] if note is None else [note])
         found.trunks[trunk] = outcome
+
+    def _by_glob(self, repo: str) -> bool:
+        """Return whether a glob selects a repository, which may then be empty or lack branches."""
+        entry = self._config.entry_of(repo)
+        return entry is not None and entry.is_glob
 
     def _is_gone(self, trunk: Trunk) -> bool:
         try:

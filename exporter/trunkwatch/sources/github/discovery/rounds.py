@@ -54,7 +54,7 @@ class HeadReader:
     """Asks for heads, fewer at once while GitHub does not answer.
 
     Attributes:
-        is_refused: whether GraphQL was refused in the last round.
+        is_refused: whether the heads of most repositories cannot be read.
     """
 
     def __init__(self, graph: GraphClient, clock: Callable[[], float], *, statuses: bool) -> None:
@@ -88,12 +88,11 @@ class HeadReader:
             if isinstance(error, CredentialsError):
                 raise error
         self._size = min(REPOS_LIMIT, self._size + 5)
-        self.is_refused = failed
-        for request in wanted if failed else ():
-            self._refused[request.repo] = now
         for request in wanted:
-            if request.repo in found and not found[request.repo].tips:
-                self._refused[request.repo] = now  # its suites are refused, or it is empty
+            head = found.get(request.repo)
+            if failed if head is None else head.default and not head.tips:
+                self._refused[request.repo] = now
+        self.is_refused = 2 * len(self._refused) > len(requests)
         return found
 
     @staticmethod
