@@ -8,40 +8,33 @@ from functools import partial
 from typing import Any
 
 from trunkwatch.config.schema import GithubSource
-from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.rest.limits import BATCH_REQUESTS, Quota, RefreshBudget
 from trunkwatch.rest.lists import ListClient
-from trunkwatch.sources.github.discovery.heads import Head
-from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS, last_read
 from trunkwatch.sources.github.discovery.listing import OwnerLists
 from trunkwatch.sources.github.discovery.notes import unread_repos
+from trunkwatch.sources.github.discovery.planning import Due, Planner
 from trunkwatch.sources.github.discovery.record import RecordReader
 from trunkwatch.sources.github.discovery.repo_reader import RepoOutcome, RepoReader, StoredRepo
 from trunkwatch.sources.github.discovery.reports import Reports
 from trunkwatch.sources.github.discovery.rounds import (
     MAX_PLAIN_REPOS,
-    Due,
     Gate,
     HeadReader,
-    in_order,
     interval_for,
 )
 from trunkwatch.sources.github.discovery.selection import Selector
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.pool import THREADS, in_parallel
 from trunkwatch.sources.github.rights import Rights
-from trunkwatch.sources.github.state import EntriesByKind, Kind, TrunkContext, by_trunk
+from trunkwatch.sources.github.state import EntriesByKind, TrunkContext, by_trunk
 from trunkwatch.sources.github.suites import SuiteClient
 from trunkwatch.sources.github.trunk_reader import Graph, Outcome, ReadSettings, TrunkReader
 from trunkwatch.sources.port import Refresh, SourceContext
 
 NO_BRANCH = "-"
 """Stands for the branch in the keys of entries that belong to no trunk."""
-
-RECHECKS = 2.0
-"""Factor by which more idle repositories are read in a refresh than needed to meet
-`RECHECK_SECONDS`."""
 
 TrunkContextOf = Callable[[Trunk, SourceState, EntriesByKind | None], TrunkContext]
 
@@ -81,20 +74,15 @@ class RepoRefresh:
         graph = suites.client if suites is not None else None
         self._records = RecordReader(client)
         self._selector = Selector(config, OwnerLists(client, graph), self._records, self._clock)
-        self._heads: dict[str, Head] = {}
         self._head_reader = (
             HeadReader(graph, self._clock, statuses=bool(config.statuses)) if graph else None
         )
         self._reports = Reports(config, rights, self._clock())
-        self._round_at = float("-inf")
-        self._first = 0
-        self._read_at: dict[str, float] = {}
-        self._more: set[str] = set()
-        self._news: set[str] = set()
         self._stored: dict[str, StoredRepo] = {}
         self._state = SourceState()
         self._has_stored = False
         self._reader = RepoReader(config, self._records, self._context_of, self._clock)
+        self._plan = Planner(config, self._reader, self._reports, self._clock)
 
     # ------------------------------------------------------------------ webhooks
 
@@ -129,7 +117,7 @@ class RepoRefresh:
         )
         if not selected and trunk not in self._reports.watched(repo):
             return None
-        self._news.add(repo)
+        self._plan.has_news(repo)
         return trunk
 
     def _context_of(self, trunk: Trunk, entries: EntriesByKind) -> TrunkContext:
@@ -159,8 +147,9 @@ class RepoRefresh:
         budget = RefreshBudget(self._quota, seconds, BATCH_REQUESTS * (THREADS if many else 1))
         gate = Gate(self._quota, budget)
         settings = self._settings(seconds, budget, points)
-        due = self._due(repos, total, seconds, many=many)
-        due = list(in_order(due, self._read_at)) if many else self._rotated(due)
+        stored = [self._stored[repo] for repo in repos]
+        plan = self._plan
+        due = plan.due(stored, total.facts, seconds) if many else plan.rotated(stored)
         tasks = (self._task(each, settings, gate if many else None) for each in due)
         left_out = False
         for outcome in in_parallel(tasks, THREADS if many else 1):
@@ -219,12 +208,12 @@ class RepoRefresh:
     def _begin_round(self, repos: Sequence[str], seconds: float, *, many: bool) -> None:
         """Read the heads, unless the last refresh did, and left history to be read at once."""
         now = self._clock()
-        if now - self._round_at < seconds / 2:
+        if now - self._plan.round_at < seconds / 2:
             return
-        self._round_at, self._heads = now, {}
+        self._plan.round_at, self._plan.heads = now, {}
         if many and self._head_reader is not None:
             requests = [self._reader.head_request(self._stored[repo]) for repo in repos]
-            self._heads = self._head_reader.read(requests)
+            self._plan.heads = self._head_reader.read(requests)
 
     def _settings(
         self, seconds: float, budget: RefreshBudget, points: Quota | None
@@ -234,73 +223,18 @@ class RepoRefresh:
             graph = Graph(self._suites, RefreshBudget(points, seconds))
         return ReadSettings(self._config.window, seconds, self._external, budget, graph)
 
-    def _due(
-        self, repos: Sequence[str], total: Outcome, seconds: float, *, many: bool
-    ) -> list[Due]:
-        """Return the repositories to read; record those that are idle as read until now."""
-        due: list[Due] = []
-        rechecks: list[Due] = []
-        for repo in repos:
-            stored, head = self._stored[repo], self._heads.get(repo)
-            started = any(Kind.CHAIN in kinds for kinds in stored.trunks.values())
-            wanted = repo in self._news or repo in self._more
-            if many and not wanted and self._read_at.get(repo, -1.0) >= self._round_at:
-                continue  # in an earlier refresh of this round
-            is_new = head is not None and self._read_at.get(repo, -1.0) < self._round_at
-            has_news = started and (is_new or repo in self._news)
-            each = Due(repo, head, has_news, cold=not started)
-            if wanted or head is None or not self._is_idle(stored, head):
-                due.append(each)
-                continue
-            if self._is_recheck_due(stored):
-                rechecks.append(each._replace(has_news=False))
-            record = self._reader.with_heads(stored, head)
-            if record != stored.record:
-                total.facts.append(record.entry(repo))
-            self._reports.idle(repo, record, self._trunks(stored, head), self._round_at)
-        limit = RECHECKS * len(repos) * seconds / RECHECK_SECONDS
-        rechecks.sort(key=lambda each: self._read_at.get(each.repo, 0.0))
-        return [*due, *rechecks[: max(1, int(limit))]]
-
-    def _trunks(self, stored: StoredRepo, head: Head) -> Mapping[Trunk, str]:
-        sections = self._config.branches_of(stored.repo)
-        trunks = self._reader.with_heads(stored, head).trunks(stored.repo, sections)
-        return {trunk: name for trunk, name in trunks.items() if trunk.branch}
-
-    def _is_idle(self, stored: StoredRepo, head: Head) -> bool:
-        """Return whether no trunk of a repository has news, and none begins or ends."""
-        trunks = self._trunks(stored, head)
-        if not head.default:
-            entry = self._config.entry_of(stored.repo)
-            return entry is not None and entry.is_glob and not stored.trunks
-        return {trunk.branch for trunk in trunks} == stored.trunks.keys() and all(
-            last_read(trunk, stored.entries).is_idle(head.tips.get(trunk.branch))
-            for trunk in trunks
-        )
-
-    def _is_recheck_due(self, stored: StoredRepo) -> bool:
-        now = self._clock()
-        return any(
-            last_read(Trunk(stored.repo, branch), stored.entries).is_recheck_due(now)
-            for branch in stored.trunks
-        )
-
-    def _rotated(self, due: Sequence[Due]) -> list[Due]:
-        """Return repositories, each time from another one on: none is always the last."""
-        self._first = (self._first + 1) % max(1, len(due))
-        return [*due[self._first :], *due[: self._first]]
-
     def _task(
         self, due: Due, settings: ReadSettings, gate: Gate | None
     ) -> Callable[[], RepoOutcome]:
-        stored = self._stored[due.repo]
-        moved = self._was_redirected(due.repo)
+        repo = due.stored.repo
+        moved = self._was_redirected(repo)
+        read_trunk = partial(self._read, settings)
 
         def read() -> RepoOutcome:
             if gate is not None and (gate.stopped or not gate.may_begin(cold=due.cold)):
-                return RepoOutcome(due.repo, is_left_out=True)
-            self._news.discard(due.repo)
-            return self._reader.read(stored, due.head, partial(self._read, settings), moved=moved)
+                return RepoOutcome(repo, is_left_out=True)
+            self._plan.begun(repo)
+            return self._reader.read(due.stored, due.head, read_trunk, moved=moved)
 
         return read
 
@@ -319,19 +253,13 @@ class RepoRefresh:
             self._reports.left_out(self._stored[outcome.repo], gate.stopped)
             total.add_error(gate.stopped)
             return
-        self._read_at[outcome.repo] = self._clock()
+        self._plan.read(outcome)
         errors = [each.error for each in outcome.trunks.values() if each.error is not None]
         gate.note(errors)
         for each in outcome.trunks.values():
             total.add_error(each.error)
             total.unread += each.unread
             total.more |= each.more
-        # A new result may open an outage, whose details are read next.
-        has_results = any(isinstance(fact, Observation) for fact in outcome.facts)
-        if has_results or any(each.more for each in outcome.trunks.values()):
-            self._more.add(outcome.repo)
-        else:
-            self._more.discard(outcome.repo)
         self._reports.take(outcome, self._clock())
         if in_parts and self._context.store is not None:
             self._has_stored = True

@@ -1,9 +1,8 @@
 """One round over the repositories of a source: which of them are read, and in which order."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
-from typing import NamedTuple
 
 from trunkwatch.errors import (
     CredentialsError,
@@ -150,24 +149,3 @@ class Gate:
             lasting = isinstance(error, CredentialsError | RateLimitedError)
             if lasting or self._unreachable >= MAX_UNREACHABLE:
                 self.stopped = self.stopped or error
-
-
-class Due(NamedTuple):
-    """A repository that is to be read.
-
-    Attributes:
-        repo: owner/name.
-        head: its heads; None where they are uncertain.
-        has_news: whether it certainly has news.
-        cold: whether it was never read.
-    """
-
-    repo: str
-    head: Head | None
-    has_news: bool
-    cold: bool
-
-
-def in_order(due: Sequence[Due], read_at: Mapping[str, float]) -> Iterator[Due]:
-    """Yield repositories with news first, and then those that were read longest ago."""
-    yield from sorted(due, key=lambda each: (not each.has_news, read_at.get(each.repo, 0.0)))
