@@ -264,6 +264,34 @@ def test_a_configured_branch_that_is_deleted_ends(
         assert "branches" not in limitations(exporter)
 
 
+def test_a_default_branch_that_is_renamed_is_followed_at_once(
+    fake: FakeGitHub, graphql: bool
+) -> None:
+    """Its old name is not found any more, so that the repository is asked for the new one."""
+    with read(fake, "repos: [acme/app], token_env: STANDIN_TOKEN", graphql=graphql) as exporter:
+        fake.repos["acme/app"].rename_branch("main", "trunk")
+        (refreshed,) = exporter.advance(60)
+        assert refreshed.ok
+        assert trunks(exporter) == {"acme/app trunk"}
+        assert limitations(exporter).keys() <= {"graphql"}
+
+
+def test_a_branch_of_a_glob_that_is_deleted_ends_at_once(fake: FakeGitHub, graphql: bool) -> None:
+    """The next one of the newest takes its place."""
+    app = fake.repos["acme/app"]
+    for number in (1, 2, 3):
+        app.commit("cut", branch=f"release/{number}", at=fake.now - HOUR + number,
+                   parents=list(app.commits.values())[:1])  # fmt: skip
+    section = (
+        'repos: [acme/app], branches: [{name: "release/*", newest: 2}], token_env: STANDIN_TOKEN'
+    )
+    with read(fake, section, graphql=graphql) as exporter:
+        assert trunks(exporter) == {"acme/app release/3", "acme/app release/2"}
+        app.delete_branch("release/3")
+        assert all(refreshed.ok for refreshed in exporter.advance(120))
+        assert trunks(exporter) == {"acme/app release/2", "acme/app release/1"}
+
+
 def test_a_webhook_of_a_repository_that_is_not_listed_counts(fake: FakeGitHub) -> None:
     """A new repository that a glob selects is read at the next refresh, and not in an hour."""
     with read(fake, GLOB, graphql=True) as exporter:

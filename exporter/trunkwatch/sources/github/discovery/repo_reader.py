@@ -163,7 +163,8 @@ class RepoReader:
                   if trunk.branch}  # fmt: skip
         for branch in stored.trunks:
             if Trunk(stored.repo, branch) not in trunks:
-                found.facts.extend(stored.without(branch, self._reason(stored.repo, branch, plain)))
+                reason = self._reason(Trunk(stored.repo, branch), plain)
+                found.facts.extend(stored.without(branch, reason))
         found.watched = frozenset(trunks)
         self._check_default(plain, found)
         for trunk in trunks:
@@ -192,8 +193,10 @@ class RepoReader:
         error = outcome.error
         by_glob = self._by_glob(trunk.repo)
         may_be_gone = isinstance(error, NotFoundError) and (by_glob or Kind.CHAIN in entries)
-        if may_be_gone and self._is_gone(trunk):
-            self._forget_gone(trunk, stored, found)
+        if may_be_gone and self._forget_gone(trunk, stored, found):
+            default = found.record.default if found.record else ""
+            if default not in ("", trunk.branch) and default not in stored.trunks:
+                self._read_trunk(Trunk(trunk.repo, default), None, stored, read_trunk, found)
             return
         is_empty = isinstance(error, RequestError) and error.status == HTTPStatus.CONFLICT
         if by_glob and is_empty:
@@ -212,20 +215,27 @@ class RepoReader:
         entry = self._config.entry_of(repo)
         return entry is not None and entry.is_glob
 
-    def _is_gone(self, trunk: Trunk) -> bool:
+    def _forget_gone(self, trunk: Trunk, stored: StoredRepo, found: RepoOutcome) -> bool:
+        """End the trunk of a branch that was deleted; return whether it was.
+
+        It is no error from then on. Another default branch may have taken its place.
+        """
+        sections, now = self._config.branches_of(stored.repo), round(self._clock())
+        record = found.record or RepoRecord(now, stored.repo, "")
         try:
-            return self._records.is_gone(trunk.repo, trunk.branch)
+            if not self._records.is_gone(trunk.repo, trunk.branch):
+                return False
+            if any(section.name == trunk.branch for section in sections):
+                record = replace(record, gone=tuple(sorted({*record.gone, trunk.branch})), at=now)
+            else:
+                record = self._records.read(stored.repo, sections, replace(record, etag=None), now)
         except RequestError:
             return False
-
-    def _forget_gone(self, trunk: Trunk, stored: StoredRepo, found: RepoOutcome) -> None:
-        """Note that a branch was deleted: its trunk ends, and is no error from then on."""
-        record = found.record or RepoRecord(round(self._clock()), stored.repo, "")
-        gone = tuple(sorted({*record.gone, trunk.branch}))
-        found.record = replace(record, gone=gone, at=round(self._clock()))
-        found.facts.append(found.record.entry(stored.repo))
-        found.facts.extend(stored.without(trunk.branch, "the branch was deleted"))
-        found.watched = frozenset((found.watched or frozenset()) - {trunk})
+        found.record = record
+        found.facts.append(record.entry(stored.repo))
+        found.facts.extend(stored.without(trunk.branch, self._reason(trunk, record)))
+        found.watched = frozenset(record.trunks(stored.repo, sections))
+        return True
 
     def _record(self, stored: StoredRepo, head: Head | None, *, moved: bool) -> RepoRecord | None:
         """Return the record of a repository, read again if it is due."""
@@ -251,7 +261,8 @@ class RepoReader:
         no_default = not record.default and any(section.is_default for section in sections)
         return is_new or no_default or not 0 <= self._clock() - record.at < RECORD_SECONDS
 
-    def _reason(self, repo: str, branch: str, record: RepoRecord) -> str:
+    def _reason(self, trunk: Trunk, record: RepoRecord) -> str:
+        repo, branch = trunk
         sections = self._config.branches_of(repo)
         if branch in record.gone:
             return "the branch was deleted"
@@ -259,6 +270,6 @@ class RepoReader:
             rows = (name for each in record.branches.values() for name, _, _ in each)
             is_there = branch in rows
             return "no longer among the newest" if is_there else "the branch was deleted"
-        if any(section.name == DEFAULT_BRANCH for section in sections):
+        if any(section.is_default for section in sections):
             return f"not the default branch, which is {record.default}"
         return "not selected by branches"
