@@ -228,14 +228,17 @@ def test_a_repository_without_a_trunk_is_shown(fake: FakeGitHub, graphql: bool) 
 
 
 def test_a_renamed_repository_is_read_on_and_named(fake: FakeGitHub, graphql: bool) -> None:
-    """A repository that is named in full keeps its label; the limitation has the new name."""
-    section = "repos: [acme/app, acme/site], branches: [main], token_env: STANDIN_TOKEN"
+    """A repository that is named in full keeps its label, and is not read twice by a glob; the
+    limitation has the new name.
+    """
+    section = 'repos: [acme/app, "acme/c*", "acme/s*"], branches: [main], token_env: STANDIN_TOKEN'
     with read(fake, section, graphql=graphql) as exporter:
         assert "renamed" not in limitations(exporter)
         app = fake.repos["acme/app"]
         fake.rename(app, "acme/core")
         app.run(app.commit("second"), CI, [Job("test", 0, 60, "failure")], at=fake.now)
         exporter.advance(300)
+        an_hour_later(exporter)
         assert trunks(exporter) == {"acme/app main", "acme/site main"}
         assert "acme/app is now acme/core" in limitations(exporter)["renamed"]
         (state,) = [s for s in exporter.engine.snapshot.trunks if s.trunk.repo == "acme/app"]

@@ -10,7 +10,7 @@ from trunkwatch.config.schema import GithubSource
 from trunkwatch.engine.facts import Fact, StateEntry
 from trunkwatch.errors import NotFoundError, RequestError, SourceError
 from trunkwatch.sources.github.discovery.listing import ListedRepo, OwnerLists
-from trunkwatch.sources.github.discovery.record import RecordReader
+from trunkwatch.sources.github.discovery.record import RecordReader, stored_record
 from trunkwatch.sources.port import Limitation
 
 LIST_SECONDS = 3600.0
@@ -98,7 +98,8 @@ class Selector:
         for owner in self._names.values():
             self._refresh(owner, entries, found)
         selected = dict.fromkeys(self._config.named_repos)
-        taken = {name.lower() for name in selected}
+        renamed = self._renamed(entries)
+        taken = {name.lower() for name in selected} | renamed.keys()
         for name in self._listed():
             if name.lower() not in taken:
                 taken.add(name.lower())
@@ -107,7 +108,9 @@ class Selector:
         for name in read:
             if name in selected:
                 continue
-            if self._config.entry_of(name) is None:
+            if name.lower() in renamed:
+                found.left[name] = f"read as {renamed[name.lower()]}, its former name in repos"
+            elif self._config.entry_of(name) is None:
                 found.left[name] = "not selected by repos and exclude"
             elif confirmed < MAX_CONFIRMED and self._may_have_left(name):
                 confirmed += 1
@@ -116,6 +119,18 @@ class Selector:
                 selected[name] = None
         found.repos = list(selected)
         return found
+
+    def _renamed(self, entries: Mapping[str, str]) -> dict[str, str]:
+        """Return the former names of repositories in `repos`, by their current ones in lower case.
+
+        A glob may select the current name too; one repository must not be two.
+        """
+        records = {name: stored_record(name, entries) for name in self._config.named_repos}
+        return {
+            record.name.lower(): name
+            for name, record in records.items()
+            if record is not None and record.name.lower() != name.lower()
+        }
 
     def ask_again(self, repo: str) -> None:
         """Make the list of an owner due, since a webhook came of a repository that it lacks."""
