@@ -123,6 +123,14 @@ def test_a_repository_that_appears_is_read_within_the_hour(fake: FakeGitHub, gra
         assert "acme/new main" in trunks(exporter)
 
 
+def test_another_spelling_is_not_another_repository(fake: FakeGitHub, graphql: bool) -> None:
+    """A repository whose name changes to upper case is not read twice."""
+    with read(fake, GLOB, graphql=graphql) as exporter:
+        fake.rename(fake.repos["acme/site"], "acme/Site")
+        an_hour_later(exporter)
+        assert trunks(exporter) == {"acme/app main", "acme/old-one main", "acme/Site main"}
+
+
 @pytest.mark.parametrize("how", ["deleted", "archived", "renamed", "private"])
 def test_a_repository_that_vanishes_ends(
     fake: FakeGitHub, how: str, graphql: bool, caplog: pytest.LogCaptureFixture

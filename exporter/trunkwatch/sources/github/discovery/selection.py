@@ -110,6 +110,8 @@ class Selector:
                 continue
             if name.lower() in renamed:
                 found.left[name] = f"read as {renamed[name.lower()]}, its former name in repos"
+            elif name.lower() in taken:
+                found.left[name] = "read under another spelling of its name"
             elif self._config.entry_of(name) is None:
                 found.left[name] = "not selected by repos and exclude"
             elif confirmed < MAX_CONFIRMED and self._may_have_left(name):
