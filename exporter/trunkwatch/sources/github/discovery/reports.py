@@ -52,11 +52,15 @@ class Reports:
         return repo in self._trunks
 
     def configured_name(self, full_name: str) -> str | None:
-        """Return the name under which a repository is read, given its current one."""
+        """Return the name under which a repository is read, given its current one.
+
+        Called by the threads of webhooks too.
+        """
         if full_name in self._trunks:
             return full_name
         wanted = full_name.lower()
-        names = (repo for repo, each in self._records.items() if each.name.lower() == wanted)
+        records = self._records.copy()  # at once, since a refresh may change it meanwhile
+        names = (repo for repo, each in records.items() if each.name.lower() == wanted)
         return next(names, None)
 
     def forget(self, repo: str) -> None:
