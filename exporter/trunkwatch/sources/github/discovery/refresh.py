@@ -93,21 +93,9 @@ class RepoRefresh:
             repository: of a webhook's payload.
             branch: its name.
         """
-        full_name = str(repository["full_name"])
-        entry = self._config.entry_of(full_name)
-        repo = self._reports.configured_name(full_name)
-        if entry is None and repo is None:
+        repo = self._repo_of(repository)
+        if repo is None:
             return None
-        if repo is None and entry is not None:
-            unwanted = (repository.get("archived") and not self._config.archived) or (
-                repository.get("fork") and not self._config.forks
-            )
-            if entry.is_glob and unwanted:
-                return None
-            if entry.is_glob:
-                self._selector.ask_again(full_name)
-            repo = full_name if entry.is_glob else entry.name
-        assert repo is not None
         trunk = Trunk(repo, branch)
         default = repository.get("default_branch")
         selected = any(
@@ -119,6 +107,23 @@ class RepoRefresh:
             return None
         self._plan.has_news(repo)
         return trunk
+
+    def _repo_of(self, repository: Mapping[str, Any]) -> str | None:
+        """Return the name under which a webhook's repository is read, or will be once listed."""
+        full_name = repository["full_name"]
+        if not isinstance(full_name, str):
+            raise TypeError("repository.full_name is no text")
+        repo = self._reports.configured_name(full_name)
+        entry = self._config.entry_of(full_name)
+        if repo is not None or entry is None:
+            return repo
+        if not entry.is_glob:
+            return entry.name
+        is_archived, is_fork = repository.get("archived"), repository.get("fork")
+        if (is_archived and not self._config.archived) or (is_fork and not self._config.forks):
+            return None
+        self._selector.ask_again(full_name)
+        return full_name
 
     def _context_of(self, trunk: Trunk, entries: EntriesByKind) -> TrunkContext:
         return self._trunk_context(trunk, self._state, entries)
