@@ -5,6 +5,7 @@ GitHub, whose responses are validated against GitHub's own description.
 """
 
 import sys
+from dataclasses import replace
 
 from tests.github.request_costs import (
     Cost,
@@ -16,6 +17,9 @@ from tests.github.request_costs import (
     reading_large_trunk,
 )
 from tests.github.rights import CLASSIC, FINE_GRAINED
+
+LATENCY_SECONDS = 0.05
+"""Of each request in a round over many repositories."""
 
 
 def _print(cost: Cost) -> None:
@@ -37,7 +41,10 @@ def main() -> int:
             lag = f"median lag {ten.median_lag:.0f} s, failures {ten.worst_failure:.0f} s"
             case = f"{words}: ten commits in flight, the worst hour"
             _print(Cost(case, ten.worst_hour, ten.worst_hour_sent, lag))
-    _print(measure_idle_round())
+    found = measure_idle_round(latency=LATENCY_SECONDS)
+    _print(replace(found.cold, remark=f"{found.cold.remark}, in {found.cold_seconds:.0f} s"))
+    late = f"{1000 * LATENCY_SECONDS:.0f} ms latency: {found.seconds:.1f} s"
+    _print(replace(found.cost, remark=f"{found.cost.remark}, {late}, {found.refused} refused"))
     print("\n| at the default interval, 60 jobs a commit | median | p99 | counted an hour |")
     print("|---|---|---|---|")
     for words, graphql in (("GraphQL", True), ("REST alone", False)):

@@ -17,7 +17,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import yaml
 from pydantic.fields import FieldInfo
 from trunkwatch.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
-from trunkwatch.config.schema import Config, Section
+from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, RepoEntry
+from trunkwatch.config.schema import Config
+from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,6 +114,9 @@ _NAMED = (
     (AtLeastOne, "number"),
     (Flag, "flag"),
     (Share, "share"),
+    (RepoEntry, "glob"),
+    (ExcludeEntry, "glob"),
+    (BranchEntry, "glob"),
 )
 _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 

@@ -17,6 +17,7 @@ from trunkwatch.config import (
     policy_of,
 )
 from trunkwatch.config.load import all_keys
+from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GithubApp, GithubSource
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
@@ -56,6 +57,12 @@ sources:
     timeout: 7s
   - {name: small, type: github, repo: o/small, token_file: token}
   - {name: other, type: github, repo: o/other, token_env: TOKEN}
+  - name: many
+    type: github
+    repos: ["acme/*", {name: Acme/App, branches: [main, {name: "release/*", newest: 3}]}, lab/one]
+    exclude: ["acme/old-*"]
+    archived: true
+    forks: true
 jobs:
   preset: pytorch
   ignore: ['.*/ filter$']
@@ -188,7 +195,7 @@ def test_github_source(config: Config) -> None:
     source = config.sources[2]
     assert isinstance(source, GithubSource)
     assert source.api_url == "https://ghe.example.com/api/v3"
-    assert source.all_repos == ("a/b", "a/c")
+    assert source.named_repos == ("a/b", "a/c")
     assert source.feeds() == tuple(
         Trunk(repo, branch) for repo in ("a/b", "a/c") for branch in ("main", "release/1.0")
     )
@@ -208,8 +215,64 @@ def test_github_tokens(config: Config) -> None:
     small, other = config.sources[3:5]
     assert isinstance(small, GithubSource)
     assert isinstance(other, GithubSource)
-    assert (small.all_repos, small.token_file) == (("o/small",), "/etc/trunkwatch/token")
+    assert (small.named_repos, small.token_file) == (("o/small",), "/etc/trunkwatch/token")
     assert (other.token_env, other.token_file, other.app) == ("TOKEN", None, None)
+
+
+def test_github_globs(config: Config) -> None:
+    """A name decides before globs, and upper and lower case are the same, as on GitHub."""
+    source = config.sources[5]
+    assert isinstance(source, GithubSource)
+    assert (source.archived, source.forks) == (True, True)
+    assert source.named_repos == ("Acme/App", "lab/one")
+    entries = {
+        name: source.entry_of(name) for name in ("acme/x", "ACME/app", "acme/old-x", "lab/x")
+    }
+    assert {name: entry and entry.name for name, entry in entries.items()} == {
+        "acme/x": "acme/*",
+        "ACME/app": "Acme/App",
+        "acme/old-x": None,
+        "lab/x": None,
+    }
+    assert [each.name for each in source.branches_of("acme/x")] == ["HEAD"]
+    assert source.feeds() == (Trunk("Acme/App", "main"),)
+    trunks = {
+        "acme/x any",
+        "Acme/App main",
+        "Acme/App release/1",
+        "Acme/App topic",
+        "acme/old-x main",
+    }
+    fed = {text for text in trunks if source.may_feed(Trunk(*text.split()))}
+    assert fed == {"acme/x any", "Acme/App main", "Acme/App release/1"}
+    assert {text for text in fed if source.names(Trunk(*text.split()))} == fed - {"acme/x any"}
+
+
+@pytest.mark.parametrize(
+    ("glob", "matching", "other"),
+    [
+        ("*", "main", "a/b"),
+        ("**", "a/b", None),
+        ("release/*", "release/1.0", "release/1/x"),
+        ("release/**", "release/1/x", "release"),
+        ("v?", "v1", "v10"),
+        ("a.b", "a.b", "axb"),
+    ],
+)
+def test_globs(glob: str, matching: str, other: str | None) -> None:
+    """`*` and `?` stop at a slash, `**` does not; everything else stands for itself."""
+    assert glob_matches(glob, matching)
+    assert other is None or not glob_matches(glob, other)
+
+
+def test_a_glob_may_order_the_trunk_of_a_builder() -> None:
+    """A glob that selects a trunk gives its order, so that no clone is needed."""
+    text = """
+sources:
+  - {name: a, type: buildbot, url: "http://h", repo: acme/app, branches: [main]}
+  - {name: b, type: github, repos: ["acme/*"]}
+"""
+    assert len(parse_config(text, "t.yml").sources) == 2
 
 
 def test_github_defaults() -> None:

@@ -192,13 +192,69 @@ CASES = {
     ),
     "repository as an address": (
         source(f"{GITHUB}, repos: [o/r, 'https://github.com/o/r']"),
-        "sources[0].repos[1]: must be owner/name (got 'https://github.com/o/r')",
+        "sources[0].repos[1]: must be owner/name, or a glob such as acme/* (got"
+        " 'https://github.com/o/r')",
     ),
     "repository with a query": (
         source(f"{GITHUB}, repo: 'o/r?x=1'"),
         "sources[0].repo: must be owner/name (got 'o/r?x=1')",
     ),
     "repository as a number": (source(f"{GITHUB}, repo: 7"), "sources[0].repo: must be a string"),
+    "glob of owners": (
+        source(f"{GITHUB}, repos: ['*/app']"),
+        "sources[0].repos[0]: the owner must be named in full, as in acme/* (got '*/app')",
+    ),
+    "glob without an owner": (
+        source(f"{GITHUB}, repos: ['*']"),
+        "sources[0].repos[0]: must be owner/name, or a glob such as acme/* (got '*')",
+    ),
+    "glob in repo": (
+        source(f"{GITHUB}, repo: 'acme/*'"),
+        "sources[0].repo: must be owner/name (got 'acme/*')",
+    ),
+    "glob with a set": (
+        source(f"{GITHUB}, repos: ['acme/[ab]*']"),
+        "sources[0].repos[0]: must be owner/name, or a glob such as acme/* (got 'acme/[ab]*')",
+    ),
+    "repositories as numbers": (
+        source(f"{GITHUB}, repos: [7]"),
+        "sources[0].repos[0]: must be a name or a glob in quotes, or a mapping with the key name",
+    ),
+    "repository with an unknown key": (
+        source(f"{GITHUB}, repos: [{{name: o/r, branch: main}}]"),
+        "sources[0].repos[0].branch: unknown key; did you mean 'branches'?",
+    ),
+    "excluded name": (
+        source(f"{GITHUB}, repos: ['o/*', o/app], exclude: ['o/a*']"),
+        "sources[0]: exclude[0]: 'o/a*' leaves out o/app, which repos names; remove one of the two",
+    ),
+    "exclusion of another owner": (
+        source(f"{GITHUB}, repos: ['o/*', p/app], exclude: ['p/*-old']"),
+        "sources[0]: exclude[0]: 'p/*-old' leaves out nothing, since no glob of repos has that"
+        " owner; remove it",
+    ),
+    "exclusion without an owner": (
+        source(f"{GITHUB}, repos: ['o/*'], exclude: [old]"),
+        "sources[0].exclude[0]: must be owner/name, or a glob such as acme/old-* (got 'old')",
+    ),
+    "no branch": (
+        source(f"{GITHUB}, repo: o/r, branches: ['refs/heads/main']"),
+        "sources[0].branches[0]: must be a branch such as main, a glob such as release/*, or HEAD"
+        " for the default branch (got 'refs/heads/main')",
+    ),
+    "newest of one branch": (
+        source(f"{GITHUB}, repo: o/r, branches: [{{name: main, newest: 3}}]"),
+        "sources[0].branches[0]: newest: limits a glob such as release/*, and main is one branch",
+    ),
+    "newest of none": (
+        source(f"{GITHUB}, repo: o/r, branches: [{{name: 'r/*', newest: 0}}]"),
+        "sources[0].branches[0].newest: must be 1 or more (got 0)",
+    ),
+    "a glob and a clone both order": (
+        f"sources: [{{{GITHUB}, repos: ['o/*'], branches: [main]}}, {{{BUILDBOT}, git: g}}]",
+        "sources[0] and sources[1] could both give the order of o/r main; set order: true on"
+        " exactly one",
+    ),
     "two ways to authenticate": (
         source(f"{GITHUB}, repo: o/r, token_file: t, token_env: T"),
         "sources[0]: token_file, token_env and app exclude each other; keep one",

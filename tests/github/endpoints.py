@@ -9,6 +9,7 @@ from tests.github.app_endpoints import AppEndpoints, Caller
 from tests.github.checks import CheckRun, WorkflowJob
 from tests.github.commits import reachable, sha_of
 from tests.github.limits import ANONYMOUS, AccessControl
+from tests.github.owner_endpoints import branch, matching_refs, owned, repositories
 from tests.github.render import Renderer
 from tests.github.repo import Repo, Status
 from tests.github.responses import (
@@ -92,6 +93,13 @@ class Endpoints:
                 if moved := self._fake.moved.get(full_name):
                     return self._redirection(moved, rest, query)
                 return self._repo_endpoint(self._fake.find(full_name), rest, query, caller)
+            case ("GET", ["orgs" | "users" as kind, owner, "repos"]):
+                return repositories(self._renderer, kind, owner, query, caller.who)
+            case ("GET", ["orgs" | "users" as kind, owner, "installation"]):
+                is_person = owner in self._fake.people
+                found = owned(self._renderer, owner, caller.who)
+                right = is_person == (kind == "users") and bool(found)
+                return self._app.installation(found[0] if right else None, caller)
             case ("GET", ["repositories", number, *rest]):
                 by_id = {str(repo.id): repo for repo in self._fake.repos.values()}
                 return self._repo_endpoint(by_id.get(number), rest, query, caller)
@@ -128,6 +136,10 @@ class Endpoints:
                 return self._commits(request, more)
             case ["contents", ".github", "workflows"]:
                 return self._workflow_files(request)
+            case ["git", "matching-refs", *prefix]:
+                return matching_refs(self._renderer, repo, "/".join(prefix))
+            case ["branches", *name]:
+                return branch(self._renderer, repo, "/".join(name))
             case ["check-runs", number, *more] if number.isdecimal():
                 return self._check_run(request, int(number), more)
         raise UnsupportedRequestError("/".join(["repos", repo.full_name, *rest]))
@@ -373,7 +385,7 @@ def _permission(rest: list[str]) -> str:
             return "checks"
         case ["commits", *_, "status" | "statuses"]:
             return "statuses"
-        case ["commits" | "contents", *_]:
+        case ["commits" | "contents" | "git" | "branches", *_]:
             return "contents"
     return "metadata"
 

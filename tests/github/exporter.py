@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -88,13 +89,18 @@ class SimulatedExporter:
     def restart(self) -> None:
         """Restart on the same storage."""
         self.counters = Counters()
-        self.engine = TrunkEngine(self.config, self.store, self.counters, self._clock)
+        self.restart_with(TrunkEngine(self.config, self.store, self.counters, self._clock))
+
+    def restart_with(self, engine: TrunkEngine) -> None:
+        """Replace the poller and the source by new ones on an engine."""
+        self.engine = engine
         self.poller = Poller(self.engine, [], Timing(self._clock, lambda: 0.0))
         section = self.config.sources[0]
         context = SourceContext(
             http=HttpContext(self._session, clock=self._clock, sleep=self._sleep),
             events=frozenset(self.config.jobs.events),
             focus=self.engine.focus,
+            store=partial(self.engine.ingest_part, section.name),
         )
         self.source: Source = build_source(section, context)
 

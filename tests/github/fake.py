@@ -34,6 +34,7 @@ class FakeGitHub:
         run_order_jitter: by how much unfiltered lists of runs deviate from the order of time
             (seconds).
         moved: the former names of renamed repositories.
+        people: the owners that are persons; the others are organizations.
         weak_etags: whether an ETag begins with `W/`.
         app: the GitHub App's (app id, public key in PEM); None for no App.
         installation: the id of the App's installation.
@@ -56,6 +57,7 @@ class FakeGitHub:
         self.index = SearchIndex()
         self.run_order_jitter = 0.0
         self.moved: dict[str, Repo] = {}
+        self.people: set[str] = set()
         self.weak_etags = True
         self.tokens = {TOKEN: "user-1"}
         self.app: tuple[str, str] | None = None

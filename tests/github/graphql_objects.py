@@ -98,7 +98,8 @@ class GraphqlObjects:
         owned = [
             repo
             for repo in self._fake.repos.values()
-            if repo.full_name.startswith(f"{login}/") and not self._fake.lacks(repo, "metadata")
+            if repo.full_name.lower().startswith(f"{login.lower()}/")
+            and not self._fake.lacks(repo, "metadata")
         ]
         if not owned:
             return None
@@ -192,7 +193,25 @@ class GraphqlObjects:
             ),
             "history": lambda _info, **page: self._history(repo, node, **page),
             "checkSuites": lambda _info, **page: self._suites(repo, node, **page),
+            "status": lambda _info: self._status(repo, node),
         }
+
+    def _status(self, repo: Repo, node: CommitNode) -> Object | None:
+        latest = {
+            each.context: each
+            for each in sorted(repo.statuses, key=lambda each: each.at)
+            if each.sha == node.sha and each.at <= self._now
+        }
+        contexts = [
+            {
+                "__typename": "StatusContext",
+                "context": each.context,
+                "state": each.state.upper(),
+                "createdAt": time_text(each.at),
+            }
+            for each in latest.values()
+        ]
+        return {"contexts": contexts} if contexts else None
 
     def _history(
         self, repo: Repo, head: CommitNode, first: int, after: str | None = None

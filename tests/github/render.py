@@ -66,9 +66,10 @@ class Renderer:
         """Return a repository's own document."""
         head = repo.head(repo.default_branch, self.now)
         pushed = head.date if head else 0.0
-        return self.parts.full_repo(
+        document = self.parts.full_repo(
             repo.full_name, repo.id, repo.default_branch, repo.private, pushed
         )
+        return {**document, "archived": repo.archived, "fork": repo.fork}
 
     # ------------------------------------------------------------------ commits
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
+from time import monotonic
 from typing import NamedTuple
 
 from trunkwatch.config.schema import GithubSource
@@ -250,22 +251,58 @@ def measure_costs(on: LargeTrunkReader) -> Iterator[Cost]:
     yield cost_of("a re-run of an old commit, 30 refreshes", on.exporter.advance(30 * POLL))
 
 
-def measure_idle_round(repositories: int = 1000) -> Cost:
-    """Return the cost of a refresh of many repositories without news.
+@dataclass(frozen=True, slots=True)
+class RoundCost:
+    """The cost of many repositories that one glob selects.
 
-    The first reading is not limited; the measured one is, and reports the refused requests.
+    Attributes:
+        cost: of a round without news.
+        seconds: that it took.
+        cold: the cost of reading everything first.
+        cold_seconds: simulated seconds that this took, within the limits of a minute.
+        refused: requests that exceeded a secondary limit.
+        read: repositories whose trunk is shown.
+    """
+
+    cost: Cost
+    seconds: float
+    cold: Cost
+    cold_seconds: float
+    refused: int
+    read: int
+
+
+def measure_idle_round(
+    repositories: int = 1000, latency: float = 0.0, *, graphql: bool = True
+) -> RoundCost:
+    """Read many repositories, and measure a round of them without news.
+
+    Args:
+        repositories: their number.
+        latency: of each request of the measured round (seconds).
+        graphql: whether GraphQL may be used.
     """
     fake = FakeGitHub()
-    names = [f"org/r{number:04}" for number in range(repositories)]
-    for name in names:
-        repo = fake.repo(name)
+    for number in range(repositories):
+        repo = fake.repo(f"org/r{number:04}")
         repo.run(repo.commit("first", at=T0 - DAY), CI, [Job("test")], at=T0 - DAY)
-    fake.limited = False
-    with running_exporter(fake, names, ", quota_share: 1") as exporter:
-        exporter.refresh_until_idle()
-        exporter.advance(3 * POLL)
-        fake.limited = True
+    with running_exporter(fake, '"org/*"', ", quota_share: 1", graphql=graphql) as exporter:
+        cold = [exporter.refresh()]
+        while cold[-1].sent > 2 * cold[-1].points or len(cold) < 3:
+            cold += exporter.advance(POLL)
+            if not graphql and cold[-1].counted == 0:
+                break
+        cold_seconds = fake.now - T0
+        exporter.server.latency = latency
+        begun = monotonic()
         done = exporter.advance(POLL)
-        refused = exporter.server.refused_for_now
-        case = f"nothing new, a refresh of {repositories:,} repositories"
-        return cost_of(case, done, f"{refused} refused for a secondary limit" if refused else "")
+        seconds = monotonic() - begun
+        case = f"nothing new, a round over {repositories:,} repositories"
+        return RoundCost(
+            cost_of(case, done),
+            seconds,
+            cost_of(f"cold start of {repositories:,} repositories", cold),
+            cold_seconds,
+            exporter.server.refused_for_now,
+            sum(bool(state.order.commits) for state in exporter.engine.snapshot.trunks),
+        )

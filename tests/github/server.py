@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
+from time import sleep
 from types import MappingProxyType
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -116,6 +117,7 @@ class GitHubServer:
         log: every request.
         faults: the faults to inject; may be replaced at any time.
         issues: the issues of all repositories.
+        latency: seconds that each request waits before it is answered.
         refused_for_now: requests that exceeded a secondary limit.
         unexpected: unsupported requests and invalid documents; any of them fails the test.
     """
@@ -130,6 +132,7 @@ class GitHubServer:
         self.log: list[LogEntry] = []
         self.faults = Faults()
         self.refused_for_now = 0
+        self.latency = 0.0
         self.unexpected: list[str] = []
         self._prefix = prefix
         self._graphql_path = f"{prefix.removesuffix('/v3')}{GRAPHQL_PATH}"
@@ -181,6 +184,7 @@ class GitHubServer:
             self._in_flight += 1
             crowded = self._in_flight > CONCURRENT_REQUESTS
         try:
+            sleep(self.latency)
             with self._lock:
                 return self._log_and_answer(request, crowded)
         finally:

@@ -117,8 +117,19 @@ def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTru
     assert read.errors() == {}
 
 
-def test_a_round_of_idle_repositories_is_not_counted() -> None:
-    """A refresh of repositories without news counts nothing and keeps the secondary limits."""
-    cost = measure_idle_round(20)
-    assert (cost.counted, cost.remark) == (0, "")
-    assert 0 < cost.sent <= 3 * 20
+@pytest.mark.parametrize("repositories", [120, pytest.param(1000, marks=pytest.mark.large)])
+def test_a_round_of_idle_repositories_costs_a_point_for_fifty(repositories: int) -> None:
+    """Reading them first, and each round, keeps the secondary limits, which the fake enforces."""
+    found = measure_idle_round(repositories)
+    points = -(-repositories // 50)
+    assert (found.cost.counted, found.cost.sent) == (points, points)
+    assert (found.read, found.refused) == (repositories, 0)
+    assert found.cold_seconds <= 300 + repositories
+
+
+def test_rest_alone_reads_many_repositories_for_free() -> None:
+    """Without GraphQL each is asked for by itself, at most three times, and nothing counts."""
+    found = measure_idle_round(60, graphql=False)
+    assert found.cost.counted == 0
+    assert 0 < found.cost.sent <= 3 * 60
+    assert (found.read, found.refused) == (60, 0)

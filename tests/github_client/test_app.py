@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -109,9 +109,9 @@ MakeApp = Callable[..., AppToken]
 def make_app(github: Github, key_file: Path, codes: list[str]) -> MakeApp:
     """Return a function that makes an App of the configuration's keys."""
 
-    def make(url: str = "", **keys: object) -> AppToken:
+    def make(url: str = "", repos: Sequence[str] = ("o/r", "o/s"), **keys: object) -> AppToken:
         app = {"app_id": 12, "private_key_file": str(key_file), **keys}
-        fields = {"name": "gh", "type": "github", "repos": ["o/r", "o/s"], "timeout": "5s"}
+        fields = {"name": "gh", "type": "github", "repos": list(repos), "timeout": "5s"}
         config = GithubSource.model_validate({**fields, "app": app, "api_url": url or github.url})
         made = authorization_of(config, HttpContext(count_request=codes.append, clock=lambda: NOW))
         assert isinstance(made, AppToken)
@@ -134,6 +134,18 @@ def test_a_known_installation_is_not_looked_up(github: Github, make_app: MakeApp
     """With `installation_id` one request is enough."""
     assert make_app(installation_id=7).header(NOW) == "Bearer ghs_secret1"
     assert github.asked() == [TOKENS]
+
+
+@pytest.mark.parametrize("kind", ["orgs", "users"])
+def test_an_installation_is_looked_up_by_the_owner_of_a_glob(
+    github: Github, make_app: MakeApp, kind: str
+) -> None:
+    """The owner may be an organization or a person."""
+    github.replies["GET", "/orgs/acme/installation"] = Reply(404, b"{}")
+    github.replies["GET", f"/{kind}/acme/installation"] = Reply(200, b'{"id": 7}')
+    assert make_app(repos=["acme/*"]).header(NOW) == "Bearer ghs_secret1"
+    asked = [("GET", f"/{each}/acme/installation") for each in dict.fromkeys(["orgs", kind])]
+    assert github.asked() == [*asked, TOKENS]
 
 
 @pytest.mark.parametrize(("app_id", "issuer"), [(12, "12"), ("Iv23liAbC", "Iv23liAbC")])
@@ -263,8 +275,7 @@ def test_a_refused_installation_token_is_replaced_later(github: Github, make_app
     """A 401 ends a token that was used for half an hour; the next one comes after a pause."""
     app = make_app(installation_id=7)
     app.header(NOW)
-    app.header(NOW + 1800)
-    app.refused()
+    app.refused(app.header(NOW + 1800))
     for later in (0.0, FIRST_RETRY_SECONDS - 1):
         with pytest.raises(CredentialsError, match="the App was suspended or removed"):
             app.header(NOW + 1800 + later)
@@ -390,8 +401,7 @@ def test_no_key_and_no_token_shows_in_a_text(
     app = make_app()
     shown = []
     try:
-        app.header(NOW)
-        app.refused()
+        app.refused(app.header(NOW))
         app.header(NOW)
     except SourceError as error:
         shown.append(str(error))

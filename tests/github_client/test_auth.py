@@ -179,8 +179,8 @@ def test_a_file_of_another_kind_is_not_read_to_its_end(tmp_path: Path, length: i
 def test_a_refused_token_is_not_sent_again(place: Place) -> None:
     """After a 401 the same token is an error that names its place, for a while."""
     authorization = place(TOKEN)
-    authorization.header(NOW)
-    authorization.refused()
+    sent = authorization.header(NOW)
+    authorization.refused(sent)
     for later in (0.0, 1.0, FIRST_RETRY_SECONDS - 1):
         said = problem_of(authorization, NOW + later)
         assert re.match(r"the server refuses the token of token_(file|env) ", said)
@@ -194,11 +194,11 @@ def test_one_refusal_costs_one_poll_and_a_lasting_one_an_hour(place: Place) -> N
     sent = []
     for minute in range(600):
         try:
-            authorization.header(NOW + 60 * minute)
+            header = authorization.header(NOW + 60 * minute)
         except CredentialsError:
             continue
         sent.append(minute)
-        authorization.refused()
+        authorization.refused(header)
     assert sent[:2] == [0, 1]
     assert sent[-1] - sent[-2] == MAX_RETRY_SECONDS / 60
 
@@ -208,8 +208,8 @@ def test_a_token_that_was_accepted_since_is_tried_again_as_soon(place: Place) ->
     authorization = place(TOKEN)
     for hour in range(5):
         now = NOW + 3600 * hour
-        authorization.header(now)
-        authorization.refused()
+        sent = authorization.header(now)
+        authorization.refused(sent)
         problem_of(authorization, now + FIRST_RETRY_SECONDS - 1)
         assert authorization.header(now + FIRST_RETRY_SECONDS) == f"Bearer {TOKEN}"
 
@@ -217,8 +217,8 @@ def test_a_token_that_was_accepted_since_is_tried_again_as_soon(place: Place) ->
 def test_a_new_token_ends_the_wait(place: Place) -> None:
     """Whoever puts a good token into its place does not have to wait."""
     authorization = place(TOKEN)
-    authorization.header(NOW)
-    authorization.refused()
+    sent = authorization.header(NOW)
+    authorization.refused(sent)
     problem_of(authorization)
     place(OTHER)
     assert authorization.header(NOW) == f"Bearer {OTHER}"
@@ -227,8 +227,8 @@ def test_a_new_token_ends_the_wait(place: Place) -> None:
 def test_a_clock_that_is_set_back_ends_the_wait(place: Place) -> None:
     """A wrong clock must not keep a token from being tried for years."""
     authorization = place(TOKEN)
-    authorization.header(NOW)
-    authorization.refused()
+    sent = authorization.header(NOW)
+    authorization.refused(sent)
     assert authorization.header(NOW - 1) == f"Bearer {TOKEN}"
 
 
@@ -236,7 +236,7 @@ def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
     """Without a token, the error of a 401 names the keys that configure one."""
     nobody = NoToken()
     nobody.header(NOW)
-    nobody.refused()
+    nobody.refused(None)
     said = problem_of(nobody, NOW + FIRST_RETRY_SECONDS - 1)
     assert "(HTTP 401); name one by token_file, token_env or app" in said
     nobody.header(NOW + FIRST_RETRY_SECONDS)
@@ -246,8 +246,8 @@ def test_no_token_shows_in_a_text(place: Place, caplog: pytest.LogCaptureFixture
     """Neither its repr nor its errors nor the log contain the token."""
     caplog.set_level(logging.DEBUG)
     authorization = place(TOKEN)
-    authorization.header(NOW)
-    authorization.refused()
+    sent = authorization.header(NOW)
+    authorization.refused(sent)
     shown = [repr(authorization), str(authorization), problem_of(authorization), caplog.text]
     assert all(TOKEN not in text for text in shown)
 

@@ -1,5 +1,7 @@
 """The parts that every command is composed of."""
 
+from functools import partial
+
 from trunkwatch.config import Config, SourceConfig, policy_of
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import Snapshot
@@ -38,18 +40,19 @@ def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine)
         http=HttpContext(count_request=count_request),
         events=policy_of(config).evidence.events,
         focus=engine.focus,
+        store=partial(engine.ingest_part, name),
     )
 
 
 def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:
     """Return per trunk the address that compares two of its commits, where a source has one.
 
-    The source that is configured for a trunk decides; a recorded file may feed any of the rest.
+    The first source that may feed a trunk decides; a recorded file may feed any.
     """
     urls: dict[Trunk, str] = {}
     for section in config.sources:
-        for trunk in section.feeds() or [state.trunk for state in snapshot.trunks]:
-            template = section.compares(trunk)
+        for trunk in (state.trunk for state in snapshot.trunks):
+            template = section.compares(trunk) if section.may_feed(trunk) else None
             if template is not None:
                 urls.setdefault(trunk, template)
     return urls

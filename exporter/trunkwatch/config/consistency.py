@@ -1,12 +1,10 @@
 """Checks across keys: whether the parts of a configuration contradict each other."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trunkwatch.config.schema import Config, SourceConfig
 from trunkwatch.domain.groups import DEFAULT_GROUP
-from trunkwatch.domain.model import Trunk
 
 Document = Mapping[Any, Any]
 """The file as YAML parses it, not validated."""
@@ -88,11 +86,13 @@ def _events_that_never_count(config: Config) -> Iterator[str]:
 
 def _competing_orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
     """Yield the trunks whose order several sources could give without a choice of one."""
-    able: dict[Trunk, list[int]] = defaultdict(list)
-    for place, source in enumerate(sources):
-        for trunk in source.feeds() if source.could_order() else ():
-            able[trunk].append(place)
-    for trunk, places in able.items():
+    trunks = dict.fromkeys(trunk for source in sources for trunk in source.feeds())
+    for trunk in trunks:
+        places = [
+            place
+            for place, source in enumerate(sources)
+            if source.could_order() and source.names(trunk)
+        ]
         chosen = [place for place in places if sources[place].order]
         if len(places) > 1 and len(chosen) != 1:
             named = " and ".join(f"sources[{place}]" for place in places)
@@ -103,10 +103,10 @@ def _missing_orders(sources: tuple[SourceConfig, ...]) -> Iterator[str]:
     """Yield the trunks whose order no source gives; a recorded file may give any trunk's."""
     if any(source.type == "recorded" and source.could_order() for source in sources):
         return
-    ordered = {t for source in sources if source.could_order() for t in source.feeds()}
+    able = [source for source in sources if source.could_order()]
     for place, source in enumerate(sources):
         for trunk in source.feeds():
-            if trunk not in ordered:
+            if not any(each.may_feed(trunk) for each in able):
                 yield (
                     f"sources[{place}].git: no source gives the order of {trunk};"
                     " name a local clone of the repository"

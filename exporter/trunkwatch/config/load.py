@@ -11,7 +11,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trunkwatch.config.consistency import contradictions
-from trunkwatch.config.schema import Config, Section
+from trunkwatch.config.schema import Config
+from trunkwatch.config.section import Section
 from trunkwatch.errors import ConfigError
 from trunkwatch.textfiles import read_text
 

@@ -4,9 +4,11 @@ A key that is not defined here is an error, so that a typing mistake is reported
 """
 
 import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from trunkwatch.config.fields import (
     AtLeastOne,
@@ -20,6 +22,17 @@ from trunkwatch.config.fields import (
     Zone,
     ticket_repo,
 )
+from trunkwatch.config.repositories import (
+    DEFAULT_ONLY,
+    BranchEntry,
+    BranchSection,
+    ExcludeEntry,
+    RepoEntry,
+    RepoSection,
+    contradiction,
+    repo_matches,
+)
+from trunkwatch.config.section import Section
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
@@ -32,12 +45,6 @@ DEFAULT_WINDOW = 100
 Name = Annotated[str, Field(min_length=1)]
 Priority = Literal["P0", "P1", "P2", "P3"]
 Completed = Literal["pass", "fail", "skip", "unknown"]
-
-
-class Section(BaseModel):
-    """A mapping in the file; an undefined key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 class _Source(Section):
@@ -74,9 +81,13 @@ class _Source(Section):
         return ()
 
     def may_feed(self, trunk: Trunk) -> bool:
-        """Return whether a trunk that `feeds` does not list may be one that a refresh finds."""
+        """Return whether a refresh may find a trunk; no other one is fed by the source."""
         del trunk  # a file may hold any
         return True
+
+    def names(self, trunk: Trunk) -> bool:
+        """Return whether the configuration names a trunk, in full or by globs."""
+        return trunk in self.feeds()
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return the address that compares two commits, with {last_good} and {first_bad}."""
@@ -138,6 +149,10 @@ class BuildbotSource(_Source):
         """Return the configured branches of the repository."""
         return tuple(Trunk(self.repo, branch) for branch in self.branches)
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk is a configured branch."""
+        return trunk.repo == self.repo and trunk.branch in self.branches
+
     def could_order(self) -> bool:
         """Return whether a clone is configured: Buildbot has no first-parent history."""
         return self.git is not None and self.order is not False
@@ -163,11 +178,14 @@ class GithubApp(Section):
 
 
 class GithubSource(_Source):
-    """GitHub Actions, on github.com or GitHub Enterprise Server, read through the REST API.
+    """GitHub Actions, on github.com or GitHub Enterprise Server.
 
     Attributes:
         api_url: address of the API; https://HOST/api/v3 for GitHub Enterprise Server.
-        repos: owner/name of each repository; `repo` is short for one.
+        repos: repositories as owner/name, and globs of an owner's; `repo` is short for one.
+        exclude: repositories that no glob selects.
+        archived: whether globs select archived repositories.
+        forks: whether globs select forks.
         branches: trunks to watch; each repository's default branch when empty.
         token_file: a file that contains a token, read again when it changes.
         token_env: an environment variable that contains a token.
@@ -186,8 +204,11 @@ class GithubSource(_Source):
     type: Literal["github"]
     api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
     repo: RepoName | None = None
-    repos: tuple[RepoName, ...] = ()
-    branches: tuple[Name, ...] = ()
+    repos: tuple[RepoEntry, ...] = ()
+    exclude: tuple[ExcludeEntry, ...] = ()
+    archived: Flag = False
+    forks: Flag = False
+    branches: tuple[BranchEntry, ...] = ()
     token_file: Location | None = None
     token_env: Name | None = None
     app: GithubApp | None = None
@@ -204,6 +225,9 @@ class GithubSource(_Source):
     def _names_repositories_once(self) -> "GithubSource":
         if bool(self.repo) == bool(self.repos):
             raise ValueError("needs repo: owner/name or repos: [owner/name, ...], and not both")
+        problem = contradiction(self.repos, self.exclude)
+        if problem is not None:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -213,10 +237,41 @@ class GithubSource(_Source):
             raise ValueError("token_file, token_env and app exclude each other; keep one")
         return self
 
+    @cached_property
+    def entries(self) -> tuple[RepoSection, ...]:
+        """The entries of `repos`, or `repo`."""
+        return self.repos or (RepoSection(name=self.repo or ""),)
+
+    @cached_property
+    def _named(self) -> Mapping[str, RepoSection]:
+        """The entries without globs by name in lower case, in the order of the file."""
+        named: dict[str, RepoSection] = {}
+        for entry in self.entries:
+            if not entry.is_glob:
+                named.setdefault(entry.name.lower(), entry)
+        return named
+
     @property
-    def all_repos(self) -> tuple[str, ...]:
-        """The repositories without duplicates, in the order of the file."""
-        return tuple(dict.fromkeys(self.repos or (self.repo or "",)))
+    def named_repos(self) -> tuple[str, ...]:
+        """The repositories that are named in full, without duplicates."""
+        return tuple(entry.name for entry in self._named.values())
+
+    @property
+    def globs(self) -> tuple[RepoSection, ...]:
+        """The entries that are globs."""
+        return tuple(entry for entry in self.entries if entry.is_glob)
+
+    def entry_of(self, repo: str) -> RepoSection | None:
+        """Return the entry that selects a repository: its name, or the first glob; or None."""
+        named = self._named.get(repo.lower())
+        if named is not None or any(repo_matches(glob, repo) for glob in self.exclude):
+            return named
+        return next((glob for glob in self.globs if repo_matches(glob.name, repo)), None)
+
+    def branches_of(self, repo: str) -> tuple[BranchSection, ...]:
+        """Return the branches to watch in a repository; none if no entry selects it."""
+        entry = self.entry_of(repo)
+        return () if entry is None else entry.branches or self.branches or DEFAULT_ONLY
 
     @property
     def site(self) -> str:
@@ -226,12 +281,24 @@ class GithubSource(_Source):
         return self.api_url.rstrip("/").removesuffix(ENTERPRISE_API)
 
     def feeds(self) -> tuple[Trunk, ...]:
-        """Return the configured branches; a default branch is found only by a request."""
-        return tuple(Trunk(repo, branch) for repo in self.all_repos for branch in self.branches)
+        """Return the trunks named in full; default branches and globs take a request."""
+        return tuple(
+            Trunk(repo, branch.name)
+            for repo in self.named_repos
+            for branch in self.branches_of(repo)
+            if not (branch.is_default or branch.is_glob)
+        )
 
     def may_feed(self, trunk: Trunk) -> bool:
-        """Return whether a trunk is of a configured repository."""
-        return trunk.repo in self.all_repos
+        """Return whether an entry selects a trunk; any branch may be the default one."""
+        return any(each.may_select(trunk.branch) for each in self.branches_of(trunk.repo))
+
+    def names(self, trunk: Trunk) -> bool:
+        """Return whether entries select a trunk, and not as a default branch."""
+        return any(
+            not each.is_default and each.may_select(trunk.branch)
+            for each in self.branches_of(trunk.repo)
+        )
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitHub's own compare page."""
@@ -387,7 +454,7 @@ class TicketsSection(Section):
     reopen_within: Duration = 72 * 3600.0
     max_new_per_hour: AtLeastOne = 10
     timezone: Zone = "UTC"
-    timezones: dict[Name, Zone] = {}
+    timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
     dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
     api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
 

@@ -64,9 +64,11 @@ class TrunkRemoved:
 
     Attributes:
         trunk: the trunk.
+        reason: for the log.
     """
 
     trunk: Trunk
+    reason: str = "not watched any more"
 
 
 @dataclass(frozen=True, slots=True)

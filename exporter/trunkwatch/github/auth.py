@@ -5,17 +5,25 @@ https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-githu
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from trunkwatch.config.schema import GithubApp, GithubSource
-from trunkwatch.errors import BadAnswerError, CredentialsError, RateLimitedError, RequestError
+from trunkwatch.errors import (
+    BadAnswerError,
+    CredentialsError,
+    NotFoundError,
+    RateLimitedError,
+    RequestError,
+)
 from trunkwatch.github.api import GithubRules
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.credentials import (
+    BEARER,
     Authorization,
     EnvToken,
     FileToken,
@@ -72,7 +80,7 @@ class AppToken:
 
     def __init__(self, config: GithubSource, app: GithubApp, http: HttpContext) -> None:
         self._app = app
-        self._repo = config.all_repos[0]
+        self._account = config.entries[0]
         self._jwt = _Jwt(app)
         self._api = RestClient(
             config.api_url,
@@ -93,19 +101,22 @@ class AppToken:
             if self._token is None or now >= self._renew_at:
                 self._token, self._renew_at = self._new_token(now)
             self._refusal.check(self._key, now)
-            return f"Bearer {self._token}"
+            return f"{BEARER}{self._token}"
 
     def fingerprint(self, now: float) -> str:
         """Return the fingerprint of the installation token."""
         return fingerprint_of(self.header(now).encode())
 
-    def refused(self) -> None:
-        """Drop the installation token."""
+    def refused(self, header: str | None) -> None:
+        """Drop the installation token, unless it has been replaced since."""
         with self._lock:
+            if header != f"{BEARER}{self._token}":
+                return
             self._token = None
             self._refusal.refuse(
+                self._key,
                 "the server refuses the installation token that it gave (HTTP 401): the App was"
-                " suspended or removed; it is asked for a new one after a pause"
+                " suspended or removed; it is asked for a new one after a pause",
             )
 
     def _new_token(self, now: float) -> tuple[str, float]:
@@ -126,9 +137,17 @@ class AppToken:
         return token, min(renew_at, now + MAX_USE_SECONDS)
 
     def _installation(self) -> int:
-        path = f"/repos/{self._repo}/installation"
+        """Return the installation on the first repository, or on the owner of the first glob."""
+        path = f"/repos/{self._account.name}/installation"
+        if self._account.is_glob:
+            path = f"/users/{self._account.owner}/installation"
+            with suppress(NotFoundError):
+                return self._number(f"/orgs/{self._account.owner}/installation", self._api.request)
+        return self._number(path, self._ask)
+
+    def _number(self, path: str, ask: Callable[[str, str], Any]) -> int:
         try:
-            return int(self._ask("GET", path)["id"])
+            return int(ask("GET", path)["id"])
         except (KeyError, TypeError, ValueError):
             raise self._odd("GET", path) from None
 
@@ -142,9 +161,9 @@ class AppToken:
             if why is None or isinstance(error, RateLimitedError):
                 raise
             problem = f"{method} {self._api.address(path)}: HTTP {error.status}"
-            why = why.format(repo=self._repo)
+            why = why.format(repo=self._account.name)
             refusal = f"{problem}: {why}; it is asked again after a pause"
-        raise self._refusal.refuse(refusal)
+        raise self._refusal.refuse(self._key, refusal)
 
     def _odd(self, method: str, path: str) -> BadAnswerError:
         # The answer is not quoted: it may hold the token.
@@ -162,7 +181,7 @@ class _Jwt:
 
     def header(self, now: float) -> str:
         del now
-        return f"Bearer {self._signed}"
+        return f"{BEARER}{self._signed}"
 
     def fingerprint(self, now: float) -> str:
         """Read the key anew; return its fingerprint."""
@@ -170,7 +189,7 @@ class _Jwt:
         self._key = read_secret(self._where, self._app.private_key_file)
         return fingerprint_of(self._key)
 
-    def refused(self) -> None:
+    def refused(self, header: str | None) -> None:
         """Do nothing: AppToken records refusals."""
 
     def sign(self, now: float) -> None:

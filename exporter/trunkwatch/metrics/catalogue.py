@@ -199,8 +199,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _own(
         "trunkwatch_source_limitation",
-        "1 for each right that the credentials of the source lack, or address that its server"
-        " refuses; the log and check name what is missing without it.",
+        "1 for each right that the credentials of the source lack, address that its server refuses,"
+        " or other lack of what is configured; the log and check name what is missing.",
         *SOURCE_LABELS,
         "limitation",
     ),

@@ -77,6 +77,7 @@ class Poller:
         self._stopped = threading.Event()
         self._wake = {config.name: threading.Event() for config, _ in sources}
         self._delivered = threading.Event()
+        engine.deferred = self._delivered.set
         self._threads = [
             threading.Thread(target=self._poll, args=item, name=f"poll-{item[0].name}", daemon=True)
             for item in sources
@@ -93,6 +94,7 @@ class Poller:
     def stop(self) -> None:
         """End all threads and wait for them."""
         self._stopped.set()
+        self._engine.stop_parts()
         for event in (self._delivered, *self._wake.values()):
             event.set()
         deadline = self._timing.monotonic() + STOP_SECONDS
@@ -125,6 +127,8 @@ class Poller:
                 return False
             error = self._engine.ingest_refresh(config.name, refresh, seconds)
         except SourceError as failure:
+            if self._stopped.is_set():
+                return False
             problem = failure.of(config.name)
             self._failed(config, failure.reason, str(failure), seconds(), problem)
             return False

@@ -4,6 +4,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
@@ -35,7 +36,8 @@ class SourceRegistry:
             next refresh.
         """
         self._sections = {section.name: section for section in config.sources}
-        self._configured = {s.name: frozenset(s.feeds()) for s in config.sources}
+        self._named = {s.name: frozenset(s.feeds()) for s in config.sources}
+        self._selects = {s.name: cache(s.may_feed) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
@@ -175,7 +177,7 @@ class SourceRegistry:
             self._changed.update(
                 trunk
                 for trunk in published
-                if any(self._sections[name].may_feed(trunk) for name in self._unlisted_changed)
+                if any(self._selects[name](trunk) for name in self._unlisted_changed)
             )
         return self._changed
 
@@ -190,7 +192,7 @@ class SourceRegistry:
         """
         names = {
             *self._listed.sources_of(trunk),
-            *(name for name in self._unlisted if self._sections[name].may_feed(trunk)),
+            *(name for name in self._unlisted if self._selects[name](trunk)),
         }
         return tuple(
             self._source_of(trunk, name) for name in sorted(names, key=self._places.__getitem__)
@@ -203,9 +205,10 @@ class SourceRegistry:
         kept_problems = {trunk for trunk, each in kept.items() if each.problem}
         self._watched.put(source, self._fed_by(source))
         self._unread.put(source, kept_problems if report is None else _problems(report))
-        listed = self._listed_by(source)
-        self._listed.put(source, listed or ())
-        (self._unlisted.add if listed is None else self._unlisted.discard)(source)
+        self._listed.put(source, self._listed_by(source))
+        stored = self._stored[source]
+        has_succeeded = stored is not None and stored.last_success is not None
+        (self._unlisted.discard if has_succeeded else self._unlisted.add)(source)
         self._note_change(source)
 
     def _note_change(self, source: str) -> None:
@@ -214,16 +217,15 @@ class SourceRegistry:
         if source in self._unlisted:
             self._unlisted_changed.add(source)
 
-    def _listed_by(self, source: str) -> Collection[Trunk] | None:
-        """Return the trunks that a source may feed; None while only its section excludes any."""
+    def _listed_by(self, source: str) -> Collection[Trunk]:
+        """Return the trunks that a source names, and those that it has read or could not read."""
         stored, report = self._stored[source], self._reports.get(source)
-        if self._configured[source]:
-            return self._configured[source]
         if stored is None or stored.last_success is None:
-            return None
-        return (
-            stored.trunks | (self._kept.get(source, {}) if report is None else report.trunks).keys()
+            return self._named[source]
+        found = stored.trunks | (
+            (self._kept.get(source, {}) if report is None else report.trunks).keys()
         )
+        return self._named[source].union(filter(self._selects[source], found))
 
     def _source_of(self, trunk: Trunk, name: str) -> TrunkSource:
         status, failure = self._statuses[name], self._failures[name]
@@ -255,8 +257,11 @@ class SourceRegistry:
                 if not self._may_order(self._sections[source], fact.trunk):
                     continue
                 self._order_owners[fact.trunk] = source
-            elif isinstance(fact, TrunkRemoved) and self._order_owners.get(fact.trunk) == source:
-                del self._order_owners[fact.trunk]
+            elif isinstance(fact, TrunkRemoved):
+                fields = {"source": source, "repo": fact.trunk.repo, "branch": fact.trunk.branch}
+                log.warning("trunk removed", extra={**fields, "reason": fact.reason})
+                if self._order_owners.get(fact.trunk) == source:
+                    del self._order_owners[fact.trunk]
             yield fact
 
     def _fed_by(self, source: str) -> frozenset[Trunk]:
@@ -265,10 +270,7 @@ class SourceRegistry:
         The store may also contain trunks that it fed under an earlier configuration.
         """
         stored = self._stored[source]
-        if stored is None:
-            return frozenset()
-        configured = self._configured[source]
-        return stored.trunks & configured if configured else stored.trunks
+        return frozenset(filter(self._selects[source], stored.trunks if stored else ()))
 
     def _may_order(self, section: SourceConfig, trunk: Trunk) -> bool:
         if section.order is False:

@@ -54,6 +54,9 @@ class TrunkEngine:
 
     `ingest_refresh` and `ingest_delivery` store facts. `snapshot` is immutable and replaced after
     each evaluation.
+
+    Attributes:
+        deferred: called after `ingest_part`, by the thread that called it.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class TrunkEngine:
         self._lock = threading.RLock()
         self._handed_over: Deliveries = deque(maxlen=0)
         self._successor: TrunkEngine | None = None
+        self._has_stopped = False
+        self.deferred: Callable[[], None] = lambda: None
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         self._publication = Publication(Admission(config.limits.max_jobs, exported))
         self._unpublished: set[Trunk] = set()
@@ -169,20 +174,37 @@ class TrunkEngine:
             applied = self._apply(
                 source, facts, received, None if report.failure else self._clock()
             )
-            for trunk in applied.rewritten:
-                log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
-                self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
             self._sources.refreshed(source, report, seconds)
-            trunks = {
-                *_changed_by(applied),
-                *self._trunks.out_of_date,
-                *(trunk for trunk in self._changed() if trunk not in self._trunks.states),
-            }
-            watched = self._sources.watched_trunks
-            self._evaluate(
-                {trunk: applied.touched.get(trunk, {}) for trunk in trunks if trunk in watched}
-            )
+            self._trunks.defer_all(applied)
+            unknown = self._changed() - self._trunks.states.keys()
+            for trunk in {*unknown, *self._trunks.out_of_date}:
+                self._trunks.defer(trunk, {})
+            self._evaluate(self._trunks.take_pending(self._sources.watched_trunks))
         return report.error
+
+    def ingest_part(self, source: str, facts: Iterable[Fact]) -> None:
+        """Store a part of a refresh that goes on; `evaluate_pending` evaluates it.
+
+        Args:
+            source: its name.
+            facts: of some trunks, complete in themselves.
+
+        Raises:
+            StoreError: the facts could not be stored.
+            SourceError: `stop_parts` was called: another engine may use the store.
+        """
+        received = self._clock()
+        plausible = [_plausible(fact, received) for fact in facts]
+        with self._lock:
+            if self._has_stopped:
+                raise SourceError("the refresh was stopped")
+            self._trunks.defer_all(self._apply(source, plausible, received, None))
+        self.deferred()
+
+    def stop_parts(self) -> None:
+        """End the refreshes that store parts."""
+        with self._lock:
+            self._has_stopped = True
 
     def ingest_delivery(self, source: str, update: DeliveryUpdate) -> None:
         """Store a webhook delivery; `evaluate_pending` evaluates it.
@@ -245,6 +267,9 @@ class TrunkEngine:
         applied = self._store.apply(source, self._sources.only_orders_of(source, facts), stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
+        for trunk in applied.rewritten:
+            log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
+            self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
         return applied
 
     # ------------------------------------------------------------------ evaluation

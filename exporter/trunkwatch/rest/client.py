@@ -1,7 +1,9 @@
 """One HTTP request for a JSON document; every failure is a RequestError of one line."""
 
 import random
+from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
@@ -55,7 +57,10 @@ class _Request(NamedTuple):
 
 
 class RestClient:
-    """A client of the JSON API below one address; one thread at a time.
+    """A client of the JSON API below one address; safe to use from any thread.
+
+    Attributes:
+        redirected: the paths of requests that the server redirected; the caller empties it.
 
     All methods that send a request raise RequestError:
         NoAnswerError: no answer, or one that was cut off.
@@ -100,10 +105,10 @@ class RestClient:
         self._redirects = redirects
         self._timeout = timeout
         self._max_bytes = max_bytes
-        self._session = http.session()
-        self._session.headers.update({"User-Agent": USER_AGENT, **self._rules.headers})
-        if authorization is None and any(get_auth_from_url(url)):
-            self._session.auth = get_auth_from_url(url)
+        self._login = get_auth_from_url(url) if authorization is None else ("", "")
+        # A session serves one thread at a time; as many are kept as were needed at once.
+        self._sessions: deque[requests.Session] = deque()
+        self.redirected: set[str] = set()
 
     def address(self, path: str) -> str:
         """Return the address of a path, without credentials."""
@@ -175,8 +180,10 @@ class RestClient:
         return self._once(request)
 
     def _once(self, request: _Request) -> Reply | None:
-        if self._quota is not None:
-            self._quota.check()
+        with self._quota.request() if self._quota is not None else nullcontext():
+            return self._counted(request)
+
+    def _counted(self, request: _Request) -> Reply | None:
         now = self._http.clock()
         header = self._authorization.header(now) if self._authorization is not None else None
         answer = self._send(request, header)
@@ -187,13 +194,14 @@ class RestClient:
         if unchanged and request.etag is not None:
             return None
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise self._error(request, answer, limit)
+            raise self._error(request, answer, limit, header)
         return Reply(self._document(request, answer), answer.headers.get("ETag"))
 
     def _send(self, request: _Request, header: str | None) -> Answer:
         headers = {"Authorization": header, "If-None-Match": request.etag}
+        session = self._borrowed_session()
         try:
-            with self._session.request(
+            with session.request(
                 request.method,
                 self.address(request.path),
                 params=list(request.query),
@@ -205,6 +213,8 @@ class RestClient:
                 stream=True,
             ) as response:
                 content = self._content(response)
+            if response.history:
+                self.redirected.add(request.path)
         except requests.RequestException as error:
             self._http.count_request("error")
             if self._quota is not None:
@@ -212,12 +222,24 @@ class RestClient:
                 self._quota.answered(RateLimit(), counted=True)
             problem = f"{self._named(request)}: {_cause_of(error)}"
             raise NoAnswerError(problem, retryable=True) from None
+        finally:
+            self._sessions.append(session)
         self._http.count_request(str(response.status_code))
         if len(content) > self._max_bytes:
             raise BadAnswerError(
                 f"{self._named(request)}: the answer is larger than {self._max_bytes} bytes"
             )
         return Answer(response.status_code, response.reason, response.headers, content)
+
+    def _borrowed_session(self) -> requests.Session:
+        try:
+            return self._sessions.pop()
+        except IndexError:
+            session = self._http.session()
+        session.headers.update({"User-Agent": USER_AGENT, **self._rules.headers})
+        if any(self._login):
+            session.auth = self._login
+        return session
 
     def _content(self, response: requests.Response) -> bytes:
         """Return the body, or its beginning if it exceeds the size limit."""
@@ -240,10 +262,12 @@ class RestClient:
                 retryable=True,
             ) from None
 
-    def _error(self, request: _Request, answer: Answer, limit: RateLimit) -> RequestError:
+    def _error(
+        self, request: _Request, answer: Answer, limit: RateLimit, header: str | None
+    ) -> RequestError:
         """Return the error for an answer that is no success."""
         if answer.status == HTTPStatus.UNAUTHORIZED and self._authorization is not None:
-            self._authorization.refused()
+            self._authorization.refused(header)
             # `header` raises the permanent error now.
             self._authorization.header(self._http.clock())
         problem, message = self._named(request), self._rules.message(answer)

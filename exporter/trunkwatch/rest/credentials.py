@@ -6,6 +6,7 @@ No error holds any of them: errors name the place where the secret is stored.
 import hashlib
 import hmac
 import os
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ MAX_SECRET_BYTES = 16_384
 
 FINGERPRINT_CHARACTERS = 8
 """Enough to distinguish a few tokens, too few to guess one by."""
+
+BEARER = "Bearer "
+"""The beginning of the header of a token."""
 
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 3600.0
 """Seconds after which a refused credential is sent again, doubled by each further refusal: servers
@@ -88,14 +92,18 @@ class Authorization(Protocol):
             RequestError: as for `header`.
         """
 
-    def refused(self) -> None:
-        """Record that the server answered the last header with 401."""
+    def refused(self, header: str | None) -> None:
+        """Record that the server answered a header with 401."""
 
 
 class RefusedCredential:
-    """The credential that the server refused last: it is not sent again for a while."""
+    """The credential that the server refused last: it is not sent again for a while.
+
+    Safe to use from any thread.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._sent = ""
         self._sent_at = 0.0
         self._refused: str | None = None
@@ -109,18 +117,25 @@ class RefusedCredential:
         Raises:
             CredentialsError: it was refused recently.
         """
-        # A clock that was set back ends the wait too, or it might last for years.
-        if fingerprint == self._refused and 0 <= now - self._refused_at < self._wait:
-            raise CredentialsError(self._why)
-        # Accepted last time, or another one: the next refusal is a first one again.
-        if self._refused is None or fingerprint != self._sent:
-            self._wait = 0.0
-        self._refused, self._sent, self._sent_at = None, fingerprint, now
+        with self._lock:
+            # A clock that was set back ends the wait too, or it might last for years.
+            if fingerprint == self._refused and 0 <= now - self._refused_at < self._wait:
+                raise CredentialsError(self._why)
+            # Accepted last time, or another one: the next refusal is a first one again.
+            if self._refused is None or fingerprint != self._sent:
+                self._wait = 0.0
+            self._refused, self._sent, self._sent_at = None, fingerprint, now
 
-    def refuse(self, why: str) -> CredentialsError:
-        """Record that the credential sent last is refused; return the error to raise."""
-        self._wait = min(max(2 * self._wait, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
-        self._refused, self._refused_at, self._why = self._sent, self._sent_at, why
+    def refuse(self, fingerprint: str, why: str) -> CredentialsError:
+        """Record that a credential is refused; return the error to raise.
+
+        Of concurrent requests, only the first refusal counts; one of a credential that has been
+        replaced since does not concern the new one.
+        """
+        with self._lock:
+            if fingerprint == self._sent and self._refused is None:
+                self._wait = min(max(2 * self._wait, FIRST_RETRY_SECONDS), MAX_RETRY_SECONDS)
+                self._refused, self._refused_at, self._why = fingerprint, self._sent_at, why
         return CredentialsError(why)
 
 
@@ -139,10 +154,11 @@ class NoToken:
         del now
         return ""
 
-    def refused(self) -> None:
+    def refused(self, header: str | None) -> None:
         """Record that the server refuses anonymous requests."""
         self._refusal.refuse(
-            "the server asks for a token (HTTP 401); name one by token_file, token_env or app"
+            header or "",
+            "the server asks for a token (HTTP 401); name one by token_file, token_env or app",
         )
 
 
@@ -162,18 +178,19 @@ class Token:
         """Return the token as a header."""
         token = self._token()
         self._refusal.check(fingerprint_of(token), now)
-        return f"Bearer {token.decode('ascii')}"
+        return f"{BEARER}{token.decode('ascii')}"
 
     def fingerprint(self, now: float) -> str:
         """Return the token's fingerprint."""
         del now
         return fingerprint_of(self._token())
 
-    def refused(self) -> None:
-        """Record that the server refuses the token."""
+    def refused(self, header: str | None) -> None:
+        """Record that the server refuses a token."""
         self._refusal.refuse(
+            fingerprint_of((header or "").removeprefix(BEARER).encode()),
             f"the server refuses the token of {self._where} (HTTP 401): it is wrong, revoked or"
-            " expired; a new one is tried at once, the same one again after a pause"
+            " expired; a new one is tried at once, the same one again after a pause",
         )
 
     def _token(self) -> bytes:

@@ -1,8 +1,10 @@
 """Rate limits: how an answer reports one, and how much of it an hour and a refresh may use."""
 
 import math
+import threading
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -18,6 +20,10 @@ UNKNOWN_WAIT_SECONDS = 60.0
 MIN_WAIT_SECONDS = 60.0
 """Seconds for which an exhausted quota is left alone: it comes back in single requests."""
 
+
+PACE_SHARE = 0.8
+"""Share of a vendor's limit of requests a minute up to which new work is begun, which may need a
+few more."""
 
 BATCH_REQUESTS = 60
 """Requests after which a long read of history pauses, to store and show its results so far."""
@@ -80,15 +86,26 @@ class RateLimitHeaders(NamedTuple):
 
 
 class Quota:
-    """One token's requests: those of the last hour, and how many may be sent now."""
+    """One token's requests: those of the last hour, and how many may be sent now.
 
-    def __init__(self, share: float, clock: Callable[[], float]) -> None:
+    Safe to use from any thread.
+    """
+
+    def __init__(
+        self, share: float, clock: Callable[[], float], per_minute: int | None = None
+    ) -> None:
         """Args:
         share: the part of the limit that may be used, above 0 and up to 1.
         clock: seconds since the epoch.
+        per_minute: requests a minute that the vendor allows beside the limit that it reports, those
+            included that it does not count.
         """
         self._share = share
         self._clock = clock
+        self._per_minute = per_minute
+        self._lock = threading.RLock()
+        self._sent: deque[float] = deque()
+        self._in_flight = 0
         self._used: deque[float] = deque()
         self._limit: int | None = None
         self._reset = 0.0
@@ -96,38 +113,83 @@ class Quota:
         self.remaining: int | None = None
         self.counted = 0
 
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Reserve a request while it is sent.
+
+        Raises:
+            RateLimitedError: none may be sent now.
+        """
+        with self._lock:
+            self.check()
+            self._in_flight += 1
+            self._sent.append(self._clock())
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._in_flight -= 1
+
     def answered(self, limit: RateLimit, *, counted: bool) -> None:
         """Record an answer: whether the vendor counted it, and the limit that it reported."""
-        now = self._clock()
-        if counted:
-            self.counted += 1
-            self._used.append(now)
-        if limit.limit is not None and limit.remaining is not None:
-            self._limit, self.remaining = limit.limit, limit.remaining
-            self._reset = limit.reset or now + HOUR
+        with self._lock:
+            now = self._clock()
+            if counted:
+                self.counted += 1
+                self._used.append(now)
+            if limit.limit is not None and limit.remaining is not None:
+                reset = limit.reset or now + HOUR
+                # Of concurrent answers, the last one to arrive may be an earlier one.
+                if reset != self._reset or self.remaining is None or self._limit != limit.limit:
+                    self.remaining = limit.remaining
+                self.remaining = min(self.remaining, limit.remaining)
+                self._limit, self._reset = limit.limit, reset
 
     def add_cost(self, cost: int) -> None:
         """Record that the last request counted for more than one."""
-        self.counted += max(0, cost - 1)
-        self._used.extend([self._clock()] * max(0, cost - 1))
+        with self._lock:
+            self.counted += max(0, cost - 1)
+            self._used.extend([self._clock()] * max(0, cost - 1))
 
     def spent(self) -> dict[int, int]:
         """Return the requests of the last hour by minute, for a restart to continue with."""
-        self._forget()
-        return Counter(int(moment // MINUTE) for moment in self._used)
+        with self._lock:
+            self._forget()
+            return Counter(int(moment // MINUTE) for moment in self._used)
 
     def restore(self, spent: Mapping[int, int]) -> None:
         """Add the requests before a restart; those of a minute count until its end."""
         before = sorted((minute + 1) * MINUTE for minute, n in spent.items() for _ in range(n))
-        self._used.extendleft(reversed(before))
+        with self._lock:
+            self._used.extendleft(reversed(before))
 
     def _forget(self) -> None:
-        while self._used and self._used[0] <= self._clock() - HOUR:
+        now = self._clock()
+        while self._used and self._used[0] <= now - HOUR:
             self._used.popleft()
+        while self._sent and self._sent[0] <= now - MINUTE:
+            self._sent.popleft()
 
     def block(self, until: float) -> None:
         """Allow no request before a moment (seconds since the epoch)."""
-        self._blocked_until = max(self._blocked_until, until)
+        with self._lock:
+            self._blocked_until = max(self._blocked_until, until)
+
+    def pause(self, requests: int = 1) -> float:
+        """Return the seconds until new work may begin within the vendor's limit of a minute.
+
+        Args:
+            requests: of that work; at most the limit.
+        """
+        with self._lock:
+            if self._per_minute is None or self._limit is None:
+                return 0.0
+            self._forget()
+            over = len(self._sent) + requests - int(PACE_SHARE * self._per_minute)
+            if over <= 0 or not self._sent:
+                return 0.0
+            moment = self._sent[min(over, len(self._sent)) - 1]
+            return max(0.0, moment + MINUTE - self._clock())
 
     @property
     def budget(self) -> float:
@@ -140,26 +202,28 @@ class Quota:
         This is the share of the limit less the requests of the last hour, and never more than the
         share of the requests that all users of the token have left.
         """
-        now = self._clock()
-        if now < self._blocked_until:
-            return 0.0
-        if self._limit is None:
-            return math.inf
-        self._forget()
-        left = self.budget - len(self._used)
-        if now < self._reset and self.remaining is not None:
-            left = min(left, self._share * self.remaining)
-        return max(0.0, math.floor(left))
+        with self._lock:
+            now = self._clock()
+            if now < self._blocked_until:
+                return 0.0
+            if self._limit is None:
+                return math.inf
+            self._forget()
+            left = self.budget - len(self._used)
+            if now < self._reset and self.remaining is not None:
+                left = min(left, self._share * self.remaining)
+            return max(0.0, math.floor(left) - self._in_flight)
 
     def free_at(self) -> float:
         """Return when at least one more request may be sent (seconds since the epoch)."""
-        now = self._clock()
-        if self.available() >= 1:
-            return now
-        if now < self._blocked_until:
-            return self._blocked_until
-        oldest = self._used[0] + HOUR if self._used else self._reset
-        return max(now + MIN_WAIT_SECONDS, min(oldest, max(self._reset, now)))
+        with self._lock:
+            now = self._clock()
+            if self.available() >= 1:
+                return now
+            if now < self._blocked_until:
+                return self._blocked_until
+            oldest = self._used[0] + HOUR if self._used else self._reset
+            return max(now + MIN_WAIT_SECONDS, min(oldest, max(self._reset, now)))
 
     def check(self) -> None:
         """Raise RateLimitedError if no request may be sent now."""
@@ -177,9 +241,15 @@ class RefreshBudget:
     The next refresh follows after `interval` seconds.
     """
 
-    def __init__(self, quota: Quota, interval: float) -> None:
+    def __init__(self, quota: Quota, interval: float, batch: int = BATCH_REQUESTS) -> None:
+        """Args:
+        quota: of the token.
+        interval: seconds until the next refresh.
+        batch: requests about history in this refresh.
+        """
         self._quota = quota
         self._interval = interval
+        self._batch = batch
         self._counted_before = quota.counted
 
     def for_news(self) -> bool:
@@ -192,7 +262,7 @@ class RefreshBudget:
     def for_history(self) -> bool:
         """Return whether a request about history may be sent in this refresh."""
         spent = self._quota.counted - self._counted_before
-        return spent < BATCH_REQUESTS and self.history_later()
+        return spent < self._batch and self.history_later()
 
     def hourly(self, share: float) -> float:
         """Return a share of an hour's requests; infinite while no limit has been reported."""

@@ -1,6 +1,7 @@
 """Lists that an API gives page by page, read only as a whole and cached by ETag."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,12 @@ from trunkwatch.rest.client import Query, Reply, RestClient
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
 
-CACHED_PAGES = 256
-"""Pages whose rows are kept with their ETag: those of unfinished runs, about 15 MB of rows."""
+CACHED_ROWS = 30_000
+"""Rows that are kept with the ETags of their pages, about 15 MB: the jobs of unfinished runs, and
+the workflows of a thousand repositories."""
+
+ROWS_OF_PAGE = 4
+"""What a page weighs in rows beside its own."""
 
 REMEMBERED = 1024
 """Dropped rows that are counted once, and inconsistent lists that are compared with the next one.
@@ -66,15 +71,19 @@ Kept = TypeVar("Kept", bound=Page[Any] | Reply)
 
 
 class EtagCache(Generic[Kept]):
-    """Answers with their ETag, so that an unchanged one costs no quota."""
+    """Answers with their ETag, so that an unchanged one costs no quota; safe for threads."""
 
-    def __init__(self, client: RestClient, size: int) -> None:
+    def __init__(
+        self, client: RestClient, size: int, weight: Callable[[Kept], int] = lambda _kept: 1
+    ) -> None:
         """Args:
         client: whose token the ETags are valid for.
-        size: number of answers.
+        size: weight of all answers.
+        weight: of one answer.
         """
         self._client = client
-        self._kept: LRUCache[tuple[str, str], Kept] = LRUCache(maxsize=size)
+        self._kept: LRUCache[tuple[str, str], Kept] = LRUCache(size, weight)
+        self._lock = threading.Lock()
 
     def read(self, path: str, query: Query, fetch: Callable[[str | None], Kept | None]) -> Kept:
         """Return an answer, from the cache if it has not changed.
@@ -86,16 +95,20 @@ class EtagCache(Generic[Kept]):
                 same.
         """
         key = (self._client.fingerprint(), f"{path}?{urlencode(query)}")
-        cached = self._kept.get(key)
+        with self._lock:
+            cached = self._kept.get(key)
         answer = fetch(cached.etag if cached is not None else None) or cached
         if answer is None:
             raise BadAnswerError(f"GET {self._client.address(path)}: HTTP 304 to no ETag")
-        self._kept[key] = answer
+        with self._lock:
+            self._kept[key] = answer
         return answer
 
-    def clear(self) -> None:
-        """Drop all answers."""
-        self._kept.clear()
+    def drop(self, path: str) -> None:
+        """Drop the answers at a path."""
+        with self._lock:
+            for key in [key for key in self._kept if key[1].partition("?")[0] == path]:
+                del self._kept[key]
 
 
 class ListClient(RestClient):
@@ -109,15 +122,19 @@ class ListClient(RestClient):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._pages: EtagCache[Page[Any]] = EtagCache(self, CACHED_PAGES)
+        self._lock = threading.Lock()
+        self._pages: EtagCache[Page[Any]] = EtagCache(
+            self, CACHED_ROWS, lambda page: ROWS_OF_PAGE + len(page.rows)
+        )
         self._inconsistent: LRUCache[str, frozenset[object]] = LRUCache(REMEMBERED)
         self._dropped: LRUCache[str, None] = LRUCache(REMEMBERED)
         self._newly_dropped: Counter[str] = Counter()
 
     def take_dropped(self) -> Mapping[str, int]:
         """Return the numbers of rows that could not be parsed since the last call, by list."""
-        dropped, self._newly_dropped = self._newly_dropped, Counter()
-        return dropped
+        with self._lock:
+            dropped, self._newly_dropped = self._newly_dropped, Counter()
+            return dropped
 
     def page(
         self, path: str, query: Query, listing: Listing[Row], etag: str | None = None
@@ -182,9 +199,10 @@ class ListClient(RestClient):
             return whole
         address = f"{path}?{urlencode(query)}"
         distinct = {listing.identity(row): row for row in rows}
-        if self._inconsistent.get(address) == distinct.keys():
-            return tuple(distinct.values())
-        self._inconsistent[address] = frozenset(distinct)
+        with self._lock:
+            if self._inconsistent.get(address) == distinct.keys():
+                return tuple(distinct.values())
+            self._inconsistent[address] = frozenset(distinct)
         raise BadAnswerError(
             f"GET {self.address(path)}: the list changed each of the {LIST_TRIES} times"
             " that it was read; it is read again at the next refresh"
@@ -208,7 +226,7 @@ class ListClient(RestClient):
         consistent = distinct == len(rows) and totals in ({None}, {len(rows) + dropped})
         if not consistent:
             # Drop the cached pages, else a 304 would repeat the inconsistent list.
-            self._pages.clear()
+            self._pages.drop(path)
         return tuple(rows), consistent
 
     def cached_page(
@@ -239,9 +257,10 @@ class ListClient(RestClient):
 
     def _drop(self, key: str, row: object) -> None:
         text = f"{key} {json.dumps(row, sort_keys=True)}"
-        if text not in self._dropped:
-            self._dropped[text] = None
-            self._newly_dropped[key] += 1
+        with self._lock:
+            if text not in self._dropped:
+                self._dropped[text] = None
+                self._newly_dropped[key] += 1
 
     def _is_last(self, page: "Page[Any]", number: int) -> bool:
         if page.total is None:

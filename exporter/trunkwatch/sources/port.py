@@ -28,7 +28,7 @@ class TrunkReport:
 
 @dataclass(frozen=True, slots=True)
 class Limitation:
-    """A right that the credentials lack, or an address that the server refuses.
+    """A right that the credentials lack, an address that the server refuses, or another lack.
 
     Attributes:
         name: a short word for logs and the label of a metric, such as `checks`.
@@ -75,8 +75,9 @@ class Refresh:
     """The result of one refresh.
 
     Attributes:
-        facts: to be stored completely or not at all. Only a local file may still be read while
-            they are iterated, before any lock is taken; that may raise SourceError.
+        facts: to be stored completely or not at all, beside those that `SourceContext.store` took
+            during the refresh. Only a local file may still be read while they are iterated, before
+            any lock is taken; that may raise SourceError.
         report: about the refresh itself.
     """
 
@@ -183,8 +184,11 @@ class SourceContext:
         http: session, request counter, clock and sleep.
         events: which events' runs count (`jobs.events`).
         focus: returns the failures of a trunk to read first.
+        store: stores facts of a refresh that goes on, complete for their trunks; None where all are
+            stored at its end. Raises StoreError.
     """
 
     http: HttpContext = HttpContext()  # noqa: RUF009 — frozen
     events: frozenset[str] = DEFAULT_EVENTS
     focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()
+    store: Callable[[Iterable[Fact]], None] | None = None

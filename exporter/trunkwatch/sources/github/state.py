@@ -35,6 +35,7 @@ class Kind(StrEnum):
     PENDING = "pending"  # by run id: jobs from webhooks whose run has not been read
     EXTERNAL = "external"  # by commit: when results of other CI systems were read
     WORKFLOW = "workflow"  # by path: the last state that was reported
+    HEAD = "head"  # the heads of the last read after which nothing was left to read
     WORKFLOWS_READ = "workflows_read"  # when the states were read, and at which tip
 
 

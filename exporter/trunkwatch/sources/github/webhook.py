@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
@@ -36,6 +35,9 @@ NAME_LIMIT = 100
 
 ContextOf = Callable[[SourceState], TrunkContext]
 """Returns what the readers of one trunk share, with the state given."""
+
+WatchedTrunk = Callable[[Mapping[str, Any], str], Trunk | None]
+"""Returns the trunk of a branch if it is watched, given the payload's `repository`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +117,22 @@ class WebhookHandler:
 
     def __init__(
         self,
-        config: GithubSource,
+        watched: WatchedTrunk,
         context: Callable[[Trunk, SourceState], TrunkContext],
         external: ExternalChecks,
         events: frozenset[str],
     ) -> None:
         """Args:
-        config: of the source; without branches, the default branch of each repository is watched.
+        watched: returns the trunk of a branch, if it is watched.
         context: returns what the readers of a trunk share, with the state given.
         external: the results of other CI systems that count.
         events: which events' runs count.
         """
-        self._repos = {repo.lower(): repo for repo in config.all_repos}
-        self._branches = frozenset(config.branches)
+        self._watched = watched
         self._context = context
         self._external = external
         self._events = events
-        self._parsers: Mapping[str, Callable[[str, Mapping[str, Any]], DeliveryUpdate | None]] = {
+        self._parsers: Mapping[str, Callable[[Mapping[str, Any]], DeliveryUpdate | None]] = {
             "push": self._push,
             "workflow_run": self._workflow_run,
             "workflow_job": self._workflow_job,
@@ -159,44 +160,40 @@ class WebhookHandler:
         if parser is None:
             return None
         try:
-            repo = self._repos.get(payload["repository"]["full_name"].lower())
-            return parser(repo, payload) if repo is not None else None
+            return parser(payload)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadDelivery(
                 f"not the body of a {event} that GitHub documents ({type(error).__name__}: {error})"
             ) from None
 
-    def _trunk(self, repo: str, branch: object, payload: Mapping[str, Any]) -> Trunk | None:
-        if not isinstance(branch, str):
-            return None
-        watched = self._branches or {payload["repository"].get("default_branch")}
-        return Trunk(repo, branch) if branch in watched else None
+    def _trunk(self, branch: object, payload: Mapping[str, Any]) -> Trunk | None:
+        return self._watched(payload["repository"], branch) if isinstance(branch, str) else None
 
-    def _push(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+    def _push(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         ref = payload["ref"]
-        trunk = self._trunk(repo, ref.removeprefix(REF), payload) if ref.startswith(REF) else None
+        trunk = self._trunk(ref.removeprefix(REF), payload) if ref.startswith(REF) else None
         # A push lists its commits without parents: the order has to be read.
         return RowsUpdate(needs_refresh=True) if trunk else None
 
-    def _workflow_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+    def _workflow_run(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         run = run_of(payload["workflow_run"])
-        trunk = self._trunk(repo, run.head_branch, payload)
+        trunk = self._trunk(run.head_branch, payload)
         if trunk is None or not counts(run, trunk, self._events):
             return None
         return RunUpdate(run, partial(self._context, trunk))
 
-    def _workflow_job(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+    def _workflow_job(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["workflow_job"]
         job = job_of(row)
-        trunk = self._trunk(repo, row.get("head_branch"), payload)
+        trunk = self._trunk(row.get("head_branch"), payload)
         if trunk is None or job.run is None:
             return None
         return JobUpdate(job, partial(self._context, trunk))
 
-    def _check_run(self, repo: str, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
+    def _check_run(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["check_run"]
         branch = (row.get("check_suite") or {}).get("head_branch")
-        trunk = self._trunk(repo, branch, payload)
+        trunk = self._trunk(branch, payload)
         found = self._external.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
         return RowsUpdate((found,)) if found is not None else None
 

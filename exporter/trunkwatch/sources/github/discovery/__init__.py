@@ -1,0 +1,1 @@
+"""The repositories and branches that a source watches, and which of them have news."""
