@@ -20,7 +20,7 @@ green:
 """
 
 
-# Not of the session: an idle stack would use the processors until its end.
+# Not of the session: an idle stack would use the processors until the last test of all.
 @pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
     """Run the stack without results; each test uses its own repository."""
