@@ -118,27 +118,30 @@ class JobWalk:
             self._follow_streak(columns[position:])
             self._follow_outage(column)
         self._follow_events(events)
-        self.names = self.names.union(shard.name for column in columns for shard in column.shards)
-        self.only_skips = self.only_skips and all(
-            evidence is Evidence.SKIP
-            for column in columns
-            for shard in column.shards
-            for _, evidence in shard.rows
-        )
-        self.changes_at = earliest((self.changes_at, *(each.changes_at for each in columns)))
+        shards = [shard for column in columns for shard in column.shards]
+        if not all(shard.name in self.names for shard in shards):
+            self.names = self.names.union(shard.name for shard in shards)
+        if self.only_skips:
+            rows = (each for shard in shards for each in shard.rows)
+            self.only_skips = all(evidence is Evidence.SKIP for _, evidence in rows)
+        for column in columns:
+            if column.changes_at is not None:
+                self.changes_at = earliest((self.changes_at, column.changes_at))
 
     def _count(self, column: Column, order: TrunkOrder) -> None:
         verdict = column.verdict
-        self.pending += verdict is Verdict.PENDING
-        self.flaky += verdict is Verdict.FLAKY
+        if verdict is Verdict.PENDING:
+            self.pending += 1
         if not verdict.decided:
             return
         self.decision = Decision(verdict, ended_at(column, order), _duration(column))
-        if verdict is not Verdict.FAIL:
-            self.stopped_by = StoppedBy.PASS if verdict is Verdict.PASS else StoppedBy.FLAKY
         if verdict is Verdict.PASS:
+            self.stopped_by = StoppedBy.PASS
             self.pending = self.flaky = 0
             self.last_success_at = self.decision.ended_at
+        elif verdict is Verdict.FLAKY:
+            self.stopped_by = StoppedBy.FLAKY
+            self.flaky += 1
 
     def _follow_streak(self, columns: Sequence[Column]) -> None:
         """Follow the streak to the first of some columns of one commit."""
@@ -162,15 +165,15 @@ class JobWalk:
             self.outage = None
 
     def _follow_events(self, events: Mapping[str, Sequence[Verdict]]) -> None:
-        streaks = dict(self.events)
         for event, verdicts in events.items():
+            before = length = self.events.get(event, 0)
             for verdict in verdicts:
                 if verdict is Verdict.FAIL:
-                    streaks[event] = streaks.get(event, 0) + 1
+                    length += 1
                 elif verdict.decided:
-                    streaks[event] = 0
-        if streaks != self.events:
-            self.events = streaks
+                    length = 0
+            if length != before:  # Copies share the mapping.
+                self.events = {**self.events, event: length}
 
 
 def ended_at(column: Column, order: TrunkOrder) -> float | None:
