@@ -28,7 +28,7 @@ help:
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
-	@echo 'make bench               measure check, serving, publishing, the storage and what GitHub counts'
+	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
 run: $(VENV)/run.stamp prometheus
 	@$(BIN)/python -m trunkwatch.demo.run $(if $(CONFIG),--config '$(CONFIG)') $(ARGS)
@@ -67,6 +67,7 @@ docs: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
+	$(BIN)/python -m tools.bench_engine
 	$(BIN)/python -m tools.bench_ingest
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github

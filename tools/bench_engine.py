@@ -136,7 +136,9 @@ def main() -> int:
     """Print the tables."""
     tables = (
         table(
-            "one new result, history of", (100, 1_000, 10_000), lambda n: one_result(Shape(5, n))
+            "one new result, commits of failures",
+            (100, 1_000, 10_000),
+            lambda n: one_result(Shape(5, n)),
         ),
         table(
             "the same, passes and failures alternate",
@@ -151,7 +153,7 @@ def main() -> int:
         table("restart, jobs with 100 commits each", (10, 100, 1_000), restart),
     )
     for lines in tables:
-        print(*lines, sep="\n", end="\n\n", flush=True)
+        print(*lines, sep="\n", flush=True)
     return 0
 
 
