@@ -14,7 +14,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.store import SqliteStore
 
 from tests.poller.harness import TWO, Clock, Harness, Update, config_of
-from tests.support.rows import history, named, order, run
+from tests.support.rows import TRUNK, history, named, order, run
 
 
 class CountingStore(SqliteStore):
@@ -183,3 +183,22 @@ def test_deliveries_of_a_source_that_is_gone_are_dropped() -> None:
     new.evaluate_pending()
     assert [source.name for source in new.snapshot.sources] == ["ci"]
     assert "build" in {job.key.job_name for job in new.snapshot.trunks[0].jobs}
+
+
+def test_a_state_that_is_written_while_it_is_read_is_whole(path: Path) -> None:
+    """A command reads the state as of one moment, whatever serve writes meanwhile."""
+    serve = Harness(store=SqliteStore(str(path)), keeps_state=True)
+    check = SqliteStore(str(path))
+    writes = iter(range(2, 9))
+
+    def trace(statement: str) -> None:
+        """Let serve write between two statements of the reader."""
+        if statement.startswith("SELECT kind") and (attempt := next(writes, None)) is not None:
+            serve.ingest(run(5, attempt=attempt, conclusion="failure"))
+
+    check._connection.set_trace_callback(trace)
+    for _ in range(7):
+        assert check.evaluation(TRUNK) is not None
+    assert next(writes, None) is None
+    check.close()
+    serve.store.close()

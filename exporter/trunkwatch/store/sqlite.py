@@ -156,11 +156,15 @@ class SqliteStore:
         """Return the evaluated state of a trunk; None where there is none."""
         with self._lock:
             try:
-                return self._evaluations.load(trunk)
+                # One snapshot: a running `serve` may write while a command reads.
+                self._connection.execute("BEGIN")
+                try:
+                    return self._evaluations.load(trunk)
+                finally:
+                    self._connection.execute("COMMIT")
             except (ValueError, msgspec.MsgspecError, sqlite3.Error) as error:
-                raise StoreError(
-                    self._path, f"the state of {trunk} is damaged ({error})"
-                ) from error
+                problem = f"the state of {trunk} is damaged ({error})"
+                raise StoreError(self._path, problem) from error
 
     def observations(
         self,
