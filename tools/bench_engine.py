@@ -9,7 +9,6 @@ import pstats
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -24,6 +23,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_engine import TrunkEngine
 from trunkwatch.store import SqliteStore, StoredRows
 
+from tests.support.counting_store import CountingStore
 from tools.bench_serving import Row, table
 
 TRUNK = Trunk("bench/large", "main")
@@ -42,23 +42,6 @@ class Shape(NamedTuple):
     jobs: int
     commits: int
     fails_every: int = 1
-
-
-class CountingStore(SqliteStore):
-    """Counts the rows that are read."""
-
-    rows_read = 0
-
-    def observations(
-        self,
-        trunk: Trunk,
-        jobs: Collection[RawJob] | None = None,
-        shas: Collection[str] | None = None,
-    ) -> Iterator[Observation]:
-        """Yield rows as the store does."""
-        for row in super().observations(trunk, jobs, shas):
-            self.rows_read += 1
-            yield row
 
 
 def order_of(commits: int) -> TrunkOrder:

@@ -1,38 +1,19 @@
 """A restart reads the stored state, and the rows where that is missing or damaged."""
 
 import sqlite3
-from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from trunkwatch.config import Config
-from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.store import SqliteStore
 
 from tests.poller.harness import TWO, Clock, Harness, Update, config_of
+from tests.support.counting_store import CountingStore
 from tests.support.rows import TRUNK, history, named, order, run
-
-
-class CountingStore(SqliteStore):
-    """Counts the rows that are read."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        self.rows_read = 0
-
-    def observations(
-        self,
-        trunk: Trunk,
-        jobs: Collection[RawJob] | None = None,
-        shas: Collection[str] | None = None,
-    ) -> Iterator[Observation]:
-        for row in super().observations(trunk, jobs, shas):
-            self.rows_read += 1
-            yield row
 
 
 @pytest.fixture
@@ -48,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 def start(path: Path, config: Config | None = None) -> tuple[Snapshot, int]:
     """Return the snapshot of a new engine, and the number of rows that it read."""
-    store = CountingStore(path)
+    store = CountingStore(str(path))
     engine = TrunkEngine(config or config_of(), store, Counters(), Clock(), keeps_state=True)
     store.close()
     return engine.snapshot, store.rows_read
