@@ -1,4 +1,4 @@
-"""A store that counts what is read of it."""
+"""A store that counts the rows that are read."""
 
 from collections.abc import Collection, Iterator
 
