@@ -11,7 +11,7 @@ from trunkwatch.errors import StoreError
 from trunkwatch.store.opening import MEMORY, check_path
 
 LOCK_SUFFIX = "-lock"
-"""Of the file that a server locks. SQLite's own file would lose SQLite's locks when it is closed."""
+"""Of the file that a server locks: closing the database itself would drop SQLite's locks."""
 
 GUARDED_SUFFIXES = ("", "-wal")
 """The files whose loss loses results."""
