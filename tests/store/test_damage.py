@@ -86,12 +86,10 @@ def test_a_damaged_copy_gives_the_same_answer_or_a_clean_error(
             copy.with_name(copy.name + suffix).unlink(missing_ok=True)
         try:
             found = answer(copy)
-        except StoreError as error:
-            assert number >= 0
-            assert "\n" not in str(error)
+        except StoreError:
             counts["error"] += 1
             continue
-        good = good or found
+        good = good or found  # The first copy is whole.
         assert found == good, f"copy {number}"
         counts["same"] += 1
     print(counts)

@@ -106,7 +106,7 @@ class Poller:
         for event in (self._delivered, *self._wake.values()):
             event.set()
         deadline = self._timing.monotonic() + seconds
-        for thread in self._threads:
+        for thread in (each for each in self._threads if each.ident is not None):
             thread.join(max(0.0, deadline - self._timing.monotonic()))
 
     def wake(self, source: str) -> None:

@@ -46,7 +46,8 @@ class Worker:
         """Wait for the current round to end, and start no other."""
         self._stopped = True
         self._woken.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped:
