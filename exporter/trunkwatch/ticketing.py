@@ -2,18 +2,16 @@
 
 import logging
 import os
-import queue
-import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import UsageError
+from trunkwatch.process import Supervisor
 from trunkwatch.rest.credentials import EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
@@ -86,7 +84,7 @@ class TicketServer:
         self._metrics = TicketMetrics()
         api = _api(config, options, self._metrics, environ)
         self._store = TicketStore(_storage(options))
-        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._supervisor = Supervisor(self._dead_threads)
         try:
             secret = _secret(options.auth_token_file)
             pages = AlertPages(
@@ -95,6 +93,7 @@ class TicketServer:
                 self._metrics.problems,
                 self._metrics.families,
                 lambda outcome: self._metrics.add("deliveries", outcome),
+                self._supervisor.dead_threads,
             )
             self._web = WebServer(options.listen, pages)
         except Exception:
@@ -114,22 +113,23 @@ class TicketServer:
         """The bound port."""
         return self._web.port
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-        for kind in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(kind, self._on_signal)
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; return the exit code."""
         self._web.start()
+        return self._supervisor.run(self._begin, self._stop)
+
+    def _begin(self) -> None:
         self._worker.start()
         log.info("listening on port %d", self.port, extra={"version": __version__})
-        signum = self._signals.get()
-        log.info("stopping", extra={"signal": signal.Signals(signum).name})
+
+    def _stop(self) -> None:
+        """Finish what runs; an abandoned request to GitHub is repeated or found after a start."""
         self._web.stop()
         self._worker.stop()
         self._store.close()
 
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        del frame
-        self._signals.put(signum)
+    def _dead_threads(self) -> list[str]:
+        return [*self._web.dead_threads(), *self._worker.dead_threads()]
 
     def _deliver(self, document: Any) -> str:
         """Store the firing alerts of a delivery; once this returns, they survive a kill."""

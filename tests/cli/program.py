@@ -89,6 +89,13 @@ class Served:
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     """Run `trunkwatch serve` on a free loopback port."""
+    with starting(folder, *arguments) as process:
+        yield Served(process)
+
+
+@contextmanager
+def starting(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Start `trunkwatch serve`, and do not wait until it listens."""
     listen = "--web.listen-address=127.0.0.1:0"
     process = subprocess.Popen(
         [*PROGRAM, "serve", listen, *arguments],
@@ -100,7 +107,7 @@ def serving(folder: Path, *arguments: str) -> Iterator[Served]:
     )
     with process:
         try:
-            yield Served(process)
+            yield process
         finally:
             process.kill()
             DETECTOR.search_files(folder)

@@ -1,5 +1,6 @@
 """Signed webhooks are soon visible on /metrics, and never lost once accepted."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +8,12 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.store import SqliteStore
 
 from tests.github.large_trunk import REPO
-from tools.bench_webhook import Bench, bench, values_of
+from tests.support.waiting import eventually
+from tools.bench_webhook import SAMPLE, Bench, Job, bench, values_of
 
 RATE, SECONDS = 20.0, 3.0
+DELIVERIES, RELOADS = 300, 4
+
 SOON = 2.0
 """Seconds; many times the usual duration, so that the test passes on a busy machine."""
 
@@ -54,3 +58,25 @@ def test_what_was_accepted_survives_a_kill(running: Bench) -> None:
     rows = [row for row in store.observations(Trunk(REPO, "main")) if row.job_id == job["id"]]
     store.close()
     assert [row.conclusion for row in rows] == [job["conclusion"]]
+
+
+def test_nothing_accepted_during_reloads_is_unseen() -> None:
+    """Deliveries answered 202 while SIGHUPs replace the engine are all on /metrics afterwards."""
+    with bench(commits=2, workflows=2, jobs=100) as running:
+        queued = running.push_commit()[:DELIVERIES]
+        accepted: dict[Job, float] = {}
+        for number, each in enumerate(queued):
+            if number % (len(queued) // RELOADS) == 1:
+                running.served.send(signal.SIGHUP)
+            running.deliver(each)
+            accepted.update(dict(values_of(each)))
+
+        def unseen() -> set[Job]:
+            text = running.session.get(f"{running.url}/metrics", timeout=30).text
+            shown = {(flow, name): float(value) for name, flow, value in SAMPLE.findall(text)}
+            return {job for job, value in accepted.items() if shown.get(job) != value}
+
+        eventually(lambda: not unseen(), "every accepted result", seconds=15)
+        print(f"{len(queued)} deliveries, {len(accepted)} results, 0 unseen")
+        assert len(queued) > DELIVERIES * 0.6
+        assert len(accepted) > 30

@@ -182,9 +182,8 @@ def test_the_end_waits_for_a_refresh_that_is_being_stored() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "poll-ci"]
 
 
-def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sources_that_hang_do_not_add_up() -> None:
     """The end waits a bounded time for all sources together, not for each of them."""
-    monkeypatch.setattr("trunkwatch.poller.poller.STOP_SECONDS", 0.0)
     entered, leave = threading.Semaphore(0), threading.Event()
 
     class Hangs:
@@ -204,7 +203,7 @@ def test_sources_that_hang_do_not_add_up(monkeypatch: pytest.MonkeyPatch) -> Non
     poller.start()
     for _ in names:
         assert entered.acquire(timeout=SECONDS)
-    poller.stop()
+    poller.stop(0.0)
     hanging = [thread for thread in threading.enumerate() if thread.name.startswith("poll-s")]
     assert len(hanging) == 4
     leave.set()

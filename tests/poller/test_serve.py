@@ -3,12 +3,14 @@
 import re
 import signal
 import socket
+import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Served, run_program, serving
+from tests.cli.program import Served, run_program, serving, starting
 from tests.support.rows import history, named, write_recorded
 from tests.support.waiting import eventually
 
@@ -136,4 +138,72 @@ def test_check_beside_serve(folder: Path) -> None:
         run_program(["check", "--storage.path", "results.db"], folder, code=1)
         assert list(served.samples("ci_job_broken").values()) == [1.0]
         assert list(served.samples("trunkwatch_source_up").values()) == [1.0]
+        assert served.end() == 0
+
+
+def test_many_reloads_do_not_delay_the_end(folder: Path) -> None:
+    """350 SIGHUPs are a few reloads, and SIGTERM after them ends the process within 5 seconds."""
+    with serving(folder, "--storage.path", "results.db") as served:
+        wait_until_ready(served)
+        for _ in range(350):
+            served.send(signal.SIGHUP)
+        served.send(signal.SIGTERM)
+        begun = time.monotonic()
+        assert served.process.wait(20) == 0
+        assert time.monotonic() - begun < 5.0
+
+
+def test_an_early_reload_does_not_kill(folder: Path) -> None:
+    """SIGHUP while the program is being imported is ignored: the configuration is read later."""
+    with starting(folder) as process:
+        ignored = re.compile(r"SigIgn:\s+\w*[13579bdf]$", re.MULTILINE)
+        status = Path(f"/proc/{process.pid}/status")
+        eventually(lambda: ignored.search(status.read_text()), "SIGHUP is ignored", seconds=30)
+        process.send_signal(signal.SIGHUP)
+        assert Served(process).end() == 0
+
+
+def test_a_second_server_is_refused(folder: Path) -> None:
+    """Two servers on one file would each miss what the other stores."""
+    with serving(folder, "--storage.path", "results.db") as served:
+        wait_until_ready(served)
+        flags = ["--storage.path", "results.db", "--web.listen-address", "127.0.0.1:0"]
+        done = run_program(["serve", *flags], folder, code=2)
+        assert done.stderr == (
+            "trunkwatch: storage results.db: another 'trunkwatch serve' uses it;"
+            " give each process a file of its own\n"
+        )
+        served.process.kill()
+        served.process.wait()
+    with serving(folder, "--storage.path", "results.db") as served:
+        assert served.end() == 0
+
+
+def test_a_storage_that_cannot_be_evaluated_ends_it(folder: Path) -> None:
+    """A page that is found damaged after the start ends the process with a message and code 2."""
+    path = folder / "results.db"
+    run_program(["check", "--storage.path", "results.db"], folder, code=1)
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'observations'"
+        ).fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    flags = ["--storage.path", "results.db", "--web.listen-address", "127.0.0.1:0"]
+    done = run_program(["serve", *flags], folder, code=2)
+    assert "trunkwatch: storage results.db: cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_storage_that_is_deleted_is_reported(folder: Path) -> None:
+    """The source fails with the reason, so that its alert fires, and the state is still served."""
+    with serving(folder, "--storage.path", "results.db") as served:
+        wait_until_ready(served)
+        (folder / "results.db").unlink()
+        served.wait_for_log("the file was deleted or replaced while it is in use")
+        eventually(
+            lambda: list(served.samples("trunkwatch_source_up").values()) == [0.0], "it is down"
+        )
+        assert list(served.samples("ci_job_broken").values()) == [1.0]
         assert served.end() == 0

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,17 @@ def test_a_signal_ends_it_with_code_0(around: Around) -> None:
         tickets.send(signal.SIGINT)
         tickets.wait_for_log("msg=stopping signal=SIGINT")
         assert tickets.process.wait(SECONDS) == 0
+
+
+def test_it_ends_soon_while_github_hangs(around: Around) -> None:
+    """SIGTERM abandons a request without an answer; the plan is stored and resumed later."""
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        around.github.latency = 20.0
+        assert tickets.deliver().status_code == 200
+        eventually(lambda: around.github.log, "a request has arrived")
+        begun = time.monotonic()
+        assert tickets.end() == 0
+        assert time.monotonic() - begun < 5.5
+    around.github.latency = 0.0
+    with keeping(around.folder, *around.flags, *STORED):
+        around.issue_is("open")

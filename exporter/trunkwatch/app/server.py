@@ -1,29 +1,32 @@
 """`trunkwatch serve`: polls sources and serves their state until a signal ends it."""
 
 import logging
-import queue
-import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
-from types import FrameType
 
 from trunkwatch import __version__
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
-from trunkwatch.errors import ConfigError
+from trunkwatch.errors import ConfigError, TrunkwatchError
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.process import Supervisor, ignore_reloads
 from trunkwatch.report.document import CompareUrls
 from trunkwatch.sources import DeliveryUpdate, WebhookSource
+from trunkwatch.store import ServerLock, damage_of
 from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebhookOnly, WebServer
 from trunkwatch.web.pages import View
 
 log = logging.getLogger(__name__)
+
+POLLER_STOP_SECONDS = 2.0
+"""How long the end of the process waits for refreshes, of which nothing is stored."""
 
 
 class Server:
@@ -45,12 +48,19 @@ class Server:
             StoreError: the storage cannot be used.
             ListenError: the address cannot be listened on.
         """
+        ignore_reloads()
         self._config_path = config_path
         self._config = load_config(config_path)
         self._counters = Counters()
         self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
-        self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._store = open_store(storage)
+        self._supervisor = Supervisor(self._dead_threads)
+        self._storage, self._damage = storage, ""
+        self._lock = ServerLock(storage)
+        try:
+            self._store = open_store(storage)
+        except Exception:
+            self._lock.close()
+            raise
         # Listen before the stored rows are evaluated: with much history that takes a while, and
         # `/-/ready` reports it.
         self._engine = TrunkEngine(
@@ -69,6 +79,7 @@ class Server:
             self._web = self._listeners(listen, webhook_listen)
         except Exception:
             self._store.close()
+            self._lock.close()
             raise
         self._poller = self._new_poller()
 
@@ -76,7 +87,15 @@ class Server:
         """Listen for scrapes and people, and for webhooks there or on an address of their own."""
         webhook = Webhook(self._hooks, self._count_delivery)
         shared = webhook if webhook_listen is None else None
-        pages = Pages(self._view, self._exposition, time.time, __version__, shared)
+        pages = Pages(
+            self._view,
+            self._exposition,
+            time.time,
+            __version__,
+            shared,
+            dead_threads=self._supervisor.dead_threads,
+            store_problems=self._store_problems,
+        )
         servers = [WebServer(listen, pages)]
         if webhook_listen is not None:
             try:
@@ -93,25 +112,49 @@ class Server:
         """The ports that are listened on: that of the pages first."""
         return [server.port for server in self._web]
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
-        for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(kind, self._on_signal)
+    def run(self) -> int:
+        """Serve until SIGTERM or SIGINT; SIGHUP reloads the configuration.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            StoreError: the stored rows cannot be read.
+        """
         for server in self._web:
             server.start()
         ports = " and ".join(map(str, self.ports))
+        return self._supervisor.run(partial(self._begin, ports), self._stop, self._reload)
+
+    def _begin(self, ports: str) -> None:
         log.info("listening on port %s", ports, extra={"version": __version__})
         self._engine.evaluate_stored()
         self._log_stored()
         self._exposition.update()
         self._poller.start()
-        while (signum := self._signals.get()) == signal.SIGHUP:
-            self._reload()
-        log.info("stopping", extra={"signal": signal.Signals(signum).name})
-        self._poller.stop()
+        threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
+
+    def _stop(self) -> None:
         for server in self._web:
             server.stop()
+        self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
+        self._lock.close()
+
+    def _dead_threads(self) -> list[str]:
+        dead = [name for server in self._web for name in server.dead_threads()]
+        return dead + self._poller.dead_threads()
+
+    def _check_store(self) -> None:
+        """Check the structure of the storage file, once: pages that nothing reads stay unseen."""
+        problem = damage_of(self._storage)
+        if problem is not None:
+            self._damage = problem
+            fields = {"path": self._storage, "error": problem}
+            log.error("storage damaged: stop, move it away and start to read anew", extra=fields)
+
+    def _store_problems(self) -> list[str]:
+        return [f"storage {self._storage} is damaged: {self._damage}"] if self._damage else []
 
     def _log_stored(self) -> None:
         """Log the extent of the configuration and of the stored state."""
@@ -125,22 +168,30 @@ class Server:
             },
         )
 
-    def _on_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Only queue the signal: a handler may interrupt anything, even another handler."""
-        del frame
-        self._signals.put(signum)
-
     def _reload(self) -> None:
-        """Replace the configuration; an invalid one is logged and changes nothing."""
+        """Replace the configuration; after any failure the old one goes on."""
         try:
             config = load_config(self._config_path)
         except ConfigError as error:
-            self._counters.reloaded(ok=False)
-            log.error("reload failed, the old configuration stays", extra={"error": error})
+            self._reload_failed(error)
             return
         self._poller.stop()
         before = self._engine
-        before.begin_handover()
+        try:
+            before.begin_handover()
+            self._take(config)
+        except Exception as error:
+            before.cancel_handover()
+            self._engine = before
+            self._reload_failed(error)
+        self._exposition.update()
+        self._poller = self._new_poller()
+        self._poller.start()
+        self._poller.delivered()  # Those that arrived while no poller ran.
+
+    def _take(self, config: Config) -> None:
+        """Build everything for a new configuration, and only then use it."""
+        before = self._engine
         engine = TrunkEngine(
             config,
             self._store,
@@ -149,15 +200,20 @@ class Server:
             before=before.snapshot,
             keeps_state=True,
         )
+        sources = build_sources(config, self._counters, engine)
         before.hand_over(engine)
-        self._config, self._engine = config, engine
-        self._sources = build_sources(config, self._counters, self._engine)
-        self._poller = self._new_poller()
+        self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
-        self._exposition.update()
-        self._poller.start()
-        self._poller.delivered()  # Those that the engine before has handed over.
-        log.info("configuration reloaded", extra={"sources": len(self._sources)})
+        log.info("configuration reloaded", extra={"sources": len(sources)})
+
+    def _reload_failed(self, error: Exception) -> None:
+        self._counters.reloaded(ok=False)
+        expected = isinstance(error, TrunkwatchError)
+        log.error(
+            "reload failed, the old configuration stays",
+            extra={"error": error},
+            exc_info=None if expected else error,
+        )
 
     def _new_poller(self) -> Poller:
         return Poller(self._engine, self._sources, Timing(time.monotonic), self._exposition.update)

@@ -1,9 +1,9 @@
 """Every command and flag; `app` and the layers below do the work."""
 
 import json
+import logging
 import os
 import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,11 +38,14 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, is_stale
 from trunkwatch.errors import UsageError
+from trunkwatch.process import INTERNAL_ERROR, leave
 from trunkwatch.report.document import document
 from trunkwatch.report.notes import all_reliable
 from trunkwatch.report.text import cost, print_snapshot
 from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
+
+log = logging.getLogger(__name__)
 
 OUTPUT_MODE = 0o644
 """Mode of a written file; a temporary file is readable by its owner alone."""
@@ -57,7 +60,10 @@ def run() -> NoReturn:
         code = BAD_INPUT
     except click.Abort:
         code = 130
-    sys.exit(code if isinstance(code, int) else 0)
+    except Exception:
+        log.critical("internal error", exc_info=True)
+        code = INTERNAL_ERROR
+    leave(code if isinstance(code, int) else 0)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -91,7 +97,8 @@ def main(level: str, form: str) -> None:
 def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
     """Poll CI servers and expose their results to Prometheus."""
     with reported_errors():
-        Server(config_file, storage, listen, webhook_listen).run()
+        code = Server(config_file, storage, listen, webhook_listen).run()
+    exit_with(code)
 
 
 @main.command()

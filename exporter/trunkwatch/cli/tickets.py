@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
 
-from trunkwatch.cli.common import config_flag, reported_errors
+from trunkwatch.cli.common import config_flag, exit_with, reported_errors
 from trunkwatch.ticketing import TicketOptions, TicketServer
 
 
@@ -68,7 +68,7 @@ def tickets(
 ) -> None:
     """Open, update and close one GitHub issue per broken group, as Alertmanager notifies."""
     with reported_errors():
-        TicketServer(
+        code = TicketServer(
             TicketOptions(
                 config_file=config_file,
                 storage=storage,
@@ -80,6 +80,7 @@ def tickets(
                 show=show if dry_run else None,
             )
         ).run()
+    exit_with(code)
 
 
 def show(head: str, text: str) -> None:

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from trunkwatch.config import SourceConfig
 from trunkwatch.errors import SourceError, StoreError
@@ -27,6 +28,9 @@ CONTINUE_WITHIN_SECONDS = 1.0
 
 STOP_SECONDS = 10.0
 """Seconds that `stop` waits for refreshes to end; their results are not stored."""
+
+RESTART_SECONDS = 10.0
+"""Seconds after which a thread goes on after an internal error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +83,30 @@ class Poller:
         self._delivered = threading.Event()
         engine.deferred = self._delivered.set
         self._threads = [
-            threading.Thread(target=self._poll, args=item, name=f"poll-{item[0].name}", daemon=True)
-            for item in sources
+            self._thread(partial(self._poll, *item), f"poll-{item[0].name}") for item in sources
         ]
         for loop in (self._expire, self._evaluate_deliveries):
-            name = loop.__name__.strip("_")
-            self._threads.append(threading.Thread(target=loop, name=name, daemon=True))
+            self._threads.append(self._thread(loop, loop.__name__.strip("_")))
 
     def start(self) -> None:
         """Start all threads."""
         for thread in self._threads:
             thread.start()
 
-    def stop(self) -> None:
-        """End all threads and wait for them."""
+    def dead_threads(self) -> list[str]:
+        """Return the names of the threads that have ended, although `stop` was not called."""
+        if self._stopped.is_set():
+            return []
+        return [each.name for each in self._threads if each.ident and not each.is_alive()]
+
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End all threads and wait for them, up to some seconds."""
         self._stopped.set()
         self._engine.stop_parts()
         for event in (self._delivered, *self._wake.values()):
             event.set()
-        deadline = self._timing.monotonic() + STOP_SECONDS
-        for thread in self._threads:
+        deadline = self._timing.monotonic() + seconds
+        for thread in (each for each in self._threads if each.ident is not None):
             thread.join(max(0.0, deadline - self._timing.monotonic()))
 
     def wake(self, source: str) -> None:
@@ -108,6 +116,18 @@ class Poller:
     def delivered(self) -> None:
         """Request an evaluation of the deliveries that the engine has stored."""
         self._delivered.set()
+
+    def _thread(self, loop: Callable[[], None], name: str) -> threading.Thread:
+        return threading.Thread(target=self._repeat, args=(loop, name), name=name, daemon=True)
+
+    def _repeat(self, loop: Callable[[], None], name: str) -> None:
+        """Run a loop until the poller is stopped, again after an internal error."""
+        while not self._stopped.is_set():
+            try:
+                loop()
+            except Exception:
+                log.exception("internal error, the thread goes on", extra={"thread": name})
+                self._stopped.wait(RESTART_SECONDS)
 
     # ------------------------------------------------------------------ refreshes
 

@@ -242,6 +242,12 @@ class TrunkEngine:
             successor.adopt(self._handed_over)
             self._successor = successor
 
+    def cancel_handover(self) -> None:
+        """Go on without a successor, after `begin_handover` and `stop_parts`."""
+        with self._lock:
+            self._handed_over = deque(maxlen=0)
+            self._has_stopped = False
+
     def begin_handover(self) -> None:
         """Keep the deliveries from now on for a successor, which reads the stored rows."""
         with self._lock:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from trunkwatch.store.evaluations import Basis, EvaluationUpdate, StoredEvaluation
+from trunkwatch.store.file_guard import ServerLock, damage_of
 from trunkwatch.store.memory import MemoryStore
 from trunkwatch.store.opening import MEMORY
 from trunkwatch.store.port import Applied, Labels, Store, Stored, StoredSource
@@ -12,7 +13,8 @@ from trunkwatch.store.sqlite import SqliteStore
 
 __all__ = [
     "MEMORY", "STORES", "Applied", "Basis", "EvaluationUpdate", "Labels", "MemoryStore",
-    "SqliteStore", "Store", "Stored", "StoredEvaluation", "StoredRows", "StoredSource",
+    "ServerLock", "SqliteStore", "Store", "Stored", "StoredEvaluation", "StoredRows",
+    "StoredSource", "damage_of",
 ]  # fmt: skip
 
 STORES: Mapping[str, Callable[[str], Store]] = MappingProxyType(

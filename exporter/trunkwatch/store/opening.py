@@ -1,7 +1,8 @@
 """Opens every SQLite file; refuses a foreign file before anything is written."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,8 +15,32 @@ MEMORY = ":memory:"
 SQLITE_MAGIC = b"SQLite format 3\0"
 """The first bytes of every SQLite file (https://www.sqlite.org/fileformat.html)."""
 
+MOVE_AWAY = "if it is damaged, move it away to read everything anew from the CI"
+"""The way out of a damage that cannot be repaired."""
+
 BUSY_SECONDS = 10.0
 """Seconds that a writer waits for another process on the same file (`check` beside `serve`)."""
+
+
+DAMAGE = (sqlite3.Error, ArithmeticError, LookupError, TypeError, ValueError)
+"""The errors of reading a damaged file: SQLite notices a damaged page, not a damaged value."""
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Report errors of reading a file.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    try:
+        yield
+    except DAMAGE as error:
+        raise StoreError(path, f"cannot be read ({_text(error)}); {MOVE_AWAY}") from error
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else f"damaged value: {error!r}"
 
 
 def open_file(path: str, schema: Schema, *, exclusive: bool = False) -> sqlite3.Connection:
@@ -30,24 +55,29 @@ def open_file(path: str, schema: Schema, *, exclusive: bool = False) -> sqlite3.
     Raises:
         StoreError: the file cannot be used, and was left untouched.
     """
-    _check_path(path)
+    check_path(path)
     busy_seconds = 0.0 if exclusive else BUSY_SECONDS
     try:
         _refuse_foreign_file(path, schema, busy_seconds)
         connection = sqlite3.connect(
             path, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
-    except (OSError, sqlite3.Error, ForeignFileError) as error:
+    except (OSError, *DAMAGE, ForeignFileError) as error:
         raise _refused(path, error, exclusive=exclusive) from error
     try:
         _prepare(connection, schema, exclusive=exclusive)
-    except (sqlite3.Error, ForeignFileError) as error:
+    except (*DAMAGE, ForeignFileError) as error:
         connection.close()
         raise _refused(path, error, exclusive=exclusive) from error
     return connection
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Check that a path can be that of a storage file.
+
+    Raises:
+        StoreError: it cannot.
+    """
     if not path:
         # SQLite opens a temporary file for an empty path and deletes it at the end.
         raise StoreError(path, "the path is empty; name a file, or leave the flag out")
@@ -55,6 +85,9 @@ def _check_path(path: str) -> None:
         raise StoreError(path, f"its folder {Path(path).parent} does not exist; create it")
     if Path(path).is_dir():
         raise StoreError(path, "is a folder; name a file in it")
+    if path != MEMORY and Path(path).exists() and not Path(path).is_file():
+        # Opening a FIFO would wait for ever.
+        raise StoreError(path, "is not a regular file; name a file")
 
 
 def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None:
@@ -105,4 +138,6 @@ def _refused(path: str, error: Exception, *, exclusive: bool) -> StoreError:
         reason = "is not a SQLite database; give another path or move it away"
     elif exclusive and isinstance(error, sqlite3.OperationalError) and "locked" in reason:
         reason = "another process uses it; give each process a file of its own"
+    elif "malformed" in reason:
+        reason = f"{reason}; {MOVE_AWAY}"
     return StoreError(path, f"{reason}; it was left untouched")

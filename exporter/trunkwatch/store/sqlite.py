@@ -21,8 +21,9 @@ from trunkwatch.store.evaluations import (
     EvaluationUpdate,
     StoredEvaluation,
 )
+from trunkwatch.store.file_guard import FileGuard
 from trunkwatch.store.names import Names, block_of
-from trunkwatch.store.opening import MEMORY, open_file
+from trunkwatch.store.opening import DAMAGE, MEMORY, MOVE_AWAY, open_file, readable
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
 from trunkwatch.store.statements import SELECT
 from trunkwatch.store.tables import (
@@ -52,20 +53,23 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._connection = open_file(path, schema.RESULTS)
         try:
-            # Read the version first: any later write of another process is then detected.
-            self._read_version = self._data_version()
-            self._names = Names(self._connection)
-            self._orders = read_orders(self._connection, self._names.trunks)
-            self._entries = read_entries(self._connection)
-        except sqlite3.Error as error:
+            with readable(path):
+                # Read the version first: any later write of another process is then detected.
+                self._read_version = self._data_version()
+                self._names = Names(self._connection)
+                self._orders = read_orders(self._connection, self._names.trunks)
+                self._entries = read_entries(self._connection)
+        except StoreError:
             self._connection.close()
-            raise StoreError(path, f"cannot be read ({error})") from error
+            raise
+        self._names_are_read = True
+        self._guard = FileGuard(path)
         self._writer = Writer(self._connection, self._names)
         self._evaluations = Evaluations(self._connection, self._names)
 
     def load(self) -> Stored:
         """Return everything except the rows."""
-        with self._lock:
+        with self._lock, readable(self._path):
             rows = self._connection.execute("SELECT name FROM sources").fetchall()
             return Stored(
                 orders=dict(self._orders),
@@ -76,13 +80,14 @@ class SqliteStore:
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
         """Store one refresh in one transaction."""
+        passed = _PassedFacts(facts)
         with self._lock:
             self._begin()
             try:
                 version, foreign = self._foreign_orders()
                 stored = {**self._orders, **foreign}
                 changes = Changes(stored)
-                changed_states = self._writer.write(facts, changes, stored)
+                changed_states = self._writer.write(passed, changes, stored)
                 self._writer.write_source(source, changes, now)
                 self._evaluations.mark(changes.touched)
                 if version != self._read_version:
@@ -90,19 +95,21 @@ class SqliteStore:
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
-                if isinstance(error, sqlite3.Error):
+                if isinstance(error, DAMAGE) and error is not passed.error:
                     raise StoreError(self._path, f"cannot be written ({error})") from error
                 raise
             self._read_version = version
             self._orders.update(changes.orders)
             entries = self._entries.get(source, {})
             self._entries[source] = changed_entries(entries, changes.entries)
-            states = read_workflow_states(self._connection) if changed_states else {}
+            with readable(self._path):
+                states = read_workflow_states(self._connection) if changed_states else {}
+                state = self._source(source)
             return Applied(
                 orders=changes.orders,
                 rewritten=frozenset(changes.rewritten),
                 touched=changes.touched,
-                source=self._source(source),
+                source=state,
                 workflow_states={trunk: states.get(trunk, {}) for trunk in changed_states},
             )
 
@@ -113,7 +120,7 @@ class SqliteStore:
             try:
                 generation = self._evaluations.claim()
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except DAMAGE as error:
                 self._roll_back()
                 raise StoreError(self._path, f"cannot be written ({error})") from error
             return generation
@@ -140,17 +147,14 @@ class SqliteStore:
                 )
                 self._evaluations.save(updates, generation)
                 self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
+            except DAMAGE as error:
                 self._roll_back()
                 raise StoreError(self._path, f"cannot be written ({error})") from error
 
     def unevaluated(self, trunk: Trunk) -> Touched:
         """Return the rows that have changed since they were evaluated for a stored state."""
-        with self._lock:
-            try:
-                return self._evaluations.marked(trunk)
-            except sqlite3.Error as error:
-                raise StoreError(self._path, f"cannot be read ({error})") from error
+        with self._lock, readable(self._path):
+            return self._evaluations.marked(trunk)
 
     def evaluation(self, trunk: Trunk) -> StoredEvaluation | None:
         """Return the evaluated state of a trunk; None where there is none."""
@@ -162,7 +166,7 @@ class SqliteStore:
                     return self._evaluations.load(trunk)
                 finally:
                     self._connection.execute("COMMIT")
-            except (ValueError, msgspec.MsgspecError, sqlite3.Error) as error:
+            except (msgspec.MsgspecError, *DAMAGE) as error:
                 problem = f"the state of {trunk} is damaged ({error})"
                 raise StoreError(self._path, problem) from error
 
@@ -173,7 +177,7 @@ class SqliteStore:
         shas: Collection[str] | None = None,
     ) -> Iterator[Observation]:
         """Yield a trunk's rows: of some raw jobs, at some commits, of both, or all."""
-        with self._lock:
+        with self._lock, readable(self._path):
             revisions = None if shas is None else self._names.revisions(trunk, shas)
             blocks = self._names.blocks(trunk) if revisions is None else []
             ids = None if jobs is None else self._names.job_ids(trunk, jobs)
@@ -208,16 +212,15 @@ class SqliteStore:
             yield from self._rows(statements.SELECT_PAIRS, (some, places))
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> Iterator[Observation]:
-        try:
-            with self._lock:
-                rows = self._connection.execute(query, values).fetchall()
-                # Another process may have added a job or an origin since the last refresh.
-                if not all(self._names.knows(row[1], row[8]) for row in rows):
-                    self._names.read()
-        except sqlite3.Error as error:
-            raise StoreError(self._path, f"cannot be read ({error})") from error
+        with self._lock, readable(self._path):
+            rows = self._connection.execute(query, values).fetchall()
+            # Another process may have added a job or an origin since the last refresh.
+            if not all(self._names.knows(row[1], row[8]) for row in rows):
+                self._names.read()
         for row in rows:
-            yield self._observation(row)
+            with readable(self._path):
+                observation = self._observation(row)
+            yield observation
 
     def _observation(self, row: tuple[Any, ...]) -> Observation:
         sha, job, finished, answer, run_id, attempt, job_id, number, origin = row[:9]
@@ -250,10 +253,16 @@ class SqliteStore:
     # ------------------------------------------------------------------ writing
 
     def _begin(self) -> None:
+        self._guard.check()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
             raise StoreError(self._path, f"cannot be written ({error})") from error
+        if not self._names_are_read:
+            self._roll_back()
+            if not self._names_are_read:
+                raise StoreError(self._path, f"its names cannot be read; {MOVE_AWAY}")
+            self._connection.execute("BEGIN IMMEDIATE")
 
     def _data_version(self) -> int:
         """Return a number that changes with each write of another connection, not of this one."""
@@ -307,7 +316,26 @@ class SqliteStore:
     def _roll_back(self) -> None:
         with suppress(sqlite3.Error):
             self._connection.execute("ROLLBACK")
-        self._names.read()
+        # Without them, ids of the transaction that failed would be used.
+        self._names_are_read = False
+        with suppress(*DAMAGE):
+            self._names.read()
+            self._names_are_read = True
+
+
+class _PassedFacts:
+    """Facts whose own error is passed on: it is none of the file."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts = facts
+        self.error: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Fact]:
+        try:
+            yield from self._facts
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 def _id_or_none(value: object) -> RunId | None:

@@ -8,13 +8,14 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from typing import Any
 
 from trunkwatch.errors import StoreError
+from trunkwatch.store.file_guard import FileGuard
 from trunkwatch.store.migration import Schema
-from trunkwatch.store.opening import open_file
+from trunkwatch.store.opening import DAMAGE, open_file
 from trunkwatch.tickets.alerts import FiringAlert
 from trunkwatch.tickets.model import (
     Change,
@@ -67,7 +68,9 @@ class TicketStore:
             StoreError: it cannot be used, has another format, or is locked by another process.
         """
         self._lock = threading.Lock()
+        self._path = path
         self._db = open_file(path, SCHEMA, exclusive=True)
+        self._guard = FileGuard(path)
 
     def close(self) -> None:
         """Close the file, which unlocks it."""
@@ -76,17 +79,26 @@ class TicketStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, self._reported_errors():
+            self._guard.check()
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _reported_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise StoreError(self._path, f"cannot be used ({error})") from error
 
     def _rows(self, statement: str) -> list[tuple[str, ...]]:
-        with self._lock:
+        with self._lock, self._reported_errors():
             return self._db.execute(statement).fetchall()
 
     def add_firing(self, alerts: Iterable[FiringAlert], now: float) -> None:
@@ -97,14 +109,11 @@ class TicketStore:
         """
         rows = [(*alert.key, *alert.job, now, alert.alertmanager) for alert in alerts]
         expired = now - FIRING_ALERT_RETENTION_SECONDS
-        try:
-            with self._transaction() as db:
-                db.executemany(
-                    "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-                )
-                db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
-        except sqlite3.Error as error:
-            raise StoreError("of tickets", str(error)) from None
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+            db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
 
     def firing_alerts(self) -> dict[TicketKey, list[FiringAlert]]:
         """Return the stored firing alerts by group, oldest delivery first."""
@@ -126,7 +135,8 @@ class TicketStore:
     def tickets(self) -> dict[TicketKey, Ticket]:
         """Return every ticket, including closed ones."""
         rows = self._rows("SELECT text FROM tickets")
-        found = (_ticket(json.loads(text)) for (text,) in rows)
+        with self._reported_errors():
+            found = [_ticket(json.loads(text)) for (text,) in rows]
         return {ticket.key: ticket for ticket in found}
 
     def save_ticket(self, ticket: Ticket) -> None:
@@ -136,7 +146,9 @@ class TicketStore:
 
     def plans(self) -> dict[TicketKey, Plan]:
         """Return every unfinished plan."""
-        found = (_plan(json.loads(text)) for (text,) in self._rows("SELECT text FROM plans"))
+        rows = self._rows("SELECT text FROM plans")
+        with self._reported_errors():
+            found = [_plan(json.loads(text)) for (text,) in rows]
         return {plan.after.key: plan for plan in found}
 
     def save_plan(self, plan: Plan) -> Plan:

@@ -3,7 +3,7 @@
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,15 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from trunkwatch.errors import BadDelivery, SourceError, StoreError
-from trunkwatch.web.answer import NOT_FOUND, TEXT, Answer, method_not_allowed, path_of, respond
+from trunkwatch.web.answer import (
+    NOT_FOUND,
+    TEXT,
+    Answer,
+    health,
+    method_not_allowed,
+    path_of,
+    respond,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -48,6 +56,7 @@ class AlertPages:
         problems: Callable[[], list[str]],
         families: Callable[[], Iterable[Family]],
         count: Callable[[str], None],
+        dead_threads: Callable[[], Sequence[str]] = list,
     ) -> None:
         """Args:
         deliver: stores a delivery and returns a summary; raises BadDelivery for an invalid one,
@@ -57,12 +66,14 @@ class AlertPages:
         problems: returns the reasons for not being ready; empty if ready.
         families: returns the metrics of the process.
         count: called with the outcome of each delivery.
+        dead_threads: returns the threads that must run and do not.
         """
         self._deliver = deliver
         self._secret = secret
         self._problems = problems
         self._families = families
         self._count = count
+        self._dead_threads = dead_threads
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -124,7 +135,7 @@ class AlertPages:
     # ------------------------------------------------------------------ health and metrics
 
     def _healthy(self) -> Answer:
-        return Answer("200 OK", TEXT, b"healthy\n")
+        return health(self._dead_threads())
 
     def _ready(self) -> Answer:
         problems = self._problems()

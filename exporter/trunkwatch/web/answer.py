@@ -1,6 +1,6 @@
 """HTTP answers: encoding, entity tags, and sending them by WSGI (PEP 3333)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkwatch.blocks import Parts
@@ -32,6 +32,18 @@ def method_not_allowed(*allowed: str) -> Answer:
     """Return the answer to a method that a path does not support."""
     text = f"only {' and '.join(allowed)}\n".encode()
     return Answer("405 Method Not Allowed", TEXT, text, (("Allow", ", ".join(allowed)),))
+
+
+def health(dead_threads: Sequence[str]) -> Answer:
+    """Return the answer of `/-/healthy`.
+
+    Args:
+        dead_threads: the names of threads that must run and do not.
+    """
+    if dead_threads:
+        text = "".join(f"not healthy: the thread {name} has died\n" for name in dead_threads)
+        return Answer("503 Service Unavailable", TEXT, text.encode())
+    return Answer("200 OK", TEXT, b"healthy\n")
 
 
 def path_of(environ: "WSGIEnvironment") -> str:

@@ -21,6 +21,7 @@ from trunkwatch.web.answer import (
     TEXT,
     Answer,
     Endpoint,
+    health,
     method_not_allowed,
     negotiated,
     path_of,
@@ -61,6 +62,9 @@ class Pages:
         clock: Callable[[], float],
         version: str,
         webhook: Endpoint | None = None,
+        *,
+        dead_threads: Callable[[], Sequence[str]] = list,
+        store_problems: Callable[[], Sequence[str]] = list,
     ) -> None:
         """Args:
         view: returns the current data.
@@ -68,12 +72,16 @@ class Pages:
         clock: seconds since the epoch, for the age of data.
         version: shown on the landing page.
         webhook: answers everything below /webhook/; None where a listener of its own does.
+        dead_threads: returns the threads that must run and do not.
+        store_problems: returns the problems of the storage.
         """
         self._view = view
         self._exposition = exposition
         self._clock = clock
         self._version = version
         self._webhook = webhook
+        self._dead_threads = dead_threads
+        self._store_problems = store_problems
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
@@ -132,11 +140,12 @@ class Pages:
 
     def _healthy(self, environ: "WSGIEnvironment") -> Answer:
         del environ
-        return Answer("200 OK", TEXT, b"healthy\n")
+        return health(self._dead_threads())
 
     def _ready(self, environ: "WSGIEnvironment") -> Answer:
         del environ
         problems = readiness_problems(self._view().snapshot(), self._clock())
+        problems += self._store_problems()
         if problems:
             text = "".join(f"not ready: {problem}\n" for problem in problems)
             return Answer("503 Service Unavailable", TEXT, text.encode())

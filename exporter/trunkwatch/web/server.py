@@ -99,6 +99,11 @@ class WebServer:
         """Answer requests in a thread of its own."""
         self._thread.start()
 
+    def dead_threads(self) -> list[str]:
+        """Return the name of the thread if it has ended; for use before `stop`."""
+        ended = self._thread.ident is not None and not self._thread.is_alive()
+        return [self._thread.name] if ended else []
+
     def stop(self) -> None:
         """Finish running answers and stop listening."""
         self._server.stop()

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from trunkwatch.errors import TrunkwatchError
+
 log = logging.getLogger(__name__)
 
 RECONCILE_INTERVAL_SECONDS = 60.0
@@ -35,17 +37,25 @@ class Worker:
         """Start the next round now."""
         self._woken.set()
 
+    def dead_threads(self) -> list[str]:
+        """Return the name of the thread if it has ended, although `stop` was not called."""
+        ended = self._thread.ident is not None and not self._thread.is_alive()
+        return [self._thread.name] if ended and not self._stopped else []
+
     def stop(self) -> None:
         """Wait for the current round to end, and start no other."""
         self._stopped = True
         self._woken.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopped:
             self._woken.clear()
             try:
                 self._reconcile()
+            except TrunkwatchError as error:
+                log.error("round failed, to be retried", extra={"error": error})
             except Exception:
                 log.exception("round failed, to be retried")
             if not self._stopped:

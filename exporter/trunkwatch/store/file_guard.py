@@ -1,0 +1,108 @@
+"""Guards of the storage file beside SQLite's own: one server per file, and the file stays."""
+
+import fcntl
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from trunkwatch.errors import StoreError
+from trunkwatch.store.opening import MEMORY, check_path
+
+LOCK_SUFFIX = "-lock"
+"""Of the file that a server locks: closing the database itself would drop SQLite's locks."""
+
+GUARDED_SUFFIXES = ("", "-wal")
+"""The files whose loss loses results."""
+
+
+class FileGuard:
+    """Notices that a path no longer names the file that was opened."""
+
+    def __init__(self, path: str) -> None:
+        """Args:
+        path: of an open SQLite file, or `MEMORY`.
+        """
+        self._path = path
+        self._opened = self._identities()
+
+    def check(self) -> None:
+        """Check the file before a write, which would be lost with it.
+
+        Raises:
+            StoreError: it was deleted or replaced.
+        """
+        if self._identities() != self._opened:
+            raise StoreError(
+                self._path,
+                "the file was deleted or replaced while it is in use; results are not stored any"
+                " more; put it back and restart, or restart to read everything anew from the CI",
+            )
+
+    def _identities(self) -> list[tuple[int, int] | None]:
+        if self._path == MEMORY:
+            return []
+        return [_identity(self._path + suffix) for suffix in GUARDED_SUFFIXES]
+
+
+class ServerLock:
+    """The lock of the one server of a file; it ends with the process, however that ends."""
+
+    def __init__(self, path: str) -> None:
+        """Lock a file.
+
+        Args:
+            path: of the storage, or `MEMORY`.
+
+        Raises:
+            StoreError: another server uses it, or it cannot be a storage file.
+        """
+        self._file: int | None = None
+        check_path(path)
+        if path == MEMORY:
+            return
+        try:
+            self._file = os.open(path + LOCK_SUFFIX, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            problem = f"{path}{LOCK_SUFFIX} cannot be opened ({error.strerror})"
+            raise StoreError(path, problem) from None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise StoreError(
+                path, "another 'trunkwatch serve' uses it; give each process a file of its own"
+            ) from None
+
+    def close(self) -> None:
+        """Unlock the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def damage_of(path: str) -> str | None:
+    """Return the first problem of a file's structure, or None. Takes a second per half gigabyte.
+
+    SQLite checks the structure of its pages, not the values in them.
+    """
+    if path == MEMORY:
+        return None
+    address = f"file:{quote(str(Path(path).absolute()))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            (problem,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        return None if "locked" in str(error) else str(error)
+    except sqlite3.Error as error:
+        return str(error)
+    return None if problem == "ok" else str(problem)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116 — twice for each write; a Path costs more
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
