@@ -185,7 +185,7 @@ class RestClient:
                     raise
                 wait = 0.0
                 if isinstance(error, RateLimitedError):
-                    wait = error.until - self._http.clock()
+                    wait = min(max(0.0, error.until - self._http.clock()), SHORT_LIMIT_SECONDS)
             # Jitter keeps several exporters from retrying in step; it guards no secret.
             self._http.sleep(wait + pause * (0.5 + random.random() / 2))  # noqa: S311 — jitter
             pause *= 2
@@ -292,10 +292,11 @@ class RestClient:
         if self._rules.is_limit(answer):
             now = self._http.clock()
             wait = limit.wait(now)
-            problem = f"{problem}: HTTP {answer.status}, rate limited for {wait:.0f} s{message}"
+            asked = f" ({limit.headers})" if limit.headers else ""
+            problem += f": HTTP {answer.status}, rate limited for {wait:.0f} s{asked}{message}"
             short = wait <= SHORT_LIMIT_SECONDS
             if self._quota is not None and not short:
-                self._quota.block(now + wait)
+                self._quota.block(now + wait, problem)
             return RateLimitedError(problem, now + wait, status=answer.status, retryable=short)
         problem = f"{problem}: HTTP {answer.status} {answer.reason}{message}"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -264,7 +264,7 @@ class ListClient(RestClient):
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 problem = error
                 self._drop(listing.key or "rows", row)
         if problem is not None and not parsed:
