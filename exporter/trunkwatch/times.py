@@ -21,7 +21,10 @@ def parse_time(text: object) -> float:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("has no time zone; end it with Z for UTC")
-    return moment.timestamp()
+    try:
+        return moment.timestamp()
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
 
 
 def plausible_time(seconds: float | None, now: float) -> float | None:

@@ -88,6 +88,8 @@ class GraphClient:
         try:
             document = self._client.object("POST", "/graphql", body=body)
         except NoAnswerError as error:
+            if not error.retryable:
+                raise
             # A query that takes too long ends without an answer, or with a 502.
             raise TooLargeError(str(error), retryable=True) from None
         except RequestError as error:

@@ -1,6 +1,7 @@
 """Refreshes sources on a schedule: one thread, interval and back-off per source."""
 
 import logging
+import math
 import random
 import threading
 from collections.abc import Callable, Sequence
@@ -19,6 +20,9 @@ BACK_OFF_LIMIT_SECONDS = 300.0
 
 JITTER_SHARE = 0.1
 """Random share of a wait, so that a thousand exporters do not send their requests in step."""
+
+MAX_WAIT_SECONDS = 3600.0
+"""The longest wait that a source may ask for, unless its own interval is longer."""
 
 EXPIRY_INTERVAL_SECONDS = 5.0
 """Seconds between two checks for expired results, which expire after hours or days."""
@@ -180,12 +184,22 @@ class Poller:
         while not self._stopped.is_set():
             wake = self._wake[config.name]
             wake.clear()
-            failures = 0 if self.refresh_once(config, source) else failures + 1
-            wait = self._engine.retry_after(config.name) if not failures else None
-            if wait is None:
-                wait = wait_after(config.poll_interval, failures, self._timing.jitter())
+            try:
+                failures = 0 if self.refresh_once(config, source) else failures + 1
+                wait = self._wait(config, failures)
+            except Exception:
+                # The thread is the only one that reads this source.
+                log.exception("polling failed", extra={"source": config.name, "reason": "bug"})
+                wait = max(config.poll_interval, BACK_OFF_LIMIT_SECONDS)
             if not self._stopped.is_set():
                 wake.wait(wait)
+
+    def _wait(self, config: SourceConfig, failures: int) -> float:
+        """Return the seconds until the next refresh of a source, within a bound."""
+        wait = self._engine.retry_after(config.name) if not failures else None
+        if wait is None or math.isnan(wait):
+            wait = wait_after(config.poll_interval, failures, self._timing.jitter())
+        return min(max(0.0, wait), max(config.poll_interval, MAX_WAIT_SECONDS))
 
     def _failed(
         self,

@@ -15,6 +15,7 @@ from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
+from trunkwatch.engine.storable import is_storable
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
+
+
+QUOTED = 300
+"""Characters of a row that cannot be stored which the log quotes."""
 
 
 class Delivered(NamedTuple):
@@ -167,7 +172,7 @@ class TrunkEngine:
         """
         report, received = refresh.report, self._clock()
         # Deliveries and scrapes of other sources wait for the lock: facts are read before it.
-        facts = [_plausible(fact, received) for fact in refresh.facts]
+        facts = self._usable(source, refresh.facts, received)
         with self._lock:
             if self._successor is not None:
                 return None  # It reads the source itself.
@@ -194,11 +199,11 @@ class TrunkEngine:
             SourceError: `stop_parts` was called: another engine may use the store.
         """
         received = self._clock()
-        plausible = [_plausible(fact, received) for fact in facts]
+        usable = self._usable(source, facts, received)
         with self._lock:
             if self._has_stopped:
                 raise SourceError("the refresh was stopped")
-            self._trunks.defer_all(self._apply(source, plausible, received, None))
+            self._trunks.defer_all(self._apply(source, usable, received, None))
         self.deferred()
 
     def stop_parts(self) -> None:
@@ -221,7 +226,7 @@ class TrunkEngine:
             if successor is None:
                 received = self._clock()
                 state = self._sources.state(source)
-                facts = [_plausible(fact, received) for fact in update.facts(state)]
+                facts = self._usable(source, update.facts(state), received)
                 applied = self._apply(source, facts, received, None)
                 self._trunks.defer_all(applied)
                 self._handed_over.append(Delivered(source, applied, received))
@@ -266,6 +271,21 @@ class TrunkEngine:
         with self._lock:
             self._sources.failed(source, reason, problem, seconds)
             self._publish()
+
+    def _usable(self, source: str, facts: Iterable[Fact], now: float) -> list[Fact]:
+        """Return the facts that can be stored, without times that cannot be true.
+
+        Every fact of every source passes here; one that cannot be stored is counted and logged.
+        """
+        usable = []
+        for fact in facts:
+            if is_storable(fact):
+                usable.append(_plausible(fact, now))
+                continue
+            name = "trunkwatch_source_rows_dropped_total"
+            self._counters.add(name, source, "value")
+            log.error("row dropped", extra={"source": source, "row": ascii(fact)[:QUOTED]})
+        return usable
 
     def _apply(
         self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None

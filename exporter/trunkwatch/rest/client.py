@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
+from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url
 
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
@@ -16,13 +17,22 @@ from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.json_text import decode_json
 from trunkwatch.rest.limits import Quota, RateLimit
+from trunkwatch.rest.transport import (
+    MAX_REDIRECTS,
+    AnswerTooLargeError,
+    BoundedAdapter,
+    deadline,
+    has_passed,
+)
 
 USER_AGENT = "trunkwatch"
 
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Bytes of a decompressed body; a larger one is no answer of any API that is read here."""
 
-CHUNK_BYTES = 64 * 1024
+ANSWER_TIMEOUT_FACTOR = 4.0
+"""What a request may take from its begin to the end of its answer, as a multiple of `timeout`: one
+that sends a byte now and then would never end."""
 
 FIRST_PAUSE_SECONDS = 1.0
 """Seconds before the second try; doubled for each further one."""
@@ -93,8 +103,9 @@ class RestClient:
         tries: how often a request is sent that fails by accident (no answer, 5xx, not JSON); 1
             for requests that must not take effect twice.
         redirects: whether redirects are followed; a token is never sent to another host.
-        timeout: seconds to wait for a connection, and for each part of an answer.
-        max_bytes: size limit of a body.
+        timeout: seconds to wait for a connection, and for each part of an answer; the whole answer
+            must be there after `ANSWER_TIMEOUT_FACTOR` times as long.
+        max_bytes: size limit of a decompressed body.
         """
         self._base = without_credentials(url).rstrip("/")
         self._http = http
@@ -104,6 +115,7 @@ class RestClient:
         self._tries = tries
         self._redirects = redirects
         self._timeout = timeout
+        self._deadline = ANSWER_TIMEOUT_FACTOR * timeout
         self._max_bytes = max_bytes
         self._login = get_auth_from_url(url) if authorization is None else ("", "")
         # A session serves one thread at a time; as many are kept as were needed at once.
@@ -173,7 +185,7 @@ class RestClient:
                     raise
                 wait = 0.0
                 if isinstance(error, RateLimitedError):
-                    wait = error.until - self._http.clock()
+                    wait = min(max(0.0, error.until - self._http.clock()), SHORT_LIMIT_SECONDS)
             # Jitter keeps several exporters from retrying in step; it guards no secret.
             self._http.sleep(wait + pause * (0.5 + random.random() / 2))  # noqa: S311 — jitter
             pause *= 2
@@ -201,54 +213,60 @@ class RestClient:
         headers = {"Authorization": header, "If-None-Match": request.etag}
         session = self._borrowed_session()
         try:
-            with session.request(
-                request.method,
-                self.address(request.path),
-                params=list(request.query),
-                json=request.body,
-                headers={name: value for name, value in headers.items() if value is not None},
-                auth=None if self._authorization is None else keep_authorization,
-                allow_redirects=self._redirects,
-                timeout=self._timeout,
-                stream=True,
-            ) as response:
-                content = self._content(response)
-            if response.history:
-                self.redirected.add(request.path)
-        except requests.RequestException as error:
-            self._http.count_request("error")
-            if self._quota is not None:
-                # Whether the vendor counted it is unknown; assuming so never exceeds the limit.
-                self._quota.answered(RateLimit(), counted=True)
-            problem = f"{self._named(request)}: {_cause_of(error)}"
-            raise NoAnswerError(problem, retryable=True) from None
+            with deadline(self._deadline):
+                try:
+                    response = session.request(
+                        request.method,
+                        self.address(request.path),
+                        params=list(request.query),
+                        json=request.body,
+                        headers={
+                            name: value for name, value in headers.items() if value is not None
+                        },
+                        auth=None if self._authorization is None else keep_authorization,
+                        allow_redirects=self._redirects,
+                        timeout=self._timeout,
+                    )
+                except requests.RequestException as error:
+                    raise self._no_answer(request, error) from None
         finally:
             self._sessions.append(session)
+        if response.history:
+            self.redirected.add(request.path)
         self._http.count_request(str(response.status_code))
-        if len(content) > self._max_bytes:
-            raise BadAnswerError(
-                f"{self._named(request)}: the answer is larger than {self._max_bytes} bytes"
-            )
-        return Answer(response.status_code, response.reason, response.headers, content)
+        return Answer(response.status_code, response.reason, response.headers, response.content)
+
+    def _no_answer(self, request: _Request, error: requests.RequestException) -> RequestError:
+        """Count and return the error of a request without a whole answer."""
+        self._http.count_request("error")
+        if self._quota is not None:
+            # Whether the vendor counted it is unknown; assuming so never exceeds the limit.
+            self._quota.answered(RateLimit(), counted=True)
+        named = self._named(request)
+        if isinstance(error, AnswerTooLargeError):
+            limit = f"{self._max_bytes} bytes, decompressed"
+            return BadAnswerError(f"{named}: the answer is larger than {limit}")
+        if has_passed():
+            # No second try: each would take as long, and others wait.
+            return NoAnswerError(f"{named}: no whole answer within {self._deadline:g} s")
+        return NoAnswerError(f"{named}: {_cause_of(error)}", retryable=True)
 
     def _borrowed_session(self) -> requests.Session:
         try:
             return self._sessions.pop()
         except IndexError:
             session = self._http.session()
-        session.headers.update({"User-Agent": USER_AGENT, **self._rules.headers})
+        session.headers.update(
+            {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip", **self._rules.headers}
+        )
+        session.max_redirects = MAX_REDIRECTS
+        for scheme in ("http://", "https://"):
+            # A session with a transport of its own keeps it.
+            if isinstance(session.adapters.get(scheme), HTTPAdapter):
+                session.mount(scheme, BoundedAdapter(self._max_bytes))
         if any(self._login):
             session.auth = self._login
         return session
-
-    def _content(self, response: requests.Response) -> bytes:
-        """Return the body, or its beginning if it exceeds the size limit."""
-        content = bytearray()
-        for chunk in response.iter_content(CHUNK_BYTES):
-            content += chunk
-            if len(content) > self._max_bytes:
-                break
-        return bytes(content)
 
     def _document(self, request: _Request, answer: Answer) -> Any:
         try:
@@ -274,10 +292,11 @@ class RestClient:
         if self._rules.is_limit(answer):
             now = self._http.clock()
             wait = limit.wait(now)
-            problem = f"{problem}: HTTP {answer.status}, rate limited for {wait:.0f} s{message}"
+            asked = f" ({limit.headers})" if limit.headers else ""
+            problem += f": HTTP {answer.status}, rate limited for {wait:.0f} s{asked}{message}"
             short = wait <= SHORT_LIMIT_SECONDS
             if self._quota is not None and not short:
-                self._quota.block(now + wait)
+                self._quota.block(now + wait, problem)
             return RateLimitedError(problem, now + wait, status=answer.status, retryable=short)
         problem = f"{problem}: HTTP {answer.status} {answer.reason}{message}"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,20 +1,46 @@
 """Decodes JSON that servers send."""
 
 import json
+import math
+import re
 from typing import Any
 
 import msgspec
 
+INT_LIMIT = 2**63
+"""Integers are stored with 64 bits; an id that does not fit is none."""
+
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
 
 def decode_json(content: bytes) -> Any:
     """Return the value of a JSON text, as `json.loads` does in twice the time.
+
+    What neither SQLite nor JSON can hold is replaced: half a surrogate pair by a question mark; a
+    number that is not finite, or an integer of more than 64 bits, by null.
 
     Raises:
         ValueError: it is not JSON.
         RecursionError: it is nested too deeply.
     """
     try:
-        return msgspec.json.decode(content)
+        document = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # Python also accepts NaN, other encodings, and escapes that are no characters.
-        return json.loads(content)
+        return _storable(json.loads(content))
+    return _storable(document) if _LONG_NUMBER.search(content) else document
+
+
+def _storable(value: Any) -> Any:
+    """Return a value of JSON with only what can be stored and sent."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_storable(each) for each in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(each) for key, each in value.items()}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
+        return None
+    return value

@@ -14,6 +14,16 @@ from trunkwatch.errors import RateLimitedError
 HOUR = 3600.0
 MINUTE = 60.0
 
+MAX_WAIT_SECONDS = HOUR
+"""The longest wait that a header is believed: after that the server is asked again. A vendor's
+window is an hour, and milliseconds, or a year 2100, would end the reading for ever."""
+
+MAX_NUMBER = 10**15
+"""The largest number of a header that is read, far below what a float can hold."""
+
+QUOTED_CHARACTERS = 40
+"""Characters of a header's value that an error quotes."""
+
 UNKNOWN_WAIT_SECONDS = 60.0
 """Seconds to wait at a limit that names no time, as GitHub's rules ask."""
 
@@ -24,6 +34,9 @@ MIN_WAIT_SECONDS = 60.0
 PACE_SHARE = 0.8
 """Share of a vendor's limit of requests a minute up to which new work is begun, which may need a
 few more."""
+
+MAX_RESTORED = 100_000
+"""Requests of one minute that are restored: more than any vendor allows in an hour."""
 
 BATCH_REQUESTS = 60
 """Requests after which a long read of history pauses, to store and show its results so far."""
@@ -48,19 +61,21 @@ class RateLimit(NamedTuple):
         remaining: requests left in this window.
         reset: when the next window begins (seconds since the epoch).
         retry_after: seconds to wait before the next request.
+        headers: those that ask for a wait, with their values, for errors.
     """
 
     limit: int | None = None
     remaining: int | None = None
     reset: float | None = None
     retry_after: float | None = None
+    headers: str = ""
 
     def wait(self, now: float) -> float:
-        """Return the seconds to wait after a request was refused."""
+        """Return the seconds to wait after a request was refused, at most `MAX_WAIT_SECONDS`."""
         if self.retry_after is not None:
-            return self.retry_after
+            return min(self.retry_after, MAX_WAIT_SECONDS)
         if self.remaining == 0 and self.reset is not None and self.reset > now:
-            return self.reset - now
+            return min(self.reset - now, MAX_WAIT_SECONDS)
         return UNKNOWN_WAIT_SECONDS
 
 
@@ -82,7 +97,16 @@ class RateLimitHeaders(NamedTuple):
         )
         if reset is not None and not self.reset_is_epoch:
             reset += int(now)
-        return RateLimit(limit, remaining, reset, _retry_after(headers.get("Retry-After"), now))
+        if reset is not None:
+            reset = min(reset, int(now + MAX_WAIT_SECONDS))
+        names = ("Retry-After", f"{self.prefix}reset")
+        texts = ", ".join(
+            f"{name}: {ascii(headers[name])[1:-1][:QUOTED_CHARACTERS]}"
+            for name in names
+            if name in headers
+        )
+        wait = _retry_after(headers.get("Retry-After"), now)
+        return RateLimit(limit, remaining, reset, wait, texts)
 
 
 class Quota:
@@ -110,6 +134,7 @@ class Quota:
         self._limit: int | None = None
         self._reset = 0.0
         self._blocked_until = 0.0
+        self._blocked_by = ""
         self.remaining: int | None = None
         self.counted = 0
 
@@ -158,22 +183,48 @@ class Quota:
             return Counter(int(moment // MINUTE) for moment in self._used)
 
     def restore(self, spent: Mapping[int, int]) -> None:
-        """Add the requests before a restart; those of a minute count until its end."""
-        before = sorted((minute + 1) * MINUTE for minute, n in spent.items() for _ in range(n))
+        """Add the requests before a restart; those of a minute count until its end.
+
+        Those of the future are of a clock that was wrong: they would count until it comes.
+        """
         with self._lock:
+            last = self._clock() // MINUTE
+            before = sorted(
+                (minute + 1) * MINUTE
+                for minute, n in spent.items()
+                if minute <= last
+                for _ in range(min(n, MAX_RESTORED))
+            )
             self._used.extendleft(reversed(before))
 
     def _forget(self) -> None:
+        """Forget what is over, and moments of the future: they are of a clock that was wrong."""
         now = self._clock()
-        while self._used and self._used[0] <= now - HOUR:
-            self._used.popleft()
-        while self._sent and self._sent[0] <= now - MINUTE:
-            self._sent.popleft()
+        for moments, seconds, ahead in ((self._used, HOUR, MINUTE), (self._sent, MINUTE, 0.0)):
+            while moments and moments[0] <= now - seconds:
+                moments.popleft()
+            if moments and max(moments[0], moments[-1]) > now + ahead:
+                kept = [moment for moment in moments if now - seconds < moment <= now + ahead]
+                moments.clear()
+                moments.extend(kept)
+        if self._blocked_until > now + MAX_WAIT_SECONDS:
+            self._blocked_until = 0.0
+        if self._reset > now + MAX_WAIT_SECONDS:
+            self._reset = 0.0
 
-    def block(self, until: float) -> None:
-        """Allow no request before a moment (seconds since the epoch)."""
+    def block(self, until: float, why: str = "") -> None:
+        """Allow no request before a moment.
+
+        Args:
+            until: seconds since the epoch, at most `MAX_WAIT_SECONDS` ahead.
+            why: the answer that asked for it, for errors.
+        """
         with self._lock:
-            self._blocked_until = max(self._blocked_until, until)
+            if (
+                until > self._blocked_until
+                or self._blocked_until > self._clock() + MAX_WAIT_SECONDS
+            ):
+                self._blocked_until, self._blocked_by = until, why
 
     def pause(self, requests: int = 1) -> float:
         """Return the seconds until new work may begin within the vendor's limit of a minute.
@@ -204,11 +255,11 @@ class Quota:
         """
         with self._lock:
             now = self._clock()
+            self._forget()
             if now < self._blocked_until:
                 return 0.0
             if self._limit is None:
                 return math.inf
-            self._forget()
             left = self.budget - len(self._used)
             if now < self._reset and self.remaining is not None:
                 left = min(left, self._share * self.remaining)
@@ -228,10 +279,17 @@ class Quota:
     def check(self) -> None:
         """Raise RateLimitedError if no request may be sent now."""
         if self.available() < 1:
+            until = self.free_at()
+            if self._blocked_by and self._clock() < self._blocked_until:
+                raise RateLimitedError(
+                    f"the server asked for a pause: {self._blocked_by}; it is asked again after"
+                    f" {until - self._clock():.0f} s",
+                    until,
+                )
             raise RateLimitedError(
                 "the share of the request quota that may be used (quota_share) is used up;"
                 " reading goes on as it comes back",
-                self.free_at(),
+                until,
             )
 
 
@@ -274,15 +332,24 @@ class RefreshBudget:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdecimal() else None
+    if text is None or not text.isdecimal() or len(text) > len(str(MAX_NUMBER)):
+        return None
+    return min(int(text), MAX_NUMBER)
 
 
 def _retry_after(text: str | None, now: float) -> float | None:
-    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110)."""
-    if text is None or text.isdecimal():
-        return None if text is None else float(text)
+    """Return the seconds of a Retry-After header, which holds seconds or a date (RFC 9110).
+
+    At most `MAX_WAIT_SECONDS`; `UNKNOWN_WAIT_SECONDS` where it is neither.
+    """
+    if text is None:
+        return None
+    if text.isdecimal():
+        number = _number(text)
+        return min(MAX_WAIT_SECONDS if number is None else float(number), MAX_WAIT_SECONDS)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+        seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
         return UNKNOWN_WAIT_SECONDS
-    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+    return min(max(0.0, seconds), MAX_WAIT_SECONDS)

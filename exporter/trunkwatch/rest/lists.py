@@ -5,7 +5,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
@@ -21,6 +20,9 @@ CACHED_ROWS = 30_000
 """Rows that are kept with the ETags of their pages, about 15 MB: the jobs of unfinished runs, and
 the workflows of a thousand repositories."""
 
+MAX_PAGES = 300
+"""Pages of a list: as many rows as are kept; a server that always names a next page has no end."""
+
 ROWS_OF_PAGE = 4
 """What a page weighs in rows beside its own."""
 
@@ -29,6 +31,20 @@ REMEMBERED = 1024
 """
 
 Row = TypeVar("Row")
+
+
+def page_numbers(what: str, most: int = MAX_PAGES) -> Iterator[int]:
+    """Yield the numbers of a list's pages, from 1 on.
+
+    Args:
+        what: the list, for the error.
+        most: pages that it may have.
+
+    Raises:
+        BadAnswerError: it has more.
+    """
+    yield from range(1, most + 1)
+    raise BadAnswerError(f"{what}: the list has more than {most} pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +183,7 @@ class ListClient(RestClient):
 
     def rows(self, path: str, query: Query, listing: Listing[Row]) -> Iterator[Row]:
         """Yield the rows of a list, page by page, each read when it is needed."""
-        for number in count(1):
+        for number in page_numbers(f"GET {self.address(path)}"):
             paged = (*query, ("per_page", self.per_page), ("page", number))
             page = self.page(path, paged, listing)
             if page is None:
@@ -215,7 +231,7 @@ class ListClient(RestClient):
         rows: list[Row] = []
         dropped = 0
         totals: set[int | None] = set()
-        for number in count(1):
+        for number in page_numbers(f"GET {self.address(path)}"):
             page = self.cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)
@@ -248,7 +264,7 @@ class ListClient(RestClient):
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
                 problem = error
                 self._drop(listing.key or "rows", row)
         if problem is not None and not parsed:

@@ -8,6 +8,7 @@ from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.rest.client import Query, RestClient, without_credentials
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.buildbot.builds import (
     PROPERTIES,
     RequestedSources,
@@ -19,6 +20,9 @@ from trunkwatch.sources.buildbot.builds import (
 
 PAGE = 200
 """Builds per request; the master queries properties per build, so more is not faster."""
+
+MAX_PAGES = 2000
+"""Pages of completed builds: 400,000, more than a month of the largest public master has."""
 
 IDS = 200
 """Ids in the address of one request, which a server or a proxy limits to a few KiB."""
@@ -57,8 +61,8 @@ class BuildbotApi:
         is the last. The second order is for builds that completed in one second: pages must not
         split them at random.
         """
-        offset = 0
-        while True:
+        before: list[object] = []
+        for number in page_numbers(f"GET {self._rest.address('/builds')}", MAX_PAGES):
             page = self._builds(
                 [
                     ("complete", "true"),
@@ -66,13 +70,15 @@ class BuildbotApi:
                     ("order", "complete_at"),
                     ("order", "buildid"),
                     ("limit", PAGE),
-                    ("offset", offset),
+                    ("offset", (number - 1) * PAGE),
                 ]
             )
             yield from page
             if len(page) < PAGE:
                 return
-            offset += PAGE
+            if page == before:
+                raise self.unlike_buildbot("/builds", "the same page twice")
+            before = page
 
     def builds(self, ids: Iterable[int]) -> list[object]:
         """Return the builds with these ids that exist."""

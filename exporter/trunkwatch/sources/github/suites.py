@@ -14,6 +14,7 @@ from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
+from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.github.jobs.job import Job, check_of_node
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Details
@@ -201,7 +202,9 @@ class SuiteClient:
     def _add_runs(self, found: Found, sha: str, commit: Mapping[str, Any]) -> None:
         runs = found.runs.setdefault(sha, [])
         connection = commit["checkSuites"]
+        pages = page_numbers(f"GraphQL: check suites of {sha}")
         while True:
+            next(pages)
             for place, node in enumerate(connection["nodes"]):
                 try:
                     run = run_of_node(sha, node)
@@ -221,7 +224,9 @@ class SuiteClient:
         jobs: list[Job] = []
         try:
             connection = suite["checkRuns"]
+            pages = page_numbers(f"GraphQL: check runs of {node_id}")
             while True:
+                next(pages)
                 jobs += (job for job in map(check_of_node, connection["nodes"]) if job is not None)
                 after = _next(connection)
                 if after is None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from trunkwatch.config.repositories import glob_matches
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient
+from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.github.discovery.record import prefix_of
 from trunkwatch.times import parse_time
 
@@ -162,7 +163,9 @@ def _branches(
 ) -> list[tuple[str, str, float]]:
     owner, _, name = repo.partition("/")
     found: list[tuple[str, str, float]] = []
+    pages = page_numbers(f"GraphQL: branches of {repo}")
     while True:
+        next(pages)
         for row in page["nodes"]:
             branch = f"{row['prefix']}{row['name']}".removeprefix("refs/heads/")
             if glob_matches(glob, branch):

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
-from itertools import count
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ from trunkwatch.config.repositories import BranchSection, glob_matches
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import BadAnswerError, NotFoundError
-from trunkwatch.rest.lists import ListClient, Listing
+from trunkwatch.rest.lists import ListClient, Listing, page_numbers
 from trunkwatch.times import parse_time
 
 HEADS = "refs/heads/"
@@ -170,7 +169,7 @@ class RecordReader:
     def _refs(self, path: str) -> dict[str, str]:
         """Return the commit of each branch; a server may answer this list in pages or at once."""
         found: dict[str, str] = {}
-        for number in count(1):
+        for number in page_numbers(f"GET {self._client.address(path)}"):
             page = self._client.cached_page(path, (), number, REFS)
             if page.rows and page.rows[0][0] in found:
                 break

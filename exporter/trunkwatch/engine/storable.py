@@ -1,0 +1,70 @@
+"""The types of a fact's values, checked where every fact of every source passes.
+
+A parser that lets a list through as a text, or a number that SQLite cannot hold, would otherwise
+end the whole refresh, or a page much later.
+"""
+
+from collections.abc import Iterable
+
+from trunkwatch.domain.model import Commit, Observation, TrunkOrder, WorkflowReport
+from trunkwatch.engine.facts import AddedCommits, Fact
+
+INT_LIMIT = 2**63
+"""SQLite stores integers of 64 bits."""
+
+
+def is_storable(fact: Fact) -> bool:
+    """Return whether the values of a fact have their types, and can be stored and sent."""
+    if isinstance(fact, Observation):
+        return _is_attempt(fact)
+    if isinstance(fact, TrunkOrder):
+        return all(map(_is_commit, fact.commits))
+    if isinstance(fact, AddedCommits):
+        return all(map(_is_commit, fact.order.commits))
+    if isinstance(fact, WorkflowReport):
+        return _are_texts((*fact.trunk, fact.workflow_key))
+    return True
+
+
+def _is_attempt(row: Observation) -> bool:
+    job = row.job
+    texts = (*row.trunk, row.sha, row.status, row.event, row.head_branch, row.head_repo)
+    optional = (row.conclusion, row.url, row.failed_step, job.workflow_path)
+    named = (job.workflow_name, job.job_name, *row.annotations)
+    present = (text for text in optional if text is not None)
+    times = (row.created_at, row.started_at, row.completed_at)
+    return (
+        _are_texts((*texts, *named, *present))
+        and _is_int(row.attempt)
+        and (row.run_number is None or _is_int(row.run_number))
+        and all(_is_run_id(number) for number in (row.run_id, row.job_id))
+        and all(time is None or type(time) in (float, int) for time in times)
+        and type(row.infra) is bool
+        and type(row.run_completed) is bool
+    )
+
+
+def _is_commit(commit: Commit) -> bool:
+    texts = [text for text in (commit.author, commit.title) if text is not None]
+    at = commit.committed_at
+    return _are_texts((commit.sha, *texts)) and (at is None or type(at) in (float, int))
+
+
+def _is_run_id(value: object) -> bool:
+    return value is None or _is_int(value) or _are_texts((value,))
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int and -INT_LIMIT <= value < INT_LIMIT
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    for value in values:
+        if not isinstance(value, str):
+            return False
+        if not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return False
+    return True

@@ -1,0 +1,137 @@
+"""Answers without an end: each request ends, with little memory and an error that names it."""
+
+import gzip
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from trunkwatch.errors import BadAnswerError, NoAnswerError
+from trunkwatch.rest.client import ANSWER_TIMEOUT_FACTOR, RestClient
+from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.lists import MAX_PAGES, ListClient, Listing
+
+from tests.rest.server import Reply, serving
+
+HTTP = HttpContext(sleep=lambda _seconds: None)
+LIMIT = 1_000_000
+BOMB = gzip.compress(b"[" + b"0," * 50_000_000, 1)
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@contextmanager
+def dribbling(first: bytes, then: bytes) -> Iterator[str]:
+    """Answer each request with a text, and then with a byte every 20 ms for ever."""
+    ended = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(first)
+                try:
+                    while not ended.wait(0.02):
+                        connection.sendall(then)
+                except OSError:
+                    pass
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (b"HTTP/1.1 200 ", b"O"),
+        (OK, b"A: b\r\n"),
+        (OK + b"Content-Length: 100000000\r\n\r\n", b" "),
+        (OK + b"\r\n", b" "),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 9999\r\n\r\n", b" "),
+    ],
+    ids=["status", "headers", "length", "no length", "chunked", "redirect"],
+)
+def test_an_answer_that_never_ends_has_a_deadline(first: bytes, then: bytes) -> None:
+    """Bytes that keep coming do not extend it; it counts once, and is not tried again."""
+    codes: list[str] = []
+    timeout = 0.1
+    context = HttpContext(count_request=codes.append)
+    begun = time.monotonic()
+    with dribbling(first, then) as url, pytest.raises(NoAnswerError) as caught:
+        RestClient(url, context, timeout=timeout, tries=3).get("/x")
+    assert time.monotonic() - begun < 20 * timeout
+    assert f"GET {url}/x: no whole answer within {ANSWER_TIMEOUT_FACTOR * timeout:g} s" in str(
+        caught.value
+    )
+    assert codes == ["error"]
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 500])
+def test_a_bomb_takes_no_more_memory_than_the_limit(status: int) -> None:
+    """A body is decompressed in pieces up to the limit, those of redirects and errors too."""
+    headers = (("Content-Encoding", "gzip"), ("Location", "/y"))
+    with serving(Reply(status, BOMB, headers)) as server:
+        client = RestClient(server.url, HTTP, max_bytes=LIMIT, tries=3)
+        tracemalloc.start()
+        with pytest.raises(BadAnswerError, match=f"GET {server.url}/x: .* larger than {LIMIT} "):
+            client.get("/x")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 4 * LIMIT
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"),
+    [
+        ("gzip", gzip.compress(b"[1,") + gzip.compress(b"2]")),
+        ("gzip", gzip.compress(b"[1,2]") + b"\0\0"),
+        ("identity", b"[1,2]"),
+    ],
+)
+def test_a_compressed_body_is_read_to_its_end(coding: str, body: bytes) -> None:
+    """It may have several members, and padding."""
+    with serving(Reply(200, body, (("Content-Encoding", coding),))) as server:
+        assert RestClient(server.url, HTTP).get("/x") == [1, 2]
+
+
+@pytest.mark.parametrize(("coding", "body"), [("gzip, gzip", b"[]"), ("br", b"x"), ("gzip", b"[]")])
+def test_a_coding_that_was_not_asked_for_is_no_answer(coding: str, body: bytes) -> None:
+    """Only gzip is asked for, and only once."""
+    reply = Reply(200, body, (("Content-Encoding", coding),))
+    with serving(reply) as server, pytest.raises(NoAnswerError, match=f"{server.url}/x"):
+        RestClient(server.url, HTTP).get("/x")
+
+
+def test_redirects_in_a_circle_end() -> None:
+    """At most three are followed."""
+    with serving(Reply(302, headers=(("Location", "/x"),))) as server, pytest.raises(NoAnswerError):
+        RestClient(server.url, HTTP).get("/x")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_list_without_end_has_a_last_page(*, whole: bool) -> None:
+    """A server that always answers a full page is stopped; the error names the limit."""
+    rows: Listing[object] = Listing(lambda row: row, id)
+    with serving(Reply(200, b"[1]")) as server:
+        client = ListClient(server.url, HTTP)
+        client.per_page = 1
+        with pytest.raises(BadAnswerError, match=f"{server.url}/x: .* more than {MAX_PAGES} pages"):
+            list(client.whole_list("/x", (), rows) if whole else client.rows("/x", (), rows))
+    assert len(server.requests) == MAX_PAGES
