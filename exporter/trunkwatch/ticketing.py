@@ -96,7 +96,11 @@ class TicketServer:
                 self._metrics.families,
                 lambda outcome: self._metrics.add("deliveries", outcome),
             )
-            self._web = WebServer(options.listen, pages)
+            self._web = WebServer(
+                options.listen,
+                pages,
+                count_refused=lambda reason: self._metrics.add("http_refused", reason),
+            )
         except Exception:
             self._store.close()
             raise
