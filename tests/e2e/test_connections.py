@@ -3,7 +3,8 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -64,8 +65,7 @@ def test_slow_clients_delay_nobody(running: Bench) -> None:
     """Scrapes and deliveries are answered as before; late heads are closed, no threads pile up."""
     queue = running.push_commit()
     scrapes_before = [seconds(lambda: scrape(running)) for _ in range(20)]
-    first, rest = queue[0], queue[1:]
-    deliveries_before = [seconds(lambda: running.deliver(each)) for each in (first, *rest[:9])]
+    deliveries_before = [seconds(partial(running.deliver, each)) for each in queue[:10]]
     address = ("127.0.0.1", int(running.url.rpartition(":")[2]))
     with ExitStack() as stack:
 
@@ -77,19 +77,16 @@ def test_slow_clients_delay_nobody(running: Bench) -> None:
         idle = [opened(b"") for _ in range(IDLE)]
         heads = [opened(b"GET /metrics HTTP/1.1\r\nX: ") for _ in range(HEADS)]
         bodies = [opened(begun_delivery(queue[0])) for _ in range(BODIES)]
-        scrapes, deliveries, waiting = [], [], rest[9:]
+        scrapes, deliveries, waiting = [], [], queue[10:]
         deadline = time.monotonic() + LATE_SECONDS
         open_still = [*idle, *heads]
         while open_still and time.monotonic() < deadline:
             for connection in (*heads, *bodies):
-                try:
+                with suppress(OSError):
                     connection.send(b"x")
-                except OSError:
-                    pass
             scrapes.append(seconds(lambda: scrape(running)))
             if waiting:
-                each = waiting.pop(0)
-                deliveries.append(seconds(lambda: running.deliver(each)))
+                deliveries.append(seconds(partial(running.deliver, waiting.pop(0))))
             open_still = [each for each in open_still if not is_closed(each)]
             time.sleep(0.5)
         assert not open_still
