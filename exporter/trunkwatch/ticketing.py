@@ -95,7 +95,11 @@ class TicketServer:
                 lambda outcome: self._metrics.add("deliveries", outcome),
                 self._supervisor.dead_threads,
             )
-            self._web = WebServer(options.listen, pages)
+            self._web = WebServer(
+                options.listen,
+                pages,
+                count_refused=lambda reason: self._metrics.add("http_refused", reason),
+            )
         except Exception:
             self._store.close()
             raise

@@ -86,6 +86,7 @@ def totals() -> Totals:
             ("ci_job_retired_total", *TRUNK, "removed"): 2,
             ("ci_job_retired_total", *TRUNK, "removed_broken"): 0,
             ("trunkwatch_webhook_deliveries_total", "accepted"): 7,
+            ("trunkwatch_http_refused_total", "late_head"): 2,
             ("trunkwatch_source_requests_total", "ci", "200"): 12,
             ("trunkwatch_source_requests_total", "other", "error"): 3,
             ("trunkwatch_source_errors_total", "other", "unreachable"): 3,

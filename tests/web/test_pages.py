@@ -1,7 +1,10 @@
 """The other pages: readiness, the JSON per trunk, the landing page."""
 
+import base64
+import hashlib
 import html
 import json
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -187,6 +190,17 @@ def test_webhooks_are_answered_beside_the_pages(make_site: MakeSite) -> None:
     assert site.ask("/-/healthy").status_code == 200
 
 
+def test_a_page_allows_its_own_style_and_nothing_else(site: Site) -> None:
+    """The policy has the hash of the page's style; no script runs, no frame shows the page."""
+    answer = site.ask("/")
+    (style,) = re.findall("<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", f"style-src 'sha256-{digest}'"} < set(policy)
+    assert "frame-ancestors 'none'" in policy
+    assert not re.search(r"<script|\son\w+=|\sstyle=", answer.text)
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/trunk/o/r/main", "/nothing"]
 )
@@ -199,6 +213,8 @@ def test_head_is_get_without_a_body(site: Site, path: str) -> None:
     assert head.status_code == get.status_code
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
     assert get.headers["X-Content-Type-Options"] == "nosniff"
+    assert get.headers["Referrer-Policy"] == "no-referrer"
+    assert get.headers.get("Cache-Control") == ("no-store" if "/api/" in path else None)
     assert int(get.headers["Content-Length"]) == len(get.content)
     if path != "/metrics":  # the process's own numbers grow between two scrapes
         assert head.headers["Content-Length"] == get.headers["Content-Length"]

@@ -96,11 +96,16 @@ class Server:
             dead_threads=self._supervisor.dead_threads,
             store_problems=self._store_problems,
         )
-        servers = [WebServer(listen, pages)]
+        servers = [WebServer(listen, pages, count_refused=self._count_refused)]
         if webhook_listen is not None:
             try:
                 servers.append(
-                    WebServer(webhook_listen, WebhookOnly(webhook), "--web.webhook-listen-address")
+                    WebServer(
+                        webhook_listen,
+                        WebhookOnly(webhook),
+                        "--web.webhook-listen-address",
+                        self._count_refused,
+                    )
                 )
             except Exception:
                 servers[0].stop()
@@ -245,6 +250,9 @@ class Server:
 
     def _count_delivery(self, outcome: str) -> None:
         self._counters.add("trunkwatch_webhook_deliveries_total", outcome)
+
+    def _count_refused(self, reason: str) -> None:
+        self._counters.add("trunkwatch_http_refused_total", reason)
 
     def _view(self) -> View:
         engine, compared = self._engine, self._compared

@@ -217,6 +217,13 @@ FAMILIES: tuple[Family, ...] = (
         "outcome",
     ),
     _own(
+        "trunkwatch_http_refused_total",
+        "Connections closed and requests refused before they were handled, by reason (late_head,"
+        " late_body, late_reader, too_many_connections, too_many_bodies, head_too_large, malformed,"
+        " no_file_descriptor).",
+        "reason",
+    ),
+    _own(
         "trunkwatch_unknown_conclusions_total",
         "Results whose status or conclusion is not in the evidence table.",
         *BRANCH_LABELS,

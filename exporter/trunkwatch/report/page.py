@@ -1,5 +1,7 @@
 """The landing page: broken jobs, the age of the data, and links."""
 
+import base64
+import hashlib
 from html import escape
 from urllib.parse import quote
 
@@ -25,6 +27,9 @@ th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px so
 code { font-size: .9em } .bad { color: var(--bad); font-weight: 600 }
 .good { color: var(--good) } .odd { color: var(--odd) } footer { margin-top: 3rem; opacity: .7 }
 """
+
+STYLE_SOURCE = f"sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}"
+"""The page's style in a Content-Security-Policy, which then allows no other."""
 
 
 def landing_page(snapshot: Snapshot, compare_urls: CompareUrls, version: str, now: float) -> str:

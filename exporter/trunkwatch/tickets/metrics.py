@@ -59,6 +59,12 @@ COUNTERS: Mapping[str, CounterFamily] = {
         (),
         "Answers of GitHub by status code; error for none.",
     ),
+    "http_refused": CounterFamily(
+        "trunkwatch_tickets_http_refused_total",
+        "reason",
+        (),
+        "Connections closed and requests refused before they were handled, by reason.",
+    ),
 }
 OPEN, WAITING = "trunkwatch_tickets_open", "trunkwatch_tickets_waiting"
 UP, ROUND_AT = "trunkwatch_tickets_up", "trunkwatch_tickets_last_round_timestamp_seconds"

@@ -4,11 +4,24 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkwatch.blocks import Parts
+from trunkwatch.report.page import STYLE_SOURCE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TEXT = "text/plain; charset=utf-8"
+JSON = "application/json; charset=utf-8"
+
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    (
+        "Content-Security-Policy",
+        f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""No script runs and no other site shows a page in a frame or learns its address."""
 
 
 class Answer(NamedTuple):
@@ -65,7 +78,8 @@ def respond(
         answer.status,
         [
             *(() if is_unmodified else about_body),
-            ("X-Content-Type-Options", "nosniff"),
+            *SECURITY_HEADERS,
+            *((("Cache-Control", "no-store"),) if answer.content_type == JSON else ()),
             *answer.headers,
         ],
     )

@@ -17,6 +17,7 @@ from trunkwatch.report.document import CompareUrls
 from trunkwatch.report.page import landing_page
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
+    JSON,
     NOT_FOUND,
     TEXT,
     Answer,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRUNK_PREFIX = "/api/v1/trunk/"
-
-JSON = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True)

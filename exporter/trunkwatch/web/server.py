@@ -1,38 +1,36 @@
-"""The listener: cheroot, a production WSGI server, started and stopped cleanly."""
+"""The listener: uvicorn on a thread of its own, started and stopped cleanly."""
 
+import asyncio
 import errno
 import logging
+import resource
+import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from cheroot import wsgi
-from cheroot.server import HTTPConnection, HTTPRequest
+import uvicorn
 
 from trunkwatch.errors import ListenError, UsageError
+from trunkwatch.web.connection import SECONDS, Connection, Phase
+from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
+from trunkwatch.web.refusals import Refusals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 log = logging.getLogger(__name__)
 
-THREADS = 16
-"""Requests answered at once. A client of a large JSON object keeps one until it has read it, and
-scrapes should not wait for eight of them."""
-
 BACKLOG = 128
-"""Connections that may wait to be accepted. A matrix that starts sends all of its webhooks at once;
-with cheroot's default of five some of them are reset."""
+"""Connections that may wait to be accepted: a matrix that starts sends all of its webhooks at
+once."""
 
-REQUEST_SECONDS = 10
-"""Seconds after which a silent connection is dropped."""
+MAX_OPEN = 1_000
+"""Open connections of a listener, if the process may open twice as many files."""
 
-
-DRAIN_LIMIT_BYTES = 65_536
-"""An unwanted body up to this length is read and dropped, so that the sender sees the answer and
-can reuse the connection; after a longer one the connection is closed."""
-
-HEAD_LIMIT_BYTES = 65_536
-"""The longest headers of a request; legitimate clients send less than a hundredth of that."""
+STOP_SECONDS = 2
+"""How long running answers may take after a stop."""
 
 LISTEN_FLAG = "--web.listen-address"
 
@@ -57,43 +55,57 @@ class WebServer:
     """One listening address, answered by a WSGI application."""
 
     def __init__(
-        self, address: str, application: "WSGIApplication", flag: str = LISTEN_FLAG
+        self,
+        address: str,
+        application: "WSGIApplication",
+        flag: str = LISTEN_FLAG,
+        count_refused: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Start to listen.
 
         Args:
             address: `host:port` or `:port`.
-            application: answers the requests.
+            application: answers the requests; see `Gateway`.
             flag: the name of the flag, for errors.
+            count_refused: called with the reason when a connection or a request is refused.
 
         Raises:
             ListenError: the address is taken or may not be used.
             UsageError: the address cannot be read.
         """
-        self._server = wsgi.Server(
-            parse_address(address, flag),
-            application,
-            numthreads=THREADS,
-            request_queue_size=BACKLOG,
-            timeout=REQUEST_SECONDS,
-            server_name="trunkwatch",
-        )
-        self._server.max_request_header_size = HEAD_LIMIT_BYTES
-        self._server.ConnectionClass = _Connection
-        # cheroot documents `error_log` as the place to hook in a logger of one's own.
-        self._server.error_log = _log_error  # type: ignore[method-assign]  # documented
+        max_open = _max_open()
+        backlog = min(BACKLOG, max_open)
+        host, port = parse_address(address, flag)
         try:
-            self._server.prepare()
+            self._socket = _listen(host, port, backlog)
         except OSError as error:
-            self._server.stop()
             raise ListenError(address, _why(error, flag)) from None
-        self._thread = threading.Thread(target=self._server.serve, name="web", daemon=True)
-
-    @property
-    def port(self) -> int:
+        self.port: int = self._socket.getsockname()[1]
         """The port, also where the system chose it (port 0)."""
-        bound: tuple[Any, ...] = self._server.bind_addr
-        return int(bound[1])
+        self._refused = Refusals(count_refused)
+        self._gateway = Gateway(application, self._refused)
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                self._gateway,
+                # uvicorn calls it as it would call a class.
+                http=partial(Connection, self._refused, max_open),  # type: ignore[arg-type]
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level=logging.CRITICAL,  # it logs each malformed request
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                headers=[("Server", "trunkwatch")],
+                backlog=backlog,
+                timeout_keep_alive=int(SECONDS[Phase.HEAD]),
+                timeout_graceful_shutdown=STOP_SECONDS,
+                h11_max_incomplete_event_size=HEAD_LIMIT_BYTES,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     def start(self) -> None:
         """Answer requests in a thread of its own."""
@@ -106,35 +118,48 @@ class WebServer:
 
     def stop(self) -> None:
         """Finish running answers and stop listening."""
-        self._server.stop()
-        self._thread.join()
+        self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._socket.close()
+        self._gateway.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().set_exception_handler(self._on_error)
+        await self._server.serve(sockets=[self._socket])
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Count a lack of file descriptors: asyncio would log a traceback for each connection."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            self._refused("no_file_descriptor")
+        else:
+            loop.default_exception_handler(context)
 
 
-class _Request(HTTPRequest):
-    """A request that closes its connection unless the start of the next request is certain.
-
-    cheroot reads the rest of an unread body into memory, of any length, and loses its position
-    after a chunked one: the rest of that body would be parsed as a request.
-    """
-
-    def send_headers(self) -> None:
-        """Decide whether the connection is kept, before the headers are sent."""
-        if self.chunked_read or not 0 <= getattr(self.rfile, "remaining", 0) <= DRAIN_LIMIT_BYTES:
-            self.close_connection = True
-        super().send_headers()
+def _max_open() -> int:
+    """Return how many connections may be open: half of the files, the rest is for the program."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_OPEN if files == resource.RLIM_INFINITY else max(1, min(MAX_OPEN, files // 2))
 
 
-class _Connection(HTTPConnection):
-    RequestHandlerClass = _Request
+def _listen(host: str, port: int, backlog: int) -> socket.socket:
+    """Return a listening socket; `::` also takes IPv4 connections."""
+    family, *_, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    both = family is socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(address[:2], family=family, backlog=backlog, dualstack_ipv6=both)
 
 
 def _why(error: OSError, flag: str) -> str:
-    """Return why listening failed; cheroot wraps the socket's error, which leaves only its text."""
-    text = str(error)
-    if error.errno == errno.EADDRINUSE or "in use" in text:
+    """Return why listening failed."""
+    if error.errno == errno.EADDRINUSE:
         return f"the port is taken by another program; give another {flag}"
-    return text
-
-
-def _log_error(msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    log.log(level, "%s", msg.strip(), exc_info=traceback)
+    return error.strerror or str(error)
