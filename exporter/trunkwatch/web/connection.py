@@ -1,7 +1,7 @@
 """One connection: uvicorn's HTTP/1.1 protocol, with deadlines for what the client has to do.
 
-uvicorn closes a connection that is idle between two requests, and waits without end for the rest of a
-request and for a client to read an answer.
+uvicorn closes a connection that is idle between two requests, but waits without end for the rest of
+a request and for a client to read an answer.
 """
 
 import asyncio
