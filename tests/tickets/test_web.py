@@ -180,6 +180,7 @@ def test_every_family_is_exported(inbox: Inbox) -> None:
     """Counters begin at 0, and Prometheus can parse the page."""
     inbox.metrics.health = Health(2, 1, 3.0, {"github": "HTTP 502"})
     inbox.metrics.add("requests", "201")
+    inbox.metrics.add("http_refused", "late_head")
     answer = inbox.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     samples = {

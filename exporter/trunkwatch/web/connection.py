@@ -1,7 +1,7 @@
 """One connection: uvicorn's HTTP/1.1 protocol, with deadlines for what the client has to do.
 
-uvicorn closes a connection that is idle between two requests, and waits for ever for the rest of a
-request and for a client to read an answer.
+uvicorn closes a connection that is idle between two requests, but waits without end for the rest of
+a request and for a client to read an answer.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Phase(Enum):
 
 
 SECONDS = {Phase.HEAD: 10.0, Phase.BODY: 30.0, Phase.READER: 30.0, Phase.CLOSE: 10.0}
-"""How long a client may take: to send the head of a request, the body, to read what is buffered of
+"""How long a client may take: to send the head of a request, the body, to read the buffered part of
 an answer, and to read the rest after the connection is closed here."""
 
 
@@ -70,7 +70,7 @@ class Connection(H11Protocol):
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
+        """Parse data from the client."""
         super().data_received(data)
         self._watch()
 
