@@ -3,7 +3,12 @@
 from email.utils import formatdate
 
 import pytest
-from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS, RateLimit, RateLimitHeaders
+from trunkwatch.rest.limits import (
+    MAX_WAIT_SECONDS,
+    UNKNOWN_WAIT_SECONDS,
+    RateLimit,
+    RateLimitHeaders,
+)
 
 NOW = 1_800_000_000.0
 GITHUB = RateLimitHeaders("x-ratelimit-")
@@ -47,3 +52,37 @@ def test_retry_after_is_seconds_or_a_date(text: str | None, seconds: float | Non
 def test_the_wait_is_that_of_the_clearest_header(limit: RateLimit, wait: float) -> None:
     """Retry-After decides, then the reset of an exhausted window, then a default."""
     assert limit.wait(NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1" + "0" * 20, MAX_WAIT_SECONDS),
+        ("9" * 5000, MAX_WAIT_SECONDS),
+        (str(int(MAX_WAIT_SECONDS)), MAX_WAIT_SECONDS),
+        (str(int(MAX_WAIT_SECONDS) - 1), MAX_WAIT_SECONDS - 1),
+        ("-5", UNKNOWN_WAIT_SECONDS),
+        ("NaN", UNKNOWN_WAIT_SECONDS),
+        ("1e400", UNKNOWN_WAIT_SECONDS),
+        ("", UNKNOWN_WAIT_SECONDS),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_WAIT_SECONDS),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Mon, 99 Jan 2100 99:99:99 GMT", UNKNOWN_WAIT_SECONDS),
+    ],
+)
+def test_an_absurd_wait_is_bounded(text: str, seconds: float) -> None:
+    """Whatever Retry-After holds, the server is asked again within the hour."""
+    limit = GITHUB.read({"Retry-After": text}, NOW)
+    assert limit.wait(NOW) == seconds
+    assert text[:20] in limit.headers
+
+
+@pytest.mark.parametrize("text", ["1800000060000", "4102444800", "9" * 400, "-1", "x", "٣"])
+def test_an_absurd_reset_is_bounded(text: str) -> None:
+    """Milliseconds, the year 2100 and numbers that no float holds are a wait of an hour at most."""
+    headers = {
+        "x-ratelimit-limit": "5000", "x-ratelimit-remaining": "0", "x-ratelimit-reset": text
+    }  # fmt: skip
+    limit = GITHUB.read(headers, NOW)
+    assert 0 < limit.wait(NOW) <= MAX_WAIT_SECONDS
+    assert "x-ratelimit-reset: " in limit.headers

@@ -2,8 +2,10 @@
 
 import math
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trunkwatch.errors import RateLimitedError
 from trunkwatch.rest.limits import (
     BATCH_REQUESTS,
     HISTORY_RESERVE_SHARE,
@@ -191,3 +193,28 @@ def test_a_restart_does_not_forget_what_was_spent() -> None:
     assert again.available() <= quota.available() == 1300
     clock.now += HOUR + INTERVAL
     assert again.available() == 2500
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_clock_that_was_ahead_leaves_nothing_behind(*, restart: bool) -> None:
+    """Requests, resets and pauses of a future that was none are forgotten, over a restart too."""
+    quota, server, clock = made()
+    clock.now += 14 * HOUR
+    server.answer(1250)
+    quota.block(clock.now + HOUR, "GET /x: Retry-After: 3600")
+    spent = quota.spent()
+    clock.now -= 14 * HOUR
+    if restart:
+        quota = Quota(0.5, clock)
+        quota.restore({**spent, 10**12: 10**12})
+    quota.answered(RateLimit(5000, 5000, clock.now + HOUR), counted=False)
+    assert quota.available() == 2500
+    quota.check()
+
+
+def test_a_pause_that_the_server_asked_for_is_not_called_our_share() -> None:
+    """The error names the answer, and when the server is asked again."""
+    quota, _, clock = made()
+    quota.block(clock.now + 90, "GET /x: Retry-After: 90")
+    with pytest.raises(RateLimitedError, match=r"GET /x: Retry-After: 90; .* again after 90 s"):
+        quota.check()

@@ -61,6 +61,13 @@ class Position:
         """Return the position as a fact."""
         return Cursor(json.dumps(asdict(self)))
 
+    def drop_future(self, now: float) -> None:
+        """Drop the moments of the future: they were stored while a clock was wrong."""
+        if self.since is not None:
+            self.since = min(self.since, now)
+        latest = now + LIMITATION_SECONDS
+        self.limitations = {n: entry for n, entry in self.limitations.items() if entry[1] <= latest}
+
     # ------------------------------------------------------------------ builds
 
     def record(self, builds: Iterable[Build], now: float) -> None:

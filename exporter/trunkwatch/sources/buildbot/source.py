@@ -83,6 +83,7 @@ class Buildbot:
         """
         now = self._clock()
         position = Position.from_cursor(state.cursor, self._scope())
+        position.drop_future(now)
         cold = position.since is None
         orders, errors = self._orders()
         tally = Tally(self._config, self._counted)

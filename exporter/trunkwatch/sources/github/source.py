@@ -126,7 +126,7 @@ class Github:
     def _interval(self) -> float:
         """Return the seconds between two refreshes; they grow while webhooks arrive."""
         interval, at = self._config.poll_interval, self._delivered_at
-        if at is None or self._clock() - at > WEBHOOK_QUIET_SECONDS:
+        if at is None or not 0 <= self._clock() - at <= WEBHOOK_QUIET_SECONDS:
             return interval
         return interval * WEBHOOK_INTERVAL_FACTOR
 
@@ -149,7 +149,6 @@ class Github:
     def _trunk_context(
         self, trunk: Trunk, state: SourceState, by_kind: EntriesByKind | None = None
     ) -> TrunkContext:
-        store = StateStore(trunk, state.entries, by_kind)
-        return TrunkContext(
-            trunk, self._client, store, self._context.events, self._clock(), self._rights
-        )
+        now = self._clock()
+        store = StateStore(trunk, state.entries, by_kind, now)
+        return TrunkContext(trunk, self._client, store, self._context.events, now, self._rights)

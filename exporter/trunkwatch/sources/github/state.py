@@ -1,6 +1,7 @@
 """The state of one trunk between refreshes, as small entries, and the context of its readers."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,15 @@ class Kind(StrEnum):
     WORKFLOWS_READ = "workflows_read"  # when the states were read, and at which tip
 
 
+CLOCK_FIELDS = frozenset({"at", "listed", "changed"})
+"""Fields of entries that hold a moment of our own clock (seconds since the epoch)."""
+
+FAILING = "failing"
+"""The field with the moment since which a commit cannot be read."""
+
+HELD_SINCE = frozenset({Kind.PENDING})
+"""Entries that are dropped when their moment is long ago; the others are read again then."""
+
 EntriesByKind = Mapping[str, Mapping[str, str]]
 """The texts of one trunk's entries, by kind and name."""
 
@@ -61,13 +71,19 @@ class StateStore:
     """The entries of one trunk; collects changes until the refresh is stored."""
 
     def __init__(
-        self, trunk: Trunk, entries: Mapping[str, str], by_kind: EntriesByKind | None = None
+        self,
+        trunk: Trunk,
+        entries: Mapping[str, str],
+        by_kind: EntriesByKind | None = None,
+        now: float = math.inf,
     ) -> None:
         """Args:
         trunk: the trunk to read.
         entries: the entries of all trunks of the source, by key.
         by_kind: those of this trunk, by kind and name; only `all` needs them.
+        now: seconds since the epoch; stored moments after it are dropped.
         """
+        self._now = now
         self._trunk = trunk
         self._entries = entries
         self._by_kind = by_kind or {}
@@ -82,7 +98,7 @@ class StateStore:
             self._complete.add(kind)
             for name, text in self._by_kind.get(kind, {}).items():
                 if (kind, name) not in self._changed:
-                    values[name] = json.loads(text)
+                    values[name] = self._loaded(kind, text)
         return values
 
     def get(self, kind: Kind, name: object = "") -> Any:
@@ -91,8 +107,19 @@ class StateStore:
         if key not in values and kind not in self._complete and (kind, key) not in self._changed:
             text = self._entries.get(key_of(self._trunk, kind, key))
             if text is not None:
-                values[key] = json.loads(text)
+                values[key] = self._loaded(kind, text)
         return values.get(key)
+
+    def _loaded(self, kind: Kind, text: str) -> Any:
+        """Return an entry; a moment of the future was written while the clock was wrong."""
+        value = json.loads(text)
+        if isinstance(value, dict):
+            for field_name in CLOCK_FIELDS & value.keys():
+                if value[field_name] > self._now:
+                    value[field_name] = self._now if kind in HELD_SINCE else 0.0
+            if value.get(FAILING, 0.0) > self._now:
+                del value[FAILING]
+        return value
 
     def put(self, kind: Kind, value: Any, name: object = "") -> None:
         """Write an entry; an equal value is no change."""

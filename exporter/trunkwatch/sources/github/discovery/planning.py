@@ -100,10 +100,12 @@ class Planner:
         """
         due: list[Due] = []
         rechecks: list[Due] = []
+        now = self._clock()
         for stored in repos:
             head, repo = self.heads.get(stored.repo), stored.repo
             wanted = repo in self._news or repo in self._more
-            is_new = self._read_at.get(repo, -1.0) < self.round_at
+            read_at = self._read_at.get(repo, -1.0)
+            is_new = read_at < self.round_at or read_at > now
             if not (wanted or is_new):
                 continue
             started = any(Kind.CHAIN in kinds for kinds in stored.trunks.values())

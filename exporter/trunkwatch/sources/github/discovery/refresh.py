@@ -214,7 +214,7 @@ class RepoRefresh:
     def _begin_round(self, repos: Sequence[str], seconds: float, *, many: bool) -> None:
         """Read the heads, unless the last refresh did, and left history to be read at once."""
         now = self._clock()
-        if now - self._plan.round_at < seconds / 2:
+        if 0 <= now - self._plan.round_at < seconds / 2:
             return
         self._plan.round_at, self._plan.heads = now, {}
         if many and self._head_reader is not None:

@@ -1,12 +1,13 @@
 """What a source reports about its trunks, repository by repository."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from trunkwatch.config.repositories import DEFAULT_BRANCH
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import RateLimitedError, SourceError
-from trunkwatch.rest.limits import Quota
+from trunkwatch.rest.limits import MAX_WAIT_SECONDS, Quota
 from trunkwatch.sources.github.discovery.notes import (
     all_limitations,
     missing_branches,
@@ -85,6 +86,12 @@ class Reports:
         if error is not None:
             self.take(RepoOutcome(stored.repo, trunks=self._failed(stored, error)))
 
+    def _until_now(self, report: TrunkReport, now: float) -> TrunkReport:
+        """Return a report; one of the future is of a clock that was wrong."""
+        if report.read_until is None or report.read_until <= now:
+            return report
+        return replace(report, read_until=min(self._started_at, now))
+
     def _failed(self, stored: StoredRepo, error: SourceError) -> dict[Trunk, Outcome]:
         branches = stored.trunks or [each.name for each in self._config.branches_of(stored.repo)]
         return {Trunk(stored.repo, branch): Outcome(error=error) for branch in branches}
@@ -139,14 +146,18 @@ class Reports:
             retry_after = 0.0
         if isinstance(total.error, RateLimitedError):
             error = total.error
-            retry_after = max(0.0, total.error.until - now)
+            retry_after = min(max(0.0, total.error.until - now), MAX_WAIT_SECONDS)
         if not graphql:
             seconds = max(seconds, 60.0 * repos / PLAIN_REQUESTS_A_MINUTE)
         return RefreshReport(
             unread=total.unread,
             quota_remaining=quota.remaining,
             retry_after=retry_after,
-            trunks={t: each for trunks in self._trunks.values() for t, each in trunks.items()},
+            trunks={
+                trunk: self._until_now(each, now)
+                for trunks in self._trunks.values()
+                for trunk, each in trunks.items()
+            },
             error=error,
             limitations=all_limitations(
                 self._rights.limitations(),

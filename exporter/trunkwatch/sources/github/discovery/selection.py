@@ -171,6 +171,7 @@ class Selector:
                 owner.at = stored["at"]
                 owner.repos = tuple(ListedRepo(*row) for row in stored["repos"])
         due = not 0 <= now - owner.at < LIST_SECONDS or owner.asked_for_at > owner.tried_at
+        due = due or owner.tried_at > now  # The clock was wrong then.
         if not due or 0 <= now - owner.tried_at < RETRY_SECONDS:
             return
         owner.tried_at = now
