@@ -40,5 +40,5 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(key): _storable(each) for key, each in value.items()}
     if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
     return value
