@@ -666,3 +666,13 @@ def test_a_label_that_could_not_be_stored_is_stored_later() -> None:
     store.full = False
     assert harness.refresh(ScriptedSource([run(1, "failure", job=named("lint"))]))
     assert store.load().labels == {TRUNK: {"w/ci.yml": "CI", "ci": "ci"}}
+
+
+def test_a_row_that_cannot_be_stored_is_dropped_alone() -> None:
+    """Its siblings count, and the counter has it."""
+    harness = Harness()
+    facts = history("F F F")
+    row = next(fact for fact in facts if isinstance(fact, Observation))
+    harness.ingest(*facts, replace(row, job_id=2**63))
+    assert harness.job().consecutive_failures == 3
+    assert harness.count("trunkwatch_source_rows_dropped_total", "ci", "value") == 1

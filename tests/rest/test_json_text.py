@@ -32,9 +32,9 @@ def stored(value: object) -> object:
         return [stored(each) for each in value]
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return math.inf if value > 0 else -math.inf
+    return value
 
 
 @given(VALUES, st.booleans(), st.integers(0, 100), st.binary(max_size=1))

@@ -38,7 +38,7 @@ def _is_attempt(row: Observation) -> bool:
         and _is_int(row.attempt)
         and (row.run_number is None or _is_int(row.run_number))
         and all(_is_run_id(number) for number in (row.run_id, row.job_id))
-        and all(time is None or type(time) in (float, int) for time in times)
+        and all(map(_is_time, times))
         and type(row.infra) is bool
         and type(row.run_completed) is bool
     )
@@ -46,8 +46,11 @@ def _is_attempt(row: Observation) -> bool:
 
 def _is_commit(commit: Commit) -> bool:
     texts = [text for text in (commit.author, commit.title) if text is not None]
-    at = commit.committed_at
-    return _are_texts((commit.sha, *texts)) and (at is None or type(at) in (float, int))
+    return _are_texts((commit.sha, *texts)) and _is_time(commit.committed_at)
+
+
+def _is_time(value: object) -> bool:
+    return value is None or type(value) is float or _is_int(value)
 
 
 def _is_run_id(value: object) -> bool:

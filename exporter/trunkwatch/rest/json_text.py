@@ -16,8 +16,8 @@ _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 def decode_json(content: bytes) -> Any:
     """Return the value of a JSON text, as `json.loads` does in twice the time.
 
-    What neither SQLite nor JSON can hold is replaced: half a surrogate pair by a question mark; a
-    number that is not finite, or an integer of more than 64 bits, by null.
+    What SQLite cannot hold is replaced: half a surrogate pair by a question mark, an integer of
+    more than 64 bits by infinity, which is no id and no plausible time.
 
     Raises:
         ValueError: it is not JSON.
@@ -39,8 +39,6 @@ def _storable(value: Any) -> Any:
         return [_storable(each) for each in value]
     if isinstance(value, dict):
         return {_storable(key): _storable(each) for key, each in value.items()}
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
     if isinstance(value, int) and not -INT_LIMIT <= value < INT_LIMIT:
-        return None
+        return math.inf if value > 0 else -math.inf
     return value

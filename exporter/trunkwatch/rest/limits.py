@@ -198,7 +198,7 @@ class Quota:
             self._used.extendleft(reversed(before))
 
     def _forget(self) -> None:
-        """Forget what is over, and moments of the future: they are of a clock that was wrong."""
+        """Drop expired moments, and those of the future, which a wrong clock gave."""
         now = self._clock()
         for moments, seconds, ahead in ((self._used, HOUR, MINUTE), (self._sent, MINUTE, 0.0)):
             while moments and moments[0] <= now - seconds:
