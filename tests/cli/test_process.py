@@ -47,7 +47,10 @@ def test_signals_are_answered_while_work_hangs(monkeypatch: pytest.MonkeyPatch) 
             signal.raise_signal(signal.SIGHUP)
         signal.raise_signal(signal.SIGTERM)
 
-    assert Supervisor(list).run(begin, lambda: bool(leave.wait(30)), reload) == 0
+    def stop() -> None:
+        leave.wait(30)
+
+    assert Supervisor(list).run(begin, stop, reload) == 0
     assert len(reloads) <= 1
     leave.set()
 
