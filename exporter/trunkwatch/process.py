@@ -16,7 +16,7 @@ INTERNAL_ERROR = 70
 """The exit code of a process that cannot go on: EX_SOFTWARE of sysexits.h."""
 
 STOP_SECONDS = 4.0
-"""Seconds that a stopped process waits for its own work; requests to others are abandoned."""
+"""How long a stopped process waits for its threads; requests to other servers are abandoned."""
 
 CHECK_SECONDS = 1.0
 """Seconds between two checks that every thread runs."""

@@ -64,7 +64,7 @@ def test_nothing_accepted_during_reloads_is_unseen() -> None:
     """Deliveries answered 202 while SIGHUPs replace the engine are all on /metrics afterwards."""
     with bench(commits=2, workflows=2, jobs=100) as running:
         queued = running.push_commit()[:DELIVERIES]
-        # From now on only deliveries report results: a refresh would hide a lost one.
+        # Only deliveries have results from now on: a refresh would hide that one was lost.
         (running.storage.parent / "token").write_text("refused")
         accepted: dict[Job, float] = {}
         for number, each in enumerate(queued):
