@@ -190,6 +190,9 @@ class Server:
             self._engine = before
             self._reload_failed(error)
         self._exposition.update()
+        if self._engine is not before:
+            # Logged once it can be seen: who reads this line may scrape at once.
+            log.info("configuration reloaded", extra={"sources": len(self._sources)})
         self._poller = self._new_poller()
         self._poller.start()
         self._poller.delivered()  # Those that arrived while no poller ran.
@@ -209,7 +212,6 @@ class Server:
         before.hand_over(engine)
         self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
-        log.info("configuration reloaded", extra={"sources": len(sources)})
 
     def _reload_failed(self, error: Exception) -> None:
         self._counters.reloaded(ok=False)
