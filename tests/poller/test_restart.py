@@ -132,21 +132,23 @@ def test_a_replaced_engine_stores_no_state(path: Path) -> None:
     assert snapshot == evaluated_anew(path, config)
 
 
-def test_no_delivery_is_unseen_after_a_reload() -> None:
-    """Deliveries before, while and after a new engine reads the stored rows all count."""
+def test_nothing_stored_is_unseen_after_a_reload() -> None:
+    """Whatever is stored before, while and after a new engine reads the stored rows counts."""
     old = Harness(keeps_state=True)
-    old.ingest(*history("P F . . . ."))
+    old.ingest(*history("P F . . . . ."))
     old.deliver(lambda _state: [run(2, conclusion="failure")])
     old.engine.begin_handover()
     old.deliver(lambda _state: [run(3, conclusion="failure")])
     new = TrunkEngine(old.config, old.store, Counters(), old.clock, keeps_state=True)
     old.deliver(lambda _state: [run(4, conclusion="failure")])
+    old.ingest(*history("P . . . . . . F"))
+    old.engine.ingest_part("ci", [run(6, conclusion="failure")])
     old.engine.hand_over(new)
     old.deliver(lambda _state: [run(5, conclusion="failure")])
     old.ingest(run(0, conclusion="failure"))
     new.evaluate_pending()
     (job,) = new.snapshot.trunks[0].jobs
-    assert (job.consecutive_failures, len(job.verdicts)) == (5, 6)
+    assert (job.consecutive_failures, len(job.verdicts)) == (7, 8)
     after = TrunkEngine(old.config, old.store, Counters(), old.clock, keeps_state=True)
     assert after.snapshot == new.snapshot
 

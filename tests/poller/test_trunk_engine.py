@@ -1,8 +1,9 @@
 """How a refresh, its failure and the passing of time change the snapshot."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from trunkwatch.sources import Refresh
 from trunkwatch.store import Labels, SqliteStore
 from trunkwatch.times import parse_time
 
-from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
+from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, Update, config_of
 from tests.support.rows import (
     HOUR,
     NOW,
@@ -503,8 +504,8 @@ def test_conflict_is_a_source_error() -> None:
         harness.ingest(order(1), source="other")
 
 
-def test_a_stored_history_may_be_judged_later() -> None:
-    """Until then nothing is shown and nothing is ready; then all is as if judged at once."""
+def test_a_stored_history_may_be_evaluated_later() -> None:
+    """Until then nothing is shown and nothing is ready; then all is as if evaluated at once."""
     before = Harness()
     before.ingest(*history("P F F F"))
     at_once = TrunkEngine(before.config, before.store, Counters(), before.clock)
@@ -514,6 +515,73 @@ def test_a_stored_history_may_be_judged_later() -> None:
     later.evaluate_stored()
     assert later.snapshot == at_once.snapshot
     assert readiness_problems(later.snapshot, NOW) == []
+
+
+class ObservedStore(SqliteStore):
+    """A store that calls a function for each row that is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_row: Callable[[], None] = lambda: None
+
+    def observations(
+        self,
+        trunk: Trunk,
+        jobs: Collection[RawJob] | None = None,
+        shas: Collection[str] | None = None,
+    ) -> Iterator[Observation]:
+        for row in super().observations(trunk, jobs, shas):
+            self.on_row()
+            yield row
+
+
+def test_deliveries_do_not_wait_for_the_evaluation_of_the_stored_history() -> None:
+    """Those that arrive at any time of it are stored at once, and count afterwards."""
+    store = ObservedStore()
+    before = Harness(store=store)
+    before.ingest(*history("P F F . ."))
+    engine = TrunkEngine(before.config, store, Counters(), before.clock, evaluate=False)
+    updates = iter([Update(lambda _: [run(3, "failure")]), Update(lambda _: [run(4, "failure")])])
+    shown: list[str] = []
+
+    def deliver() -> None:
+        shown.extend(engine.unevaluated)
+        update = next(updates, None)
+        if update is not None:
+            thread = Thread(target=engine.ingest_delivery, args=("ci", update))
+            thread.start()
+            thread.join(10)
+            assert not thread.is_alive()
+
+    store.on_row = deliver
+    engine.evaluate_stored()
+    store.on_row = lambda: None
+    assert next(updates, None) is None
+    assert shown[0] == "the stored results are being evaluated: 0 of 1 trunks done, 0 % in all"
+    assert len(set(shown)) > 1
+    assert engine.unevaluated == []
+    engine.evaluate_pending()
+    assert engine.snapshot.trunks[0].jobs[0].consecutive_failures == 4
+
+
+def test_trunks_with_the_newest_commits_are_evaluated_first() -> None:
+    """Each is shown as soon as it is evaluated."""
+    before = Harness()
+    for number, days in enumerate((3, 1, 2)):
+        trunk = TRUNK._replace(branch=f"branch-{number}")
+        committed = replace(commit(0, 1), committed_at=NOW - days * 86_400)
+        row = replace(run(0), trunk=trunk, head_branch=trunk.branch)
+        before.ingest(TrunkOrder(trunk, (committed,)), row)
+    later = TrunkEngine(before.config, before.store, Counters(), before.clock, evaluate=False)
+    shown: list[set[str]] = []
+    later.evaluate_stored(
+        lambda: shown.append({state.trunk.branch for state in later.snapshot.trunks if state.jobs})
+    )
+    assert shown == [
+        {"branch-1"},
+        {"branch-1", "branch-2"},
+        {"branch-0", "branch-1", "branch-2"},
+    ]
 
 
 # ---------------------------------------------------------------------- times that cannot be true

@@ -11,7 +11,7 @@ from trunkwatch import __version__
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
-from trunkwatch.errors import ConfigError, TrunkwatchError
+from trunkwatch.errors import TrunkwatchError
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
@@ -94,7 +94,7 @@ class Server:
             __version__,
             shared,
             dead_threads=self._supervisor.dead_threads,
-            store_problems=self._store_problems,
+            problems=self._problems,
         )
         servers = [WebServer(listen, pages, count_refused=self._count_refused)]
         if webhook_listen is not None:
@@ -133,7 +133,7 @@ class Server:
 
     def _begin(self, ports: str) -> None:
         log.info("listening on port %s", ports, extra={"version": __version__})
-        self._engine.evaluate_stored()
+        self._engine.evaluate_stored(self._exposition.update)
         self._log_stored()
         self._exposition.update()
         self._poller.start()
@@ -158,8 +158,9 @@ class Server:
             fields = {"path": self._storage, "error": problem}
             log.error("storage damaged: stop, move it away and start to read anew", extra=fields)
 
-    def _store_problems(self) -> list[str]:
-        return [f"storage {self._storage} is damaged: {self._damage}"] if self._damage else []
+    def _problems(self) -> list[str]:
+        damage = f"storage {self._storage} is damaged: {self._damage}"
+        return self._engine.unevaluated + ([damage] if self._damage else [])
 
     def _log_stored(self) -> None:
         """Log the extent of the configuration and of the stored state."""
@@ -174,44 +175,38 @@ class Server:
         )
 
     def _reload(self) -> None:
-        """Replace the configuration; after any failure the old one goes on."""
+        """Replace the configuration; after any failure the old one goes on.
+
+        It goes on reading and serving as well while all stored rows are evaluated by the new one,
+        which may take minutes.
+        """
+        before = self._engine
+        before.begin_handover()
         try:
             config = load_config(self._config_path)
-        except ConfigError as error:
+            engine = TrunkEngine(
+                config,
+                self._store,
+                self._counters,
+                time.time,
+                before=before.snapshot,
+                keeps_state=True,
+            )
+            sources = build_sources(config, self._counters, engine)
+        except Exception as error:
+            before.cancel_handover()
             self._reload_failed(error)
             return
         self._poller.stop()
-        before = self._engine
-        try:
-            before.begin_handover()
-            self._take(config)
-        except Exception as error:
-            before.cancel_handover()
-            self._engine = before
-            self._reload_failed(error)
-        self._exposition.update()
-        if self._engine is not before:
-            # Logged once it can be seen: who reads this line may scrape at once.
-            log.info("configuration reloaded", extra={"sources": len(self._sources)})
-        self._poller = self._new_poller()
-        self._poller.start()
-        self._poller.delivered()  # Those that arrived while no poller ran.
-
-    def _take(self, config: Config) -> None:
-        """Build everything for a new configuration, and only then use it."""
-        before = self._engine
-        engine = TrunkEngine(
-            config,
-            self._store,
-            self._counters,
-            time.time,
-            before=before.snapshot,
-            keeps_state=True,
-        )
-        sources = build_sources(config, self._counters, engine)
         before.hand_over(engine)
         self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
+        self._exposition.update()
+        # Logged once it can be seen: who reads this line may scrape at once.
+        log.info("configuration reloaded", extra={"sources": len(sources)})
+        self._poller = self._new_poller()
+        self._poller.start()
+        self._poller.delivered()  # What was stored while no poller ran.
 
     def _reload_failed(self, error: Exception) -> None:
         self._counters.reloaded(ok=False)
@@ -221,6 +216,7 @@ class Server:
             extra={"error": error},
             exc_info=None if expected else error,
         )
+        self._exposition.update()
 
     def _new_poller(self) -> Poller:
         return Poller(self._engine, self._sources, Timing(time.monotonic), self._exposition.update)

@@ -5,7 +5,7 @@ them, evaluating the stored rows from scratch gives the same state, which a prop
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -96,6 +96,7 @@ class TrunkEvaluator:
         touched: Touched,
         now: float,
         reported: Mapping[str, ReportedState] | None = None,
+        share_done: Callable[[float], None] = lambda _: None,
     ) -> TrunkState:
         """Bring the state up to date and return it.
 
@@ -104,10 +105,11 @@ class TrunkEvaluator:
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
             reported: the states of workflows that their CI reports, by identity.
+            share_done: called with the share of the rows that are read, from 0 to 1.
         """
         before, self._order, self._reported = self._order, order, reported or {}
         if self._is_empty or not order.extends(before):
-            self._read_all(now)
+            self._read_all(now, share_done)
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
         return self._state()
@@ -184,11 +186,14 @@ class TrunkEvaluator:
             JobRegistry(policy.retire_after, policy.green.get(trunk, ()), workflows),
         )
 
-    def _read_all(self, now: float) -> None:
+    def _read_all(self, now: float, share_done: Callable[[float], None]) -> None:
         self._is_empty, self._caches, self._renamed = False, self._empty_caches(), set()
         self._changes = StateChanges(is_whole=True)
         workflows: set[str] = set()
-        for sha, rows in groupby(self._reader.all_rows(), key=lambda row: row.sha):
+        by_commit = groupby(self._reader.all_rows(), key=lambda row: row.sha)
+        for number, (sha, rows) in enumerate(by_commit):
+            # Each row is read twice: for its workflow here, and for its job below.
+            share_done(min(1.0, number / max(1, len(self._order.commits))) / 2)
             by_workflow: dict[str, list[Observation]] = defaultdict(list)
             for row in rows:
                 by_workflow[row.job.workflow_key].append(row)
@@ -196,7 +201,7 @@ class TrunkEvaluator:
             for workflow, members in by_workflow.items():
                 self._evaluate_workflow(workflow, sha, members, now)
             workflows |= by_workflow.keys()
-        self._evaluate_jobs({}, dict.fromkeys(workflows), {}, now)
+        self._evaluate_jobs({}, dict.fromkeys(workflows), {}, now, share_done)
 
     def _with_new_commits(self, before: TrunkOrder, touched: Touched) -> dict[RawJob, set[str]]:
         """Return `touched` with the rows that were stored before their commit was on the trunk."""
@@ -252,6 +257,7 @@ class TrunkEvaluator:
         read: Mapping[str, Commits],
         renumbered: Mapping[str, Collection[str]],
         now: float,
+        share_done: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Evaluate the jobs that may have changed.
 
@@ -260,6 +266,7 @@ class TrunkEvaluator:
             read: workflows that were evaluated again, with the commits; None for all.
             renumbered: workflows in which a run number changed, with the commits.
             now: seconds since the epoch.
+            share_done: called with the share of the work that is done, from 0.5 to 1.
         """
         names, jobs = self._caches.names, self._caches.jobs
         fresh = self._label_new(read)
@@ -275,7 +282,8 @@ class TrunkEvaluator:
             for key in self._keys_counted_by_runs(workflow):
                 changed.setdefault(key, set()).update(shas)
         self._evaluate(changed, now)
-        for workflow in relabelled:
+        for number, workflow in enumerate(relabelled):
+            share_done(0.5 + number / len(relabelled) / 2)
             self._evaluate_all_of(workflow, now)
         jobs.update_listing(read, self._is_gone)
         self._rename(fresh, read, now)

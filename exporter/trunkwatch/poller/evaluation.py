@@ -1,22 +1,26 @@
 """The evaluated state of every trunk, and the trunks that are out of date."""
 
-import logging
 from collections.abc import Collection, Mapping
 
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
-from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
+from trunkwatch.domain.model import (
+    JobKey,
+    Observation,
+    RawJob,
+    Trunk,
+    TrunkOrder,
+    Verdict,
+)
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.row_cache import Touched, union
 from trunkwatch.engine.saved_state import order_digest, policy_digest
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
-from trunkwatch.errors import StoreError
+from trunkwatch.poller.first_evaluation import FirstEvaluation, FirstState
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import FailureFocus
-from trunkwatch.store import Applied, Basis, EvaluationUpdate, Store, Stored, StoredRows
-
-log = logging.getLogger(__name__)
+from trunkwatch.store import Applied, Basis, EvaluationUpdate, Store, Stored
 
 FOCUS_COMMITS = 1000
 """The newest commits of which details are asked for: no source reads older ones again."""
@@ -175,6 +179,35 @@ class TrunkEvaluations:
                 self._evaluate(trunk, jobs, now)
             self._out_of_date.discard(trunk)
 
+    def unevaluated(self, watched: Collection[Trunk]) -> list[Trunk]:
+        """Return the watched trunks that have no state yet, those with the newest commits first."""
+        waiting = [each for each in watched if each in self._orders and each not in self.states]
+        return sorted(waiting, key=lambda trunk: _newest(self._orders[trunk]), reverse=True)
+
+    def first_evaluation(self, trunk: Trunk) -> FirstEvaluation:
+        """Return the first evaluation of a trunk of which the order is stored."""
+        return FirstEvaluation(
+            self._orders[trunk],
+            self._policy,
+            self._policy_digest,
+            self._labels.get(trunk),
+            self._workflow_states.get(trunk),
+            self._store,
+        )
+
+    def install(self, first: FirstState) -> None:
+        """Take over the result of a first evaluation.
+
+        Args:
+            first: the result. Changes since `first_evaluation` are evaluated afterwards.
+        """
+        trunk, evaluator = first.state.trunk, first.evaluator
+        self._evaluators[trunk] = evaluator
+        if first.digest is not None:
+            self._digests[trunk] = first.digest
+        self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), first.evaluated)
+        self._take(trunk, first.state, evaluator.labels)
+
     def focus(self, trunk: Trunk) -> FailureFocus:
         """Return the failures in a trunk whose details should be read first."""
         state = self.states.get(trunk)
@@ -193,41 +226,18 @@ class TrunkEvaluations:
         ]
 
     def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
-        order = self._orders[trunk]
         if trunk not in self._evaluators:
-            # First, since rows that are written later are not in the state that is read.
-            jobs = union(jobs, self._store.unevaluated(trunk))
-            self._evaluators[trunk] = self._started(trunk, now)
-        evaluator = self._evaluators[trunk]
-        self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
+            self.install(self.first_evaluation(trunk).run(now))
+        evaluator, order = self._evaluators[trunk], self._orders[trunk]
         state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
-        labels = evaluator.labels
+        self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
+        self._take(trunk, state, evaluator.labels)
+
+    def _take(self, trunk: Trunk, state: TrunkState, labels: Mapping[str, str]) -> None:
         if labels != self._labels.get(trunk, {}):
             self._labels[trunk] = self._unstored_labels[trunk] = labels
         self._count(state, first=trunk not in self.states)
         self.states[trunk] = state
-
-    def _started(self, trunk: Trunk, now: float) -> TrunkEvaluator:
-        """Return an evaluator with the stored state, if it is valid."""
-        order, labels = self._orders[trunk], self._labels.get(trunk)
-        evaluator = TrunkEvaluator(order, self._policy, StoredRows(self._store, trunk), labels)
-        try:
-            found = self._store.evaluation(trunk)
-        except StoreError as error:
-            log.warning("stored state is void, evaluating all rows", extra={"reason": str(error)})
-            return evaluator
-        if found is None or found.basis.policy != self._policy_digest:
-            return evaluator
-        commits = found.basis.commits
-        if order_digest(order.commits[:commits]) != found.basis.order:
-            return evaluator
-        try:
-            evaluator.restore(found.saved, now)
-        except KeyError as error:
-            log.warning("stored state is void, evaluating all rows", extra={"reason": str(error)})
-            return TrunkEvaluator(order, self._policy, StoredRows(self._store, trunk), labels)
-        self._digests[trunk] = commits, found.basis.order
-        return evaluator
 
     def _basis(self, trunk: Trunk) -> Basis:
         order = self._orders[trunk]
@@ -257,6 +267,12 @@ class TrunkEvaluations:
         self, name: str, trunk: Trunk, label: str, level: int, start: int = 0
     ) -> None:
         self._counters.count_increase(name, *trunk, label, level=level, start=start)
+
+
+def _newest(order: TrunkOrder) -> float:
+    """Return the time of the newest commit that has one (seconds since the epoch), else 0."""
+    times = (commit.committed_at for commit in reversed(order.commits))
+    return next((time for time in times if time is not None), 0.0)
 
 
 def _focus_of(state: TrunkState) -> FailureFocus:

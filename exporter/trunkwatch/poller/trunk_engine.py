@@ -36,8 +36,35 @@ QUOTED = 300
 """Characters of a row that cannot be stored which the log quotes."""
 
 
-class Delivered(NamedTuple):
-    """A stored webhook delivery.
+class EvaluationProgress:
+    """How far the evaluation of the stored results is."""
+
+    def __init__(self, trunks: int) -> None:
+        """Args:
+        trunks: how many have stored results.
+        """
+        self._trunks = trunks
+        self._done = 0
+        self._share = 0.0
+
+    def set_share(self, share: float) -> None:
+        """Set the share of the current trunk that is done, from 0 to 1."""
+        self._share = share
+
+    def trunk_done(self) -> None:
+        """Count a trunk as done."""
+        self._done, self._share = self._done + 1, 0.0
+
+    def __str__(self) -> str:
+        percent = 100 * (self._done + self._share) / max(1, self._trunks)
+        return (
+            f"the stored results are being evaluated: {self._done} of {self._trunks} trunks"
+            f" done, {percent:.0f} % in all"
+        )
+
+
+class Ingested(NamedTuple):
+    """A stored refresh, part of one, or delivery.
 
     Attributes:
         source: its name.
@@ -50,7 +77,7 @@ class Delivered(NamedTuple):
     received: float
 
 
-Deliveries = deque[Delivered] | list[Delivered]
+Handover = deque[Ingested] | list[Ingested]
 """A queue of length 0 while no successor waits for them."""
 
 
@@ -95,7 +122,7 @@ class TrunkEngine:
         self._clock = clock
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
-        self._handed_over: Deliveries = deque(maxlen=0)
+        self._handed_over: Handover = deque(maxlen=0)
         self._successor: TrunkEngine | None = None
         self._has_stopped = False
         self.deferred: Callable[[], None] = lambda: None
@@ -103,6 +130,7 @@ class TrunkEngine:
         self._publication = Publication(Admission(config.limits.max_jobs, exported))
         self._unpublished: set[Trunk] = set()
         self._ahead: set[Trunk] = set()
+        self._progress: EvaluationProgress | None = None
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
@@ -181,6 +209,7 @@ class TrunkEngine:
             )
             self._sources.refreshed(source, report, seconds)
             self._trunks.defer_all(applied)
+            self._handed_over.append(Ingested(source, applied, received))
             unknown = self._changed() - self._trunks.states.keys()
             for trunk in {*unknown, *self._trunks.out_of_date}:
                 self._trunks.defer(trunk, {})
@@ -203,7 +232,9 @@ class TrunkEngine:
         with self._lock:
             if self._has_stopped:
                 raise SourceError("the refresh was stopped")
-            self._trunks.defer_all(self._apply(source, usable, received, None))
+            applied = self._apply(source, usable, received, None)
+            self._trunks.defer_all(applied)
+            self._handed_over.append(Ingested(source, applied, received))
         self.deferred()
 
     def stop_parts(self) -> None:
@@ -229,7 +260,7 @@ class TrunkEngine:
                 facts = self._usable(source, update.facts(state), received)
                 applied = self._apply(source, facts, received, None)
                 self._trunks.defer_all(applied)
-                self._handed_over.append(Delivered(source, applied, received))
+                self._handed_over.append(Ingested(source, applied, received))
         if successor is not None and successor.has_source(source):
             successor.ingest_delivery(source, update)
 
@@ -238,7 +269,7 @@ class TrunkEngine:
         return self._sources.has(source)
 
     def hand_over(self, successor: "TrunkEngine") -> None:
-        """Pass on the deliveries since `begin_handover`, and all later ones.
+        """Pass on the changes stored since `begin_handover`, and all later deliveries.
 
         Args:
             successor: the engine of a new configuration; it has read the stored rows.
@@ -248,23 +279,22 @@ class TrunkEngine:
             self._successor = successor
 
     def cancel_handover(self) -> None:
-        """Go on without a successor, after `begin_handover` and `stop_parts`."""
+        """Go on without a successor, after `begin_handover`."""
         with self._lock:
             self._handed_over = deque(maxlen=0)
-            self._has_stopped = False
 
     def begin_handover(self) -> None:
-        """Keep the deliveries from now on for a successor, which reads the stored rows."""
+        """Keep the changes stored from now on for a successor, which reads the earlier ones."""
         with self._lock:
             self._handed_over = []
 
-    def adopt(self, deliveries: Iterable["Delivered"]) -> None:
-        """Take over deliveries that another engine stored; `evaluate_pending` evaluates them."""
+    def adopt(self, stored: Iterable["Ingested"]) -> None:
+        """Take over changes that another engine stored; `evaluate_pending` evaluates them."""
         with self._lock:
-            for delivered in deliveries:
-                self._sources.put_stored(delivered.source, delivered.applied.source)
-                self._trunks.put(delivered.applied, delivered.received)
-                self._trunks.defer_all(delivered.applied)
+            for each in stored:
+                self._sources.put_stored(each.source, each.applied.source)
+                self._trunks.put(each.applied, each.received)
+                self._trunks.defer_all(each.applied)
 
     def refresh_failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; the last known values stay."""
@@ -300,10 +330,40 @@ class TrunkEngine:
 
     # ------------------------------------------------------------------ evaluation
 
-    def evaluate_stored(self) -> None:
-        """Evaluate all stored rows."""
+    def evaluate_stored(self, published: Callable[[], None] = lambda: None) -> None:
+        """Evaluate all stored rows, trunk by trunk, and publish each.
+
+        Deliveries are stored meanwhile, and evaluated by the next `evaluate_pending`.
+
+        Args:
+            published: called after each trunk.
+
+        Raises:
+            StoreError: rows cannot be read.
+        """
         with self._lock:
-            self._evaluate({trunk: {} for trunk in self._sources.watched_trunks})
+            waiting = self._trunks.unevaluated(self._sources.watched_trunks)
+            self._progress = progress = EvaluationProgress(len(waiting))
+        for trunk in waiting:
+            with self._lock:
+                first = self._trunks.first_evaluation(trunk)
+            state = first.run(self._now(), progress.set_share)
+            with self._lock:
+                self._trunks.install(state)
+                self._unpublished.add(trunk)
+                progress.trunk_done()
+                self._publish()
+                self._trunks.store()
+            published()
+        with self._lock:
+            unread = self._sources.watched_trunks - self._trunks.states.keys()
+            self._evaluate({trunk: {} for trunk in unread})
+            self._progress = None
+
+    @property
+    def unevaluated(self) -> list[str]:
+        """How far the evaluation of the stored results is, as one line; empty when it is done."""
+        return [str(self._progress)] if self._progress is not None else []
 
     def evaluate_pending(self) -> None:
         """Evaluate the deliveries that were stored since the last evaluation."""

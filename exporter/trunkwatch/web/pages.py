@@ -63,7 +63,7 @@ class Pages:
         webhook: Endpoint | None = None,
         *,
         dead_threads: Callable[[], Sequence[str]] = list,
-        store_problems: Callable[[], Sequence[str]] = list,
+        problems: Callable[[], Sequence[str]] = list,
     ) -> None:
         """Args:
         view: returns the current data.
@@ -72,7 +72,7 @@ class Pages:
         version: shown on the landing page.
         webhook: answers everything below /webhook/; None where a listener of its own does.
         dead_threads: returns the threads that must run and do not.
-        store_problems: returns the problems of the storage.
+        problems: returns what else makes the process not ready.
         """
         self._view = view
         self._exposition = exposition
@@ -80,7 +80,7 @@ class Pages:
         self._version = version
         self._webhook = webhook
         self._dead_threads = dead_threads
-        self._store_problems = store_problems
+        self._problems = problems
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
@@ -144,7 +144,7 @@ class Pages:
     def _ready(self, environ: "WSGIEnvironment") -> Answer:
         del environ
         problems = readiness_problems(self._view().snapshot(), self._clock())
-        problems += self._store_problems()
+        problems += self._problems()
         if problems:
             text = "".join(f"not ready: {problem}\n" for problem in problems)
             return Answer("503 Service Unavailable", TEXT, text.encode())
