@@ -206,7 +206,7 @@ class Server:
         log.info("configuration reloaded", extra={"sources": len(sources)})
         self._poller = self._new_poller()
         self._poller.start()
-        self._poller.delivered()  # What was stored while no poller ran.
+        self._poller.delivered()  # Deliveries that arrived while no poller ran.
 
     def _reload_failed(self, error: Exception) -> None:
         self._counters.reloaded(ok=False)
