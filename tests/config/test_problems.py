@@ -348,8 +348,8 @@ CASES = {
     ),
     "glob with half a surrogate pair": (
         source('type: github, name: g, repo: o/r, branches: ["a\\uD800*"]'),
-        "sources[0].branches[0]: must be a branch such as main, a glob such as release/*, or HEAD for"
-        " the default branch (got 'a\\ud800*')",
+        "sources[0].branches[0]: must be a branch such as main, a glob such as release/*, or HEAD"
+        " for the default branch (got 'a\\ud800*')",
     ),
     "regex as a number": (
         SOURCES + "groups: [{name: a, match: {job_name: 1}}]",

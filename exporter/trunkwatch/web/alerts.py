@@ -111,7 +111,7 @@ class AlertPages:
         failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         unauthorized = status is HTTPStatus.UNAUTHORIZED
         self._count("failed" if failed else "unauthorized" if unauthorized else "malformed")
-        log.warning("delivery refused", extra={"status": status.value, "reason": text})
+        log.warning("delivery refused", extra={"status": status.value, "error": text})
         headers = (("WWW-Authenticate", "Bearer"),) if unauthorized else ()
         return Answer(f"{status.value} {status.phrase}", TEXT, f"{text}\n".encode(), headers)
 

@@ -15,7 +15,6 @@ import uvicorn
 from trunkwatch.errors import ListenError, UsageError
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
-from trunkwatch.web.refusals import Refusals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -82,7 +81,7 @@ class WebServer:
             raise ListenError(address, _why(error, flag)) from None
         self.port: int = self._socket.getsockname()[1]
         """The port, also where the system chose it (port 0)."""
-        self._refused = Refusals(count_refused)
+        self._count_refused = count_refused
         self._gateway = Gateway(application, self._refused)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -123,6 +122,10 @@ class WebServer:
             self._thread.join()
         self._socket.close()
         self._gateway.close()
+
+    def _refused(self, reason: str) -> None:
+        self._count_refused(reason)
+        log.warning("connection or request refused", extra={"reason": reason})
 
     def _run(self) -> None:
         asyncio.run(self._serve())
