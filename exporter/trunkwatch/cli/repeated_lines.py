@@ -93,7 +93,7 @@ class RepeatedLines(logging.Filter):
 
 
 def _message(record: logging.LogRecord) -> Key:
-    """Return what is constant in the lines of one statement.
+    """Return the constant part of the lines of one statement.
 
     asyncio and urllib3 put values into their messages: in further lines, or as arguments.
     """

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -105,6 +106,13 @@ class WebServer:
             )
         )
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        address = ip_address(self._socket.getsockname()[0].partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return (mapped or address).is_loopback
 
     def start(self) -> None:
         """Answer requests in a thread of its own."""
