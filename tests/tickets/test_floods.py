@@ -7,10 +7,10 @@ import pytest
 import requests
 from trunkwatch.errors import ReadingError, UnknownTrunkError
 from trunkwatch.tickets.alerts import LABEL_LIMIT_BYTES, AlertList, parse_alerts, webhook_payload
+from trunkwatch.tickets.firing_room import MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK
 from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.reconcile.reconciler import NEWS_SECONDS, UNLISTED_SECONDS
 from trunkwatch.tickets.reconcile.trunk_reader import MAX_LOOKUPS
-from trunkwatch.tickets.store import MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
 from tests.cli.program import SECONDS, run_program
@@ -134,7 +134,7 @@ def test_alerts_that_alertmanager_lists_are_looked_up_in_parts(
 def test_the_queue_is_bounded_and_has_places_for_each_trunk(
     stage: Stage, client: CountingClient
 ) -> None:
-    """Alerts of unknown groups beyond a number are refused; those of known groups are not."""
+    """Alerts of unknown groups beyond a number are refused; those of other groups are not."""
     stage.deliver("a")
     stage.round()
     many = [foreign(n, "x/y", "g{}") for n in range(MAX_UNKNOWN)]

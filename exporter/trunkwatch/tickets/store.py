@@ -7,7 +7,6 @@ mode keeps the file locked until the process ends, however it ends.
 import json
 import sqlite3
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import fields
@@ -18,6 +17,7 @@ from trunkwatch.store.file_guard import FileGuard
 from trunkwatch.store.migration import Schema
 from trunkwatch.store.opening import DAMAGE, open_file
 from trunkwatch.tickets.alerts import FiringAlert
+from trunkwatch.tickets.firing_room import Room
 from trunkwatch.tickets.model import (
     Change,
     Comment,
@@ -52,12 +52,6 @@ SCHEMA = Schema(
 
 FIRING_ALERT_RETENTION_SECONDS = 7 * 86_400.0
 """Alertmanager forgets a notification after five days, and then repeats a firing alert."""
-
-MAX_JOBS_OF_GROUP = 10_000
-"""Firing alerts of a known group: more than any group has jobs."""
-
-MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK = 5_000, 2_500
-"""Firing alerts of all other groups, and of those of one trunk: anything can be in a label."""
 
 HOUR_SECONDS = 3600.0
 
@@ -132,7 +126,7 @@ class TicketStore:
         expired = now - FIRING_ALERT_RETENTION_SECONDS
         with self._transaction() as db:
             db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
-            room = _Room(db, is_known)
+            room = Room(db, is_known)
             admitted = [alert for alert in alerts if room.admits(alert)]
             db.executemany(
                 "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -210,61 +204,6 @@ class TicketStore:
             db.execute("DELETE FROM created WHERE at <= ?", (now - HOUR_SECONDS,))
             (number,) = db.execute("SELECT count(*) FROM created").fetchone()
         return int(number)
-
-
-class _Room:
-    """The places that are left for firing alerts: each trunk has its own.
-
-    Attributes:
-        refused: number of alerts without a place.
-        has_news: a group has got its first alert.
-    """
-
-    def __init__(self, db: sqlite3.Connection, is_known: Callable[[TicketKey], bool]) -> None:
-        self._db = db
-        self._is_known = is_known
-        self._added: set[tuple[str, ...]] = set()
-        self._groups: Counter[TicketKey] = Counter()
-        self._unknown: Counter[tuple[str, str]] = Counter()
-        self._all_unknown = 0
-        self.refused = 0
-        self.has_news = False
-        for repo, branch, name, number in db.execute(
-            "SELECT repo, branch, name, count(*) FROM firing_alerts GROUP BY repo, branch, name"
-        ):
-            self._add(TicketKey(repo, branch, name), number)
-
-    def admits(self, alert: FiringAlert) -> bool:
-        """Return whether an alert is to be stored, and take its place."""
-        row = (*alert.key, *alert.job)
-        if row in self._added or self._is_stored(row):
-            return True
-        if not self._has_place(alert.key):
-            self.refused += 1
-            return False
-        self.has_news = self.has_news or alert.key not in self._groups
-        self._added.add(row)
-        self._add(alert.key, 1)
-        return True
-
-    def _is_stored(self, row: tuple[str, ...]) -> bool:
-        statement = (
-            "SELECT 1 FROM firing_alerts"
-            " WHERE (repo, branch, name, workflow, job_name) = (?, ?, ?, ?, ?)"
-        )
-        return self._db.execute(statement, row).fetchone() is not None
-
-    def _has_place(self, key: TicketKey) -> bool:
-        if self._is_known(key):
-            return self._groups[key] < MAX_JOBS_OF_GROUP
-        of_trunk = self._unknown[key[:2]]
-        return self._all_unknown < MAX_UNKNOWN and of_trunk < MAX_UNKNOWN_OF_TRUNK
-
-    def _add(self, key: TicketKey, number: int) -> None:
-        self._groups[key] += number
-        if not self._is_known(key):
-            self._unknown[key[:2]] += number
-            self._all_unknown += number
 
 
 def _put(db: sqlite3.Connection, table: str, key: TicketKey, document: dict[str, Any]) -> None:

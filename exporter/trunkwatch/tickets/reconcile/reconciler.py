@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import IssueGone, ReadingError, TrackerError, TrackerLimited, TrackerRefused
@@ -16,6 +16,7 @@ from trunkwatch.tickets.alerts import AlertList, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
 from trunkwatch.tickets.metrics import READ_PEERS, Health
 from trunkwatch.tickets.model import Create, Plan, State, Ticket, TicketKey
+from trunkwatch.tickets.reconcile.backoff import Backoff
 from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
@@ -37,57 +38,7 @@ UNLISTED_SECONDS = 120.0
 """How long the delivered alert of an unknown group may be missing in Alertmanager's list: another
 replica may have sent it."""
 
-FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_REFUSED_DELAY_SECONDS = 60.0, 900.0, 3600.0
-"""The delay doubles with each failure in a row, up to a quarter of an hour; up to an hour if GitHub
-refuses, since that ends only when somebody changes a right or a setting."""
-
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
-
-
-class _Delay(NamedTuple):
-    since: float
-    until: float
-    seconds: float
-
-
-class Backoff:
-    """Exponential backoff per group; the key None stands for GitHub as a whole."""
-
-    def __init__(self) -> None:
-        self._delays: dict[TicketKey | None, _Delay] = {}
-        self.last_error = ""
-
-    @property
-    def failing_keys(self) -> set[TicketKey]:
-        """The groups whose last attempt failed."""
-        return {key for key in self._delays if key is not None}
-
-    def is_over(self, now: float, key: TicketKey | None = None) -> bool:
-        """Return whether a key may be tried (now in seconds since the epoch)."""
-        delay = self._delays.get(key)
-        # A clock that is set back ends a delay, else it could last for years.
-        return delay is None or not delay.since <= now < delay.until
-
-    def record_failure(self, now: float, error: Exception, key: TicketKey | None = None) -> None:
-        """Delay the next attempt, until GitHub's own time if the error states one."""
-        before = self._delays.get(key)
-        longest = MAX_DELAY_SECONDS
-        if isinstance(error, TrackerRefused):
-            longest = MAX_REFUSED_DELAY_SECONDS
-        seconds = min(before.seconds * 2, longest) if before else FIRST_DELAY_SECONDS
-        until = error.until if isinstance(error, TrackerLimited) else now + seconds
-        self._delays[key] = _Delay(now, until, seconds)
-        if isinstance(error, TrackerError):
-            self.last_error = str(error)
-
-    def forget_others(self, keys: Collection[TicketKey]) -> None:
-        """Drop the delays of groups other than these: nothing is left to be done for them."""
-        self._delays = {k: delay for k, delay in self._delays.items() if k is None or k in keys}
-
-    def record_success(self, key: TicketKey) -> None:
-        """Reset the delays of a key and of GitHub as a whole."""
-        self._delays.pop(key, None)
-        self._delays.pop(None, None)
 
 
 class StatusClient(TrunkClient, Protocol):

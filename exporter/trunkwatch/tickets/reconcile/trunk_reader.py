@@ -36,7 +36,7 @@ class TrunkClient(Protocol):
 
 
 class TrunkReader:
-    """The trunks of one round, and what is known of them from earlier ones."""
+    """The status of the trunks in one round, and their groups in earlier rounds."""
 
     def __init__(self, client: TrunkClient, report: Report, clock: Callable[[], float]) -> None:
         """Args:
@@ -57,7 +57,7 @@ class TrunkReader:
         self._lookups = 0
 
     def has_group(self, key: TicketKey) -> bool:
-        """Return whether a group is known; any thread may call it."""
+        """Return whether a trunk had a group when it was read last; for any thread."""
         return key.group in self._groups.get(key[:2], ())
 
     def is_missing(self, trunk: Name) -> bool:
