@@ -110,8 +110,9 @@ class Reconciler:
         unlisted = self._unlisted(firing, alerts)
         if unlisted:
             self._store.forget_firing(unlisted, self._began - UNLISTED_SECONDS)
+        with_tickets = {key[:2] for key in started}
         for key in self._in_order({*started, *firing} - (unlisted - set(started))):
-            status = self._trunks.status(key[:2], has_ticket=key in started)
+            status = self._trunks.status(key[:2], has_ticket=key[:2] in with_tickets)
             now = self._runtime.clock()
             if not self._backoff.is_over(now):
                 self._errors["github"] = self._backoff.last_error

@@ -69,7 +69,7 @@ class TrunkReader:
 
         Args:
             trunk: its name.
-            has_ticket: its status is needed, and that it is missing is an error.
+            has_ticket: an issue depends on it: it is an error that the exporter lacks it.
         """
         if trunk in self._round:
             return self._round[trunk]
