@@ -200,7 +200,8 @@ def applied(expression: Expression) -> Callable[[str], object]:
     if method in ("findall", "finditer"):
         # A list of all matches would cost collections of garbage.
         return lambda text: sum(1 for _ in regex.finditer(text))
-    return lambda text: getattr(regex, method)(text)
+    function: Callable[[str], object] = getattr(regex, method)
+    return function
 
 
 @pytest.mark.slow
