@@ -1,7 +1,6 @@
 """The bounds of the stored firing alerts: anybody who may deliver can name any group."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 
 from trunkwatch.tickets.alerts import FiringAlert
@@ -11,11 +10,14 @@ MAX_JOBS_OF_GROUP = 10_000
 """Firing alerts of a group that exists: more than any group has jobs."""
 
 MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK = 5_000, 2_500
-"""Firing alerts of all other groups, and of those of one trunk: anything can be in a label."""
+"""Stored alerts of all trunks, and of one, up to which those of unknown groups are stored: anything
+can be in a label."""
+
+_COLUMNS = ("repo", "branch", "name", "workflow", "job_name")
 
 
 class Room:
-    """The places that are left for firing alerts: each trunk has its own.
+    """The places for the firing alerts of one delivery.
 
     Attributes:
         refused: number of alerts without a place.
@@ -23,47 +25,46 @@ class Room:
     """
 
     def __init__(self, db: sqlite3.Connection, is_known: Callable[[TicketKey], bool]) -> None:
+        """Args:
+        db: in a transaction.
+        is_known: returns whether a group exists.
+        """
         self._db = db
         self._is_known = is_known
         self._added: set[tuple[str, ...]] = set()
-        self._groups: Counter[TicketKey] = Counter()
-        self._unknown: Counter[tuple[str, str]] = Counter()
-        self._all_unknown = 0
+        self._counts: dict[tuple[str, ...], int] = {}
         self.refused = 0
         self.has_news = False
-        for repo, branch, name, number in db.execute(
-            "SELECT repo, branch, name, count(*) FROM firing_alerts GROUP BY repo, branch, name"
-        ):
-            self._add(TicketKey(repo, branch, name), number)
 
     def admits(self, alert: FiringAlert) -> bool:
         """Return whether an alert is to be stored, and take its place."""
         row = (*alert.key, *alert.job)
-        if row in self._added or self._is_stored(row):
+        if row in self._added or self._count(row):
             return True
         if not self._has_place(alert.key):
             self.refused += 1
             return False
-        self.has_news = self.has_news or alert.key not in self._groups
+        self.has_news = self.has_news or not self._stored(alert.key)
         self._added.add(row)
-        self._add(alert.key, 1)
+        for prefix in ((), alert.key[:2], alert.key):
+            self._counts[prefix] = self._stored(prefix) + 1
         return True
-
-    def _is_stored(self, row: tuple[str, ...]) -> bool:
-        statement = (
-            "SELECT 1 FROM firing_alerts"
-            " WHERE (repo, branch, name, workflow, job_name) = (?, ?, ?, ?, ?)"
-        )
-        return self._db.execute(statement, row).fetchone() is not None
 
     def _has_place(self, key: TicketKey) -> bool:
         if self._is_known(key):
-            return self._groups[key] < MAX_JOBS_OF_GROUP
-        of_trunk = self._unknown[key[:2]]
-        return self._all_unknown < MAX_UNKNOWN and of_trunk < MAX_UNKNOWN_OF_TRUNK
+            return self._stored(key) < MAX_JOBS_OF_GROUP
+        return self._stored(()) < MAX_UNKNOWN and self._stored(key[:2]) < MAX_UNKNOWN_OF_TRUNK
 
-    def _add(self, key: TicketKey, number: int) -> None:
-        self._groups[key] += number
-        if not self._is_known(key):
-            self._unknown[key[:2]] += number
-            self._all_unknown += number
+    def _stored(self, prefix: tuple[str, ...]) -> int:
+        """Return the number of alerts in all, of a trunk or of a group, with those admitted."""
+        if prefix not in self._counts:
+            self._counts[prefix] = self._count(prefix)
+        return self._counts[prefix]
+
+    def _count(self, prefix: tuple[str, ...]) -> int:
+        where = " AND ".join(["1", *(f"{column} = ?" for column in _COLUMNS[: len(prefix)])])
+        (number,) = self._db.execute(
+            f"SELECT count(*) FROM firing_alerts WHERE {where}",  # noqa: S608 — names of columns
+            prefix,
+        ).fetchone()
+        return int(number)

@@ -21,6 +21,7 @@ from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
 from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
+from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
@@ -79,6 +80,7 @@ class Reconciler:
         self._problems: dict[str, tuple[str, ...]] = {}
         self._rate_limited: set[TicketKey] = set()
         self._began = 0.0
+        self._forgot = 0.0
         self._rounds = 0
         self._listed: Collection[TicketKey] = ()
         self._served: dict[TicketKey, int] = {}
@@ -108,7 +110,9 @@ class Reconciler:
         self._trunks.begin_round()
         self._rounds += 1
         unlisted = self._unlisted(firing, alerts)
-        if unlisted:
+        # Rounds follow each other at once while alerts arrive; this deletes group by group.
+        if unlisted and abs(self._began - self._forgot) >= RECONCILE_INTERVAL_SECONDS / 2:
+            self._forgot = self._began
             self._store.forget_firing(unlisted, self._began - UNLISTED_SECONDS)
         with_tickets = {key[:2] for key in started}
         for key in self._in_order({*started, *firing} - (unlisted - set(started))):
