@@ -103,6 +103,14 @@ class ReadingError(TrunkwatchError):
     """The status of the exporter or Alertmanager cannot be read; the last known status stays."""
 
 
+class UnknownTrunkError(ReadingError):
+    """The exporter does not have the trunk."""
+
+
+class QueueFullError(TrunkwatchError):
+    """Alerts of a delivery were not stored; it has to be sent again."""
+
+
 class TrackerError(TrunkwatchError):
     """A request to GitHub Issues failed, or its outcome is unknown."""
 

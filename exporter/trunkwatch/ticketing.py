@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
-from trunkwatch.errors import UsageError
+from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.process import Supervisor
 from trunkwatch.rest.credentials import EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
@@ -45,7 +45,8 @@ class TicketOptions:
         alertmanager: base URL of Alertmanager.
         exporter: base URL of `trunkwatch serve`.
         token_file: file with GitHub's token; None to read the environment.
-        auth_token_file: file with the bearer token of deliveries; None to accept all.
+        auth_token_file: file with the bearer token of deliveries; None to accept all,
+            which only a loopback listener may.
         show: prints the requests of a dry run; None to send them.
     """
 
@@ -100,17 +101,24 @@ class TicketServer:
                 pages,
                 count_refused=lambda reason: self._metrics.add("http_refused", reason),
             )
+            if secret is None and not self._web.is_loopback:
+                self._web.stop()
+                raise UsageError(
+                    f"--auth.token-file is missing, and anybody who reaches {options.listen} could"
+                    " send alerts: name a file with the bearer token of Alertmanager's receiver"
+                    " (http_config.authorization.credentials_file), or listen on 127.0.0.1"
+                )
         except Exception:
             self._store.close()
             raise
-        reconciler = Reconciler(
+        self._reconciler = Reconciler(
             self._store,
             IssueTracker(api),
             HttpStatusClient(options.exporter, options.alertmanager),
             config.tickets,
             Runtime(time.time, self._metrics),
         )
-        self._worker = Worker(reconciler.reconcile_all)
+        self._worker = Worker(self._reconciler.reconcile_all)
 
     @property
     def port(self) -> int:
@@ -138,13 +146,19 @@ class TicketServer:
     def _deliver(self, document: Any) -> str:
         """Store the firing alerts of a delivery; once this returns, they survive a kill."""
         payload = webhook_payload(document)
-        self._store.add_firing(payload.firing, time.time())
+        refused = self._store.add_firing(payload.firing, time.time(), self._reconciler.is_known)
         self._worker.wake()
-        for outcome, number in payload.outcomes().items():
+        outcomes = {**payload.outcomes(), "refused": refused}
+        outcomes["firing"] -= refused
+        for outcome, number in outcomes.items():
             self._metrics.add("alerts", outcome, number)
         if payload.skipped:
             fields = {"alerts": len(payload.skipped), "problems": payload.problems()}
             log.warning("alerts of a delivery skipped", extra=fields)
+        if refused:
+            raise QueueFullError(
+                f"{refused} of {len(payload.firing)} firing alerts are too many; send them again"
+            )
         return payload.summary()
 
 

@@ -87,18 +87,27 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str) -> Iterator[Served]:
+def serving(folder: Path, *arguments: str, files: int | None = None) -> Iterator[Served]:
     """Run `trunkwatch serve` on a free loopback port."""
-    with starting(folder, *arguments) as process:
+    with starting(folder, *arguments, files=files) as process:
         yield Served(process)
 
 
 @contextmanager
-def starting(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Start `trunkwatch serve`, and do not wait until it listens."""
+def starting(
+    folder: Path, *arguments: str, files: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Start `trunkwatch serve`, and do not wait until it listens.
+
+    Args:
+        folder: to run it in.
+        arguments: further ones.
+        files: that it may open (`ulimit -n`).
+    """
+    limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files else ()
     listen = "--web.listen-address=127.0.0.1:0"
     process = subprocess.Popen(
-        [*PROGRAM, "serve", listen, *arguments],
+        [*limited, *PROGRAM, "serve", listen, *arguments],
         cwd=folder,
         env=environment(),
         stdout=subprocess.DEVNULL,

@@ -3,9 +3,11 @@
 import json
 import logging
 import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 from trunkwatch.cli.logs import FORMATS, JsonFormatter, LogfmtFormatter
+from trunkwatch.cli.repeated_lines import BURST, MAX_KINDS, WINDOW_SECONDS, RepeatedLines
 
 CREATED = 1_772_366_400.25
 HOSTILE = {
@@ -99,3 +101,99 @@ def test_an_exception_is_one_line_too(form: str) -> None:
     assert line.splitlines() == [line]
     assert "Traceback" in line
     assert "first\\nsecond" in line
+
+
+# ---------------------------------------------------------------------- repeated lines
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def written(clock: Clock) -> Iterator[list[logging.LogRecord]]:
+    """Send the lines of every logger through the limit, as `set_up` does."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.addFilter(RepeatedLines(clock))
+    handler.emit = records.append  # type: ignore[assignment, method-assign]
+    logging.getLogger().addHandler(handler)
+    yield records
+    logging.getLogger().removeHandler(handler)
+
+
+log = logging.getLogger("trunkwatch.test")
+
+
+def fail(error: Exception, number: int) -> None:
+    try:
+        raise error
+    except OSError:
+        log.exception("request failed", extra={"path": f"/{number}"})
+
+
+def test_equal_lines_are_limited_and_the_next_has_their_number(
+    clock: Clock, written: list[logging.LogRecord]
+) -> None:
+    """A burst is written in each minute, tracebacks too, whatever the path of a request is."""
+    for number in range(BURST + 5):
+        fail(OSError(24, "Too many open files"), number)
+    assert len(written) == BURST
+    clock.now = WINDOW_SECONDS
+    fail(OSError(24, "Too many open files"), 0)
+    fail(OSError(24, "Too many open files"), 0)
+    assert [vars(each).get("suppressed") for each in written[-2:]] == [5, None]
+    line = LogfmtFormatter().format(written[-2])
+    assert " suppressed=5 " in line
+    assert len(written) == BURST + 2
+
+
+def test_a_different_line_is_never_held_back(written: list[logging.LogRecord]) -> None:
+    """Another message, level, logger, error or trunk is another line."""
+    lines: list[Callable[[], None]] = [
+        lambda: log.warning("a"),
+        lambda: log.error("a"),
+        lambda: log.warning("b"),
+        lambda: logging.getLogger("asyncio").warning("a"),
+        lambda: log.warning("a", extra={"source": "ci"}),
+        lambda: log.warning("a", extra={"repo": "o/r", "branch": "main"}),
+        lambda: log.warning("a", extra={"repo": "o/r", "branch": "next"}),
+        lambda: fail(OSError("x"), 1),
+        lambda: fail(ConnectionResetError("x"), 1),
+    ]
+    for line in lines:
+        before = len(written)
+        for _ in range(2 * BURST):
+            line()
+        assert len(written) == before + BURST
+
+
+def test_values_in_the_messages_of_libraries_make_no_difference(
+    written: list[logging.LogRecord],
+) -> None:
+    """Asyncio appends values in further lines, urllib3 as arguments."""
+    for number in range(50):
+        logging.getLogger("asyncio").error(f"socket.accept() out of system resource\n{number}")
+        logging.getLogger("urllib3").error("Connection pool is full, discarding %s", number)
+    assert len(written) == 2 * BURST
+
+
+def test_the_memory_of_lines_is_bounded(clock: Clock, written: list[logging.LogRecord]) -> None:
+    """Beyond a number of trunks, lines that differ in the trunk alone are equal for a minute."""
+    for number in range(3 * MAX_KINDS):
+        log.warning("a", extra={"repo": f"o/{number}"})
+    log.warning("b")
+    assert len(written) == MAX_KINDS + BURST + 1
+    clock.now = WINDOW_SECONDS
+    log.warning("a", extra={"repo": "o/new"})
+    assert vars(written[-1])["repo"] == "o/new"

@@ -1,6 +1,5 @@
 """Every key of the configuration, and what it means."""
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
 from trunkwatch.domain.groups import group_of
 from trunkwatch.domain.model import Evidence, JobKey, Trunk
+from trunkwatch.patterns import Pattern
 
 EVERYTHING = """
 sources:
@@ -168,7 +168,7 @@ def test_buildbot_source(config: Config) -> None:
         "git": "/etc/trunkwatch/srv/r.git",
         "git_fetch": False,
         "codebase": "r",
-        "builders": (re.compile("linux-.*"),),
+        "builders": (Pattern("linux-.*"),),
         "window": 60,
         "workflow": "builders",
         "timeout": 5.0,
@@ -205,7 +205,7 @@ def test_github_source(config: Config) -> None:
     assert (source.window, source.quota_share, source.timeout) == (40, 0.25, 7.0)
     assert not source.graphql
     assert source.checks == ("build-bot",)
-    assert [pattern.pattern for pattern in source.statuses] == ["ci/.*"]
+    assert [pattern.text for pattern in source.statuses] == ["ci/.*"]
     assert source.webhook_secret_file == "/run/secrets/webhook"
     assert source.could_order()
 
@@ -340,10 +340,10 @@ def test_evidence(config: Config) -> None:
     policy = policy_of(config)
     assert policy.evidence.moved == {"timed_out": Evidence.UNKNOWN, "cancelled": Evidence.FAIL}
     (rule,) = policy.evidence.names
-    assert (rule.match.pattern, rule.evidence) == ("advisory .*", Evidence.SKIP)
+    assert (rule.match.text, rule.evidence) == ("advisory .*", Evidence.SKIP)
     assert policy.evidence.events == {"push", "merge_group"}
     assert policy.retire_after == 7
-    assert [pattern.pattern for pattern in policy.evidence.infra_steps] == ["Pull image.*"]
+    assert [pattern.text for pattern in policy.evidence.infra_steps] == ["Pull image.*"]
 
 
 def test_group(config: Config) -> None:
@@ -396,7 +396,7 @@ def test_green_and_limits(config: Config) -> None:
     """What a green commit needs, and the cap on jobs."""
     (patterns,) = policy_of(config).green.values()
     assert list(policy_of(config).green) == [Trunk("o/r", "main")]
-    assert [pattern.pattern for pattern in patterns] == ["pull / .*", "lint / .*"]
+    assert [pattern.text for pattern in patterns] == ["pull / .*", "lint / .*"]
     assert config.limits.max_jobs == 123
 
 

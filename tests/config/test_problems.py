@@ -341,6 +341,16 @@ CASES = {
         "jobs.ignore[0]: 'a{99999999999999999}' is not a regular expression: the repetition"
         " number is too large",
     ),
+    "regex with look-around": (
+        SOURCES + "jobs: {fold: [{match: '(?!slow).*', to: a}]}",
+        "jobs.fold[0].match: '(?!slow).*' cannot be used: look-around is not supported; match the"
+        " text itself, or let a rule before it win",
+    ),
+    "glob with half a surrogate pair": (
+        source('type: github, name: g, repo: o/r, branches: ["a\\uD800*"]'),
+        "sources[0].branches[0]: must be a branch such as main, a glob such as release/*, or HEAD"
+        " for the default branch (got 'a\\ud800*')",
+    ),
     "regex as a number": (
         SOURCES + "groups: [{name: a, match: {job_name: 1}}]",
         "groups[0].match.job_name: must be a regular expression in quotes, such as '.*inductor.*'",

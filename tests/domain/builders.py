@@ -1,6 +1,5 @@
 """Builders that make a history read like the sentence under test: `job_state("P F F . F")`."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -25,6 +24,7 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import RowReader, Touched, TrunkEvaluator
+from trunkwatch.patterns import Pattern
 from trunkwatch.store import SqliteStore, StoredRows
 from trunkwatch.times import parse_time
 
@@ -34,7 +34,7 @@ from tests.vectors.notation import BRANCH, REPO, WORKFLOW, Json, commit_lines, s
 NOW = notation.NOW.timestamp()
 HOUR = 3600.0
 TRUNK = Trunk(REPO, BRANCH)
-FOLDED = Naming(fold=(FoldRule(re.compile(notation.FOLD["match"]), notation.FOLD["to"]),))
+FOLDED = Naming(fold=(FoldRule(Pattern(notation.FOLD["match"]), notation.FOLD["to"]),))
 RULES = EvidenceRules()
 
 

@@ -1,6 +1,5 @@
 """Hypothesis strategies: scripts of reports, pushes, force pushes and waits on one trunk."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.facts import ReportedState
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import HOUR, NOW, TRUNK, row, unfinished
 from tests.support.examples import examples
@@ -116,22 +116,22 @@ def verdict_texts(alphabet: str = "PFK?-.") -> st.SearchStrategy[str]:
 def policies(draw: st.DrawFn) -> Policy:
     """Draw a policy under which outages, retirement and exemptions happen within few commits."""
     groups: tuple[Group, ...] = (
-        Group("u", "t", "P1", draw(thresholds()), match=Match(job_name=re.compile("unit.*"))),
+        Group("u", "t", "P1", draw(thresholds()), match=Match(job_name=Pattern("unit.*"))),
         Group("g", "t", "P2", draw(thresholds()), count=draw(st.sampled_from(Count))),
     )
     if draw(st.booleans()):
-        nightly = Match(job_name=re.compile("unit.*|night.*"), event=re.compile("schedule"))
+        nightly = Match(job_name=Pattern("unit.*|night.*"), event=Pattern("schedule"))
         groups = (Group("n", "t", "P2", draw(thresholds()), match=nightly), *groups)
     until = draw(st.sampled_from((None, NOW - 1, NOW + 20 * HOUR, NOW + 50 * HOUR)))
     return Policy(
         naming=Naming(
-            ignore=(re.compile("ignored"),),
-            fold=(FoldRule(re.compile(r"(.*) \[shard \d\]"), r"\1"),),
+            ignore=(Pattern("ignored"),),
+            fold=(FoldRule(Pattern(r"(.*) \[shard \d\]"), r"\1"),),
             aliases={("ci", "old"): "new", ("renamed", "old"): "job"},
         ),
         groups=groups,
-        known_broken=(KnownBroken(Match(job_name=re.compile("unit|new")), "on purpose", until),),
-        green={TRUNK: (re.compile("ci.* / unit"), re.compile(".* / job"))},
+        known_broken=(KnownBroken(Match(job_name=Pattern("unit|new")), "on purpose", until),),
+        green={TRUNK: (Pattern("ci.* / unit"), Pattern(".* / job"))},
         retire_after=draw(st.integers(1, 4)),
     )
 

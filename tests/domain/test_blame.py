@@ -1,6 +1,5 @@
 """Blame: confirmation, failed steps, infrastructure, suspects and co-failures."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.co_failures import NAMED_JOBS_LIMIT, CoFailures
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import (
     NOW,
@@ -156,7 +156,7 @@ def test_a_step_of_the_infrastructure(step: str | None, infra: bool) -> None:
 
 def test_the_configured_steps_replace_the_defaults() -> None:
     """Only the patterns of the configuration count, and they match in full."""
-    rules = EvidenceRules(infra_steps=(re.compile("Pull.*"),))
+    rules = EvidenceRules(infra_steps=(Pattern("Pull.*"),))
     for step, infra in (("Pull image", True), ("Set up job", False), ("Then Pull", False)):
         assert blamed([row(0), failed(1, failed_step=step)], rules).infra is infra
 
@@ -201,7 +201,7 @@ def test_no_suspects_no_tested_ones() -> None:
 def groups(*names: str) -> Policy:
     return Policy(
         groups=tuple(
-            Group(name, f"team-{name}", "P2", match=Match(job_name=re.compile(f"{name}.*")))
+            Group(name, f"team-{name}", "P2", match=Match(job_name=Pattern(f"{name}.*")))
             for name in names
         )
     )
@@ -253,7 +253,7 @@ def test_the_number_of_named_jobs_is_limited() -> None:
 
 def exempt(until: float | None) -> Policy:
     (group,) = groups("a").groups
-    known = KnownBroken(Match(job_name=re.compile("a")), "no runner", until)
+    known = KnownBroken(Match(job_name=Pattern("a")), "no runner", until)
     return Policy(groups=(group,), known_broken=(known,))
 
 

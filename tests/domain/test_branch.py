@@ -1,6 +1,5 @@
 """The state of a trunk over all its jobs: groups, mass breakage, green commits."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -20,6 +19,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import TRUNK, evaluate_histories, job_named, job_state, place_of
 from tests.domain.scripts import bounded, thresholds, verdict_texts
@@ -32,7 +32,7 @@ def mass(*histories: str, policy: Policy | None = None) -> bool:
 
 def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:
     """Return the distance to the newest green commit, and its index."""
-    patterns = tuple(re.compile(pattern) for pattern in required)
+    patterns = tuple(Pattern(pattern) for pattern in required)
     state = evaluate_histories(histories, Policy(green={TRUNK: patterns}))
     assert state.green is not None
     return state.green.commits_since, place_of(state.green.commit)
@@ -58,7 +58,7 @@ def test_a_group_fires_at_its_threshold(threshold: int, firing: bool) -> None:
 
 def test_known_broken_jobs_are_left_out() -> None:
     """A known-broken job stays broken and visible, and does not make its group fire."""
-    exempt = KnownBroken(Match(job_name=re.compile("a")), "being replaced")
+    exempt = KnownBroken(Match(job_name=Pattern("a")), "being replaced")
     state = evaluate_histories({"a": "P F F F", "b": "P P F F"}, Policy(known_broken=(exempt,)))
     assert job_named(state, "a").broken
     assert job_named(state, "a").known_broken == ("being replaced", None)
@@ -69,7 +69,7 @@ def test_known_broken_jobs_are_left_out() -> None:
 def test_groups_are_listed_by_name() -> None:
     """Exactly the groups with a job are listed, by name."""
     groups = tuple(
-        Group(name, "t", "P2", match=Match(job_name=re.compile(pattern)))
+        Group(name, "t", "P2", match=Match(job_name=Pattern(pattern)))
         for name, pattern in [("z", "a"), ("unused", "none")]
     )
     state = evaluate_histories({"a": "P", "b": "P"}, Policy(groups=groups))
@@ -178,13 +178,13 @@ def test_a_pattern_without_a_job_is_never_green() -> None:
 
 def test_green_is_only_where_it_is_configured() -> None:
     """Without required jobs for this trunk there is no distance to green."""
-    elsewhere = Policy(green={Trunk("o/r", "release"): (re.compile(".*"),)})
+    elsewhere = Policy(green={Trunk("o/r", "release"): (Pattern(".*"),)})
     assert evaluate_histories({"a": "P"}, elsewhere).green is None
 
 
 def test_green_of_no_commits() -> None:
     """A trunk without commits is zero commits from green, and has no green commit."""
-    found = GreenTally((re.compile(".*"),)).newest(TrunkOrder(TRUNK, ()))
+    found = GreenTally((Pattern(".*"),)).newest(TrunkOrder(TRUNK, ()))
     assert found == Green(0, None)
 
 

@@ -1,6 +1,5 @@
 """The evidence of one row, and which rows count."""
 
-import re
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from trunkwatch.domain.evidence import (
     why_ignored,
 )
 from trunkwatch.domain.model import Evidence, Observation
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import HOUR, NOW, RULES, row, trunk, unfinished
 
@@ -101,7 +101,7 @@ def test_a_conclusion_can_be_moved() -> None:
 
 def test_a_name_can_be_moved() -> None:
     """A name rule moves every completed result of the jobs that it matches in full."""
-    rules = EvidenceRules(names=(NameRule(re.compile("flaky .*"), Evidence.SKIP),))
+    rules = EvidenceRules(names=(NameRule(Pattern("flaky .*"), Evidence.SKIP),))
     assert evidence_for(row(job="flaky perf", conclusion="failure"), rules) is Evidence.SKIP
     assert evidence_for(row(job="flaky perf", conclusion="success"), rules) is Evidence.SKIP
     assert evidence_for(row(job="a flaky perf", conclusion="failure"), rules) is Evidence.FAIL
@@ -113,8 +113,8 @@ def test_the_first_name_rule_wins() -> None:
     rules = EvidenceRules(
         moved={"timed_out": Evidence.FAIL},
         names=(
-            NameRule(re.compile("perf.*"), Evidence.UNKNOWN),
-            NameRule(re.compile(".*"), Evidence.PASS),
+            NameRule(Pattern("perf.*"), Evidence.UNKNOWN),
+            NameRule(Pattern(".*"), Evidence.PASS),
         ),
     )
     assert evidence_for(row(job="perf", conclusion="timed_out"), rules) is Evidence.UNKNOWN

@@ -1,6 +1,5 @@
 """Groups: each job is in exactly one, the first that matches."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -17,12 +16,13 @@ from trunkwatch.domain.groups import (
 )
 from trunkwatch.domain.model import JobKey
 from trunkwatch.domain.outage import Thresholds
+from trunkwatch.patterns import Pattern
 
 KEY = JobKey("o/r", "main", "inductor-nightly", "test (core)")
 
 
-def pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
+def pattern(text: str) -> Pattern:
+    return Pattern(text)
 
 
 @pytest.mark.parametrize(

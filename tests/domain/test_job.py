@@ -1,6 +1,5 @@
 """One job, from its rows to its state."""
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -10,6 +9,7 @@ from trunkwatch.domain.groups import Group, Override
 from trunkwatch.domain.job import JobRules, JobState, evaluate_job
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.domain.outage import Thresholds
+from trunkwatch.patterns import Pattern
 from trunkwatch.times import parse_time
 
 from tests.domain.builders import (
@@ -187,7 +187,7 @@ def test_the_longest_shard_is_the_duration() -> None:
 def test_overrides_are_of_one_job() -> None:
     """The threshold is that of the group's pattern for this job."""
     group = Group(
-        "g", "t", "P2", overrides=(Override(re.compile("job"), Thresholds(failures_to_open=5)),)
+        "g", "t", "P2", overrides=(Override(Pattern("job"), Thresholds(failures_to_open=5)),)
     )
     assert not job_state("P F F F F", group=group).broken
     assert job_state("P F F F F F", group=group).broken

@@ -1,6 +1,5 @@
 """A matrix that is skipped as a whole: one row under its bare name, which is no job."""
 
-import re
 from random import Random
 
 import pytest
@@ -9,6 +8,7 @@ from trunkwatch.domain.model import Evidence, JobKey, Observation
 from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import (
     HOUR,
@@ -68,7 +68,7 @@ def test_a_bare_name_with_another_result_is_a_job(other: Observation) -> None:
 
 def test_the_configuration_decides_about_skips() -> None:
     """The configured evidence table decides which rows are skips."""
-    moved = EvidenceRules(names=(NameRule(re.compile("test"), Evidence.SKIP),))
+    moved = EvidenceRules(names=(NameRule(Pattern("test"), Evidence.SKIP),))
     rows = [row(0, "test", "failure"), row(1, "test (a)")]
     assert names(rows) == ["test", "test (a)"]
     assert names(rows, Policy(evidence=moved)) == ["test (a)"]
@@ -76,7 +76,7 @@ def test_the_configuration_decides_about_skips() -> None:
 
 def test_the_watched_names_decide() -> None:
     """The parent of folded jobs is that of their folded name."""
-    fold = FoldRule(re.compile(r"(.*) \(([a-z]+), \d+\)"), r"\1 (\2)")
+    fold = FoldRule(Pattern(r"(.*) \(([a-z]+), \d+\)"), r"\1 (\2)")
     rows = [row(0, "a / test", "skipped"), row(1, "a / test (core, 1)")]
     assert names(rows, Policy(naming=Naming(fold=(fold,)))) == ["a / test (core)"]
 
@@ -89,7 +89,7 @@ def test_a_matrix_in_a_matrix_may_collapse_twice() -> None:
 
 def test_it_is_in_no_group_and_keeps_no_commit_from_green() -> None:
     """A bare name neither creates a group nor prevents a green commit."""
-    policy = Policy(green={TRUNK: (re.compile("ci / test.*"),)})
+    policy = Policy(green={TRUNK: (Pattern("ci / test.*"),)})
     newest = COMMITS - 1
     rows = [row(newest, "test", "skipped"), row(newest, "test (a)")]
     state = evaluate(rows, trunk(COMMITS), policy)

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trunkwatch.domain.names import (
     PRESETS,
     FoldRule,
@@ -13,6 +15,7 @@ from trunkwatch.domain.names import (
     free_label,
     is_workflow_file,
 )
+from trunkwatch.patterns import Pattern
 
 PYTORCH = Naming(ignore=PRESETS["pytorch"].ignore, fold=PRESETS["pytorch"].fold)
 
@@ -64,6 +67,30 @@ def test_a_flag_is_not_just_a_word(raw: str) -> None:
     assert PYTORCH.resolve("pull", raw) is not None
 
 
+SHARD = re.compile(
+    r"(.*\((?:(?!, \d+[,)])[^()])*), \d+(?=[,)])[^()]*(\)(?:(?!\([^()]*, \d+[,)]).)*)"
+)
+FLAGGED = re.compile(
+    r".*\([^()]*, \d+(?=[,)])[^()]*"
+    r", (?:unstable|rerun_disabled_tests|mem_leak_check)(?=[,)])[^()]*\).*"
+)
+"""The preset with look-around, which is easier to read and may backtrack."""
+
+
+@given(
+    st.lists(
+        st.sampled_from(["(", ")", ",", " ", ", ", "1", "a", ", 1", ", 2)", "(a, 1, 2, x)", "\n"])
+        | st.sampled_from([", unstable", ", mem_leak_check)", " / "]),
+        max_size=14,
+    ).map("".join)
+)
+def test_the_preset_is_what_look_around_matches(raw: str) -> None:
+    """The last parentheses with a number lose all from it on; flagged names are ignored."""
+    shard = SHARD.fullmatch(raw)
+    name = shard.expand(r"\1\2") if shard else raw
+    assert PYTORCH.resolve("pull", raw) == (None if FLAGGED.fullmatch(raw) else name)
+
+
 def test_shards_become_one_job() -> None:
     """All shards of one config are one job; two configs stay two."""
     names = [f"a / test ({config}, {n}, 3, r)" for config in ("core", "dist") for n in (1, 2, 3)]
@@ -81,9 +108,7 @@ def test_nothing_is_folded_by_default() -> None:
 
 def test_ignoring_is_a_full_match_on_raw_names() -> None:
     """An ignore pattern must match all of the raw name, before any folding."""
-    naming = Naming(
-        ignore=(re.compile(".*/ filter"),), fold=(FoldRule(re.compile("(.*) 1"), r"\1"),)
-    )
+    naming = Naming(ignore=(Pattern(".*/ filter"),), fold=(FoldRule(Pattern("(.*) 1"), r"\1"),))
     assert naming.resolve("ci", "pull / filter") is None
     assert naming.resolve("ci", "pull / filter 1") == "pull / filter"
     assert naming.resolve("ci", "pull / filters") == "pull / filters"
@@ -93,8 +118,8 @@ def test_fold_rules_are_applied_in_order() -> None:
     """Each fold rule must match the full result of the one before."""
     naming = Naming(
         fold=(
-            FoldRule(re.compile(r"(?P<name>.*)-py3\.\d+"), r"\g<name>"),
-            FoldRule(re.compile(r"(.*) on (linux|mac)"), r"\1"),
+            FoldRule(Pattern(r"(?P<name>.*)-py3\.\d+"), r"\g<name>"),
+            FoldRule(Pattern(r"(.*) on (linux|mac)"), r"\1"),
         )
     )
     assert naming.resolve("ci", "wheel on mac-py3.12") == "wheel"
@@ -103,7 +128,7 @@ def test_fold_rules_are_applied_in_order() -> None:
 
 def test_aliases_come_last() -> None:
     """An alias renames the folded name, in its workflow only."""
-    naming = Naming(fold=(FoldRule(re.compile(r"(.*) \d"), r"\1"),), aliases={("ci", "old"): "new"})
+    naming = Naming(fold=(FoldRule(Pattern(r"(.*) \d"), r"\1"),), aliases={("ci", "old"): "new"})
     assert naming.resolve("ci", "old 1") == "new"
     assert naming.resolve("nightly", "old 1") == "old"
 
@@ -180,7 +205,7 @@ def test_the_runs_of_one_event_have_a_label() -> None:
 
 def test_any_full_match() -> None:
     """One pattern of several must match all of the text."""
-    patterns = (re.compile("a+"), re.compile("b"))
+    patterns = (Pattern("a+"), Pattern("b"))
     assert any_full_match(patterns, "aa")
     assert not any_full_match(patterns, "aab")
     assert not any_full_match((), "a")

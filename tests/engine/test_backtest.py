@@ -1,6 +1,5 @@
 """The back-test: every outage of a history, and the notifications of each team."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from trunkwatch.engine.backtest import BackTest, Notification, all_teams
 from trunkwatch.engine.outage_history import Moment, PastOutage
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import (
     NOW,
@@ -55,7 +55,7 @@ def replay(
 
 def group(name: str = "g", thresholds: Thresholds | None = None, **settings: object) -> Group:
     """Return a group of all jobs whose name begins with its name."""
-    match = Match(job_name=re.compile(f"{name}.*"))
+    match = Match(job_name=Pattern(f"{name}.*"))
     made = Group(name, f"team-{name}", "P2", thresholds or Thresholds(), match=match)
     return replace(made, **settings)  # type: ignore[arg-type]  # any of its fields
 
@@ -118,7 +118,7 @@ def test_outages_of_one_job(
 
 def test_another_threshold_is_tried_for_every_job() -> None:
     """A given N replaces the N of groups and of single jobs."""
-    override = Override(re.compile("g slow"), Thresholds(9, 2))
+    override = Override(Pattern("g slow"), Thresholds(9, 2))
     policy = Policy(groups=(group(overrides=(override,)),))
     histories = {"g": "P F F P P", "g slow": "P F F P P"}
     assert replay(histories, policy).outages == ()
@@ -260,7 +260,7 @@ def test_one_off_failures_and_flakes_do_not_notify() -> None:
 
 
 def exempt(until: float | None, name: str = "g") -> Policy:
-    known = KnownBroken(Match(job_name=re.compile(name)), "no runner", until)
+    known = KnownBroken(Match(job_name=Pattern(name)), "no runner", until)
     return Policy(groups=(group(),), known_broken=(known,))
 
 

@@ -1,6 +1,5 @@
 """A trunk's state: its jobs' rows, startup failures, retirement, names and exemptions."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from trunkwatch.domain.names import FoldRule, Naming
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import (
     FOLDED,
@@ -67,7 +67,7 @@ def test_a_cancelled_shard_holds_the_streak() -> None:
 
 def test_ignored_jobs_are_not_listed() -> None:
     """A job that the configuration ignores is not listed."""
-    policy = Policy(naming=Naming(ignore=(re.compile("b"),)))
+    policy = Policy(naming=Naming(ignore=(Pattern("b"),)))
     assert list(jobs_of(evaluate_histories({"a": "F", "b": "F"}, policy))) == ["ci / a"]
 
 
@@ -82,7 +82,7 @@ def test_an_alias_joins_histories() -> None:
 def test_each_job_is_in_one_group() -> None:
     """The first group that matches gives a job its thresholds."""
     groups = (
-        Group("a", "t", "P1", match=Match(job_name=re.compile("a"))),
+        Group("a", "t", "P1", match=Match(job_name=Pattern("a"))),
         Group("rest", "t", "P2"),
     )
     state = evaluate_histories({"a": "P", "b": "P"}, Policy(groups=groups))
@@ -265,7 +265,7 @@ def test_another_matrix_keeps_nothing() -> None:
 
 def test_a_folded_job_has_its_matrix_too() -> None:
     """The parent of a folded job is that of its folded name."""
-    fold = FoldRule(re.compile(r"(.*) \(([a-z]+), \d+\)"), r"\1 (\2)")
+    fold = FoldRule(Pattern(r"(.*) \(([a-z]+), \d+\)"), r"\1 (\2)")
     parents = [row(place, "a / test", "skipped") for place in range(1, 20)]
     rows = [row(0, "a / test (core, 1)"), *parents]
     policy = Policy(naming=Naming(fold=(fold,)), retire_after=FEW)
@@ -356,7 +356,7 @@ def test_a_workflow_seen_elsewhere_renames_no_other() -> None:
 
 
 def exempt(until: float | None, name: str = ".*") -> Policy:
-    match = Match(job_name=re.compile(name))
+    match = Match(job_name=Pattern(name))
     return Policy(known_broken=(KnownBroken(match, "being replaced", until),))
 
 
@@ -383,7 +383,7 @@ def test_the_first_exemption_that_holds_is_used() -> None:
     policy = Policy(
         known_broken=(
             KnownBroken(Match(), "over", NOW - 1),
-            KnownBroken(Match(job_name=re.compile("other")), "of another job"),
+            KnownBroken(Match(job_name=Pattern("other")), "of another job"),
             KnownBroken(Match(), "holds"),
         )
     )

@@ -1,12 +1,11 @@
 """The labels of workflows: they follow the names of the CI, but never while a job fails."""
 
-import re
-
 import pytest
 from trunkwatch.domain.groups import Group, Match
 from trunkwatch.domain.model import STARTUP_JOB, Observation
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import NOW, MemoryRows, evaluate, jobs_of, row, trunk
 
@@ -121,7 +120,7 @@ def test_a_newcomer_changes_its_own_label_only() -> None:
 
 def test_no_workflow_has_the_label_of_an_event() -> None:
     """A workflow whose name is that of another one's scheduled runs adds its file."""
-    nightly = Group("n", "t", "P2", match=Match(event=re.compile("schedule")))
+    nightly = Group("n", "t", "P2", match=Match(event=Pattern("schedule")))
     found = Trunk(Policy(groups=(nightly,)))
     scheduled = row(0, workflow="CI", path=FILE, event="schedule", run_id=9)
     other = ci(0, "CI [schedule]", path="w/other.yml")

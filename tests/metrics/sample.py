@@ -1,6 +1,5 @@
 """One snapshot in which every family of the catalogue has a sample."""
 
-import re
 from dataclasses import replace
 
 from trunkwatch.domain.groups import Group, Match
@@ -8,6 +7,7 @@ from trunkwatch.domain.model import TrunkOrder, WorkflowState
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate, history, length, trunk
 
@@ -30,11 +30,11 @@ POLICY = Policy(
             "P2",
             thresholds=Thresholds(3),
             failure_threshold=1,
-            match=Match(job_name=re.compile("inductor / .*")),
+            match=Match(job_name=Pattern("inductor / .*")),
         ),
     ),
-    known_broken=(KnownBroken(Match(job_name=re.compile("windows")), "no runner", None),),
-    green={TRUNK: (re.compile("ci / lint"),)},
+    known_broken=(KnownBroken(Match(job_name=Pattern("windows")), "no runner", None),),
+    green={TRUNK: (Pattern("ci / lint"),)},
 )
 
 

@@ -1,6 +1,5 @@
 """A small snapshot for reports, and how it is printed."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
@@ -13,6 +12,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState
+from trunkwatch.patterns import Pattern
 from trunkwatch.report.document import CompareUrls
 from trunkwatch.report.text import print_snapshot
 from trunkwatch.report.walk import walk
@@ -28,10 +28,8 @@ HISTORIES = {
 }
 UNTIL = NOW + 86_400
 POLICY = Policy(
-    groups=(
-        Group("g", "team-g", "P2", Thresholds(3), match=Match(job_name=re.compile("[ab] / .*"))),
-    ),
-    known_broken=(KnownBroken(Match(job_name=re.compile("d / .*")), "no runner", UNTIL),),
+    groups=(Group("g", "team-g", "P2", Thresholds(3), match=Match(job_name=Pattern("[ab] / .*"))),),
+    known_broken=(KnownBroken(Match(job_name=Pattern("d / .*")), "no runner", UNTIL),),
 )
 SOURCE = SourceStatus("ci", True, True, NOW - 60, 1.0, 60.0)
 

@@ -14,6 +14,7 @@ from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.outage_history import Moment
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.patterns import Pattern
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 
 from tests.docs import markdown
@@ -21,8 +22,8 @@ from tests.domain.builders import NOW, MemoryRows, history, length, trunk
 from tests.vectors.notation import sha_of
 
 POLICY = Policy(
-    groups=(Group("g", "team-g", "P2", Thresholds(3), match=Match(job_name=re.compile("a.*"))),),
-    known_broken=(KnownBroken(Match(job_name=re.compile("c")), "no runner"),),
+    groups=(Group("g", "team-g", "P2", Thresholds(3), match=Match(job_name=Pattern("a.*"))),),
+    known_broken=(KnownBroken(Match(job_name=Pattern("c")), "no runner"),),
 )
 HISTORIES = {"a": "P F F F P F F", "b": "P F P K P F P", "c": "F F F F F F F"}
 

@@ -1,13 +1,13 @@
 """The JSON object, key by key."""
 
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import TrunkSource, unread_trunk
+from trunkwatch.patterns import Pattern
 from trunkwatch.report.document import compare_link, document, document_of_trunks
 
 from tests.domain.builders import NOW, TRUNK, evaluate_histories, job_state, row
@@ -91,7 +91,7 @@ def test_the_whole_of_a_source() -> None:
 
 def test_the_whole_of_a_trunk() -> None:
     """A trunk has its head, the age of its data, and whether they can be relied on."""
-    policy = replace(POLICY, green={TRUNK: (re.compile("ci / a"),)})
+    policy = replace(POLICY, green={TRUNK: (Pattern("ci / a"),)})
     green = replace(evaluate_histories({"a": "P P F"}, policy), data_at=NOW - 300.0)
     assert document(replace(snapshot(), trunks=(green,)), {}, NOW)["trunks"] == [
         {

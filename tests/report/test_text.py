@@ -1,6 +1,5 @@
 """What `check` prints for a person."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.domain.names import Naming
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import Snapshot, TrunkSource, unread_trunk
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories, row, trunk
 from tests.report.sample import POLICY, SOURCE, hostile, printed, snapshot
@@ -237,7 +237,7 @@ def test_limitations_and_dropped_rows_of_a_source_are_lines() -> None:
 )
 def test_nothing_to_watch_has_a_reason(rows: list[Observation], lines: list[str]) -> None:
     """Runs that do not count are counted by reason, with what to change."""
-    policy = Policy(naming=Naming(ignore=(re.compile("ignored"),)))
+    policy = Policy(naming=Naming(ignore=(Pattern("ignored"),)))
     found = replace(evaluate(rows, trunk(2), policy), data_at=NOW)
     assert printed(Snapshot(NOW, (found,), (SOURCE,))).splitlines()[1:] == lines
 

@@ -1,5 +1,6 @@
 """A trunk's order from real git repositories."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -281,6 +282,16 @@ def test_a_machine_without_git_is_told_to_install_it(
     """The error names the missing part."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert error(repo.bare) == "git is not installed"
+
+
+def test_a_lack_of_descriptors_is_an_error_of_the_source(repo: GitRepo) -> None:
+    """Git cannot be started without pipes."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, files[1]))
+    try:
+        assert error(repo.bare) == "git cannot be started: Too many open files"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, files)
 
 
 @pytest.mark.parametrize("key", ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"])

@@ -55,8 +55,11 @@ def test_a_delivery_is_kept_while_the_exporter_is_behind(stage: Stage) -> None:
 
 def test_a_delivery_that_comes_during_a_round_is_kept(stage: Stage) -> None:
     """The status of the round was read before the delivery."""
+    stage.status.lingering = {"a"}
     stage.deliver("a")
+    stage.round()
     stage.wait(1.0)
+    stage.status.lingering.clear()
     stage.status.trunk = delivering(stage)  # type: ignore[method-assign, assignment]  # it delivers meanwhile
     stage.set_status(fixed("a"))
     stage.round()

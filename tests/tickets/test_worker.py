@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 10.0
 def test_a_round_runs_at_once_and_at_each_wake() -> None:
     """A round after a delivery does not wait for the interval."""
     rounds: queue.Queue[None] = queue.Queue()
-    worker = Worker(lambda: rounds.put(None), interval=3600.0)
+    worker = Worker(lambda: rounds.put(None), interval=3600.0, pause=0.0)
     worker.start()
     rounds.get(timeout=TIMEOUT_SECONDS)
     worker.wake()
@@ -42,7 +42,7 @@ def test_a_round_that_fails_is_logged_and_followed_by_another(
         rounds.put(None)
         raise RuntimeError("an internal error")
 
-    worker = Worker(act, interval=3600.0)
+    worker = Worker(act, interval=3600.0, pause=0.0)
     with caplog.at_level(logging.ERROR):
         worker.start()
         rounds.get(timeout=TIMEOUT_SECONDS)

@@ -13,7 +13,6 @@ from trunkwatch.web import WebServer, gateway
 from trunkwatch.web import connection as web_connection
 from trunkwatch.web import server as web_server
 from trunkwatch.web.connection import Phase
-from trunkwatch.web.refusals import LOG_SECONDS, Refusals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -153,18 +152,3 @@ def test_stop_does_not_wait_for_hanging_clients() -> None:
         server.stop()
         assert time.monotonic() - begin < 5.0
     assert "web" not in {thread.name for thread in threading.enumerate()}
-
-
-def test_refusals_are_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """Each is counted; the first is a line, and those of a minute are one line more."""
-    counted: list[str] = []
-    now = [0.0]
-    refusals = Refusals(counted.append, lambda: now[0])
-    for _ in range(5):
-        refusals("late_head")
-    assert [vars(record)["late_head"] for record in caplog.records] == [1]
-    now[0] += LOG_SECONDS
-    refusals("late_body")
-    assert len(caplog.records) == 2
-    assert (vars(caplog.records[1])["late_head"], vars(caplog.records[1])["late_body"]) == (4, 1)
-    assert len(counted) == 6

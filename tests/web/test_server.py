@@ -128,3 +128,16 @@ def test_headers_have_an_end(length: int, status: bytes) -> None:
             connection.sendall(b"x" * length)
             connection.sendall(b"\r\n\r\n")
             assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("127.0.0.1:0", True), ("localhost:0", True), (":0", False), ("0.0.0.0:0", False)],
+)
+def test_a_loopback_listener_is_recognized(address: str, expected: bool) -> None:
+    """It is the bound address that counts, also for a host name."""
+    server = WebServer(address, lambda _environ, _start: [])
+    try:
+        assert server.is_loopback is expected
+    finally:
+        server.stop()

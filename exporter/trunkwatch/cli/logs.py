@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from trunkwatch.cli.repeated_lines import RepeatedLines
 from trunkwatch.times import format_time
 
 LEVELS = ("debug", "info", "warn", "error")
@@ -69,6 +70,8 @@ def set_up(level: str, form: str) -> None:
     """Send log lines of at least a level to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(FORMATS[form]())
+    # Filters of a logger do not see the lines of other loggers, such as asyncio's.
+    handler.addFilter(RepeatedLines())
     logging.basicConfig(
         level={"warn": "WARNING"}.get(level, level.upper()), handlers=[handler], force=True
     )

@@ -51,7 +51,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     "--auth.token-file",
     "auth_token_file",
     metavar="FILE",
-    help="A file with the bearer token of deliveries; default: none needed.",
+    help="A file with the bearer token of deliveries; required unless the address is loopback.",
 )
 @click.option(
     "--dry-run", is_flag=True, help="Print the requests to GitHub instead of sending them."

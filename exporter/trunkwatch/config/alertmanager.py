@@ -17,6 +17,7 @@ from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, GroupMatchSection
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
+from trunkwatch.patterns import matches_go
 from trunkwatch.textfiles import read_text
 
 SEVERITIES: Mapping[str, str] = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
@@ -55,11 +56,8 @@ class Matcher:
         value = labels[self.label]
         if self.operator in ("=", "!="):
             return (value == self.value) is (self.operator == "=")
-        try:
-            matched = re.fullmatch(self.value, value) is not None
-        except re.error:
-            return None  # Go's regular expressions have some syntax that Python's lack
-        return matched is (self.operator == "=~")
+        matched = matches_go(self.value, value)
+        return None if matched is None else matched is (self.operator == "=~")
 
 
 @dataclass(frozen=True, slots=True)

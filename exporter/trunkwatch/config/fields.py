@@ -1,13 +1,14 @@
 """The value types of the configuration."""
 
 import re
-import warnings
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
+
+from trunkwatch import patterns
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
@@ -33,16 +34,10 @@ def parse_duration(value: object) -> float:
     return seconds
 
 
-def _pattern(value: object) -> re.Pattern[str]:
+def _pattern(value: object) -> patterns.Pattern:
     if not isinstance(value, str):
         raise ValueError("must be a regular expression in quotes, such as '.*inductor.*'")
-    try:
-        with warnings.catch_warnings():
-            # '[[]' is valid; Python only warns that a later version may parse it differently.
-            warnings.simplefilter("ignore", FutureWarning)
-            return re.compile(value)
-    except (re.error, OverflowError) as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}") from None
+    return patterns.Pattern(value)
 
 
 def _end_of_exemption(value: object) -> float:
@@ -121,7 +116,7 @@ Flag = Annotated[bool, Field(strict=True)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as in Prometheus: `60s`, `1h30m`, `8d`."""
 
-Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+Pattern = Annotated[patterns.Pattern, PlainValidator(_pattern)]
 """A regular expression; it always has to match in full."""
 
 Until = Annotated[float, BeforeValidator(_end_of_exemption)]

@@ -9,13 +9,14 @@ from pydantic import AfterValidator, BeforeValidator, ValidationError, model_val
 
 from trunkwatch.config.fields import AtLeastOne
 from trunkwatch.config.section import Section
+from trunkwatch.patterns import Pattern
 
 DEFAULT_BRANCH = "HEAD"
 """The entry that stands for a repository's default branch, whatever its name is."""
 
-_OWNER, _NAME = r"[\w.-]+", r"[\w.*?-]+"
+_REPO_GLOB = re.compile(r"[\w.*?-]+/[\w.*?-]+")
 
-_NO_BRANCH = re.compile(r"[\s~^:\\\[\x00-\x1f\x7f]|\.\.|@\{|//|^[/-]|[/.]$|^refs/")
+_NO_BRANCH = re.compile(r"[\s~^:\\\[\x00-\x1f\x7f\ud800-\udfff]|\.\.|@\{|//|^[/-]|[/.]$|^refs/")
 """https://git-scm.com/docs/git-check-ref-format, without its rule about wildcards."""
 
 
@@ -25,10 +26,10 @@ def is_glob(name: str) -> bool:
 
 
 @cache
-def _compiled(glob: str) -> re.Pattern[str]:
+def _compiled(glob: str) -> Pattern:
     wildcards = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*|\*|\?)", glob)
-    return re.compile("".join(wildcards.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    return Pattern("(?s)" + "".join(wildcards.get(part, re.escape(part)) for part in parts))
 
 
 def glob_matches(glob: str, name: str) -> bool:
@@ -36,7 +37,7 @@ def glob_matches(glob: str, name: str) -> bool:
 
     `*` and `?` stand for anything but a slash, `**` also for slashes.
     """
-    return _compiled(glob).fullmatch(name) is not None
+    return _compiled(glob).fullmatch(name)
 
 
 def repo_matches(glob: str, repo: str) -> bool:
@@ -45,7 +46,7 @@ def repo_matches(glob: str, repo: str) -> bool:
 
 
 def _repo_glob(value: str) -> str:
-    if not re.fullmatch(f"{_NAME}/{_NAME}", value):
+    if not _REPO_GLOB.fullmatch(value):
         raise ValueError(f"must be owner/name, or a glob such as acme/* (got {value!r})")
     if is_glob(value.partition("/")[0]):
         raise ValueError(f"the owner must be named in full, as in acme/* (got {value!r})")
@@ -53,7 +54,7 @@ def _repo_glob(value: str) -> str:
 
 
 def _excluded(value: str) -> str:
-    if not re.fullmatch(f"{_NAME}/{_NAME}", value):
+    if not _REPO_GLOB.fullmatch(value):
         raise ValueError(f"must be owner/name, or a glob such as acme/old-* (got {value!r})")
     return value
 

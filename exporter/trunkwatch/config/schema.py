@@ -3,7 +3,6 @@
 A key that is not defined here is an error, so that a typing mistake is reported.
 """
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
@@ -320,9 +319,9 @@ class Fold(Section):
     @model_validator(mode="after")
     def _template_fits(self) -> "Fold":
         try:
-            self.match.sub(self.to, "")
-        except (re.error, IndexError) as error:
-            raise ValueError(f"to: {self.to!r} does not fit match: {error}") from None
+            self.match.expand("", self.to)
+        except ValueError as error:
+            raise ValueError(f"to: {error}") from None
         return self
 
 

@@ -1,6 +1,5 @@
 """The state of a trunk over all its jobs: groups, mass breakage, the newest green commit."""
 
-import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, JobKey, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.walk import StoppedBy
+from trunkwatch.patterns import Pattern
 
 LOWER_BY = 64
 """Commits to look for a green commit in at first; then as many as were looked through."""
@@ -177,7 +177,7 @@ class GreenTally:
     counted, and more of them until a green commit is found.
     """
 
-    def __init__(self, required: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, required: Sequence[Pattern]) -> None:
         """Args:
         required: patterns over "workflow / job_name", full match.
         """

@@ -1,11 +1,11 @@
 """The evidence of one row and whether the row counts (docs/policy.md, sections 3.1 and 3.2)."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from trunkwatch.domain.model import Evidence, Observation, TrunkOrder
+from trunkwatch.patterns import Pattern
 
 HOUR = 3600.0
 PENDING_LIMIT = 36 * HOUR
@@ -39,8 +39,8 @@ https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-
 DEFAULT_EVENTS = frozenset({"push", "schedule", "workflow_dispatch"})
 
 DEFAULT_INFRA_STEPS = tuple(
-    re.compile(pattern)
-    for pattern in (
+    Pattern(text)
+    for text in (
         r"(?i)set up job",
         r"(?i)run actions/checkout@.*",
         r"(?i)check ?out( (the )?(code|repo|repository|sources?))?",
@@ -55,7 +55,7 @@ DEFAULT_INFRA_STEPS = tuple(
 class NameRule:
     """A rule that gives every completed row of the jobs whose raw name matches one evidence."""
 
-    match: re.Pattern[str]
+    match: Pattern
     evidence: Evidence
 
 
@@ -73,7 +73,7 @@ class EvidenceRules:
     moved: Mapping[str, Evidence] = field(default_factory=dict)
     names: tuple[NameRule, ...] = ()
     events: frozenset[str] = DEFAULT_EVENTS
-    infra_steps: tuple[re.Pattern[str], ...] = DEFAULT_INFRA_STEPS
+    infra_steps: tuple[Pattern, ...] = DEFAULT_INFRA_STEPS
 
     def is_infra_step(self, step: str | None) -> bool:
         """Return whether a failed step indicates an infrastructure failure."""

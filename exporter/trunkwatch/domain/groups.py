@@ -1,6 +1,5 @@
 """Groups: each job is in exactly one, the first configured group that matches."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.model import JobKey
 from trunkwatch.domain.outage import Thresholds
+from trunkwatch.patterns import Pattern
 
 DAY = 86400.0
 DEFAULT_SILENT_AFTER = 8 * DAY
@@ -22,11 +22,11 @@ class Match:
         event: matches the event of runs, which are a job of their own then.
     """
 
-    repo: re.Pattern[str] | None = None
-    branch: re.Pattern[str] | None = None
-    workflow: re.Pattern[str] | None = None
-    job_name: re.Pattern[str] | None = None
-    event: re.Pattern[str] | None = None
+    repo: Pattern | None = None
+    branch: Pattern | None = None
+    workflow: Pattern | None = None
+    job_name: Pattern | None = None
+    event: Pattern | None = None
 
     def covers(self, key: JobKey, event: str | None = None) -> bool:
         """Return whether every pattern matches its part of the key in full.
@@ -48,7 +48,7 @@ class Match:
 class Override:
     """Different thresholds for the jobs of a group whose name matches in full."""
 
-    match: re.Pattern[str]
+    match: Pattern
     thresholds: Thresholds
 
 

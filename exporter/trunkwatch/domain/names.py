@@ -3,15 +3,17 @@
 import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count
+from itertools import chain, count, islice
 from types import MappingProxyType
+
+from trunkwatch.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
 class FoldRule:
     """A rename of names that match in full; `to` may refer to groups by number or name."""
 
-    match: re.Pattern[str]
+    match: Pattern
     to: str
 
 
@@ -19,9 +21,13 @@ class FoldRule:
 class Preset:
     """Ignore patterns and fold rules for one project's naming convention."""
 
-    ignore: tuple[re.Pattern[str], ...]
+    ignore: tuple[Pattern, ...]
     fold: tuple[FoldRule, ...]
 
+
+_COMMAS = r",(?: ?,)*"
+_NO_SHARD = rf"(?:[^(),\n]|{_COMMAS}(?:[^(), \n]| [^(),\d\n]| \d+[^(),\d\n]))*"
+"""A text without parentheses and without `, <number>` before a comma or its end."""
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -30,16 +36,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         # `, <number>` inside the last such parentheses is dropped; other parentheses stay.
         "pytorch": Preset(
             ignore=(
-                re.compile(
-                    r".*\([^()]*, \d+(?=[,)])[^()]*"
-                    r", (?:unstable|rerun_disabled_tests|mem_leak_check)(?=[,)])[^()]*\).*"
+                Pattern(
+                    r".*\([^()]*, \d+(?:,[^()]*)?"
+                    r", (?:unstable|rerun_disabled_tests|mem_leak_check)(?:,[^()]*)?\).*"
                 ),
             ),
             fold=(
                 FoldRule(
-                    re.compile(
-                        r"(.*\((?:(?!, \d+[,)])[^()])*), \d+(?=[,)])[^()]*(\)"
-                        r"(?:(?!\([^()]*, \d+[,)]).)*)"
+                    Pattern(
+                        rf"(.*\([^()]*?), \d+(?:,[^()]*)?(\)[^(\n]*"
+                        rf"(?:\({_NO_SHARD}(?:(?:{_COMMAS}(?: \d*)?)?"
+                        rf"|(?:{_COMMAS} ?)?\)[^(\n]*))*)"
                     ),
                     r"\1\2",
                 ),
@@ -61,7 +68,7 @@ class Naming:
             renamed job.
     """
 
-    ignore: tuple[re.Pattern[str], ...] = ()
+    ignore: tuple[Pattern, ...] = ()
     fold: tuple[FoldRule, ...] = ()
     aliases: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -76,17 +83,16 @@ class Naming:
             return None
         name = raw_name
         for rule in self.fold:
-            match = rule.match.fullmatch(name)
-            if match:
-                name = match.expand(rule.to)
+            folded = rule.match.expand(name, rule.to)
+            name = name if folded is None else folded
         return self.aliases.get((workflow, name), name)
 
 
 _LEVEL = re.compile(r" / | \(")
 """The end of a name whose skipped row may stand for the job: of a caller, or of a matrix."""
 
-_MATRIX = re.compile(r" \(.*(?:\)|\.\.\.|\) / .*)", re.DOTALL)
-"""The rest of a matrix job's name: values with any parentheses, cut off, or called jobs."""
+MAX_CALLERS = 50
+"""More levels than any CI has: each one costs a copy of a name."""
 
 
 def callers(name: str) -> frozenset[str]:
@@ -95,12 +101,18 @@ def callers(name: str) -> frozenset[str]:
     A reusable workflow that is not called, and a matrix that is skipped as a whole, are reported
     as one row: `a` or `a / b` for `a / b (x)`.
     """
-    ends = (match.start() for match in _LEVEL.finditer(name))
+    levels = islice(_LEVEL.finditer(name), MAX_CALLERS)
+    last_call = name.rfind(") / ")
     return frozenset(
-        name[:end]
-        for end in ends
-        if end and (name.startswith(" / ", end) or _MATRIX.fullmatch(name, end))
+        name[: level.start()]
+        for level in levels
+        if level.start() and (level[0] == " / " or _is_matrix(name, level.end(), last_call))
     )
+
+
+def _is_matrix(name: str, values_at: int, last_call: int) -> bool:
+    """Return whether values end a name, are cut off, or are followed by called jobs."""
+    return last_call >= values_at or name.endswith((")", "..."), values_at)
 
 
 _WORKFLOW_FILE = re.compile(r"\.github/workflows/[^/]+\.ya?ml(@.*)?", re.DOTALL)
@@ -135,6 +147,6 @@ def event_label(label: str, event: str) -> str:
     return f"{label} [{event}]"
 
 
-def any_full_match(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+def any_full_match(patterns: Sequence[Pattern], text: str) -> bool:
     """Return whether one of `patterns` matches all of `text`."""
     return any(pattern.fullmatch(text) for pattern in patterns)

@@ -1,6 +1,5 @@
 """The configured policy in one value."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.groups import Group, Match
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.domain.names import Naming
+from trunkwatch.patterns import Pattern
 
 RETIRE_AFTER = 50
 """Commits at which a workflow completed without a job before the job is retired."""
@@ -49,5 +49,5 @@ class Policy:
     naming: Naming = field(default_factory=Naming)
     groups: tuple[Group, ...] = ()
     known_broken: tuple[KnownBroken, ...] = ()
-    green: Mapping[Trunk, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
+    green: Mapping[Trunk, tuple[Pattern, ...]] = field(default_factory=dict)
     retire_after: int = RETIRE_AFTER

@@ -1,6 +1,5 @@
 """The watched jobs of a trunk: listed, retired, or only the name of a skipped caller."""
 
-import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +13,7 @@ from trunkwatch.domain.names import callers
 from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.expiry_queue import ExpiryQueue
 from trunkwatch.engine.workflow_history import WorkflowHistories
+from trunkwatch.patterns import Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class TrackedJob:
 class _ListedJobs:
     """The jobs that are published, sorted by key, with the counts over them."""
 
-    def __init__(self, required: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, required: Sequence[Pattern]) -> None:
         self._keys: list[JobKey] = []
         self.states: list[JobState] = []
         self.tally = Tally()
@@ -86,7 +86,7 @@ class JobRegistry:
     def __init__(
         self,
         retire_after: int,
-        required: Sequence[re.Pattern[str]],
+        required: Sequence[Pattern],
         workflows: WorkflowHistories,
     ) -> None:
         """Args:

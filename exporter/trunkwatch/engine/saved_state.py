@@ -1,7 +1,6 @@
 """The evaluated state of a trunk, as it is stored: a restart reads it instead of all rows."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -13,6 +12,7 @@ from trunkwatch.domain.model import Commit, JobKey, RawJob
 from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.workflow_commit import WorkflowCommit
+from trunkwatch.patterns import Pattern
 
 STATE_VERSION = 1
 """Raised whenever an evaluation of the same rows by the same policy gives another state."""
@@ -107,8 +107,8 @@ def policy_digest(policy: Policy) -> str:
 
 def _canonical(value: object) -> str:
     """Return a text that is equal for equal settings only."""
-    if isinstance(value, re.Pattern):
-        return f"re({value.pattern!r},{value.flags})"
+    if isinstance(value, Pattern):
+        return f"re({value.text!r})"
     if is_dataclass(value):
         parts = (f"{f.name}={_canonical(getattr(value, f.name))}" for f in fields(value))
         return f"{type(value).__name__}({','.join(parts)})"

@@ -146,6 +146,8 @@ class GitLog:
             )
         except FileNotFoundError:
             raise GitError("git is not installed") from None
+        except OSError as error:  # such as a lack of file descriptors, memory or processes
+            raise GitError(f"git cannot be started: {error.strerror}") from None
         except subprocess.TimeoutExpired:
             raise GitError(
                 f"git {arguments[0]} in {self.path} took over {GIT_SECONDS:g} s"

@@ -16,6 +16,9 @@ WEBHOOK_VERSION = "4"
 
 LABELS = ("repo", "branch", "group", "workflow", "job_name")
 
+LABEL_LIMIT_BYTES = 1_024
+"""The longest label of an alert that is read; the exporter's are shorter."""
+
 PROBLEMS_SHOWN = 10
 """Skipped alerts that the log and the answer name; the others are counted."""
 
@@ -259,6 +262,8 @@ def identity_of(labels: Mapping[str, Any]) -> tuple[TicketKey, JobName]:
     for name in LABELS:
         if text_or_none(labels.get(name)) is None:
             raise _UnlabelledError(f"the label {name} {no_text(labels.get(name))}")
+        if len(labels[name].encode("utf-8", "replace")) > LABEL_LIMIT_BYTES:
+            raise ValueError(f"the label {name} is longer than {LABEL_LIMIT_BYTES} bytes")
     return (
         TicketKey(labels["repo"], labels["branch"], labels["group"]),
         JobName(labels["workflow"], labels["job_name"]),

@@ -32,14 +32,14 @@ COUNTERS: Mapping[str, CounterFamily] = {
     "deliveries": CounterFamily(
         "trunkwatch_tickets_deliveries_total",
         "outcome",
-        ("accepted", "malformed", "unauthorized", "failed"),
+        ("accepted", "malformed", "unauthorized", "failed", "overflow"),
         "Deliveries of Alertmanager by outcome.",
     ),
     "alerts": CounterFamily(
         "trunkwatch_tickets_alerts_total",
         "outcome",
-        ("firing", "resolved", "ignored", UNLABELLED, MALFORMED),
-        "Alerts of accepted deliveries by outcome.",
+        ("firing", "resolved", "ignored", UNLABELLED, MALFORMED, "refused"),
+        "Alerts of deliveries by outcome.",
     ),
     "operations": CounterFamily(
         "trunkwatch_tickets_operations_total",

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from trunkwatch.errors import ReadingError, RequestError
+from trunkwatch.errors import NotFoundError, ReadingError, RequestError, UnknownTrunkError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import ALERT, AlertList, parse_alerts
@@ -27,9 +27,8 @@ class HttpStatusClient:
 
     def trunk(self, repo: str, branch: str) -> TrunkStatus:
         """Return the exporter's state of a trunk."""
-        return parse_trunk_status(
-            _read(self._exporter, f"/api/v1/trunk/{quote(repo)}/{quote(branch)}")
-        )
+        path = f"/api/v1/trunk/{quote(repo)}/{quote(branch)}"
+        return parse_trunk_status(_read(self._exporter, path, not_found=UnknownTrunkError))
 
     def alerts(self) -> AlertList:
         """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
@@ -37,8 +36,10 @@ class HttpStatusClient:
         return parse_alerts(_read(self._alertmanager, f"/api/v2/alerts?filter={wanted}"))
 
 
-def _read(client: RestClient, path: str) -> Any:
+def _read(client: RestClient, path: str, *, not_found: type[ReadingError] = ReadingError) -> Any:
     try:
         return client.get(path)
+    except NotFoundError as error:
+        raise not_found(str(error)) from None
     except RequestError as error:
         raise ReadingError(str(error)) from None

@@ -17,6 +17,7 @@ from trunkwatch.store.file_guard import FileGuard
 from trunkwatch.store.migration import Schema
 from trunkwatch.store.opening import DAMAGE, open_file
 from trunkwatch.tickets.alerts import FiringAlert
+from trunkwatch.tickets.firing_room import Room
 from trunkwatch.tickets.model import (
     Change,
     Comment,
@@ -71,6 +72,8 @@ class TicketStore:
         self._path = path
         self._db = open_file(path, SCHEMA, exclusive=True)
         self._guard = FileGuard(path)
+        self.has_news = False
+        """A group has got its first alert since `firing_alerts` was called."""
 
     def close(self) -> None:
         """Close the file, which unlocks it."""
@@ -101,23 +104,41 @@ class TicketStore:
         with self._lock, self._reported_errors():
             return self._db.execute(statement).fetchall()
 
-    def add_firing(self, alerts: Iterable[FiringAlert], now: float) -> None:
+    def add_firing(
+        self,
+        alerts: Iterable[FiringAlert],
+        now: float,
+        is_known: Callable[[TicketKey], bool] = lambda _: True,
+    ) -> int:
         """Store the firing alerts of a delivery in one transaction; delete expired ones.
+
+        Args:
+            alerts: of the delivery.
+            now: seconds since the epoch.
+            is_known: whether a group exists; the number of alerts of others is limited.
+
+        Returns:
+            The number of alerts that were not stored because there are too many.
 
         Raises:
             StoreError: they could not be stored.
         """
-        rows = [(*alert.key, *alert.job, now, alert.alertmanager) for alert in alerts]
         expired = now - FIRING_ALERT_RETENTION_SECONDS
         with self._transaction() as db:
-            db.executemany(
-                "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)", rows
-            )
             db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
+            room = Room(db, is_known)
+            admitted = [alert for alert in alerts if room.admits(alert)]
+            db.executemany(
+                "INSERT OR REPLACE INTO firing_alerts VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(*alert.key, *alert.job, now, alert.alertmanager) for alert in admitted],
+            )
+        self.has_news = self.has_news or room.has_news
+        return room.refused
 
     def firing_alerts(self) -> dict[TicketKey, list[FiringAlert]]:
         """Return the stored firing alerts by group, oldest delivery first."""
         found: dict[TicketKey, list[FiringAlert]] = {}
+        self.has_news = False
         for repo, branch, name, workflow, job_name, address in self._rows(
             "SELECT repo, branch, name, workflow, job_name, alertmanager"
             " FROM firing_alerts ORDER BY at"
@@ -126,11 +147,11 @@ class TicketStore:
             found.setdefault(key, []).append(FiringAlert(key, job, address))
         return found
 
-    def remove_firing(self, key: TicketKey, before: float) -> None:
-        """Delete the firing alerts of a group that were delivered before a time."""
+    def forget_firing(self, keys: Iterable[TicketKey], before: float) -> None:
+        """Delete the firing alerts of groups that were delivered before a time."""
         statement = "DELETE FROM firing_alerts WHERE (repo, branch, name) = (?, ?, ?) AND at < ?"
         with self._transaction() as db:
-            db.execute(statement, (*key, before))
+            db.executemany(statement, [(*key, before) for key in keys])
 
     def tickets(self) -> dict[TicketKey, Ticket]:
         """Return every ticket, including closed ones."""

@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from trunkwatch.errors import BadDelivery, SourceError, StoreError
+from trunkwatch.errors import BadDelivery, QueueFullError, SourceError, StoreError
 from trunkwatch.web.answer import (
     NOT_FOUND,
     TEXT,
@@ -31,6 +31,9 @@ ALERTS_PATH = "/alerts"
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body; one alert takes about three thousand, so five thousand alerts fit."""
+
+RETRY_SECONDS = 60
+"""When a delivery that was not stored may be sent again: the next round has ended."""
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -60,7 +63,7 @@ class AlertPages:
     ) -> None:
         """Args:
         deliver: stores a delivery and returns a summary; raises BadDelivery for an invalid one,
-            and StoreError if it could not be stored.
+            StoreError or QueueFullError if it was not stored as a whole.
         secret: reads the bearer token of deliveries; None to accept all. Raises SourceError if
             it cannot be read.
         problems: returns the reasons for not being ready; empty if ready.
@@ -104,15 +107,20 @@ class AlertPages:
             log.error("delivery not stored", extra={"error": error})
             text = "not stored; deliver it again"
             return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, text)
+        except QueueFullError as error:
+            return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "overflow")
         self._count("accepted")
         return Answer("200 OK", TEXT, f"{summary}\n".encode())
 
-    def _refusal(self, status: HTTPStatus, text: str) -> Answer:
+    def _refusal(self, status: HTTPStatus, text: str, outcome: str = "") -> Answer:
         failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         unauthorized = status is HTTPStatus.UNAUTHORIZED
-        self._count("failed" if failed else "unauthorized" if unauthorized else "malformed")
-        log.warning("delivery refused", extra={"status": status.value, "reason": text})
+        usual = "failed" if failed else "unauthorized" if unauthorized else "malformed"
+        self._count(outcome or usual)
+        log.warning("delivery refused", extra={"status": status.value, "error": text})
         headers = (("WWW-Authenticate", "Bearer"),) if unauthorized else ()
+        if failed:
+            headers = (("Retry-After", str(RETRY_SECONDS)),)
         return Answer(f"{status.value} {status.phrase}", TEXT, f"{text}\n".encode(), headers)
 
     def _check_token(self, environ: "WSGIEnvironment") -> None:

@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import partial
+from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -15,7 +16,6 @@ import uvicorn
 from trunkwatch.errors import ListenError, UsageError
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
-from trunkwatch.web.refusals import Refusals
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -82,7 +82,7 @@ class WebServer:
             raise ListenError(address, _why(error, flag)) from None
         self.port: int = self._socket.getsockname()[1]
         """The port, also where the system chose it (port 0)."""
-        self._refused = Refusals(count_refused)
+        self._count_refused = count_refused
         self._gateway = Gateway(application, self._refused)
         self._server = uvicorn.Server(
             uvicorn.Config(
@@ -107,6 +107,13 @@ class WebServer:
         )
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        address = ip_address(self._socket.getsockname()[0].partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+        return (mapped or address).is_loopback
+
     def start(self) -> None:
         """Answer requests in a thread of its own."""
         self._thread.start()
@@ -123,6 +130,10 @@ class WebServer:
             self._thread.join()
         self._socket.close()
         self._gateway.close()
+
+    def _refused(self, reason: str) -> None:
+        self._count_refused(reason)
+        log.warning("connection or request refused", extra={"reason": reason})
 
     def _run(self) -> None:
         asyncio.run(self._serve())

@@ -100,7 +100,6 @@ class Webhook:
             REMEMBERED_DELIVERIES, REMEMBERED_SECONDS, clock
         )
         self._lock = threading.Lock()
-        self._logged_error = ""
 
     def __call__(self, environ: "WSGIEnvironment") -> Answer:
         """Answer one request."""
@@ -139,10 +138,7 @@ class Webhook:
 
     def _secret_unreadable(self, hook: Hook, error: SourceError) -> _Rejected:
         problem = error.of(hook.name)
-        # Log once: anybody can send requests.
-        if problem != self._logged_error:
-            log.error("webhook secret unreadable", extra={"error": problem})
-        self._logged_error = problem
+        log.error("webhook secret unreadable", extra={"source": hook.name, "error": problem})
         text = "a secret cannot be read, see the log; deliver it again later"
         return _Rejected(HTTPStatus.SERVICE_UNAVAILABLE, "failed", text)
 

@@ -106,7 +106,7 @@ class Buildbot:
     def _scope(self) -> list[str]:
         """Return the configuration that selects builds, without secrets."""
         config = self._config
-        patterns = [pattern.pattern for pattern in config.builders]
+        patterns = [pattern.text for pattern in config.builders]
         selects = [config.repo, *config.branches, str(config.window), config.codebase, *patterns]
         return [without_credentials(config.url), *selects]
 

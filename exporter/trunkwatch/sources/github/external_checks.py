@@ -3,13 +3,13 @@
 https://docs.github.com/en/rest/commits/statuses
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.github import TOTAL
+from trunkwatch.patterns import Pattern
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, Job
 from trunkwatch.sources.github.order.backfill import Backfill
@@ -64,7 +64,7 @@ COMBINED: Listing[Status] = Listing(
 class ExternalChecks:
     """The results of other systems that count as jobs."""
 
-    def __init__(self, apps: Sequence[str], contexts: Sequence[re.Pattern[str]]) -> None:
+    def __init__(self, apps: Sequence[str], contexts: Sequence[Pattern]) -> None:
         """Args:
         apps: slugs of apps whose check runs are jobs.
         contexts: patterns of commit statuses that are jobs.

@@ -5,10 +5,10 @@ Plans are stored before they begin, so that a round may be interrupted at any po
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import IssueGone, ReadingError, TrackerError, TrackerLimited, TrackerRefused
@@ -16,77 +16,34 @@ from trunkwatch.tickets.alerts import AlertList, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
 from trunkwatch.tickets.metrics import READ_PEERS, Health
 from trunkwatch.tickets.model import Create, Plan, State, Ticket, TicketKey
+from trunkwatch.tickets.reconcile.backoff import Backoff
 from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
+from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
+from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T", AlertList, TrunkStatus)
+T = TypeVar("T", AlertList, TrunkStatus | None)
 
 DECISIONS_PER_ROUND = 3
 """A group needs a second decision after an issue was found on GitHub, or was gone."""
 
-FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_REFUSED_DELAY_SECONDS = 60.0, 900.0, 3600.0
-"""The delay doubles with each failure in a row, up to a quarter of an hour; up to an hour if GitHub
-refuses, since that ends only when somebody changes a right or a setting."""
+NEWS_SECONDS = 10.0
+"""After this time a round ends early for alerts of new groups, which the next one begins with."""
+
+UNLISTED_SECONDS = 120.0
+"""How long the delivered alert of an unknown group may be missing in Alertmanager's list: another
+replica may have sent it."""
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-class _Delay(NamedTuple):
-    since: float
-    until: float
-    seconds: float
-
-
-class Backoff:
-    """Exponential backoff per group; the key None stands for GitHub as a whole."""
-
-    def __init__(self) -> None:
-        self._delays: dict[TicketKey | None, _Delay] = {}
-        self.last_error = ""
-
-    @property
-    def failing_keys(self) -> set[TicketKey]:
-        """The groups whose last attempt failed."""
-        return {key for key in self._delays if key is not None}
-
-    def is_over(self, now: float, key: TicketKey | None = None) -> bool:
-        """Return whether a key may be tried (now in seconds since the epoch)."""
-        delay = self._delays.get(key)
-        # A clock that is set back ends a delay, else it could last for years.
-        return delay is None or not delay.since <= now < delay.until
-
-    def record_failure(self, now: float, error: Exception, key: TicketKey | None = None) -> None:
-        """Delay the next attempt, until GitHub's own time if the error states one."""
-        before = self._delays.get(key)
-        longest = MAX_DELAY_SECONDS
-        if isinstance(error, TrackerRefused):
-            longest = MAX_REFUSED_DELAY_SECONDS
-        seconds = min(before.seconds * 2, longest) if before else FIRST_DELAY_SECONDS
-        until = error.until if isinstance(error, TrackerLimited) else now + seconds
-        self._delays[key] = _Delay(now, until, seconds)
-        if isinstance(error, TrackerError):
-            self.last_error = str(error)
-
-    def forget_others(self, keys: Collection[TicketKey]) -> None:
-        """Drop the delays of groups other than these: nothing is left to be done for them."""
-        self._delays = {k: delay for k, delay in self._delays.items() if k is None or k in keys}
-
-    def record_success(self, key: TicketKey) -> None:
-        """Reset the delays of a key and of GitHub as a whole."""
-        self._delays.pop(key, None)
-        self._delays.pop(None, None)
-
-
-class StatusClient(Protocol):
+class StatusClient(TrunkClient, Protocol):
     """Reads the current status; both methods raise ReadingError."""
-
-    def trunk(self, repo: str, branch: str) -> TrunkStatus:
-        """Return the exporter's status of a trunk."""
 
     def alerts(self) -> AlertList:
         """Return Alertmanager's unresolved alerts."""
@@ -114,6 +71,7 @@ class Reconciler:
         self._tracker = tracker
         self._executor = PlanExecutor(store, tracker, runtime)
         self._status = status
+        self._trunks = TrunkReader(status, self._read, runtime.clock)
         self._config = config
         self._runtime = runtime
         self._backoff = Backoff()
@@ -122,6 +80,14 @@ class Reconciler:
         self._problems: dict[str, tuple[str, ...]] = {}
         self._rate_limited: set[TicketKey] = set()
         self._began = 0.0
+        self._forgot = 0.0
+        self._rounds = 0
+        self._listed: Collection[TicketKey] = ()
+        self._served: dict[TicketKey, int] = {}
+
+    def is_known(self, key: TicketKey) -> bool:
+        """Return whether the exporter or Alertmanager has a group; any thread may call it."""
+        return key in self._listed or self._trunks.has_group(key)
 
     def reconcile_all(self) -> None:
         """Reconcile every group once; a group that fails is retried in a later round."""
@@ -129,36 +95,83 @@ class Reconciler:
         self._began = self._runtime.clock()
         firing, tickets = self._store.firing_alerts(), self._store.tickets()
         live = (key for key, ticket in tickets.items() if _is_live(ticket))
-        keys = {*self._store.plans(), *firing, *live}
+        started = {*self._store.plans(), *live}
         self._unreadable = dict.fromkeys(READ_PEERS, 0)
-        self._backoff.forget_others(keys)
-        if keys:
-            self._reconcile(keys, firing)
+        self._backoff.forget_others({*started, *firing})
+        if started or firing:
+            self._reconcile(started, firing)
         self._runtime.metrics.health = self._health()
 
     def _reconcile(
-        self, keys: Iterable[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
+        self, started: Collection[TicketKey], firing: Mapping[TicketKey, list[FiringAlert]]
     ) -> None:
+        """Reconcile the groups with a plan or an issue, and those that may need one."""
         alerts = self._read("alertmanager", "alerts", self._status.alerts)
-        trunks: dict[tuple[str, str], TrunkStatus | None] = {}
-        # Those that failed last: a single issue that GitHub cannot serve must not keep the others
-        # waiting.
-        failing = self._backoff.failing_keys
-        for key in sorted(keys, key=lambda key: (key in failing, key)):
-            trunk = key[:2]
-            if trunk not in trunks:
-                read = partial(self._status.trunk, *trunk)
-                trunks[trunk] = self._read("exporter", " ".join(trunk), read)
-            now, status = self._runtime.clock(), trunks[trunk]
+        self._trunks.begin_round()
+        self._rounds += 1
+        unlisted = self._unlisted(firing, alerts)
+        # Rounds follow each other at once while alerts arrive; this deletes group by group.
+        if unlisted and abs(self._began - self._forgot) >= RECONCILE_INTERVAL_SECONDS / 2:
+            self._forgot = self._began
+            self._store.forget_firing(unlisted, self._began - UNLISTED_SECONDS)
+        with_tickets = {key[:2] for key in started}
+        for key in self._in_order({*started, *firing} - (unlisted - set(started))):
+            status = self._trunks.status(key[:2], has_ticket=key[:2] in with_tickets)
+            now = self._runtime.clock()
             if not self._backoff.is_over(now):
                 self._errors["github"] = self._backoff.last_error
                 return
-            if self._backoff.is_over(now, key):
-                context = None
-                if status is not None:
-                    delivered = firing.get(key, [])
-                    context = context_of(key, self._config, status, alerts, delivered)
-                self._try(key, context)
+            if key in started or (status is not None and key.group in status.groups):
+                self._try_if_due(key, status, alerts, firing.get(key, []))
+            if status is not None:
+                self._served[key] = self._rounds
+            if self._runtime.clock() - self._began >= NEWS_SECONDS and self._store.has_news:
+                return
+
+    def _unlisted(self, firing: Collection[TicketKey], alerts: AlertList | None) -> set[TicketKey]:
+        """Return the unknown groups of which Alertmanager has no alert: they need no request.
+
+        Anybody who may deliver can name any group; Alertmanager lists those that can get an issue.
+        """
+        if alerts is None:
+            return set()
+        self._listed = alerts.alerts.keys()
+        unknown = (key for key in firing if not self._trunks.has_group(key))
+        return {key for key in unknown if key not in alerts.alerts and alerts.is_complete(key)}
+
+    def _in_order(self, keys: Collection[TicketKey]) -> list[TicketKey]:
+        """Return groups in the order in which they are tried.
+
+        Those that failed are last: an issue that GitHub cannot serve must not keep the others
+        waiting. The others go by the round in which they were last tried, never tried ones first,
+        and trunk by turns.
+        """
+        self._served = {key: number for key, number in self._served.items() if key in keys}
+        failing = self._backoff.failing_keys
+        turns: Counter[tuple[str, str]] = Counter()
+
+        def rank(key: TicketKey) -> tuple[bool, bool, int, bool]:
+            is_missing = self._trunks.is_missing(key[:2])
+            return key in failing, is_missing, self._served.get(key, 0), not self.is_known(key)
+
+        ranked = []
+        for key in sorted(keys, key=lambda key: (rank(key), key)):
+            turns[key[:2]] += 1
+            ranked.append((*rank(key), turns[key[:2]], key))
+        return [key for *_, key in sorted(ranked)]
+
+    def _try_if_due(
+        self,
+        key: TicketKey,
+        status: TrunkStatus | None,
+        alerts: AlertList | None,
+        firing: Sequence[FiringAlert],
+    ) -> None:
+        if self._backoff.is_over(self._runtime.clock(), key):
+            context = None
+            if status is not None:
+                context = context_of(key, self._config, status, alerts, firing)
+            self._try(key, context)
 
     def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
         now = self._runtime.clock
@@ -189,6 +202,8 @@ class Reconciler:
         except ReadingError as error:
             self._errors[peer] = str(error)
             log.warning("no status, closing no issue", extra={"peer": peer, "error": error})
+            return None
+        if found is None:
             return None
         problems = found.problems
         self._unreadable[peer] += len(problems)
@@ -249,7 +264,7 @@ class Reconciler:
         """Execute a decision; return whether to decide again."""
         if decision.remove_firing:
             # Keep alerts delivered during this round: the status was read before they arrived.
-            self._store.remove_firing(context.key, self._began)
+            self._store.forget_firing([context.key], self._began)
         if decision.record is not None:
             self._store.save_ticket(decision.record)
         if decision.plan is None:

@@ -12,21 +12,29 @@ RECONCILE_INTERVAL_SECONDS = 60.0
 """Without a delivery, an alert may resolve while it is inhibited, and a person may close an
 issue."""
 
+MIN_PAUSE_SECONDS = 1.0
+"""Between two rounds, whatever is delivered: each round reads Alertmanager and every open issue."""
+
 
 class Worker:
     """A thread that calls a function at an interval, and when woken."""
 
     def __init__(
-        self, reconcile: Callable[[], None], interval: float = RECONCILE_INTERVAL_SECONDS
+        self,
+        reconcile: Callable[[], None],
+        interval: float = RECONCILE_INTERVAL_SECONDS,
+        pause: float = MIN_PAUSE_SECONDS,
     ) -> None:
         """Args:
         reconcile: one round; an exception is logged and does not prevent the next round.
         interval: from the end of one round to the next (seconds).
+        pause: the least of it, after a wake (seconds).
         """
         self._reconcile = reconcile
         self._interval = interval
+        self._pause = pause
         self._woken = threading.Event()
-        self._stopped = False
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tickets", daemon=True)
 
     def start(self) -> None:
@@ -40,17 +48,17 @@ class Worker:
     def dead_threads(self) -> list[str]:
         """Return the name of the thread if it has ended, although `stop` was not called."""
         ended = self._thread.ident is not None and not self._thread.is_alive()
-        return [self._thread.name] if ended and not self._stopped else []
+        return [self._thread.name] if ended and not self._stopped.is_set() else []
 
     def stop(self) -> None:
         """Wait for the current round to end, and start no other."""
-        self._stopped = True
+        self._stopped.set()
         self._woken.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped:
+        while not self._stopped.is_set():
             self._woken.clear()
             try:
                 self._reconcile()
@@ -58,5 +66,5 @@ class Worker:
                 log.error("round failed, to be retried", extra={"error": error})
             except Exception:
                 log.exception("round failed, to be retried")
-            if not self._stopped:
+            if not self._stopped.wait(min(self._pause, self._interval)):
                 self._woken.wait(self._interval)

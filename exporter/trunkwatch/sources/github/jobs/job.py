@@ -24,9 +24,9 @@ MIN_TIMED_OUT_SECONDS = 300.0
 TIMED_OUT_MESSAGE = re.compile(r"exceeded the maximum execution time")
 """GitHub's annotation of a job that its own `timeout-minutes` stopped."""
 
-JOB_URL = re.compile(r".*/actions/runs/(\d+)/job/(\d+)(?:[/?#].*)?")
-"""The address of a job: the ids of its run and of itself. A check run that a step made through the
-API has another address: it lies in the suite of any run of the commit, and is no job."""
+JOB_URL = re.compile(r"/actions/runs/(\d+)/job/(\d+)(?:[/?#]|\Z)")
+"""Part of the address of a job: the ids of its run and of itself. A check run that a step made
+through the API has another address: it is in the suite of any run of the commit, and is no job."""
 
 RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
 """Conclusions of check runs that have run, in the words of GraphQL."""
@@ -34,7 +34,7 @@ RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
 
-_UNEXPANDED_NAME = re.compile(r"(.+?) \([^()]*\$\{\{.*")
+_UNEXPANDED_VALUES = re.compile(r"(?<=.) \([^()]*?\$\{\{", re.DOTALL)
 
 
 class Job(NamedTuple):
@@ -147,7 +147,7 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     url = node["detailsUrl"]
     if not isinstance(url, str) or node["name"] is None or node["status"] is None:
         raise ValueError(f"a check run at {url!r} with the name {node['name']!r}")
-    match = JOB_URL.fullmatch(url)
+    match = JOB_URL.search(url)
     if match is None:
         return None
     if node["conclusion"] in RAN and None in (node["startedAt"], node["completedAt"]):
@@ -188,8 +188,8 @@ def name_of(job: Job) -> str | None:
     """
     if UNEXPANDED not in job.name:
         return job.name
-    match = _UNEXPANDED_NAME.fullmatch(job.name)
-    return match.group(1) if match and job.conclusion == "skipped" else None
+    match = _UNEXPANDED_VALUES.search(job.name)
+    return job.name[: match.start()] if match and job.conclusion == "skipped" else None
 
 
 def observations(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> Iterator[Observation]:
@@ -232,7 +232,7 @@ def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
 
 
 def _run_of_url(url: object) -> int | None:
-    match = JOB_URL.fullmatch(url) if isinstance(url, str) else None
+    match = JOB_URL.search(url) if isinstance(url, str) else None
     return int(match[1]) if match else None
 
 
