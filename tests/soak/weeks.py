@@ -19,6 +19,7 @@ from time import monotonic
 from unittest import mock
 
 from trunkwatch.config import Config
+from trunkwatch.domain.model import JobKey
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
@@ -32,10 +33,13 @@ from tests.github.exporter import TOKEN_VARIABLE, config_for
 from tests.github.fake import TOKEN
 from tests.github.fault_day import HOUR, SLACK
 from tests.github.large_trunk import REPO
-from tests.soak.world import DAY, RemoteWorld, Size, Streaks, remote_world
+from tests.soak.world import DAY, RemoteWorld, Size, Streaks, Timeline, remote_world
 
-STEP = 600.0
-"""Simulated seconds between two refreshes; nothing on /metrics changes between them."""
+STEP = 900.0
+"""Simulated seconds between two refreshes; no streak on /metrics changes between them."""
+
+READ_ALL = 30
+"""Refreshes without faults that read the history at the start."""
 
 SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, window: 100, timeout: 1s"
 MAX_GROWTH = 1.05
@@ -72,6 +76,7 @@ class Report:
     Attributes:
         minutes: simulated minutes that were checked.
         refreshes: number of them.
+        streaks: that were compared.
         failed: refreshes that failed as a whole.
         wrong: streaks that were never expected since the data's time, as text.
         late: refreshes after which the data was older than an hour.
@@ -80,6 +85,7 @@ class Report:
 
     minutes: int = 0
     refreshes: int = 0
+    streaks: int = 0
     failed: int = 0
     late: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -184,7 +190,8 @@ class Soak:
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
-        self._lately: list[tuple[float, Streaks]] = []
+        self._begin = self.world.now
+        self._courses: dict[JobKey, list[tuple[float, int | None]]] = {}
 
     def run(self, seconds: float, period: float, reload_every: float) -> Iterator[Usage]:
         """Yield what the process holds at the end of each period."""
@@ -202,21 +209,31 @@ class Soak:
 
     def _step(self, *, faults: bool) -> None:
         report, world = self.report, self.world
-        expected = world.advance(world.now + STEP, faults=faults)
-        self._lately.append((world.now, expected))
-        for _ in range(1 if faults else 30):
+        timeline = world.advance(world.now + STEP, faults=faults)
+        for _ in range(1 if faults else READ_ALL):
             report.failed += not self.exporter.refresh()
             report.refreshes += 1
         found, data_at = self.exporter.streaks()
-        known = min(world.now, data_at or self._lately[0][0]) - SLACK
+        known = min(world.now, data_at or self._begin) - SLACK
+        self._extend(timeline, known)
         report.late += world.now - known > HOUR
-        while len(self._lately) > 1 and self._lately[1][0] <= known:
-            del self._lately[0]
-        report.minutes += int(STEP / 60)
-        for key in found.keys() | expected.keys():
-            right = {streaks.get(key) for _, streaks in self._lately}
+        report.minutes += len(timeline)
+        report.streaks += len(found)
+        for key in found.keys() | self._courses.keys():
+            right = {streak for _, streak in self._courses.get(key, [(0.0, None)])}
             if found.get(key) not in right:
                 report.wrong.append(f"{world.now:.0f} {key.job_name}: {found.get(key)} not {right}")
+
+    def _extend(self, timeline: Timeline, known: float) -> None:
+        """Add the newest minutes to the course of each job, and drop what is over before a time."""
+        for at, changes in timeline:
+            for key, streak in changes.items():
+                self._courses.setdefault(key, [(0.0, None)]).append((at, streak))
+        for key, course in list(self._courses.items()):
+            while len(course) > 1 and course[1][0] <= known:
+                del course[0]
+            if course[-1][1] is None and len(course) == 1:
+                del self._courses[key]
 
 
 def soak(days: float, size: Size, seed: int = 1, *, periods: int = 4) -> Iterator[Usage | Report]:
@@ -242,12 +259,13 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=float, default=28)
     parser.add_argument("--jobs", type=int, default=Size().jobs)
+    parser.add_argument("--workflows", type=int, default=Size().workflows)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--periods", type=int, default=4)
     options = parser.parse_args()
     begun = monotonic()
     for each in soak(
-        options.days, Size(jobs=options.jobs), options.seed, periods=options.periods
+        options.days, Size(options.workflows, options.jobs), options.seed, periods=options.periods
     ):
         print(f"{monotonic() - begun:5.0f} s", each, flush=True)
     return 0

@@ -4,7 +4,7 @@ The memory of the other process is then that of the exporter alone.
 """
 
 import multiprocessing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from trunkwatch.config import parse_config
-from trunkwatch.domain.model import JobKey
+from trunkwatch.domain.model import Commit, JobKey
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
@@ -31,7 +31,14 @@ COMMITS_BEFORE = 20
 KEPT_SECONDS = 3 * DAY
 """How long the fake lists a run: the exporter's window is a day."""
 
+MINUTE = 60.0
+
 Streaks = Mapping[JobKey, int]
+
+Changes = Mapping[JobKey, int | None]
+
+Timeline = Sequence[tuple[float, Changes]]
+"""The streaks that changed at each minute (seconds since the epoch)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +77,39 @@ class World:
             parse_config(config, "t.yml"), SqliteStore(), Counters(), lambda: self.fake.now
         )
         self._read_at = 0.0
+        self._commits: tuple[Commit, ...] = ()
+        self._streaks: Streaks = {}
         self.server = GitHubServer(self.fake)
         kinds = [kind for kind in Kind if kind is not Kind.UNAUTHORIZED]
         self._faults = Faults(FAULT_RATE, seed, kinds)
 
-    def advance(self, now: float, *, faults: bool) -> Streaks:
-        """Advance the clock, and return the streaks as the plan gives them."""
+    def advance(self, now: float, *, faults: bool) -> Timeline:
+        """Advance the clock; return the streaks that change, minute by minute, by the plan."""
         if now > self._planned_until - HOUR:
             self._plan(self._planned_until + DAY)
-        self.fake.now = now
         self.fake.index = index_at(self._begin + (now - self._begin) % DAY, self._begin)
         self.server.faults = self._faults if faults and self._size.faults else Faults()
         self.server.log.clear()
+        timeline = []
+        while self.fake.now < now:
+            self.fake.now = min(now, self.fake.now + MINUTE)
+            timeline.append((self.fake.now, self._changes()))
+        return timeline
+
+    def _changes(self) -> Changes:
+        """Return the streaks that the newest minute changes; None for a job that has ended."""
         order, rows = self.fake.expected_facts(self._made.repo, "main", since=self._read_at)
+        self._read_at = self.fake.now
+        if not rows and order.commits == self._commits:
+            return {}
+        self._commits = order.commits
         self._engine.ingest_refresh("gh", Refresh([order, *rows]), lambda: 0.0)
-        self._read_at = now
         (state,) = self._engine.snapshot.trunks
-        return {job.key: job.consecutive_failures for job in state.jobs}
+        before, self._streaks = self._streaks, {
+            job.key: job.consecutive_failures for job in state.jobs
+        }
+        changed: dict[JobKey, int | None] = dict(self._streaks.items() - before.items())
+        return changed | dict.fromkeys(before.keys() - self._streaks.keys())
 
     def sums(self) -> tuple[int, int, list[str]]:
         """Return the numbers of commits and of injected faults, and unexpected requests."""
@@ -163,11 +186,11 @@ class RemoteWorld:
         response: HttpResponse = self._call("respond", request)
         return response
 
-    def advance(self, now: float, *, faults: bool = True) -> Streaks:
-        """Advance the clock; return the expected streaks."""
+    def advance(self, now: float, *, faults: bool = True) -> Timeline:
+        """Advance the clock; return the expected streaks that change, minute by minute."""
         self.now = now
-        streaks: Streaks = self._call("advance", now, faults)
-        return streaks
+        timeline: Timeline = self._call("advance", now, faults)
+        return timeline
 
     def sums(self) -> tuple[int, int, list[str]]:
         """Return the numbers of commits and of faults, and unexpected requests."""
