@@ -77,6 +77,7 @@ class KillReport:
         at_reload: those within 150 ms of a SIGHUP.
         at_checkpoint: those when the write-ahead log was about to be written back.
         accepted: webhook deliveries that were answered with 202.
+        results: jobs with an accepted result, of the source that has no other way to them.
         retried: deliveries that no process answered, and that were sent again.
         rewrites: times that the rewritten file was written anew.
         series: on the /metrics that are compared in the end.
@@ -93,6 +94,7 @@ class KillReport:
     at_reload: int = 0
     at_checkpoint: int = 0
     accepted: int = 0
+    results: int = 0
     retried: int = 0
     rewrites: int = 0
     series: int = 0
@@ -254,6 +256,7 @@ class KillRun:
         report.series = len(SERIES.findall(text))
         report.lost += len(self._unseen(text, hooks.accepted))
         report.accepted = hooks.count + self._polled_hooks.count
+        report.results = len(hooks.accepted)
         report.retried = hooks.retried + self._polled_hooks.retried
         report.tracebacks = self.killed.tracebacks() + self.never.tracebacks()
 

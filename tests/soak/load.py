@@ -81,7 +81,7 @@ def trunk_of(repo: str, seed: int, commits: int, jobs: int) -> LargeTrunk:
 
 
 def push(made: LargeTrunk, commits: int) -> list[Delivery]:
-    """Push commits at once; return the deliveries of their runs and jobs, one commit after the other.
+    """Push commits at once; return the deliveries of their runs and results, commit by commit.
 
     A job's newest verdict is then that of the last delivery about it.
     """
@@ -90,7 +90,12 @@ def push(made: LargeTrunk, commits: int) -> list[Delivery]:
         made.new_commit(begun + 1 + number * PUSH_SPACING, PUSH_SPACING - 60, quiet=True)
     made.fake.now = begun + 1 + commits * PUSH_SPACING
     found = deliveries(made.fake, begun, made.fake.now)
-    return [each for each in found if each.event in ("workflow_run", "workflow_job")]
+    return [
+        each
+        for each in found
+        if each.event == "workflow_run"
+        or (each.event == "workflow_job" and each.document["action"] == "completed")
+    ]
 
 
 class RecordedFiles:
