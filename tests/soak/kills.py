@@ -108,9 +108,7 @@ class KillReport:
     @property
     def wrong(self) -> int:
         """The sum of what must be 0."""
-        return (
-            self.lost + self.corrupt + self.different + self.false_resolves + self.tracebacks
-        )
+        return self.lost + self.corrupt + self.different + self.false_resolves + self.tracebacks
 
 
 class KillRun:

@@ -105,9 +105,10 @@ class World:
         self._commits = order.commits
         self._engine.ingest_refresh("gh", Refresh([order, *rows]), lambda: 0.0)
         (state,) = self._engine.snapshot.trunks
-        before, self._streaks = self._streaks, {
-            job.key: job.consecutive_failures for job in state.jobs
-        }
+        before, self._streaks = (
+            self._streaks,
+            {job.key: job.consecutive_failures for job in state.jobs},
+        )
         changed: dict[JobKey, int | None] = dict(self._streaks.items() - before.items())
         return changed | dict.fromkeys(before.keys() - self._streaks.keys())
 
