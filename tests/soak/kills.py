@@ -217,7 +217,7 @@ class KillRun:
 
     def _check_scrape(self) -> None:
         """Count the scrapes on which a broken job seems mended, or accepted results are gone."""
-        text = eventually(self._whole_metrics, "the stored results", 30)
+        text = eventually(self._whole_metrics, "the stored results", 30) or ""
         broken = re.findall(r'^ci_job_broken\{.*repo="o/rewritten".*\} (\S+)$', text, re.MULTILINE)
         self.report.false_resolves += broken != ["1.0"]
         self.report.lost += len(self._unseen(text, dict(self._settled_results)))

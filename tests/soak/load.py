@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 
@@ -67,7 +68,7 @@ class Webhooks:
             )
         except requests.RequestException:
             return False
-        return answer.status_code == requests.codes.accepted
+        return answer.status_code == HTTPStatus.ACCEPTED
 
 
 def trunk_of(repo: str, seed: int, commits: int, jobs: int) -> LargeTrunk:
