@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from tests.support.waiting import eventually
 FAULT_RATE = 0.1
 COMMITS_BEFORE = 4
 SETTLE_SECONDS = 60.0
+RELOAD_SECONDS = 15.0
 SETTLED_DIFFERENCES = re.compile(r"^ci_branch_data_")
 """Families that hold when data was read."""
 
@@ -159,10 +160,11 @@ class KillRun:
         ])  # fmt: skip
         for load in (self._deliver, self._push_polled, self._grow, self._rewrite):
             self._begin(load)
-        while self.killed.kills < kills:
-            self._cycle()
-            if self._errors:
-                raise self._errors[0]
+        with suppress(KeyboardInterrupt):  # Ctrl-C compares what there is
+            while self.killed.kills < kills:
+                self._cycle()
+                if self._errors:
+                    raise self._errors[0]
         self._settle()
         return self.report
 
@@ -199,6 +201,8 @@ class KillRun:
                 killed.reload()
                 time.sleep(random.uniform(0.0, 0.15))
             report.at_reload += 1
+            if random.random() < 0.5:
+                self._check_reload()
         if how == "checkpoint":
             report.at_checkpoint += self._wait_for_checkpoint()
         killed.kill()
@@ -222,6 +226,15 @@ class KillRun:
         self.report.false_resolves += broken != ["1.0"]
         self.report.lost += len(self._unseen(text, dict(self._settled_results)))
         self._settled_results = dict(self.hooks.accepted)
+
+    def _check_reload(self) -> None:
+        """Count the results accepted before or during a reload that do not appear after it."""
+        accepted, deadline = dict(self.hooks.accepted), time.monotonic() + RELOAD_SECONDS
+        while unseen := self._unseen(self._whole_metrics() or "", accepted):
+            if time.monotonic() > deadline:
+                self.report.lost += len(unseen)
+                return
+            time.sleep(0.1)
 
     _settled_results: dict[Job, float] = {}  # noqa: RUF012 — replaced, never changed
 

@@ -100,7 +100,7 @@ def push(made: LargeTrunk, commits: int) -> list[Delivery]:
 
 
 class RecordedFiles:
-    """The order of the delivered trunk, a file that grows, by lines and by halves of lines, and one that is written anew.
+    """The order of the delivered trunk, a file that grows by parts of lines, and a rewritten one.
 
     Attributes:
         growing: the file that only grows.

@@ -1,6 +1,6 @@
 """SIGKILLs of `trunkwatch tickets` while jobs break and are mended, and GitHub has faults.
 
-    python -m tests.soak.ticket_kills --kills 100 --seed 1
+python -m tests.soak.ticket_kills --kills 100 --seed 1
 """
 
 import argparse

@@ -42,8 +42,6 @@ READ_ALL = 30
 """Refreshes without faults that read the history at the start."""
 
 SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, window: 100, timeout: 1s"
-MAX_GROWTH = 1.05
-"""Memory at the end by that after the first third."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +134,7 @@ class SoakedExporter:
             day,
             pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
             sys.getallocatedblocks() / 1000,
-            len(os.listdir("/proc/self/fd")),
+            sum(1 for _ in Path("/proc/self/fd").iterdir()),
             threading.active_count(),
             sum(bool(line) and not line.startswith(b"#") for line in text.split(b"\n")),
             size / 2**20,
@@ -172,7 +170,7 @@ class SoakedExporter:
         return DirectSession(self._world.respond)
 
     def _now(self) -> float:
-        return self._world.now
+        return float(self._world.now)
 
 
 @dataclass
@@ -268,6 +266,8 @@ def main() -> int:
         options.days, Size(options.workflows, options.jobs), options.seed, periods=options.periods
     ):
         print(f"{monotonic() - begun:5.0f} s", each, flush=True)
+        if isinstance(each, Report) and (each.wrong or each.late):
+            return 1
     return 0
 
 

@@ -23,7 +23,7 @@ from tests.github.fake import T0, FakeGitHub
 from tests.github.fault_day import FAULT_RATE, HOUR, ORDER_JITTER, index_at
 from tests.github.faults import Faults, Kind
 from tests.github.http_server import HttpRequest, HttpResponse
-from tests.github.large_trunk import REPO, Breakage, LargeTrunk
+from tests.github.large_trunk import Breakage, LargeTrunk
 from tests.github.server import GitHubServer
 
 DAY = 24 * HOUR
