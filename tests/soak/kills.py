@@ -1,4 +1,4 @@
-"""SIGKILLs of the real programs under load, counted: what is lost, corrupt, different or doubled.
+"""SIGKILLs of the real program under load: counts of lost results, corrupt files, wrong series.
 
     python -m tests.soak.kills --kills 500 --seed 1
 
@@ -160,7 +160,7 @@ class KillRun:
         ])  # fmt: skip
         for load in (self._deliver, self._push_polled, self._grow, self._rewrite):
             self._begin(load)
-        with suppress(KeyboardInterrupt):  # Ctrl-C compares what there is
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends the load early
             while self.killed.kills < kills:
                 self._cycle()
                 if self._errors:
@@ -184,7 +184,7 @@ class KillRun:
         )
 
     def _cycle(self) -> None:
-        """Let the program run for a random while, kill it, and look at what it left."""
+        """Let the program run for a random while, kill it, and check its storage."""
         random, killed, report = self.random, self.killed, self.report
         how = random.choice(("start", "load", "reload", "checkpoint"))
         if how == "start":
@@ -248,7 +248,7 @@ class KillRun:
         return [job for job, at in accepted.items() if shown.get(job, 0.0) < at]
 
     def _settle(self) -> None:
-        """End the load, and compare what both exporters show."""
+        """End the load, and compare both exporters."""
         self.killed.wait_until_ready()
         self._ended.set()
         for thread in self._threads:

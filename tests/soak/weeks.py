@@ -1,4 +1,4 @@
-"""Simulated weeks of a framework's trunk in one process, with faults: what leaks, what is wrong.
+"""Simulated weeks of a framework's trunk in one process, with faults: leaks and wrong streaks.
 
     python -m tests.soak.weeks --days 28
 
@@ -46,7 +46,7 @@ SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, window: 100, timeout: 1s"
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the process holds.
+    """The resources of the process.
 
     Attributes:
         day: simulated.
@@ -109,7 +109,7 @@ class SoakedExporter:
         return ok
 
     def reload(self) -> None:
-        """Do what SIGHUP does."""
+        """Replace the engine and the source, as SIGHUP does."""
         before = self._engine
         before.begin_handover()
         engine = self._new_engine(before)
@@ -192,7 +192,7 @@ class Soak:
         self._courses: dict[JobKey, list[tuple[float, int | None]]] = {}
 
     def run(self, seconds: float, period: float, reload_every: float) -> Iterator[Usage]:
-        """Yield what the process holds at the end of each period."""
+        """Yield the resources at the end of each period."""
         begin = self.world.now
         self._step(faults=False)
         for number in range(1, int(seconds / STEP) + 1):
@@ -223,7 +223,7 @@ class Soak:
                 report.wrong.append(f"{world.now:.0f} {key.job_name}: {found.get(key)} not {right}")
 
     def _extend(self, timeline: Timeline, known: float) -> None:
-        """Add the newest minutes to the course of each job, and drop what is over before a time."""
+        """Add the newest minutes to the course of each job, and drop the part before a time."""
         for at, changes in timeline:
             for key, streak in changes.items():
                 self._courses.setdefault(key, [(0.0, None)]).append((at, streak))
@@ -235,7 +235,7 @@ class Soak:
 
 
 def soak(days: float, size: Size, seed: int = 1, *, periods: int = 4) -> Iterator[Usage | Report]:
-    """Yield what the process holds after each period, and at last the report."""
+    """Yield the resources after each period, and at last the report."""
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
         tempfile.TemporaryDirectory() as folder,

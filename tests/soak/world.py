@@ -146,7 +146,7 @@ class World:
             made.slots[place] = replace(slot, name=f"{name}-{len(made.commits)} / test ({tail}")
 
     def _forget(self, before: float) -> None:
-        """Drop runs that nobody reads any more, so that the fake stays fast."""
+        """Drop runs that are too old to be read, so that the fake stays fast."""
         repo = self._made.repo
         repo.runs = [run for run in repo.runs if run.created_at >= before]
         for path, runs in repo._runs_of.items():
