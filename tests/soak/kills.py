@@ -42,6 +42,9 @@ FAULT_RATE = 0.1
 COMMITS_BEFORE = 4
 SETTLE_SECONDS = 60.0
 RELOAD_SECONDS = 15.0
+KILLS_PER_TRUNK = 4
+"""Kills after which the growing file gets a further trunk."""
+
 SETTLED_DIFFERENCES = re.compile(r"^ci_branch_data_")
 """Families that hold when data was read."""
 
@@ -324,7 +327,10 @@ class KillRun:
             sent = now
 
     def _grow(self) -> None:
-        while not self._ended.wait(1.0):
+        """Let the file grow with the kills, so that a slow machine has no larger one."""
+        while not self._ended.wait(0.3):
+            if len(self.files.repos) > self.killed.kills / KILLS_PER_TRUNK:
+                continue
             repo = self.files.grow()
             if len(self.files.repos) % 2:
                 self.files.mend(repo)

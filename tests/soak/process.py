@@ -68,6 +68,7 @@ class Killable:
                 env=environment(),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                start_new_session=True,  # Ctrl-C ends the load, not the programs
             )
 
     def wait_until_ready(self, path: str = "/-/healthy") -> None:
