@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # make test-all SEED=$$(date +%s)
 SEED ?= 1
 
-.PHONY: help run check test test-all lint tools docs bench clean
+.PHONY: help run check test test-all lint tools docs soak bench clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -28,6 +28,7 @@ help:
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
+	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
 run: $(VENV)/run.stamp prometheus
@@ -72,6 +73,13 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook
+
+# Short forms of both are in `make test`. The load and the days are those of a seed; the moments of the
+# kills depend on the machine too.
+soak: $(VENV)/test.stamp schema
+	$(BIN)/python -m tests.soak.kills --kills 500 --seed $(SEED)
+	$(BIN)/python -m tests.soak.ticket_kills --kills 100 --seed $(SEED)
+	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
 
 # What the tests need beside Python's packages.
 tools: prometheus schema

@@ -4,10 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from trunkwatch.domain.model import Trunk
-from trunkwatch.store import SqliteStore
 
-from tests.github.large_trunk import REPO
 from tests.support.waiting import eventually
 from tools.bench_webhook import SAMPLE, Bench, Job, bench, values_of
 
@@ -41,23 +38,6 @@ def test_a_forged_delivery_is_refused(running: Bench) -> None:
     assert answer.status_code == 401
     counts = running.served.samples("trunkwatch_webhook_deliveries_total")
     assert counts['{outcome="bad_signature"}'] == 1
-
-
-def test_what_was_accepted_survives_a_kill(running: Bench) -> None:
-    """A delivery is stored when the exporter answers, so a kill after that loses nothing."""
-    queued = running.push_commit()
-    last = max((each for each in queued if list(values_of(each))), key=lambda each: each.at)
-    job = last.document["workflow_job"]
-    for each in queued:
-        if each.event == "workflow_run":
-            running.deliver(each)
-    running.deliver(last)
-    running.served.process.kill()
-    running.served.process.wait(30)
-    store = SqliteStore(str(running.storage))
-    rows = [row for row in store.observations(Trunk(REPO, "main")) if row.job_id == job["id"]]
-    store.close()
-    assert [row.conclusion for row in rows] == [job["conclusion"]]
 
 
 def test_nothing_accepted_during_reloads_is_unseen() -> None:

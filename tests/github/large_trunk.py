@@ -80,15 +80,18 @@ class LargeTrunk:
         runs: per commit, one run of each workflow.
     """
 
-    def __init__(self, fake: FakeGitHub, workflows: int, jobs: int, seed: int) -> None:
+    def __init__(
+        self, fake: FakeGitHub, workflows: int, jobs: int, seed: int, repo: str = REPO
+    ) -> None:
         """Args:
         fake: the fake GitHub to add the repository to.
         workflows: number of workflows per commit.
         jobs: number of jobs per commit, over all workflows.
         seed: of the random choices.
+        repo: the repository's name.
         """
         self.fake = fake
-        self.repo: Repo = fake.repo(REPO)
+        self.repo: Repo = fake.repo(repo)
         self.workflows = [_workflow(place) for place in range(workflows)]
         self.slots = slots(workflows, jobs)
         self.breakages: list[Breakage] = []

@@ -9,6 +9,7 @@ import pytest
 from trunkwatch.domain.model import Verdict
 from trunkwatch.errors import BadDelivery
 from trunkwatch.sources.github.jobs.pending_jobs import KEPT_SECONDS
+from trunkwatch.sources.github.runs.run_list import REPLICA_LAG_SECONDS
 from trunkwatch.sources.github.source import WEBHOOK_INTERVAL_FACTOR, WEBHOOK_QUIET_SECONDS
 from trunkwatch.sources.github.state import Kind as StateKind
 
@@ -18,6 +19,7 @@ from tests.github.faults import Kind
 from tests.github.webhook_harness import (
     BEGIN,
     END,
+    REPO,
     WebhookHarness,
     entries_without_pending_jobs,
     small_deliveries,
@@ -77,6 +79,38 @@ def test_a_job_waits_for_its_run_by_poll(harness: WebhookHarness) -> None:
     harness.exporter.server.fail_next(Kind.BAD_GATEWAY, "check-runs|jobs", times=100)
     harness.exporter.refresh()
     assert shown(harness) == "PF"
+
+
+@pytest.mark.parametrize(
+    ("graphql", "later", "verdicts"),
+    [(True, 0.0, "PP"), (False, 0.0, "PP"), (True, REPLICA_LAG_SECONDS, "P")],
+)
+def test_a_run_that_github_does_not_find_yet_keeps_its_jobs(
+    graphql: bool, later: float, verdicts: str
+) -> None:
+    """Jobs of a run that a webhook reported count, although a refresh did not find that run; once
+    it would be found, it was deleted, and only its stored results stay.
+    """
+    with webhook_harness(more="" if graphql else ", graphql: false") as harness:
+        fake = harness.exporter.fake
+        fake.now = T0 + 1200
+        harness.exporter.refresh()
+        run = of_kind("workflow_run", "in_progress", "ci")[0]
+        run_id = run.document["workflow_run"]["id"]
+        before, after = (
+            next(each for each in of_kind("workflow_job", "completed", name)
+                 if each.document["workflow_job"]["run_id"] == run_id)
+            for name in ("bad", "good")
+        )  # fmt: skip
+        harness.deliver(run)
+        harness.deliver(before)
+        harness.exporter.restart()
+        fake.now = run.at + later
+        fake.repos[REPO].runs_by_id[run_id].delete(0.0)
+        harness.exporter.refresh_until_idle(at_most=2)
+        harness.deliver(after)
+        assert shown(harness) == "PF"
+        assert shown(harness, "good") == verdicts
 
 
 def test_the_job_of_a_pull_request_never_counts(harness: WebhookHarness) -> None:

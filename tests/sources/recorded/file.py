@@ -1,6 +1,7 @@
 """A recorded file and its reader."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -45,6 +46,10 @@ class File:
         """Append without ending a line."""
         with self.path.open("ab") as file:
             file.write(content)
+
+    def settle(self) -> None:
+        """Let the last change of the file be long ago."""
+        os.utime(self.path, (0, 0))
 
     def error(self) -> str:
         """Refresh, which must report an error; return its only line without the source's name."""

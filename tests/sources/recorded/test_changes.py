@@ -302,6 +302,7 @@ def test_a_complete_order_replaces_the_known_one(
     file.reader.refresh()
     lines = [ORDER, *({**COMMIT, "sha": each.zfill(40)} for each in commits)]
     file.write(*([*COMMITS, RUN] if appended else [RUN]), *lines)
+    file.settle()
     file.reader.refresh()
     kept = [A] if commits[0] == B else []
     assert file.reader.order() == [*kept, *(each.zfill(40) for each in commits)]
@@ -316,9 +317,33 @@ def test_an_order_line_that_is_read_before_its_commits_counts(file: File) -> Non
     file.reader.refresh()
     assert file.reader.order() == [A, B, C]
     file.append(json.dumps(COMMITS[0]).encode())
+    file.reader.refresh()
+    assert file.reader.order() == [A, B, C]
+    file.settle()
     file.reader.restart()
     file.reader.refresh()
     assert file.reader.order() == [A]
+
+
+@pytest.mark.parametrize("every_line", [True, False])
+def test_no_part_of_a_recording_ends_an_outage(file: File, every_line: bool) -> None:
+    """What `record` writes begins with an `order` line; of a file that is being written, no prefix
+    is believed to be the whole order, whatever the process read before.
+    """
+    runs = [{**RUN, "sha": each, "conclusion": "failure"} for each in (A, B, C)]
+    file.write(ORDER, *COMMITS, *runs)
+    text = file.path.read_bytes()
+    lines = [place + 1 for place, byte in enumerate(text) if byte == ord("\n")]
+    file.settle()
+    harness, source = Harness(), RecordedFile(file.path)
+    assert harness.refresh(source)
+    for size in [0, *(lines if every_line else range(1, len(text), 7)), len(text)]:
+        file.path.write_bytes(text[:size])
+        for reader in (source, RecordedFile(file.path)):
+            harness.refresh(reader)
+            (job,) = harness.engine.snapshot.trunks[0].jobs
+            assert (job.broken, job.consecutive_failures) == (True, 3)
+    assert harness.count("trunkwatch_trunk_rewrites_total", REPO, "main") == 0.0
 
 
 # ---------------------------------------------------------------------- in parts as at once

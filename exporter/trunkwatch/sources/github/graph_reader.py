@@ -200,7 +200,7 @@ class GraphReader:
         for node, jobs in found.jobs.items():
             run = by_node[node]
             if jobs is None:
-                self._runs.drop(run)  # deleted; its stored results stay
+                self._runs.missing(run)
             elif node in found.uncertain or is_ambiguous(run, jobs) or self._is_last(run, jobs):
                 self._uncertain.add(run.id)
             else:

@@ -59,6 +59,12 @@ class Content:
         self._shas: dict[Trunk, set[str]] = {}
         self._first_run: dict[Trunk, int] = {}
         self._announced: set[Trunk] = set()
+        self._ends_in_commit = False
+
+    @property
+    def is_inside_order(self) -> bool:
+        """Whether the last line is a commit, and a complete order may not be whole yet."""
+        return self._ends_in_commit and bool(self.news.complete)
 
     def take_news(self) -> News:
         """Return what the lines since the last call add."""
@@ -114,6 +120,7 @@ class Content:
 
     def _add(self, number: int, line: bytes) -> None:
         parsed, problems = self._parser.parse(line)
+        self._ends_in_commit = isinstance(parsed, CommitLine)
         if isinstance(parsed, Observation):
             self.news.rows.append(parsed)
             trunk = parsed.trunk

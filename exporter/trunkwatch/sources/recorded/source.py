@@ -15,6 +15,9 @@ from trunkwatch.sources.recorded.content import Problem, Problems
 from trunkwatch.sources.recorded.position import Position, Signature
 from trunkwatch.sources.recorded.reading import Reading, as_utf8, begins_with
 
+ORDER_SETTLE_SECONDS = 30.0
+"""Seconds since the last change of a file after which an order at its end counts as whole."""
+
 MALFORMED = "malformed"
 """The reason for which lines are dropped."""
 
@@ -63,6 +66,9 @@ class RecordedFile:
             return Refresh(())
         if self._reading is None or not is_unchanged:
             self._reading, signature = self._read(stored)
+        if stored is not None and self._may_grow(self._reading, signature):
+            self._forget()
+            return Refresh(())
         waits = stored is not None and not is_unchanged
         return self._refresh_of(self._reading, signature, stored, waits=waits)
 
@@ -92,6 +98,14 @@ class RecordedFile:
         return Refresh(facts, report)
 
     # ------------------------------------------------------------------ the file
+
+    def _may_grow(self, reading: Reading, signature: Signature) -> bool:
+        """Return whether further commits of a complete order may still be written.
+
+        A part of an order, believed as the whole, would be a force push that resolves outages.
+        """
+        age = self._clock() - signature.modified_ns / 1e9
+        return reading.content.is_inside_order and 0 <= age < ORDER_SETTLE_SECONDS
 
     def _forget(self) -> None:
         self._reading, self._position = None, None

@@ -103,7 +103,6 @@ class JobReader:
         try:
             jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
         except NotFoundError:
-            # The run was deleted; its stored results stay.
             self.runs.missing(run)
             return
         if run.finished and run.conclusion == "failure" and not jobs:

@@ -37,6 +37,10 @@ SAME_REPO = "."
 INCOMPLETE = ""
 """The `read_version` of a run that has ended while some of its jobs have not."""
 
+MISSING = "missing"
+"""The `read_version` of a run that GitHub did not find: it is due at the next refresh, but none is
+made at once for it, as for history that was never read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -16,6 +16,7 @@ from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.rest.lists import LIST_TRIES, Page
 from trunkwatch.sources.github.runs.run import (
+    MISSING,
     RUNS,
     SETTLING_SECONDS,
     Run,
@@ -31,6 +32,9 @@ MAX_NEW_PAGES = 10
 RECHECK_SECONDS = 1500.0
 """Seconds in which every page, or the suites of every commit, are read again: a re-run is noticed
 within half an hour."""
+
+REPLICA_LAG_SECONDS = 180.0
+"""Seconds after its last change in which a run that GitHub does not find may still appear."""
 
 NOTHING_READ = float("inf")
 
@@ -219,11 +223,15 @@ class RunList:
         self._state.drop(Kind.RUN, run.id)
 
     def missing(self, run: Run) -> None:
-        """Delete a run that GitHub does not find, and list it again.
+        """Delete a run that GitHub does not find, and list it again; a recent one stays due.
 
-        GitHub sometimes fails to find a run that exists; then the lists still contain it.
+        GitHub sometimes fails to find a run that exists; then the lists still contain it. A webhook
+        reports a run before every replica has it, and without it no job of it can be evaluated.
         """
-        self.drop(run)
+        if self._now - run.updated < REPLICA_LAG_SECONDS:
+            self.put(replace(run, read_version=MISSING))
+            return
+        self.drop(run)  # deleted; its stored results stay
         self._put_entry({**self._entry(), "etag": None})
         entry = dict(self._state.get(Kind.COMMIT, run.sha) or {})
         if entry.pop("listed", None) is not None:
