@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, int_or_none
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
 
@@ -40,7 +40,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
         sha=sha,
         path=_path_of(run, workflow),
         name=str(workflow.get("name") or ""),
-        number=run["runNumber"],
+        number=int_or_none(run["runNumber"]),
         event=str(run["event"]),
         head_branch=str(branch or ""),
         head_repo=SAME_REPO,
@@ -52,7 +52,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
         suite=int(suite[1]) if suite else None,
         url=run["url"],
         node=str(node["id"]),
-        is_doubtful=None in (branch, run["runNumber"])
+        is_doubtful=None in (branch, int_or_none(run["runNumber"]))
         or (status == COMPLETED and conclusion is None),
     )
 

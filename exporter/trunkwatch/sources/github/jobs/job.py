@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
-from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none, row_of
+from trunkwatch.sources.github.runs.run import (
+    COMPLETED,
+    Run,
+    int_or_none,
+    object_or_empty,
+    row_of,
+    text_or_none,
+)
 from trunkwatch.times import parse_time, plausible_time
 
 ACTIONS_APP = "github-actions"
@@ -31,6 +38,9 @@ API has another address: it lies in the suite of any run of the commit, and is n
 RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
 """Conclusions of check runs that have run, in the words of GraphQL."""
 
+UNREADABLE = "unreadable"
+"""The status of a job whose own cannot be read: it has no result, and is read again."""
+
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
 
@@ -43,7 +53,7 @@ class Job(NamedTuple):
     Attributes:
         id: of the job and of its check run.
         name: with its matrix values.
-        status: `completed` or one of the unfinished states.
+        status: `completed`, one of the unfinished states, or `UNREADABLE`.
         conclusion: None while unfinished.
         attempt: None where the list omits it.
         run: the id of its run; None where the list omits it, or it is no job of a run.
@@ -85,6 +95,11 @@ class Job(NamedTuple):
         return self.status == COMPLETED and self.conclusion is None
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether its identity can be read and its status cannot."""
+        return self.status == UNREADABLE
+
+    @property
     def may_have_timed_out(self) -> bool:
         """Whether it was cancelled so late that its own time limit may be the cause."""
         if self.conclusion != "cancelled" or self.annotations == 0:
@@ -100,8 +115,8 @@ def job_of(row: Mapping[str, Any]) -> Job:
     Raises:
         ValueError: it has no identity.
     """
-    if row.get("run_attempt", 1) is None:
-        raise ValueError(f"job {row['id']} is of no attempt")
+    if "run_attempt" in row and int_or_none(row["run_attempt"]) is None:
+        raise ValueError(f"job {row['id']} is of the attempt {row['run_attempt']!r}")
     return Job(
         *_named(row),
         attempt=row.get("run_attempt"),
@@ -109,7 +124,7 @@ def job_of(row: Mapping[str, Any]) -> Job:
         created=_time(row.get("created_at")),
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
-        url=row.get("html_url"),
+        url=text_or_none(row.get("html_url")),
         failed_step=failed_step(row.get("steps")),
         node=str(row.get("node_id") or ""),
     )
@@ -121,10 +136,10 @@ def check_of(row: Mapping[str, Any]) -> Job:
     Raises:
         ValueError: it has no identity.
     """
-    app = row.get("app") or {}
-    suite = int_or_none((row.get("check_suite") or {}).get("id"))
-    url = row.get("html_url") or row.get("details_url")
-    annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
+    app = object_or_empty(row.get("app"))
+    suite = int_or_none(object_or_empty(row.get("check_suite")).get("id"))
+    url = text_or_none(row.get("html_url")) or text_or_none(row.get("details_url"))
+    annotations = int_or_none(object_or_empty(row.get("output")).get("annotations_count"))
     return Job(
         *_named(row),
         run=_run_of_url(row.get("details_url")) or _run_of_url(url),
@@ -150,7 +165,8 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     match = JOB_URL.fullmatch(url)
     if match is None:
         return None
-    if node["conclusion"] in RAN and None in (node["startedAt"], node["completedAt"]):
+    started, completed = _time(node.get("startedAt")), _time(node.get("completedAt"))
+    if node["conclusion"] in RAN and None in (started, completed):
         raise ValueError(f"the check run at {url} has run, and has no times")
     conclusion = node.get("conclusion")
     row = {
@@ -162,20 +178,24 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     return Job(
         *_named(row),
         run=int(match[1]),
-        started=_time(node.get("startedAt")),
-        completed=_time(node.get("completedAt")),
+        started=started,
+        completed=completed,
         url=url,
         node=str(node["id"] or ""),
     )
 
 
 JOBS: Listing[Job] = Listing(
-    job_of, lambda job: job.id, lambda job: job.is_incomplete, key="jobs", total=TOTAL
+    job_of,
+    lambda job: job.id,
+    lambda job: job.is_incomplete or job.is_unreadable,
+    key="jobs",
+    total=TOTAL,
 )
 """How the jobs of a run are read."""
 
 CHECKS: Listing[Job] = Listing(
-    check_of, lambda job: job.id, lambda job: job.is_incomplete, key="check_runs", total=TOTAL
+    check_of, lambda job: job.id, JOBS.is_doubtful, key="check_runs", total=TOTAL
 )
 """How the check runs of a commit are read."""
 
@@ -225,8 +245,10 @@ def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     identity, name, status = row["id"], row["name"], row["status"]
     if int_or_none(identity) is None:
         raise ValueError(f"a row with the id {identity!r}")
-    if not isinstance(name, str) or not isinstance(status, str):
-        raise ValueError(f"job {identity} with the name {name!r} and the status {status!r}")
+    if not isinstance(name, str):
+        raise ValueError(f"job {identity} with the name {name!r}")
+    if not isinstance(status, str):
+        return identity, name, UNREADABLE, None
     conclusion = row.get("conclusion") if status == COMPLETED else None
     return identity, name, status, conclusion if isinstance(conclusion, str) else None
 
@@ -246,5 +268,11 @@ def failed_step(steps: object) -> str | None:
 
 
 def _time(text: object) -> float | None:
-    """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end."""
-    return None if text is None else plausible_time(parse_time(text), now=math.inf)
+    """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end.
+
+    What is no time is None too: the result counts without it.
+    """
+    try:
+        return None if text is None else plausible_time(parse_time(text), now=math.inf)
+    except ValueError:
+        return None

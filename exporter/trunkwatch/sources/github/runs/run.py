@@ -190,7 +190,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         raise ValueError(f"run {identity} has no status")
     created = parse_time(row["created_at"])
     # Some paths end in the ref that the workflow was read from: `.github/workflows/ci.yml@main`.
-    path = str(row["path"] or "").partition("@")[0]
+    path = (text_or_none(row["path"]) or "").partition("@")[0]
     if not path:
         raise ValueError(f"run {identity} is of no workflow file")
     conclusion = row.get("conclusion") if status == COMPLETED else None
@@ -198,22 +198,48 @@ def run_of(row: Mapping[str, Any]) -> Run:
         id=identity,
         sha=sha,
         path=path,
-        name=str(row.get("name") or ""),
+        name=text_or_none(row.get("name")) or "",
         number=int_or_none(row.get("run_number")),
-        event=str(row.get("event") or ""),
-        head_branch=str(row.get("head_branch") or ""),
+        event=_deciding(row, "event"),
+        head_branch=_deciding(row, "head_branch"),
         head_repo=_head_repo(row),
         attempt=int_or_none(row.get("run_attempt")) or 1,
         status=status,
         conclusion=conclusion if isinstance(conclusion, str) else None,
         created=created,
-        updated=parse_time(row.get("updated_at") or row["created_at"]),
+        updated=_time(row.get("updated_at"), created),
         suite=int_or_none(row.get("check_suite_id")),
-        url=row.get("html_url"),
+        url=text_or_none(row.get("html_url")),
         node=str(row.get("check_suite_node_id") or ""),
-        is_doubtful=any(row.get(key) is None for key in EXPECTED)
-        or (status == COMPLETED and conclusion is None),
+        is_doubtful=any(not _is_expected(key, row.get(key)) for key in EXPECTED)
+        or (status == COMPLETED and not isinstance(conclusion, str)),
     )
+
+
+def _deciding(row: Mapping[str, Any], key: str) -> str:
+    """Return a text that decides whether a run counts; empty for null.
+
+    Raises:
+        ValueError: it is no text, so that the run must not seem to be of another branch.
+    """
+    value = row.get(key)
+    if not isinstance(value, str | None):
+        raise ValueError(f"run {row['id']} with the {key} {value!r}")
+    return value or ""
+
+
+def _is_expected(key: str, value: object) -> bool:
+    """Return whether a field of `EXPECTED` has its type."""
+    if key in ("run_attempt", "check_suite_id"):
+        return int_or_none(value) is not None
+    return isinstance(value, str)
+
+
+def _time(text: object, otherwise: float) -> float:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return otherwise
 
 
 def _head_repo(row: Mapping[str, Any]) -> str:
@@ -221,7 +247,9 @@ def _head_repo(row: Mapping[str, Any]) -> str:
 
     Repositories are compared by their ids: a renamed one has another name than it was asked by.
     """
-    head, own = row.get("head_repository") or {}, row.get("repository") or {}
+    if not isinstance(row.get("head_repository"), dict | None):
+        raise ValueError(f"run {row['id']} is of the repository {row['head_repository']!r}")
+    head, own = (object_or_empty(row.get(key)) for key in ("head_repository", "repository"))
     name = str(head.get("full_name") or "")
     if head.get("id") is not None and head.get("id") == own.get("id"):
         return SAME_REPO
@@ -274,6 +302,16 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
         completed_at=run.updated,
         url=run.url,
     )
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a text, and None for any other type."""
+    return value if isinstance(value, str) else None
+
+
+def object_or_empty(value: object) -> Mapping[str, Any]:
+    """Return an object, and an empty one for any other type."""
+    return value if isinstance(value, dict) else {}
 
 
 def int_or_none(value: object) -> int | None:
