@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, int_or_none
+from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, int_or_none, text_or_none
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
 
@@ -30,37 +30,39 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
     workflow = run["workflow"] or {}
-    if None in (run["event"], node["status"], node["id"]):
+    if not all(isinstance(each, str) for each in (run["event"], node["status"], node["id"])):
         raise ValueError(f"the run {run['url']} has no event, no status or no suite")
-    status = str(node["status"]).lower()
+    if not isinstance(conclusion, str | None):
+        raise ValueError(f"the run {run['url']} has the conclusion {conclusion!r}")
+    status = node["status"].lower()
     suite = _SUITE_URL.match(str(node["url"]))
-    branch = (node["branch"] or {}).get("name")
+    branch = text_or_none((node["branch"] or {}).get("name"))
     return Run(
         id=int(match[1]),
         sha=sha,
         path=_path_of(run, workflow),
-        name=str(workflow.get("name") or ""),
+        name=text_or_none(workflow.get("name")) or "",
         number=int_or_none(run["runNumber"]),
-        event=str(run["event"]),
-        head_branch=str(branch or ""),
+        event=run["event"],
+        head_branch=branch or "",
         head_repo=SAME_REPO,
         attempt=1,
         status=status,
-        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
+        conclusion=conclusion.lower() if conclusion and status == COMPLETED else None,
         created=parse_time(run["createdAt"]),
         updated=parse_time(run["updatedAt"]),
         suite=int(suite[1]) if suite else None,
         url=run["url"],
-        node=str(node["id"]),
+        node=node["id"],
         is_doubtful=None in (branch, int_or_none(run["runNumber"]))
         or (status == COMPLETED and conclusion is None),
     )
 
 
 def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
-    path = (run["file"] or {}).get("path")
+    path = text_or_none((run["file"] or {}).get("path"))
     if path:
-        return str(path)
+        return path
     match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
     if match is None:
         raise ValueError(f"the run {run['url']} is of no workflow file")

@@ -160,7 +160,7 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
         ValueError: it has no address, name or status, or no times although it ran.
     """
     url = node["detailsUrl"]
-    if not isinstance(url, str) or node["name"] is None or node["status"] is None:
+    if not all(isinstance(value, str) for value in (url, node["name"], node["status"])):
         raise ValueError(f"a check run at {url!r} with the name {node['name']!r}")
     match = JOB_URL.fullmatch(url)
     if match is None:
@@ -168,12 +168,14 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     started, completed = _time(node.get("startedAt")), _time(node.get("completedAt"))
     if node["conclusion"] in RAN and None in (started, completed):
         raise ValueError(f"the check run at {url} has run, and has no times")
-    conclusion = node.get("conclusion")
+    conclusion = node["conclusion"]
+    if not isinstance(conclusion, str | None):
+        raise ValueError(f"the check run at {url} has the conclusion {conclusion!r}")
     row = {
         "id": int(match[2]),
         "name": node["name"],
-        "status": str(node["status"]).lower(),
-        "conclusion": None if conclusion is None else str(conclusion).lower(),
+        "status": node["status"].lower(),
+        "conclusion": None if conclusion is None else conclusion.lower(),
     }
     return Job(
         *_named(row),

@@ -1,0 +1,260 @@
+"""Answers of GitHub with one poisoned value, read by the whole exporter."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from unittest import mock
+
+from hypothesis import strategies as st
+from trunkwatch.config import Config
+from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.store import SqliteStore
+
+from tests.fuzz.poison import MISSING, Poison, holders, poisons
+from tests.fuzz.rendering import render
+from tests.github.direct import DirectSession
+from tests.github.exporter import TOKEN_VARIABLE, SimulatedExporter, config_for
+from tests.github.fake import T0, TOKEN, FakeGitHub
+from tests.github.json_parts import JsonParts
+from tests.github.http_server import HttpRequest, HttpResponse
+from tests.github.server import GitHubServer
+from tests.github.workflows import Job, Workflow, hanging
+
+REPO = "o/r"
+TRUNK = Trunk(REPO, "main")
+NOW = T0 + 7200
+SETTINGS = ", checks: [jenkins], statuses: ['.*']"
+HELD_BACK_SECONDS = 1860.0
+"""After so long, newer commits no longer wait for one that cannot be read."""
+
+IDENTITIES = frozenset({"id", "sha", "databaseId", "url", "context", "detailsUrl"})
+"""A value of a document that has one of these keys is a row."""
+
+UNREAD = frozenset(JsonParts("", "").small_repo("o/r", 1)) - {
+    "id",
+    "full_name",
+    "name",
+    "url",
+    "html_url",
+    "node_id",
+}
+"""Keys of GitHub's documents that are most of them, and that nothing reads."""
+
+QUIET = (MISSING, "null", "{}")
+"""What GitHub itself gives for a moment, or where something was deleted: nothing is noted."""
+
+
+def history() -> FakeGitHub:
+    """Return three commits with passes, failures, a re-run, a hang, and other CI systems."""
+    fake = FakeGitHub(NOW)
+    repo = fake.repo(REPO)
+    ci, slow = (Workflow(name, f".github/workflows/{name}.yml") for name in ("ci", "slow"))
+    for number in range(3):
+        at = T0 + number * 1200
+        commit = repo.commit(f"Change {number}", at=at)
+        bad = Job("bad", end=200, conclusion="failure" if number else "success", failed_step="Test")
+        run = repo.run(commit, ci, [bad, Job("good", end=250)], at=at + 5)
+        if number == 1:
+            run.rerun(at + 600, [Job("bad", end=100, conclusion="failure")], copies=True)
+        repo.run(commit, slow, [hanging("hangs", limit=360) if number else Job("hangs")], at=at + 6)
+        repo.status(commit, "travis", "failure" if number else "success", at)
+        repo.check(commit, "jenkins", "external", at=at)
+    return fake
+
+
+class Exchange(NamedTuple):
+    """A request and the JSON of its answer."""
+
+    request: tuple[str, str, str, bytes]
+    document: Any
+
+
+@dataclass
+class PoisonedExporter(SimulatedExporter):
+    """An exporter that reads the fake GitHub; one of the answers may be poisoned.
+
+    Attributes:
+        answers: by time and request; all exporters of one history share them.
+        poisoned: the request with a poisoned answer, each time that it is sent.
+        body: of that answer.
+    """
+
+    answers: dict[tuple[Any, ...], HttpResponse] = field(default_factory=dict)
+    poisoned: tuple[str, str, str, bytes] | None = None
+    body: bytes = b""
+
+    def _session(self) -> DirectSession:
+        return DirectSession(self._respond)
+
+    def _respond(self, request: HttpRequest) -> HttpResponse:
+        key = (request.method, request.path, str(request.query), request.body)
+        if key == self.poisoned:
+            return HttpResponse(200, self.body, {"Content-Type": "application/json"})
+        memo = (self.fake.now, key, request.headers.get("if-none-match"))
+        if memo not in self.answers:
+            self.answers[memo] = self.server.respond(request)
+        return self.answers[memo]
+
+    def problems(self) -> int:
+        """Return how often something was noted as unreadable."""
+        counts = self.counters.totals().counts
+        names = ("trunkwatch_source_rows_dropped_total", "trunkwatch_source_errors_total")
+        return int(sum(number for (name, *_), number in counts.items() if name in names))
+
+    def internal_errors(self) -> int:
+        """Return how often a refresh ended with an error that nobody expected."""
+        counts = self.counters.totals().counts
+        names = [("trunkwatch_source_errors_total", "gh", reason) for reason in ("bug", "store")]
+        return int(sum(counts.get(name, 0) for name in names))
+
+
+class Result(NamedTuple):
+    """What an exporter has stored.
+
+    Attributes:
+        rows: by their identity.
+        order: hashes, oldest first.
+    """
+
+    rows: Mapping[tuple[Any, ...], Observation]
+    order: tuple[str, ...]
+
+    @classmethod
+    def of(cls, exporter: PoisonedExporter) -> "Result":
+        """Return what an exporter has stored."""
+        rows = {
+            (row.sha, row.job, row.run_id, row.attempt, row.job_id): row
+            for row in exporter.store.observations(TRUNK)
+        }
+        order = exporter.store.load().orders.get(TRUNK)
+        return cls(rows, tuple(each.sha for each in order.commits) if order else ())
+
+
+@dataclass
+class GithubAnswers:
+    """All answers of one way of reading GitHub.
+
+    Attributes:
+        graphql: whether GraphQL is read.
+        counts: of the tries, by what happened.
+    """
+
+    graphql: bool
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @cached_property
+    def _server(self) -> GitHubServer:
+        return GitHubServer(history())
+
+    @cached_property
+    def _answers(self) -> dict[tuple[Any, ...], HttpResponse]:
+        return {}
+
+    @cached_property
+    def _config(self) -> Config:
+        return config_for(self._server.url, REPO, SETTINGS, graphql=self.graphql)
+
+    @contextmanager
+    def _exporter(self, *poisoned: Any) -> Iterator[PoisonedExporter]:
+        fake, store = self._server.fake, SqliteStore()
+        fake.now = NOW
+        with mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}):
+            yield PoisonedExporter(
+                fake, self._server, self._config, store, self._answers, *poisoned
+            )
+        store.close()
+
+    @cached_property
+    def good(self) -> Result:
+        """What is stored without poison."""
+        with self._exporter() as exporter:
+            self._read(exporter)
+            return Result.of(exporter)
+
+    @cached_property
+    def exchanges(self) -> list[Exchange]:
+        """The answers that the exporter reads without poison."""
+        assert self.good.rows
+        return [
+            Exchange(key, json.loads(answer.body))
+            for (at, key, etag), answer in self._answers.items()
+            if at == NOW and etag is None and answer.status == HTTPStatus.OK
+        ]
+
+    def inputs(self) -> st.SearchStrategy[tuple[Exchange, Poison]]:
+        """Return the answers with a poisoned value each."""
+        return st.one_of(
+            [st.tuples(st.just(each), poisons(each.document, UNREAD)) for each in self.exchanges]
+        )
+
+    def try_one(self, given: tuple[Exchange, Poison]) -> None:
+        """Read GitHub with one poisoned value, and restart on what was stored."""
+        exchange, poison = given
+        self.good  # noqa: B018 — is read before the clock is used for this try
+        with self._exporter(exchange.request, poison.apply(exchange.document)) as exporter:
+            self._read(exporter)
+            problems, internal = exporter.problems(), exporter.internal_errors()
+            assert not internal
+            found = Result.of(exporter)
+            changed = self._check(exchange, poison, found)
+            render(exporter.engine.snapshot, exporter.counters, exporter.fake.now)
+            exporter.restart()
+            render(exporter.engine.snapshot, exporter.counters, exporter.fake.now)
+            exporter.refresh()
+            assert not exporter.internal_errors()
+        ended = bool(self.good.order and not found.order)
+        self.counts["values"] += 1
+        self.counts["ended a refresh"] += ended and _row_of(exchange, poison) is not None
+        self.counts["noted"] += problems > 0
+        if changed and not (poison.is_text or poison.text in QUIET):
+            assert problems or exporter.trunk.problems, "nothing tells of the missing rows"
+
+    def _read(self, exporter: PoisonedExporter) -> None:
+        for seconds in (0.0, HELD_BACK_SECONDS):
+            exporter.fake.now += seconds
+            for _ in range(3):
+                exporter.refresh()
+
+    def _check(self, exchange: Exchange, poison: Poison, found: Result) -> bool:
+        """Assert that the poisoned row alone is missing or changed; return whether one is."""
+        row = _row_of(exchange, poison)
+        whole = exchange.document if row is None else row
+        text = json.dumps(whole)
+        if found.order != self.good.order:
+            assert not found.order or self.good.order[-len(found.order) :] == found.order
+        changed = False
+        for key, good in self.good.rows.items():
+            mine = found.rows.get(key)
+            if mine is not None and _outcome(mine) == _outcome(good):
+                continue
+            changed = True
+            ids = (good.job_id, good.run_id, good.sha)
+            assert any(str(each) in text for each in ids if each), f"{key} is not of the row"
+            if mine is not None and not poison.is_text:
+                assert mine.conclusion in (good.conclusion, None), f"{mine} was {good}"
+        return changed
+
+
+def _outcome(row: Observation) -> tuple[Any, ...]:
+    return row.status, row.conclusion, row.created_at, row.started_at, row.completed_at
+
+
+def _row_of(exchange: Exchange, poison: Poison) -> Any:
+    """Return the innermost row around a place; None where that is no row of a list."""
+    around = list(holders(exchange.document, poison.place))
+    keys = list(poison.place)
+    return next(
+        (
+            each
+            for depth, each in reversed(list(enumerate(around)))
+            if isinstance(each, dict) and IDENTITIES & each.keys() and depth
+            if isinstance(keys[depth - 1], int) or str(keys[depth - 1])[1:].isdecimal()
+        ),
+        None,
+    )
