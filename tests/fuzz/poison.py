@@ -14,7 +14,7 @@ POISONS = (
     "9" * 5000, "1e400", "NaN", '""', '"\\ud800"', '"a\\u0000b"', '["x"]', '{"a":1}', "[]", "{}",
     '"0000-00-00T00:00:00Z"', '"0001-01-01T00:00:00Z"', '"1970-01-01T00:00:00Z"',
     '"9999-12-31T23:59:59-23:59"', '"10000-01-01T00:00:00Z"', '"' + "x" * 20_000 + '"',
-    "[" * 300 + "]" * 300, "[" * 20_000 + "]" * 20_000,
+    "[" * 300 + "]" * 300,
 )  # fmt: skip
 """JSON texts, and the two words above."""
 
@@ -35,10 +35,12 @@ class Poison(NamedTuple):
     place: Place
     text: str
 
-    @property
-    def is_text(self) -> bool:
-        """Whether it may be believed, since it has the type that most values have."""
-        return self.text.startswith('"')
+    def may_be_believed(self, document: Any) -> bool:
+        """Return whether the new value has the type of the old one."""
+        *_, holder = holders(document, self.place)
+        old = holder[self.place[-1]]
+        kinds = {str: '"', int: "-0123456789"}
+        return type(old) in kinds and self.text[0] in kinds[type(old)]
 
     def apply(self, document: Any) -> bytes:
         """Return the JSON of a document with this change."""

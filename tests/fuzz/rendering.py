@@ -1,4 +1,4 @@
-"""Everything that is made of a snapshot: metrics, JSON, page and text."""
+"""The outputs of a snapshot: metrics, JSON, page and text."""
 
 import io
 import json
@@ -29,7 +29,7 @@ def answer(pages: Any, path: str, **environ: str) -> tuple[str, bytes]:
 
 
 def render(snapshot: Snapshot, counters: Counters, now: float) -> None:
-    """Assert that every output of a snapshot can be made."""
+    """Assert that the metrics, the page and the JSON of a snapshot can be made."""
     exposition = Exposition(lambda: snapshot, counters.totals, "1.2.3")
     exposition.update()
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: now, "1.2.3")
@@ -40,4 +40,8 @@ def render(snapshot: Snapshot, counters: Counters, now: float) -> None:
         body.decode()
         if path not in ("/", "/metrics"):
             json.loads(body)
+
+
+def render_text(snapshot: Snapshot, now: float) -> None:
+    """Print a snapshot as `check` does."""
     print_snapshot(snapshot, {}, Console(file=io.StringIO(), width=120), now)

@@ -292,15 +292,11 @@ class ListClient(RestClient):
             raise TypeError("no list")
         total = None if listing.total is None else _total(document.get(listing.total))
         parsed: list[Row] = []
-        problem: Exception | None = None
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                problem = error
                 self.drop_row(listing.key or "rows", row, error)
-        if problem is not None and not parsed:
-            raise problem
         return Page(reply.etag, total, tuple(parsed), len(rows) - len(parsed))
 
     def drop_row(self, key: str, row: object, error: Exception) -> None:

@@ -47,6 +47,9 @@ class Status(NamedTuple):
     url: str | None
 
 
+_NO_STATUS = ValueError("its status cannot be read")
+
+
 def _status_of(row: Mapping[str, Any]) -> Status:
     context, state = row["context"], row["state"]
     if not isinstance(context, str):
@@ -100,14 +103,21 @@ class ExternalChecks:
         client, trunk = context.client, context.trunk
         if self._apps:
             checks, dropped = client.partial_list(f"{path}/check-runs", [("filter", "all")], CHECKS)
-            found = [self.observation(trunk, sha, job) for job in checks]
-            rows += [row for row in found if row is not None]
+            for job in checks:
+                row = self.observation(trunk, sha, job)
+                if row is None:
+                    continue
+                rows.append(row)
+                if job.is_unreadable:
+                    client.drop_row("check_runs", [sha, job.id, job.name], _NO_STATUS)
         if self._contexts:
             statuses, others = client.partial_list(f"{path}/status", (), COMBINED)
             dropped += others
             for status in statuses:
                 if any_full_match(self._contexts, status.context):
                     rows.append(_observation(trunk, sha, status))
+                    if status.state == UNREADABLE:
+                        client.drop_row("statuses", [sha, status.context], _NO_STATUS)
         yield from rows
         done = not dropped and all(row.finished for row in rows)
         entry = {"at": context.now, "done": done}

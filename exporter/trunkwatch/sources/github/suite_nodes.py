@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, int_or_none, text_or_none
+from trunkwatch.sources.github.runs.run import (
+    COMPLETED,
+    SAME_REPO,
+    Run,
+    int_or_none,
+    node_id,
+    text_or_none,
+)
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
 
@@ -30,7 +37,8 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
     workflow = run["workflow"] or {}
-    if not all(isinstance(each, str) for each in (run["event"], node["status"], node["id"])):
+    texts = (run["event"], node["status"])
+    if not all(isinstance(each, str) for each in texts) or not node_id(node["id"]):
         raise ValueError(f"the run {run['url']} has no event, no status or no suite")
     if not isinstance(conclusion, str | None):
         raise ValueError(f"the run {run['url']} has the conclusion {conclusion!r}")
@@ -73,7 +81,7 @@ def details_of_node(node: Mapping[str, Any]) -> Details:
     """Return the annotations and the failed step of a check run."""
     annotations = tuple(_annotations(node["annotations"]["nodes"]))
     steps = [
-        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
+        {"name": step["name"], "conclusion": (text_or_none(step["conclusion"]) or "").lower()}
         for step in node["steps"]["nodes"]
         if step is not None
     ]
@@ -84,4 +92,5 @@ def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]
     for row in rows:
         if row is not None:
             level = row.get("annotationLevel")
-            yield (None if level is None else str(level).lower()), row.get("message")
+            known = text_or_none(level)
+            yield (None if known is None else known.lower()), text_or_none(row.get("message"))

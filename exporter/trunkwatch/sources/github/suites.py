@@ -6,9 +6,10 @@ and steps are asked for few check runs only, since nested in all of them they co
 as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
 """
 
-import re
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,12 +163,12 @@ class SuiteClient:
             " steps(first: 100) { nodes { name conclusion } } } } }"
         )
         answer = self._client.query(text, {"ids": list(nodes.values())})
-        rows = answer.data.get("nodes") or []
-        return {
-            job_id: details_of_node(node)
-            for job_id, node in zip(nodes, rows, strict=False)
-            if isinstance(node, dict) and node.get("annotations") and node.get("steps")
-        }
+        rows = answer.data.get("nodes")
+        found = {}
+        for job_id, node in zip(nodes, rows if isinstance(rows, list) else (), strict=False):
+            with suppress(*UNREADABLE_ERRORS):  # it is read through REST
+                found[job_id] = details_of_node(node)
+        return found
 
     def _found(
         self, repo: str, answer: GraphAnswer, shas: Sequence[str], suites: Sequence[str]
@@ -266,7 +267,7 @@ def _query(shas: Sequence[str], suites: Sequence[str]) -> str:
     )
     groups = [suites[at : at + NODES_LIMIT] for at in range(0, len(suites), NODES_LIMIT)]
     checks = " ".join(
-        f"s{index}: nodes(ids: [{' '.join(map(_quoted, group))}]) "
+        f"s{index}: nodes(ids: [{' '.join(map(json.dumps, group))}]) "
         f"{{ ... on CheckSuite {{ {CHECKS} }} }}"
         for index, group in enumerate(groups)
     )
@@ -283,12 +284,6 @@ def _fragments(*used: str) -> str:
     return "".join(
         f"fragment {part}" for part in FRAGMENTS.split("fragment ") if part.split(" ")[0] in used
     )
-
-
-def _quoted(node_id: str) -> str:
-    if not re.fullmatch(r"[\w=+/-]+", node_id):
-        raise BadAnswerError(f"GraphQL: {node_id!r} is no id")
-    return f'"{node_id}"'
 
 
 def _next(connection: Mapping[str, Any]) -> str | None:

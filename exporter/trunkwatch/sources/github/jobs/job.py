@@ -39,7 +39,7 @@ RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
 """Conclusions of check runs that have run, in the words of GraphQL."""
 
 UNREADABLE = "unreadable"
-"""The status of a job whose own cannot be read: it has no result, and is read again."""
+"""The status of a job whose own, or whose conclusion, cannot be read: it is read again."""
 
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
@@ -136,7 +136,9 @@ def check_of(row: Mapping[str, Any]) -> Job:
     Raises:
         ValueError: it has no identity.
     """
-    app = object_or_empty(row.get("app"))
+    app = row.get("app") or {}
+    if not all(isinstance(app.get(key), str | None) for key in ("slug", "name")):
+        raise ValueError(f"a check run of the app {ascii(app)[:100]}")
     suite = int_or_none(object_or_empty(row.get("check_suite")).get("id"))
     url = text_or_none(row.get("html_url")) or text_or_none(row.get("details_url"))
     annotations = int_or_none(object_or_empty(row.get("output")).get("annotations_count"))
@@ -245,14 +247,14 @@ def observations(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> It
 
 def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     identity, name, status = row["id"], row["name"], row["status"]
-    if int_or_none(identity) is None:
-        raise ValueError(f"a row with the id {identity!r}")
+    if (int_or_none(identity) or 0) <= 0:
+        raise ValueError(f"a row with the id {ascii(identity)[:60]}")
     if not isinstance(name, str):
         raise ValueError(f"job {identity} with the name {name!r}")
-    if not isinstance(status, str):
-        return identity, name, UNREADABLE, None
     conclusion = row.get("conclusion") if status == COMPLETED else None
-    return identity, name, status, conclusion if isinstance(conclusion, str) else None
+    if not isinstance(status, str) or not isinstance(conclusion, str | None):
+        return identity, name, UNREADABLE, None
+    return identity, name, status, conclusion
 
 
 def _run_of_url(url: object) -> int | None:

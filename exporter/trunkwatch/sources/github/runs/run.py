@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest/actions/workflow-runs
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -33,6 +34,8 @@ EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_
 
 SAME_REPO = "."
 """The `head_repo` of a run of the repository's own branches."""
+
+_NODE_ID = re.compile(r"[A-Za-z0-9_=+/-]{1,200}")
 
 INCOMPLETE = ""
 """The `read_version` of a run that has ended while some of its jobs have not."""
@@ -183,7 +186,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         ValueError: it has no identity, or no time.
     """
     identity, sha = row["id"], full_hash(row["head_sha"])
-    if int_or_none(identity) is None or sha is None:
+    if (int_or_none(identity) or 0) <= 0 or sha is None:
         raise ValueError(f"a run with the id {identity!r} and the commit {row['head_sha']!r}")
     status = row["status"]
     if not isinstance(status, str):
@@ -210,7 +213,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         updated=_time(row.get("updated_at"), created),
         suite=int_or_none(row.get("check_suite_id")),
         url=text_or_none(row.get("html_url")),
-        node=str(row.get("check_suite_node_id") or ""),
+        node=node_id(row.get("check_suite_node_id")),
         is_doubtful=any(not _is_expected(key, row.get(key)) for key in EXPECTED)
         or (status == COMPLETED and not isinstance(conclusion, str)),
     )
@@ -247,10 +250,10 @@ def _head_repo(row: Mapping[str, Any]) -> str:
 
     Repositories are compared by their ids: a renamed one has another name than it was asked by.
     """
-    if not isinstance(row.get("head_repository"), dict | None):
-        raise ValueError(f"run {row['id']} is of the repository {row['head_repository']!r}")
-    head, own = (object_or_empty(row.get(key)) for key in ("head_repository", "repository"))
-    name = str(head.get("full_name") or "")
+    head, own = row.get("head_repository") or {}, object_or_empty(row.get("repository"))
+    name = text_or_none(head.get("full_name")) or ""
+    if head and not name and int_or_none(head.get("id")) is None:
+        raise ValueError(f"run {row['id']} is of the repository {ascii(head)[:100]}")
     if head.get("id") is not None and head.get("id") == own.get("id"):
         return SAME_REPO
     return SAME_REPO if name and name == own.get("full_name") else name
@@ -307,6 +310,11 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
 def text_or_none(value: object) -> str | None:
     """Return a text, and None for any other type."""
     return value if isinstance(value, str) else None
+
+
+def node_id(value: object) -> str:
+    """Return a GraphQL id; empty for what is none, which would make a query with it invalid."""
+    return value if isinstance(value, str) and _NODE_ID.fullmatch(value) else ""
 
 
 def object_or_empty(value: object) -> Mapping[str, Any]:
