@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
 from hypothesis import strategies as st
 from trunkwatch.config import Config
 from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.engine.facts import StateEntry
 from trunkwatch.store import SqliteStore
 
 from tests.fuzz.poison import MISSING, TWICE, Poison, holders, poisons
 from tests.fuzz.rendering import render, render_text
+from tests.fuzz.texts import json_texts, spoiled
 from tests.github.direct import DirectSession
 from tests.github.exporter import TOKEN_VARIABLE, SimulatedExporter, config_for
 from tests.github.fake import T0, TOKEN, FakeGitHub
@@ -171,14 +174,55 @@ class GithubAnswers:
         return config_for(self._server.url, REPO, SETTINGS, graphql=self.graphql)
 
     @contextmanager
-    def _exporter(self, *poisoned: Any) -> Iterator[PoisonedExporter]:
+    def _exporter(self, *poisoned: Any, config: Config | None = None) -> Iterator[PoisonedExporter]:
         fake, store = self._server.fake, SqliteStore()
         fake.now = NOW
         with mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}):
             yield PoisonedExporter(
-                fake, self._server, self._config, store, self._answers, *poisoned
+                fake, self._server, config or self._config, store, self._answers, *poisoned
             )
         store.close()
+
+    @contextmanager
+    def webhooks(self, secret: Path) -> Iterator[PoisonedExporter]:
+        """Run an exporter that takes webhooks.
+
+        Args:
+            secret: the file with their secret.
+        """
+        more = f"{SETTINGS}, webhook_secret_file: {secret}"
+        config = config_for(self._server.url, REPO, more, graphql=self.graphql)
+        with self._exporter(config=config) as exporter:
+            yield exporter
+
+    @cached_property
+    def _state(self) -> Mapping[str, str]:
+        with self._exporter() as exporter:
+            self._refresh(exporter)
+            return dict(exporter.engine.state("gh").entries)
+
+    def states(self) -> st.SearchStrategy[tuple[str, bytes]]:
+        """Return entries of the stored state, with a damaged text or key."""
+        entries = list(self._state.items())
+        texts = [st.tuples(st.just(key), json_texts(json.loads(text))) for key, text in entries]
+        keys = [
+            st.tuples(
+                spoiled(key.encode()).map(lambda each: each.decode(errors="replace")),
+                st.just(text.encode()),
+            )
+            for key, text in entries
+        ]
+        return st.one_of([*texts, *keys])
+
+    def try_state(self, given: tuple[str, bytes]) -> None:
+        """Restart on a stored state with one damaged entry."""
+        key, text = given
+        with self._exporter() as exporter:
+            facts = [StateEntry(*each) for each in self._state.items()]
+            damaged = StateEntry(key, text.decode(errors="replace"))
+            exporter.store.apply("gh", [*facts, damaged], NOW)
+            exporter.restart()
+            self._refresh(exporter)
 
     @cached_property
     def good(self) -> Result:
