@@ -1,70 +1,11 @@
 """Tries every parser: `python -m tests.fuzz --tries 10000`."""
 
 import argparse
-import logging
 import multiprocessing
 import sys
-import time
-from typing import NamedTuple
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-
-from tests.fuzz.targets import TARGETS, Target
-
-
-class Outcome(NamedTuple):
-    """The tries of one parser."""
-
-    name: str
-    seconds: float
-    tries: int
-    refused: int
-    counts: str
-    failure: str
-
-
-def attempt(target: Target, tries: int, number: int) -> Outcome:
-    """Try a parser until it fails.
-
-    Args:
-        target: the parser.
-        tries: inputs that it is given.
-        number: the seed of the inputs.
-    """
-    done = refused = 0
-
-    @seed(number)
-    @settings(
-        max_examples=tries,
-        deadline=None,
-        database=None,
-        phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
-        print_blob=False,
-    )
-    @given(target.inputs())
-    def run(value: object) -> None:
-        nonlocal done, refused
-        done += 1
-        try:
-            target.call(value)
-        except target.allowed:
-            refused += 1
-
-    begun, failure = time.monotonic(), ""
-    try:
-        run()
-    except Exception as error:
-        notes = "\n".join(getattr(error, "__notes__", ()))
-        failure = f"{type(error).__name__}: {error}\n{notes}"
-    counts = ", ".join(f"{count} {name}" for name, count in target.counts().items())
-    return Outcome(target.name, time.monotonic() - begun, done, refused, counts, failure)
-
-
-def _attempt(job: tuple[int, int, int]) -> Outcome:
-    logging.disable(logging.CRITICAL)
-    place, tries, number = job
-    return attempt(TARGETS[place], tries, number)
+from tests.fuzz.attempts import attempt_quietly
+from tests.fuzz.targets import TARGETS
 
 
 def main() -> int:
@@ -84,7 +25,7 @@ def main() -> int:
     jobs.sort(key=lambda job: not TARGETS[job[0]].name.startswith("GitHub"))
     failed = 0
     with multiprocessing.get_context("spawn").Pool(flags.workers) as pool:
-        for found in pool.imap_unordered(_attempt, jobs):
+        for found in pool.imap_unordered(attempt_quietly, jobs):
             failed += bool(found.failure)
             more = f" ({found.counts})" if found.counts else ""
             print(

@@ -80,6 +80,9 @@ class Exchange(NamedTuple):
     request: tuple[str, str, str, bytes]
     document: Any
 
+    def __repr__(self) -> str:
+        return f"Exchange({self.request})"
+
 
 @dataclass
 class PoisonedExporter(SimulatedExporter):
@@ -288,7 +291,7 @@ class GithubAnswers:
         text = json.dumps(whole)
         is_detail = not DETAILS.isdisjoint((*poison.place, exchange.request[1].split("/")[-1]))
         if found.order != self.good.order:
-            assert not found.order or self.good.order[-len(found.order) :] == found.order
+            assert "".join(found.order) in "".join(self.good.order), "commits seem adjacent"
         changed = False
         for key, good in self.good.rows.items():
             mine = found.rows.get(key)

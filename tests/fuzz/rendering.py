@@ -13,7 +13,7 @@ from trunkwatch.report.text import print_snapshot
 from trunkwatch.web.pages import Pages, View
 
 
-def answer(pages: Any, path: str, **environ: str) -> tuple[str, bytes]:
+def answer(pages: Any, path: str, **environ: Any) -> tuple[str, bytes]:
     """Return the status and the body of a request to a WSGI application."""
     status = []
 

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from tests.fuzz.poison import Poison, poisons
+from tests.fuzz.poison import POISONS, Poison, poisons
 
 SPOILED = (b"", b"\0", b"\xff", b"\\ud800", b'"', b"9" * 5000, b",", b"{", b"[" * 20_000, b"\r\n",
            b"%", b"%00", b"%ff", b"..", b"/", b"NaN")  # fmt: skip
@@ -26,6 +26,8 @@ def _poisoned(document: Any) -> st.SearchStrategy[bytes]:
     def apply(poison: Poison) -> bytes:
         return poison.apply(document)
 
+    if not isinstance(document, dict | list):
+        return st.sampled_from(POISONS[2:]).map(str.encode)
     return poisons(document).map(apply)
 
 

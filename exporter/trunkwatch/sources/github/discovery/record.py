@@ -12,6 +12,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.rest.lists import ListClient, Listing, page_numbers
+from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.times import parse_time
 
 HEADS = "refs/heads/"
@@ -73,12 +74,7 @@ def key_of_repo(repo: str) -> str:
 
 def stored_record(repo: str, entries: Mapping[str, str]) -> RepoRecord | None:
     """Return the stored record of a repository."""
-    text = entries.get(key_of_repo(repo))
-    if text is None:
-        return None
-    document = json.loads(text)
-    branches = {glob: [tuple(row) for row in rows] for glob, rows in document["branches"].items()}
-    return RepoRecord(**{**document, "branches": branches, "gone": tuple(document["gone"])})
+    return stored_value(entries.get(key_of_repo(repo)), RepoRecord)
 
 
 def prefix_of(glob: str) -> str:
