@@ -36,7 +36,9 @@ class Poison(NamedTuple):
     text: str
 
     def may_be_believed(self, document: Any) -> bool:
-        """Return whether the new value has the type of the old one."""
+        """Return whether nothing shows it: the type is the same, or a list is shorter."""
+        if self.text == MISSING and isinstance(self.place[-1], int):
+            return True
         *_, holder = holders(document, self.place)
         old = holder[self.place[-1]]
         kinds = {str: '"', int: "-0123456789"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing
+from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing, page_numbers
 
 from tests.rest.server import Reply, serving
 
@@ -146,3 +146,11 @@ def test_a_total_that_is_no_number_contradicts_the_list(total: bytes) -> None:
         with pytest.raises(BadAnswerError, match="each of the 3 times"):
             client.whole_list("/x", (), COUNTED)
         assert client.whole_list("/x", (), COUNTED) == (1,)
+
+
+def test_the_last_page_that_a_list_may_have_is_read() -> None:
+    """The page after it is not."""
+    numbers = page_numbers("GET /x", most=2)
+    assert [next(numbers), next(numbers)] == [1, 2]
+    with pytest.raises(BadAnswerError, match="GET /x: the list has more than 2 pages"):
+        next(numbers)

@@ -1,12 +1,13 @@
 """The shapes of stored entries: one that is damaged is dropped, and its content read again."""
 
 import json
-from typing import Any, NotRequired, TypedDict, TypeVar
+from dataclasses import MISSING, fields
+from typing import Any, NotRequired, TypedDict, TypeVar, get_type_hints
 
 import msgspec
 
 from trunkwatch.sources.github.jobs.job import Job
-from trunkwatch.sources.github.runs.run import Run
+from trunkwatch.sources.github.runs.run import OPTIONAL, Run
 
 Value = TypeVar("Value")
 
@@ -91,11 +92,24 @@ class WorkflowsReadEntry(TypedDict):
     tip: str
 
 
+RUN_ENTRY = msgspec.defstruct(
+    "RunEntry",
+    [
+        (field.name, hints[field.name], None)
+        if field.name in OPTIONAL or field.default is not MISSING
+        else (field.name, hints[field.name])
+        for hints in [get_type_hints(Run)]
+        for field in fields(Run)
+    ],
+    kw_only=True,
+)
+"""A run without its fields that are None (`Run.to_json`)."""
+
 SHAPES: dict[str, Any] = {
     "chain": ChainEntry,
     "read_down_to": str,
     "run_list": RunListEntry,
-    "run_2": Run,
+    "run_2": RUN_ENTRY,
     "commit": CommitEntry,
     "typical_checks": int,
     "timed_out": TimedOutEntry,

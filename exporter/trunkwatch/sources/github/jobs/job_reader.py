@@ -12,6 +12,7 @@ from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
+from trunkwatch.sources.github.outcome import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import SETTLING_SECONDS, Run, startup_failure
 from trunkwatch.sources.github.runs.run_list import RunList
@@ -138,6 +139,9 @@ class JobReader:
     def taken(self, run: Run, jobs: Sequence[Job], dropped: int = 0) -> Iterator[Observation]:
         """Yield all jobs of a run, and store that they have been read.
 
+        While one of them cannot be read, the run counts as unread, so that newer commits wait for
+        it; after `UNREADABLE_COMMIT_TIMEOUT_SECONDS` that job counts as one that never ends.
+
         Args:
             run: the run.
             jobs: of it.
@@ -150,8 +154,18 @@ class JobReader:
             for row in self.timed_out.observations(run, job):
                 # Conclusions may be written a moment after the end of their run.
                 yield replace(row, run_completed=True) if is_over and not job.finished else row
+        unreadable = dropped or any(job.is_unreadable for job in jobs)
+        if unreadable and not self._is_given_up(run.sha):
+            return  # its commit has failed
         ended = sum(job.finished for job in jobs)
         self.runs.put(run.read(len(jobs) + dropped, ended, self.context.now))
+
+    def _is_given_up(self, sha: str) -> bool:
+        """Note that a commit cannot be read; return whether newer ones wait for it no more."""
+        entry = self.context.state.get(Kind.COMMIT, sha) or {}
+        failing: float = entry.get("failing", self.context.now)
+        self.context.state.put(Kind.COMMIT, {**entry, "failing": failing}, sha)
+        return self.context.now - failing > UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
     def _cost_of_commit(self, total: int | None) -> int:
         """Return the requests that the check runs of a commit will cost, as an estimate."""

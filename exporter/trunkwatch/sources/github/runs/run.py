@@ -35,6 +35,9 @@ EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_
 SAME_REPO = "."
 """The `head_repo` of a run of the repository's own branches."""
 
+OPTIONAL = ("number", "conclusion", "suite", "url", "read_version")
+"""Fields that are left out of a stored run where they are None."""
+
 _NODE_ID = re.compile(r"[A-Za-z0-9_=+/-]{1,200}")
 
 INCOMPLETE = ""
@@ -175,8 +178,7 @@ def _order_of(run: Run) -> tuple[float, bool]:
 
 def run_of_json(document: Mapping[str, Any]) -> Run:
     """Return a stored run."""
-    optional = ("number", "conclusion", "suite", "url", "read_version")
-    return Run(**{**dict.fromkeys(optional), **document})
+    return Run(**{**dict.fromkeys(OPTIONAL), **document})
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
