@@ -82,7 +82,7 @@ def test_a_row_counts_without_what_cannot_be_read(
 
 @pytest.mark.parametrize("values", [{"sha": 7}, {"run_id": 2**63}, {"attempt": None}])
 def test_a_row_without_identity_is_dropped(values: dict[str, Any]) -> None:
-    """It cannot be told which job has which result."""
+    """Its result may be that of any job."""
     assert storable_part(replace(ROW, **values)) is None
 
 

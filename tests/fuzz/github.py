@@ -117,14 +117,14 @@ class PoisonedExporter(SimulatedExporter):
         return int(sum(number for (name, *_), number in counts.items() if name in names))
 
     def internal_errors(self) -> int:
-        """Return how often a refresh ended with an error that nobody expected."""
+        """Return how often a refresh ended with an internal error."""
         counts = self.counters.totals().counts
         names = [("trunkwatch_source_errors_total", "gh", reason) for reason in ("bug", "store")]
         return int(sum(counts.get(name, 0) for name in names))
 
 
 class Result(NamedTuple):
-    """What an exporter has stored.
+    """The stored results of an exporter.
 
     Attributes:
         rows: by their identity.
@@ -136,7 +136,7 @@ class Result(NamedTuple):
 
     @classmethod
     def of(cls, exporter: PoisonedExporter) -> "Result":
-        """Return what an exporter has stored."""
+        """Return the stored results of an exporter."""
         rows = {
             (
                 row.sha,
@@ -229,7 +229,7 @@ class GithubAnswers:
 
     @cached_property
     def good(self) -> Result:
-        """What is stored without poison."""
+        """The stored results without poison."""
         with self._exporter() as exporter:
             self._refresh(exporter)
             return Result.of(exporter)

@@ -1,4 +1,4 @@
-"""The table of every parser: what it is given, how it is called, and what it may raise."""
+"""The table of every parser: its inputs, its call, and the errors that it may raise."""
 
 import io
 import json
@@ -142,7 +142,7 @@ def _folder() -> Path:
 
 
 _KEPT: list[object] = []
-"""What is used until the process ends."""
+"""Objects that live until the process ends."""
 
 
 def _recorded_lines() -> list[Any]:
@@ -342,7 +342,7 @@ ISSUE = {"number": 7, "state": "closed", "closed_at": "2026-09-21T00:00:00Z", "b
 
 
 def find_issue(body: bytes) -> None:
-    """Search for an issue in a list of GitHub's, and read one that is known."""
+    """Search for an issue in a list of GitHub's, and read one by its number."""
     document = decode_json(body)
     IssueTracker(_issues_api(body)).find("o/r", KEY, 0.0)
     if isinstance(document, list) and document:
@@ -386,7 +386,7 @@ def continue_buildbot(cursor: bytes) -> None:
 
 
 NO_DOCUMENT = (ReadingError, ValueError, RecursionError)
-"""What the client makes one error of: no JSON, or not that of the exporter or Alertmanager."""
+"""The client makes one error of these: no JSON, or of another shape."""
 
 TARGETS = (
     Target("configuration", lambda: yaml_texts(all_keys(), WORDS, _configuration),

@@ -262,7 +262,7 @@ def test_an_order_with_a_gap_is_no_order(graphql: bool) -> None:
 
 
 def test_the_first_chain_ends_with_a_commit_that_cannot_be_read(graphql: bool) -> None:
-    """The newer commits count, and older ones are known to exist."""
+    """The newer commits count, and the order reports that there are older ones."""
     story = Story("P F P F F")
     with running_exporter(story.fake, graphql=graphql) as exporter:
         spoil = unreadable_parents(story.commits[2].sha)

@@ -1,4 +1,4 @@
-"""Rows that cannot be read: the others count, and what is missing is neither passed nor gone."""
+"""Rows that cannot be read: the others count, and a missing one is neither passed nor gone."""
 
 from collections.abc import Callable
 from typing import Any
@@ -56,8 +56,8 @@ def dropped(exporter: SimulatedExporter) -> int:
 def test_a_job_that_cannot_be_read_may_be_the_pass_between_two_failures(
     values: dict[str, Any],
 ) -> None:
-    """Its siblings count at once; newer commits wait half an hour for it. It is
-    read again for an hour."""
+    """Its siblings count at once; newer commits wait half an hour for it,
+    which is read again for an hour."""
     story = Story()
     then(story, "P F F")
     with running_exporter(story.fake, graphql=False) as exporter:
@@ -92,7 +92,7 @@ def test_a_row_of_a_file_that_cannot_be_read_deletes_no_workflow() -> None:
 
 
 def test_a_row_of_a_branch_that_cannot_be_read_ends_no_trunk() -> None:
-    """The branches of a glob that were known stay."""
+    """The branches of a glob that were read before stay."""
     story = Story("F F F")
     section = "repos: [o/r], branches: ['ma*'], token_env: STANDIN_TOKEN, graphql: false"
     with reading(story.fake, section) as exporter:

@@ -274,7 +274,7 @@ def failed_step(steps: object) -> str | None:
 def _time(text: object) -> float | None:
     """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end.
 
-    What is no time is None too: the result counts without it.
+    Another value is None too: the result counts without it.
     """
     try:
         return None if text is None else plausible_time(parse_time(text), now=math.inf)

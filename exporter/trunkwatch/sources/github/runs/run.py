@@ -315,7 +315,7 @@ def text_or_none(value: object) -> str | None:
 
 
 def node_id(value: object) -> str:
-    """Return a GraphQL id; empty for what is none, which would make a query with it invalid."""
+    """Return a GraphQL id; empty for another value, which would make a query invalid."""
     return value if isinstance(value, str) and _NODE_ID.fullmatch(value) else ""
 
 

@@ -163,7 +163,7 @@ class RunList:
         """Return a page, read again while rows are missing or incomplete, as long as it helps.
 
         Raises:
-            BadAnswerError: no row can be read, so that nothing tells which time the page covers.
+            BadAnswerError: no row can be read, so that the time that the page covers is unknown.
         """
         for _ in range(LIST_TRIES - 1):
             if self._is_whole(page, number):
