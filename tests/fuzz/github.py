@@ -251,7 +251,7 @@ class GithubAnswers:
         )
 
     def try_one(self, given: tuple[Exchange, Poison]) -> None:
-        """Read GitHub with one poisoned value, and restart on what was stored."""
+        """Read GitHub with one poisoned value, and restart on the stored results."""
         exchange, poison = given
         self.good  # noqa: B018 — is read before the clock is used for this try
         with self._exporter(exchange.request, poison.apply(exchange.document)) as exporter:
