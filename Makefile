@@ -26,7 +26,7 @@ help:
 	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
 	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
-	@echo 'make fuzz                10,000 odd inputs for every parser: 15 minutes'
+	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
