@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # make test-all SEED=$$(date +%s)
 SEED ?= 1
 
-.PHONY: help run check test test-all lint tools docs soak bench clean
+.PHONY: help run check test test-all fuzz lint tools docs soak bench clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -26,6 +26,7 @@ help:
 	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
 	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
+	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
@@ -54,6 +55,11 @@ test-all: lint tools
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
+
+# Prints the number of tries of every parser, and what happened.
+TRIES ?= 10000
+fuzz: tools
+	$(BIN)/python -m tests.fuzz --tries $(TRIES) --seed $(SEED) --workers $(WORKERS)
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

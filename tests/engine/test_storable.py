@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trunkwatch.domain.model import (
@@ -15,7 +16,7 @@ from trunkwatch.domain.model import (
     WorkflowState,
 )
 from trunkwatch.engine.facts import AddedCommits, Cursor, Fact
-from trunkwatch.engine.storable import is_storable
+from trunkwatch.engine.storable import UNREADABLE, is_storable, storable_part
 from trunkwatch.store.sqlite import SqliteStore
 
 from tests.support.examples import examples
@@ -31,16 +32,17 @@ POISON = st.sampled_from([2**63, -(2**70), "\ud800", ["x"], {"a": 1}, True, None
 
 @given(st.sampled_from([field.name for field in fields(Observation)][1:]), POISON)
 @settings(max_examples=examples(60), deadline=None)
-def test_whatever_is_storable_can_be_stored(name: str, poison: Any) -> None:
-    """A row that passes is stored with any one of its values poisoned."""
+def test_the_storable_part_of_a_row_can_be_stored(name: str, poison: Any) -> None:
+    """Whichever one of its values is poisoned."""
     values: dict[str, Any] = {name: poison}
     if name == "job":
         values = {"job": ROW.job._replace(job_name=poison)}
     if name == "annotations":
         values = {"annotations": (poison,)}
     row = replace(ROW, **values)
-    if is_storable(row):
-        SqliteStore().apply("ci", [row], None)
+    part = storable_part(row)
+    if part is not None:
+        SqliteStore().apply("ci", [part], None)
 
 
 def test_each_kind_of_fact_is_checked() -> None:
@@ -58,3 +60,40 @@ def test_each_kind_of_fact_is_checked() -> None:
         (Cursor("x"), True),
     ]
     assert [is_storable(fact) for fact, _ in facts] == [storable for _, storable in facts]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [
+        ({"url": ["x"], "started_at": 2**70}, {"url": None, "started_at": None}),
+        ({"completed_at": float("inf")}, {"completed_at": None}),
+        ({"annotations": ("ok", "\ud800")}, {"annotations": ("ok",)}),
+        ({"infra": 1, "run_number": "7"}, {"infra": False, "run_number": None}),
+        ({"conclusion": "\ud800"}, {"conclusion": None, "status": UNREADABLE}),
+        ({"status": ["completed"]}, {"conclusion": None, "status": UNREADABLE}),
+    ],
+)
+def test_a_row_counts_without_what_cannot_be_read(
+    values: dict[str, Any], found: dict[str, Any]
+) -> None:
+    """Without a readable result, it neither passed nor failed."""
+    assert storable_part(replace(ROW, **values)) == replace(ROW, **found)
+
+
+@pytest.mark.parametrize("values", [{"sha": 7}, {"run_id": 2**63}, {"attempt": None}])
+def test_a_row_without_identity_is_dropped(values: dict[str, Any]) -> None:
+    """Its result may be that of any job."""
+    assert storable_part(replace(ROW, **values)) is None
+
+
+def test_an_order_keeps_each_commit_or_is_dropped() -> None:
+    """A commit counts without its author and title; without its hash its neighbours would seem
+    adjacent.
+    """
+    odd, lost = Commit(SHA, float("nan"), "\udc00", "title"), Commit("\udc00")
+    order = TrunkOrder(TRUNK, (Commit("b" * 40), odd))
+    mended = TrunkOrder(TRUNK, (Commit("b" * 40), Commit(SHA, None, None, "title")))
+    assert storable_part(order) == mended
+    assert storable_part(AddedCommits(order)) == AddedCommits(mended)
+    assert storable_part(TrunkOrder(TRUNK, (odd, lost))) is None
+    assert storable_part(WorkflowReport(TRUNK, "\ud800", WorkflowState.ACTIVE)) is None

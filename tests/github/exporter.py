@@ -75,6 +75,7 @@ class SimulatedExporter:
         server: its HTTP server.
         config: the exporter's configuration.
         store: its storage, which a restart keeps.
+        ahead: seconds by which its machine's clock is ahead of GitHub's.
     """
 
     fake: FakeGitHub
@@ -83,6 +84,7 @@ class SimulatedExporter:
     store: Store = field(default_factory=SqliteStore)
 
     def __post_init__(self) -> None:
+        self.ahead = 0.0
         self.slept = 0.0
         self.restart()
 
@@ -154,7 +156,7 @@ class SimulatedExporter:
         return DirectSession(self.server.respond)
 
     def _clock(self) -> float:
-        return self.fake.now
+        return self.fake.now + self.ahead
 
     def _sleep(self, seconds: float) -> None:
         """Record the pause without advancing the clock."""

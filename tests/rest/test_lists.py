@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.rest.lists import ListClient, Listing
+from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing, page_numbers
 
 from tests.rest.server import Reply, serving
 
@@ -92,7 +92,7 @@ def test_an_inconsistent_list_is_not_kept() -> None:
     assert "If-None-Match" not in server.requests[2].headers
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"rows": 1}', b'{"rows": [{}], "total_count": 1}'])
+@pytest.mark.parametrize("body", [b"{}", b"[]", b'{"rows": 1}'])
 def test_another_document_is_no_list(body: bytes) -> None:
     """The error names the list that was expected."""
     with serving(Reply(200, body)) as server, pytest.raises(BadAnswerError, match="'rows'"):
@@ -106,3 +106,51 @@ def test_rows_are_read_as_they_are_needed() -> None:
         assert next(rows) == 1
         assert len(server.requests) == 1
         assert list(rows) == [2, 3]
+
+
+BAD = b'{"rows": [{"n": 1}, {}, 7], "total_count": 3}'
+
+
+def test_a_row_that_cannot_be_read_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    """It is read again, since it may be readable a moment later, then counted and logged once."""
+    with serving(Reply(200, BAD)) as server:
+        client = Small(server.url, HTTP)
+        client.per_page = 3
+        assert client.partial_list("/x", (), COUNTED) == ((1,), 2)
+        assert len(server.requests) == LIST_TRIES
+        assert client.take_dropped() == {"rows": 2}
+        assert client.whole_list("/x", (), COUNTED) == (1,)
+        assert client.take_dropped() == {}
+    logged = [(vars(record)["row"], vars(record)["error"]) for record in caplog.records]
+    assert logged == [
+        ("{}", "KeyError: 'n'"),
+        ("7", "TypeError: 'int' object is not subscriptable"),
+    ]
+
+
+def test_a_search_ends_with_a_row_that_cannot_be_read() -> None:
+    """It may be the one that is searched for: an issue that exists must not be created again."""
+    with serving(Reply(200, BAD)) as server:
+        rows = Small(server.url, HTTP).rows("/x", (), COUNTED)
+        assert next(rows) == 1
+        with pytest.raises(BadAnswerError, match="2 unreadable rows"):
+            next(rows)
+
+
+@pytest.mark.parametrize("total", [b"null", b"-1", b"true", b'"3"', b"1e400", b"[]"])
+def test_a_total_that_is_no_number_contradicts_the_list(total: bytes) -> None:
+    """The list is read again, and returned when it has the same rows at the next call."""
+    body = b'{"rows": [{"n": 1}], "total_count": ' + total + b"}"
+    with serving(Reply(200, body)) as server:
+        client = Small(server.url, HTTP)
+        with pytest.raises(BadAnswerError, match="each of the 3 times"):
+            client.whole_list("/x", (), COUNTED)
+        assert client.whole_list("/x", (), COUNTED) == (1,)
+
+
+def test_the_last_page_that_a_list_may_have_is_read() -> None:
+    """The page after it is not."""
+    numbers = page_numbers("GET /x", most=2)
+    assert [next(numbers), next(numbers)] == [1, 2]
+    with pytest.raises(BadAnswerError, match="GET /x: the list has more than 2 pages"):
+        next(numbers)

@@ -118,6 +118,23 @@ def test_a_coding_that_was_not_asked_for_is_no_answer(coding: str, body: bytes) 
         RestClient(server.url, HTTP).get("/x")
 
 
+@pytest.mark.parametrize("headers", [(), (("Content-Encoding", "gzip"),)])
+def test_a_body_of_just_the_limit_is_read(headers: tuple[tuple[str, str], ...]) -> None:
+    """One more byte is too much."""
+    body = b"[" + b" " * (LIMIT - 2) + b"]"
+    with serving(Reply(200, gzip.compress(body) if headers else body, headers)) as server:
+        assert RestClient(server.url, HTTP, max_bytes=LIMIT).get("/x") == []
+        with pytest.raises(BadAnswerError, match="larger than"):
+            RestClient(server.url, HTTP, max_bytes=LIMIT - 1).get("/x")
+
+
+def test_three_redirects_are_followed() -> None:
+    """A server may move twice, and change its scheme."""
+    moved = Reply(302, headers=(("Location", "/y"),))
+    with serving(moved, moved, moved, Reply(200, b"[]")) as server:
+        assert RestClient(server.url, HTTP).get("/x") == []
+
+
 def test_redirects_in_a_circle_end() -> None:
     """At most three are followed."""
     with serving(Reply(302, headers=(("Location", "/x"),))) as server, pytest.raises(NoAnswerError):

@@ -15,6 +15,7 @@ import yaml
 
 from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, GroupMatchSection
+from trunkwatch.config.yaml_values import SafeLoader
 from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.errors import ConfigError
 from trunkwatch.patterns import matches_go
@@ -138,7 +139,7 @@ def load_routes(path: str) -> Route:
         ConfigError: the file is missing, not YAML, or its routes are invalid.
     """
     try:
-        document = yaml.safe_load(read_text(path))
+        document = SafeLoader(read_text(path)).get_single_data()
         route = document.get("route") if isinstance(document, dict) else None
         return _route(route, "route", inherited="")
     except OSError as error:
@@ -147,6 +148,8 @@ def load_routes(path: str) -> Route:
         raise ConfigError(path, [f"is not UTF-8 ({error.reason})"]) from None
     except yaml.YAMLError as error:
         raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
+    except RecursionError:
+        raise ConfigError(path, ["is nested too deeply, or contains itself"]) from None
     except ValueError as error:
         raise ConfigError(path, [f"{error}; run 'amtool check-config' for details"]) from None
 

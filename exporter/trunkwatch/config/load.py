@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from trunkwatch.config.consistency import contradictions
 from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
+from trunkwatch.config.yaml_values import SafeLoader
 from trunkwatch.errors import ConfigError
 from trunkwatch.textfiles import read_text
 
@@ -71,7 +72,7 @@ def _in_one_line(problem: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in problem)
 
 
-class _StrictLoader(yaml.SafeLoader):
+class _StrictLoader(SafeLoader):
     """YAML's safe loader that reports duplicate keys instead of using the last one silently.
 
     Attributes:
@@ -96,16 +97,6 @@ class _StrictLoader(yaml.SafeLoader):
                 self.problems.append(f"{place}the key {key!r} appears twice in one mapping")
             seen.add(key)
         return super().construct_mapping(node, deep)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Construct a value; report one that looks like a date or number but is not valid."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, AttributeError) as error:
-            kind = node.tag.rpartition(":")[2]
-            raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value!r} is not a valid {kind}", node.start_mark
-            ) from error
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:

@@ -4,13 +4,74 @@ A parser that lets a list through as a text, or a number that SQLite cannot hold
 end the whole refresh, or a page much later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from math import isfinite
+from typing import Any
 
 from trunkwatch.domain.model import Commit, Observation, TrunkOrder, WorkflowReport
 from trunkwatch.engine.facts import AddedCommits, Fact
 
+UNREADABLE = "unreadable"
+"""The status of an attempt whose own status or conclusion cannot be read."""
+
 INT_LIMIT = 2**63
 """SQLite stores integers of 64 bits."""
+
+
+def storable_part(fact: Fact) -> Fact | None:
+    """Return a fact without the values that have another type, or cannot be stored and sent.
+
+    An attempt without a readable result has none yet, so that it neither passed nor failed. None
+    where the identity of an attempt, or the hash of a commit, cannot be read: an order without one
+    of its commits would make its neighbours adjacent.
+    """
+    if is_storable(fact):
+        return fact
+    if isinstance(fact, Observation):
+        fact = _without_unstorable(fact)
+    elif isinstance(fact, TrunkOrder):
+        fact = _order_part(fact)
+    elif isinstance(fact, AddedCommits):
+        fact = AddedCommits(_order_part(fact.order))
+    return fact if is_storable(fact) else None
+
+
+def _without_unstorable(row: Observation) -> Observation:
+    lines = row.annotations if isinstance(row.annotations, tuple) else ()
+    row = replace(
+        row,
+        url=_if(_is_text, row.url),
+        failed_step=_if(_is_text, row.failed_step),
+        created_at=_if(_is_time, row.created_at),
+        started_at=_if(_is_time, row.started_at),
+        completed_at=_if(_is_time, row.completed_at),
+        run_number=_if(_is_int, row.run_number),
+        annotations=tuple(filter(_is_text, lines)),
+        infra=row.infra is True,
+        run_completed=row.run_completed is True,
+    )
+    if _is_text(row.status) and (row.conclusion is None or _is_text(row.conclusion)):
+        return row
+    return replace(row, status=UNREADABLE, conclusion=None)
+
+
+def _order_part(order: TrunkOrder) -> TrunkOrder:
+    commits = (each if _is_commit(each) else _commit_part(each) for each in order.commits)
+    return replace(order, commits=tuple(commits))
+
+
+def _commit_part(commit: Commit) -> Commit:
+    return Commit(
+        commit.sha,
+        _if(_is_time, commit.committed_at),
+        _if(_is_text, commit.author),
+        _if(_is_text, commit.title),
+    )
+
+
+def _if(is_good: Callable[[object], bool], value: Any) -> Any:
+    return value if is_good(value) else None
 
 
 def is_storable(fact: Fact) -> bool:
@@ -50,7 +111,7 @@ def _is_commit(commit: Commit) -> bool:
 
 
 def _is_time(value: object) -> bool:
-    return value is None or type(value) is float or _is_int(value)
+    return value is None or (type(value) is float and isfinite(value)) or _is_int(value)
 
 
 def _is_run_id(value: object) -> bool:
@@ -59,6 +120,10 @@ def _is_run_id(value: object) -> bool:
 
 def _is_int(value: object) -> bool:
     return type(value) is int and -INT_LIMIT <= value < INT_LIMIT
+
+
+def _is_text(value: object) -> bool:
+    return _are_texts((value,))
 
 
 def _are_texts(values: Iterable[object]) -> bool:

@@ -16,6 +16,9 @@ ENTERPRISE_API = "/api/v3"
 COST = "rateLimit { cost }"
 """To be part of every query, so that its points are recorded."""
 
+MAX_COST = 1000
+"""Points that one query is believed to cost; ours cost ten at most."""
+
 _LIMITED = frozenset({"RATE_LIMIT", "RATE_LIMITED"})
 _TOO_LARGE = frozenset({"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"})
 
@@ -134,4 +137,4 @@ def _errors(rows: object) -> list[GraphError]:
 def _cost(data: Mapping[str, Any]) -> int:
     limit = data.get("rateLimit")
     cost = limit.get("cost") if isinstance(limit, dict) else None
-    return cost if isinstance(cost, int) else 1
+    return min(cost, MAX_COST) if isinstance(cost, int) else 1

@@ -109,7 +109,7 @@ class SourceRegistry:
         for reason in {error.reason for error in _errors(report)}:
             self._count_error(source, reason)
         for reason, rows in report.dropped.items():
-            self._counters.add("trunkwatch_source_rows_dropped_total", source, reason, amount=rows)
+            self.dropped(source, reason, rows)
         status, error = self._statuses[source], report.failure
         self._statuses[source] = replace(
             status,
@@ -119,11 +119,18 @@ class SourceRegistry:
             refresh_seconds=seconds(),
             problem=error.of(source) if error else None,
             limitations={each.name: each.text for each in report.limitations},
-            dropped=Counter(status.dropped) + Counter(report.dropped),
             quota_remaining=report.quota_remaining,
             unread=report.unread,
         )
         self._index(source)
+
+    def dropped(self, source: str, reason: str, rows: int = 1) -> None:
+        """Count rows that were read and cannot be used, or not as a whole."""
+        self._counters.add("trunkwatch_source_rows_dropped_total", source, reason, amount=rows)
+        status = self._statuses.get(source)
+        if status is not None:
+            counts = Counter(status.dropped) + Counter({reason: rows})
+            self._statuses[source] = replace(status, dropped=counts)
 
     def failed(self, source: str, reason: str, problem: str, seconds: float) -> None:
         """Record a refresh that failed; its last known values stay."""

@@ -15,7 +15,7 @@ from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
-from trunkwatch.engine.storable import is_storable
+from trunkwatch.engine.storable import storable_part
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
@@ -303,18 +303,19 @@ class TrunkEngine:
             self._publish()
 
     def _usable(self, source: str, facts: Iterable[Fact], now: float) -> list[Fact]:
-        """Return the facts that can be stored, without times that cannot be true.
+        """Return the facts as far as they can be stored, without times that cannot be true.
 
-        Every fact of every source passes here; one that cannot be stored is counted and logged.
+        Every fact of every source passes here; what cannot be stored is counted and logged.
         """
         usable = []
         for fact in facts:
-            if is_storable(fact):
-                usable.append(_plausible(fact, now))
-                continue
-            name = "trunkwatch_source_rows_dropped_total"
-            self._counters.add(name, source, "value")
-            log.error("row dropped", extra={"source": source, "row": ascii(fact)[:QUOTED]})
+            part = storable_part(fact)
+            if part is not None:
+                usable.append(_plausible(part, now))
+            if part is not fact:
+                self._sources.dropped(source, "value")
+                problem = "row dropped" if part is None else "value dropped"
+                log.error(problem, extra={"source": source, "row": ascii(fact)[:QUOTED]})
         return usable
 
     def _apply(

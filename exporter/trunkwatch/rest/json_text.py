@@ -10,6 +10,9 @@ import msgspec
 INT_LIMIT = 2**63
 """Integers are stored with 64 bits; an id that does not fit is none."""
 
+LONGEST_DIGITS = 400
+"""Digits beyond which an integer is infinite as a float too."""
+
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
 
 
@@ -27,8 +30,13 @@ def decode_json(content: bytes) -> Any:
         document = msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         # Python also accepts NaN, other encodings, and escapes that are no characters.
-        return _storable(json.loads(content))
+        return _storable(json.loads(content, parse_int=_integer))
     return _storable(document) if _LONG_NUMBER.search(content) else document
+
+
+def _integer(digits: str) -> float:
+    """Return an integer; Python refuses one of thousands of digits."""
+    return float(digits) if len(digits) > LONGEST_DIGITS else int(digits)
 
 
 def _storable(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Lists that an API gives page by page, read only as a whole and cached by ETag."""
 
 import json
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,8 @@ from cachetools import LRUCache
 
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.rest.client import Query, Reply, RestClient
+
+log = logging.getLogger(__name__)
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -25,6 +28,12 @@ MAX_PAGES = 300
 
 ROWS_OF_PAGE = 4
 """What a page weighs in rows beside its own."""
+
+UNREADABLE_TOTAL = -1
+"""The total of a page that reports none although it should: equal to no number of rows."""
+
+QUOTED_CHARACTERS = 300
+"""Characters of a row that cannot be parsed which the log quotes."""
 
 REMEMBERED = 1024
 """Dropped rows that are counted once, and inconsistent lists that are compared with the next one.
@@ -72,7 +81,8 @@ class Page(NamedTuple, Generic[Row]):
 
     Attributes:
         etag: to send next time.
-        total: rows of the whole list as this page reports them; None where the API does not.
+        total: rows of the whole list as this page reports them; None where the API does not, and
+            `UNREADABLE_TOTAL` for anything but a number.
         rows: of this page that could be parsed.
         dropped: number of rows that could not.
     """
@@ -169,8 +179,11 @@ class ListClient(RestClient):
                 return self._page_of(reply, listing)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 problem = f"{type(error).__name__}: {error}"
+        raise self._unlike(path, listing, problem)
+
+    def _unlike(self, path: str, listing: Listing[Row], problem: str) -> BadAnswerError:
         kind = f"the list of {listing.key!r}" if listing.key else "the list"
-        raise BadAnswerError(
+        return BadAnswerError(
             f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents ({problem})"
         )
 
@@ -182,18 +195,33 @@ class ListClient(RestClient):
         return page
 
     def rows(self, path: str, query: Query, listing: Listing[Row]) -> Iterator[Row]:
-        """Yield the rows of a list, page by page, each read when it is needed."""
+        """Yield the rows of a list, page by page, each read when it is needed.
+
+        Raises:
+            BadAnswerError: a row cannot be parsed: it may be the one that is searched for.
+            RequestError: as for `get`.
+        """
         for number in page_numbers(f"GET {self.address(path)}"):
             paged = (*query, ("per_page", self.per_page), ("page", number))
             page = self.page(path, paged, listing)
             if page is None:
                 return
             yield from page.rows
+            if page.dropped:
+                raise self._unlike(path, listing, f"{page.dropped} unreadable rows")
             if self._is_last(page, number):
                 return
 
     def whole_list(self, path: str, query: Query, listing: Listing[Row]) -> tuple[Row, ...]:
-        """Return every row of a list, and only when all of them have been seen.
+        """Return every readable row of a list, as `partial_list` does."""
+        return self.partial_list(path, query, listing)[0]
+
+    def partial_list(
+        self, path: str, query: Query, listing: Listing[Row]
+    ) -> tuple[tuple[Row, ...], int]:
+        """Return every row of a list that can be parsed, and the number of the others.
+
+        A list is returned only when all of its rows have been seen.
 
         Pages shift when rows are added or removed meanwhile: then the list is read again. So is a
         list with doubtful rows; if they stay doubtful, it is returned as it is. No document
@@ -204,20 +232,24 @@ class ListClient(RestClient):
             BadAnswerError: the list was never whole, for the first time.
             RequestError: as for `get`.
         """
-        whole: tuple[Row, ...] | None = None
+        whole: tuple[tuple[Row, ...], int] | None = None
         rows: tuple[Row, ...] = ()
+        dropped = 0
         for _ in range(LIST_TRIES):
-            rows, consistent = self._read_rows(path, query, listing)
-            if consistent and not any(map(listing.is_doubtful, rows)):
-                return rows
-            whole = rows if consistent else whole
+            rows, dropped, consistent = self._read_rows(path, query, listing)
+            if consistent and not dropped and not any(map(listing.is_doubtful, rows)):
+                return rows, 0
+            whole = (rows, dropped) if consistent else whole
+            if dropped:
+                # Else a 304 would repeat a row that is readable a moment later.
+                self._pages.drop(path)
         if whole is not None:
             return whole
         address = f"{path}?{urlencode(query)}"
         distinct = {listing.identity(row): row for row in rows}
         with self._lock:
             if self._inconsistent.get(address) == distinct.keys():
-                return tuple(distinct.values())
+                return tuple(distinct.values()), dropped
             self._inconsistent[address] = frozenset(distinct)
         raise BadAnswerError(
             f"GET {self.address(path)}: the list changed each of the {LIST_TRIES} times"
@@ -226,8 +258,8 @@ class ListClient(RestClient):
 
     def _read_rows(
         self, path: str, query: Query, listing: Listing[Row]
-    ) -> tuple[tuple[Row, ...], bool]:
-        """Return every row, and whether the pages fit together."""
+    ) -> tuple[tuple[Row, ...], int, bool]:
+        """Return every readable row, the number of the others, and whether the pages agree."""
         rows: list[Row] = []
         dropped = 0
         totals: set[int | None] = set()
@@ -243,7 +275,7 @@ class ListClient(RestClient):
         if not consistent:
             # Drop the cached pages, else a 304 would repeat the inconsistent list.
             self._pages.drop(path)
-        return tuple(rows), consistent
+        return tuple(rows), dropped, consistent
 
     def cached_page(
         self, path: str, query: Query, number: int, listing: Listing[Row]
@@ -258,27 +290,42 @@ class ListClient(RestClient):
         rows = document if listing.key is None else document[listing.key]
         if not isinstance(rows, list):
             raise TypeError("no list")
-        total = None if listing.total is None else int(document[listing.total])
+        total = None if listing.total is None else _total(document.get(listing.total))
         parsed: list[Row] = []
-        problem: Exception | None = None
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
             except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                problem = error
-                self._drop(listing.key or "rows", row)
-        if problem is not None and not parsed:
-            raise problem
+                self.drop_row(listing.key or "rows", row, error)
         return Page(reply.etag, total, tuple(parsed), len(rows) - len(parsed))
 
-    def _drop(self, key: str, row: object) -> None:
+    def drop_row(self, key: str, row: object, error: Exception) -> None:
+        """Count and log a row that cannot be used, unless it was before.
+
+        Args:
+            key: the list, for the metric.
+            row: as the server sent it.
+            error: the reason.
+        """
         text = f"{key} {json.dumps(row, sort_keys=True)}"
         with self._lock:
-            if text not in self._dropped:
-                self._dropped[text] = None
-                self._newly_dropped[key] += 1
+            if text in self._dropped:
+                return
+            self._dropped[text] = None
+            self._newly_dropped[key] += 1
+        quoted = {"list": key, "row": text[len(key) + 1 :][:QUOTED_CHARACTERS]}
+        log.error(
+            "row dropped", extra={**quoted, "error": f"{type(error).__name__}: {error}"[:200]}
+        )
 
     def _is_last(self, page: "Page[Any]", number: int) -> bool:
-        if page.total is None:
+        if page.total is None or page.total == UNREADABLE_TOTAL:
             return len(page.rows) + page.dropped < self.per_page
         return number * self.per_page >= page.total or not (page.rows or page.dropped)
+
+
+def _total(value: object) -> int:
+    """Return the number of a list's rows; `UNREADABLE_TOTAL` for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    return UNREADABLE_TOTAL

@@ -125,8 +125,15 @@ class GitLog:
         raise GitError(f"the clone {self.path} has no branch {branch!r}")
 
     def _commit(self, line: str) -> Commit:
-        sha, committed_at, author, title = line.split("\0", 3)
-        return Commit(sha, float(committed_at), author, title)
+        try:
+            sha, committed_at, author, title = line.split("\0", 3)
+            # Not left out: the commits around it would seem adjacent.
+            if full_hash(sha) is None:
+                raise ValueError("no hash")
+            return Commit(sha, float(int(committed_at)), author, title)
+        except (ValueError, OverflowError):
+            shown = ascii(line[:100])
+            raise GitError(f"git log in {self.path}: a line is no commit: {shown}") from None
 
     def _git(self, *arguments: str, stdin: str = "") -> str:
         settings = ["-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false"]

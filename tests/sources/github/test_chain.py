@@ -221,18 +221,57 @@ def test_a_commit_that_is_missing_in_the_list_leaves_the_trunk_as_it_was(graphql
         check_truth(exporter)
 
 
-def test_parents_that_are_not_said_are_not_the_beginning_of_history(graphql: bool) -> None:
+def unreadable_parents(sha: str) -> Callable[[Any], None]:
+    """Make the parents of one commit unreadable, in the list and in its own document."""
+
+    def spoil(document: Any) -> None:
+        for row in document if isinstance(document, list) else [document]:
+            if row["sha"] == sha:
+                row["parents"] = None
+
+    return spoil
+
+
+def test_a_commit_whose_row_cannot_be_read_is_asked_for_alone(graphql: bool) -> None:
     """Only an empty list of parents is a root; null is an answer that is not whole."""
     story = Story("P F F F")
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
         story.then("F F")
-        with spoilt(exporter, "/commits$", lambda rows: rows[0].update(parents=None)):
+        with spoilt(exporter, "/commits$", unreadable_parents(story.commits[4].sha)):
+            assert exporter.refresh().state.up
+        assert exporter.engine.snapshot.sources[0].dropped == {"commits": 1}
+        check_truth(exporter)
+
+
+def test_an_order_with_a_gap_is_no_order(graphql: bool) -> None:
+    """While a commit cannot be read at all, the order stays as it was: the commits around it must
+    not seem adjacent.
+    """
+    story = Story("P F F F")
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        exporter.refresh_until_idle()
+        story.then("F F")
+        spoil = unreadable_parents(story.commits[4].sha)
+        with spoilt(exporter, "/commits(/[0-9a-f]+)?$", spoil, times=2):
             assert not exporter.refresh().state.up
         assert len(order_of(exporter)) == 4
         exporter.advance(2 * MINUTE)
         assert rewrites(exporter) == 0
         check_truth(exporter)
+
+
+def test_the_first_chain_ends_with_a_commit_that_cannot_be_read(graphql: bool) -> None:
+    """The newer commits count, and the order reports that there are older ones."""
+    story = Story("P F P F F")
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        spoil = unreadable_parents(story.commits[2].sha)
+        with spoilt(exporter, "/commits(/[0-9a-f]+)?$", spoil, times=2):
+            exporter.refresh()
+        order = exporter.trunk.order
+        assert [commit.sha for commit in order.commits] == [c.sha for c in story.commits[2:]]
+        assert order.older_unread
+        assert exporter.job("test").consecutive_failures == 2
 
 
 def test_commits_that_shift_while_they_are_read_are_read_once(graphql: bool) -> None:

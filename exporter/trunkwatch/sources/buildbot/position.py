@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from math import isfinite
+
+import msgspec
 
 from trunkwatch.domain.evidence import PENDING_LIMIT
-from trunkwatch.domain.model import Observation, RawJob, Trunk
+from trunkwatch.domain.model import Observation
 from trunkwatch.engine.facts import Cursor
+from trunkwatch.engine.storable import is_storable
 from trunkwatch.sources.buildbot.builds import RETRY, Build
 
 FORMAT = "2"
@@ -43,19 +47,14 @@ class Position:
     def from_cursor(cls, cursor: str | None, scope: Iterable[str]) -> "Position":
         """Return the stored position, or the one to begin with."""
         wanted = [FORMAT, *scope]
-        data = json.loads(cursor) if cursor is not None else {}
-        if data.get("scope") != wanted:
-            return cls(wanted)
-        return cls(
-            wanted,
-            data["since"],
-            {
-                int(request): {int(build): time for build, time in builds.items()}
-                for request, builds in data["attempts"].items()
-            },
-            {int(build): _observation(row) for build, row in data["pending"].items()},
-            {name: (text, until) for name, (text, until) in data["limitations"].items()},
-        )
+        with suppress(ValueError, RecursionError):  # a damaged one: reading begins anew
+            stored = msgspec.convert(json.loads(cursor or "null"), cls, str_keys=True)
+            is_sound = isfinite(stored.since or 0.0) and all(
+                map(is_storable, stored.pending.values())
+            )
+            if stored.scope == wanted and is_sound:
+                return stored
+        return cls(wanted)
 
     def to_cursor(self) -> Cursor:
         """Return the position as a fact."""
@@ -137,14 +136,3 @@ def _key(row: Observation | None) -> tuple[object, ...]:
     if row is None:
         return ()
     return row.job, row.sha, row.trunk, row.run_id, row.attempt, row.head_branch
-
-
-def _observation(data: dict[str, Any]) -> Observation:
-    return Observation(
-        **{
-            **data,
-            "trunk": Trunk(*data["trunk"]),
-            "job": RawJob(*data["job"]),
-            "annotations": tuple(data["annotations"]),
-        }
-    )

@@ -11,9 +11,9 @@ from trunkwatch.domain.names import any_full_match
 from trunkwatch.github import TOTAL
 from trunkwatch.patterns import Pattern
 from trunkwatch.rest.lists import Listing
-from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, Job
+from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, UNREADABLE, Job
 from trunkwatch.sources.github.order.backfill import Backfill
-from trunkwatch.sources.github.runs.run import COMPLETED
+from trunkwatch.sources.github.runs.run import COMPLETED, text_or_none
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
@@ -36,7 +36,7 @@ class Status(NamedTuple):
 
     Attributes:
         context: names the job.
-        state: `success`, `failure`, `error` or `pending`.
+        state: `success`, `failure`, `error`, `pending`, or `UNREADABLE`, which is not final.
         at: seconds since the epoch, or None.
         url: its page, or None.
     """
@@ -47,12 +47,19 @@ class Status(NamedTuple):
     url: str | None
 
 
+_NO_STATUS = ValueError("its status cannot be read")
+
+
 def _status_of(row: Mapping[str, Any]) -> Status:
     context, state = row["context"], row["state"]
-    if not isinstance(context, str) or not isinstance(state, str):
-        raise ValueError(f"a status with the context {context!r} and the state {state!r}")
-    at = row.get("updated_at") or row.get("created_at")
-    return Status(context, state, parse_time(at) if at else None, row.get("target_url"))
+    if not isinstance(context, str):
+        raise ValueError(f"a status with the context {context!r}")
+    try:
+        at = parse_time(row.get("updated_at") or row.get("created_at"))
+    except ValueError:
+        at = None
+    readable = text_or_none(state) or UNREADABLE
+    return Status(context, readable, at, text_or_none(row.get("target_url")))
 
 
 COMBINED: Listing[Status] = Listing(
@@ -91,18 +98,29 @@ class ExternalChecks:
     def read(self, context: TrunkContext, sha: str) -> Iterator[Observation]:
         """Yield the results of other systems for a commit."""
         rows: list[Observation] = []
+        dropped = 0
         path = f"{context.repo_path}/commits/{sha}"
         client, trunk = context.client, context.trunk
         if self._apps:
-            checks = client.whole_list(f"{path}/check-runs", [("filter", "all")], CHECKS)
-            found = [self.observation(trunk, sha, job) for job in checks]
-            rows += [row for row in found if row is not None]
+            checks, dropped = client.partial_list(f"{path}/check-runs", [("filter", "all")], CHECKS)
+            for job in checks:
+                row = self.observation(trunk, sha, job)
+                if row is None:
+                    continue
+                rows.append(row)
+                if job.is_unreadable:
+                    client.drop_row("check_runs", [sha, job.id, job.name], _NO_STATUS)
         if self._contexts:
-            for status in client.whole_list(f"{path}/status", (), COMBINED):
+            statuses, others = client.partial_list(f"{path}/status", (), COMBINED)
+            dropped += others
+            for status in statuses:
                 if any_full_match(self._contexts, status.context):
                     rows.append(_observation(trunk, sha, status))
+                    if status.state == UNREADABLE:
+                        client.drop_row("statuses", [sha, status.context], _NO_STATUS)
         yield from rows
-        entry = {"at": context.now, "done": all(row.finished for row in rows)}
+        done = not dropped and all(row.finished for row in rows)
+        entry = {"at": context.now, "done": done}
         context.state.put(Kind.EXTERNAL, entry, sha)
 
     def observation(self, trunk: Trunk, sha: str, job: Job) -> Observation | None:

@@ -6,7 +6,6 @@ list of runs, with ETags, so that it costs nothing while nothing happens; then t
 runs, through GraphQL or REST. docs/github.md describes it for users.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from trunkwatch.sources.github.discovery.refresh import RepoRefresh
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.rights import Rights
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext
+from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.sources.github.suites import SuiteClient
 from trunkwatch.sources.github.webhook import (
     WebhookHandler,
@@ -98,8 +98,10 @@ class Github:
         """Continue with the quota of before a restart."""
         if not self._quota_restored:
             self._quota_restored = True
-            spent = json.loads(state.entries.get(SPENT_KEY, "{}"))
-            self._quota.restore({int(minute): number for minute, number in spent.items()})
+            spent = stored_value(state.entries.get(SPENT_KEY), dict[str, int]) or {}
+            self._quota.restore(
+                {int(minute): number for minute, number in spent.items() if minute.isdecimal()}
+            )
 
     @property
     def webhook_enabled(self) -> bool:

@@ -12,6 +12,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.github.rights import Right, Rights
+from trunkwatch.sources.github.stored import BY_NUMBER, checked_entry
 
 
 class Kind(StrEnum):
@@ -57,8 +58,10 @@ def by_trunk(entries: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]
     """Group the entries of a source by "repo branch", kind and name, in one pass."""
     trunks: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for key, text in entries.items():
-        repo, branch, kind, name = key.split(" ")
-        trunks[f"{repo} {branch}"][kind][name] = text
+        parts = key.split(" ")
+        if len(parts) == len(("repo", "branch", "kind", "name")):
+            repo, branch, kind, name = parts
+            trunks[f"{repo} {branch}"][kind][name] = text
     return trunks
 
 
@@ -98,7 +101,7 @@ class StateStore:
             self._complete.add(kind)
             for name, text in self._by_kind.get(kind, {}).items():
                 if (kind, name) not in self._changed:
-                    values[name] = self._loaded(kind, text)
+                    self._load(kind, name, text)
         return values
 
     def get(self, kind: Kind, name: object = "") -> Any:
@@ -107,19 +110,24 @@ class StateStore:
         if key not in values and kind not in self._complete and (kind, key) not in self._changed:
             text = self._entries.get(key_of(self._trunk, kind, key))
             if text is not None:
-                values[key] = self._loaded(kind, text)
+                self._load(kind, key, text)
         return values.get(key)
 
-    def _loaded(self, kind: Kind, text: str) -> Any:
-        """Return an entry; a moment of the future was written while the clock was wrong."""
-        value = json.loads(text)
+    def _load(self, kind: Kind, name: str, text: str) -> None:
+        """Take over an entry, unless it is damaged.
+
+        A moment of the future was written while the clock was wrong.
+        """
+        value = checked_entry(kind, text)
+        if value is None or (kind in BY_NUMBER and not name.isdecimal()):
+            return
         if isinstance(value, dict):
             for field_name in CLOCK_FIELDS & value.keys():
                 if value[field_name] > self._now:
                     value[field_name] = self._now if kind in HELD_SINCE else 0.0
             if value.get(FAILING, 0.0) > self._now:
                 del value[FAILING]
-        return value
+        self._values[kind][name] = value
 
     def put(self, kind: Kind, value: Any, name: object = "") -> None:
         """Write an entry; an equal value is no change."""

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
-from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run
+from trunkwatch.sources.github.runs.run import (
+    COMPLETED,
+    SAME_REPO,
+    Run,
+    int_or_none,
+    node_id,
+    text_or_none,
+)
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
 
@@ -30,37 +37,40 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
     workflow = run["workflow"] or {}
-    if None in (run["event"], node["status"], node["id"]):
+    texts = (run["event"], node["status"])
+    if not all(isinstance(each, str) for each in texts) or not node_id(node["id"]):
         raise ValueError(f"the run {run['url']} has no event, no status or no suite")
-    status = str(node["status"]).lower()
+    if not isinstance(conclusion, str | None):
+        raise ValueError(f"the run {run['url']} has the conclusion {conclusion!r}")
+    status = node["status"].lower()
     suite = _SUITE_URL.match(str(node["url"]))
-    branch = (node["branch"] or {}).get("name")
+    branch = text_or_none((node["branch"] or {}).get("name"))
     return Run(
         id=int(match[1]),
         sha=sha,
         path=_path_of(run, workflow),
-        name=str(workflow.get("name") or ""),
-        number=run["runNumber"],
-        event=str(run["event"]),
-        head_branch=str(branch or ""),
+        name=text_or_none(workflow.get("name")) or "",
+        number=int_or_none(run["runNumber"]),
+        event=run["event"],
+        head_branch=branch or "",
         head_repo=SAME_REPO,
         attempt=1,
         status=status,
-        conclusion=str(conclusion).lower() if conclusion and status == COMPLETED else None,
+        conclusion=conclusion.lower() if conclusion and status == COMPLETED else None,
         created=parse_time(run["createdAt"]),
         updated=parse_time(run["updatedAt"]),
         suite=int(suite[1]) if suite else None,
         url=run["url"],
-        node=str(node["id"]),
-        is_doubtful=None in (branch, run["runNumber"])
+        node=node["id"],
+        is_doubtful=None in (branch, int_or_none(run["runNumber"]))
         or (status == COMPLETED and conclusion is None),
     )
 
 
 def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
-    path = (run["file"] or {}).get("path")
+    path = text_or_none((run["file"] or {}).get("path"))
     if path:
-        return str(path)
+        return path
     match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
     if match is None:
         raise ValueError(f"the run {run['url']} is of no workflow file")
@@ -71,7 +81,7 @@ def details_of_node(node: Mapping[str, Any]) -> Details:
     """Return the annotations and the failed step of a check run."""
     annotations = tuple(_annotations(node["annotations"]["nodes"]))
     steps = [
-        {"name": step["name"], "conclusion": str(step["conclusion"]).lower()}
+        {"name": step["name"], "conclusion": (text_or_none(step["conclusion"]) or "").lower()}
         for step in node["steps"]["nodes"]
         if step is not None
     ]
@@ -82,4 +92,5 @@ def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]
     for row in rows:
         if row is not None:
             level = row.get("annotationLevel")
-            yield (None if level is None else str(level).lower()), row.get("message")
+            known = text_or_none(level)
+            yield (None if known is None else known.lower()), text_or_none(row.get("message"))

@@ -6,9 +6,10 @@ and steps are asked for few check runs only, since nested in all of them they co
 as many points. https://docs.github.com/en/graphql/reference/objects#checksuite
 """
 
-import re
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,9 @@ MAX_UNANSWERED = 3
 
 NOT_FOUND = "NOT_FOUND"
 """The type of the error of an object that does not exist; any other one is an error of GitHub."""
+
+UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError)
+"""What reading a document raises that is not as the schema documents it."""
 
 OWN_EVENTS = frozenset(
     {"push", "schedule", "workflow_dispatch", "repository_dispatch", "merge_group"}
@@ -159,12 +163,12 @@ class SuiteClient:
             " steps(first: 100) { nodes { name conclusion } } } } }"
         )
         answer = self._client.query(text, {"ids": list(nodes.values())})
-        rows = answer.data.get("nodes") or []
-        return {
-            job_id: details_of_node(node)
-            for job_id, node in zip(nodes, rows, strict=False)
-            if isinstance(node, dict) and node.get("annotations") and node.get("steps")
-        }
+        rows = answer.data.get("nodes")
+        found = {}
+        for job_id, node in zip(nodes, rows if isinstance(rows, list) else (), strict=False):
+            with suppress(*UNREADABLE_ERRORS):  # it is read through REST
+                found[job_id] = details_of_node(node)
+        return found
 
     def _found(
         self, repo: str, answer: GraphAnswer, shas: Sequence[str], suites: Sequence[str]
@@ -177,26 +181,29 @@ class SuiteClient:
         for error in answer.errors:
             if error.type != NOT_FOUND:
                 found.add_error(repo, error.message)
-        try:
-            for index, sha in enumerate(shas):
-                commit = repository.get(f"c{index}")
-                if commit is None:
-                    found.add_error(repo, f"no answer about the commit {sha}")
-                else:
-                    self._add_runs(found, sha, commit)
-            for index, node_id in enumerate(suites):
-                group, place = divmod(index, NODES_LIMIT)
+        for index, sha in enumerate(shas):
+            commit = repository.get(f"c{index}")
+            if commit is None:
+                found.add_error(repo, f"no answer about the commit {sha}")
+                continue
+            try:
+                self._add_runs(found, sha, commit)
+            except UNREADABLE_ERRORS as error:
+                # Without a part of its suites, a commit would seem to lack runs.
+                found.runs.pop(sha, None)
+                found.add_error(repo, f"the commit {sha} is unlike the schema: {_named(error)}")
+        for index, node_id in enumerate(suites):
+            group, place = divmod(index, NODES_LIMIT)
+            try:
                 suite = answer.data[f"s{group}"][place]
-                if suite is not None:
-                    found.jobs[node_id] = self._jobs(found, node_id, suite)
-                elif answer.has(NOT_FOUND):
-                    found.jobs[node_id] = None
-                else:
-                    found.add_error(repo, f"no answer about the suite {node_id}")
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise BadAnswerError(
-                f"GraphQL: {repo}: not what the schema documents ({type(error).__name__}: {error})"
-            ) from None
+            except (KeyError, TypeError, IndexError):
+                suite = None
+            if suite is not None:
+                found.jobs[node_id] = self._jobs(found, node_id, suite)
+            elif answer.has(NOT_FOUND):
+                found.jobs[node_id] = None
+            else:
+                found.add_error(repo, f"no answer about the suite {node_id}")
         return found
 
     def _add_runs(self, found: Found, sha: str, commit: Mapping[str, Any]) -> None:
@@ -208,7 +215,7 @@ class SuiteClient:
             for place, node in enumerate(connection["nodes"]):
                 try:
                     run = run_of_node(sha, node)
-                except (KeyError, TypeError, ValueError, AttributeError):
+                except UNREADABLE_ERRORS:
                     known = node.get("id") if isinstance(node, dict) else None
                     found.incomplete[sha].add(str(known or place))
                     continue
@@ -232,7 +239,8 @@ class SuiteClient:
                 if after is None:
                     return jobs
                 connection = self._more(node_id, "CheckSuite", MORE_CHECKS, after)["checkRuns"]
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (*UNREADABLE_ERRORS, BadAnswerError):
+            # Its run is read through REST, where the other check runs count.
             found.uncertain.add(node_id)
         return jobs
 
@@ -247,6 +255,10 @@ class SuiteClient:
         return node
 
 
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
+
+
 def _query(shas: Sequence[str], suites: Sequence[str]) -> str:
     commits = " ".join(
         f'c{index}: object(oid: "{sha}") '
@@ -255,7 +267,7 @@ def _query(shas: Sequence[str], suites: Sequence[str]) -> str:
     )
     groups = [suites[at : at + NODES_LIMIT] for at in range(0, len(suites), NODES_LIMIT)]
     checks = " ".join(
-        f"s{index}: nodes(ids: [{' '.join(map(_quoted, group))}]) "
+        f"s{index}: nodes(ids: [{' '.join(map(json.dumps, group))}]) "
         f"{{ ... on CheckSuite {{ {CHECKS} }} }}"
         for index, group in enumerate(groups)
     )
@@ -272,12 +284,6 @@ def _fragments(*used: str) -> str:
     return "".join(
         f"fragment {part}" for part in FRAGMENTS.split("fragment ") if part.split(" ")[0] in used
     )
-
-
-def _quoted(node_id: str) -> str:
-    if not re.fullmatch(r"[\w=+/-]+", node_id):
-        raise BadAnswerError(f"GraphQL: {node_id!r} is no id")
-    return f'"{node_id}"'
 
 
 def _next(connection: Mapping[str, Any]) -> str | None:

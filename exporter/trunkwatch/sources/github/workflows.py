@@ -3,7 +3,7 @@
 https://docs.github.com/en/rest/actions/workflows, https://docs.github.com/en/rest/repos/contents
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -90,12 +90,12 @@ class WorkflowStates:
         self.context.granted(Right.WORKFLOWS)
         # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
         with_file = {each.path for each in workflows if each.path.startswith(f"{FOLDER}/")}
-        files = self._files()
-        if any(self._state_of(path) != WorkflowState.DELETED for path in with_file - files):
-            files |= self._files()  # an incomplete answer must not end an outage
+        gone = self._without(with_file)
+        if any(self._state_of(path) != WorkflowState.DELETED for path in gone):
+            gone = self._without(gone)  # an incomplete answer must not end an outage
         for each in workflows:
             state = STATES.get(each.state, WorkflowState.ACTIVE)
-            if each.path in with_file - files:
+            if each.path in gone:
                 state = WorkflowState.DELETED
             if self._state_of(each.path) != state:
                 self.context.state.put(Kind.WORKFLOW, state.value, each.path)
@@ -106,13 +106,17 @@ class WorkflowStates:
         """Return the last state that was reported; empty before the first one."""
         return self.context.state.get(Kind.WORKFLOW, path) or ""
 
-    def _files(self) -> frozenset[str]:
-        """Return the workflow files of the trunk; none where the folder is gone."""
+    def _without(self, paths: Set[str]) -> Set[str]:
+        """Return those of some workflow files that the trunk lacks.
+
+        None while a row of the list cannot be read, which may be any of them.
+        """
         path = f"{self.context.repo_path}/contents/{FOLDER}"
         query = (("ref", self.context.trunk.branch),)
         try:
-            return frozenset(self.context.client.cached_page(path, query, 1, FILES).rows)
+            page = self.context.client.cached_page(path, query, 1, FILES)
         except NotFoundError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            return frozenset()
+            return paths  # the folder is gone
+        return frozenset() if page.dropped else paths - set(page.rows)

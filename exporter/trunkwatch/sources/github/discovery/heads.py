@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trunkwatch.config.repositories import glob_matches
+from trunkwatch.errors import BadAnswerError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.github.discovery.record import prefix_of
@@ -86,8 +87,8 @@ def ask_heads(
     for index, request in enumerate(requests):
         try:
             head = _head(graph, answer, index, request, certain=certain)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            continue
+        except (KeyError, TypeError, ValueError, AttributeError, BadAnswerError):
+            continue  # it is read by itself, to see its news
         if head is not None:
             found[request.repo] = head
     return found
@@ -137,14 +138,20 @@ def _head(
             tips[branch] = None
     default = ""
     if node["defaultBranchRef"] is not None:
-        default = node["defaultBranchRef"]["name"]
+        default = _text(node["defaultBranchRef"]["name"])
     if default and request.default:
         _put_tip(tips, default, node["defaultBranchRef"])
     branches = {
         glob: _branches(graph, request.repo, glob, node[f"g{number}"])
         for number, glob in enumerate(request.globs)
     }
-    return Head(str(node["nameWithOwner"]), bool(node["isArchived"]), default, tips, branches)
+    return Head(_text(node["nameWithOwner"]), bool(node["isArchived"]), default, tips, branches)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _put_tip(tips: dict[str, str | None], branch: str, ref: Mapping[str, Any]) -> None:
@@ -167,11 +174,11 @@ def _branches(
     while True:
         next(pages)
         for row in page["nodes"]:
-            branch = f"{row['prefix']}{row['name']}".removeprefix("refs/heads/")
+            branch = _text(row["prefix"]).removeprefix("refs/heads/") + _text(row["name"])
             if glob_matches(glob, branch):
                 target = row["target"]
                 date = target.get("committedDate")
-                found.append((branch, target["oid"], parse_time(date) if date else 0.0))
+                found.append((branch, _text(target["oid"]), parse_time(date) if date else 0.0))
         if not page["pageInfo"]["hasNextPage"]:
             return found
         refs = _refs(prefix_of(glob), f", after: {json.dumps(page['pageInfo']['endCursor'])}")

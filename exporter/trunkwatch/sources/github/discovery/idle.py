@@ -9,6 +9,7 @@ from trunkwatch.engine.facts import StateEntry
 from trunkwatch.sources.github.outcome import Outcome
 from trunkwatch.sources.github.runs.run import run_of_json
 from trunkwatch.sources.github.state import Kind, StateStore, key_of
+from trunkwatch.sources.github.stored import stored_value
 
 RECHECK_SECONDS = 1500.0
 """Seconds after which a trunk is read although its heads are the same: a run of an older commit may
@@ -45,8 +46,7 @@ class LastRead(NamedTuple):
 
 def last_read(trunk: Trunk, entries: Mapping[str, str]) -> LastRead:
     """Return the last read of a trunk, from the state of the source."""
-    text = entries.get(key_of(trunk, Kind.HEAD))
-    return LastRead() if text is None else LastRead(*json.loads(text))
+    return stored_value(entries.get(key_of(trunk, Kind.HEAD)), LastRead) or LastRead()
 
 
 def note_read(

@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest/repos/repos#list-organization-repositories
 """
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
 from trunkwatch.github.graphql import COST, GraphClient
 from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing
+
+log = logging.getLogger(__name__)
 
 QUERY = f"""query($login: String!, $after: String) {{ {COST} repositoryOwner(login: $login) {{
   repositories(first: 100, after: $after, ownerAffiliations: [OWNER]) {{
@@ -40,6 +43,16 @@ def _repo_of(row: Mapping[str, Any]) -> ListedRepo:
     if not isinstance(name, str):
         raise ValueError(f"a repository with the name {name!r}")
     return ListedRepo(name, bool(row["archived"]), bool(row["fork"]))
+
+
+def _repo_of_node(node: Mapping[str, Any]) -> ListedRepo:
+    return _repo_of(
+        {
+            "full_name": node["nameWithOwner"],
+            "archived": node["isArchived"],
+            "fork": node["isFork"],
+        }
+    )
 
 
 REPOS: Listing[ListedRepo] = Listing(_repo_of, lambda repo: repo.name)
@@ -84,7 +97,9 @@ class OwnerLists:
         )
 
     def _pages(self, graph: GraphClient, owner: str) -> tuple[list[ListedRepo], int]:
+        """Return the repositories that can be read, and how many of them the list should have."""
         repos: list[ListedRepo] = []
+        dropped = 0
         after: str | None = None
         for _ in range(MAX_PAGES):
             answer = graph.query(QUERY, {"login": owner, "after": after})
@@ -94,12 +109,14 @@ class OwnerLists:
                 raise NotFoundError(f"GraphQL: there is no owner {owner}", status=HTTPStatus.OK)
             try:
                 page = answer.data["repositoryOwner"]["repositories"]
-                repos += [
-                    ListedRepo(row["nameWithOwner"], row["isArchived"], row["isFork"])
-                    for row in page["nodes"]
-                ]
+                for row in page["nodes"]:
+                    try:
+                        repos.append(_repo_of_node(row))
+                    except (KeyError, TypeError, ValueError) as error:
+                        dropped += 1
+                        log.error("row dropped", extra={"owner": owner, "error": ascii(error)})
                 if not page["pageInfo"]["hasNextPage"]:
-                    return repos, page["totalCount"]
+                    return repos, page["totalCount"] - dropped
                 after = page["pageInfo"]["endCursor"]
             except (KeyError, TypeError) as error:
                 raise BadAnswerError(

@@ -12,6 +12,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.rest.lists import ListClient, Listing, page_numbers
+from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.times import parse_time
 
 HEADS = "refs/heads/"
@@ -73,12 +74,7 @@ def key_of_repo(repo: str) -> str:
 
 def stored_record(repo: str, entries: Mapping[str, str]) -> RepoRecord | None:
     """Return the stored record of a repository."""
-    text = entries.get(key_of_repo(repo))
-    if text is None:
-        return None
-    document = json.loads(text)
-    branches = {glob: [tuple(row) for row in rows] for glob, rows in document["branches"].items()}
-    return RepoRecord(**{**document, "branches": branches, "gone": tuple(document["gone"])})
+    return stored_value(entries.get(key_of_repo(repo)), RepoRecord)
 
 
 def prefix_of(glob: str) -> str:
@@ -157,8 +153,12 @@ class RecordReader:
     def _matching(
         self, repo: str, section: BranchSection, before: RepoRecord | None
     ) -> list[tuple[str, str, float]]:
-        rows = self._refs(f"/repos/{repo}/git/matching-refs/heads/{quote(prefix_of(section.name))}")
+        prefix = quote(prefix_of(section.name))
+        rows, dropped = self._refs(f"/repos/{repo}/git/matching-refs/heads/{prefix}")
         old = before.branches.get(section.name, ()) if before else ()
+        if dropped:
+            # A branch whose row cannot be read is not gone.
+            rows = {name: sha for name, sha, _ in old} | rows
         times = {sha: at for _, sha, at in old}
         return [
             (name, sha, times[sha] if sha in times else self._time(repo, sha, section))
@@ -166,17 +166,22 @@ class RecordReader:
             if glob_matches(section.name, name)
         ]
 
-    def _refs(self, path: str) -> dict[str, str]:
-        """Return the commit of each branch; a server may answer this list in pages or at once."""
+    def _refs(self, path: str) -> tuple[dict[str, str], int]:
+        """Return the commit of each branch, and the number of rows that cannot be read.
+
+        A server may answer this list in pages or at once.
+        """
         found: dict[str, str] = {}
+        dropped = 0
         for number in page_numbers(f"GET {self._client.address(path)}"):
             page = self._client.cached_page(path, (), number, REFS)
             if page.rows and page.rows[0][0] in found:
                 break
             found |= dict(page.rows)
+            dropped += page.dropped
             if len(page.rows) + page.dropped != self._client.per_page:
                 break
-        return found
+        return found, dropped
 
     def _time(self, repo: str, sha: str, section: BranchSection) -> float:
         """Return the time of a commit (seconds since the epoch); 0 where it does not matter."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TypedDict
 
 from trunkwatch.config.repositories import repo_matches
 from trunkwatch.config.schema import GithubSource
@@ -11,6 +12,7 @@ from trunkwatch.engine.facts import Fact, StateEntry
 from trunkwatch.errors import NotFoundError, RequestError, SourceError
 from trunkwatch.sources.github.discovery.listing import ListedRepo, OwnerLists
 from trunkwatch.sources.github.discovery.record import RecordReader, stored_record
+from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.sources.port import Limitation
 
 LIST_SECONDS = 3600.0
@@ -56,6 +58,13 @@ class Selection:
     repos: list[str] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
+
+
+class StoredList(TypedDict):
+    """The list of an owner, as it is stored."""
+
+    at: float
+    repos: tuple[ListedRepo, ...]
 
 
 class Selector:
@@ -166,10 +175,9 @@ class Selector:
         owner = self._owners.get(name.lower())
         if owner is None:
             owner = self._owners[name.lower()] = _Owner()
-            if key in entries:
-                stored = json.loads(entries[key])
-                owner.at = stored["at"]
-                owner.repos = tuple(ListedRepo(*row) for row in stored["repos"])
+            stored = stored_value(entries.get(key), StoredList)
+            if stored is not None:
+                owner.at, owner.repos = stored["at"], stored["repos"]
         due = not 0 <= now - owner.at < LIST_SECONDS or owner.asked_for_at > owner.tried_at
         due = due or owner.tried_at > now  # The clock was wrong then.
         if not due or 0 <= now - owner.tried_at < RETRY_SECONDS:

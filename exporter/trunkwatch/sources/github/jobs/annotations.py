@@ -12,6 +12,7 @@ from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.rights import Right
+from trunkwatch.sources.github.runs.run import text_or_none
 from trunkwatch.sources.github.state import TrunkContext
 
 _EXIT_CODE_ONLY = re.compile(r"Process completed with exit code -?\d+\.?")
@@ -47,7 +48,10 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
             context.refused(Right.CHECKS)
         return []
     try:
-        return [Annotation(row.get("annotation_level"), row.get("message")) for row in rows]
+        return [
+            Annotation(text_or_none(row.get("annotation_level")), text_or_none(row.get("message")))
+            for row in rows
+        ]
     except (TypeError, AttributeError) as error:
         raise BadAnswerError(
             f"GET {path}: no annotations as GitHub documents them ({error})"

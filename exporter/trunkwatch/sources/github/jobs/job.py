@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.github import TOTAL
 from trunkwatch.rest.lists import Listing
-from trunkwatch.sources.github.runs.run import COMPLETED, Run, int_or_none, row_of
+from trunkwatch.sources.github.runs.run import (
+    COMPLETED,
+    Run,
+    int_or_none,
+    object_or_empty,
+    row_of,
+    text_or_none,
+)
 from trunkwatch.times import parse_time, plausible_time
 
 ACTIONS_APP = "github-actions"
@@ -31,6 +38,9 @@ through the API has another address: it is in the suite of any run of the commit
 RAN = ("SUCCESS", "FAILURE", "TIMED_OUT")
 """Conclusions of check runs that have run, in the words of GraphQL."""
 
+UNREADABLE = "unreadable"
+"""The status of a job whose own, or whose conclusion, cannot be read: it is read again."""
+
 UNEXPANDED = "${{"
 """Part of the name of a matrix that was skipped before it was expanded."""
 
@@ -43,7 +53,7 @@ class Job(NamedTuple):
     Attributes:
         id: of the job and of its check run.
         name: with its matrix values.
-        status: `completed` or one of the unfinished states.
+        status: `completed`, one of the unfinished states, or `UNREADABLE`.
         conclusion: None while unfinished.
         attempt: None where the list omits it.
         run: the id of its run; None where the list omits it, or it is no job of a run.
@@ -85,6 +95,11 @@ class Job(NamedTuple):
         return self.status == COMPLETED and self.conclusion is None
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether its identity can be read and its status cannot."""
+        return self.status == UNREADABLE
+
+    @property
     def may_have_timed_out(self) -> bool:
         """Whether it was cancelled so late that its own time limit may be the cause."""
         if self.conclusion != "cancelled" or self.annotations == 0:
@@ -100,8 +115,8 @@ def job_of(row: Mapping[str, Any]) -> Job:
     Raises:
         ValueError: it has no identity.
     """
-    if row.get("run_attempt", 1) is None:
-        raise ValueError(f"job {row['id']} is of no attempt")
+    if "run_attempt" in row and int_or_none(row["run_attempt"]) is None:
+        raise ValueError(f"job {row['id']} is of the attempt {row['run_attempt']!r}")
     return Job(
         *_named(row),
         attempt=row.get("run_attempt"),
@@ -109,7 +124,7 @@ def job_of(row: Mapping[str, Any]) -> Job:
         created=_time(row.get("created_at")),
         started=_time(row.get("started_at")),
         completed=_time(row.get("completed_at")),
-        url=row.get("html_url"),
+        url=text_or_none(row.get("html_url")),
         failed_step=failed_step(row.get("steps")),
         node=str(row.get("node_id") or ""),
     )
@@ -122,9 +137,11 @@ def check_of(row: Mapping[str, Any]) -> Job:
         ValueError: it has no identity.
     """
     app = row.get("app") or {}
-    suite = int_or_none((row.get("check_suite") or {}).get("id"))
-    url = row.get("html_url") or row.get("details_url")
-    annotations = int_or_none((row.get("output") or {}).get("annotations_count"))
+    if not all(isinstance(app.get(key), str | None) for key in ("slug", "name")):
+        raise ValueError(f"a check run of the app {ascii(app)[:100]}")
+    suite = int_or_none(object_or_empty(row.get("check_suite")).get("id"))
+    url = text_or_none(row.get("html_url")) or text_or_none(row.get("details_url"))
+    annotations = int_or_none(object_or_empty(row.get("output")).get("annotations_count"))
     return Job(
         *_named(row),
         run=_run_of_url(row.get("details_url")) or _run_of_url(url),
@@ -145,37 +162,44 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
         ValueError: it has no address, name or status, or no times although it ran.
     """
     url = node["detailsUrl"]
-    if not isinstance(url, str) or node["name"] is None or node["status"] is None:
+    if not all(isinstance(value, str) for value in (url, node["name"], node["status"])):
         raise ValueError(f"a check run at {url!r} with the name {node['name']!r}")
     match = JOB_URL.search(url)
     if match is None:
         return None
-    if node["conclusion"] in RAN and None in (node["startedAt"], node["completedAt"]):
+    started, completed = _time(node.get("startedAt")), _time(node.get("completedAt"))
+    if node["conclusion"] in RAN and None in (started, completed):
         raise ValueError(f"the check run at {url} has run, and has no times")
-    conclusion = node.get("conclusion")
+    conclusion = node["conclusion"]
+    if not isinstance(conclusion, str | None):
+        raise ValueError(f"the check run at {url} has the conclusion {conclusion!r}")
     row = {
         "id": int(match[2]),
         "name": node["name"],
-        "status": str(node["status"]).lower(),
-        "conclusion": None if conclusion is None else str(conclusion).lower(),
+        "status": node["status"].lower(),
+        "conclusion": None if conclusion is None else conclusion.lower(),
     }
     return Job(
         *_named(row),
         run=int(match[1]),
-        started=_time(node.get("startedAt")),
-        completed=_time(node.get("completedAt")),
+        started=started,
+        completed=completed,
         url=url,
         node=str(node["id"] or ""),
     )
 
 
 JOBS: Listing[Job] = Listing(
-    job_of, lambda job: job.id, lambda job: job.is_incomplete, key="jobs", total=TOTAL
+    job_of,
+    lambda job: job.id,
+    lambda job: job.is_incomplete or job.is_unreadable,
+    key="jobs",
+    total=TOTAL,
 )
 """How the jobs of a run are read."""
 
 CHECKS: Listing[Job] = Listing(
-    check_of, lambda job: job.id, lambda job: job.is_incomplete, key="check_runs", total=TOTAL
+    check_of, lambda job: job.id, JOBS.is_doubtful, key="check_runs", total=TOTAL
 )
 """How the check runs of a commit are read."""
 
@@ -223,12 +247,14 @@ def observations(trunk: Trunk, run: Run, job: Job, conclusion: str | None) -> It
 
 def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
     identity, name, status = row["id"], row["name"], row["status"]
-    if int_or_none(identity) is None:
-        raise ValueError(f"a row with the id {identity!r}")
-    if not isinstance(name, str) or not isinstance(status, str):
-        raise ValueError(f"job {identity} with the name {name!r} and the status {status!r}")
+    if (int_or_none(identity) or 0) <= 0:
+        raise ValueError(f"a row with the id {ascii(identity)[:60]}")
+    if not isinstance(name, str):
+        raise ValueError(f"job {identity} with the name {name!r}")
     conclusion = row.get("conclusion") if status == COMPLETED else None
-    return identity, name, status, conclusion if isinstance(conclusion, str) else None
+    if not isinstance(status, str) or not isinstance(conclusion, str | None):
+        return identity, name, UNREADABLE, None
+    return identity, name, status, conclusion
 
 
 def _run_of_url(url: object) -> int | None:
@@ -246,5 +272,11 @@ def failed_step(steps: object) -> str | None:
 
 
 def _time(text: object) -> float | None:
-    """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end."""
-    return None if text is None else plausible_time(parse_time(text), now=math.inf)
+    """Return a time; None for a placeholder such as 0001-01-01, as GitHub gives for an open end.
+
+    Another value is None too: the result counts without it.
+    """
+    try:
+        return None if text is None else plausible_time(parse_time(text), now=math.inf)
+    except ValueError:
+        return None

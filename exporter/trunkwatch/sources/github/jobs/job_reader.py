@@ -1,17 +1,18 @@
 """Reading the jobs of one commit, in whichever way costs fewer requests."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from math import ceil
 from typing import Any
 
 from trunkwatch.domain.model import Observation
-from trunkwatch.errors import NotFoundError
+from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, JOBS, Job
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
+from trunkwatch.sources.github.outcome import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import SETTLING_SECONDS, Run, startup_failure
 from trunkwatch.sources.github.runs.run_list import RunList
@@ -43,9 +44,12 @@ class JobReader:
             runs: those of its runs that are due.
 
         Raises:
-            RequestError: some could not be read; the others are stored all the same.
+            RequestError: some could not be read; the others are stored all the same. Newer commits
+                then wait for this one (`Attempts.read_commit`): a job that is missing here may be
+                the pass between two failures.
         """
         entry = dict(self.context.state.get(Kind.COMMIT, sha) or {})
+        unreadable: list[str] = []
         never_started = [run for run in runs if run.never_started]
         for run in never_started:
             yield from self.never_started(run)
@@ -67,8 +71,11 @@ class JobReader:
                     alone[run.id] = run
                 else:
                     yield from self.taken(run, members)
+                    unreadable += _unreadable(run, members)
         for run in alone.values():
-            yield from self.read_run(run)
+            unreadable += yield from self._read_alone(run)
+        if unreadable:
+            raise BadAnswerError(f"{self.context.trunk} at {sha}: {'; '.join(unreadable)}")
         entry.pop("failing", None)
         if "listed" not in (self.context.state.get(Kind.COMMIT, sha) or {}):
             entry.pop("listed", None)  # a run was missing
@@ -98,25 +105,47 @@ class JobReader:
         return any(run.id not in read and run.is_due(self.context.now) for run in self.runs.at(sha))
 
     def read_run(self, run: Run) -> Iterator[Observation]:
-        """Yield the jobs of every attempt of one run."""
+        """Yield the jobs of every attempt of one run.
+
+        Raises:
+            RequestError: the list or a row cannot be read; the other rows are stored all the same.
+        """
+        unreadable = yield from self._read_alone(run)
+        if unreadable:
+            raise BadAnswerError(f"{self.context.trunk} at {run.sha}: {'; '.join(unreadable)}")
+
+    def _read_alone(self, run: Run) -> Generator[Observation, None, list[str]]:
+        """Yield the jobs of one run; return what cannot be read of it."""
         path = f"{self.context.repo_path}/actions/runs/{run.id}/jobs"
         try:
-            jobs = self.context.client.whole_list(path, [("filter", "all")], JOBS)
+            jobs, dropped = self.context.client.partial_list(path, [("filter", "all")], JOBS)
         except NotFoundError:
             self.runs.missing(run)
-            return
-        if run.finished and run.conclusion == "failure" and not jobs:
+            return []
+        except BadAnswerError as error:
+            return [str(error)]
+        if run.finished and run.conclusion == "failure" and not jobs and not dropped:
             # GitHub reports an invalid workflow file as a plain `failure` without jobs.
             yield startup_failure(run, self.context.trunk)
-        yield from self.taken(run, jobs)
+        yield from self.taken(run, jobs, dropped)
+        return _unreadable(run, jobs, dropped)
 
     def never_started(self, run: Run) -> Iterator[Observation]:
         """Yield the failure of a run that never had a job."""
         yield startup_failure(run, self.context.trunk)
         self.runs.put(run.read(0, 0, self.context.now))
 
-    def taken(self, run: Run, jobs: Sequence[Job]) -> Iterator[Observation]:
-        """Yield all jobs of a run, and store that they have been read."""
+    def taken(self, run: Run, jobs: Sequence[Job], dropped: int = 0) -> Iterator[Observation]:
+        """Yield all jobs of a run, and store that they have been read.
+
+        While one of them cannot be read, the run counts as unread, so that newer commits wait for
+        it; after `UNREADABLE_COMMIT_TIMEOUT_SECONDS` that job counts as one that never ends.
+
+        Args:
+            run: the run.
+            jobs: of it.
+            dropped: number of further jobs that cannot be read: they have not ended.
+        """
         is_over = run.finished and self.context.now - run.updated > SETTLING_SECONDS
         for job in jobs:
             if job.node and job.conclusion in DETAILED:
@@ -124,8 +153,18 @@ class JobReader:
             for row in self.timed_out.observations(run, job):
                 # Conclusions may be written a moment after the end of their run.
                 yield replace(row, run_completed=True) if is_over and not job.finished else row
+        unreadable = dropped or any(job.is_unreadable for job in jobs)
+        if unreadable and not self._is_given_up(run.sha):
+            return  # its commit has failed
         ended = sum(job.finished for job in jobs)
-        self.runs.put(run.read(len(jobs), ended, self.context.now))
+        self.runs.put(run.read(len(jobs) + dropped, ended, self.context.now))
+
+    def _is_given_up(self, sha: str) -> bool:
+        """Note that a commit cannot be read; return whether newer ones wait for it no more."""
+        entry = self.context.state.get(Kind.COMMIT, sha) or {}
+        failing: float = entry.get("failing", self.context.now)
+        self.context.state.put(Kind.COMMIT, {**entry, "failing": failing}, sha)
+        return self.context.now - failing > UNREADABLE_COMMIT_TIMEOUT_SECONDS
 
     def _cost_of_commit(self, total: int | None) -> int:
         """Return the requests that the check runs of a commit will cost, as an estimate."""
@@ -134,13 +173,18 @@ class JobReader:
         return max(1, ceil(total / PER_PAGE))
 
     def _checks(self, sha: str) -> Sequence[Job] | None:
-        """Return the check runs of a commit; None where they may not be read."""
+        """Return the check runs of a commit; None where they, or one of them, cannot be read.
+
+        A row that cannot be read may be of any run: only the jobs of each run show of which.
+        """
         path = f"{self.context.repo_path}/commits/{sha}/check-runs"
         try:
-            checks = self.context.client.whole_list(path, [("filter", "all")], CHECKS)
+            checks, dropped = self.context.client.partial_list(path, [("filter", "all")], CHECKS)
         except NotFoundError as error:
             if error.status == HTTPStatus.FORBIDDEN:
                 self.context.refused(Right.CHECKS)
+            return None
+        if dropped:
             return None
         # A check run that a step made through the API has another address than a job.
         return [job for job in checks if job.app[0] in (ACTIONS_APP, "") and job.run is not None]
@@ -154,6 +198,15 @@ class JobReader:
             if job.run is not None and (job.suite is None or job.suite not in suites)
         }
         return self.runs.read_unlisted(unlisted, entry)
+
+
+def _unreadable(run: Run, jobs: Iterable[Job], dropped: int = 0) -> list[str]:
+    """Return what cannot be read of a run, until its jobs count as those that never end."""
+    names = [job.name for job in jobs if job.is_unreadable]
+    if not (names or dropped):
+        return []
+    named = "".join(f" {name!r}" for name in names[:3])
+    return [f"{len(names) + dropped} jobs of run {run.id} cannot be read{named}"]
 
 
 def _is_of(job: Job, run: Run) -> bool:

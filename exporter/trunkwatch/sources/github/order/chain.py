@@ -10,7 +10,9 @@ from urllib.parse import quote
 from trunkwatch.domain.model import Commit
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
+from trunkwatch.sources.github.runs.run import object_or_empty, text_or_none
 from trunkwatch.sources.github.state import Kind, TrunkContext
+from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time, plausible_time
 
 MAX_PAGES = 50
@@ -88,17 +90,29 @@ class ChainReader:
         return [("sha", self._context.trunk.branch), ("per_page", PER_PAGE), ("page", page)]
 
     def _rows(self, document: object) -> dict[str, Mapping[str, Any]]:
-        try:
-            if isinstance(document, list):
-                return {row["sha"]: row for row in document}
-        except (TypeError, KeyError):
-            pass
-        raise BadAnswerError(f"GET {self._path}: not the list of commits that GitHub documents")
+        """Return the rows of a page by hash; one without a hash stands under an empty key."""
+        if not isinstance(document, list):
+            raise BadAnswerError(f"GET {self._path}: not the list of commits that GitHub documents")
+        rows: dict[str, Mapping[str, Any]] = {}
+        for row in document:
+            sha = full_hash(row.get("sha")) if isinstance(row, dict) else None
+            if sha is None:
+                self._client.drop_row("commits", row, ValueError("no hash"))
+            rows[sha or ""] = row
+        return rows
 
     def _follow(self, rows: dict[str, Mapping[str, Any]], stored: Chain) -> Chain:
-        """Walk from the tip along first parents; the stored part needs no further page."""
+        """Walk from the tip along first parents; the stored part needs no further page.
+
+        A commit whose row cannot be read is asked for alone. If that cannot be read either, the
+        chain ends with it, as far as it is the first chain that is read: its neighbours must not
+        seem adjacent, and a stored order must not become shorter.
+        """
         commits: list[Commit] = []
         wanted = next(iter(rows), None)
+        if wanted == "":
+            raise BadAnswerError(f"GET {self._path}: the tip of the branch has no hash")
+        is_first = not stored.commits
         pages = 1
         while wanted is not None and len(commits) < self._window:
             if wanted in stored.index:
@@ -108,9 +122,15 @@ class ChainReader:
                 if whole or len(joined) == self._window:
                     return Chain(joined, root=whole)
                 stored = Chain((), root=False)  # the window grew: read on
-            elif wanted in rows:
-                commit, wanted = self._parsed(rows[wanted])
+            elif wanted in rows or "" in rows:
+                try:
+                    commit, parent = self._parsed(wanted, rows)
+                except BadAnswerError:
+                    if not is_first:
+                        raise
+                    return Chain((*commits, Commit(wanted)), root=False)
                 commits.append(commit)
+                wanted = parent
             elif pages < MAX_PAGES:
                 pages += 1
                 more = self._rows(self._client.get(self._path, self._query(pages)))
@@ -126,28 +146,58 @@ class ChainReader:
             f"GET {self._path}: the first parent {wanted} is on none of the pages that were read"
         )
 
-    def _parsed(self, row: Mapping[str, Any]) -> tuple[Commit, str | None]:
-        """Return a commit and its first parent."""
+    def _parsed(self, sha: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Commit, str | None]:
+        """Return a commit and its first parent, asked for alone if its row cannot be read."""
         try:
-            details, parents = row["commit"], row["parents"]
-            if not isinstance(parents, list):
-                raise TypeError("a commit without a list of parents")
-            committer, author = details.get("committer") or {}, details.get("author") or {}
-            date = committer.get("date") or author.get("date")
-            title = (details.get("message") or "").partition("\n")[0].strip()
-            commit = Commit(
-                row["sha"].lower(),
-                plausible_time(parse_time(date), self._context.now) if date else None,
-                author.get("name") or (row.get("author") or {}).get("login"),
-                title or None,
-            )
-            # Only an empty list marks the first commit of the repository.
-            return commit, parents[0]["sha"].lower() if parents else None
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            row = rows[sha]
+            return _commit_of(sha, row, self._context.now), _parent_of(row)
+        except (KeyError, ValueError) as error:
+            if sha in rows:
+                self._client.drop_row("commits", rows[sha], error)
+        path = f"{self._path}/{sha}"
+        row = self._client.get(path)
+        try:
+            if not isinstance(row, dict) or full_hash(row.get("sha")) != sha:
+                raise ValueError("another commit")
+            return _commit_of(sha, row, self._context.now), _parent_of(row)
+        except ValueError as error:
             raise BadAnswerError(
-                f"GET {self._path}: not a commit as GitHub documents it"
-                f" ({type(error).__name__}: {error})"
+                f"GET {path}: not a commit as GitHub documents it ({error})"
             ) from None
+
+
+def _commit_of(sha: str, row: Mapping[str, Any], now: float) -> Commit:
+    """Return a commit; what cannot be read of its author, date and title is left out."""
+    details = object_or_empty(row.get("commit"))
+    committer, author = (object_or_empty(details.get(key)) for key in ("committer", "author"))
+    login = object_or_empty(row.get("author")).get("login")
+    title = (text_or_none(details.get("message")) or "").partition("\n")[0].strip()
+    try:
+        date = parse_time(committer.get("date") or author.get("date"))
+    except ValueError:
+        date = None
+    return Commit(
+        sha,
+        plausible_time(date, now),
+        text_or_none(author.get("name")) or text_or_none(login),
+        title or None,
+    )
+
+
+def _parent_of(row: Mapping[str, Any]) -> str | None:
+    """Return the hash of a commit's first parent; None only for an empty list of parents.
+
+    Raises:
+        ValueError: the parents cannot be read.
+    """
+    parents = row.get("parents")
+    if parents == []:
+        return None
+    first = parents[0] if isinstance(parents, list) else None
+    sha = full_hash(first.get("sha")) if isinstance(first, dict) else None
+    if sha is None:
+        raise ValueError(f"the parents {ascii(parents)[:100]}")
+    return sha
 
 
 def _chain_of(entry: Mapping[str, Any]) -> Chain:

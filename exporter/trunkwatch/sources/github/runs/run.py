@@ -3,6 +3,7 @@
 https://docs.github.com/en/rest/actions/workflow-runs
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -33,6 +34,11 @@ EXPECTED = ("name", "event", "head_branch", "run_attempt", "updated_at", "check_
 
 SAME_REPO = "."
 """The `head_repo` of a run of the repository's own branches."""
+
+OPTIONAL = ("number", "conclusion", "suite", "url", "read_version")
+"""Fields that are left out of a stored run where they are None."""
+
+_NODE_ID = re.compile(r"[A-Za-z0-9_=+/-]{1,200}")
 
 INCOMPLETE = ""
 """The `read_version` of a run that has ended while some of its jobs have not."""
@@ -176,8 +182,7 @@ def _order_of(run: Run) -> tuple[float, bool]:
 
 def run_of_json(document: Mapping[str, Any]) -> Run:
     """Return a stored run."""
-    optional = ("number", "conclusion", "suite", "url", "read_version")
-    return Run(**{**dict.fromkeys(optional), **document})
+    return Run(**{**dict.fromkeys(OPTIONAL), **document})
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
@@ -187,14 +192,14 @@ def run_of(row: Mapping[str, Any]) -> Run:
         ValueError: it has no identity, or no time.
     """
     identity, sha = row["id"], full_hash(row["head_sha"])
-    if int_or_none(identity) is None or sha is None:
+    if (int_or_none(identity) or 0) <= 0 or sha is None:
         raise ValueError(f"a run with the id {identity!r} and the commit {row['head_sha']!r}")
     status = row["status"]
     if not isinstance(status, str):
         raise ValueError(f"run {identity} has no status")
     created = parse_time(row["created_at"])
     # Some paths end in the ref that the workflow was read from: `.github/workflows/ci.yml@main`.
-    path = str(row["path"] or "").partition("@")[0]
+    path = (text_or_none(row["path"]) or "").partition("@")[0]
     if not path:
         raise ValueError(f"run {identity} is of no workflow file")
     conclusion = row.get("conclusion") if status == COMPLETED else None
@@ -202,22 +207,48 @@ def run_of(row: Mapping[str, Any]) -> Run:
         id=identity,
         sha=sha,
         path=path,
-        name=str(row.get("name") or ""),
+        name=text_or_none(row.get("name")) or "",
         number=int_or_none(row.get("run_number")),
-        event=str(row.get("event") or ""),
-        head_branch=str(row.get("head_branch") or ""),
+        event=_deciding(row, "event"),
+        head_branch=_deciding(row, "head_branch"),
         head_repo=_head_repo(row),
         attempt=int_or_none(row.get("run_attempt")) or 1,
         status=status,
         conclusion=conclusion if isinstance(conclusion, str) else None,
         created=created,
-        updated=parse_time(row.get("updated_at") or row["created_at"]),
+        updated=_time(row.get("updated_at"), created),
         suite=int_or_none(row.get("check_suite_id")),
-        url=row.get("html_url"),
-        node=str(row.get("check_suite_node_id") or ""),
-        is_doubtful=any(row.get(key) is None for key in EXPECTED)
-        or (status == COMPLETED and conclusion is None),
+        url=text_or_none(row.get("html_url")),
+        node=node_id(row.get("check_suite_node_id")),
+        is_doubtful=any(not _is_expected(key, row.get(key)) for key in EXPECTED)
+        or (status == COMPLETED and not isinstance(conclusion, str)),
     )
+
+
+def _deciding(row: Mapping[str, Any], key: str) -> str:
+    """Return a text that decides whether a run counts; empty for null.
+
+    Raises:
+        ValueError: it is no text, so that the run must not seem to be of another branch.
+    """
+    value = row.get(key)
+    if not isinstance(value, str | None):
+        raise ValueError(f"run {row['id']} with the {key} {value!r}")
+    return value or ""
+
+
+def _is_expected(key: str, value: object) -> bool:
+    """Return whether a field of `EXPECTED` has its type."""
+    if key in ("run_attempt", "check_suite_id"):
+        return int_or_none(value) is not None
+    return isinstance(value, str)
+
+
+def _time(text: object, otherwise: float) -> float:
+    try:
+        return parse_time(text)
+    except ValueError:
+        return otherwise
 
 
 def _head_repo(row: Mapping[str, Any]) -> str:
@@ -225,8 +256,10 @@ def _head_repo(row: Mapping[str, Any]) -> str:
 
     Repositories are compared by their ids: a renamed one has another name than it was asked by.
     """
-    head, own = row.get("head_repository") or {}, row.get("repository") or {}
-    name = str(head.get("full_name") or "")
+    head, own = row.get("head_repository") or {}, object_or_empty(row.get("repository"))
+    name = text_or_none(head.get("full_name")) or ""
+    if head and not name and int_or_none(head.get("id")) is None:
+        raise ValueError(f"run {row['id']} is of the repository {ascii(head)[:100]}")
     if head.get("id") is not None and head.get("id") == own.get("id"):
         return SAME_REPO
     return SAME_REPO if name and name == own.get("full_name") else name
@@ -278,6 +311,21 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
         completed_at=run.updated,
         url=run.url,
     )
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a text, and None for any other type."""
+    return value if isinstance(value, str) else None
+
+
+def node_id(value: object) -> str:
+    """Return a GraphQL id; empty for another value, which would make a query invalid."""
+    return value if isinstance(value, str) and _NODE_ID.fullmatch(value) else ""
+
+
+def object_or_empty(value: object) -> Mapping[str, Any]:
+    """Return an object, and an empty one for any other type."""
+    return value if isinstance(value, dict) else {}
 
 
 def int_or_none(value: object) -> int | None:

@@ -164,11 +164,19 @@ class RunList:
         self._state.put(Kind.RUN_LIST, entry)
 
     def _checked(self, page: Page[Run], number: int) -> Page[Run]:
-        """Return a page, read again while rows are missing or incomplete, as long as it helps."""
+        """Return a page, read again while rows are missing or incomplete, as long as it helps.
+
+        Raises:
+            BadAnswerError: no row can be read, so that the time that the page covers is unknown.
+        """
         for _ in range(LIST_TRIES - 1):
             if self._is_whole(page, number):
                 break
             page = self._client.whole_page(self._path, _query(number), RUNS)
+        if page.dropped and not page.rows:
+            raise BadAnswerError(
+                f"GET {self._path}: none of the {page.dropped} runs of page {number} can be read"
+            )
         return page
 
     def _is_whole(self, page: Page[Run], number: int) -> bool:
