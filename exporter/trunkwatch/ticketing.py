@@ -25,8 +25,8 @@ from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
 from trunkwatch.tickets.store import TicketStore
-from trunkwatch.web import WebServer
-from trunkwatch.web.alerts import AlertPages
+from trunkwatch.web import WebServer, WebSettings
+from trunkwatch.web.alerts import AlertPages, is_delivery
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class TicketOptions:
         exporter: base URL of `trunkwatch serve`.
         token_file: file with GitHub's token; None to read the environment.
         auth_token_file: file with the bearer token of deliveries; None to accept all.
+        web_config: path of the web configuration; None for plain HTTP without passwords.
         show: prints the requests of a dry run; None to send them.
     """
 
@@ -57,6 +58,7 @@ class TicketOptions:
     token_file: str | None = None
     auth_token_file: str | None = None
     show: Callable[[str, str], None] | None = None
+    web_config: str | None = None
 
 
 class TicketServer:
@@ -70,7 +72,7 @@ class TicketServer:
             environ: environment variables; the token if no file is named.
 
         Raises:
-            ConfigError: the configuration is invalid.
+            ConfigError: the configuration, or that of the listener, is invalid.
             UsageError: a flag is invalid.
             StoreError: the storage file cannot be used, or another process uses it.
             ListenError: the web address cannot be bound.
@@ -99,6 +101,8 @@ class TicketServer:
                 options.listen,
                 pages,
                 count_refused=lambda reason: self._metrics.add("http_refused", reason),
+                settings=WebSettings(options.web_config, self._metrics.web_config_reloaded),
+                has_own_secret=None if secret is None else is_delivery,
             )
         except Exception:
             self._store.close()

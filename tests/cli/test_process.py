@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from trunkwatch import process
-from trunkwatch.app import Server
+from trunkwatch.app import Server, WebOptions
 from trunkwatch.app import server as app_server
 from trunkwatch.errors import StoreError
 from trunkwatch.poller import TrunkEngine
@@ -98,7 +98,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     write_recorded(path, history("P F F F"))
     config = tmp_path / "trunkwatch.yml"
     config.write_text(f"sources: [{{name: ci, type: recorded, path: {path}}}]\n")
-    found = Server(str(config), str(tmp_path / "results.db"), "127.0.0.1:0")
+    found = Server(str(config), str(tmp_path / "results.db"), WebOptions("127.0.0.1:0"))
     for web in found._web:
         web.start()
     found._begin("")

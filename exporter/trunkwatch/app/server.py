@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from trunkwatch import __version__
+from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
@@ -20,7 +21,7 @@ from trunkwatch.process import Supervisor, ignore_reloads
 from trunkwatch.report.document import CompareUrls
 from trunkwatch.sources import DeliveryUpdate, WebhookSource
 from trunkwatch.store import ServerLock, damage_of
-from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebhookOnly, WebServer
+from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebServer
 from trunkwatch.web.pages import View
 
 log = logging.getLogger(__name__)
@@ -32,19 +33,16 @@ POLLER_STOP_SECONDS = 2.0
 class Server:
     """The exporter as a server: pollers, the engine and the listeners."""
 
-    def __init__(
-        self, config_path: str, storage: str, listen: str, webhook_listen: str | None = None
-    ) -> None:
+    def __init__(self, config_path: str, storage: str, web: WebOptions) -> None:
         """Check everything that can fail before anything starts.
 
         Args:
             config_path: of the configuration.
             storage: path of the storage.
-            listen: address of the pages and of `/metrics`.
-            webhook_listen: address of the webhook alone; None to serve it with the pages.
+            web: addresses and files of the listeners.
 
         Raises:
-            ConfigError: the configuration cannot be used.
+            ConfigError: the configuration, or one of a listener, cannot be used.
             StoreError: the storage cannot be used.
             ListenError: the address cannot be listened on.
         """
@@ -76,41 +74,28 @@ class Server:
         )
         self._sources = build_sources(self._config, self._counters, self._engine)
         try:
-            self._web = self._listeners(listen, webhook_listen)
+            self._web = self._listeners(web)
         except Exception:
             self._store.close()
             self._lock.close()
             raise
         self._poller = self._new_poller()
 
-    def _listeners(self, listen: str, webhook_listen: str | None) -> list[WebServer]:
-        """Listen for scrapes and people, and for webhooks there or on an address of their own."""
+    def _listeners(self, web: WebOptions) -> list[WebServer]:
+        """Listen for scrapes, people and webhooks."""
         webhook = Webhook(self._hooks, self._count_delivery)
-        shared = webhook if webhook_listen is None else None
         pages = Pages(
             self._view,
             self._exposition,
             time.time,
             __version__,
-            shared,
+            webhook if web.webhook_listen is None else None,
+            has_metrics=web.metrics_listen is None,
             dead_threads=self._supervisor.dead_threads,
             store_problems=self._store_problems,
         )
-        servers = [WebServer(listen, pages, count_refused=self._count_refused)]
-        if webhook_listen is not None:
-            try:
-                servers.append(
-                    WebServer(
-                        webhook_listen,
-                        WebhookOnly(webhook),
-                        "--web.webhook-listen-address",
-                        self._count_refused,
-                    )
-                )
-            except Exception:
-                servers[0].stop()
-                raise
-        return servers
+        report = self._counters.web_config_reloaded
+        return open_listeners(web, pages, webhook, self._count_refused, report)
 
     @property
     def ports(self) -> list[int]:
@@ -140,6 +125,8 @@ class Server:
         threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
 
     def _stop(self) -> None:
+        for server in self._web:
+            server.begin_stop()
         for server in self._web:
             server.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
