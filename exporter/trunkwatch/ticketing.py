@@ -100,6 +100,7 @@ class TicketServer:
             self._web = WebServer(
                 options.listen,
                 pages,
+                max_connections=config.limits.max_connections,
                 count_refused=lambda reason: self._metrics.add("http_refused", reason),
                 settings=WebSettings(options.web_config, self._metrics.web_config_reloaded),
                 has_own_secret=None if secret is None else is_delivery,
@@ -185,7 +186,11 @@ def _api(
         if options.token_file is None
         else FileToken(options.token_file)
     )
-    http = HttpContext(count_request=lambda code: metrics.add("requests", code))
+    http = HttpContext(
+        count_request=lambda code: metrics.add("requests", code),
+        max_answer_bytes=config.limits.max_answer_bytes,
+        max_list_pages=config.limits.max_list_pages,
+    )
     return GithubIssues(config.tickets.api_url, http, token)
 
 

@@ -96,7 +96,12 @@ known_broken:
   - {match: {workflow: docs}, reason: "being moved"}
 green:
   - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
-limits: {max_jobs: 123}
+limits:
+  max_jobs: 123
+  max_label_bytes: 64
+  max_answer_bytes: 65536
+  max_list_pages: 1
+  max_connections: 10
 tickets:
   repo: o/issues
   labels: [ci]
@@ -397,7 +402,9 @@ def test_green_and_limits(config: Config) -> None:
     (patterns,) = policy_of(config).green.values()
     assert list(policy_of(config).green) == [Trunk("o/r", "main")]
     assert [pattern.pattern for pattern in patterns] == ["pull / .*", "lint / .*"]
-    assert config.limits.max_jobs == 123
+    limits = config.limits
+    assert (limits.max_jobs, limits.max_label_bytes, limits.max_answer_bytes) == (123, 64, 65_536)
+    assert (limits.max_list_pages, limits.max_connections) == (1, 10)
 
 
 def test_only_sources_is_required() -> None:

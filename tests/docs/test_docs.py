@@ -557,6 +557,16 @@ def test_runbooks_are_linked_from_the_table() -> None:
 # ---------------------------------------------------------------------- the README
 
 
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/reliability.md"])
+def test_named_tests_exist(name: str) -> None:
+    """Every promise names the file of the test that shows it."""
+    for table in markdown.tables(DOCUMENTS[name]):
+        for row in table[1:]:
+            paths = re.findall(r"`(tests/[\w/]+\.py)`", row[-1])
+            assert paths, row
+            assert all((PROJECT / path).is_file() for path in paths), paths
+
+
 @each_document
 def test_links_lead_somewhere(name: str) -> None:
     """A link within the project names an existing file or folder, and an existing heading."""

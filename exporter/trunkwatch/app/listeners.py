@@ -47,6 +47,7 @@ def open_listeners(
     webhook: Webhook,
     count_refused: Callable[[str], None],
     report: Callable[[str, bool], None],
+    max_connections: int,
 ) -> list[WebServer]:
     """Listen on each address; that of the pages is the first.
 
@@ -55,6 +56,7 @@ def open_listeners(
         pages: answers all requests that no other listener takes.
         webhook: answers webhooks on a listener of its own.
         count_refused: called with the reason when a connection or a request is refused.
+        max_connections: that may be open on each listener.
         report: called with a listener's name and whether its web configuration is used.
 
     Raises:
@@ -72,7 +74,9 @@ def open_listeners(
             if address is not None:
                 settings = WebSettings(config_file or options.config_file, partial(report, name))
                 flag = f"--web.{name}listen-address"
-                server = WebServer(address, application, flag, count_refused, settings, _is_signed)
+                server = WebServer(
+                    address, application, flag, count_refused, settings, _is_signed, max_connections
+                )
                 servers.append(server)
     except Exception:
         for server in servers:

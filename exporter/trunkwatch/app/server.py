@@ -14,6 +14,7 @@ from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import ConfigError, TrunkwatchError
 from trunkwatch.metrics.exposition import Exposition
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
@@ -70,7 +71,10 @@ class Server:
             keeps_state=True,
         )
         self._exposition = Exposition(
-            lambda: self._engine.snapshot, self._counters.totals, __version__
+            lambda: self._engine.snapshot,
+            self._counters.totals,
+            __version__,
+            self._labels(self._config),
         )
         self._sources = build_sources(self._config, self._counters, self._engine)
         try:
@@ -95,7 +99,8 @@ class Server:
             store_problems=self._store_problems,
         )
         report = self._counters.web_config_reloaded
-        return open_listeners(web, pages, webhook, self._count_refused, report)
+        most = self._config.limits.max_connections
+        return open_listeners(web, pages, webhook, self._count_refused, report, most)
 
     @property
     def ports(self) -> list[int]:
@@ -194,6 +199,8 @@ class Server:
         )
         sources = build_sources(config, self._counters, engine)
         before.hand_over(engine)
+        if config.limits != self._config.limits:
+            self._exposition.use(self._labels(config))
         self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
         log.info("configuration reloaded", extra={"sources": len(sources)})
@@ -234,6 +241,13 @@ class Server:
         self._poller.delivered()
         if update.needs_refresh:
             self._poller.wake(name)
+
+    def _labels(self, config: Config) -> Labels:
+        def count() -> None:
+            self._counters.add("trunkwatch_label_values_cut_total")
+
+        self._counters.add("trunkwatch_label_values_cut_total", amount=0)
+        return Labels(config.limits.max_label_bytes, count)
 
     def _count_delivery(self, outcome: str) -> None:
         self._counters.add("trunkwatch_webhook_deliveries_total", outcome)

@@ -237,6 +237,10 @@ FAMILIES: tuple[Family, ...] = (
         *BRANCH_LABELS,
         "reason",
     ),
+    _own(
+        "trunkwatch_label_values_cut_total",
+        "Values of labels that were longer than limits.max_label_bytes.",
+    ),
     _own("trunkwatch_jobs_dropped_total", "Jobs refused because limits.max_jobs was reached."),
     _own(
         "trunkwatch_trunk_rewrites_total",

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 
 from cachetools import LRUCache
 
-from trunkwatch.errors import BadAnswerError
+from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.client import Query, Reply, RestClient
+from trunkwatch.rest.http import MAX_LIST_PAGES
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -19,9 +20,6 @@ LIST_TRIES = 3
 CACHED_ROWS = 30_000
 """Rows that are kept with the ETags of their pages, about 15 MB: the jobs of unfinished runs, and
 the workflows of a thousand repositories."""
-
-MAX_PAGES = 300
-"""Pages of a list: as many rows as are kept; a server that always names a next page has no end."""
 
 ROWS_OF_PAGE = 4
 """What a page weighs in rows beside its own."""
@@ -33,7 +31,7 @@ REMEMBERED = 1024
 Row = TypeVar("Row")
 
 
-def page_numbers(what: str, most: int = MAX_PAGES) -> Iterator[int]:
+def page_numbers(what: str, most: int = MAX_LIST_PAGES) -> Iterator[int]:
     """Yield the numbers of a list's pages, from 1 on.
 
     Args:
@@ -41,10 +39,10 @@ def page_numbers(what: str, most: int = MAX_PAGES) -> Iterator[int]:
         most: pages that it may have.
 
     Raises:
-        BadAnswerError: it has more.
+        LimitExceededError: it has more.
     """
     yield from range(1, most + 1)
-    raise BadAnswerError(f"{what}: the list has more than {most} pages")
+    raise LimitExceededError(f"{what}: the list has more than {most} pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +169,8 @@ class ListClient(RestClient):
                 problem = f"{type(error).__name__}: {error}"
         kind = f"the list of {listing.key!r}" if listing.key else "the list"
         raise BadAnswerError(
-            f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents ({problem})"
+            f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents",
+            detail=problem,
         )
 
     def whole_page(self, path: str, query: Query, listing: Listing[Row]) -> "Page[Row]":
@@ -183,7 +182,7 @@ class ListClient(RestClient):
 
     def rows(self, path: str, query: Query, listing: Listing[Row]) -> Iterator[Row]:
         """Yield the rows of a list, page by page, each read when it is needed."""
-        for number in page_numbers(f"GET {self.address(path)}"):
+        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
             paged = (*query, ("per_page", self.per_page), ("page", number))
             page = self.page(path, paged, listing)
             if page is None:
@@ -231,7 +230,7 @@ class ListClient(RestClient):
         rows: list[Row] = []
         dropped = 0
         totals: set[int | None] = set()
-        for number in page_numbers(f"GET {self.address(path)}"):
+        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
             page = self.cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)

@@ -27,7 +27,7 @@ BACKLOG = 128
 """Connections that may wait to be accepted: a matrix that starts sends all of its webhooks at
 once."""
 
-MAX_OPEN = 1_000
+MAX_CONNECTIONS = 1_000
 """Open connections of a listener, if the process may open twice as many files."""
 
 STOP_SECONDS = 2
@@ -63,6 +63,7 @@ class WebServer:
         count_refused: Callable[[str], None] = lambda _: None,
         settings: WebSettings | None = None,
         has_own_secret: "Callable[[WSGIEnvironment], bool] | None" = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         """Start to listen.
 
@@ -75,12 +76,13 @@ class WebServer:
                 default.
             has_own_secret: returns whether the application itself authenticates a request, which
                 then needs no password; None if it never does.
+            max_connections: that may be open; the oldest waiting one is closed beyond it.
 
         Raises:
             ListenError: the address is taken or may not be used.
             UsageError: the address cannot be read.
         """
-        max_open = _max_open()
+        max_open = _max_open(max_connections)
         backlog = min(BACKLOG, max_open)
         host, port = parse_address(address, flag)
         try:
@@ -164,10 +166,10 @@ class WebServer:
             loop.default_exception_handler(context)
 
 
-def _max_open() -> int:
+def _max_open(most: int) -> int:
     """Return how many connections may be open: half of the files, the rest is for the program."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_OPEN if files == resource.RLIM_INFINITY else max(1, min(MAX_OPEN, files // 2))
+    return most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2))
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:

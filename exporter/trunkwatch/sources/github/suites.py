@@ -84,9 +84,9 @@ class Found:
     uncertain: set[str] = field(default_factory=set)
     error: BadAnswerError | None = None
 
-    def add_error(self, repo: str, problem: str) -> None:
+    def add_error(self, repo: str, problem: str, detail: str = "") -> None:
         """Keep the first error."""
-        self.error = self.error or BadAnswerError(f"GraphQL: {repo}: {problem}")
+        self.error = self.error or BadAnswerError(f"GraphQL: {repo}: {problem}", detail=detail)
 
 
 class SuiteClient:
@@ -172,11 +172,12 @@ class SuiteClient:
         repository = answer.data.get("repository")
         if answer.has("FORBIDDEN") or not isinstance(repository, dict):
             said = "; ".join(error.message for error in answer.errors[:1])
-            raise NotFoundError(f"GraphQL: {repo}: {said or 'not found'}", status=403)
+            problem = f"GraphQL: {repo}: not found, or the token may not read it"
+            raise NotFoundError(problem, status=403, detail=said)
         found = Found()
         for error in answer.errors:
             if error.type != NOT_FOUND:
-                found.add_error(repo, error.message)
+                found.add_error(repo, "an error beside the data", error.message)
         try:
             for index, sha in enumerate(shas):
                 commit = repository.get(f"c{index}")
@@ -195,7 +196,8 @@ class SuiteClient:
                     found.add_error(repo, f"no answer about the suite {node_id}")
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
             raise BadAnswerError(
-                f"GraphQL: {repo}: not what the schema documents ({type(error).__name__}: {error})"
+                f"GraphQL: {repo}: not what the schema documents",
+                detail=f"{type(error).__name__}: {error}",
             ) from None
         return found
 

@@ -50,7 +50,7 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
         return [Annotation(row.get("annotation_level"), row.get("message")) for row in rows]
     except (TypeError, AttributeError) as error:
         raise BadAnswerError(
-            f"GET {path}: no annotations as GitHub documents them ({error})"
+            f"GET {path}: no annotations as GitHub documents them", detail=str(error)
         ) from None
 
 

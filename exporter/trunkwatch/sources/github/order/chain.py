@@ -123,7 +123,8 @@ class ChainReader:
 
     def _broken(self, wanted: str) -> BadAnswerError:
         return BadAnswerError(
-            f"GET {self._path}: the first parent {wanted} is on none of the pages that were read"
+            f"GET {self._path}: a first parent is on none of the pages that were read",
+            detail=wanted,
         )
 
     def _parsed(self, row: Mapping[str, Any]) -> tuple[Commit, str | None]:
@@ -145,8 +146,8 @@ class ChainReader:
             return commit, parents[0]["sha"].lower() if parents else None
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BadAnswerError(
-                f"GET {self._path}: not a commit as GitHub documents it"
-                f" ({type(error).__name__}: {error})"
+                f"GET {self._path}: not a commit as GitHub documents it",
+                detail=f"{type(error).__name__}: {error}",
             ) from None
 
 
