@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -53,8 +53,8 @@ class TicketOptions:
     config_file: str
     storage: str | None
     listen: str
-    alertmanager: str
-    exporter: str
+    alertmanager: str = field(repr=False)  # may have a password, as the next
+    exporter: str = field(repr=False)
     token_file: str | None = None
     auth_token_file: str | None = None
     show: Callable[[str, str], None] | None = None

@@ -128,7 +128,7 @@ class BuildbotSource(_Source):
     """
 
     type: Literal["buildbot"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)]  # may have a password
     repo: Name
     branches: Annotated[tuple[Name, ...], Field(min_length=1)]
     git: Location | None = None
@@ -202,7 +202,7 @@ class GithubSource(_Source):
     refreshes_after_evaluation: ClassVar[bool] = True
 
     type: Literal["github"]
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
     repo: RepoName | None = None
     repos: tuple[RepoEntry, ...] = ()
     exclude: tuple[ExcludeEntry, ...] = ()
@@ -456,7 +456,7 @@ class TicketsSection(Section):
     timezone: Zone = "UTC"
     timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
     dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
 
 
 class Limits(Section):
