@@ -182,6 +182,8 @@ class Server:
             self._engine = before
             self._reload_failed(error)
         self._exposition.update()
+        if self._engine is not before:
+            log.info("configuration reloaded", extra={"sources": len(self._sources)})
         self._poller = self._new_poller()
         self._poller.start()
         self._poller.delivered()  # Those that arrived while no poller ran.
@@ -203,7 +205,6 @@ class Server:
             self._exposition.use(self._labels(config))
         self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
-        log.info("configuration reloaded", extra={"sources": len(sources)})
 
     def _reload_failed(self, error: Exception) -> None:
         self._counters.reloaded(ok=False)
