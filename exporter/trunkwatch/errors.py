@@ -18,6 +18,7 @@
         ├── RequestError        an HTTP request failed
         │   ├── NoAnswerError       no answer: refused, timed out, cut off
         │   ├── BadAnswerError      an answer that the server does not document
+        │   │   └── LimitExceededError  one that is larger than allowed
         │   ├── CredentialsError    the token is missing or refused
         │   ├── NotFoundError       the resource does not exist, or may not be read
         │   └── RateLimitedError    the rate limit, or the share that may be used, is used up
@@ -147,14 +148,30 @@ class IssueGone(TrackerRefused):
     """The issue was deleted, moved to another repository or made a discussion."""
 
 
+DETAIL_CHARACTERS = 300
+"""Characters of an answer that the log quotes."""
+
+
 class SourceError(TrunkwatchError):
     """A refresh failed; the last known values stay.
 
+    Its text is shown on pages and holds Trunkwatch's own words only: a server may put anything into
+    an error message.
+
     Attributes:
         reason: one word for the metric `trunkwatch_source_errors_total`.
+        detail: words of the server in one line, for the log alone; empty without any.
     """
 
     reason = "error"
+
+    def __init__(self, problem: str, *, detail: str = "") -> None:
+        self.detail = " ".join(detail.split())[:DETAIL_CHARACTERS]
+        super().__init__(problem)
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of a log line about it."""
+        return {"error": str(self), **({"detail": self.detail} if self.detail else {})}
 
     def of(self, source: str) -> str:
         """Return the text with the name of the source; the raising code does not have it."""
@@ -169,10 +186,17 @@ class RequestError(SourceError):
         retryable: the failure may be transient (no answer, 5xx, a short limit).
     """
 
-    def __init__(self, problem: str, *, status: int | None = None, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        problem: str,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        detail: str = "",
+    ) -> None:
         self.status = status
         self.retryable = retryable
-        super().__init__(problem)
+        super().__init__(problem, detail=detail)
 
 
 class NoAnswerError(RequestError):
@@ -185,6 +209,12 @@ class BadAnswerError(RequestError):
     """An answer that the server does not document."""
 
     reason = "answer"
+
+
+class LimitExceededError(BadAnswerError):
+    """The answer has more bytes, or the list more pages, than `limits` allow."""
+
+    reason = "too_large"
 
 
 class CredentialsError(RequestError):
@@ -209,10 +239,16 @@ class RateLimitedError(RequestError):
     reason = "limit"
 
     def __init__(
-        self, problem: str, until: float, *, status: int | None = None, retryable: bool = False
+        self,
+        problem: str,
+        until: float,
+        *,
+        status: int | None = None,
+        retryable: bool = False,
+        detail: str = "",
     ) -> None:
         self.until = until
-        super().__init__(problem, status=status, retryable=retryable)
+        super().__init__(problem, status=status, retryable=retryable, detail=detail)
 
 
 class RecordedFileError(SourceError):
@@ -237,6 +273,7 @@ _SOURCE_ERRORS: list[type[SourceError]] = [
     SourceError,
     *SourceError.__subclasses__(),
     *RequestError.__subclasses__(),
+    LimitExceededError,
 ]
 
 SOURCE_ERROR_REASONS = frozenset(error.reason for error in _SOURCE_ERRORS)

@@ -119,14 +119,9 @@ def ignore_reloads() -> None:
 def leave(code: int) -> NoReturn:
     """End the process with a code, also while other threads work.
 
-    Python waits for every thread that is no daemon, such as those of a thread pool.
+    Python waits for every thread of a thread pool, daemons too, whatever such a thread does.
     """
-    waits = any(
-        not thread.daemon
-        for thread in threading.enumerate()
-        if thread is not threading.main_thread()
-    )
-    if waits:
+    if threading.active_count() > 1:
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +25,8 @@ from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
 from trunkwatch.tickets.store import TicketStore
-from trunkwatch.web import WebServer
-from trunkwatch.web.alerts import AlertPages
+from trunkwatch.web import WebServer, WebSettings
+from trunkwatch.web.alerts import AlertPages, is_delivery
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +47,19 @@ class TicketOptions:
         token_file: file with GitHub's token; None to read the environment.
         auth_token_file: file with the bearer token of deliveries; None to accept all,
             which only a loopback listener may.
+        web_config: path of the web configuration; None for plain HTTP without passwords.
         show: prints the requests of a dry run; None to send them.
     """
 
     config_file: str
     storage: str | None
     listen: str
-    alertmanager: str
-    exporter: str
+    alertmanager: str = field(repr=False)  # may have a password, as the next
+    exporter: str = field(repr=False)
     token_file: str | None = None
     auth_token_file: str | None = None
     show: Callable[[str, str], None] | None = None
+    web_config: str | None = None
 
 
 class TicketServer:
@@ -71,7 +73,7 @@ class TicketServer:
             environ: environment variables; the token if no file is named.
 
         Raises:
-            ConfigError: the configuration is invalid.
+            ConfigError: the configuration, or that of the listener, is invalid.
             UsageError: a flag is invalid.
             StoreError: the storage file cannot be used, or another process uses it.
             ListenError: the web address cannot be bound.
@@ -99,7 +101,10 @@ class TicketServer:
             self._web = WebServer(
                 options.listen,
                 pages,
+                max_connections=config.limits.max_connections,
                 count_refused=lambda reason: self._metrics.add("http_refused", reason),
+                settings=WebSettings(options.web_config, self._metrics.web_config_reloaded),
+                has_own_secret=None if secret is None else is_delivery,
             )
             if secret is None and not self._web.is_loopback:
                 self._web.stop()
@@ -195,7 +200,11 @@ def _api(
         if options.token_file is None
         else FileToken(options.token_file)
     )
-    http = HttpContext(count_request=lambda code: metrics.add("requests", code))
+    http = HttpContext(
+        count_request=lambda code: metrics.add("requests", code),
+        max_answer_bytes=config.limits.max_answer_bytes,
+        max_list_pages=config.limits.max_list_pages,
+    )
     return GithubIssues(config.tickets.api_url, http, token)
 
 

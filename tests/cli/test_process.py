@@ -1,18 +1,25 @@
 """The main thread supervises: signals, failures and dead threads end a process in bounded time."""
 
 import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from trunkwatch import process
-from trunkwatch.app import Server
+from trunkwatch.app import Server, WebOptions
 from trunkwatch.app import server as app_server
 from trunkwatch.errors import StoreError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.process import INTERNAL_ERROR, Supervisor
+from trunkwatch.web.gateway import PAGE_THREADS
 
+from tests.cli.program import Served, environment
 from tests.support.rows import history, write_recorded
 from tests.support.waiting import eventually
 
@@ -98,7 +105,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     write_recorded(path, history("P F F F"))
     config = tmp_path / "trunkwatch.yml"
     config.write_text(f"sources: [{{name: ci, type: recorded, path: {path}}}]\n")
-    found = Server(str(config), str(tmp_path / "results.db"), "127.0.0.1:0")
+    found = Server(str(config), str(tmp_path / "results.db"), WebOptions("127.0.0.1:0"))
     for web in found._web:
         web.start()
     found._begin("")
@@ -128,6 +135,45 @@ def test_a_reload_that_fails_changes_nothing(
     server._reload()
     assert server._engine is not before
     assert server._counters.totals().config_reload_ok
+
+
+STUCK = """
+import sys, time
+from trunkwatch.__main__ import run
+from trunkwatch.web import pages
+
+def stuck(*_):
+    print("stuck", file=sys.stderr, flush=True)
+    time.sleep(1_000)
+
+pages.landing_page = stuck
+sys.argv[0] = "trunkwatch"
+run()
+"""
+
+
+@pytest.mark.live
+def test_a_stuck_handler_does_not_delay_the_end(tmp_path: Path) -> None:
+    """SIGTERM ends the program within five seconds although every thread of a listener is stuck."""
+    (tmp_path / "trunkwatch.yml").write_text("sources: [{name: ci, type: recorded, path: x}]")
+    addresses = [f"--web.{name}listen-address=127.0.0.1:0" for name in ("", "metrics-", "webhook-")]
+    started = subprocess.Popen(
+        [sys.executable, "-c", STUCK, "serve", *addresses],
+        cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with started, ExitStack() as stack:
+        stack.callback(started.kill)
+        served = Served(started)
+        for _ in range(20):
+            connection = socket.create_connection(("127.0.0.1", served.port), 30)
+            stack.enter_context(connection)
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        for _ in range(PAGE_THREADS):
+            served.wait_for_log("^stuck$")
+        begin = time.monotonic()
+        started.terminate()
+        assert started.wait(30) == 0
+        assert time.monotonic() - begin < 5.0
 
 
 def test_a_thread_that_dies_is_unhealthy(server: Server) -> None:

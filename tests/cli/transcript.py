@@ -127,6 +127,8 @@ def _call(arguments: list[str], folder: Path) -> Result:
         mock.patch.dict(os.environ, _environment(folder), clear=True),
         # How click finds the program's name after `python -m trunkwatch`.
         mock.patch.object(sys.modules["__main__"], "__package__", "trunkwatch"),
+        # It ends the process without the threads of the tests.
+        mock.patch.object(sys.modules["trunkwatch.cli.main"], "leave", sys.exit),
         mock.patch.object(sys, "argv", ["__main__.py", *arguments]),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),

@@ -18,11 +18,13 @@ from trunkwatch.config import (
 from trunkwatch.config.load import all_keys
 from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GithubApp, GithubSource
+from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
 from trunkwatch.domain.groups import group_of
 from trunkwatch.domain.model import Evidence, JobKey, Trunk
 from trunkwatch.patterns import Pattern
+from trunkwatch.ticketing import TicketOptions
 
 EVERYTHING = """
 sources:
@@ -96,7 +98,12 @@ known_broken:
   - {match: {workflow: docs}, reason: "being moved"}
 green:
   - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
-limits: {max_jobs: 123}
+limits:
+  max_jobs: 123
+  max_label_bytes: 64
+  max_answer_bytes: 65536
+  max_list_pages: 1
+  max_connections: 10
 tickets:
   repo: o/issues
   labels: [ci]
@@ -397,7 +404,9 @@ def test_green_and_limits(config: Config) -> None:
     (patterns,) = policy_of(config).green.values()
     assert list(policy_of(config).green) == [Trunk("o/r", "main")]
     assert [pattern.text for pattern in patterns] == ["pull / .*", "lint / .*"]
-    assert config.limits.max_jobs == 123
+    limits = config.limits
+    assert (limits.max_jobs, limits.max_label_bytes, limits.max_answer_bytes) == (123, 64, 65_536)
+    assert (limits.max_list_pages, limits.max_connections) == (1, 10)
 
 
 def test_only_sources_is_required() -> None:
@@ -517,3 +526,20 @@ sources:
   - {name: c, type: buildbot, url: "http://j", repo: r, branches: [b]}
 """
     assert len(parse_config(text, "t.yml").sources) == 3
+
+
+def test_no_text_of_a_configuration_has_a_secret() -> None:
+    """What Python prints of a section, in a traceback or a log, holds no password and no hash."""
+    text = """
+sources:
+  - {name: ci, type: buildbot, url: 'http://u:hunter2@h', repo: o/r, branches: [main], git: x}
+  - {name: gh, type: github, api_url: 'http://u:hunter2@h', repo: o/r, branches: [b]}
+tickets: {api_url: 'http://u:hunter2@h'}
+"""
+    hashed = "$2y$04$trunkwatchtrunkwatchtuutHjCKBpwZvmfu1BjvhHWVPjwMs4kfO"
+    web = parse_web_config(f"basic_auth_users: {{ann: {hashed}}}".encode(), "web.yml")
+    options = TicketOptions("x", None, "", "http://u:hunter2@h", "http://u:hunter2@h")
+    shown = f"{parse_config(text, 'x.yml')!r} {web!r} {web} {options!r}"
+    assert "hunter2" not in shown
+    assert hashed not in shown
+    assert "ann" in shown

@@ -116,11 +116,13 @@ def test_no_service_runs_as_root() -> None:
 
 @each_service
 def test_every_service_is_hardened(service: str) -> None:
-    """Read-only image, no capabilities, no new privileges."""
+    """Read-only image, no capabilities, no new privileges, bounded memory and processes."""
     entry = SERVICES[service]
     assert entry["read_only"] is True
     assert entry["cap_drop"] == ["ALL"]
     assert entry["security_opt"] == ["no-new-privileges:true"]
+    assert entry["memswap_limit"] == entry["mem_limit"] in ("1g", "2g")
+    assert entry["pids_limit"] == 256
     assert not {"privileged", "cap_add", "network_mode", "pid", "devices"} & set(entry)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.demo.incident import INCIDENT
 
 from tests.cli.transcript import in_process
@@ -90,8 +91,11 @@ def test_shown_commands_are_found() -> None:
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_a_shown_configuration_is_accepted(text: str, tmp_path: Path) -> None:
     """Trunkwatch, Prometheus or Alertmanager accepts the configuration that is for it."""
-    (section,) = {"sources", "scrape_configs", "receivers"} & set(yaml.safe_load(text))
-    if section == "sources":
+    kinds = {"sources", "scrape_configs", "receivers", "tls_server_config"}
+    (section,) = kinds & set(yaml.safe_load(text))
+    if section == "tls_server_config":
+        parse_web_config(text.encode(), "web.yml")
+    elif section == "sources":
         (tmp_path / "trunkwatch.yml").write_text(text, encoding="utf-8")
         assert in_process("trunkwatch check-config", tmp_path).code == 0
     elif section == "scrape_configs":

@@ -16,6 +16,8 @@ from trunkwatch import __version__
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
 from trunkwatch.config.schema import RecordedSource
+from trunkwatch.config.section import WebSection
+from trunkwatch.config.web_config import HttpServerSection, TlsServerSection, WebConfig
 from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of
 from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
 from trunkwatch.domain.model import (
@@ -148,6 +150,23 @@ def documented_keys() -> list[docs.Key]:
 def test_every_key_is_documented_and_every_documented_key_exists() -> None:
     """Each key has one row with the path, kind and default of the schema."""
     assert sorted(documented_keys()) == sorted(docs.config_keys())
+
+
+def test_every_key_of_the_web_configuration_is_documented() -> None:
+    """The table of the web configuration has each key, and no other."""
+    sections: dict[str, type[WebSection]] = {
+        "tls_server_config": TlsServerSection,
+        "http_server_config": HttpServerSection,
+    }
+    keys = {f"{name}.{key}" for name, each in sections.items() for key in each.model_fields}
+    rows = [
+        row
+        for table in markdown.tables(CONFIGURATION)
+        if table[0][0] == "web key"
+        for row in table[1:]
+    ]
+    shown = {key for row in rows for key in re.findall(r"`([^`]+)`", row[0])}
+    assert shown == keys | (set(WebConfig.model_fields) - set(sections))
 
 
 def test_every_key_has_a_meaning() -> None:
@@ -536,6 +555,16 @@ def test_runbooks_are_linked_from_the_table() -> None:
 
 
 # ---------------------------------------------------------------------- the README
+
+
+@pytest.mark.parametrize("name", ["SECURITY.md", "docs/reliability.md"])
+def test_named_tests_exist(name: str) -> None:
+    """Every promise names the file of the test that shows it."""
+    for table in markdown.tables(DOCUMENTS[name]):
+        for row in table[1:]:
+            paths = re.findall(r"`(tests/[\w/]+\.py)`", row[-1])
+            assert paths, row
+            assert all((PROJECT / path).is_file() for path in paths), paths
 
 
 @each_document

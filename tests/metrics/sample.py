@@ -93,6 +93,7 @@ def totals() -> Totals:
             ("trunkwatch_source_rows_dropped_total", "ci", "bad_time"): 2,
             ("trunkwatch_unknown_conclusions_total", *TRUNK, "strange"): 1,
             ("trunkwatch_off_trunk_runs_total", *TRUNK, "head_repo"): 4,
+            ("trunkwatch_label_values_cut_total",): 3,
             ("trunkwatch_jobs_dropped_total",): 0,
             ("trunkwatch_trunk_rewrites_total", *TRUNK): 1,
         }

@@ -17,7 +17,7 @@ from trunkwatch.metrics import exposition
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES
 from trunkwatch.metrics.collector import job_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
-from trunkwatch.metrics.lines import job_texts
+from trunkwatch.metrics.lines import Labels, job_texts
 
 from tests.domain.builders import evaluate_histories
 from tests.domain.scripts import bounded
@@ -42,10 +42,10 @@ class Shown:
     def exposition(self) -> Exposition:
         return Exposition(lambda: self.snapshot, totals, "1.2.3")
 
-    def job_texts(self, job: JobState) -> list[str]:
+    def job_texts(self, job: JobState, labels: Labels) -> list[str]:
         self.before_rendering()
         self.rendered.append(job.key.job_name)
-        return job_texts(job)
+        return job_texts(job, labels)
 
     def deflate(self, text: bytes) -> Piece:
         self.compressed.append(text)

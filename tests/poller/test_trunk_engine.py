@@ -23,6 +23,7 @@ from trunkwatch.engine.snapshot import readiness_problems
 from trunkwatch.errors import OrderConflictError, SourceError, StoreError
 from trunkwatch.metrics.collector import branch_families, job_families
 from trunkwatch.poller import TrunkEngine
+from trunkwatch.poller.evaluation import MAX_UNKNOWN_WORDS, OTHER_WORDS
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
 from trunkwatch.store import Labels, SqliteStore
@@ -314,6 +315,19 @@ def test_the_cap_refuses_new_jobs(limit: int, refused: int) -> None:
     harness.ingest(*jobs("a", "b", "c", "d"))
     assert harness.names() == ["a", "b", "c", "d"][:limit]
     assert harness.count("trunkwatch_jobs_dropped_total") == refused
+
+
+def test_unknown_words_are_bounded() -> None:
+    """A hundred words are counted by name; the others together, each row once."""
+    harness = Harness(config_of())
+    words = MAX_UNKNOWN_WORDS + 5
+    rows = [run(0, f"word-{n}", job=named(f"j{n}")) for n in range(words)]
+    for _ in range(2):
+        harness.ingest(order(1), *rows)
+    counts = harness.counters.totals().by_last_label("trunkwatch_unknown_conclusions_total")
+    assert len(counts) == MAX_UNKNOWN_WORDS + 1
+    assert counts.pop(OTHER_WORDS) == 5
+    assert set(counts.values()) == {1}
 
 
 def test_the_cap_never_drops_a_job_that_was_exported() -> None:

@@ -2,12 +2,14 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from trunkwatch.errors import (
     BadAnswerError,
     CredentialsError,
+    LimitExceededError,
     NoAnswerError,
     RateLimitedError,
 )
@@ -140,12 +142,13 @@ def test_a_body_has_a_size_limit(length: int, pack: Callable[[bytes], bytes]) ->
     body = b'"%s"' % (b"a" * (length - 2))
     headers = (("Content-Encoding", "gzip"),) if pack is gzip.compress else ()
     with serving(Reply(200, pack(body), headers)) as server:
-        client = RestClient(server.url, Http().context, max_bytes=64)
+        client = RestClient(server.url, replace(Http().context, max_answer_bytes=64))
         if length == 64:
             assert client.get("/x") == "a" * 62
         else:
-            with pytest.raises(BadAnswerError, match="larger than 64 bytes"):
+            with pytest.raises(LimitExceededError, match="larger than 64 bytes") as caught:
                 client.get("/x")
+            assert caught.value.reason == "too_large"
 
 
 def test_a_rate_limit_names_the_end_of_the_wait() -> None:
@@ -168,12 +171,13 @@ def test_a_short_limit_is_waited_for() -> None:
 
 @pytest.mark.parametrize("quotes", [True, False])
 def test_a_body_that_may_hold_a_secret_is_not_quoted(*, quotes: bool) -> None:
-    """The vendor's rules decide whether an error shows the beginning of an odd body."""
+    """The vendor's rules decide whether the log shows the beginning of an odd body."""
     rules = ApiRules()
     rules.quotes_body = quotes
     with serving(Reply(200, b"plain text")) as server, pytest.raises(BadAnswerError) as caught:
         RestClient(server.url, Http().context, rules=rules).get("/x")
-    assert ("plain text" in str(caught.value)) is quotes
+    assert "plain text" not in str(caught.value)
+    assert ("plain text" in caught.value.detail) is quotes
 
 
 def test_nothing_that_listens_is_no_answer() -> None:

@@ -74,7 +74,8 @@ def test_an_absurd_wait_is_bounded(text: str, seconds: float) -> None:
     """Whatever Retry-After holds, the server is asked again within the hour."""
     limit = GITHUB.read({"Retry-After": text}, NOW)
     assert limit.wait(NOW) == seconds
-    assert text[:20] in limit.headers
+    shown = "neither a number nor a date" if text in ("NaN", "") else text[:20]
+    assert shown in limit.headers
 
 
 @pytest.mark.parametrize("text", ["1800000060000", "4102444800", "9" * 400, "-1", "x", "٣"])

@@ -27,12 +27,11 @@ def order(path: Path, trunk: Trunk = TRUNK, *, fetch: bool = True) -> list[str]:
 
 
 def error(path: Path, branch: str = "main") -> str:
-    """Return the one line with which reading a clone fails."""
+    """Return the one line with which reading a clone fails, and the detail of the log."""
     with pytest.raises(GitError) as caught:
         order(path, Trunk(REPO, branch))
-    text = str(caught.value)
-    assert len(text.splitlines()) == 1
-    return text
+    assert len(str(caught.value).splitlines()) == 1
+    return ": ".join(filter(None, (str(caught.value), caught.value.detail)))
 
 
 def pushed(repo: GitRepo, count: int) -> list[str]:
@@ -249,7 +248,7 @@ def test_an_origin_that_is_gone_is_an_error_that_says_so(repo: GitRepo, tmp_path
     git(tmp_path, "clone", "--quiet", str(repo.bare), str(clone))
     repo.bare.rename(tmp_path / "elsewhere.git")
     text = error(clone)
-    assert text.startswith(f"git fetch in {clone} failed: fatal: ")
+    assert text.startswith(f"git fetch in {clone} failed, see the log: fatal: ")
     assert "does not appear to be a git repository" in text
 
 

@@ -12,6 +12,7 @@ import pytest
 from trunkwatch.web import WebServer, gateway
 from trunkwatch.web import connection as web_connection
 from trunkwatch.web import server as web_server
+from trunkwatch.web.answer import SECURITY_HEADERS
 from trunkwatch.web.connection import Phase
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Connect = Callable[[bytes], socket.socket]
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterator[bytes]:
     """Echo the length of a body; answer /large with many bytes."""
     body = b"x" * LARGE if environ["PATH_INFO"] == "/large" else b"ok"
+    assert environ["PATH_INFO"] != "/broken"
     if environ["REQUEST_METHOD"] == "POST":
         body = b"%d" % len(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
     start_response("200 OK", [("Content-Length", str(len(body)))])
@@ -115,7 +117,7 @@ def test_the_oldest_silent_connection_makes_room(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, refused: list[str]
 ) -> None:
     """Above the limit a new connection is served, and one that has sent nothing is closed."""
-    monkeypatch.setattr(web_server, "MAX_OPEN", 3)
+    monkeypatch.setattr(web_server, "_max_open", lambda _: 3)
     connect = request.getfixturevalue("connect")
     body = connect(POST.replace(b"Content", b"Expect: 100-continue\r\nContent"))
     assert body.recv(100).startswith(b"HTTP/1.1 100 ")
@@ -125,6 +127,27 @@ def test_the_oldest_silent_connection_makes_room(
     body.sendall(b"123456789")
     assert body.recv(100).startswith(b"HTTP/1.1 200 ")
     assert refused == ["too_many_connections"]
+
+
+@pytest.mark.parametrize(
+    ("first", "status"),
+    [
+        (GET.replace(b"Host", b"Connection: close\r\nHost"), 200),
+        (b"nonsense\r\n\r\n", 400),
+        (POST, 408),
+        (GET[:-2] + b"X: " + b"x" * 70_000, 431),
+        (GET.replace(b"/", b"/broken", 1).replace(b"Host", b"Connection: close\r\nHost"), 500),
+    ],
+)
+def test_every_answer_has_the_headers_for_security(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, first: bytes, status: int
+) -> None:
+    """Also those that no application has seen, or that it failed to give."""
+    monkeypatch.setitem(web_connection.SECONDS, Phase.BODY, 0.2)
+    head = rest_of(request.getfixturevalue("connect")(first)).partition(b"\r\n\r\n")[0]
+    lines = head.decode().split("\r\n")
+    assert lines[0].startswith(f"HTTP/1.1 {status} ")
+    assert {f"{name}: {value}" for name, value in SECURITY_HEADERS} <= set(lines)
 
 
 def test_bodies_in_memory_are_bounded(

@@ -1,11 +1,12 @@
 """Composition: names each concrete class once.
 
 `parts` builds stores and sources, `once` is the refresh of the commands that end, `server` is
-`trunkwatch serve`.
+`trunkwatch serve`, and `listeners` its web servers.
 """
 
+from trunkwatch.app.listeners import WebOptions
 from trunkwatch.app.once import Once, refresh_all
 from trunkwatch.app.parts import compare_urls, open_store
 from trunkwatch.app.server import Server
 
-__all__ = ["Once", "Server", "compare_urls", "open_store", "refresh_all"]
+__all__ = ["Once", "Server", "WebOptions", "compare_urls", "open_store", "refresh_all"]

@@ -37,7 +37,11 @@ def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine)
         counters.add("trunkwatch_source_requests_total", name, code)
 
     return SourceContext(
-        http=HttpContext(count_request=count_request),
+        http=HttpContext(
+            count_request=count_request,
+            max_answer_bytes=config.limits.max_answer_bytes,
+            max_list_pages=config.limits.max_list_pages,
+        ),
         events=policy_of(config).evidence.events,
         focus=engine.focus,
         store=partial(engine.ingest_part, name),

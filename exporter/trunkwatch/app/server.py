@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from trunkwatch import __version__
+from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.metrics.exposition import Exposition
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
@@ -20,7 +22,7 @@ from trunkwatch.process import Supervisor, ignore_reloads
 from trunkwatch.report.document import CompareUrls
 from trunkwatch.sources import DeliveryUpdate, WebhookSource
 from trunkwatch.store import ServerLock, damage_of
-from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebhookOnly, WebServer
+from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebServer
 from trunkwatch.web.pages import View
 
 log = logging.getLogger(__name__)
@@ -32,19 +34,16 @@ POLLER_STOP_SECONDS = 2.0
 class Server:
     """The exporter as a server: pollers, the engine and the listeners."""
 
-    def __init__(
-        self, config_path: str, storage: str, listen: str, webhook_listen: str | None = None
-    ) -> None:
+    def __init__(self, config_path: str, storage: str, web: WebOptions) -> None:
         """Check everything that can fail before anything starts.
 
         Args:
             config_path: of the configuration.
             storage: path of the storage.
-            listen: address of the pages and of `/metrics`.
-            webhook_listen: address of the webhook alone; None to serve it with the pages.
+            web: addresses and files of the listeners.
 
         Raises:
-            ConfigError: the configuration cannot be used.
+            ConfigError: the configuration, or one of a listener, cannot be used.
             StoreError: the storage cannot be used.
             ListenError: the address cannot be listened on.
         """
@@ -72,45 +71,36 @@ class Server:
             keeps_state=True,
         )
         self._exposition = Exposition(
-            lambda: self._engine.snapshot, self._counters.totals, __version__
+            lambda: self._engine.snapshot,
+            self._counters.totals,
+            __version__,
+            self._labels(self._config),
         )
         self._sources = build_sources(self._config, self._counters, self._engine)
         try:
-            self._web = self._listeners(listen, webhook_listen)
+            self._web = self._listeners(web)
         except Exception:
             self._store.close()
             self._lock.close()
             raise
         self._poller = self._new_poller()
 
-    def _listeners(self, listen: str, webhook_listen: str | None) -> list[WebServer]:
-        """Listen for scrapes and people, and for webhooks there or on an address of their own."""
+    def _listeners(self, web: WebOptions) -> list[WebServer]:
+        """Listen for scrapes, people and webhooks."""
         webhook = Webhook(self._hooks, self._count_delivery)
-        shared = webhook if webhook_listen is None else None
         pages = Pages(
             self._view,
             self._exposition,
             time.time,
             __version__,
-            shared,
+            webhook if web.webhook_listen is None else None,
+            has_metrics=web.metrics_listen is None,
             dead_threads=self._supervisor.dead_threads,
             problems=self._problems,
         )
-        servers = [WebServer(listen, pages, count_refused=self._count_refused)]
-        if webhook_listen is not None:
-            try:
-                servers.append(
-                    WebServer(
-                        webhook_listen,
-                        WebhookOnly(webhook),
-                        "--web.webhook-listen-address",
-                        self._count_refused,
-                    )
-                )
-            except Exception:
-                servers[0].stop()
-                raise
-        return servers
+        report = self._counters.web_config_reloaded
+        most = self._config.limits.max_connections
+        return open_listeners(web, pages, webhook, self._count_refused, report, most)
 
     @property
     def ports(self) -> list[int]:
@@ -140,6 +130,8 @@ class Server:
         threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
 
     def _stop(self) -> None:
+        for server in self._web:
+            server.begin_stop()
         for server in self._web:
             server.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
@@ -199,6 +191,8 @@ class Server:
             return
         self._poller.stop()
         before.hand_over(engine)
+        if config.limits != self._config.limits:
+            self._exposition.use(self._labels(config))
         self._config, self._engine, self._sources = config, engine, sources
         self._counters.reloaded(ok=True)
         self._exposition.update()
@@ -245,6 +239,13 @@ class Server:
         self._poller.delivered()
         if update.needs_refresh:
             self._poller.wake(name)
+
+    def _labels(self, config: Config) -> Labels:
+        def count() -> None:
+            self._counters.add("trunkwatch_label_values_cut_total")
+
+        self._counters.add("trunkwatch_label_values_cut_total", amount=0)
+        return Labels(config.limits.max_label_bytes, count)
 
     def _count_delivery(self, outcome: str) -> None:
         self._counters.add("trunkwatch_webhook_deliveries_total", outcome)

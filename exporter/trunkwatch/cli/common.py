@@ -71,6 +71,16 @@ def storage_flag(command: Command) -> Command:
     )(command)
 
 
+def web_config_flag(command: Command) -> Command:
+    """Add the flag `--web.config.file` to a command."""
+    return click.option(
+        "--web.config.file",
+        "web_config",
+        metavar="FILE",
+        help="TLS and passwords of the listeners (docs/configuration.md); default: neither.",
+    )(command)
+
+
 def now_flag(command: Command) -> Command:
     """Add the flag `--now` to a command."""
     return click.option(

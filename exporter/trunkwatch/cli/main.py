@@ -15,7 +15,7 @@ from typing import NoReturn
 import click
 
 from trunkwatch import __version__
-from trunkwatch.app import Once, Server
+from trunkwatch.app import Once, Server, WebOptions
 from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.common import (
     BAD_INPUT,
@@ -28,6 +28,7 @@ from trunkwatch.cli.common import (
     refresh,
     reported_errors,
     storage_flag,
+    web_config_flag,
 )
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.repository import choose, repo_flag
@@ -88,16 +89,47 @@ def main(level: str, form: str) -> None:
     metavar="HOST:PORT",
     help="Where /metrics and the pages are served.",
 )
+@web_config_flag
+@click.option(
+    "--web.metrics-listen-address",
+    "metrics_listen",
+    metavar="HOST:PORT",
+    help="Where /metrics is served, and nothing else; with the pages by default.",
+)
+@click.option(
+    "--web.metrics-config.file",
+    "metrics_config",
+    metavar="FILE",
+    help="The web configuration of that listener.",
+)
 @click.option(
     "--web.webhook-listen-address",
     "webhook_listen",
     metavar="HOST:PORT",
     help="Where webhooks are taken, and nothing else; with the pages by default.",
 )
-def serve(config_file: str, storage: str, listen: str, webhook_listen: str | None) -> None:
+@click.option(
+    "--web.webhook-config.file",
+    "webhook_config",
+    metavar="FILE",
+    help="The web configuration of that listener.",
+)
+def serve(
+    config_file: str,
+    storage: str,
+    listen: str,
+    web_config: str | None,
+    metrics_listen: str | None,
+    metrics_config: str | None,
+    webhook_listen: str | None,
+    webhook_config: str | None,
+) -> None:
     """Poll CI servers and expose their results to Prometheus."""
+    web = WebOptions(
+        listen, web_config, metrics_listen, metrics_config, webhook_listen, webhook_config
+    )
     with reported_errors():
-        code = Server(config_file, storage, listen, webhook_listen).run()
+        code = Server(config_file, storage, web).run()
     exit_with(code)
 
 

@@ -8,7 +8,7 @@ from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
 
-from trunkwatch.cli.common import config_flag, exit_with, reported_errors
+from trunkwatch.cli.common import config_flag, exit_with, reported_errors, web_config_flag
 from trunkwatch.ticketing import TicketOptions, TicketServer
 
 
@@ -28,6 +28,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     metavar="HOST:PORT",
     help="The address of /alerts, for Alertmanager's webhook.",
 )
+@web_config_flag
 @click.option(
     "--alertmanager.url",
     "alertmanager",
@@ -60,6 +61,7 @@ def tickets(
     config_file: str,
     storage: str | None,
     listen: str,
+    web_config: str | None,
     alertmanager: str,
     exporter: str,
     token_file: str | None,
@@ -73,6 +75,7 @@ def tickets(
                 config_file=config_file,
                 storage=storage,
                 listen=listen,
+                web_config=web_config,
                 alertmanager=alertmanager,
                 exporter=exporter,
                 token_file=token_file,

@@ -127,7 +127,7 @@ class BuildbotSource(_Source):
     """
 
     type: Literal["buildbot"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)]  # may have a password
     repo: Name
     branches: Annotated[tuple[Name, ...], Field(min_length=1)]
     git: Location | None = None
@@ -201,7 +201,7 @@ class GithubSource(_Source):
     refreshes_after_evaluation: ClassVar[bool] = True
 
     type: Literal["github"]
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
     repo: RepoName | None = None
     repos: tuple[RepoEntry, ...] = ()
     exclude: tuple[ExcludeEntry, ...] = ()
@@ -455,13 +455,25 @@ class TicketsSection(Section):
     timezone: Zone = "UTC"
     timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
     dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = GITHUB_API
+    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
 
 
 class Limits(Section):
-    """Limits that protect Prometheus from too many series."""
+    """Limits on what others may send or make Trunkwatch export.
+
+    Attributes:
+        max_jobs: jobs exported, all trunks together.
+        max_label_bytes: of the value of a label in UTF-8.
+        max_answer_bytes: of an answer of a CI's server, decompressed.
+        max_list_pages: of a list of GitHub.
+        max_connections: open ones of each listener; read at the start.
+    """
 
     max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
+    max_label_bytes: Annotated[int, Field(strict=True, ge=64, le=65_536)] = 512
+    max_answer_bytes: Annotated[int, Field(strict=True, ge=65_536)] = 64 * 1024 * 1024
+    max_list_pages: Annotated[int, Field(strict=True, ge=1)] = 300
+    max_connections: Annotated[int, Field(strict=True, ge=10)] = 1_000
 
 
 class Config(Section):

@@ -169,10 +169,12 @@ class Totals:
     Attributes:
         counts: by family name and label values.
         config_reload_ok: whether the last reload of the configuration succeeded.
+        web_config_ok: whether the newest web configuration is used.
     """
 
     counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     config_reload_ok: bool = True
+    web_config_ok: bool = True
 
     def by_last_label(self, family: str) -> dict[str, int]:
         """Return the counts of a family, added up by the value of its last label."""

@@ -23,9 +23,6 @@ TOTAL = "total_count"
 SEARCHED_CHARACTERS = 1000
 """Characters of an answer in which a rate limit is looked for."""
 
-QUOTED_CHARACTERS = 120
-"""Characters of GitHub's message that an error quotes."""
-
 READ_ACCESS = (
     "the name is wrong, or the token may not read it"
     " (read-only Actions, Checks, Contents and Metadata)"
@@ -63,15 +60,19 @@ class GithubRules(ApiRules):
         return exhausted or "Retry-After" in answer.headers or "rate limit" in text
 
     def message(self, answer: Answer) -> str:
-        """Return GitHub's own error message."""
+        """Return GitHub's own error message, for the log."""
         try:
             message = json.loads(answer.content)["message"]
         except (ValueError, KeyError, TypeError, RecursionError):
             return ""
-        return f": {' '.join(str(message).split())[:QUOTED_CHARACTERS]}"
+        return str(message)
 
     def error(self, answer: Answer, problem: str) -> RequestError:
         """Return the error; GitHub answers 404 where a permission is missing."""
         if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
-            return NotFoundError(f"{problem}; {self._advice}", status=answer.status)
+            return NotFoundError(
+                f"{problem}; {self._advice}", status=answer.status, detail=self.message(answer)
+            )
+        if answer.status == HTTPStatus.CONFLICT:
+            problem += "; is the repository empty?"
         return super().error(answer, problem)

@@ -94,10 +94,12 @@ class GraphClient:
             if not error.retryable:
                 raise
             # A query that takes too long ends without an answer, or with a 502.
-            raise TooLargeError(str(error), retryable=True) from None
+            raise TooLargeError(str(error), retryable=True, detail=error.detail) from None
         except RequestError as error:
             if (error.status or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                raise TooLargeError(str(error), status=error.status, retryable=True) from None
+                raise TooLargeError(
+                    str(error), status=error.status, retryable=True, detail=error.detail
+                ) from None
             raise
         data = document.get("data")
         errors = tuple(_errors(document.get("errors")))
@@ -109,17 +111,18 @@ class GraphClient:
 
     def _check(self, data: object, errors: tuple[GraphError, ...]) -> None:
         kinds = {error.type for error in errors}
-        said = f"POST {self._client.address('/graphql')}: " + "; ".join(
-            error.message for error in errors[:1]
-        )
+        named = f"POST {self._client.address('/graphql')}"
+        detail = errors[0].message if errors else ""
         if kinds & _LIMITED:
             until = max(self._quota.free_at(), self._client.now() + UNKNOWN_WAIT_SECONDS)
             self._quota.block(until)
-            raise RateLimitedError(said, until, status=HTTPStatus.OK)
+            problem = f"{named}: the points of this hour are used up"
+            raise RateLimitedError(problem, until, status=HTTPStatus.OK, detail=detail)
         if kinds & _TOO_LARGE:
-            raise TooLargeError(said, status=HTTPStatus.OK)
+            raise TooLargeError(f"{named}: too much at once", status=HTTPStatus.OK, detail=detail)
         if not isinstance(data, dict):
-            raise BadAnswerError(said if errors else f"{said}no data", status=HTTPStatus.OK)
+            problem = f"{named}: {'an error instead of data' if errors else 'no data'}"
+            raise BadAnswerError(problem, status=HTTPStatus.OK, detail=detail)
 
 
 def _errors(rows: object) -> list[GraphError]:

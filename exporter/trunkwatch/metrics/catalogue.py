@@ -220,7 +220,8 @@ FAMILIES: tuple[Family, ...] = (
         "trunkwatch_http_refused_total",
         "Connections closed and requests refused before they were handled, by reason (late_head,"
         " late_body, late_reader, too_many_connections, too_many_bodies, head_too_large, malformed,"
-        " no_file_descriptor).",
+        " no_file_descriptor, late_handshake, tls_handshake, client_certificate, unauthorized,"
+        " too_many_logins).",
         "reason",
     ),
     _own(
@@ -236,6 +237,10 @@ FAMILIES: tuple[Family, ...] = (
         *BRANCH_LABELS,
         "reason",
     ),
+    _own(
+        "trunkwatch_label_values_cut_total",
+        "Values of labels that were longer than limits.max_label_bytes.",
+    ),
     _own("trunkwatch_jobs_dropped_total", "Jobs refused because limits.max_jobs was reached."),
     _own(
         "trunkwatch_trunk_rewrites_total",
@@ -245,6 +250,10 @@ FAMILIES: tuple[Family, ...] = (
     _own(
         "trunkwatch_config_reload_success",
         "1 if the last reload of the configuration was taken, 0 if the old one is still used.",
+    ),
+    _own(
+        "trunkwatch_web_config_reload_success",
+        "1 if the newest web configuration and its certificates are used, 0 if the old ones are.",
     ),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )

@@ -67,6 +67,7 @@ def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sa
             continue  # CI families are exported only once every source has been read.
         yield name, tuple(labels), value
     yield "trunkwatch_config_reload_success", (), float(totals.config_reload_ok)
+    yield "trunkwatch_web_config_reload_success", (), float(totals.web_config_ok)
     yield "trunkwatch_build_info", (version,), 1.0
 
 

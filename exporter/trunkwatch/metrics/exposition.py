@@ -22,7 +22,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
 from trunkwatch.metrics.catalogue import Scope, of_scope
 from trunkwatch.metrics.collector import empty_family, own_samples
-from trunkwatch.metrics.lines import branch_texts, family_text, job_texts
+from trunkwatch.metrics.lines import Labels, branch_texts, family_text, job_texts
 
 EOF = b"# EOF\n"
 
@@ -127,22 +127,40 @@ class Exposition:
     """
 
     def __init__(
-        self, snapshot: Callable[[], Snapshot], totals: Callable[[], Totals], version: str
+        self,
+        snapshot: Callable[[], Snapshot],
+        totals: Callable[[], Totals],
+        version: str,
+        labels: Labels | None = None,
     ) -> None:
         """Args:
         snapshot: returns the newest snapshot.
         totals: read at each scrape.
         version: for `trunkwatch_build_info`.
+        labels: writes the values of labels.
         """
         self._newest = snapshot
         self._rendering = threading.Lock()
         self._shown = _Shown(snapshot())
         self._heads = {form: _Heads(form) for form in (PLAIN, OPENMETRICS)}
-        self._jobs = Blocks[JobState](len(of_scope(Scope.JOB)), lambda job: job.key, job_texts)
-        self._branches = Blocks[TrunkState](
-            len(of_scope(Scope.BRANCH)), lambda state: state.trunk, branch_texts
-        )
         self._own = _OwnFamilies(totals, version)
+        self._use(labels or Labels())
+
+    def use(self, labels: Labels) -> None:
+        """Write the values of labels in another way from the next update on."""
+        with self._rendering:
+            self._use(labels)
+
+    def _use(self, labels: Labels) -> None:
+        self._jobs = Blocks[JobState](
+            len(of_scope(Scope.JOB)), lambda job: job.key, lambda job: job_texts(job, labels)
+        )
+        self._branches = Blocks[TrunkState](
+            len(of_scope(Scope.BRANCH)),
+            lambda state: state.trunk,
+            lambda state: branch_texts(state, labels),
+        )
+        self._own.labels = labels
 
     def update(self) -> None:
         """Render the newest snapshot, if any was requested before."""
@@ -219,6 +237,7 @@ class _OwnFamilies:
     def __init__(self, totals: Callable[[], Totals], version: str) -> None:
         self._totals = totals
         self._version = version
+        self.labels = Labels()
         self._process = ProcessCollector(registry=None)
         self._columns: dict[str, _OwnColumn] = {}
 
@@ -233,7 +252,7 @@ class _OwnFamilies:
             found = samples[family.name]
             column = self._columns.get(family.name)
             if column is None or column.samples != found:
-                column = _OwnColumn(found, family_text(family, found).encode())
+                column = _OwnColumn(found, family_text(family, found, self.labels).encode())
             columns[family.name] = column
         self._columns = columns
         return list(columns.values())

@@ -4,16 +4,67 @@ prometheus_client renders any family. These functions render the samples to the 
 tenth of the time: the labels of a job are escaped once, not for each family.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from operator import itemgetter
 from typing import NamedTuple
 
+from cachetools import LRUCache
 from prometheus_client.utils import floatToGoString
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.metrics.catalogue import JOB_LABELS, Family, Scope, of_scope
 from trunkwatch.metrics.collector import branch_samples, job_labels, job_samples
+
+CUT_MARK = "~"
+DIGEST_CHARACTERS = 20
+REMEMBERED_VALUES = 10_000
+DEFAULT_MAX_LABEL_BYTES = 512
+
+
+class Labels:
+    """The values of labels as text: escaped, and cut where they are too long.
+
+    A cut value ends in a digest of the whole, so that it stays unique and the same in each process.
+    Safe to use from any thread.
+    """
+
+    def __init__(
+        self, max_bytes: int = DEFAULT_MAX_LABEL_BYTES, count: Callable[[], None] = lambda: None
+    ) -> None:
+        """Args:
+        max_bytes: of a value in UTF-8.
+        count: called once for each value that is cut, while it is remembered.
+        """
+        self._max_bytes = max_bytes
+        self._count = count
+        self._lock = threading.Lock()
+        self._cut: LRUCache[str, str] = LRUCache(REMEMBERED_VALUES)
+
+    def text(self, value: str) -> str:
+        """Return the text of a value."""
+        # A character has at most four bytes.
+        return _escape(value if 4 * len(value) <= self._max_bytes else self._bounded(value))
+
+    def _bounded(self, value: str) -> str:
+        content = value.encode(errors="replace")
+        # A value that looks like a cut one of this length must not be mistaken for it.
+        longest = self._max_bytes - 4 if CUT_MARK in value else self._max_bytes
+        if len(content) <= longest:
+            return value
+        with self._lock:
+            if value not in self._cut:
+                self._count()
+                digest = sha256(content).hexdigest()[:DIGEST_CHARACTERS]
+                room = self._max_bytes - len(CUT_MARK) - DIGEST_CHARACTERS
+                begin = content[:room].decode(errors="ignore")
+                self._cut[value] = f"{begin}{CUT_MARK}{digest}"
+            return self._cut[value]
+
+
+_DEFAULT = Labels()
 
 
 def _escape(value: str) -> str:
@@ -69,39 +120,44 @@ _BRANCH = _columns(Scope.BRANCH)
 _job_label_text = _label_writer(JOB_LABELS)
 
 
-def job_texts(job: JobState) -> list[str]:
+def job_texts(job: JobState, labels_of: Labels = _DEFAULT) -> list[str]:
     """Return the lines of one job in each family of `Scope.JOB`."""
     texts = [""] * len(_JOB)
-    escaped = [_escape(value) for value in job_labels(job)]
+    escaped = [labels_of.text(value) for value in job_labels(job)]
     common = _job_label_text(escaped)
     for name, more, value in job_samples(job):
         place, family, labels = _JOB[name]
-        text = labels((*escaped, *map(_escape, more))) if more else common
+        text = labels((*escaped, *map(labels_of.text, more))) if more else common
         texts[place] += f"{family}{{{text}}} {_number(value)}\n"
     return texts
 
 
-def branch_texts(trunk: TrunkState) -> list[str]:
+def branch_texts(trunk: TrunkState, labels_of: Labels = _DEFAULT) -> list[str]:
     """Return the lines of one trunk in each family of `Scope.BRANCH`."""
     texts = [""] * len(_BRANCH)
     for name, more, value in branch_samples(trunk):
         place, family, labels = _BRANCH[name]
-        values = [_escape(each) for each in (*trunk.trunk, *more)]
+        values = [labels_of.text(each) for each in (*trunk.trunk, *more)]
         texts[place] += f"{family}{{{labels(values)}}} {_number(value)}\n"
     return texts
 
 
-def family_text(family: Family, samples: Iterable[tuple[Sequence[str], float]]) -> str:
+def family_text(
+    family: Family,
+    samples: Iterable[tuple[Sequence[str], float]],
+    labels_of: Labels = _DEFAULT,
+) -> str:
     """Return the lines of a family.
 
     Args:
         family: of the catalogue.
         samples: label values in the catalogue's order, and the value.
+        labels_of: writes the values of labels.
     """
     if not family.labels:
         return "".join(f"{family.name} {_number(value)}\n" for _, value in samples)
     labels = _label_writer(family.labels)
     return "".join(
-        f"{family.name}{{{labels([_escape(each) for each in values])}}} {_number(value)}\n"
+        f"{family.name}{{{labels([labels_of.text(each) for each in values])}}} {_number(value)}\n"
         for values, value in samples
     )

@@ -26,6 +26,13 @@ FOCUS_COMMITS = 1000
 """The newest commits of which details are asked for: no source reads older ones again."""
 
 
+MAX_UNKNOWN_WORDS = 100
+"""Unknown conclusions of a trunk that are counted by name; each is a series."""
+
+OTHER_WORDS = "(other)"
+"""The label of the others."""
+
+
 class TrunkEvaluations:
     """One evaluator per trunk.
 
@@ -62,6 +69,7 @@ class TrunkEvaluations:
         self._evaluators: dict[Trunk, TrunkEvaluator] = {}
         self._out_of_date: set[Trunk] = set()
         self._seen: dict[Trunk, dict[str, float]] = {}
+        self._unknown_words: dict[Trunk, set[str]] = {}
         self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
         self.states: dict[Trunk, TrunkState] = {}
 
@@ -249,11 +257,22 @@ class TrunkEvaluations:
         """Count the increase of stored rows; those stored before the start are not counted."""
         for reason, level in state.ignored_runs.items():
             self._count_increase("trunkwatch_off_trunk_runs_total", state.trunk, reason, level)
-        for word, level in state.unknown_words.items():
+        for word, level in self._named(state).items():
             self._count_increase("trunkwatch_unknown_conclusions_total", state.trunk, word, level)
         for reason, level in state.retired.items():
             start = level if first else 0
             self._count_increase("ci_job_retired_total", state.trunk, reason, level, start)
+
+    def _named(self, state: TrunkState) -> Mapping[str, int]:
+        """Return the numbers of unknown words: a CI may have any number of words."""
+        names = self._unknown_words.setdefault(state.trunk, set())
+        found: dict[str, int] = {}
+        for word, level in sorted(state.unknown_words.items()):
+            if len(names) < MAX_UNKNOWN_WORDS:
+                names.add(word)
+            name = word if word in names else OTHER_WORDS
+            found[name] = found.get(name, 0) + level
+        return found
 
     def _count_removed(self, state: TrunkState) -> None:
         """Count the listed jobs of a trunk that is not watched any more."""

@@ -4,7 +4,7 @@ import logging
 import math
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -154,17 +154,18 @@ class Poller:
             if self._stopped.is_set():
                 return False
             problem = failure.of(config.name)
-            self._failed(config, failure.reason, str(failure), seconds(), problem)
+            self._failed(config, failure.reason, failure.fields(), seconds(), problem)
             return False
         except StoreError as failure:
-            self._failed(config, "store", str(failure), seconds())
+            self._failed(config, "store", {"error": str(failure)}, seconds(), str(failure))
             return False
         except Exception as failure:
             log.exception("internal error", extra={"source": config.name})
-            self._failed(config, "bug", f"{type(failure).__name__}: {failure}", seconds())
+            problem = f"internal error ({type(failure).__name__}), see the log"
+            self._failed(config, "bug", {"error": problem}, seconds(), problem)
             return False
         if error is not None:
-            fields = {"source": config.name, "reason": error.reason, "error": error}
+            fields = {"source": config.name, "reason": error.reason, **error.fields()}
             log.error("partial refresh", extra=fields)
         self._publish()
         return True
@@ -205,21 +206,21 @@ class Poller:
         self,
         config: SourceConfig,
         reason: str,
-        error: str,
+        fields: Mapping[str, str],
         seconds: float,
-        problem: str | None = None,
+        problem: str,
     ) -> None:
         """Log and record a failed refresh.
 
         Args:
             config: of the source.
             reason: the label of `trunkwatch_source_errors_total`.
-            error: the text for the log, where the source is a field.
+            fields: the error for the log, where the source is a field too.
             seconds: how long the refresh took.
-            problem: the text for the source's status, if it differs from `error`.
+            problem: the text for the source's status.
         """
-        log.error("refresh failed", extra={"source": config.name, "reason": reason, "error": error})
-        self._engine.refresh_failed(config.name, reason, problem or error, seconds)
+        log.error("refresh failed", extra={"source": config.name, "reason": reason, **fields})
+        self._engine.refresh_failed(config.name, reason, problem, seconds)
         self._publish()
 
     # ------------------------------------------------------------------ evaluation

@@ -148,13 +148,13 @@ class SourceRegistry:
     def _log_changes(self, source: str, report: RefreshReport) -> None:
         """Log the limitations and the trunks' errors that are new or gone since the last report."""
         before = self._reports.get(source, RefreshReport())
-        old, new = _problems(before), _problems(report)
+        old, new = _error_fields(before), _error_fields(report)
         for trunk in sorted(new.keys() | old.keys()):
             fields = {"source": source, "repo": trunk.repo, "branch": trunk.branch}
             if trunk not in new:
                 log.info("trunk is read again", extra=fields)
             elif new[trunk] != old.get(trunk):
-                log.error("trunk not read", extra={**fields, "error": new[trunk]})
+                log.error("trunk not read", extra={**fields, **new[trunk]})
         for each in before.limitations:
             if each.name not in {other.name for other in report.limitations}:
                 log.info("limitation ended", extra={"source": source, "limitation": each.name})
@@ -317,6 +317,10 @@ class SourceRegistry:
 def _errors(report: RefreshReport) -> list[SourceError]:
     found = [report.error, *(trunk.error for trunk in report.trunks.values())]
     return [error for error in found if error is not None]
+
+
+def _error_fields(report: RefreshReport) -> Mapping[Trunk, Mapping[str, str]]:
+    return {trunk: each.error.fields() for trunk, each in report.trunks.items() if each.error}
 
 
 def _problems(report: RefreshReport) -> Mapping[Trunk, str]:

@@ -14,6 +14,7 @@ class Counters:
         self._counts: dict[tuple[str, ...], float] = {}
         self._levels: dict[tuple[str, ...], float] = {}
         self._reload_ok = True
+        self._web_configs_failed: set[str] = set()
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a count; adding 0 creates it."""
@@ -41,8 +42,13 @@ class Counters:
         with self._lock:
             self._reload_ok = ok
 
+    def web_config_reloaded(self, listener: str, ok: bool) -> None:
+        """Record whether the newest web configuration of a listener is used."""
+        with self._lock:
+            (self._web_configs_failed.discard if ok else self._web_configs_failed.add)(listener)
+
     def totals(self) -> Totals:
         """Return all current counts."""
         with self._lock:
             counts: Mapping[tuple[str, ...], float] = dict(self._counts)
-            return Totals(counts, self._reload_ok)
+            return Totals(counts, self._reload_ok, not self._web_configs_failed)

@@ -1,8 +1,9 @@
 """One HTTP request for a JSON document; every failure is a RequestError of one line."""
 
 import random
+import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -12,7 +13,13 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_auth_from_url
 
-from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
+from trunkwatch.errors import (
+    BadAnswerError,
+    LimitExceededError,
+    NoAnswerError,
+    RateLimitedError,
+    RequestError,
+)
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.json_text import decode_json
@@ -26,9 +33,6 @@ from trunkwatch.rest.transport import (
 )
 
 USER_AGENT = "trunkwatch"
-
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Bytes of a decompressed body; a larger one is no answer of any API that is read here."""
 
 ANSWER_TIMEOUT_FACTOR = 4.0
 """What a request may take from its begin to the end of its answer, as a multiple of `timeout`: one
@@ -91,7 +95,6 @@ class RestClient:
         tries: int = 1,
         redirects: bool = True,
         timeout: float = 30.0,
-        max_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         """Args:
         url: the address that every path is appended to. Without `authorization`, user:password@ in
@@ -105,7 +108,6 @@ class RestClient:
         redirects: whether redirects are followed; a token is never sent to another host.
         timeout: seconds to wait for a connection, and for each part of an answer; the whole answer
             must be there after `ANSWER_TIMEOUT_FACTOR` times as long.
-        max_bytes: size limit of a decompressed body.
         """
         self._base = without_credentials(url).rstrip("/")
         self._http = http
@@ -116,7 +118,7 @@ class RestClient:
         self._redirects = redirects
         self._timeout = timeout
         self._deadline = ANSWER_TIMEOUT_FACTOR * timeout
-        self._max_bytes = max_bytes
+        self._max_bytes = http.max_answer_bytes
         self._login = get_auth_from_url(url) if authorization is None else ("", "")
         # A session serves one thread at a time; as many are kept as were needed at once.
         self._sessions: deque[requests.Session] = deque()
@@ -229,12 +231,15 @@ class RestClient:
                     )
                 except requests.RequestException as error:
                     raise self._no_answer(request, error) from None
+                except ValueError as error:  # a redirect that urllib cannot parse
+                    invalid = requests.exceptions.InvalidURL(error)
+                    raise self._no_answer(request, invalid) from None
         finally:
             self._sessions.append(session)
         if response.history:
             self.redirected.add(request.path)
         self._http.count_request(str(response.status_code))
-        return Answer(response.status_code, response.reason, response.headers, response.content)
+        return Answer(response.status_code, response.headers, response.content)
 
     def _no_answer(self, request: _Request, error: requests.RequestException) -> RequestError:
         """Count and return the error of a request without a whole answer."""
@@ -245,11 +250,12 @@ class RestClient:
         named = self._named(request)
         if isinstance(error, AnswerTooLargeError):
             limit = f"{self._max_bytes} bytes, decompressed"
-            return BadAnswerError(f"{named}: the answer is larger than {limit}")
+            return LimitExceededError(f"{named}: the answer is larger than {limit}")
         if has_passed():
             # No second try: each would take as long, and others wait.
             return NoAnswerError(f"{named}: no whole answer within {self._deadline:g} s")
-        return NoAnswerError(f"{named}: {_cause_of(error)}", retryable=True)
+        problem = f"{named}: {_cause_of(error)}"
+        return NoAnswerError(problem, retryable=True, detail=str(error))
 
     def _borrowed_session(self) -> requests.Session:
         try:
@@ -274,10 +280,10 @@ class RestClient:
         except (ValueError, RecursionError):
             shown = " ".join(answer.text(1000).split())[:BODY_QUOTED_CHARACTERS]
             raise BadAnswerError(
-                f"{self._named(request)}: the answer is not JSON"
-                + (f": {shown!r}" if self._rules.quotes_body else ""),
+                f"{self._named(request)}: the answer is not JSON",
                 status=answer.status,
                 retryable=True,
+                detail=shown if self._rules.quotes_body else "",
             ) from None
 
     def _error(
@@ -293,14 +299,16 @@ class RestClient:
             now = self._http.clock()
             wait = limit.wait(now)
             asked = f" ({limit.headers})" if limit.headers else ""
-            problem += f": HTTP {answer.status}, rate limited for {wait:.0f} s{asked}{message}"
+            problem += f": HTTP {answer.status}, rate limited for {wait:.0f} s{asked}"
             short = wait <= SHORT_LIMIT_SECONDS
             if self._quota is not None and not short:
                 self._quota.block(now + wait, problem)
-            return RateLimitedError(problem, now + wait, status=answer.status, retryable=short)
-        problem = f"{problem}: HTTP {answer.status} {answer.reason}{message}"
+            return RateLimitedError(
+                problem, now + wait, status=answer.status, retryable=short, detail=message
+            )
+        problem = f"{problem}: HTTP {answer.status}{_phrase(answer.status)}"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return BadAnswerError(problem, status=answer.status, retryable=True)
+            return BadAnswerError(problem, status=answer.status, retryable=True, detail=message)
         return self._rules.error(answer, problem)
 
     def _named(self, request: _Request) -> str:
@@ -318,14 +326,45 @@ def without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+_CAUSES: tuple[tuple[type[requests.RequestException], str], ...] = (
+    (requests.Timeout, "timed out"),
+    (requests.TooManyRedirects, f"more than {MAX_REDIRECTS} redirects"),
+    (requests.exceptions.ContentDecodingError, "the body cannot be decompressed"),
+    (requests.exceptions.InvalidURL, "a redirect to no address"),
+    (requests.exceptions.InvalidSchema, "a redirect to no address"),
+    (requests.exceptions.MissingSchema, "a redirect to no address"),
+    (requests.exceptions.ProxyError, "the proxy refuses the connection"),
+)
+
+
 def _cause_of(error: requests.RequestException) -> str:
-    """Return the reason for a missing answer in a few words."""
-    if isinstance(error, requests.Timeout):
-        return "timed out"
-    reason: object = error
-    while isinstance(reason, BaseException) and reason.args:
-        inner = getattr(reason.args[0], "reason", None) or reason.args[-1]
-        if not isinstance(inner, BaseException):
-            break
-        reason = inner
-    return " ".join(str(reason).split()) or type(error).__name__
+    """Return the reason for a missing answer in our own words, or those of this system."""
+    found = next((text for kind, text in _CAUSES if isinstance(error, kind)), None)
+    if found is not None:
+        return found
+    for reason in _reasons(error):
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            return f"the certificate of the server is not accepted ({reason.verify_message})"
+        if isinstance(reason, ssl.SSLError):
+            return "the TLS handshake failed"
+        if isinstance(reason, OSError) and reason.strerror:
+            return reason.strerror
+    return "the connection was closed early, or the answer is not HTTP"
+
+
+def _reasons(error: BaseException) -> Iterator[BaseException]:
+    """Yield the causes below an error of requests, which urllib3 wraps in several ways."""
+    reason: BaseException | None = error
+    while reason is not None:
+        inner = [getattr(reason.args[0], "reason", None), reason.args[-1]] if reason.args else []
+        found = (each for each in [*inner, reason.__cause__] if isinstance(each, BaseException))
+        reason = next(found, None)
+        if reason is not None:
+            yield reason
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""

@@ -11,6 +11,12 @@ import requests
 from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.limits import RateLimitHeaders
 
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Bytes of a decompressed body; a larger one is no answer of any API that is read here."""
+
+MAX_LIST_PAGES = 300
+"""Pages of a list; without a limit, a server that repeats a page would be read for ever."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpContext:
@@ -18,12 +24,16 @@ class HttpContext:
 
     Attributes:
         session: makes a session.
+        max_answer_bytes: of a decompressed body.
+        max_list_pages: of a list.
         count_request: counts a request by the status code of its answer, or by `error` for none.
         clock: returns the time (seconds since the epoch).
         sleep: waits (seconds).
     """
 
     session: Callable[[], requests.Session] = requests.Session
+    max_answer_bytes: int = MAX_ANSWER_BYTES
+    max_list_pages: int = MAX_LIST_PAGES
     count_request: Callable[[str], None] = lambda _code: None
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -35,13 +45,11 @@ class Answer:
 
     Attributes:
         status: the status code.
-        reason: the text beside the code.
         headers: by name, in any case.
         content: the body, decompressed.
     """
 
     status: int
-    reason: str
     headers: Mapping[str, str]
     content: bytes
 
@@ -57,7 +65,7 @@ class ApiRules:
         vendor: its name in errors.
         headers: sent with every request.
         rate_limit: the headers that report the vendor's rate limit.
-        quotes_body: whether an error quotes a body that is not JSON; it must not where such a body
+        quotes_body: whether the log quotes a body that is not JSON; it must not where such a body
             may hold a secret.
     """
 
@@ -71,10 +79,10 @@ class ApiRules:
         return answer.status == HTTPStatus.TOO_MANY_REQUESTS
 
     def message(self, answer: Answer) -> str:
-        """Return the vendor's error message as `: message`; empty without one."""
+        """Return the vendor's error message, for the log; empty without one."""
         del answer
         return ""
 
     def error(self, answer: Answer, problem: str) -> RequestError:
         """Return the error for an answer that is neither a success nor a rate limit."""
-        return BadAnswerError(problem, status=answer.status)
+        return BadAnswerError(problem, status=answer.status, detail=self.message(answer))

@@ -1,6 +1,7 @@
 """Rate limits: how an answer reports one, and how much of it an hour and a refresh may use."""
 
 import math
+import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,12 @@ MIN_REFRESH_REQUESTS = 10
 """Requests that a refresh may always send while any are left: a small quota progresses too."""
 
 
+_NUMBER_OR_DATE = re.compile(
+    r"[-+0-9.eE]+|(Mon|Tue|Wed|Thu|Fri|Sat|Sun), [0-9]{2} [A-Z][a-z]{2} [0-9]{4,6} [0-9:]{8}"
+    r" (GMT|[-+][0-9]{4})"
+)
+
+
 class RateLimit(NamedTuple):
     """The rate limit that one answer reports; each part is None where the answer omits it.
 
@@ -100,13 +107,15 @@ class RateLimitHeaders(NamedTuple):
         if reset is not None:
             reset = min(reset, int(now + MAX_WAIT_SECONDS))
         names = ("Retry-After", f"{self.prefix}reset")
-        texts = ", ".join(
-            f"{name}: {ascii(headers[name])[1:-1][:QUOTED_CHARACTERS]}"
-            for name in names
-            if name in headers
-        )
+        texts = ", ".join(f"{name}: {_quoted(headers[name])}" for name in names if name in headers)
         wait = _retry_after(headers.get("Retry-After"), now)
         return RateLimit(limit, remaining, reset, wait, texts)
+
+
+def _quoted(value: str) -> str:
+    """Return a number or date as it is: texts of a server are not repeated on pages."""
+    is_plain = _NUMBER_OR_DATE.fullmatch(value)
+    return value[:QUOTED_CHARACTERS] if is_plain else "neither a number nor a date"
 
 
 class Quota:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 from cachetools import LRUCache
 
-from trunkwatch.errors import BadAnswerError
+from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.client import Query, Reply, RestClient
+from trunkwatch.rest.http import MAX_LIST_PAGES
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,6 @@ LIST_TRIES = 3
 CACHED_ROWS = 30_000
 """Rows that are kept with the ETags of their pages, about 15 MB: the jobs of unfinished runs, and
 the workflows of a thousand repositories."""
-
-MAX_PAGES = 300
-"""Pages of a list: as many rows as are kept; a server that always names a next page has no end."""
 
 ROWS_OF_PAGE = 4
 """What a page weighs in rows beside its own."""
@@ -42,7 +40,7 @@ REMEMBERED = 1024
 Row = TypeVar("Row")
 
 
-def page_numbers(what: str, most: int = MAX_PAGES) -> Iterator[int]:
+def page_numbers(what: str, most: int = MAX_LIST_PAGES) -> Iterator[int]:
     """Yield the numbers of a list's pages, from 1 on.
 
     Args:
@@ -50,10 +48,10 @@ def page_numbers(what: str, most: int = MAX_PAGES) -> Iterator[int]:
         most: pages that it may have.
 
     Raises:
-        BadAnswerError: it has more.
+        LimitExceededError: it has more.
     """
     yield from range(1, most + 1)
-    raise BadAnswerError(f"{what}: the list has more than {most} pages")
+    raise LimitExceededError(f"{what}: the list has more than {most} pages")
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,8 @@ class ListClient(RestClient):
     def _unlike(self, path: str, listing: Listing[Row], problem: str) -> BadAnswerError:
         kind = f"the list of {listing.key!r}" if listing.key else "the list"
         return BadAnswerError(
-            f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents ({problem})"
+            f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents",
+            detail=problem,
         )
 
     def whole_page(self, path: str, query: Query, listing: Listing[Row]) -> "Page[Row]":
@@ -201,7 +200,7 @@ class ListClient(RestClient):
             BadAnswerError: a row cannot be parsed: it may be the one that is searched for.
             RequestError: as for `get`.
         """
-        for number in page_numbers(f"GET {self.address(path)}"):
+        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
             paged = (*query, ("per_page", self.per_page), ("page", number))
             page = self.page(path, paged, listing)
             if page is None:
@@ -263,7 +262,7 @@ class ListClient(RestClient):
         rows: list[Row] = []
         dropped = 0
         totals: set[int | None] = set()
-        for number in page_numbers(f"GET {self.address(path)}"):
+        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
             page = self.cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)

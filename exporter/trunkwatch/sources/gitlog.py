@@ -161,7 +161,10 @@ class GitLog:
             ) from None
         except subprocess.CalledProcessError as error:
             said = _complaint(error.stderr.decode(errors="replace"))
-            raise GitError(f"git {arguments[0]} in {self.path} failed: {said}") from None
+            failed = f"git {arguments[0]} in {self.path} failed"
+            if arguments[0] in ("fetch", "ls-remote"):  # an answer of the server
+                raise GitError(f"{failed}, see the log", detail=said) from None
+            raise GitError(f"{failed}: {said}") from None
         return done.stdout.decode(errors="replace")
 
 

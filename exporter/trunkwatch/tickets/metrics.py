@@ -68,6 +68,7 @@ COUNTERS: Mapping[str, CounterFamily] = {
 }
 OPEN, WAITING = "trunkwatch_tickets_open", "trunkwatch_tickets_waiting"
 UP, ROUND_AT = "trunkwatch_tickets_up", "trunkwatch_tickets_last_round_timestamp_seconds"
+WEB_CONFIG = "trunkwatch_tickets_web_config_reload_success"
 UNREADABLE = "trunkwatch_tickets_unreadable_entries"
 
 GAUGES: Mapping[str, str] = {
@@ -76,6 +77,7 @@ GAUGES: Mapping[str, str] = {
     UP: "1 if the peer (alertmanager, exporter, github) answered in the last round, else 0.",
     UNREADABLE: "Entries in the last answers of the peer (alertmanager, exporter) left out.",
     ROUND_AT: "End of the last round.",
+    WEB_CONFIG: "1 if the newest web configuration and its certificates are used, else 0.",
 }
 
 Family = tuple[str, str, str, list[tuple[dict[str, str], float]]]
@@ -107,6 +109,11 @@ class TicketMetrics:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self.health = Health()
+        self._web_config_ok = True
+
+    def web_config_reloaded(self, ok: bool) -> None:
+        """Record whether the newest web configuration is used."""
+        self._web_config_ok = ok
 
     def add(self, counter: str, value: str, number: int = 1) -> None:
         """Count events.
@@ -135,7 +142,9 @@ class TicketMetrics:
             values = sorted({*counter.values, *seen})
             samples = [({counter.label: v}, float(counts.get((key, v), 0))) for v in values]
             yield counter.name, "counter", counter.help, samples
-        for name, gauge in _gauges(self.health).items():
+        gauges = _gauges(self.health)
+        gauges[WEB_CONFIG] = [({}, float(self._web_config_ok))]
+        for name, gauge in gauges.items():
             yield name, "gauge", GAUGES[name], gauge
 
 

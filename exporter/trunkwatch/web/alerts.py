@@ -156,6 +156,11 @@ class AlertPages:
         return Answer("200 OK", METRICS_TYPE, generate_latest(_Collected(self._families())))
 
 
+def is_delivery(environ: "WSGIEnvironment") -> bool:
+    """Return whether a request is a delivery, which may have a token of its own."""
+    return path_of(environ) == ALERTS_PATH
+
+
 class _Collected(Collector):
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = families

@@ -78,12 +78,26 @@ def respond(
         answer.status,
         [
             *(() if is_unmodified else about_body),
-            *SECURITY_HEADERS,
             *((("Cache-Control", "no-store"),) if answer.content_type == JSON else ()),
             *answer.headers,
         ],
     )
     return [] if environ["REQUEST_METHOD"] == "HEAD" else body.chunks()
+
+
+def with_security(
+    headers: Iterable[tuple[bytes, bytes]], configured: Iterable[tuple[str, str]]
+) -> list[tuple[bytes, bytes]]:
+    """Return the headers of any answer, with those for security.
+
+    Args:
+        headers: of the answer.
+        configured: by the web configuration; they replace others of their names.
+    """
+    kept = [(name.encode(), value.encode()) for name, value in configured]
+    names = {name.lower() for name, _ in kept}
+    defaults = ((name.encode(), value.encode()) for name, value in SECURITY_HEADERS)
+    return [*kept, *(each for each in (*headers, *defaults) if each[0].lower() not in names)]
 
 
 def negotiated(

@@ -15,6 +15,9 @@ import h11
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from trunkwatch.web.answer import SECURITY_HEADERS
+from trunkwatch.web.tls import Handshake
+
 if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
@@ -63,11 +66,10 @@ class Connection(H11Protocol):
     # ------------------------------------------------------------------ events of the transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept the connection; close the one that has been silent for longest if need be."""
+        """Accept the connection."""
         super().connection_made(transport)
         self._watch()
-        if len(self.connections) > self._max_open:
-            self._make_room()
+        self.admit(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse data from the client."""
@@ -98,6 +100,12 @@ class Connection(H11Protocol):
         """Go on with the answer."""
         super().resume_writing()
         self._watch()
+
+    def admit(self, newest: "Connection | Handshake") -> None:
+        """Count a new connection; close the one that has waited for longest if need be."""
+        self.connections.add(newest)  # type: ignore[arg-type]  # uvicorn only calls `shutdown`
+        if len(self.connections) > self._max_open:
+            self._make_room(newest)
 
     # ------------------------------------------------------------------ events of uvicorn
 
@@ -179,6 +187,7 @@ class Connection(H11Protocol):
                 ("Content-Type", "text/plain; charset=utf-8"),
                 ("Content-Length", str(len(text))),
                 ("Connection", "close"),
+                *SECURITY_HEADERS,
             ]
             response = h11.Response(
                 status_code=status.value, headers=headers, reason=status.phrase.encode()
@@ -190,21 +199,25 @@ class Connection(H11Protocol):
 
     # ------------------------------------------------------------------ the number of connections
 
-    def _make_room(self) -> None:
+    def _make_room(self, newest: "Connection | Handshake") -> None:
         """Close the connection that has waited for its client for longest; idle ones first."""
         self._refused("too_many_connections")
-        waiting = [
-            other
-            for other in self.connections
-            if isinstance(other, Connection)
-            and other is not self
-            and other._waits is not None
-            and other._waits[0] is not Phase.ANSWER
-        ]
-        closed = min(waiting, key=lambda other: (not other._is_idle(), other._since), default=self)
+        places = [(_place(other), other) for other in self.connections if other is not newest]
+        waiting = [(place, other) for place, other in places if place is not None]
+        _, closed = min(waiting, key=lambda pair: pair[0], default=((False, 0.0), newest))
         closed.transport.abort()
         # The transport reports the loss later, and more may be accepted until then.
         self.connections.discard(closed)
 
-    def _is_idle(self) -> bool:
-        return self._waits is not None and self._waits[0] is Phase.HEAD
+    @property
+    def place(self) -> tuple[bool, float] | None:
+        """When it is closed for others: whether it has begun a request, and since when it waits."""
+        if self._waits is None or self._waits[0] is Phase.ANSWER:
+            return None
+        return self._waits[0] is not Phase.HEAD, self._since
+
+
+def _place(other: object) -> tuple[bool, float] | None:
+    if isinstance(other, Handshake):
+        return False, other.since
+    return other.place if isinstance(other, Connection) else None

@@ -13,6 +13,10 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from trunkwatch.web.answer import with_security
+from trunkwatch.web.login import Login
+from trunkwatch.web.settings import Settings, WebSettings
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope
@@ -72,11 +76,12 @@ class _Reply(NamedTuple):
     rest: Iterator[bytes]
 
 
-def _plain(status: HTTPStatus, text: str = "") -> _Reply:
+def _plain(status: HTTPStatus, text: str = "", *more: tuple[bytes, bytes]) -> _Reply:
     body = f"{text or status.phrase}\n".encode()
     headers = [
         (b"Content-Type", b"text/plain; charset=utf-8"),
         (b"Content-Length", str(len(body)).encode()),
+        *more,
     ]
     return _Reply(status.value, headers, body, iter(()))
 
@@ -88,11 +93,22 @@ class Gateway:
     more when the body is complete: until it reads, it must not change anything.
     """
 
-    def __init__(self, application: "WSGIApplication", refused: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        application: "WSGIApplication",
+        refused: Callable[[str], None],
+        settings: WebSettings,
+        has_own_secret: "Callable[[WSGIEnvironment], bool] | None" = None,
+    ) -> None:
         """Args:
         application: answers the requests; reads `wsgi.input` only by `read(CONTENT_LENGTH)`.
         refused: called with the reason when a request is refused here.
+        settings: passwords and headers.
+        has_own_secret: returns whether the application itself authenticates a request; None if
+            it never does.
         """
+        self._settings = settings
+        self._has_own_secret = has_own_secret
         self._application = application
         self._refused = refused
         self._pages = ThreadPoolExecutor(PAGE_THREADS, "web-page")
@@ -110,8 +126,13 @@ class Gateway:
         """Answer one request."""
         assert scope["type"] == "http"
         environ = _environ(scope)
+        settings = self._settings.current()
         try:
-            reply, is_read = await self._reply(scope, environ, receive)
+            refusal = await self._refusal(scope, environ, settings)
+            if refusal is None:
+                reply, is_read = await self._reply(environ, receive)
+            else:
+                reply, is_read = refusal, False
         except BodyLostError:
             return
         except Exception as error:
@@ -120,6 +141,7 @@ class Gateway:
         headers = reply.headers
         if not is_read and not _can_skip_body(environ):
             headers = [*headers, (b"Connection", b"close")]
+        headers = with_security(headers, settings.headers)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         chunk = reply.first
         for following in reply.rest:
@@ -128,13 +150,31 @@ class Gateway:
             chunk = following
         await send({"type": "http.response.body", "body": chunk, "more_body": False})
 
-    async def _reply(
-        self, scope: "HTTPScope", environ: "WSGIEnvironment", receive: "ASGIReceiveCallable"
-    ) -> tuple[_Reply, bool]:
-        """Return the answer, and whether the body has been read."""
+    async def _refusal(
+        self, scope: "HTTPScope", environ: "WSGIEnvironment", settings: Settings
+    ) -> _Reply | None:
+        """Return the answer to a request that the application must not see; None for others."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_LIMIT_BYTES:
             self._refused("head_too_large")
-            return _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE), False
+            return _plain(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if not settings.logins or (self._has_own_secret and self._has_own_secret(environ)):
+            return None
+        header, client = environ.get("HTTP_AUTHORIZATION", ""), environ["REMOTE_ADDR"]
+        login = await settings.logins.check(header, client)
+        if login is Login.ACCEPTED:
+            return None
+        if login is Login.BUSY:
+            self._refused("too_many_logins")
+            text = "too many passwords are being checked; try again later"
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE, text, (b"Retry-After", b"5"))
+        self._refused("unauthorized")
+        challenge = (b"WWW-Authenticate", b'Basic realm="trunkwatch", charset="UTF-8"')
+        return _plain(HTTPStatus.UNAUTHORIZED, "", challenge)
+
+    async def _reply(
+        self, environ: "WSGIEnvironment", receive: "ASGIReceiveCallable"
+    ) -> tuple[_Reply, bool]:
+        """Return the answer, and whether the body has been read."""
         try:
             return await self._run(environ, _Input(_BodyNeeded())), False
         except _BodyNeeded:

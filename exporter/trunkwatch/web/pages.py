@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+METRICS_PATH = "/metrics"
+
 TRUNK_PREFIX = "/api/v1/trunk/"
 
 
@@ -62,6 +64,7 @@ class Pages:
         version: str,
         webhook: Endpoint | None = None,
         *,
+        has_metrics: bool = True,
         dead_threads: Callable[[], Sequence[str]] = list,
         problems: Callable[[], Sequence[str]] = list,
     ) -> None:
@@ -71,6 +74,7 @@ class Pages:
         clock: seconds since the epoch, for the age of data.
         version: shown on the landing page.
         webhook: answers everything below /webhook/; None where a listener of its own does.
+        has_metrics: False where `/metrics` has a listener of its own (`MetricsOnly`).
         dead_threads: returns the threads that must run and do not.
         problems: returns what else makes the process not ready.
         """
@@ -85,7 +89,7 @@ class Pages:
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 "/": self._landing,
-                "/metrics": self._metrics,
+                **({METRICS_PATH: self.metrics} if has_metrics else {}),
                 "/-/healthy": self._healthy,
                 "/-/ready": self._ready,
             }
@@ -110,7 +114,8 @@ class Pages:
 
     # ------------------------------------------------------------------ pages
 
-    def _metrics(self, environ: "WSGIEnvironment") -> Answer:
+    def metrics(self, environ: "WSGIEnvironment") -> Answer:
+        """Answer a scrape."""
         form = choose_format(environ.get("HTTP_ACCEPT", ""))
         encodings = {
             "gzip": lambda: self._exposition.answer(form, zipped=True),
@@ -149,6 +154,28 @@ class Pages:
             text = "".join(f"not ready: {problem}\n" for problem in problems)
             return Answer("503 Service Unavailable", TEXT, text.encode())
         return Answer("200 OK", TEXT, b"ready\n")
+
+
+class MetricsOnly:
+    """A WSGI application that serves `/metrics` and nothing else, for a listener of its own."""
+
+    def __init__(self, pages: Pages) -> None:
+        """Args:
+        pages: answers the scrapes.
+        """
+        self._pages = pages
+
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        """Answer one request."""
+        if path_of(environ) != METRICS_PATH:
+            answer = Answer(NOT_FOUND.status, TEXT, b"nothing but /metrics is served here\n")
+        elif environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            answer = method_not_allowed("GET", "HEAD")
+        else:
+            answer = self._pages.metrics(environ)
+        return respond(answer, environ, start_response)
 
 
 def _called(name: str, trunks: Sequence[TrunkState]) -> list[TrunkState]:

@@ -7,7 +7,6 @@ import resource
 import socket
 import threading
 from collections.abc import Callable
-from functools import partial
 from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,11 @@ import uvicorn
 from trunkwatch.errors import ListenError, UsageError
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
+from trunkwatch.web.settings import WebSettings
+from trunkwatch.web.tls import Handshake
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ BACKLOG = 128
 """Connections that may wait to be accepted: a matrix that starts sends all of its webhooks at
 once."""
 
-MAX_OPEN = 1_000
+MAX_CONNECTIONS = 1_000
 """Open connections of a listener, if the process may open twice as many files."""
 
 STOP_SECONDS = 2
@@ -60,6 +61,9 @@ class WebServer:
         application: "WSGIApplication",
         flag: str = LISTEN_FLAG,
         count_refused: Callable[[str], None] = lambda _: None,
+        settings: WebSettings | None = None,
+        has_own_secret: "Callable[[WSGIEnvironment], bool] | None" = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         """Start to listen.
 
@@ -68,12 +72,17 @@ class WebServer:
             application: answers the requests; see `Gateway`.
             flag: the name of the flag, for errors.
             count_refused: called with the reason when a connection or a request is refused.
+            settings: of the web configuration, for this listener alone; HTTP without passwords by
+                default.
+            has_own_secret: returns whether the application itself authenticates a request, which
+                then needs no password; None if it never does.
+            max_connections: that may be open; the oldest waiting one is closed beyond it.
 
         Raises:
             ListenError: the address is taken or may not be used.
             UsageError: the address cannot be read.
         """
-        max_open = _max_open()
+        max_open = _max_open(max_connections)
         backlog = min(BACKLOG, max_open)
         host, port = parse_address(address, flag)
         try:
@@ -83,12 +92,13 @@ class WebServer:
         self.port: int = self._socket.getsockname()[1]
         """The port, also where the system chose it (port 0)."""
         self._count_refused = count_refused
-        self._gateway = Gateway(application, self._refused)
+        self._settings = settings or WebSettings(None)
+        self._max_open = max_open
+        self._gateway = Gateway(application, self._refused, self._settings, has_own_secret)
         self._server = uvicorn.Server(
             uvicorn.Config(
                 self._gateway,
-                # uvicorn calls it as it would call a class.
-                http=partial(Connection, self._refused, max_open),  # type: ignore[arg-type]
+                http=self._protocol,  # type: ignore[arg-type]  # called as a class would be
                 loop="asyncio",
                 ws="none",
                 lifespan="off",
@@ -123,13 +133,26 @@ class WebServer:
         ended = self._thread.ident is not None and not self._thread.is_alive()
         return [self._thread.name] if ended else []
 
+    def begin_stop(self) -> None:
+        """Let the running answers finish; `stop` waits for them."""
+        self._server.should_exit = True
+
     def stop(self) -> None:
         """Finish running answers and stop listening."""
-        self._server.should_exit = True
+        self.begin_stop()
         if self._thread.ident is not None:
             self._thread.join()
         self._socket.close()
         self._gateway.close()
+        self._settings.close()
+
+    def _protocol(self, *args: Any, **kwargs: Any) -> Connection | Handshake:
+        """Return the protocol of a connection that has been accepted."""
+        connection = Connection(self._refused, self._max_open, *args, **kwargs)
+        settings = self._settings.current()
+        if settings.tls is None:
+            return connection
+        return Handshake(connection, settings.tls, settings.allowed_sans, self._refused)
 
     def _refused(self, reason: str) -> None:
         self._count_refused(reason)
@@ -154,10 +177,10 @@ class WebServer:
             loop.default_exception_handler(context)
 
 
-def _max_open() -> int:
+def _max_open(most: int) -> int:
     """Return how many connections may be open: half of the files, the rest is for the program."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_OPEN if files == resource.RLIM_INFINITY else max(1, min(MAX_OPEN, files // 2))
+    return most if files == resource.RLIM_INFINITY else max(1, min(most, files // 2))
 
 
 def _listen(host: str, port: int, backlog: int) -> socket.socket:

@@ -11,7 +11,7 @@ def test_an_empty_repository_is_told_and_nothing_is_shown(graphql: bool) -> None
     with running_exporter(story.fake, graphql=graphql) as exporter:
         refreshed = exporter.refresh()
         assert not refreshed.state.up
-        assert "Git Repository is empty" in (refreshed.state.problem or "")
+        assert "is the repository empty?" in (refreshed.state.problem or "")
         story.then("P F")
         exporter.refresh_until_idle()
         check_truth(exporter)

@@ -88,9 +88,9 @@ class Found:
     uncertain: set[str] = field(default_factory=set)
     error: BadAnswerError | None = None
 
-    def add_error(self, repo: str, problem: str) -> None:
+    def add_error(self, repo: str, problem: str, detail: str = "") -> None:
         """Keep the first error."""
-        self.error = self.error or BadAnswerError(f"GraphQL: {repo}: {problem}")
+        self.error = self.error or BadAnswerError(f"GraphQL: {repo}: {problem}", detail=detail)
 
 
 class SuiteClient:
@@ -176,11 +176,12 @@ class SuiteClient:
         repository = answer.data.get("repository")
         if answer.has("FORBIDDEN") or not isinstance(repository, dict):
             said = "; ".join(error.message for error in answer.errors[:1])
-            raise NotFoundError(f"GraphQL: {repo}: {said or 'not found'}", status=403)
+            problem = f"GraphQL: {repo}: not found, or the token may not read it"
+            raise NotFoundError(problem, status=403, detail=said)
         found = Found()
         for error in answer.errors:
             if error.type != NOT_FOUND:
-                found.add_error(repo, error.message)
+                found.add_error(repo, "an error beside the data", error.message)
         for index, sha in enumerate(shas):
             commit = repository.get(f"c{index}")
             if commit is None:
@@ -191,7 +192,7 @@ class SuiteClient:
             except UNREADABLE_ERRORS as error:
                 # Without a part of its suites, a commit would seem to lack runs.
                 found.runs.pop(sha, None)
-                found.add_error(repo, f"the commit {sha} is unlike the schema: {_named(error)}")
+                found.add_error(repo, f"the commit {sha} is unlike the schema", _named(error))
         for index, node_id in enumerate(suites):
             group, place = divmod(index, NODES_LIMIT)
             try:

@@ -1,5 +1,6 @@
 """The client of GitHub's issues API; its errors state whether a request may have taken effect."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -20,6 +21,8 @@ from trunkwatch.rest.client import Query, Reply
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.lists import EtagCache, ListClient, Listing
+
+log = logging.getLogger(__name__)
 
 WRITE_INTERVAL_SECONDS = 1.0
 """GitHub's rule for requests that change something:
@@ -141,6 +144,8 @@ class GithubIssues:
 
     def _tracker_error(self, error: RequestError) -> TrackerError:
         """Return whether the request had no effect, had none for now, or may have had one."""
+        if error.detail:
+            log.warning("request refused", extra=error.fields())
         if isinstance(error, RateLimitedError):
             return TrackerLimited(str(error), error.until)
         if isinstance(error, CredentialsError) or error.status == HTTPStatus.UNAUTHORIZED:

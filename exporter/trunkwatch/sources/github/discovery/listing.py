@@ -104,7 +104,9 @@ class OwnerLists:
         for _ in range(MAX_PAGES):
             answer = graph.query(QUERY, {"login": owner, "after": after})
             if answer.errors:
-                raise BadAnswerError(f"GraphQL: {owner}: {answer.errors[0].message}")
+                raise BadAnswerError(
+                    f"GraphQL: {owner}: an error beside the data", detail=answer.errors[0].message
+                )
             if answer.data.get("repositoryOwner") is None:
                 raise NotFoundError(f"GraphQL: there is no owner {owner}", status=HTTPStatus.OK)
             try:
@@ -120,8 +122,8 @@ class OwnerLists:
                 after = page["pageInfo"]["endCursor"]
             except (KeyError, TypeError) as error:
                 raise BadAnswerError(
-                    f"GraphQL: {owner}: not the list that the schema documents"
-                    f" ({type(error).__name__}: {error})"
+                    f"GraphQL: {owner}: not the list that the schema documents",
+                    detail=f"{type(error).__name__}: {error}",
                 ) from None
         raise BadAnswerError(f"GraphQL: {owner} has more than {100 * MAX_PAGES} repositories")
 

@@ -54,7 +54,7 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
         ]
     except (TypeError, AttributeError) as error:
         raise BadAnswerError(
-            f"GET {path}: no annotations as GitHub documents them ({error})"
+            f"GET {path}: no annotations as GitHub documents them", detail=str(error)
         ) from None
 
 

@@ -94,7 +94,7 @@ class FailedSteps:
             return job_of(self.context.client.get(path))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadAnswerError(
-                f"GET {path}: not a job as GitHub documents it ({error})"
+                f"GET {path}: not a job as GitHub documents it", detail=str(error)
             ) from None
 
 

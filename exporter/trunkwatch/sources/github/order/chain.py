@@ -143,7 +143,8 @@ class ChainReader:
 
     def _broken(self, wanted: str) -> BadAnswerError:
         return BadAnswerError(
-            f"GET {self._path}: the first parent {wanted} is on none of the pages that were read"
+            f"GET {self._path}: a first parent is on none of the pages that were read",
+            detail=wanted,
         )
 
     def _parsed(self, sha: str, rows: Mapping[str, Mapping[str, Any]]) -> tuple[Commit, str | None]:
@@ -162,7 +163,8 @@ class ChainReader:
             return _commit_of(sha, row, self._context.now), _parent_of(row)
         except ValueError as error:
             raise BadAnswerError(
-                f"GET {path}: not a commit as GitHub documents it ({error})"
+                f"GET {path}: not a commit as GitHub documents it",
+                detail=str(error),
             ) from None
 
 

@@ -154,7 +154,7 @@ class RunList:
             return run_of(self._client.get(path))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadAnswerError(
-                f"GET {path}: not a run as GitHub documents it ({error})"
+                f"GET {path}: not a run as GitHub documents it", detail=str(error)
             ) from None
 
     def _entry(self) -> dict[str, Any]:
