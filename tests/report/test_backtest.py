@@ -167,10 +167,10 @@ def test_each_outage_is_one_row() -> None:
     lines = printed(Replay(None, [replayed()]))
     assert lines[0] == "o/r main, 7 commits, as configured: 2 outages, 2 notifications"
     assert lines[2:4] == [
-        f"ci / c default trunk P3 7 {sha_of(0)[:10]} unknown {sha_of(2)[:10]} 2026-03-01T07:16:00Z"
+        f"ci / c default trunk P3 7 {sha_of(0)[:10]} unknown {sha_of(2)[:10]} 2026-03-01 07:16 UTC"
         " still open (known broken: no runner) 0",
         f"ci / a g team-g P2 3 {sha_of(1)[:10]} {sha_of(0)[:10]} {sha_of(3)[:10]}"
-        f" 2026-03-01T08:16:00Z {sha_of(4)[:10]} 2026-03-01T09:16:00Z passed 2",
+        f" 2026-03-01 08:16 UTC {sha_of(4)[:10]} 2026-03-01 09:16 UTC passed 2",
     ]
 
 

@@ -3,10 +3,9 @@
 import json
 import logging
 import os
-import shlex
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from trunkwatch.cli.common import (
     storage_flag,
     web_config_flag,
 )
+from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
@@ -47,6 +47,8 @@ from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
 
 log = logging.getLogger(__name__)
+
+GLOBAL_FLAGS = ("--log.level", "--log.format")
 
 OUTPUT_MODE = 0o644
 """Mode of a written file; a temporary file is readable by its owner alone."""
@@ -67,7 +69,32 @@ def run() -> NoReturn:
     leave(code if isinstance(code, int) else 0)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; every flag may stand before or after the command's name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _ordered(args, self.commands))
+
+
+def _ordered(arguments: Sequence[str], commands: Container[str]) -> list[str]:
+    """Return arguments with the global flags before the command, and its own after it."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    ours: list[str] = []
+    rest: list[str] = []
+    position = 0
+    while position < end:
+        argument = arguments[position]
+        flag, is_set, _ = argument.partition("=")
+        taken = 1 if is_set or flag not in GLOBAL_FLAGS else 2
+        (ours if flag in GLOBAL_FLAGS else rest).extend(arguments[position : position + taken])
+        position += taken
+    if rest and rest[0].startswith("-") and rest[0] not in ("-h", "--help", "--version"):
+        place = next((n for n, each in enumerate(rest) if each in commands), 0)
+        rest.insert(0, rest.pop(place))
+    return [*ours, *rest, *arguments[end:]]
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="trunkwatch")
 @click.option("--log.level", "level", type=click.Choice(LEVELS), default="info", show_default=True)
 @click.option(
@@ -139,7 +166,10 @@ def serve(
 @storage_flag
 @now_flag
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def check(config_file: str, repo: str | None, storage: str, now: str | None, form: str) -> None:
+@click.option("--all", "every", is_flag=True, help="List the jobs that do not fail as well.")
+def check(
+    config_file: str, repo: str | None, storage: str, now: str | None, form: str, *, every: bool
+) -> None:
     """Print the broken jobs, once.
 
     Exit code 1 if any group fires, else 2 if a source or trunk failed, is stale, doubtful or has
@@ -155,7 +185,9 @@ def check(config_file: str, repo: str | None, storage: str, now: str | None, for
             answer = document(snapshot, once.compare_urls, time.time())
             click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
         else:
-            write = partial(print_snapshot, snapshot, once.compare_urls, now=time.time())
+            write = partial(
+                print_snapshot, snapshot, once.compare_urls, now=time.time(), every=every
+            )
             click.echo(printed(write), nl=False)
             if repo is not None:
                 click.echo(cost(once.requests), nl=False)
@@ -173,13 +205,13 @@ def explain(config_file: str, repo: str | None, storage: str, now: str | None, j
     """Print the walk over a job's commits, and why its streak is what it is.
 
     JOB is a job's name, or "workflow / name", or "repo branch: workflow / name", or a part of that
-    which only one job has.
+    which only one job has; small and capital letters are the same.
     """
     with reported_errors():
         chosen = choose(config_file, repo, storage)
         once = refresh(chosen.config, chosen.storage, now)
         with closing(once.store), closed_pipe_allowed():
-            state, trunk = _find(once.engine.snapshot, job)
+            state, trunk = find_job(once.engine.snapshot, job)
             for line in _walk(once, state, trunk):
                 click.echo(line)
             chosen.show_cache("table")
@@ -230,26 +262,6 @@ def _exit_code(snapshot: Snapshot) -> int:
     now = time.time()
     reliable = all(source.up and not is_stale(source, now) for source in snapshot.sources)
     return 0 if reliable and all_reliable(snapshot, now) else BAD_INPUT
-
-
-def _find(snapshot: Snapshot, wanted: str) -> tuple[JobState, TrunkState]:
-    """Return the only job of a name: by its whole name first, else by a part of it."""
-    jobs = [(job, trunk) for trunk in snapshot.trunks for job in trunk.jobs]
-    exact = [item for item in jobs if wanted in _names(item[0])]
-    partly = [item for item in jobs if wanted in _names(item[0])[-1]]
-    found = exact or partly
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"no job is called {wanted!r}; 'trunkwatch check' lists the jobs")
-    named = "; ".join(shlex.quote(_names(job)[-1]) for job, _ in found[:10])
-    raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
-
-
-def _names(job: JobState) -> tuple[str, str, str]:
-    """Return the names that a job can be given by; only the last one is always unique."""
-    full = job.key.display_name
-    return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
 
 
 def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
-from trunkwatch.report.words import commits, counted, plain, short
+from trunkwatch.report.listing import Heading, Listing
+from trunkwatch.report.words import commits, counted, plain, short, utc
 from trunkwatch.times import format_time
 
 
@@ -118,12 +118,12 @@ def print_back_test(replays: Sequence[Replay], console: Console) -> None:
     """Print the outages of each trunk under each policy, then the notifications of each team."""
     for replay in replays:
         for test in replay.trunks:
-            console.print(Text(_headline(replay, test), style="bold"), soft_wrap=True)
+            console.print(Text(_headline(replay, test), style="bold"))
             if test.outages:
-                console.print(_outage_table(test.outages))
+                OUTAGES.print([list(_outage_row(outage)) for outage in test.outages], console)
             console.print()
     if any(replay.trunks for replay in replays):
-        console.print(_team_table(replays))
+        _print_teams(replays, console)
     else:
         console.print("No results: no source has reported a trunk yet.")
 
@@ -144,15 +144,22 @@ def _policy(replay: Replay) -> str:
     )
 
 
-def _outage_table(outages: Sequence[PastOutage]) -> Table:
-    table = _table("Job", "Group", "Team", "Priority")
-    table.add_column("Failures", justify="right")
-    for title in ("First bad", "Last good", "Opened", "Closed", "How"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("Told", justify="right")
-    for outage in outages:
-        table.add_row(*_outage_row(outage))
-    return table
+OUTAGES = Listing(
+    [
+        Heading("Job"),
+        Heading("Group"),
+        Heading("Team"),
+        Heading("Priority"),
+        Heading("Failures", "right"),
+        Heading("First bad"),
+        Heading("Last good"),
+        Heading("Opened"),
+        Heading("Closed"),
+        Heading("How"),
+        Heading("Told", "right"),
+    ]
+)
+"""The outages of a trunk."""
 
 
 def _outage_row(outage: PastOutage) -> Iterator[Text]:
@@ -171,7 +178,8 @@ def _outage_row(outage: PastOutage) -> Iterator[Text]:
 
 
 def _when(moment: Moment) -> str:
-    return " ".join(filter(None, (short(moment.commit.sha), _time(moment))))
+    at = None if moment.at is None else utc(moment.at)
+    return " ".join(filter(None, (short(moment.commit.sha), at)))
 
 
 def _how(outage: PastOutage) -> str:
@@ -179,18 +187,16 @@ def _how(outage: PastOutage) -> str:
     return f"{how} (known broken: {outage.known_broken})" if outage.known_broken else how
 
 
-def _team_table(replays: Sequence[Replay]) -> Table:
-    """Return a table with a row per team; columns that depend on N repeat per policy."""
-    table = _table("Team")
-    table.add_column("Jobs", justify="right")
+def _print_teams(replays: Sequence[Replay], console: Console) -> None:
+    """Print a row per team; columns that depend on N repeat per policy."""
+    titles = ["Jobs"]
     for replay in replays:
         note = "" if len(replays) == 1 else f" ({_policy(replay)})"
-        for title in ("Outages", "Notifications", "One-off failures"):
-            table.add_column(title + note, justify="right")
-    table.add_column("Flaky commits", justify="right")
-    for totals in zip(*(all_teams(replay.trunks) for replay in replays), strict=True):
-        table.add_row(*_team_row(totals))
-    return table
+        titles += [title + note for title in ("Outages", "Notifications", "One-off failures")]
+    headings = [Heading("Team"), *(Heading(title, "right") for title in titles)]
+    totals = zip(*(all_teams(replay.trunks) for replay in replays), strict=True)
+    rows = [list(_team_row(total)) for total in totals]
+    Listing([*headings, Heading("Flaky commits", "right")]).print(rows, console)
 
 
 def _team_row(totals: Sequence[TeamTotal]) -> Iterator[Text]:
@@ -201,13 +207,6 @@ def _team_row(totals: Sequence[TeamTotal]) -> Iterator[Text]:
         for number in (total.outages, total.notifications, total.one_off):
             yield _text(f"{number:,}")
     yield _text(f"{totals[0].flaky:,}")
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
 
 
 def _text(text: str) -> Text:

@@ -3,17 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hidden_failures, hints
+from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
 from trunkwatch.report.words import (
     ago,
@@ -28,7 +28,12 @@ from trunkwatch.report.words import (
 
 
 def print_snapshot(
-    snapshot: Snapshot, compare_urls: CompareUrls, console: Console, now: float
+    snapshot: Snapshot,
+    compare_urls: CompareUrls,
+    console: Console,
+    now: float,
+    *,
+    every: bool = False,
 ) -> None:
     """Print every trunk: broken jobs first, then failing ones, then the groups.
 
@@ -37,15 +42,18 @@ def print_snapshot(
         compare_urls: per trunk.
         console: where to print.
         now: for the age of the data (seconds since the epoch).
+        every: print the jobs that do not fail as well.
     """
     for trunk in snapshot.trunks:
         _print_trunk(trunk, compare_urls, console, snapshot.as_of)
+        if every:
+            _print_others(trunk, console, snapshot.as_of)
         for note in trunk_notes(trunk, now):
             console.print(Text(plain(note), style="red"), soft_wrap=True)
         for note in workflow_notes(trunk):
             console.print(Text(plain(note), style="yellow"), soft_wrap=True)
         if trunk.jobs:
-            console.print(_group_table(trunk.groups, reliable=is_reliable(trunk, now)))
+            _print_groups(trunk.groups, console, reliable=is_reliable(trunk, now))
     shown = {problem for trunk in snapshot.trunks for problem in trunk.problems}
     if not snapshot.trunks:
         console.print("No results: no source has reported a trunk yet.")
@@ -62,19 +70,39 @@ def _print_trunk(
     trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
 ) -> None:
     failing = sorted(
-        (job for job in trunk.jobs if job.broken or job.consecutive_failures),
-        key=lambda job: (
-            not job.broken,
-            -max(job.consecutive_failures, job.failures_in_outage),
-            job.key,
-        ),
+        (job for job in trunk.jobs if job.broken or job.consecutive_failures), key=_urgency
     )
     console.print(Text(_headline(trunk, failing), style="bold"))
     if failing:
-        console.print(_failing_table(failing, now))
+        FAILING.print([_failing_row(job, now) for job in failing], console)
         _print_details(failing, CoFailures(trunk.jobs), compare_urls, console)
     for line in (line for job in trunk.jobs for line in hidden_failures(job)):
         console.print(Text(plain(f"hint: {line}")), soft_wrap=True)
+
+
+OTHERS = Listing(
+    [Heading("Group"), Heading("Job"), Heading("Last result"), Heading("Ended")], name=1
+)
+"""The jobs of a trunk that do not fail."""
+
+
+def _print_others(trunk: TrunkState, console: Console, now: float) -> None:
+    others = [job for job in trunk.jobs if not job.broken and not job.consecutive_failures]
+    rows = [
+        [
+            Text(plain(value))
+            for value in (
+                job.group.name,
+                job.key.display_name,
+                job.last_verdict.lower() if job.last_verdict else "none",
+                ago(job.last_verdict_at, now) if job.last_verdict_at is not None else "unknown",
+            )
+        ]
+        for job in sorted(others, key=lambda job: (job.group.name, job.key))
+    ]
+    if rows:
+        OTHERS.print(rows, console)
+        console.print()
 
 
 def _unread(number: int) -> str:
@@ -95,32 +123,46 @@ def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
     return f"{trunk.trunk}: {broken} broken, {len(failing) - broken} failing; {jobs}"
 
 
-def _failing_table(jobs: Sequence[JobState], now: float) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("", "Group", "Job"):
-        table.add_column(title, overflow="fold")
-    table.add_column("Failures", overflow="fold")
-    for title in ("First bad", "Last good", "Suspects", "Occurred"):
-        table.add_column(title, no_wrap=True)
-    for job in jobs:
-        table.add_row(*_failing_row(job, now), style=None if job.broken else "dim")
-    return table
+FAILING = Listing(
+    [
+        Heading(title)
+        for title in (
+            "",
+            "Group",
+            "Job",
+            "Failures",
+            "First bad",
+            "Last good",
+            "Suspects",
+            "Occurred",
+        )
+    ],
+    name=2,
+)
+"""The failing jobs of a trunk."""
 
 
-def _failing_row(job: JobState, now: float) -> list[Text | str]:
+def _urgency(job: JobState) -> tuple[bool, bool, str, float, JobKey]:
+    """Return a sort key: alerting jobs first, by priority, then the longest outage first."""
+    since = job.blame.broken_since if job.blame else None
+    age = float("inf") if since is None else since
+    return not job.broken, job.known_broken is not None, job.group.priority, age, job.key
+
+
+def _failing_row(job: JobState, now: float) -> list[Text]:
     blame = job.blame
     last_good = blame.last_good if blame else None
     suspects = blame.suspects if blame else None
-    return [
-        _mark(job),
-        Text(job.group.name),
-        Text(plain(job.key.display_name)),
+    values = [
+        job.group.name,
+        plain(job.key.display_name),
         failures_phrase(job),
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",
         str(len(suspects)) if suspects is not None else "unknown",
         _occurred(blame, now),
     ]
+    return [_mark(job), *(Text(value, style="" if job.broken else "dim") for value in values)]
 
 
 def _occurred(blame: Blame | None, now: float) -> str:
@@ -178,22 +220,30 @@ def _suspects(blame: Blame) -> Iterator[str]:
         yield f"{role} {short(commit.sha)} {by_line(commit.author, commit.title)}".rstrip()
 
 
-def _group_table(groups: Sequence[GroupState], *, reliable: bool) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Group", "Team", "Priority"):
-        table.add_column(title)
-    table.add_column("Longest streak", justify="right")
-    table.add_column("Broken jobs", justify="right")
-    table.add_column("State")
+GROUPS = Listing(
+    [
+        Heading("Group"),
+        Heading("Team"),
+        Heading("Priority"),
+        Heading("Longest streak", "right"),
+        Heading("Broken jobs", "right"),
+        Heading("State"),
+    ]
+)
+"""The groups of a trunk."""
+
+
+def _print_groups(groups: Sequence[GroupState], console: Console, *, reliable: bool) -> None:
     quiet = Text("quiet", style="green") if reliable else Text("unknown", style="yellow")
-    for state in groups:
-        group = state.group
-        table.add_row(
-            Text(group.name),
-            Text(group.team),
-            group.priority,
-            str(state.consecutive_failures),
-            f"{state.failing} (fires at {group.failure_threshold})",
+    rows = [
+        [
+            Text(state.group.name),
+            Text(state.group.team),
+            Text(state.group.priority),
+            Text(str(state.consecutive_failures)),
+            Text(f"{state.failing} (fires at {state.group.failure_threshold})"),
             Text("FIRING", style="bold red") if state.firing else quiet,
-        )
-    return table
+        ]
+        for state in groups
+    ]
+    GROUPS.print(rows, console)

@@ -53,7 +53,7 @@ def _walk(
         yield from _column(column, order.commits[column.commit_index], group.count, stopped=stopped)
         stopped = stopped or column.verdict in (Verdict.PASS, Verdict.FLAKY)
     yield ""
-    yield from _conclusion(state, broken_with)
+    yield from _conclusion(state, order, broken_with)
 
 
 def _column(column: Column, commit: Commit, count: Count, *, stopped: bool) -> Iterator[str]:
@@ -93,19 +93,27 @@ _STOPS = {
 }
 
 
-def _conclusion(state: JobState, broken_with: Sequence[str]) -> Iterator[str]:
+def _conclusion(state: JobState, order: TrunkOrder, broken_with: Sequence[str]) -> Iterator[str]:
     more = ", and may be longer: older commits were not read" if state.truncated else ""
     yield f"Streak {state.consecutive_failures}: {_STOPS[state.stopped_by]}{more}."
     if state.broken:
         yield f"An outage is open: {failures_phrase(state)}."
     else:
         yield "No outage is open."
+        yield from _last_outage(state, order)
     if state.blame is not None:
         yield from _blame(state.blame)
     for name in broken_with:
         yield f"Also broken since then, in another group: {name}"
     if state.known_broken is not None:
         yield exemption(*state.known_broken)
+
+
+def _last_outage(state: JobState, order: TrunkOrder) -> Iterator[str]:
+    if state.ended is not None:
+        first, last = (order.commits[place] for place in state.ended)
+        ended = f"{short(last.sha)} {by_line(last.author, last.title)}".rstrip()
+        yield f"The last outage began at {short(first.sha)}, and ended at {ended}."
 
 
 def _blame(blame: Blame) -> Iterator[str]:

@@ -1,0 +1,58 @@
+"""The commands at a real terminal: a name is whole at every width."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.support.rows import history, named, write_recorded
+
+pytestmark = pytest.mark.slow
+
+NAME = "linux-jammy-cuda12.8-py3.10-gcc11-sm86 / test (inductor_torchbench_smoketest)"
+COMMANDS = (["check", "--all"], ["backtest"], ["explain", "LINUX"])
+STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def at_terminal(folder: Path, columns: int, arguments: list[str]) -> list[str]:
+    """Return the lines that a command prints at a terminal of some width, without styles."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    command = [sys.executable, "-m", "trunkwatch", *arguments]
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    ):
+        os.close(theirs)
+        found = b""
+        try:
+            while part := os.read(ours, 65_536):
+                found += part
+        except OSError:
+            pass  # Linux reports the end of the other side as an error.
+        finally:
+            os.close(ours)
+    return STYLES.sub("", found.decode()).replace("\r\n", "\n").splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120, 200])
+def test_a_name_is_never_cut(tmp_path: Path, columns: int) -> None:
+    """It may be wider than the terminal; the other values of a row are not."""
+    (tmp_path / "trunkwatch.yml").write_text(
+        "sources: [{name: ci, type: recorded, path: ci.ndjson}]\n"
+        "groups: [{name: inductor, team: broken-inductor, priority: P2}]\n"
+    )
+    write_recorded(tmp_path / "ci.ndjson", history("P F F F", named(NAME)), history("P P P P"))
+    for arguments in COMMANDS:
+        lines = at_terminal(tmp_path, columns, arguments)
+        assert any(NAME in line for line in lines), (arguments, lines)
+        if arguments == ["backtest"]:
+            wide = [line for line in lines if len(line.rstrip()) > columns]
+            assert [line for line in wide if NAME not in line] == []
