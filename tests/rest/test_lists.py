@@ -133,8 +133,9 @@ def test_a_search_ends_with_a_row_that_cannot_be_read() -> None:
     with serving(Reply(200, BAD)) as server:
         rows = Small(server.url, HTTP).rows("/x", (), COUNTED)
         assert next(rows) == 1
-        with pytest.raises(BadAnswerError, match="2 unreadable rows"):
+        with pytest.raises(BadAnswerError) as caught:
             next(rows)
+        assert caught.value.detail == "2 unreadable rows"
 
 
 @pytest.mark.parametrize("total", [b"null", b"-1", b"true", b'"3"', b"1e400", b"[]"])
