@@ -122,7 +122,8 @@ class Retention:
             since = history.final_before(end, COMMITS_PER_STEP)
             if since <= history.base.since:
                 break
-            for sha in workflows.close_before(workflow, since, policy.retire_after):
+            index = evaluator.order.index
+            for sha in workflows.close_before(workflow, since, policy.retire_after, index):
                 self.changes.workflows[WorkflowPlace(workflow, sha)] = None
             evaluator.base.workflows[workflow] = history.base
             evaluator.base.busy = workflows.closed_busy

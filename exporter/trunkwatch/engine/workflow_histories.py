@@ -41,13 +41,16 @@ class WorkflowHistories:
             for name, event, commit_index in each.skips:
                 self._skips.setdefault((workflow, name), defaultdict(list))[event] = [commit_index]
 
-    def close_before(self, workflow: str, since: int, retire_after: int) -> list[str]:
+    def close_before(
+        self, workflow: str, since: int, retire_after: int, index: Mapping[str, int]
+    ) -> list[str]:
         """Keep only facts of a workflow before a commit; return the hashes of the closed commits.
 
         Args:
             workflow: its identity.
             since: the index of the oldest commit that is kept.
             retire_after: see `is_retired`.
+            index: of each commit of the trunk, by its hash.
         """
         history, skips = self.history(workflow), list[Skipped]()
         for (of, name), events in self._skips.items():
@@ -56,7 +59,7 @@ class WorkflowHistories:
                 if closed:
                     skips.append(Skipped(name, event, indexes[closed - 1]))
                     del indexes[: closed - 1]
-        dropped = history.close_before(since, retire_after, tuple(skips))
+        dropped = history.close_before(since, retire_after, tuple(skips), index)
         completed = [each.commit_index for _, each in dropped if each.complete]
         self._closed_busy |= {index for index in completed if index is not None}
         self._completed.subtract(index for index in completed if index is not None)

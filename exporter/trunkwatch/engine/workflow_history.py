@@ -146,7 +146,11 @@ class WorkflowHistory:
         return self._indexes[most] if first > most else commit_index
 
     def close_before(
-        self, since: int, retire_after: int, skips: tuple[Skipped, ...]
+        self,
+        since: int,
+        retire_after: int,
+        skips: tuple[Skipped, ...],
+        index: Mapping[str, int],
     ) -> list[tuple[str, WorkflowCommit]]:
         """Keep only the facts in `base` of all commits before another.
 
@@ -154,6 +158,7 @@ class WorkflowHistory:
             since: the index of the oldest commit that is kept.
             retire_after: number of completed commits that retire a job.
             skips: the newest skips before it.
+            index: of each commit of the trunk, by its hash.
 
         Returns:
             The dropped commits.
@@ -161,12 +166,11 @@ class WorkflowHistory:
         self.completed()
         places = self._indexes[: bisect_left(self._indexes, since)]
         closed = {place: self._at[place] for place in places}
-        dropped = [
-            (sha, each)
-            for sha, each in self._commits.items()
-            if each.commit_index is not None and each.commit_index < since
-        ]
-        self.base = self._base_before(since, closed, retire_after, skips)
+        # Also those at which no run counts.
+        dropped = [each for each in self._commits.items() if index.get(each[0], since) < since]
+        self.base = self._base_before(
+            since, closed, [each for _, each in dropped], retire_after, skips
+        )
         for sha, each in dropped:
             del self._commits[sha]
             self._startups -= bool(each.startup_failures)
@@ -184,10 +188,11 @@ class WorkflowHistory:
         self,
         since: int,
         closed: Mapping[int, WorkflowCommit],
+        commits: Sequence[WorkflowCommit],
         retire_after: int,
         skips: tuple[Skipped, ...],
     ) -> WorkflowBase:
-        base, commits = self.base, closed.values()
+        base = self.base
         places = ([base.newest] if base.newest >= 0 else []) + list(closed)
         names = self.names[: bisect_left(self.names, since, key=lambda each: each[0])]
         habits_from = self.newest + 1 - RECENT_COMMITS
@@ -200,7 +205,7 @@ class WorkflowHistory:
             widest_gap=max([base.widest_gap, *(b - a for a, b in pairwise(places))]),
             events=base.events.union(*(each.events for each in commits)),
             failed_to_start=base.failed_to_start or any(c.startup_failures for c in commits),
-            starts=_newest_starts([base.starts, *(each.first_rows for each in commits)]),
+            starts=_newest_starts([base.starts, *(each.first_rows for each in closed.values())]),
             completed=tuple(
                 Completed(events, tuple(indexes[: bisect_left(indexes, since)][-retire_after:]))
                 for events, indexes in self._completed.items()
