@@ -9,6 +9,7 @@ from functools import partial
 
 from trunkwatch import __version__
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
+from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import ConfigError, TrunkwatchError
@@ -82,6 +83,7 @@ class Server:
             self._lock.close()
             raise
         self._poller = self._new_poller()
+        self._keeper = self._new_keeper()
 
     def _listeners(self, listen: str, webhook_listen: str | None) -> list[WebServer]:
         """Listen for scrapes and people, and for webhooks there or on an address of their own."""
@@ -137,11 +139,13 @@ class Server:
         self._log_stored()
         self._exposition.update()
         self._poller.start()
+        self._keeper.start()
         threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
 
     def _stop(self) -> None:
         for server in self._web:
             server.stop()
+        self._keeper.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
         self._lock.close()
@@ -181,6 +185,7 @@ class Server:
             self._reload_failed(error)
             return
         self._poller.stop()
+        self._keeper.stop()
         before = self._engine
         try:
             before.begin_handover()
@@ -191,7 +196,9 @@ class Server:
             self._reload_failed(error)
         self._exposition.update()
         self._poller = self._new_poller()
+        self._keeper = self._new_keeper()
         self._poller.start()
+        self._keeper.start()
         self._poller.delivered()  # Those that arrived while no poller ran.
 
     def _take(self, config: Config) -> None:
@@ -222,6 +229,9 @@ class Server:
 
     def _new_poller(self) -> Poller:
         return Poller(self._engine, self._sources, Timing(time.monotonic), self._exposition.update)
+
+    def _new_keeper(self) -> StorageKeeper:
+        return StorageKeeper(self._config, self._engine, self._store, self._counters)
 
     def _hooks(self) -> Mapping[str, Hook]:
         """Return the receivers of webhooks by path.

@@ -4,7 +4,7 @@ Each step keeps the facts of some results in the trunk's base first. Their rows 
 then on, whether they have been deleted yet or not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from trunkwatch.domain.columns import Count
@@ -43,17 +43,19 @@ class Retention:
     changes: StateChanges
     gone_at: Callable[[str], int | None]
 
-    def advance(self, oldest: float, kept: int) -> bool:
+    def advance(self, oldest: float, kept: int, waiting: Collection[str] = ()) -> bool:
         """Move the horizon as far as possible; return whether it moved.
 
         Args:
             oldest: commits of this time and later keep their results (seconds since the epoch).
             kept: number of the newest commits that keep their results.
+            waiting: the hashes of commits of which results have yet to be evaluated.
         """
         order, base = self.evaluator.order, self.evaluator.base
         since = horizon(order, base.since, oldest, kept)
         mass = self.jobs.tally.mass_breakage_at()
-        since = since if mass is None else min(since, mass)
+        limits = [since if mass is None else mass, *(order.index.get(s, since) for s in waiting)]
+        since = min(since, *limits)
         if since <= base.since:
             return False
         green = self.jobs.close_before(since, len(order.commits))

@@ -155,6 +155,10 @@ class TrunkEvaluator:
         """The differences from the base that is stored."""
         return self._base_changes
 
+    def is_current(self, retention: Retention) -> bool:
+        """Return whether no update has read all rows again since a `retention()`."""
+        return retention.jobs is self._caches.jobs
+
     def base_saved(self) -> None:
         """Note that `base_changes` are saved."""
         self._base_changes.clear()
@@ -164,8 +168,13 @@ class TrunkEvaluator:
         """What is kept of the results that were dropped."""
         return self._base
 
-    def retention(self) -> "Retention | None":
-        """Return what drops results, of use until the next update; None before the first one."""
+    def accepts(self, row: Observation) -> bool:
+        """Return whether the results of a row's commit are kept."""
+        since = self._base.since
+        return not since or self._order.index.get(row.sha, since) >= since
+
+    def retention(self) -> Retention | None:
+        """Return what drops results, until all rows are read again; None before that."""
         if self._is_empty:
             return None
         caches = self._caches

@@ -146,6 +146,12 @@ class Bases:
             ((block, *place) for place in places),
         ).rowcount
 
+    def count(self, block: int) -> int:
+        """Return the number of rows of a block."""
+        query = "SELECT count(*) FROM observations WHERE block = ?"
+        (rows,) = self._run(query, (block,)).fetchone()
+        return int(rows)
+
     def delete_empty(self, block: int) -> None:
         """Delete the commits of a block that have no rows left."""
         first = block * COMMITS_PER_BLOCK

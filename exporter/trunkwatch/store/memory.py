@@ -105,6 +105,14 @@ class MemoryStore:
         del trunk, shas, is_dropped
         return iter(())
 
+    def count_rows(self) -> Iterator[int]:
+        """Count nothing: commands that end show no metrics."""
+        return iter(())
+
+    def size(self) -> int:
+        """Return 0: there is no file."""
+        return 0
+
     def observations(
         self,
         trunk: Trunk,

@@ -182,6 +182,16 @@ class Store(Protocol):
             StoreError: the file cannot be written.
         """
 
+    def count_rows(self) -> Iterator[int]:
+        """Count all rows, in short steps; yields the number so far.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+
+    def size(self) -> int:
+        """Return the size of the file with its log, in bytes; 0 without a file."""
+
     def observations(
         self,
         trunk: Trunk,

@@ -23,7 +23,7 @@ from trunkwatch.store.evaluations import (
     EvaluationUpdate,
     StoredEvaluation,
 )
-from trunkwatch.store.file_guard import FileGuard
+from trunkwatch.store.file_guard import FileGuard, file_size
 from trunkwatch.store.names import Names, block_of
 from trunkwatch.store.opening import DAMAGE, MEMORY, MOVE_AWAY, open_file, readable
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
@@ -199,6 +199,20 @@ class SqliteStore:
                 with self._lock, readable(self._path):
                     self._bases.shrink()
                 yield deleted
+
+    def count_rows(self) -> Iterator[int]:
+        """Count all rows, in short steps; yields the number so far."""
+        with self._lock, readable(self._path):
+            blocks = [block for trunk in self._names.trunks for block in self._names.blocks(trunk)]
+        rows = 0
+        for block in blocks:
+            with self._lock, readable(self._path):
+                rows += self._bases.count(block)
+            yield rows
+
+    def size(self) -> int:
+        """Return the size of the file with its log, in bytes."""
+        return file_size(self._path)
 
     def observations(
         self,
