@@ -1,117 +1,29 @@
 """Results that are dropped change nothing that is published."""
 
-from collections.abc import Collection
+from collections.abc import Iterator
 from dataclasses import replace
-from enum import StrEnum, auto
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain import retention as rules
-from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Observation, TrunkOrder
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.domain.model import Commit, TrunkOrder
+from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
-from trunkwatch.engine import retention
-from trunkwatch.engine.saved_state import order_digest
-from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
-from trunkwatch.store import Basis, EvaluationUpdate
 
-from tests.domain.builders import TRUNK, MemoryRows, evaluate
-from tests.domain.scripts import Step, policies, removals, scripts, thorough
-from tests.engine.test_incremental import _close_walks  # noqa: F401 — a fixture
+from tests.domain.builders import HOUR, NOW, TRUNK, MemoryRows, evaluate, history, trunk, unfinished
+from tests.domain.scripts import Step, chain, policies, removals, scripts, thorough
+from tests.engine.retained import End, Kept, accepted, differences, published
+from tests.reference.dropped import compare, small_steps
+from tests.support.examples import examples
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _small_steps() -> object:
-    """Drop in portions of which short histories have several."""
+def _small_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(retention, "COLUMNS_PER_STEP", 2)
-        patch.setattr(retention, "COMMITS_PER_STEP", 2)
-        patch.setattr(retention, "TRIMMED_COLUMNS", 2)
-        patch.setattr(rules, "SHOWN_COMMITS", 3)
+        small_steps(patch)
         yield
-
-
-class End(StrEnum):
-    """How a process ends after a step: not at all, or with its state stored or lost."""
-
-    RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
-
-
-class Kept:
-    """A trunk of which results are dropped."""
-
-    def __init__(self, order: TrunkOrder, policy: Policy, seed: int) -> None:
-        self.rows = MemoryRows(seed=seed)
-        self.policy = policy
-        self._generation = self.rows.store.claim_states()
-        self.trunk = TrunkEvaluator(order, policy, self.rows)
-
-    def update(self, step: Step) -> TrunkState:
-        touched = self.rows.add(step.rows)
-        return self.trunk.update(step.order, touched, step.now, step.reported)
-
-    def drop(self, keep: int, now: float, steps: int) -> None:
-        """Drop results before the newest commits; go only some steps of the way."""
-        dropping = self.trunk.retention()
-        if dropping is None:
-            return
-        dropping.advance(float("inf"), keep)
-        for _ in zip(range(steps), dropping.steps(now), strict=False):
-            pass
-        before, store = self.trunk, self.rows.store
-        store.put_base(TRUNK, before.base, before.base_changes)
-        before.base_saved()
-        old = {commit.sha for commit in before.order.commits[: before.base.since]}
-        for _ in store.drop_rows(TRUNK, old, dropping.is_dropped):
-            pass
-
-    def restart(self, order: TrunkOrder, now: float, *, with_state: bool) -> None:
-        """Start anew with the rows, the labels and the base, and perhaps with the saved state."""
-        before, store = self.trunk, self.rows.store
-        store.put_base(TRUNK, before.base, before.base_changes)
-        before.base_saved()
-        if with_state:
-            commits = before.order.commits
-            basis = Basis("", len(commits), order_digest(commits))
-            update = EvaluationUpdate(basis, before.changes, {})
-            store.put_evaluated({}, {TRUNK: update}, self._generation)
-            before.changes_saved()
-        base = store.base(TRUNK)
-        self.trunk = TrunkEvaluator(order, self.policy, self.rows, before.labels, base)
-        found = store.evaluation(TRUNK) if with_state else None
-        if found is not None:
-            self.trunk.restore(found.saved, now)
-
-
-def accepted(rows: Collection[Observation], trunk: TrunkEvaluator) -> list[Observation]:
-    """Return the rows that are not of a commit before the horizon."""
-    index = trunk.order.index
-    return [row for row in rows if index.get(row.sha, trunk.base.since) >= trunk.base.since]
-
-
-def differences(wanted: TrunkState, found: TrunkState) -> list[tuple[str, object, object]]:
-    """Return the values that differ."""
-    before = {job.key: job for job in wanted.jobs}
-    after = {job.key: job for job in found.jobs}
-    pairs: list[tuple[str, object, object]] = [("", wanted, found)]
-    pairs += [(str(key), before.get(key), after.get(key)) for key in before | after]
-    return [
-        (f"{name} {field}", getattr(one, field, None), getattr(other, field, None))
-        for name, one, other in pairs
-        for field in (TrunkState if name == "" else JobState).__slots__
-        if field != "jobs" and getattr(one, field, None) != getattr(other, field, None)
-    ]
-
-
-def published(state: TrunkState, since: int) -> TrunkState:
-    """Return a state without what is not published, or named as lost."""
-    jobs = [replace(job, history=job.history.trimmed(since)) for job in state.jobs]
-    green = state.green
-    if green is not None and green.commits_since >= len(state.order.commits) - since:
-        green = None  # An old commit does not become green, or red, any more.
-    return replace(state, jobs=tuple(jobs), green=green)
 
 
 drops = st.tuples(st.integers(0, 6), st.sampled_from((0, 1, 3, 100)), st.sampled_from(End))
@@ -128,17 +40,106 @@ def test_dropped_results_change_nothing(
     steps: list[Step], policy: Policy, drops: list[tuple[int, int, End]], seed: int
 ) -> None:
     """Every state equals one with all results, also after restarts, with and without state."""
-    kept, full = Kept(steps[0].order, policy, seed), MemoryRows(seed=seed)
+    kept, full = Kept(TRUNK, policy), MemoryRows(seed=seed)
     for step, (keep, portions, end) in zip(steps, drops, strict=False):
-        step = replace(step, rows=accepted(step.rows, kept.trunk))  # noqa: PLW2901 — as it counts
-        full.add(step.rows)
-        state = kept.update(step)
+        rows = accepted(step.rows, kept.trunk)
+        full.add(rows)
+        state = kept.update(step.order, rows, step.now, step.reported)
         if kept.trunk.base.is_void:
             return  # The trunk was rewritten before the horizon.
-        wanted = evaluate(full, step.order, policy, step.now, kept.trunk.labels, step.reported)
-        since = kept.trunk.base.since
+        labels, since = kept.trunk.labels, kept.trunk.base.since
+        wanted = evaluate(full, step.order, policy, step.now, labels, step.reported)
         assert not differences(published(wanted, since), published(state, since))
-        assert published(wanted, since) == published(state, since)
         kept.drop(keep, step.now, portions)
         if end is not End.RUNS_ON:
             kept.restart(step.order, step.now, with_state=end is End.STOPS)
+
+
+@pytest.mark.parametrize("seed", range(examples(30)))
+def test_histories_with_dropped_results_equal_whole_ones(seed: int) -> None:
+    """Generated CI histories, of which old results are dropped again and again, end the same."""
+    assert compare(seed) == []
+
+
+RED = "P P P F F F F F P F F F F F F F F F"
+"""Settled at the third commit, and broken ever since for every M above 1."""
+
+
+def dropped(text: str, policy: Policy | None = None, keep: int = 2) -> Kept:
+    """Return a trunk with the history of one job, of which old results were dropped."""
+    kept = Kept(TRUNK, policy or Policy())
+    kept.update(trunk(len(text.split())), history(text), NOW)
+    kept.drop(keep, NOW, 1000)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("P P P P P P P P P P", "P P P P"),
+        ("s s s s s s s s s s", "s s"),
+        ("S S S S S S S S S S", "S S"),
+        ("P P P F F F F F F F", "P P F F F F F F F"),
+        ("P P P K K K K K K K", "P P K K K K K K K"),
+        ("F F F F F F F F F F", "F F F F F F F F F F"),
+        ("P s s s s s s s s s", "s s"),
+        ("- - - - - - - - - -", "- -"),
+    ],
+)
+def test_results_after_the_last_settled_point_are_kept(text: str, left: str) -> None:
+    """Of a job that fails or flakes, results are kept from its last two passes before on."""
+    kept = dropped(text)
+    assert len({row.sha for row in kept.rows.all_rows()}) == len(left.split())
+
+
+@pytest.mark.parametrize("failures_to_open", [1, 5, 6, 10])
+@pytest.mark.parametrize("passes_to_close", [1, 2])
+def test_an_old_outage_follows_a_changed_number(
+    failures_to_open: int, passes_to_close: int
+) -> None:
+    """With another N or M, a job that has been red for long is what all results say it is."""
+    kept, order = dropped(RED), trunk(len(RED.split()))
+    thresholds = Thresholds(failures_to_open, passes_to_close)
+    kept.policy = Policy(groups=(replace(DEFAULT_GROUP, thresholds=thresholds),))
+    kept.restart(order, NOW, with_state=False)
+    wanted = evaluate(history(RED), order, kept.policy)
+    assert not differences(published(wanted, 15), published(kept.update(order, [], NOW), 15))
+
+
+def test_older_commits_that_are_found_move_what_is_kept() -> None:
+    """Where a source learns older commits, an outage before the horizon keeps its commits."""
+    policy = Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),))
+    kept = dropped("P P P F F F F", policy)
+    older = tuple(Commit(f"{n:040x}", NOW - 900 * HOUR) for n in range(1000, 1003))
+    order = TrunkOrder(TRUNK, older + trunk(7).commits)
+    (before,) = kept.update(trunk(7), [], NOW).jobs
+    (job,) = kept.update(order, [], NOW).jobs
+    assert before.blame is not None
+    assert job.blame is not None
+    assert job.blame.first_bad == before.blame.first_bad
+    assert job.blame.last_good == before.blame.last_good
+    assert (job.failures_in_outage, kept.trunk.base.since) == (4, 5 + 3)
+    kept.restart(order, NOW, with_state=False)
+    assert kept.update(order, [], NOW).jobs == (job,)
+
+
+def test_a_trunk_rewritten_before_the_horizon_is_said_to_be_truncated() -> None:
+    """After a force push behind the horizon, a streak of the rest may be longer, and says so."""
+    kept = dropped("F F F F F F F F", Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),)))
+    order = chain([0, 9, *range(3, 8)], older_unread=False)
+    (job,) = kept.update(order, [], NOW).jobs
+    assert (job.consecutive_failures, job.truncated) == (2, True)
+    kept.restart(order, NOW, with_state=True)
+    assert kept.update(order, [], NOW).jobs == (job,)
+
+
+def test_a_result_that_will_expire_is_kept_until_then() -> None:
+    """A pending result is dropped once time has made it unknown, and not before."""
+    kept, rows = Kept(TRUNK, Policy()), history("P P P . F F F F")
+    waiting = unfinished(3, created_at=NOW)
+    kept.update(trunk(8), [*rows, waiting], NOW)
+    kept.drop(2, NOW, 1000)
+    assert waiting.sha in {row.sha for row in kept.rows.all_rows()}
+    state = kept.update(trunk(8), [], NOW + 37 * HOUR)
+    wanted = evaluate([*rows, waiting], trunk(8), now=NOW + 37 * HOUR)
+    assert not differences(published(wanted, 6), published(state, 6))

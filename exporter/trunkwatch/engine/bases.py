@@ -180,7 +180,7 @@ class TrunkBase:
     workflows: dict[str, WorkflowBase] = field(default_factory=dict)
     busy: frozenset[int] = frozenset()
     is_void: bool = False
-    _dropped: dict[str, set[str]] = field(default_factory=dict)
+    _dropped: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, base in self.jobs.items():
@@ -216,11 +216,18 @@ class TrunkBase:
     def put_job(self, name: JobName, base: JobBase) -> None:
         """Set what is kept of a job."""
         self.jobs[name] = base
-        self._dropped.setdefault(name.workflow, set()).update(base.walk.names)
+        self._dropped.setdefault(name[:2], set()).update(base.walk.names)
 
-    def has_dropped(self, workflow: str, names: Collection[str]) -> bool:
-        """Return whether results of any job of a workflow were dropped, by the jobs' raw names."""
-        return not self._dropped.get(workflow, set()).isdisjoint(names)
+    def remove_job(self, name: JobName) -> None:
+        """Keep nothing of a job."""
+        walk = self.jobs.pop(name).walk
+        self._dropped[name[:2]] -= walk.names
+
+    def has_dropped(self, name: JobName, raw_names: Collection[str]) -> bool:
+        """Return whether results of some raw names were dropped, though not of a job."""
+        if name in self.jobs:
+            return False
+        return not self._dropped.get(name[:2], set()).isdisjoint(raw_names)
 
 
 @dataclass(slots=True)

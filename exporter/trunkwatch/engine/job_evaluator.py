@@ -212,11 +212,9 @@ class JobEvaluator:
         """Return whether older results of a job were dropped, of which nothing is known."""
         if self.base.is_void:
             return True
-        if not self.base.jobs or self.name_of(key) in self.base.jobs:
-            return False
         workflow = self.names.named(key).workflow
         members = {raw.job_name for raw in self.names.members(workflow, key)}
-        return self.base.has_dropped(workflow, members)
+        return self.base.has_dropped(self.name_of(key), members)
 
     # ------------------------------------------------------------------ the walk
 

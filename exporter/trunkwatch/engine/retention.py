@@ -79,7 +79,11 @@ class Retention:
         commit_index = evaluator.order.index.get(sha)
         if commit_index is None or not evaluator.workflows.is_closed(workflow, commit_index):
             return False
-        return all(commit_index < evaluator.base_of(key).since for key in evaluator.names.keys(raw))
+        return all(
+            commit_index < evaluator.base_of(key).since
+            for key in evaluator.names.keys(raw)
+            if self.jobs.find(key) is not None
+        )
 
     # ------------------------------------------------------------------ jobs
 
@@ -134,7 +138,7 @@ class Retention:
             yield
         watched = {evaluator.name_of(job.state.key) for job in self.jobs.of_workflow(workflow)}
         for name in self._bases_of(workflow) - watched:
-            del evaluator.base.jobs[name]
+            evaluator.base.remove_job(name)
             changes.jobs[name] = None
 
     def _limit(self, workflow: str) -> int:
