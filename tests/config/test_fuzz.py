@@ -43,7 +43,9 @@ _documents = st.one_of(
     st.dictionaries(_keys, _values, max_size=5),
     st.fixed_dictionaries(
         {"sources": st.lists(_sources, min_size=1, max_size=2)},
-        optional=dict.fromkeys(("jobs", "groups", "known_broken", "green", "limits"), _values),
+        optional=dict.fromkeys(
+            ("jobs", "groups", "known_broken", "green", "limits", "storage"), _values
+        ),
     ),
 )
 

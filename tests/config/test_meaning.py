@@ -97,6 +97,7 @@ known_broken:
 green:
   - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
 limits: {max_jobs: 123}
+storage: {retention: {keep: 60d}}
 tickets:
   repo: o/issues
   labels: [ci]
@@ -400,6 +401,15 @@ def test_green_and_limits(config: Config) -> None:
     assert config.limits.max_jobs == 123
 
 
+def test_retention(config: Config) -> None:
+    """How long results are kept: a duration, or for ever."""
+    assert config.storage.retention.keep == 60 * 86_400
+    sources = "sources: [{name: a, type: recorded, path: /a.ndjson}]\n"
+    for text in ("forever", "null"):
+        kept = parse_config(f"{sources}storage: {{retention: {{keep: {text}}}}}", "t.yml")
+        assert kept.storage.retention.keep is None
+
+
 def test_only_sources_is_required() -> None:
     """With nothing else given: three failures open, one pass closes, P3, team trunk, 8 days."""
     config = parse_config("sources: [{name: a, type: recorded, path: /a.ndjson}]", "trunkwatch.yml")
@@ -417,6 +427,7 @@ def test_only_sources_is_required() -> None:
     assert policy.retire_after == 50
     assert policy.evidence.infra_steps == DEFAULT_INFRA_STEPS
     assert config.limits.max_jobs == 50_000
+    assert config.storage.retention.keep == 90 * 86_400
     assert config.sources[0].poll_interval == 5.0
 
 

@@ -110,7 +110,7 @@ def differences(wanted: TrunkState, found: TrunkState) -> list[Difference]:
 
 
 def published(state: TrunkState, since: int) -> TrunkState:
-    """Return a state without what is not published, or named as lost.
+    """Return a state without the facts that dropping may change (docs/policy.md, 3.16).
 
     Args:
         state: of a trunk.

@@ -97,7 +97,7 @@ def test_results_after_the_last_settled_point_are_kept(text: str, left: str) -> 
 def test_an_old_outage_follows_a_changed_number(
     failures_to_open: int, passes_to_close: int
 ) -> None:
-    """With another N or M, a job that has been red for long is what all results say it is."""
+    """With another N or M, a job that has been red for long is evaluated as over all results."""
     kept, order = dropped(RED), trunk(len(RED.split()))
     thresholds = Thresholds(failures_to_open, passes_to_close)
     kept.policy = Policy(groups=(replace(DEFAULT_GROUP, thresholds=thresholds),))
@@ -123,8 +123,8 @@ def test_older_commits_that_are_found_move_what_is_kept() -> None:
     assert kept.update(order, [], NOW).jobs == (job,)
 
 
-def test_a_trunk_rewritten_before_the_horizon_is_said_to_be_truncated() -> None:
-    """After a force push behind the horizon, a streak of the rest may be longer, and says so."""
+def test_a_streak_behind_a_rewritten_horizon_is_truncated() -> None:
+    """After a force push before the horizon, a streak over all kept results is truncated."""
     kept = dropped("F F F F F F F F", Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),)))
     order = chain([0, 9, *range(3, 8)], older_unread=False)
     (job,) = kept.update(order, [], NOW).jobs

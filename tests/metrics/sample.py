@@ -93,6 +93,9 @@ def totals() -> Totals:
             ("trunkwatch_source_rows_dropped_total", "ci", "bad_time"): 2,
             ("trunkwatch_unknown_conclusions_total", *TRUNK, "strange"): 1,
             ("trunkwatch_off_trunk_runs_total", *TRUNK, "head_repo"): 4,
+            ("trunkwatch_store_rows",): 3000,
+            ("trunkwatch_store_bytes",): 800_000,
+            ("trunkwatch_store_oldest_timestamp_seconds",): 1_764_201_600,
             ("trunkwatch_jobs_dropped_total",): 0,
             ("trunkwatch_trunk_rewrites_total", *TRUNK): 1,
         }

@@ -91,7 +91,7 @@ def _compare_trunk(
 def _pieces(
     order: TrunkOrder, rows: Sequence[Observation], rng: Random
 ) -> Iterator[tuple[int, list[Observation]]]:
-    """Yield the number of commits that are known, and the results that arrive."""
+    """Yield the number of commits of the trunk, and the results that arrive."""
     length = len(order.commits)
     arrivals = sorted(
         ((order.index.get(row.sha, 0) + rng.choice((0, 0, 0, 1, rng.randrange(LATE))), n, row)

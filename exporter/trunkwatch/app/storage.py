@@ -53,7 +53,7 @@ class StorageKeeper:
             self._thread.join(STOP_SECONDS)
 
     def run_round(self) -> None:
-        """Drop what is too old and measure the storage; a failure is logged, and tried again."""
+        """Drop old results and measure the storage; log a failure, and try again an hour later."""
         keep = self._config.storage.retention.keep
         try:
             if keep is not None:

@@ -95,7 +95,7 @@ class JobRules:
         order: the trunk.
         evidence: the evidence table.
         now: seconds since the epoch.
-        is_cut: older results of the job were dropped, and nothing is known of them.
+        is_cut: older results of the job were dropped without a base.
     """
 
     group: Group

@@ -1,4 +1,4 @@
-"""Which results may be dropped without a change of what is published (docs/policy.md, 3.16)."""
+"""Which results may be dropped without a change of the published state (docs/policy.md, 3.16)."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class Settled(NamedTuple):
     """A point of a job's history at which N and M do not change its outages.
 
     Attributes:
-        commit_index: its columns from this commit on say all that those before it say.
+        commit_index: its columns before this commit may be dropped.
         is_settled: whether none before it is a FAIL or FLAKY, or enough PASSes follow these.
     """
 

@@ -1,4 +1,4 @@
-"""What is kept of results that were dropped: the walks of jobs, and the facts of workflows.
+"""The facts of results that were dropped: the walks of jobs, and the facts of workflows.
 
 Unlike the evaluated state, a base cannot be computed again: it is stored in the transaction before
 the one that deletes the rows it stands for.
@@ -165,14 +165,14 @@ class Horizon:
 
 @dataclass(slots=True)
 class TrunkBase:
-    """What is kept of the dropped results of one trunk.
+    """The facts of the dropped results of one trunk.
 
     Attributes:
         horizon: None while nothing was dropped.
         jobs: by their names.
         workflows: by their identities.
         busy: indexes of the commits at which any workflow completed, before `since` of those.
-        is_void: results were dropped, and what was kept of them does not fit the trunk any more.
+        is_void: results were dropped, and their facts do not fit the trunk any more.
     """
 
     horizon: Horizon | None = None
@@ -214,7 +214,7 @@ class TrunkBase:
         )
 
     def put_job(self, name: JobName, base: JobBase) -> None:
-        """Set what is kept of a job."""
+        """Set the base of a job."""
         self.jobs[name] = base
         self._dropped.setdefault(name[:2], set()).update(base.walk.names)
 

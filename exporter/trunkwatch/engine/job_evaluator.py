@@ -40,7 +40,7 @@ class JobEvaluator:
         reader: reads the stored rows.
         names: which rows belong to which job.
         workflows: every workflow of the trunk at each commit.
-        base: what is kept of the results that were dropped.
+        base: the facts of the results that were dropped.
     """
 
     order: TrunkOrder
@@ -126,10 +126,10 @@ class JobEvaluator:
         found = self._rows_of(key, job, None, counts_starts=base.counts_starts)
         return self._numbered(job, found)
 
-    # ------------------------------------------------------------------ what was dropped
+    # ------------------------------------------------------------------ dropped results
 
     def base_of(self, key: JobKey) -> JobBase:
-        """Return what is kept of a job's results that were dropped."""
+        """Return the base of a job."""
         return self.base.jobs.get(self.name_of(key), NO_BASE)
 
     def name_of(self, key: JobKey) -> JobName:
@@ -209,7 +209,7 @@ class JobEvaluator:
         return JobRules(group, self.order, self.policy.evidence, now, is_cut=self._is_cut(key))
 
     def _is_cut(self, key: JobKey) -> bool:
-        """Return whether older results of a job were dropped, of which nothing is known."""
+        """Return whether older results of a job were dropped without a base."""
         if self.base.is_void:
             return True
         workflow = self.names.named(key).workflow

@@ -71,7 +71,7 @@ class TrunkEvaluator:
         policy: the configured policy.
         reader: reads the trunk's stored rows; the first update reads all of them.
         labels: those of its workflows at the last evaluation, by identity.
-        base: what is kept of the results that were dropped; changed in place.
+        base: the facts of the results that were dropped; changed in place.
         """
         self._order = order
         self._policy = policy
@@ -165,7 +165,7 @@ class TrunkEvaluator:
 
     @property
     def base(self) -> TrunkBase:
-        """What is kept of the results that were dropped."""
+        """The facts of the results that were dropped."""
         return self._base
 
     def accepts(self, row: Observation) -> bool:
@@ -231,7 +231,7 @@ class TrunkEvaluator:
         )
 
     def _fit_base(self) -> None:
-        """Fit what is kept of dropped results to the trunk, which may have been rewritten."""
+        """Fit the base to the trunk, which may have been rewritten."""
         fitted = self._base.fitted(self._order)
         if fitted is not self._base:
             self._base, self._base_changes = fitted, BaseChanges(is_whole=True)

@@ -20,7 +20,7 @@ class WorkflowHistories:
 
     def __init__(self, base: TrunkBase | None = None) -> None:
         """Args:
-        base: what is kept of the results that were dropped.
+        base: the facts of the results that were dropped.
         """
         base = base or TrunkBase()
         self._workflows = {

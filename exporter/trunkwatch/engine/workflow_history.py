@@ -30,7 +30,7 @@ class WorkflowHistory:
 
     def __init__(self, base: WorkflowBase = NO_WORKFLOW) -> None:
         """Args:
-        base: what is kept of the commits whose rows were dropped.
+        base: the facts of its dropped commits.
         """
         self.base = base
         self._commits: dict[str, WorkflowCommit] = {}

@@ -300,7 +300,7 @@ class TrunkEvaluations:
         return evaluator
 
     def _base(self, trunk: Trunk) -> TrunkBase:
-        """Return what is kept of deleted rows; it cannot be read again."""
+        """Return the base of a trunk: the deleted rows cannot be read again."""
         try:
             return self._store.base(trunk)
         except StoreError as error:

@@ -331,7 +331,7 @@ class TrunkEngine:
             while True:
                 with self._lock:
                     if self._has_stopped or not isinstance(self._handed_over, deque):
-                        return  # A successor may have read what is kept of dropped results.
+                        return  # A successor may have read the base.
                     if steps is None:
                         now = self._now()
                         steps = self._trunks.dropping(trunk, now - keep, kept_commits, now)

@@ -1,4 +1,4 @@
-"""Stores what is kept of rows that were deleted, and deletes these rows.
+"""Stores the facts of deleted rows, and deletes these rows.
 
 A base is written before the rows that it stands for are deleted: in between they count no more. So
 a process may be killed at any moment.

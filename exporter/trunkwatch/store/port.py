@@ -145,7 +145,7 @@ class Store(Protocol):
         """
 
     def base(self, trunk: Trunk) -> TrunkBase:
-        """Return what is kept of the rows of a trunk that were deleted.
+        """Return the base of a trunk.
 
         Raises:
             StoreError: it is damaged.

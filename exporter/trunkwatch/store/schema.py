@@ -106,7 +106,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " job INTEGER NOT NULL REFERENCES jobs, revision INTEGER NOT NULL REFERENCES revisions,"
         " PRIMARY KEY (trunk, job, revision)) WITHOUT ROWID",
     ),
-    # 7: what is kept of rows that were deleted.
+    # 7: the facts of deleted rows.
     (
         "CREATE TABLE bases (trunk INTEGER NOT NULL REFERENCES trunks, kind TEXT NOT NULL,"
         " name BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (trunk, kind, name)) WITHOUT ROWID",

@@ -161,12 +161,12 @@ class SqliteStore:
                 raise StoreError(self._path, problem) from error
 
     def base(self, trunk: Trunk) -> TrunkBase:
-        """Return what is kept of the rows of a trunk that were deleted."""
+        """Return the base of a trunk."""
         with self._lock:
             try:
                 return self._bases.load(trunk)
             except (msgspec.MsgspecError, *DAMAGE) as error:
-                problem = f"what is kept of old results of {trunk} is damaged ({error})"
+                problem = f"the base of {trunk} is damaged ({error})"
                 raise StoreError(self._path, problem) from error
 
     def put_base(self, trunk: Trunk, base: TrunkBase, changes: BaseChanges) -> None:
