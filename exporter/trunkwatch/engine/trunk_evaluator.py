@@ -80,7 +80,8 @@ class TrunkEvaluator:
         self._renamed: set[str] = set()
         self._reported: Mapping[str, ReportedState] = {}
         self._base = base or TrunkBase()
-        self._base_changes = BaseChanges()
+        is_lost = self._base.is_void and self._base.horizon is None
+        self._base_changes = BaseChanges(is_whole=is_lost)
         self._fit_base()
         self._caches = self._empty_caches()
         self._is_empty = True

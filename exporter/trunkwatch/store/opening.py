@@ -116,6 +116,8 @@ def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None
 def _prepare(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool) -> None:
     if exclusive:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    # Without effect on a file that has tables: it keeps its size, and uses its free pages again.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     migrate(connection, schema, exclusive=exclusive)
     connection.execute("PRAGMA journal_mode = WAL")
     _check_writable(connection, schema)
