@@ -55,13 +55,13 @@ class Kept:
         """Store some rows and return the state."""
         return self.trunk.update(order, self.rows.add(rows), now, reported)
 
-    def drop(self, keep: int, now: float, steps: int) -> None:
+    def drop(self, keep: int, now: float, steps: int, *, forgets: bool = False) -> None:
         """Drop results before the newest commits; go only some steps of the way."""
         dropping = self.trunk.retention()
         if dropping is None:
             return
         dropping.advance(float("inf"), keep)
-        for _ in zip(range(steps), dropping.steps(now), strict=False):
+        for _ in zip(range(steps), dropping.steps(now, forgets=forgets), strict=False):
             pass
         before, trunk = self.trunk, self.rows.trunk
         self._store_base()

@@ -12,7 +12,17 @@ from trunkwatch.domain.model import Commit, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 
-from tests.domain.builders import HOUR, NOW, TRUNK, MemoryRows, evaluate, history, trunk, unfinished
+from tests.domain.builders import (
+    HOUR,
+    NOW,
+    TRUNK,
+    MemoryRows,
+    evaluate,
+    history,
+    row,
+    trunk,
+    unfinished,
+)
 from tests.domain.scripts import Step, chain, policies, removals, scripts, thorough
 from tests.engine.retained import End, Kept, accepted, differences, published
 from tests.reference.dropped import compare, small_steps
@@ -143,3 +153,21 @@ def test_a_result_that_will_expire_is_kept_until_then() -> None:
     state = kept.update(trunk(8), [], NOW + 37 * HOUR)
     wanted = evaluate([*rows, waiting], trunk(8), now=NOW + 37 * HOUR)
     assert not differences(published(wanted, 6), published(state, 6))
+
+
+def test_a_job_that_was_removed_before_the_horizon_is_forgotten() -> None:
+    """Of a removed job nothing is left in the end; one that comes back is a new job."""
+    other, gone = history("P P P P P P P P P P", "other"), history("P F F F . . . . . .", "gone")
+    kept, policy = Kept(TRUNK, Policy(retire_after=3)), Policy(retire_after=3)
+    state = kept.update(trunk(10), [*other, *gone], NOW)
+    assert state.retired == {"removed": 0, "removed_broken": 1}
+    for _ in range(2):
+        kept.drop(3, NOW, 1000, forgets=True)
+    (name,) = kept.trunk.base.jobs
+    assert name.job_name == "other"
+    assert {row.job.job_name for row in kept.rows.all_rows()} == {"other"}
+    assert kept.update(trunk(10), [], NOW).retired == {"removed": 0, "removed_broken": 0}
+    kept.restart(trunk(10), NOW, with_state=True)
+    state = kept.update(trunk(10), [row(9, "gone", "failure")], NOW)
+    wanted = evaluate([*other, row(9, "gone", "failure")], trunk(10), policy)
+    assert not differences(published(wanted, 7), published(state, 7))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from trunkwatch.domain.groups import Events
-from trunkwatch.domain.model import Observation, TrunkOrder
+from trunkwatch.domain.model import Observation, RawJob, TrunkOrder
 from trunkwatch.domain.walk import JobWalk
 
 
@@ -238,19 +238,22 @@ class BaseChanges:
         is_whole: nothing of the stored base is valid.
         has_moved: the horizon or the busy commits differ.
         jobs: the changed jobs; None for one that is not watched any more.
-        workflows: the changed workflows; None for one of which nothing is left.
+        workflows: the changed workflows.
+        raw_jobs: those of forgotten jobs, without rows.
     """
 
     is_whole: bool = False
     has_moved: bool = False
     jobs: dict[JobName, JobBase | None] = field(default_factory=dict)
-    workflows: dict[str, WorkflowBase | None] = field(default_factory=dict)
+    workflows: dict[str, WorkflowBase] = field(default_factory=dict)
+    raw_jobs: set[RawJob] = field(default_factory=set)
 
     def clear(self) -> None:
         """Note that all of them are stored."""
         self.is_whole = self.has_moved = False
         self.jobs.clear()
         self.workflows.clear()
+        self.raw_jobs.clear()
 
     def __bool__(self) -> bool:
         return bool(self.is_whole or self.has_moved or self.jobs or self.workflows)

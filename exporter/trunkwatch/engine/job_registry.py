@@ -164,6 +164,10 @@ class JobRegistry:
             self._link(key, before, present=False)
             self._link(key, job, present=True)
 
+    def is_removed(self, key: JobKey) -> bool:
+        """Return whether a job is retired, or its workflow gone."""
+        return key in self._retired
+
     def trim(self, key: JobKey, job: TrackedJob) -> None:
         """Set a job without columns that no longer have rows: nothing else of it changes."""
         self._jobs[key] = job

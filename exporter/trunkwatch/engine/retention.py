@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 from trunkwatch.domain.columns import Count
+from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.model import STARTUP_JOB, RawJob
 from trunkwatch.domain.retention import horizon
 from trunkwatch.engine.bases import BaseChanges, JobName, horizon_at
@@ -63,13 +64,16 @@ class Retention:
         self.base_changes.has_moved = True
         return True
 
-    def steps(self, now: float) -> Iterator[None]:
+    def steps(self, now: float, *, forgets: bool = True) -> Iterator[None]:
         """Keep the facts of all results before the horizon; each step takes a short time.
 
         Args:
             now: seconds since the epoch.
+            forgets: whether jobs that were removed before the horizon are forgotten.
         """
         for workflow in sorted(self.evaluator.workflows.identities):
+            if forgets:
+                yield from self._forget_jobs(workflow)
             yield from self._close_jobs(workflow, now)
             yield from self._close_workflow(workflow)
 
@@ -93,6 +97,8 @@ class Retention:
             while (tracked := self.jobs.find(key)) is not None:
                 name, before = evaluator.name_of(key), evaluator.base_of(key)
                 since = evaluator.settled_since(tracked, evaluator.base.since)
+                if self._is_removed(tracked):
+                    since = evaluator.base.since
                 if before.since >= since:
                     break
                 most = COLUMNS_PER_STEP - columns
@@ -107,6 +113,31 @@ class Retention:
                     yield
                     columns = 0
         yield
+
+    def _forget_jobs(self, workflow: str) -> Iterator[None]:
+        """Forget the jobs that were removed before the horizon, once they have no rows left."""
+        for job in self.jobs.of_workflow(workflow):
+            key = job.state.key
+            if not self._is_removed(job) or self.evaluator.base_of(key).since <= job.walk.newest:
+                continue
+            members = self.evaluator.names.members(workflow, key)
+            if not any(self.evaluator.reader.of_jobs(members)):
+                self._forget(job, self.evaluator.name_of(key))
+                self.base_changes.raw_jobs.update(members)
+            yield
+        self.jobs.update_listing((), lambda workflow: self.gone_at(workflow) is not None)
+
+    def _forget(self, job: TrackedJob, name: JobName) -> None:
+        key, nothing = job.state.key, ColumnHistory()
+        self.evaluator.base.remove_job(name)
+        self.base_changes.jobs[name] = None
+        self.jobs.put(key, None)
+        self.changes.note_job(key, job.state.history, None, nothing)
+
+    def _is_removed(self, job: TrackedJob) -> bool:
+        """Return whether a job is removed, and has no result since the horizon."""
+        is_old = job.walk.newest < self.evaluator.base.since
+        return is_old and self.jobs.is_removed(job.state.key)
 
     def _trim(self, tracked: TrackedJob, since: int) -> None:
         key, history = tracked.state.key, tracked.state.history

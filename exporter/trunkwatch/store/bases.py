@@ -100,8 +100,8 @@ class Bases:
             self._put(trunk_id, "job", _encode(name), _encode(job) if job is not None else None)
         workflows = base.workflows if changes.is_whole else changes.workflows
         for workflow, each in workflows.items():
-            body = _encode(each) if each is not None else None
-            self._put(trunk_id, "workflow", workflow.encode(), body)
+            self._put(trunk_id, "workflow", workflow.encode(), _encode(each))
+        self._names.delete_jobs(trunk, changes.raw_jobs)
 
     def _put(self, trunk_id: int, kind: str, name: bytes, body: bytes | None) -> None:
         if body is None:

@@ -151,6 +151,14 @@ class Names:
             self._jobs[key] = trunk, job
         return key
 
+    def delete_jobs(self, trunk: Trunk, jobs: Collection[RawJob]) -> None:
+        """Delete jobs without rows."""
+        for key in self.job_ids(trunk, jobs):
+            self._run("DELETE FROM jobs WHERE id = ?", (key,))
+            self._run("DELETE FROM unevaluated WHERE job = ?", (key,))
+        if jobs:
+            self.read()
+
     def origin_id(self, event: str, head_branch: str, head_repo: str) -> int:
         """Return the id of an origin, a new one if it has none."""
         origin = event, head_branch, head_repo
