@@ -53,6 +53,8 @@ test-all: lint tools
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
+	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
+	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.dropped --count 5000 --seed {}
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum, auto
 
+from trunkwatch.domain.branch import Tally
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
@@ -120,4 +121,7 @@ def published(state: TrunkState, since: int) -> TrunkState:
     green = state.green
     if green is not None and green.commits_since >= len(state.order.commits) - since:
         green = None  # An old commit does not become green, or red, any more.
-    return replace(state, jobs=tuple(jobs), green=green)
+    tally = Tally(state.jobs)
+    tally.since = since  # An old commit breaks the trunk no more either.
+    mass = tally.mass_breakage()
+    return replace(state, jobs=tuple(jobs), green=green, mass_breakage=mass)

@@ -28,7 +28,7 @@ IsDropped = Callable[[RawJob, str], bool]
 PLACES_PER_STEP = 500
 """Jobs at commits that are looked at in one step; as many statements delete their rows."""
 
-PAGES_PER_STEP = 64
+PAGES_PER_STEP = 256
 """Unused pages that are given back to the file system in one step."""
 
 _CHECKSUM_BYTES = 4
@@ -65,6 +65,7 @@ class Bases:
         """
         self._run = connection.execute
         self._run_many = connection.executemany
+        self._run_all = connection.executescript
         self._names = names
 
     def load(self, trunk: Trunk) -> TrunkBase:
@@ -166,7 +167,8 @@ class Bases:
 
     def shrink(self) -> None:
         """Give some unused pages back, where the file was made for it."""
-        self._run(f"PRAGMA incremental_vacuum({PAGES_PER_STEP})").fetchall()
+        # `execute` ends after the first page, which it takes for a row without columns.
+        self._run_all(f"PRAGMA incremental_vacuum({PAGES_PER_STEP})")
 
 
 def _checksum(kind: str, name: bytes, body: bytes) -> bytes:
