@@ -71,6 +71,7 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_engine
 	$(BIN)/python -m tools.bench_ingest
+	$(BIN)/python -m tools.bench_retention
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook

@@ -4,7 +4,6 @@ The year has fewer commits than a real one; sizes are also shown for one of 25,0
 in a hundred is red all year, so that its results are all kept.
 """
 
-import resource
 import subprocess
 import sys
 import tempfile
@@ -69,13 +68,13 @@ def result(place: int, job: int) -> Observation:
 
 
 def engine(store: SqliteStore) -> TrunkEngine:
-    """Return an engine that has evaluated what is stored, at the end of the year."""
+    """Return an engine that has evaluated all stored results, at the end of the year."""
     config = parse_config("sources: [{name: ci, type: recorded, path: x.ndjson}]", "bench.yml")
     return TrunkEngine(config, store, Counters(), lambda: START + YEAR, keeps_state=True)
 
 
 def steps(store: SqliteStore) -> Iterator[Step]:
-    """Drop what is older than 90 days; yield the cost of each step."""
+    """Drop results older than 90 days; yield the cost of each step."""
     statements: list[str] = []
     store._connection.set_trace_callback(statements.append)
     dropping = engine(store).drop_results(KEEP, KEPT_COMMITS)
@@ -104,8 +103,10 @@ def start(path: str) -> None:
     """Start with a file; print the memory (MiB) and the CPU (s) that this took."""
     begun = time.process_time()
     engine(SqliteStore(path))
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{memory:.0f}", time.process_time() - begun)
+    seconds = time.process_time() - begun
+    # Unlike `ru_maxrss`, this is not inherited from the process that started this one.
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    print(int(status["VmHWM"].split()[0]) / 1024, seconds)
 
 
 def count(store: SqliteStore) -> int:
@@ -136,10 +137,11 @@ def main() -> int:
         after = count(store)
         store.close()
         show("of 90 days", path, after)
-        print(f"\nsteps {len(found):,}; in one: at most {max(s.statements for s in found)} writing")
-        print(
-            f"statements, {max(s.ms for s in found):.1f} ms; all {sum(s.ms for s in found):,.0f} ms"
-        )
+        print("\n| steps | statements in one, at most | ms in one, at most | 99 % | ms in all |")
+        print("|---|---|---|---|---|")
+        costs = sorted(step.ms for step in found)
+        most, usual = max(step.statements for step in found), costs[len(costs) * 99 // 100]
+        print(f"| {len(found):,} | {most} | {costs[-1]:.1f} | {usual:.1f} | {sum(costs):,.0f} |")
     return 0
 
 

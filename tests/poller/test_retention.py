@@ -105,7 +105,7 @@ def test_a_kill_after_any_step_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_without_the_evaluated_state_the_kept_results_give_the_same() -> None:
-    """What was dropped is no part of the evaluated state, which may be lost."""
+    """The facts of dropped results are no part of the evaluated state, which may be lost."""
     store = stored()
     wanted = state_of(engine(store))
     drop_all(engine(store))

@@ -85,6 +85,9 @@ class StateChanges:
     jobs: dict[JobKey, ChangedJob] = field(default_factory=dict)
     workflows: dict[WorkflowPlace, WorkflowCommit | None] = field(default_factory=dict)
 
+    def __bool__(self) -> bool:
+        return bool(self.is_whole or self.jobs or self.workflows)
+
     def clear(self) -> None:
         """Note that all of them are stored."""
         self.is_whole = False

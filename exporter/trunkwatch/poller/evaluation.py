@@ -170,9 +170,11 @@ class TrunkEvaluations:
         return self._evaluators.get(trunk) is evaluator and evaluator.is_current(retention)
 
     def _store_step(self, trunk: Trunk, evaluator: TrunkEvaluator) -> None:
+        """Store the changes of one step, if it made any."""
         self._store_base(trunk, evaluator)
-        self._evaluated.setdefault(trunk, {})
-        self.store()
+        if evaluator.changes:
+            self._evaluated.setdefault(trunk, {})
+            self.store()
 
     def _store_base(self, trunk: Trunk, evaluator: TrunkEvaluator) -> None:
         if evaluator.base_changes and self._generation is not None:
