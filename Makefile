@@ -55,6 +55,8 @@ test-all: lint tools
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
+	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
+	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.dropped --count 5000 --seed {}
 
 # Prints the number of tries of every parser, and what happened.
 TRIES ?= 10000
@@ -76,6 +78,7 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_engine
 	$(BIN)/python -m tools.bench_ingest
+	$(BIN)/python -m tools.bench_retention
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook

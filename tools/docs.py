@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import yaml
 from pydantic.fields import FieldInfo
-from trunkwatch.config.fields import AtLeastOne, Duration, Flag, Location, Pattern, Share, Until
+from trunkwatch.config.fields import (
+    AtLeastOne,
+    Duration,
+    Flag,
+    Keep,
+    Location,
+    Pattern,
+    Share,
+    Until,
+)
 from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, RepoEntry
 from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
@@ -108,6 +117,8 @@ class Key(NamedTuple):
 # base type differ only in their validators.
 _NAMED = (
     (Duration, "duration"),
+    (Keep, "duration or `forever`"),
+    (Keep, "duration or `forever`"),
     (Pattern, "pattern"),
     (Until, "date"),
     (Location, "path"),
@@ -182,7 +193,7 @@ def _default(field: FieldInfo, hint: Any) -> str:
         return f"`{str(value).lower()}`"
     if isinstance(value, Enum):
         return f"`{value.value}`"
-    if _kind(hint) == "duration":
+    if _kind(hint).startswith("duration"):
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
         return f"`[{', '.join(value)}]`"

@@ -104,6 +104,7 @@ limits:
   max_answer_bytes: 65536
   max_list_pages: 1
   max_connections: 10
+storage: {retention: {keep: 60d}}
 tickets:
   repo: o/issues
   labels: [ci]
@@ -409,6 +410,15 @@ def test_green_and_limits(config: Config) -> None:
     assert (limits.max_list_pages, limits.max_connections) == (1, 10)
 
 
+def test_retention(config: Config) -> None:
+    """How long results are kept: a duration, or for ever."""
+    assert config.storage.retention.keep == 60 * 86_400
+    sources = "sources: [{name: a, type: recorded, path: /a.ndjson}]\n"
+    for text in ("forever", "null"):
+        kept = parse_config(f"{sources}storage: {{retention: {{keep: {text}}}}}", "t.yml")
+        assert kept.storage.retention.keep is None
+
+
 def test_only_sources_is_required() -> None:
     """With nothing else given: three failures open, one pass closes, P3, team trunk, 8 days."""
     config = parse_config("sources: [{name: a, type: recorded, path: /a.ndjson}]", "trunkwatch.yml")
@@ -426,6 +436,7 @@ def test_only_sources_is_required() -> None:
     assert policy.retire_after == 50
     assert policy.evidence.infra_steps == DEFAULT_INFRA_STEPS
     assert config.limits.max_jobs == 50_000
+    assert config.storage.retention.keep == 90 * 86_400
     assert config.sources[0].poll_interval == 5.0
 
 

@@ -87,6 +87,14 @@ CASES = {
         SOURCES + "groups: [{name: a, jobs: [{match: x, consecutive_failures: 3}]}]",
         "groups[0].jobs[0].consecutive_failures: this key is now failures_to_open",
     ),
+    "results kept for too short": (
+        SOURCES + "storage: {retention: {keep: 30d}}",
+        "storage.retention.keep: must be 36d or more (got 30d), or forever: a job may run for 35d",
+    ),
+    "results kept for no time": (
+        SOURCES + "storage: {retention: {keep: 90}}",
+        "storage.retention.keep: must be a duration such as 90d, or forever",
+    ),
     "renamed key elsewhere": (
         SOURCES + "limits: {consecutive_failures: 3}",
         "limits.consecutive_failures: unknown key; docs/configuration.md lists all keys",

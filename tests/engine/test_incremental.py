@@ -1,12 +1,8 @@
 """The incremental evaluation gives the same state as an evaluation from scratch."""
 
-import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from enum import StrEnum, auto
-from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import pytest
 import yaml
@@ -14,19 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.config import parse_config, policy_of
 from trunkwatch.domain import branch
-from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.domain.model import Observation, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine import checkpoints
-from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact
 from trunkwatch.engine.row_cache import Touched, union
 from trunkwatch.engine.saved_state import order_digest
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
-from trunkwatch.sources.recorded import RecordedFile
 from trunkwatch.store import Basis, EvaluationUpdate, SqliteStore, StoredRows
 
 from tests.domain.builders import TRUNK, MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
-from tests.reference.histories import Json, generate
+from tests.reference.histories import generate
+from tests.reference.recorded import recorded
 from tests.support.examples import examples
 
 HISTORIES = range(examples(40))
@@ -113,20 +108,6 @@ def _is_of(order: TrunkOrder, basis: Basis) -> bool:
     return order_digest(order.commits[: basis.commits]) == basis.order
 
 
-class _Recorded(NamedTuple):
-    rows: list[Observation]
-    orders: dict[Trunk, TrunkOrder]
-
-
-def _recorded(lines: Sequence[Json]) -> _Recorded:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "history.ndjson")
-        file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-        facts: list[Fact] = list(RecordedFile(file).refresh(EMPTY_STATE).facts)
-    orders = {fact.trunk: fact.order for fact in facts if isinstance(fact, AddedCommits)}
-    return _Recorded([fact for fact in facts if isinstance(fact, Observation)], orders)
-
-
 def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observation]]:
     """Yield shuffled rows in pieces that may overlap, since sources repeat rows."""
     shuffled = list(rows)
@@ -143,11 +124,11 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
     text = yaml.safe_dump({"sources": [{"name": "x", "type": "recorded", "path": "x"}], **config})
     policy = policy_of(parse_config(text, "trunkwatch.yml"))
     rng, moment = Random(seed), now.timestamp()
-    recorded = _recorded(lines)
-    for trunk, order in recorded.orders.items():
+    found = recorded(lines)
+    for trunk, order in found.orders.items():
         store = SqliteStore()
         reader = StoredRows(store, trunk)
-        rows = [row for row in recorded.rows if row.trunk == trunk]
+        rows = [row for row in found.rows if row.trunk == trunk]
         known = rng.randrange(len(order.commits) + 1)
         grown = TrunkOrder(trunk, order.commits[:known])
         kept = TrunkEvaluator(grown, policy, reader)
@@ -163,5 +144,5 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
 
 def test_the_histories_are_read() -> None:
     """The generated histories of the test above contain rows."""
-    found = [_recorded(generate(seed)[0]) for seed in HISTORIES]
-    assert sum(len(recorded.rows) for recorded in found) > 80 * len(HISTORIES)
+    found = [recorded(generate(seed)[0]) for seed in HISTORIES]
+    assert sum(len(each.rows) for each in found) > 80 * len(HISTORIES)

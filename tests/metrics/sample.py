@@ -94,6 +94,9 @@ def totals() -> Totals:
             ("trunkwatch_unknown_conclusions_total", *TRUNK, "strange"): 1,
             ("trunkwatch_off_trunk_runs_total", *TRUNK, "head_repo"): 4,
             ("trunkwatch_label_values_cut_total",): 3,
+            ("trunkwatch_store_rows",): 3000,
+            ("trunkwatch_store_bytes",): 800_000,
+            ("trunkwatch_store_oldest_timestamp_seconds",): 1_764_201_600,
             ("trunkwatch_jobs_dropped_total",): 0,
             ("trunkwatch_trunk_rewrites_total", *TRUNK): 1,
         }

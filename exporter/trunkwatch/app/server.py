@@ -10,6 +10,7 @@ from functools import partial
 from trunkwatch import __version__
 from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
+from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import TrunkwatchError
@@ -84,6 +85,7 @@ class Server:
             self._lock.close()
             raise
         self._poller = self._new_poller()
+        self._keeper = self._new_keeper()
 
     def _listeners(self, web: WebOptions) -> list[WebServer]:
         """Listen for scrapes, people and webhooks."""
@@ -127,6 +129,7 @@ class Server:
         self._log_stored()
         self._exposition.update()
         self._poller.start()
+        self._keeper.start()
         threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
 
     def _stop(self) -> None:
@@ -134,6 +137,7 @@ class Server:
             server.begin_stop()
         for server in self._web:
             server.stop()
+        self._keeper.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
         self._lock.close()
@@ -173,6 +177,7 @@ class Server:
         which may take minutes.
         """
         before = self._engine
+        self._keeper.stop()  # It deletes rows that the new engine reads.
         before.begin_handover()
         try:
             config = load_config(self._config_path)
@@ -188,6 +193,7 @@ class Server:
         except Exception as error:
             before.cancel_handover()
             self._reload_failed(error)
+            self._restart_keeper()
             return
         self._poller.stop()
         before.hand_over(engine)
@@ -200,7 +206,12 @@ class Server:
         log.info("configuration reloaded", extra={"sources": len(sources)})
         self._poller = self._new_poller()
         self._poller.start()
+        self._restart_keeper()
         self._poller.delivered()  # Deliveries that arrived while no poller ran.
+
+    def _restart_keeper(self) -> None:
+        self._keeper = self._new_keeper()
+        self._keeper.start()
 
     def _reload_failed(self, error: Exception) -> None:
         self._counters.reloaded(ok=False)
@@ -214,6 +225,9 @@ class Server:
 
     def _new_poller(self) -> Poller:
         return Poller(self._engine, self._sources, Timing(time.monotonic), self._exposition.update)
+
+    def _new_keeper(self) -> StorageKeeper:
+        return StorageKeeper(self._config, self._engine, self._store, self._counters)
 
     def _hooks(self) -> Mapping[str, Hook]:
         """Return the receivers of webhooks by path.

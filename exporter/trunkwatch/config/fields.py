@@ -18,6 +18,10 @@ MAX_DURATION_SECONDS = 5200 * _UNITS["w"]
 """About a century, which is below the longest timeout that Python's threads accept."""
 
 
+MIN_KEEP = 36 * _UNITS["d"]
+"""Results must be kept for longer than the longest attempt, see `domain.claimed_times`."""
+
+
 def parse_duration(value: object) -> float:
     """Return the seconds of a duration in Prometheus' notation.
 
@@ -115,6 +119,22 @@ Flag = Annotated[bool, Field(strict=True)]
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 """Seconds, written as in Prometheus: `60s`, `1h30m`, `8d`."""
+
+
+def _keep(value: object) -> float | None:
+    if value in ("forever", None):
+        return None
+    try:
+        seconds = parse_duration(value)
+    except ValueError:
+        raise ValueError("must be a duration such as 90d, or forever") from None
+    if seconds < MIN_KEEP:
+        raise ValueError(f"must be 36d or more (got {value}), or forever: a job may run for 35d")
+    return seconds
+
+
+Keep = Annotated[float | None, BeforeValidator(_keep)]
+"""Seconds, written as a duration of at least `MIN_KEEP`; None for `forever`."""
 
 Pattern = Annotated[patterns.Pattern, PlainValidator(_pattern)]
 """A regular expression; it always has to match in full."""

@@ -13,6 +13,7 @@ from trunkwatch.config.fields import (
     AtLeastOne,
     Duration,
     Flag,
+    Keep,
     Location,
     Pattern,
     RepoName,
@@ -37,9 +38,11 @@ from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
 from trunkwatch.domain.model import Evidence, Trunk
 from trunkwatch.domain.policy import RETIRE_AFTER
+from trunkwatch.domain.retention import KEPT_COMMITS
 
 DEFAULT_MAX_JOBS = 50_000
 DEFAULT_WINDOW = 100
+DEFAULT_KEEP = 90 * 86_400.0
 
 Name = Annotated[str, Field(min_length=1)]
 Priority = Literal["P0", "P1", "P2", "P3"]
@@ -476,6 +479,23 @@ class Limits(Section):
     max_connections: Annotated[int, Field(strict=True, ge=10)] = 1_000
 
 
+class Retention(Section):
+    """Which results the storage keeps.
+
+    Attributes:
+        keep: results of commits of this age (seconds) may be dropped once nothing published needs
+            them; None to keep all.
+    """
+
+    keep: Keep = DEFAULT_KEEP
+
+
+class Storage(Section):
+    """The storage of `trunkwatch serve`."""
+
+    retention: Retention = Retention()
+
+
 class Config(Section):
     """The whole file; only `sources` is required."""
 
@@ -485,4 +505,11 @@ class Config(Section):
     known_broken: tuple[KnownBrokenSection, ...] = ()
     green: tuple[GreenSection, ...] = ()
     limits: Limits = Limits()
+    storage: Storage = Storage()
     tickets: TicketsSection = TicketsSection()
+
+    @property
+    def kept_commits(self) -> int:
+        """The newest commits of a trunk whose results are kept: sources read as many again."""
+        windows = (getattr(source, "window", 0) for source in self.sources)
+        return max(KEPT_COMMITS, *windows)

@@ -33,6 +33,11 @@ class FirstBad(NamedTuple):
     failures: int
     steps: frozenset[str | None]
 
+    def moved(self, by: int) -> "FirstBad":
+        """Return it with the indexes of its commits moved."""
+        good = None if self.last_good is None else self.last_good + by
+        return self._replace(commit_index=self.commit_index + by, last_good=good)
+
     def with_failure(self, column: Column) -> "FirstBad":
         """Return it with one more FAIL."""
         steps = self.steps

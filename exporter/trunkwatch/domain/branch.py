@@ -88,6 +88,8 @@ class Tally:
         """Args:
         jobs: the first jobs to count.
         """
+        self.since = 0
+        """Index of the oldest commit of which every job has its columns."""
         self._jobs: dict[JobKey, JobState] = {}
         self._groups: dict[str, _GroupTally] = {}
         self._broke: Counter[int] = Counter()
@@ -120,12 +122,20 @@ class Tally:
 
         Jobs with a verdict are counted only at the commits that broke enough jobs.
         """
-        suspects = [index for index, broken in self._broke.items() if _may_be_mass(broken)]
+        return self.mass_breakage_at() is not None
+
+    def mass_breakage_at(self) -> int | None:
+        """Return the index of the oldest commit that broke most jobs, if any did."""
+        suspects = [index for index, n in self._broke.items() if self._may_be_mass(index, n)]
         self._decided = {
             index: self._decided[index] if index in self._decided else self._decided_at(index)
             for index in suspects
         }
-        return any(_is_mass(self._broke[index], self._decided[index]) for index in suspects)
+        found = (i for i in suspects if _is_mass(self._broke[i], self._decided[i]))
+        return min(found, default=None)
+
+    def _may_be_mass(self, commit_index: int, broken: int) -> bool:
+        return commit_index >= self.since and _is_mass(broken, MASS_BREAKAGE_JOBS)
 
     def _decided_at(self, commit_index: int) -> int:
         return sum(_is_decided(job, commit_index) for job in self._jobs.values())
@@ -156,10 +166,6 @@ def _is_decided(job: JobState, commit_index: int) -> bool:
     return any(verdict.decided for verdict in job.history.at(commit_index))
 
 
-def _may_be_mass(broken: int) -> bool:
-    return _is_mass(broken, MASS_BREAKAGE_JOBS)
-
-
 def _is_mass(broken: int, decided: int) -> bool:
     return decided >= MASS_BREAKAGE_JOBS and broken > decided / 2
 
@@ -177,11 +183,17 @@ class GreenTally:
     counted, and more of them until a green commit is found.
     """
 
-    def __init__(self, required: Sequence[Pattern]) -> None:
+    def __init__(
+        self, required: Sequence[Pattern], since: int = 0, older: int | None = None
+    ) -> None:
         """Args:
         required: patterns over "workflow / job_name", full match.
+        since: index of the oldest commit of which every job has its columns.
+        older: index of the newest green commit before it, if there is one.
         """
-        self._required = tuple(required)
+        self.since = since
+        self.older = older
+        self.required = tuple(required)
         self._jobs: dict[JobKey, JobState] = {}
         self._columns = tuple(Counter[int]() for _ in required)
         self._not_green = tuple(Counter[int]() for _ in required)
@@ -205,31 +217,50 @@ class GreenTally:
 
     def newest(self, order: TrunkOrder) -> Green | None:
         """Return the newest green commit of a trunk; None where no pattern is required."""
-        if not self._required:
+        if not self.required:
             return None
         length = len(order.commits)
         self._counted_from = min(self._counted_from, length)
-        while not self._green and self._counted_from > 0:
-            self._lower(max(0, self._counted_from - max(LOWER_BY, length - self._counted_from)))
-        if not self._green:
+        while not self._green and self._counted_from > self.since:
+            self._lower(length)
+        commit_index = self._green[-1] if self._green else self.older
+        if commit_index is None:
             return Green(length, None)
-        commit_index = self._green[-1]
         return Green(length - 1 - commit_index, order.commits[commit_index])
 
-    def _lower(self, counted_from: int) -> None:
+    def close_before(self, since: int, length: int) -> None:
+        """Keep only the newest green commit of those before another, which may lose columns.
+
+        Args:
+            since: index of the oldest commit of which every job keeps its columns.
+            length: number of commits of the trunk.
+        """
+        self._counted_from = min(self._counted_from, length)
+        while self._counted_from > self.since and not (self._green and self._green[0] < since):
+            self._lower(length)
+        closed = bisect_left(self._green, since)
+        self.older = self._green[closed - 1] if closed else self.older
+        self.since, self._counted_from = since, max(since, self._counted_from)
+        del self._green[:closed]
+        for counts in (*self._columns, *self._not_green):
+            for commit_index in [index for index in counts if index < since]:
+                del counts[commit_index]
+
+    def _lower(self, length: int) -> None:
         """Count more commits.
 
         Args:
-            counted_from: index of the oldest one.
+            length: number of commits of the trunk.
         """
-        before, self._counted_from = self._counted_from, counted_from
+        before = self._counted_from
+        self._counted_from = max(self.since, before - max(LOWER_BY, length - before))
         for job in self._jobs.values():
-            places = job.history.since(counted_from)
+            places = job.history.since(self._counted_from)
             self._count(job, (place for place in places if place.commit_index < before), 1)
 
     def _patterns(self, job: JobState) -> list[int]:
         name = job.key.display_name
-        return [n for n, pattern in enumerate(self._required) if pattern.fullmatch(name)]
+        return [n for n, pattern in enumerate(self.required) if pattern.fullmatch(name)]
 
     def _count(self, job: JobState, places: Iterable[Place], amount: int) -> None:
         patterns = self._patterns(job)

@@ -70,6 +70,16 @@ class ColumnHistory:
     def __hash__(self) -> int:
         return hash(self._known().tobytes())
 
+    def trimmed(self, commit_index: int) -> "ColumnHistory":
+        """Return it without the columns before a commit."""
+        first = bisect_left(self._packed, commit_index << _SHIFT, 0, self._length)
+        if not first:
+            return self
+        other = ColumnHistory()
+        other._packed = self._packed[first : self._length]
+        other._length = len(other._packed)
+        return other
+
     def since(self, commit_index: int) -> Iterator[Place]:
         """Yield the columns at a commit and after it, oldest first."""
         first = bisect_left(self._packed, commit_index << _SHIFT, 0, self._length)
@@ -113,13 +123,17 @@ class ColumnHistory:
 
     def changes(self, before: "ColumnHistory") -> tuple[list[Place], list[Place]]:
         """Return the columns of the commits that differ from an earlier history: lost, gained."""
-        same = self.same_as(before)
-        oldest = min((h._packed[same] for h in (before, self) if same < h._length), default=None)
+        # A trimmed history is compared with the part of the earlier one that it still has.
+        start = self._packed[0] >> _SHIFT if self._length else 0
+        kept = before.trimmed(start)
+        lost = list(map(_unpack, before._packed[: before._length - kept._length]))
+        same = self.same_as(kept)
+        oldest = min((h._packed[same] for h in (kept, self) if same < h._length), default=None)
         if oldest is None:
-            return [], []
+            return lost, []
         # Columns that are runs: the commit changes as a whole.
         index = oldest >> _SHIFT
-        return list(before.since(index)), list(self.since(index))
+        return [*lost, *kept.since(index)], list(self.since(index))
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

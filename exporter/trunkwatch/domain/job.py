@@ -95,12 +95,14 @@ class JobRules:
         order: the trunk.
         evidence: the evidence table.
         now: seconds since the epoch.
+        is_cut: older results of the job were dropped without a base.
     """
 
     group: Group
     order: TrunkOrder
     evidence: EvidenceRules
     now: float
+    is_cut: bool = False
 
     def columns(self, rows: Iterable[Observation]) -> list[Column]:
         """Return the columns of some rows, oldest first; each row must count for the trunk."""
@@ -132,13 +134,14 @@ def state_of(key: JobKey, walk: JobWalk, history: ColumnHistory, rules: JobRules
     group, order, decision = rules.group, rules.order, walk.decision
     failures_to_open = group.thresholds_of(key.job_name).failures_to_open
     streak, first_bad = walk.outages.fails, walk.outage or walk.streak
+    older_unread = order.older_unread or rules.is_cut
     return JobState(
         key=key,
         group=group,
         failures_to_open=failures_to_open,
         consecutive_failures=streak,
         stopped_by=walk.stopped_by,
-        truncated=walk.stopped_by is StoppedBy.WINDOW and streak > 0 and order.older_unread,
+        truncated=walk.stopped_by is StoppedBy.WINDOW and streak > 0 and older_unread,
         broken=walk.outage is not None,
         failures_in_outage=walk.outage.failures if walk.outage else 0,
         blame=blame_of(first_bad, order, rules.evidence) if first_bad else None,

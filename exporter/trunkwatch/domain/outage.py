@@ -1,7 +1,7 @@
 """The outage: opened by N FAILs in a row, closed by M PASSes in a row."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from trunkwatch.domain.model import Verdict
@@ -82,6 +82,20 @@ class OutageWalk:
     run: tuple[int, int | None] = (0, None)
     latest_pass: int | None = None
     open_from: tuple[int, int | None] | None = None
+
+    def moved(self, by: int) -> "OutageWalk":
+        """Return it with every place moved: older columns than the oldest have been found."""
+
+        def run(pair: tuple[int, int | None]) -> tuple[int, int | None]:
+            first, good = pair
+            return first + by, None if good is None else good + by
+
+        return replace(
+            self,
+            run=run(self.run) if self.fails else self.run,
+            latest_pass=None if self.latest_pass is None else self.latest_pass + by,
+            open_from=None if self.open_from is None else run(self.open_from),
+        )
 
     def add(self, place: int, verdict: Verdict, thresholds: Thresholds) -> None:
         """Add the next column.

@@ -95,6 +95,18 @@ class JobWalk:
         """Return an independent copy."""
         return replace(self, outages=replace(self.outages))
 
+    def moved(self, by: int) -> "JobWalk":
+        """Return a copy with the indexes of all commits moved: the trunk has got older commits."""
+        ended = self.ended
+        return replace(
+            self,
+            newest=self.newest + by if self.columns else self.newest,
+            outages=self.outages.moved(by),
+            streak=self.streak.moved(by) if self.streak else None,
+            outage=self.outage.moved(by) if self.outage else None,
+            ended=EndedOutage(ended.first_bad + by, ended.ended_by + by) if ended else None,
+        )
+
     def add(
         self,
         columns: Sequence[Column],

@@ -1,17 +1,21 @@
 """The evaluation of one watched job from its stored rows."""
 
-from collections.abc import Collection, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from trunkwatch.domain.columns import Column, Count
 from trunkwatch.domain.evidence import is_startup_failure, why_ignored
-from trunkwatch.domain.groups import Events
-from trunkwatch.domain.history import ColumnHistory
+from trunkwatch.domain.groups import Events, Group
+from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.job import JobRules, JobState, place_of, state_of, walk_commit
 from trunkwatch.domain.model import STARTUP_JOB, JobKey, Observation, RawJob, TrunkOrder
+from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.retention import Settled, is_settled, settled_point
 from trunkwatch.domain.walk import JobWalk
+from trunkwatch.engine.bases import NO_BASE, JobBase, JobName, TrunkBase
 from trunkwatch.engine.checkpoints import is_kept, thinned, usable
 from trunkwatch.engine.job_names import JobNameIndex, NamedJob
 from trunkwatch.engine.job_registry import TrackedJob
@@ -19,7 +23,7 @@ from trunkwatch.engine.outage_history import JobHistory
 from trunkwatch.engine.row_cache import RowReader
 from trunkwatch.engine.saved_state import SavedJob
 from trunkwatch.engine.workflow_commit import as_startup_failure, as_startup_pass
-from trunkwatch.engine.workflow_history import WorkflowHistories
+from trunkwatch.engine.workflow_histories import WorkflowHistories
 from trunkwatch.times import earliest
 
 Commits = Collection[str] | None
@@ -36,6 +40,7 @@ class JobEvaluator:
         reader: reads the stored rows.
         names: which rows belong to which job.
         workflows: every workflow of the trunk at each commit.
+        base: the facts of the results that were dropped.
     """
 
     order: TrunkOrder
@@ -43,6 +48,7 @@ class JobEvaluator:
     reader: RowReader
     names: JobNameIndex
     workflows: WorkflowHistories
+    base: TrunkBase
 
     def evaluate(
         self, key: JobKey, before: TrackedJob | None, changed: Commits, now: float
@@ -56,14 +62,16 @@ class JobEvaluator:
             now: seconds since the epoch.
         """
         job = self.names.named(key)
+        base = self.base_of(key)
         if before is None or changed is None:
-            return self._from(JobWalk(), key, job, None, now)
+            return self._from(base.walk, key, job, None, now)
         index = self.order.index
-        fresh = {sha for sha in changed if sha in index}
+        fresh = {sha for sha in changed if index.get(sha, -1) >= base.since}
         since = min((index[sha] for sha in fresh), default=None)
-        walk = usable((*before.checkpoints, before.walk), since, now)
+        later = [each for each in before.checkpoints if each.newest > base.walk.newest]
+        walk = usable((base.walk, *later, before.walk), since, now)
         if not walk.columns or self._starts_count(key, job, before, fresh):
-            return self._from(JobWalk(), key, job, None, now)
+            return self._from(base.walk, key, job, None, now)
         return self._from(walk, key, job, before, now, fresh)
 
     def restored(
@@ -81,7 +89,7 @@ class JobEvaluator:
             KeyError: no raw job gives it.
         """
         job = self.names.named(key)
-        rules = JobRules(job.group, self.order, self.policy.evidence, now)
+        rules = self._rules(key, job.group, now)
         return TrackedJob(
             state=self._with_exemption(state_of(key, saved.walk, history, rules), now),
             walk=saved.walk,
@@ -101,7 +109,9 @@ class JobEvaluator:
         """
         workflow, events, state = tracked.workflow, tracked.events, tracked.state
         skips = self.workflows.skipped(workflow, tracked.callers, events)
-        rules = JobRules(state.group, self.order, self.policy.evidence, now)
+        rules = self._rules(state.key, state.group, now)
+        since = self.base_of(state.key).since
+        state = replace(state, history=state.history.trimmed(since))
         return JobHistory(
             state=state,
             columns=rules.columns(self.rows_of(state.key)),
@@ -112,8 +122,99 @@ class JobEvaluator:
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""
+        job, base = self.names.named(key), self.base_of(key)
+        found = self._rows_of(key, job, None, counts_starts=base.counts_starts)
+        return self._numbered(job, found)
+
+    # ------------------------------------------------------------------ dropped results
+
+    def base_of(self, key: JobKey) -> JobBase:
+        """Return the base of a job."""
+        return self.base.jobs.get(self.name_of(key), NO_BASE)
+
+    def name_of(self, key: JobKey) -> JobName:
+        """Return the name under which the base of a job is kept."""
         job = self.names.named(key)
-        return self._numbered(job, self._rows_of(key, job, None, counts_starts=False))
+        return JobName(job.workflow, job.events.only or "", key.job_name)
+
+    def moved_base(
+        self, tracked: TrackedJob, since: int, most: int, now: float
+    ) -> tuple[JobBase, int]:
+        """Return the base of a job with some more of its columns.
+
+        Args:
+            tracked: the job.
+            since: its rows before this commit are not needed any more.
+            most: columns to add at once.
+            now: seconds since the epoch.
+
+        Returns:
+            The base, and the number of columns that were added.
+        """
+        key, thresholds = tracked.state.key, self._thresholds(tracked)
+        base, job = self.base_of(key), self.names.named(key)
+        places = list(tracked.state.history.since(base.since))
+        places = places[: bisect_left(places, since, key=lambda each: each.commit_index)]
+        if len(places) > most:
+            since = max(places[most].commit_index, base.since + 1)
+            places = [place for place in places if place.commit_index < since]
+        rows = self._rows_at(places, key, job, base.counts_starts or tracked.counts_starts)
+        columns = self._rules(key, job.group, now).columns(rows)
+        open_at = next((c.commit_index for c in columns if c.changes_at is not None), since)
+        if open_at < since:  # Time alone will change this column.
+            since = open_at
+            columns = [each for each in columns if each.commit_index < since]
+            places = [place for place in places if place.commit_index < since]
+        walk, _ = _walk(base.walk, columns, key, self._rules(key, job.group, now))
+        settled = is_settled(
+            places, thresholds, settled=base.is_settled, passes=base.walk.outages.passes
+        )
+        counts_starts = base.counts_starts or any(
+            is_startup_failure(row)
+            for column in columns
+            for shard in column.shards
+            for row, _ in shard.rows
+        )
+        return JobBase(since, walk, counts_starts, settled), len(places)
+
+    def settled_since(self, tracked: TrackedJob, horizon: int) -> int:
+        """Return the index of the oldest commit whose columns a job needs.
+
+        Args:
+            tracked: the job.
+            horizon: the columns from this commit on are kept in any case.
+        """
+        state = tracked.state
+        if state.key.job_name == STARTUP_JOB or state.group.count is Count.RUNS:
+            return horizon  # Their columns need every row of their workflow.
+        base = self.base_of(state.key)
+        places = (place for place in state.history.since(base.since))
+        older = takewhile(lambda place: place.commit_index < horizon, places)
+        start = Settled(base.since, base.is_settled)
+        return settled_point(older, self._thresholds(tracked), start, horizon)
+
+    def _thresholds(self, tracked: TrackedJob) -> Thresholds:
+        return tracked.state.group.thresholds_of(tracked.state.key.job_name)
+
+    def _rows_at(
+        self, places: Sequence[Place], key: JobKey, job: NamedJob, counts_starts: bool
+    ) -> list[Observation]:
+        commits = self.order.commits
+        shas = {commits[place.commit_index].sha for place in places}
+        if not shas:
+            return []
+        return self._numbered(job, self._rows_of(key, job, shas, counts_starts=counts_starts))
+
+    def _rules(self, key: JobKey, group: Group, now: float) -> JobRules:
+        return JobRules(group, self.order, self.policy.evidence, now, is_cut=self._is_cut(key))
+
+    def _is_cut(self, key: JobKey) -> bool:
+        """Return whether older results of a job were dropped without a base."""
+        if self.base.is_void:
+            return True
+        workflow = self.names.named(key).workflow
+        members = {raw.job_name for raw in self.names.members(workflow, key)}
+        return self.base.has_dropped(self.name_of(key), members)
 
     # ------------------------------------------------------------------ the walk
 
@@ -137,7 +238,8 @@ class JobEvaluator:
             fresh: the commits of the trunk whose rows may have changed since then.
         """
         past = before.state.history if before is not None else ColumnHistory()
-        counts_starts = before is not None and before.counts_starts
+        base = self.base_of(key)
+        counts_starts = (before or base).counts_starts
         shas: Commits = None
         if before is not None:
             commits = self.order.commits
@@ -145,12 +247,13 @@ class JobEvaluator:
             shas = later.union(fresh)
         found = self._rows_of(key, job, shas, counts_starts=counts_starts)
         rows = self._numbered(job, found)
-        rules = JobRules(job.group, self.order, self.policy.evidence, now)
+        rules = self._rules(key, job.group, now)
         columns = rules.columns(rows)
         walk, passed = _walk(start, columns, key, rules)
         if not walk.columns:
             return None
-        older = [w for w in before.checkpoints if w.newest < start.newest] if before else []
+        checkpoints = before.checkpoints if before else ()
+        older = [w for w in checkpoints if base.walk.newest < w.newest < start.newest]
         history = past.replaced(start.newest + 1, map(place_of, columns))
         return TrackedJob(
             state=self._with_exemption(state_of(key, walk, history, rules), now),
@@ -187,6 +290,15 @@ class JobEvaluator:
             shas: the commits.
             counts_starts: whether a run failed to start at another commit.
         """
+        since, index = self.base_of(key).since, self.order.index
+        for row in self._every_row_of(key, job, shas, counts_starts=counts_starts):
+            if index[row.sha] >= since:
+                yield row
+
+    def _every_row_of(
+        self, key: JobKey, job: NamedJob, shas: Commits, *, counts_starts: bool
+    ) -> Iterator[Observation]:
+        """Yield the rows of a job, also those of commits that its base stands for."""
         if key.job_name == STARTUP_JOB:
             failures = list(self._failed_starts(job, shas))
             yield from failures
@@ -204,9 +316,11 @@ class JobEvaluator:
                 yield as_startup_failure(row)
 
     def _proofs_of_starts(self, job: NamedJob, shas: Commits) -> Iterator[Observation]:
-        for commit in self.workflows.history(job.workflow).at(shas):
-            for row in commit.first_rows:
-                if job.events.covers(row.event):
+        history = self.workflows.history(job.workflow)
+        closed = (row for row in history.base.starts if shas is None or row.sha in shas)
+        for rows in (closed, *(commit.first_rows for commit in history.at(shas))):
+            for row in rows:
+                if job.events.covers(row.event) and row.sha in self.order.index:
                     yield as_startup_pass(row)
 
     def _with_run_number(self, row: Observation, workflow: str) -> Observation:

@@ -11,8 +11,9 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey
 from trunkwatch.domain.names import callers
 from trunkwatch.domain.walk import JobWalk
+from trunkwatch.engine.bases import ClosedGreen, Horizon
 from trunkwatch.engine.expiry_queue import ExpiryQueue
-from trunkwatch.engine.workflow_history import WorkflowHistories
+from trunkwatch.engine.workflow_histories import WorkflowHistories
 from trunkwatch.patterns import Pattern
 
 
@@ -45,11 +46,15 @@ class TrackedJob:
 class _ListedJobs:
     """The jobs that are published, sorted by key, with the counts over them."""
 
-    def __init__(self, required: Sequence[Pattern]) -> None:
+    def __init__(self, required: Sequence[Pattern], horizon: Horizon | None) -> None:
         self._keys: list[JobKey] = []
         self.states: list[JobState] = []
         self.tally = Tally()
-        self.green = GreenTally(required)
+        since, older = 0, None
+        if horizon is not None:
+            since, older = horizon.commit_index, horizon.green.of(required)
+        self.tally.since = since
+        self.green = GreenTally(required, since, older)
 
     def put(self, state: JobState) -> None:
         key, position = state.key, bisect_left(self._keys, state.key)
@@ -60,6 +65,10 @@ class _ListedJobs:
             self._keys.insert(position, key)
             self.states.insert(position, state)
             self._count(None, state)
+
+    def has(self, key: JobKey) -> bool:
+        position = bisect_left(self._keys, key)
+        return position < len(self._keys) and self._keys[position] == key
 
     def drop(self, key: JobKey) -> None:
         position = bisect_left(self._keys, key)
@@ -88,11 +97,13 @@ class JobRegistry:
         retire_after: int,
         required: Sequence[Pattern],
         workflows: WorkflowHistories,
+        horizon: Horizon | None = None,
     ) -> None:
         """Args:
         retire_after: completed commits without a job after which it is retired.
         required: patterns over "workflow / job_name" that a green commit needs.
         workflows: every workflow of the trunk at each commit.
+        horizon: the oldest commit whose results are kept.
         """
         self._retire_after = retire_after
         self._workflows = workflows
@@ -104,7 +115,7 @@ class JobRegistry:
         self._last_seen: dict[Runs, ExpiryQueue[JobKey]] = defaultdict(ExpiryQueue)
         self._gone: frozenset[str] = frozenset()
         self._changed: set[JobKey] = set()
-        self._listed = _ListedJobs(required)
+        self._listed = _ListedJobs(required, horizon)
         self._retired: dict[JobKey, bool] = {}
         self._expiries: ExpiryQueue[JobKey] = ExpiryQueue()
 
@@ -152,6 +163,31 @@ class JobRegistry:
         if before is None or job is None or before.walk.names != job.walk.names:
             self._link(key, before, present=False)
             self._link(key, job, present=True)
+
+    def is_removed(self, key: JobKey) -> bool:
+        """Return whether a job is retired, or its workflow gone."""
+        return key in self._retired
+
+    def trim(self, key: JobKey, job: TrackedJob) -> None:
+        """Set a job without columns that no longer have rows: nothing else of it changes."""
+        self._jobs[key] = job
+        if key not in self._retired and self._listed.has(key):
+            self._listed.put(job.state)
+
+    def close_before(self, commit_index: int, length: int) -> ClosedGreen:
+        """Leave the commits before another out of the counts over jobs.
+
+        Args:
+            commit_index: of the oldest commit that counts.
+            length: number of commits of the trunk.
+
+        Returns:
+            The newest green commit before it.
+        """
+        self._listed.tally.since = commit_index
+        self._listed.green.close_before(commit_index, length)
+        green = self._listed.green
+        return ClosedGreen(tuple(each.text for each in green.required), green.older)
 
     def drop_workflow(self, workflow: str) -> None:
         """Remove a renamed workflow's jobs: each gets a new key."""

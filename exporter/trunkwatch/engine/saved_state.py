@@ -77,12 +77,36 @@ class StateChanges:
     Attributes:
         is_whole: nothing of the saved state is valid.
         jobs: the changed jobs.
-        workflows: the workflows that were evaluated again, at their commits.
+        workflows: the workflows that were evaluated again, at their commits; None for one whose
+            rows there were dropped.
     """
 
     is_whole: bool = False
     jobs: dict[JobKey, ChangedJob] = field(default_factory=dict)
-    workflows: dict[WorkflowPlace, WorkflowCommit] = field(default_factory=dict)
+    workflows: dict[WorkflowPlace, WorkflowCommit | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.is_whole or self.jobs or self.workflows)
+
+    def clear(self) -> None:
+        """Note that all of them are stored."""
+        self.is_whole = False
+        self.jobs.clear()
+        self.workflows.clear()
+
+    def note_job(
+        self, key: JobKey, before: ColumnHistory | None, saved: SavedJob | None, now: ColumnHistory
+    ) -> None:
+        """Note a job that has changed.
+
+        Args:
+            key: the job.
+            before: its columns before; None for a new one.
+            saved: its state; None for one without rows that count.
+            now: its columns.
+        """
+        earlier = self.jobs.get(key)
+        self.jobs[key] = ChangedJob(before if earlier is None else earlier.before, saved, now)
 
 
 def order_digest(commits: Sequence[Commit], digest: str = "") -> str:

@@ -15,14 +15,15 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest, back_test
+from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.job_evaluator import Commits, JobEvaluator
 from trunkwatch.engine.job_names import JobNameIndex
 from trunkwatch.engine.job_registry import JobRegistry, TrackedJob
 from trunkwatch.engine.outage_history import JobHistory
+from trunkwatch.engine.retention import Retention
 from trunkwatch.engine.row_cache import RowCache, RowReader, Touched
 from trunkwatch.engine.saved_state import (
-    ChangedJob,
     SavedJob,
     SavedTrunk,
     StateChanges,
@@ -30,7 +31,7 @@ from trunkwatch.engine.saved_state import (
 )
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.workflow_commit import WorkflowCommit, evaluate_workflow
-from trunkwatch.engine.workflow_history import WorkflowHistories
+from trunkwatch.engine.workflow_histories import WorkflowHistories
 from trunkwatch.engine.workflow_labels import WorkflowLabels, first_name, is_quiet
 from trunkwatch.times import earliest
 
@@ -63,12 +64,14 @@ class TrunkEvaluator:
         policy: Policy,
         reader: RowReader,
         labels: Mapping[str, str] | None = None,
+        base: TrunkBase | None = None,
     ) -> None:
         """Args:
         order: the trunk's commits.
         policy: the configured policy.
         reader: reads the trunk's stored rows; the first update reads all of them.
         labels: those of its workflows at the last evaluation, by identity.
+        base: the facts of the results that were dropped; changed in place.
         """
         self._order = order
         self._policy = policy
@@ -76,6 +79,10 @@ class TrunkEvaluator:
         self._labels = WorkflowLabels(labels or {}, policy)
         self._renamed: set[str] = set()
         self._reported: Mapping[str, ReportedState] = {}
+        self._base = base or TrunkBase()
+        is_lost = self._base.is_void and self._base.horizon is None
+        self._base_changes = BaseChanges(is_whole=is_lost)
+        self._fit_base()
         self._caches = self._empty_caches()
         self._is_empty = True
         self._changes = StateChanges(is_whole=True)
@@ -109,6 +116,7 @@ class TrunkEvaluator:
         """
         before, self._order, self._reported = self._order, order, reported or {}
         if self._is_empty or not order.extends(before):
+            self._fit_base()
             self._read_all(now, share_done)
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
@@ -131,8 +139,9 @@ class TrunkEvaluator:
         for raw in saved.raw_jobs:
             caches.names.add(raw)
         for (workflow, sha), commit in saved.workflows.items():
-            caches.workflows.put(workflow, sha, commit)
-        workflows = {workflow for workflow, _ in saved.workflows}
+            if not caches.workflows.is_closed(workflow, commit.commit_index):
+                caches.workflows.put(workflow, sha, commit)
+        workflows = {workflow for workflow, _ in saved.workflows} | self._base.workflows.keys()
         for workflow in workflows:
             self._show(workflow)
             self._startup_keys(workflow)  # Names them.
@@ -145,13 +154,45 @@ class TrunkEvaluator:
         self._order, self._is_empty, self._changes = order, False, StateChanges()
 
     @property
+    def base_changes(self) -> BaseChanges:
+        """The differences from the base that is stored."""
+        return self._base_changes
+
+    def is_current(self, retention: Retention) -> bool:
+        """Return whether no update has read all rows again since a `retention()`."""
+        return retention.jobs is self._caches.jobs
+
+    def base_saved(self) -> None:
+        """Note that `base_changes` are saved."""
+        self._base_changes.clear()
+
+    @property
+    def base(self) -> TrunkBase:
+        """The facts of the results that were dropped."""
+        return self._base
+
+    def accepts(self, row: Observation) -> bool:
+        """Return whether the results of a row's commit are kept."""
+        since = self._base.since
+        return not since or self._order.index.get(row.sha, since) >= since
+
+    def retention(self) -> Retention | None:
+        """Return what drops results, until all rows are read again; None before that."""
+        if self._is_empty:
+            return None
+        caches = self._caches
+        return Retention(
+            self._evaluator(), caches.jobs, self._base_changes, self._changes, self._gone_at
+        )
+
+    @property
     def changes(self) -> StateChanges:
         """The differences from the state that is saved."""
         return self._changes
 
     def changes_saved(self) -> None:
         """Note that `changes` are saved."""
-        self._changes = StateChanges()
+        self._changes.clear()
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a watched job is evaluated from; none for a job not watched."""
@@ -178,18 +219,30 @@ class TrunkEvaluator:
     # ------------------------------------------------------------------ reading
 
     def _empty_caches(self) -> _Caches:
-        trunk, policy, workflows = self._order.trunk, self._policy, WorkflowHistories()
+        trunk, policy = self._order.trunk, self._policy
+        workflows, names = WorkflowHistories(self._base), JobNameIndex(trunk, policy)
+        for name, base in self._base.jobs.items():
+            for raw_name in base.walk.names:  # A job may have no row left.
+                names.add(RawJob(name.workflow, name.workflow, raw_name))
         return _Caches(
             RowCache(self._reader),
             workflows,
-            JobNameIndex(trunk, policy),
-            JobRegistry(policy.retire_after, policy.green.get(trunk, ()), workflows),
+            names,
+            JobRegistry(
+                policy.retire_after, policy.green.get(trunk, ()), workflows, self._base.horizon
+            ),
         )
+
+    def _fit_base(self) -> None:
+        """Fit the base to the trunk, which may have been rewritten."""
+        fitted = self._base.fitted(self._order)
+        if fitted is not self._base:
+            self._base, self._base_changes = fitted, BaseChanges(is_whole=True)
 
     def _read_all(self, now: float, share_done: Callable[[float], None]) -> None:
         self._is_empty, self._caches, self._renamed = False, self._empty_caches(), set()
         self._changes = StateChanges(is_whole=True)
-        workflows: set[str] = set()
+        workflows = set(self._base.workflows)
         by_commit = groupby(self._reader.all_rows(), key=lambda row: row.sha)
         for number, (sha, rows) in enumerate(by_commit):
             # Each row is read twice: for its workflow here, and for its job below.
@@ -199,9 +252,13 @@ class TrunkEvaluator:
                 by_workflow[row.job.workflow_key].append(row)
                 self._caches.names.add(row.job)
             for workflow, members in by_workflow.items():
-                self._evaluate_workflow(workflow, sha, members, now)
+                if not self._is_closed(workflow, sha):
+                    self._evaluate_workflow(workflow, sha, members, now)
             workflows |= by_workflow.keys()
         self._evaluate_jobs({}, dict.fromkeys(workflows), {}, now, share_done)
+
+    def _is_closed(self, workflow: str, sha: str) -> bool:
+        return self._caches.workflows.is_closed(workflow, self._order.index.get(sha))
 
     def _with_new_commits(self, before: TrunkOrder, touched: Touched) -> dict[RawJob, set[str]]:
         """Return `touched` with the rows that were stored before their commit was on the trunk."""
@@ -218,7 +275,8 @@ class TrunkEvaluator:
         touched_at: dict[tuple[str, str], set[RawJob]] = defaultdict(set)
         for raw, shas in touched.items():
             for sha in shas:
-                touched_at[sha, raw.workflow_key].add(raw)
+                if not self._is_closed(raw.workflow_key, sha):
+                    touched_at[sha, raw.workflow_key].add(raw)
         for place in caches.workflows.pop_expired(now):
             touched_at.setdefault(place, set())
         renumbered: dict[str, set[str]] = defaultdict(set)
@@ -240,7 +298,9 @@ class TrunkEvaluator:
 
     def _evaluator(self) -> JobEvaluator:
         caches = self._caches
-        return JobEvaluator(self._order, self._policy, self._reader, caches.names, caches.workflows)
+        return JobEvaluator(
+            self._order, self._policy, self._reader, caches.names, caches.workflows, self._base
+        )
 
     def _evaluate_workflow(
         self, workflow: str, sha: str, rows: Sequence[Observation], now: float
@@ -299,14 +359,10 @@ class TrunkEvaluator:
     def _note_changed(
         self, key: JobKey, before: TrackedJob | None, after: TrackedJob | None
     ) -> None:
-        earlier = self._changes.jobs.get(key)
         known = before.state.history if before is not None else None
         saved = SavedJob(after.walk, after.checkpoints, after.counts_starts) if after else None
-        self._changes.jobs[key] = ChangedJob(
-            before=known if earlier is None else earlier.before,
-            saved=saved,
-            history=after.state.history if after is not None else ColumnHistory(),
-        )
+        history = after.state.history if after is not None else ColumnHistory()
+        self._changes.note_job(key, known, saved, history)
 
     def _evaluate_all_of(self, workflow: str, now: float) -> None:
         """Evaluate all jobs of a workflow from all of their rows."""

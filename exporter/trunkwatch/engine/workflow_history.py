@@ -1,23 +1,38 @@
-"""The workflows of a trunk, at each commit and over all commits."""
+"""One workflow of a trunk over all commits."""
 
-from bisect import bisect_left, bisect_right, insort
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from trunkwatch.domain.doubt import RECENT_COMMITS
 from trunkwatch.domain.groups import ALL_EVENTS, Events
-from trunkwatch.domain.model import Commit
-from trunkwatch.domain.retirement import has_left, is_expected_on_pushes
-from trunkwatch.engine.expiry_queue import ExpiryQueue
+from trunkwatch.domain.model import Observation
+from trunkwatch.engine.bases import NO_WORKFLOW, Completed, Skipped, WorkflowBase
 from trunkwatch.engine.workflow_commit import WorkflowCommit
-from trunkwatch.times import earliest
+
+
+class Reported(NamedTuple):
+    """Whether a commit has results that count.
+
+    Attributes:
+        counts: whether it has.
+        at: when the first one was reported (seconds since the epoch); None where that is unknown.
+    """
+
+    counts: bool
+    at: float | None
 
 
 class WorkflowHistory:
     """One workflow over all commits, kept up to date commit by commit."""
 
-    def __init__(self) -> None:
+    def __init__(self, base: WorkflowBase = NO_WORKFLOW) -> None:
+        """Args:
+        base: the facts of its dropped commits.
+        """
+        self.base = base
         self._commits: dict[str, WorkflowCommit] = {}
         self._at: dict[int, WorkflowCommit] = {}
         self._indexes: list[int] = []
@@ -25,8 +40,10 @@ class WorkflowHistory:
         self._events: Counter[str] = Counter()
         self._startups = 0
         self._completed: dict[Events, list[int]] = {}
-        self.names: list[tuple[int, str]] = []
-        """Its name at each commit that has one, with the commit's index, ascending."""
+        self.names: list[tuple[int, str]] = list(base.names)
+        """Its name at each commit that has one, with the commit's index, ascending.
+
+        Of the commits before `base.since` only the oldest and the newest one."""
 
     def put(self, sha: str, current: WorkflowCommit) -> WorkflowCommit | None:
         """Store its current state at a commit; return the earlier one."""
@@ -48,7 +65,10 @@ class WorkflowHistory:
         return self._commits.get(sha)
 
     def at(self, shas: Collection[str] | None) -> Collection[WorkflowCommit]:
-        """Return its state at those of some commits where it has rows; None for all commits."""
+        """Return its state at those of some commits where it has rows; None for all commits.
+
+        Commits before `base.since` have no state.
+        """
         if shas is None:
             return self._commits.values()
         return [self._commits[sha] for sha in shas if sha in self._commits]
@@ -56,7 +76,7 @@ class WorkflowHistory:
     @property
     def failed_to_start(self) -> bool:
         """Whether any of its runs failed to start."""
-        return self._startups > 0
+        return self._startups > 0 or self.base.failed_to_start
 
     @property
     def name(self) -> str | None:
@@ -66,22 +86,25 @@ class WorkflowHistory:
     @property
     def run_name(self) -> str | None:
         """The name of its newest run, which may be a file; None where it never counted."""
-        return self._at[self._indexes[-1]].run_name if self._indexes else None
+        return self._at[self._indexes[-1]].run_name if self._indexes else self.base.run_name
 
     @property
     def newest(self) -> int:
         """The index of the newest commit at which it counts; -1 where it never counted."""
-        return self._indexes[-1] if self._indexes else -1
+        return self._indexes[-1] if self._indexes else self.base.newest
 
     @property
     def events(self) -> frozenset[str]:
         """The events of its runs that count."""
-        return frozenset(+self._events)
+        return self.base.events.union(+self._events)
 
     @property
     def widest_gap(self) -> int:
         """The largest distance of two commits that follow each other; 0 with fewer than two."""
-        return max(self._gaps, default=0)
+        gaps = [self.base.widest_gap, max(self._gaps, default=0)]
+        if self._indexes and self.base.newest >= 0:
+            gaps.append(self._indexes[0] - self.base.newest)
+        return max(gaps)
 
     def name_at(self, commit_index: int) -> str:
         """Return its newest name at a commit or before it, else its oldest name."""
@@ -95,12 +118,106 @@ class WorkflowHistory:
             events: of the runs.
         """
         if events not in self._completed:
-            self._completed[events] = [
-                commit_index
-                for commit_index in self._indexes
-                if self._at[commit_index].completed(events)
-            ]
+            own = (index for index in self._indexes if self._at[index].completed(events))
+            self._completed[events] = [*self.base.completed_by(events), *own]
         return self._completed[events]
+
+    def reported_at(self, commit_index: int) -> Reported:
+        """Return whether it has results that count at a commit."""
+        commit = self._at.get(commit_index)
+        if commit is not None:
+            return Reported(True, commit.reported_at)
+        earlier = dict(self.base.reported)
+        return Reported(commit_index in earlier, earlier.get(commit_index))
+
+    # ------------------------------------------------------------------ retention
+
+    def final_before(self, commit_index: int, most: int) -> int:
+        """Return up to which commit `close_before` may be called, at most that of an index.
+
+        Args:
+            commit_index: the index.
+            most: commits to close at once.
+        """
+        first = bisect_left(self._indexes, commit_index)
+        for place in self._indexes[:first][:most]:
+            if self._at[place].changes_at is not None:
+                return place
+        return self._indexes[most] if first > most else commit_index
+
+    def close_before(
+        self,
+        since: int,
+        retire_after: int,
+        skips: tuple[Skipped, ...],
+        index: Mapping[str, int],
+    ) -> list[tuple[str, WorkflowCommit]]:
+        """Keep only the facts in `base` of all commits before another.
+
+        Args:
+            since: the index of the oldest commit that is kept.
+            retire_after: number of completed commits that retire a job.
+            skips: the newest skips before it.
+            index: of each commit of the trunk, by its hash.
+
+        Returns:
+            The dropped commits.
+        """
+        self.completed()
+        places = self._indexes[: bisect_left(self._indexes, since)]
+        closed = {place: self._at[place] for place in places}
+        # Also those at which no run counts.
+        dropped = [each for each in self._commits.items() if index.get(each[0], since) < since]
+        self.base = self._base_before(
+            since, closed, [each for _, each in dropped], retire_after, skips
+        )
+        for sha, each in dropped:
+            del self._commits[sha]
+            self._startups -= bool(each.startup_failures)
+            self._events.subtract(each.events)
+        for place in places:
+            del self._at[place]
+            self._list(place, listed=False)
+        kept = bisect_left(self.names, since, key=lambda each: each[0])
+        self.names[:kept] = self.base.names
+        for events, indexes in self._completed.items():
+            indexes[: bisect_left(indexes, since)] = self.base.completed_by(events)
+        return dropped
+
+    def _base_before(
+        self,
+        since: int,
+        closed: Mapping[int, WorkflowCommit],
+        commits: Sequence[WorkflowCommit],
+        retire_after: int,
+        skips: tuple[Skipped, ...],
+    ) -> WorkflowBase:
+        base = self.base
+        places = ([base.newest] if base.newest >= 0 else []) + list(closed)
+        names = self.names[: bisect_left(self.names, since, key=lambda each: each[0])]
+        habits_from = self.newest + 1 - RECENT_COMMITS
+        reported = (*base.reported, *((n, each.reported_at) for n, each in closed.items()))
+        return WorkflowBase(
+            since=since,
+            newest=places[-1] if places else -1,
+            run_name=closed[places[-1]].run_name if closed else base.run_name,
+            names=tuple(names if len(names) < 2 else (names[0], names[-1])),
+            widest_gap=max([base.widest_gap, *(b - a for a, b in pairwise(places))]),
+            events=base.events.union(*(each.events for each in commits)),
+            failed_to_start=base.failed_to_start or any(c.startup_failures for c in commits),
+            starts=_newest_starts([base.starts, *(each.first_rows for each in closed.values())]),
+            completed=tuple(
+                Completed(events, tuple(indexes[: bisect_left(indexes, since)][-retire_after:]))
+                for events, indexes in self._completed.items()
+            ),
+            skips=skips,
+            reported=tuple(each for each in reported if each[0] >= habits_from),
+            ignored_runs=_sum([base.ignored_runs, *(each.ignored_runs for each in commits)]),
+            ignored_from=_union([base.ignored_from, *(each.ignored_from for each in commits)]),
+            unknown_words=_sum([base.unknown_words, *(each.unknown_words for each in commits)]),
+        )
+
+    # ------------------------------------------------------------------ one commit
 
     def _put_at(self, commit_index: int, current: WorkflowCommit | None) -> None:
         before = self._at.pop(commit_index, None)
@@ -139,6 +256,36 @@ class WorkflowHistory:
             del self._gaps[gap]
 
 
+def _newest_starts(starts: Iterable[Sequence[Observation]]) -> tuple[Observation, ...]:
+    """Return the rows of each event's newest commit.
+
+    Args:
+        starts: rows of each commit, oldest first.
+    """
+    newest: dict[str, list[Observation]] = {}
+    for rows in starts:
+        events: dict[str, list[Observation]] = {}
+        for row in rows:
+            events.setdefault(row.event, []).append(row)
+        newest.update(events)
+    return tuple(row for rows in newest.values() for row in rows)
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Mapping[str, int]:
+    total: Counter[str] = Counter()
+    for each in counts:
+        total.update(each)
+    return dict(total)
+
+
+def _union(sets: Iterable[Mapping[str, frozenset[str]]]) -> Mapping[str, frozenset[str]]:
+    total: dict[str, frozenset[str]] = {}
+    for each in sets:
+        for key, members in each.items():
+            total[key] = total.get(key, frozenset()) | members
+    return total
+
+
 def set_member(indexes: list[int], member: int, *, present: bool) -> None:
     """Add a number to a sorted list, or remove it."""
     place = bisect_left(indexes, member)
@@ -147,184 +294,3 @@ def set_member(indexes: list[int], member: int, *, present: bool) -> None:
         indexes.insert(place, member)
     elif is_listed and not present:
         del indexes[place]
-
-
-class Reported(NamedTuple):
-    """Whether a commit has results that count.
-
-    Attributes:
-        counts: whether it has.
-        at: when the first one was reported (seconds since the epoch); None where that is unknown.
-    """
-
-    counts: bool
-    at: float | None
-
-
-class WorkflowHistories:
-    """Every workflow of a trunk, by identity."""
-
-    def __init__(self) -> None:
-        self._workflows: dict[str, WorkflowHistory] = {}
-        self._skips: dict[tuple[str, str], dict[str, list[int]]] = {}
-        self._completed: Counter[int] = Counter()
-        self._busy: list[int] = []
-        self._ignored_runs: Counter[str] = Counter()
-        self._unknown_words: Counter[str] = Counter()
-        self._expiries: ExpiryQueue[tuple[str, str]] = ExpiryQueue()
-        self._reported: dict[int, Reported] = {}
-        self._gone: frozenset[str] = frozenset()
-
-    def put(self, workflow: str, sha: str, current: WorkflowCommit) -> Collection[str]:
-        """Store the current state of a workflow at a commit, replacing the earlier one.
-
-        Returns:
-            The names of the jobs of which a skipped row is new.
-        """
-        before = self.history(workflow).put(sha, current)
-        if before is not None:
-            self._ignored_runs.subtract(before.ignored_runs)
-            self._unknown_words.subtract(before.unknown_words)
-        self._ignored_runs.update(current.ignored_runs)
-        self._unknown_words.update(current.unknown_words)
-        self._expiries.put((sha, workflow), current.changes_at)
-        self._put_completed(before, current)
-        for each in (before, current):
-            if each is not None and each.commit_index is not None:
-                self._reported.pop(each.commit_index, None)
-        return self._put_skips(workflow, before, current)
-
-    def get(self, workflow: str, sha: str) -> WorkflowCommit | None:
-        """Return a workflow at a commit; None where it has no rows."""
-        return self.history(workflow).get(sha)
-
-    def history(self, workflow: str) -> WorkflowHistory:
-        """Return a workflow's history over all commits."""
-        if workflow not in self._workflows:
-            self._workflows[workflow] = WorkflowHistory()
-        return self._workflows[workflow]
-
-    def left_at(self, workflow: str, retire_after: int) -> int | None:
-        """Return the commit index at which a workflow had left, None if it has not.
-
-        Args:
-            workflow: its identity.
-            retire_after: see `has_left`.
-        """
-        history = self.history(workflow)
-        first = bisect_right(self._busy, history.newest)
-        if len(self._busy) - first < retire_after:
-            return None  # The common case costs no pass over the history.
-        gap = history.widest_gap
-        if not has_left(history.newest, gap, self._busy, retire_after):
-            return None
-        if not is_expected_on_pushes(workflow, history.events):
-            return None
-        return self._busy[first + retire_after * gap - 1]
-
-    def skipped(self, workflow: str, names: Iterable[str], events: Events) -> Iterator[int]:
-        """Yield the indexes of the commits at which a row of one of some names is a skip."""
-        for indexes in self._skips_of(workflow, names, events):
-            yield from indexes
-
-    def newest_skip(self, workflow: str, names: Iterable[str], events: Events) -> int:
-        """Return the newest of these commits, -1 without any."""
-        found = self._skips_of(workflow, names, events)
-        return max((indexes[-1] for indexes in found), default=-1)
-
-    def reported(
-        self, commits: Sequence[Commit], is_gone: Callable[[str], bool]
-    ) -> Mapping[str, float | None]:
-        """Return the latest commits that have results that count.
-
-        Args:
-            commits: of the trunk, oldest first.
-            is_gone: whether a workflow has left: its earlier results are no habit of the trunk.
-
-        Returns:
-            By hash, the time at which the first result was reported (seconds since the epoch), or
-            None where that is unknown; of the `RECENT_COMMITS` up to the newest with a result.
-        """
-        gone = frozenset(workflow for workflow in self._workflows if is_gone(workflow))
-        if gone != self._gone:
-            self._gone = gone
-            self._reported.clear()
-        present = [each for name, each in self._workflows.items() if name not in gone]
-        newest = max((history.newest for history in present), default=-1)
-        oldest = max(0, newest + 1 - RECENT_COMMITS)
-        for commit_index in range(oldest, newest + 1):
-            if commit_index not in self._reported:
-                sha = commits[commit_index].sha
-                self._reported[commit_index] = _reported(each.get(sha) for each in present)
-        for commit_index in [index for index in self._reported if index < oldest]:
-            del self._reported[commit_index]
-        return {
-            commits[commit_index].sha: self._reported[commit_index].at
-            for commit_index in range(oldest, newest + 1)
-            if self._reported[commit_index].counts
-        }
-
-    def pop_expired(self, now: float) -> Sequence[tuple[str, str]]:
-        """Return the (sha, workflow) pairs to evaluate again because of the time, once each."""
-        return self._expiries.pop_expired(now)
-
-    @property
-    def changes_at(self) -> float | None:
-        """When time alone will change the next workflow (seconds since the epoch), or None."""
-        return self._expiries.next_expiry()
-
-    @property
-    def ignored_runs(self) -> Mapping[str, int]:
-        """Numbers of runs that do not count, by reason."""
-        return +self._ignored_runs
-
-    def ignored_from(self) -> Mapping[str, tuple[str, ...]]:
-        """Return the events, branches and repositories of runs that do not count, by reason."""
-        found: dict[str, set[str]] = {}
-        for history in self._workflows.values():
-            for each in history.at(None):
-                for reason, values in each.ignored_from.items():
-                    found.setdefault(reason, set()).update(values)
-        return {reason: tuple(sorted(values)) for reason, values in found.items()}
-
-    @property
-    def unknown_words(self) -> Mapping[str, int]:
-        """Numbers of rows by the status or conclusion that the evidence table does not list."""
-        return +self._unknown_words
-
-    def _put_completed(self, before: WorkflowCommit | None, current: WorkflowCommit) -> None:
-        """Update the commits at which any workflow completed."""
-        for commit, change in ((before, -1), (current, 1)):
-            if commit is None or commit.commit_index is None or not commit.complete:
-                continue
-            self._completed[commit.commit_index] += change
-            set_member(
-                self._busy,
-                commit.commit_index,
-                present=self._completed[commit.commit_index] > 0,
-            )
-
-    def _put_skips(
-        self, workflow: str, before: WorkflowCommit | None, current: WorkflowCommit
-    ) -> Collection[str]:
-        """Add the skipped rows that are new; completed rows are never deleted."""
-        if current.commit_index is None:
-            return ()
-        new = current.skips - (before.skips if before is not None else frozenset())
-        for name, event in new:
-            events = self._skips.setdefault((workflow, name), defaultdict(list))
-            insort(events[event], current.commit_index)
-        return {name for name, _ in new}
-
-    def _skips_of(
-        self, workflow: str, names: Iterable[str], events: Events
-    ) -> Iterator[Sequence[int]]:
-        for name in names:
-            for event, indexes in self._skips.get((workflow, name), {}).items():
-                if events.covers(event):
-                    yield indexes
-
-
-def _reported(found: Iterable[WorkflowCommit | None]) -> Reported:
-    counting = [each for each in found if each is not None and each.commit_index is not None]
-    return Reported(bool(counting), earliest(each.reported_at for each in counting))

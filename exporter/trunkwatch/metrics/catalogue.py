@@ -210,6 +210,12 @@ FAMILIES: tuple[Family, ...] = (
         *SOURCE_LABELS,
         "reason",
     ),
+    _own("trunkwatch_store_rows", "Results in the storage file, counted once an hour."),
+    _own("trunkwatch_store_bytes", "Size of the storage file with its log, in bytes."),
+    _own(
+        "trunkwatch_store_oldest_timestamp_seconds",
+        "Time of the oldest commit whose results are all stored; older ones were dropped.",
+    ),
     _own(
         "trunkwatch_webhook_deliveries_total",
         "Deliveries of webhooks, by what became of them (accepted, ignored, duplicate, unsigned,"

@@ -1,6 +1,6 @@
 """The evaluated state of every trunk, and the trunks that are out of date."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import (
@@ -13,6 +13,7 @@ from trunkwatch.domain.model import (
 )
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
+from trunkwatch.engine.retention import Retention
 from trunkwatch.engine.row_cache import Touched, union
 from trunkwatch.engine.saved_state import order_digest, policy_digest
 from trunkwatch.engine.snapshot import TrunkState
@@ -21,6 +22,10 @@ from trunkwatch.poller.first_evaluation import FirstEvaluation, FirstState
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import FailureFocus
 from trunkwatch.store import Applied, Basis, EvaluationUpdate, Store, Stored
+from trunkwatch.times import earliest
+
+END = object()
+"""What `next` returns at the end."""
 
 FOCUS_COMMITS = 1000
 """The newest commits of which details are asked for: no source reads older ones again."""
@@ -109,6 +114,8 @@ class TrunkEvaluations:
             StoreError: they cannot be written; they are written with the next ones.
         """
         states: Mapping[Trunk, EvaluationUpdate] = {}
+        for trunk in self._evaluated.keys() & self._evaluators.keys():
+            self._store_base(trunk, self._evaluators[trunk])
         if self._generation is not None:
             states = {
                 trunk: EvaluationUpdate(
@@ -122,6 +129,68 @@ class TrunkEvaluations:
         for trunk in self._evaluated.keys() & self._evaluators.keys():
             self._evaluators[trunk].changes_saved()
         self._evaluated = {}
+
+    def is_kept(self, row: Observation) -> bool:
+        """Return whether results of a row's commit are kept; of an older one they are refused."""
+        evaluator = self._evaluators.get(row.trunk)
+        return evaluator is None or evaluator.accepts(row)
+
+    def dropping(self, trunk: Trunk, oldest: float, kept: int, now: float) -> Iterator[None]:
+        """Drop the old results of a trunk, in short steps.
+
+        Args:
+            trunk: the trunk.
+            oldest: commits of this time and later keep their results (seconds since the epoch).
+            kept: number of the newest commits that keep their results.
+            now: seconds since the epoch.
+
+        Raises:
+            StoreError: the file cannot be written; the next start begins with what it has.
+        """
+        evaluator = self._evaluators.get(trunk)
+        retention = evaluator.retention() if evaluator is not None else None
+        if evaluator is None or retention is None or trunk in self._out_of_date:
+            return
+        waiting = [sha for shas in self._pending.get(trunk, {}).values() for sha in shas]
+        if retention.advance(oldest, kept, waiting):
+            self._store_step(trunk, evaluator)
+            yield
+        if not evaluator.base.since:
+            return
+        steps = retention.steps(now)
+        while self._is_current(trunk, evaluator, retention) and next(steps, END) is not END:
+            self._store_step(trunk, evaluator)
+            yield
+        old = {commit.sha for commit in evaluator.order.commits[: evaluator.base.since]}
+        rows = self._store.drop_rows(trunk, old, retention.is_dropped)
+        while self._is_current(trunk, evaluator, retention) and next(rows, END) is not END:
+            yield
+
+    def oldest_kept(self) -> float | None:
+        """Return the time of the oldest commit whose results are kept, over all trunks."""
+        return earliest(
+            next((c.committed_at for c in commits if c.committed_at is not None), None)
+            for commits in (
+                evaluator.order.commits[evaluator.base.since :]
+                for evaluator in self._evaluators.values()
+            )
+        )
+
+    def _is_current(self, trunk: Trunk, evaluator: TrunkEvaluator, retention: Retention) -> bool:
+        """Return whether all rows of a trunk have not been read again in the meantime."""
+        return self._evaluators.get(trunk) is evaluator and evaluator.is_current(retention)
+
+    def _store_step(self, trunk: Trunk, evaluator: TrunkEvaluator) -> None:
+        """Store the changes of one step, if it made any."""
+        self._store_base(trunk, evaluator)
+        if evaluator.changes:
+            self._evaluated.setdefault(trunk, {})
+            self.store()
+
+    def _store_base(self, trunk: Trunk, evaluator: TrunkEvaluator) -> None:
+        if evaluator.base_changes and self._generation is not None:
+            self._store.put_base(trunk, evaluator.base, evaluator.base_changes)
+            evaluator.base_saved()
 
     def missing_results(self, state: TrunkState, as_of: float) -> int:
         """Return the number of newest commits of a trunk that lack results they should have.

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.bases import TrunkBase
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.saved_state import order_digest
@@ -72,16 +73,25 @@ class FirstEvaluation:
         """
         # First, since rows that are written later are not in the state that is read.
         changed = self.store.unevaluated(self.order.trunk)
-        evaluator = self._new()
+        base = self._base()
+        evaluator = self._new(base)
         digest = self._restore(evaluator, now)
         if digest is None:
-            evaluator = self._new()
+            evaluator = self._new(base)
         state = evaluator.update(self.order, changed, now, self.reported, share_done)
         return FirstState(evaluator, state, changed, digest)
 
-    def _new(self) -> TrunkEvaluator:
+    def _new(self, base: TrunkBase) -> TrunkEvaluator:
         rows = StoredRows(self.store, self.order.trunk)
-        return TrunkEvaluator(self.order, self.policy, rows, self.labels)
+        return TrunkEvaluator(self.order, self.policy, rows, self.labels, base)
+
+    def _base(self) -> TrunkBase:
+        """Return the base of the trunk: the deleted rows cannot be read again."""
+        try:
+            return self.store.base(self.order.trunk)
+        except StoreError as error:
+            log.error("old results are lost, streaks may be longer", extra={"reason": str(error)})
+            return TrunkBase(is_void=True)
 
     def _restore(self, evaluator: TrunkEvaluator, now: float) -> tuple[int, str] | None:
         """Give an evaluator the stored state; return its commits, None where it is not valid."""

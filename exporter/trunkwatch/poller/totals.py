@@ -22,6 +22,11 @@ class Counters:
             key = (name, *labels)
             self._counts[key] = self._counts.get(key, 0.0) + amount
 
+    def set(self, name: str, value: float) -> None:
+        """Set a value that may also fall."""
+        with self._lock:
+            self._counts[name,] = value
+
     def count_increase(self, name: str, *labels: str, level: float, start: float = 0.0) -> None:
         """Add the increase of a level since the last call; a decrease (deleted rows) is ignored.
 

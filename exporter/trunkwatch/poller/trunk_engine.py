@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.engine.storable import storable_part
 from trunkwatch.errors import SourceError
 from trunkwatch.poller.admission import Admission
-from trunkwatch.poller.evaluation import TrunkEvaluations
+from trunkwatch.poller.evaluation import END, TrunkEvaluations
 from trunkwatch.poller.publication import Publication
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
@@ -321,13 +321,59 @@ class TrunkEngine:
     def _apply(
         self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
     ) -> Applied:
-        applied = self._store.apply(source, self._sources.only_orders_of(source, facts), stored_at)
+        kept = self._kept(source, facts)
+        applied = self._store.apply(source, self._sources.only_orders_of(source, kept), stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
         for trunk in applied.rewritten:
             log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
             self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
         return applied
+
+    def _kept(self, source: str, facts: Iterable[Fact]) -> list[Fact]:
+        """Return the facts without results of commits whose results were dropped."""
+        given = list(facts)
+        kept = [
+            fact
+            for fact in given
+            if not isinstance(fact, Observation) or self._trunks.is_kept(fact)
+        ]
+        refused = len(given) - len(kept)
+        if refused:
+            name = "trunkwatch_source_rows_dropped_total"
+            self._counters.add(name, source, "retention", amount=refused)
+            log.info("results of old commits refused", extra={"source": source, "rows": refused})
+        return kept
+
+    # ------------------------------------------------------------------ retention
+
+    def drop_results(self, keep: float, kept_commits: int) -> Iterator[None]:
+        """Drop old results, in short steps: everything else waits for one step at most.
+
+        Args:
+            keep: age from which on results are dropped (seconds).
+            kept_commits: number of the newest commits of each trunk that keep their results.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        for trunk in sorted(self._trunks.states):
+            steps = None
+            while True:
+                with self._lock:
+                    if self._has_stopped or not isinstance(self._handed_over, deque):
+                        return  # A successor may have read the base.
+                    if steps is None:
+                        now = self._now()
+                        steps = self._trunks.dropping(trunk, now - keep, kept_commits, now)
+                    if next(steps, END) is END:
+                        break
+                yield
+
+    def oldest_kept(self) -> float | None:
+        """Return the time of the oldest commit whose results are kept, over all trunks."""
+        with self._lock:
+            return self._trunks.oldest_kept()
 
     # ------------------------------------------------------------------ evaluation
 

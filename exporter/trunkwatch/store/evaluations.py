@@ -244,7 +244,8 @@ class Evaluations:
 def _bodies(changes: StateChanges) -> Iterator[tuple[_Key, bytes | None]]:
     """Yield the changed entries; None for one that is deleted."""
     for place, commit in changes.workflows.items():
-        yield _Key("workflow", _encode(place)), _encode(commit)
+        body = _encode(commit) if commit is not None else None
+        yield _Key("workflow", _encode(place)), body
     for key, job in changes.jobs.items():
         names = _encode((key.workflow, key.job_name))
         yield _Key("job", names), _encode(job.saved) if job.saved is not None else None

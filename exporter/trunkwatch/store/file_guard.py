@@ -82,6 +82,14 @@ class ServerLock:
             self._file = None
 
 
+def file_size(path: str) -> int:
+    """Return the size of a file with its log, in bytes."""
+    if path == MEMORY:
+        return 0
+    files = [Path(path + suffix) for suffix in GUARDED_SUFFIXES]
+    return sum(file.stat().st_size for file in files if file.exists())
+
+
 def damage_of(path: str) -> str | None:
     """Return the first problem of a file's structure, or None. Takes a second per half gigabyte.
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact, ReportedState
 from trunkwatch.engine.row_cache import Touched
+from trunkwatch.store.bases import IsDropped
 from trunkwatch.store.changes import Changes, changed_entries
 from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
@@ -87,6 +89,29 @@ class MemoryStore:
         """Return no state."""
         del trunk
         return None
+
+    def base(self, trunk: Trunk) -> TrunkBase:
+        """Return an empty base: no row is deleted."""
+        del trunk
+        return TrunkBase()
+
+    def put_base(self, trunk: Trunk, base: TrunkBase, changes: BaseChanges) -> None:
+        """Do nothing."""
+
+    def drop_rows(
+        self, trunk: Trunk, shas: Collection[str], is_dropped: IsDropped
+    ) -> Iterator[int]:
+        """Delete nothing: commands that end read what they need."""
+        del trunk, shas, is_dropped
+        return iter(())
+
+    def count_rows(self) -> Iterator[int]:
+        """Count nothing: commands that end show no metrics."""
+        return iter(())
+
+    def size(self) -> int:
+        """Return 0: there is no file."""
+        return 0
 
     def observations(
         self,

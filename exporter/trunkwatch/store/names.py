@@ -107,13 +107,19 @@ class Names:
             found += self._revision(trunk, sha)
         return found
 
-    def blocks(self, trunk: Trunk) -> list[int]:
-        """Return the blocks of a trunk's commits."""
+    def sha(self, revision: int) -> str:
+        """Return the hash of a stored commit."""
+        (sha,) = self._run("SELECT sha FROM revisions WHERE id = ?", (revision,)).fetchone()
+        return str(sha)
+
+    def blocks(self, trunk: Trunk, shas: Collection[str] | None = None) -> list[int]:
+        """Return the blocks of some commits of a trunk; None for all that are stored."""
         rows = self._run(
-            "SELECT DISTINCT id / ? FROM revisions WHERE trunk = ? ORDER BY 1",
-            (COMMITS_PER_BLOCK, self._trunk_ids.get(trunk)),
+            "SELECT id, sha FROM revisions WHERE trunk = ? ORDER BY id",
+            (self._trunk_ids.get(trunk),),
         )
-        return [block for (block,) in rows]
+        found = (block_of(key) for key, sha in rows if shas is None or sha in shas)
+        return list(dict.fromkeys(found))
 
     def _revision(self, trunk: Trunk, sha: str) -> list[int]:
         query = "SELECT id FROM revisions WHERE trunk = ? AND sha = ?"
@@ -145,6 +151,14 @@ class Names:
             self._jobs[key] = trunk, job
         return key
 
+    def delete_jobs(self, trunk: Trunk, jobs: Collection[RawJob]) -> None:
+        """Delete jobs without rows."""
+        for key in self.job_ids(trunk, jobs):
+            self._run("DELETE FROM jobs WHERE id = ?", (key,))
+            self._run("DELETE FROM unevaluated WHERE job = ?", (key,))
+        if jobs:
+            self.read()
+
     def origin_id(self, event: str, head_branch: str, head_repo: str) -> int:
         """Return the id of an origin, a new one if it has none."""
         origin = event, head_branch, head_repo
@@ -168,6 +182,10 @@ class Names:
         self._run(insert, (key, self.trunk_id(trunk), sha))
         self._newest_revisions[trunk] = key
         return key
+
+    def revisions_deleted(self) -> None:
+        """Note that some commits have been deleted."""
+        self._newest_revisions = {}
 
     def _next_revision(self, trunk: Trunk) -> int:
         if trunk not in self._newest_revisions:

@@ -116,6 +116,10 @@ def _refuse_foreign_file(path: str, schema: Schema, busy_seconds: float) -> None
 def _prepare(connection: sqlite3.Connection, schema: Schema, *, exclusive: bool) -> None:
     if exclusive:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    if not pages:
+        # An existing file keeps its size, and uses its free pages again; the pragma would write it.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     migrate(connection, schema, exclusive=exclusive)
     connection.execute("PRAGMA journal_mode = WAL")
     _check_writable(connection, schema)

@@ -1,12 +1,14 @@
-"""The port of a store: eight methods, checked by the same contract tests for every store."""
+"""The port of a store, checked by the same contract tests for every store."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact, ReportedState, SourceState
 from trunkwatch.engine.row_cache import Touched
+from trunkwatch.store.bases import IsDropped
 from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
 
 Labels = Mapping[Trunk, Mapping[str, str]]
@@ -141,6 +143,54 @@ class Store(Protocol):
         Raises:
             StoreError: it is damaged; the rows are not.
         """
+
+    def base(self, trunk: Trunk) -> TrunkBase:
+        """Return the base of a trunk.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+
+    def put_base(self, trunk: Trunk, base: TrunkBase, changes: BaseChanges) -> None:
+        """Store a base in one transaction.
+
+        Args:
+            trunk: the trunk.
+            base: as it is now.
+            changes: its differences from the stored one.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+
+    def drop_rows(
+        self, trunk: Trunk, shas: Collection[str], is_dropped: IsDropped
+    ) -> Iterator[int]:
+        """Delete the rows of a trunk for which a stored base stands.
+
+        Each step takes a short time, in a transaction of its own.
+
+        Args:
+            trunk: the trunk.
+            shas: the commits of which some rows count no more.
+            is_dropped: returns whether rows count no more.
+
+        Yields:
+            The number of deleted rows.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+
+    def count_rows(self) -> Iterator[int]:
+        """Count all rows, in short steps; yields the number so far.
+
+        Raises:
+            StoreError: the file cannot be read.
+        """
+
+    def size(self) -> int:
+        """Return the size of the file with its log, in bytes; 0 without a file."""
 
     def observations(
         self,

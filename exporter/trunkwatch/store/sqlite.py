@@ -4,16 +4,18 @@ import json
 import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder, rewrites
+from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.errors import StoreError
 from trunkwatch.store import schema, statements
+from trunkwatch.store.bases import Bases, IsDropped
 from trunkwatch.store.changes import Changes, changed_entries
 from trunkwatch.store.evaluations import (
     NO_UPDATES,
@@ -21,7 +23,7 @@ from trunkwatch.store.evaluations import (
     EvaluationUpdate,
     StoredEvaluation,
 )
-from trunkwatch.store.file_guard import FileGuard
+from trunkwatch.store.file_guard import FileGuard, file_size
 from trunkwatch.store.names import Names, block_of
 from trunkwatch.store.opening import DAMAGE, MEMORY, MOVE_AWAY, open_file, readable
 from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
@@ -66,6 +68,7 @@ class SqliteStore:
         self._guard = FileGuard(path)
         self._writer = Writer(self._connection, self._names)
         self._evaluations = Evaluations(self._connection, self._names)
+        self._bases = Bases(self._connection, self._names)
 
     def load(self) -> Stored:
         """Return everything except the rows."""
@@ -115,15 +118,8 @@ class SqliteStore:
 
     def claim_states(self) -> int:
         """Return the generation of states that may be stored from now on."""
-        with self._lock:
-            self._begin()
-            try:
-                generation = self._evaluations.claim()
-                self._connection.execute("COMMIT")
-            except DAMAGE as error:
-                self._roll_back()
-                raise StoreError(self._path, f"cannot be written ({error})") from error
-            return generation
+        with self._writing():
+            return self._evaluations.claim()
 
     def put_evaluated(
         self,
@@ -134,22 +130,16 @@ class SqliteStore:
         """Store labels of workflows and evaluated states in one transaction."""
         if not labels and not updates:
             return
-        with self._lock:
-            self._begin()
-            try:
-                self._connection.executemany(
-                    "INSERT OR REPLACE INTO workflow_labels VALUES (?, ?, ?)",
-                    [
-                        (self._names.trunk_id(trunk), workflow, label)
-                        for trunk, of_trunk in labels.items()
-                        for workflow, label in of_trunk.items()
-                    ],
-                )
-                self._evaluations.save(updates, generation)
-                self._connection.execute("COMMIT")
-            except DAMAGE as error:
-                self._roll_back()
-                raise StoreError(self._path, f"cannot be written ({error})") from error
+        with self._writing():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO workflow_labels VALUES (?, ?, ?)",
+                [
+                    (self._names.trunk_id(trunk), workflow, label)
+                    for trunk, of_trunk in labels.items()
+                    for workflow, label in of_trunk.items()
+                ],
+            )
+            self._evaluations.save(updates, generation)
 
     def unevaluated(self, trunk: Trunk) -> Touched:
         """Return the rows that have changed since they were evaluated for a stored state."""
@@ -169,6 +159,60 @@ class SqliteStore:
             except (msgspec.MsgspecError, *DAMAGE) as error:
                 problem = f"the state of {trunk} is damaged ({error})"
                 raise StoreError(self._path, problem) from error
+
+    def base(self, trunk: Trunk) -> TrunkBase:
+        """Return the base of a trunk."""
+        with self._lock:
+            try:
+                return self._bases.load(trunk)
+            except (msgspec.MsgspecError, *DAMAGE) as error:
+                problem = f"the base of {trunk} is damaged ({error})"
+                raise StoreError(self._path, problem) from error
+
+    def put_base(self, trunk: Trunk, base: TrunkBase, changes: BaseChanges) -> None:
+        """Store a base in one transaction."""
+        with self._writing():
+            self._bases.save(trunk, base, changes)
+
+    def drop_rows(
+        self, trunk: Trunk, shas: Collection[str], is_dropped: IsDropped
+    ) -> Iterator[int]:
+        """Delete the rows of a trunk for which a stored base stands."""
+        with self._lock, readable(self._path):
+            blocks = self._names.blocks(trunk, shas)
+        for block in blocks:
+            deleted, after = 0, (-1, -1)
+            while True:
+                with self._lock, readable(self._path):
+                    places = self._bases.places(block, after)
+                    dropped = self._bases.dropped(places, is_dropped)
+                if not places:
+                    break
+                after = places[-1]
+                if dropped:
+                    with self._writing():
+                        deleted += self._bases.delete(block, dropped)
+                yield deleted
+            if deleted:
+                with self._writing():
+                    self._bases.delete_empty(block)
+                with self._lock, readable(self._path):
+                    self._bases.shrink()
+                yield deleted
+
+    def count_rows(self) -> Iterator[int]:
+        """Count all rows, in short steps; yields the number so far."""
+        with self._lock, readable(self._path):
+            blocks = [block for trunk in self._names.trunks for block in self._names.blocks(trunk)]
+        rows = 0
+        for block in blocks:
+            with self._lock, readable(self._path):
+                rows += self._bases.count(block)
+            yield rows
+
+    def size(self) -> int:
+        """Return the size of the file with its log, in bytes."""
+        return file_size(self._path)
 
     def observations(
         self,
@@ -251,6 +295,24 @@ class SqliteStore:
         return read_source(self._connection, source, self._entries.get(source, {}))
 
     # ------------------------------------------------------------------ writing
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write in one transaction, and report errors of the file.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
+        with self._lock:
+            self._begin()
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                self._roll_back()
+                if isinstance(error, DAMAGE):
+                    raise StoreError(self._path, f"cannot be written ({error})") from error
+                raise
 
     def _begin(self) -> None:
         self._guard.check()

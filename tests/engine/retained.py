@@ -1,0 +1,127 @@
+"""A trunk of which old results are dropped, to compare with one that keeps all."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from enum import StrEnum, auto
+
+from trunkwatch.domain.branch import Tally
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.facts import ReportedState
+from trunkwatch.engine.row_cache import Touched
+from trunkwatch.engine.saved_state import order_digest
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+from trunkwatch.store import Basis, EvaluationUpdate, SqliteStore, StoredRows
+
+Difference = tuple[str, object, object]
+"""What differs, with the value over all results and the one without dropped results."""
+
+
+class Rows(StoredRows):
+    """Rows in a store in memory."""
+
+    def __init__(self, trunk: Trunk) -> None:
+        super().__init__(SqliteStore(), trunk)
+        self.trunk = trunk
+
+    def add(self, rows: Iterable[Observation]) -> Touched:
+        """Store some reports; return the jobs and commits that they changed."""
+        return self.store.apply("test", rows, None).touched.get(self.trunk, {})
+
+
+class End(StrEnum):
+    """How a process ends after a step: not at all, or with its state stored or lost."""
+
+    RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
+
+
+class Kept:
+    """A trunk of which results are dropped."""
+
+    def __init__(self, trunk: Trunk, policy: Policy) -> None:
+        self.rows = Rows(trunk)
+        self.policy = policy
+        self._generation = self.rows.store.claim_states()
+        self.trunk = TrunkEvaluator(TrunkOrder(trunk, ()), policy, self.rows)
+
+    def update(
+        self,
+        order: TrunkOrder,
+        rows: Iterable[Observation],
+        now: float,
+        reported: Mapping[str, ReportedState] | None = None,
+    ) -> TrunkState:
+        """Store some rows and return the state."""
+        return self.trunk.update(order, self.rows.add(rows), now, reported)
+
+    def drop(self, keep: int, now: float, steps: int, *, forgets: bool = False) -> None:
+        """Drop results before the newest commits; go only some steps of the way."""
+        dropping = self.trunk.retention()
+        if dropping is None:
+            return
+        dropping.advance(float("inf"), keep)
+        for _ in zip(range(steps), dropping.steps(now, forgets=forgets), strict=False):
+            pass
+        before, trunk = self.trunk, self.rows.trunk
+        self._store_base()
+        old = {commit.sha for commit in before.order.commits[: before.base.since]}
+        for _ in self.rows.store.drop_rows(trunk, old, dropping.is_dropped):
+            pass
+
+    def restart(self, order: TrunkOrder, now: float, *, with_state: bool) -> None:
+        """Start anew with the rows, the labels and the base, and perhaps with the saved state."""
+        before, store, trunk = self.trunk, self.rows.store, self.rows.trunk
+        self._store_base()
+        if with_state:
+            commits = before.order.commits
+            basis = Basis("", len(commits), order_digest(commits))
+            update = EvaluationUpdate(basis, before.changes, {})
+            store.put_evaluated({}, {trunk: update}, self._generation)
+            before.changes_saved()
+        base = store.base(trunk)
+        self.trunk = TrunkEvaluator(order, self.policy, self.rows, before.labels, base)
+        found = store.evaluation(trunk) if with_state else None
+        if found is not None:
+            self.trunk.restore(found.saved, now)
+
+    def _store_base(self) -> None:
+        self.rows.store.put_base(self.rows.trunk, self.trunk.base, self.trunk.base_changes)
+        self.trunk.base_saved()
+
+
+def accepted(rows: Collection[Observation], trunk: TrunkEvaluator) -> list[Observation]:
+    """Return the rows that are not of a commit before the horizon."""
+    return [row for row in rows if trunk.accepts(row)]
+
+
+def differences(wanted: TrunkState, found: TrunkState) -> list[Difference]:
+    """Return the values that differ."""
+    before = {job.key: job for job in wanted.jobs}
+    after = {job.key: job for job in found.jobs}
+    pairs: list[Difference] = [("", wanted, found)]
+    pairs += [(str(key), before.get(key), after.get(key)) for key in before | after]
+    return [
+        (f"{name} {field}", getattr(one, field, None), getattr(other, field, None))
+        for name, one, other in pairs
+        for field in (TrunkState if name == "" else JobState).__slots__
+        if field != "jobs" and getattr(one, field, None) != getattr(other, field, None)
+    ]
+
+
+def published(state: TrunkState, since: int) -> TrunkState:
+    """Return a state without the facts that dropping may change (docs/policy.md, 3.16).
+
+    Args:
+        state: of a trunk.
+        since: the horizon.
+    """
+    jobs = [replace(job, history=job.history.trimmed(since)) for job in state.jobs]
+    green = state.green
+    if green is not None and green.commits_since >= len(state.order.commits) - since:
+        green = None  # An old commit does not become green, or red, any more.
+    tally = Tally(state.jobs)
+    tally.since = since  # An old commit breaks the trunk no more either.
+    mass = tally.mass_breakage()
+    return replace(state, jobs=tuple(jobs), green=green, mass_breakage=mass)

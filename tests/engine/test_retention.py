@@ -1,0 +1,173 @@
+"""Results that are dropped change nothing that is published."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trunkwatch.domain.columns import Count
+from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.domain.model import Commit, TrunkOrder
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import Policy
+
+from tests.domain.builders import (
+    HOUR,
+    NOW,
+    TRUNK,
+    MemoryRows,
+    evaluate,
+    history,
+    row,
+    trunk,
+    unfinished,
+)
+from tests.domain.scripts import Step, chain, policies, removals, scripts, thorough
+from tests.engine.retained import End, Kept, accepted, differences, published
+from tests.reference.dropped import compare, small_steps
+from tests.support.examples import examples
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_steps() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        small_steps(patch)
+        yield
+
+
+drops = st.tuples(st.integers(0, 6), st.sampled_from((0, 1, 3, 100)), st.sampled_from(End))
+
+
+@thorough
+@given(
+    st.one_of(scripts(), scripts(), removals()),
+    policies(),
+    st.lists(drops, min_size=8, max_size=8),
+    st.integers(0, 2**16),
+)
+def test_dropped_results_change_nothing(
+    steps: list[Step], policy: Policy, drops: list[tuple[int, int, End]], seed: int
+) -> None:
+    """Every state equals one with all results, also after restarts, with and without state."""
+    kept, full = Kept(TRUNK, policy), MemoryRows(seed=seed)
+    for step, (keep, portions, end) in zip(steps, drops, strict=False):
+        rows = accepted(step.rows, kept.trunk)
+        full.add(rows)
+        state = kept.update(step.order, rows, step.now, step.reported)
+        if kept.trunk.base.is_void:
+            return  # The trunk was rewritten before the horizon.
+        labels, since = kept.trunk.labels, kept.trunk.base.since
+        wanted = evaluate(full, step.order, policy, step.now, labels, step.reported)
+        assert not differences(published(wanted, since), published(state, since))
+        kept.drop(keep, step.now, portions)
+        if end is not End.RUNS_ON:
+            kept.restart(step.order, step.now, with_state=end is End.STOPS)
+
+
+@pytest.mark.parametrize("seed", range(examples(30)))
+def test_histories_with_dropped_results_equal_whole_ones(seed: int) -> None:
+    """Generated CI histories, of which old results are dropped again and again, end the same."""
+    assert compare(seed) == []
+
+
+RED = "P P P F F F F F P F F F F F F F F F"
+"""Settled at the third commit, and broken ever since for every M above 1."""
+
+
+def dropped(text: str, policy: Policy | None = None, keep: int = 2) -> Kept:
+    """Return a trunk with the history of one job, of which old results were dropped."""
+    kept = Kept(TRUNK, policy or Policy())
+    kept.update(trunk(len(text.split())), history(text), NOW)
+    kept.drop(keep, NOW, 1000)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("P P P P P P P P P P", "P P P P"),
+        ("s s s s s s s s s s", "s s"),
+        ("S S S S S S S S S S", "S S"),
+        ("P P P F F F F F F F", "P P F F F F F F F"),
+        ("P P P K K K K K K K", "P P K K K K K K K"),
+        ("F F F F F F F F F F", "F F F F F F F F F F"),
+        ("P s s s s s s s s s", "s s"),
+        ("- - - - - - - - - -", "- -"),
+    ],
+)
+def test_results_after_the_last_settled_point_are_kept(text: str, left: str) -> None:
+    """Of a job that fails or flakes, results are kept from its last two passes before on."""
+    kept = dropped(text)
+    assert len({row.sha for row in kept.rows.all_rows()}) == len(left.split())
+
+
+@pytest.mark.parametrize("failures_to_open", [1, 5, 6, 10])
+@pytest.mark.parametrize("passes_to_close", [1, 2])
+def test_an_old_outage_follows_a_changed_number(
+    failures_to_open: int, passes_to_close: int
+) -> None:
+    """With another N or M, a job that has been red for long is evaluated as over all results."""
+    kept, order = dropped(RED), trunk(len(RED.split()))
+    thresholds = Thresholds(failures_to_open, passes_to_close)
+    kept.policy = Policy(groups=(replace(DEFAULT_GROUP, thresholds=thresholds),))
+    kept.restart(order, NOW, with_state=False)
+    wanted = evaluate(history(RED), order, kept.policy)
+    assert not differences(published(wanted, 15), published(kept.update(order, [], NOW), 15))
+
+
+def test_older_commits_that_are_found_move_what_is_kept() -> None:
+    """Where a source learns older commits, an outage before the horizon keeps its commits."""
+    policy = Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),))
+    kept = dropped("P P P F F F F", policy)
+    older = tuple(Commit(f"{n:040x}", NOW - 900 * HOUR) for n in range(1000, 1003))
+    order = TrunkOrder(TRUNK, older + trunk(7).commits)
+    (before,) = kept.update(trunk(7), [], NOW).jobs
+    (job,) = kept.update(order, [], NOW).jobs
+    assert before.blame is not None
+    assert job.blame is not None
+    assert job.blame.first_bad == before.blame.first_bad
+    assert job.blame.last_good == before.blame.last_good
+    assert (job.failures_in_outage, kept.trunk.base.since) == (4, 5 + 3)
+    kept.restart(order, NOW, with_state=False)
+    assert kept.update(order, [], NOW).jobs == (job,)
+
+
+def test_a_streak_behind_a_rewritten_horizon_is_truncated() -> None:
+    """After a force push before the horizon, a streak over all kept results is truncated."""
+    kept = dropped("F F F F F F F F", Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),)))
+    order = chain([0, 9, *range(3, 8)], older_unread=False)
+    (job,) = kept.update(order, [], NOW).jobs
+    assert (job.consecutive_failures, job.truncated) == (2, True)
+    kept.restart(order, NOW, with_state=True)
+    assert kept.update(order, [], NOW).jobs == (job,)
+
+
+def test_a_result_that_will_expire_is_kept_until_then() -> None:
+    """A pending result is dropped once time has made it unknown, and not before."""
+    kept, rows = Kept(TRUNK, Policy()), history("P P P . F F F F")
+    waiting = unfinished(3, created_at=NOW)
+    kept.update(trunk(8), [*rows, waiting], NOW)
+    kept.drop(2, NOW, 1000)
+    assert waiting.sha in {row.sha for row in kept.rows.all_rows()}
+    state = kept.update(trunk(8), [], NOW + 37 * HOUR)
+    wanted = evaluate([*rows, waiting], trunk(8), now=NOW + 37 * HOUR)
+    assert not differences(published(wanted, 6), published(state, 6))
+
+
+def test_a_job_that_was_removed_before_the_horizon_is_forgotten() -> None:
+    """Of a removed job nothing is left in the end; one that comes back is a new job."""
+    other, gone = history("P P P P P P P P P P", "other"), history("P F F F . . . . . .", "gone")
+    kept, policy = Kept(TRUNK, Policy(retire_after=3)), Policy(retire_after=3)
+    state = kept.update(trunk(10), [*other, *gone], NOW)
+    assert state.retired == {"removed": 0, "removed_broken": 1}
+    for _ in range(2):
+        kept.drop(3, NOW, 1000, forgets=True)
+    (name,) = kept.trunk.base.jobs
+    assert name.job_name == "other"
+    assert {row.job.job_name for row in kept.rows.all_rows()} == {"other"}
+    assert kept.update(trunk(10), [], NOW).retired == {"removed": 0, "removed_broken": 0}
+    kept.restart(trunk(10), NOW, with_state=True)
+    state = kept.update(trunk(10), [row(9, "gone", "failure")], NOW)
+    wanted = evaluate([*other, row(9, "gone", "failure")], trunk(10), policy)
+    assert not differences(published(wanted, 7), published(state, 7))
