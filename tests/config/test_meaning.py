@@ -436,7 +436,7 @@ def test_only_sources_is_required() -> None:
     assert policy.retire_after == 50
     assert policy.evidence.infra_steps == DEFAULT_INFRA_STEPS
     assert config.limits.max_jobs == 50_000
-    assert config.storage.retention.keep == 90 * 86_400
+    assert config.storage.retention.keep is None
     assert config.sources[0].poll_interval == 5.0
 
 

@@ -25,8 +25,5 @@ ORDER = TrunkOrder(TRUNK, tuple(Commit(f"{n:040x}", at) for n, at in enumerate(T
 def test_the_horizon_is_the_first_commit_of_the_age(
     since: int, oldest: float, kept: int, found: int
 ) -> None:
-    """It is the first commit that is young enough, by its time if it has one, and never goes back.
-
-    The newest commits are kept whatever their age.
-    """
+    """It is the first commit young enough, or one of the newest, and it never goes back."""
     assert horizon(ORDER, since, oldest, kept) == found

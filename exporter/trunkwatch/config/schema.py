@@ -42,7 +42,6 @@ from trunkwatch.domain.retention import KEPT_COMMITS
 
 DEFAULT_MAX_JOBS = 50_000
 DEFAULT_WINDOW = 100
-DEFAULT_KEEP = 90 * 86_400.0
 
 Name = Annotated[str, Field(min_length=1)]
 Priority = Literal["P0", "P1", "P2", "P3"]
@@ -487,7 +486,7 @@ class Retention(Section):
             them; None to keep all.
     """
 
-    keep: Keep = DEFAULT_KEEP
+    keep: Keep = None
 
 
 class Storage(Section):
