@@ -170,8 +170,9 @@ class GraphReader:
             of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
             self._runs.read_unlisted(of_any, entry)
             # What stays doubtful is accepted: it must not hide all others.
-            entry |= {"doubtful": sorted(doubtful), "again": not doubtful <= before}
-            if not entry["again"]:
+            is_read = doubtful <= before
+            entry |= {"doubtful": sorted(doubtful), "again": not is_read or "missing" in entry}
+            if is_read:
                 entry["listed"] = self._context.now
             state.put(Kind.COMMIT, entry, sha)
 
