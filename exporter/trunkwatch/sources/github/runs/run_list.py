@@ -114,19 +114,24 @@ class RunList:
 
     def is_recheck_due(self) -> bool:
         """Return whether the next page is to be read again, for runs that were run again."""
-        if self.pages <= 1:
-            return False
         age: float = self._now - self._entry().get("checked", 0.0)
-        return age >= RECHECK_SECONDS / (self.pages - 1)
+        return self.pages > 1 and age >= self._recheck_pause()
 
     def recheck(self) -> None:
         """Read one of the older pages again, each in turn; unchanged ones are free."""
         entry = self._entry()
-        number = entry.get("recheck", 1) % self.pages + 1
-        number = max(2, number)
+        number = max(2, entry.get("recheck", 1) % self.pages + 1)
         page = self._client.cached_page(self._path, QUERY, number, RUNS)
         self._take(self._checked(page, number).rows)
-        self._put_entry({**entry, "recheck": number, "checked": self._now})
+        # A page is read by the first refresh after it is due; that must not delay the next ones.
+        pause = self._recheck_pause()
+        due = entry.get("checked", 0.0) + pause
+        checked = due if self._now - due < pause else self._now
+        self._put_entry({**entry, "recheck": number, "checked": checked})
+
+    def _recheck_pause(self) -> float:
+        """Return the seconds between two pages."""
+        return RECHECK_SECONDS / (self.pages - 1)
 
     def read_unlisted(self, run_ids: Iterable[int], entry: dict[str, Any]) -> list[Run]:
         """Read runs that the list has not shown; return those that count.
