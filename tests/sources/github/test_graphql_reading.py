@@ -340,7 +340,7 @@ def test_a_run_whose_repository_graphql_does_not_report_is_asked_for_once() -> N
 
 @contextmanager
 def _late_run(times: int, kind: str) -> Iterator[tuple[SimulatedExporter, str]]:
-    """Push a commit in flight with a failing run of another event that is answered wrongly at first.
+    """Push a commit in flight, with a run of another event whose first answers are wrong.
 
     Args:
         times: how many answers about that run are wrong.
