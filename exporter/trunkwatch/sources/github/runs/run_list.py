@@ -33,7 +33,7 @@ RECHECK_SECONDS = 1500.0
 within half an hour."""
 
 REPLICA_LAG_SECONDS = 180.0
-"""Seconds after its last change, or after it was first not found, in which a run may still appear."""
+"""Seconds after its last change, or after it was first missed, in which a run may still appear."""
 
 NOTHING_READ = float("inf")
 
