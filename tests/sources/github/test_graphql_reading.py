@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from typing import Any
+from unittest import mock
 
 import pytest
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
@@ -392,6 +395,30 @@ def test_a_run_that_stays_away_is_deleted(kind: str) -> None:
 
 def _is_of_one_run(entry: LogEntry) -> bool:
     return entry.path.rpartition("/")[0].endswith("/actions/runs")
+
+
+@pytest.mark.parametrize("first", ["older", "newer"])
+def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(first: str) -> None:
+    """A pass that came before the failure of an older commit is not answered, or the reverse."""
+    story = Story("P F")
+    late, early = (40 * MINUTE, 10 * MINUTE) if first == "newer" else (10 * MINUTE, 40 * MINUTE)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.jobs(story.push(), [replace(FAILS, end=late)])
+        exporter.advance(2 * MINUTE)
+        story.jobs(story.push(), [Job("test", end=early)])
+        story.fake.now += HOUR
+        queries = count()
+
+        def limit_second(path: str, _response: object) -> Kind | None:
+            return Kind.TOO_MANY if path == QUERY and next(queries) == 1 else None
+
+        with mock.patch.object(exporter.server.faults, "pick", limit_second):
+            exporter.refresh()
+        assert next(queries) == 2
+        assert exporter.job("test").consecutive_failures in (1, 2 if first == "older" else 0)
+        exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
 # ---------------------------------------------------------------------- queries that are too large
