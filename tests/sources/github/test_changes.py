@@ -61,7 +61,7 @@ def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour(graphql:
         exporter.advance(HOUR + 7 * MINUTE)
         story.runs[4].rerun(story.fake.now + 5, [FAILS])
         noticed = minutes_until(exporter, lambda: exporter.job("test").verdicts[4].name == "FLAKY")
-        assert noticed <= 30 + 6
+        assert noticed <= 30
         check_truth(exporter)
 
 

@@ -1,10 +1,15 @@
 """The source github reads runs and jobs through GraphQL: the truth, the cost, and the ways out."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from typing import Any
+from unittest import mock
 
 import pytest
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
+from trunkwatch.sources.github.runs.run_list import REPLICA_LAG_SECONDS
 from trunkwatch.sources.github.suites import MAX_UNANSWERED
 
 from tests.github.checks import ACTIONS
@@ -336,22 +341,84 @@ def test_a_run_whose_repository_graphql_does_not_report_is_asked_for_once() -> N
         assert len(times) <= 1
 
 
-def test_a_run_of_a_fork_that_is_gone_stops_nothing() -> None:
-    """It may be deleted between the query and the request for it."""
-    story = Story("P F F F")
-    story.repo.run(
-        story.commits[-1], LINT, [OTHER], event="pull_request", head_repo="fork/r",
-        at=story.fake.now - 60,
-    )  # fmt: skip
+@contextmanager
+def _late_run(times: int, kind: str) -> Iterator[tuple[SimulatedExporter, str]]:
+    """Push a commit in flight, with a run of another event whose first answers are wrong.
+
+    Args:
+        times: how many answers about that run are wrong.
+        kind: `missing` for 404, `unnamed` for an answer without its branch.
+
+    Yields:
+        The exporter, and the path of that run.
+    """
+    story = Story("P")
     with running_exporter(story.fake, jobs="events: [push, pull_request]") as exporter:
-        exporter.server.fail_next(Kind.DELETED_RUN, r"/actions/runs/\d+$", times=5)
+        exporter.refresh_until_idle()
+        commit = story.push()
+        story.jobs(commit, [Job("test", end=2 * HOUR)])
+        late = story.repo.run(
+            commit, LINT, [Job("lint", conclusion="failure")],
+            event="pull_request", at=story.fake.now + 5,
+        )  # fmt: skip
+        path = f"/actions/runs/{late.id}"
+        if kind == "missing":
+            exporter.server.fail_next(Kind.DELETED_RUN, f"{path}$", times)
+            yield exporter, path
+        else:
+            with spoilt(exporter, f"{path}$", lambda run: run.update(head_branch=None), times):
+                yield exporter, path
+
+
+@pytest.mark.parametrize("kind", ["missing", "unnamed"])
+def test_a_run_that_a_replica_lacks_is_asked_for_again(kind: str) -> None:
+    """Its jobs count with the next refresh that finds it; until then the data gets older."""
+    with _late_run(2, kind) as (exporter, _):
+        begun = exporter.fake.now
+        exporter.advance(2 * MINUTE)
+        assert "lint" not in [key.job_name for key in exporter.jobs()]
+        assert exporter.trunk.data_at == begun
+        exporter.advance(6 * MINUTE)
+        assert exporter.job("lint").consecutive_failures == 1
+        assert exporter.trunk.data_at == exporter.fake.now
+
+
+@pytest.mark.parametrize("kind", ["missing", "unnamed"])
+def test_a_run_that_stays_away_is_deleted(kind: str) -> None:
+    """It is asked for during three minutes; results that were there stay current."""
+    with _late_run(1000, kind) as (exporter, path):
+        exporter.advance(HOUR)
+        assert len(asked(exporter, path)) == REPLICA_LAG_SECONDS / MINUTE + 1
+        assert exporter.trunk.data_at == exporter.fake.now
         assert exporter.refresh().state.up
-        assert exporter.job("test").broken
-        assert "graphql" not in limitations(exporter)
 
 
 def _is_of_one_run(entry: LogEntry) -> bool:
     return entry.path.rpartition("/")[0].endswith("/actions/runs")
+
+
+@pytest.mark.parametrize("first", ["older", "newer"])
+def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(first: str) -> None:
+    """A pass that came before the failure of an older commit is not answered, or the reverse."""
+    story = Story("P F")
+    late, early = (40 * MINUTE, 10 * MINUTE) if first == "newer" else (10 * MINUTE, 40 * MINUTE)
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.jobs(story.push(), [replace(FAILS, end=late)])
+        exporter.advance(2 * MINUTE)
+        story.jobs(story.push(), [Job("test", end=early)])
+        story.fake.now += HOUR
+        queries = count()
+
+        def limit_second(path: str, _response: object) -> Kind | None:
+            return Kind.TOO_MANY if path == QUERY and next(queries) == 1 else None
+
+        with mock.patch.object(exporter.server.faults, "pick", limit_second):
+            exporter.refresh()
+        assert next(queries) == 2
+        assert exporter.job("test").consecutive_failures in (1, 2 if first == "older" else 0)
+        exporter.advance(3 * MINUTE)
+        check_truth(exporter)
 
 
 # ---------------------------------------------------------------------- queries that are too large

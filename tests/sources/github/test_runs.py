@@ -1,8 +1,18 @@
 """Which runs count for the source github, and what it notices of the list of them."""
 
+from unittest.mock import Mock
+
 import pytest
+from trunkwatch.domain.model import Trunk
+from trunkwatch.rest.lists import ListClient, Page
+from trunkwatch.sources.github.rights import Rights
+from trunkwatch.sources.github.runs.run import Run
+from trunkwatch.sources.github.runs.run_list import RECHECK_SECONDS, RunList
+from trunkwatch.sources.github.state import Kind as StateKind
+from trunkwatch.sources.github.state import StateStore, TrunkContext
 
 from tests.github.exporter import SimulatedExporter, running_exporter
+from tests.github.fake import T0
 from tests.github.server import LogEntry
 from tests.github.workflows import Job, Workflow
 from tests.sources.github.stories import (
@@ -214,3 +224,29 @@ def test_pages_of_runs_that_are_over_stay_free(graphql: bool) -> None:
         done = exporter.advance(HOUR)
         assert counted(done) == 0
         assert sent(done) <= 3 * len(done)
+
+
+@pytest.mark.parametrize("pages", [2, 3, 13, 15])
+@pytest.mark.parametrize("every", [MINUTE, 95.0])
+def test_every_page_is_read_again_within_half_an_hour(pages: int, every: float) -> None:
+    """Also where no refresh falls on the moment at which a page is due; none is read twice."""
+    numbers: list[int] = []
+
+    def read_page(_path: str, _query: object, number: int, _rows: object) -> Page[Run]:
+        numbers.append(number)
+        return Page(None, None, ())
+
+    client = Mock(spec=ListClient)
+    client.cached_page.side_effect = read_page
+    trunk = Trunk("o/r", "main")
+    state = StateStore(trunk, {})
+    state.put(StateKind.RUN_LIST, {"page": pages + 1, "covered": 0.0})
+    for number in range(int(4 * HOUR / every)):
+        context = TrunkContext(trunk, client, state, frozenset(), T0 + number * every, Rights())
+        runs = RunList(context)
+        if runs.is_recheck_due():
+            runs.recheck()
+    older = range(2, pages + 1)
+    assert numbers == [older[place % len(older)] for place in range(len(numbers))]
+    rounds = len(numbers) / len(older)
+    assert 4 * HOUR / (30 * MINUTE) <= rounds <= 4 * HOUR / RECHECK_SECONDS + 1

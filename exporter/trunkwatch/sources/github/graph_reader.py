@@ -145,11 +145,17 @@ class GraphReader:
                 yield from self._jobs.never_started(run)
             elif run.id in self._answered:
                 yield from self._jobs.taken(run, self._answered[run.id])
-            elif run.id in self._uncertain or run.attempt > 1 or not run.node:
+            elif self.has_answer(run):
                 yield from self._jobs.read_run(run)
+        due = (run for run in self._runs.at(sha) if run.is_due(self._context.now))
         entry = dict(self._context.state.get(Kind.COMMIT, sha) or {})
-        if entry.pop("failing", None) is not None:
+        if all(map(self.has_answer, due)) and entry.pop("failing", None) is not None:
             self._context.state.put(Kind.COMMIT, entry, sha)
+
+    def has_answer(self, run: Run) -> bool:
+        """Return whether `read` yields the jobs of a run: it was answered, or is read by REST."""
+        known = run.never_started or run.id in self._answered or run.id in self._uncertain
+        return known or run.attempt > 1 or not run.node
 
     def _due_suites(self, order: Sequence[str]) -> list[str]:
         now = self._context.now
@@ -170,8 +176,9 @@ class GraphReader:
             of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
             self._runs.read_unlisted(of_any, entry)
             # What stays doubtful is accepted: it must not hide all others.
-            entry |= {"doubtful": sorted(doubtful), "again": not doubtful <= before}
-            if not entry["again"]:
+            is_read = doubtful <= before
+            entry |= {"doubtful": sorted(doubtful), "again": not is_read or "missing" in entry}
+            if is_read:
                 entry["listed"] = self._context.now
             state.put(Kind.COMMIT, entry, sha)
 

@@ -41,7 +41,7 @@ class Kind(StrEnum):
     WORKFLOWS_READ = "workflows_read"  # when the states were read, and at which tip
 
 
-CLOCK_FIELDS = frozenset({"at", "listed", "changed"})
+CLOCK_FIELDS = frozenset({"at", "listed", "changed", "checked"})
 """Fields of entries that hold a moment of our own clock (seconds since the epoch)."""
 
 FAILING = "failing"

@@ -48,6 +48,7 @@ class CommitEntry(TypedDict, total=False):
     doubtful: list[str]
     again: bool
     others: list[int]
+    missing: dict[str, float]
 
 
 class TimedOutEntry(TypedDict):

@@ -1,5 +1,6 @@
 """One trunk: what to read now, in which order, and within which budget."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from trunkwatch.errors import NotFoundError, SourceError
@@ -13,6 +14,7 @@ from trunkwatch.sources.github.order.chain import Chain, ChainReader
 from trunkwatch.sources.github.outcome import FATAL_ERRORS, Attempts, Graph, Outcome, ReadSettings
 from trunkwatch.sources.github.rest_reader import OLDER_RUNS, READ_EVERY_REFRESHES, RestReader
 from trunkwatch.sources.github.rights import Right
+from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.runs.run_list import RunList
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.github.workflows import WorkflowStates
@@ -129,15 +131,24 @@ class TrunkReader:
         """Take the answers: shown commits, the oldest first, and then unread ones.
 
         Newer commits wait for one that cannot be read: it may be the pass between their failures.
+        A workflow waits while any run of it has no answer: the results of some commits beside
+        older ones of others would give a streak that never was.
         """
-        for _, sha in reversed(list(backfill.shown_commits())):
-            runs = backfill.due_runs(sha)
+        shown = [(sha, backfill.due_runs(sha)) for _, sha in backfill.shown_commits()]
+        waiting = {path for sha, runs in shown for path in self._unanswered(reader, sha, runs)}
+        for sha, due in reversed(shown):
+            runs = [run for run in due if run.path not in waiting]
             if runs and not self._attempts.read_commit(sha, partial(reader.read, sha, runs)):
                 break
         for sha in backfill.unread_commits():
             runs = backfill.due_runs(sha)
             if runs:
                 self._attempts.read(sha, partial(reader.read, sha, runs))
+
+    def _unanswered(self, reader: GraphReader, sha: str, runs: Iterable[Run]) -> set[str]:
+        """Return the workflows of a commit that wait for an answer, for half an hour at most."""
+        paths = {run.path for run in runs if not reader.has_answer(run)}
+        return paths if paths and not self._jobs.is_given_up(sha) else set()
 
     def _list_runs(self, start: float) -> None:
         """Read the list of runs once, as far as it is short enough to be worth it."""
@@ -179,6 +190,8 @@ class TrunkReader:
     # ------------------------------------------------------------------ the end
 
     def _conclude(self, chain: Chain, backfill: Backfill, start: float) -> None:
+        if any(self._runs.is_missing(sha) for _, sha in backfill.shown_commits()):
+            self._outcome.leave_out(0.0)
         self._runs.forget(start)
         self._forget_details(chain)
         self._outcome.facts.extend(backfill.order())

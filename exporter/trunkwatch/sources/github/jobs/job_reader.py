@@ -154,12 +154,12 @@ class JobReader:
                 # Conclusions may be written a moment after the end of their run.
                 yield replace(row, run_completed=True) if is_over and not job.finished else row
         unreadable = dropped or any(job.is_unreadable for job in jobs)
-        if unreadable and not self._is_given_up(run.sha):
+        if unreadable and not self.is_given_up(run.sha):
             return  # its commit has failed
         ended = sum(job.finished for job in jobs)
         self.runs.put(run.read(len(jobs) + dropped, ended, self.context.now))
 
-    def _is_given_up(self, sha: str) -> bool:
+    def is_given_up(self, sha: str) -> bool:
         """Note that a commit cannot be read; return whether newer ones wait for it no more."""
         entry = self.context.state.get(Kind.COMMIT, sha) or {}
         failing: float = entry.get("failing", self.context.now)

@@ -8,7 +8,6 @@ https://docs.github.com/en/rest/actions/workflow-runs#list-workflow-runs-for-a-r
 
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +33,7 @@ RECHECK_SECONDS = 1500.0
 within half an hour."""
 
 REPLICA_LAG_SECONDS = 180.0
-"""Seconds after its last change in which a run that GitHub does not find may still appear."""
+"""Seconds after its last change, or after it was first missed, in which a run may still appear."""
 
 NOTHING_READ = float("inf")
 
@@ -114,44 +113,74 @@ class RunList:
 
     def is_recheck_due(self) -> bool:
         """Return whether the next page is to be read again, for runs that were run again."""
-        if self.pages <= 1:
-            return False
         age: float = self._now - self._entry().get("checked", 0.0)
-        return age >= RECHECK_SECONDS / (self.pages - 1)
+        return self.pages > 1 and age >= self._recheck_pause()
 
     def recheck(self) -> None:
         """Read one of the older pages again, each in turn; unchanged ones are free."""
         entry = self._entry()
-        number = entry.get("recheck", 1) % self.pages + 1
-        number = max(2, number)
+        number = max(2, entry.get("recheck", 1) % self.pages + 1)
         page = self._client.cached_page(self._path, QUERY, number, RUNS)
         self._take(self._checked(page, number).rows)
-        self._put_entry({**entry, "recheck": number, "checked": self._now})
+        # A page is read by the first refresh after it is due; that must not delay the next ones.
+        pause = self._recheck_pause()
+        due = entry.get("checked", 0.0) + pause
+        checked = due if self._now - due < pause else self._now
+        self._put_entry({**entry, "recheck": number, "checked": checked})
+
+    def _recheck_pause(self) -> float:
+        """Return the seconds between two pages."""
+        return RECHECK_SECONDS / (self.pages - 1)
 
     def read_unlisted(self, run_ids: Iterable[int], entry: dict[str, Any]) -> list[Run]:
         """Read runs that the list has not shown; return those that count.
 
+        Not every replica of GitHub has a new run yet, or all fields of it: one that is not found,
+        or that is incomplete, is read again for `REPLICA_LAG_SECONDS`.
+
         Args:
             run_ids: of one commit.
-            entry: of the commit; the runs that do not count are added, and never read again.
+            entry: of the commit. Runs that are not found are added with the time since when, and
+                those that do not count are added, and never read again.
         """
         others = set(entry.get("others", ()))
-        found = []
+        before = entry.pop("missing", {})
+        missing, found = {}, []
         for run_id in sorted(set(run_ids) - others - self.runs.keys()):
-            with suppress(NotFoundError):
-                self._take([self._run(run_id)])
+            run = self._run(run_id)
+            self._take([run] if run is not None else [])
+            since = min(before.get(str(run_id), self._now), self._now)
             if run_id in self.runs:
                 found.append(self.runs[run_id])
+            elif (run is None or run.is_doubtful) and not self._is_over(since):
+                missing[str(run_id)] = since
             else:
                 others.add(run_id)  # deleted, or of another branch or event
         if others:
             entry["others"] = sorted(others)
+        if missing:
+            entry["missing"] = missing
         return found
 
-    def _run(self, run_id: int) -> Run:
+    def is_missing(self, sha: str) -> bool:
+        """Return whether a run of a commit was not found, and may still appear."""
+        entry = self._state.get(Kind.COMMIT, sha) or {}
+        return any(
+            since <= self._now and not self._is_over(since)
+            for since in entry.get("missing", {}).values()
+        )
+
+    def _is_over(self, since: float) -> bool:
+        """Return whether every replica has what changed at a time (seconds since the epoch)."""
+        return self._now - since >= REPLICA_LAG_SECONDS
+
+    def _run(self, run_id: int) -> Run | None:
+        """Read one run; None if it is not found."""
         path = f"{self._path}/{run_id}"
         try:
             return run_of(self._client.get(path))
+        except NotFoundError:
+            return None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadAnswerError(
                 f"GET {path}: not a run as GitHub documents it", detail=str(error)
@@ -236,7 +265,7 @@ class RunList:
         GitHub sometimes fails to find a run that exists; then the lists still contain it. A webhook
         reports a run before every replica has it, and without it no job of it can be evaluated.
         """
-        if self._now - run.updated < REPLICA_LAG_SECONDS:
+        if not self._is_over(run.updated):
             self.put(replace(run, read_version=MISSING))
             return
         self.drop(run)  # deleted; its stored results stay
