@@ -27,7 +27,7 @@ help:
 	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
-	@echo 'make docs                write the generated documents and dashboards anew'
+	@echo 'make docs                write the generated rules, documents and dashboards anew'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
 run: $(VENV)/run.stamp prometheus
@@ -61,6 +61,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/test.stamp
+	$(BIN)/python rules/build.py
 	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident

@@ -108,7 +108,7 @@ def snapshot_of(jobs: int) -> Snapshot:
     )
     sources = (TrunkSource("ci", True, NOW, 60.0),)
     state = TrunkState(
-        order, found, group_states(TRUNK, found), False, None, {}, {}, {}, None,
+        order, found, group_states(TRUNK, found), None, None, {}, {}, {}, None,
         sources=sources, data_at=NOW,
     )  # fmt: skip
     status = SourceStatus("ci", True, True, NOW, 1.0, 60.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 
 from trunkwatch.domain.columns import Column, Count
@@ -104,7 +105,7 @@ class JobEvaluator:
         rules = JobRules(state.group, self.order, self.policy.evidence, now)
         return JobHistory(
             state=state,
-            columns=rules.columns(self.rows_of(state.key)),
+            columns=cache(lambda: rules.columns(self.rows_of(state.key))),
             present=sorted({*state.commit_indexes, *skips}),
             completed=self.workflows.history(workflow).completed(events),
             gone_at=gone_at,

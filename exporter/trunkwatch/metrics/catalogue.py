@@ -11,6 +11,18 @@ from types import MappingProxyType
 JOB_LABELS = ("repo", "branch", "workflow", "job_name", "group", "team", "priority")
 BRANCH_LABELS = ("repo", "branch")
 SOURCE_LABELS = ("source",)
+OUTAGE_LABELS = (
+    "first_bad",
+    "last_good",
+    "url",
+    "failed_step",
+    "author",
+    "title",
+    "broken_since",
+    "suspects",
+    "suspect_list",
+)
+END_LABELS = ("ended", "ended_at", "lasted", "failures", "by", "by_author", "by_title", "detail")
 
 
 class Kind(StrEnum):
@@ -55,6 +67,10 @@ def _branch(name: str, text: str, *more: str) -> Family:
     return Family(name, Kind.GAUGE, Scope.BRANCH, (*BRANCH_LABELS, *more), text)
 
 
+def _group(name: str, text: str) -> Family:
+    return _branch(f"ci_group_{name}", text, "group")
+
+
 def _own(name: str, text: str, *labels: str) -> Family:
     kind = Kind.COUNTER if name.endswith("_total") else Kind.GAUGE
     return Family(name, kind, Scope.OWN, labels, text)
@@ -68,6 +84,11 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _job("failures_to_open", "Consecutive failing commits that open an outage of this job (N)."),
     _job("broken", "1 while an outage of this job is open, else 0."),
+    _job(
+        "alerting",
+        "1 while the open outage of this job alerts: no exemption holds, and its group has had"
+        " failure_threshold such jobs at once; else 0.",
+    ),
     _job(
         "failures_in_outage",
         "Failing commits from the outage's first bad on; 0 when no outage is open.",
@@ -94,15 +115,9 @@ FAMILIES: tuple[Family, ...] = (
     _job("duration_seconds", "Run time of the newest verdict; the longest shard's."),
     _job(
         "outage_info",
-        "1 while an outage is open or the streak is above 0; first_bad with its author and title,"
-        " last_good, failed_step and url of the earliest failing run at first bad (each empty where"
-        " unknown).",
-        "first_bad",
-        "last_good",
-        "url",
-        "failed_step",
-        "author",
-        "title",
+        "The facts of an open outage, each empty where unknown. The value is the time at which they"
+        " were found: of two series of one job, the larger is current.",
+        *OUTAGE_LABELS,
     ),
     _job(
         "suspect_info",
@@ -112,7 +127,14 @@ FAMILIES: tuple[Family, ...] = (
         "author",
         "title",
     ),
-    _branch("ci_group_failure_threshold", "Broken jobs of the group that make it alert.", "group"),
+    _group("failure_threshold", "Jobs of the group that must be broken at once before it alerts."),
+    _group("jobs_failing", "Jobs of the group with an open outage, without exempted ones."),
+    _group("failures_in_outage", "The most failures in the outage of a job that alerts."),
+    _group("consecutive_failures", "The longest streak of a job that alerts."),
+    _group(
+        "broken_since_timestamp_seconds",
+        "When the first failing run of the outage with the most failures ended.",
+    ),
     _branch(
         "ci_branch_data_timestamp_seconds",
         "Time up to which all sources of this trunk have been read: the age of the newest"
@@ -121,6 +143,16 @@ FAMILIES: tuple[Family, ...] = (
     _branch(
         "ci_branch_up",
         "1 if the last refresh of each source of this trunk has read it, else 0.",
+    ),
+    _branch(
+        "ci_branch_source_up",
+        "1 if the last refresh of this source of the trunk has read it, else 0.",
+        *SOURCE_LABELS,
+    ),
+    _branch(
+        "ci_branch_source_data_timestamp_seconds",
+        "Time up to which this source of the trunk has been read; absent if never.",
+        *SOURCE_LABELS,
     ),
     _branch(
         "ci_branch_data_doubtful",
@@ -140,6 +172,18 @@ FAMILIES: tuple[Family, ...] = (
         " passed since, else 0.",
     ),
     _branch(
+        "ci_branch_mass_breakage_info",
+        "The commit that broke most jobs; the value is the number of jobs that it broke and that"
+        " have not passed since.",
+        "sha",
+        "author",
+        "title",
+    ),
+    _branch(
+        "ci_branch_truncated_outages",
+        "Outages that alert and may have begun before the oldest commit that was read.",
+    ),
+    _branch(
         "ci_branch_commits_since_green",
         "Commits newer than the newest green one; all commits read where none is green; only"
         " where green is configured.",
@@ -147,6 +191,15 @@ FAMILIES: tuple[Family, ...] = (
     _branch(
         "ci_branch_last_green_timestamp_seconds",
         "When the newest green commit was made; only where green is configured.",
+    ),
+    Family(
+        "ci_job_last_outage_info",
+        Kind.GAUGE,
+        Scope.OWN,
+        (*JOB_LABELS, *OUTAGE_LABELS, *END_LABELS),
+        "An outage whose alert ended in the last 45 minutes: how (fixed, flaky, removed, muted,"
+        " moved, unwatched, revised), when and by which commit. The value is the time at which that"
+        " was noticed.",
     ),
     Family(
         "ci_job_retired_total",
@@ -245,6 +298,10 @@ FAMILIES: tuple[Family, ...] = (
     _own(
         "trunkwatch_config_reload_success",
         "1 if the last reload of the configuration was taken, 0 if the old one is still used.",
+    ),
+    _own(
+        "trunkwatch_storage_up",
+        "0 if the last attempt to store results failed or the storage file is damaged, else 1.",
     ),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )

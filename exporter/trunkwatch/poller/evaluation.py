@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
 from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.alerts import AlertLedger
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.row_cache import Touched, union
 from trunkwatch.engine.saved_state import order_digest, policy_digest
@@ -59,6 +60,7 @@ class TrunkEvaluations:
         self._out_of_date: set[Trunk] = set()
         self._seen: dict[Trunk, dict[str, float]] = {}
         self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
+        self.alerts = AlertLedger(stored.alerts)
         self.states: dict[Trunk, TrunkState] = {}
 
     def put(self, applied: Applied, now: float) -> None:
@@ -82,8 +84,15 @@ class TrunkEvaluations:
         self._orders.update(applied.orders)
         self._workflow_states.update(applied.workflow_states)
 
-    def drop(self, trunk: Trunk) -> None:
-        """Drop a trunk that is not watched any more; its jobs end as removed."""
+    def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
+        """Drop a trunk that is not watched any more; its jobs end as removed.
+
+        Args:
+            trunk: the trunk.
+            now: seconds since the epoch.
+            is_configured: whether the configuration would watch it.
+        """
+        self.alerts.drop(trunk, now, is_configured=is_configured)
         state = self.states.pop(trunk, None)
         if state is not None:
             self._count_removed(state)
@@ -91,7 +100,7 @@ class TrunkEvaluations:
         self._out_of_date.discard(trunk)
 
     def store(self) -> None:
-        """Store the labels and states that have changed.
+        """Store the labels, states and alerts that have changed.
 
         Raises:
             StoreError: they cannot be written; they are written with the next ones.
@@ -105,8 +114,10 @@ class TrunkEvaluations:
                 for trunk, evaluated in self._evaluated.items()
                 if trunk in self._evaluators
             }
-        self._store.put_evaluated(self._unstored_labels, states, self._generation or 0)
+        alerts = self.alerts.changes if self._generation is not None else {}
+        self._store.put_evaluated(self._unstored_labels, states, self._generation or 0, alerts)
         self._unstored_labels = {}
+        self.alerts.changes_saved()
         for trunk in self._evaluated.keys() & self._evaluators.keys():
             self._evaluators[trunk].changes_saved()
         self._evaluated = {}
@@ -200,7 +211,9 @@ class TrunkEvaluations:
             self._evaluators[trunk] = self._started(trunk, now)
         evaluator = self._evaluators[trunk]
         self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
-        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
+        told = self.alerts.told(trunk)
+        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk), told)
+        self.alerts.update(state, now)
         labels = evaluator.labels
         if labels != self._labels.get(trunk, {}):
             self._labels[trunk] = self._unstored_labels[trunk] = labels

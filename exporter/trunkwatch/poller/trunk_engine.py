@@ -3,7 +3,8 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.engine.storable import is_storable
-from trunkwatch.errors import SourceError
+from trunkwatch.errors import SourceError, StoreError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import TrunkEvaluations
 from trunkwatch.poller.publication import Publication
@@ -290,7 +291,9 @@ class TrunkEngine:
     def _apply(
         self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
     ) -> Applied:
-        applied = self._store.apply(source, self._sources.only_orders_of(source, facts), stored_at)
+        with self._storing():
+            own = self._sources.only_orders_of(source, facts)
+            applied = self._store.apply(source, own, stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
         for trunk in applied.rewritten:
@@ -303,7 +306,11 @@ class TrunkEngine:
     def evaluate_stored(self) -> None:
         """Evaluate all stored rows."""
         with self._lock:
-            self._evaluate({trunk: {} for trunk in self._sources.watched_trunks})
+            now, sources = self._now(), self._sources
+            for trunk in self._trunks.alerts.trunks():
+                if trunk not in sources.watched_trunks and not sources.may_feed(trunk):
+                    self._trunks.drop(trunk, now, is_configured=False)
+            self._evaluate({trunk: {} for trunk in sources.watched_trunks})
 
     def evaluate_pending(self) -> None:
         """Evaluate the deliveries that were stored since the last evaluation."""
@@ -323,7 +330,18 @@ class TrunkEngine:
         self._unpublished |= touched.keys()
         self._trunks.evaluate(touched, self._now())
         self._publish()
-        self._trunks.store()
+        with self._storing():
+            self._trunks.store()
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Record whether results could be stored."""
+        try:
+            yield
+        except StoreError:
+            self._counters.stored(ok=False)
+            raise
+        self._counters.stored(ok=True)
 
     def _publish(self) -> None:
         """Publish the trunks that have changed since the last publication."""
@@ -333,7 +351,7 @@ class TrunkEngine:
             changed |= self._ahead
         for trunk in changed:
             if trunk not in sources.watched_trunks:
-                self._trunks.drop(trunk)
+                self._trunks.drop(trunk, now, is_configured=sources.may_feed(trunk))
         refused = self._publication.update({trunk: self._state_of(trunk, now) for trunk in changed})
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key in refused:
@@ -344,6 +362,7 @@ class TrunkEngine:
             trunks=self._publication.trunks,
             sources=sources.statuses,
             complete=is_complete or all(source.answered for source in sources.statuses),
+            ended=self._trunks.alerts.ended(now),
         )
         self._unpublished = set()
         sources.changes_taken()

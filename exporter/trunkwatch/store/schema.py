@@ -106,6 +106,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " job INTEGER NOT NULL REFERENCES jobs, revision INTEGER NOT NULL REFERENCES revisions,"
         " PRIMARY KEY (trunk, job, revision)) WITHOUT ROWID",
     ),
+    # 7: the alerts that were shown, by their labels.
+    (
+        "CREATE TABLE alerts (trunk INTEGER NOT NULL REFERENCES trunks, labels BLOB NOT NULL,"
+        " body BLOB NOT NULL, PRIMARY KEY (trunk, labels)) WITHOUT ROWID",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 
