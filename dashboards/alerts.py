@@ -153,7 +153,7 @@ def webhook_tile() -> Json:
 
 
 def own_tiles() -> list[Json]:
-    """Return the tiles of what Trunkwatch says about itself."""
+    """Return the tiles of the exporter's own state."""
     bad_or_good = {
         "mappings": [value_map(v0=("✖ failing", BAD), v1=("✔ well", GOOD))],
         "thresholds": thresholds((None, UNKNOWN), (0, BAD), (1, GOOD)),

@@ -16,7 +16,7 @@ SUSPECT = f"{JOB}, sha, author, title"
 # Every trunk has one series of it, which shows that the trunk was scraped.
 DATA_TIME = "ci_branch_data_timestamp_seconds"
 
-# `job` is the scrape job: two Trunkwatches in one Prometheus are told apart by it.
+# `job` is the scrape job, which distinguishes two Trunkwatches in one Prometheus.
 IN_JOB = '{job=~"$job"}'
 IN_REPO = '{job=~"$job", repo=~"$repo"}'
 IN_BRANCH = '{job=~"$job", repo=~"$repo", branch=~"$branch"}'

@@ -36,10 +36,7 @@ def test_a_query_is_promql(expr: str) -> None:
 
 @each_query
 def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
-    """The query's metrics and the labels that it selects by are in the catalogue.
-
-    `job` is the scrape job, by which all but Prometheus' own series and tickets are selected.
-    """
+    """Metrics and labels are of the catalogue, and all but ALERTS and tickets have a `job`."""
     found = selections(filled(expr))
     assert found
     for selection in found:

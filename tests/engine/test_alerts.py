@@ -40,13 +40,13 @@ class Course:
     ) -> TrunkState:
         order, rules = trunk(commits), policy or Policy(groups=(GROUP,))
         evaluator = TrunkEvaluator(order, rules, MemoryRows(rows))
-        state = evaluator.update(order, {}, self.now, told=self.ledger.told(TRUNK))
+        state = evaluator.update(order, {}, self.now, alerting=self.ledger.alerting(TRUNK))
         self.ledger.update(state, self.now)
         return state
 
     @property
     def alerting(self) -> set[str]:
-        return {key.job_name for key in self.ledger.told(TRUNK)}
+        return {key.job_name for key in self.ledger.alerting(TRUNK)}
 
     def ended(self) -> dict[str, tuple[str, str | None, str]]:
         """Return reason, commit and detail of each end, by job."""

@@ -92,7 +92,7 @@ class JobState:
 
     @property
     def alerting(self) -> bool:
-        """Whether its team is told."""
+        """Whether its team is notified."""
         return self.failing and not self.is_gated
 
 

@@ -1,8 +1,8 @@
 """The alerts that were shown before, and how they ended (docs/policy.md, section 3.16).
 
-Whether an outage alerts follows from the results and the configuration. What was shown is
-remembered for two reasons: an edit of the configuration must not end an alert without a word, and
-the end of an alert has to be explained when its job, group or repository is gone.
+The results and the configuration decide whether an outage alerts. The alerts are remembered for two
+reasons: an edit of the configuration must not end one without a word, and an end has to be
+explained when the job, group or repository is gone.
 """
 
 from bisect import bisect_left
@@ -41,14 +41,14 @@ class AlertLedger:
 
     @property
     def changes(self) -> AlertChanges:
-        """The differences from what is stored."""
+        """The differences from the stored alerts."""
         return self._changes
 
     def changes_saved(self) -> None:
         """Note that `changes` are stored."""
         self._changes = {}
 
-    def told(self, trunk: Trunk) -> Collection[JobKey]:
+    def alerting(self, trunk: Trunk) -> Collection[JobKey]:
         """Return the jobs of a trunk that alert."""
         return self._alerting[trunk].keys()
 

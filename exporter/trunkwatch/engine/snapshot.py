@@ -176,7 +176,7 @@ class Totals:
     Attributes:
         counts: by family name and label values.
         config_reload_ok: whether the last reload of the configuration succeeded.
-        storage_ok: whether the last results could be stored, in a file without known damage.
+        storage_ok: whether the last results could be stored, in a file without detected damage.
     """
 
     counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)

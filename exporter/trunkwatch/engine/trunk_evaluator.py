@@ -96,7 +96,7 @@ class TrunkEvaluator:
         touched: Touched,
         now: float,
         reported: Mapping[str, ReportedState] | None = None,
-        told: Collection[JobKey] = (),
+        alerting: Collection[JobKey] = (),
     ) -> TrunkState:
         """Bring the state up to date and return it.
 
@@ -105,14 +105,14 @@ class TrunkEvaluator:
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
             reported: the states of workflows that their CI reports, by identity.
-            told: jobs whose outage alerts already, whatever the configuration says now.
+            alerting: jobs whose outage alerts already, whatever the configuration is now.
         """
         before, self._order, self._reported = self._order, order, reported or {}
         if self._is_empty or not order.extends(before):
             self._read_all(now)
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
-        return self._state(self._gated(told, now))
+        return self._state(self._gated(alerting, now))
 
     def restore(self, saved: SavedTrunk, now: float) -> None:
         """Take over a saved state instead of reading all rows at the first update.
@@ -415,13 +415,13 @@ class TrunkEvaluator:
             and self._reported_at(workflow, report) is not None
         }
 
-    def _gated(self, told: Collection[JobKey], now: float) -> frozenset[JobKey]:
+    def _gated(self, alerting: Collection[JobKey], now: float) -> frozenset[JobKey]:
         """Return the failing jobs whose group has had too few at once since they broke.
 
         Only the outages of groups that have too few now are looked at.
         """
         short = self._caches.jobs.tally.short_of_threshold()
-        gated = frozenset(chain.from_iterable(short.values())).difference(told)
+        gated = frozenset(chain.from_iterable(short.values())).difference(alerting)
         if not gated:
             return gated
         groups = {name for name, keys in short.items() if not gated.isdisjoint(keys)}

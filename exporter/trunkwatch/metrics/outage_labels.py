@@ -1,4 +1,4 @@
-"""The labels of an outage: what an alert says, complete in one series."""
+"""The labels of an outage: all facts of an alert in one series."""
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.shown import Alert, End

@@ -211,8 +211,8 @@ class TrunkEvaluations:
             self._evaluators[trunk] = self._started(trunk, now)
         evaluator = self._evaluators[trunk]
         self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
-        told = self.alerts.told(trunk)
-        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk), told)
+        alerting = self.alerts.alerting(trunk)
+        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk), alerting)
         self.alerts.update(state, now)
         labels = evaluator.labels
         if labels != self._labels.get(trunk, {}):
