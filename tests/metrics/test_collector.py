@@ -14,7 +14,7 @@ from trunkwatch.metrics.collector import (
     job_families,
     own_families,
 )
-from trunkwatch.metrics.outage_labels import TITLE_SHOWN
+from trunkwatch.metrics.facts import TITLE_SHOWN
 
 from tests.domain.builders import NOW, evaluate_histories, job_state
 from tests.metrics.reading import samples_of, value_of
@@ -48,7 +48,7 @@ def jobs_with(family: str, jobs: dict[str, list[Sample]] = JOBS) -> set[str]:
         ("flaky_commits", 0),
         ("silent_after_seconds", 8 * 86400),
         ("duration_seconds", 300),
-        ("alerting", 1),
+        ("alerting", 3),
         ("outage_info", NOW),
     ],
 )

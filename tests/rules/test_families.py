@@ -10,6 +10,10 @@ from tests.rules import rulebook
 UNUSED: Mapping[str, str] = {
     "ci_branch_head_timestamp_seconds": "tests wait for it; people compare it with their branch",
     "ci_branch_up": "of all sources together; the alert reads ci_branch_source_up",
+    "ci_group_failure_threshold": "the exporter says whether it was reached; its alerts name it",
+    "ci_job_broken_since_timestamp_seconds": "for people's own panels; the facts have it",
+    "ci_job_flaky_commits": "runbooks read it, to find out whether a job is flaky",
+    "ci_job_pending_commits": "for people who wait for a fix",
     "ci_job_failures_to_open": "for people: the exporter says whether the streak has reached it",
     "ci_job_duration_seconds": "for people's own panels of slow jobs",
     "ci_job_last_success_timestamp_seconds": "for people's own rules about jobs that must pass",

@@ -63,6 +63,7 @@ class TrunkState:
         data_at: the time up to which all of its sources were read (seconds since the epoch).
         missing: number of newest commits that lack results they should have, see
             `missing_results`.
+        evaluated_at: when it was evaluated last (seconds since the epoch); no part of the state.
     """
 
     order: TrunkOrder
@@ -82,6 +83,7 @@ class TrunkState:
     sources: tuple[TrunkSource, ...] = ()
     data_at: float | None = None
     missing: int = 0
+    evaluated_at: float = field(default=0.0, compare=False)
 
     @property
     def trunk(self) -> Trunk:

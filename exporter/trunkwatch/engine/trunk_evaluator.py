@@ -112,7 +112,7 @@ class TrunkEvaluator:
             self._read_all(now)
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
-        return self._state(self._gated(alerting, now))
+        return replace(self._state(self._gated(alerting, now)), evaluated_at=now)
 
     def restore(self, saved: SavedTrunk, now: float) -> None:
         """Take over a saved state instead of reading all rows at the first update.

@@ -11,18 +11,6 @@ from types import MappingProxyType
 JOB_LABELS = ("repo", "branch", "workflow", "job_name", "group", "team", "priority")
 BRANCH_LABELS = ("repo", "branch")
 SOURCE_LABELS = ("source",)
-OUTAGE_LABELS = (
-    "first_bad",
-    "last_good",
-    "url",
-    "failed_step",
-    "author",
-    "title",
-    "broken_since",
-    "suspects",
-    "suspect_list",
-)
-END_LABELS = ("ended", "ended_at", "lasted", "failures", "by", "by_author", "by_title", "detail")
 
 
 class Kind(StrEnum):
@@ -67,8 +55,8 @@ def _branch(name: str, text: str, *more: str) -> Family:
     return Family(name, Kind.GAUGE, Scope.BRANCH, (*BRANCH_LABELS, *more), text)
 
 
-def _group(name: str, text: str) -> Family:
-    return _branch(f"ci_group_{name}", text, "group")
+def _group(name: str, text: str, *more: str) -> Family:
+    return _branch(f"ci_group_{name}", text, "group", *more)
 
 
 def _own(name: str, text: str, *labels: str) -> Family:
@@ -86,8 +74,8 @@ FAMILIES: tuple[Family, ...] = (
     _job("broken", "1 while an outage of this job is open, else 0."),
     _job(
         "alerting",
-        "1 while the open outage of this job alerts: no exemption holds, and its group has had"
-        " failure_threshold such jobs at once; else 0.",
+        "Failing commits of the open outage of this job while it alerts: no exemption holds, and"
+        " its group has had failure_threshold such jobs at once; else 0.",
     ),
     _job(
         "failures_in_outage",
@@ -115,9 +103,16 @@ FAMILIES: tuple[Family, ...] = (
     _job("duration_seconds", "Run time of the newest verdict; the longest shard's."),
     _job(
         "outage_info",
-        "The facts of an open outage, each empty where unknown. The value is the time at which they"
-        " were found: of two series of one job, the larger is current.",
-        *OUTAGE_LABELS,
+        "The facts of an open outage, each empty where unknown; facts has all of them, one a line."
+        " The value is the time at which they were found: of two series of one job, the larger is"
+        " current.",
+        "first_bad",
+        "last_good",
+        "url",
+        "failed_step",
+        "author",
+        "title",
+        "facts",
     ),
     _job(
         "suspect_info",
@@ -128,12 +123,12 @@ FAMILIES: tuple[Family, ...] = (
         "title",
     ),
     _group("failure_threshold", "Jobs of the group that must be broken at once before it alerts."),
-    _group("jobs_failing", "Jobs of the group with an open outage, without exempted ones."),
-    _group("failures_in_outage", "The most failures in the outage of a job that alerts."),
-    _group("consecutive_failures", "The longest streak of a job that alerts."),
     _group(
-        "broken_since_timestamp_seconds",
-        "When the first failing run of the outage with the most failures ended.",
+        "alert_info",
+        "The title and the reason of the alerts of the group, while any job alerts. The value is"
+        " the time of the evaluation: of two series of one group, the larger is current.",
+        "title",
+        "reason",
     ),
     _branch(
         "ci_branch_data_timestamp_seconds",
@@ -196,7 +191,7 @@ FAMILIES: tuple[Family, ...] = (
         "ci_job_last_outage_info",
         Kind.GAUGE,
         Scope.OWN,
-        (*JOB_LABELS, *OUTAGE_LABELS, *END_LABELS),
+        (*JOB_LABELS, "first_bad", "ended", "facts"),
         "An outage whose alert ended in the last 45 minutes: how (fixed, flaky, removed, muted,"
         " moved, unwatched, revised), when and by which commit. The value is the time at which that"
         " was noticed.",

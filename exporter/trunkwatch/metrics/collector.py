@@ -4,12 +4,19 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
-from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.engine.shown import outage_of
+from trunkwatch.engine.shown import Alert, outage_of
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
 from trunkwatch.metrics.catalogue import Family, Kind, Scope, of_scope
-from trunkwatch.metrics.outage_labels import by, ended_labels, noticed_at, outage_labels
+from trunkwatch.metrics.facts import (
+    STEP_SHOWN,
+    by,
+    end_of,
+    ended_facts,
+    group_reason,
+    group_title,
+    outage_facts,
+)
 
 Sample = tuple[str, tuple[str, ...], float]
 """Name, label values in the catalogue's order, and the value."""
@@ -51,7 +58,7 @@ def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[M
 def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sample]:
     """Yield the samples about Trunkwatch itself; those of one family in order."""
     for alert in snapshot.ended if snapshot.complete else ():
-        yield "ci_job_last_outage_info", ended_labels(alert), noticed_at(alert)
+        yield "ci_job_last_outage_info", _ended_labels(alert), end_of(alert).noticed_at
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             yield f"trunkwatch_source_{name}", (source.name,), value
@@ -79,7 +86,7 @@ def job_samples(job: JobState) -> Iterator[Sample]:
     yield "consecutive_failures", (), job.consecutive_failures
     yield "failures_to_open", (), job.failures_to_open
     yield "broken", (), float(job.broken)
-    yield "alerting", (), float(job.alerting)
+    yield "alerting", (), job.failures_in_outage if job.alerting else 0
     yield "failures_in_outage", (), job.failures_in_outage
     yield "known_broken", (), float(job.known_broken is not None)
     yield "streak_truncated", (), float(job.truncated)
@@ -104,7 +111,7 @@ def _broken_since(job: JobState) -> float | None:
 def _blame_samples(job: JobState) -> Iterator[Sample]:
     outage = outage_of(job)
     if outage is not None:
-        yield "outage_info", outage_labels(outage), job.evaluated_at
+        yield "outage_info", _outage_labels(outage), job.evaluated_at
     if job.blame is None or job.blame.suspects is None:
         return
     yield "suspect_commits", (), len(job.blame.suspects)
@@ -113,11 +120,30 @@ def _blame_samples(job: JobState) -> Iterator[Sample]:
             yield "suspect_info", (commit.sha, *by(commit)), position
 
 
+def _outage_labels(outage: Alert) -> tuple[str, ...]:
+    return (
+        outage.first_bad.sha,
+        outage.last_good or "",
+        outage.url or "",
+        (outage.failed_step or "")[:STEP_SHOWN],
+        *by(outage.first_bad),
+        outage_facts(outage),
+    )
+
+
+def _ended_labels(alert: Alert) -> tuple[str, ...]:
+    job, *group = alert.key
+    return (*job, *group, alert.first_bad.sha, str(end_of(alert).reason), ended_facts(alert))
+
+
 def branch_samples(trunk: TrunkState) -> Iterator[Sample]:
     """Yield the samples of one trunk and its groups, without the trunk's own labels."""
     for group in trunk.groups:
-        for name, value in _group_samples(group):
-            yield f"ci_group_{name}", (group.group.name,), value
+        name = group.group.name
+        yield "ci_group_failure_threshold", (name,), group.group.failure_threshold
+        if group.alerting is not None:
+            texts = (group_title(group, group.alerting), group_reason(group))
+            yield "ci_group_alert_info", (name, *texts), trunk.evaluated_at
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
     if trunk.data_at is not None:
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at
@@ -142,16 +168,6 @@ def branch_samples(trunk: TrunkState) -> Iterator[Sample]:
         yield "ci_branch_commits_since_green", (), trunk.green.commits_since
         if trunk.green.commit is not None and trunk.green.commit.committed_at is not None:
             yield "ci_branch_last_green_timestamp_seconds", (), trunk.green.commit.committed_at
-
-
-def _group_samples(group: GroupState) -> Iterator[tuple[str, float]]:
-    yield "failure_threshold", group.group.failure_threshold
-    yield "jobs_failing", group.failing
-    if group.alerting is not None:
-        yield "failures_in_outage", group.alerting.failures_in_outage
-        yield "consecutive_failures", group.alerting.consecutive_failures
-        if group.alerting.broken_since is not None:
-            yield "broken_since_timestamp_seconds", group.alerting.broken_since
 
 
 def _source_samples(source: SourceStatus) -> Iterator[tuple[str, float]]:
