@@ -28,7 +28,7 @@ BARE = FULL._replace(
 
 
 def test_the_facts_are_in_order() -> None:
-    """Each known fact has a line, and text from outside is on one line."""
+    """Each fact has a line, and text from outside has no line break."""
     assert FULL.broken_since is not None
     good, bad = FULL.last_good, FULL.first_bad.sha
     assert outage_facts(FULL).splitlines() == [
