@@ -73,6 +73,7 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook
+	$(BIN)/python -m tools.bench_rules
 
 # What the tests need beside Python's packages.
 tools: prometheus schema
