@@ -225,7 +225,7 @@ def alert_starts(live: LiveStack) -> Counter[str]:
     for series in live.stack.query("job:ci_job_alerting:max[1h]"):
         values = [value for _, value in series["values"]]
         began[short_name(series["metric"])] += sum(
-            (old, new) == ("0", "1") for old, new in pairwise(values)
+            old == "0" != new for old, new in pairwise(values)
         )
     return +began
 
