@@ -30,7 +30,7 @@ help:
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
-	@echo 'make docs                write the generated documents and dashboards anew'
+	@echo 'make docs                write the generated rules, documents and dashboards anew'
 	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
@@ -72,6 +72,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/lint-imports --no-logo
 
 docs: $(VENV)/test.stamp
+	$(BIN)/python rules/build.py
 	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident
@@ -84,6 +85,7 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench_serving
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook
+	$(BIN)/python -m tools.bench_rules
 
 # Short forms of both are in `make test`. The load and the days are those of a seed; the moments of the
 # kills depend on the machine too.

@@ -7,9 +7,14 @@ from dashboards.queries import (
     jobs_refused,
     mass_breakage,
     quota_left,
+    reload_success,
     removed_while_broken,
     silent_jobs,
+    storage_up,
+    tickets_up,
     truncated_outages,
+    unknown_conclusions,
+    unread_commits,
     webhook_outcomes,
 )
 from dashboards.settings import (
@@ -147,15 +152,70 @@ def webhook_tile() -> Json:
     )
 
 
+def own_tiles() -> list[Json]:
+    """Return the tiles of the exporter's own state."""
+    bad_or_good = {
+        "mappings": [value_map(v0=("✖ failing", BAD), v1=("✔ well", GOOD))],
+        "thresholds": thresholds((None, UNKNOWN), (0, BAD), (1, GOOD)),
+        "unit": "none",
+    }
+    return [
+        stat(
+            17,
+            "Configuration",
+            "Whether the last reload of the configuration was accepted. "
+            "Alert: TrunkwatchReloadFailed.",
+            "0 31 5 4",
+            target("A", reload_success()),
+            bad_or_good,
+        ),
+        stat(
+            18,
+            "Storage",
+            "Whether the last results could be stored. Alert: TrunkwatchStorageFailing.",
+            "5 31 5 4",
+            target("A", storage_up()),
+            bad_or_good,
+        ),
+        stat(
+            19,
+            "Unread commits",
+            "Commits of the window that a cold start has yet to read. Alert: TrunkwatchColdStart.",
+            "10 31 5 4",
+            target("A", unread_commits(), "{{source}}"),
+            _none_or(WARN),
+        ),
+        stat(
+            20,
+            "Unknown results",
+            "Results whose conclusion is not in the evidence table, since the exporter started. "
+            "Alert: TrunkwatchUnknownConclusions.",
+            "15 31 5 4",
+            target("A", unknown_conclusions(), "{{conclusion}}"),
+            _none_or(WARN),
+        ),
+        stat(
+            21,
+            "Tickets",
+            f"Whether 'trunkwatch tickets' reaches its peers; '{NO_DATA}' where it does not run. "
+            "Alert: TrunkwatchTicketsFailing.",
+            "20 31 4 4",
+            target("A", tickets_up(), "{{peer}}"),
+            bad_or_good,
+        ),
+    ]
+
+
 def firing_table() -> Json:
     """Return the table of firing alerts with links to their runbooks."""
     return table(
         16,
         "Alerts that fire",
         "One row per alert, repository, branch and group, as in notifications; a name links to its "
-        "runbook. The rows are the results of the rules in rules/. Alert: Watchdog, which always "
-        "fires: without its row the rules are not evaluated, and the table is incomplete.",
-        "0 31 24 7",
+        "runbook. The rows are the results of the rules in rules/. Alert: TrunkwatchWatchdog, "
+        "which always fires: without its row the rules are not evaluated, and the table is "
+        "incomplete.",
+        "0 35 24 7",
         targets=[target("A", alerts_firing(), table=True)],
         columns={
             "alertname": "Alert",
@@ -177,7 +237,7 @@ def firing_table() -> Json:
         ],
         links=[link("Open the runbook", RUNBOOK)],
         sort_by=[("Priority", False), ("Alert", False)],
-        empty="Not even Watchdog fires: the rules are not evaluated.",
+        empty="Not even TrunkwatchWatchdog fires: the rules are not evaluated.",
     )
 
 
@@ -192,5 +252,6 @@ def alert_panels() -> list[Json]:
         quota_tile(),
         refused_tile(),
         webhook_tile(),
+        *own_tiles(),
         firing_table(),
     ]

@@ -16,11 +16,13 @@ SUSPECT = f"{JOB}, sha, author, title"
 # Every trunk has one series of it, which shows that the trunk was scraped.
 DATA_TIME = "ci_branch_data_timestamp_seconds"
 
-IN_REPO = '{repo=~"$repo"}'
-IN_BRANCH = '{repo=~"$repo", branch=~"$branch"}'
-IN_GROUP = '{repo=~"$repo", branch=~"$branch", group=~"$group"}'
+# `job` is the scrape job, which distinguishes two Trunkwatches in one Prometheus.
+IN_JOB = '{job=~"$job"}'
+IN_REPO = '{job=~"$job", repo=~"$repo"}'
+IN_BRANCH = '{job=~"$job", repo=~"$repo", branch=~"$branch"}'
+IN_GROUP = '{job=~"$job", repo=~"$repo", branch=~"$branch", group=~"$group"}'
 # Prometheus' own series of alerts; an alert that concerns no branch has no such label.
-FIRING = '{alertname=~"Trunk.+|Watchdog", alertstate="firing", repo=~"$repo|", branch=~"$branch|"}'
+FIRING = '{alertname=~"Trunk.+", alertstate="firing", repo=~"$repo|", branch=~"$branch|"}'
 
 
 def of_broken_jobs(metric: str, labels: str = JOB) -> str:
@@ -86,7 +88,7 @@ def data_age() -> str:
 
 def only_fresh(expr: str) -> str:
     """Return `expr` for the branches whose data is neither stale nor doubtful."""
-    polls = f"{STALE_POLLS} * max(trunkwatch_source_poll_interval_seconds)"
+    polls = f"{STALE_POLLS} * max(trunkwatch_source_poll_interval_seconds{IN_JOB})"
     limit = f"scalar({polls} > {STALE_AFTER_SECONDS} or vector({STALE_AFTER_SECONDS}))"
     doubtful = f"max by (repo, branch) (ci_branch_data_doubtful{IN_BRANCH}) == 1"
     return (
@@ -102,7 +104,7 @@ def commits_since_green() -> str:
 
 def sources_up() -> str:
     """Return 1 or 0 per source, never held; it is 0 if any replica cannot read the source."""
-    return "min by (source) (trunkwatch_source_up)"
+    return f"min by (source) (trunkwatch_source_up{IN_JOB})"
 
 
 def number_of_broken_jobs() -> str:
@@ -157,25 +159,51 @@ def truncated_outages() -> str:
 
 def quota_left() -> str:
     """Return the remaining share per source of its largest quota in the range, as in the alert."""
-    quota = "trunkwatch_source_quota_remaining"
+    quota = f"trunkwatch_source_quota_remaining{IN_JOB}"
     most = f"max by (source) (max_over_time({quota}[{QUOTA_MEMORY}]))"
     return f"min by (source) ({quota}) / {most}"
 
 
 def jobs_refused() -> str:
     """Return how many jobs were refused since the exporter started."""
-    return "max(trunkwatch_jobs_dropped_total)"
+    return f"max(trunkwatch_jobs_dropped_total{IN_JOB})"
 
 
 def webhook_outcomes() -> str:
     """Return the deliveries of the last hour by outcome, while any exporter is scraped."""
-    grown = "ceil(sum by (outcome) (increase(trunkwatch_webhook_deliveries_total[1h])))"
-    return f"{grown}\nand on () (max(trunkwatch_build_info))"
+    deliveries = f"trunkwatch_webhook_deliveries_total{IN_JOB}"
+    grown = f"ceil(sum by (outcome) (increase({deliveries}[1h])))"
+    return f"{grown}\nand on () (max(trunkwatch_build_info{IN_JOB}))"
 
 
 def exporters() -> str:
     """Return how many exporters are scraped, by version."""
-    return "count by (version) (trunkwatch_build_info)"
+    return f"count by (version) (trunkwatch_build_info{IN_JOB})"
+
+
+def reload_success() -> str:
+    """Return 0 while an exporter rejects its changed configuration, else 1."""
+    return f"min(trunkwatch_config_reload_success{IN_JOB})"
+
+
+def storage_up() -> str:
+    """Return 0 while an exporter cannot store results, else 1."""
+    return f"min(trunkwatch_storage_up{IN_JOB})"
+
+
+def unread_commits() -> str:
+    """Return the commits of each source that a cold start has yet to read."""
+    return f"max by (source) (trunkwatch_source_unread_commits{IN_JOB})"
+
+
+def unknown_conclusions() -> str:
+    """Return the results that the evidence table lacks, since the exporter started."""
+    return f"max by (conclusion) (trunkwatch_unknown_conclusions_total{IN_BRANCH})"
+
+
+def tickets_up() -> str:
+    """Return 1 or 0 per peer of `trunkwatch tickets`; it is scraped under a job of its own."""
+    return "min by (peer) (trunkwatch_tickets_up)"
 
 
 def alerts_firing() -> str:

@@ -17,6 +17,7 @@ from dashboards.grafana import (
 )
 from dashboards.queries import (
     IN_BRANCH,
+    IN_JOB,
     IN_REPO,
     SUSPECT,
     commits_since_green,
@@ -276,7 +277,8 @@ def dashboard() -> Json:
         "templating": {
             "list": [
                 datasource_variable(),
-                label_variable("repo", "Repo", label_values("repo")),
+                label_variable("job", "Scrape job", "label_values(trunkwatch_build_info, job)"),
+                label_variable("repo", "Repo", label_values("repo", IN_JOB)),
                 label_variable("branch", "Branch", label_values("branch", IN_REPO)),
                 label_variable("group", "Group", label_values("group", IN_BRANCH)),
             ]

@@ -84,8 +84,8 @@ def rows_of(trunk: Trunk, job: RawJob, *, broken: bool) -> list[Observation]:
     ]  # fmt: skip
 
 
-def snapshot_of(jobs: int) -> Snapshot:
-    """Return one trunk; one job in 50 is broken."""
+def snapshot_of(jobs: int, broken_each: int = 50) -> Snapshot:
+    """Return one trunk; one job in `broken_each` is broken."""
     order, raw = order_of(TRUNK), RawJob("w", None, "j")
     states = {
         broken: evaluate_job(
@@ -96,7 +96,7 @@ def snapshot_of(jobs: int) -> Snapshot:
     }  # fmt: skip
     found = tuple(
         replace(
-            states[n % 50 == 0],
+            states[n % broken_each == 0],
             key=JobKey(
                 *TRUNK,
                 f"workflow-{n // 500:03d}",
@@ -108,7 +108,7 @@ def snapshot_of(jobs: int) -> Snapshot:
     )
     sources = (TrunkSource("ci", True, NOW, 60.0),)
     state = TrunkState(
-        order, found, group_states(TRUNK, found), False, None, {}, {}, {}, None,
+        order, found, group_states(TRUNK, found), None, None, {}, {}, {}, None,
         sources=sources, data_at=NOW,
     )  # fmt: skip
     status = SourceStatus("ci", True, True, NOW, 1.0, 60.0)

@@ -47,6 +47,11 @@ def format_time(seconds: float) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def format_minute(seconds: float) -> str:
+    """Write seconds since the epoch to the minute, as people read it: `2025-12-09 16:09 UTC`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
 def earliest(moments: Iterable[float | None]) -> float | None:
     """Return the earliest of some times (seconds since the epoch), where None is never."""
     return min((moment for moment in moments if moment is not None), default=None)

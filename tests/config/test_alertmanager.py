@@ -62,7 +62,7 @@ def receivers_of(path: str, **teams: str) -> dict[str, tuple[str, ...]]:
         ("matchers: ['team=~\"co\"']", False),
         ("matchers: ['team!~\"co.*\"']", False),
         ("matchers: ['team!~\"co\"']", True),
-        ("matchers: ['team=\"core\"', 'severity=\"info\"']", True),
+        ("matchers: ['team=\"core\"', 'severity=\"notice\"']", True),
         ("matchers: ['team=\"core\"', 'severity=\"warning\"']", False),
         ('matchers: [\'{team="core",priority="P3"}\']', True),
         ('matchers: [\'team="core",priority="P2"\']', False),

@@ -196,6 +196,12 @@ def alert_series() -> Iterator[Series]:
     yield Series(quota, {"source": "ci"}, lambda now: 5000 if now < END - HOUR else 1000)
     deliveries = "trunkwatch_webhook_deliveries_total"
     yield Series(deliveries, {"outcome": "accepted"}, lambda now: (now - START) / MINUTE)
+    yield Series("trunkwatch_config_reload_success", {}, always(1))
+    yield Series("trunkwatch_storage_up", {}, always(1))
+    yield Series("trunkwatch_source_unread_commits", {"source": "ci"}, always(0))
+    unknown = branch | {"conclusion": "odd"}
+    yield Series("trunkwatch_unknown_conclusions_total", unknown, always(2))
+    yield Series("trunkwatch_tickets_up", {"peer": "github"}, always(1))
     yield Series("trunkwatch_build_info", {"version": "1.2.3"}, always(1))
     alert = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
     # Prometheus writes this series, so there is one for all replicas.

@@ -65,7 +65,7 @@ def label_values(query: str) -> tuple[str, str]:
 
 def filled(expr: str, **chosen: str) -> str:
     """Return PromQL as Grafana sends it: each variable is "All" or the chosen value."""
-    values = {"__range": "6h", "repo": ".*", "branch": ".*", "group": ".*", **chosen}
+    values = {"__range": "6h", "job": ".*", "repo": ".*", "branch": ".*", "group": ".*", **chosen}
 
     def value(match: re.Match[str]) -> str:
         return values[next(name for name in match.groups() if name)]

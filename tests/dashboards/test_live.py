@@ -33,6 +33,11 @@ EXPECTED_LABELS = {
     "Quota left A": {"source"},
     "Jobs refused A": set(),
     "Webhooks of the last hour A": {"outcome"},
+    "Configuration A": set(),
+    "Storage A": set(),
+    "Unread commits A": {"source"},
+    "Unknown results A": {"conclusion"},
+    "Tickets A": {"peer"},
     "Alerts that fire A": {"alertname", "priority", "team", "group", "repo", "branch"},
 }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import promql_parser
 from trunkwatch.metrics.catalogue import FAMILIES
+from trunkwatch.tickets.metrics import UP
 
 from tests.dashboards.model import FILES, filled, label_values, load, targets, variables
 from tests.rules.rulebook import selections
@@ -14,6 +15,7 @@ DASHBOARD = load(FILES[0])
 # Prometheus writes ALERTS itself, with the labels of the alerts in rules/.
 ALERT_LABELS = {"alertname", "alertstate", "priority", "team", "group", "repo", "branch"}
 LABELS = {family.name: set(family.labels) for family in FAMILIES} | {"ALERTS": ALERT_LABELS}
+LABELS[UP] = {"peer"}  # of `trunkwatch tickets`
 OUR_LABELS = set().union(*LABELS.values())
 QUERIES = {name: target["expr"] for name, target in targets(DASHBOARD)}
 VARIABLES = {
@@ -34,12 +36,13 @@ def test_a_query_is_promql(expr: str) -> None:
 
 @each_query
 def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
-    """The query's metrics and the labels that it selects by are in the catalogue."""
+    """Metrics and labels are of the catalogue, and all but ALERTS and tickets have a `job`."""
     found = selections(filled(expr))
     assert found
     for selection in found:
         assert selection.name in LABELS
-        assert selection.matched <= LABELS[selection.name]
+        assert selection.matched - {"job"} <= LABELS[selection.name]
+        assert "job" in selection.matched or selection.name in ("ALERTS", UP)
 
 
 @each_query
@@ -72,7 +75,7 @@ def test_a_variable_lists_a_label_of_the_exporter(query: tuple[str, str]) -> Non
     """`label_values` names a metric, matchers and a label of the catalogue."""
     series, label = query
     (selection,) = selections(filled(series))
-    assert selection.matched | {label} <= LABELS[selection.name]
+    assert selection.matched | {label} <= LABELS[selection.name] | {"job"}
 
 
 @for_each("shown", DASHBOARD["panels"], ids=lambda p: p["title"])

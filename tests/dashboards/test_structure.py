@@ -88,7 +88,7 @@ def test_panels_cover_the_grid_without_overlap(dashboard: dict[str, Any]) -> Non
 def test_variables_are_used_and_defined(dashboard: dict[str, Any]) -> None:
     """Every used variable is defined, and every defined variable is used."""
     used = variables_in([dashboard["panels"], dashboard["templating"]])
-    assert used == set(variables(dashboard)) == {"datasource", "repo", "branch", "group"}
+    assert used == set(variables(dashboard)) == {"datasource", "job", "repo", "branch", "group"}
 
 
 @each_dashboard
@@ -272,7 +272,7 @@ def test_a_streak_is_drawn_in_whole_steps_from_zero() -> None:
 def test_the_dashboard_holds_as_long_as_the_rules() -> None:
     """The dashboard and the rules hold values over a gap for the same time."""
     rule_text = "".join(file.read_text() for file in RULE_FILES)
-    assert f"last_over_time(job:ci_job_broken:max[{settings.HOLD}])" in rule_text
+    assert f'last_over_time(job:ci_job_alerting:max{{trunkwatch=""}}[{settings.HOLD}])' in rule_text
 
 
 def test_data_is_red_when_the_rules_call_it_stale() -> None:

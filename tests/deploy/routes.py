@@ -34,8 +34,8 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     ({**BROKEN, "team": "trunk", "priority": "p2"}, "unrouted"),
     ({"alertname": "SomebodyElses"}, "unrouted"),
     # The heartbeat, with any other labels.
-    ({"alertname": "Watchdog"}, "heartbeat"),
-    ({"alertname": "Watchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),
+    ({"alertname": "TrunkwatchWatchdog"}, "heartbeat"),
+    ({"alertname": "TrunkwatchWatchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),
     # A silent job's alert goes to the job's team, always with P3.
     ({**SILENT, "team": "broken-inductor", "priority": "P3"}, "broken-inductor-low"),
     ({**SILENT, "team": "no-such-team", "priority": "P3"}, "low"),
@@ -51,4 +51,9 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     (of_trunk("TrunkwatchQuotaNearlySpent", "P3"), "low"),
     (of_trunk("TrunkwatchJobsDropped", "P3"), "low"),
     (of_trunk("TrunkwatchWebhooksRejected", "P3"), "low"),
+    (of_trunk("TrunkwatchReloadFailed", "P2"), "ticket"),
+    (of_trunk("TrunkwatchStorageFailing", "P2"), "ticket"),
+    (of_trunk("TrunkwatchTicketsFailing", "P2"), "ticket"),
+    (of_trunk("TrunkwatchColdStart", "P3"), "low"),
+    (of_trunk("TrunkwatchUnknownConclusions", "P3"), "low"),
 ]

@@ -118,10 +118,12 @@ def test_a_webhook_names_its_receiver() -> None:
 
 
 def test_one_notification_per_repo_branch_and_group() -> None:
-    """Only the root sets the grouping: alert name, repo, branch and group, never a job's name."""
+    """The root groups by alert name, repo, branch and group; stale data is grouped by source."""
     root, *others = routes(load(ALERTMANAGER)["route"])
     assert root["group_by"] == ["alertname", "repo", "branch", "group"]
-    assert [route for route in others if "group_by" in route] == []
+    (stale,) = [route for route in others if "group_by" in route]
+    assert stale["matchers"] == ['alertname="TrunkDataStale"']
+    assert stale["group_by"] == ["alertname", "source"]
 
 
 def test_a_lasting_outage_is_not_repeated_within_half_a_day() -> None:
@@ -136,7 +138,7 @@ def test_a_lasting_outage_is_not_repeated_within_half_a_day() -> None:
 
 
 def test_inhibition_is_only_what_the_design_allows() -> None:
-    """A mass breakage silences broken jobs, stale data silences "not green", per branch."""
+    """A mass breakage silences broken jobs, old data "not green", its cause the old data."""
     rules = load(ALERTMANAGER)["inhibit_rules"]
     assert rules == [
         {
@@ -148,5 +150,14 @@ def test_inhibition_is_only_what_the_design_allows() -> None:
             "source_matchers": ['alertname="TrunkDataStale"'],
             "target_matchers": ['alertname="TrunkNotGreen"'],
             "equal": ["repo", "branch"],
+        },
+        {
+            "source_matchers": ['alertname="TrunkwatchSourceFailing"'],
+            "target_matchers": ['alertname="TrunkDataStale"'],
+            "equal": ["source"],
+        },
+        {
+            "source_matchers": ['alertname="TrunkwatchExporterDown"'],
+            "target_matchers": ['alertname="TrunkDataStale"'],
         },
     ]

@@ -57,7 +57,7 @@ DOCUMENTS = {name_of(file): file.read_text(encoding="utf-8") for file in markdow
 COMMANDS: Mapping[str, click.Command] = main.commands
 
 # Names that the walks of CONTRIBUTING.md add, and the product does not have.
-EXAMPLES = {"TrunkwatchReloadFailed", "ci_job_passes_to_close"}
+EXAMPLES = {"TrunkwatchRefreshSlow", "ci_job_passes_to_close"}
 
 each_document = for_each("name", DOCUMENTS)
 each_command = for_each("name", COMMANDS)

@@ -27,7 +27,7 @@ from tests.domain.scripts import bounded, thresholds, verdict_texts
 
 def mass(*histories: str, policy: Policy | None = None) -> bool:
     named = {f"job-{number}": text for number, text in enumerate(histories)}
-    return evaluate_histories(named, policy).mass_breakage
+    return evaluate_histories(named, policy).mass_breakage is not None
 
 
 def green(histories: dict[str, str], *required: str) -> tuple[int, int | None]:

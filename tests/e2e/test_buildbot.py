@@ -25,6 +25,7 @@ from tests.support.buildbot import (
     RealBuildbot,
     wait_for,
 )
+from tests.support.facts import facts_of
 from tests.support.fakehttp import FakeBuildbot, serving
 
 pytestmark = pytest.mark.xdist_group("buildbot")
@@ -235,17 +236,16 @@ def _assert_delivered(delivery: Delivery, good: str, bad: str, page: str) -> Non
         "team": "broken-inductor",
         "priority": "P2",
         "severity": "warning",
+        "namespace": "trunkwatch/inductor",
     }
     notes = alert["annotations"]
     assert notes["title"] == "[P2] inductor jobs broken for 3 commits in a row on o/r main"
-    assert notes["first_bad"] == bad
-    assert notes["last_good"] == good
-    assert notes["suspects"].splitlines() == [
-        "1 commit, oldest first",
-        f"{bad[:12]} author-b: make it faster",
-    ]
-    assert notes["reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
-    assert notes["url"] == page
+    facts = facts_of(alert)
+    assert facts["First bad"] == bad
+    assert facts["Last good"] == good
+    assert facts["Suspects"].splitlines() == ["1", f"- {bad[:10]} author-b: make it faster"]
+    assert facts["Reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
+    assert facts["First failing run"] == page
     assert notes["runbook_url"].endswith("/TrunkJobBroken.md")
 
 

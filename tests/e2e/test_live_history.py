@@ -24,6 +24,7 @@ from tests.e2e.faults import (
 )
 from tests.e2e.history import COMMITS, CONFIG, JOBS, first_results, job_histories, late_results
 from tests.e2e.live import LiveStack, LiveTrunk, notification_of, running, short_name
+from tests.support.facts import facts_of
 from tests.support.rows import sha
 from tests.support.waiting import eventually
 
@@ -172,53 +173,61 @@ def test_a_long_history_sends_each_change_once(tmp_path: Path) -> None:
         check_outages(live, backtest)
 
 
+class Told(NamedTuple):
+    """An outage as alerts name it.
+
+    Attributes:
+        job: its name.
+        first_bad: full hash.
+        ended: how it ended; `open` while it alerts.
+        by: the commit that ended it; None if none did.
+    """
+
+    job: str
+    first_bad: str
+    ended: str
+    by: str | None = None
+
+
+ENDED = {"passed": "fixed", "flaked": "flaky"}
+"""The words of `backtest`, and those of an alert."""
+
+
 def check_outages(live: LiveStack, backtest: BackTest) -> None:
-    """Compare Prometheus' evaluations and the delivered notifications with the back-test."""
+    """Compare Prometheus' evaluations and the delivered alerts with the back-test."""
     trunk = live.trunk(REPO)
     assert live.metric("max(max_over_time(ci_branch_mass_breakage[1h]))") == 0
-    assert outage_starts(live) == Counter(short_name(outage) for outage in backtest.outages)
-    assert live.firing_counts(trunk) == expected_firings(backtest)
-    expected = {
-        (short_name(outage), outage["first_bad"])
-        for outage in backtest.outages
-        if outage["notifications"] and outage["known_broken"] is None
-    }
-    found = {
-        (short_name(alert["labels"]), alert["annotations"]["first_bad"])
-        for each in live.deliveries(trunk)
-        for alert in each.alerts
-    }
-    # A target that goes or comes during an evaluation is seen by some of its rules only: then
-    # first bad is unknown until the next evaluation. Nothing wrong is shown, and each right one is.
-    torn = {(job, "unknown") for job, _ in expected}
-    assert found - torn == expected
+    told = [each for each in backtest.outages if each["notifications"]]
+    assert alert_starts(live) == Counter(short_name(outage) for outage in told)
+    expected = {told_of(outage) for outage in told}
+    expected |= {each._replace(ended="open", by=None) for each in expected}
+    alerts = [alert for each in live.deliveries(trunk) for alert in each.alerts]
+    assert {observed(alert) for alert in alerts} == expected
 
 
-def outage_starts(live: LiveStack) -> Counter[str]:
-    """Return how often each job's outage started, according to the scraped series."""
+def told_of(outage: dict[str, Any]) -> Told:
+    """Return an outage of the back-test."""
+    ended = outage["ending"]
+    closed = outage["closed_commit"] if ended in ENDED else None
+    return Told(short_name(outage), outage["first_bad"], ENDED.get(ended, ended), closed)
+
+
+def observed(alert: Mapping[str, Any]) -> Told:
+    """Return a delivered alert."""
+    facts = facts_of(alert)
+    ended = facts.get("Ended", "open" if alert["status"] == "firing" else "unconfirmed")
+    return Told(short_name(alert["labels"]), facts["First bad"], ended, facts.get("Fixed by"))
+
+
+def alert_starts(live: LiveStack) -> Counter[str]:
+    """Return how often each job's alert started, according to the exporter's series."""
     began: Counter[str] = Counter()
-    for series in live.stack.query("job:ci_job_broken:max[1h]"):
+    for series in live.stack.query("job:ci_job_alerting:max[1h]"):
         values = [value for _, value in series["values"]]
         began[short_name(series["metric"])] += sum(
-            (old, new) == ("0", "1") for old, new in pairwise(values)
+            old == "0" != new for old, new in pairwise(values)
         )
     return +began
-
-
-def expected_firings(backtest: BackTest) -> Counter[str]:
-    """Return how often each job's alert should start; a restart of Prometheus starts it again."""
-    restart = next(place for place, fault in FAULTS.items() if fault is prometheus_restarts)
-    fires: Counter[str] = Counter()
-    firing: dict[str, frozenset[str]] = {}
-    at_restart: dict[str, frozenset[str]] = {}
-    for change in backtest.changes:
-        before = firing.get(change.group, frozenset())
-        now = firing[change.group] = frozenset(change.firing)
-        fires.update(now - before)
-        if change.place < restart:
-            at_restart[change.group] = now
-    fires.update(job for jobs in at_restart.values() for job in jobs)
-    return fires
 
 
 def lines_of(changes: list[Change]) -> Iterator[str]:

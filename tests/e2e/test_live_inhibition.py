@@ -1,6 +1,7 @@
 """The alerts that inhibitions silence, and those that they do not."""
 
 import signal
+from functools import partial
 
 import pytest
 
@@ -93,8 +94,8 @@ def test_a_fix_under_mass_breakage_is_not_notified(live: LiveStack) -> None:
     live.expect_no_more(trunk, [notification("a")])
 
 
-def test_old_data_silences_not_green_and_no_broken_job(live: LiveStack) -> None:
-    """Stale data silences "not green", which is then a guess, but no broken job."""
+def test_a_failing_source_is_one_notification_and_silences_no_broken_job(live: LiveStack) -> None:
+    """A failing source silences stale data, that "not green", which is a guess, and no job."""
     trunk = live.trunk("o/stale", source="other")
     trunk.land(**all_jobs("P"))
     live.wait_until_read("other")
@@ -103,7 +104,10 @@ def test_old_data_silences_not_green_and_no_broken_job(live: LiveStack) -> None:
     good = trunk.file.read_text()
     trunk.file.write_text("")
     trunk.file.unlink()
-    eventually(lambda: live.notifications(trunk, "TrunkDataStale"), "TrunkDataStale is sent")
+    failing = partial(live.deliveries_of_alert, "TrunkwatchSourceFailing")
+    eventually(failing, "TrunkwatchSourceFailing is sent")
+    eventually(lambda: live.alerts(trunk, "TrunkDataStale"), "the data is stale", 30)
+    assert set(states(live, trunk, "TrunkDataStale").values()) == {"suppressed"}
     assert live.notifications(trunk, "TrunkNotGreen") == []
     eventually(
         lambda: live.metric(
@@ -121,8 +125,7 @@ def test_old_data_silences_not_green_and_no_broken_job(live: LiveStack) -> None:
     trunk.file.write_text(good)
     # The source backs off after each failure; a reload resets the back-off.
     live.stack.exporter.send(signal.SIGHUP)
-    eventually(
-        lambda: len(live.notifications(trunk, "TrunkDataStale")) == 2, "the data is new again"
-    )
+    eventually(lambda: failing()[-1].status == "resolved", "the source is read again")
+    assert live.deliveries_of_alert("TrunkDataStale") == []
     eventually(lambda: live.notifications(trunk, "TrunkNotGreen"), "TrunkNotGreen is sent")
     live.expect_no_more(trunk, [notification("a e")])

@@ -13,6 +13,7 @@ from trunkwatch.demo.play import append, steps
 from trunkwatch.demo.receiver import Delivery, Receiver
 from trunkwatch.demo.stack import HOST, Stack, free_port
 
+from tests.support.facts import facts_of
 from tests.support.waiting import always, eventually
 
 TORCHBENCH = "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
@@ -129,7 +130,10 @@ def test_three_bad_commits_notify_the_team_once_and_a_pass_resolves(incident: In
 
     incident.trunk.land(FIX)
     eventually(lambda: len(incident.ticket_deliveries()) == 2, "the resolve is sent")
-    assert incident.ticket_deliveries()[1].status == "resolved"
+    (resolved,) = incident.ticket_deliveries()[1].alerts
+    assert resolved["status"] == "resolved"
+    facts = facts_of(resolved)
+    assert (facts["Ended"], facts["Fixed by"]) == ("fixed", sha_of(FIX))
     eventually(lambda: not incident.firing(), "Alertmanager holds no job alert")
 
 
@@ -146,19 +150,20 @@ def _check_alert(delivery: Delivery) -> None:
         "team": "broken-inductor",
         "priority": "P2",
         "severity": "warning",
+        "namespace": "trunkwatch/inductor",
     }
     notes = alert["annotations"]
     assert notes["title"] == (
         "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
     )
-    assert notes["first_bad"] == sha_of(FIRST_BAD)
-    assert notes["last_good"] == sha_of(LAST_GREEN)
-    assert notes["reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
-    suspects = notes["suspects"].splitlines()
-    assert suspects[0] == "2 commits, oldest first"
-    assert [line.split(" ")[0] for line in suspects[1:]] == [
-        sha_of(LAST_GREEN + 1)[:12],
-        sha_of(FIRST_BAD)[:12],
+    facts = facts_of(alert)
+    assert facts["First bad"] == sha_of(FIRST_BAD)
+    assert facts["Last good"] == sha_of(LAST_GREEN)
+    assert facts["Reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
+    assert [line.split(" ")[:2] for line in facts["Suspects"].splitlines()] == [
+        ["2"],
+        ["-", sha_of(LAST_GREEN + 1)[:10]],
+        ["-", sha_of(FIRST_BAD)[:10]],
     ]
 
 

@@ -1,7 +1,7 @@
 """A trunk of which old results are dropped, to compare with one that keeps all."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from enum import StrEnum, auto
 
 from trunkwatch.domain.branch import Tally
@@ -103,10 +103,12 @@ def differences(wanted: TrunkState, found: TrunkState) -> list[Difference]:
     pairs: list[Difference] = [("", wanted, found)]
     pairs += [(str(key), before.get(key), after.get(key)) for key in before | after]
     return [
-        (f"{name} {field}", getattr(one, field, None), getattr(other, field, None))
+        (f"{name} {field.name}", getattr(one, field.name, None), getattr(other, field.name, None))
         for name, one, other in pairs
-        for field in (TrunkState if name == "" else JobState).__slots__
-        if field != "jobs" and getattr(one, field, None) != getattr(other, field, None)
+        for field in fields(TrunkState if name == "" else JobState)
+        if field.compare
+        and field.name != "jobs"
+        and getattr(one, field.name, None) != getattr(other, field.name, None)
     ]
 
 

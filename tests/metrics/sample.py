@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+from trunkwatch.domain.branch import MassBreakage
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import TrunkOrder, WorkflowState
+from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, WorkflowState
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
-from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
+from trunkwatch.engine.shown import Alert, AlertKey, End, Ended
+from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkSource, TrunkState
 from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate, history, length, trunk
+from tests.vectors.notation import sha_of
 
 HISTORIES = {
     "inductor / test (core)": "P P P . F F F",  # broken, two suspects, one of them untested
@@ -47,7 +50,28 @@ def main_trunk() -> TrunkState:
     rows = [row for name, text in HISTORIES.items() for row in history(text, name)]
     inactive = {"nightly": WorkflowState.INACTIVE, "old": WorkflowState.DISABLED}
     state = evaluate(MemoryRows(rows), order, POLICY)
-    return replace(state, data_at=NOW - 5, workflow_states=inactive)
+    source = TrunkSource("ci", True, NOW - 5, 60.0)
+    mass = MassBreakage(4, 2)
+    return replace(
+        state, data_at=NOW - 5, workflow_states=inactive, sources=(source,), mass_breakage=mass
+    )
+
+
+def ended_alert() -> Alert:
+    """Return an alert that ended a minute ago."""
+    fix = Commit(sha_of(6), NOW, "author-6", "Guard the scheduler")
+    outage = Alert(
+        key=AlertKey(JobKey(*TRUNK, "ci", "lint"), "default", "trunk", "P3"),
+        first_bad=Commit(sha_of(2), NOW, "author-2", "change 2"),
+        last_good=sha_of(0),
+        suspects=2,
+        listed=(Commit(sha_of(1), NOW, None, HOSTILE_TITLE), Commit(sha_of(2), NOW, "a", "b")),
+        failures=4,
+        broken_since=NOW - 7500,
+        url="https://ci.example/7",
+        failed_step="Test",
+    )
+    return outage._replace(end=End(Ended.FIXED, NOW - 60, NOW - 120, fix))
 
 
 def bare_trunk() -> TrunkState:
@@ -76,7 +100,9 @@ def sources() -> tuple[SourceStatus, ...]:
 
 def snapshot() -> Snapshot:
     """Return the snapshot of the sample."""
-    return Snapshot(NOW, (main_trunk(), bare_trunk()), sources(), complete=True)
+    return Snapshot(
+        NOW, (main_trunk(), bare_trunk()), sources(), complete=True, ended=(ended_alert(),)
+    )
 
 
 def totals() -> Totals:

@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 from prometheus_client.samples import Sample
 from trunkwatch.domain.model import Commit
+from trunkwatch.engine.shown import SUSPECTS_SHOWN
 from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkSource, TrunkState
 from trunkwatch.metrics.catalogue import JOB_LABELS
 from trunkwatch.metrics.collector import (
-    SUSPECTS_SHOWN,
-    TITLE_SHOWN,
     branch_families,
     job_families,
     own_families,
 )
+from trunkwatch.metrics.facts import TITLE_SHOWN
 
 from tests.domain.builders import NOW, evaluate_histories, job_state
 from tests.metrics.reading import samples_of, value_of
@@ -48,7 +48,8 @@ def jobs_with(family: str, jobs: dict[str, list[Sample]] = JOBS) -> set[str]:
         ("flaky_commits", 0),
         ("silent_after_seconds", 8 * 86400),
         ("duration_seconds", 300),
-        ("outage_info", 1),
+        ("alerting", 3),
+        ("outage_info", NOW),
     ],
 )
 def test_the_numbers_of_a_broken_job(family: str, value: float) -> None:
@@ -120,7 +121,7 @@ def test_suspects_are_of_an_open_outage() -> None:
     """While a streak is below the threshold its suspects are counted, and not yet named."""
     found = samples_of(job_families([evaluate_histories({"job": "P F F"})]))
     assert value_of(found["ci_job_suspect_commits"]) == 1
-    assert value_of(found["ci_job_outage_info"]) == 1
+    assert found["ci_job_outage_info"] == []
     assert found["ci_job_suspect_info"] == []
 
 
@@ -191,7 +192,8 @@ def test_the_numbers_of_a_trunk() -> None:
     found = branches(STATE)
     assert value_of(found["ci_branch_head_timestamp_seconds"]) == NOW - 3600
     assert value_of(found["ci_branch_data_timestamp_seconds"]) == NOW - 5
-    assert value_of(found["ci_branch_mass_breakage"]) == 0
+    assert value_of(found["ci_branch_mass_breakage"]) == 1
+    assert value_of(found["ci_branch_mass_breakage_info"]) == 2
     assert value_of(found["ci_branch_commits_since_green"]) == 0
     assert value_of(found["ci_branch_last_green_timestamp_seconds"]) == NOW - 3600
 
@@ -213,6 +215,7 @@ def test_what_a_trunk_does_not_know_is_absent() -> None:
     (_, bare) = snapshot().trunks
     assert {name for name, samples in branches(bare).items() if samples} == {
         "ci_branch_mass_breakage",
+        "ci_branch_truncated_outages",
         "ci_branch_up",
         "ci_branch_data_doubtful",
     }

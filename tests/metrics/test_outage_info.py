@@ -6,7 +6,8 @@ from typing import Any
 from prometheus_client.samples import Sample
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.metrics.collector import STEP_SHOWN, TITLE_SHOWN, job_families
+from trunkwatch.metrics.collector import job_families
+from trunkwatch.metrics.facts import STEP_SHOWN, TITLE_SHOWN
 
 from tests.domain.builders import evaluate_histories, job_state
 from tests.metrics.reading import samples_of

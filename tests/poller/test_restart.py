@@ -185,3 +185,40 @@ def test_a_state_that_is_written_while_it_is_read_is_whole(path: Path) -> None:
     assert next(writes, None) is None
     check.close()
     serve.store.close()
+
+
+# ---------------------------------------------------------------------- alerts
+
+PAIR = 'groups: [{name: g, match: {job_name: ".*"}, failure_threshold: 2}]'
+
+
+def ended(snapshot: Snapshot) -> list[str]:
+    """Return how alerts ended."""
+    return [str(alert.end.reason) for alert in snapshot.ended if alert.end is not None]
+
+
+def test_an_alert_outlives_a_restart_under_another_configuration(path: Path) -> None:
+    """It alerts under its new labels, though its group has too few broken jobs by now."""
+    snapshot, _ = start(path, config_of(more=PAIR))
+    assert [job.alerting for job in snapshot.trunks[0].jobs] == [True]
+    assert ended(snapshot) == ["moved"]
+    assert ended(start(path, config_of(more=PAIR))[0]) == ["moved"]
+
+
+def test_a_repository_that_left_the_configuration_ends_as_unwatched(path: Path) -> None:
+    """Its alert has an end after a restart too; a source that may still feed it ends nothing."""
+    renamed = config_of("{name: new, type: recorded, path: a}")
+    snapshot, _ = start(path, renamed)
+    assert (snapshot.trunks, ended(snapshot)) == ((), [])
+    elsewhere = config_of("{name: gh, type: github, repos: [o/else], branches: [main]}")
+    for _ in range(2):
+        snapshot, _ = start(path, elsewhere)
+        assert (snapshot.trunks, ended(snapshot)) == ((), ["unwatched"])
+
+
+def test_a_damaged_alert_is_forgotten(path: Path) -> None:
+    """The others are read, and the process starts."""
+    change(path, "UPDATE alerts SET body = x'00'")
+    snapshot, _ = start(path, config_of(more=PAIR))
+    assert [job.alerting for job in snapshot.trunks[0].jobs] == [False]
+    assert ended(snapshot) == []

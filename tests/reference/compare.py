@@ -109,7 +109,7 @@ def walk(path: str, wanted: Any, found: Any) -> Iterator[Difference]:
     if isinstance(wanted, dict) and isinstance(found, dict):
         for key in sorted({*wanted, *found}):
             yield from walk(f"{path}.{key}", wanted.get(key), found.get(key))
-    elif wanted != found:
+    elif wanted not in (found, oracle.UNDECIDED):
         yield path, wanted, found
 
 

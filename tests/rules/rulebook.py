@@ -1,7 +1,7 @@
 """Reads the rules, their promtool tests and their runbooks, for the tests of this package."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,9 +16,9 @@ TEST_FILES = sorted((RULES / "tests").glob("*.test.yml"))
 RUNBOOKS = RULES / "runbooks"
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
-_FORMATTED_QUERY = re.compile(rf"printf {_TEXT}[^|{{}}]*\| query\b")
+_FORMATTED_QUERY = re.compile(rf"printf {_TEXT}([^|{{}}]*)\| query\b")
 _PLAIN_QUERY = re.compile(rf"\bquery {_TEXT}")
-_SELECTOR = re.compile(rf"printf {_TEXT.replace('(', '(?P<text>', 1)}")
+_VARIABLE = re.compile(rf"(\$\w+) := printf {_TEXT}([^|{{}}]*)-?}}}}")
 _QUERY_WORD = re.compile(r"\bquery\b")
 
 
@@ -72,17 +72,26 @@ def promtool_cases() -> list[dict[str, Any]]:
 def template_queries(template: str) -> list[str]:
     """Return the PromQL queries of an annotation's template, with example label values.
 
-    A query is a literal, or a format whose %s is a selector from an earlier printf. Any other form
-    raises ValueError, so that no query goes unchecked.
+    A query is a literal, or a format whose %s are variables that an earlier printf has set. Any
+    other form raises ValueError, so that no query goes unchecked.
     """
-    formats = _FORMATTED_QUERY.findall(template) + _PLAIN_QUERY.findall(template)
-    if len(formats) != len(_QUERY_WORD.findall(template)):
+    formats = _FORMATTED_QUERY.findall(template)
+    plain = _PLAIN_QUERY.findall(template)
+    if len(formats) + len(plain) != len(_QUERY_WORD.findall(template)):
         raise ValueError(f"a query is not a literal or a printf: {template}")
-    selectors = [
-        match["text"] for match in _SELECTOR.finditer(template) if match["text"].startswith("{")
-    ]
-    selector = selectors[0].replace("%q", r"\"x\"") if selectors else ""
-    return [query.replace("%s", selector).replace(r"\"", '"') for query in formats]
+    values: dict[str, str] = {}
+    for name, text, arguments in _VARIABLE.findall(template):
+        values[name] = _formatted(text, arguments, values)
+    queries = [_formatted(text, arguments, values) for text, arguments in formats]
+    return [query.replace(r"\"", '"') for query in [*queries, *plain]]
+
+
+def _formatted(text: str, arguments: str, values: Mapping[str, str]) -> str:
+    """Return a printf's result, with `x` for the value of a label."""
+    for argument in arguments.split():
+        value = values.get(argument, r"\"x\"")
+        text = re.sub("%[sq]", lambda _, found=value: found, text, count=1)  # type: ignore[misc]
+    return text
 
 
 def runbook_queries(name: str) -> list[str]:
@@ -96,20 +105,41 @@ def selections(query: str) -> list[Selection]:
     return list(_walk(promql_parser.parse(query), None))
 
 
+def _matched_by(node: Any) -> frozenset[str] | None:
+    """Return the labels on which `and` and `unless` match; None for any other operation."""
+    matching = node.modifier.matching if node.modifier is not None else None
+    is_filter = str(node.op) in ("and", "unless")
+    if not is_filter or matching is None:
+        return None
+    return frozenset(matching.labels) - {"job", "instance"}  # of one target
+
+
+def _named_by_pattern(node: Any) -> list[str]:
+    """Return the metrics that a selector names by `__name__=~"a|b"`."""
+    (pattern,) = [each.value for each in node.matchers.matchers if each.name == "__name__"]
+    prefix, _, rest = pattern.partition("(")
+    return (
+        [f"{prefix}{name}" for name in rest.removesuffix(")").split("|")]
+        if (rest)
+        else pattern.split("|")
+    )
+
+
 def _walk(node: Any, kept: frozenset[str] | None) -> Iterator[Selection]:
     match node:
         case promql_parser.MatrixSelector():
             yield from _walk(node.vector_selector, kept)
         case promql_parser.VectorSelector():
-            assert node.name is not None, f"a selector without a metric: {node}"
             matched = frozenset(matcher.name for matcher in node.matchers.matchers)
-            yield Selection(node.name, matched, kept)
+            for name in [node.name] if node.name is not None else _named_by_pattern(node):
+                yield Selection(name, matched - {"__name__"}, kept)
         case promql_parser.AggregateExpr():
             labels = frozenset(node.modifier.labels) if node.modifier else frozenset()
             yield from _walk(node.expr, labels)
         case promql_parser.BinaryExpr():
             yield from _walk(node.lhs, kept)
-            yield from _walk(node.rhs, kept)
+            matched_by = _matched_by(node)
+            yield from _walk(node.rhs, kept if matched_by is None else matched_by)
         case promql_parser.Call():
             for argument in node.args:
                 yield from _walk(argument, kept)

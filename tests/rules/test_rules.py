@@ -1,12 +1,15 @@
 """The rules pass promtool; and rules, tests, runbooks and the catalogue of metrics agree."""
 
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
+from rules import build
 from tests.rules import rulebook
 from tests.support.binaries import binary_path
 from tests.support.each import for_each
@@ -16,14 +19,14 @@ RUNBOOK_URL = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks
 PROMETHEUS_LABELS = {"job", "instance"}
 # Series of Prometheus and Alertmanager themselves.
 FOREIGN = {
-    "ALERTS": {"alertname", "alertstate"},
+    "ALERTS": {"alertname", "alertstate", "trunkwatch"},
     "alertmanager_notifications_failed_total": set[str](),
     "prometheus_notifications_alertmanagers_discovered": set[str](),
     "prometheus_notifications_errors_total": set[str](),
     "scrape_duration_seconds": PROMETHEUS_LABELS,
     "up": PROMETHEUS_LABELS,
 }
-SEVERITIES = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
+SEVERITIES = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "notice"}
 # Alerts that have the team of their job.
 OF_A_JOB = {"TrunkJobBroken", "TrunkJobSilent"}
 
@@ -32,8 +35,11 @@ OF_A_JOB = {"TrunkJobBroken", "TrunkJobSilent"}
 def families() -> Mapping[str, set[str]]:
     """Return the labels of every family by its name."""
     from trunkwatch.metrics.catalogue import FAMILIES
+    from trunkwatch.tickets.metrics import COUNTERS, GAUGES, UP
 
-    return {family.name: set(family.labels) for family in FAMILIES}
+    tickets = {name: set[str]() for name in GAUGES} | {UP: {"peer"}}
+    tickets |= {counter.name: {counter.label} for counter in COUNTERS.values()}
+    return {family.name: set(family.labels) for family in FAMILIES} | tickets
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -64,7 +70,7 @@ def test_there_are_rules_and_tests() -> None:
     """The folders of the other tests contain rules, alerts and promtool tests."""
     assert rulebook.RULE_FILES
     assert rulebook.TEST_FILES
-    assert {"TrunkJobBroken", "TrunkwatchExporterDown", "Watchdog"} <= set(ALERTS)
+    assert {"TrunkJobBroken", "TrunkwatchExporterDown", "TrunkwatchWatchdog"} <= set(ALERTS)
 
 
 @for_each("alert", ALERTS)
@@ -80,7 +86,7 @@ def test_every_alert_is_expected_to_fire(alert: str) -> None:
         assert set(expected["exp_annotations"]) == set(ALERTS[alert]["annotations"])
 
 
-@for_each("alert", sorted(set(ALERTS) - {"Watchdog"}))  # Watchdog is never silent
+@for_each("alert", sorted(set(ALERTS) - {"TrunkwatchWatchdog"}))  # it is never silent
 def test_every_alert_is_expected_to_be_silent(alert: str) -> None:
     """Some promtool test expects the alert not to fire."""
     assert any(
@@ -130,7 +136,7 @@ def test_a_shell_reads_the_command_of_an_alert_as_it_is_meant() -> None:
     for alert in alerts:
         labels, text = alert["exp_labels"], alert["exp_annotations"]["description"]
         name = "{repo} {branch}: {workflow} / {job_name}".format(**labels)
-        command = text.partition("verdict: ")[2]
+        command = text.rpartition("Explain: ")[2]
         assert shlex.split(command)[-2:] == ["--", name]
 
 
@@ -144,13 +150,16 @@ def test_an_alert_of_no_job_can_be_routed(alert: str) -> None:
 
 
 def test_a_broken_job_s_alert_adds_only_its_severity() -> None:
-    """TrunkJobBroken adds only `severity` to the labels of its job, so that labels are stable."""
-    assert set(ALERTS["TrunkJobBroken"]["labels"]) == {"severity"}
+    """TrunkJobBroken adds what its group decides to the labels of its job: labels are stable."""
+    labels = ALERTS["TrunkJobBroken"]["labels"]
+    assert set(labels) == {"severity", "namespace"}
+    used = {word for text in labels.values() for word in re.findall(r"\$labels\.(\w+)", text)}
+    assert used == {"group", "priority"}
 
 
 def test_a_silent_job_pages_nobody() -> None:
     """TrunkJobSilent has its job's team and, instead of the job's priority, always P3."""
-    assert ALERTS["TrunkJobSilent"]["labels"] == {"priority": "P3", "severity": "info"}
+    assert ALERTS["TrunkJobSilent"]["labels"] == {"priority": "P3", "severity": "notice"}
     assert ALERTS["TrunkJobSilent"]["annotations"]["title"].startswith("[P3] ")
 
 
@@ -193,6 +202,44 @@ def test_rules_keep_our_labels_only(families: Mapping[str, set[str]]) -> None:
         assert selection.kept <= families[selection.name], selection
 
 
+def test_the_rules_are_those_of_their_template() -> None:
+    """`python rules/build.py` would change nothing."""
+    assert build.outdated() == []
+
+
+def test_every_selector_is_of_one_trunkwatch(families: Mapping[str, set[str]]) -> None:
+    """The rules of a selector read nothing without it, and record under their name."""
+    which = build.Which('cluster="%d\\\\",job=~"a|b"', 'job="t"', "two")
+    groups = yaml.safe_load(build.render(which))["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    assert all(rule.get("labels", {}).get("trunkwatch") == "two" for rule in rules)
+    queries = [rule["expr"] for rule in rules]
+    for rule in rules:
+        for text in rule.get("annotations", {}).values():
+            queries += rulebook.template_queries(text.replace("%%", "%"))
+    for selection in (each for query in queries for each in rulebook.selections(query)):
+        if selection.name in families or selection.name == "up":
+            is_ticket = "tickets" in selection.name
+            assert {"job"} <= selection.matched, selection
+            assert is_ticket or "cluster" in selection.matched, selection
+        else:
+            assert "trunkwatch" in selection.matched, selection
+
+
+@pytest.mark.parametrize("selector", ["", "job", "{job='a'}", 'job="a"} or {x="y"'])
+def test_a_selector_is_label_matchers(selector: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Any other text is an error that shows what would be right."""
+    with pytest.raises(SystemExit):
+        build.main(["--selector", selector, "--output", "/dev/null"])
+    assert 'such as job="ci"' in capsys.readouterr().err
+
+
+def test_an_alert_costs_two_queries() -> None:
+    """Each query is evaluated for each broken job: with twenty an evaluation took too long."""
+    texts = ALERTS["TrunkJobBroken"]["annotations"].values()
+    assert sum(len(rulebook.template_queries(text)) for text in texts) == 2
+
+
 def test_recorded_series_are_read_by_something() -> None:
     """Every recorded series is read by a rule or an annotation."""
     texts = [rule["expr"] for rule in rulebook.rules()]
@@ -208,8 +255,7 @@ def test_a_query_that_cannot_be_read_is_an_error() -> None:
 
 
 def check_names(queries: list[str], families: Mapping[str, set[str]]) -> None:
-    job_labels = families["ci_job_outage_info"] | families["ci_job_suspect_info"]
-    recorded_labels = job_labels | {"source", "outcome"}
+    recorded_labels = families["ci_job_broken"] | {"source", "outcome", "trunkwatch"}
     for query in queries:
         for selection in rulebook.selections(query):
             if selection.name in families:

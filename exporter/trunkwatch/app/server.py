@@ -151,6 +151,7 @@ class Server:
         problem = damage_of(self._storage)
         if problem is not None:
             self._damage = problem
+            self._counters.storage_damaged()
             fields = {"path": self._storage, "error": problem}
             log.error("storage damaged: stop, move it away and start to read anew", extra=fields)
 

@@ -21,7 +21,12 @@ from trunkwatch.errors import ConfigError
 from trunkwatch.patterns import matches_go
 from trunkwatch.textfiles import read_text
 
-SEVERITIES: Mapping[str, str] = {"P0": "critical", "P1": "critical", "P2": "warning", "P3": "info"}
+SEVERITIES: Mapping[str, str] = {
+    "P0": "critical",
+    "P1": "critical",
+    "P2": "warning",
+    "P3": "notice",
+}
 """The label `severity` that the rules set for each priority."""
 
 SILENT_PRIORITY = "P3"
@@ -266,7 +271,7 @@ def _merged(results: Sequence[RouteResult]) -> RouteResult:
         results[0],
         alerts=_unique(name for result in results for name in result.alerts),
         receivers=_unique(name for result in results for name in result.receivers),
-        # One alert is enough: others may be routed by their own name (Watchdog), not by team.
+        # One alert is enough: others may be routed by their own name, not by team.
         named=any(result.named for result in results),
     )
 

@@ -14,6 +14,11 @@ OWN_ALERTS: Mapping[str, str] = {
     "TrunkwatchQuotaNearlySpent": "P3",
     "TrunkwatchJobsDropped": "P3",
     "TrunkwatchWebhooksRejected": "P3",
-    "Watchdog": "P3",
+    "TrunkwatchReloadFailed": "P2",
+    "TrunkwatchStorageFailing": "P2",
+    "TrunkwatchColdStart": "P3",
+    "TrunkwatchUnknownConclusions": "P3",
+    "TrunkwatchTicketsFailing": "P2",
+    "TrunkwatchWatchdog": "P3",
 }
 """The alerts that belong to no job, with their priorities; their team is the default group's."""

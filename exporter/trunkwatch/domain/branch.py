@@ -2,8 +2,10 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.history import ColumnHistory, Place
@@ -11,6 +13,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, JobKey, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.walk import StoppedBy
 from trunkwatch.patterns import Pattern
+from trunkwatch.times import earliest
 
 LOWER_BY = 64
 """Commits to look for a green commit in at first; then as many as were looked through."""
@@ -31,17 +34,63 @@ class GroupState:
         group: the group.
         consecutive_failures: the longest streak of its jobs.
         failing: number of jobs with an open outage that are not known broken.
+        alerting: of the jobs that alert; None if none does.
     """
 
     trunk: Trunk
     group: Group
     consecutive_failures: int
     failing: int
+    alerting: "AlertingJobs | None" = None
 
     @property
     def firing(self) -> bool:
-        """Whether `failing` reaches the group's threshold."""
-        return self.failing >= self.group.failure_threshold
+        """Whether any of its jobs alerts."""
+        return self.alerting is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertingJobs:
+    """What the jobs of a group that alert have in common in a title.
+
+    Attributes:
+        failures_in_outage: the most failures of one of them.
+        consecutive_failures: the longest streak of one of them.
+        broken_since: the earliest time of those with the most failures (seconds since the epoch).
+        truncated: number of those whose outage may have begun before the oldest commit read.
+    """
+
+    failures_in_outage: int
+    consecutive_failures: int
+    broken_since: float | None
+    truncated: int
+
+
+def _alerting(jobs: Iterable[JobState]) -> AlertingJobs | None:
+    """Return what the jobs that alert have in common; None without any."""
+    alerting = [job for job in jobs if job.alerting]
+    if not alerting:
+        return None
+    most = max(job.failures_in_outage for job in alerting)
+    oldest = (job.blame for job in alerting if job.failures_in_outage == most)
+    return AlertingJobs(
+        failures_in_outage=most,
+        consecutive_failures=max(job.consecutive_failures for job in alerting),
+        broken_since=earliest(blame.broken_since for blame in oldest if blame is not None),
+        truncated=sum(job.truncated for job in alerting),
+    )
+
+
+class MassBreakage(NamedTuple):
+    """A commit that broke most jobs.
+
+    Attributes:
+        commit_index: of the commit in the trunk's order.
+        jobs: number of jobs that it broke and that have not passed since.
+    """
+
+    commit_index: int
+    jobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +112,8 @@ def group_states(trunk: Trunk, jobs: Iterable[JobState]) -> tuple[GroupState, ..
     return Tally(jobs).groups(trunk)
 
 
-def mass_breakage(jobs: Iterable[JobState]) -> bool:
-    """Return whether one commit broke more than half of the jobs with a verdict at it.
+def mass_breakage(jobs: Iterable[JobState]) -> MassBreakage | None:
+    """Return the commit that broke more than half of the jobs with a verdict at it, if any.
 
     At least four jobs must have a verdict at it. A job counts as broken by it if it passed just
     before and has not passed since, so that the breakage ends once half of the jobs recovered.
@@ -73,12 +122,16 @@ def mass_breakage(jobs: Iterable[JobState]) -> bool:
 
 
 class _GroupTally:
-    """The counts of one group: its jobs by streak, and those that alert."""
+    """The counts of one group: its jobs by streak, and those that count towards its threshold."""
 
     def __init__(self, group: Group) -> None:
         self.group = group
         self.streaks: Counter[int] = Counter()
-        self.alerting = 0
+        self.failing: dict[JobKey, JobState] = {}
+
+    def state(self, trunk: Trunk, gated: Collection[JobKey]) -> GroupState:
+        alerting = _alerting(job for key, job in self.failing.items() if key not in gated)
+        return GroupState(trunk, self.group, max(self.streaks), len(self.failing), alerting)
 
 
 class Tally:
@@ -110,29 +163,48 @@ class Tally:
                 for commit_index in self._decided:
                     self._decided[commit_index] += amount * _is_decided(job, commit_index)
 
-    def groups(self, trunk: Trunk) -> tuple[GroupState, ...]:
-        """Return every group with a job, sorted by name."""
-        return tuple(
-            GroupState(trunk, tally.group, max(tally.streaks), tally.alerting)
-            for _, tally in sorted(self._groups.items())
-        )
+    def groups(self, trunk: Trunk, gated: Collection[JobKey] = ()) -> tuple[GroupState, ...]:
+        """Return every group with a job, sorted by name.
 
-    def mass_breakage(self) -> bool:
-        """Return whether one commit broke most jobs; see the function `mass_breakage`.
-
-        Jobs with a verdict are counted only at the commits that broke enough jobs.
+        Args:
+            trunk: of the jobs.
+            gated: jobs that do not alert although they are not counted as gated.
         """
-        return self.mass_breakage_at() is not None
+        return tuple(tally.state(trunk, gated) for _, tally in sorted(self._groups.items()))
 
-    def mass_breakage_at(self) -> int | None:
+    def failing(self) -> dict[JobKey, JobState]:
+        """Return the jobs that count towards the threshold of their group."""
+        return dict(chain.from_iterable(each.failing.items() for each in self._groups.values()))
+
+    def short_of_threshold(self) -> Mapping[str, Collection[JobKey]]:
+        """Return the groups with fewer failing jobs than their threshold, with these jobs."""
+        return {
+            name: tally.failing.keys()
+            for name, tally in self._groups.items()
+            if 0 < len(tally.failing) < tally.group.failure_threshold
+        }
+
+    def mass_breakage(self) -> MassBreakage | None:
+        """Return the commit that broke most jobs, if any; see the function `mass_breakage`.
+
+        Of several it is the one that broke the most jobs, and of these the oldest. Jobs with a
+        verdict are counted only at the commits that broke enough jobs.
+        """
+        found = self._mass_breakages()
+        worst = min(found, key=lambda index: (-self._broke[index], index), default=None)
+        return None if worst is None else MassBreakage(worst, self._broke[worst])
+
+    def oldest_mass_breakage(self) -> int | None:
         """Return the index of the oldest commit that broke most jobs, if any did."""
+        return min(self._mass_breakages(), default=None)
+
+    def _mass_breakages(self) -> list[int]:
         suspects = [index for index, n in self._broke.items() if self._may_be_mass(index, n)]
         self._decided = {
             index: self._decided[index] if index in self._decided else self._decided_at(index)
             for index in suspects
         }
-        found = (i for i in suspects if _is_mass(self._broke[i], self._decided[i]))
-        return min(found, default=None)
+        return [index for index in suspects if _is_mass(self._broke[index], self._decided[index])]
 
     def _may_be_mass(self, commit_index: int, broken: int) -> bool:
         return commit_index >= self.since and _is_mass(broken, MASS_BREAKAGE_JOBS)
@@ -148,7 +220,10 @@ class Tally:
         name = job.group.name
         tally = self._groups.setdefault(name, _GroupTally(job.group))
         _add(tally.streaks, job.consecutive_failures, amount)
-        tally.alerting += amount * job.alerting
+        if job.failing and amount > 0:
+            tally.failing[job.key] = job
+        elif job.failing:
+            del tally.failing[job.key]
         if not tally.streaks:
             del self._groups[name]
         if job.blame is not None and job.consecutive_failures > 0 and _streak_follows_pass(job):

@@ -1,7 +1,7 @@
 """The evaluation of one job from its rows (docs/policy.md, section 3)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
@@ -47,6 +47,9 @@ class JobState:
             while one is open.
         known_broken: the reason and the end of an exemption that holds now.
         changes_at: when time alone will change it (seconds since the epoch), or None.
+        is_gated: its outage does not alert: its group has had too few at once, see
+            `domain.gate`.
+        evaluated_at: when it was evaluated last (seconds since the epoch); no part of the state.
     """
 
     key: JobKey
@@ -69,6 +72,8 @@ class JobState:
     hidden: tuple[EventStreak, ...]
     known_broken: tuple[str, float | None] | None
     changes_at: float | None
+    is_gated: bool = False
+    evaluated_at: float = field(default=0.0, compare=False)
 
     @property
     def commit_indexes(self) -> tuple[int, ...]:
@@ -81,9 +86,14 @@ class JobState:
         return self.history.verdicts
 
     @property
-    def alerting(self) -> bool:
+    def failing(self) -> bool:
         """Whether it counts towards its group's threshold."""
         return self.broken and self.known_broken is None
+
+    @property
+    def alerting(self) -> bool:
+        """Whether its team is notified."""
+        return self.failing and not self.is_gated
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +172,7 @@ def state_of(key: JobKey, walk: JobWalk, history: ColumnHistory, rules: JobRules
         ),
         known_broken=None,
         changes_at=walk.changes_at,
+        evaluated_at=rules.now,
     )
 
 

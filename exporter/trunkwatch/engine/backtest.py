@@ -6,7 +6,7 @@ reported in the order of the commits: the replay uses each column's current verd
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -135,11 +135,25 @@ class _Change:
 
 
 def _notifications(outages: Iterable[PastOutage]) -> Iterator[Notification]:
+    for group, changes in _by_group(outages).items():
+        yield from _of_group(group, sorted(changes, key=_position))
+
+
+def _by_group(outages: Iterable[PastOutage]) -> Mapping[Group, list[_Change]]:
     by_group: dict[Group, list[_Change]] = defaultdict(list)
     for outage in outages:
-        by_group[outage.group].extend(_changes(outage))
-    for group, changes in by_group.items():
-        yield from _of_group(group, sorted(changes, key=_position))
+        for change in _changes(outage):
+            by_group[outage.group].append(change)
+    return by_group
+
+
+def alerting_jobs(outages: Iterable[PastOutage]) -> frozenset[JobKey]:
+    """Return the jobs that alert after the last of all outages of some groups."""
+    found: set[JobKey] = set()
+    for group, changes in _by_group(outages).items():
+        *_, (_, firing) = _firing(group, sorted(changes, key=_position))
+        found |= firing
+    return frozenset(found)
 
 
 def _changes(outage: PastOutage) -> Iterator[_Change]:
@@ -159,19 +173,32 @@ def _of_group(group: Group, changes: Sequence[_Change]) -> Iterator[Notification
     All changes of one commit are one notification, whatever the order of its results:
     Alertmanager's `group_wait` joins them in the same way.
     """
-    alerting: set[JobKey] = set()
     notified: frozenset[JobKey] = frozenset()
-    for _, members in groupby(changes, key=_position):
-        together = list(members)
-        for change in together:
-            (alerting.add if change.alerting else alerting.discard)(change.key)
-        firing = frozenset(alerting) if len(alerting) >= group.failure_threshold else frozenset()
+    for together, firing in _firing(group, changes):
         if firing != notified:
             moment = max((change.moment for change in together), key=_time)
             yield Notification(
                 group, moment, tuple(sorted(firing - notified)), tuple(sorted(notified - firing))
             )
         notified = firing
+
+
+def _firing(
+    group: Group, changes: Sequence[_Change]
+) -> Iterator[tuple[Sequence[_Change], frozenset[JobKey]]]:
+    """Yield the changes at each position with the jobs that alert after it.
+
+    `failure_threshold` is a condition of the beginning: a job alerts until its own outage ends.
+    """
+    failing: set[JobKey] = set()
+    firing: frozenset[JobKey] = frozenset()
+    for _, members in groupby(changes, key=_position):
+        together = list(members)
+        for change in together:
+            (failing.add if change.alerting else failing.discard)(change.key)
+        has_enough = len(failing) >= group.failure_threshold
+        firing = frozenset(failing) if has_enough else firing & failing
+        yield together, firing
 
 
 def _time(moment: Moment) -> float:

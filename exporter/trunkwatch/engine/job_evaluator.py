@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby, takewhile
 
 from trunkwatch.domain.columns import Column, Count
@@ -114,7 +115,7 @@ class JobEvaluator:
         state = replace(state, history=state.history.trimmed(since))
         return JobHistory(
             state=state,
-            columns=rules.columns(self.rows_of(state.key)),
+            columns=cache(lambda: rules.columns(self.rows_of(state.key))),
             present=sorted({*state.commit_indexes, *skips}),
             completed=self.workflows.history(workflow).completed(events),
             gone_at=gone_at,

@@ -240,6 +240,11 @@ class JobRegistry:
         return {"removed": len(self._retired) - broken, "removed_broken": broken}
 
     @property
+    def removed_broken(self) -> frozenset[JobKey]:
+        """The retired jobs of which an outage was open."""
+        return frozenset(key for key, broken in self._retired.items() if broken)
+
+    @property
     def changes_at(self) -> float | None:
         """When time alone will change the next job (seconds since the epoch), or None."""
         return self._expiries.next_expiry()

@@ -1,7 +1,7 @@
 """The outages of one job over its whole history, open or closed."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class JobHistory:
 
     Attributes:
         state: the job's current state.
-        columns: its columns, oldest first.
+        columns: returns its columns, oldest first; reads rows at the first call.
         present: indexes of the commits at which it, or its skipped caller, has a row, ascending.
         completed: indexes of the commits at which its workflow completed, ascending.
         gone_at: index of the newest commit when its workflow was deleted, disabled or missed for
@@ -29,7 +29,7 @@ class JobHistory:
     """
 
     state: JobState
-    columns: Sequence[Column]
+    columns: Callable[[], Sequence[Column]]
     present: Sequence[int]
     completed: Sequence[int]
     gone_at: int | None = None
@@ -119,6 +119,8 @@ class OutageHistory:
         order: the trunk.
         policy: decides about retirement and exemptions.
         now: seconds since the epoch.
+        is_timed: whether the times of columns are needed, which costs reading rows. Without them
+            a moment has none, unless an exemption needs it.
     """
 
     history: JobHistory
@@ -126,6 +128,7 @@ class OutageHistory:
     order: TrunkOrder
     policy: Policy
     now: float
+    is_timed: bool = True
 
     def outages(self) -> Iterator[PastOutage]:
         """Yield every outage, oldest first.
@@ -236,7 +239,8 @@ class OutageHistory:
 
     def _at_column(self, column: int) -> Moment:
         commit_index, run_index = self._position(column)
-        at = ended_at(self.history.columns[column], self.order)
+        is_timed = self.is_timed or self._exemption() is not None
+        at = ended_at(self.history.columns()[column], self.order) if is_timed else None
         return Moment(commit_index, run_index, self.order.commits[commit_index], at)
 
     def _at_commit(self, commit_index: int) -> Moment:

@@ -54,7 +54,7 @@ class Retention:
         """
         order, base = self.evaluator.order, self.evaluator.base
         since = horizon(order, base.since, oldest, kept)
-        mass = self.jobs.tally.mass_breakage_at()
+        mass = self.jobs.tally.oldest_mass_breakage()
         limits = [since if mass is None else mass, *(order.index.get(s, since) for s in waiting)]
         since = min(since, *limits)
         if since <= base.since:

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from trunkwatch.domain.branch import Green, GroupState
+from trunkwatch.domain.branch import Green, GroupState, MassBreakage
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Trunk, TrunkOrder, WorkflowState
+from trunkwatch.domain.model import JobKey, Trunk, TrunkOrder, WorkflowState
+from trunkwatch.engine.shown import Alert
 
 
 class Data(StrEnum):
@@ -44,7 +45,7 @@ class TrunkState:
         order: its commits.
         jobs: those that are neither ignored nor retired, sorted by key.
         groups: every group that has a job here, sorted by name.
-        mass_breakage: one commit broke most of its jobs.
+        mass_breakage: the commit that broke most of its jobs, if one did.
         green: distance to the newest green commit; None where none is configured.
         ignored_runs: numbers of stored runs that do not count, by reason.
         unknown_words: numbers of stored rows by the status or conclusion that the evidence table
@@ -52,6 +53,8 @@ class TrunkState:
         retired: numbers of retired jobs whose history is still stored, by "removed" or
             "removed_broken".
         changes_at: when time alone will change any of it (seconds since the epoch), or None.
+        alerting: the jobs whose outage alerts.
+        removed_broken: the retired jobs of which an outage was open.
         workflow_states: the workflows that their CI reports as not active, by label.
         reported: the newest commits with results that count, see `missing_results`.
         ignored_from: where no job is watched, the events, branches and repositories of the runs
@@ -60,23 +63,27 @@ class TrunkState:
         data_at: the time up to which all of its sources were read (seconds since the epoch).
         missing: number of newest commits that lack results they should have, see
             `missing_results`.
+        evaluated_at: when it was evaluated last (seconds since the epoch); no part of the state.
     """
 
     order: TrunkOrder
     jobs: tuple[JobState, ...]
     groups: tuple[GroupState, ...]
-    mass_breakage: bool
+    mass_breakage: MassBreakage | None
     green: Green | None
     ignored_runs: Mapping[str, int]
     unknown_words: Mapping[str, int]
     retired: Mapping[str, int]
     changes_at: float | None
+    alerting: tuple[JobState, ...] = ()
+    removed_broken: frozenset[JobKey] = frozenset()
     workflow_states: Mapping[str, WorkflowState] = field(default_factory=dict)
     reported: Mapping[str, float | None] = field(default_factory=dict)
     ignored_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sources: tuple[TrunkSource, ...] = ()
     data_at: float | None = None
     missing: int = 0
+    evaluated_at: float = field(default=0.0, compare=False)
 
     @property
     def trunk(self) -> Trunk:
@@ -102,7 +109,7 @@ class TrunkState:
 
 def unread_trunk(trunk: Trunk) -> TrunkState:
     """Return the state of a trunk of which nothing has been read."""
-    return TrunkState(TrunkOrder(trunk, ()), (), (), False, None, {}, {}, {}, None)
+    return TrunkState(TrunkOrder(trunk, ()), (), (), None, None, {}, {}, {}, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +156,14 @@ class Snapshot:
         sources: in the order of the configuration.
         complete: every source has ended a refresh since the start, or an earlier process stored
             history.
+        ended: the alerts that ended lately, sorted by their labels.
     """
 
     as_of: float
     trunks: tuple[TrunkState, ...] = ()
     sources: tuple[SourceStatus, ...] = ()
     complete: bool = False
+    ended: tuple[Alert, ...] = ()
 
     @property
     def was_read(self) -> bool:
@@ -170,11 +179,13 @@ class Totals:
         counts: by family name and label values.
         config_reload_ok: whether the last reload of the configuration succeeded.
         web_config_ok: whether the newest web configuration is used.
+        storage_ok: whether the last results could be stored, in a file without detected damage.
     """
 
     counts: Mapping[tuple[str, ...], float] = field(default_factory=dict)
     config_reload_ok: bool = True
     web_config_ok: bool = True
+    storage_ok: bool = True
 
     def by_last_label(self, family: str) -> dict[str, int]:
         """Return the counts of a family, added up by the value of its last label."""

@@ -7,20 +7,20 @@ them, evaluating the stored rows from scratch gives the same state, which a prop
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby
 
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
 from trunkwatch.domain.policy import Policy
-from trunkwatch.engine.backtest import BackTest, back_test
+from trunkwatch.engine.backtest import BackTest, alerting_jobs, back_test
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.job_evaluator import Commits, JobEvaluator
 from trunkwatch.engine.job_names import JobNameIndex
 from trunkwatch.engine.job_registry import JobRegistry, TrackedJob
-from trunkwatch.engine.outage_history import JobHistory
+from trunkwatch.engine.outage_history import JobHistory, OutageHistory, PastOutage
 from trunkwatch.engine.retention import Retention
 from trunkwatch.engine.row_cache import RowCache, RowReader, Touched
 from trunkwatch.engine.saved_state import (
@@ -103,6 +103,7 @@ class TrunkEvaluator:
         touched: Touched,
         now: float,
         reported: Mapping[str, ReportedState] | None = None,
+        alerting: Collection[JobKey] = (),
         share_done: Callable[[float], None] = lambda _: None,
     ) -> TrunkState:
         """Bring the state up to date and return it.
@@ -112,6 +113,7 @@ class TrunkEvaluator:
             touched: raw jobs with rows that are new or changed since the last update.
             now: seconds since the epoch.
             reported: the states of workflows that their CI reports, by identity.
+            alerting: jobs whose outage alerts already, whatever the configuration is now.
             share_done: called with the share of the rows that are read, from 0 to 1.
         """
         before, self._order, self._reported = self._order, order, reported or {}
@@ -120,7 +122,7 @@ class TrunkEvaluator:
             self._read_all(now, share_done)
         else:
             self._read_touched(self._with_new_commits(before, touched), now)
-        return self._state()
+        return replace(self._state(self._gated(alerting, now)), evaluated_at=now)
 
     def restore(self, saved: SavedTrunk, now: float) -> None:
         """Take over a saved state instead of reading all rows at the first update.
@@ -477,17 +479,45 @@ class TrunkEvaluator:
             and self._reported_at(workflow, report) is not None
         }
 
-    def _state(self) -> TrunkState:
+    def _gated(self, alerting: Collection[JobKey], now: float) -> frozenset[JobKey]:
+        """Return the failing jobs whose group has had too few at once since they broke.
+
+        Only the outages of groups that have too few now are looked at.
+        """
+        short = self._caches.jobs.tally.short_of_threshold()
+        gated = frozenset(chain.from_iterable(short.values())).difference(alerting)
+        if not gated:
+            return gated
+        groups = {name for name, keys in short.items() if not gated.isdisjoint(keys)}
+        evaluator, outages = self._evaluator(), list[PastOutage]()
+        for state in self._caches.jobs.watched():
+            if state.group.name in groups and (state.broken or state.ended is not None):
+                job = self._caches.jobs.tracked(state.key)
+                history = evaluator.history(job, self._gone_at(job.workflow), now)
+                thresholds = state.group.thresholds_of(state.key.job_name)
+                outages += OutageHistory(
+                    history, thresholds, self._order, self._policy, now, is_timed=False
+                ).outages()
+        return gated - alerting_jobs(outages)
+
+    def _state(self, gated: frozenset[JobKey]) -> TrunkState:
         order, jobs, workflows = self._order, self._caches.jobs, self._caches.workflows
+        listed = jobs.listed
+        if gated:
+            listed = tuple(replace(j, is_gated=True) if j.key in gated else j for j in listed)
         return TrunkState(
             order=order,
-            jobs=jobs.listed,
-            groups=jobs.tally.groups(order.trunk),
+            jobs=listed,
+            groups=jobs.tally.groups(order.trunk, gated),
             mass_breakage=jobs.tally.mass_breakage(),
             green=jobs.green.newest(order),
             ignored_runs=workflows.ignored_runs,
             unknown_words=workflows.unknown_words,
             retired=jobs.retired,
+            alerting=tuple(
+                job for key, job in sorted(jobs.tally.failing().items()) if key not in gated
+            ),
+            removed_broken=jobs.removed_broken,
             changes_at=earliest((jobs.changes_at, workflows.changes_at)),
             workflow_states=self._workflow_states(),
             reported=workflows.reported(order.commits, self._is_gone),

@@ -55,6 +55,10 @@ def _branch(name: str, text: str, *more: str) -> Family:
     return Family(name, Kind.GAUGE, Scope.BRANCH, (*BRANCH_LABELS, *more), text)
 
 
+def _group(name: str, text: str, *more: str) -> Family:
+    return _branch(f"ci_group_{name}", text, "group", *more)
+
+
 def _own(name: str, text: str, *labels: str) -> Family:
     kind = Kind.COUNTER if name.endswith("_total") else Kind.GAUGE
     return Family(name, kind, Scope.OWN, labels, text)
@@ -68,6 +72,11 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _job("failures_to_open", "Consecutive failing commits that open an outage of this job (N)."),
     _job("broken", "1 while an outage of this job is open, else 0."),
+    _job(
+        "alerting",
+        "Failing commits of the open outage of this job while it alerts: no exemption holds, and"
+        " its group has had failure_threshold such jobs at once; else 0.",
+    ),
     _job(
         "failures_in_outage",
         "Failing commits from the outage's first bad on; 0 when no outage is open.",
@@ -94,15 +103,16 @@ FAMILIES: tuple[Family, ...] = (
     _job("duration_seconds", "Run time of the newest verdict; the longest shard's."),
     _job(
         "outage_info",
-        "1 while an outage is open or the streak is above 0; first_bad with its author and title,"
-        " last_good, failed_step and url of the earliest failing run at first bad (each empty where"
-        " unknown).",
+        "The facts of an open outage, each empty where unknown; facts has all of them, one a line."
+        " The value is the time at which they were found: of two series of one job, the larger is"
+        " current.",
         "first_bad",
         "last_good",
         "url",
         "failed_step",
         "author",
         "title",
+        "facts",
     ),
     _job(
         "suspect_info",
@@ -112,7 +122,14 @@ FAMILIES: tuple[Family, ...] = (
         "author",
         "title",
     ),
-    _branch("ci_group_failure_threshold", "Broken jobs of the group that make it alert.", "group"),
+    _group("failure_threshold", "Jobs of the group that must be broken at once before it alerts."),
+    _group(
+        "alert_info",
+        "The title and the reason of the alerts of the group, while any job alerts. The value is"
+        " the time of the evaluation: of two series of one group, the larger is current.",
+        "title",
+        "reason",
+    ),
     _branch(
         "ci_branch_data_timestamp_seconds",
         "Time up to which all sources of this trunk have been read: the age of the newest"
@@ -121,6 +138,16 @@ FAMILIES: tuple[Family, ...] = (
     _branch(
         "ci_branch_up",
         "1 if the last refresh of each source of this trunk has read it, else 0.",
+    ),
+    _branch(
+        "ci_branch_source_up",
+        "1 if the last refresh of this source of the trunk has read it, else 0.",
+        *SOURCE_LABELS,
+    ),
+    _branch(
+        "ci_branch_source_data_timestamp_seconds",
+        "Time up to which this source of the trunk has been read; absent if never.",
+        *SOURCE_LABELS,
     ),
     _branch(
         "ci_branch_data_doubtful",
@@ -140,6 +167,18 @@ FAMILIES: tuple[Family, ...] = (
         " passed since, else 0.",
     ),
     _branch(
+        "ci_branch_mass_breakage_info",
+        "The commit that broke most jobs; the value is the number of jobs that it broke and that"
+        " have not passed since.",
+        "sha",
+        "author",
+        "title",
+    ),
+    _branch(
+        "ci_branch_truncated_outages",
+        "Outages that alert and may have begun before the oldest commit that was read.",
+    ),
+    _branch(
         "ci_branch_commits_since_green",
         "Commits newer than the newest green one; all commits read where none is green; only"
         " where green is configured.",
@@ -147,6 +186,15 @@ FAMILIES: tuple[Family, ...] = (
     _branch(
         "ci_branch_last_green_timestamp_seconds",
         "When the newest green commit was made; only where green is configured.",
+    ),
+    Family(
+        "ci_job_last_outage_info",
+        Kind.GAUGE,
+        Scope.OWN,
+        (*JOB_LABELS, "first_bad", "ended", "facts"),
+        "An outage whose alert ended in the last 45 minutes: how (fixed, flaky, removed, muted,"
+        " moved, unwatched, revised), when and by which commit. The value is the time at which that"
+        " was noticed.",
     ),
     Family(
         "ci_job_retired_total",
@@ -260,6 +308,10 @@ FAMILIES: tuple[Family, ...] = (
     _own(
         "trunkwatch_web_config_reload_success",
         "1 if the newest web configuration and its certificates are used, 0 if the old ones are.",
+    ),
+    _own(
+        "trunkwatch_storage_up",
+        "0 if the last attempt to store results failed or the storage file is damaged, else 1.",
     ),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )

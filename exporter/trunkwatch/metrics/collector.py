@@ -5,18 +5,18 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Commit
+from trunkwatch.engine.shown import Alert, outage_of
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
 from trunkwatch.metrics.catalogue import Family, Kind, Scope, of_scope
-
-SUSPECTS_SHOWN = 10
-"""Suspects per job that become series; the JSON lists all of them."""
-
-TITLE_SHOWN = 80
-"""Characters of a commit's title in a label."""
-
-STEP_SHOWN = 80
-"""Characters of a failed step's name in a label."""
+from trunkwatch.metrics.facts import (
+    STEP_SHOWN,
+    by,
+    end_of,
+    ended_facts,
+    group_reason,
+    group_title,
+    outage_facts,
+)
 
 Sample = tuple[str, tuple[str, ...], float]
 """Name, label values in the catalogue's order, and the value."""
@@ -57,6 +57,8 @@ def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[M
 
 def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sample]:
     """Yield the samples about Trunkwatch itself; those of one family in order."""
+    for alert in snapshot.ended if snapshot.complete else ():
+        yield "ci_job_last_outage_info", _ended_labels(alert), end_of(alert).noticed_at
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             yield f"trunkwatch_source_{name}", (source.name,), value
@@ -68,6 +70,7 @@ def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sa
         yield name, tuple(labels), value
     yield "trunkwatch_config_reload_success", (), float(totals.config_reload_ok)
     yield "trunkwatch_web_config_reload_success", (), float(totals.web_config_ok)
+    yield "trunkwatch_storage_up", (), float(totals.storage_ok)
     yield "trunkwatch_build_info", (version,), 1.0
 
 
@@ -84,6 +87,7 @@ def job_samples(job: JobState) -> Iterator[Sample]:
     yield "consecutive_failures", (), job.consecutive_failures
     yield "failures_to_open", (), job.failures_to_open
     yield "broken", (), float(job.broken)
+    yield "alerting", (), job.failures_in_outage if job.alerting else 0
     yield "failures_in_outage", (), job.failures_in_outage
     yield "known_broken", (), float(job.known_broken is not None)
     yield "streak_truncated", (), float(job.truncated)
@@ -106,38 +110,61 @@ def _broken_since(job: JobState) -> float | None:
 
 
 def _blame_samples(job: JobState) -> Iterator[Sample]:
-    blame = job.blame
-    if blame is None:
+    outage = outage_of(job)
+    if outage is not None:
+        yield "outage_info", _outage_labels(outage), job.evaluated_at
+    if job.blame is None or job.blame.suspects is None:
         return
-    last_good = blame.last_good.sha if blame.last_good else ""
-    run = (blame.url or "", (blame.failed_step or "")[:STEP_SHOWN])
-    yield "outage_info", (blame.first_bad.sha, last_good, *run, *_by(blame.first_bad)), 1.0
-    if blame.suspects is None:
-        return
-    yield "suspect_commits", (), len(blame.suspects)
-    if job.broken:
-        for position, commit in enumerate(blame.suspects[:SUSPECTS_SHOWN], 1):
-            yield "suspect_info", (commit.sha, *_by(commit)), position
+    yield "suspect_commits", (), len(job.blame.suspects)
+    if outage is not None:
+        for position, commit in enumerate(outage.listed, 1):
+            yield "suspect_info", (commit.sha, *by(commit)), position
 
 
-def _by(commit: Commit) -> tuple[str, str]:
-    return commit.author or "", (commit.title or "")[:TITLE_SHOWN]
+def _outage_labels(outage: Alert) -> tuple[str, ...]:
+    return (
+        outage.first_bad.sha,
+        outage.last_good or "",
+        outage.url or "",
+        (outage.failed_step or "")[:STEP_SHOWN],
+        *by(outage.first_bad),
+        outage_facts(outage),
+    )
+
+
+def _ended_labels(alert: Alert) -> tuple[str, ...]:
+    job, *group = alert.key
+    return (*job, *group, alert.first_bad.sha, str(end_of(alert).reason), ended_facts(alert))
 
 
 def branch_samples(trunk: TrunkState) -> Iterator[Sample]:
     """Yield the samples of one trunk and its groups, without the trunk's own labels."""
     for group in trunk.groups:
-        yield "ci_group_failure_threshold", (group.group.name,), group.group.failure_threshold
+        name = group.group.name
+        yield "ci_group_failure_threshold", (name,), group.group.failure_threshold
+        if group.alerting is not None:
+            texts = (group_title(group, group.alerting), group_reason(group))
+            yield "ci_group_alert_info", (name, *texts), trunk.evaluated_at
     head = trunk.order.commits[-1].committed_at if trunk.order.commits else None
     if trunk.data_at is not None:
         yield "ci_branch_data_timestamp_seconds", (), trunk.data_at
     yield "ci_branch_up", (), float(trunk.up)
+    for source in trunk.sources:
+        yield "ci_branch_source_up", (source.name,), float(source.up)
+        if source.read_until is not None:
+            yield "ci_branch_source_data_timestamp_seconds", (source.name,), source.read_until
     yield "ci_branch_data_doubtful", (), float(trunk.missing > 0)
     for workflow in trunk.inactive_workflows:
         yield "ci_workflow_inactive", (workflow,), 1.0
     if head is not None:
         yield "ci_branch_head_timestamp_seconds", (), head
-    yield "ci_branch_mass_breakage", (), float(trunk.mass_breakage)
+    mass = trunk.mass_breakage
+    yield "ci_branch_mass_breakage", (), float(mass is not None)
+    if mass is not None:
+        commit = trunk.order.commits[mass.commit_index]
+        yield "ci_branch_mass_breakage_info", (commit.sha, *by(commit)), mass.jobs
+    truncated = sum(group.alerting.truncated for group in trunk.groups if group.alerting)
+    yield "ci_branch_truncated_outages", (), truncated
     if trunk.green is not None:
         yield "ci_branch_commits_since_green", (), trunk.green.commits_since
         if trunk.green.commit is not None and trunk.green.commit.committed_at is not None:

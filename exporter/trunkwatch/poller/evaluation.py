@@ -12,6 +12,7 @@ from trunkwatch.domain.model import (
     Verdict,
 )
 from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.alerts import AlertLedger
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.retention import Retention
 from trunkwatch.engine.row_cache import Touched, union
@@ -76,6 +77,7 @@ class TrunkEvaluations:
         self._seen: dict[Trunk, dict[str, float]] = {}
         self._unknown_words: dict[Trunk, set[str]] = {}
         self._pending: dict[Trunk, dict[RawJob, set[str]]] = {}
+        self.alerts = AlertLedger(stored.alerts)
         self.states: dict[Trunk, TrunkState] = {}
 
     def put(self, applied: Applied, now: float) -> None:
@@ -99,8 +101,15 @@ class TrunkEvaluations:
         self._orders.update(applied.orders)
         self._workflow_states.update(applied.workflow_states)
 
-    def drop(self, trunk: Trunk) -> None:
-        """Drop a trunk that is not watched any more; its jobs end as removed."""
+    def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
+        """Drop a trunk that is not watched any more; its jobs end as removed.
+
+        Args:
+            trunk: the trunk.
+            now: seconds since the epoch.
+            is_configured: whether the configuration would watch it.
+        """
+        self.alerts.drop(trunk, now, is_configured=is_configured)
         state = self.states.pop(trunk, None)
         if state is not None:
             self._count_removed(state)
@@ -108,7 +117,7 @@ class TrunkEvaluations:
         self._out_of_date.discard(trunk)
 
     def store(self) -> None:
-        """Store the labels and states that have changed.
+        """Store the labels, states and alerts that have changed.
 
         Raises:
             StoreError: they cannot be written; they are written with the next ones.
@@ -124,8 +133,10 @@ class TrunkEvaluations:
                 for trunk, evaluated in self._evaluated.items()
                 if trunk in self._evaluators
             }
-        self._store.put_evaluated(self._unstored_labels, states, self._generation or 0)
+        alerts = self.alerts.changes if self._generation is not None else {}
+        self._store.put_evaluated(self._unstored_labels, states, self._generation or 0, alerts)
         self._unstored_labels = {}
+        self.alerts.changes_saved()
         for trunk in self._evaluated.keys() & self._evaluators.keys():
             self._evaluators[trunk].changes_saved()
         self._evaluated = {}
@@ -269,6 +280,7 @@ class TrunkEvaluations:
             self._policy_digest,
             self._labels.get(trunk),
             self._workflow_states.get(trunk),
+            self.alerts.alerting(trunk),
             self._store,
         )
 
@@ -306,11 +318,13 @@ class TrunkEvaluations:
         if trunk not in self._evaluators:
             self.install(self.first_evaluation(trunk).run(now))
         evaluator, order = self._evaluators[trunk], self._orders[trunk]
-        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk))
+        alerting = self.alerts.alerting(trunk)
+        state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk), alerting)
         self._evaluated[trunk] = union(self._evaluated.get(trunk, {}), jobs)
         self._take(trunk, state, evaluator.labels)
 
     def _take(self, trunk: Trunk, state: TrunkState, labels: Mapping[str, str]) -> None:
+        self.alerts.update(state, state.evaluated_at)
         if labels != self._labels.get(trunk, {}):
             self._labels[trunk] = self._unstored_labels[trunk] = labels
         self._count(state, first=trunk not in self.states)

@@ -1,11 +1,11 @@
 """The first evaluation of a trunk in a process, which may take minutes and needs no lock."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.domain.model import JobKey, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.bases import TrunkBase
 from trunkwatch.engine.facts import ReportedState
@@ -51,6 +51,7 @@ class FirstEvaluation:
         policy_digest: a stored state of another policy is void.
         labels: of the workflows.
         reported: the states of workflows that their CI reports.
+        alerting: jobs whose outage alerts already.
         store: has the rows and the stored state.
     """
 
@@ -59,6 +60,7 @@ class FirstEvaluation:
     policy_digest: str
     labels: Mapping[str, str] | None
     reported: Mapping[str, ReportedState] | None
+    alerting: Collection[JobKey]
     store: Store
 
     def run(self, now: float, share_done: ShareDone = lambda _: None) -> FirstState:
@@ -78,7 +80,7 @@ class FirstEvaluation:
         digest = self._restore(evaluator, now)
         if digest is None:
             evaluator = self._new(base)
-        state = evaluator.update(self.order, changed, now, self.reported, share_done)
+        state = evaluator.update(self.order, changed, now, self.reported, self.alerting, share_done)
         return FirstState(evaluator, state, changed, digest)
 
     def _new(self, base: TrunkBase) -> TrunkEvaluator:

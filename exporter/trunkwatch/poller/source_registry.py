@@ -170,6 +170,10 @@ class SourceRegistry:
         """The trunks of which any configured source has stored a fact."""
         return self._watched.trunks
 
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether the configuration lets any source feed a trunk."""
+        return any(selects(trunk) for selects in self._selects.values())
+
     def is_unread(self, trunk: Trunk) -> bool:
         """Return whether the last refresh of a source could not read a trunk."""
         return trunk in self._unread.trunks

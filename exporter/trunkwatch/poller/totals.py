@@ -15,6 +15,8 @@ class Counters:
         self._levels: dict[tuple[str, ...], float] = {}
         self._reload_ok = True
         self._web_configs_failed: set[str] = set()
+        self._stored_ok = True
+        self._is_damaged = False
 
     def add(self, name: str, *labels: str, amount: float = 1.0) -> None:
         """Add to a count; adding 0 creates it."""
@@ -52,8 +54,19 @@ class Counters:
         with self._lock:
             (self._web_configs_failed.discard if ok else self._web_configs_failed.add)(listener)
 
+    def stored(self, *, ok: bool) -> None:
+        """Record whether the last results could be stored."""
+        with self._lock:
+            self._stored_ok = ok
+
+    def storage_damaged(self) -> None:
+        """Record that the storage file is damaged, until the process ends."""
+        with self._lock:
+            self._is_damaged = True
+
     def totals(self) -> Totals:
         """Return all current counts."""
         with self._lock:
             counts: Mapping[tuple[str, ...], float] = dict(self._counts)
-            return Totals(counts, self._reload_ok, not self._web_configs_failed)
+            storage_ok = self._stored_ok and not self._is_damaged
+            return Totals(counts, self._reload_ok, not self._web_configs_failed, storage_ok)

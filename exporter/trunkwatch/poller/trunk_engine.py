@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.engine.storable import storable_part
-from trunkwatch.errors import SourceError
+from trunkwatch.errors import SourceError, StoreError
 from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import END, TrunkEvaluations
 from trunkwatch.poller.publication import Publication
@@ -322,7 +323,9 @@ class TrunkEngine:
         self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
     ) -> Applied:
         kept = self._kept(source, facts)
-        applied = self._store.apply(source, self._sources.only_orders_of(source, kept), stored_at)
+        with self._storing():
+            own = self._sources.only_orders_of(source, kept)
+            applied = self._store.apply(source, own, stored_at)
         self._sources.put_stored(source, applied.source)
         self._trunks.put(applied, received)
         for trunk in applied.rewritten:
@@ -389,6 +392,10 @@ class TrunkEngine:
             StoreError: rows cannot be read.
         """
         with self._lock:
+            now, sources = self._now(), self._sources
+            for trunk in self._trunks.alerts.trunks():
+                if trunk not in sources.watched_trunks and not sources.may_feed(trunk):
+                    self._trunks.drop(trunk, now, is_configured=False)
             waiting = self._trunks.unevaluated(self._sources.watched_trunks)
             self._progress = progress = EvaluationProgress(len(waiting))
         for trunk in waiting:
@@ -430,7 +437,18 @@ class TrunkEngine:
         self._unpublished |= touched.keys()
         self._trunks.evaluate(touched, self._now())
         self._publish()
-        self._trunks.store()
+        with self._storing():
+            self._trunks.store()
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Record whether results could be stored."""
+        try:
+            yield
+        except StoreError:
+            self._counters.stored(ok=False)
+            raise
+        self._counters.stored(ok=True)
 
     def _publish(self) -> None:
         """Publish the trunks that have changed since the last publication."""
@@ -440,7 +458,7 @@ class TrunkEngine:
             changed |= self._ahead
         for trunk in changed:
             if trunk not in sources.watched_trunks:
-                self._trunks.drop(trunk)
+                self._trunks.drop(trunk, now, is_configured=sources.may_feed(trunk))
         refused = self._publication.update({trunk: self._state_of(trunk, now) for trunk in changed})
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key in refused:
@@ -451,6 +469,7 @@ class TrunkEngine:
             trunks=self._publication.trunks,
             sources=sources.statuses,
             complete=is_complete or all(source.answered for source in sources.statuses),
+            ended=self._trunks.alerts.ended(now),
         )
         self._unpublished = set()
         sources.changes_taken()

@@ -11,8 +11,8 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
 from trunkwatch.report.listing import Heading, Listing
-from trunkwatch.report.words import commits, counted, plain, short, utc
-from trunkwatch.times import format_time
+from trunkwatch.report.words import commits, counted, plain, short
+from trunkwatch.times import format_minute, format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _outage_row(outage: PastOutage) -> Iterator[Text]:
 
 
 def _when(moment: Moment) -> str:
-    at = None if moment.at is None else utc(moment.at)
+    at = None if moment.at is None else format_minute(moment.at)
     return " ".join(filter(None, (short(moment.commit.sha), at)))
 
 

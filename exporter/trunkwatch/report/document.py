@@ -93,7 +93,7 @@ def _trunk(state: TrunkState, now: float) -> dict[str, Any]:
         "problem": "; ".join(state.problems) or None,
         "missing_results": state.missing,
         "inactive_workflows": list(state.inactive_workflows),
-        "mass_breakage": state.mass_breakage,
+        "mass_breakage": state.mass_breakage is not None,
         "commits_since_green": green.commits_since if green else None,
         "last_green": green.commit.sha if green and green.commit else None,
     }

@@ -13,8 +13,8 @@ from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, is_st
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, hidden_failures, hints
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
-from trunkwatch.report.words import ago, commits, counted, failures_phrase, short, utc
-from trunkwatch.times import format_time
+from trunkwatch.report.words import ago, commits, counted, failures_phrase, short
+from trunkwatch.times import format_minute, format_time
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --bad: #c62828; --good: #2e7d32; --odd: #b26a00 }
@@ -123,7 +123,7 @@ def _job(job: JobState, together: CoFailures, compare_urls: CompareUrls, now: fl
 
 
 def _occurred(at: float | None, now: float) -> str:
-    return "unknown" if at is None else f"{utc(at)}<br>{ago(at, now)}"
+    return "unknown" if at is None else f"{format_minute(at)}<br>{ago(at, now)}"
 
 
 def _exemption(job: JobState) -> str:

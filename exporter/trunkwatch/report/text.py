@@ -23,8 +23,8 @@ from trunkwatch.report.words import (
     failures_phrase,
     plain,
     short,
-    utc,
 )
+from trunkwatch.times import format_minute
 
 
 def print_snapshot(
@@ -204,7 +204,7 @@ def _details(job: JobState, together: CoFailures, template: str | None) -> Itera
 
 def _first_failure(blame: Blame, compare: str | None) -> Iterator[str]:
     if blame.broken_since is not None:
-        yield f"{'occurred':9} {utc(blame.broken_since)}"
+        yield f"{'occurred':9} {format_minute(blame.broken_since)}"
     step = f"  (step: {blame.failed_step})" if blame.failed_step else ""
     if blame.url:
         yield f"{'log':9} {blame.url}{step}"

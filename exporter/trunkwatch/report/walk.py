@@ -9,8 +9,8 @@ from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, ne
 from trunkwatch.domain.verdict import distinct_attempts
 from trunkwatch.domain.walk import StoppedBy
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import by_line, failures_phrase, plain, short, utc
-from trunkwatch.times import format_time
+from trunkwatch.report.words import by_line, failures_phrase, plain, short
+from trunkwatch.times import format_minute, format_time
 
 _EFFECT = {
     Verdict.FAIL: "counts",
@@ -119,7 +119,7 @@ def _last_outage(state: JobState, order: TrunkOrder) -> Iterator[str]:
 def _blame(blame: Blame) -> Iterator[str]:
     good = blame.last_good
     if blame.broken_since is not None:
-        yield f"Occurred at {utc(blame.broken_since)}"
+        yield f"Occurred at {format_minute(blame.broken_since)}"
     yield f"First bad {blame.first_bad.sha}"
     yield f"Last good {good.sha if good else 'unknown: no pass found directly before it'}"
     for commit in blame.suspects or ():

@@ -1,8 +1,7 @@
 """Phrases that pages and tables share."""
 
-from datetime import UTC, datetime
-
 from trunkwatch.domain.job import JobState
+from trunkwatch.times import format_minute
 
 SHORT_SHA_DIGITS = 10
 """Hex digits that are unique in a large repository."""
@@ -48,13 +47,8 @@ def failures_phrase(job: JobState) -> str:
         return streak
     since = job.blame.broken_since if job.blame else None
     failures = counted(job.failures_in_outage, "failure")
-    failures += f" since {utc(since)}" if since is not None else ""
+    failures += f" since {format_minute(since)}" if since is not None else ""
     return f"{failures}, {streak}" if job.consecutive_failures else failures
-
-
-def utc(moment: float) -> str:
-    """Format a time (seconds since the epoch) to the minute, as the notifications do."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def ago(moment: float | None, now: float) -> str:

@@ -165,15 +165,18 @@ class Evaluations:
         self._run("UPDATE evaluation_owner SET generation = generation + 1")
         return self._generation()
 
-    def save(self, updates: Mapping[Trunk, EvaluationUpdate], generation: int) -> None:
-        """Write the changes of states, unless a later generation has been claimed.
+    def may_save(self, generation: int) -> bool:
+        """Return whether no later generation has been claimed.
 
         An engine that is being replaced evaluates by another policy, and must not mix its state
         into that of its successor.
         """
-        if self._generation() == generation:
-            for trunk, update in updates.items():
-                self._save(trunk, update)
+        return self._generation() == generation
+
+    def save(self, updates: Mapping[Trunk, EvaluationUpdate]) -> None:
+        """Write the changes of states of a generation that may be saved."""
+        for trunk, update in updates.items():
+            self._save(trunk, update)
 
     def _generation(self) -> int:
         (generation,) = self._run("SELECT generation FROM evaluation_owner").fetchone()

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact, ReportedState
 from trunkwatch.engine.row_cache import Touched
+from trunkwatch.store.alerts import NO_ALERTS
 from trunkwatch.store.bases import IsDropped
 from trunkwatch.store.changes import Changes, changed_entries
 from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
@@ -73,9 +75,10 @@ class MemoryStore:
         labels: Labels,
         updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
         generation: int = 0,
+        alerts: AlertChanges = NO_ALERTS,
     ) -> None:
         """Store labels of workflows; those that are not given stay."""
-        del updates, generation
+        del updates, alerts, generation
         with self._lock:
             for trunk, of_trunk in labels.items():
                 self._labels[trunk].update(of_trunk)

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact, ReportedState, SourceState
 from trunkwatch.engine.row_cache import Touched
+from trunkwatch.engine.shown import Alert
+from trunkwatch.store.alerts import NO_ALERTS
 from trunkwatch.store.bases import IsDropped
 from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
 
@@ -50,12 +53,14 @@ class Stored:
         sources: the sources, by name.
         labels: of the workflows.
         workflow_states: of the workflows of which one was reported.
+        alerts: those that were shown.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
     sources: Mapping[str, StoredSource]
     labels: Labels = field(default_factory=dict)
     workflow_states: WorkflowStates = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +121,17 @@ class Store(Protocol):
         labels: Labels,
         updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
         generation: int = 0,
+        alerts: AlertChanges = NO_ALERTS,
     ) -> None:
-        """Store labels of workflows and evaluated states in one transaction.
+        """Store labels of workflows, evaluated states and alerts in one transaction.
 
-        Labels that are not given stay.
+        Labels and alerts that are not given stay.
 
         Args:
             labels: of the workflows.
             updates: the changes of states; not stored if a later generation has been claimed.
-            generation: of the states.
+            generation: of the states and alerts.
+            alerts: those that have changed; stored with the states.
 
         Raises:
             StoreError: the file cannot be written.

@@ -111,6 +111,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE bases (trunk INTEGER NOT NULL REFERENCES trunks, kind TEXT NOT NULL,"
         " name BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (trunk, kind, name)) WITHOUT ROWID",
     ),
+    # 8: the alerts that were shown, by their labels.
+    (
+        "CREATE TABLE alerts (trunk INTEGER NOT NULL REFERENCES trunks, labels BLOB NOT NULL,"
+        " body BLOB NOT NULL, PRIMARY KEY (trunk, labels)) WITHOUT ROWID",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 

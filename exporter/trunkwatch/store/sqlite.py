@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder, rewrites
+from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.errors import StoreError
 from trunkwatch.store import schema, statements
+from trunkwatch.store.alerts import NO_ALERTS, read_alerts, write_alerts
 from trunkwatch.store.bases import Bases, IsDropped
 from trunkwatch.store.changes import Changes, changed_entries
 from trunkwatch.store.evaluations import (
@@ -79,6 +81,7 @@ class SqliteStore:
                 sources={name: self._source(name) for (name,) in rows},
                 labels=read_labels(self._connection),
                 workflow_states=read_workflow_states(self._connection),
+                alerts=tuple(read_alerts(self._connection)),
             )
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
@@ -126,9 +129,10 @@ class SqliteStore:
         labels: Labels,
         updates: Mapping[Trunk, EvaluationUpdate] = NO_UPDATES,
         generation: int = 0,
+        alerts: AlertChanges = NO_ALERTS,
     ) -> None:
-        """Store labels of workflows and evaluated states in one transaction."""
-        if not labels and not updates:
+        """Store labels of workflows, evaluated states and alerts in one transaction."""
+        if not labels and not updates and not alerts:
             return
         with self._writing():
             self._connection.executemany(
@@ -139,7 +143,9 @@ class SqliteStore:
                     for workflow, label in of_trunk.items()
                 ],
             )
-            self._evaluations.save(updates, generation)
+            if self._evaluations.may_save(generation):
+                self._evaluations.save(updates)
+                write_alerts(self._connection, self._names, alerts)
 
     def unevaluated(self, trunk: Trunk) -> Touched:
         """Return the rows that have changed since they were evaluated for a stored state."""

@@ -121,10 +121,9 @@ def _summary(view: IssueView) -> str:
 def _heads(view: IssueView) -> str:
     since = [job.broken_since for job in view.jobs if job.broken_since is not None]
     group = view.group
-    below = "" if group.failing >= group.failure_threshold else " (fewer jobs than the alert needs)"
     rows = [
         ("Occurred at", when(min(since), view.zone) if since else "unknown"),
-        ("State", f"firing{below}"),
+        ("State", "firing"),
         ("Team", code(group.team)),
         ("Priority", code(group.priority)),
     ]

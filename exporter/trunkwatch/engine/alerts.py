@@ -1,0 +1,142 @@
+"""The alerts that were shown before, and how they ended (docs/policy.md, section 3.17).
+
+The results and the configuration decide whether an outage alerts. The alerts are remembered for two
+reasons: an edit of the configuration must not end one without a word, and an end has to be
+explained when the job, group or repository is gone.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey, Trunk, Verdict
+from trunkwatch.engine.shown import Alert, AlertKey, End, Ended, outage_of
+from trunkwatch.engine.snapshot import TrunkState
+
+KEPT_SECONDS = 45 * 60.0
+"""How long an alert that ended is exported: a restart of Prometheus of 35 minutes and several
+scrapes. The rules remember the newest end for an hour, which must be longer."""
+
+AlertChanges = Mapping[AlertKey, Alert | None]
+"""Changed alerts; None for one that is forgotten."""
+
+
+class AlertLedger:
+    """The alerts that are shown, and those that ended lately. Not safe for threads."""
+
+    def __init__(self, stored: Iterable[Alert] = ()) -> None:
+        """Args:
+        stored: as of an earlier process or configuration.
+        """
+        self._alerting: dict[Trunk, dict[JobKey, Alert]] = defaultdict(dict)
+        self._ended: dict[AlertKey, Alert] = {}
+        self._seen: dict[JobKey, JobState] = {}
+        self._changes: dict[AlertKey, Alert | None] = {}
+        for alert in stored:
+            if alert.end is None:
+                self._alerting[_trunk(alert)][alert.key.job] = alert
+            else:
+                self._ended[alert.key] = alert
+
+    @property
+    def changes(self) -> AlertChanges:
+        """The differences from the stored alerts."""
+        return self._changes
+
+    def changes_saved(self) -> None:
+        """Note that `changes` are stored."""
+        self._changes = {}
+
+    def alerting(self, trunk: Trunk) -> Collection[JobKey]:
+        """Return the jobs of a trunk that alert."""
+        return self._alerting[trunk].keys()
+
+    def trunks(self) -> list[Trunk]:
+        """Return the trunks with an alert."""
+        return [trunk for trunk, alerts in self._alerting.items() if alerts]
+
+    def ended(self, now: float) -> tuple[Alert, ...]:
+        """Return the alerts that ended lately, sorted; forget older ones.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        for key, alert in tuple(self._ended.items()):
+            if alert.end is not None and now - alert.end.noticed_at >= KEPT_SECONDS:
+                del self._ended[key]
+                self._changes[key] = None
+        return tuple(alert for _, alert in sorted(self._ended.items()))
+
+    def update(self, state: TrunkState, now: float) -> None:
+        """Follow the new state of a trunk.
+
+        Args:
+            state: of the trunk.
+            now: seconds since the epoch.
+        """
+        alerts = self._alerting[state.trunk]
+        ended = alerts.keys() - {job.key for job in state.alerting}
+        for job in state.alerting:
+            if self._seen.get(job.key) is not job:
+                self._seen[job.key] = job
+                self._show(alerts, job, now)
+        for key in sorted(ended):
+            alert = alerts.pop(key)
+            self._end(alert, _end_of(alert, state, now))
+
+    def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
+        """End the alerts of a trunk that is not watched any more.
+
+        Args:
+            trunk: the trunk.
+            now: seconds since the epoch.
+            is_configured: whether the configuration would watch it, so that the trunk is gone.
+        """
+        reason = Ended.REMOVED if is_configured else Ended.UNWATCHED
+        for _, alert in sorted(self._alerting.pop(trunk, {}).items()):
+            self._end(alert, End(reason, now, now))
+
+    def _show(self, alerts: dict[JobKey, Alert], job: JobState, now: float) -> None:
+        alert, before = outage_of(job), alerts.get(job.key)
+        if alert is None or alert == before:
+            return
+        if before is not None and before.key != alert.key:
+            where = f"group {alert.key.group}, team {alert.key.team}, {alert.key.priority}"
+            self._end(before, End(Ended.MOVED, now, now, detail=where))
+        self._ended.pop(alert.key, None)
+        alerts[job.key] = self._changes[alert.key] = alert
+
+    def _end(self, alert: Alert, end: End) -> None:
+        self._seen.pop(alert.key.job, None)
+        self._ended[alert.key] = self._changes[alert.key] = alert._replace(end=end)
+
+
+def _trunk(alert: Alert) -> Trunk:
+    return Trunk(alert.key.job.repo, alert.key.job.branch)
+
+
+def _listed(state: TrunkState, key: JobKey) -> JobState | None:
+    """Return a listed job of a trunk; None where it is not listed."""
+    place = bisect_left(state.jobs, key, key=lambda job: job.key)
+    found = state.jobs[place] if place < len(state.jobs) else None
+    return found if found is not None and found.key == key else None
+
+
+def _end_of(alert: Alert, state: TrunkState, now: float) -> End:
+    """Return why an alert has ended."""
+    key = alert.key.job
+    job = _listed(state, key)
+    if job is None:
+        is_removed = key in state.removed_broken
+        return End(Ended.REMOVED if is_removed else Ended.UNWATCHED, now, now)
+    if job.known_broken is not None:
+        return End(Ended.MUTED, now, now, detail=job.known_broken[0])
+    began = state.order.index.get(alert.first_bad.sha, 0)
+    if job.broken or job.ended is None or job.ended.ended_by < began:
+        return End(Ended.REVISED, now, now)
+    ended_by = job.ended.ended_by
+    has_passed = Verdict.PASS in job.history.at(ended_by)
+    at = job.last_success_at if has_passed and job.last_success_at is not None else now
+    reason = Ended.FIXED if has_passed else Ended.FLAKY
+    return End(reason, now, min(at, now), state.order.commits[ended_by])

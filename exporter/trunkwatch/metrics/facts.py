@@ -1,0 +1,147 @@
+"""The facts of an outage as text: an alert reads all of them with one query.
+
+One fact a line, in a fixed order; an unknown one has no line. No text from outside has a line
+break. Rules would need milliseconds for each alert to put the lines together.
+"""
+
+import re
+from collections.abc import Iterator
+
+from trunkwatch.domain.branch import AlertingJobs, GroupState
+from trunkwatch.domain.model import Commit
+from trunkwatch.engine.shown import Alert, End, Ended
+from trunkwatch.times import format_minute
+
+TITLE_SHOWN = 80
+"""Characters of a commit's title in a label."""
+
+STEP_SHOWN = 80
+"""Characters of a failed step's name, or of a reason, in a label."""
+
+AUTHOR_SHOWN = 40
+"""Characters of an author in a line."""
+
+HASH_SHOWN = 10
+"""Digits of a hash in a list of suspects."""
+
+URL_BYTES = 500
+"""A longer address has no line."""
+
+FACTS_BYTES = 1900
+"""The longest text: remote storages refuse a series with a label of more than 2,048 bytes."""
+
+_ACTIONS_RUN = re.compile(r"(https?://[^/\s]+/[^/\s]+/[^/\s]+)/actions/runs/\S*")
+
+
+def outage_facts(outage: Alert) -> str:
+    """Return the facts of an open outage."""
+    return "\n".join(_fitting([*_facts(outage)], outage))
+
+
+def ended_facts(alert: Alert) -> str:
+    """Return the facts of an alert that ended, its end first."""
+    lines = [*_end_facts(alert), f"Failures: {alert.failures}", *_facts(alert)]
+    return "\n".join(_fitting(lines, alert))
+
+
+def by(commit: Commit) -> tuple[str, str]:
+    """Return the author and the title of a commit, each empty where unknown."""
+    return commit.author or "", (commit.title or "")[:TITLE_SHOWN]
+
+
+def group_title(state: GroupState, alerting: AlertingJobs) -> str:
+    """Return the title of a notification: `in a row` only if no flake or pass is in between."""
+    group, failures = state.group, alerting.failures_in_outage
+    text = f"[{group.priority}] {group.name} jobs broken"
+    if failures == alerting.consecutive_failures:
+        text += f" for {_counted(failures, 'commit')} in a row"
+    else:
+        text += f": {_counted(failures, 'failure')}"
+        if alerting.broken_since is not None:
+            text += f" since {format_minute(alerting.broken_since)}"
+    return f"{text} on {state.trunk.repo} {state.trunk.branch}"
+
+
+def group_reason(state: GroupState) -> str:
+    """Return how many broken jobs the group needs to alert, and how many it has."""
+    threshold = state.group.failure_threshold
+    return f"Failure_Threshold={threshold}, Number_of_Jobs_Failing={state.failing}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units: `3d 4h`, `2h 5m`, `7m`."""
+    minutes = max(0, int(seconds // 60))
+    days, hours = minutes // 1440, minutes // 60 % 24
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes % 60}m" if hours else f"{minutes}m"
+
+
+def end_of(alert: Alert) -> End:
+    """Return the end of an alert that ended."""
+    assert alert.end is not None, "an alert that has not ended"
+    return alert.end
+
+
+def _end_facts(alert: Alert) -> Iterator[str]:
+    end = end_of(alert)
+    yield f"Ended: {end.reason}"
+    yield f"Ended at: {format_minute(end.at)}"
+    if alert.broken_since is not None:
+        yield f"Lasted: {duration(end.at - alert.broken_since)}"
+    if end.by is not None:
+        yield f"Fixed by: {end.by.sha}"
+        yield from _line("Fixed by whom", _whom(end.by))
+    caption = {Ended.MOVED: "Moved to", Ended.MUTED: "Muted because"}.get(end.reason)
+    if caption is not None:
+        yield from _line(caption, end.detail[:STEP_SHOWN])
+
+
+def _facts(outage: Alert) -> Iterator[str]:
+    if outage.broken_since is not None:
+        yield f"Occurred at: {format_minute(outage.broken_since)}"
+    yield f"First bad: {outage.first_bad.sha}"
+    yield from _line("First bad by", _whom(outage.first_bad))
+    yield from _line("Last good", outage.last_good or "")
+    yield from _line("Failed step", (outage.failed_step or "")[:STEP_SHOWN])
+    url = outage.url or ""
+    if re.fullmatch(r"https?://\S+", url) and len(url.encode()) <= URL_BYTES:
+        yield f"First failing run: {url}"
+        run = _ACTIONS_RUN.fullmatch(url)
+        if run is not None:
+            yield f"Commits: {run[1]}/commit/"
+            if outage.last_good:
+                good, bad = outage.last_good, outage.first_bad.sha
+                yield f"Compare: {run[1]}/compare/{good}...{bad}"
+    if outage.suspects is not None:
+        yield f"Suspects: {outage.suspects}"
+
+
+def _fitting(lines: list[str], outage: Alert) -> list[str]:
+    """Return the lines and as many suspects as fit, the oldest first, and how many are left out."""
+    size = sum(len(line.encode()) + 1 for line in lines)
+    listed = 0
+    for commit in outage.listed:
+        line = " ".join(f"- {commit.sha[:HASH_SHOWN]} {_whom(commit)}".split())
+        size += len(line.encode()) + 1
+        if size > FACTS_BYTES:
+            break
+        lines.append(line)
+        listed += 1
+    more = (outage.suspects or 0) - listed
+    return [*lines, f"- and {more} more"] if more > 0 else lines
+
+
+def _whom(commit: Commit) -> str:
+    author, title = by(commit)
+    return ": ".join(filter(None, (author[:AUTHOR_SHOWN], title)))
+
+
+def _line(name: str, text: str) -> Iterator[str]:
+    words = " ".join(text.split())
+    if words:
+        yield f"{name}: {words}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,1 @@
+"""Prometheus rules, written by `build`."""

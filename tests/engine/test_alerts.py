@@ -1,0 +1,238 @@
+"""What alerts, and why an alert ended, also after an edit of the configuration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.engine.alerts import KEPT_SECONDS, AlertLedger
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
+
+from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate_histories, history, trunk
+from tests.domain.scripts import bounded
+from tests.vectors.notation import sha_of
+
+GROUP = Group("g", "team-g", "P2")
+PAIR = replace(GROUP, failure_threshold=2)
+
+
+class Course:
+    """Evaluations of one trunk whose policy may change, with the ledger of its alerts."""
+
+    def __init__(self) -> None:
+        self.ledger = AlertLedger()
+        self.now = NOW
+
+    def then(self, histories: Mapping[str, str], policy: Policy | None = None) -> TrunkState:
+        """Evaluate histories a minute later, from scratch."""
+        self.now += 60
+        rows = [each for name, text in histories.items() for each in history(text, name)]
+        return self.evaluate(rows, max(len(text.split()) for text in histories.values()), policy)
+
+    def evaluate(
+        self, rows: Sequence[Observation], commits: int, policy: Policy | None
+    ) -> TrunkState:
+        order, rules = trunk(commits), policy or Policy(groups=(GROUP,))
+        evaluator = TrunkEvaluator(order, rules, MemoryRows(rows))
+        state = evaluator.update(order, {}, self.now, alerting=self.ledger.alerting(TRUNK))
+        self.ledger.update(state, self.now)
+        return state
+
+    @property
+    def alerting(self) -> set[str]:
+        return {key.job_name for key in self.ledger.alerting(TRUNK)}
+
+    def ended(self) -> dict[str, tuple[str, str | None, str]]:
+        """Return reason, commit and detail of each end, by job."""
+        found = {}
+        for alert in self.ledger.ended(self.now):
+            assert alert.end is not None
+            commit = alert.end.by.sha if alert.end.by is not None else None
+            found[alert.key.job.job_name] = (str(alert.end.reason), commit, alert.end.detail)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("P F F F P", ("fixed", sha_of(4), "")),
+        ("P F F F F P P", ("fixed", sha_of(5), "")),
+        ("P F F F . P", ("fixed", sha_of(5), "")),
+        # A retry has passed: there was no third failure.
+        ("P F F K", ("revised", None, "")),
+        ("P F F K P", ("revised", None, "")),
+    ],
+)
+def test_an_end_names_its_reason(after: str, expected: tuple[str, str | None, str]) -> None:
+    """The pass that closed the outage is named; without one nothing is called fixed."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    assert (course.alerting, course.ended()) == ({"a"}, {})
+    course.then({"a": after})
+    assert (course.alerting, course.ended()) == (set(), {"a": expected})
+
+
+def test_a_flake_closes_only_where_it_may() -> None:
+    """With `flaky_closes` a flake ends the alert under its own name."""
+    course = Course()
+    policy = Policy(groups=(replace(GROUP, thresholds=Thresholds(flaky_closes=True)),))
+    course.then({"a": "P F F F"}, policy)
+    course.then({"a": "P F F F K"}, policy)
+    assert course.ended() == {"a": ("flaky", sha_of(4), "")}
+
+
+def test_the_time_of_a_fix_is_that_of_its_run() -> None:
+    """The end of the passing run counts, not the time at which it was noticed."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    state = course.then({"a": "P F F F P"})
+    (alert,) = course.ledger.ended(course.now)
+    assert alert.end is not None
+    assert alert.end.at == state.jobs[0].last_success_at
+    assert alert.end.at < alert.end.noticed_at == course.now
+
+
+EDITS: dict[str, tuple[Policy, tuple[str, str | None, str] | None]] = {
+    "threshold": (Policy(groups=(PAIR,)), None),
+    "exemption": (
+        Policy(groups=(GROUP,), known_broken=(KnownBroken(Match(), "no runner"),)),
+        ("muted", None, "no runner"),
+    ),
+    "team": (
+        Policy(groups=(replace(GROUP, team="new", priority="P1"),)),
+        ("moved", None, "group g, team new, P1"),
+    ),
+    "group with a threshold": (
+        Policy(groups=(replace(PAIR, name="h"),)),
+        ("moved", None, "group h, team team-g, P2"),
+    ),
+    "failures to open": (
+        Policy(groups=(replace(GROUP, thresholds=Thresholds(5)),)),
+        ("revised", None, ""),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_of_the_configuration_ends_no_alert_without_a_word(edit: str) -> None:
+    """A raised threshold ends nothing; any other edit that ends an alert is named."""
+    policy, expected = EDITS[edit]
+    course = Course()
+    course.then({"a": "P F F F"})
+    state = course.then({"a": "P F F F"}, policy)
+    assert course.ended() == ({"a": expected} if expected is not None else {})
+    still = expected is None or expected[0] == "moved"
+    assert course.alerting == ({"a"} if still else set())
+    assert state.groups[0].firing is still
+
+
+def test_a_job_that_alerts_again_has_not_ended() -> None:
+    """After an exemption the same outage alerts again, and its end is forgotten."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    course.then({"a": "P F F F"}, EDITS["exemption"][0])
+    course.then({"a": "P F F F"})
+    assert (course.alerting, course.ended()) == ({"a"}, {})
+
+
+def test_a_job_that_is_not_listed_any_more_is_removed_or_unwatched() -> None:
+    """Removed if it was retired; unwatched if the configuration ignores it or its repository."""
+    removed = Course()
+    few = Policy(groups=(GROUP,), retire_after=2)
+    removed.then({"a": "P F F F", "b": "P P P P"}, few)
+    removed.then({"a": "P F F F . .", "b": "P P P P P P"}, few)
+    assert removed.ended() == {"a": ("removed", None, "")}
+    ignored = Course()
+    ignored.then({"a": "P F F F"})
+    ignored.then({"b": "P P P P"})
+    assert ignored.ended() == {"a": ("unwatched", None, "")}
+    for is_configured, reason in ((True, "removed"), (False, "unwatched")):
+        dropped = Course()
+        dropped.then({"a": "P F F F"})
+        dropped.ledger.drop(TRUNK, NOW, is_configured=is_configured)
+        assert dropped.ended() == {"a": (reason, None, "")}
+        assert dropped.ledger.trunks() == []
+
+
+def test_an_end_is_kept_for_a_while() -> None:
+    """An end is shown for 45 minutes, and then forgotten in the storage too."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    course.then({"a": "P F F F P"})
+    end = course.now
+    (kept,) = course.ledger.ended(end + KEPT_SECONDS - 1)
+    course.ledger.changes_saved()
+    assert course.ledger.ended(end + KEPT_SECONDS) == ()
+    assert course.ledger.changes == {kept.key: None}
+
+
+def test_what_was_stored_is_remembered() -> None:
+    """A ledger with the changes of another one goes on from there."""
+    course = Course()
+    course.then({"a": "P F F F", "b": "P F F F"})
+    course.then({"a": "P F F F P", "b": "P F F F F"})
+    stored = [alert for alert in course.ledger.changes.values() if alert is not None]
+    after = Course()
+    after.ledger = AlertLedger(stored)
+    assert (after.alerting, after.ended()) == (course.alerting, course.ended()) != (set(), {})
+    after.then({"a": "P F F F P", "b": "P F F F P"}, Policy(groups=(PAIR,)))
+    assert after.ended()["b"] == ("fixed", sha_of(4), "")
+
+
+def test_unchanged_outages_are_no_changes() -> None:
+    """An evaluation without news stores nothing; a further failure does."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    course.ledger.changes_saved()
+    course.then({"a": "P F F F"})
+    assert course.ledger.changes == {}
+    course.then({"a": "P F F F F"})
+    (alert,) = course.ledger.changes.values()
+    assert alert is not None
+    assert alert.failures == 4
+
+
+# ---------------------------------------------------------------------- the threshold
+
+
+def test_the_threshold_is_a_condition_of_the_beginning() -> None:
+    """Two broken jobs alert; after the repair of one the other still does, and after a restart."""
+    policy = Policy(groups=(PAIR,))
+    histories = {"a": "P F F F F F", "b": "P F F F P P", "c": "P P P P P P"}
+    state = evaluate_histories(histories, policy)
+    assert [job.key.job_name for job in state.alerting] == ["a"]
+    (group,) = state.groups
+    assert (group.failing, group.firing) == (1, True)
+    late = evaluate_histories({"a": "P . . F F F", "b": "F F F P P P"}, policy)
+    assert (late.alerting, late.jobs[0].is_gated) == ((), True)
+    assert (late.groups[0].failing, late.groups[0].firing) == (1, False)
+
+
+@bounded
+@given(
+    st.lists(st.lists(st.sampled_from("PFK.F"), min_size=12, max_size=12), min_size=1, max_size=4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.integers(1, 2),
+)
+def test_what_alerts_does_not_depend_on_when_it_is_looked_at(
+    drawn: list[list[str]], threshold: int, failures_to_open: int, passes_to_close: int
+) -> None:
+    """Looked at only at the end, the same jobs alert as when each commit is looked at."""
+    limits = Thresholds(failures_to_open, passes_to_close)
+    policy = Policy(groups=(replace(GROUP, thresholds=limits, failure_threshold=threshold),))
+    histories = {f"j{number}": letters for number, letters in enumerate(drawn)}
+    alerting: set[JobKey] = set()
+    for commits in range(1, 13):
+        texts = {name: " ".join(letters[:commits]) for name, letters in histories.items()}
+        state = evaluate_histories(texts, policy)
+        failing = {job.key for job in state.jobs if job.failing}
+        alerting = failing if len(failing) >= threshold else alerting & failing
+        assert {job.key for job in state.alerting} == alerting
+        assert {job.key for job in state.jobs if job.alerting} == alerting

@@ -1,0 +1,136 @@
+"""The facts of an outage: lines that people and templates read."""
+
+from dataclasses import replace
+
+import pytest
+from trunkwatch.domain.groups import Group
+from trunkwatch.domain.model import Commit
+from trunkwatch.domain.policy import Policy
+from trunkwatch.engine.shown import Alert, End, Ended
+from trunkwatch.metrics.facts import (
+    FACTS_BYTES,
+    duration,
+    ended_facts,
+    group_reason,
+    group_title,
+    outage_facts,
+)
+
+from tests.domain.builders import NOW, evaluate_histories
+from tests.metrics.sample import ended_alert
+
+RUN = "https://github.com/o/r/actions/runs/7/job/8"
+FULL = ended_alert()._replace(url=RUN, end=None)
+BARE = FULL._replace(
+    first_bad=Commit("b" * 40, None, None, None), last_good=None, suspects=None, listed=(),
+    broken_since=None, url=None, failed_step=None,
+)  # fmt: skip
+
+
+def test_the_facts_are_in_order() -> None:
+    """Each fact has a line, and text from outside has no line break."""
+    assert FULL.broken_since is not None
+    good, bad = FULL.last_good, FULL.first_bad.sha
+    assert outage_facts(FULL).splitlines() == [
+        "Occurred at: 2026-03-01 09:55 UTC",
+        f"First bad: {bad}",
+        "First bad by: author-2: change 2",
+        f"Last good: {good}",
+        "Failed step: Test",
+        f"First failing run: {RUN}",
+        "Commits: https://github.com/o/r/commit/",
+        f"Compare: https://github.com/o/r/compare/{good}...{bad}",
+        "Suspects: 2",
+        f'- {FULL.listed[0].sha[:10]} Use "quotes", a \\ backslash and a second line: ünïcode ✓',
+        f"- {bad[:10]} a: b",
+    ]
+
+
+def test_an_unknown_fact_has_no_line() -> None:
+    """Without anything but first bad there is one line."""
+    assert outage_facts(BARE) == f"First bad: {'b' * 40}"
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://ci.example/7", "https://ci.example/a b", "https://ci.example/" + "x" * 500]
+)
+def test_an_address_that_is_none_or_too_long_has_no_line(url: str) -> None:
+    """Only an http address of a line that is not too long is a fact."""
+    assert "run" not in outage_facts(BARE._replace(url=url))
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "line"),
+    [
+        (Ended.MOVED, "group h, team u, P1", "Moved to: group h, team u, P1"),
+        (Ended.MUTED, "no\nrunner", "Muted because: no runner"),
+        (Ended.UNWATCHED, "", None),
+    ],
+)
+def test_an_end_comes_first(reason: Ended, detail: str, line: str | None) -> None:
+    """The end, its time and the duration come before the facts of the outage."""
+    alert = FULL._replace(end=End(reason, NOW, NOW, None, detail))
+    assert ended_facts(alert).splitlines()[: 4 + bool(line)] == [
+        f"Ended: {reason}",
+        "Ended at: 2026-03-01 12:00 UTC",
+        "Lasted: 2h 5m",
+        *([line] if line else []),
+        "Failures: 4",
+    ]
+    assert "Lasted" not in ended_facts(alert._replace(broken_since=None))
+
+
+def test_a_fix_is_named() -> None:
+    """The commit that closed the outage has its hash, author and title."""
+    lines = ended_facts(ended_alert()).splitlines()
+    assert lines[0] == "Ended: fixed"
+    assert [line for line in lines if line.startswith("Fixed by")][1] == (
+        "Fixed by whom: author-6: Guard the scheduler"
+    )
+
+
+def test_a_label_is_bounded() -> None:
+    """The suspects that do not fit are counted."""
+    commit = Commit("c" * 40, None, "é" * 90, "ü" * 90)
+    alert = FULL._replace(listed=(commit,) * 10, suspects=14)
+    *lines, last = outage_facts(alert).splitlines()
+    listed = sum(line.startswith("- ") for line in lines)
+    assert 0 < listed < 10
+    assert last == f"- and {14 - listed} more"
+    assert len(outage_facts(alert).encode()) <= FACTS_BYTES + 20
+
+
+@pytest.mark.parametrize(
+    ("history", "title"),
+    [
+        ("P F F F", "[P2] g jobs broken for 3 commits in a row on o/r main"),
+        ("P F F F K", "[P2] g jobs broken: 3 failures since "),
+    ],
+)
+def test_a_title_is_in_a_row_only_without_a_flake(history: str, title: str) -> None:
+    """The most failures of a job count, and the number of failing jobs is in the reason."""
+    policy = Policy(groups=(Group("g", "t", "P2"),))
+    state = evaluate_histories({"a": history, "b": history.replace("P F", "P P")}, policy)
+    (group,) = state.groups
+    assert group.alerting is not None
+    assert group_title(group, group.alerting).startswith(title)
+    assert group_title(group, group.alerting).endswith(" on o/r main")
+    assert group_reason(group) == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
+    one = replace(group.alerting, failures_in_outage=1, consecutive_failures=0, broken_since=None)
+    assert group_title(group, one) == "[P2] g jobs broken: 1 failure on o/r main"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0m"), (59, "0m"), (7500, "2h 5m"), (86400, "1d 0h"), (270000, "3d 3h")],
+)
+def test_a_duration_has_two_units(seconds: float, text: str) -> None:
+    """Minutes, hours and minutes, or days and hours."""
+    assert duration(seconds) == text
+
+
+def test_alerts_without_an_end_are_no_ends() -> None:
+    """Facts of an end need one."""
+    alert: Alert = FULL
+    with pytest.raises(AssertionError, match="not ended"):
+        ended_facts(alert)

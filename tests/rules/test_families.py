@@ -1,0 +1,46 @@
+"""Every exported family is used by a rule or a panel, or has a reason not to be."""
+
+from collections.abc import Mapping
+
+from trunkwatch.metrics.catalogue import BY_NAME
+
+from tests.dashboards.model import FILES, filled, load, targets
+from tests.rules import rulebook
+
+UNUSED: Mapping[str, str] = {
+    "ci_branch_head_timestamp_seconds": "tests wait for it; people compare it with their branch",
+    "ci_branch_up": "of all sources together; the alert reads ci_branch_source_up",
+    "ci_group_failure_threshold": "the exporter says whether it was reached; its alerts name it",
+    "ci_job_broken_since_timestamp_seconds": "for people's own panels; the facts have it",
+    "ci_job_flaky_commits": "runbooks read it, to find out whether a job is flaky",
+    "ci_job_pending_commits": "for people who wait for a fix",
+    "ci_job_failures_to_open": "for people: the exporter says whether the streak has reached it",
+    "ci_job_duration_seconds": "for people's own panels of slow jobs",
+    "ci_job_last_success_timestamp_seconds": "for people's own rules about jobs that must pass",
+    "trunkwatch_http_refused_total": "for people who look for a client that is refused",
+    "trunkwatch_off_trunk_runs_total": "for people who look for a job that is missing",
+    "trunkwatch_source_errors_total": "the reasons behind trunkwatch_source_up",
+    "trunkwatch_source_last_success_timestamp_seconds": "tests wait for it; /-/ready judges it",
+    "trunkwatch_source_limitation": "check and the page show it; it may be intended",
+    "trunkwatch_source_refresh_duration_seconds": "for people who look for a slow source",
+    "trunkwatch_source_requests_total": "for people who look for what spends the quota",
+    "trunkwatch_source_rows_dropped_total": "check and the page show it; it may be intended",
+    "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
+}
+"""Families that neither a rule nor a panel reads, with the reason."""
+
+
+def used() -> set[str]:
+    """Return the names that rules, annotations and panels read."""
+    queries = [rule["expr"] for rule in rulebook.rules()]
+    for alert in rulebook.alerts().values():
+        for text in alert["annotations"].values():
+            queries += rulebook.template_queries(text)
+    for file in FILES:
+        queries += [filled(target["expr"]) for _, target in targets(load(file))]
+    return {each.name for query in queries for each in rulebook.selections(query)}
+
+
+def test_every_family_is_used_or_has_a_reason() -> None:
+    """A number that nothing looks at hides what it was made for."""
+    assert set(BY_NAME) - used() == set(UNUSED)
