@@ -126,4 +126,6 @@ def published(state: TrunkState, since: int) -> TrunkState:
     tally = Tally(state.jobs)
     tally.since = since  # An old commit breaks the trunk no more either.
     mass = tally.mass_breakage()
-    return replace(state, jobs=tuple(jobs), green=green, mass_breakage=mass)
+    keys = {job.key for job in state.alerting}
+    alerting = tuple(job for job in jobs if job.key in keys)
+    return replace(state, jobs=tuple(jobs), alerting=alerting, green=green, mass_breakage=mass)

@@ -25,6 +25,10 @@ UNUSED: Mapping[str, str] = {
     "trunkwatch_source_refresh_duration_seconds": "for people who look for a slow source",
     "trunkwatch_source_requests_total": "for people who look for what spends the quota",
     "trunkwatch_source_rows_dropped_total": "check and the page show it; it may be intended",
+    "trunkwatch_label_values_cut_total": "for people who look for a long name",
+    "trunkwatch_store_bytes": "for people who watch the disk",
+    "trunkwatch_store_oldest_timestamp_seconds": "for people who watch what retention keeps",
+    "trunkwatch_store_rows": "for people who watch the disk",
     "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
 }
 """Families that neither a rule nor a panel reads, with the reason."""
