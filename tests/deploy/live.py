@@ -10,17 +10,17 @@ from typing import Any
 
 import requests
 
-from tests.support.binaries import binary_path
+from tests.support.engines import OLDEST, find_engine
 
 # The timeout of waits, in seconds.
 PATIENCE = 30
 
 
 @contextmanager
-def running(config: Path) -> Iterator[int]:
+def running(config: Path, engines: str = OLDEST) -> Iterator[int]:
     """Run Alertmanager with a config and a storage beside it; yield its port."""
     command = [
-        binary_path("alertmanager"),
+        str(find_engine(engines, "alertmanager")),
         f"--config.file={config}",
         f"--storage.path={config.parent / 'storage'}",
         "--web.listen-address=127.0.0.1:0",
