@@ -62,7 +62,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/test.stamp
+docs: $(VENV)/test.stamp prometheus
 	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident

@@ -1,6 +1,7 @@
 """The versions of Prometheus and Alertmanager with which a test runs.
 
-The oldest supported pair is the one that `make tools` unpacks, or that is on PATH. `tools/fetch-engines`
+The oldest supported pair is the one that `make tools` unpacks, or that is on PATH.
+`tools/fetch-engines`
 adds the newest versions that the machine can have, and VictoriaMetrics with vmalert.
 """
 
@@ -20,11 +21,11 @@ PAIRS = (OLDEST, pytest.param(NEWEST, marks=pytest.mark.engines))
 
 
 def find_engine(pair: str, program: str) -> Path:
-    """Return the path of a program of a pair; skip the test if `tools/fetch-engines` has not fetched it.
+    """Return the path of a program; skip the test if `tools/fetch-engines` has not fetched it.
 
     Args:
         pair: `oldest` or `newest`; VictoriaMetrics' programs have one version only.
-        program: `prometheus`, `promtool`, `alertmanager`, `amtool`, `vmalert` or `victoria-metrics`.
+        program: `prometheus`, `alertmanager`, their tools, `vmalert` or `victoria-metrics`.
     """
     if pair == OLDEST:
         path: Path = find_binary(program)
