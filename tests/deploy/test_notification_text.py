@@ -195,6 +195,7 @@ def test_jobs_that_ended_are_told_after_those_that_are_broken() -> None:
     late = fixed("b")
     over = Alert(late.labels, late.annotations)
     lines = text(fixed("a"), over, broken("c")).splitlines()
+    assert title(over) == title(late)
     assert lines[0] == "- c (workflow inductor)"
     assert [line[:30] for line in lines if line.startswith(("- a", "- b"))] == [
         "- a (workflow inductor): fixed",
