@@ -44,6 +44,7 @@ CAPTIONS = {
     "suspects": "Suspects",
     "tip": "Tip",
     "reason": "Reason",
+    "explain": "Explain",
 }
 """The facts of a job in the order of their lines in `description`."""
 
@@ -60,6 +61,7 @@ FACTS = {
     "suspects": "2\n3333333333 author-a: Tidy\n4444444444 author-b: Fuse more",
     "tip": "failing on the newest 3 commits that have a result",
     "reason": "Failure_Threshold=1, Number_of_Jobs_Failing=1",
+    "explain": "trunkwatch explain --config.file FILE -- 'a'",
 }
 FIXED = {
     "ended": "fixed",

@@ -1,10 +1,10 @@
-"""Alerts while Prometheus is away: a real pair, 120 times as fast as docker-compose.yml."""
+"""Alerts while Prometheus or vmalert is away, 120 times as fast as docker-compose.yml."""
 
 import queue
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from trunkwatch.demo.stack import Program, free_port
 from tests.deploy.files import ALERTMANAGER, COMPOSE, TEMPLATES, load, switched_on
 from tests.deploy.live import PATIENCE, Inbox, Message, running, serving
 from tests.deploy.notification import LABELS, broken
-from tests.support.engines import PAIRS, find_engine
+from tests.support.engines import NEWEST, PAIRS, find_engine
 from tests.support.waiting import always, eventually
 
 pytestmark = pytest.mark.live
@@ -31,33 +31,68 @@ AWAY_SECONDS = 6 * 60 / SPEEDUP
 """Longer than Prometheus' default lets an alert live (4 minutes)."""
 
 
-def prometheus(folder: Path, alertmanager: int, pair: str) -> Program:
-    """Return a Prometheus with the flags of compose and one alert of a broken job."""
+def write_rules(folder: Path) -> Path:
+    """Write one rule, whose alert is that of a broken job; return the file."""
     alert = broken("a")
     rule = {"alert": LABELS["alertname"], "expr": "vector(1)", "annotations": alert.annotations}
     rule["labels"] = {name: value for name, value in alert.labels.items() if name != "alertname"}
-    rules = {"groups": [{"name": "g", "rules": [rule]}]}
-    (folder / "one.rules.yml").write_text(yaml.safe_dump(rules))
+    path = folder / "one.rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "g", "rules": [rule]}]}))
+    return path
+
+
+def resend_delay() -> str:
+    """Return compose's delay at the speed of this test."""
+    flags = "\n".join(load(COMPOSE)["services"]["prometheus"]["command"])
+    (delay,) = re.findall(r"--rules\.alert\.resend-delay=(\S+)", flags)
+    return f"{parse_duration(delay) / SPEEDUP * 1000:.0f}ms"
+
+
+def prometheus(folder: Path, alertmanager: int, pair: str) -> Program:
+    """Return a Prometheus with compose's delay and the rule."""
     managers = [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager}"]}]}]
     config = {
         "global": {"evaluation_interval": "250ms"},
-        "rule_files": ["one.rules.yml"],
+        "rule_files": [str(write_rules(folder))],
         "alerting": {"alertmanagers": managers},
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    (delay,) = re.findall(
-        r"--rules\.alert\.resend-delay=(\S+)",
-        "\n".join(load(COMPOSE)["services"]["prometheus"]["command"]),
-    )
     port = free_port()
     command = [
         str(find_engine(pair, "prometheus")),
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        f"--rules.alert.resend-delay={parse_duration(delay) / SPEEDUP * 1000:.0f}ms",
+        f"--rules.alert.resend-delay={resend_delay()}",
     ]
     return Program("prometheus", command, folder, f"http://127.0.0.1:{port}/-/ready")
+
+
+@contextmanager
+def vmalert(folder: Path, alertmanager: int) -> Iterator[Program]:
+    """Run VictoriaMetrics; yield a vmalert with compose's delay and the rule, not started."""
+    storage, port = free_port(), free_port()
+    data = [
+        str(find_engine(NEWEST, "victoria-metrics")),
+        f"-httpListenAddr=127.0.0.1:{storage}",
+        f"-storageDataPath={folder / 'data'}",
+    ]
+    command = [
+        str(find_engine(NEWEST, "vmalert")),
+        f"-rule={write_rules(folder)}",
+        f"-datasource.url=http://127.0.0.1:{storage}",
+        f"-notifier.url=http://127.0.0.1:{alertmanager}",
+        f"-httpListenAddr=127.0.0.1:{port}",
+        "-evaluationInterval=250ms",
+        f"-rule.resendDelay={resend_delay()}",
+    ]
+    database = Program("data", data, folder, f"http://127.0.0.1:{storage}/health")
+    database.start()
+    try:
+        database.wait_ready()
+        yield Program("vmalert", command, folder, f"http://127.0.0.1:{port}/health")
+    finally:
+        database.stop()
 
 
 @contextmanager
@@ -89,24 +124,31 @@ def seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-def test_six_minutes_without_prometheus_are_no_notification(pair: str, tmp_path: Path) -> None:
+VMALERT = "vmalert"
+ENGINES = (*PAIRS, pytest.param(VMALERT, marks=pytest.mark.engines))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_six_minutes_without_prometheus_are_no_notification(engine: str, tmp_path: Path) -> None:
     """The alert outlives them and the hold; when it ends at last, no repair is claimed."""
+    pair = NEWEST if engine == VMALERT else engine
     told: queue.Queue[Message] = queue.Queue()
-    with (
-        serving(Inbox(told.put)) as inbox,
-        alertmanager(tmp_path, inbox, pair) as port,
-    ):
-        program = prometheus(tmp_path, port, pair)
+    with ExitStack() as stack:
+        inbox = stack.enter_context(serving(Inbox(told.put)))
+        port = stack.enter_context(alertmanager(tmp_path, inbox, pair))
+        if engine == VMALERT:
+            program = stack.enter_context(vmalert(tmp_path, port))
+        else:
+            program = prometheus(tmp_path, port, pair)
         program.start()
         try:
             (fired,) = told.get(timeout=PATIENCE).body["attachments"]
             alert = held(port)
             program.stop()
-            always(told.empty, "Prometheus is away", AWAY_SECONDS)
+            always(told.empty, "it is away", AWAY_SECONDS)
             program.start()
             eventually(lambda: held(port)["updatedAt"] != alert["updatedAt"], "it is resent")
-            always(told.empty, "Prometheus is back", 1.0)
+            always(told.empty, "it is back", 1.0)
         finally:
             program.stop()
         (ended,) = told.get(timeout=PATIENCE).body["attachments"]
