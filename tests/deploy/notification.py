@@ -110,7 +110,8 @@ class Alert:
             "annotations": dict(self.annotations),
             "startsAt": BEGAN,
             "endsAt": ENDED if self.resolved else STILL_FIRING,
-            "generatorURL": "http://localhost:9090/graph?g0.expr=x&g0.tab=1",
+            # The expression of TrunkJobBroken has about 1,200 characters.
+            "generatorURL": f"http://localhost:9090/graph?g0.expr={'x' * 1_200}&g0.tab=1",
             "fingerprint": "0",
         }
 
