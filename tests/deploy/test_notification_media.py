@@ -27,7 +27,6 @@ CAPTIONS = [
     "Suspects",
     "Last good",
     "Compare",
-    "Tip",
     "Silence this job",
     "State",
     "Reason",

@@ -115,11 +115,11 @@ def test_suspects_are_told_by_number(suspects: str, told: str) -> None:
 
 
 def test_a_fact_that_is_unknown_has_no_line() -> None:
-    """A missing failed step, run, comparison, author or tip has no caption."""
-    unknown = ("failed_step", "url", "compare", "tip", "first_bad_by", "commits", "broken_for")
+    """A missing failed step, run, comparison, author or age has no caption."""
+    unknown = ("failed_step", "url", "compare", "first_bad_by", "commits", "failing_for")
     facts: dict[str, Any] = dict.fromkeys(unknown, "")
     message = text(broken("a", **facts))
-    assert not re.search("Failed step|First failing run|Compare|Tip|ago", message)
+    assert not re.search("Failed step|First failing run|Compare|ago", message)
     assert "  First bad: 4444444444\n" in message
 
 
@@ -164,19 +164,18 @@ def test_an_end_has_its_reason(facts: dict[str, Any], told: str) -> None:
 
 
 def test_a_fix_names_commit_author_and_duration() -> None:
-    """The title has all three; the text links the commit and the passing run."""
+    """The title has all three; the text links the commits."""
     assert title(fixed("a")) == (
         f"[FIXED] a on {TRUNK} by 6666666666 author-c: Fuse less, broken for 5h 43m"
     )
     message = text(fixed("a"))
-    assert message.splitlines()[:5] == [
+    assert message.splitlines()[:4] == [
         "- a (workflow inductor)",
         "  Ended: fixed by 6666666666 author-c: Fuse less"
         " https://github.com/pytorch/pytorch/commit/6666666666",
         f"  Occurred at: {OCCURRED}, for 5h 43m, 3 failures",
         "  First bad: 4444444444 author-b: Fuse more"
         " https://github.com/pytorch/pytorch/commit/4444444444",
-        "  Passing run: https://github.com/pytorch/pytorch/actions/runs/9",
     ]
 
 
