@@ -62,7 +62,7 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-docs: $(VENV)/test.stamp prometheus
+docs: $(VENV)/test.stamp
 	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident
@@ -77,6 +77,9 @@ bench: $(VENV)/test.stamp schema
 
 # What the tests need beside Python's packages.
 tools: prometheus schema
+
+# docs/messages.md is rendered by amtool.
+docs: prometheus
 
 .PHONY: preflight prometheus schema
 prometheus: preflight
