@@ -10,7 +10,7 @@ WORKERS ?= 2
 # Tests of whole programs wait for them more than they compute.
 LIVE_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-UNIT := -m 'not slow and not live'
+UNIT := -m 'not slow and not live and not engines'
 POLICY := tests/domain tests/engine
 # Python images forbid the cache of compiled files; every run would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -46,12 +46,14 @@ test: lint tools
 	$(PYTEST) $(UNIT) --cov --cov-report= $(POLICY)
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
 	$(PYTEST) $(UNIT) $(addprefix --ignore=,$(POLICY))
-	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live) and not large' --durations=10
+	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live) and not large and not engines' --durations=10
 
 # Only property tests take examples. The unit tests run in another random order; pytest-randomly
 # prints its seed.
 test-all: lint tools
+	tools/fetch-engines
 	$(PYTEST) -m large
+	$(PYTEST) -n $(LIVE_WORKERS) -m engines --durations=10
 	$(PYTEST) -m 'hypothesis and not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report=
 	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
@@ -97,6 +99,9 @@ soak: $(VENV)/test.stamp schema
 # What the tests need beside Python's packages.
 tools: prometheus schema
 
+# docs/messages.md is rendered by amtool.
+docs: prometheus
+
 .PHONY: preflight prometheus schema
 prometheus: preflight
 	@tools/fetch-prometheus
@@ -124,4 +129,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .schema build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,4 @@
-"""Writes what `make docs` generates: docs/metrics.md and config/own_alerts.py.
+"""Writes what `make docs` generates: docs/metrics.md, docs/messages.md and config/own_alerts.py.
 
     python -m tools.docs            write it
     python -m tools.docs --check    exit 1 if a committed file differs
@@ -31,8 +31,11 @@ from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
+from tools.messages import render_messages
+
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ROOT / "docs" / "metrics.md"
+MESSAGES = ROOT / "docs" / "messages.md"
 RULES = ROOT / "rules" / "trunkwatch.rules.yml"
 OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
 BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
@@ -93,7 +96,11 @@ _OWN_ALERTS_END = (
     ' their team is the default group\'s."""\n'
 )
 
-GENERATED: dict[Path, Callable[[str], str]] = {METRICS: render, OWN_ALERTS: render_own_alerts}
+GENERATED: dict[Path, Callable[[str], str]] = {
+    METRICS: render,
+    MESSAGES: render_messages,
+    OWN_ALERTS: render_own_alerts,
+}
 """The generated files, each with the function that renders it from its committed text."""
 
 # ---------------------------------------------------------------------- configuration

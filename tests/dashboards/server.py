@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-from tests.support.binaries import find_binary
+from tests.support.engines import find_engine
 
 READY_WITHIN_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -52,12 +52,19 @@ class Prometheus:
         return body["data"]
 
 
-def seed(openmetrics: str, folder: Path) -> Path:
+def seed(openmetrics: str, folder: Path, pair: str) -> Path:
     """Return a storage whose blocks contain the samples."""
     exposition, storage = folder / "samples.om", folder / "storage"
     exposition.write_text(openmetrics, encoding="utf-8")
     subprocess.run(
-        [find_binary("promtool"), "tsdb", "create-blocks-from", "openmetrics", exposition, storage],
+        [
+            find_engine(pair, "promtool"),
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            exposition,
+            storage,
+        ],
         check=True,
         capture_output=True,
     )
@@ -65,7 +72,7 @@ def seed(openmetrics: str, folder: Path) -> Path:
 
 
 @contextmanager
-def running(storage: Path) -> Iterator[Prometheus]:
+def running(storage: Path, pair: str) -> Iterator[Prometheus]:
     """Run a Prometheus that scrapes nothing."""
     config, log = storage.parent / "prometheus.yml", storage.parent / "prometheus.log"
     config.write_text("global: {}\n", encoding="utf-8")
@@ -73,7 +80,7 @@ def running(storage: Path) -> Iterator[Prometheus]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
-                find_binary("prometheus"),
+                find_engine(pair, "prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={storage}",
                 f"--web.listen-address={address}",

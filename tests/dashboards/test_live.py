@@ -7,6 +7,7 @@ import pytest
 
 from tests.dashboards import incident, model, server
 from tests.dashboards.incident import END, FIRST_BAD, FRAMEWORK, HOUR, MINUTE, STALE, START
+from tests.support.engines import PAIRS
 
 pytestmark = pytest.mark.live
 
@@ -50,11 +51,14 @@ GAP = END + 10 * MINUTE
 Row = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Prometheus]:
+@pytest.fixture(scope="module", params=PAIRS)
+def prometheus(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[server.Prometheus]:
     """Yield a Prometheus that holds the incident."""
-    storage = server.seed(incident.openmetrics(), tmp_path_factory.mktemp("prometheus"))
-    with server.running(storage) as running:
+    folder = tmp_path_factory.mktemp("prometheus")
+    storage = server.seed(incident.openmetrics(), folder, request.param)
+    with server.running(storage, request.param) as running:
         yield running
 
 

@@ -1,13 +1,13 @@
 """Builders of Alertmanager's template data, and rendering with amtool."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from tests.deploy.files import TEMPLATES, run
-from tests.support.binaries import find_binary
+from tests.support.engines import OLDEST, find_engine
 
 RUNBOOKS = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks"
 TITLE = "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
@@ -19,7 +19,52 @@ STILL_FIRING = "0001-01-01T00:00:00Z"
 
 FIRST_BAD = "4" * 40
 LAST_GOOD = "2" * 40
-SUSPECTS = f"2 commits, oldest first\n{'3' * 12} author-a: Tidy\n{'4' * 12} author-b: Fuse more"
+FIXING = "6" * 40
+GITHUB = "https://github.com/pytorch/pytorch"
+
+CAPTIONS = {
+    "ended": "Ended",
+    "ended_at": "Ended at",
+    "lasted": "Lasted",
+    "fixed_by": "Fixed by",
+    "fixed_by_whom": "Fixed by whom",
+    "moved_to": "Moved to",
+    "muted_because": "Muted because",
+    "failures": "Failures",
+    "broken_since": "Occurred at",
+    "first_bad": "First bad",
+    "first_bad_by": "First bad by",
+    "last_good": "Last good",
+    "failed_step": "Failed step",
+    "url": "First failing run",
+    "commits": "Commits",
+    "compare": "Compare",
+    "suspects": "Suspects",
+    "reason": "Reason",
+    "explain": "Explain",
+}
+"""The facts of a job in the order of their lines in `description`."""
+
+FACTS = {
+    "broken_since": OCCURRED,
+    "first_bad": FIRST_BAD,
+    "first_bad_by": "author-b: Fuse more",
+    "last_good": LAST_GOOD,
+    "failed_step": "Test",
+    "url": f"{GITHUB}/actions/runs/7",
+    "commits": f"{GITHUB}/commit/",
+    "compare": f"{GITHUB}/compare/{LAST_GOOD}...{FIRST_BAD}",
+    "suspects": "2\n3333333333 author-a: Tidy\n4444444444 author-b: Fuse more",
+    "reason": "Failure_Threshold=1, Number_of_Jobs_Failing=1",
+    "explain": "trunkwatch explain --config.file FILE -- 'a'",
+}
+FIXED = {
+    "ended": "fixed",
+    "ended_at": "2025-12-09 18:05 UTC",
+    "lasted": "5h 43m",
+    "fixed_by": FIXING,
+    "fixed_by_whom": "author-c: Fuse less",
+}
 
 LABELS = {
     "alertname": "TrunkJobBroken",
@@ -32,6 +77,8 @@ LABELS = {
     "severity": "warning",
 }
 
+MEDIA = ("trunkwatch.text", "trunkwatch.markdown", "trunkwatch.slack")
+
 GROUPED_BY = ("alertname", "repo", "branch", "group")
 
 
@@ -42,60 +89,68 @@ class Alert:
     Attributes:
         labels: all labels.
         annotations: all annotations.
-        ended: whether it is resolved.
-        began: when it started to fire (RFC 3339).
+        resolved: whether it has ended.
     """
 
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    ended: bool = False
-    began: str = BEGAN
+    resolved: bool = False
 
     def data(self) -> dict[str, Any]:
         """Return the alert in the format of template data."""
         return {
-            "status": "resolved" if self.ended else "firing",
+            "status": "resolved" if self.resolved else "firing",
             "labels": dict(self.labels),
             "annotations": dict(self.annotations),
-            "startsAt": self.began,
-            "endsAt": ENDED if self.ended else STILL_FIRING,
-            "generatorURL": "http://localhost:9090/graph?g0.expr=x&g0.tab=1",
+            "startsAt": BEGAN,
+            "endsAt": ENDED if self.resolved else STILL_FIRING,
+            # The expression of TrunkJobBroken has about 1,200 characters.
+            "generatorURL": f"http://localhost:9090/graph?g0.expr={'x' * 1_200}&g0.tab=1",
             "fingerprint": "0",
         }
 
 
-def facts(job: str, failures: str) -> dict[str, str]:
-    """Return the annotations that the rules give to the alert of a broken job."""
-    return {
-        "title": TITLE,
+def description(**facts: str) -> str:
+    """Return the annotation of a broken job: one line per fact, in the order of the rules."""
+    lines = [f"{CAPTIONS[name]}: {facts[name]}" for name in CAPTIONS if facts.get(name)]
+    if facts.get("suspects"):
+        number = next(n for n, line in enumerate(lines) if line.startswith("Suspects: "))
+        listed = facts["suspects"].splitlines()
+        lines[number : number + 1] = [f"Suspects: {listed[0]}", *(f"- {row}" for row in listed[1:])]
+    return "\n".join(lines)
+
+
+def broken(job: str, failures: int | str = 3, *, resolved: bool = False, **facts: str) -> Alert:
+    """Return the alert of a broken job of the group inductor; `facts` replaces those of the rules.
+
+    A resolved alert without the fact `ended` has an end that is not confirmed.
+    """
+    known = {**FACTS, "failures": str(failures)} | facts
+    notes = {
+        "title": known.pop("title", TITLE),
         "summary": f"{job} (workflow inductor) is broken on pytorch/pytorch main",
-        "description": "Prose that says the same.",
-        "first_bad": FIRST_BAD,
-        "first_bad_by": "author-b: Fuse more",
-        "last_good": LAST_GOOD,
-        "failures": failures,
-        "broken_since": OCCURRED,
-        "suspects": SUSPECTS,
-        "failed_step": "Test",
-        "url": "https://github.com/pytorch/pytorch/actions/runs/7",
-        "compare_url": "https://github.com/pytorch/pytorch/compare/2...4",
-        "tip": "failing on the newest 3 commits that have a result",
-        "reason": "Failure_Threshold=1, Number_of_Jobs_Failing=1",
+        "failing_for": known.pop("failing_for", "3h 40m 12s"),
+        "description": description(**known),
         "runbook_url": f"{RUNBOOKS}/TrunkJobBroken.md",
     }
+    return Alert(LABELS | {"job_name": job}, notes, resolved)
 
 
-def broken(
-    job: str, failures: int | str = 3, *, ended: bool = False, began: str = BEGAN, **more: str
-) -> Alert:
-    """Return the alert of a broken job of the group inductor; `more` replaces annotations."""
-    notes = facts(job, str(failures)) | more
-    return Alert(LABELS | {"job_name": job}, notes, ended, began)
+def fixed(job: str, **facts: str) -> Alert:
+    """Return the alert of a job that passes again."""
+    return broken(job, resolved=True, **({"reason": ""} | FIXED | facts))
 
 
-def noted(alert: Alert, annotations: Mapping[str, str]) -> Alert:
-    """Return the alert with some annotations replaced."""
-    return replace(alert, annotations={**alert.annotations, **annotations})
+def of_exporter() -> Alert:
+    """Return an alert about the exporter, which has a description and no facts of a job."""
+    labels = {"alertname": "TrunkwatchExporterDown", "team": "trunk", "priority": "P2"}
+    annotations = {
+        "title": "[P2] Trunkwatch exporter is down",
+        "summary": "No Trunkwatch exporter can be scraped",
+        "description": "For five minutes nobody was reached.\nTargets: exporter:10077 (up=0)",
+        "runbook_url": f"{RUNBOOKS}/TrunkwatchExporterDown.md",
+    }
+    return Alert(labels, annotations)
 
 
 def notification(*alerts: Alert) -> dict[str, Any]:
@@ -103,7 +158,7 @@ def notification(*alerts: Alert) -> dict[str, Any]:
     labels = common([alert.labels for alert in alerts])
     return {
         "receiver": "r",
-        "status": "resolved" if all(alert.ended for alert in alerts) else "firing",
+        "status": "resolved" if all(alert.resolved for alert in alerts) else "firing",
         "alerts": [alert.data() for alert in alerts],
         "groupLabels": {name: labels[name] for name in GROUPED_BY if name in labels},
         "commonLabels": labels,
@@ -118,18 +173,37 @@ def common(sets: list[Mapping[str, str]]) -> dict[str, str]:
     return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
-def render(name: str, data: dict[str, Any], folder: Path, kind: str = "text") -> str:
-    """Render one of the templates with amtool, as text or within HTML."""
-    path = folder / "data.json"
-    path.write_text(json.dumps(data))
-    rendered = run(
-        find_binary("amtool"),
-        "template",
-        "render",
-        f"--template.glob={TEMPLATES}/*.tmpl",
-        f'--template.text={{{{ template "{name}" . }}}}',
-        f"--template.type={kind}",
-        f"--template.data={path}",
-    )
+SEPARATOR = "\x1e"
+
+
+def render_all(
+    names: Sequence[str], data: dict[str, Any], kind: str = "text", engines: str = OLDEST
+) -> list[str]:
+    """Render templates with amtool, as text or within HTML.
+
+    Args:
+        names: the templates.
+        data: Alertmanager's template data.
+        kind: `text` or `html`.
+        engines: the pair whose amtool renders.
+    """
+    with NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(data, file)
+        file.flush()
+        rendered = run(
+            find_engine(engines, "amtool"),
+            "template",
+            "render",
+            f"--template.glob={TEMPLATES}/*.tmpl",
+            "--template.text=" + SEPARATOR.join(f'{{{{ template "{name}" . }}}}' for name in names),
+            f"--template.type={kind}",
+            f"--template.data={file.name}",
+        )
     assert rendered.returncode == 0, rendered.stderr
-    return rendered.stdout
+    return rendered.stdout.split(SEPARATOR)
+
+
+def render(name: str, data: dict[str, Any], kind: str = "text") -> str:
+    """Render one template with the oldest amtool."""
+    (rendered,) = render_all([name], data, kind)
+    return rendered

@@ -33,6 +33,8 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     ({**BROKEN, "team": "no-such-team", "priority": "P10"}, "unrouted"),
     ({**BROKEN, "team": "trunk", "priority": "p2"}, "unrouted"),
     ({"alertname": "SomebodyElses"}, "unrouted"),
+    # The heartbeat of another stack, such as kube-prometheus', must not stand in for Trunkwatch's.
+    ({"alertname": "Watchdog", "severity": "none"}, "unrouted"),
     # The heartbeat, with any other labels.
     ({"alertname": "TrunkwatchWatchdog"}, "heartbeat"),
     ({"alertname": "TrunkwatchWatchdog", "team": "trunk", "priority": "P3"}, "heartbeat"),

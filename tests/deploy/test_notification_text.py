@@ -1,300 +1,255 @@
-"""The title and the plain text of notifications, rendered by amtool."""
+"""The content of notifications, rendered by amtool: titles, the first lines, ends."""
 
-from pathlib import Path
+import re
+from typing import Any
 
 import pytest
 
 from tests.deploy.notification import (
-    FIRST_BAD,
-    LAST_GOOD,
+    FIXING,
+    MEDIA,
     OCCURRED,
-    RUNBOOKS,
     TITLE,
     Alert,
     broken,
-    noted,
+    fixed,
     notification,
+    of_exporter,
     render,
+    render_all,
 )
+from tests.support.engines import NEWEST
+from tools.messages import FOLD_CHARACTERS, FOLD_LINES, SCENARIOS, folded
 
-SILENCE = "http://localhost:9093/#/silences/new?filter=%7Balertname%3D%22TrunkJobBroken%22%2C"
-SILENCE_GROUP = (
-    f"{SILENCE}branch%3D%22main%22%2Cgroup%3D%22inductor%22%2Crepo%3D%22pytorch%2Fpytorch%22%7D"
-)
-
-
-def silence_of(job: str) -> str:
-    """Return the link that silences one job, given its percent-encoded name."""
-    trunk = "repo%3D%22pytorch%2Fpytorch%22%2Cbranch%3D%22main%22%2C"
-    return f"{SILENCE}{trunk}job_name%3D%22{job}%22%7D"
+TRUNK = "pytorch/pytorch main"
 
 
-LINKS = f"""\
-Reason: Failure_Threshold=1, Number_of_Jobs_Failing=1
-Runbook: {RUNBOOKS}/TrunkJobBroken.md
-Dashboard: http://localhost:3000/d/trunkwatch-trunk\
-?var-repo=pytorch%2Fpytorch&var-branch=main&var-group=inductor
-Page: http://localhost:10077/
-Source: http://localhost:9090/graph?g0.expr=x&g0.tab=1
-"""
-
-ONE_JOB = f"""\
-{TITLE}
-Summary: sm86 / test (a) (workflow inductor) is broken on pytorch/pytorch main
-Occurred at: {OCCURRED}
-State: firing
-Team: broken-inductor
-Priority: P2
-Jobs:
-  - sm86 / test (a) (workflow inductor)
-    Failures: 3 commits
-    First bad: {FIRST_BAD} author-b: Fuse more
-    Last good: {LAST_GOOD}
-    Suspects: 2 commits, 1 of them tested
-      333333333333 author-a: Tidy
-      444444444444 author-b: Fuse more
-    Failed step: Test
-    First failing run: https://github.com/pytorch/pytorch/actions/runs/7
-    Compare: https://github.com/pytorch/pytorch/compare/2...4
-    Tip: failing on the newest 3 commits that have a result
-    Silence this job: {silence_of("sm86%20%2F%20test%20%28a%29")}
-{LINKS}\
-Silence all of it: {SILENCE_GROUP}
-"""
-
-RESOLVED = f"""\
-[RESOLVED] {TITLE}
-Summary: a is not broken any more on pytorch/pytorch main
-Occurred at: {OCCURRED}
-State: resolved
-Team: broken-inductor
-Priority: P2
-Not broken any more:
-  - a (workflow inductor)
-    Ended: 2025-12-09 18:05 UTC, 2h3m20s after it began to fire
-    Failures: 3 commits
-    First bad: {FIRST_BAD} author-b: Fuse more
-  Closed by the pass that "trunkwatch explain" names; or the job was removed (TrunkJobRetired \
-tells), moved to another group or marked as known broken.
-{LINKS}"""
-
-EXPORTER_DOWN = f"""\
-[P2] Trunkwatch exporter is down
-Summary: No Trunkwatch exporter can be scraped
-Alert began at: 2025-12-09 16:02 UTC
-State: firing
-Team: trunk
-Priority: P2
-Alerts:
-  - No Trunkwatch exporter can be scraped
-    For five minutes nobody was reached.
-    Targets: exporter:10077 (up=0)
-Runbook: {RUNBOOKS}/TrunkwatchExporterDown.md
-Dashboard: http://localhost:3000/d/trunkwatch-trunk
-Page: http://localhost:10077/
-Source: http://localhost:9090/graph?g0.expr=x&g0.tab=1
-Silence all of it: http://localhost:9093/#/silences/new?filter=\
-%7Balertname%3D%22TrunkwatchExporterDown%22%7D
-"""
-
-
-def of_exporter() -> Alert:
-    """Return an alert about the exporter, which has a description and no facts of a job."""
-    labels = {"alertname": "TrunkwatchExporterDown", "team": "trunk", "priority": "P2"}
-    annotations = {
-        "title": "[P2] Trunkwatch exporter is down",
-        "summary": "No Trunkwatch exporter can be scraped",
-        "description": "For five minutes nobody was reached.\nTargets: exporter:10077 (up=0)",
-        "runbook_url": f"{RUNBOOKS}/TrunkwatchExporterDown.md",
-    }
-    return Alert(labels, annotations)
-
-
-def text(folder: Path, *alerts: Alert) -> str:
+def text(*alerts: Alert) -> str:
     """Return the plain text of a notification."""
-    return render("trunkwatch.text", notification(*alerts), folder)
+    return render("trunkwatch.text", notification(*alerts))
 
 
-def title(folder: Path, *alerts: Alert) -> str:
+def title(*alerts: Alert) -> str:
     """Return the title of a notification."""
-    return render("trunkwatch.title", notification(*alerts), folder)
+    return render("trunkwatch.title", notification(*alerts))
 
 
 def jobs_of(message: str) -> list[str]:
-    """Return the jobs of a message, in order."""
-    lines = message.splitlines()
-    return [line.removeprefix("  - ").split(" (")[0] for line in lines if line.startswith("  - ")]
+    """Return the jobs of a plain message, in order."""
+    return re.findall(r"^- (.*?) \(workflow", message, re.MULTILINE)
 
 
-def test_one_broken_job_is_told_from_title_to_silence(tmp_path: Path) -> None:
-    """The message has title, summary, time, state, team, priority, facts, reason and links."""
-    assert text(tmp_path, broken("sm86 / test (a)")) == ONE_JOB
+@pytest.mark.parametrize("jobs", [1, 3, 25])
+@pytest.mark.parametrize("medium", MEDIA)
+def test_the_first_five_lines_decide(medium: str, jobs: int) -> None:
+    """Job, age, first bad with author and link, failed step, run: of the longest outage."""
+    message = render(medium, notification(*(broken(f"job-{n}", 3 + n) for n in range(jobs))))
+    job, occurred, first_bad, step, run = message[message.index("job-") :].splitlines()[:5]
+    assert job.startswith(f"job-{jobs - 1}")
+    assert f"Occurred at: {OCCURRED}, 3h 40m ago, {jobs + 2} failures" in occurred
+    assert "4444444444" in first_bad
+    assert "author-b: Fuse more" in first_bad
+    assert "https://github.com/pytorch/pytorch/commit/4444444444" in first_bad
+    assert "Failed step" in step
+    assert "https://github.com/pytorch/pytorch/actions/runs/7" in run
 
 
-def test_the_longest_outage_comes_first(tmp_path: Path) -> None:
-    """Jobs are sorted by number of failures, largest first, then by name."""
-    alerts = [broken("a", 3), broken("b", 12), broken("c", 3), broken("d", 100)]
-    assert jobs_of(text(tmp_path, *alerts)) == ["d", "b", "a", "c"]
+@pytest.mark.parametrize("length", [10, 110, 500])
+def test_slack_shows_the_first_five_lines_without_unfolding(length: int) -> None:
+    """Five lines fit before the fold, whatever the length of the texts from outside."""
+    texts: dict[str, Any] = {"first_bad_by": "b" * length, "failed_step": "s" * length}
+    shown, rest = folded(render("trunkwatch.slack", notification(broken("j" * length, **texts))))
+    assert shown.count("\n") == FOLD_LINES
+    assert len(shown) <= FOLD_CHARACTERS
+    assert shown.endswith("|First failing run>\n")
+    assert rest.lstrip().startswith("Suspects: ")
 
 
-def test_a_job_whose_failures_are_unknown_is_told_last(tmp_path: Path) -> None:
-    """A job without a number of failures is listed after those with one."""
-    alerts = [broken("a", failures=""), broken("b", 1)]
-    told = text(tmp_path, *alerts)
-    assert jobs_of(told) == ["b", "a"]
-    assert [line for line in told.splitlines() if "Failures:" in line] == [
-        "    Failures: 1 commit",
-        "    Failures: unknown",
+@pytest.mark.parametrize("ended", [0, 5, 20])
+@pytest.mark.parametrize("medium", MEDIA)
+def test_twenty_five_jobs_have_fewer_than_forty_lines(medium: str, ended: int) -> None:
+    """The longest outages come first; the jobs that do not fit are counted."""
+    many = "\n".join(["99", *(f"{n:010x} author: title" for n in range(10)), "and 89 more"])
+    alerts = [broken(f"job-{n:02}", n + 1, suspects=many) for n in range(25 - ended)]
+    alerts += [fixed(f"done-{n}") for n in range(ended)]
+    message = render(medium, notification(*alerts))
+    assert len(message.splitlines()) < 40
+    told = re.findall(r"job-\d\d", message)
+    assert told == sorted((f"job-{n:02}" for n in range(25 - ended)), reverse=True)[: len(told)]
+    left = 25 - ended - len(told)
+    assert re.findall(r"^-? ?and (\d+) more$", message, re.MULTILINE) == [str(left)] * (left > 0)
+
+
+def test_a_job_whose_failures_are_unknown_is_told_last() -> None:
+    """A job without a number of failures is listed after those with one, without the number."""
+    message = text(broken("a", failures=""), broken("b", 1))
+    assert jobs_of(message) == ["b", "a"]
+    assert re.findall("Occurred at: .*", message) == [
+        f"Occurred at: {OCCURRED}, 3h 40m ago, 1 failure",
+        f"Occurred at: {OCCURRED}, 3h 40m ago",
     ]
 
 
-def test_suspects_that_jobs_share_are_listed_once(tmp_path: Path) -> None:
-    """Three jobs with the same suspects list them only under the first job."""
-    told = text(tmp_path, broken("a"), broken("b"), broken("c"))
-    assert told.count("333333333333 author-a: Tidy") == 1
-    assert told.count("      the same as above\n") == 2
-    assert "Summary: 3 jobs of group inductor are broken on pytorch/pytorch main\n" in told
-
-
-def test_suspects_that_jobs_do_not_share_are_listed_for_five(tmp_path: Path) -> None:
-    """If the lists differ, the first five jobs have their own; all jobs have the number."""
-    alerts = [
-        broken(f"job {n}", suspects=f"1 commit, oldest first\n{n} author-a: T") for n in range(6)
-    ]
-    told = text(tmp_path, *alerts)
-    assert [n for n in range(6) if f"      {n} author-a: T\n" in told] == [0, 1, 2, 3, 4]
-    assert told.count("    Suspects: 1 commit, tested\n") == 6
-
-
-@pytest.mark.parametrize(("jobs", "told", "end"), [(20, 20, []), (25, 20, ["  and 5 more"])])
-def test_at_most_twenty_jobs_are_told(jobs: int, told: int, end: list[str], tmp_path: Path) -> None:
-    """Twenty jobs are all listed; of 25 the five with the fewest failures are only counted."""
-    message = text(tmp_path, *(broken(f"job {n:02}", 3 + n) for n in range(jobs)))
-    newest = [f"job {n:02}" for n in range(jobs)][::-1]
-    assert jobs_of(message) == newest[:told]
-    assert [line for line in message.splitlines() if line.startswith("  and ")] == end
-
-
-def test_the_end_is_told_without_what_nobody_needs_any_more(tmp_path: Path) -> None:
-    """A resolve has each job's end and duration, and neither suspects nor silence links."""
-    assert text(tmp_path, broken("a", ended=True)) == RESOLVED
-
-
-def test_the_end_of_many_jobs_is_cut_as_well(tmp_path: Path) -> None:
-    """Of 25 resolved jobs twenty are listed and five are counted."""
-    message = text(tmp_path, *(broken(f"job {n:02}", ended=True) for n in range(25)))
-    assert len(jobs_of(message)) == 20
-    assert "  and 5 more\n" in message
-    assert (
-        "Summary: 25 jobs of group inductor are not broken any more on pytorch/pytorch main\n"
-        in message
-    )
-
-
-def test_a_job_that_ended_is_told_apart_from_those_that_fire(tmp_path: Path) -> None:
-    """A resolved job is counted in state and title, and listed after the firing ones."""
-    lines = text(tmp_path, broken("a", ended=True), broken("b", 5)).splitlines()
-    assert lines[0] == f"{TITLE} (1 ended)"
-    assert lines[1] == "Summary: b (workflow inductor) is broken on pytorch/pytorch main"
-    assert lines[3] == "State: firing: 1 still firing, 1 ended"
-    found = [line for line in lines if line.startswith(("Jobs:", "Not broken", "  - "))]
-    assert found == [
-        "Jobs:",
-        "  - b (workflow inductor)",
-        "Not broken any more:",
-        "  - a (workflow inductor)",
-    ]
-
-
-def test_what_fires_longest_says_when_it_occurred(tmp_path: Path) -> None:
-    """The time is that of the earliest firing job, or of a resolved one if none fires."""
-    early, late = "2025-12-09 08:00 UTC", "2025-12-09 09:30 UTC"
-    firing = [broken("a", broken_since=when) for when in (late, early, late, "")]
-    assert f"Occurred at: {early}\n" in text(tmp_path, *firing)
-    mixed = [broken("a", ended=True, broken_since=early), broken("b", broken_since=late)]
-    assert f"Occurred at: {late}\n" in text(tmp_path, *mixed)
-
-
-def test_the_start_of_an_alert_is_not_when_it_occurred(tmp_path: Path) -> None:
-    """If the end of the first failing run is unknown, the alert's start has its own caption."""
-    early, late = "2025-12-09T10:00:00+02:00", "2025-12-09T09:30:00Z"
-    unknown = [broken("a", began=when, broken_since="") for when in (late, early)]
-    found = text(tmp_path, *unknown)
-    assert "Alert began at: 2025-12-09 08:00 UTC\n" in found
-    assert "Occurred at" not in found
+def test_suspects_that_jobs_share_are_listed_once() -> None:
+    """A job with the suspects of the job above refers to them; others have their own list."""
+    other = "1\n5555555555 author-d: Other"
+    message = text(broken("a"), broken("b"), broken("c", suspects=other))
+    assert message.count("    3333333333 author-a: Tidy") == 1
+    assert message.count("    the same as above\n") == 1
+    assert message.count("    5555555555 author-d: Other") == 1
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("suspects", "told"),
     [
-        ("1 commit, oldest first\nx", "1 commit, tested"),
-        ("14 commits, oldest first\nx", "14 commits, 1 of them tested"),
-        ("0 commits: first bad and", "0 commits: something outside the repository changed"),
-        ("unknown: no passing commit is known", "unknown"),
+        ("1", "1 commit, tested"),
+        ("14", "14 commits, 1 of them tested"),
+        ("0", "0 commits: something outside the repository changed"),
+        ("", "unknown, no passing commit is known"),
     ],
 )
-def test_suspects_are_told_by_number(said: str, told: str, tmp_path: Path) -> None:
+def test_suspects_are_told_by_number(suspects: str, told: str) -> None:
     """First bad is the only tested suspect; no suspects and unknown suspects differ."""
-    assert f"    Suspects: {told}\n" in text(tmp_path, broken("a", suspects=said))
+    message = text(broken("a", suspects=f"{suspects}\n4444444444 x: y" if suspects else ""))
+    assert f"  Suspects: {told}\n" in message
 
 
-def test_what_is_unknown_has_no_line(tmp_path: Path) -> None:
-    """A missing failed step, run, comparison or tip has no caption."""
-    unknown = dict.fromkeys(("failed_step", "url", "compare_url", "tip", "first_bad_by"), "")
-    told = text(tmp_path, noted(broken("a"), unknown))
-    for caption in ("Failed step", "First failing run", "Compare", "Tip"):
-        assert caption not in told
-    assert f"    First bad: {FIRST_BAD}\n" in told
+def test_a_fact_that_is_unknown_has_no_line() -> None:
+    """A missing failed step, run, comparison, author or age has no caption."""
+    unknown = ("failed_step", "url", "compare", "first_bad_by", "commits", "failing_for")
+    facts: dict[str, Any] = dict.fromkeys(unknown, "")
+    message = text(broken("a", **facts))
+    assert not re.search("Failed step|First failing run|Compare|ago", message)
+    assert "  First bad: 4444444444\n" in message
 
 
-def test_an_alert_without_facts_is_told_by_its_description(tmp_path: Path) -> None:
-    """Alerts about the exporter have their description in place of a job's facts."""
-    assert text(tmp_path, of_exporter()) == EXPORTER_DOWN
+@pytest.mark.parametrize("medium", MEDIA)
+def test_the_start_of_the_alert_is_not_the_beginning_of_the_outage(medium: str) -> None:
+    """`startsAt` is in no message; an unknown beginning is called unknown."""
+    data = notification(broken("a", broken_since=""), fixed("b", broken_since=""))
+    for message in (render(medium, data), render(medium, notification(of_exporter()))):
+        assert "16:02" not in message
+    assert "Occurred at: unknown" in render(medium, data)
 
 
-def test_the_title_is_the_one_the_alerts_share(tmp_path: Path) -> None:
-    """The title of the notification is the annotation `title`."""
-    assert title(tmp_path, broken("a"), broken("b")) == TITLE
+# ---------------------------------------------------------------------- ends
+
+ENDS: list[tuple[dict[str, str], str]] = [
+    ({"ended": "fixed", "fixed_by": FIXING}, "fixed by 6666666666"),
+    ({"ended": "flaky", "fixed_by": FIXING}, "fixed by 6666666666"),
+    ({"ended": "removed"}, "the job was removed, not repaired"),
+    ({"ended": "muted"}, "muted as known to be broken"),
+    ({"ended": "muted", "muted_because": "no GPU"}, "muted as known to be broken, because no GPU"),
+    ({"ended": "moved", "moved_to": "group rocm"}, "moved to group rocm, where it alerts"),
+    ({"ended": "moved"}, "moved to another group, where it alerts"),
+    ({"ended": "unwatched"}, "no longer watched, not repaired"),
+    ({"ended": "revised"}, "late results say that there was no outage"),
+    ({"ended": "another"}, "another"),
+    ({}, "not confirmed, it may still be broken"),
+]
 
 
-def test_the_end_is_told_in_the_title(tmp_path: Path) -> None:
-    """The title of a resolve begins with RESOLVED and repeats the rest."""
-    assert title(tmp_path, broken("a", ended=True)) == f"[RESOLVED] {TITLE}"
+@pytest.mark.parametrize(("facts", "told"), ENDS)
+def test_an_end_has_its_reason(facts: dict[str, Any], told: str) -> None:
+    """Only a pass is called a repair; without a reason the end is called not confirmed."""
+    alert = broken("a", resolved=True, **facts)
+    is_fixed = facts.get("ended") in ("fixed", "flaky")
+    name, *messages = render_all(["trunkwatch.title", *MEDIA], notification(alert))
+    assert name.startswith(f"[FIXED] a on {TRUNK} by 6666666666" if is_fixed else "[ENDED] a on")
+    for message in messages:
+        plain = re.sub(r"[`<>\[\]]|https?://[^|)\s]*[|)]?", "", message)
+        assert told.split()[0] in plain
+        assert ("fixed" in plain) is is_fixed
+    assert f"  Ended: {told}" in messages[0]
 
 
-def test_a_job_that_ended_earlier_does_not_blur_the_title(tmp_path: Path) -> None:
-    """The title is that of the firing alerts, since a resolved alert keeps its old one."""
-    old = broken("a", ended=True, title=TITLE.replace("3", "2"))
-    assert title(tmp_path, old, broken("b")) == f"{TITLE} (1 ended)"
+def test_a_fix_names_commit_author_and_duration() -> None:
+    """The title has all three; the text links the commits."""
+    assert title(fixed("a")) == (
+        f"[FIXED] a on {TRUNK} by 6666666666 author-c: Fuse less, broken for 5h 43m"
+    )
+    message = text(fixed("a"))
+    assert message.splitlines()[:4] == [
+        "- a (workflow inductor)",
+        "  Ended: fixed by 6666666666 author-c: Fuse less"
+        " https://github.com/pytorch/pytorch/commit/6666666666",
+        f"  Occurred at: {OCCURRED}, for 5h 43m, 3 failures",
+        "  First bad: 4444444444 author-b: Fuse more"
+        " https://github.com/pytorch/pytorch/commit/4444444444",
+    ]
 
 
-def test_a_title_that_alerts_do_not_share_is_made_of_labels(tmp_path: Path) -> None:
-    """If the alerts' titles differ, the title has group, repo, branch and the number of jobs."""
-    jobs = [broken("a", title="one"), broken("b", title="two")]
-    expected = "[P2] inductor jobs broken on pytorch/pytorch main (2)"
-    assert title(tmp_path, *jobs) == expected
-    ended = [broken("a", title="one", ended=True), broken("b", title="two", ended=True)]
-    assert title(tmp_path, *ended) == f"[RESOLVED] {expected}"
+def test_the_title_of_several_ends_is_no_better_than_its_worst() -> None:
+    """FIXED only if all are; the commit only if it is the same for all."""
+    jobs = f"2 inductor jobs on {TRUNK}"
+    assert title(fixed("a"), fixed("b")) == f"[FIXED] {jobs} by 6666666666 author-c: Fuse less"
+    assert title(fixed("a"), fixed("b", fixed_by="7" * 40)) == f"[FIXED] {jobs}"
+    assert title(fixed("a"), broken("b", resolved=True)) == f"[ENDED] {jobs}: 1 fixed, 1 not"
+    lost = [broken(job, resolved=True) for job in "ab"]
+    assert title(*lost) == f"[ENDED] {jobs}: not confirmed, it may still be broken"
 
 
-def test_a_title_of_other_alerts_is_the_alerts_name(tmp_path: Path) -> None:
-    """The title of two failing sources with different titles is the alert's name."""
+def test_jobs_that_ended_are_told_after_those_that_are_broken() -> None:
+    """Each has one line; an alert that still fires although its outage is over is one of them."""
+    late = fixed("b")
+    over = Alert(late.labels, late.annotations)
+    lines = text(fixed("a"), over, broken("c")).splitlines()
+    assert title(over) == title(late)
+    assert lines[0] == "- c (workflow inductor)"
+    assert [line[:30] for line in lines if line.startswith(("- a", "- b"))] == [
+        "- a (workflow inductor): fixed",
+        "- b (workflow inductor): fixed",
+    ]
+
+
+# ---------------------------------------------------------------------- titles
+
+
+def test_the_title_is_the_one_the_alerts_share() -> None:
+    """It is the annotation of the broken jobs; jobs that ended are counted."""
+    assert title(broken("a"), broken("b")) == TITLE
+    assert title(fixed("a", title="old"), broken("b")) == f"{TITLE} (1 ended)"
+
+
+@pytest.mark.parametrize(
+    ("titles", "told"),
+    [(["one", "two"], "2 inductor jobs"), ([""], "1 inductor job"), ([""] * 3, "3 inductor jobs")],
+)
+def test_a_title_that_alerts_do_not_share_counts_them(titles: list[str], told: str) -> None:
+    """Without a shared title, it has the number, group, repo and branch."""
+    alerts = [broken(f"job {n}", title=name) for n, name in enumerate(titles)]
+    assert title(*alerts) == f"[P2] {told} broken on {TRUNK}"
+
+
+def test_a_title_of_other_alerts() -> None:
+    """An alert without a job is resolved under its own title, or under its name if several are."""
+    down = of_exporter()
+    ended = Alert(down.labels, down.annotations, resolved=True)
+    assert title(ended) == "[RESOLVED] [P2] Trunkwatch exporter is down"
     labels = {"alertname": "TrunkwatchSourceFailing", "priority": "P3", "team": "trunk"}
     sources = [Alert(labels | {"source": name}, {"title": name}) for name in ("x", "y")]
-    assert title(tmp_path, *sources) == "[P3] TrunkwatchSourceFailing (2)"
+    assert title(*sources) == "[P3] TrunkwatchSourceFailing (2)"
 
 
 @pytest.mark.parametrize(
-    ("notes", "link"),
+    ("url", "runbook", "link"),
     [
-        ({"url": "https://ci.example.org/7", "runbook_url": "r"}, "https://ci.example.org/7"),
-        ({"url": "javascript:alert(1)", "runbook_url": "https://r"}, "https://r"),
-        ({"url": "", "runbook_url": "https://r"}, "https://r"),
-        ({"url": "", "runbook_url": ""}, "http://localhost:9093"),
+        ("https://ci.example.org/7", "https://r", "https://ci.example.org/7"),
+        ("javascript:alert(1)", "https://r", "https://r"),
+        ("", "https://r", "https://r"),
+        ("", "", "http://localhost:9093"),
     ],
-    ids=["run", "no address", "runbook", "alertmanager"],
 )
-def test_the_title_leads_to_the_run(notes: dict[str, str], link: str, tmp_path: Path) -> None:
-    """The link is the failing run if all share it, else the runbook, else Alertmanager."""
-    data = notification(noted(broken("a"), notes))
-    assert render("trunkwatch.link", data, tmp_path) == link
+def test_the_title_leads_to_the_run(url: str, runbook: str, link: str) -> None:
+    """The link is the failing run of a single job, else the runbook, else Alertmanager."""
+    alert = broken("a", url=url)
+    data = notification(Alert(alert.labels, {**alert.annotations, "runbook_url": runbook}))
+    assert render("trunkwatch.link", data) == link
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_version_renders_the_same(name: str) -> None:
+    """The newest Alertmanager renders each documented message as the oldest one does."""
+    names, data = ["trunkwatch.title", *MEDIA], notification(*SCENARIOS[name])
+    assert render_all(names, data, engines=NEWEST) == render_all(names, data)

@@ -1,12 +1,10 @@
 """The notifications that a real Alertmanager with the project's settings sends, and when."""
 
-import json
 import queue
 import shutil
-import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +12,12 @@ import pytest
 import yaml
 
 from tests.deploy.files import ALERTMANAGER, TEMPLATES, load
-from tests.deploy.live import PATIENCE, post, running
+from tests.deploy.live import PATIENCE, Inbox, Message, post, running, serving
+from tests.support.engines import PAIRS
 
 pytestmark = pytest.mark.live
+
+PROBE = "the probe"
 
 
 class Delivery(NamedTuple):
@@ -33,51 +34,22 @@ class Delivery(NamedTuple):
     jobs: dict[str, str]
 
 
-class Inbox(ThreadingHTTPServer):
-    """A webhook on loopback that keeps all deliveries, those of the probe apart."""
+class Alertmanager:
+    """A running Alertmanager, and what it sent about one repository."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.told: queue.Queue[Delivery] = queue.Queue()
-        self.probe: queue.Queue[Delivery] = queue.Queue()
-
-    def take(self) -> Delivery:
-        """Return the next notification about jobs."""
-        return self.told.get(timeout=PATIENCE)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Accepts every notification."""
-
-    server: Inbox
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        jobs = {alert["labels"].get("job_name", ""): alert["status"] for alert in body["alerts"]}
-        delivery = Delivery(body["receiver"], body["status"], jobs)
-        is_probe = body["groupLabels"]["alertname"] == "Probe"
-        (self.server.probe if is_probe else self.server.told).put(delivery)
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep the test's output quiet."""
-
-
-class Alertmanager(NamedTuple):
-    """A running Alertmanager.
-
-    Attributes:
-        port: its port on loopback.
-        inbox: the webhook of all receivers.
-    """
-
-    port: int
-    inbox: Inbox
+    def __init__(self, port: int, repo: str, queues: dict[str, queue.Queue[Delivery]]) -> None:
+        self._port = port
+        self._repo = repo
+        self._queues = queues
+        self.told = queues[repo]
 
     def post(self, *alerts: dict[str, Any]) -> None:
-        """Send alerts as Prometheus does."""
-        post(self.port, *alerts)
+        """Send alerts of the repository as Prometheus does."""
+        post(self._port, *({**a, "labels": a["labels"] | {"repo": self._repo}} for a in alerts))
+
+    def take(self) -> Delivery:
+        """Return the next notification about the repository's jobs."""
+        return self.told.get(timeout=PATIENCE)
 
     def let_an_interval_pass(self) -> None:
         """Return when every group has been evaluated again.
@@ -86,8 +58,8 @@ class Alertmanager(NamedTuple):
         its start at the earliest, and every other group is evaluated within that time.
         """
         for ended in (False, True):
-            self.post(alert({"alertname": "Probe"}, ended=ended))
-            self.inbox.probe.get(timeout=PATIENCE)
+            post(self._port, alert({"alertname": "Probe", "repo": PROBE}, ended=ended))
+            self._queues[PROBE].get(timeout=PATIENCE)
 
 
 def alert(labels: dict[str, str], *, title: str = "", ended: bool = False) -> dict[str, Any]:
@@ -111,7 +83,6 @@ def broken(
     """Return a TrunkJobBroken of team broken-inductor."""
     labels = {
         "alertname": "TrunkJobBroken",
-        "repo": "o/r",
         "branch": branch,
         "workflow": "ci",
         "job_name": job,
@@ -124,15 +95,15 @@ def broken(
 
 def of_branch(name: str, priority: str) -> dict[str, Any]:
     """Return an alert of team trunk about the branch main."""
-    labels = {"alertname": name, "repo": "o/r", "branch": "main"}
+    labels = {"alertname": name, "branch": "main"}
     return alert({**labels, "team": "trunk", "priority": priority})
 
 
-def settings(folder: Path, inbox: Inbox) -> Path:
+def settings(folder: Path, inbox: int) -> Path:
     """Write the settings with the webhooks and intervals of this test; return the file."""
     config = load(ALERTMANAGER)
     for receiver in config["receivers"]:
-        receiver["webhook_configs"][0]["url"] = f"http://127.0.0.1:{inbox.server_port}/"
+        receiver["webhook_configs"][0]["url"] = f"http://127.0.0.1:{inbox}/"
     config["route"] |= {"group_wait": "300ms", "group_interval": "500ms"}
     shutil.copytree(TEMPLATES, folder / TEMPLATES.name)
     path = folder / ALERTMANAGER.name
@@ -140,78 +111,95 @@ def settings(folder: Path, inbox: Inbox) -> Path:
     return path
 
 
-@pytest.fixture
-def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
+Running = tuple[int, dict[str, queue.Queue[Delivery]]]
+
+
+@pytest.fixture(scope="module", params=PAIRS)
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
     """Run Alertmanager with the project's settings; every receiver posts to one inbox."""
-    with Inbox() as inbox:
-        threading.Thread(target=inbox.serve_forever, daemon=True).start()
-        try:
-            with running(settings(tmp_path, inbox)) as port:
-                yield Alertmanager(port, inbox)
-        finally:
-            inbox.shutdown()
+    queues: dict[str, queue.Queue[Delivery]] = defaultdict(queue.Queue)
+
+    def delivered(message: Message) -> None:
+        body = message.body
+        jobs = {alert["labels"].get("job_name", ""): alert["status"] for alert in body["alerts"]}
+        delivery = Delivery(body["receiver"], body["status"], jobs)
+        queues[body["groupLabels"]["repo"]].put(delivery)
+
+    folder = tmp_path_factory.mktemp("alertmanager")
+    with (
+        serving(Inbox(delivered)) as inbox,
+        running(settings(folder, inbox), request.param) as port,
+    ):
+        yield port, queues
+
+
+@pytest.fixture
+def alertmanager(shared: Running, request: pytest.FixtureRequest) -> Alertmanager:
+    """Return the shared Alertmanager, with a repository of the test's own."""
+    port, queues = shared
+    return Alertmanager(port, f"o/{request.function.__name__}", queues)
 
 
 def test_two_jobs_of_a_group_are_one_notification(alertmanager: Alertmanager) -> None:
     """Two jobs that break together are one notification; another group has its own."""
     alertmanager.post(broken("a"), broken("b"), broken("x", group="dynamo"))
-    told = sorted((alertmanager.inbox.take() for _ in range(2)), key=lambda it: len(it.jobs))
+    told = sorted((alertmanager.take() for _ in range(2)), key=lambda it: len(it.jobs))
     assert told == [
         Delivery("broken-inductor-ticket", "firing", {"x": "firing"}),
         Delivery("broken-inductor-ticket", "firing", {"a": "firing", "b": "firing"}),
     ]
     alertmanager.let_an_interval_pass()
-    assert alertmanager.inbox.told.empty()
+    assert alertmanager.told.empty()
 
 
 def test_a_new_commit_is_no_notification_and_a_new_job_is_one(alertmanager: Alertmanager) -> None:
     """A changed annotation sends nothing; another broken job sends exactly one notification."""
     alertmanager.post(broken("a"), broken("b"))
-    assert alertmanager.inbox.take().jobs == {"a": "firing", "b": "firing"}
+    assert alertmanager.take().jobs == {"a": "firing", "b": "firing"}
 
     alertmanager.post(broken("a", commits=4), broken("b", commits=4))
     alertmanager.let_an_interval_pass()
-    assert alertmanager.inbox.told.empty()
+    assert alertmanager.told.empty()
 
     alertmanager.post(broken("c"))
-    assert alertmanager.inbox.take().jobs == {"a": "firing", "b": "firing", "c": "firing"}
+    assert alertmanager.take().jobs == {"a": "firing", "b": "firing", "c": "firing"}
     alertmanager.let_an_interval_pass()
-    assert alertmanager.inbox.told.empty()
+    assert alertmanager.told.empty()
 
 
 def test_the_resolve_of_each_job_is_sent(alertmanager: Alertmanager) -> None:
     """A fixed job is sent as resolved while another still fires; then the last one is."""
     alertmanager.post(broken("a"), broken("b"))
-    assert alertmanager.inbox.take().status == "firing"
+    assert alertmanager.take().status == "firing"
 
     alertmanager.post(broken("a", ended=True))
-    half = alertmanager.inbox.take()
+    half = alertmanager.take()
     assert (half.status, half.jobs) == ("firing", {"a": "resolved", "b": "firing"})
 
     alertmanager.post(broken("b", ended=True))
-    last = alertmanager.inbox.take()
+    last = alertmanager.take()
     assert (last.status, last.jobs) == ("resolved", {"b": "resolved"})
 
 
 def test_a_mass_breakage_silences_the_jobs_of_its_branch(alertmanager: Alertmanager) -> None:
     """A mass breakage silences the broken jobs of its own branch only."""
     alertmanager.post(of_branch("TrunkCommitBrokeEverything", "P1"))
-    assert alertmanager.inbox.take().receiver == "page"
+    assert alertmanager.take().receiver == "page"
 
     alertmanager.post(broken("a", branch="main"), broken("a", branch="release"))
-    assert alertmanager.inbox.take() == Delivery(
-        "broken-inductor-ticket", "firing", {"a": "firing"}
-    )
+    assert alertmanager.take() == Delivery("broken-inductor-ticket", "firing", {"a": "firing"})
     alertmanager.let_an_interval_pass()
-    assert alertmanager.inbox.told.empty()
+    assert alertmanager.told.empty()
 
 
 def test_stale_data_never_silences_a_broken_job(alertmanager: Alertmanager) -> None:
     """TrunkDataStale silences "not green" of its branch, but no broken job."""
     alertmanager.post(of_branch("TrunkDataStale", "P2"))
-    assert alertmanager.inbox.take().receiver == "ticket"
+    assert alertmanager.take().receiver == "ticket"
 
     alertmanager.post(of_branch("TrunkNotGreen", "P2"), broken("a"))
-    assert alertmanager.inbox.take().receiver == "broken-inductor-ticket"
+    assert alertmanager.take().receiver == "broken-inductor-ticket"
     alertmanager.let_an_interval_pass()
-    assert alertmanager.inbox.told.empty()
+    assert alertmanager.told.empty()

@@ -92,17 +92,23 @@ def test_shown_commands_are_found() -> None:
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_a_shown_configuration_is_accepted(text: str, tmp_path: Path) -> None:
     """Trunkwatch, Prometheus or Alertmanager accepts the configuration that is for it."""
-    kinds = {"sources", "scrape_configs", "receivers", "tls_server_config"}
-    (section,) = kinds & set(yaml.safe_load(text))
+    sections = set(yaml.safe_load(text))
+    kinds = {"sources", "scrape_configs", "alerting", "receivers", "tls_server_config"}
+    (section,) = kinds & sections
     if section == "tls_server_config":
         parse_web_config(text.encode(), "web.yml")
     elif section == "sources":
         (tmp_path / "trunkwatch.yml").write_text(text, encoding="utf-8")
         assert in_process("trunkwatch check-config", tmp_path).code == 0
-    elif section == "scrape_configs":
+    elif section in ("scrape_configs", "alerting"):
         assert not accepted(tmp_path, "promtool", "check", "config", text=text)
     else:
-        assert not accepted(tmp_path, "amtool", "check-config", text=RECEIVERS + text)
+        assert not accepted(
+            tmp_path,
+            "amtool",
+            "check-config",
+            text=text if "route" in sections else RECEIVERS + text,
+        )
 
 
 def test_every_shown_query_is_accepted(tmp_path: Path) -> None:

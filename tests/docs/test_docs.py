@@ -586,10 +586,10 @@ def test_the_notification_shown_is_that_of_the_incident() -> None:
     hashes = {sha_of(number): number for number in range(len(COMMITS))}
     for word in re.findall(r"\b(?=\d*[a-f])[0-9a-f]{10,40}\b", shown):
         assert any(sha.startswith(word) for sha in hashes), word
-    for sha, author, title in re.findall(r"([0-9a-f]{12}) (author-\w): (.*)", shown):
+    for sha, author, title in re.findall(r"([0-9a-f]{10}) (author-\w): (.*)", shown):
         (number,) = [number for full, number in hashes.items() if full.startswith(sha)]
         assert (author, title) == (f"author-{chr(ord('a') + number)}", COMMITS[number].title)
-    for word in ("first bad", "last good", "suspects", "Failure_Threshold=1"):
+    for word in ("First bad: ", "Last good: ", "Suspects: 2", "Failure_Threshold=1"):
         assert word in shown
 
 

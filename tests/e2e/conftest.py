@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.live import PACE, AcceleratedStack, LiveStack, running
+from tests.support.engines import PAIRS
 
 CONFIG = """
 sources:
@@ -21,13 +22,15 @@ green:
 
 
 # Not of the session: an idle stack would use the processors until the last test of all.
-@pytest.fixture(scope="package")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveStack]:
+@pytest.fixture(scope="package", params=PAIRS)
+def live(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LiveStack]:
     """Run the stack without results; each test uses its own repository."""
     folder = tmp_path_factory.mktemp("live")
     for name in ("trunks", "other"):
         (folder / f"{name}.ndjson").touch()
-    with running(folder, CONFIG, AcceleratedStack, PACE) as live:
+    with running(folder, CONFIG, AcceleratedStack, PACE, request.param) as live:
         yield live
 
 

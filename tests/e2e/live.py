@@ -22,6 +22,7 @@ from trunkwatch.demo.stack import HOST, Pace, Stack
 from trunkwatch.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact
 
+from tests.support.engines import OLDEST, finder
 from tests.support.rows import ATTEMPTS, ndjson, run, sha
 from tests.support.waiting import always, eventually
 
@@ -35,9 +36,8 @@ PACE = Pace(
     scrape="500ms",
     group_wait="500ms",
     group_interval="1s",
-    # Not a sixtieth of a minute: Alertmanager drops an alert that was not resent for four times
-    # this long, and on a busy machine Prometheus takes seconds to restart.
-    resend="10s",
+    # A sixtieth of docker-compose.yml's.
+    resend="8s",
     lookback="5s",
 )
 
@@ -267,8 +267,10 @@ def evaluation_times(stack: Stack) -> list[float]:
 
 
 @contextmanager
-def running(folder: Path, config: str, stack: type[Stack], pace: Pace) -> Iterator[LiveStack]:
-    """Run the stack on a configuration, whose files must exist."""
+def running(
+    folder: Path, config: str, stack: type[Stack], pace: Pace, engines: str = OLDEST
+) -> Iterator[LiveStack]:
+    """Run the stack on a configuration, whose files must exist, with a pair of engines."""
     deliveries: list[Delivery] = []
     lock = threading.Lock()
 
@@ -280,7 +282,8 @@ def running(folder: Path, config: str, stack: type[Stack], pace: Pace) -> Iterat
     receiver = Receiver(delivered)
     receiver.start()
     try:
-        with stack(folder, folder / "trunkwatch.yml", receiver.port, pace=pace) as started:
+        options: dict[str, Any] = {"pace": pace, "find": finder(engines)}
+        with stack(folder, folder / "trunkwatch.yml", receiver.port, **options) as started:
             yield LiveStack(started, folder, deliveries)
     finally:
         receiver.stop()

@@ -20,10 +20,14 @@ pytestmark = pytest.mark.xdist_group("live-restarts")
 GAP_SECONDS = 10.0
 """Ten minutes, at the pace of the live tests."""
 
+AWAY_SECONDS = 6.0
+"""Six minutes: longer than an alert lasts with Prometheus' default resend delay of one minute."""
+
 FAULTS: dict[str, tuple[Fault, float]] = {
     "exporter moves": (exporter_moved, 0.0),
     "two exporters": (two_exporters, QUIET_SECONDS),
     "prometheus is killed": (prometheus_killed, 0.0),
+    "prometheus is away": (prometheus_stopped, AWAY_SECONDS),
     "alertmanager restarts": (alertmanager_stopped, 0.0),
     "source fails": (source_fails, QUIET_SECONDS),
 }

@@ -1,11 +1,7 @@
 """A real Alertmanager: its webhook opens an issue, and its list of alerts is parsed."""
 
 import json
-import re
-import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +11,8 @@ import requests
 from trunkwatch.tickets.model import JobName, TicketKey
 from trunkwatch.tickets.status_client import HttpStatusClient
 
-from tests.support.binaries import binary_path
+from tests.deploy.live import running
+from tests.support.engines import PAIRS
 from tests.support.rows import TRUNK
 from tests.support.waiting import eventually
 from tests.tickets.around import LABELS, SECRET, STORED, Around, keeping
@@ -46,7 +43,7 @@ class Alertmanager:
         url: its base URL.
     """
 
-    def __init__(self, folder: Path, port: str) -> None:
+    def __init__(self, folder: Path, port: int) -> None:
         self._folder = folder
         self.url = f"http://127.0.0.1:{port}"
 
@@ -86,35 +83,12 @@ def write_config(folder: Path, url: str) -> Path:
     return path
 
 
-@contextmanager
-def running(folder: Path) -> Iterator[Alertmanager]:
-    """Run Alertmanager on a free loopback port."""
-    (folder / "secret").write_text(f"{SECRET}\n")
-    command = [
-        binary_path("alertmanager"),
-        f"--config.file={write_config(folder, 'http://127.0.0.1:1/')}",
-        f"--storage.path={folder / 'storage'}",
-        "--web.listen-address=127.0.0.1:0",
-        "--cluster.listen-address=",
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        try:
-            listening = r'"Listening on" address=127\.0\.0\.1:(\d+)'
-            found = next(filter(None, (re.search(listening, line) for line in process.stderr)))
-            # An unread pipe would block the process once it is full.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield Alertmanager(folder, found.group(1))
-        finally:
-            process.terminate()
-            process.wait(timeout=TIMEOUT_SECONDS)
-
-
-@pytest.fixture
-def alertmanager(tmp_path: Path) -> Iterator[Alertmanager]:
+@pytest.fixture(params=PAIRS)
+def alertmanager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Alertmanager]:
     """Run Alertmanager in the folder of the test."""
-    with running(tmp_path) as found:
-        yield found
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    with running(write_config(tmp_path, "http://127.0.0.1:1/"), request.param) as port:
+        yield Alertmanager(tmp_path, port)
 
 
 def test_its_list_of_alerts_is_parsed(alertmanager: Alertmanager) -> None:

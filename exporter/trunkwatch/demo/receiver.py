@@ -120,26 +120,8 @@ def _alert_lines(alert: Mapping[str, Any]) -> Iterator[str]:
     name = labels.get("job_name") or labels.get("alertname", "?")
     workflow = f"{labels['workflow']} / " if labels.get("workflow") else ""
     yield f"  {'✗' if alert.get('status') == 'firing' else '✓'} {workflow}{name}"
-    # A resolved alert needs no reason and no instructions.
-    wanted = _FACTS if alert.get("status") == "firing" else _FACTS_RESOLVED
-    for key, caption in wanted:
-        if notes.get(key):
-            first, *more = str(notes[key]).strip().split("\n")
-            yield f"      {caption:10} {first}"
-            yield from (f"      {'':10} {line}" for line in more)
-
-
-_FACTS_RESOLVED = (("first_bad", "first bad"), ("last_good", "last good"))
-_FACTS = (
-    ("summary", "what"),
-    ("broken_since", "occurred"),
-    ("first_bad", "first bad"),
-    ("last_good", "last good"),
-    ("suspects", "suspects"),
-    ("reason", "reason"),
-    ("url", "log"),
-    ("runbook_url", "runbook"),
-)
+    for fact in str(notes.get("description") or notes.get("summary", "")).splitlines():
+        yield f"      {fact}"
 
 
 def framed(text: str) -> str:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +171,7 @@ class Stack:
         receiver_port: int,
         ports: Ports | None = None,
         pace: Pace | None = None,
+        find: Callable[[str], Path] = find_binary,
     ) -> None:
         """Args:
         folder: an existing folder for settings, data and logs.
@@ -178,8 +179,10 @@ class Stack:
         receiver_port: the port that receives notifications, under the path of the receiver's name.
         ports: the programs' ports; free ones by default.
         pace: the intervals.
+        find: returns the path of `prometheus` or `alertmanager`.
         """
         self.folder = folder
+        self._find = find
         self.ports = ports or Ports()
         self._pace = pace or Pace()
         self._config = config
@@ -264,7 +267,7 @@ class Stack:
     def _prometheus(self) -> Program:
         port = self.ports.prometheus
         command = [
-            str(find_binary("prometheus")),
+            str(self._find("prometheus")),
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'prometheus-data'}",
             f"--web.listen-address={HOST}:{port}",
@@ -276,7 +279,7 @@ class Stack:
     def _alertmanager(self) -> Program:
         port = self.ports.alertmanager
         command = [
-            str(find_binary("alertmanager")),
+            str(self._find("alertmanager")),
             f"--config.file={self.folder / 'alertmanager.yml'}",
             f"--storage.path={self.folder / 'alertmanager-data'}",
             f"--web.listen-address={HOST}:{port}",
