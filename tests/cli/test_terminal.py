@@ -27,6 +27,7 @@ def at_terminal(folder: Path, columns: int, arguments: list[str]) -> list[str]:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = [sys.executable, "-m", "trunkwatch", *arguments]
     environment = {**os.environ, "TERM": "xterm"}
+    environment.pop("COLUMNS", None)  # It would be taken for the width.
     with subprocess.Popen(
         command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ):

@@ -18,7 +18,7 @@ from tests.github.webhooks import Delivery, deliveries
 from tests.support.rows import history, named, ndjson
 
 SECRET = "secret-of-the-webhooks"
-POLLED, DELIVERED = "framework/polled", "framework/delivered"
+POLLED, DELIVERED, REWRITTEN = "framework/polled", "framework/delivered", "o/rewritten"
 DURATION = 3600.0
 PUSH_SPACING = 1200.0
 RETRY_SECONDS = 0.05
@@ -115,7 +115,7 @@ class RecordedFiles:
         self._random = random
         self.repos: list[str] = []
         lines = ndjson(history("P P P F F F", named("always")))
-        self._text = lines.replace('"o/r"', '"o/rewritten"')
+        self._text = lines.replace('"o/r"', f'"{REWRITTEN}"')
         self.rewritten.write_text(self._text)
         self.growing.touch()
 

@@ -6,7 +6,7 @@ from tests.soak.kills import kill_run
 from tests.soak.weeks import Report, Usage, soak
 from tests.soak.world import Size
 
-KILLS = 15
+KILLS = 12
 
 
 @pytest.mark.live
