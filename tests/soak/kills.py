@@ -56,8 +56,11 @@ BROKEN = re.compile(rf'^ci_job_broken\{{.*repo="{REWRITTEN}".*\}} (\S+)$', re.MU
 DATA_AT = re.compile(
     r'^ci_branch_data_timestamp_seconds\{[^}]*repo="([^"]*)"[^}]*\} (\S+)$', re.MULTILINE
 )
-SETTLED_DIFFERENCES = re.compile(r"^ci_branch_data_")
-"""Families that hold when data was read."""
+SETTLED_DIFFERENCES = re.compile(r"^ci_(branch_data_|branch_source_data_|job_last_outage_info)")
+"""Families that hold when data was read, or which alerts the exporter has seen."""
+
+EVALUATED_AT = re.compile(r"^ci_(job_outage|group_alert)_info$")
+"""Families whose value is the time of the last evaluation."""
 
 SERIES = re.compile(r"^(ci_\w+)(\{.*\})? (\S+)$", re.MULTILINE)
 VERDICT = re.compile(
@@ -324,7 +327,7 @@ class KillRun:
     def _series(self, exporter: Killable) -> dict[str, str]:
         text = requests.get(f"{exporter.url}/metrics", timeout=30).text
         return {
-            name + labels: value
+            name + labels: "" if EVALUATED_AT.match(name) else value
             for name, labels, value in SERIES.findall(text)
             if not SETTLED_DIFFERENCES.match(name)
         }
