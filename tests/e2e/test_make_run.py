@@ -78,7 +78,7 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
             process.kill()
             process.wait()
     screen = output.read_text()
-    assert "reason     Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen
+    assert "Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen
     assert "team broken-inductor, priority P2" in screen
     assert "THE TICKET (dry run: nothing is sent): open pytorch/pytorch#1" in screen
     assert "Traceback" not in screen
