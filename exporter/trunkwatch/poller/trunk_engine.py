@@ -394,7 +394,7 @@ class TrunkEngine:
         for trunk in waiting:
             with self._lock:
                 first = self._trunks.first_evaluation(trunk)
-            state = first.run(self._now(), progress.set_share)
+            state = first.run(self._now(), share_done=progress.set_share)
             with self._lock:
                 self._trunks.install(state)
                 self._unpublished.add(trunk)
