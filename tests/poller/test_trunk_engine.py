@@ -533,7 +533,7 @@ def test_a_stored_history_may_be_evaluated_later() -> None:
 
 
 def test_the_first_refresh_of_a_trunk_reads_each_row_twice() -> None:
-    """Once for its workflow and once for its job; what is evaluated anew is no change as well."""
+    """Once for its workflow and once for its job; new rows are not evaluated again as changes."""
     store = CountingStore()
     Harness(store=store).ingest(*history("P F F F"))
     assert store.rows_read == 8

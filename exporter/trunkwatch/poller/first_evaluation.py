@@ -72,7 +72,7 @@ class FirstEvaluation:
 
         Args:
             now: seconds since the epoch.
-            touched: rows that are known to have changed.
+            touched: rows that have changed since the stored state.
             share_done: shows how far it is.
 
         Raises:
