@@ -1,6 +1,6 @@
 """How a refresh, its failure and the passing of time change the snapshot."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -30,6 +30,7 @@ from trunkwatch.store import Labels, SqliteStore
 from trunkwatch.times import parse_time
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, Update, config_of
+from tests.support.counting_store import CountingStore
 from tests.support.rows import (
     HOUR,
     NOW,
@@ -531,27 +532,16 @@ def test_a_stored_history_may_be_evaluated_later() -> None:
     assert readiness_problems(later.snapshot, NOW) == []
 
 
-class ObservedStore(SqliteStore):
-    """A store that calls a function for each row that is read."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.on_row: Callable[[], None] = lambda: None
-
-    def observations(
-        self,
-        trunk: Trunk,
-        jobs: Collection[RawJob] | None = None,
-        shas: Collection[str] | None = None,
-    ) -> Iterator[Observation]:
-        for row in super().observations(trunk, jobs, shas):
-            self.on_row()
-            yield row
+def test_the_first_refresh_of_a_trunk_reads_each_row_twice() -> None:
+    """Once for its workflow and once for its job; new rows are not evaluated again as changes."""
+    store = CountingStore()
+    Harness(store=store).ingest(*history("P F F F"))
+    assert store.rows_read == 8
 
 
 def test_deliveries_do_not_wait_for_the_evaluation_of_the_stored_history() -> None:
     """Those that arrive at any time of it are stored at once, and count afterwards."""
-    store = ObservedStore()
+    store = CountingStore()
     before = Harness(store=store)
     before.ingest(*history("P F F . ."))
     engine = TrunkEngine(before.config, store, Counters(), before.clock, evaluate=False)

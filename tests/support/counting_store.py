@@ -1,15 +1,26 @@
 """A store that counts the rows that are read."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk
-from trunkwatch.store import SqliteStore
+from trunkwatch.store import MEMORY, SqliteStore
 
 
 class CountingStore(SqliteStore):
-    """Counts the rows that are read."""
+    """Counts the rows that are read.
 
-    rows_read = 0
+    Attributes:
+        rows_read: their number.
+        on_row: called for each.
+    """
+
+    def __init__(self, path: str = MEMORY) -> None:
+        """Args:
+        path: of the file.
+        """
+        super().__init__(path)
+        self.rows_read = 0
+        self.on_row: Callable[[], None] = lambda: None
 
     def observations(
         self,
@@ -20,4 +31,5 @@ class CountingStore(SqliteStore):
         """Yield rows as the store does."""
         for row in super().observations(trunk, jobs, shas):
             self.rows_read += 1
+            self.on_row()
             yield row

@@ -316,7 +316,8 @@ class TrunkEvaluations:
 
     def _evaluate(self, trunk: Trunk, jobs: Touched, now: float) -> None:
         if trunk not in self._evaluators:
-            self.install(self.first_evaluation(trunk).run(now))
+            self.install(self.first_evaluation(trunk).run(now, jobs))
+            return
         evaluator, order = self._evaluators[trunk], self._orders[trunk]
         alerting = self.alerts.alerting(trunk)
         state = evaluator.update(order, jobs, now, self._workflow_states.get(trunk), alerting)

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from trunkwatch.domain.model import JobKey, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.bases import TrunkBase
 from trunkwatch.engine.facts import ReportedState
-from trunkwatch.engine.row_cache import Touched
+from trunkwatch.engine.row_cache import Touched, union
 from trunkwatch.engine.saved_state import order_digest
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
@@ -17,6 +18,9 @@ from trunkwatch.errors import StoreError
 from trunkwatch.store import Store, StoredRows
 
 log = logging.getLogger(__name__)
+
+NOTHING: Touched = MappingProxyType({})
+"""No changed rows."""
 
 ShareDone = Callable[[float], None]
 """Called with the share of the work that is done, from 0 to 1."""
@@ -63,18 +67,21 @@ class FirstEvaluation:
     alerting: Collection[JobKey]
     store: Store
 
-    def run(self, now: float, share_done: ShareDone = lambda _: None) -> FirstState:
+    def run(
+        self, now: float, touched: Touched = NOTHING, share_done: ShareDone = lambda _: None
+    ) -> FirstState:
         """Evaluate.
 
         Args:
             now: seconds since the epoch.
+            touched: rows that have changed since the stored state.
             share_done: shows how far it is.
 
         Raises:
             StoreError: rows cannot be read.
         """
         # First, since rows that are written later are not in the state that is read.
-        changed = self.store.unevaluated(self.order.trunk)
+        changed = union(touched, self.store.unevaluated(self.order.trunk))
         base = self._base()
         evaluator = self._new(base)
         digest = self._restore(evaluator, now)

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -78,10 +77,6 @@ class Ingested(NamedTuple):
     received: float
 
 
-Handover = deque[Ingested] | list[Ingested]
-"""A queue of length 0 while no successor waits for them."""
-
-
 class TrunkEngine:
     """All trunks and sources of one configuration.
 
@@ -123,7 +118,7 @@ class TrunkEngine:
         self._clock = clock
         self._now = evaluation_clock or clock
         self._lock = threading.RLock()
-        self._handed_over: Handover = deque(maxlen=0)
+        self._for_successor: list[Ingested] | None = None
         self._successor: TrunkEngine | None = None
         self._has_stopped = False
         self.deferred: Callable[[], None] = lambda: None
@@ -205,12 +200,8 @@ class TrunkEngine:
         with self._lock:
             if self._successor is not None:
                 return None  # It reads the source itself.
-            applied = self._apply(
-                source, facts, received, None if report.failure else self._clock()
-            )
+            self._apply(source, facts, received, None if report.failure else self._clock())
             self._sources.refreshed(source, report, seconds)
-            self._trunks.defer_all(applied)
-            self._handed_over.append(Ingested(source, applied, received))
             unknown = self._changed() - self._trunks.states.keys()
             for trunk in {*unknown, *self._trunks.out_of_date}:
                 self._trunks.defer(trunk, {})
@@ -233,9 +224,7 @@ class TrunkEngine:
         with self._lock:
             if self._has_stopped:
                 raise SourceError("the refresh was stopped")
-            applied = self._apply(source, usable, received, None)
-            self._trunks.defer_all(applied)
-            self._handed_over.append(Ingested(source, applied, received))
+            self._apply(source, usable, received, None)
         self.deferred()
 
     def stop_parts(self) -> None:
@@ -259,9 +248,7 @@ class TrunkEngine:
                 received = self._clock()
                 state = self._sources.state(source)
                 facts = self._usable(source, update.facts(state), received)
-                applied = self._apply(source, facts, received, None)
-                self._trunks.defer_all(applied)
-                self._handed_over.append(Ingested(source, applied, received))
+                self._apply(source, facts, received, None)
         if successor is not None and successor.has_source(source):
             successor.ingest_delivery(source, update)
 
@@ -276,18 +263,18 @@ class TrunkEngine:
             successor: the engine of a new configuration; it has read the stored rows.
         """
         with self._lock:
-            successor.adopt(self._handed_over)
+            successor.adopt(self._for_successor or ())
             self._successor = successor
 
     def cancel_handover(self) -> None:
         """Go on without a successor, after `begin_handover`."""
         with self._lock:
-            self._handed_over = deque(maxlen=0)
+            self._for_successor = None
 
     def begin_handover(self) -> None:
         """Keep the changes stored from now on for a successor, which reads the earlier ones."""
         with self._lock:
-            self._handed_over = []
+            self._for_successor = []
 
     def adopt(self, stored: Iterable["Ingested"]) -> None:
         """Take over changes that another engine stored; `evaluate_pending` evaluates them."""
@@ -321,7 +308,8 @@ class TrunkEngine:
 
     def _apply(
         self, source: str, facts: Iterable[Fact], received: float, stored_at: float | None
-    ) -> Applied:
+    ) -> None:
+        """Store facts, and keep their changes for the next evaluation and for a successor."""
         kept = self._kept(source, facts)
         with self._storing():
             own = self._sources.only_orders_of(source, kept)
@@ -331,7 +319,9 @@ class TrunkEngine:
         for trunk in applied.rewritten:
             log.warning("force push", extra={"repo": trunk.repo, "branch": trunk.branch})
             self._counters.add("trunkwatch_trunk_rewrites_total", *trunk)
-        return applied
+        self._trunks.defer_all(applied)
+        if self._for_successor is not None:
+            self._for_successor.append(Ingested(source, applied, received))
 
     def _kept(self, source: str, facts: Iterable[Fact]) -> list[Fact]:
         """Return the facts without results of commits whose results were dropped."""
@@ -364,7 +354,7 @@ class TrunkEngine:
             steps = None
             while True:
                 with self._lock:
-                    if self._has_stopped or not isinstance(self._handed_over, deque):
+                    if self._has_stopped or self._for_successor is not None:
                         return  # A successor may have read the base.
                     if steps is None:
                         now = self._now()
@@ -401,7 +391,7 @@ class TrunkEngine:
         for trunk in waiting:
             with self._lock:
                 first = self._trunks.first_evaluation(trunk)
-            state = first.run(self._now(), progress.set_share)
+            state = first.run(self._now(), share_done=progress.set_share)
             with self._lock:
                 self._trunks.install(state)
                 self._unpublished.add(trunk)
