@@ -14,7 +14,7 @@ from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.workflow_commit import WorkflowCommit
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 """Raised whenever an evaluation of the same rows by the same policy gives another state."""
 
 

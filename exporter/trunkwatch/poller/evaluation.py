@@ -264,11 +264,11 @@ def _focus_of(state: TrunkState) -> FailureFocus:
     failing = [(job, job.blame) for job in state.jobs if job.blame]
     oldest = len(state.order.commits) - FOCUS_COMMITS
     commits = {
-        state.order.commits[index].sha
+        state.order.commits[place.commit_index].sha
         for job, blame in failing
         if job.broken
-        for index, verdict in job.history.since(max(blame.commit_index, oldest))
-        if verdict is Verdict.FAIL
+        for place in job.history.since(max(blame.commit_index, oldest))
+        if place.verdict is Verdict.FAIL
     }
     without_step = {blame.run for _, blame in failing if not blame.failed_step}
     unexplained = {blame.run for _, blame in failing if not blame.annotations}

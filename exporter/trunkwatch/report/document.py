@@ -145,6 +145,7 @@ def job_object(
         "also_broken_since": list(also_broken),
         "pending_commits": job.pending,
         "flaky_commits": job.flaky,
+        "mostly_flaky": job.mostly_flaky,
         "last_verdict": str(job.last_verdict) if job.last_verdict else None,
         "known_broken": _known_broken(job),
         "last_outage": _last_outage(job, order),
