@@ -36,7 +36,7 @@ from trunkwatch.report import trunk_text
 from trunkwatch.sources import Refresh
 from trunkwatch.store import MEMORY, SqliteStore
 from trunkwatch.web import Pages, WebServer
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 SIZES = (500, 5_000, 50_000)
 JSON_SIZES = (100, 1_000, 10_000)

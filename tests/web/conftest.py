@@ -16,7 +16,7 @@ from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.answer import Endpoint
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 from tests.support.rows import NOW, TRUNK
 

@@ -128,6 +128,10 @@ class ColumnHistory:
         index = oldest >> _SHIFT
         return list(before.since(index)), list(self.since(index))
 
+    def newest(self, number: int) -> Iterator[Place]:
+        """Yield the newest columns, at most `number`, oldest first."""
+        return map(_unpack, self._packed[max(0, self._length - number) : self._length])
+
     def newest_decided(self, number: int) -> list[Verdict]:
         """Return the newest verdicts that are PASS, FAIL or FLAKY, newest first.
 

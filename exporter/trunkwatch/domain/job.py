@@ -13,7 +13,6 @@ from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.model import JobKey, Observation, TrunkOrder, Verdict
 from trunkwatch.domain.walk import EndedOutage, JobWalk, StoppedBy
 
-
 FLAKY_WINDOW = 20
 """The newest verdicts of a job that decide whether it is mostly flaky."""
 

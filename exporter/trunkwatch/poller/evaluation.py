@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Collection, Mapping
 
+from trunkwatch.domain.columns import Column
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, Verdict
 from trunkwatch.domain.policy import Policy
@@ -184,6 +185,14 @@ class TrunkEvaluations:
         """Return the rows that a job is evaluated from."""
         evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
         return evaluator.rows_of(key) if evaluator else []
+
+    def columns_at(self, key: JobKey, shas: Collection[str], now: float) -> list[Column]:
+        """Return the columns of a job at some commits; none for a job that is gone."""
+        evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
+        try:
+            return evaluator.columns_at(key, shas, now) if evaluator else []
+        except KeyError:  # It was renamed or removed meanwhile.
+            return []
 
     def back_test(self, now: float, failures_to_open: int | None) -> list[BackTest]:
         """Replay the history of each trunk; see `TrunkEvaluator.back_test`."""

@@ -5,16 +5,13 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.snapshot import Snapshot, TrunkState, readiness_problems
+from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.document import CompareUrls
-from trunkwatch.report.page import landing_page
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
     JSON,
@@ -28,6 +25,8 @@ from trunkwatch.web.answer import (
     path_of,
     respond,
 )
+from trunkwatch.web.site import Site
+from trunkwatch.web.view import View
 from trunkwatch.web.webhook import WEBHOOK_PREFIX
 
 if TYPE_CHECKING:
@@ -36,19 +35,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TRUNK_PREFIX = "/api/v1/trunk/"
-
-
-@dataclass(frozen=True)
-class View:
-    """The data behind the pages; replaced as a whole when the configuration is reloaded.
-
-    Attributes:
-        snapshot: returns the newest snapshot.
-        compare_urls: per trunk, the address that compares two commits.
-    """
-
-    snapshot: Callable[[], Snapshot]
-    compare_urls: CompareUrls = field(default_factory=dict)
 
 
 class Pages:
@@ -69,7 +55,7 @@ class Pages:
         view: returns the current data.
         exposition: renders `/metrics`.
         clock: seconds since the epoch, for the age of data.
-        version: shown on the landing page.
+        version: shown on each page.
         webhook: answers everything below /webhook/; None where a listener of its own does.
         dead_threads: returns the threads that must run and do not.
         store_problems: returns the problems of the storage.
@@ -77,14 +63,13 @@ class Pages:
         self._view = view
         self._exposition = exposition
         self._clock = clock
-        self._version = version
+        self._site = Site(view, clock, version)
         self._webhook = webhook
         self._dead_threads = dead_threads
         self._store_problems = store_problems
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
-                "/": self._landing,
                 "/metrics": self._metrics,
                 "/-/healthy": self._healthy,
                 "/-/ready": self._ready,
@@ -105,6 +90,8 @@ class Pages:
             return method_not_allowed("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):
             return self._trunk(environ, path.removeprefix(TRUNK_PREFIX))
+        if self._site.answers(path):
+            return self._site.answer(environ, path)
         page = self._routes.get(path)
         return page(environ) if page else NOT_FOUND
 
@@ -130,12 +117,6 @@ class Pages:
         text = self._texts.text(snapshot, found, view.compare_urls, self._clock())
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
-
-    def _landing(self, environ: "WSGIEnvironment") -> Answer:
-        del environ
-        view = self._view()
-        page = landing_page(view.snapshot(), view.compare_urls, self._version, self._clock())
-        return Answer("200 OK", "text/html; charset=utf-8", page.encode())
 
     def _healthy(self, environ: "WSGIEnvironment") -> Answer:
         del environ

@@ -1,0 +1,217 @@
+"""The grid of a trunk: a row for each job, a cell for each commit."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import NamedTuple
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from trunkwatch.domain.branch import GroupState
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Commit, JobKey, TrunkOrder
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.html.addresses import job_path
+from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
+from trunkwatch.report.cells import MEANINGS, NO_ROW, cells
+
+FOREVER = float("inf")
+
+SHA_DIGITS = 12
+"""Digits of a hash in the address of a cell."""
+
+
+class Marks(NamedTuple):
+    """The outage, open or just closed, or the streak of a job, as indexes of commits.
+
+    Attributes:
+        first_bad: the commit at which it began.
+        last_good: the commit of the pass before it, None where unknown.
+        ended_by: the commit that closed the outage, None while it is open.
+        is_outage: whether it opened an outage.
+    """
+
+    first_bad: int
+    last_good: int | None
+    ended_by: int | None
+    is_outage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A job.
+
+    Attributes:
+        job: its state.
+        path: of its page.
+        cells: the cells, newest commit first.
+    """
+
+    job: JobState
+    path: str
+    cells: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The rows of one group.
+
+    Attributes:
+        state: of the group.
+        rows: its jobs on this page, the worst first.
+    """
+
+    state: GroupState
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The part of a trunk that a page shows.
+
+    Attributes:
+        commits: the columns, newest first.
+        sections: by group, the worst first.
+        chosen: number of jobs that the filters leave on all pages.
+        pages: number of pages.
+    """
+
+    commits: Sequence[Commit]
+    sections: Sequence[Section]
+    chosen: int
+    pages: int
+
+
+def grid_of(state: TrunkState, choice: Choice) -> Grid:
+    """Return the chosen part of a trunk."""
+    order = state.order
+    groups = {group.group.name: group for group in state.groups}
+    jobs = worst_first(choice.of(state.jobs))
+    begin = (choice.page - 1) * JOBS_PER_PAGE
+    shown = jobs[begin : begin + JOBS_PER_PAGE]
+    writer = CellWriter(order, choice.commits)
+    sections = [
+        Section(groups[name], [Row(job, job_path(job.key), writer.row(job)) for job in members])
+        for name, members in groupby(shown, key=lambda job: job.group.name)
+    ]
+    pages = max(1, -(-len(jobs) // JOBS_PER_PAGE))
+    return Grid(order.commits[: -choice.commits - 1 : -1], sections, len(jobs), pages)
+
+
+def worst_first(jobs: Iterable[JobState]) -> list[JobState]:
+    """Return jobs by group, the group of the worst job first."""
+    ranked = sorted(jobs, key=_badness)
+    first: dict[str, int] = {}
+    for place, job in enumerate(ranked):
+        first.setdefault(job.group.name, place)
+    return sorted(ranked, key=lambda job: first[job.group.name])
+
+
+def _badness(job: JobState) -> tuple[bool, bool, str, bool, float, JobKey]:
+    """Return a sort key: broken first, known-broken after it, then by priority and by age."""
+    since = job.blame.broken_since if job.blame else None
+    is_failing = job.consecutive_failures > 0
+    oldest = since if since is not None else FOREVER
+    return not job.alerting, not job.broken, job.group.priority, not is_failing, oldest, job.key
+
+
+@lru_cache(maxsize=100_000)
+def job_id(key: JobKey) -> str:
+    """Return a short name of a job, for the addresses of its cells."""
+    return hashlib.blake2b("\0".join(key).encode(), digest_size=5).hexdigest()
+
+
+class CellWriter:
+    """Writes the cells of jobs over the newest commits of a trunk.
+
+    They are half a page of markup for each job and consist of hashes and letters alone, so that
+    they are written here and not by a template.
+    """
+
+    def __init__(self, order: TrunkOrder, commits: int) -> None:
+        """Args:
+        order: the trunk.
+        commits: number of commits, at most.
+        """
+        self._order = order
+        self._shown = min(commits, len(order.commits))
+        self._newest = len(order.commits) - 1
+        self._refs = [
+            quote(c.sha[:SHA_DIGITS], safe="") for c in order.commits[: -self._shown - 1 : -1]
+        ]
+
+    def row(self, job: JobState) -> Markup:
+        """Return the cells of a job."""
+        letters = cells(job.history, len(self._order.commits), self._shown)
+        marks = marks_of(job, self._order)
+        link = f"<a href=?cell={job_id(job.key)}."
+        if marks is None:
+            written = [
+                "<td>" if letter == NO_ROW else f"<td class={letter}>{link}{ref}>{letter}</a>"
+                for letter, ref in zip(letters, self._refs, strict=True)
+            ]
+        else:
+            written = [
+                self._marked(letter, ref, link, self._newest - position, marks)
+                for position, (letter, ref) in enumerate(zip(letters, self._refs, strict=True))
+            ]
+        return Markup("".join(written))  # noqa: S704 — letters and hexadecimal digits
+
+    def _marked(self, letter: str, ref: str, link: str, index: int, marks: Marks) -> str:
+        """Return one cell with its place in an outage."""
+        classes, words = place_in(index, marks, letter, self._newest)
+        if not classes and letter == NO_ROW:
+            return "<td>"
+        label = f' aria-label="{letter}, {", ".join(words)}"' if words else ""
+        name = f'"{" ".join(([letter] if letter != NO_ROW else []) + classes)}"'
+        if letter == NO_ROW:
+            return (
+                f"<td class={name}><span role=img{label}>?</span>"
+                if "u" in classes
+                else (f"<td class={name}>")
+            )
+        return f"<td class={name}>{link}{ref}{label}>{letter}</a>"
+
+
+def marks_of(job: JobState, order: TrunkOrder) -> Marks | None:
+    """Return the open outage of a job, else its streak, else its newest closed outage."""
+    blame = job.blame
+    if blame is not None:
+        good = order.index[blame.last_good.sha] if blame.last_good else None
+        return Marks(blame.commit_index, good, None, job.broken)
+    if job.ended is not None:
+        return Marks(job.ended.first_bad, None, job.ended.ended_by, True)
+    return None
+
+
+def place_in(index: int, marks: Marks, letter: str, newest: int) -> tuple[list[str], list[str]]:
+    """Return the classes and the words of one cell's place in an outage.
+
+    Args:
+        index: of its commit.
+        marks: the outage.
+        letter: of the cell.
+        newest: index of the newest commit.
+    """
+    end = newest if marks.ended_by is None else marks.ended_by - 1
+    classes, words = [], []
+    if marks.is_outage and marks.first_bad <= index <= end:
+        classes.append("o")
+        classes += ["e"] if index == end else []
+    if index == marks.first_bad:
+        classes.append("b")
+        words.append("first bad")
+    if index == marks.last_good:
+        classes.append("g")
+        words.append("last good")
+    if marks.last_good is not None and marks.last_good < index <= marks.first_bad:
+        classes.append("s")
+        words.append("suspect")
+        classes += ["z"] if index == marks.last_good + 1 else []
+        if letter in (NO_ROW, "C", "S", "R"):
+            classes.append("u")
+            words.append("not tested")
+    return classes, [MEANINGS[letter], *words] if words else []
