@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.history import ColumnHistory, Place
@@ -20,8 +21,8 @@ class Attempt:
     """One attempt.
 
     Attributes:
-        words: the CI's result and name.
-        more: step, duration and attempt.
+        words: the CI's result.
+        more: shard, attempt, step and duration.
         url: of its log.
         annotations: the CI's messages about the failure.
     """
@@ -71,8 +72,10 @@ def _detail(columns: Sequence[Column], commit: Commit) -> Detail:
     places = [Place(at, column.verdict, column.result.skipped) for column in columns]
     letter = cells(ColumnHistory(places), at + 1, 1)
     rows = _rows(columns, Evidence.FAIL) + _rows(columns, *(set(Evidence) - {Evidence.FAIL}))
-    is_folded = len({row.job.job_name for row in rows}) > 1
-    shown = [_attempt(row, is_folded=is_folded) for row in rows[:ATTEMPTS_SHOWN]]
+    names = {row.job.job_name for row in rows}
+    common = commonprefix(sorted(names))  # noqa: RUF071 — of texts, not of paths
+    prefix = len(common.rpartition(" ")[0]) if len(names) > 1 else None
+    shown = [_attempt(row, prefix) for row in rows[:ATTEMPTS_SHOWN]]
     url = next((row.url for row in rows if is_web(row.url)), None)
     left_out = max(0, len(rows) - ATTEMPTS_SHOWN)
     return Detail(commit, letter, MEANINGS[letter], shown, left_out, url)
@@ -83,16 +86,23 @@ def _rows(columns: Sequence[Column], *kinds: Evidence) -> list[Observation]:
     return newest_first(distinct_attempts(rows))
 
 
-def _attempt(row: Observation, *, is_folded: bool) -> Attempt:
-    answer = (row.conclusion or "no conclusion") if row.finished else row.status
-    more = [f"attempt {row.attempt}"] if row.attempt > 1 else []
+def _attempt(row: Observation, prefix: int | None) -> Attempt:
+    """Return an attempt.
+
+    Args:
+        row: its row.
+        prefix: length of the part that the names of all shards begin with; None without shards.
+    """
+    words = (row.conclusion or "no conclusion") if row.finished else row.status
+    more = [row.job.job_name[prefix:].strip(" ()")] if prefix is not None else []
+    if row.attempt > 1:
+        more.append(f"attempt {row.attempt}")
     if row.failed_step:
         more.append(f"at the step {row.failed_step}")
     if row.started_at is not None and row.completed_at is not None:
         more.append(f"after {duration(row.completed_at - row.started_at)}")
     if row.infra:
         more.append("infrastructure")
-    words = f"{answer}: {row.job.job_name}" if is_folded else answer
     return Attempt(words, ", ".join(more), row.url, row.annotations)
 
 

@@ -47,11 +47,13 @@ class Row:
     Attributes:
         job: its state.
         path: of its page.
+        classes: of its row: `broken`, `known`, and `marked` where a cell has a place in an outage.
         cells: the cells, newest commit first.
     """
 
     job: JobState
     path: str
+    classes: str
     cells: Markup
 
 
@@ -77,12 +79,14 @@ class Grid:
         sections: by group, the worst first.
         chosen: number of jobs that the filters leave on all pages.
         pages: number of pages.
+        first_bad: hashes of the first bad commits of open outages.
     """
 
     commits: Sequence[Commit]
     sections: Sequence[Section]
     chosen: int
     pages: int
+    first_bad: frozenset[str]
 
 
 def grid_of(state: TrunkState, choice: Choice) -> Grid:
@@ -94,11 +98,13 @@ def grid_of(state: TrunkState, choice: Choice) -> Grid:
     shown = jobs[begin : begin + JOBS_PER_PAGE]
     writer = CellWriter(order, choice.commits)
     sections = [
-        Section(groups[name], [Row(job, job_path(job.key), writer.row(job)) for job in members])
+        Section(groups[name], [writer.row(job) for job in members])
         for name, members in groupby(shown, key=lambda job: job.group.name)
     ]
     pages = max(1, -(-len(jobs) // JOBS_PER_PAGE))
-    return Grid(order.commits[: -choice.commits - 1 : -1], sections, len(jobs), pages)
+    first_bad = frozenset(job.blame.first_bad.sha for job in shown if job.broken and job.blame)
+    commits = order.commits[: -choice.commits - 1 : -1]
+    return Grid(commits, sections, len(jobs), pages, first_bad)
 
 
 def worst_first(jobs: Iterable[JobState]) -> list[JobState]:
@@ -143,10 +149,27 @@ class CellWriter:
             quote(c.sha[:SHA_DIGITS], safe="") for c in order.commits[: -self._shown - 1 : -1]
         ]
 
-    def row(self, job: JobState) -> Markup:
-        """Return the cells of a job."""
-        letters = cells(job.history, len(self._order.commits), self._shown)
+    def row(self, job: JobState) -> Row:
+        """Return the row of a job."""
+        classes = ["broken"] if job.broken else []
+        classes += ["known"] if job.broken and job.known_broken else []
         marks = marks_of(job, self._order)
+        oldest = self._newest - self._shown + 1
+        is_marked = marks is not None and (
+            marks.first_bad >= oldest or marks.ended_by is None or marks.ended_by > oldest
+        )
+        classes += ["marked"] if is_marked else []
+        cells_of = self.cells(job, marks if is_marked else None)
+        return Row(job, job_path(job.key), " ".join(classes), cells_of)
+
+    def cells(self, job: JobState, marks: Marks | None) -> Markup:
+        """Return the cells of a job.
+
+        Args:
+            job: its state.
+            marks: its outage, if it is in sight.
+        """
+        letters = cells(job.history, len(self._order.commits), self._shown)
         link = f"<a href=?cell={job_id(job.key)}."
         if marks is None:
             written = [
@@ -163,17 +186,14 @@ class CellWriter:
     def _marked(self, letter: str, ref: str, link: str, index: int, marks: Marks) -> str:
         """Return one cell with its place in an outage."""
         classes, words = place_in(index, marks, letter, self._newest)
-        if not classes and letter == NO_ROW:
-            return "<td>"
+        if classes and not 2 <= self._newest - index < self._shown - 2:
+            classes.append("n")  # narrow: a label would be cut off at the edge
+        name = " ".join([letter, *classes] if letter != NO_ROW else classes)
+        cell = f'<td class="{name}">' if name else "<td>"
         label = f' aria-label="{letter}, {", ".join(words)}"' if words else ""
-        name = f'"{" ".join(([letter] if letter != NO_ROW else []) + classes)}"'
-        if letter == NO_ROW:
-            return (
-                f"<td class={name}><span role=img{label}>?</span>"
-                if "u" in classes
-                else (f"<td class={name}>")
-            )
-        return f"<td class={name}>{link}{ref}{label}>{letter}</a>"
+        if letter != NO_ROW:
+            return f"{cell}{link}{ref}{label}>{letter}</a>"
+        return f"{cell}<span role=img{label}>?</span>" if words else cell
 
 
 def marks_of(job: JobState, order: TrunkOrder) -> Marks | None:

@@ -248,7 +248,7 @@ class HtmlPages:
             trunk_path=trunk_path(state.trunk), compare=self._compare(scene),
             notes=[note.strip() for note in trunk_notes(state, scene.now)],
             also=CoFailures(state.jobs).with_job(job), outages=outages,
-            strip=writer.row(job), commits=state.order.commits[-COUNTS[1]:],
+            strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
         )  # fmt: skip
 
     def _compare(self, scene: Scene) -> Callable[[JobState], str | None]:

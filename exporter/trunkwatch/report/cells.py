@@ -15,7 +15,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         "K": "flaky: failed and passed",
         "R": "running or queued",
         "P": "passed",
-        "C": "no result: cancelled, or its answer is missing",
+        "C": "cancelled, or no result",
         "S": "skipped",
         NO_ROW: "did not run",
     }
