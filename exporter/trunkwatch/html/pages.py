@@ -35,6 +35,9 @@ ATTEMPT_COMMITS = 30
 CARDS_SHOWN = 12
 """Broken jobs that a trunk's page describes above the grid, which has them all."""
 
+LISTS_KEPT = 1_000
+"""Trunks of which lists of jobs are kept."""
+
 COUNTS = (20, 40, 100, 200)
 """Numbers of commits to choose from."""
 
@@ -96,6 +99,28 @@ class Outage(NamedTuple):
     is_chosen: bool
 
 
+class _Lists(NamedTuple):
+    """Lists over all jobs of a trunk.
+
+    Attributes:
+        broken: the broken jobs, the worst first.
+        flaky: a line for each job that is mostly flaky.
+        hidden: a line for each event whose failures others hide.
+    """
+
+    broken: Sequence[JobState]
+    flaky: Sequence[str]
+    hidden: Sequence[str]
+
+
+def _lists(state: TrunkState) -> _Lists:
+    return _Lists(
+        worst_first(job for job in state.jobs if job.broken),
+        list(flakiness(state.jobs)),
+        [line for job in state.jobs for line in hidden_failures(job)],
+    )
+
+
 class HtmlPages:
     """Renders pages and keeps them while nothing changes; any thread may use it."""
 
@@ -106,6 +131,7 @@ class HtmlPages:
         self._environment = environment()
         self._environment.globals["version"] = version
         self._kept: Kept[Rendered] = Kept()
+        self._lists: Kept[_Lists] = Kept(LISTS_KEPT)
         self._grids: Kept[tuple[Grid, Segment]] = Kept()
 
     def landing(self, scene: Scene) -> Rendered:
@@ -184,7 +210,7 @@ class HtmlPages:
                 "standing": standing,
                 "fresh": freshness(state, now),
                 "path": trunk_path(state.trunk),
-                "worst": next((job for job in worst_first(state.jobs) if job.alerting), None),
+                "worst": next(iter(worst_first(job for job in state.jobs if job.alerting)), None),
                 "notes": [note.strip() for note in trunk_notes(state, now)],
             }
             for state, standing in worst_trunks_first(scene.snapshot.trunks, now)
@@ -210,20 +236,20 @@ class HtmlPages:
             (state.jobs, state.order, state.groups, reliable),
             lambda: self._grid(state, choice, reliable=reliable),
         )
-        broken = [job for job in worst_first(state.jobs) if job.broken]
+        lists = self._lists.get(state.trunk, (state.jobs,), lambda: _lists(state))
         notes = (*trunk_notes(state, scene.now), *workflow_notes(state))
         text = self._render(
             "trunk.html", reloads=True, state=state, choice=choice, grid=grid, now=scene.now,
             standing=trunk_standing(state, scene.now), fresh=freshness(state, scene.now),
             path=trunk_path(state.trunk), api=f"/api/v1{trunk_path(state.trunk)}",
             notes=[note.strip() for note in notes],
-            broken=broken[:CARDS_SHOWN], more_broken=max(0, len(broken) - CARDS_SHOWN),
+            broken=lists.broken[:CARDS_SHOWN], more_broken=max(0, len(lists.broken) - CARDS_SHOWN),
             compare=self._compare(scene),
             teams=sorted({group.group.team for group in state.groups}),
             groups=[group.group.name for group in state.groups],
             states=STATE_WORDS, counts=sorted({*COUNTS, choice.commits}),
-            flaky=list(flakiness(state.jobs)),
-            hidden=[line for job in state.jobs for line in hidden_failures(job)],
+            flaky=lists.flaky,
+            hidden=lists.hidden,
         )  # fmt: skip
         head, _, tail = text.partition("<!--grid-->")
         return rendered(segment(head), middle, segment(tail))

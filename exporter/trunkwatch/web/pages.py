@@ -7,11 +7,15 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
+from trunkwatch.html.addresses import read_path
+from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
+from trunkwatch.report.cells import CELLS_LIMIT
+from trunkwatch.report.schema import schema_text
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
     JSON,
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRUNK_PREFIX = "/api/v1/trunk/"
+API = "/api/v1"
+TRUNK_PREFIX = f"{API}/trunk/"
+SCHEMA_PATH = f"{API}/schema"
 
 
 class Pages:
@@ -71,6 +77,7 @@ class Pages:
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 "/metrics": self._metrics,
+                SCHEMA_PATH: self._schema,
                 "/-/healthy": self._healthy,
                 "/-/ready": self._ready,
             }
@@ -110,13 +117,21 @@ class Pages:
         snapshot = view.snapshot()
         # The server does not decode %2F; clients may encode any of the slashes.
         plain = name.replace("%2F", "/").replace("%2f", "/")
-        found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
+        place = read_path(environ.get("REQUEST_URI", "").removeprefix(API))
+        found = [trunk for trunk in snapshot.trunks if place and trunk.trunk == place.trunk]
+        found = found or _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
             body = json.dumps({"error": _unknown_trunk(name, snapshot.trunks)}, ensure_ascii=False)
             return Answer("404 Not Found", JSON, body.encode() + b"\n")
-        text = self._texts.text(snapshot, found, view.compare_urls, self._clock())
+        fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
+        cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)
+        text = self._texts.text(snapshot, found, view.compare_urls, self._clock(), cells)
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
+
+    def _schema(self, environ: "WSGIEnvironment") -> Answer:
+        del environ
+        return Answer("200 OK", JSON, schema_text().encode())
 
     def _healthy(self, environ: "WSGIEnvironment") -> Answer:
         del environ
