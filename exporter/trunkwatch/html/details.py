@@ -94,7 +94,7 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
         prefix: length of the part that the names of all shards begin with; None without shards.
     """
     words = (row.conclusion or "no conclusion") if row.finished else row.status
-    more = [row.job.job_name[prefix:].strip(" ()")] if prefix is not None else []
+    more = [row.job.job_name[prefix:].strip(" ()[]")] if prefix is not None else []
     if row.attempt > 1:
         more.append(f"attempt {row.attempt}")
     if row.failed_step:

@@ -21,7 +21,7 @@ from trunkwatch.report.cells import MEANINGS, NO_ROW, cells
 FOREVER = float("inf")
 
 SHA_DIGITS = 12
-"""Digits of a hash in the address of a cell."""
+"""Digits of a hash in the address of a cell, if they differ on the trunk."""
 
 
 class Marks(NamedTuple):
@@ -130,6 +130,12 @@ def job_id(key: JobKey) -> str:
     return hashlib.blake2b("\0".join(key).encode(), digest_size=5).hexdigest()
 
 
+def digits_of(order: TrunkOrder) -> int | None:
+    """Return the number of digits by which a trunk's commits are named in cells; None for all."""
+    beginnings = {commit.sha[:SHA_DIGITS] for commit in order.commits}
+    return SHA_DIGITS if len(beginnings) == len(order.commits) else None
+
+
 class CellWriter:
     """Writes the cells of jobs over the newest commits of a trunk.
 
@@ -145,8 +151,8 @@ class CellWriter:
         self._order = order
         self._shown = min(commits, len(order.commits))
         self._newest = len(order.commits) - 1
-        self._refs = [
-            quote(c.sha[:SHA_DIGITS], safe="") for c in order.commits[: -self._shown - 1 : -1]
+        newest = order.commits[: -self._shown - 1 : -1]
+        self._refs = [quote(commit.sha[: digits_of(order)], safe="") for commit in newest]
         ]
 
     def row(self, job: JobState) -> Row:

@@ -13,7 +13,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.html.addresses import outage_path, trunk_path
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import Choice
-from trunkwatch.html.grid import CellWriter, Grid, grid_of, job_id, worst_first
+from trunkwatch.html.grid import CellWriter, Grid, digits_of, grid_of, job_id, worst_first
 from trunkwatch.html.rendered import Kept, Rendered, Segment, rendered, segment
 from trunkwatch.html.runbooks import runbook
 from trunkwatch.html.standing import (
@@ -319,6 +319,12 @@ def newest_shas(job: JobState, order: TrunkOrder, number: int) -> list[str]:
     """Return the newest commits at which a job has results, at most `number`."""
     newest = job.history.newest(number)
     return sorted({order.commits[place.commit_index].sha for place in newest})
+
+
+def commit_by_digits(order: TrunkOrder, digits: str) -> Commit | None:
+    """Return the commit that a cell names by the first digits of its hash, None without one."""
+    length = digits_of(order)
+    return next((each for each in order.commits[::-1] if each.sha[:length] == digits), None)
 
 
 def job_by_id(state: TrunkState, wanted: str) -> JobState | None:

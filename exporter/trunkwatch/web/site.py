@@ -21,8 +21,7 @@ from trunkwatch.html.addresses import (
 )
 from trunkwatch.html.details import details
 from trunkwatch.html.filters import QUERY_LIMIT, read_choice
-from trunkwatch.html.grid import SHA_DIGITS
-from trunkwatch.html.pages import HtmlPages, Scene, job_by_id
+from trunkwatch.html.pages import HtmlPages, Scene, commit_by_digits, job_by_id
 from trunkwatch.html.rendered import Rendered
 from trunkwatch.html.runbooks import names
 from trunkwatch.html.templating import STATIC_PREFIX, static_files
@@ -150,8 +149,8 @@ class Site:
         """Lead to the run behind a cell, or return its details."""
         name, _, digits = query.removeprefix("cell=").partition("&")[0].partition(".")
         job = job_by_id(state, name)
-        commit = next((c for c in state.order.commits[::-1] if c.sha.startswith(digits)), None)
-        if job is None or commit is None or len(digits) < min(SHA_DIGITS, len(commit.sha)):
+        commit = commit_by_digits(state.order, digits)
+        if job is None or commit is None:
             return NOT_FOUND
         columns = scene.columns(job.key, [commit.sha])
         if columns is None:
@@ -163,7 +162,7 @@ class Site:
             text = self._pages.details_of(job, found[0])
             return Answer("200 OK", HTML, text.encode("utf-8", "replace"), _FRESH)
         url = found[0].url if found else None
-        return _redirect(url or f"{job_path(job.key)}#c-{short(commit.sha)}")
+        return _redirect(url or f"{job_path(job.key)}#c-{commit.sha}")
 
     def _read(self, view: View, key: JobKey, shas: Sequence[str]) -> Sequence[Column] | None:
         if not self._reading.acquire(blocking=False):
