@@ -151,9 +151,8 @@ class CellWriter:
         self._order = order
         self._shown = min(commits, len(order.commits))
         self._newest = len(order.commits) - 1
-        newest = order.commits[: -self._shown - 1 : -1]
-        self._refs = [quote(commit.sha[: digits_of(order)], safe="") for commit in newest]
-        ]
+        newest, digits = order.commits[: -self._shown - 1 : -1], digits_of(order)
+        self._refs = [quote(commit.sha[:digits], safe="") for commit in newest]
 
     def row(self, job: JobState) -> Row:
         """Return the row of a job."""
