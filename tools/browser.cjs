@@ -40,7 +40,14 @@ const commands = {
   async fill({ selector, text }) { await page.fill(selector, text); },
   async select({ selector, value }) { await page.selectOption(selector, value); },
   async evaluate({ expression }) { return page.evaluate(expression); },
-  async wait({ expression }) { await page.waitForFunction(expression, null, { timeout: 10000 }); },
+  // waitForFunction needs eval, which the policy of the pages forbids.
+  async wait({ expression }) {
+    const end = Date.now() + 10000;
+    while (!(await page.evaluate(`Boolean(${expression})`))) {
+      if (Date.now() > end) throw new Error("it did not become true in 10 s");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  },
   async address() { return page.url(); },
   async seen() { return { problems, requests }; },
   async shoot({ file, whole }) { await page.screenshot({ path: file, fullPage: whole }); },

@@ -128,7 +128,7 @@ def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
         clock = Clock()
         engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
         exposition = Exposition(lambda: engine.snapshot, counters.totals, "1.2.3")
-        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, lambda *of: engine.columns_at(*of))
+        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, engine.columns_at)
         shown, port = stage
         shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
         return Site(engine, exposition, clock, port)

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.errors import StoreError
 from trunkwatch.html.addresses import job_path, outage_path, trunk_path
+from trunkwatch.store import SqliteStore
 
 from tests.support.rows import TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site
@@ -178,10 +179,10 @@ def test_details_that_cannot_be_read(make_site: MakeSite, monkeypatch: pytest.Mo
     site.ingest(*history("P F F F"))
     cell = cells_of(site)[0]
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreError("t.db", "cannot be read")
 
-    monkeypatch.setattr(type(site.engine), "columns_at", fail)
+    monkeypatch.setattr(SqliteStore, "observations", fail)
     assert site.ask(cell).status_code == 503
     assert "load the page again" in site.ask(job_path(JOB)).text
 

@@ -119,8 +119,9 @@ function prepare() {
 document.addEventListener("keydown", move);
 document.addEventListener("pointerover", (event) => {
   const cell = event.target.closest?.(".grid td a");
+  const focused = document.activeElement?.matches(".grid td a"); // its details stay
   if (cell) peek(cell);
-  else if (!event.target.closest?.("#peek")) hide();
+  else if (!focused && !event.target.closest?.("#peek")) hide();
 });
 document.addEventListener("focusin", (event) => {
   const cell = event.target.closest?.(".grid td a");
