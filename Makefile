@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # make test-all SEED=$$(date +%s)
 SEED ?= 1
 
-.PHONY: help run check test test-all lint tools docs bench clean
+.PHONY: help run check test test-all lint tools docs screenshots bench clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -27,6 +27,7 @@ help:
 	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make lint                format, lint, types and layers only'
+	@echo 'make screenshots         take the pictures of docs/pictures/ anew'
 	@echo 'make docs                write the generated documents and dashboards anew'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
@@ -65,6 +66,9 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident
 
+screenshots: $(VENV)/test.stamp browser
+	$(BIN)/python -m tools.screenshots
+
 bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_engine
@@ -74,14 +78,17 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench_webhook
 
 # What the tests need beside Python's packages.
-tools: prometheus schema
+tools: prometheus schema browser
 
-.PHONY: preflight prometheus schema
+.PHONY: preflight prometheus schema browser
 prometheus: preflight
 	@tools/fetch-prometheus
 
 schema: $(VENV)/test.stamp
 	@PYTHON=$(BIN)/python tools/fetch-graphql-schema
+
+browser: preflight
+	@tools/fetch-browser
 
 # Report a missing requirement in one line before anything starts.
 preflight:
@@ -103,4 +110,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .schema build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .schema .browser build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

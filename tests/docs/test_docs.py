@@ -40,7 +40,9 @@ from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.metrics import COUNTERS, GAUGES
 from trunkwatch.web import WEBHOOK_PREFIX, Pages
-from trunkwatch.web.pages import TRUNK_PREFIX, View
+from trunkwatch.web.pages import TRUNK_PREFIX
+from trunkwatch.web.site import PATHS
+from trunkwatch.web.view import View
 
 from tests.docs import markdown
 from tests.docs.markdown import PROJECT, name_of, read
@@ -313,7 +315,8 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
+    more = {f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
+    assert shown == {*pages._routes, *PATHS, *more}
 
 
 # ---------------------------------------------------------------------- policy

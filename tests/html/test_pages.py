@@ -232,7 +232,7 @@ def test_a_job_page_has_what_a_person_needs() -> None:
         "Every attempt at the newest 5 commits",
         "failure at the step Test, after",
         "boom <b>",
-        "open 3",
+        "still open 3",
     ):
         assert words in page.text
     assert {"/runbooks/TrunkJobBroken", "/trunk/o/r/main"} <= set(page.links)

@@ -39,7 +39,7 @@ def test_a_page_is_compressed_and_has_a_tag(broken: Site, path: str) -> None:
     assert (again.status_code, again.content) == (304, b"")
     if path not in ("/", "/runbooks/Watchdog"):
         broken.ingest(*history("P C F F F F"))
-        known = {"If-None-Match": zipped.headers["ETag"]}
+        known: dict[str, str | None] = {"If-None-Match": zipped.headers["ETag"]}
         assert broken.ask(path, headers=known).status_code == 200
 
 

@@ -37,6 +37,17 @@ log = logging.getLogger(__name__)
 JOB_PATH = "/job"
 """Leads to a job's page from the labels of an alert in its query, which a template can write."""
 
+PATHS = (
+    "/",
+    f"{TRUNK}<repo>/<branch>",
+    f"{TRUNK}<repo>/<branch>/job/<workflow>/<job>",
+    f"{TRUNK}<repo>/<branch>/outage/<workflow>/<job>/<first bad>",
+    JOB_PATH,
+    f"{RUNBOOKS}<alert>",
+    f"{STATIC_PREFIX}<file>",
+)
+"""The addresses that are answered here, for people."""
+
 RENDERED_AT_ONCE = 4
 """Pages that are rendered or wait for it: half of the threads that answer scrapes too."""
 
@@ -52,9 +63,7 @@ BUSY = Answer(
 
 
 class Site:
-    """Answers everything that starts with one of `PREFIXES`, and the landing page."""
-
-    PREFIXES = (TRUNK, RUNBOOKS, STATIC_PREFIX)
+    """Answers the requests to `PATHS`."""
 
     def __init__(self, view: Callable[[], View], clock: Callable[[], float], version: str) -> None:
         """Args:
@@ -70,7 +79,7 @@ class Site:
 
     def answers(self, path: str) -> bool:
         """Return whether a path is one of its own."""
-        return path in ("/", JOB_PATH) or path.startswith(self.PREFIXES)
+        return path in ("/", JOB_PATH) or path.startswith((TRUNK, RUNBOOKS, STATIC_PREFIX))
 
     def answer(self, environ: "WSGIEnvironment", path: str) -> Answer:
         """Answer a request.
