@@ -7,6 +7,7 @@ pictures stands a digest of all that they show; a test compares it, so that none
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,8 @@ def digest() -> str:
     with incident() as shown:
         for path in shown.paths.values():
             body = shown.pages(_request(path), lambda *_: lambda _: None)
-            found.update(b"".join(body).replace(__version__.encode(), b""))
+            text = re.sub(rb"\s+(?=<)|(?<=>)\s+", b"", b"".join(body))
+            found.update(text.replace(__version__.encode(), b""))
     for file in static_files().values():
         found.update(file.version.encode())
     return found.hexdigest()

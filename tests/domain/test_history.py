@@ -33,6 +33,7 @@ def test_a_history_is_the_list_of_its_columns(
         assert len(history) == len(expected)
         pairs = [(place.commit_index, place.verdict) for place in expected]
         assert list(zip(history.commit_indexes, history.verdicts, strict=True)) == pairs
+        assert list(history.newest(size)) == expected[-size:]
         decided = [verdict for _, verdict in pairs[::-1] if verdict.decided]
         assert history.newest_decided(size) == decided[:size]
         for commit_index in range(13):

@@ -2,6 +2,8 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Semaphore
 from typing import Any
 from urllib.parse import quote
 
@@ -185,6 +187,36 @@ def test_details_that_cannot_be_read(make_site: MakeSite, monkeypatch: pytest.Mo
     monkeypatch.setattr(SqliteStore, "observations", fail)
     assert site.ask(cell).status_code == 503
     assert "load the page again" in site.ask(job_path(JOB)).text
+
+
+def test_scrapes_do_not_wait_for_pages(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the store keeps readers waiting, two pages wait; others lack the attempts, and scrapes
+    and health are answered.
+    """
+    site = make_site()
+    site.ingest(*history("P F F F", named("build")), *history("P P P P", named("lint"))[1:])
+    waiting, end, read = Semaphore(0), Event(), SqliteStore.observations
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        waiting.release()
+        assert end.wait(30)
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(SqliteStore, "observations", slow)
+    with ThreadPoolExecutor(2) as readers:
+        paths = [job_path(JOB), job_path(JOB._replace(job_name="lint"))]
+        answers = [readers.submit(site.ask, path) for path in paths]
+        for _ in paths:
+            assert waiting.acquire(timeout=30)
+        try:
+            assert "load the page again" in site.ask(outage_path(JOB, sha(1))).text
+            for path in ("/metrics", "/-/healthy", "/", "/trunk/o/r/main"):
+                assert site.ask(path).status_code == 200
+        finally:
+            end.set()
+        assert all("Every attempt" in answer.result().text for answer in answers)
 
 
 # ---------------------------------------------------------------------- files

@@ -59,15 +59,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """The rows of one group.
+    """The jobs of one group.
 
     Attributes:
         state: of the group.
-        rows: its jobs on this page, the worst first.
+        jobs: those on this page, the worst first.
     """
 
     state: GroupState
-    rows: Sequence[Row]
+    jobs: Sequence[JobState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,8 @@ def grid_of(state: TrunkState, choice: Choice) -> Grid:
     jobs = worst_first(choice.of(state.jobs))
     begin = (choice.page - 1) * JOBS_PER_PAGE
     shown = jobs[begin : begin + JOBS_PER_PAGE]
-    writer = CellWriter(order, choice.commits)
     sections = [
-        Section(groups[name], [writer.row(job) for job in members])
+        Section(groups[name], list(members))
         for name, members in groupby(shown, key=lambda job: job.group.name)
     ]
     pages = max(1, -(-len(jobs) // JOBS_PER_PAGE))

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
+
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, JobKey, Trunk, TrunkOrder, Verdict
@@ -12,9 +14,9 @@ from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.html.addresses import outage_path, trunk_path
 from trunkwatch.html.details import Detail, details
-from trunkwatch.html.filters import Choice
+from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
 from trunkwatch.html.grid import CellWriter, Grid, digits_of, grid_of, job_id, worst_first
-from trunkwatch.html.rendered import Kept, Rendered, Segment, rendered, segment
+from trunkwatch.html.rendered import KEPT_BYTES, Kept, Rendered, Segment, rendered, segment
 from trunkwatch.html.runbooks import runbook
 from trunkwatch.html.standing import (
     freshness,
@@ -34,6 +36,9 @@ ATTEMPT_COMMITS = 30
 
 CARDS_SHOWN = 12
 """Broken jobs that a trunk's page describes above the grid, which has them all."""
+
+ROWS_KEPT = 4 * JOBS_PER_PAGE
+"""Rows of grids that are kept, to render only those that have changed."""
 
 LISTS_KEPT = 1_000
 """Trunks of which lists of jobs are kept."""
@@ -130,9 +135,10 @@ class HtmlPages:
         """
         self._environment = environment()
         self._environment.globals["version"] = version
-        self._kept: Kept[Rendered] = Kept()
+        self._kept: Kept[Rendered] = Kept(KEPT_BYTES, lambda page: page.size)
         self._lists: Kept[_Lists] = Kept(LISTS_KEPT)
-        self._grids: Kept[tuple[Grid, Segment]] = Kept()
+        self._grids: Kept[tuple[Grid, Segment]] = Kept(KEPT_BYTES, lambda grid: len(grid[1].text))
+        self._rows: Kept[dict[JobKey, tuple[JobState, Markup]]] = Kept(ROWS_KEPT, len)
 
     def landing(self, scene: Scene) -> Rendered:
         """Return the list of trunks."""
@@ -256,7 +262,20 @@ class HtmlPages:
 
     def _grid(self, state: TrunkState, choice: Choice, *, reliable: bool) -> tuple[Grid, Segment]:
         grid = grid_of(state, choice)
-        return grid, segment(self._render("grid.html", grid=grid, reliable=reliable))
+        writer = CellWriter(state.order, choice.commits)
+        template = self._environment.get_template("row.html")
+        place = (state.trunk, choice.commits)
+        before = self._rows.find(place, (state.order,)) or {}
+        rows: dict[JobKey, tuple[JobState, Markup]] = {}
+        for job in (job for section in grid.sections for job in section.jobs):
+            known = before.get(job.key)
+            if known is None or known[0] is not job:
+                known = job, Markup(template.render(row=writer.row(job)))  # noqa: S704 — escaped
+            rows[job.key] = known
+        self._rows.put(place, (state.order,), rows)
+        html = {key: row for key, (_, row) in rows.items()}
+        text = self._render("grid.html", grid=grid, rows=html, reliable=reliable)
+        return grid, segment(text)
 
     def _job(
         self,

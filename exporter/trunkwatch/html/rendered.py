@@ -12,8 +12,8 @@ from trunkwatch.blocks import Member, Parts, Piece, deflate
 ETAG_BYTES = 16
 """Enough that two pages never have one tag by chance."""
 
-KEPT = 64
-"""Pages that are kept: a page of 500 jobs and 100 commits takes 3 MB."""
+KEPT_BYTES = 32 * 1024 * 1024
+"""Text that is kept: a page of 500 jobs and 100 commits has 3 MB."""
 
 T = TypeVar("T")
 
@@ -48,6 +48,11 @@ class Rendered:
     etag: str
     _segments: Sequence[Segment]
 
+    @property
+    def size(self) -> int:
+        """Length of the page (bytes)."""
+        return sum(len(each.text) for each in self._segments)
+
     def plain(self) -> Parts:
         """Return the page."""
         texts = [each.text for each in self._segments]
@@ -69,11 +74,14 @@ def rendered(*segments: Segment) -> Rendered:
 class Kept(Generic[T]):
     """The latest values by key, each with what it was made from. Any thread may use it."""
 
-    def __init__(self, limit: int = KEPT) -> None:
+    def __init__(self, limit: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
         """Args:
-        limit: number of values.
+        limit: sum of the weights of the values.
+        weigh: returns the weight of a value.
         """
         self._limit = limit
+        self._weigh = weigh
+        self._weight = 0
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, tuple[Sequence[object], T]] = OrderedDict()
 
@@ -82,6 +90,11 @@ class Kept(Generic[T]):
         with self._lock:
             found = self._values.get(key)
             return found[1] if found is not None and _is_same(found[0], basis) else None
+
+    def put(self, key: Hashable, basis: Sequence[object], value: T) -> None:
+        """Replace the value of a key."""
+        with self._lock:
+            self._put(key, basis, value)
 
     def get(self, key: Hashable, basis: Sequence[object], make: Callable[[], T]) -> T:
         """Return the value of a key; others wait while one thread makes it.
@@ -92,13 +105,22 @@ class Kept(Generic[T]):
             make: makes it.
         """
         with self._lock:
-            found = self._values.pop(key, None)
+            found = self._values.get(key)
             if found is None or not _is_same(found[0], basis):
-                found = tuple(basis), make()
-            self._values[key] = found
-            while len(self._values) > self._limit:
-                self._values.popitem(last=False)
+                return self._put(key, basis, make())
+            self._values.move_to_end(key)
             return found[1]
+
+    def _put(self, key: Hashable, basis: Sequence[object], value: T) -> T:
+        before = self._values.pop(key, None)
+        if before is not None:
+            self._weight -= self._weigh(before[1])
+        self._values[key] = tuple(basis), value
+        self._weight += self._weigh(value)
+        while self._weight > self._limit and len(self._values) > 1:
+            _, (_, oldest) = self._values.popitem(last=False)
+            self._weight -= self._weigh(oldest)
+        return value
 
 
 def _is_same(one: Sequence[object], other: Sequence[object]) -> bool:
