@@ -249,7 +249,12 @@ def test_shards_are_named_by_their_difference() -> None:
 def test_an_outage_has_a_page() -> None:
     """An outage is found by its first bad commit, open or closed; another commit is none."""
     state = evaluate_histories({"job": "P F F F P F"})
-    page = job_page(state, "job", first_bad=sha_of(1))
+    rows = history("P F F F P F", failed_step="Test")
+    page = job_page(state, "job", rows, first_bad=sha_of(1))
+    assert f"The outage that began at {sha_of(1)[:10]} First bad" in page.text
+    assert f"Closed by {sha_of(4)[:10]} change 4 author-4 Failures 3" in page.text
+    assert f"Suspects {sha_of(1)[:10]} change 1 author-1" in page.text
+    assert "Runs at first bad failure at the step Test" in page.text
     assert f"{sha_of(4)[:10]} change 4 author-4 3" in page.text
     shown = Snapshot(NOW, (state,), (), complete=True)
     assert HtmlPages("1").job(scene(shown), state, state.jobs[0], sha_of(2)) is None

@@ -92,6 +92,7 @@ class Outage(NamedTuple):
         last_good: the commit of the pass before it.
         closed_by: the commit that closed it; None while it is open.
         failures: number of FAILs.
+        suspects: commits after last good up to and including first bad; None where unknown.
         path: of its page.
         is_chosen: whether this page is about it.
     """
@@ -100,6 +101,7 @@ class Outage(NamedTuple):
     last_good: Commit | None
     closed_by: Commit | None
     failures: int
+    suspects: Sequence[Commit] | None
     path: str
     is_chosen: bool
 
@@ -176,7 +178,11 @@ class HtmlPages:
         if kept is not None:
             return kept
         # Read here: while the store is written to, this waits, and other pages must not.
-        columns = scene.columns(job.key, newest_shas(job, state.order, ATTEMPT_COMMITS))
+        shas = {
+            *newest_shas(job, state.order, ATTEMPT_COMMITS),
+            *([first_bad] if first_bad else ()),
+        }
+        columns = scene.columns(job.key, sorted(shas))
         found = None if columns is None else details(columns, state.order)
         text = self._job(scene, state, job, outages, found)
         page = rendered(segment(text))
@@ -287,12 +293,14 @@ class HtmlPages:
     ) -> str:
         reliable = is_reliable(state, scene.now)
         writer = CellWriter(state.order, COUNTS[1])
+        chosen = next((each for each in outages if each.is_chosen and each.closed_by), None)
         return self._render(
             "job.html", reloads=True, state=state, job=job, now=scene.now, details=found,
             headline=job_standing(job, reliable=reliable), fresh=freshness(state, scene.now),
             trunk_path=trunk_path(state.trunk), compare=self._compare(scene),
             notes=[note.strip() for note in trunk_notes(state, scene.now)],
             also=CoFailures(state.jobs).with_job(job), outages=outages,
+            chosen=chosen, at_first_bad=_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
         )  # fmt: skip
 
@@ -315,23 +323,29 @@ def outages_of(job: JobState, order: TrunkOrder, chosen: str | None) -> list[Out
     verdicts, indexes = job.verdicts, job.commit_indexes
     found = []
     for episode in episodes(verdicts, job.group.thresholds_of(job.key.job_name)):
-        first_bad = order.commits[indexes[episode.first_bad]]
+        bad, good = indexes[episode.first_bad], None
+        if episode.last_good is not None:
+            good = indexes[episode.last_good]
         end = len(verdicts) if episode.closed is None else episode.closed
+        first_bad = order.commits[bad]
         found.append(
             Outage(
                 first_bad=first_bad,
-                last_good=None
-                if episode.last_good is None
-                else order.commits[indexes[episode.last_good]],
-                closed_by=None
-                if episode.closed is None
-                else order.commits[indexes[episode.closed]],
+                last_good=None if good is None else order.commits[good],
+                closed_by=None if episode.closed is None else order.commits[indexes[end]],
                 failures=verdicts[episode.first_bad : end].count(Verdict.FAIL),
+                suspects=None if good is None else order.commits[good + 1 : bad + 1],
                 path=outage_path(job.key, first_bad.sha),
                 is_chosen=first_bad.sha == chosen,
             )
         )
     return found[::-1]
+
+
+def _at(found: Sequence[Detail], outage: Outage | None) -> Detail | None:
+    """Return the attempts at the first bad commit of an outage, if they were read."""
+    wanted = outage.first_bad if outage is not None else None
+    return next((detail for detail in found if detail.commit == wanted), None)
 
 
 def newest_shas(job: JobState, order: TrunkOrder, number: int) -> list[str]:
