@@ -244,8 +244,8 @@ def test_nothing_is_hidden_in_an_outage() -> None:
 @pytest.mark.parametrize(
     ("text", "mostly"),
     [
-        (f"{'K ' * 11}{'P ' * 9}. ? S", True),
-        (f"{'K ' * 10}{'P ' * 10}. ? S", False),
+        (f"{'K ' * 11}{'P ' * 9}. ? s", True),
+        (f"{'K ' * 10}{'P ' * 10}. ? s", False),
         (f"{'K ' * 12}{'P ' * 10}P", False),
         (f"{'K ' * 10}P", False),
     ],

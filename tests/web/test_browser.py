@@ -146,9 +146,12 @@ def test_it_reloads_while_data_changes(browser: Browser, site: Site) -> None:
 
 def test_a_page_that_cannot_be_reloaded_is_not_trusted(browser: Browser, site: Site) -> None:
     """If the server does not answer any more the page states it, until it answers again."""
+    site.ingest(*history("P", BROKEN), *history("P", WELL)[1:])
     browser.goto(at(site, TRUNK_PATH))
     browser.evaluate("window.kept = fetch, window.fetch = () => Promise.reject(), reload()")
     browser.wait("document.querySelector('#lost[role=alert]')")
+    sign = "getComputedStyle(document.querySelector('h1 .sign.good')).visibility"
+    assert browser.evaluate(sign) == "hidden"
     browser.evaluate("window.fetch = window.kept, reload()")
     browser.wait("!document.querySelector('#lost')")
 

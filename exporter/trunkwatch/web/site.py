@@ -74,6 +74,7 @@ class Site:
         self._view = view
         self._clock = clock
         self._pages = HtmlPages(version)
+        static_files()  # Reads them: a package without its files must not start.
         self._rendering = threading.BoundedSemaphore(RENDERED_AT_ONCE)
         self._reading = threading.BoundedSemaphore(READ_AT_ONCE)
 

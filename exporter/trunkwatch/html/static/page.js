@@ -139,4 +139,7 @@ addEventListener("pageshow", () => {
   for (const field of document.querySelectorAll(".filters [disabled]")) field.disabled = false;
 });
 prepare();
-if (SECONDS) setInterval(reload, SECONDS * 1000);
+if (SECONDS) {
+  setInterval(reload, SECONDS * 1000);
+  document.addEventListener("visibilitychange", reload);
+}
