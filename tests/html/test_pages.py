@@ -136,12 +136,13 @@ def test_words_tell_what_the_marks_show() -> None:
 @pytest.mark.parametrize(
     ("text", "cells"),
     [
-        ("P F F F P P", ["P", "P", "F o e", "F o", "F o b n", "P"]),
+        ("P F F F P P", ["P", "P", "F o e", "F o", "F o b s z n", "P g n"]),
+        ("P K F F F P P", ["P", "P", "F o e", "F o", "F o b", "K", "P"]),
         ("P P F F", ["F", "F b s z n", "P g n", "P"]),
         ("P s - ? K P", ["P", "K", "R", "C", "S", "P"]),
         ("P . . P P P", ["P", "P", "P", "", "", "P"]),
     ],
-    ids=["closed outage", "streak", "each letter", "not run"],
+    ids=["closed outage", "closed outage after a flake", "streak", "each letter", "not run"],
 )
 def test_the_letters_of_a_history(text: str, cells: list[str]) -> None:
     """A closed outage stays outlined, a streak has its first bad, and each verdict its letter."""

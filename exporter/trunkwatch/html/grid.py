@@ -11,12 +11,13 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from trunkwatch.domain.branch import GroupState
+from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Commit, JobKey, TrunkOrder
+from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.html.addresses import job_path
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
-from trunkwatch.report.cells import MEANINGS, NO_ROW, cells
+from trunkwatch.report.cells import CELLS_LIMIT, MEANINGS, NO_ROW, cells
 
 FOREVER = float("inf")
 
@@ -207,7 +208,17 @@ def marks_of(job: JobState, order: TrunkOrder) -> Marks | None:
         good = order.index[blame.last_good.sha] if blame.last_good else None
         return Marks(blame.commit_index, good, None, job.broken)
     if job.ended is not None:
-        return Marks(job.ended.first_bad, None, job.ended.ended_by, True)
+        first_bad, ended_by = job.ended
+        return Marks(first_bad, _pass_before(job.history, first_bad), ended_by, True)
+    return None
+
+
+def _pass_before(history: ColumnHistory, commit_index: int) -> int | None:
+    """Return the commit of the newest verdict before a commit if it is a PASS near enough."""
+    for index in range(commit_index - 1, max(-1, commit_index - CELLS_LIMIT), -1):
+        for verdict in reversed(list(history.at(index))):
+            if verdict.decided:
+                return index if verdict is Verdict.PASS else None
     return None
 
 
@@ -239,3 +250,14 @@ def place_in(index: int, marks: Marks, letter: str, newest: int) -> tuple[list[s
             classes.append("u")
             words.append("not tested")
     return classes, [MEANINGS[letter], *words] if words else []
+
+
+def commit_by_digits(order: TrunkOrder, digits: str) -> Commit | None:
+    """Return the commit that a cell names by the first digits of its hash, None without one."""
+    length = digits_of(order)
+    return next((each for each in order.commits[::-1] if each.sha[:length] == digits), None)
+
+
+def job_by_id(state: TrunkState, wanted: str) -> JobState | None:
+    """Return the job whose cells have an id, None where there is none."""
+    return next((job for job in state.jobs if job_id(job.key) == wanted), None)

@@ -8,14 +8,14 @@ from markupsafe import Markup
 
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Commit, JobKey, Trunk, TrunkOrder, Verdict
-from trunkwatch.domain.outage import episodes
+from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
-from trunkwatch.html.addresses import outage_path, trunk_path
+from trunkwatch.html.addresses import trunk_path
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
-from trunkwatch.html.grid import CellWriter, Grid, digits_of, grid_of, job_id, worst_first
+from trunkwatch.html.grid import CellWriter, Grid, grid_of, worst_first
+from trunkwatch.html.outages import Outage, detail_at, newest_shas, outages_of
 from trunkwatch.html.rendered import KEPT_BYTES, Kept, Rendered, Segment, rendered, segment
 from trunkwatch.html.runbooks import runbook
 from trunkwatch.html.standing import (
@@ -82,28 +82,6 @@ class Scene:
     def minute(self) -> int:
         """The minute, so that ages on a page are not older."""
         return int(self.now // 60)
-
-
-class Outage(NamedTuple):
-    """A row of a job's list of outages.
-
-    Attributes:
-        first_bad: its first failing commit.
-        last_good: the commit of the pass before it.
-        closed_by: the commit that closed it; None while it is open.
-        failures: number of FAILs.
-        suspects: commits after last good up to and including first bad; None where unknown.
-        path: of its page.
-        is_chosen: whether this page is about it.
-    """
-
-    first_bad: Commit
-    last_good: Commit | None
-    closed_by: Commit | None
-    failures: int
-    suspects: Sequence[Commit] | None
-    path: str
-    is_chosen: bool
 
 
 class _Lists(NamedTuple):
@@ -300,7 +278,7 @@ class HtmlPages:
             trunk_path=trunk_path(state.trunk), compare=self._compare(scene),
             notes=[note.strip() for note in trunk_notes(state, scene.now)],
             also=CoFailures(state.jobs).with_job(job), outages=outages,
-            chosen=chosen, at_first_bad=_at(found or (), chosen),
+            chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
         )  # fmt: skip
 
@@ -310,56 +288,3 @@ class HtmlPages:
             return compare_link(job.blame, template)
 
         return compare
-
-
-def outages_of(job: JobState, order: TrunkOrder, chosen: str | None) -> list[Outage]:
-    """Return the outages of a job's history, newest first.
-
-    Args:
-        job: the job.
-        order: its trunk.
-        chosen: the first bad commit of the outage that a page is about.
-    """
-    verdicts, indexes = job.verdicts, job.commit_indexes
-    found = []
-    for episode in episodes(verdicts, job.group.thresholds_of(job.key.job_name)):
-        bad, good = indexes[episode.first_bad], None
-        if episode.last_good is not None:
-            good = indexes[episode.last_good]
-        end = len(verdicts) if episode.closed is None else episode.closed
-        first_bad = order.commits[bad]
-        found.append(
-            Outage(
-                first_bad=first_bad,
-                last_good=None if good is None else order.commits[good],
-                closed_by=None if episode.closed is None else order.commits[indexes[end]],
-                failures=verdicts[episode.first_bad : end].count(Verdict.FAIL),
-                suspects=None if good is None else order.commits[good + 1 : bad + 1],
-                path=outage_path(job.key, first_bad.sha),
-                is_chosen=first_bad.sha == chosen,
-            )
-        )
-    return found[::-1]
-
-
-def _at(found: Sequence[Detail], outage: Outage | None) -> Detail | None:
-    """Return the attempts at the first bad commit of an outage, if they were read."""
-    wanted = outage.first_bad if outage is not None else None
-    return next((detail for detail in found if detail.commit == wanted), None)
-
-
-def newest_shas(job: JobState, order: TrunkOrder, number: int) -> list[str]:
-    """Return the newest commits at which a job has results, at most `number`."""
-    newest = job.history.newest(number)
-    return sorted({order.commits[place.commit_index].sha for place in newest})
-
-
-def commit_by_digits(order: TrunkOrder, digits: str) -> Commit | None:
-    """Return the commit that a cell names by the first digits of its hash, None without one."""
-    length = digits_of(order)
-    return next((each for each in order.commits[::-1] if each.sha[:length] == digits), None)
-
-
-def job_by_id(state: TrunkState, wanted: str) -> JobState | None:
-    """Return the job whose cells have an id, None where there is none."""
-    return next((job for job in state.jobs if job_id(job.key) == wanted), None)

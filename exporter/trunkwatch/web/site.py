@@ -21,7 +21,8 @@ from trunkwatch.html.addresses import (
 )
 from trunkwatch.html.details import details
 from trunkwatch.html.filters import QUERY_LIMIT, read_choice
-from trunkwatch.html.pages import HtmlPages, Scene, commit_by_digits, job_by_id
+from trunkwatch.html.grid import commit_by_digits, job_by_id
+from trunkwatch.html.pages import HtmlPages, Scene
 from trunkwatch.html.rendered import Rendered
 from trunkwatch.html.runbooks import names
 from trunkwatch.html.templating import STATIC_PREFIX, static_files
