@@ -1,4 +1,4 @@
-"""What is kept of rendered pages."""
+"""The cache of rendered pages."""
 
 import gzip
 
