@@ -4,7 +4,8 @@
 
 const SECONDS = Number(document.body.dataset.reload || 0);
 const PEEK_DELAY = 150;
-let tag = null, peeked = new Map(), timer = 0;
+const MAX_BUSY = 5; // answers "too many pages at once" in a row
+let tag = null, peeked = new Map(), timer = 0, busy = 0;
 
 // ---------------------------------------------------------------- reload
 
@@ -12,10 +13,12 @@ async function reload() {
   if (document.hidden || document.activeElement?.closest(".filters")) return;
   try {
     const answer = await fetch(location.href, { cache: "no-cache" });
+    if (answer.status === 503 && busy++ < MAX_BUSY) return void setTimeout(reload, 1000);
     if (!answer.ok) throw new Error(String(answer.status));
     const newest = answer.headers.get("ETag");
     if (newest !== tag) replace(await answer.text());
     tag = newest;
+    busy = 0;
     document.getElementById("lost")?.remove();
   } catch (error) {
     lost();
