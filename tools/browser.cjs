@@ -43,10 +43,12 @@ const commands = {
   // waitForFunction needs eval, which the policy of the pages forbids.
   async wait({ expression }) {
     const end = Date.now() + 10000;
-    while (!(await page.evaluate(`Boolean(${expression})`))) {
+    // While another page loads, there is no page to evaluate it on.
+    while (!(await page.evaluate(`Boolean(${expression})`).catch(() => false))) {
       if (Date.now() > end) throw new Error("it did not become true in 10 s");
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    await page.waitForLoadState();
   },
   async address() { return page.url(); },
   async seen() { return { problems, requests }; },
