@@ -109,11 +109,21 @@ def test_the_facts_of_a_broken_job_lead() -> None:
         f"First bad {sha_of(3)[:10]} change 3 author-3",
         f"Last good {sha_of(1)[:10]} change 1 author-1",
         "Suspects 2 commits, 1 not tested · compare",
+        f"Suspects that were not tested {sha_of(2)[:10]} change 2 author-2 First failing run",
         "Known broken until 2026-03-02T12:00:00Z: no runner",
     ):
         assert words in page.text
     assert f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}" in page.links
     assert "https://ci.example/401/1/1" in page.links
+
+
+def test_many_suspects_and_running_commits_are_counted() -> None:
+    """Of many suspects the newest three are named, and commits that are running are counted."""
+    text = trunk_page(evaluate_histories({"job": "P . . . . F F F ? ?"})).text
+    assert "Failures 3 in a row, 2 commits running" in text
+    assert "5 commits, 4 not tested" in text
+    assert "change 4 author-4" in text
+    assert "change 2 author-2 and 1 more commit First failing run" in text
 
 
 def test_cells_have_their_place_in_the_outage() -> None:
