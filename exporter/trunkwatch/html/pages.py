@@ -16,7 +16,15 @@ from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
 from trunkwatch.html.grid import CellWriter, Grid, grid_of, worst_first
 from trunkwatch.html.outages import Outage, detail_at, newest_shas, outages_of
-from trunkwatch.html.rendered import KEPT_BYTES, Kept, Rendered, Segment, rendered, segment
+from trunkwatch.html.rendered import (
+    ENTRY_BYTES,
+    KEPT_BYTES,
+    Kept,
+    Rendered,
+    Segment,
+    rendered,
+    segment,
+)
 from trunkwatch.html.runbooks import runbook
 from trunkwatch.html.standing import (
     freshness,
@@ -115,9 +123,11 @@ class HtmlPages:
         """
         self._environment = environment()
         self._environment.globals["version"] = version
-        self._kept: Kept[Rendered] = Kept(KEPT_BYTES, lambda page: page.size)
+        self._kept: Kept[Rendered] = Kept(KEPT_BYTES, lambda page: page.size + ENTRY_BYTES)
         self._lists: Kept[_Lists] = Kept(LISTS_KEPT)
-        self._grids: Kept[tuple[Grid, Segment]] = Kept(KEPT_BYTES, lambda grid: len(grid[1].text))
+        self._grids: Kept[tuple[Grid, Segment]] = Kept(
+            KEPT_BYTES, lambda grid: len(grid[1].text) + ENTRY_BYTES
+        )
         self._rows: Kept[dict[JobKey, tuple[JobState, Markup]]] = Kept(ROWS_KEPT, len)
 
     def landing(self, scene: Scene) -> Rendered:

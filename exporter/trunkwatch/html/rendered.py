@@ -15,6 +15,9 @@ ETAG_BYTES = 16
 KEPT_BYTES = 32 * 1024 * 1024
 """Text that is kept: a page of 500 jobs and 100 commits has 3 MB."""
 
+ENTRY_BYTES = 100_000
+"""Memory that a kept page holds beside its text: the list of the jobs that it was made from."""
+
 T = TypeVar("T")
 
 
