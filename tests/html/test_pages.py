@@ -49,6 +49,14 @@ def test_the_worst_trunk_leads() -> None:
     assert "o/r well ✓ Nothing is broken" in text
 
 
+def test_known_broken_jobs_alone_are_not_well() -> None:
+    """If only known-broken jobs are broken, that is the headline, and nothing is green."""
+    exempt = replace(STATE, jobs=(JOBS["d / exempt"],))
+    for page in (landing(Snapshot(NOW, (exempt,), complete=True)), trunk_page(exempt)):
+        assert "1 job is known broken, no other job is broken" in page.text
+        assert "✓ Nothing" not in page.text
+
+
 def test_nothing_was_read() -> None:
     """Without any trunk the page does not call anything well."""
     text = landing(Snapshot(NOW)).text

@@ -12,7 +12,9 @@ from jsonschema import Draft202012Validator
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.errors import StoreError
 from trunkwatch.html.addresses import job_path, outage_path, trunk_path
+from trunkwatch.html.pages import HtmlPages
 from trunkwatch.store import SqliteStore
+from trunkwatch.web.site import RENDERED_AT_ONCE
 
 from tests.support.rows import TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site
@@ -219,6 +221,30 @@ def test_scrapes_do_not_wait_for_pages(
         assert all("Every attempt" in answer.result().text for answer in answers)
 
 
+def test_half_of_the_threads_are_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four pages are rendered at once; a fifth is refused for now, and scrapes are answered."""
+    waiting, end, landing = Semaphore(0), Event(), HtmlPages.landing
+
+    def slow(*args: Any) -> Any:
+        waiting.release()
+        assert end.wait(30)
+        return landing(*args)
+
+    monkeypatch.setattr(HtmlPages, "landing", slow)
+    with ThreadPoolExecutor(RENDERED_AT_ONCE) as visitors:
+        answers = [visitors.submit(site.ask, "/") for _ in range(RENDERED_AT_ONCE)]
+        try:
+            for _ in answers:
+                assert waiting.acquire(timeout=30)
+            refused = site.ask("/runbooks/Watchdog")
+            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+            assert site.ask("/metrics").status_code == 200
+        finally:
+            end.set()
+        assert [answer.result().status_code for answer in answers] == [200] * RENDERED_AT_ONCE
+    assert site.ask("/runbooks/Watchdog").status_code == 200
+
+
 # ---------------------------------------------------------------------- files
 
 
@@ -231,7 +257,7 @@ def test_files_may_be_kept_for_ever(broken: Site) -> None:
         assert answer.status_code == 200
         assert "immutable" in answer.headers["Cache-Control"]
         assert broken.ask(path.partition("?")[0]).headers["Cache-Control"] == "no-cache"
-    assert broken.ask("/static/../templating.py").status_code == 404
+    assert broken.ask("/static/..%2Ftemplating.py").status_code == 404
 
 
 # ---------------------------------------------------------------------- JSON

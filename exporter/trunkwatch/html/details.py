@@ -1,6 +1,6 @@
 """The attempts behind one cell, in the CI's own words."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
@@ -104,8 +104,3 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
     if row.infra:
         more.append("infrastructure")
     return Attempt(words, ", ".join(more), row.url, row.annotations)
-
-
-def redirect_target(found: Collection[Detail]) -> str | None:
-    """Return the address of the run behind a cell, if it has one."""
-    return next((detail.url for detail in found if detail.url is not None), None)
