@@ -6,7 +6,6 @@ pictures stands a digest of all that they show; a test compares it, so that none
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -82,10 +81,10 @@ def incident() -> Iterator[Incident]:
             engine.ingest_refresh(section.name, refresh, lambda: 0.1)
         (trunk,) = engine.snapshot.trunks
         (broken,) = (job for job in trunk.jobs if job.broken)
-        view = View(
-            lambda: engine.snapshot, compare_urls(config, engine.snapshot), engine.columns_at
-        )
-        exposition = Exposition(lambda: engine.snapshot, counters.totals, __version__)
+        # The source has read its file today.
+        snapshot = replace(engine.snapshot, trunks=(replace(trunk, data_at=now),))
+        view = View(lambda: snapshot, compare_urls(config, snapshot), engine.columns_at)
+        exposition = Exposition(lambda: snapshot, counters.totals, __version__)
         pages = Pages(lambda: view, exposition, lambda: now + 20, __version__)
         paths = {"grid": trunk_path(trunk.trunk), "job": job_path(broken.key)}
         yield Incident(pages, paths, folder, now)
@@ -102,9 +101,7 @@ def _write(folder: Path) -> float:
     text = "".join(
         json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows
     )
-    file = folder / "incident.ndjson"
-    file.write_text(text, encoding="utf-8")
-    os.utime(file, (now, now))  # The age of the data is that of the file.
+    (folder / "incident.ndjson").write_text(text, encoding="utf-8")
     shutil.copy(INCIDENT.with_name("trunkwatch.yml"), folder / "trunkwatch.yml")
     return now
 
