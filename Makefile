@@ -20,7 +20,7 @@ SEED ?= 1
 # Histories with dropped results, twice so many; 5000 of them take half an hour.
 DROPPED ?= 750
 
-.PHONY: help run check test test-all fuzz lint tools docs soak bench clean
+.PHONY: help run check test test-all fuzz lint tools docs screenshots soak bench clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -31,6 +31,7 @@ help:
 	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated rules, documents and dashboards anew'
+	@echo 'make screenshots         take the pictures of docs/pictures/ anew'
 	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
@@ -79,6 +80,9 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m trunkwatch.demo.incident
 
+screenshots: $(VENV)/test.stamp browser
+	$(BIN)/python -m tools.screenshots
+
 bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
 	$(BIN)/python -m tools.bench_engine
@@ -97,17 +101,20 @@ soak: $(VENV)/test.stamp schema
 	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
 
 # What the tests need beside Python's packages.
-tools: prometheus schema
+tools: prometheus schema browser
 
 # docs/messages.md is rendered by amtool.
 docs: prometheus
 
-.PHONY: preflight prometheus schema
+.PHONY: preflight prometheus schema browser
 prometheus: preflight
 	@tools/fetch-prometheus
 
 schema: $(VENV)/test.stamp
 	@PYTHON=$(BIN)/python tools/fetch-graphql-schema
+
+browser: preflight
+	@tools/fetch-browser
 
 # Report a missing requirement in one line before anything starts.
 preflight:
@@ -129,4 +136,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

@@ -7,6 +7,7 @@ linear.
 
 import gzip
 import math
+import random
 import subprocess
 import sys
 import threading
@@ -22,8 +23,9 @@ from trunkwatch.blocks import blocks, gzip_member
 from trunkwatch.config import parse_config
 from trunkwatch.domain.branch import group_states
 from trunkwatch.domain.groups import DEFAULT_GROUP
+from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.job import JobRules, JobState, evaluate_job
-from trunkwatch.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import Commit, JobKey, Observation, RawJob, Trunk, TrunkOrder, Verdict
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkSource, TrunkState
@@ -36,10 +38,11 @@ from trunkwatch.report import trunk_text
 from trunkwatch.sources import Refresh
 from trunkwatch.store import MEMORY, SqliteStore
 from trunkwatch.web import Pages, WebServer
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 SIZES = (500, 5_000, 50_000)
 JSON_SIZES = (100, 1_000, 10_000)
+GRID_SIZES, GRID_COMMITS = (100, 500, 10_000), 100
 REPOSITORIES = (10, 100, 1_000)
 LIVE_JOBS, LIVE_CLIENTS, LIVE_SECONDS = 10_000, 8, 5.0
 COMMITS, CHANGES, JOBS_OF_REPOSITORY = 60, 9, 5
@@ -48,8 +51,10 @@ RECENT = slice(-10 - CHANGES, -CHANGES)
 
 START, NOW = 1.7e9, 1.7e9 + COMMITS * 3600
 TRUNK = Trunk("bench/large", "main")
+GRID_PATH = f"/trunk/{TRUNK.repo}/{TRUNK.branch}"
 JSON_PATH = f"/api/v1/trunk/{TRUNK.repo}/{TRUNK.branch}"
 SCRAPE_PAUSE_SECONDS = 0.03
+RANDOM = random.Random(1)  # noqa: S311 — it makes histories, not keys
 MEBI = 1024.0 * 1024.0
 
 Row = Mapping[str, float]
@@ -59,13 +64,13 @@ Row = Mapping[str, float]
 # ---------------------------------------------------------------------- a snapshot
 
 
-def order_of(trunk: Trunk) -> TrunkOrder:
+def order_of(trunk: Trunk, commits: int = COMMITS) -> TrunkOrder:
     """Return commits, one an hour."""
     return TrunkOrder(
         trunk,
         tuple(
-            Commit(f"{n + 1:040x}", START + n * 3600, f"author {n}", f"change {n}")
-            for n in range(COMMITS)
+            Commit(f"{n + 1:04x}{0:036x}", START + n * 3600, f"author {n}", f"change {n}")
+            for n in range(commits)
         ),
     )
 
@@ -385,6 +390,39 @@ for _ in range(int(number)): threading.Thread(target=ask).start()
 """
 
 
+def grid(jobs: int) -> Row:
+    """Measure the page of a trunk with 100 commits, of at most 500 jobs."""
+    site = Site(snapshot_of(jobs))
+    site.snapshot = with_jobs(site.snapshot, lambda _, job: replace(job, history=_history()))
+    (trunk,) = site.snapshot.trunks
+    longer = replace(trunk, order=order_of(TRUNK, GRID_COMMITS))
+    site.snapshot = replace(site.snapshot, trunks=(longer,))
+    asked = {"QUERY_STRING": "commits=100", "REQUEST_URI": GRID_PATH}
+    first = cpu(lambda: site.ask(GRID_PATH, **asked))
+    after = []
+    for turn in range(1, CHANGES + 1):
+        site.snapshot = changed(site.snapshot, turn)
+        after.append(cpu(lambda: site.ask(GRID_PATH, **asked)))
+    plain, headers = site.ask(GRID_PATH, **asked)
+    zipped = {**asked, "HTTP_ACCEPT_ENCODING": "gzip"}
+    known = {**zipped, "HTTP_IF_NONE_MATCH": headers["ETag"]}
+    return {
+        "bytes": plain,
+        "compressed": site.ask(GRID_PATH, **zipped)[0],
+        "first, ms": first,
+        "changed, ms": median(after),
+        "kept, gzip, ms": cpu(lambda: site.ask(GRID_PATH, **zipped), 9),
+        "304, ms": cpu(lambda: site.ask(GRID_PATH, **known), 9),
+    }
+
+
+def _history() -> ColumnHistory:
+    """Return verdicts as they are on a busy trunk: nearly all pass."""
+    kinds: list[Verdict | None] = [*Verdict, None]
+    drawn = RANDOM.choices(kinds, [92, 2, 2, 2, 1, 1], k=GRID_COMMITS)
+    return ColumnHistory(Place(at, verdict) for at, verdict in enumerate(drawn) if verdict)
+
+
 def beside_clients(path: str, encoding: str) -> Row:
     """Measure scrapes and memory while clients ask for a page as fast as they can."""
     site = Site(snapshot_of(LIVE_JOBS))
@@ -427,6 +465,7 @@ def main() -> int:
         ("all jobs changed", SIZES, all_changed),
         ("gzip of /metrics, jobs", SIZES, unpacking),
         ("JSON object, jobs", JSON_SIZES, json_object),
+        ("the grid, jobs", GRID_SIZES, grid),
         ("one delivery among so many repositories", REPOSITORIES, one_delivery),
     ):
         for line in table(title, sizes, row):
@@ -435,6 +474,7 @@ def main() -> int:
         "JSON": (JSON_PATH, "identity"),
         "JSON, gzip": (JSON_PATH, "gzip"),
         "/metrics, identity": ("/metrics", "identity"),
+        "the grid, gzip": (GRID_PATH, "gzip"),
     }
     for number, (what, asked) in enumerate(kinds.items()):
         found = beside_clients(*asked)

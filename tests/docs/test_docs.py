@@ -12,6 +12,7 @@ import click
 import pytest
 import yaml
 from click.testing import CliRunner
+from jsonschema import Draft202012Validator
 from trunkwatch import __version__
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
@@ -37,12 +38,15 @@ from trunkwatch.errors import RecordedFileError
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES, JOB_LABELS, Scope
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
+from trunkwatch.report.schema import schema_text
 from trunkwatch.sources import SOURCES, SourceContext
 from trunkwatch.sources.recorded import recorded_lines, recorded_source
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.metrics import COUNTERS, GAUGES
 from trunkwatch.web import WEBHOOK_PREFIX, Pages
-from trunkwatch.web.pages import TRUNK_PREFIX, View
+from trunkwatch.web.pages import TRUNK_PREFIX
+from trunkwatch.web.site import PATHS
+from trunkwatch.web.view import View
 
 from tests.docs import markdown
 from tests.docs.markdown import PROJECT, name_of, read
@@ -332,7 +336,8 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    assert shown == {*pages._routes, f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
+    more = {f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
+    assert shown == {*pages._routes, *PATHS, *more}
 
 
 # ---------------------------------------------------------------------- policy
@@ -388,28 +393,29 @@ def test_the_transcript_of_explain_is_real(tmp_path: Path) -> None:
 
 
 def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
-    """The keys of the object are those of the rows."""
+    """The keys of the rows are those of the schema, which the object of `check` has."""
     shown = {
         path
         for row in markdown.table(POLICY, "key", "what it is")
         for path in re.findall(r"`([^`]+)`", row[0])
     }
+    schema = json.loads(schema_text())
+    assert {*_schema_paths(schema)} == shown
     exempt = "known_broken: [{match: {}, reason: on purpose, until: 2100-01-01}]"
-    broken = json.loads(demo(tmp_path, 10, more=exempt, format="json"))
-    repaired = json.loads(demo(tmp_path, len(COMMITS) - 1, more=exempt, format="json"))
-    assert {*_paths(broken), *_paths(repaired)} == shown
+    for commits in (10, len(COMMITS) - 1):
+        found = json.loads(demo(tmp_path, commits, more=exempt, format="json"))
+        Draft202012Validator(schema).validate(found)
 
 
-def _paths(value: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the path of every key, those in lists included."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _paths(item, f"{prefix}[]")
-    elif isinstance(value, dict):
-        for key, inside in value.items():
+def _schema_paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the path of every key that a schema has, those in lists included."""
+    for each in (schema, *schema.get("oneOf", ())):
+        if "items" in each:
+            yield from _schema_paths(each["items"], f"{prefix}[]")
+        for key, inside in each.get("properties", {}).items():
             path = f"{prefix}.{key}" if prefix else key
             yield path
-            yield from _paths(inside, path)
+            yield from _schema_paths(inside, path)
 
 
 def demo(folder: Path, commits: int, *job: str, more: str = "", format: str = "") -> str:

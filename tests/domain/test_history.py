@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.model import Verdict
 
-places = st.lists(st.builds(Place, st.integers(0, 12), st.sampled_from(Verdict)), max_size=20).map(
+results = st.one_of(
+    st.builds(Place, st.integers(0, 12), st.sampled_from(Verdict), st.just(False)),
+    st.builds(Place, st.integers(0, 12), st.just(Verdict.NONE), st.just(True)),
+)
+places = st.lists(results, max_size=20).map(
     lambda drawn: sorted(drawn, key=lambda place: place.commit_index)
 )
 edits = st.lists(st.tuples(st.integers(0, 13), places), max_size=6)
@@ -27,7 +31,11 @@ def test_a_history_is_the_list_of_its_columns(
     for expected, history in made:
         assert list(history.since(0)) == expected
         assert len(history) == len(expected)
-        assert list(zip(history.commit_indexes, history.verdicts, strict=True)) == expected
+        pairs = [(place.commit_index, place.verdict) for place in expected]
+        assert list(zip(history.commit_indexes, history.verdicts, strict=True)) == pairs
+        assert list(history.newest(size)) == expected[-size:]
+        decided = [verdict for _, verdict in pairs[::-1] if verdict.decided]
+        assert history.newest_decided(size) == decided[:size]
         for commit_index in range(13):
             at = [place.verdict for place in expected if place.commit_index == commit_index]
             assert list(history.at(commit_index)) == at

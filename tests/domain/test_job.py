@@ -239,3 +239,18 @@ def test_nothing_is_hidden_in_an_outage() -> None:
     assert of_rows(*broken, *red).hidden == ()
     repaired = [row(place, conclusion="failure") for place in range(4)]
     assert of_rows(*repaired, row(4)).hidden == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "mostly"),
+    [
+        (f"{'K ' * 11}{'P ' * 9}. ? s", True),
+        (f"{'K ' * 10}{'P ' * 10}. ? s", False),
+        (f"{'K ' * 12}{'P ' * 10}P", False),
+        (f"{'K ' * 10}P", False),
+    ],
+    ids=["11 of 20", "10 of 20", "9 of the newest 20", "10 of 11"],
+)
+def test_a_job_that_is_mostly_flaky(text: str, mostly: bool) -> None:
+    """A job is mostly flaky if more than half of its newest 20 verdicts are, and no fewer count."""
+    assert job_state(text).mostly_flaky is mostly

@@ -67,8 +67,10 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
         ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
         for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket):
             eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
-        links = re.findall(r"^\S+ +\w+ +(http://localhost:\S+)$", output.read_text(), re.MULTILINE)
-        assert [requests.get(link, timeout=10).status_code for link in links] == [200] * len(NAMES)
+        links = re.findall(r"^\S+  .*(http://localhost:\S+)$", output.read_text(), re.MULTILINE)
+        answers = [requests.get(link, timeout=10) for link in links]
+        assert [answer.status_code for answer in answers] == [200] * (len(NAMES) + 3)
+        assert {"grid", "job", "runbook"} == {_kind(answer.text) for answer in answers[-3:]}
         eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
         assert len(children(tmp_path)) == len([*NAMES, "tickets"])
         os.killpg(process.pid, signal.SIGINT)
@@ -86,6 +88,11 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
     for port in ports:
         with closing(socket.socket()) as probe:
             assert probe.connect_ex((HOST, port)) != 0
+
+
+def _kind(page: str) -> str:
+    marks = {"grid": "Jobs and commits", "job": "Who is on it", "runbook": "Mitigation"}
+    return next(kind for kind, mark in marks.items() if mark in page)
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
 from trunkwatch.report.text import print_snapshot
-from trunkwatch.web.pages import Pages, View
+from trunkwatch.web.pages import Pages
+from trunkwatch.web.view import View
 
 
 def answer(pages: Any, path: str, **environ: Any) -> tuple[str, bytes]:

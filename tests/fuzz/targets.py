@@ -35,7 +35,8 @@ from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import State, Ticket, TicketKey
 from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.web.alerts import ALERTS_PATH, AlertPages
-from trunkwatch.web.pages import Pages, View
+from trunkwatch.web.pages import Pages
+from trunkwatch.web.view import View
 from trunkwatch.web.webhook import Hook, Webhook
 
 from tests.domain.builders import NOW as SAMPLE_NOW

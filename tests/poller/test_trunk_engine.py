@@ -1,6 +1,7 @@
 """How a refresh, its failure and the passing of time change the snapshot."""
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -509,6 +510,35 @@ def test_rows_of_a_job_can_be_asked_for() -> None:
     rows = harness.engine.rows_of(harness.job().key)
     assert {row.sha for row in rows} == {sha(0), sha(1)}
     assert harness.engine.rows_of(harness.job().key._replace(repo="nobody/nothing")) == []
+
+
+def test_the_columns_of_a_job_at_some_commits_are_those_of_its_history() -> None:
+    """Each commit's columns have the verdicts that were evaluated, whatever kind of job it is."""
+    harness = Harness()
+    harness.ingest(
+        *history("P F F K ? S", named("build")),
+        *history("P P F F . P", named("test"))[1:],
+        run(1, "startup_failure", job=named("(run)"), run_id=7, run_number=7),
+        run(2, "failure", job=named("test"), event="schedule", run_id=8, run_number=8),
+    )
+    jobs = harness.trunk().jobs
+    assert {job.key.job_name for job in jobs} >= {"build", "test", "(startup)"}
+    for job in jobs:
+        for commit_index in set(job.commit_indexes):
+            columns = harness.engine.columns_at(job.key, [sha(commit_index)])
+            assert [c.verdict for c in columns] == list(job.history.at(commit_index)), job.key
+    assert harness.engine.columns_at(jobs[0].key._replace(job_name="gone"), [sha(0)]) == []
+    assert harness.engine.columns_at(jobs[0].key._replace(repo="gone"), [sha(0)]) == []
+
+
+def test_columns_are_read_while_the_engine_evaluates() -> None:
+    """A page does not wait for the lock that an evaluation holds."""
+    harness = Harness()
+    harness.ingest(*history("P F"))
+    key = harness.job().key
+    with harness.engine._lock, ThreadPoolExecutor(1) as other:
+        columns = other.submit(harness.engine.columns_at, key, [sha(1)]).result(10)
+    assert [column.verdict for column in columns] == [Verdict.FAIL]
 
 
 def test_conflict_is_a_source_error() -> None:

@@ -832,6 +832,7 @@ def job_row(
         "failed_step": None if earliest is None else earliest.failed_step,
         "pending_commits": newer_than_pass(columns, PENDING),
         "flaky_commits": newer_than_pass(columns, FLAKY),
+        "mostly_flaky": sum(verdict == FLAKY for verdict in seen[-20:]) > 10,
         "last_verdict": seen[-1] if seen else None,
         "known_broken": known_broken(labels, config, now),
         # Not in the output: the commits after which a streak or an outage is open.

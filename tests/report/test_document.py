@@ -59,6 +59,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("also_broken_since", []),
         ("pending_commits", 0),
         ("flaky_commits", 0),
+        ("mostly_flaky", False),
         ("last_verdict", "FAIL"),
         ("known_broken", None),
         ("last_outage", None),

@@ -253,3 +253,10 @@ def test_failures_that_pushes_hide_are_a_hint() -> None:
     assert "groups[].match.event: schedule" in line
     two = evaluate_histories({"job": "P P P"}, extra=NIGHTS[:2])
     assert "hint" not in printed(Snapshot(NOW, (two,)))
+
+
+def test_a_job_that_is_mostly_flaky_is_a_hint() -> None:
+    """A job that may never alert since it flakes on most commits is named."""
+    flaky = evaluate_histories({"job": " ".join("K" * 11 + "P" * 9), "well": " ".join("P" * 20)})
+    (line,) = [line for line in printed(Snapshot(NOW, (flaky,))).splitlines() if "hint" in line]
+    assert line.startswith("hint: ci / job: flaky on most of its last 20 commits")

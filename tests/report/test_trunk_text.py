@@ -25,8 +25,10 @@ from tests.support.examples import examples
 from tests.vectors.notation import sha_of
 
 
-def at_once(snapshot: Snapshot, shown: tuple[TrunkState, ...], urls: Any = COMPARE) -> bytes:
-    content = document_of_trunks(snapshot, shown, urls, NOW)
+def at_once(
+    snapshot: Snapshot, shown: tuple[TrunkState, ...], urls: Any = COMPARE, cells: int = 0
+) -> bytes:
+    content = document_of_trunks(snapshot, shown, urls, NOW, cells)
     return json.dumps(content, ensure_ascii=False, indent=2).encode() + b"\n"
 
 
@@ -40,20 +42,24 @@ def read(text: TrunkText) -> bytes:
 
 
 @settings(max_examples=examples(100))
-@given(courses(), courses(), st.lists(st.sampled_from(["here", "there", "both"]), min_size=5))
+@given(
+    courses(),
+    courses(),
+    st.lists(st.tuples(st.sampled_from(["here", "there", "both"]), st.integers(0, 3)), min_size=5),
+)
 def test_steps_end_where_one_rendering_does(
-    here: list[list[JobState]], there: list[list[JobState]], asked: list[str]
+    here: list[list[JobState]], there: list[list[JobState]], asked: list[tuple[str, int]]
 ) -> None:
     """After every change a trunk's text is that of its object, and its tag that of its text."""
     texts = TrunkTexts()
     tags: dict[bytes, str] = {}
     small = mock.patch.multiple
     with small(blocks, BLOCK_ITEMS=2, PAUSE_SECONDS=0), small(tree, CHILDREN=2):
-        for mine, others, name in zip(here, there, asked, strict=False):
+        for mine, others, (name, cells) in zip(here, there, asked, strict=False):
             trunks = trunks_of(mine, others)
             shown = {"here": trunks[:1], "there": trunks[1:], "both": trunks}[name]
-            found = texts.text(Snapshot(NOW, trunks), shown, COMPARE, NOW)
-            assert read(found) == at_once(Snapshot(NOW, trunks), shown)
+            found = texts.text(Snapshot(NOW, trunks), shown, COMPARE, NOW, cells)
+            assert read(found) == at_once(Snapshot(NOW, trunks), shown, cells=cells)
             assert tags.setdefault(read(found), found.etag) == found.etag
     assert len(set(tags.values())) == len(tags)
 

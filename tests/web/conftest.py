@@ -16,7 +16,7 @@ from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.answer import Endpoint
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 from tests.support.rows import NOW, TRUNK
 
@@ -128,7 +128,7 @@ def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
         clock = Clock()
         engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
         exposition = Exposition(lambda: engine.snapshot, counters.totals, "1.2.3")
-        view = View(lambda: engine.snapshot, {TRUNK: COMPARE})
+        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, engine.columns_at)
         shown, port = stage
         shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
         return Site(engine, exposition, clock, port)

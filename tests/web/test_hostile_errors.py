@@ -16,7 +16,7 @@ from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.web import Pages
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 WORD = "pwned"
 EVIL = f'{WORD}"<script>\x1b]0;{WORD}\x07\u202e'

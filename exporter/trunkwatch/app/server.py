@@ -24,7 +24,7 @@ from trunkwatch.report.document import CompareUrls
 from trunkwatch.sources import DeliveryUpdate, WebhookSource
 from trunkwatch.store import ServerLock, damage_of
 from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebServer
-from trunkwatch.web.pages import View
+from trunkwatch.web.view import View
 
 log = logging.getLogger(__name__)
 
@@ -276,7 +276,7 @@ class Server:
             # Each source may be asked for each trunk: too much for each request.
             compared = self._config, trunks, compare_urls(self._config, snapshot)
             self._compared = compared
-        return View(lambda: engine.snapshot, compared[2])
+        return View(lambda: engine.snapshot, compared[2], engine.columns_at)
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -19,12 +19,19 @@ from trunkwatch.demo.play import play
 from trunkwatch.demo.receiver import QUIET, Delivery, Receiver, as_text, framed
 from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 from trunkwatch.demo.tickets import Tickets
+from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.html.addresses import job_path, trunk_path
 
 HISTORY = LAST_GREEN + 1
 """Commits of the incident that exist from the start."""
 
 INTERVAL = 8.0
 """Seconds between commits: enough to read each line, and for a scrape and a rule evaluation."""
+
+TRUNK = Trunk("pytorch/pytorch", "main")
+BROKEN_JOB = JobKey(
+    *TRUNK, "inductor", "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
+)
 
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
@@ -85,18 +92,38 @@ def _taken_ports(ports: Ports) -> list[str]:
 
 
 class NotificationHandler:
-    """The handler of notifications: it prints them and passes them to the tickets."""
+    """The handler of notifications: it prints them and passes them to the tickets.
+
+    Attributes:
+        tickets: receives them too.
+        pages: lines with pages to look at, printed after the first one.
+    """
 
     def __init__(self) -> None:
         self.tickets: Tickets | None = None
+        self.pages: Sequence[str] = ()
 
     def delivered(self, delivery: Delivery) -> None:
         """Print a notification and pass it on, unless it is a heartbeat."""
         if delivery.receiver in QUIET:
             return
         print(framed(as_text(delivery)), flush=True)
+        pages, self.pages = self.pages, ()
+        for line in pages:
+            log(line)
         if self.tickets is not None:
             self.tickets.deliver(delivery)
+
+
+def incident_pages(exporter_port: int) -> list[str]:
+    """Return lines with the exporter's pages about the incident."""
+    exporter = f"http://localhost:{exporter_port}"
+    return [
+        "look at it while it lasts:",
+        f"  the grid, with the outage outlined  {exporter}{trunk_path(TRUNK)}",
+        f"  the job, its suspects and its runs  {exporter}{job_path(BROKEN_JOB)}",
+        f"  the runbook of its alert            {exporter}/runbooks/TrunkJobBroken",
+    ]
 
 
 def landed(commit: dict[str, Any]) -> None:
@@ -138,6 +165,8 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         shutil.copy(INCIDENT.with_name("trunkwatch.yml"), config)
         shutil.copy("/dev/null", folder / "incident.ndjson")
     handler = NotificationHandler()
+    if given.config is None:
+        handler.pages = incident_pages(ports.exporter)
     receiver = Receiver(handler.delivered)
     receiver.start()
     try:

@@ -339,7 +339,7 @@ class GreenTally:
 
     def _count(self, job: JobState, places: Iterable[Place], amount: int) -> None:
         patterns = self._patterns(job)
-        for commit_index, verdict in places:
+        for commit_index, verdict, _ in places:
             if commit_index < self._counted_from:
                 continue
             for number in patterns:

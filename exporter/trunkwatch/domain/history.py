@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from trunkwatch.domain.model import Verdict
 
-_CODES = {verdict: code for code, verdict in enumerate(Verdict)}
-_VERDICTS = tuple(Verdict)
 _SHIFT = 3
 """Bits of a verdict's code below the index of its commit."""
+
+_SKIPPED = len(Verdict)
+"""The code of a NONE of which every row is a skip."""
 
 
 class Place(NamedTuple):
@@ -19,10 +20,16 @@ class Place(NamedTuple):
     Attributes:
         commit_index: of its commit in the trunk's order; 0 is the oldest.
         verdict: its verdict.
+        skipped: the verdict is NONE only because every row is a skip.
     """
 
     commit_index: int
     verdict: Verdict
+    skipped: bool = False
+
+
+_CODES = {verdict: code for code, verdict in enumerate(Verdict)}
+_VERDICTS = (*Verdict, Verdict.NONE)
 
 
 class ColumnHistory:
@@ -135,6 +142,25 @@ class ColumnHistory:
         index = oldest >> _SHIFT
         return [*lost, *kept.since(index)], list(self.since(index))
 
+    def newest(self, number: int) -> Iterator[Place]:
+        """Yield the newest columns, at most `number`, oldest first."""
+        return map(_unpack, self._packed[max(0, self._length - number) : self._length])
+
+    def newest_decided(self, number: int) -> list[Verdict]:
+        """Return the newest verdicts that are PASS, FAIL or FLAKY, newest first.
+
+        Args:
+            number: of verdicts, at most.
+        """
+        found = []
+        for column in range(self._length - 1, -1, -1):
+            verdict = _unpack(self._packed[column]).verdict
+            if verdict.decided:
+                found.append(verdict)
+            if len(found) == number:
+                break
+        return found
+
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdict of each column, oldest first."""
@@ -150,11 +176,12 @@ class ColumnHistory:
 
 
 def _pack(place: Place) -> int:
-    return place.commit_index << _SHIFT | _CODES[place.verdict]
+    return place.commit_index << _SHIFT | (_SKIPPED if place.skipped else _CODES[place.verdict])
 
 
 def _unpack(packed: int) -> Place:
-    return Place(packed >> _SHIFT, _VERDICTS[packed & (1 << _SHIFT) - 1])
+    code = packed & (1 << _SHIFT) - 1
+    return Place(packed >> _SHIFT, _VERDICTS[code], code == _SKIPPED)
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

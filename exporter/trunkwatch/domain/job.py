@@ -13,6 +13,9 @@ from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.model import JobKey, Observation, TrunkOrder, Verdict
 from trunkwatch.domain.walk import EndedOutage, JobWalk, StoppedBy
 
+FLAKY_WINDOW = 20
+"""The newest verdicts of a job that decide whether it is mostly flaky."""
+
 
 class EventStreak(NamedTuple):
     """The failures in a row of the runs of one event."""
@@ -84,6 +87,12 @@ class JobState:
     def verdicts(self) -> tuple[Verdict, ...]:
         """The verdict of each column, oldest first."""
         return self.history.verdicts
+
+    @property
+    def mostly_flaky(self) -> bool:
+        """Whether most of its newest 20 verdicts are FLAKY: such a job may never alert."""
+        newest = self.history.newest_decided(FLAKY_WINDOW)
+        return newest.count(Verdict.FLAKY) * 2 > FLAKY_WINDOW
 
     @property
     def failing(self) -> bool:
@@ -192,4 +201,4 @@ def evaluate_job(key: JobKey, rows: Iterable[Observation], rules: JobRules) -> J
 
 def place_of(column: Column) -> Place:
     """Return the verdict of a column with its commit."""
-    return Place(column.commit_index, column.verdict)
+    return Place(column.commit_index, column.verdict, column.result.skipped)

@@ -58,7 +58,7 @@ def is_settled(
         settled: whether it was settled before them.
         passes: number of PASSes in a row before them.
     """
-    for _, verdict in places:
+    for _, verdict, _ in places:
         if verdict is Verdict.PASS:
             passes += 1
             settled = settled or passes >= _settling(thresholds)
@@ -82,7 +82,7 @@ def settled_point(places: Iterable[Place], thresholds: Thresholds, start: Settle
     needed = _settling(thresholds)
     settled, passes = start.is_settled, list[int]()
     point, before = start.commit_index, list[int]()
-    for commit_index, verdict in places:
+    for commit_index, verdict, _ in places:
         if verdict is Verdict.PASS:
             passes.append(commit_index)
             settled = settled or len(passes) >= needed

@@ -217,6 +217,25 @@ class JobEvaluator:
         members = {raw.job_name for raw in self.names.members(workflow, key)}
         return self.base.has_dropped(self.name_of(key), members)
 
+    def columns_at(self, key: JobKey, shas: Collection[str], now: float) -> list[Column]:
+        """Return the columns of a job at some commits, oldest first.
+
+        Any thread may call it while another one evaluates: each name is looked up in one step. It
+        may then see the rows of an evaluation that has not ended.
+
+        Args:
+            key: the job.
+            shas: the commits.
+            now: seconds since the epoch.
+
+        Raises:
+            KeyError: there is no such job.
+        """
+        job = self.names.named(key)
+        found = self._rows_of(key, job, shas, counts_starts=key.job_name == STARTUP_JOB)
+        rules = JobRules(job.group, self.order, self.policy.evidence, now)
+        return rules.columns(self._numbered(job, found))
+
     # ------------------------------------------------------------------ the walk
 
     def _from(
@@ -305,7 +324,7 @@ class JobEvaluator:
             yield from failures
             if failures or counts_starts:
                 yield from self._proofs_of_starts(job, shas)
-        for row in self._counting(self.names.members(job.workflow, key), job.events, shas):
+        for row in self._counting(tuple(self.names.members(job.workflow, key)), job.events, shas):
             if not is_startup_failure(row):
                 yield row
 

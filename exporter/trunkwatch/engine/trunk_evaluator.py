@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
-from trunkwatch.domain.columns import Count
+from trunkwatch.domain.columns import Column, Count
 from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, RawJob, TrunkOrder, WorkflowState
@@ -202,6 +202,10 @@ class TrunkEvaluator:
         if job is None:
             return []
         return self._evaluator().rows_of(key)
+
+    def columns_at(self, key: JobKey, shas: Collection[str], now: float) -> list[Column]:
+        """Return the columns of a job at some commits; see `JobEvaluator.columns_at`."""
+        return self._evaluator().columns_at(key, shas, now)
 
     def back_test(self, now: float, failures_to_open: int | None = None) -> BackTest:
         """Replay the whole history, as of the last update.

@@ -97,6 +97,11 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _job("pending_commits", "Commits newer than the newest pass whose result is pending."),
     _job("flaky_commits", "Commits newer than the newest pass that failed and passed."),
+    _job(
+        "mostly_flaky",
+        "1 while more than half of the job's newest 20 verdicts failed and passed: it may never"
+        " alert, else 0.",
+    ),
     _job("last_success_timestamp_seconds", "When the newest pass ended."),
     _job("last_verdict_timestamp_seconds", "When the newest pass, failure or flake ended."),
     _job("silent_after_seconds", "Time without a verdict after which this job counts as silent."),

@@ -93,6 +93,7 @@ def job_samples(job: JobState) -> Iterator[Sample]:
     yield "streak_truncated", (), float(job.truncated)
     yield "pending_commits", (), job.pending
     yield "flaky_commits", (), job.flaky
+    yield "mostly_flaky", (), float(job.mostly_flaky)
     yield "silent_after_seconds", (), job.group.silent_after
     for name, value in (
         ("broken_since_timestamp_seconds", _broken_since(job)),

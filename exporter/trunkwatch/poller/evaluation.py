@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
+from trunkwatch.domain.columns import Column
 from trunkwatch.domain.doubt import RECENT_COMMITS, missing_results
 from trunkwatch.domain.model import (
     JobKey,
@@ -307,6 +308,14 @@ class TrunkEvaluations:
         evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
         return evaluator.rows_of(key) if evaluator else []
 
+    def columns_at(self, key: JobKey, shas: Collection[str], now: float) -> list[Column]:
+        """Return the columns of a job at some commits; none for a job that is gone."""
+        evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
+        try:
+            return evaluator.columns_at(key, shas, now) if evaluator else []
+        except KeyError:  # It was renamed or removed meanwhile.
+            return []
+
     def back_test(self, now: float, failures_to_open: int | None) -> list[BackTest]:
         """Replay the history of each trunk; see `TrunkEvaluator.back_test`."""
         return [
@@ -383,11 +392,11 @@ def _focus_of(state: TrunkState) -> FailureFocus:
     failing = [(job, job.blame) for job in state.jobs if job.blame]
     oldest = len(state.order.commits) - FOCUS_COMMITS
     commits = {
-        state.order.commits[index].sha
+        state.order.commits[place.commit_index].sha
         for job, blame in failing
         if job.broken
-        for index, verdict in job.history.since(max(blame.commit_index, oldest))
-        if verdict is Verdict.FAIL
+        for place in job.history.since(max(blame.commit_index, oldest))
+        if place.verdict is Verdict.FAIL
     }
     without_step = {blame.run for _, blame in failing if not blame.failed_step}
     unexplained = {blame.run for _, blame in failing if not blame.annotations}

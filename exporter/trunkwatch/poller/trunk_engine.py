@@ -2,13 +2,14 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from trunkwatch.config import Config, policy_of
 from trunkwatch.domain.claimed_times import plausible_attempt, plausible_order
+from trunkwatch.domain.columns import Column
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
@@ -164,6 +165,16 @@ class TrunkEngine:
         """Return the rows that a job is evaluated from."""
         with self._lock:
             return self._trunks.rows_of(key)
+
+    def columns_at(self, key: JobKey, shas: Collection[str]) -> list[Column]:
+        """Return the columns of a job at some commits, oldest first.
+
+        It takes no lock of the engine, so that a page never waits for an evaluation.
+
+        Raises:
+            StoreError: the rows cannot be read.
+        """
+        return self._trunks.columns_at(key, shas, self._now())
 
     def back_test(self, failures_to_open: int | None = None) -> list[BackTest]:
         """Return the outages and notifications that the policy gives for the history of each trunk.

@@ -9,6 +9,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
+from trunkwatch.report.cells import cells as letters_of
 from trunkwatch.times import format_time
 
 CompareUrls = Mapping[Trunk, str]
@@ -31,7 +32,11 @@ def document(snapshot: Snapshot, compare_urls: CompareUrls, now: float) -> dict[
 
 
 def document_of_trunks(
-    snapshot: Snapshot, trunks: Sequence[TrunkState], compare_urls: CompareUrls, now: float
+    snapshot: Snapshot,
+    trunks: Sequence[TrunkState],
+    compare_urls: CompareUrls,
+    now: float,
+    cells: int = 0,
 ) -> dict[str, Any]:
     """Return the JSON object of some trunks.
 
@@ -40,11 +45,15 @@ def document_of_trunks(
         trunks: some of it.
         compare_urls: per trunk.
         now: for the age of the data (seconds since the epoch).
+        cells: number of newest commits to list, each with a letter of every job; 0 for none.
     """
-    return {**trunks_object(snapshot, trunks, now), "jobs": _jobs(trunks, compare_urls)}
+    head = trunks_object(snapshot, trunks, now, cells)
+    return {**head, "jobs": _jobs(trunks, compare_urls, cells)}
 
 
-def trunks_object(snapshot: Snapshot, trunks: Sequence[TrunkState], now: float) -> dict[str, Any]:
+def trunks_object(
+    snapshot: Snapshot, trunks: Sequence[TrunkState], now: float, cells: int = 0
+) -> dict[str, Any]:
     """Return the JSON object of some trunks without their jobs.
 
     It has their sources alone, and whether these trunks were read.
@@ -53,12 +62,20 @@ def trunks_object(snapshot: Snapshot, trunks: Sequence[TrunkState], now: float) 
         snapshot: the state.
         trunks: some of it.
         now: for the age of the data (seconds since the epoch).
+        cells: number of newest commits to list, newest first; 0 for none.
     """
     up: dict[str, bool] = {}
     for source in (source for trunk in trunks for source in trunk.sources):
         up[source.name] = up.get(source.name, True) and source.up
     sources = [_source(each, up=up[each.name]) for each in snapshot.sources if each.name in up]
-    return _head(snapshot, trunks, sources, now)
+    head = _head(snapshot, trunks, sources, now)
+    for trunk, shown in zip(trunks, head["trunks"], strict=True):
+        if cells:
+            newest = trunk.order.commits[: -cells - 1 : -1]
+            shown["commits"] = [
+                {**_commit(commit), "committed_at": _time(commit.committed_at)} for commit in newest
+            ]
+    return head
 
 
 def _head(
@@ -72,10 +89,12 @@ def _head(
     }
 
 
-def _jobs(trunks: Iterable[TrunkState], compare_urls: CompareUrls) -> list[dict[str, Any]]:
+def _jobs(
+    trunks: Iterable[TrunkState], compare_urls: CompareUrls, cells: int = 0
+) -> list[dict[str, Any]]:
     together = [(trunk, CoFailures(trunk.jobs)) for trunk in trunks]
     return [
-        job_object(job, compare_urls.get(trunk.trunk), failures.with_job(job), trunk.order)
+        job_object(job, compare_urls.get(trunk.trunk), failures.with_job(job), trunk.order, cells)
         for trunk, failures in together
         for job in trunk.jobs
     ]
@@ -122,7 +141,11 @@ def _group(state: GroupState) -> dict[str, Any]:
 
 
 def job_object(
-    job: JobState, compare_url: str | None, also_broken: Sequence[str], order: TrunkOrder
+    job: JobState,
+    compare_url: str | None,
+    also_broken: Sequence[str],
+    order: TrunkOrder,
+    cells: int = 0,
 ) -> dict[str, Any]:
     """Return the JSON object of a job.
 
@@ -131,7 +154,9 @@ def job_object(
         compare_url: of its trunk, see `CompareUrls`.
         also_broken: the jobs of other groups with the same first bad commit.
         order: its trunk.
+        cells: number of newest commits of which it has a letter, newest first; 0 for none.
     """
+    letters = {"cells": letters_of(job.history, len(order.commits), cells)} if cells else {}
     return {
         **job.key._asdict(),
         "group": job.group.name,
@@ -145,9 +170,11 @@ def job_object(
         "also_broken_since": list(also_broken),
         "pending_commits": job.pending,
         "flaky_commits": job.flaky,
+        "mostly_flaky": job.mostly_flaky,
         "last_verdict": str(job.last_verdict) if job.last_verdict else None,
         "known_broken": _known_broken(job),
         "last_outage": _last_outage(job, order),
+        **letters,
     }
 
 

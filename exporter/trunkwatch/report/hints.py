@@ -1,9 +1,9 @@
 """Hints at the cause of a failure, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trunkwatch.domain.blame import Blame
-from trunkwatch.domain.job import JobState
+from trunkwatch.domain.job import FLAKY_WINDOW, JobState
 from trunkwatch.report.words import counted
 from trunkwatch.times import format_time
 
@@ -31,6 +31,16 @@ def hidden_failures(job: JobState) -> Iterator[str]:
             f"{job.key.display_name}: its last {counted(failures, f'{event} run')} failed in a row,"
             f" hidden by runs of other events (groups[].match.event: {event} makes them a job)"
         )
+
+
+def flakiness(jobs: Iterable[JobState]) -> Iterator[str]:
+    """Yield a line that names each job that is mostly flaky."""
+    for job in jobs:
+        if job.mostly_flaky:
+            yield (
+                f"{job.key.display_name}: flaky on most of its last {FLAKY_WINDOW} commits; a flake"
+                " ends a streak, so this job may never alert"
+            )
 
 
 def exemption(reason: str, until: float | None) -> str:

@@ -12,7 +12,7 @@ from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
-from trunkwatch.report.hints import exemption, hidden_failures, hints
+from trunkwatch.report.hints import exemption, flakiness, hidden_failures, hints
 from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
 from trunkwatch.report.words import (
@@ -76,7 +76,8 @@ def _print_trunk(
     if failing:
         FAILING.print([_failing_row(job, now) for job in failing], console)
         _print_details(failing, CoFailures(trunk.jobs), compare_urls, console)
-    for line in (line for job in trunk.jobs for line in hidden_failures(job)):
+    hidden = (line for job in trunk.jobs for line in hidden_failures(job))
+    for line in (*hidden, *flakiness(trunk.jobs)):
         console.print(Text(plain(f"hint: {line}")), soft_wrap=True)
 
 

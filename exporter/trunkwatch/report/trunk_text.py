@@ -63,7 +63,7 @@ class TrunkTexts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._texts: dict[tuple[Trunk, ...], _Text] = {}
+        self._texts: dict[tuple[tuple[Trunk, ...], int], _Text] = {}
 
     def text(
         self,
@@ -71,6 +71,7 @@ class TrunkTexts:
         trunks: Sequence[TrunkState],
         compare_urls: CompareUrls,
         now: float,
+        cells: int = 0,
     ) -> TrunkText:
         """Return the text of `document_of_trunks`.
 
@@ -79,14 +80,18 @@ class TrunkTexts:
             trunks: some of it, at least one.
             compare_urls: per trunk.
             now: for the age of the data (seconds since the epoch).
+            cells: number of commits to list, see there.
         """
         names = tuple(trunk.trunk for trunk in trunks)
         with self._lock:
-            if names not in self._texts:
+            if (names, cells) not in self._texts:
                 shown = {trunk.trunk for trunk in snapshot.trunks}
-                kept = {key: text for key, text in self._texts.items() if shown.issuperset(key)}
-                self._texts = {**kept, names: _Text()}
-            text = self._texts[names]
+                # A client may ask for any number of cells: the latest two of a trunk are kept.
+                kept = [key for key in self._texts if shown.issuperset(key[0])]
+                same = [key for key in kept if key[0] == names and key[1]]
+                self._texts = {key: self._texts[key] for key in kept if key not in same[:-1]}
+                self._texts[names, cells] = _Text(cells)
+            text = self._texts[names, cells]
         urls = [compare_urls.get(name) for name in names]
         return text.updated(snapshot, trunks, urls, now)
 
@@ -99,6 +104,7 @@ class _Basis:
     data: list[Data]
     trunks: Sequence[TrunkState]
     urls: list[str | None]
+    cells: int
 
     def is_same(self, other: "_Basis") -> bool:
         is_same_state = self.snapshot is other.snapshot
@@ -107,7 +113,7 @@ class _Basis:
     def keeps_jobs(self, before: "_Basis") -> bool:
         """Return whether a job that has not changed has the same text as before."""
         return self.urls == before.urls and all(
-            mine.order.extends(theirs.order)
+            mine.order is theirs.order or (not self.cells and mine.order.extends(theirs.order))
             for mine, theirs in zip(self.trunks, before.trunks, strict=True)
         )
 
@@ -115,7 +121,8 @@ class _Basis:
 class _Text:
     """The text of some trunks, and the values from which the next one is rendered."""
 
-    def __init__(self) -> None:
+    def __init__(self, cells: int) -> None:
+        self._cells = cells
         self._lock = threading.Lock()
         self._basis: _Basis | None = None
         self._text: TrunkText | None = None
@@ -125,7 +132,9 @@ class _Text:
         self, snapshot: Snapshot, trunks: Sequence[TrunkState], urls: list[str | None], now: float
     ) -> TrunkText:
         """Return the text as of a snapshot; others wait while one thread renders it."""
-        basis = _Basis(snapshot, [data_of(trunk, now) for trunk in trunks], trunks, urls)
+        basis = _Basis(
+            snapshot, [data_of(trunk, now) for trunk in trunks], trunks, urls, self._cells
+        )
         with self._lock:
             before = self._basis
             if self._text is None or before is None or not basis.is_same(before):
@@ -150,7 +159,7 @@ class _Text:
         assert self._basis is not None
         trunk = self._basis.trunks[row.trunk_index]
         url = self._basis.urls[row.trunk_index]
-        text = _indented(job_object(row.job, url, row.also_broken, trunk.order))
+        text = _indented(job_object(row.job, url, row.also_broken, trunk.order, self._cells))
         return [f"{'' if row.is_first else ','}\n    {text}"]
 
 
@@ -164,7 +173,7 @@ def _rows(basis: _Basis) -> Iterator[_Row]:
 
 
 def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
-    head = trunks_object(basis.snapshot, basis.trunks, now)
+    head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells)
     begin = _dumps(head).removesuffix("\n}") + ',\n  "jobs": ['
     end = "\n  ]\n}\n" if jobs.blocks else "]\n}\n"
     (zipped,) = jobs.pieces()

@@ -51,12 +51,16 @@ def failures_phrase(job: JobState) -> str:
     return f"{failures}, {streak}" if job.consecutive_failures else failures
 
 
+def duration(seconds: float) -> str:
+    """Return a span of time, such as "3 h" or "12 min"."""
+    for unit_seconds, unit in _SPANS:
+        if seconds >= 2 * unit_seconds:
+            return f"{seconds / unit_seconds:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def ago(moment: float | None, now: float) -> str:
     """Return the age of a time, such as "3 h ago" (both in seconds since the epoch)."""
     if moment is None:
         return "never"
-    age = max(0.0, now - moment)
-    for seconds, unit in _SPANS:
-        if age >= 2 * seconds:
-            return f"{age / seconds:.0f} {unit} ago"
-    return f"{age:.0f} s ago"
+    return f"{duration(max(0.0, now - moment))} ago"

@@ -4,24 +4,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from trunkwatch.blocks import Parts
-from trunkwatch.report.page import STYLE_SOURCE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 
 SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     (
         "Content-Security-Policy",
-        f"default-src 'none'; style-src '{STYLE_SOURCE}'; base-uri 'none'; form-action 'none';"
-        " frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self';"
+        " img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     ("Referrer-Policy", "no-referrer"),
 )
-"""No script runs and no other site shows a page in a frame or learns its address."""
+"""Only files of this server run or style a page; no other site shows one in a frame or learns its
+address."""
 
 
 class Answer(NamedTuple):

@@ -250,6 +250,7 @@ def _environ(scope: "HTTPScope") -> "WSGIEnvironment":
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope["method"],
         "PATH_INFO": unquote_to_bytes(target).decode("latin-1"),
+        "REQUEST_URI": target.decode("latin-1"),  # not decoded: %2F is no slash
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "REMOTE_ADDR": scope["client"][0] if scope["client"] else "",

@@ -5,16 +5,17 @@ import json
 import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.snapshot import Snapshot, TrunkState, readiness_problems
+from trunkwatch.engine.snapshot import TrunkState, readiness_problems
+from trunkwatch.html.addresses import read_path
+from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.document import CompareUrls
-from trunkwatch.report.page import landing_page
+from trunkwatch.report.cells import CELLS_LIMIT
+from trunkwatch.report.schema import schema_text
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
     JSON,
@@ -28,6 +29,8 @@ from trunkwatch.web.answer import (
     path_of,
     respond,
 )
+from trunkwatch.web.site import Site
+from trunkwatch.web.view import View
 from trunkwatch.web.webhook import WEBHOOK_PREFIX
 
 if TYPE_CHECKING:
@@ -37,20 +40,9 @@ log = logging.getLogger(__name__)
 
 METRICS_PATH = "/metrics"
 
-TRUNK_PREFIX = "/api/v1/trunk/"
-
-
-@dataclass(frozen=True)
-class View:
-    """The data behind the pages; replaced as a whole when the configuration is reloaded.
-
-    Attributes:
-        snapshot: returns the newest snapshot.
-        compare_urls: per trunk, the address that compares two commits.
-    """
-
-    snapshot: Callable[[], Snapshot]
-    compare_urls: CompareUrls = field(default_factory=dict)
+API = "/api/v1"
+TRUNK_PREFIX = f"{API}/trunk/"
+SCHEMA_PATH = f"{API}/schema"
 
 
 class Pages:
@@ -72,7 +64,7 @@ class Pages:
         view: returns the current data.
         exposition: renders `/metrics`.
         clock: seconds since the epoch, for the age of data.
-        version: shown on the landing page.
+        version: shown on each page.
         webhook: answers everything below /webhook/; None where a listener of its own does.
         has_metrics: False where `/metrics` has a listener of its own (`MetricsOnly`).
         dead_threads: returns the threads that must run and do not.
@@ -81,15 +73,15 @@ class Pages:
         self._view = view
         self._exposition = exposition
         self._clock = clock
-        self._version = version
+        self._site = Site(view, clock, version)
         self._webhook = webhook
         self._dead_threads = dead_threads
         self._problems = problems
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
-                "/": self._landing,
                 **({METRICS_PATH: self.metrics} if has_metrics else {}),
+                SCHEMA_PATH: self._schema,
                 "/-/healthy": self._healthy,
                 "/-/ready": self._ready,
             }
@@ -109,6 +101,8 @@ class Pages:
             return method_not_allowed("GET", "HEAD")
         if path.startswith(TRUNK_PREFIX):
             return self._trunk(environ, path.removeprefix(TRUNK_PREFIX))
+        if self._site.answers(path):
+            return self._site.answer(environ, path)
         page = self._routes.get(path)
         return page(environ) if page else NOT_FOUND
 
@@ -128,19 +122,21 @@ class Pages:
         snapshot = view.snapshot()
         # The server does not decode %2F; clients may encode any of the slashes.
         plain = name.replace("%2F", "/").replace("%2f", "/")
-        found = _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
+        place = read_path(environ.get("REQUEST_URI", "").removeprefix(API))
+        found = [trunk for trunk in snapshot.trunks if place and trunk.trunk == place.trunk]
+        found = found or _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
             body = json.dumps({"error": _unknown_trunk(name, snapshot.trunks)}, ensure_ascii=False)
             return Answer("404 Not Found", JSON, body.encode() + b"\n")
-        text = self._texts.text(snapshot, found, view.compare_urls, self._clock())
+        fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
+        cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)
+        text = self._texts.text(snapshot, found, view.compare_urls, self._clock(), cells)
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
 
-    def _landing(self, environ: "WSGIEnvironment") -> Answer:
+    def _schema(self, environ: "WSGIEnvironment") -> Answer:
         del environ
-        view = self._view()
-        page = landing_page(view.snapshot(), view.compare_urls, self._version, self._clock())
-        return Answer("200 OK", "text/html; charset=utf-8", page.encode())
+        return Answer("200 OK", JSON, schema_text().encode())
 
     def _healthy(self, environ: "WSGIEnvironment") -> Answer:
         del environ

@@ -1,0 +1,99 @@
+"""The addresses of the pages.
+
+    /trunk/<repo>/<branch>
+    /trunk/<repo>/<branch>/job/<workflow>/<job name>
+    /trunk/<repo>/<branch>/outage/<workflow>/<job name>/<first bad>
+
+The slashes of a repo separate segments; any other text is one segment, percent-encoded. Browsers
+drop the segments `.` and `..`, proxies the empty one, and `job` and `outage` are markers: these get
+a `~` in front, as do texts that begin with one. So each address has one meaning.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from trunkwatch.domain.model import JobKey, Trunk
+
+TRUNK, JOB, OUTAGE, RUNBOOKS = "/trunk/", "job", "outage", "/runbooks/"
+_ESCAPE = "~"
+_RESERVED = frozenset({"", ".", "..", JOB, OUTAGE})
+
+
+class Place(NamedTuple):
+    """A page.
+
+    Attributes:
+        trunk: whose page it is.
+        job: the job, if it is about one.
+        first_bad: a commit's hash, if it is about the outage that began there.
+    """
+
+    trunk: Trunk
+    job: JobKey | None = None
+    first_bad: str | None = None
+
+
+def trunk_path(trunk: Trunk) -> str:
+    """Return the path of a trunk's page."""
+    segments = (*trunk.repo.split("/"), trunk.branch)
+    return TRUNK + "/".join(map(_segment, segments))
+
+
+def job_path(key: JobKey) -> str:
+    """Return the path of a job's page."""
+    return _below(key, JOB, key.workflow, key.job_name)
+
+
+def outage_path(key: JobKey, first_bad: str) -> str:
+    """Return the path of the page of the outage that began at a commit."""
+    return _below(key, OUTAGE, key.workflow, key.job_name, first_bad)
+
+
+def read_path(path: str) -> Place | None:
+    """Return the page of a path below /trunk/, None if it has no valid form.
+
+    Args:
+        path: percent-encoded.
+    """
+    segments = path.removeprefix(TRUNK).split("/")
+    at = next((n for n, segment in enumerate(segments) if segment in (JOB, OUTAGE)), len(segments))
+    names = list(map(_text, segments))
+    if at < 2:
+        return None
+    trunk = Trunk("/".join(names[: at - 1]), names[at - 1])
+    rest = names[at + 1 :]
+    if at == len(segments):
+        return Place(trunk)
+    if len(rest) != (2 if segments[at] == JOB else 3):
+        return None
+    return Place(trunk, JobKey(*trunk, rest[0], rest[1]), rest[2] if rest[2:] else None)
+
+
+def other_readings(path: str) -> Sequence[Trunk]:
+    """Return the trunks that a path may mean if somebody typed it without encoding slashes.
+
+    Args:
+        path: percent-encoded.
+    """
+    parts = unquote(path.removeprefix(TRUNK)).split("/")
+    return [Trunk("/".join(parts[:n]), "/".join(parts[n:])) for n in range(1, len(parts))]
+
+
+def _below(key: JobKey, marker: str, *names: str) -> str:
+    trunk = trunk_path(Trunk(key.repo, key.branch))
+    return "/".join((trunk, marker, *map(_segment, names)))
+
+
+def _segment(text: str) -> str:
+    escaped = _ESCAPE + text if text in _RESERVED or text.startswith(_ESCAPE) else text
+    return quote(escaped, safe="~")
+
+
+def _text(segment: str) -> str:
+    return unquote(segment).removeprefix(_ESCAPE)
+
+
+def is_web(url: str | None) -> bool:
+    """Return whether a URL from CI data may become a link: its scheme is http or https."""
+    return url is not None and url.startswith(("https://", "http://"))

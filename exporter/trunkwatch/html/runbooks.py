@@ -1,0 +1,42 @@
+"""The runbooks of the alerts, from Markdown."""
+
+import re
+from functools import cache
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from trunkwatch.html.addresses import RUNBOOKS
+from trunkwatch.html.templating import package_file
+
+_NAME = re.compile(r"[A-Z][A-Za-z]{1,60}")
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+)\.md")
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Return the alerts that have a runbook."""
+    found = (file.name for file in package_file("runbooks").iterdir())
+    return tuple(sorted(name.removesuffix(".md") for name in found if name.endswith(".md")))
+
+
+@cache
+def runbook(name: str) -> Markup | None:
+    """Return the runbook of an alert as HTML, None where there is none.
+
+    A link to another runbook leads to its page; one to a document of the repository is no link.
+    """
+    if not _NAME.fullmatch(name) or name not in names():
+        return None
+    text = package_file("runbooks", f"{name}.md").read_text("utf-8")
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = reader.parse(text)
+    for token in (child for each in tokens for child in each.children or ()):
+        if token.type == "link_open":
+            local = _LOCAL.fullmatch(str(token.attrGet("href")))
+            if local:
+                token.attrSet("href", f"{RUNBOOKS}{local.group(1)}")
+            elif not str(token.attrGet("href")).startswith("https://"):
+                token.attrs.pop("href")
+    html = reader.renderer.render(tokens, reader.options, {})
+    return Markup(html.replace("<pre>", '<pre tabindex="0">'))  # noqa: S704 — the package's own text, raw HTML off

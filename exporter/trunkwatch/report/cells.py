@@ -1,0 +1,59 @@
+"""A job's newest commits as letters, the same in the JSON object and on the page."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from trunkwatch.domain.history import ColumnHistory, Place
+from trunkwatch.domain.model import Verdict
+
+NO_ROW = "."
+"""The letter of a commit at which a job has no result."""
+
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "F": "failed",
+        "K": "flaky: failed and passed",
+        "R": "running or queued",
+        "P": "passed",
+        "C": "cancelled, or no result",
+        "S": "skipped",
+        NO_ROW: "did not run",
+    }
+)
+"""What each letter means. Of several runs at one commit, the first of this order is shown."""
+
+CELLS_LIMIT = 200
+"""Commits that a page or a JSON object shows at most."""
+
+_LETTERS: Mapping[Verdict, str] = MappingProxyType(
+    {
+        Verdict.PASS: "P",
+        Verdict.FAIL: "F",
+        Verdict.FLAKY: "K",
+        Verdict.PENDING: "R",
+        Verdict.NONE: "C",
+    }
+)
+_RANK = {letter: rank for rank, letter in enumerate(MEANINGS)}
+
+
+def letter_of(place: Place) -> str:
+    """Return the letter of one column."""
+    return "S" if place.skipped else _LETTERS[place.verdict]
+
+
+def cells(history: ColumnHistory, commits: int, shown: int) -> str:
+    """Return a letter for each of a trunk's newest commits, newest first.
+
+    Args:
+        history: of a job.
+        commits: number of commits of the trunk.
+        shown: number of letters, at most.
+    """
+    length = min(shown, commits)
+    letters = [NO_ROW] * length
+    for place in history.since(commits - length):
+        position, letter = commits - 1 - place.commit_index, letter_of(place)
+        if _RANK[letter] < _RANK[letters[position]]:
+            letters[position] = letter
+    return "".join(letters)
