@@ -20,7 +20,7 @@ from tests.support.rows import TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site
 
 JOB = JobKey(*TRUNK, "ci", "build")
-PAGES = ["/", "/trunk/o/r/main", job_path(JOB), outage_path(JOB, sha(2)), "/runbooks/Watchdog"]
+PAGES = ["/", "/trunk/o/r/main", job_path(JOB), outage_path(JOB, sha(2)), "/runbooks/TrunkwatchWatchdog"]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_page_is_compressed_and_has_a_tag(broken: Site, path: str) -> None:
     assert zipped.content == plain.content
     again = broken.ask(path, headers={"If-None-Match": zipped.headers["ETag"]})
     assert (again.status_code, again.content) == (304, b"")
-    if path not in ("/", "/runbooks/Watchdog"):
+    if path not in ("/", "/runbooks/TrunkwatchWatchdog"):
         broken.ingest(*history("P C F F F F"))
         known: dict[str, str | None] = {"If-None-Match": zipped.headers["ETag"]}
         assert broken.ask(path, headers=known).status_code == 200
@@ -126,7 +126,7 @@ def test_a_page_that_is_not_there_leads_on(broken: Site, path: str, words: str) 
     answer = broken.ask(path)
     assert answer.status_code == 404
     assert words in answer.text
-    assert links_of(answer.text) & {"/trunk/o/r/main", job_path(JOB), "/runbooks/Watchdog"}
+    assert links_of(answer.text) & {"/trunk/o/r/main", job_path(JOB), "/runbooks/TrunkwatchWatchdog"}
 
 
 # ---------------------------------------------------------------------- cells
@@ -236,13 +236,13 @@ def test_half_of_the_threads_are_left(site: Site, monkeypatch: pytest.MonkeyPatc
         try:
             for _ in answers:
                 assert waiting.acquire(timeout=30)
-            refused = site.ask("/runbooks/Watchdog")
+            refused = site.ask("/runbooks/TrunkwatchWatchdog")
             assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
             assert site.ask("/metrics").status_code == 200
         finally:
             end.set()
         assert [answer.result().status_code for answer in answers] == [200] * RENDERED_AT_ONCE
-    assert site.ask("/runbooks/Watchdog").status_code == 200
+    assert site.ask("/runbooks/TrunkwatchWatchdog").status_code == 200
 
 
 # ---------------------------------------------------------------------- files
