@@ -23,8 +23,8 @@ def test_failures_lead() -> None:
     )  # fmt: skip
     assert (found.letter, found.words, found.url) == ("F", "failed", "https://ci/2")
     assert [(each.words, each.more) for each in found.attempts] == [
-        ("timed_out", "2, 2, attempt 2, at the step Test, after 2 h, infrastructure"),
-        ("success", "1, 2"),
+        ("timed_out", "shard 2 of 2, attempt 2, at the step Test, after 2 h, infrastructure"),
+        ("success", "shard 1 of 2"),
     ]
     assert found.attempts[0].annotations == ("boom",)
 

@@ -116,8 +116,9 @@ def test_the_facts_of_a_broken_job_lead() -> None:
         "Failures 3 in a row",
         f"First bad {sha_of(3)[:10]} change 3 author-3",
         f"Last good {sha_of(1)[:10]} change 1 author-1",
-        "Suspects 2 commits, 1 not tested · compare",
-        f"Suspects that were not tested {sha_of(2)[:10]} change 2 author-2 First failing run",
+        "Suspects 2 commits: first bad and 1 not tested · compare "
+        f"not tested {sha_of(2)[:10]} change 2 author-2 First failing run",
+        "team team-g alert firing",
         "Known broken until 2026-03-02T12:00:00Z: no runner",
     ):
         assert words in page.text
@@ -129,7 +130,7 @@ def test_many_suspects_and_running_commits_are_counted() -> None:
     """Of many suspects the newest three are named, and commits that are running are counted."""
     text = trunk_page(evaluate_histories({"job": "P . . . . F F F ? ?"})).text
     assert "Failures 3 in a row, 2 commits running" in text
-    assert "5 commits, 4 not tested" in text
+    assert "5 commits: first bad and 4 not tested" in text
     assert "change 4 author-4" in text
     assert "change 2 author-2 and 1 more commit First failing run" in text
 
@@ -176,8 +177,8 @@ def test_broken_groups_lead() -> None:
     begin = text.index("Job author")
     places = [text.index(words, begin) for words in order]
     assert places == sorted(places)
-    assert "team-g · ✗ firing , 1 job is broken" in text
-    assert "team trunk · ✓ quiet" in text
+    assert "team-g · ✗ alert firing , 1 job is broken" in text
+    assert "team trunk · ✓ no alert" in text
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ def test_shards_are_named_by_their_difference() -> None:
     """Attempts of a folded job show the part of the name in which its shards differ."""
     rows = history("P|F", "job")
     page = job_page(evaluate_histories({"job": "P"}), "job", rows)
-    assert "failure 2, after 5 min success 1, after 5 min" in page.text
+    assert "failure shard 2, after 5 min success shard 1, after 5 min" in page.text
 
 
 def test_an_outage_has_a_page() -> None:

@@ -1,5 +1,6 @@
 """The attempts behind one cell, in the CI's own words."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
@@ -14,6 +15,9 @@ from trunkwatch.report.words import duration
 
 ATTEMPTS_SHOWN = 12
 """Attempts of one job at one commit that a page lists; a folded job may have dozens of shards."""
+
+_SHARD_OF = re.compile(r"^(\d+)(?:, |/)(\d+)\b")
+"""A shard's number and how many there are, as most matrices write them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
         prefix: length of the part that the names of all shards begin with; None without shards.
     """
     words = (row.conclusion or "no conclusion") if row.finished else row.status
-    more = [row.job.job_name[prefix:].strip(" ()[]")] if prefix is not None else []
+    more = [_shard(row.job.job_name[prefix:])] if prefix is not None else []
     if row.attempt > 1:
         more.append(f"attempt {row.attempt}")
     if row.failed_step:
@@ -104,3 +108,8 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
     if row.infra:
         more.append("infrastructure")
     return Attempt(words, ", ".join(more), row.url, row.annotations)
+
+
+def _shard(ending: str) -> str:
+    """Return the end of a shard's name in words, such as "shard 1 of 2"."""
+    return "shard " + _SHARD_OF.sub(r"\1 of \2", ending.strip(" ()[]"))

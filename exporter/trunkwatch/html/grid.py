@@ -81,6 +81,7 @@ class Grid:
         chosen: number of jobs that the filters leave on all pages.
         pages: number of pages.
         first_bad: hashes of the first bad commits of open outages.
+        untested: hashes of the other suspects of open outages.
     """
 
     commits: Sequence[Commit]
@@ -88,6 +89,7 @@ class Grid:
     chosen: int
     pages: int
     first_bad: frozenset[str]
+    untested: frozenset[str]
 
 
 def grid_of(state: TrunkState, choice: Choice) -> Grid:
@@ -102,9 +104,11 @@ def grid_of(state: TrunkState, choice: Choice) -> Grid:
         for name, members in groupby(shown, key=lambda job: job.group.name)
     ]
     pages = max(1, -(-len(jobs) // JOBS_PER_PAGE))
-    first_bad = frozenset(job.blame.first_bad.sha for job in shown if job.broken and job.blame)
+    blames = [job.blame for job in shown if job.broken and job.blame]
+    first_bad = frozenset(blame.first_bad.sha for blame in blames)
+    suspects = frozenset(each.sha for blame in blames for each in blame.suspects or ())
     commits = order.commits[: -choice.commits - 1 : -1]
-    return Grid(commits, sections, len(jobs), pages, first_bad)
+    return Grid(commits, sections, len(jobs), pages, first_bad, suspects - first_bad)
 
 
 def worst_first(jobs: Iterable[JobState]) -> list[JobState]:
@@ -250,6 +254,16 @@ def place_in(index: int, marks: Marks, letter: str, newest: int) -> tuple[list[s
             classes.append("u")
             words.append("not tested")
     return classes, [MEANINGS[letter], *words] if words else []
+
+
+def suspect_letters(job: JobState, order: TrunkOrder) -> dict[str, str]:
+    """Return the letter of each suspect that has a row, by its hash."""
+    if job.blame is None or not job.blame.suspects:
+        return {}
+    newer, number = len(order.commits) - 1 - job.blame.commit_index, len(job.blame.suspects)
+    letters = cells(job.history, len(order.commits), newer + number)[newer:]
+    shas = (commit.sha for commit in reversed(job.blame.suspects))
+    return {sha: letter for sha, letter in zip(shas, letters, strict=True) if letter != NO_ROW}
 
 
 def commit_by_digits(order: TrunkOrder, digits: str) -> Commit | None:

@@ -14,7 +14,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.html.addresses import trunk_path
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
-from trunkwatch.html.grid import CellWriter, Grid, grid_of, worst_first
+from trunkwatch.html.grid import CellWriter, Grid, grid_of, suspect_letters, worst_first
 from trunkwatch.html.outages import Outage, detail_at, newest_shas, outages_of
 from trunkwatch.html.rendered import (
     ENTRY_BYTES,
@@ -290,6 +290,7 @@ class HtmlPages:
             also=CoFailures(state.jobs).with_job(job), outages=outages,
             chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
+            letters=suspect_letters(job, state.order),
         )  # fmt: skip
 
     def _compare(self, scene: Scene) -> Callable[[JobState], str | None]:
