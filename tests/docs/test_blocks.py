@@ -22,7 +22,7 @@ DOCUMENTS = {name_of(file): file.read_text(encoding="utf-8") for file in FILES i
 NOT_RUN: Mapping[str, str] = {
     r"make ": "test_every_make_target_shown_exists; CI runs the targets",
     r"export ": "a variable of the line after it",
-    r"trunkwatch \w+ --repo": "needs GitHub; tests/cli/test_check_repo.py has a stand-in",
+    r"trunkwatch \w+ --repo": "needs GitHub; tests/cli has a stand-in for each command",
     r"trunkwatch serve": "a server; tests/poller/test_serve.py runs it",
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",

@@ -2,11 +2,9 @@
 
 import json
 import logging
-import os
-import tempfile
 import time
 from collections.abc import Container, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -29,8 +27,10 @@ from trunkwatch.cli.common import (
     storage_flag,
     web_config_flag,
 )
+from trunkwatch.cli.init import init
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
+from trunkwatch.cli.output import write_whole
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
 from trunkwatch.config import check_routes, load_config
@@ -49,9 +49,6 @@ from trunkwatch.sources.recorded import recorded_lines
 log = logging.getLogger(__name__)
 
 GLOBAL_FLAGS = ("--log.level", "--log.format")
-
-OUTPUT_MODE = 0o644
-"""Mode of a written file; a temporary file is readable by its owner alone."""
 
 
 def run() -> NoReturn:
@@ -251,6 +248,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
 
 
 main.add_command(backtest)
+main.add_command(init)
 main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers
@@ -285,27 +283,7 @@ def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
             for line in lines:
                 click.echo(line, nl=False)
     elif complete:
-        _write_whole(Path(output), lines)
+        write_whole(Path(output), lines)
     else:
         # The existing file may be the only copy of results that its source no longer has.
         raise UsageError(f"--output {output}: not written, since a source could not be read")
-
-
-def _write_whole(path: Path, lines: Iterator[str]) -> None:
-    """Write a file atomically."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                file.writelines(lines)
-                file.flush()
-                os.fchmod(file.fileno(), OUTPUT_MODE)
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    Path(file.name).unlink()
-                raise
-    except OSError as error:
-        raise UsageError(f"--output {path}: {error.strerror}") from None
