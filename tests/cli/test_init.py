@@ -97,7 +97,13 @@ def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> N
     assert github.counted() == cold
     assert done.stdout == ""
     assert done.stderr.startswith("two.yml: written. Next: trunkwatch check-config --live\n")
-    assert call(github, "check-config", "--config.file", "one.yml").exit_code == 0
+    live = call(github, "check-config", "--live", "--config.file", "one.yml")
+    assert (
+        "group CI: test schedule (team trunk, P3): 1 job\n  CI: test [schedule] / lint"
+        in live.stdout
+    )
+    assert "warning" not in live.stdout
+    assert live.exit_code == 0
 
 
 def test_a_baseline_exempts_what_is_broken(github: GitHubServer, folder: Path) -> None:

@@ -14,6 +14,7 @@ import click
 from trunkwatch import __version__
 from trunkwatch.app import Once, Server, WebOptions
 from trunkwatch.cli.backtest import backtest
+from trunkwatch.cli.check_config import check_config
 from trunkwatch.cli.common import (
     BAD_INPUT,
     FIRING,
@@ -33,7 +34,7 @@ from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.output import write_whole
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
-from trunkwatch.config import check_routes, load_config
+from trunkwatch.config import load_config
 from trunkwatch.domain.columns import build_columns
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.co_failures import CoFailures
@@ -214,25 +215,6 @@ def explain(config_file: str, repo: str | None, storage: str, now: str | None, j
             chosen.show_cache("table")
 
 
-@main.command("check-config")
-@config_flag
-@click.option(
-    "--alertmanager",
-    metavar="FILE",
-    help="Alertmanager's configuration: list the teams that none of its routes matches.",
-)
-def check_config(config_file: str, alertmanager: str | None) -> None:
-    """Check a configuration file; every problem is named."""
-    with reported_errors():
-        config = load_config(config_file)
-        warnings = () if alertmanager is None else check_routes(config, alertmanager)
-    click.echo(
-        f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
-    )
-    for warning in warnings:
-        click.echo(f"{alertmanager}: {warning}")
-
-
 @main.command()
 @config_flag
 @storage_flag
@@ -248,6 +230,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
 
 
 main.add_command(backtest)
+main.add_command(check_config)
 main.add_command(init)
 main.add_command(tickets)
 
