@@ -83,7 +83,7 @@ class TicketServer:
             ("--alertmanager.url", options.alertmanager),
             ("--exporter.url", options.exporter),
         ):
-            _check_url(flag, url)
+            check_url(flag, url)
         self._metrics = TicketMetrics()
         api = _api(config, options, self._metrics, environ)
         self._store = TicketStore(_storage(options))
@@ -167,7 +167,12 @@ class TicketServer:
         return payload.summary()
 
 
-def _check_url(flag: str, url: str) -> None:
+def check_url(flag: str, url: str) -> None:
+    """Refuse a value of a flag that is no URL.
+
+    Raises:
+        UsageError: it is none.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         # Do not repeat the value: it may contain a password.

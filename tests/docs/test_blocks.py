@@ -24,6 +24,7 @@ NOT_RUN: Mapping[str, str] = {
     r"export ": "a variable of the line after it",
     r"trunkwatch \w+ --repo": "needs GitHub; tests/cli has a stand-in for each command",
     r"trunkwatch serve": "a server; tests/poller/test_serve.py runs it",
+    r"trunkwatch test-alert": "needs Alertmanager; tests/cli/test_delivery.py runs it",
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",

@@ -28,6 +28,7 @@ from trunkwatch.cli.common import (
     storage_flag,
     web_config_flag,
 )
+from trunkwatch.cli.delivery import test_alert_command
 from trunkwatch.cli.init import init
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
@@ -232,6 +233,7 @@ def record(config_file: str, storage: str, output: str | None) -> None:
 main.add_command(backtest)
 main.add_command(check_config)
 main.add_command(init)
+main.add_command(test_alert_command)
 main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers
