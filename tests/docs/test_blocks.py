@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -34,6 +35,8 @@ NOT_RUN: Mapping[str, str] = {
 
 PLACEHOLDERS = {"part of a job name": "inductor_torchbench", "my.yml": "trunkwatch.yml"}
 
+CHECK_SCHEMA = str(Path(sys.executable).with_name("check-jsonschema"))
+
 RECEIVERS = "route: {receiver: ticket}\n"
 """What the shown receivers need to be a whole configuration."""
 
@@ -59,9 +62,7 @@ def accepted(folder: Path, *command: str, text: str) -> str:
     """Return the complaint of promtool or amtool about a file, empty when there is none."""
     path = folder / "shown.yml"
     path.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [binary_path(command[0]), *command[1:], path], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr if done.returncode else ""
 
 
@@ -92,21 +93,24 @@ def test_shown_commands_are_found() -> None:
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_a_shown_configuration_is_accepted(text: str, tmp_path: Path) -> None:
-    """Trunkwatch, Prometheus or Alertmanager accepts the configuration that is for it."""
+    """Trunkwatch, Prometheus, Alertmanager or GitHub's schema accepts its configuration."""
     sections = set(yaml.safe_load(text))
     kinds = {"sources", "scrape_configs", "alerting", "receivers", "tls_server_config"}
-    (section,) = kinds & sections
-    if section == "tls_server_config":
+    (section,) = kinds & sections or {"workflow"}
+    if section == "workflow":
+        schema = (CHECK_SCHEMA, "--builtin-schema", "vendor.github-workflows")
+        assert not accepted(tmp_path, *schema, text=text)
+    elif section == "tls_server_config":
         parse_web_config(text.encode(), "web.yml")
     elif section == "sources":
         (tmp_path / "trunkwatch.yml").write_text(text, encoding="utf-8")
         assert in_process("trunkwatch check-config", tmp_path).code == 0
     elif section in ("scrape_configs", "alerting"):
-        assert not accepted(tmp_path, "promtool", "check", "config", text=text)
+        assert not accepted(tmp_path, binary_path("promtool"), "check", "config", text=text)
     else:
         assert not accepted(
             tmp_path,
-            "amtool",
+            binary_path("amtool"),
             "check-config",
             text=text if "route" in sections else RECEIVERS + text,
         )
@@ -118,4 +122,6 @@ def test_every_shown_query_is_accepted(tmp_path: Path) -> None:
     assert queries
     rules = [{"record": f"shown:{n}", "expr": query} for n, query in enumerate(queries)]
     text = yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]})
-    assert not accepted(tmp_path, "promtool", "check", "rules", "--lint=none", text=text)
+    assert not accepted(
+        tmp_path, binary_path("promtool"), "check", "rules", "--lint=none", text=text
+    )
