@@ -1,4 +1,4 @@
-"""Writes what `make docs` generates: docs/metrics.md, docs/messages.md and config/own_alerts.py.
+"""Writes what `make docs` generates: three documents and config/own_alerts.py.
 
     python -m tools.docs            write it
     python -m tools.docs --check    exit 1 if a committed file differs
@@ -32,10 +32,12 @@ from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
 from tools.messages import render_messages
+from tools.why_three import render_why_three
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ROOT / "docs" / "metrics.md"
 MESSAGES = ROOT / "docs" / "messages.md"
+WHY_THREE = ROOT / "docs" / "why-three.md"
 RULES = ROOT / "rules" / "trunkwatch.rules.yml"
 OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
 BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
@@ -100,6 +102,7 @@ GENERATED: dict[Path, Callable[[str], str]] = {
     METRICS: render,
     MESSAGES: render_messages,
     OWN_ALERTS: render_own_alerts,
+    WHY_THREE: render_why_three,
 }
 """The generated files, each with the function that renders it from its committed text."""
 

@@ -2,9 +2,13 @@
 
 import logging
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,15 +16,16 @@ from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.process import Supervisor
-from trunkwatch.rest.credentials import EnvToken, FileToken, read_secret
+from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
-from trunkwatch.tickets.alerts import webhook_payload
+from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
 from trunkwatch.tickets.issues.api import Api, GithubIssues
 from trunkwatch.tickets.issues.dry_run import DryRun
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
+from trunkwatch.tickets.reconcile.peers import Check, PeerChecks
 from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
@@ -79,13 +84,10 @@ class TicketServer:
             ListenError: the web address cannot be bound.
         """
         config = load_config(options.config_file)
-        for flag, url in (
-            ("--alertmanager.url", options.alertmanager),
-            ("--exporter.url", options.exporter),
-        ):
-            _check_url(flag, url)
+        _check_urls(options)
         self._metrics = TicketMetrics()
-        api = _api(config, options, self._metrics, environ)
+        token = None if options.show is not None else _token(options, environ)
+        api = _api(config, options, self._metrics, token)
         self._store = TicketStore(_storage(options))
         self._supervisor = Supervisor(self._dead_threads)
         try:
@@ -116,13 +118,7 @@ class TicketServer:
         except Exception:
             self._store.close()
             raise
-        self._reconciler = Reconciler(
-            self._store,
-            IssueTracker(api),
-            HttpStatusClient(options.exporter, options.alertmanager),
-            config.tickets,
-            Runtime(time.time, self._metrics),
-        )
+        self._reconciler = _reconciler(config, options, self._store, api, self._metrics, token)
         self._worker = Worker(self._reconciler.reconcile_all)
 
     @property
@@ -167,7 +163,79 @@ class TicketServer:
         return payload.summary()
 
 
-def _check_url(flag: str, url: str) -> None:
+def print_once(options: TicketOptions) -> Mapping[str, str]:
+    """Show what one round would do on GitHub if every active alert had been delivered.
+
+    The storage file is copied, so that it may be in use.
+
+    Args:
+        options: the command line; `show` is set.
+
+    Returns:
+        The error of each peer that could not be read.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+        UsageError: a flag is invalid.
+        StoreError: the storage file cannot be used.
+        ReadingError: Alertmanager does not answer.
+    """
+    assert options.show is not None
+    config, metrics = load_config(options.config_file), TicketMetrics()
+    _check_urls(options)
+    listed = HttpStatusClient(options.exporter, options.alertmanager).alerts()
+    active = [
+        FiringAlert(key, job, None)
+        for key, jobs in listed.alerts.items()
+        for job, alert in jobs.items()
+        if alert.active is not False
+    ]
+    with TemporaryDirectory() as folder, closing(_copied(options.storage, folder)) as store:
+        store.add_firing(active, time.time())
+        api = DryRun(options.show)
+        _reconciler(config, options, store, api, metrics, None).reconcile_all()
+    return metrics.health.errors
+
+
+def _copied(path: str | None, folder: str) -> TicketStore:
+    if path is None:
+        return TicketStore(MEMORY)
+    for suffix in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copy(f"{path}{suffix}", Path(folder) / f"tickets.db{suffix}")
+    return TicketStore(str(Path(folder) / "tickets.db"))
+
+
+def _reconciler(
+    config: Config,
+    options: TicketOptions,
+    store: TicketStore,
+    api: Api,
+    metrics: TicketMetrics,
+    token: Authorization | None,
+) -> Reconciler:
+    status = HttpStatusClient(options.exporter, options.alertmanager)
+    checks: dict[str, Check] = {
+        "exporter": status.check_exporter,
+        "alertmanager": status.alerts,
+    }
+    if token is not None:
+        checks["github"] = lambda: token.header(time.time())
+    runtime = Runtime(time.time, metrics)
+    return Reconciler(store, IssueTracker(api), status, config.tickets, runtime, PeerChecks(checks))
+
+
+def _check_urls(options: TicketOptions) -> None:
+    check_url("--alertmanager.url", options.alertmanager)
+    check_url("--exporter.url", options.exporter)
+
+
+def check_url(flag: str, url: str) -> None:
+    """Refuse a value of a flag that is no URL.
+
+    Raises:
+        UsageError: it is none.
+    """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         # Do not repeat the value: it may contain a password.
@@ -185,21 +253,23 @@ def _storage(options: TicketOptions) -> str:
     return options.storage
 
 
-def _api(
-    config: Config, options: TicketOptions, metrics: TicketMetrics, environ: Mapping[str, str]
-) -> Api:
-    if options.show is not None:
-        return DryRun(options.show)
-    if options.token_file is None and not environ.get(TOKEN_VARIABLE):
-        raise UsageError(
-            f"no token: name a file by --token-file, or set {TOKEN_VARIABLE}; a fine-grained token"
-            " needs only Issues: read and write"
-        )
-    token = (
-        EnvToken(TOKEN_VARIABLE, environ)
-        if options.token_file is None
-        else FileToken(options.token_file)
+def _token(options: TicketOptions, environ: Mapping[str, str]) -> Authorization:
+    if options.token_file is not None:
+        return FileToken(options.token_file)
+    if environ.get(TOKEN_VARIABLE):
+        return EnvToken(TOKEN_VARIABLE, environ)
+    raise UsageError(
+        f"no token: name a file by --token-file, or set {TOKEN_VARIABLE}; a fine-grained token"
+        " needs only Issues: read and write"
     )
+
+
+def _api(
+    config: Config, options: TicketOptions, metrics: TicketMetrics, token: Authorization | None
+) -> Api:
+    if token is None:
+        assert options.show is not None
+        return DryRun(options.show)
     http = HttpContext(
         count_request=lambda code: metrics.add("requests", code),
         max_answer_bytes=config.limits.max_answer_bytes,

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,8 +23,9 @@ DOCUMENTS = {name_of(file): file.read_text(encoding="utf-8") for file in FILES i
 NOT_RUN: Mapping[str, str] = {
     r"make ": "test_every_make_target_shown_exists; CI runs the targets",
     r"export ": "a variable of the line after it",
-    r"trunkwatch \w+ --repo": "needs GitHub; tests/cli/test_check_repo.py has a stand-in",
+    r"trunkwatch \w+ --repo": "needs GitHub; tests/cli has a stand-in for each command",
     r"trunkwatch serve": "a server; tests/poller/test_serve.py runs it",
+    r"trunkwatch test-alert": "needs Alertmanager; tests/cli/test_delivery.py runs it",
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
@@ -32,6 +34,8 @@ NOT_RUN: Mapping[str, str] = {
 """Shown lines that the tests do not run, and the reason."""
 
 PLACEHOLDERS = {"part of a job name": "inductor_torchbench", "my.yml": "trunkwatch.yml"}
+
+CHECK_SCHEMA = str(Path(sys.executable).with_name("check-jsonschema"))
 
 RECEIVERS = "route: {receiver: ticket}\n"
 """What the shown receivers need to be a whole configuration."""
@@ -58,9 +62,7 @@ def accepted(folder: Path, *command: str, text: str) -> str:
     """Return the complaint of promtool or amtool about a file, empty when there is none."""
     path = folder / "shown.yml"
     path.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        [binary_path(command[0]), *command[1:], path], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr if done.returncode else ""
 
 
@@ -91,21 +93,24 @@ def test_shown_commands_are_found() -> None:
 
 @pytest.mark.parametrize("text", blocks("yaml"))
 def test_a_shown_configuration_is_accepted(text: str, tmp_path: Path) -> None:
-    """Trunkwatch, Prometheus or Alertmanager accepts the configuration that is for it."""
+    """Trunkwatch, Prometheus, Alertmanager or GitHub's schema accepts its configuration."""
     sections = set(yaml.safe_load(text))
     kinds = {"sources", "scrape_configs", "alerting", "receivers", "tls_server_config"}
-    (section,) = kinds & sections
-    if section == "tls_server_config":
+    (section,) = kinds & sections or {"workflow"}
+    if section == "workflow":
+        schema = (CHECK_SCHEMA, "--builtin-schema", "vendor.github-workflows")
+        assert not accepted(tmp_path, *schema, text=text)
+    elif section == "tls_server_config":
         parse_web_config(text.encode(), "web.yml")
     elif section == "sources":
         (tmp_path / "trunkwatch.yml").write_text(text, encoding="utf-8")
         assert in_process("trunkwatch check-config", tmp_path).code == 0
     elif section in ("scrape_configs", "alerting"):
-        assert not accepted(tmp_path, "promtool", "check", "config", text=text)
+        assert not accepted(tmp_path, binary_path("promtool"), "check", "config", text=text)
     else:
         assert not accepted(
             tmp_path,
-            "amtool",
+            binary_path("amtool"),
             "check-config",
             text=text if "route" in sections else RECEIVERS + text,
         )
@@ -117,4 +122,6 @@ def test_every_shown_query_is_accepted(tmp_path: Path) -> None:
     assert queries
     rules = [{"record": f"shown:{n}", "expr": query} for n, query in enumerate(queries)]
     text = yaml.safe_dump({"groups": [{"name": "shown", "rules": rules}]})
-    assert not accepted(tmp_path, "promtool", "check", "rules", "--lint=none", text=text)
+    assert not accepted(
+        tmp_path, binary_path("promtool"), "check", "rules", "--lint=none", text=text
+    )

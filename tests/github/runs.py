@@ -99,7 +99,8 @@ class Run:
             return None
         if self.startup_failure:
             return "startup_failure"
-        answers = {row.final_conclusion for row in self.attempt(now).rows}
+        rows = self.attempt(now).rows
+        answers = {"success" if _is_allowed(row) else row.final_conclusion for row in rows}
         for word in ("failure", "timed_out"):
             if word in answers:
                 return "failure"
@@ -136,6 +137,10 @@ class Run:
     def delete(self, at: float) -> None:
         """Delete the run at a time."""
         self.deleted_at = at
+
+
+def _is_allowed(row: WorkflowJob) -> bool:
+    return row.plan is not None and row.plan.continue_on_error
 
 
 def _runs(row: WorkflowJob, now: float) -> bool:

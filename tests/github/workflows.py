@@ -38,6 +38,7 @@ class Job:
         needs: names of the jobs that must end before this one is created.
         hang: whether its own `timeout-minutes` stops it; GitHub reports it as `cancelled`.
         annotations: messages on its check run, beside those that its conclusion implies.
+        continue_on_error: whether its failure does not fail the run.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Job:
     needs: tuple[str, ...] = ()
     hang: bool = False
     annotations: tuple[str, ...] = ()
+    continue_on_error: bool = False
 
 
 def skipped(name: str, at: float = 5.0, needs: tuple[str, ...] = ()) -> Job:

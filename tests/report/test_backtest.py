@@ -12,10 +12,12 @@ from trunkwatch.domain.groups import Group, Match
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.backtest import BackTest
+from trunkwatch.engine.comparison import Comparison
 from trunkwatch.engine.outage_history import Moment
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.patterns import Pattern
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
+from trunkwatch.report.comparison import comparison_document
 
 from tests.docs import markdown
 from tests.domain.builders import NOW, MemoryRows, history, length, trunk
@@ -66,6 +68,7 @@ def test_the_whole_of_an_outage() -> None:
         "last_good": sha_of(0),
         "suspects": 1,
         "failures_in_outage": 3,
+        "broken_since": "2026-03-01T06:16:00Z",
         "opened_commit": sha_of(3),
         "opened_at": "2026-03-01T08:16:00Z",
         "closed_commit": sha_of(4),
@@ -146,7 +149,9 @@ def test_every_key_is_documented() -> None:
     section = markdown.section(markdown.read("docs/policy.md"), "4.4 The back-test")
     rows = markdown.table(section, "key of the replay", "what it is there")
     named = {path.split(".")[-1] for row in rows for path in re.findall(r"`([^`]+)`", row[0])}
-    assert {name.removesuffix("[]") for name in named} == set(_keys(document(replayed())))
+    comparison = comparison_document(Comparison({2: [replayed(2)]}))
+    compared = {**document(replayed()), "comparison": comparison}
+    assert {name.removesuffix("[]") for name in named} == set(_keys(compared))
 
 
 def _keys(value: object) -> Iterator[str]:

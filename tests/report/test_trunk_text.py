@@ -103,10 +103,13 @@ def counted() -> Counted:
 def test_a_job_is_rendered_when_it_changes(counted: Counted) -> None:
     """The first request renders all jobs, a later one those that changed."""
     counted.text()
-    assert counted.rendered == ["a", "b", "c"]
+    assert counted.rendered == ["c", "a", "b"]
     counted.text()
     assert counted.rendered == []
     counted.change("b", pending=7)
+    counted.text()
+    assert counted.rendered == ["b"]
+    counted.change("b", consecutive_failures=1)
     counted.text()
     assert counted.rendered == ["b"]
 
@@ -130,14 +133,14 @@ def test_more_commits_render_no_job(counted: Counted) -> None:
     commits = tuple(replace(commit, title="rewritten") for commit in commits)
     counted.state = replace(counted.state, order=TrunkOrder(TRUNK, commits))
     counted.text()
-    assert counted.rendered == ["a", "b", "c"]
+    assert counted.rendered == ["c", "a", "b"]
 
 
 def test_another_compare_url_renders_all_jobs(counted: Counted) -> None:
     """A reloaded configuration may have another address that compares commits."""
     counted.text()
     counted.text({})
-    assert counted.rendered == ["a", "b", "c"]
+    assert counted.rendered == ["c", "a", "b"]
 
 
 def test_many_clients_share_a_rendering(counted: Counted) -> None:
@@ -156,6 +159,6 @@ def test_many_clients_share_a_rendering(counted: Counted) -> None:
             thread.start()
         for thread in threads:
             thread.join(30)
-    assert counted.rendered == ["a", "b", "c"]
+    assert counted.rendered == ["c", "a", "b"]
     assert len(found) == 8
     assert all(text is found[0] for text in found)

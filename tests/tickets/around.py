@@ -68,11 +68,14 @@ class Pager:
     """An Alertmanager with only the list of alerts."""
 
     def __init__(self) -> None:
+        self.is_up = True
         self.alerts: list[dict[str, Any]] = [
             {"labels": LABELS, "annotations": {}, "status": {"state": "active"}}
         ]
 
     def __call__(self, request: Request) -> Answer:
+        if not self.is_up:
+            return Answer(status=503, body=b"")
         assert request.path == "/api/v2/alerts"
         assert request.one("filter") == 'alertname="TrunkJobBroken"'
         return as_json(self.alerts)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.annotations import annotation_lines
+from trunkwatch.report.markdown import address, code, link, one_line
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.comments import changed_comment, ended_jobs
 from trunkwatch.tickets.text.issue import (
@@ -17,16 +18,7 @@ from trunkwatch.tickets.text.issue import (
     silence_url,
     when,
 )
-from trunkwatch.tickets.text.markdown import (
-    BODY_LIMIT,
-    TITLE_LIMIT,
-    address,
-    code,
-    find_marker,
-    link,
-    one_line,
-    size,
-)
+from trunkwatch.tickets.text.markdown import BODY_LIMIT, TITLE_LIMIT, find_marker, size
 from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
 
 from tests.github.fake import T0

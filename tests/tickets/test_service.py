@@ -67,6 +67,42 @@ def test_a_dry_run_prints_and_sends_nothing(around: Around) -> None:
     assert not list(around.folder.glob("*.db*"))
 
 
+def test_it_is_ready_only_when_it_can_work(around: Around) -> None:
+    """Without any work, a missing token and each peer that does not answer are named."""
+    (around.folder / "token").unlink()
+    around.pager.is_up = False
+    flags = [around.flags[1], around.flags[2], "--exporter.url=http://127.0.0.1:1"]
+    with keeping(around.folder, *flags, *STORED) as tickets:
+        tickets.wait_for_log("peer cannot be used.* peer=github")
+        eventually(lambda: "round" not in tickets.get("/-/ready").text, "the first round")
+        answer = tickets.get("/-/ready")
+        assert answer.status_code == 503
+        problems = [line.split(": ", 2)[1] for line in answer.text.splitlines()]
+        assert problems == ["alertmanager", "exporter", "github"]
+        assert "token_file token cannot be read (No such file or directory)" in answer.text
+    (around.folder / "token").write_text(TOKEN)
+    around.pager.is_up = True
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        eventually(lambda: tickets.get("/-/ready").ok, "ready")
+    assert around.github.log == []
+
+
+def test_once_prints_what_would_be_done_now(around: Around) -> None:
+    """It needs neither a token nor a delivery, and knows the issues of a process that runs."""
+    once = ["tickets", "--dry-run", "--once", *around.flags]
+    done = run_program(once, around.folder)
+    assert done.stdout.startswith("--- open o/r#1; labels: Pri:P1, Team:first")
+    with keeping(around.folder, *around.flags, *STORED) as tickets:
+        tickets.deliver()
+        around.issue_is("open")
+        tickets.wait_for_log("operation=open ")
+        again = run_program([*once, "--storage.path=tickets.db"], around.folder)
+        assert again.stdout == "Nothing to do.\n"
+    around.pager.is_up = False
+    failed = run_program(once, around.folder, code=2)
+    assert "HTTP 503" in failed.stderr
+
+
 def test_a_second_process_is_kept_out(around: Around) -> None:
     """A second process ends with code 2 and a reason."""
     with keeping(around.folder, *around.flags, *STORED):
@@ -81,6 +117,7 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
     ("arguments", "error"),
     [
         (["--token-file=token"], "--storage.path is missing"),
+        ([*STORED, "--once"], "--once prints what would be done: add --dry-run"),
         (["--storage.path=t.db"], "no token: name a file by --token-file, or set GITHUB_TOKEN"),
         ([*STORED, "--exporter.url=nowhere"], "--exporter.url: must be a URL such as"),
         ([*STORED, "--alertmanager.url=u:p@x"], "--alertmanager.url: must be a URL such as"),

@@ -1,13 +1,8 @@
 """Every command and flag; `app` and the layers below do the work."""
 
-import json
 import logging
-import os
-import tempfile
-import time
 from collections.abc import Container, Iterator, Sequence
-from contextlib import closing, suppress
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,42 +11,39 @@ import click
 from trunkwatch import __version__
 from trunkwatch.app import Once, Server, WebOptions
 from trunkwatch.cli.backtest import backtest
+from trunkwatch.cli.check import check
+from trunkwatch.cli.check_config import check_config
 from trunkwatch.cli.common import (
     BAD_INPUT,
-    FIRING,
     closed_pipe_allowed,
     config_flag,
     exit_with,
     now_flag,
-    printed,
     refresh,
     reported_errors,
     storage_flag,
     web_config_flag,
 )
+from trunkwatch.cli.delivery import test_alert_command
+from trunkwatch.cli.init import init
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
+from trunkwatch.cli.output import write_whole
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
-from trunkwatch.config import check_routes, load_config
+from trunkwatch.config import load_config
 from trunkwatch.domain.columns import build_columns
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.co_failures import CoFailures
-from trunkwatch.engine.snapshot import Snapshot, TrunkState, is_stale
+from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.errors import UsageError
 from trunkwatch.process import INTERNAL_ERROR, leave
-from trunkwatch.report.document import document
-from trunkwatch.report.notes import all_reliable
-from trunkwatch.report.text import cost, print_snapshot
 from trunkwatch.report.walk import walk
 from trunkwatch.sources.recorded import recorded_lines
 
 log = logging.getLogger(__name__)
 
 GLOBAL_FLAGS = ("--log.level", "--log.format")
-
-OUTPUT_MODE = 0o644
-"""Mode of a written file; a temporary file is readable by its owner alone."""
 
 
 def run() -> NoReturn:
@@ -165,41 +157,6 @@ def serve(
 @repo_flag
 @storage_flag
 @now_flag
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-@click.option("--all", "every", is_flag=True, help="List the jobs that do not fail as well.")
-def check(
-    config_file: str, repo: str | None, storage: str, now: str | None, form: str, *, every: bool
-) -> None:
-    """Print the broken jobs, once.
-
-    Exit code 1 if any group fires, else 2 if a source or trunk failed, is stale, doubtful or has
-    nothing to watch, else 0.
-    """
-    with reported_errors():
-        chosen = choose(config_file, repo, storage)
-        once = refresh(chosen.config, chosen.storage, now)
-        once.store.close()
-        snapshot = once.engine.snapshot
-    with closed_pipe_allowed():
-        if form == "json":
-            answer = document(snapshot, once.compare_urls, time.time())
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
-        else:
-            write = partial(
-                print_snapshot, snapshot, once.compare_urls, now=time.time(), every=every
-            )
-            click.echo(printed(write), nl=False)
-            if repo is not None:
-                click.echo(cost(once.requests), nl=False)
-        chosen.show_cache(form)
-    exit_with(_exit_code(snapshot))
-
-
-@main.command()
-@config_flag
-@repo_flag
-@storage_flag
-@now_flag
 @click.argument("job")
 def explain(config_file: str, repo: str | None, storage: str, now: str | None, job: str) -> None:
     """Print the walk over a job's commits, and why its streak is what it is.
@@ -217,25 +174,6 @@ def explain(config_file: str, repo: str | None, storage: str, now: str | None, j
             chosen.show_cache("table")
 
 
-@main.command("check-config")
-@config_flag
-@click.option(
-    "--alertmanager",
-    metavar="FILE",
-    help="Alertmanager's configuration: list the teams that none of its routes matches.",
-)
-def check_config(config_file: str, alertmanager: str | None) -> None:
-    """Check a configuration file; every problem is named."""
-    with reported_errors():
-        config = load_config(config_file)
-        warnings = () if alertmanager is None else check_routes(config, alertmanager)
-    click.echo(
-        f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
-    )
-    for warning in warnings:
-        click.echo(f"{alertmanager}: {warning}")
-
-
 @main.command()
 @config_flag
 @storage_flag
@@ -250,18 +188,14 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     exit_with(0 if complete else BAD_INPUT)
 
 
+main.add_command(check)
 main.add_command(backtest)
+main.add_command(check_config)
+main.add_command(init)
+main.add_command(test_alert_command)
 main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers
-
-
-def _exit_code(snapshot: Snapshot) -> int:
-    if any(group.firing for trunk in snapshot.trunks for group in trunk.groups):
-        return FIRING
-    now = time.time()
-    reliable = all(source.up and not is_stale(source, now) for source in snapshot.sources)
-    return 0 if reliable and all_reliable(snapshot, now) else BAD_INPUT
 
 
 def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
@@ -285,27 +219,7 @@ def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:
             for line in lines:
                 click.echo(line, nl=False)
     elif complete:
-        _write_whole(Path(output), lines)
+        write_whole(Path(output), lines)
     else:
         # The existing file may be the only copy of results that its source no longer has.
         raise UsageError(f"--output {output}: not written, since a source could not be read")
-
-
-def _write_whole(path: Path, lines: Iterator[str]) -> None:
-    """Write a file atomically."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                file.writelines(lines)
-                file.flush()
-                os.fchmod(file.fileno(), OUTPUT_MODE)
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    Path(file.name).unlink()
-                raise
-    except OSError as error:
-        raise UsageError(f"--output {path}: {error.strerror}") from None

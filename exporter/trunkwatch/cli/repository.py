@@ -49,14 +49,16 @@ class Chosen:
             click.echo(self.cache, err=form == "json")
 
 
+REPO_HELP = (
+    "A repository on GitHub; a token is taken from GITHUB_TOKEN, and the results are kept in a"
+    " cache."
+)
+
+
 def repo_flag(command: Command) -> Command:
     """Add the flag `--repo` to a command."""
-    return click.option(
-        "--repo",
-        metavar="OWNER/NAME",
-        help="A repository on GitHub, instead of a configuration; a token is taken from"
-        " GITHUB_TOKEN, and the results are kept in a cache.",
-    )(command)
+    help_text = REPO_HELP.replace(";", ", instead of a configuration;", 1)
+    return click.option("--repo", metavar="OWNER/NAME", help=help_text)(command)
 
 
 def choose(config_file: str, repo: str | None, storage: str) -> Chosen:
@@ -73,6 +75,18 @@ def choose(config_file: str, repo: str | None, storage: str) -> Chosen:
     """
     if repo is None:
         return Chosen(load_config(config_file), storage)
+    name = click.get_current_context().get_parameter_source("config_file")
+    if name is ParameterSource.COMMANDLINE:
+        raise UsageError("--repo and --config.file both choose what to read; keep one")
+    return choose_repo(repo, storage)
+
+
+def choose_repo(repo: str, storage: str) -> Chosen:
+    """Return what a repository and the flag of the storage choose.
+
+    Raises:
+        UsageError: `repo` is no name.
+    """
     config = _config_of_repo(repo)
     if storage != MEMORY:
         return Chosen(config, storage)
@@ -98,9 +112,6 @@ def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
 
 def _config_of_repo(repo: str) -> Config:
     """Return a configuration of one repository, with the environment's token and API address."""
-    name = click.get_current_context().get_parameter_source("config_file")
-    if name is ParameterSource.COMMANDLINE:
-        raise UsageError("--repo and --config.file both choose what to read; keep one")
     token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
     if token_env is None:
         click.echo(WITHOUT_TOKEN, err=True)

@@ -1,6 +1,7 @@
 """`trunkwatch tickets`: its flags, and the output of a dry run."""
 
 import sys
+from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -8,8 +9,15 @@ from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
 
-from trunkwatch.cli.common import config_flag, exit_with, reported_errors, web_config_flag
-from trunkwatch.ticketing import TicketOptions, TicketServer
+from trunkwatch.cli.common import (
+    BAD_INPUT,
+    config_flag,
+    exit_with,
+    reported_errors,
+    web_config_flag,
+)
+from trunkwatch.errors import UsageError
+from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
 
 
 @click.command()
@@ -57,6 +65,9 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
 @click.option(
     "--dry-run", is_flag=True, help="Print the requests to GitHub instead of sending them."
 )
+@click.option(
+    "--once", is_flag=True, help="With --dry-run: print what would be done now, and exit."
+)
 def tickets(
     config_file: str,
     storage: str | None,
@@ -67,23 +78,41 @@ def tickets(
     token_file: str | None,
     auth_token_file: str | None,
     dry_run: bool,
+    once: bool,
 ) -> None:
     """Open, update and close one GitHub issue per broken group, as Alertmanager notifies."""
+    options = TicketOptions(
+        config_file=config_file,
+        storage=storage,
+        listen=listen,
+        web_config=web_config,
+        alertmanager=alertmanager,
+        exporter=exporter,
+        token_file=token_file,
+        auth_token_file=auth_token_file,
+        show=show if dry_run else None,
+    )
     with reported_errors():
-        code = TicketServer(
-            TicketOptions(
-                config_file=config_file,
-                storage=storage,
-                listen=listen,
-                web_config=web_config,
-                alertmanager=alertmanager,
-                exporter=exporter,
-                token_file=token_file,
-                auth_token_file=auth_token_file,
-                show=show if dry_run else None,
-            )
-        ).run()
+        if once and not dry_run:
+            raise UsageError("--once prints what would be done: add --dry-run")
+        code = _print_once(options) if once else TicketServer(options).run()
     exit_with(code)
+
+
+def _print_once(options: TicketOptions) -> int:
+    """Print what would be done now; return the exit code."""
+    shown: list[str] = []
+
+    def print_request(head: str, text: str) -> None:
+        shown.append(head)
+        show(head, text)
+
+    errors = print_once(replace(options, show=print_request))
+    for peer, error in sorted(errors.items()):
+        click.echo(f"trunkwatch: {peer}: {error}", err=True)
+    if not shown:
+        click.echo("Nothing to do." if not errors else "Nothing could be decided.")
+    return BAD_INPUT if errors else 0
 
 
 def show(head: str, text: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from trunkwatch.config.fields import parse_duration
 from trunkwatch.config.own_alerts import OWN_ALERTS
 from trunkwatch.config.schema import Config, GroupMatchSection
 from trunkwatch.config.yaml_values import SafeLoader
@@ -31,6 +32,9 @@ SEVERITIES: Mapping[str, str] = {
 
 SILENT_PRIORITY = "P3"
 """The priority of every TrunkJobSilent alert: a silent job is not necessarily broken."""
+
+GROUP_WAIT_SECONDS = 30.0
+"""Alertmanager's own `group_wait`, where a file has none."""
 
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
 _MATCHER = re.compile(
@@ -75,12 +79,14 @@ class Route:
         matchers: all of them have to match.
         continues: whether the sibling routes after it are tried as well (`continue`).
         children: the child routes, in order.
+        group_wait: seconds before the first notification, inherited too.
     """
 
     receiver: str
     matchers: tuple[Matcher, ...] = ()
     continues: bool = False
     children: tuple["Route", ...] = ()
+    group_wait: float = GROUP_WAIT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +150,28 @@ def load_routes(path: str) -> Route:
         ConfigError: the file is missing, not YAML, or its routes are invalid.
     """
     try:
-        document = SafeLoader(read_text(path)).get_single_data()
-        route = document.get("route") if isinstance(document, dict) else None
-        return _route(route, "route", inherited="")
+        text = read_text(path)
     except OSError as error:
         raise ConfigError(path, [f"cannot be read ({error})"]) from None
     except UnicodeDecodeError as error:
         raise ConfigError(path, [f"is not UTF-8 ({error.reason})"]) from None
+    return parse_routes(text, path)
+
+
+def parse_routes(text: str, path: str) -> Route:
+    """Return the routes in the text of an Alertmanager file.
+
+    Args:
+        text: the text.
+        path: of the file, for errors.
+
+    Raises:
+        ConfigError: the text is not YAML, or its routes are invalid.
+    """
+    try:
+        document = SafeLoader(text).get_single_data()
+        route = document.get("route") if isinstance(document, dict) else None
+        return _route(route, "route", Route(""))
     except yaml.YAMLError as error:
         raise ConfigError(path, [f"is not YAML ({' '.join(str(error).split())})"]) from None
     except RecursionError:
@@ -162,20 +183,36 @@ def load_routes(path: str) -> Route:
 # ---------------------------------------------------------------------- reading
 
 
-def _route(section: object, place: str, inherited: str) -> Route:
+def _route(section: object, place: str, parent: Route) -> Route:
     """Parse a route and its children; a ValueError contains the key path of the mistake."""
     if not isinstance(section, dict):
         raise ValueError(f"{place}: must be a mapping")
-    receiver = section.get("receiver") or inherited
+    receiver = section.get("receiver") or parent.receiver
     if not isinstance(receiver, str) or not receiver:
         raise ValueError(f"{place}.receiver: is missing and required")
-    children = enumerate(_list(section.get("routes"), f"{place}.routes"))
-    return Route(
+    own = Route(
         receiver,
         tuple(_matchers(section, place)),
         section.get("continue") is True,
-        tuple(_route(child, f"{place}.routes[{number}]", receiver) for number, child in children),
+        group_wait=_group_wait(section, place, parent),
     )
+    children = enumerate(_list(section.get("routes"), f"{place}.routes"))
+    return replace(
+        own,
+        children=tuple(
+            _route(child, f"{place}.routes[{number}]", own) for number, child in children
+        ),
+    )
+
+
+def _group_wait(section: Mapping[str, Any], place: str, parent: Route) -> float:
+    value = section.get("group_wait")
+    if value is None:
+        return parent.group_wait
+    try:
+        return 0.0 if re.fullmatch(r"0(ms|[smhdw])?", str(value)) else parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{place}.group_wait: {error}") from None
 
 
 def _list(section: object, place: str) -> list[Any]:
@@ -239,6 +276,21 @@ def _alerts(config: Config) -> Iterator[dict[str, str]]:
 def _labels(alert: str, team: str, priority: str) -> dict[str, str]:
     severity = SEVERITIES[priority]
     return {"alertname": alert, "team": team, "priority": priority, "severity": severity}
+
+
+def matched_routes(labels: Mapping[str, str], route: Route) -> Iterator[Route]:
+    """Yield the routes that an alert takes; none where it stays at the root.
+
+    Args:
+        labels: all labels of the alert; one that is missing is empty.
+        route: the root.
+    """
+    for child in route.children:
+        full = {matcher.label: labels.get(matcher.label, "") for matcher in child.matchers}
+        if all(matcher.holds(full) for matcher in child.matchers):
+            yield from list(matched_routes(labels, child)) or [child]
+            if not child.continues:
+                return
 
 
 def _route_alert(labels: Mapping[str, str], root: Route) -> RouteResult:

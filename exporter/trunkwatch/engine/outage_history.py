@@ -9,7 +9,14 @@ from typing import NamedTuple
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
+from trunkwatch.domain.model import (
+    Commit,
+    Evidence,
+    JobKey,
+    TrunkOrder,
+    Verdict,
+    oldest_first,
+)
 from trunkwatch.domain.outage import Episode, Thresholds, episodes
 from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.walk import ended_at
@@ -79,6 +86,8 @@ class PastOutage:
         suspects: number of commits after last good up to and including first bad; None where
             unknown.
         failures_in_outage: FAILs from first bad until it ended.
+        broken_since: when the earliest-started failing run at first bad ended (seconds since the
+            epoch), or None.
         opened: when the N-th FAIL was reported.
         closed: when it ended; None while it is open.
         ending: how it ended.
@@ -94,6 +103,7 @@ class PastOutage:
     last_good: Commit | None
     suspects: int | None
     failures_in_outage: int
+    broken_since: float | None
     opened: Moment
     closed: Moment | None
     ending: Ending
@@ -184,6 +194,7 @@ class OutageHistory:
             last_good=commits[good] if good is not None else None,
             suspects=commit_index - good if good is not None else None,
             failures_in_outage=self._failures(episode.first_bad, span.end),
+            broken_since=self._broken_since(episode.first_bad),
             opened=span.start,
             closed=span.end,
             ending=self._ending(episode, span),
@@ -236,6 +247,12 @@ class OutageHistory:
     def _position(self, column: int) -> tuple[int, int]:
         commit_indexes = self.history.state.commit_indexes
         return commit_indexes[column], column - bisect_left(commit_indexes, commit_indexes[column])
+
+    def _broken_since(self, column: int) -> float | None:
+        if not self.is_timed:
+            return None
+        failed = self.history.columns()[column].rows(Evidence.FAIL)
+        return min(failed, key=oldest_first).ended_at
 
     def _at_column(self, column: int) -> Moment:
         commit_index, run_index = self._position(column)

@@ -18,8 +18,7 @@ from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.html.addresses import job_path
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
 from trunkwatch.report.cells import CELLS_LIMIT, MEANINGS, NO_ROW, cells
-
-FOREVER = float("inf")
+from trunkwatch.report.order import by_urgency
 
 SHA_DIGITS = 12
 """Digits of a hash in the address of a cell, if they differ on the trunk."""
@@ -113,19 +112,11 @@ def grid_of(state: TrunkState, choice: Choice) -> Grid:
 
 def worst_first(jobs: Iterable[JobState]) -> list[JobState]:
     """Return jobs by group, the group of the worst job first."""
-    ranked = sorted(jobs, key=_badness)
+    ranked = by_urgency(jobs)
     first: dict[str, int] = {}
     for place, job in enumerate(ranked):
         first.setdefault(job.group.name, place)
     return sorted(ranked, key=lambda job: first[job.group.name])
-
-
-def _badness(job: JobState) -> tuple[bool, bool, str, bool, float, JobKey]:
-    """Return a sort key: broken first, known-broken after it, then by priority and by age."""
-    since = job.blame.broken_since if job.blame else None
-    is_failing = job.consecutive_failures > 0
-    oldest = since if since is not None else FOREVER
-    return not job.failing, not job.broken, job.group.priority, not is_failing, oldest, job.key
 
 
 @lru_cache(maxsize=100_000)

@@ -65,6 +65,7 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
         "last_good": _sha(outage.last_good),
         "suspects": outage.suspects,
         "failures_in_outage": outage.failures_in_outage,
+        "broken_since": _seconds(outage.broken_since),
         **_moment("opened", outage.opened),
         **_moment("closed", outage.closed),
         "ending": str(outage.ending),
@@ -108,7 +109,11 @@ def _sha(commit: Commit | None) -> str | None:
 
 
 def _time(moment: Moment) -> str | None:
-    return None if moment.at is None else format_time(moment.at)
+    return _seconds(moment.at)
+
+
+def _seconds(at: float | None) -> str | None:
+    return None if at is None else format_time(at)
 
 
 # ---------------------------------------------------------------------- for people

@@ -1,6 +1,6 @@
 """The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from trunkwatch.domain.blame import Blame
@@ -10,6 +10,7 @@ from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
 from trunkwatch.report.cells import cells as letters_of
+from trunkwatch.report.order import by_urgency
 from trunkwatch.times import format_time
 
 CompareUrls = Mapping[Trunk, str]
@@ -29,6 +30,24 @@ def document(snapshot: Snapshot, compare_urls: CompareUrls, now: float) -> dict[
     sources = [_source(source, up=source.up) for source in snapshot.sources]
     head = _head(snapshot, snapshot.trunks, sources, now)
     return {**head, "jobs": _jobs(snapshot.trunks, compare_urls)}
+
+
+def job_fields(
+    answer: Mapping[str, Any], fields: Sequence[str], *, every: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield some fields of each failing job of a document.
+
+    Args:
+        answer: the document.
+        fields: of `schema.job_field_names`.
+        every: yield the jobs that do not fail as well.
+    """
+    groups = {(each["repo"], each["branch"], each["group"]): each for each in answer["groups"]}
+    for job in answer["jobs"]:
+        group = groups[job["repo"], job["branch"], job["group"]]
+        if every or job["broken"] or job["consecutive_failures"]:
+            full = {**job, "team": group["team"], "priority": group["priority"]}
+            yield {field: full[field] for field in fields}
 
 
 def document_of_trunks(
@@ -96,7 +115,7 @@ def _jobs(
     return [
         job_object(job, compare_urls.get(trunk.trunk), failures.with_job(job), trunk.order, cells)
         for trunk, failures in together
-        for job in trunk.jobs
+        for job in by_urgency(trunk.jobs)
     ]
 
 

@@ -8,13 +8,14 @@ from rich.text import Text
 from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, flakiness, hidden_failures, hints
 from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
+from trunkwatch.report.order import by_urgency
 from trunkwatch.report.words import (
     ago,
     by_line,
@@ -69,10 +70,8 @@ def print_snapshot(
 def _print_trunk(
     trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
 ) -> None:
-    failing = sorted(
-        (job for job in trunk.jobs if job.broken or job.consecutive_failures), key=_urgency
-    )
-    console.print(Text(_headline(trunk, failing), style="bold"))
+    failing = by_urgency(job for job in trunk.jobs if job.broken or job.consecutive_failures)
+    console.print(Text(headline(trunk, failing), style="bold"))
     if failing:
         FAILING.print([_failing_row(job, now) for job in failing], console)
         _print_details(failing, CoFailures(trunk.jobs), compare_urls, console)
@@ -116,7 +115,8 @@ def cost(requests: Mapping[str, int]) -> str:
     return f"Requests: {sent - free} counted against the quota, {free} free.\n"
 
 
-def _headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
+def headline(trunk: TrunkState, failing: Sequence[JobState]) -> str:
+    """Return the numbers of a trunk's jobs."""
     if not trunk.order.commits:
         return f"{trunk.trunk}: no commit was read"
     broken = sum(job.broken for job in failing)
@@ -143,13 +143,6 @@ FAILING = Listing(
 """The failing jobs of a trunk."""
 
 
-def _urgency(job: JobState) -> tuple[bool, bool, str, float, JobKey]:
-    """Return a sort key: alerting jobs first, by priority, then the longest outage first."""
-    since = job.blame.broken_since if job.blame else None
-    age = float("inf") if since is None else since
-    return not job.broken, job.known_broken is not None, job.group.priority, age, job.key
-
-
 def _failing_row(job: JobState, now: float) -> list[Text]:
     blame = job.blame
     last_good = blame.last_good if blame else None
@@ -161,12 +154,13 @@ def _failing_row(job: JobState, now: float) -> list[Text]:
         short(blame.first_bad.sha) if blame else "",
         short(last_good.sha) if last_good else "unknown",
         str(len(suspects)) if suspects is not None else "unknown",
-        _occurred(blame, now),
+        occurred(blame, now),
     ]
     return [_mark(job), *(Text(value, style="" if job.broken else "dim") for value in values)]
 
 
-def _occurred(blame: Blame | None, now: float) -> str:
+def occurred(blame: Blame | None, now: float) -> str:
+    """Return how long ago an outage or a streak began."""
     if blame is None or blame.broken_since is None:
         return "unknown"
     return ago(blame.broken_since, now)

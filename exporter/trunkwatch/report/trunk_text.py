@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 from trunkwatch.blocks import Block, Blocks, Member, Parts, Piece, deflate
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Data, Snapshot, TrunkState, data_of
 from trunkwatch.report.document import CompareUrls, job_object, trunks_object
+from trunkwatch.report.order import by_urgency, urgency
 
 ETAG_BYTES = 16
 """Enough that two texts never have one tag by chance."""
@@ -28,8 +29,8 @@ class _Row(NamedTuple):
     is_first: bool
 
     @property
-    def key(self) -> JobKey:
-        return self.job.key
+    def key(self) -> tuple[Any, ...]:
+        return self.trunk_index, *urgency(self.job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def _rows(basis: _Basis) -> Iterator[_Row]:
     is_first = True
     for index, trunk in enumerate(basis.trunks):
         together = CoFailures(trunk.jobs)
-        for job in trunk.jobs:
+        for job in by_urgency(trunk.jobs):
             yield _Row(job, together.with_job(job), index, is_first)
             is_first = False
 

@@ -66,8 +66,9 @@ class _Request(NamedTuple):
     method: str
     path: str
     query: Query
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | Sequence[Any] | None = None
     etag: str | None = None
+    has_document: bool = True
 
 
 class RestClient:
@@ -158,6 +159,10 @@ class RestClient:
         """Send a request; return the document of its answer."""
         reply = self._retried(_Request(method, path, query, body))
         return None if reply is None else reply.document
+
+    def post(self, path: str, body: Sequence[Any]) -> None:
+        """Send a document of which the answer has none."""
+        self._retried(_Request("POST", path, (), body, has_document=False))
 
     def object(
         self, method: str, path: str, query: Query = (), body: Mapping[str, Any] | None = None
@@ -275,6 +280,8 @@ class RestClient:
         return session
 
     def _document(self, request: _Request, answer: Answer) -> Any:
+        if not request.has_document:
+            return None
         try:
             return decode_json(answer.content)
         except (ValueError, RecursionError):

@@ -35,6 +35,14 @@ class HttpStatusClient:
         wanted = quote(f'alertname="{ALERT}"', safe="")
         return parse_alerts(_read(self._alertmanager, f"/api/v2/alerts?filter={wanted}"))
 
+    def check_exporter(self) -> None:
+        """Ask the exporter for a small document that every version of it has.
+
+        Raises:
+            ReadingError: it does not answer, or is another server.
+        """
+        _read(self._exporter, "/api/v1/schema")
+
 
 def _read(client: RestClient, path: str, *, not_found: type[ReadingError] = ReadingError) -> Any:
     try:

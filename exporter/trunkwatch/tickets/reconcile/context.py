@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from trunkwatch.config import TicketsSection
+from trunkwatch.report.markdown import one_line
 from trunkwatch.tickets.alerts import AlertList, FiringAlert, UnresolvedAlert, links_of
 from trunkwatch.tickets.model import ORIGIN_LABEL, JobName, ReportedJob, State, Ticket, TicketKey
 from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
-from trunkwatch.tickets.text.markdown import one_line
 from trunkwatch.tickets.trunk_status import GroupStatus, JobStatus, TrunkStatus
 
 LABEL_LIMIT = 50

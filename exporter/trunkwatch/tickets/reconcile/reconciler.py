@@ -20,6 +20,7 @@ from trunkwatch.tickets.reconcile.backoff import Backoff
 from trunkwatch.tickets.reconcile.context import ReconcileContext, context_of
 from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismissed
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
+from trunkwatch.tickets.reconcile.peers import PeerChecks
 from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
 from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
@@ -59,6 +60,7 @@ class Reconciler:
         status: StatusClient,
         config: TicketsSection,
         runtime: Runtime,
+        peers: PeerChecks | None = None,
     ) -> None:
         """Args:
         store: the storage file.
@@ -66,7 +68,9 @@ class Reconciler:
         status: reads the exporter and Alertmanager.
         config: the section `tickets` of the configuration.
         runtime: clock, metrics and checkpoints.
+        peers: checks what no group needs; None for no checks.
         """
+        self._peers = peers or PeerChecks({})
         self._store = store
         self._tracker = tracker
         self._executor = PlanExecutor(store, tracker, runtime)
@@ -100,6 +104,7 @@ class Reconciler:
         self._backoff.forget_others({*started, *firing})
         if started or firing:
             self._reconcile(started, firing)
+        self._errors = {**self._peers.errors(self._began), **self._errors}
         self._runtime.metrics.health = self._health()
 
     def _reconcile(

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from trunkwatch.report.markdown import code, link
 from trunkwatch.tickets.model import JobName, ReportedJob, TicketKey
 from trunkwatch.tickets.text.issue import JOBS_SHOWN, commit, lasted
-from trunkwatch.tickets.text.markdown import Marker, code, cut_to_limit, link, quoted
+from trunkwatch.tickets.text.markdown import Marker, cut_to_limit, quoted
 from trunkwatch.tickets.trunk_status import JobStatus, TrunkStatus
 
 

@@ -7,17 +7,15 @@ from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from trunkwatch.report.markdown import code, link, one_line
 from trunkwatch.tickets.alerts import ALERT
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.markdown import (
     BODY_LIMIT,
     TITLE_LIMIT,
     Marker,
-    code,
     cut_to_limit,
-    link,
     link_row,
-    one_line,
     quoted,
     size,
 )

@@ -1,7 +1,4 @@
-"""Safe Markdown: texts from CI and commits stay plain text; and the hidden marker line.
-
-Every text from outside stands in a code span, where GitHub renders no mention, reference, address
-or HTML. A backslash in front of `@name` does not prevent the notification.
+"""The limits of issues and comments, and their hidden marker line.
 
 The marker is the hidden first line that identifies an issue or a comment of this program. It is
 matched at the very start only: no text from outside is ever written there.
@@ -11,60 +8,13 @@ import re
 import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from trunkwatch.tickets.model import TicketKey
-
-TEXT_LIMIT = 200
-"""Characters of one text from outside; the longest job names in the wild have about 150."""
-
-URL_LIMIT = 2000
-"""Characters of a URL that every browser and proxy accepts."""
 
 TITLE_LIMIT = 256
 BODY_LIMIT = 65_536
 """GitHub's limits of a title and of a body (characters)."""
-
-_SAFE_IN_URL = "/:?#@!$&'*+,;=%~-._"
-_BLANKS = re.compile(r"\s+")
-
-
-def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
-    """Return a text as one line of printable characters, cut to a limit."""
-    line = _BLANKS.sub(" ", text).strip()
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
-
-
-def code(text: str | None) -> str:
-    """Return a text from outside as a code span that it cannot end."""
-    # The zero-width space keeps a search in the raw text from matching it as a marker.
-    line = one_line(text or "").replace("<!--", "<\N{ZERO WIDTH SPACE}!--")
-    if not line:
-        return "unknown"
-    longest = max((len(run) for run in re.findall("`+", line)), default=0)
-    fence = "`" * (longest + 1)
-    edge = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{edge}{line}{edge}{fence}"
-
-
-def address(url: str | None) -> str | None:
-    """Return a URL encoded for a Markdown link; None unless it is a valid http or https URL."""
-    if not url or len(url) > URL_LIMIT:
-        return None
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        return None
-    return quote(url, safe=_SAFE_IN_URL)
-
-
-def link(text: str, url: str | None) -> str | None:
-    """Return a link with a trusted text; None without a valid URL."""
-    target = address(url)
-    return f"[{text}]({target})" if target else None
 
 
 def link_row(links: Iterable[str | None]) -> str:

@@ -1,0 +1,79 @@
+"""`trunkwatch check-config`: a configuration alone, beside Alertmanager's, or beside the jobs."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import click
+
+from trunkwatch.app import Once
+from trunkwatch.cli.common import (
+    BAD_INPUT,
+    closed_pipe_allowed,
+    config_flag,
+    exit_with,
+    refresh,
+    reported_errors,
+    storage_flag,
+)
+from trunkwatch.config import Config, check_routes, load_config
+from trunkwatch.report.live_check import group_lines, live_warnings, results_of
+from trunkwatch.report.notes import trunk_notes
+
+WARNED = 1
+"""Exit code where something of the configuration fits nothing."""
+
+
+@click.command("check-config")
+@config_flag
+@storage_flag
+@click.option(
+    "--alertmanager",
+    metavar="FILE",
+    help="Alertmanager's configuration: list the teams that none of its routes matches.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Read every source: list the jobs of each group, and what matches none.",
+)
+def check_config(config_file: str, storage: str, alertmanager: str | None, live: bool) -> None:
+    """Check a configuration file; every problem is named.
+
+    Exit code 2 if it is invalid or, with --live, a source could not be read; 1 if --live has a
+    warning.
+    """
+    with reported_errors():
+        config = load_config(config_file)
+        routes = () if alertmanager is None else check_routes(config, alertmanager)
+    click.echo(
+        f"{config_file}: valid; sources: {len(config.sources)}, groups: {len(config.groups)}"
+    )
+    for route in routes:
+        click.echo(f"{alertmanager}: {route}")
+    if not live:
+        return
+    with reported_errors():
+        once = refresh(config, storage, None)
+        with closing(once.store):
+            warnings = list(_warnings(config, once))
+    with closed_pipe_allowed():
+        for line in group_lines(config, once.engine.snapshot):
+            click.echo(line)
+        for warning in warnings:
+            click.echo(f"warning: {warning}")
+    was_read = once.engine.snapshot.was_read
+    exit_with(BAD_INPUT if not was_read else WARNED if warnings else 0)
+
+
+def _warnings(config: Config, once: Once) -> Iterator[str]:
+    snapshot, rules = once.engine.snapshot, once.engine.policy.evidence
+    results = {
+        trunk.trunk: results_of(trunk.order, once.store.observations(trunk.trunk), rules)
+        for trunk in snapshot.trunks
+    }
+    for source in snapshot.sources:
+        if not source.up:
+            yield f"source {source.name} could not be read, so that jobs may be missing"
+    for trunk in snapshot.trunks:
+        yield from (f"{trunk.trunk}: {note.strip()}" for note in trunk_notes(trunk, snapshot.as_of))
+    yield from live_warnings(config, snapshot, results)

@@ -1,0 +1,68 @@
+"""`trunkwatch test-alert`: a proof that alerts of a team arrive."""
+
+import math
+import time
+
+import click
+
+from trunkwatch.app.delivery_test import DeliveryTest
+from trunkwatch.cli.common import BAD_INPUT, exit_with, reported_errors
+from trunkwatch.config.alertmanager import SEVERITIES
+from trunkwatch.errors import RequestError
+from trunkwatch.report.words import duration
+from trunkwatch.ticketing import check_url
+from trunkwatch.times import format_minute
+
+UNROUTED = 1
+"""Exit code where the alert is kept back, or no route takes it."""
+
+
+@click.command("test-alert")
+@click.option("--team", required=True, help="The team whose alerts are tried.")
+@click.option(
+    "--alertmanager.url",
+    "alertmanager",
+    default="http://127.0.0.1:9093",
+    show_default=True,
+    metavar="URL",
+    help="The base URL of Alertmanager.",
+)
+@click.option(
+    "--priority", type=click.Choice(list(SEVERITIES)), default="P2", show_default=True,
+    help="Of the alert; P0 and P1 page.",
+)  # fmt: skip
+def test_alert_command(team: str, alertmanager: str, priority: str) -> None:
+    """Send a test alert to a team through Alertmanager, and end it.
+
+    Exit code 1 if a silence or an inhibition keeps it back, or if no route takes it; 2 if
+    Alertmanager does not answer.
+    """
+    with reported_errors():
+        check_url("--alertmanager.url", alertmanager)
+        test = DeliveryTest(alertmanager, team, priority)
+        accepted = test.begin()
+        try:
+            receivers = ", ".join(accepted.receivers)
+            click.echo(f"Sent: {test.labels['alertname']}, team {team}, priority {priority}.")
+            click.echo(f"Receivers: {receivers}")
+            for reason in accepted.suppressed_by:
+                click.echo(f"warning: kept back by {reason}")
+            if not accepted.is_routed:
+                click.echo("warning: no route takes it, so that the root's receiver gets it")
+            if not accepted.suppressed_by:
+                click.echo(f"Look for: {test.title}")
+                arrives = format_minute(math.ceil((time.time() + accepted.wait) / 60) * 60)
+                click.echo(f"It arrives before {arrives}; wait {duration(accepted.wait)} ...")
+                time.sleep(accepted.wait)
+        finally:
+            _end(test)
+    exit_with(UNROUTED if accepted.suppressed_by or not accepted.is_routed else 0)
+
+
+def _end(test: DeliveryTest) -> None:
+    try:
+        test.end()
+    except RequestError as error:
+        click.echo(f"trunkwatch: {error}; the alert ends within 15 minutes", err=True)
+        exit_with(BAD_INPUT)
+    click.echo("Ended: it is resolved after the group_interval, where the receiver reports that.")

@@ -1,0 +1,151 @@
+"""The groups and rules that suit a survey."""
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from trunkwatch.config.proposal.literal import any_number, literal
+from trunkwatch.config.proposal.shards import PRESET, Folding, Named, foldings, uses_preset
+from trunkwatch.config.proposal.survey import SCHEDULE, Survey
+from trunkwatch.domain.evidence import MERGE_GROUP
+from trunkwatch.domain.names import PRESETS, Naming
+from trunkwatch.patterns import Pattern
+
+PUSHES = frozenset({"push", MERGE_GROUP})
+"""The events of which every commit has runs."""
+
+FAILURES_OF_COMMITS, FAILURES_OF_RUNS = 3, 2
+"""N of jobs that run on every commit, and of those that run a few times a day: three nights are too
+long to wait."""
+
+ALLOWED_NAME = re.compile(
+    r".*\b(allow(ed)?[ _-]?(to[ _-])?fail(ure)?s?|may[ _-]fail|non-?blocking"
+    r"|continue-on-error)\b.*",
+    re.IGNORECASE,
+)
+"""A name that states that the job may fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedGroup:
+    """A group of one workflow's jobs.
+
+    Attributes:
+        name: unique.
+        workflow: its label.
+        event: the only event whose runs it has; None for all that no other group has.
+        by_clock: whether its jobs run by the clock, or by hand, and not on every commit.
+        runs: number of runs that were read.
+    """
+
+    name: str
+    workflow: str
+    event: str | None
+    by_clock: bool
+    runs: int
+
+    @property
+    def failures_to_open(self) -> int:
+        """N."""
+        return FAILURES_OF_RUNS if self.by_clock else FAILURES_OF_COMMITS
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An ignore pattern with the jobs that it matches."""
+
+    pattern: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration for a survey consists of.
+
+    Attributes:
+        preset: the preset's rule, if its convention is used.
+        foldings: the fold rules.
+        ignored: jobs that are allowed to fail.
+        not_ignored: those of which a pattern would match another workflow's job as well.
+        groups: in the order of the file.
+    """
+
+    preset: Folding | None
+    foldings: tuple[Folding, ...]
+    ignored: tuple[Ignored, ...]
+    not_ignored: tuple[Named, ...]
+    groups: tuple[PlannedGroup, ...]
+
+
+def plan_of(survey: Survey) -> Plan:
+    """Return the plan for a survey."""
+    allowed = survey.allowed_to_fail | {
+        each for each in survey.names if ALLOWED_NAME.fullmatch(each.name)
+    }
+    ignored = tuple(_ignored(survey.names, allowed))
+    patterns = [Pattern(each.pattern) for each in ignored]
+    left = {each for each in survey.names if not any(p.fullmatch(each.name) for p in patterns)}
+    preset = _preset(left) if uses_preset(left) else None
+    if preset is not None:
+        left = set(_resolved(left).values())
+    return Plan(
+        preset=preset,
+        foldings=tuple(foldings(left)),
+        ignored=ignored,
+        not_ignored=tuple(sorted(each for each in allowed if each in left)),
+        groups=tuple(_groups(survey.runs)),
+    )
+
+
+def _resolved(names: Collection[Named]) -> Mapping[Named, Named]:
+    """Return the names under the preset, without those that it ignores."""
+    rules = PRESETS[PRESET]
+    naming = Naming(rules.ignore, rules.fold)
+    found = {each: naming.resolve(*each) for each in names}
+    return {each: Named(each.workflow, to) for each, to in found.items() if to is not None}
+
+
+def _preset(names: Collection[Named]) -> Folding:
+    folded: dict[Named, list[str]] = defaultdict(list)
+    for each, to in sorted(_resolved(names).items()):
+        if each != to:
+            folded[to].append(each.name)
+    return Folding("", "", dict(sorted(folded.items())))
+
+
+def _ignored(names: Collection[Named], allowed: Collection[Named]) -> Iterator[Ignored]:
+    """Yield patterns of raw names; none matches a job that is not allowed to fail."""
+    raw = {each.name for each in allowed}
+    others = {each.name for each in names if each not in allowed}
+    left = sorted(raw - others)
+    while left:
+        pattern = Pattern(any_number(left[0]))
+        matched = tuple(name for name in left if pattern.fullmatch(name))
+        if len(matched) > 1 and not any(pattern.fullmatch(name) for name in others):
+            yield Ignored(pattern.text, matched)
+        else:
+            matched = (left[0],)
+            yield Ignored(literal(left[0]), matched)
+        left = [name for name in left if name not in matched]
+
+
+def _groups(runs: Mapping[str, Mapping[str, int]]) -> Iterator[PlannedGroup]:
+    taken: set[str] = {"default"}  # the name of the group of all other jobs
+    for workflow, events in runs.items():
+        scheduled, pushed = events.get(SCHEDULE, 0), sum(events.get(e, 0) for e in PUSHES)
+        if scheduled and pushed:
+            name = _free(f"{workflow} {SCHEDULE}", taken)
+            yield PlannedGroup(name, workflow, SCHEDULE, True, scheduled)
+        is_split = bool(scheduled and pushed)
+        total = sum(events.values()) - (scheduled if is_split else 0)
+        yield PlannedGroup(_free(workflow, taken), workflow, None, not pushed, total)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Return a name that no other group has, and take it."""
+    number, free = 2, name
+    while free in taken:
+        number, free = number + 1, f"{name} {number}"
+    taken.add(free)
+    return free

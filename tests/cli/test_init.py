@@ -1,0 +1,155 @@
+"""`trunkwatch init` against the stand-in GitHub."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from trunkwatch.cli.main import main
+
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.server import GitHubServer, serving_github
+from tests.github.workflows import Job, Workflow
+
+CI = Workflow("CI: test", ".github/workflows/ci.yml")
+NIGHTLY = Workflow("nightly", ".github/workflows/nightly.yml")
+EVERY = 1800.0
+COMMITS = 12
+
+
+def world() -> FakeGitHub:
+    """Return a repository with shards, a job that may fail, nightly runs and a broken job."""
+    fake = FakeGitHub(time.time())
+    repo = fake.repo("o/r", default_branch="trunk")
+    for index in range(COMMITS):
+        at = fake.now - (COMMITS - index) * EVERY
+        commit = repo.commit(f"Change {index}", at=at)
+        broken = "failure" if index >= COMMITS - 4 else "success"
+        jobs = [
+            Job("lint"),
+            Job("old", conclusion=broken),
+            *(Job(f"test (py3.11, {shard}/3)") for shard in (1, 2, 3)),
+            Job("experiment", conclusion="failure", continue_on_error=True),
+        ]
+        repo.run(commit, CI, jobs, at=at + 5)
+        if index % 4 == 0:
+            repo.run(commit, CI, [Job("lint")], event="schedule", at=at + 600)
+            repo.run(commit, NIGHTLY, [Job("soak")], event="schedule", at=at + 600)
+    fake.repo("o/quiet", default_branch="trunk").commit("Nothing runs here")
+    return fake
+
+
+@pytest.fixture
+def github() -> Iterator[GitHubServer]:
+    with serving_github(world()) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return an empty folder, in which the commands run."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(server: GitHubServer, *arguments: str) -> Result:
+    environment = {"GITHUB_API_URL": server.url, "GITHUB_TOKEN": TOKEN}
+    return CliRunner().invoke(main, arguments, env=environment)
+
+
+def init(server: GitHubServer, *arguments: str) -> Result:
+    return call(server, "init", "--repo", "o/r", *arguments)
+
+
+def test_the_configuration_is_of_the_repository(github: GitHubServer) -> None:
+    """Groups, shards, nightly runs and jobs that may fail are those of the repository."""
+    done = init(github)
+    assert done.exit_code == 0
+    written = yaml.safe_load(done.stdout)
+    assert [group["name"] for group in written["groups"]] == [
+        "CI: test schedule",
+        "CI: test",
+        "nightly",
+    ]
+    assert [group.get("count") for group in written["groups"]] == ["runs", None, "runs"]
+    assert written["jobs"]["ignore"] == ["experiment"]
+    assert len(written["jobs"]["fold"]) == 1
+    assert "known_broken" not in written
+    assert (
+        "# 3 shards into 1 job, such as\n    #   CI: test / test (py3.11): 3 shards" in done.stdout
+    )
+    assert (
+        "  # 3 jobs, 12 runs.\n  # Over these commits, N = 1, 2, 3, 5 gives 1, 1, 1, 0 outages."
+        in done.stdout
+    )
+    assert "# 1 job is broken now and will alert." in done.stdout
+
+
+def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> None:
+    """Stored results are not read again, and `check-config` accepts the file."""
+    init(github, "--output", "one.yml")
+    cold = github.counted()
+    done = init(github, "--output", "two.yml")
+    assert (folder / "one.yml").read_bytes() == (folder / "two.yml").read_bytes()
+    assert github.counted() == cold
+    assert done.stdout == ""
+    assert done.stderr.startswith("two.yml: written. Next: trunkwatch check-config --live\n")
+    live = call(github, "check-config", "--live", "--config.file", "one.yml")
+    assert (
+        "group CI: test schedule (team trunk, P3): 1 job\n  CI: test [schedule] / lint"
+        in live.stdout
+    )
+    assert "warning" not in live.stdout
+    assert live.exit_code == 0
+
+
+def test_a_baseline_exempts_what_is_broken(github: GitHubServer, folder: Path) -> None:
+    """With it nothing fires; without it the broken job does."""
+    init(github, "--output", "with.yml", "--baseline", "14d")
+    init(github, "--output", "without.yml")
+    (known,) = yaml.safe_load((folder / "with.yml").read_text())["known_broken"]
+    assert known["match"] == {"workflow": "CI: test", "job_name": "old"}
+    assert 12 <= (known["until"] - type(known["until"]).today()).days <= 14
+    codes = [
+        call(github, "check", "--config.file", name).exit_code
+        for name in ("with.yml", "without.yml")
+    ]
+    assert codes == [0, 1]
+
+
+def test_an_existing_file_is_replaced_by_force_only(github: GitHubServer, folder: Path) -> None:
+    """Without the flag nothing is read or written; nothing is left beside the file."""
+    path = folder / "t.yml"
+    path.write_text("mine")
+    refused = init(github, "--output", "t.yml")
+    assert refused.exit_code == 2
+    assert "t.yml: exists already; --force replaces it" in str(refused.exception) + refused.stderr
+    assert github.counted() == 0
+    assert path.read_text() == "mine"
+    assert init(github, "--output", "t.yml", "--force").exit_code == 0
+    assert path.read_text().startswith("# Trunkwatch for o/r")
+    assert sorted(each.name for each in folder.iterdir()) == ["cache", "t.yml"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--repo", "o/quiet"], "Nothing to watch: 0 of 1 commit have results"),
+        (["--repo", "o/none"], "HTTP 404"),
+        (["--repo", "none"], "must be owner/name"),
+        (["--repo", "o/r", "--output", "none/t.yml"], "--output none/t.yml: No such file"),
+        (["--repo", "o/r", "--baseline", "two weeks"], "must be a duration such as"),
+        ([], "Missing option '--repo'"),
+    ],
+)
+def test_nothing_is_written_without_results(
+    github: GitHubServer, folder: Path, arguments: list[str], error: str
+) -> None:
+    """The reason is printed, with exit code 2."""
+    done = call(github, "init", "--output", "t.yml", *arguments)
+    assert done.exit_code == 2
+    assert error in done.stderr
+    assert not (folder / "t.yml").exists()
