@@ -28,7 +28,7 @@ from dashboards.settings import (
     WARN,
 )
 
-RUNBOOK = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/${__value.raw}.md"
+RUNBOOK = "http://localhost:10077/runbooks/${__value.raw}"
 BRANCH_LEGEND = "{{repo}} {{branch}}"
 
 

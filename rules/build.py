@@ -2,6 +2,7 @@
 
     python rules/build.py                                write rules/trunkwatch.rules.yml
     python rules/build.py --check                        exit 1 if it differs
+    python rules/build.py --runbooks https://trunkwatch.example.com/runbooks --output FILE
     python rules/build.py --selector 'job="staging"' --name staging --output FILE
 
 The selector is part of every selector of the rules. Where a second Trunkwatch has rules in the same
@@ -25,11 +26,13 @@ from trunkwatch.metrics.catalogue import JOB_LABELS  # noqa: E402 — as above
 
 TEMPLATE = FOLDER / "trunkwatch.rules.yml.in"
 RULES = FOLDER / "trunkwatch.rules.yml"
-RUNBOOKS = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks"
+RUNBOOKS = "http://localhost:10077/runbooks"
+"""Where the exporter serves them in `make run` and docker-compose.yml."""
 
 HEAD = "# Generated from trunkwatch.rules.yml.in by `python rules/build.py`; do not edit.\n#\n"
 
 _MATCHER = r'[a-zA-Z_]\w*\s*(?:=|!=|=~|!~)\s*"(?:[^"\\]|\\.)*"'
+_ADDRESS = re.compile(r"https?://[^\s/{}'\"#]+(?:/[^\s{}'\"#]*)?")
 _SELECTOR = re.compile(rf"{_MATCHER}(?:\s*,\s*{_MATCHER})*")
 
 
@@ -40,11 +43,13 @@ class Which(NamedTuple):
         selector: label matchers of its exporters, as in PromQL between braces.
         tickets: label matchers of `trunkwatch tickets`.
         name: the label `trunkwatch` of its alerts and recorded series; empty for the only one.
+        runbooks: the address below which each alert has a runbook of its name.
     """
 
     selector: str = 'job="trunkwatch"'
     tickets: str = 'job="trunkwatch-tickets"'
     name: str = ""
+    runbooks: str = RUNBOOKS
 
 
 DEFAULT = Which()
@@ -55,13 +60,16 @@ def render(which: Which = DEFAULT) -> str:
     """Return the text of the rules.
 
     Raises:
-        ValueError: a selector is not a list of label matchers, or the name is no label value.
+        ValueError: a selector is not a list of label matchers, the name is no label value, or the
+            address of the runbooks is none.
     """
     for matchers in (which.selector, which.tickets):
         if not _SELECTOR.fullmatch(matchers):
             raise ValueError(f'{matchers!r} is not a list of label matchers such as job="ci"')
     if not re.fullmatch(r"[\w.-]*", which.name):
         raise ValueError(f"{which.name!r} is not a name of letters, digits, '.', '_' and '-'")
+    if not _ADDRESS.fullmatch(which.runbooks):
+        raise ValueError(f"{which.runbooks!r} is not an address such as {RUNBOOKS}")
     text = HEAD + TEMPLATE.read_text(encoding="utf-8")
     for placeholder, value in _values(which).items():
         text = text.replace(f"@{placeholder}@", value)
@@ -77,7 +85,7 @@ def _values(which: Which) -> Mapping[str, str]:
         "Q": quoted,
         "T": which.tickets,
         "R": f'trunkwatch="{which.name}"',
-        "RUNBOOKS": RUNBOOKS,
+        "RUNBOOKS": which.runbooks.rstrip("/"),
         **SEVERITIES,
     }
 
@@ -102,6 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--selector", default=DEFAULT.selector, help="matchers of the exporters")
     parser.add_argument("--tickets-selector", default=DEFAULT.tickets, help="of `tickets`")
     parser.add_argument("--name", default="", help="label of the alerts and recorded series")
+    parser.add_argument("--runbooks", default=RUNBOOKS, help="address of the runbooks")
     parser.add_argument("--output", type=Path, default=RULES, help="the file to write")
     options = parser.parse_args(argv)
     if options.check:
@@ -109,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name} is outdated: run 'python rules/build.py'", file=sys.stderr)
         return 1 if outdated() else 0
     try:
-        text = render(Which(options.selector, options.tickets_selector, options.name))
+        text = render(
+            Which(options.selector, options.tickets_selector, options.name, options.runbooks)
+        )
     except ValueError as error:
         parser.error(str(error))
     options.output.write_text(text, encoding="utf-8")

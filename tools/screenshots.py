@@ -19,11 +19,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from trunkwatch import __version__
+from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.app.parts import build_sources, compare_urls
 from trunkwatch.config import load_config
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.demo.play import steps
-from trunkwatch.html.addresses import job_path, trunk_path
 from trunkwatch.html.templating import static_files
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from tempfile import NamedTemporaryFile
 from typing import Any
 
+from trunkwatch.addresses import job_path
+from trunkwatch.domain.model import JobKey
+from trunkwatch.metrics.facts import URL_BYTES
+
 from tests.deploy.files import TEMPLATES, run
 from tests.support.engines import OLDEST, find_engine
 
-RUNBOOKS = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks"
+EXPORTER = "http://localhost:10077"
+RUNBOOKS = f"{EXPORTER}/runbooks"
 TITLE = "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
 
 OCCURRED = "2025-12-09 12:22 UTC"
@@ -39,6 +44,7 @@ CAPTIONS = {
     "url": "First failing run",
     "commits": "Commits",
     "compare": "Compare",
+    "page": "Page",
     "suspects": "Suspects",
     "reason": "Reason",
     "explain": "Explain",
@@ -125,13 +131,15 @@ def broken(job: str, failures: int | str = 3, *, resolved: bool = False, **facts
 
     A resolved alert without the fact `ended` has an end that is not confirmed.
     """
-    known = {**FACTS, "failures": str(failures)} | facts
+    path = job_path(JobKey("pytorch/pytorch", "main", "inductor", job))
+    page = f"{EXPORTER}{path}" if len(path) < URL_BYTES - len(EXPORTER) else ""
+    known = {**FACTS, "failures": str(failures), "page": page} | facts
     notes = {
         "title": known.pop("title", TITLE),
         "summary": f"{job} (workflow inductor) is broken on pytorch/pytorch main",
         "failing_for": known.pop("failing_for", "3h 40m 12s"),
         "description": description(**known),
-        "runbook_url": f"{RUNBOOKS}/TrunkJobBroken.md",
+        "runbook_url": f"{RUNBOOKS}/TrunkJobBroken",
     }
     return Alert(LABELS | {"job_name": job}, notes, resolved)
 
@@ -148,7 +156,7 @@ def of_exporter() -> Alert:
         "title": "[P2] Trunkwatch exporter is down",
         "summary": "No Trunkwatch exporter can be scraped",
         "description": "For five minutes nobody was reached.\nTargets: exporter:10077 (up=0)",
-        "runbook_url": f"{RUNBOOKS}/TrunkwatchExporterDown.md",
+        "runbook_url": f"{RUNBOOKS}/TrunkwatchExporterDown",
     }
     return Alert(labels, annotations)
 

@@ -31,8 +31,8 @@ CAPTIONS = [
     "State",
     "Reason",
     "Runbook",
-    "Dashboard",
     "Page",
+    "Dashboard",
     "Source",
     "Silence all of it",
 ]
@@ -57,7 +57,7 @@ def hostile(*, resolved: bool = False) -> Alert:
     kept = {"alertname", "severity"}
     labels = {name: v if name in kept else HOSTILE for name, v in alert.labels.items()}
     one_line = re.sub(r"\s+", " ", HOSTILE)
-    facts = dict.fromkeys([*FACTS, *FIXED], one_line) | {
+    facts = dict.fromkeys([*FACTS, *FIXED, "page"], one_line) | {
         "failures": "3",
         "suspects": f"3\n5555555555 {one_line}\n{one_line}",
         "ended": "fixed" if resolved else "",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.notification import (
+    EXPORTER,
     FIXING,
     MEDIA,
     OCCURRED,
@@ -74,7 +75,7 @@ def test_twenty_five_jobs_have_fewer_than_forty_lines(medium: str, ended: int) -
     alerts += [fixed(f"done-{n}") for n in range(ended)]
     message = render(medium, notification(*alerts))
     assert len(message.splitlines()) < 40
-    told = re.findall(r"job-\d\d", message)
+    told = re.findall(r"(?<!/)job-\d\d", message)
     assert told == sorted((f"job-{n:02}" for n in range(25 - ended)), reverse=True)[: len(told)]
     left = 25 - ended - len(told)
     assert re.findall(r"^-? ?and (\d+) more$", message, re.MULTILINE) == [str(left)] * (left > 0)
@@ -111,15 +112,16 @@ def test_suspects_that_jobs_share_are_listed_once() -> None:
 def test_suspects_are_told_by_number(suspects: str, told: str) -> None:
     """First bad is the only tested suspect; no suspects and unknown suspects differ."""
     message = text(broken("a", suspects=f"{suspects}\n4444444444 x: y" if suspects else ""))
-    assert f"  Suspects: {told}\n" in message
+    page = f"{EXPORTER}/trunk/pytorch/pytorch/main/job/inductor/a"
+    assert f"  Suspects: {told}; see {page}\n" in message
 
 
 def test_a_fact_that_is_unknown_has_no_line() -> None:
     """A missing failed step, run, comparison, author or age has no caption."""
-    unknown = ("failed_step", "url", "compare", "first_bad_by", "commits", "failing_for")
+    unknown = ("page", "failed_step", "url", "compare", "first_bad_by", "commits", "failing_for")
     facts: dict[str, Any] = dict.fromkeys(unknown, "")
     message = text(broken("a", **facts))
-    assert not re.search("Failed step|First failing run|Compare|ago", message)
+    assert not re.search("; see|Failed step|First failing run|Compare|ago", message)
     assert "  First bad: 4444444444\n" in message
 
 
@@ -253,3 +255,18 @@ def test_every_version_renders_the_same(name: str) -> None:
     """The newest Alertmanager renders each documented message as the oldest one does."""
     names, data = ["trunkwatch.title", *MEDIA], notification(*SCENARIOS[name])
     assert render_all(names, data, engines=NEWEST) == render_all(names, data)
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_a_page_is_where_the_exporter_says_it_is(medium: str) -> None:
+    """The trunk's page comes from the job's, else the first page from the runbook's address."""
+    trunk = f"{EXPORTER}/trunk/pytorch/pytorch/main"
+    assert re.search(rf"{trunk}[>|)\n]", render(medium, notification(broken("a"), broken("b"))))
+    alone = of_exporter()
+    assert re.search(rf"{EXPORTER}[>|)\n]", render(medium, notification(alone)))
+    notes = {
+        **alone.annotations,
+        "runbook_url": "https://wiki.example.com/books/TrunkwatchExporter",
+    }
+    elsewhere = render(medium, notification(Alert(alone.labels, notes)))
+    assert not re.search(r"Page|wiki\.example\.com[>|)\n]", elsewhere)

@@ -246,7 +246,7 @@ def _assert_delivered(delivery: Delivery, good: str, bad: str, page: str) -> Non
     assert facts["Suspects"].splitlines() == ["1", f"- {bad[:10]} author-b: make it faster"]
     assert facts["Reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
     assert facts["First failing run"] == page
-    assert notes["runbook_url"].endswith("/TrunkJobBroken.md")
+    assert notes["runbook_url"].endswith("/runbooks/TrunkJobBroken")
 
 
 # ---------------------------------------------------------------------- what only a real one does

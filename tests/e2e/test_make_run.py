@@ -8,7 +8,9 @@ import subprocess
 import sys
 from contextlib import closing
 from functools import partial
+from html import unescape
 from pathlib import Path
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 import requests
@@ -67,10 +69,10 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
         ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
         for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket):
             eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
-        links = re.findall(r"^\S+  .*(http://localhost:\S+)$", output.read_text(), re.MULTILINE)
-        answers = [requests.get(link, timeout=10) for link in links]
-        assert [answer.status_code for answer in answers] == [200] * (len(NAMES) + 3)
-        assert {"grid", "job", "runbook"} == {_kind(answer.text) for answer in answers[-3:]}
+        printed = set(re.findall(r"https?://[^\s)>\]]+", output.read_text()))
+        assert {_kind(text) for text in _opened(printed).values()} >= {"grid", "job", "runbook"}
+        pages = [link for link in printed if f":{ports[0]}" in link]
+        _opened({link for page in pages for link in _links(page)} - printed)
         eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
         assert len(children(tmp_path)) == len([*NAMES, "tickets"])
         os.killpg(process.pid, signal.SIGINT)
@@ -90,9 +92,24 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
             assert probe.connect_ex((HOST, port)) != 0
 
 
-def _kind(page: str) -> str:
+def _opened(links: set[str]) -> dict[str, str]:
+    """Return the text of each link, all of which open on this machine."""
+    found = {link: requests.get(link, timeout=10) for link in links}
+    assert {link: answer.status_code for link, answer in found.items()} == dict.fromkeys(links, 200)
+    assert {urlsplit(link).hostname for link in links} <= {"localhost"}
+    return {link: answer.text for link, answer in found.items()}
+
+
+def _links(page: str) -> set[str]:
+    """Return the addresses that a page links to, without their fragments."""
+    text = requests.get(page, timeout=10).text
+    targets = re.findall(r"""(?:href|src)=["']?([^"'\s>]+)""", text)
+    return {urldefrag(urljoin(page, unescape(target))).url for target in targets}
+
+
+def _kind(page: str) -> str | None:
     marks = {"grid": "Jobs and commits", "job": "Who is on it", "runbook": "Mitigation"}
-    return next(kind for kind, mark in marks.items() if mark in page)
+    return next((kind for kind, mark in marks.items() if mark in page), None)
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:

@@ -5,15 +5,17 @@ from urllib.parse import urljoin
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trunkwatch.domain.model import JobKey, Trunk
-from trunkwatch.html.addresses import (
+from trunkwatch.addresses import (
     Place,
+    base_address,
     job_path,
     other_readings,
     outage_path,
     read_path,
     trunk_path,
 )
+from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.errors import UsageError
 
 ODD = ["", ".", "..", "job", "outage", "~", "~.", "a/b", "//", "%2F", "100%", "?x=1#y", "a b",
        "a+b", "\u202e", "grün-雪", "<script>", "job/outage", "\\", ";", "a" * 1000]  # fmt: skip
@@ -57,3 +59,26 @@ def test_a_name_that_was_typed() -> None:
         Trunk("o/r", "release/1.0"),
         Trunk("o/r/release", "1.0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://trunkwatch.example.com/", "https://trunkwatch.example.com"),
+        ("http://localhost:10077", "http://localhost:10077"),
+        ("http://[::1]:10077", "http://[::1]:10077"),
+        ("https://a.example/path", None),
+        ("https://u:p@a.example", None),
+        ("ftp://a.example", None),
+        ("a.example", None),
+        ('http://a"b', None),
+        ("", None),
+    ],
+)
+def test_an_external_address_is_that_of_a_server(text: str, address: str | None) -> None:
+    """It has no path, since links begin at the root of the server, and no password."""
+    if address is not None:
+        assert base_address("--web.external-url", text) == address
+        return
+    with pytest.raises(UsageError, match=r"^--web\.external-url: must be the address of a server"):
+        base_address("--web.external-url", text)

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from trunkwatch.addresses import job_path, outage_path
 from trunkwatch.domain.model import TrunkOrder, WorkflowState
 from trunkwatch.engine.snapshot import Snapshot, TrunkSource
-from trunkwatch.html.addresses import job_path, outage_path
 from trunkwatch.html.filters import Choice
 from trunkwatch.html.pages import HtmlPages
 from trunkwatch.html.runbooks import names

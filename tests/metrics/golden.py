@@ -7,9 +7,11 @@ dashboards and users' queries depend on these lines.
 from pathlib import Path
 
 from trunkwatch.metrics.exposition import PLAIN, Exposition
+from trunkwatch.metrics.lines import Labels
 
 from tests.metrics.sample import snapshot, totals
 
+LABELS = Labels(external_url="https://trunkwatch.example.com")
 GOLDEN = Path(__file__).with_name("golden.prom")
 PROCESS = ("process_", "# HELP process_", "# TYPE process_")
 """Families of the running process, whose values differ each time."""
@@ -17,7 +19,7 @@ PROCESS = ("process_", "# HELP process_", "# TYPE process_")
 
 def exposed() -> str:
     """Return /metrics of the sample, without the families of the process."""
-    body = Exposition(snapshot, totals, "0.0.0").body(PLAIN, zipped=False).decode()
+    body = Exposition(snapshot, totals, "0.0.0", LABELS).body(PLAIN, zipped=False).decode()
     return "".join(line for line in body.splitlines(keepends=True) if not line.startswith(PROCESS))
 
 

@@ -40,7 +40,8 @@ class Shown:
         self.before_rendering: Callable[[], object] = bool
 
     def exposition(self) -> Exposition:
-        return Exposition(lambda: self.snapshot, totals, "1.2.3")
+        labels = Labels(external_url="https://trunkwatch.example.com")
+        return Exposition(lambda: self.snapshot, totals, "1.2.3", labels)
 
     def job_texts(self, job: JobState, labels: Labels) -> list[str]:
         self.before_rendering()

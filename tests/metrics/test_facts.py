@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from trunkwatch.addresses import job_path
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.model import Commit
 from trunkwatch.domain.policy import Policy
@@ -10,6 +11,7 @@ from trunkwatch.engine.shown import Alert, End, Ended
 from trunkwatch.metrics.facts import (
     FACTS_BYTES,
     duration,
+    end_of,
     ended_facts,
     group_reason,
     group_title,
@@ -44,6 +46,18 @@ def test_the_facts_are_in_order() -> None:
         f'- {FULL.listed[0].sha[:10]} Use "quotes", a \\ backslash and a second line: ünïcode ✓',
         f"- {bad[:10]} a: b",
     ]
+
+
+def test_a_job_that_is_there_has_a_page() -> None:
+    """The page of the job is a fact where pages are served, and the job still exists."""
+    address = "https://trunkwatch.example.com"
+    (line,) = [line for line in outage_facts(FULL, address).splitlines() if "Page" in line]
+    assert line == f"Page: {address}{job_path(FULL.key.job)}"
+    for reason in Ended:
+        is_there = reason not in (Ended.REMOVED, Ended.UNWATCHED)
+        alert = ended_alert()
+        gone = alert._replace(end=end_of(alert)._replace(reason=reason))
+        assert ("Page: " in ended_facts(gone, address)) == is_there
 
 
 def test_an_unknown_fact_has_no_line() -> None:

@@ -53,6 +53,8 @@ def test_every_family_is_cut() -> None:
     exposition = Exposition(lambda: shown, counters.totals, "0", Labels(LIMIT))
     text = exposition.body(PLAIN, zipped=False).decode()
     assert long[:30] not in text
+    # The facts of an outage, which have a limit of their own, end with a whole line.
+    assert "Last good: 0000000000000000000000000000000000000003\\nFirst failing run: " in text
     assert f'job_name="{long[:21]}~' in text
     assert f'conclusion="{long[:21]}~' in text
     exposition.use(Labels(LIMIT * 10))

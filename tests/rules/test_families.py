@@ -30,6 +30,7 @@ UNUSED: Mapping[str, str] = {
     "trunkwatch_store_bytes": "for people who watch the disk",
     "trunkwatch_store_oldest_timestamp_seconds": "for people who watch what retention keeps",
     "trunkwatch_store_rows": "for people who watch the disk",
+    "trunkwatch_web_info": "for links to the pages in people's own dashboards",
     "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
 }
 """Families that neither a rule nor a panel reads, with the reason."""

@@ -50,7 +50,7 @@ def shown() -> set[str]:
 def linked() -> set[str]:
     """Return the alerts to whose existing runbooks some runbook_url leads."""
     urls = [alert["annotations"]["runbook_url"] for alert in ALERTS.values()]
-    return {Path(url).stem for url in urls if (rulebook.RUNBOOKS / Path(url).name).is_file()}
+    return {Path(url).name for url in urls} & with_a_runbook()
 
 
 PARTS = {

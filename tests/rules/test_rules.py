@@ -15,7 +15,7 @@ from tests.support.binaries import binary_path
 from tests.support.each import for_each
 
 ALERTS = rulebook.alerts()
-RUNBOOK_URL = "https://github.com/trunkwatch/trunkwatch/blob/main/rules/runbooks/{}.md"
+RUNBOOK_URL = f"{build.RUNBOOKS}/{{}}"
 PROMETHEUS_LABELS = {"job", "instance"}
 # Series of Prometheus and Alertmanager themselves.
 FOREIGN = {

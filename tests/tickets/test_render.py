@@ -328,3 +328,11 @@ def test_the_first_bad_without_author_is_only_a_hash() -> None:
     """Without suspects, first bad has no author and no title."""
     facts: JobStatus = parse_trunk_status(trunk(job("a", suspect_commits=[]))).broken(GROUP)[0]
     assert facts.first_bad == CommitLine(BAD)
+
+
+def test_jobs_and_trunk_have_pages() -> None:
+    """With the exporter's address each job links to its page, and the last line to the trunk's."""
+    text = body(job("a"), external_url="https://tw.example.com")
+    trunk = f"https://tw.example.com/trunk/{KEY.repo}/{KEY.branch}"
+    assert f"[page]({trunk}/job/pull/a)" in text
+    assert f"[Page]({trunk})" in text

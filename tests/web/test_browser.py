@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from trunkwatch.addresses import job_path, outage_path
 from trunkwatch.domain.model import JobKey, TrunkOrder
-from trunkwatch.html.addresses import job_path, outage_path
 
 from tests.support.rows import TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 from jsonschema import Draft202012Validator
+from trunkwatch.addresses import job_path, outage_path, trunk_path
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.errors import StoreError
-from trunkwatch.html.addresses import job_path, outage_path, trunk_path
 from trunkwatch.html.pages import HtmlPages
 from trunkwatch.store import SqliteStore
 from trunkwatch.web.site import RENDERED_AT_ONCE

@@ -31,6 +31,7 @@ class WebOptions:
         metrics_config_file: of that listener.
         webhook_listen: of webhooks alone.
         webhook_config_file: of that listener.
+        external_url: address of the pages as a browser reaches it; None for localhost.
     """
 
     listen: str
@@ -39,6 +40,7 @@ class WebOptions:
     metrics_config_file: str | None = None
     webhook_listen: str | None = None
     webhook_config_file: str | None = None
+    external_url: str | None = None
 
 
 def open_listeners(

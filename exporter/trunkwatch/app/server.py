@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from trunkwatch import __version__
+from trunkwatch.addresses import base_address
 from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.app.storage import StorageKeeper
@@ -47,9 +48,13 @@ class Server:
             ConfigError: the configuration, or one of a listener, cannot be used.
             StoreError: the storage cannot be used.
             ListenError: the address cannot be listened on.
+            UsageError: an address cannot be read.
         """
         ignore_reloads()
         self._config_path = config_path
+        self._external_url = ""
+        if web.external_url is not None:
+            self._external_url = base_address("--web.external-url", web.external_url)
         self._config = load_config(config_path)
         self._counters = Counters()
         self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
@@ -75,15 +80,16 @@ class Server:
             lambda: self._engine.snapshot,
             self._counters.totals,
             __version__,
-            self._labels(self._config),
         )
         self._sources = build_sources(self._config, self._counters, self._engine)
         try:
             self._web = self._listeners(web)
+            self._external_url = self._external_url or self._web[0].local_url
         except Exception:
             self._store.close()
             self._lock.close()
             raise
+        self._exposition.use(self._labels(self._config))
         self._poller = self._new_poller()
         self._keeper = self._new_keeper()
 
@@ -260,7 +266,7 @@ class Server:
             self._counters.add("trunkwatch_label_values_cut_total")
 
         self._counters.add("trunkwatch_label_values_cut_total", amount=0)
-        return Labels(config.limits.max_label_bytes, count)
+        return Labels(config.limits.max_label_bytes, count, self._external_url)
 
     def _count_delivery(self, outcome: str) -> None:
         self._counters.add("trunkwatch_webhook_deliveries_total", outcome)
@@ -276,7 +282,7 @@ class Server:
             # Each source may be asked for each trunk: too much for each request.
             compared = self._config, trunks, compare_urls(self._config, snapshot)
             self._compared = compared
-        return View(lambda: engine.snapshot, compared[2], engine.columns_at)
+        return View(lambda: engine.snapshot, compared[2], engine.columns_at, self._external_url)
 
 
 def _joined(values: Iterable[object]) -> str:

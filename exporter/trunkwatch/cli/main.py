@@ -133,6 +133,13 @@ def main(level: str, form: str) -> None:
     metavar="FILE",
     help="The web configuration of that listener.",
 )
+@click.option(
+    "--web.external-url",
+    "external_url",
+    metavar="URL",
+    help="The address of the pages as browsers reach it, for links in alerts and tickets;"
+    " http://localhost with the port by default.",
+)
 def serve(
     config_file: str,
     storage: str,
@@ -142,10 +149,17 @@ def serve(
     metrics_config: str | None,
     webhook_listen: str | None,
     webhook_config: str | None,
+    external_url: str | None,
 ) -> None:
     """Poll CI servers and expose their results to Prometheus."""
     web = WebOptions(
-        listen, web_config, metrics_listen, metrics_config, webhook_listen, webhook_config
+        listen,
+        web_config,
+        metrics_listen,
+        metrics_config,
+        webhook_listen,
+        webhook_config,
+        external_url,
     )
     with reported_errors():
         code = Server(config_file, storage, web).run()

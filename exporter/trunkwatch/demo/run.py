@@ -1,7 +1,6 @@
 """`make run`: the whole stack on one machine, with the recorded incident or your own config."""
 
 import argparse
-import shutil
 import signal
 import sys
 import tempfile
@@ -12,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import requests
+import yaml
 
+from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.demo.binaries import BinaryNotFoundError
+from trunkwatch.demo.ci import COMPARE, RunPages
 from trunkwatch.demo.incident import INCIDENT, LAST_GREEN
 from trunkwatch.demo.play import play
 from trunkwatch.demo.receiver import QUIET, Delivery, Receiver, as_text, framed
 from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 from trunkwatch.demo.tickets import Tickets
 from trunkwatch.domain.model import JobKey, Trunk
-from trunkwatch.html.addresses import job_path, trunk_path
 
 HISTORY = LAST_GREEN + 1
 """Commits of the incident that exist from the start."""
@@ -32,6 +33,9 @@ TRUNK = Trunk("pytorch/pytorch", "main")
 BROKEN_JOB = JobKey(
     *TRUNK, "inductor", "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
 )
+
+RECORDING = "recording.ndjson"
+"""The copy of the incident whose addresses open."""
 
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
@@ -155,24 +159,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.Event) -> None:
+    runs = RunPages(INCIDENT)
     if given.config is not None:
         config, pace = (
             given.config.resolve(),
             Pace(scrape="15s", group_wait="10s", group_interval="1m"),
         )
     else:
-        config, pace = folder / "trunkwatch.yml", Pace()
-        shutil.copy(INCIDENT.with_name("trunkwatch.yml"), config)
-        shutil.copy("/dev/null", folder / "incident.ndjson")
+        config, pace = _prepare(folder, runs), Pace()
     handler = NotificationHandler()
     if given.config is None:
         handler.pages = incident_pages(ports.exporter)
     receiver = Receiver(handler.delivered)
     receiver.start()
+    runs.start()
     try:
         log("starting exporter, Prometheus and Alertmanager …")
         with Stack(folder, config, receiver.port, ports, pace) as stack:
             tickets = handler.tickets = Tickets(folder, config, ports)
+            tickets.links_silences = stack.has_silence_page()
             try:
                 tickets.start()
                 _welcome(stack)
@@ -183,13 +188,29 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
                 tickets.stop()
     finally:
         receiver.stop()
+        runs.stop()
     log("stopped; nothing is left running")
 
 
+def _prepare(folder: Path, runs: RunPages) -> Path:
+    """Write the files of the incident; return the configuration."""
+    runs.copied(INCIDENT, folder / RECORDING)
+    (folder / "incident.ndjson").touch()
+    config = folder / "trunkwatch.yml"
+    settings = yaml.safe_load(INCIDENT.with_name("trunkwatch.yml").read_text("utf-8"))
+    compare = f"{runs.address}{COMPARE}{{last_good}}...{{first_bad}}"
+    settings["sources"][0]["compare_url"] = compare
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return config
+
+
 def _welcome(stack: Stack) -> None:
+    alertmanager = f"http://localhost:{stack.ports.alertmanager}"
+    if not stack.has_silence_page():
+        alertmanager += "/api/v2/alerts   (Debian's has no web pages; amtool silences)"
     log(f"exporter      http://localhost:{stack.ports.exporter}")
     log(f"Prometheus    http://localhost:{stack.ports.prometheus}{stack.alerts_page()}")
-    log(f"Alertmanager  http://localhost:{stack.ports.alertmanager}")
+    log(f"Alertmanager  {alertmanager}")
     log("Ctrl-C stops all of it")
 
 
@@ -214,7 +235,14 @@ def _watch(
 
 
 def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> None:
-    play(INCIDENT, stack.folder / "incident.ndjson", given.interval, HISTORY, landed, stop)
+    play(
+        stack.folder / RECORDING,
+        stack.folder / "incident.ndjson",
+        given.interval,
+        HISTORY,
+        landed,
+        stop,
+    )
     if not stop.is_set():
         log("the incident is over; the stack stays up for you to look around, Ctrl-C stops it")
 

@@ -23,6 +23,9 @@ import yaml
 from trunkwatch.demo.binaries import PROJECT, find_binary
 
 HOST = "127.0.0.1"
+RUNBOOKS = "http://localhost:10077/runbooks"
+"""The address in the rules (rules/build.py --runbooks)."""
+
 STOP_SECONDS = 15.0
 """How long a program may take to exit after SIGTERM before it is killed."""
 
@@ -255,6 +258,11 @@ class Stack:
         url = f"http://{HOST}:{self.ports.prometheus}/alerts"
         return "/alerts" if requests.get(url, timeout=5).ok else "/classic/alerts"
 
+    def has_silence_page(self) -> bool:
+        """Return whether Alertmanager has its web application; Debian's has a page of text."""
+        url = f"http://{HOST}:{self.ports.alertmanager}/"
+        return "<script" in requests.get(url, timeout=5).text
+
     def query(self, expression: str) -> list[dict[str, Any]]:
         """Return the result of an instant query."""
         url = f"http://{HOST}:{self.ports.prometheus}/api/v1/query"
@@ -271,6 +279,7 @@ class Stack:
             f"--config.file={self.folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self.folder / 'prometheus-data'}",
             f"--web.listen-address={HOST}:{port}",
+            f"--web.external-url=http://localhost:{port}",
             f"--rules.alert.resend-delay={self._pace.resend}",
             f"--query.lookback-delta={self._pace.lookback}",
         ]
@@ -283,6 +292,7 @@ class Stack:
             f"--config.file={self.folder / 'alertmanager.yml'}",
             f"--storage.path={self.folder / 'alertmanager-data'}",
             f"--web.listen-address={HOST}:{port}",
+            f"--web.external-url=http://localhost:{port}",
             "--cluster.listen-address=",
         ]
         return Program("alertmanager", command, self.folder, f"http://{HOST}:{port}/-/ready")
@@ -294,6 +304,10 @@ class Stack:
         (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
         templates = PROJECT / "deploy" / "alertmanager" / "templates"
         shutil.copytree(templates, self.folder / "templates", dirs_exist_ok=True)
+        runbooks = f"http://localhost:{self.ports.exporter}/runbooks"
+        for file in (PROJECT / "rules").glob("*.rules.yml"):
+            text = file.read_text(encoding="utf-8").replace(RUNBOOKS, runbooks)
+            (self.folder / file.name).write_text(text, encoding="utf-8")
 
     def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
         """Return deploy/prometheus/prometheus.yml with this stack's addresses and intervals."""
@@ -302,7 +316,7 @@ class Stack:
         settings["global"].update(
             scrape_interval=scrape, scrape_timeout=scrape, evaluation_interval=scrape
         )
-        settings["rule_files"] = [str(PROJECT / "rules" / "*.rules.yml")]
+        settings["rule_files"] = [str(self.folder / "*.rules.yml")]
         targets = [f"{HOST}:{port}" for port in exporter_ports]
         settings["scrape_configs"][0]["static_configs"][0]["targets"] = targets
         managers = settings["alerting"]["alertmanagers"][0]

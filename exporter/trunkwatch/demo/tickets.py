@@ -41,6 +41,8 @@ class Tickets:
         ]
         self.program = Program("tickets", command, folder, f"{self._address}/-/healthy")
         self._read = 0
+        self.links_silences = True
+        """Whether Alertmanager has a page on which a silence can be created."""
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -57,9 +59,10 @@ class Tickets:
 
     def deliver(self, delivery: Delivery) -> None:
         """Forward a notification to `/alerts`."""
-        requests.post(
-            f"{self._address}/alerts", json=dict(delivery.body), timeout=DELIVERY_TIMEOUT_SECONDS
-        )
+        body = dict(delivery.body)
+        if not self.links_silences:
+            body.pop("externalURL", None)
+        requests.post(f"{self._address}/alerts", json=body, timeout=DELIVERY_TIMEOUT_SECONDS)
 
     def new_requests(self) -> Iterator[str]:
         """Yield the requests shown since the last call."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 
+from trunkwatch.addresses import is_web
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, newest_first
 from trunkwatch.domain.verdict import distinct_attempts
-from trunkwatch.html.addresses import is_web
 from trunkwatch.report.cells import MEANINGS, cells
 from trunkwatch.report.words import duration
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from trunkwatch.addresses import outage_path
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, TrunkOrder, Verdict
 from trunkwatch.domain.outage import episodes
-from trunkwatch.html.addresses import outage_path
 from trunkwatch.html.details import Detail
 
 

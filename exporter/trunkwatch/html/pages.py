@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
+from trunkwatch.addresses import trunk_path
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
-from trunkwatch.html.addresses import trunk_path
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
 from trunkwatch.html.grid import CellWriter, Grid, grid_of, suspect_letters, worst_first

@@ -6,7 +6,7 @@ from functools import cache
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from trunkwatch.html.addresses import RUNBOOKS
+from trunkwatch.addresses import RUNBOOKS
 from trunkwatch.html.templating import package_file
 
 _NAME = re.compile(r"[A-Z][A-Za-z]{1,60}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from trunkwatch.html.addresses import is_web, job_path
+from trunkwatch.addresses import is_web, job_path
 from trunkwatch.html.rendered import Rendered, rendered, segment
 from trunkwatch.html.standing import jobs_are
 from trunkwatch.report.cells import MEANINGS, NO_ROW

@@ -318,6 +318,11 @@ FAMILIES: tuple[Family, ...] = (
         "trunkwatch_storage_up",
         "0 if the last attempt to store results failed or the storage file is damaged, else 1.",
     ),
+    _own(
+        "trunkwatch_web_info",
+        "Always 1; the address of the pages as a browser reaches it (--web.external-url).",
+        "external_url",
+    ),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )
 """Every family that Trunkwatch exposes."""

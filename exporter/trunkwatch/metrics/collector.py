@@ -55,10 +55,23 @@ def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[M
 # ---------------------------------------------------------------------- samples
 
 
-def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sample]:
-    """Yield the samples about Trunkwatch itself; those of one family in order."""
+def own_samples(
+    snapshot: Snapshot, totals: Totals, version: str, external_url: str = ""
+) -> Iterator[Sample]:
+    """Yield the samples about Trunkwatch itself; those of one family in order.
+
+    Args:
+        snapshot: the state.
+        totals: counts since the start.
+        version: that runs.
+        external_url: address of the pages; empty where none are served.
+    """
     for alert in snapshot.ended if snapshot.complete else ():
-        yield "ci_job_last_outage_info", _ended_labels(alert), end_of(alert).noticed_at
+        yield (
+            "ci_job_last_outage_info",
+            _ended_labels(alert, external_url),
+            end_of(alert).noticed_at,
+        )
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             yield f"trunkwatch_source_{name}", (source.name,), value
@@ -71,6 +84,8 @@ def own_samples(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Sa
     yield "trunkwatch_config_reload_success", (), float(totals.config_reload_ok)
     yield "trunkwatch_web_config_reload_success", (), float(totals.web_config_ok)
     yield "trunkwatch_storage_up", (), float(totals.storage_ok)
+    if external_url:
+        yield "trunkwatch_web_info", (external_url,), 1.0
     yield "trunkwatch_build_info", (version,), 1.0
 
 
@@ -79,10 +94,14 @@ def job_labels(job: JobState) -> tuple[str, ...]:
     return (*job.key, job.group.name, job.group.team, job.group.priority)
 
 
-def job_samples(job: JobState) -> Iterator[Sample]:
+def job_samples(job: JobState, external_url: str = "") -> Iterator[Sample]:
     """Yield the samples of one job, without `ci_job_` and the job's own labels.
 
     An unknown number has no sample.
+
+    Args:
+        job: its state.
+        external_url: address of the pages; empty where none are served.
     """
     yield "consecutive_failures", (), job.consecutive_failures
     yield "failures_to_open", (), job.failures_to_open
@@ -103,17 +122,17 @@ def job_samples(job: JobState) -> Iterator[Sample]:
     ):
         if value is not None:
             yield name, (), value
-    yield from _blame_samples(job)
+    yield from _blame_samples(job, external_url)
 
 
 def _broken_since(job: JobState) -> float | None:
     return job.blame.broken_since if job.broken and job.blame else None
 
 
-def _blame_samples(job: JobState) -> Iterator[Sample]:
+def _blame_samples(job: JobState, external_url: str) -> Iterator[Sample]:
     outage = outage_of(job)
     if outage is not None:
-        yield "outage_info", _outage_labels(outage), job.evaluated_at
+        yield "outage_info", _outage_labels(outage, external_url), job.evaluated_at
     if job.blame is None or job.blame.suspects is None:
         return
     yield "suspect_commits", (), len(job.blame.suspects)
@@ -122,20 +141,21 @@ def _blame_samples(job: JobState) -> Iterator[Sample]:
             yield "suspect_info", (commit.sha, *by(commit)), position
 
 
-def _outage_labels(outage: Alert) -> tuple[str, ...]:
+def _outage_labels(outage: Alert, external_url: str) -> tuple[str, ...]:
     return (
         outage.first_bad.sha,
         outage.last_good or "",
         outage.url or "",
         (outage.failed_step or "")[:STEP_SHOWN],
         *by(outage.first_bad),
-        outage_facts(outage),
+        outage_facts(outage, external_url),
     )
 
 
-def _ended_labels(alert: Alert) -> tuple[str, ...]:
+def _ended_labels(alert: Alert, external_url: str) -> tuple[str, ...]:
     job, *group = alert.key
-    return (*job, *group, alert.first_bad.sha, str(end_of(alert).reason), ended_facts(alert))
+    facts = ended_facts(alert, external_url)
+    return (*job, *group, alert.first_bad.sha, str(end_of(alert).reason), facts)
 
 
 def branch_samples(trunk: TrunkState) -> Iterator[Sample]:

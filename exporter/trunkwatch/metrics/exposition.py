@@ -245,7 +245,8 @@ class _OwnFamilies:
         """Return each family at this moment; those that have not changed are rendered already."""
         samples: dict[str, list[tuple[tuple[str, ...], float]]]
         samples = {family.name: [] for family in of_scope(Scope.OWN)}
-        for name, labels, value in own_samples(snapshot, self._totals(), self._version):
+        own = own_samples(snapshot, self._totals(), self._version, self.labels.external_url)
+        for name, labels, value in own:
             samples[name].append((labels, value))
         columns = {}
         for family in of_scope(Scope.OWN):

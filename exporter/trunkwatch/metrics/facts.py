@@ -7,6 +7,7 @@ break. Rules would need milliseconds for each alert to put the lines together.
 import re
 from collections.abc import Iterator
 
+from trunkwatch.addresses import job_path
 from trunkwatch.domain.branch import AlertingJobs, GroupState
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.shown import Alert, End, Ended
@@ -33,15 +34,35 @@ FACTS_BYTES = 1900
 _ACTIONS_RUN = re.compile(r"(https?://[^/\s]+/[^/\s]+/[^/\s]+)/actions/runs/\S*")
 
 
-def outage_facts(outage: Alert) -> str:
-    """Return the facts of an open outage."""
-    return "\n".join(_fitting([*_facts(outage)], outage))
+class Facts(str):
+    """A text of at most about `FACTS_BYTES`, whose lines must not be cut as other labels are."""
+
+    __slots__ = ()
 
 
-def ended_facts(alert: Alert) -> str:
-    """Return the facts of an alert that ended, its end first."""
-    lines = [*_end_facts(alert), f"Failures: {alert.failures}", *_facts(alert)]
-    return "\n".join(_fitting(lines, alert))
+def outage_facts(outage: Alert, external_url: str = "") -> Facts:
+    """Return the facts of an open outage.
+
+    Args:
+        outage: that alerts.
+        external_url: address of the exporter; empty where it serves no pages.
+    """
+    return Facts("\n".join(_fitting([*_facts(outage, external_url)], outage)))
+
+
+def ended_facts(alert: Alert, external_url: str = "") -> Facts:
+    """Return the facts of an alert that ended, its end first.
+
+    Args:
+        alert: that ended.
+        external_url: address of the exporter; empty where it serves no pages.
+    """
+    # A job that is gone has no page.
+    if end_of(alert).reason in (Ended.REMOVED, Ended.UNWATCHED):
+        external_url = ""
+    facts = _facts(alert, external_url)
+    lines = [*_end_facts(alert), f"Failures: {alert.failures}", *facts]
+    return Facts("\n".join(_fitting(lines, alert)))
 
 
 def by(commit: Commit) -> tuple[str, str]:
@@ -97,7 +118,7 @@ def _end_facts(alert: Alert) -> Iterator[str]:
         yield from _line(caption, end.detail[:STEP_SHOWN])
 
 
-def _facts(outage: Alert) -> Iterator[str]:
+def _facts(outage: Alert, external_url: str) -> Iterator[str]:
     if outage.broken_since is not None:
         yield f"Occurred at: {format_minute(outage.broken_since)}"
     yield f"First bad: {outage.first_bad.sha}"
@@ -113,6 +134,9 @@ def _facts(outage: Alert) -> Iterator[str]:
             if outage.last_good:
                 good, bad = outage.last_good, outage.first_bad.sha
                 yield f"Compare: {run[1]}/compare/{good}...{bad}"
+    page = f"{external_url}{job_path(outage.key.job)}"
+    if external_url and len(page) <= URL_BYTES:
+        yield f"Page: {page}"
     if outage.suspects is not None:
         yield f"Suspects: {outage.suspects}"
 

@@ -17,6 +17,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.metrics.catalogue import JOB_LABELS, Family, Scope, of_scope
 from trunkwatch.metrics.collector import branch_samples, job_labels, job_samples
+from trunkwatch.metrics.facts import Facts
 
 CUT_MARK = "~"
 DIGEST_CHARACTERS = 20
@@ -29,15 +30,23 @@ class Labels:
 
     A cut value ends in a digest of the whole, so that it stays unique and the same in each process.
     Safe to use from any thread.
+
+    Attributes:
+        external_url: address of the pages, for links in values; empty where none are served.
     """
 
     def __init__(
-        self, max_bytes: int = DEFAULT_MAX_LABEL_BYTES, count: Callable[[], None] = lambda: None
+        self,
+        max_bytes: int = DEFAULT_MAX_LABEL_BYTES,
+        count: Callable[[], None] = lambda: None,
+        external_url: str = "",
     ) -> None:
         """Args:
         max_bytes: of a value in UTF-8.
         count: called once for each value that is cut, while it is remembered.
+        external_url: see the attribute.
         """
+        self.external_url = external_url
         self._max_bytes = max_bytes
         self._count = count
         self._lock = threading.Lock()
@@ -46,7 +55,9 @@ class Labels:
     def text(self, value: str) -> str:
         """Return the text of a value."""
         # A character has at most four bytes.
-        return _escape(value if 4 * len(value) <= self._max_bytes else self._bounded(value))
+        if 4 * len(value) <= self._max_bytes or isinstance(value, Facts):
+            return _escape(value)
+        return _escape(self._bounded(value))
 
     def _bounded(self, value: str) -> str:
         content = value.encode(errors="replace")
@@ -125,7 +136,7 @@ def job_texts(job: JobState, labels_of: Labels = _DEFAULT) -> list[str]:
     texts = [""] * len(_JOB)
     escaped = [labels_of.text(value) for value in job_labels(job)]
     common = _job_label_text(escaped)
-    for name, more, value in job_samples(job):
+    for name, more, value in job_samples(job, labels_of.external_url):
         place, family, labels = _JOB[name]
         text = labels((*escaped, *map(labels_of.text, more))) if more else common
         texts[place] += f"{family}{{{text}}} {_number(value)}\n"

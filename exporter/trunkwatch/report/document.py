@@ -56,6 +56,7 @@ def document_of_trunks(
     compare_urls: CompareUrls,
     now: float,
     cells: int = 0,
+    external_url: str | None = None,
 ) -> dict[str, Any]:
     """Return the JSON object of some trunks.
 
@@ -65,13 +66,18 @@ def document_of_trunks(
         compare_urls: per trunk.
         now: for the age of the data (seconds since the epoch).
         cells: number of newest commits to list, each with a letter of every job; 0 for none.
+        external_url: address of the pages, None where none are served.
     """
-    head = trunks_object(snapshot, trunks, now, cells)
+    head = trunks_object(snapshot, trunks, now, cells, external_url)
     return {**head, "jobs": _jobs(trunks, compare_urls, cells)}
 
 
 def trunks_object(
-    snapshot: Snapshot, trunks: Sequence[TrunkState], now: float, cells: int = 0
+    snapshot: Snapshot,
+    trunks: Sequence[TrunkState],
+    now: float,
+    cells: int = 0,
+    external_url: str | None = None,
 ) -> dict[str, Any]:
     """Return the JSON object of some trunks without their jobs.
 
@@ -82,12 +88,13 @@ def trunks_object(
         trunks: some of it.
         now: for the age of the data (seconds since the epoch).
         cells: number of newest commits to list, newest first; 0 for none.
+        external_url: address of the pages, None where none are served.
     """
     up: dict[str, bool] = {}
     for source in (source for trunk in trunks for source in trunk.sources):
         up[source.name] = up.get(source.name, True) and source.up
     sources = [_source(each, up=up[each.name]) for each in snapshot.sources if each.name in up]
-    head = _head(snapshot, trunks, sources, now)
+    head = {**_head(snapshot, trunks, sources, now), "external_url": external_url}
     for trunk, shown in zip(trunks, head["trunks"], strict=True):
         if cells:
             newest = trunk.order.commits[: -cells - 1 : -1]
@@ -102,6 +109,7 @@ def _head(
 ) -> dict[str, Any]:
     return {
         "as_of": format_time(snapshot.as_of),
+        "external_url": None,
         "sources": sources,
         "trunks": [_trunk(trunk, now) for trunk in shown],
         "groups": [_group(group) for trunk in shown for group in trunk.groups],

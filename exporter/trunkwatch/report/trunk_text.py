@@ -73,6 +73,7 @@ class TrunkTexts:
         compare_urls: CompareUrls,
         now: float,
         cells: int = 0,
+        external_url: str | None = None,
     ) -> TrunkText:
         """Return the text of `document_of_trunks`.
 
@@ -82,6 +83,7 @@ class TrunkTexts:
             compare_urls: per trunk.
             now: for the age of the data (seconds since the epoch).
             cells: number of commits to list, see there.
+            external_url: address of the pages.
         """
         names = tuple(trunk.trunk for trunk in trunks)
         with self._lock:
@@ -91,7 +93,7 @@ class TrunkTexts:
                 kept = [key for key in self._texts if shown.issuperset(key[0])]
                 same = [key for key in kept if key[0] == names and key[1]]
                 self._texts = {key: self._texts[key] for key in kept if key not in same[:-1]}
-                self._texts[names, cells] = _Text(cells)
+                self._texts[names, cells] = _Text(cells, external_url)
             text = self._texts[names, cells]
         urls = [compare_urls.get(name) for name in names]
         return text.updated(snapshot, trunks, urls, now)
@@ -122,8 +124,9 @@ class _Basis:
 class _Text:
     """The text of some trunks, and the values from which the next one is rendered."""
 
-    def __init__(self, cells: int) -> None:
+    def __init__(self, cells: int, external_url: str | None) -> None:
         self._cells = cells
+        self._external_url = external_url
         self._lock = threading.Lock()
         self._basis: _Basis | None = None
         self._text: TrunkText | None = None
@@ -141,7 +144,7 @@ class _Text:
             if self._text is None or before is None or not basis.is_same(before):
                 self._basis = basis
                 self._update_jobs(basis, before)
-                self._text = _text(basis, self._jobs, now)
+                self._text = _text(basis, self._jobs, now, self._external_url)
             return self._text
 
     def _no_jobs(self) -> Blocks[_Row]:
@@ -173,8 +176,8 @@ def _rows(basis: _Basis) -> Iterator[_Row]:
             is_first = False
 
 
-def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
-    head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells)
+def _text(basis: _Basis, jobs: Blocks[_Row], now: float, external_url: str | None) -> TrunkText:
+    head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells, external_url)
     begin = _dumps(head).removesuffix("\n}") + ',\n  "jobs": ['
     end = "\n  ]\n}\n" if jobs.blocks else "]\n}\n"
     (zipped,) = jobs.pieces()

@@ -116,6 +116,7 @@ class TrunkStatus:
         jobs: by name.
         unreadable_jobs: the jobs whose row cannot be read.
         problems: place and error of each row that cannot be read.
+        external_url: address of the exporter's pages; None if it has none.
     """
 
     reliable: bool
@@ -123,6 +124,7 @@ class TrunkStatus:
     jobs: Mapping[JobName, JobStatus]
     unreadable_jobs: tuple[UnreadableJob, ...] = ()
     problems: tuple[str, ...] = ()
+    external_url: str | None = None
 
     def broken(self, group: str) -> tuple[JobStatus, ...]:
         """Return the broken jobs of a group that are not exempt, most failures first."""
@@ -167,7 +169,8 @@ def parse_trunk_status(document: Any) -> TrunkStatus:
     groups = dict(readable("groups", lambda row: (_text(row, "group"), _group(row))))
     jobs = {job.name: job for job in readable("jobs", _job)}
     reliable = bool(up) and all(up) and len(up) == len(rows["sources"])
-    return TrunkStatus(reliable, groups, jobs, tuple(unreadable), tuple(problems))
+    pages = text_or_none(document.get("external_url"))
+    return TrunkStatus(reliable, groups, jobs, tuple(unreadable), tuple(problems), pages)
 
 
 def _lists(document: Any) -> Mapping[str, list[Any]]:

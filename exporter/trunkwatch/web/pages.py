@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
+from trunkwatch.addresses import read_path
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
-from trunkwatch.html.addresses import read_path
 from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
 from trunkwatch.report.cells import CELLS_LIMIT
@@ -130,7 +130,9 @@ class Pages:
             return Answer("404 Not Found", JSON, body.encode() + b"\n")
         fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
         cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)
-        text = self._texts.text(snapshot, found, view.compare_urls, self._clock(), cells)
+        text = self._texts.text(
+            snapshot, found, view.compare_urls, self._clock(), cells, view.external_url
+        )
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
 

@@ -118,6 +118,12 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
 
     @property
+    def local_url(self) -> str:
+        """The address of the listener for a browser on this machine."""
+        scheme = "http" if self._settings.current().tls is None else "https"
+        return f"{scheme}://localhost:{self.port}"
+
+    @property
     def is_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""
         address = ip_address(self._socket.getsockname()[0].partition("%")[0])

@@ -6,11 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
-from trunkwatch.domain.columns import Column
-from trunkwatch.domain.model import JobKey
-from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.errors import StoreError
-from trunkwatch.html.addresses import (
+from trunkwatch.addresses import (
     RUNBOOKS,
     TRUNK,
     Place,
@@ -19,6 +15,10 @@ from trunkwatch.html.addresses import (
     read_path,
     trunk_path,
 )
+from trunkwatch.domain.columns import Column
+from trunkwatch.domain.model import JobKey
+from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.errors import StoreError
 from trunkwatch.html.details import details
 from trunkwatch.html.filters import QUERY_LIMIT, read_choice
 from trunkwatch.html.grid import commit_by_digits, job_by_id

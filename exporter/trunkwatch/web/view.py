@@ -22,8 +22,10 @@ class View:
         snapshot: returns the newest snapshot.
         compare_urls: per trunk, the address that compares two commits.
         columns: returns a job's columns at some commits from the store.
+        external_url: address of the pages as a browser reaches it; None where unknown.
     """
 
     snapshot: Callable[[], Snapshot]
     compare_urls: CompareUrls = field(default_factory=dict)
     columns: Callable[[JobKey, Sequence[str]], Sequence[Column]] = _no_columns
+    external_url: str | None = None

@@ -142,8 +142,9 @@ def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str,
     zone = context.config.timezones.get(group.team, context.config.timezone)
     unknown = sorted(unknown_jobs(context, ticket))
     view = IssueView(
-        context.key, group, context.broken, links, zone, ticket.previous_number, unknown
-    )
+        context.key, group, context.broken, links, zone, ticket.previous_number, unknown,
+        context.status.external_url,
+    )  # fmt: skip
     title, body = issue_title(view), issue_body(view, ticket.nonce)
     # Send only fields that changed: a title edited by a person stays until the generated one does.
     fields = {

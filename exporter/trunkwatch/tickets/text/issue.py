@@ -7,6 +7,8 @@ from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from trunkwatch.addresses import job_path, trunk_path
+from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.report.markdown import code, link, one_line
 from trunkwatch.tickets.alerts import ALERT
 from trunkwatch.tickets.model import JobName, Links, TicketKey
@@ -48,6 +50,7 @@ class IssueView:
         zone: name of the time zone of its times.
         previous_number: the issue of an earlier outage, if any.
         unknown: jobs that were broken, and whose state cannot be read now.
+        external_url: address of the exporter's pages; None if it has none.
     """
 
     key: TicketKey
@@ -57,6 +60,7 @@ class IssueView:
     zone: str
     previous_number: int | None = None
     unknown: Sequence[JobName] = ()
+    external_url: str | None = None
 
 
 def issue_title(view: IssueView) -> str:
@@ -149,8 +153,9 @@ def _job(view: IssueView, job: JobStatus) -> list[str]:
         *(("It says", code(line)) for line in job.annotations),
     ]
     lines = [f"   - {name}: {value}" for name, value in rows]
+    page = _page(view, job_path(JobKey(*view.key[:2], *job.name)))
     silence = link("silence this job", silence_url(view.links, view.key, job.name))
-    links = link_row([link("first failing run", job.url), silence])
+    links = link_row([link("first failing run", job.url), link("page", page), silence])
     return [*lines, f"   - {links}"] if links else lines
 
 
@@ -229,11 +234,17 @@ def _reason(group: GroupStatus) -> str:
     return f"**Reason:** `{counts}`"
 
 
+def _page(view: IssueView, path: str) -> str | None:
+    """Return the address of a page of the exporter."""
+    return None if view.external_url is None else f"{view.external_url}{path}"
+
+
 def _links(view: IssueView) -> str:
     links = view.links
     return link_row(
         [
             link("Runbook", links.runbook),
+            link("Page", _page(view, trunk_path(Trunk(*view.key[:2])))),
             link("Dashboard", links.dashboard),
             link("Source", links.source),
             link("Silence the whole group", silence_url(links, view.key)),

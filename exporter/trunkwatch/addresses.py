@@ -9,15 +9,38 @@ drop the segments `.` and `..`, proxies the empty one, and `job` and `outage` ar
 a `~` in front, as do texts that begin with one. So each address has one meaning.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.errors import UsageError
 
 TRUNK, JOB, OUTAGE, RUNBOOKS = "/trunk/", "job", "outage", "/runbooks/"
 _ESCAPE = "~"
+_BASE = re.compile(r"https?://[^\s/?#<>\"\\|`$]+", re.ASCII | re.IGNORECASE)
+"""An address without a path: links on the pages begin at the root of their server."""
 _RESERVED = frozenset({"", ".", "..", JOB, OUTAGE})
+
+
+def base_address(flag: str, text: str) -> str:
+    """Return the address of a server without a slash at its end.
+
+    Args:
+        flag: the name of the flag that gives it, for the error.
+        text: as given.
+
+    Raises:
+        UsageError: it is something else, or has a path.
+    """
+    address = text.rstrip("/")
+    if not _BASE.fullmatch(address) or "@" in address:
+        raise UsageError(
+            f"{flag}: must be the address of a server as a browser reaches it, without a path and"
+            " without a password, such as https://trunkwatch.example.com"
+        )
+    return address
 
 
 class Place(NamedTuple):

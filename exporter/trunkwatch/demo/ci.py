@@ -1,0 +1,115 @@
+"""The CI server of the demonstration: a page for each recorded run, and comparisons of commits.
+
+The recorded incident is invented, so that its addresses lead nowhere; here they open.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+RECORDED = "https://ci.example.org"
+"""The beginning of the addresses in the recording."""
+
+COMPARE = "/compare/"
+
+STYLE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
+<style>body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
+dt{opacity:.7}dd{margin:0 0 .5rem}pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
+</style>"""
+
+
+class RunPages:
+    """An HTTP server with the pages of a recording; runs until it is stopped."""
+
+    def __init__(self, recording: Path, host: str = "127.0.0.1") -> None:
+        """Args:
+        recording: the recorded file.
+        host: the address to listen on.
+        """
+        records = [json.loads(line) for line in recording.read_text("utf-8").splitlines()]
+        commits = [record for record in records if record["kind"] == "commit"]
+        titles = {commit["sha"]: commit for commit in commits}
+        pages = {
+            urlsplit(run["url"]).path: _run(run, titles[run["sha"]])
+            for run in records
+            if run.get("url")
+        }
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                page = pages.get(self.path) or _comparison(self.path, commits)
+                self.send_response(404 if page is None else 200)
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.end_headers()
+                self.wfile.write((page or "no such run").encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Log no requests: they are none of the demonstration."""
+
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def address(self) -> str:
+        """The address of the server, without a slash at its end."""
+        return f"http://localhost:{self._server.server_address[1]}"
+
+    def copied(self, recording: Path, target: Path) -> Path:
+        """Copy a recording, whose addresses lead here; return the copy."""
+        text = recording.read_text("utf-8").replace(RECORDED, self.address)
+        target.write_text(text, encoding="utf-8")
+        return target
+
+    def start(self) -> None:
+        """Serve in a background thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _run(run: Mapping[str, Any], commit: Mapping[str, Any]) -> str:
+    facts = {
+        "Workflow": run["workflow"],
+        "Result": run["conclusion"],
+        "Failed step": run.get("failed_step"),
+        "Attempt": run.get("attempt"),
+        "Commit": f"{run['sha'][:10]} {commit['author']}: {commit['title']}",
+    }
+    rows = "".join(f"<dt>{name}<dd>{escape(str(fact))}" for name, fact in facts.items() if fact)
+    said = "\n".join(run.get("annotations") or ())
+    log = f"<pre>{escape(said)}</pre>" if said else ""
+    return _page(run["job_name"], f"<dl>{rows}</dl>{log}")
+
+
+def _comparison(path: str, commits: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the page of the commits between two."""
+    if not path.startswith(COMPARE):
+        return None
+    last_good, _, first_bad = path.removeprefix(COMPARE).partition("...")
+    places = {commit["sha"]: place for place, commit in enumerate(commits)}
+    if not {last_good, first_bad} <= places.keys():
+        return None
+    between = commits[places[last_good] + 1 : places[first_bad] + 1]
+    return _page(f"{last_good[:10]}…{first_bad[:10]}", f"<ol>{''.join(_items(between))}</ol>")
+
+
+def _items(commits: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for commit in commits:
+        yield f"<li>{commit['sha'][:10]} {escape(commit['author'])}: {escape(commit['title'])}"
+
+
+def _page(heading: str, content: str) -> str:
+    note = "A recorded incident: this page stands for that of the CI server."
+    title = escape(heading)
+    return f"{STYLE}<title>{title}</title><h1>{title}</h1>{content}<p><small>{note}</small></p>"
