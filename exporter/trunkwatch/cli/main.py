@@ -15,6 +15,7 @@ import click
 
 from trunkwatch import __version__
 from trunkwatch.app import Once, Server, WebOptions
+from trunkwatch.cli.assets import assets
 from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.common import (
     BAD_INPUT,
@@ -29,6 +30,7 @@ from trunkwatch.cli.common import (
     storage_flag,
     web_config_flag,
 )
+from trunkwatch.cli.demo import demo
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.repository import choose, repo_flag
@@ -250,7 +252,9 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     exit_with(0 if complete else BAD_INPUT)
 
 
+main.add_command(assets)
 main.add_command(backtest)
+main.add_command(demo)
 main.add_command(tickets)
 
 # ---------------------------------------------------------------------- helpers

@@ -20,7 +20,8 @@ from typing import IO, Any, Self
 import requests
 import yaml
 
-from trunkwatch.demo.binaries import PROJECT, find_binary
+from trunkwatch.assets import asset_path
+from trunkwatch.demo.binaries import find_binary
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 15.0
@@ -292,8 +293,11 @@ class Stack:
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
         alertmanager = self.alertmanager_settings()
         (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
-        templates = PROJECT / "deploy" / "alertmanager" / "templates"
-        shutil.copytree(templates, self.folder / "templates", dirs_exist_ok=True)
+        shutil.copytree(
+            asset_path("deploy", "alertmanager", "templates"),
+            self.folder / "templates",
+            dirs_exist_ok=True,
+        )
 
     def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
         """Return deploy/prometheus/prometheus.yml with this stack's addresses and intervals."""
@@ -302,7 +306,7 @@ class Stack:
         settings["global"].update(
             scrape_interval=scrape, scrape_timeout=scrape, evaluation_interval=scrape
         )
-        settings["rule_files"] = [str(PROJECT / "rules" / "*.rules.yml")]
+        settings["rule_files"] = [str(asset_path("rules") / "*.rules.yml")]
         targets = [f"{HOST}:{port}" for port in exporter_ports]
         settings["scrape_configs"][0]["static_configs"][0]["targets"] = targets
         managers = settings["alerting"]["alertmanagers"][0]
@@ -330,5 +334,5 @@ class Stack:
 
 
 def _load(name: str) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load((PROJECT / "deploy" / name).read_text())
+    settings: dict[str, Any] = yaml.safe_load(asset_path("deploy", name).read_text())
     return settings
