@@ -1,4 +1,4 @@
-"""`trunkwatch assets`: the same files as in the repository, but for what is set."""
+"""`trunkwatch assets`: the files of the repository, except for the values of `--set`."""
 
 import os
 from collections.abc import Mapping

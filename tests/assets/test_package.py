@@ -120,7 +120,7 @@ def _shows(output: Path, text: str) -> bool:
 
 
 def test_the_demo_names_what_is_not_on_path(program: Path, tmp_path: Path) -> None:
-    """Without Prometheus the demo ends with one line that says how to install it."""
+    """Without Prometheus the demo ends with one line about how to install it."""
     done = subprocess.run(
         [program, "demo"],
         env={"PATH": str(tmp_path)},
