@@ -26,6 +26,7 @@ NOT_RUN: Mapping[str, str] = {
     r"trunkwatch \w+ --repo": "needs GitHub; tests/cli has a stand-in for each command",
     r"trunkwatch serve": "a server; tests/poller/test_serve.py runs it",
     r"trunkwatch test-alert": "needs Alertmanager; tests/cli/test_delivery.py runs it",
+    r"trunkwatch demo": "servers; tests/assets/test_package.py runs it",
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
@@ -88,7 +89,7 @@ def test_a_shown_command_runs(command: str, tmp_path: Path) -> None:
 def test_shown_commands_are_found() -> None:
     """Each command that needs no server and no network is among them."""
     found = {line.split()[1] for line in RUN}
-    assert found == {"backtest", "check", "check-config", "explain", "record"}
+    assert found == {"assets", "backtest", "check", "check-config", "explain", "record"}
 
 
 @pytest.mark.parametrize("text", blocks("yaml"))

@@ -10,6 +10,7 @@ import click
 
 from trunkwatch import __version__
 from trunkwatch.app import Once, Server, WebOptions
+from trunkwatch.cli.assets import assets
 from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.check import check
 from trunkwatch.cli.check_config import check_config
@@ -25,6 +26,7 @@ from trunkwatch.cli.common import (
     web_config_flag,
 )
 from trunkwatch.cli.delivery import test_alert_command
+from trunkwatch.cli.demo import demo
 from trunkwatch.cli.init import init
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
@@ -202,9 +204,11 @@ def record(config_file: str, storage: str, output: str | None) -> None:
     exit_with(0 if complete else BAD_INPUT)
 
 
+main.add_command(assets)
 main.add_command(check)
 main.add_command(backtest)
 main.add_command(check_config)
+main.add_command(demo)
 main.add_command(init)
 main.add_command(test_alert_command)
 main.add_command(tickets)

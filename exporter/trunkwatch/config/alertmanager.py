@@ -30,6 +30,9 @@ SEVERITIES: Mapping[str, str] = {
 }
 """The label `severity` that the rules set for each priority."""
 
+RECEIVER_SUFFIXES: Mapping[str, str] = {"P0": "page", "P1": "page", "P2": "ticket", "P3": "low"}
+"""What follows a team's name in the name of its receiver, by priority."""
+
 SILENT_PRIORITY = "P3"
 """The priority of every TrunkJobSilent alert: a silent job is not necessarily broken."""
 
@@ -99,6 +102,7 @@ class RouteResult:
         alerts: the alerts' names, with their group if they have one.
         receivers: the reachable receivers, without the root route's own.
         named: whether a matching route has a matcher on the team.
+        foreign: those receivers that are named for another team of the configuration.
     """
 
     team: str
@@ -106,13 +110,14 @@ class RouteResult:
     alerts: tuple[str, ...]
     receivers: tuple[str, ...]
     named: bool
+    foreign: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return one line for the terminal."""
         receivers = ", ".join(self.receivers)
-        return f"team {self.team}, {self.priority}: {receivers}" + (
-            "" if self.named else " (no route matches on this team)"
-        )
+        unnamed = "" if self.named else " (no route matches on this team)"
+        foreign = f" (named for another team: {', '.join(self.foreign)})" if self.foreign else ""
+        return f"team {self.team}, {self.priority}: {receivers}{unnamed}{foreign}"
 
 
 def check_routes(config: Config, path: str) -> tuple[RouteResult, ...]:
@@ -140,7 +145,22 @@ def route_results(config: Config, root: Route) -> tuple[RouteResult, ...]:
         return result.team, result.priority, not result.receivers
 
     single = sorted((_route_alert(labels, root) for labels in _alerts(config)), key=key)
-    return tuple(_merged(list(same)) for _, same in groupby(single, key=key))
+    merged = tuple(_merged(list(same)) for _, same in groupby(single, key=key))
+    owners = {name: result.team for result in merged for name in receivers_of(result.team)}
+    return tuple(
+        replace(
+            result,
+            foreign=tuple(
+                name for name in result.receivers if owners.get(name, result.team) != result.team
+            ),
+        )
+        for result in merged
+    )
+
+
+def receivers_of(team: str) -> tuple[str, ...]:
+    """Return the names of a team's own receivers."""
+    return tuple(f"{team}-{suffix}" for suffix in dict.fromkeys(RECEIVER_SUFFIXES.values()))
 
 
 def load_routes(path: str) -> Route:

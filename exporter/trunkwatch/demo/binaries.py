@@ -27,7 +27,10 @@ class BinaryNotFoundError(FileNotFoundError):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        super().__init__(f"{name} is neither on PATH nor in {UNPACKED}: run 'make tools'")
+        super().__init__(
+            f"{name} is not on PATH: install Prometheus and Alertmanager (on Debian, apt-get"
+            " install prometheus prometheus-alertmanager), or run 'make tools' in a clone"
+        )
 
 
 def find_binary(name: str) -> Path:

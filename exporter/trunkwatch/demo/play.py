@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.times import format_time, parse_time
 
 TIMES = ("committed_at", "created_at", "started_at", "completed_at")
@@ -87,7 +88,7 @@ def play(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replay from the command line."""
     parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.play", description=__doc__)
-    parser.add_argument("--from", dest="source", type=Path, required=True)
+    parser.add_argument("--from", dest="source", type=Path, default=INCIDENT)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument("--interval", type=float, default=60.0, help="seconds between commits")
     parser.add_argument("--at-once", type=int, default=5, help="commits written at the start")

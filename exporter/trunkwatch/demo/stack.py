@@ -20,7 +20,8 @@ from typing import IO, Any, Self
 import requests
 import yaml
 
-from trunkwatch.demo.binaries import PROJECT, find_binary
+from trunkwatch.assets import asset_path
+from trunkwatch.demo.binaries import find_binary
 
 HOST = "127.0.0.1"
 RUNBOOKS = "http://localhost:10077/runbooks"
@@ -302,10 +303,13 @@ class Stack:
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
         alertmanager = self.alertmanager_settings()
         (self.folder / "alertmanager.yml").write_text(yaml.safe_dump(alertmanager))
-        templates = PROJECT / "deploy" / "alertmanager" / "templates"
-        shutil.copytree(templates, self.folder / "templates", dirs_exist_ok=True)
+        shutil.copytree(
+            asset_path("deploy", "alertmanager", "templates"),
+            self.folder / "templates",
+            dirs_exist_ok=True,
+        )
         runbooks = f"http://localhost:{self.ports.exporter}/runbooks"
-        for file in (PROJECT / "rules").glob("*.rules.yml"):
+        for file in asset_path("rules").glob("*.rules.yml"):
             text = file.read_text(encoding="utf-8").replace(RUNBOOKS, runbooks)
             (self.folder / file.name).write_text(text, encoding="utf-8")
 
@@ -344,5 +348,5 @@ class Stack:
 
 
 def _load(name: str) -> dict[str, Any]:
-    settings: dict[str, Any] = yaml.safe_load((PROJECT / "deploy" / name).read_text())
+    settings: dict[str, Any] = yaml.safe_load(asset_path("deploy", name).read_text())
     return settings

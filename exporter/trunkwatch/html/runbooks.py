@@ -1,7 +1,9 @@
 """The runbooks of the alerts, from Markdown."""
 
 import re
+from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 
 from markdown_it import MarkdownIt
 from markupsafe import Markup
@@ -14,10 +16,21 @@ _LOCAL = re.compile(r"([A-Z][A-Za-z]+)\.md")
 
 
 @cache
+def texts() -> Mapping[str, str]:
+    """Return the Markdown of each runbook, by its alert."""
+    files = sorted(package_file("runbooks").iterdir(), key=lambda file: file.name)
+    return MappingProxyType(
+        {
+            file.name.removesuffix(".md"): file.read_text("utf-8")
+            for file in files
+            if file.name.endswith(".md")
+        }
+    )
+
+
 def names() -> tuple[str, ...]:
     """Return the alerts that have a runbook."""
-    found = (file.name for file in package_file("runbooks").iterdir())
-    return tuple(sorted(name.removesuffix(".md") for name in found if name.endswith(".md")))
+    return tuple(texts())
 
 
 @cache
@@ -28,9 +41,8 @@ def runbook(name: str) -> Markup | None:
     """
     if not _NAME.fullmatch(name) or name not in names():
         return None
-    text = package_file("runbooks", f"{name}.md").read_text("utf-8")
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = reader.parse(text)
+    tokens = reader.parse(texts()[name])
     for token in (child for each in tokens for child in each.children or ()):
         if token.type == "link_open":
             local = _LOCAL.fullmatch(str(token.attrGet("href")))

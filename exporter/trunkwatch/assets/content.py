@@ -1,0 +1,131 @@
+"""The files of a release, rendered for one installation."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+
+from trunkwatch import __version__
+from trunkwatch.assets.packaged import asset_path
+from trunkwatch.assets.routes import EXAMPLE_TEAM, scalar, with_teams
+from trunkwatch.assets.rules.build import DEFAULT, render
+from trunkwatch.assets.settings import PROMETHEUS_IMAGES, AssetSettings
+from trunkwatch.errors import UsageError
+from trunkwatch.html.runbooks import texts
+
+COMPOSE, RULES = "docker-compose.yml", "rules/trunkwatch.rules.yml"
+RULE_TESTS = "rules/tests"
+IMAGE = f"trunkwatch:{__version__}"
+"""The image that `make dist` builds."""
+
+FOLDERS: Mapping[str, str] = MappingProxyType(
+    {
+        RULE_TESTS: "*.test.yml",
+        "dashboards": "*.json",
+        "deploy/alertmanager": "**/*",
+        "deploy/grafana": "**/*",
+        "deploy/prometheus": "**/*",
+    }
+)
+"""The folders whose files are written, with the pattern of their names."""
+
+_BUILT = re.compile(r"(?m)(?:^ +#.*\n)*^( +image: )trunkwatch:local\n +build:\n(?:    +.*\n)+")
+_SELECTED = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
+
+
+def render_files(settings: AssetSettings) -> Mapping[str, str]:
+    """Return the text of every file, by its path.
+
+    Raises:
+        UsageError: the rules cannot be written for these settings.
+    """
+    try:
+        rules = render(settings.which)
+    except ValueError as error:
+        raise UsageError(f"--set: {error}") from None
+    found = {
+        "VERSION": f"{__version__}\n",
+        COMPOSE: _read(COMPOSE),
+        "deploy/trunkwatch.yml": _read("deploy/trunkwatch.yml"),
+        **{f"rules/runbooks/{name}.md": text for name, text in texts().items()},
+    }
+    for folder, pattern in FOLDERS.items():
+        found.update(_in_folder(folder, pattern))
+    changed = {name: _CHANGES.get(name, _unchanged)(text, settings) for name, text in found.items()}
+    tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
+    for name in tests:
+        changed[name] = _with_selectors(changed[name], settings)
+    dropped = set() if tests_apply(settings) else tests
+    return {name: text for name, text in (changed | {RULES: rules}).items() if name not in dropped}
+
+
+def tests_apply(settings: AssetSettings) -> bool:
+    """Return whether promtool's tests can be written for these rules.
+
+    They compare whole alerts, and invent series for a selector only if it names their labels.
+    """
+    which = settings.which
+    same = DEFAULT._replace(selector=which.selector, tickets=which.tickets) == which
+    return same and all(_SELECTED.fullmatch(each) for each in (which.selector, which.tickets))
+
+
+def _read(name: str) -> str:
+    return asset_path(*name.split("/")).read_text(encoding="utf-8")
+
+
+def _in_folder(folder: str, pattern: str) -> Iterator[tuple[str, str]]:
+    root = asset_path(*folder.split("/"))
+    for path in sorted(root.glob(pattern)):
+        if path.is_file():
+            yield f"{folder}/{path.relative_to(root).as_posix()}", path.read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------------- what differs
+
+
+def _unchanged(text: str, settings: AssetSettings) -> str:
+    del settings
+    return text
+
+
+def _compose(text: str, settings: AssetSettings) -> str:
+    """Take the image of this version: without the sources none can be built."""
+    text = _BUILT.sub(rf"\g<1>{IMAGE}\n", text).replace(" --build", "")
+    newest = PROMETHEUS_IMAGES["3"]
+    return text.replace(newest, PROMETHEUS_IMAGES[settings.prometheus])
+
+
+def _routes(text: str, settings: AssetSettings) -> str:
+    return with_teams(text, settings.teams) if settings.teams else text
+
+
+def _config(text: str, settings: AssetSettings) -> str:
+    if not settings.teams:
+        return text
+    return text.replace(f"team: {EXAMPLE_TEAM}", f"team: {scalar(settings.teams[0])}")
+
+
+def _places(text: str, settings: AssetSettings) -> str:
+    for name, url in (("exporter", settings.exporter_url), ("grafana", settings.grafana_url)):
+        if url is not None:
+            define = rf'(\{{\{{ define "trunkwatch\.{name}" \}}\}})[^{{]*'
+            text = re.sub(define, rf"\g<1>{url}", text)
+    return text
+
+
+def _with_selectors(text: str, settings: AssetSettings) -> str:
+    for old, new in (
+        (DEFAULT.selector, settings.which.selector),
+        (DEFAULT.tickets, settings.which.tickets),
+    ):
+        text = text.replace(old, new)
+    return text
+
+
+_CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
+    {
+        COMPOSE: _compose,
+        "deploy/trunkwatch.yml": _config,
+        "deploy/alertmanager/alertmanager.yml": _routes,
+        "deploy/alertmanager/templates/places.tmpl": _places,
+    }
+)

@@ -1,0 +1,90 @@
+"""The settings of `trunkwatch assets`: what differs from one installation to the next."""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from trunkwatch.assets.rules.build import DEFAULT, Which
+from trunkwatch.errors import UsageError
+
+PROMETHEUS_IMAGES: Mapping[str, str] = MappingProxyType(
+    {"2": "prom/prometheus:v2.55.1", "3": "prom/prometheus:v3.13.2"}
+)
+"""The image of each supported major version of Prometheus; no other file differs between them."""
+
+TEAM, EXPORTER_URL, GRAFANA_URL = "team", "exporter_url", "grafana_url"
+KEYS = (TEAM, *Which._fields, EXPORTER_URL, GRAFANA_URL)
+"""The keys of `--set`. Only `team` may be given several times."""
+
+_URL = re.compile(r"https?://[^\s\\\"'{}]+")
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSettings:
+    """What the files are written for.
+
+    Attributes:
+        teams: the teams that get routes and receivers; without any, that of the demo has them.
+        which: the Trunkwatch that the rules are about.
+        exporter_url: its address in a reader's browser; None keeps that of the demo.
+        grafana_url: the same of Grafana.
+        prometheus: the major version of Prometheus, `2` or `3`.
+    """
+
+    teams: tuple[str, ...] = ()
+    which: Which = DEFAULT
+    exporter_url: str | None = None
+    grafana_url: str | None = None
+    prometheus: str = "3"
+
+
+def parse_settings(
+    given: Sequence[str], prometheus: str = "3", teams: Sequence[str] = ()
+) -> AssetSettings:
+    """Parse the values of `--set`.
+
+    Args:
+        given: texts of the form KEY=VALUE.
+        prometheus: the major version of Prometheus.
+        teams: further teams, those of the configuration.
+
+    Raises:
+        UsageError: a text has another form, or its key or value is not valid.
+    """
+    named: list[str] = []
+    values: dict[str, str] = {}
+    for text in given:
+        key, is_set, value = text.partition("=")
+        if key not in KEYS:
+            raise UsageError(f"--set {text}: {_unknown(key)}")
+        if not is_set or not value:
+            raise UsageError(f"--set {text}: must be {key}=VALUE")
+        if key in values:
+            raise UsageError(f"--set {text}: {key} is set twice")
+        if key == TEAM:
+            named.append(_team(value))
+        else:
+            values[key] = _url(key, value) if key in (EXPORTER_URL, GRAFANA_URL) else value
+    exporter, grafana = (values.pop(key, None) for key in (EXPORTER_URL, GRAFANA_URL))
+    every = tuple(dict.fromkeys((*teams, *named)))
+    return AssetSettings(every, DEFAULT._replace(**values), exporter, grafana, prometheus)
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, KEYS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown key {key!r}, the keys are {', '.join(KEYS)}{hint}"
+
+
+def _team(name: str) -> str:
+    if not name.isprintable() or name != name.strip():
+        raise UsageError(f"--set team={name!r}: must be a printable name without spaces around it")
+    return name
+
+
+def _url(key: str, value: str) -> str:
+    if not _URL.fullmatch(value):
+        raise UsageError(f"--set {key}={value}: must be an address such as https://ci.example.com")
+    return value.rstrip("/")

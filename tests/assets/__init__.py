@@ -1,0 +1,1 @@
+"""The files of a release, as `trunkwatch assets` writes them."""

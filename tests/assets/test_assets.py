@@ -1,0 +1,223 @@
+"""`trunkwatch assets`: the files of the repository, except for the values of `--set`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from trunkwatch import __version__
+from trunkwatch.assets import parse_settings, render_files, write_folder
+from trunkwatch.assets.settings import KEYS, PROMETHEUS_IMAGES
+from trunkwatch.cli.main import main
+from trunkwatch.config import check_routes, parse_config
+from trunkwatch.config.alertmanager import RECEIVER_SUFFIXES, receivers_of
+from trunkwatch.errors import UsageError
+
+from tests.deploy.files import COMPOSE, PROJECT, load, run
+from tests.docs import markdown
+from tests.docs.markdown import read
+from tests.support.binaries import find_binary
+
+ALERTMANAGER = "deploy/alertmanager/alertmanager.yml"
+PLAIN = render_files(parse_settings([]))
+ODD_TEAMS = (
+    'a "quoted" team',
+    "it's",
+    "C:\\team",
+    "naïve/ops",
+    "yes",
+    "12",
+    "#hash: {x}",
+    "a" * 200,
+)
+
+
+def rendered(*given: str, prometheus: str = "3", teams: tuple[str, ...] = ()) -> Mapping[str, str]:
+    """Return the files for some values of `--set`."""
+    return render_files(parse_settings(given, prometheus, teams))
+
+
+def written(folder: Path, files: Mapping[str, str]) -> Path:
+    """Write files into a folder and return it."""
+    write_folder(folder, files, force=False)
+    return folder
+
+
+def changed(files: Mapping[str, str]) -> set[str]:
+    """Return the files that differ from those without any setting."""
+    return {name for name, text in files.items() if text != PLAIN[name]}
+
+
+def test_without_settings_the_files_are_those_of_the_repository() -> None:
+    """Every file is that of the repository, and compose has the image of this version."""
+    assert PLAIN["VERSION"] == f"{__version__}\n"
+    differing = {name for name, text in PLAIN.items() if name != "VERSION" and text != read(name)}
+    assert differing == {COMPOSE.name}
+    images = {entry["image"] for entry in yaml.safe_load(PLAIN[COMPOSE.name])["services"].values()}
+    ours = {entry["image"] for entry in load(COMPOSE)["services"].values()}
+    assert images == ours - {"trunkwatch:local"} | {f"trunkwatch:{__version__}"}
+    assert "build" not in PLAIN[COMPOSE.name]
+
+
+def test_every_file_of_a_release_is_written() -> None:
+    """Rules, dashboards and settings are complete, and compose finds what it mounts."""
+    for folder in ("rules", "dashboards", "deploy"):
+        for path in (PROJECT / folder).rglob("*"):
+            name = path.relative_to(PROJECT).as_posix()
+            is_source = path.suffix in (".py", ".in", ".pyc", ".lint", "") or "docker/" in name
+            assert name in PLAIN or path.is_dir() or is_source, name
+    services = yaml.safe_load(PLAIN[COMPOSE.name])["services"].values()
+    mounts = [mount for entry in services for mount in entry.get("volumes", [])]
+    sources = {m.split(":")[0] for m in mounts if isinstance(m, str) and m.startswith("./")}
+    for source in sources:
+        assert any(name.startswith(source.removeprefix("./")) for name in PLAIN), source
+
+
+def test_a_setting_changes_only_what_it_names() -> None:
+    """Links are in one template, Prometheus' image in compose, teams in routes."""
+    url = "https://trunkwatch.example.com"
+    linked = rendered(f"exporter_url={url}/", f"grafana_url={url}:3000")
+    (places,) = changed(linked)
+    assert f'{{{{ define "trunkwatch.exporter" }}}}{url}{{{{ end }}}}' in linked[places]
+    assert f'{{{{ define "trunkwatch.grafana" }}}}{url}:3000{{{{ end }}}}' in linked[places]
+    older = rendered(prometheus="2")
+    assert changed(older) == {COMPOSE.name}
+    assert PROMETHEUS_IMAGES["2"] in older[COMPOSE.name]
+    assert PROMETHEUS_IMAGES["3"] not in older[COMPOSE.name]
+    assert PROMETHEUS_IMAGES["3"] in PLAIN[COMPOSE.name]
+    teams = rendered("team=core")
+    assert changed(teams) == {ALERTMANAGER, "deploy/trunkwatch.yml"}
+    assert "broken-inductor" not in teams[ALERTMANAGER] + teams["deploy/trunkwatch.yml"]
+
+
+def test_every_key_is_documented() -> None:
+    """The table of keys has each key of `--set`."""
+    section = markdown.section(read("docs/operations.md"), "`trunkwatch assets`")
+    shown = markdown.table(section, "key", "default", "meaning")
+    assert tuple(row[0].strip("`") for row in shown) == KEYS
+
+
+def test_two_hundred_teams_have_routes(tmp_path: Path) -> None:
+    """Each team of a configuration, however it is called, gets its receivers by the naming rule."""
+    teams = (*ODD_TEAMS, *(f"team-{number}" for number in range(200)))
+    groups = [
+        {"name": f"g{n}", "match": {"workflow": f"w{n}"}, "team": team, "priority": f"P{n % 4}"}
+        for n, team in enumerate(teams)
+    ]
+    source = {"name": "r", "type": "recorded", "path": "r"}
+    text = yaml.safe_dump({"sources": [source], "groups": groups})
+    folder = written(tmp_path / "new", rendered(teams=teams))
+    file = folder / ALERTMANAGER
+    checked = run(find_binary("amtool"), "check-config", file)
+    assert checked.returncode == 0, checked.stderr
+    results = check_routes(parse_config(text, "trunkwatch.yml"), str(file))
+    for result in results:
+        if result.team != "trunk":
+            assert result.receivers == (f"{result.team}-{RECEIVER_SUFFIXES[result.priority]}",)
+            assert result.named
+        assert result.foreign == ()
+    names = [receiver["name"] for receiver in load(file)["receivers"]]
+    assert len(names) == len(set(names))
+    assert {name for team in teams for name in receivers_of(team)} <= set(names)
+    for team in ODD_TEAMS[:3]:
+        label = team.replace("\\", "\\\\").replace('"', '\\"')
+        routed = run(
+            find_binary("amtool"), "config", "routes", "test", f"--config.file={file}",
+            f"--verify.receivers={team}-page", f'team="{label}"', "priority=P1",
+        )  # fmt: skip
+        assert routed.returncode == 0, routed.stdout + routed.stderr
+
+
+def test_a_receiver_of_another_team_is_marked(tmp_path: Path) -> None:
+    """A route to a receiver that is named for another team of the configuration is marked."""
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(
+        rendered("team=one", "team=two")[ALERTMANAGER].replace(
+            "receiver: two-low", "receiver: one-low"
+        ),
+        encoding="utf-8",
+    )
+    groups = "".join(
+        f"  - {{name: {team}, match: {{workflow: {team}}}, team: {team}, priority: P1}}\n"
+        for team in ("one", "two")
+    )
+    config = f"sources: [{{name: r, type: recorded, path: r}}]\ngroups:\n{groups}"
+    marked = [
+        str(each) for each in check_routes(parse_config(config, "x"), str(file)) if each.foreign
+    ]
+    assert marked == ["team two, P3: one-low (named for another team: one-low)"]
+
+
+def test_the_snippet_for_one_team_routes_its_alerts(tmp_path: Path) -> None:
+    """Fifteen lines in an Alertmanager deliver the team's alerts and the heartbeat."""
+    section = markdown.section(read("docs/operations.md"), "Routes of teams")
+    (block,) = markdown.blocks(section, "yaml")
+    assert len(block.text.splitlines()) == 15
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(block.text, encoding="utf-8")
+    for receiver, *labels in (
+        ("core-ci", "alertname=TrunkJobBroken", "team=core", "priority=P1"),
+        ("core-ci", "alertname=TrunkDataStale", "team=trunk", "priority=P2"),
+        ("dead-mans-switch", "alertname=TrunkwatchWatchdog", "team=trunk", "priority=P3"),
+    ):
+        routed = run(
+            find_binary("amtool"), "config", "routes", "test", f"--config.file={file}",
+            f"--verify.receivers={receiver}", *labels,
+        )  # fmt: skip
+        assert routed.returncode == 0, routed.stdout + routed.stderr
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_rules_pass_for_another_selector(tmp_path: Path) -> None:
+    """Promtool's tests pass for rules of other exporters, and are left out where they cannot."""
+    settings = ('selector=job="ci",cluster="eu"', 'tickets=job="tickets",cluster="eu"')
+    folder = written(tmp_path / "new", rendered(*settings))
+    tests = sorted((folder / "rules" / "tests").iterdir())
+    assert len(tests) == len(list((PROJECT / "rules" / "tests").glob("*.test.yml")))
+    tested = run(find_binary("promtool"), "test", "rules", *tests)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    for without in ("name=staging", 'selector=job=~"a|b"'):
+        assert not any(name.startswith("rules/tests/") for name in rendered(without))
+
+
+# ---------------------------------------------------------------------- the folder
+
+
+def test_force_replaces_the_files_of_the_release_alone(tmp_path: Path) -> None:
+    """Files of the release are replaced, others stay, and nothing else appears."""
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "VERSION").write_text("0.0.1\n")
+    done = CliRunner().invoke(main, ["assets", "--force", str(tmp_path), "--set", "name=a"])
+    assert done.exit_code == 0, done.output
+    assert "rules/tests: left out" in done.output
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert (tmp_path / "VERSION").read_text() == f"{__version__}\n"
+    expected = {*rendered("name=a"), "mine.txt"}
+    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == expected
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:
+    """A file that cannot be written leaves neither files nor the folder."""
+    folder = tmp_path / "new"
+    with pytest.raises(UsageError, match=str(folder)):
+        write_folder(folder, {"a/b.txt": "a", "b" * 300: "b"}, force=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "c.txt" / "kept").mkdir(parents=True)
+    (tmp_path / "a.txt").write_text("former")
+    with pytest.raises(UsageError, match=r"c\.txt"):
+        write_folder(tmp_path, dict.fromkeys(("a.txt", "b/b.txt", "c.txt"), "new"), force=True)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.txt", "c.txt", "kept"]
+    assert (tmp_path / "a.txt").read_text() == "former"
+
+
+def test_written_files_have_the_usual_mode(tmp_path: Path) -> None:
+    """Other users may read the files as far as the umask allows."""
+    mask = os.umask(0o022)
+    try:
+        folder = written(tmp_path / "new", {"a/b.txt": "x"})
+    finally:
+        os.umask(mask)
+    assert (folder / "a" / "b.txt").stat().st_mode & 0o777 == 0o644
+    assert folder.stat().st_mode & 0o777 == 0o755
