@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from trunkwatch import process
 from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.domain import retention as rules
 from trunkwatch.domain.model import Observation
@@ -195,8 +196,42 @@ def test_the_keeper_drops_measures_and_stops(tmp_path: Path) -> None:
     assert counts["trunkwatch_store_bytes",] > 4096
     assert counts["trunkwatch_store_oldest_timestamp_seconds",] == NOW - LENGTH * 3600
     keeper.start()
+    assert keeper.dead_threads() == []
     keeper.stop()
+    assert keeper.dead_threads() == []
     assert "storage" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_rows_are_counted_only_where_some_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without retention a round reads nothing: a count would read the whole file every hour."""
+    store, counters = stored(), Counters()
+    keeper = StorageKeeper(config_of(), engine(store), store, counters)
+    monkeypatch.setattr(store, "_connection", None)
+    keeper.run_round()
+    assert ("trunkwatch_store_rows",) not in counters.totals().counts
+
+
+def test_the_keeper_goes_on_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the file, in a round or in a measure, is logged and ends no thread."""
+    store, counters, tries = stored(), Counters(), threading.Semaphore(0)
+
+    def fail(*_: object) -> None:
+        tries.release()
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(store, "size", fail)
+    monkeypatch.setattr(store, "count_rows", fail)
+    monkeypatch.setattr(process, "RESTART_SECONDS", 0.01)
+    keeper = StorageKeeper(CONFIG, engine(store), store, counters)
+    keeper.start()
+    for _ in range(4):
+        assert tries.acquire(timeout=30)
+    assert keeper.dead_threads() == []
+    keeper.stop()
+    assert "old results not dropped, next try in an hour" in caplog.messages
+    assert "internal error, the thread goes on" in caplog.messages
 
 
 def test_a_file_that_cannot_be_written_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
