@@ -64,6 +64,15 @@ class WorkflowHistory:
         """Return its state at a commit; None where it has no rows."""
         return self._commits.get(sha)
 
+    def forget(self, sha: str) -> WorkflowCommit | None:
+        """Forget a commit outside the trunk; return its state there, None if it has none."""
+        return self._commits.pop(sha, None)
+
+    @property
+    def shas(self) -> Collection[str]:
+        """The hashes of the commits at which it has rows, also outside the trunk."""
+        return self._commits.keys()
+
     def at(self, shas: Collection[str] | None) -> Collection[WorkflowCommit]:
         """Return its state at those of some commits where it has rows; None for all commits.
 
