@@ -334,7 +334,9 @@ class JobEvaluator:
     def _with_run_number(self, row: Observation, workflow: str) -> Observation:
         """Return a row with the number of its run, which may come from another job's row."""
         commit = self.workflows.get(workflow, row.sha)
-        number = commit.run_numbers.get(row.run_id) if commit is not None else None
+        if commit is None:
+            return row  # It is the start of a closed commit, which has it.
+        number = commit.run_numbers.get(row.run_id)
         return row if number == row.run_number else replace(row, run_number=number)
 
     def _counting(
