@@ -17,6 +17,9 @@ from trunkwatch.rest.http import MAX_LIST_PAGES
 
 log = logging.getLogger(__name__)
 
+UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""The errors of parsing a row that is not as its API documents it."""
+
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
 
@@ -294,7 +297,7 @@ class ListClient(RestClient):
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            except UNREADABLE_ERRORS as error:
                 self.drop_row(listing.key or "rows", row, error)
         return Page(reply.etag, total, tuple(parsed), len(rows) - len(parsed))
 
