@@ -803,9 +803,22 @@ def test_a_field_that_is_null_once_delays_results_by_one_refresh(key: str, which
         check_truth(exporter)
 
 
-@pytest.mark.parametrize("key", ["status", "conclusion", "detailsUrl", "name", "url", "event"])
-def test_a_field_that_stays_null_in_one_row_hides_no_other_row(key: str) -> None:
-    """The other jobs and commits are read."""
+HUGE = f"https://github.com/o/r/actions/runs/{'9' * 5000}/job/{'9' * 5000}?check_suite_id=9"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, None) for key in ("status", "conclusion", "detailsUrl", "name", "url", "event")),
+        ("detailsUrl", HUGE),
+        ("url", HUGE),
+        ("url", HUGE.replace("9" * 5000, "9" * 19)),
+    ],
+)
+def test_a_field_that_stays_unreadable_in_one_row_hides_no_other_row(
+    key: str, value: str | None
+) -> None:
+    """The other jobs and commits are read, whatever one row has instead of a text or an id."""
     story = Story("P")
     for _ in range(4):
         commit = story.push()
@@ -816,7 +829,7 @@ def test_a_field_that_stays_null_in_one_row_hides_no_other_row(key: str) -> None
     def null(document: Any) -> None:
         for found in objects_with(document.get("data"), key):
             if str(found.get("name") or found.get("url")).endswith(("other", "/0")):
-                found[key] = None
+                found[key] = value
 
     with running_exporter(story.fake) as exporter, spoilt(exporter, QUERY, null, times=1000):
         exporter.advance(5 * MINUTE)
