@@ -207,7 +207,7 @@ class SuiteClient:
     def _add_runs(self, found: Found, sha: str, commit: Mapping[str, Any]) -> None:
         runs = found.runs.setdefault(sha, [])
         connection = commit["checkSuites"]
-        pages = page_numbers(f"GraphQL: check suites of {sha}")
+        pages = page_numbers(f"GraphQL: check suites of {sha}", self._client.max_list_pages)
         while True:
             next(pages)
             for place, node in enumerate(connection["nodes"]):
@@ -229,7 +229,7 @@ class SuiteClient:
         jobs: list[Job] = []
         try:
             connection = suite["checkRuns"]
-            pages = page_numbers(f"GraphQL: check runs of {node_id}")
+            pages = page_numbers(f"GraphQL: check runs of {node_id}", self._client.max_list_pages)
             while True:
                 next(pages)
                 jobs += (job for job in map(check_of_node, connection["nodes"]) if job is not None)
