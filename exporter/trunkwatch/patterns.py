@@ -128,7 +128,7 @@ def _python(text: str) -> re.Pattern[str]:
             # '[[]' is valid; Python only warns that a later version may parse it differently.
             warnings.simplefilter("ignore", FutureWarning)
             return re.compile(text)
-    except (re.error, OverflowError) as error:
+    except (re.error, OverflowError, ValueError) as error:  # a number of thousands of digits
         raise ValueError(f"{text!r} is not a regular expression: {error}") from None
 
 
@@ -211,7 +211,7 @@ def _pieces(pattern: str, template: str) -> tuple[str | int, ...]:
     assert match is not None
     try:
         expanded = match.expand(template)
-    except (re.error, IndexError) as error:
+    except (re.error, IndexError, ValueError) as error:
         raise ValueError(f"{template!r} does not fit match: {error}") from None
     parts = re.split(f"([{''.join(marks)}])", expanded)
     return tuple(marks.index(part) if part in marks else part for part in parts if part)

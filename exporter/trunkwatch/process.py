@@ -18,6 +18,9 @@ INTERNAL_ERROR = 70
 STOP_SECONDS = 4.0
 """How long a stopped process waits for its threads; requests to other servers are abandoned."""
 
+RESTART_SECONDS = 10.0
+"""Seconds after which a thread goes on after an internal error."""
+
 CHECK_SECONDS = 1.0
 """Seconds between two checks that every thread runs."""
 
@@ -106,6 +109,22 @@ class Supervisor:
                 log.info("stopping", extra={"signal": signal.Signals(event).name})
                 return 0
             self._reload.set()
+
+
+def repeat(loop: Callable[[], None], name: str, stopped: threading.Event) -> None:
+    """Run the loop of a thread until it is stopped, again after an internal error.
+
+    Args:
+        loop: returns soon after `stopped` is set.
+        name: of the thread.
+        stopped: ends it.
+    """
+    while not stopped.is_set():
+        try:
+            loop()
+        except Exception:
+            log.exception("internal error, the thread goes on", extra={"in_thread": name})
+            stopped.wait(RESTART_SECONDS)
 
 
 def ignore_reloads() -> None:

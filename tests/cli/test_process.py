@@ -177,9 +177,18 @@ def test_a_stuck_handler_does_not_delay_the_end(tmp_path: Path) -> None:
 
 
 def test_a_thread_that_dies_is_unhealthy(server: Server) -> None:
-    """/-/healthy depends on the threads of the listeners and pollers."""
+    """/-/healthy depends on the threads of the listeners, the pollers and the storage."""
     assert server._dead_threads() == []
-    server._poller._threads[0] = dead = threading.Thread(target=nothing, name="poll-ci")
+    server._keeper.stop()
+    assert server._dead_threads() == []
+    server._poller._threads[0] = _dead("poll-ci")
+    server._keeper = server._new_keeper()
+    server._keeper._thread = _dead("storage")
+    assert server._supervisor.dead_threads() == ["poll-ci", "storage"]
+
+
+def _dead(name: str) -> threading.Thread:
+    dead = threading.Thread(target=nothing, name=name)
     dead.start()
     dead.join()
-    assert server._supervisor.dead_threads() == ["poll-ci"]
+    return dead

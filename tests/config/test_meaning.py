@@ -554,3 +554,16 @@ tickets: {api_url: 'http://u:hunter2@h'}
     assert "hunter2" not in shown
     assert hashed not in shown
     assert "ann" in shown
+
+
+def test_names_of_200_bytes_are_names() -> None:
+    """A name that becomes a label may have as many bytes; one more is refused."""
+    name, wide = "x" * 200, "é" * 100
+    config = parse_config(
+        f"sources: [{{name: {name}, type: recorded, path: a}}]\n"
+        f"groups: [{{name: {wide}, team: {name}}}]",
+        "trunkwatch.yml",
+    )
+    assert (config.sources[0].name, config.groups[0].name, config.groups[0].team) == (
+        name, wide, name,
+    )  # fmt: skip

@@ -480,6 +480,38 @@ CASES = {
         SOURCES + "limits: {max_jobs: 0}",
         "limits.max_jobs: must be 1 or more (got 0)",
     ),
+    "no pages allowed": (
+        SOURCES + "limits: {max_list_pages: 0}",
+        "limits.max_list_pages: must be 1 or more (got 0)",
+    ),
+    "nine connections": (
+        SOURCES + "limits: {max_connections: 9}",
+        "limits.max_connections: must be 10 or more (got 9)",
+    ),
+    "an answer of a few bytes": (
+        SOURCES + "limits: {max_answer_bytes: 65535}",
+        "limits.max_answer_bytes: must be 65536 or more (got 65535)",
+    ),
+    "labels of a few bytes": (
+        SOURCES + "limits: {max_label_bytes: 63}",
+        "limits.max_label_bytes: must be 64 or more (got 63)",
+    ),
+    "labels of many bytes": (
+        SOURCES + "limits: {max_label_bytes: 65537}",
+        "limits.max_label_bytes: must be 65536 or less (got 65537)",
+    ),
+    "a source with a long name": (
+        f"sources: [{{name: {'x' * 201}, type: recorded, path: a}}]",
+        "sources[0].name: must be at most 200 bytes in UTF-8 (got 201)",
+    ),
+    "a group with a long name": (
+        SOURCES + f"groups: [{{name: {'é' * 101}}}]",
+        "groups[0].name: must be at most 200 bytes in UTF-8 (got 202)",
+    ),
+    "a team with a long name": (
+        SOURCES + f"groups: [{{name: a, team: {'x' * 201}}}]",
+        "groups[0].team: must be at most 200 bytes in UTF-8 (got 201)",
+    ),
     # ------------------------------------------------------------------ tickets
     "no repository for tickets": (
         SOURCES + "tickets: {repo: '{owner}/x'}",

@@ -1,18 +1,24 @@
 """Properties of every history."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trunkwatch.domain.columns import event_verdicts
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.job import JobRules, JobState, evaluate_job
+from trunkwatch.domain.job import JobRules, JobState, by_commit, evaluate_job, walk_commits
 from trunkwatch.domain.model import JobKey, Observation, Verdict
 from trunkwatch.domain.outage import OutageWalk, Thresholds
 from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.walk import JobWalk
 
 from tests.domain.builders import (
     NOW,
+    RULES,
     TRUNK,
     MemoryRows,
     evaluate,
@@ -195,3 +201,19 @@ def test_a_jobs_rows_have_no_order(text: str, seed: int) -> None:
     again = MemoryRows([*rows, *reversed(rows)], seed).all_rows()
     key = JobKey(*TRUNK, "ci", "job")
     assert evaluate_job(key, again, JobRules(job.group, order, Policy().evidence, NOW)) == job
+
+
+@pytest.mark.parametrize("limits", [Thresholds(1, 2), Thresholds(2, 1, flaky_closes=True)])
+def test_passes_are_walked_together(limits: Thresholds) -> None:
+    """A walk that takes passing commits together ends like one that takes each alone."""
+    rules = JobRules(Group("g", "t", "P2", limits), ORDER, RULES, NOW)
+    for text in product(("P", "F", "FP", "?"), repeat=5):
+        rows = history(" ".join(text))
+        rows[::2] = [replace(each, event="schedule") for each in rows[::2]]
+        commits = by_commit(rules.columns(rows))
+        together, alone = JobWalk(), JobWalk()
+        walk_commits(together, commits, "job", rules)
+        for columns in commits:
+            events = event_verdicts(columns, ORDER, RULES, rules.group.count, NOW)
+            alone.add(columns, events, ORDER, limits)
+        assert together == alone, text

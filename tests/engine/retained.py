@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum, auto
+from functools import partial
 
 from trunkwatch.domain.branch import Tally
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
+from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.row_cache import Touched
@@ -56,8 +57,24 @@ class Kept:
         """Store some rows and return the state."""
         return self.trunk.update(order, self.rows.add(rows), now, reported)
 
-    def drop(self, keep: int, now: float, steps: int, *, forgets: bool = False) -> None:
-        """Drop results before the newest commits; go only some steps of the way."""
+    def drop(
+        self,
+        keep: int,
+        now: float,
+        steps: int,
+        *,
+        forgets: bool = False,
+        outside: bool = False,
+    ) -> None:
+        """Drop results before the newest commits; go only some steps of the way.
+
+        Args:
+            keep: number of the newest commits.
+            now: seconds since the epoch.
+            steps: how many.
+            forgets: whether jobs that were removed before are forgotten.
+            outside: whether results of commits outside the trunk are dropped, however old.
+        """
         dropping = self.trunk.retention()
         if dropping is None:
             return
@@ -69,6 +86,10 @@ class Kept:
         old = {commit.sha for commit in before.order.commits[: before.base.since]}
         for _ in self.rows.store.drop_rows(trunk, old, dropping.is_dropped):
             pass
+        for sha in dropping.outside() if outside else ():
+            for _ in self.rows.store.drop_rows(trunk, {sha}, partial(_is_at, sha)):
+                pass
+            dropping.forget(sha)
 
     def restart(self, order: TrunkOrder, now: float, *, with_state: bool) -> None:
         """Start anew with the rows, the labels and the base, and perhaps with the saved state."""
@@ -91,25 +112,33 @@ class Kept:
         self.trunk.base_saved()
 
 
+def _is_at(sha: str, _: RawJob, at: str) -> bool:
+    return at == sha
+
+
 def accepted(rows: Collection[Observation], trunk: TrunkEvaluator) -> list[Observation]:
     """Return the rows that are not of a commit before the horizon."""
     return [row for row in rows if trunk.accepts(row)]
 
 
-def differences(wanted: TrunkState, found: TrunkState) -> list[Difference]:
+def differences(wanted: TrunkState, got: TrunkState) -> list[Difference]:
     """Return the values that differ."""
     before = {job.key: job for job in wanted.jobs}
-    after = {job.key: job for job in found.jobs}
-    pairs: list[Difference] = [("", wanted, found)]
+    after = {job.key: job for job in got.jobs}
+    pairs: list[Difference] = [("", wanted, got)]
     pairs += [(str(key), before.get(key), after.get(key)) for key in before | after]
-    return [
+    found = [
         (f"{name} {field.name}", getattr(one, field.name, None), getattr(other, field.name, None))
         for name, one, other in pairs
         for field in fields(TrunkState if name == "" else JobState)
         if field.compare
-        and field.name != "jobs"
+        and field.name not in ("jobs", "alerting")
         and getattr(one, field.name, None) != getattr(other, field.name, None)
     ]
+    one, other = ({job.key for job in state.alerting} for state in (wanted, got))
+    if one != other:  # The jobs themselves are compared above.
+        found.append((" alerting", one, other))
+    return found
 
 
 def published(state: TrunkState, since: int) -> TrunkState:
@@ -126,6 +155,4 @@ def published(state: TrunkState, since: int) -> TrunkState:
     tally = Tally(state.jobs)
     tally.since = since  # An old commit breaks the trunk no more either.
     mass = tally.mass_breakage()
-    keys = {job.key for job in state.alerting}
-    alerting = tuple(job for job in jobs if job.key in keys)
-    return replace(state, jobs=tuple(jobs), alerting=alerting, green=green, mass_breakage=mass)
+    return replace(state, jobs=tuple(jobs), green=green, mass_breakage=mass)

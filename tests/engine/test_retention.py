@@ -171,3 +171,21 @@ def test_a_job_that_was_removed_before_the_horizon_is_forgotten() -> None:
     state = kept.update(trunk(10), [row(9, "gone", "failure")], NOW)
     wanted = evaluate([*other, row(9, "gone", "failure")], trunk(10), policy)
     assert not differences(published(wanted, 7), published(state, 7))
+
+
+def test_starts_before_the_horizon_keep_the_numbers_of_their_runs() -> None:
+    """A failed start that is counted by runs follows the run with the highest number before it."""
+    policy = Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),))
+    rows = [
+        row(0, "a", run_id=5, started_at=NOW - 9, completed_at=NOW - 3),
+        row(0, "b", run_id=5, started_at=NOW - 8, completed_at=NOW - 3, run_number=2),
+        row(0, "a", run_id=7, started_at=NOW - 7, completed_at=NOW - 5, run_number=1),
+    ]
+    kept, failed = Kept(TRUNK, policy), row(7, "x", "startup_failure")
+    kept.update(trunk(8), rows, NOW)
+    kept.drop(2, NOW, 1000)
+    state = kept.update(trunk(8), [failed], NOW)
+    wanted = evaluate([*rows, failed], trunk(8), policy)
+    assert not differences(published(wanted, 6), published(state, 6))
+    startup = next(job for job in state.jobs if job.key.job_name == "(startup)")
+    assert startup.last_success_at == NOW - 3

@@ -3,15 +3,18 @@
 import shutil
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from trunkwatch import process
 from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.domain import retention as rules
-from trunkwatch.domain.model import Observation
+from trunkwatch.domain.model import Commit, Observation
 from trunkwatch.engine import retention
+from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.errors import StoreError
 from trunkwatch.poller import TrunkEngine
@@ -20,7 +23,7 @@ from trunkwatch.store import SqliteStore, bases
 
 from tests.engine.retained import differences, published
 from tests.poller.harness import Clock, Harness, Update, config_of
-from tests.support.rows import NOW, TRUNK, history, named, run, sha
+from tests.support.rows import NOW, TRUNK, history, named, order, run, sha
 
 DAY = 86_400.0
 HISTORIES = {
@@ -89,13 +92,16 @@ def test_a_kill_after_any_step_changes_nothing(tmp_path: Path) -> None:
     """Whenever the process is killed, the next one publishes the same and drops the rest."""
     path = tmp_path / "results.db"
     store = stored(path)
+    store.apply("ci", [outside(number, 300) for number in range(3)], NOW)
     wanted, left, before = state_of(engine(store)), [], rows_in(store)
+    wanted = replace(wanted, ignored_runs={})
     for copy in copies(store, path, tmp_path):
         again = SqliteStore(str(copy))
         running = engine(again)
-        assert not differences(wanted, state_of(running))
+        assert not differences(wanted, replace(state_of(running), ignored_runs={}))
         drop_all(running)
-        assert not differences(wanted, state_of(running))
+        assert not differences(wanted, replace(state_of(running), ignored_runs={}))
+        assert engine(again).snapshot.trunks[0].ignored_runs == {}
         left.append(rows_in(again))
         again.close()
     assert len(left) > 20
@@ -160,6 +166,80 @@ def test_results_that_wait_for_evaluation_are_not_dropped() -> None:
     assert not differences(state_of(full), state_of(running))
 
 
+def outside(number: int, days: float | None, name: str = "green") -> Observation:
+    """Return a result of a commit outside the trunk that ended some days ago."""
+    ended = None if days is None else NOW + (365 - days) * DAY
+    return replace(
+        run(0, "failure", job=named(name), run_id=f"{number} {name}"),
+        sha=f"{0xF00 + number:040x}", created_at=None, started_at=None, completed_at=ended,
+    )  # fmt: skip
+
+
+def shas_in(store: SqliteStore) -> set[str]:
+    """Return the commits that have results."""
+    return {row.sha for row in store.observations(TRUNK)}
+
+
+def test_old_results_of_other_commits_are_dropped() -> None:
+    """Of a commit outside the trunk, results are dropped together once all of them are old."""
+    store = stored()
+    rows = [outside(0, 37), outside(0, 50, "red"), outside(1, 35), outside(2, None)]
+    rows += [outside(3, 37), outside(3, 35, "red")]
+    left = [outside(0, 1), *rows[2:]]
+    running = engine(store)
+    running.ingest_delivery("ci", Update(lambda _: rows))
+    running.evaluate_pending()
+    wanted = replace(state_of(running), ignored_runs={"commit": len(left)})
+    drop_all(running)
+    assert {row.sha for row in rows} - shas_in(store) == {rows[0].sha}
+    assert state_of(engine(store)).ignored_runs == {"commit": len(left) - 1}
+    running.ingest_delivery("ci", Update(lambda _: left))
+    running.evaluate_pending()
+    assert not differences(wanted, state_of(running))
+    assert not differences(wanted, state_of(engine(store)))
+    store._connection.execute("UPDATE evaluations SET body = x'00'")
+    assert not differences(wanted, state_of(engine(store)))
+
+
+def test_results_that_may_still_count_are_not_dropped() -> None:
+    """A commit that comes onto the trunk, or whose results wait for evaluation, keeps them."""
+    store = stored()
+    running = engine(store)
+    old = [outside(number, 300) for number in range(3)]
+    for rows in (old, [outside(number, 300, "red") for number in range(3)]):
+        running.ingest_delivery("ci", Update(partial(_facts, rows)))
+        drop_all(running)
+        assert {row.sha for row in old} <= shas_in(store)
+        running.evaluate_pending()
+    steps = running.drop_results(36 * DAY, KEEP)
+    while {row.sha for row in old} <= shas_in(store):
+        next(steps)
+    known = order(LENGTH)
+    landed = replace(known, commits=(*known.commits, Commit(old[1].sha), Commit(old[2].sha)))
+    running.ingest_delivery("ci", Update(lambda _: [landed]))
+    assert list(steps)
+    running.evaluate_pending()
+    assert old[0].sha not in shas_in(store)
+    assert {old[1].sha, old[2].sha} <= shas_in(store)
+    (state,) = running.snapshot.trunks
+    green = next(job for job in state.jobs if job.key.job_name == "green")
+    assert green.consecutive_failures == 2
+
+
+def _facts(rows: Sequence[Observation], _: object) -> Sequence[Fact]:
+    return rows
+
+
+def test_without_a_horizon_other_commits_keep_their_results() -> None:
+    """Before results of the trunk are dropped, an older commit may still be found."""
+    store = stored()
+    running, old = engine(store), outside(0, 300)
+    running.ingest_delivery("ci", Update(lambda _: [old]))
+    running.evaluate_pending()
+    list(running.drop_results(36 * DAY, LENGTH))
+    assert old.sha in shas_in(store)
+
+
 def test_a_handover_ends_it() -> None:
     """Once a successor reads the stored results, none is dropped by its predecessor."""
     running = engine(stored())
@@ -195,8 +275,42 @@ def test_the_keeper_drops_measures_and_stops(tmp_path: Path) -> None:
     assert counts["trunkwatch_store_bytes",] > 4096
     assert counts["trunkwatch_store_oldest_timestamp_seconds",] == NOW - LENGTH * 3600
     keeper.start()
+    assert keeper.dead_threads() == []
     keeper.stop()
+    assert keeper.dead_threads() == []
     assert "storage" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_rows_are_counted_only_where_some_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without retention a round reads nothing: a count would read the whole file every hour."""
+    store, counters = stored(), Counters()
+    keeper = StorageKeeper(config_of(), engine(store), store, counters)
+    monkeypatch.setattr(store, "_connection", None)
+    keeper.run_round()
+    assert ("trunkwatch_store_rows",) not in counters.totals().counts
+
+
+def test_the_keeper_goes_on_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error of the file, in a round or in a measure, is logged and ends no thread."""
+    store, counters, tries = stored(), Counters(), threading.Semaphore(0)
+
+    def fail(*_: object) -> None:
+        tries.release()
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    monkeypatch.setattr(store, "size", fail)
+    monkeypatch.setattr(store, "count_rows", fail)
+    monkeypatch.setattr(process, "RESTART_SECONDS", 0.01)
+    keeper = StorageKeeper(CONFIG, engine(store), store, counters)
+    keeper.start()
+    for _ in range(4):
+        assert tries.acquire(timeout=30)
+    assert keeper.dead_threads() == []
+    keeper.stop()
+    assert "old results not dropped, next try in an hour" in caplog.messages
+    assert "internal error, the thread goes on" in caplog.messages
 
 
 def test_a_file_that_cannot_be_written_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from trunkwatch.errors import BadAnswerError
+from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing, page_numbers
+from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing
 
 from tests.rest.server import Reply, serving
 
@@ -150,8 +150,11 @@ def test_a_total_that_is_no_number_contradicts_the_list(total: bytes) -> None:
 
 
 def test_the_last_page_that_a_list_may_have_is_read() -> None:
-    """The page after it is not."""
-    numbers = page_numbers("GET /x", most=2)
-    assert [next(numbers), next(numbers)] == [1, 2]
-    with pytest.raises(BadAnswerError, match="GET /x: the list has more than 2 pages"):
-        next(numbers)
+    """The page after it is not; the list is an error then."""
+    http = HttpContext(sleep=HTTP.sleep, max_list_pages=2)
+    with serving(page([1, 2]), page([3])) as server:
+        assert Small(server.url, http).whole_list("/x", (), PLAIN) == (1, 2, 3)
+    with serving(page([1, 2]), page([3, 4]), page([5])) as server:
+        with pytest.raises(LimitExceededError, match="/x: the list has more than 2 pages"):
+            Small(server.url, http).whole_list("/x", (), PLAIN)
+        assert len(server.requests) == 2

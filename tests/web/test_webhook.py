@@ -25,6 +25,7 @@ from trunkwatch.sources.github.webhook import (
 )
 from trunkwatch.web import Hook, Webhook, WebhookOnly, WebServer
 from trunkwatch.web import connection as web_connection
+from trunkwatch.web.answer import is_at_most
 from trunkwatch.web.gateway import DRAIN_LIMIT_BYTES
 from trunkwatch.web.webhook import BODY_LIMIT_BYTES, REMEMBERED_DELIVERIES, REMEMBERED_SECONDS
 
@@ -550,6 +551,14 @@ def test_a_length_that_is_none_ends_the_connection(endpoint: Endpoint, length: s
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"Connection: close" in answer
     assert endpoint.counted == []
+
+
+@pytest.mark.parametrize(
+    ("length", "fits"), [("0", True), ("16", True), ("17", False), ("9" * 5000, False)]
+)
+def test_a_length_of_any_number_of_digits_is_compared(length: str, fits: bool) -> None:
+    """Python refuses to read thousands of digits as a number."""
+    assert is_at_most(length, 16) is fits
 
 
 def test_a_body_that_is_too_large_is_not_read(endpoint: Endpoint) -> None:

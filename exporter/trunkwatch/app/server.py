@@ -150,7 +150,7 @@ class Server:
 
     def _dead_threads(self) -> list[str]:
         dead = [name for server in self._web for name in server.dead_threads()]
-        return dead + self._poller.dead_threads()
+        return dead + self._poller.dead_threads() + self._keeper.dead_threads()
 
     def _check_store(self) -> None:
         """Check the structure of the storage file, once: pages that nothing reads stay unseen."""

@@ -9,6 +9,7 @@ from trunkwatch.config import Config
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
+from trunkwatch.process import repeat
 from trunkwatch.store import Store
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,19 @@ class StorageKeeper:
         self._engine = engine
         self._store = store
         self._counters = counters
+        self._next_round = 0.0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="storage", daemon=True)
+        arguments = self._run, "storage", self._stopping
+        self._thread = threading.Thread(target=repeat, args=arguments, name="storage", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def dead_threads(self) -> list[str]:
+        """Return the name of the thread if it has ended, although `stop` was not called."""
+        has_ended = self._thread.ident is not None and not self._thread.is_alive()
+        return [self._thread.name] if has_ended and not self._stopping.is_set() else []
 
     def stop(self) -> None:
         """End the thread after the step that runs."""
@@ -53,11 +61,15 @@ class StorageKeeper:
             self._thread.join(STOP_SECONDS)
 
     def run_round(self) -> None:
-        """Drop old results and measure the storage; log a failure, and try again an hour later."""
+        """Drop old results and count the others; log a failure, and try again an hour later.
+
+        Where nothing is dropped nothing is counted: a count reads the whole file.
+        """
         keep = self._config.storage.retention.keep
+        if keep is None:
+            return
         try:
-            if keep is not None:
-                self._paced(self._engine.drop_results(keep, self._config.kept_commits))
+            self._paced(self._engine.drop_results(keep, self._config.kept_commits))
             rows = self._paced(self._store.count_rows())
             if not self._stopping.is_set():
                 self._counters.set("trunkwatch_store_rows", rows or 0)
@@ -75,11 +87,10 @@ class StorageKeeper:
             self._counters.set("trunkwatch_store_oldest_timestamp_seconds", oldest)
 
     def _run(self) -> None:
-        next_round = 0.0
         while not self._stopping.is_set():
-            if time.monotonic() >= next_round:
+            if time.monotonic() >= self._next_round:
                 self.run_round()
-                next_round = time.monotonic() + ROUND_SECONDS
+                self._next_round = time.monotonic() + ROUND_SECONDS
             self.measure()
             self._stopping.wait(MEASURE_SECONDS)
 

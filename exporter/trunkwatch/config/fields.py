@@ -18,6 +18,9 @@ MAX_DURATION_SECONDS = 5200 * _UNITS["w"]
 """About a century, which is below the longest timeout that Python's threads accept."""
 
 
+MAX_NAME_BYTES = 200
+"""Bytes of a name that becomes a label: below the usual limit of a label's value."""
+
 MIN_KEEP = 36 * _UNITS["d"]
 """Results must be kept for longer than the longest attempt, see `domain.claimed_times`."""
 
@@ -68,6 +71,17 @@ def _from_folder(value: str, info: ValidationInfo) -> str:
 
 Location = Annotated[str, Field(min_length=1), AfterValidator(_from_folder)]
 """A path; a relative one starts from the folder of the configuration file."""
+
+
+def _label(value: str) -> str:
+    size = len(value.encode("utf-8", "replace"))
+    if size > MAX_NAME_BYTES:
+        raise ValueError(f"must be at most {MAX_NAME_BYTES} bytes in UTF-8 (got {size})")
+    return value
+
+
+LabelName = Annotated[str, Field(min_length=1), AfterValidator(_label)]
+"""A name that becomes the value of a label: a longer one would be cut, and routed by no rule."""
 
 
 def _repo(value: str) -> str:

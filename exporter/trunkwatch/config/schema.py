@@ -14,6 +14,7 @@ from trunkwatch.config.fields import (
     Duration,
     Flag,
     Keep,
+    LabelName,
     Location,
     Pattern,
     RepoName,
@@ -62,7 +63,7 @@ class _Source(Section):
     refreshes_after_evaluation: ClassVar[bool] = False
     """Whether `check` refreshes again after the first evaluation, to read details of failures."""
 
-    name: Name
+    name: LabelName
     poll_interval: Duration = 60.0
     order: Flag | None = None
     compare_url: str | None = None
@@ -130,14 +131,14 @@ class BuildbotSource(_Source):
 
     type: Literal["buildbot"]
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)]  # may have a password
-    repo: Name
-    branches: Annotated[tuple[Name, ...], Field(min_length=1)]
+    repo: LabelName
+    branches: Annotated[tuple[LabelName, ...], Field(min_length=1)]
     git: Location | None = None
     git_fetch: Flag = True
     codebase: str = ""
     builders: tuple[Pattern, ...] = ()
     window: AtLeastOne = DEFAULT_WINDOW
-    workflow: Name | None = None
+    workflow: LabelName | None = None
     timeout: Duration = 30.0
 
     @model_validator(mode="after")
@@ -403,9 +404,9 @@ class GroupSection(Section):
         silent_after: seconds without a verdict after which a job is silent.
     """
 
-    name: Name
+    name: LabelName
     match: GroupMatchSection = GroupMatchSection()
-    team: Name = DEFAULT_GROUP.team
+    team: LabelName = DEFAULT_GROUP.team
     priority: Priority = "P3"
     failures_to_open: AtLeastOne = DEFAULT_GROUP.thresholds.failures_to_open
     passes_to_close: AtLeastOne = DEFAULT_GROUP.thresholds.passes_to_close

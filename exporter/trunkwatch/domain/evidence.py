@@ -99,13 +99,14 @@ def is_of_branch(event: str, head_branch: str, branch: str) -> bool:
         head_branch: of the run.
         branch: of the trunk.
     """
-    queue = f"{QUEUE_BRANCHES}/{branch}/"
-    return head_branch == branch or (event == MERGE_GROUP and head_branch.startswith(queue))
+    if head_branch == branch:
+        return True
+    return event == MERGE_GROUP and head_branch.startswith(f"{QUEUE_BRANCHES}/{branch}/")
 
 
 def is_startup_failure(row: Observation) -> bool:
     """Return whether the row reports a run that failed before it had a job."""
-    return row.finished and row.conclusion == "startup_failure"
+    return row.conclusion == "startup_failure" and row.finished
 
 
 def unknown_word(row: Observation) -> str | None:

@@ -1,8 +1,10 @@
 """The evaluation of one job from its rows (docs/policy.md, section 3)."""
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from trunkwatch.domain.blame import Blame, blame_of
@@ -128,17 +130,42 @@ class JobRules:
         return build_columns(rows, self.order, self.evidence, self.group.count, self.now)
 
 
-def walk_commit(walk: JobWalk, columns: list[Column], job_name: str, rules: JobRules) -> None:
-    """Add the columns of the next commit to the walk of a job.
+def by_commit(columns: Iterable[Column]) -> list[list[Column]]:
+    """Return the columns of each commit.
+
+    Args:
+        columns: oldest first.
+    """
+    return [list(group) for _, group in groupby(columns, key=attrgetter("commit_index"))]
+
+
+def walk_commits(
+    walk: JobWalk, commits: Sequence[list[Column]], job_name: str, rules: JobRules
+) -> None:
+    """Add the columns of the next commits to the walk of a job.
 
     Args:
         walk: the job as of the commit before.
-        columns: of one commit, oldest first.
+        commits: the columns of each, oldest first.
         job_name: of the job.
         rules: what it is evaluated by.
     """
-    events = event_verdicts(columns, rules.order, rules.evidence, rules.group.count, rules.now)
-    walk.add(columns, events, rules.order, rules.group.thresholds_of(job_name))
+    order, thresholds = rules.order, rules.group.thresholds_of(job_name)
+    rest = deque(commits)
+    while rest:
+        passes = list(_first_passes(rest)) if walk.is_green else []
+        if passes:
+            walk.add_passes(passes, order)
+            continue
+        columns = rest.popleft()
+        events = event_verdicts(columns, order, rules.evidence, rules.group.count, rules.now)
+        walk.add(columns, events, order, thresholds)
+
+
+def _first_passes(commits: deque[list[Column]]) -> Iterator[Column]:
+    """Take the commits before the first that has more than one PASS."""
+    while commits and len(commits[0]) == 1 and commits[0][0].verdict is Verdict.PASS:
+        yield from commits.popleft()
 
 
 def state_of(key: JobKey, walk: JobWalk, history: ColumnHistory, rules: JobRules) -> JobState:
@@ -194,8 +221,7 @@ def evaluate_job(key: JobKey, rows: Iterable[Observation], rules: JobRules) -> J
         rules: what it is evaluated by.
     """
     walk, columns = JobWalk(), rules.columns(rows)
-    for _, members in groupby(columns, key=lambda column: column.commit_index):
-        walk_commit(walk, list(members), key.job_name, rules)
+    walk_commits(walk, by_commit(columns), key.job_name, rules)
     return state_of(key, walk, ColumnHistory(map(place_of, columns)), rules)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from trunkwatch.domain.history import Place
-from trunkwatch.domain.model import TrunkOrder, Verdict
+from trunkwatch.domain.model import Observation, TrunkOrder, Verdict
 from trunkwatch.domain.outage import Thresholds
 
 KEPT_COMMITS = 100
@@ -45,6 +45,19 @@ def horizon(order: TrunkOrder, since: int, oldest: float, kept: int) -> int:
         if committed_at is not None and committed_at >= oldest:
             return commit_index
     return limit
+
+
+def is_old(row: Observation, oldest: float) -> bool:
+    """Return whether every time of an attempt is before another; not without any time.
+
+    Args:
+        row: the attempt.
+        oldest: seconds since the epoch.
+    """
+    times = [
+        each for each in (row.created_at, row.started_at, row.completed_at) if each is not None
+    ]
+    return max(times, default=oldest) < oldest
 
 
 def is_settled(

@@ -130,11 +130,38 @@ class JobWalk:
             self._follow_streak(columns[position:])
             self._follow_outage(column)
         self._follow_events(events)
-        shards = [shard for column in columns for shard in column.shards]
-        if not all(shard.name in self.names for shard in shards):
-            self.names = self.names.union(shard.name for shard in shards)
+        self._note(columns)
+
+    @property
+    def is_green(self) -> bool:
+        """Whether nothing is left of any failure that one more PASS could change."""
+        outages = self.outages
+        return not (outages.fails or outages.open_from or any(self.events.values()))
+
+    def add_passes(self, columns: Sequence[Column], order: TrunkOrder) -> None:
+        """Add commits of one PASS each to a green walk.
+
+        The same as `add` of one after the other, at a fraction of its cost: of most jobs, most
+        columns are such, and each replaces what the one before it decided.
+
+        Args:
+            columns: one of each commit, oldest first; at least one.
+            order: the trunk.
+        """
+        self.newest = columns[-1].commit_index
+        self.columns += len(columns)
+        self.outages.passes += len(columns)
+        self.outages.latest_pass = self.newest
+        self._count(columns[-1], order)
+        self._note(columns)
+
+    def _note(self, columns: Sequence[Column]) -> None:
+        """Note what does not depend on the order of columns."""
+        names = {shard.name for column in columns for shard in column.shards}
+        if not names <= self.names:  # Copies share the set.
+            self.names |= names
         if self.only_skips:
-            rows = (each for shard in shards for each in shard.rows)
+            rows = (row for column in columns for shard in column.shards for row in shard.rows)
             self.only_skips = all(evidence is Evidence.SKIP for _, evidence in rows)
         for column in columns:
             if column.changes_at is not None:

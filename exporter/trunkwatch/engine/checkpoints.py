@@ -1,6 +1,7 @@
 """The walks of a job that are kept, so that a new result costs no walk over the whole history."""
 
 from collections.abc import Iterable, Sequence
+from itertools import count, takewhile
 
 from trunkwatch.domain.walk import JobWalk
 
@@ -23,11 +24,10 @@ def usable(walks: Sequence[JobWalk], since: int | None, now: float) -> JobWalk:
     return JobWalk()
 
 
-def is_kept(remaining: int) -> bool:
-    """Return whether a walk is kept that has so many commits to go."""
-    while remaining > 1 and remaining % SPACING == 0:
-        remaining //= SPACING
-    return remaining == 1
+def kept_lengths(commits: int) -> list[int]:
+    """Return after how many of some commits a walk is kept, ascending."""
+    distances = takewhile(lambda distance: distance < commits, (SPACING**n for n in count()))
+    return [commits - distance for distance in distances][::-1]
 
 
 def thinned(walks: Iterable[JobWalk], columns: int) -> tuple[JobWalk, ...]:

@@ -4,20 +4,27 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import groupby, takewhile
+from itertools import takewhile
 
 from trunkwatch.domain.columns import Column, Count
 from trunkwatch.domain.evidence import is_startup_failure, why_ignored
 from trunkwatch.domain.groups import Events, Group
 from trunkwatch.domain.history import ColumnHistory, Place
-from trunkwatch.domain.job import JobRules, JobState, place_of, state_of, walk_commit
+from trunkwatch.domain.job import (
+    JobRules,
+    JobState,
+    by_commit,
+    place_of,
+    state_of,
+    walk_commits,
+)
 from trunkwatch.domain.model import STARTUP_JOB, JobKey, Observation, RawJob, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.retention import Settled, is_settled, settled_point
 from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.bases import NO_BASE, JobBase, JobName, TrunkBase
-from trunkwatch.engine.checkpoints import is_kept, thinned, usable
+from trunkwatch.engine.checkpoints import kept_lengths, thinned, usable
 from trunkwatch.engine.job_names import JobNameIndex, NamedJob
 from trunkwatch.engine.job_registry import TrackedJob
 from trunkwatch.engine.outage_history import JobHistory
@@ -346,7 +353,9 @@ class JobEvaluator:
     def _with_run_number(self, row: Observation, workflow: str) -> Observation:
         """Return a row with the number of its run, which may come from another job's row."""
         commit = self.workflows.get(workflow, row.sha)
-        number = commit.run_numbers.get(row.run_id) if commit is not None else None
+        if commit is None:
+            return row  # It is the start of a closed commit, which has it.
+        number = commit.run_numbers.get(row.run_id)
         return row if number == row.run_number else replace(row, run_number=number)
 
     def _counting(
@@ -374,10 +383,11 @@ def _walk(
     start: JobWalk, columns: Iterable[Column], key: JobKey, rules: JobRules
 ) -> tuple[JobWalk, list[JobWalk]]:
     """Walk over some columns; return the end, and the walks to keep on the way, oldest first."""
-    commits = [list(group) for _, group in groupby(columns, key=lambda each: each.commit_index)]
-    walk, passed = start.copy(), [start] if commits else []
-    for place, members in enumerate(commits):
-        walk_commit(walk, members, key.job_name, rules)
-        if is_kept(len(commits) - 1 - place):
-            passed.append(walk.copy())
+    commits = by_commit(columns)
+    walk, passed, done = start.copy(), [start] if commits else [], 0
+    for length in kept_lengths(len(commits)):
+        walk_commits(walk, commits[done:length], key.job_name, rules)
+        passed.append(walk.copy())
+        done = length
+    walk_commits(walk, commits[done:], key.job_name, rules)
     return walk, passed

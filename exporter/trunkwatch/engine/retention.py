@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.model import STARTUP_JOB, RawJob
-from trunkwatch.domain.retention import horizon
+from trunkwatch.domain.retention import horizon, is_old
 from trunkwatch.engine.bases import BaseChanges, JobName, horizon_at
 from trunkwatch.engine.job_evaluator import JobEvaluator
 from trunkwatch.engine.job_registry import JobRegistry, TrackedJob
+from trunkwatch.engine.row_cache import RowCache
 from trunkwatch.engine.saved_state import SavedJob, StateChanges, WorkflowPlace
 
 COLUMNS_PER_STEP = 128
@@ -36,6 +37,7 @@ class Retention:
         base_changes: where changes of the base are noted.
         changes: where changes of the evaluated state are noted.
         gone_at: returns the index of the commit at which a workflow was gone, None if it is not.
+        rows: the rows that are kept in memory.
     """
 
     evaluator: JobEvaluator
@@ -43,6 +45,7 @@ class Retention:
     base_changes: BaseChanges
     changes: StateChanges
     gone_at: Callable[[str], int | None]
+    rows: RowCache
 
     def advance(self, oldest: float, kept: int, waiting: Collection[str] = ()) -> bool:
         """Move the horizon as far as possible; return whether it moved.
@@ -88,6 +91,22 @@ class Retention:
             for key in evaluator.names.keys(raw)
             if self.jobs.find(key) is not None
         )
+
+    # ------------------------------------------------------------------ commits outside the trunk
+
+    def outside(self) -> list[str]:
+        """Return the commits outside the trunk that have results, as full hashes."""
+        return self.evaluator.workflows.outside(self.evaluator.order.index)
+
+    def is_old(self, sha: str, oldest: float) -> bool:
+        """Return whether all results of a commit are older than a time (see `retention.is_old`)."""
+        return all(is_old(row, oldest) for row in self.evaluator.reader.of_commits([sha]))
+
+    def forget(self, sha: str) -> None:
+        """Forget a commit outside the trunk, of which all rows are deleted."""
+        for workflow in self.evaluator.workflows.forget(sha):
+            self.rows.forget(sha, workflow)
+            self.changes.workflows[WorkflowPlace(workflow, sha)] = None
 
     # ------------------------------------------------------------------ jobs
 

@@ -83,6 +83,10 @@ class RowCache:
             self._rows += 1
         return found
 
+    def forget(self, sha: str, workflow: str) -> None:
+        """Drop the rows of a workflow at a commit, which were deleted."""
+        self._rows -= sum(map(len, self._cached.pop((sha, workflow), {}).values()))
+
     def evict(self, latest: Collection[tuple[str, str]]) -> None:
         """Drop the least recently read rows while there are more than the limit.
 
@@ -92,4 +96,4 @@ class RowCache:
         for place in list(self._cached):
             if self._rows <= self._limit or place in latest:
                 break
-            self._rows -= sum(map(len, self._cached.pop(place).values()))
+            self.forget(*place)

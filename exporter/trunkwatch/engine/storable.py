@@ -88,21 +88,31 @@ def is_storable(fact: Fact) -> bool:
 
 
 def _is_attempt(row: Observation) -> bool:
-    job = row.job
-    texts = (*row.trunk, row.sha, row.status, row.event, row.head_branch, row.head_repo)
-    optional = (row.conclusion, row.url, row.failed_step, job.workflow_path)
-    named = (job.workflow_name, job.job_name, *row.annotations)
-    present = (text for text in optional if text is not None)
-    times = (row.created_at, row.started_at, row.completed_at)
+    trunk, job = row.trunk, row.job
     return (
-        _are_texts((*texts, *named, *present))
+        # One call for all of them: this is a tenth of the cost of a recorded result.
+        _are_texts(
+            (
+                trunk.repo, trunk.branch, row.sha, row.status, row.event, row.head_branch,
+                row.head_repo, job.workflow_name, job.job_name, *row.annotations,
+                _if_any(row.conclusion), _if_any(row.url), _if_any(row.failed_step),
+                _if_any(job.workflow_path),
+            )
+        )
         and _is_int(row.attempt)
         and (row.run_number is None or _is_int(row.run_number))
-        and all(_is_run_id(number) for number in (row.run_id, row.job_id))
-        and all(map(_is_time, times))
+        and _is_run_id(row.run_id)
+        and _is_run_id(row.job_id)
+        and _is_time(row.created_at)
+        and _is_time(row.started_at)
+        and _is_time(row.completed_at)
         and type(row.infra) is bool
         and type(row.run_completed) is bool
-    )
+    )  # fmt: skip
+
+
+def _if_any(text: str | None) -> str:
+    return "" if text is None else text
 
 
 def _is_commit(commit: Commit) -> bool:
@@ -126,13 +136,9 @@ def _is_text(value: object) -> bool:
     return _are_texts((value,))
 
 
-def _are_texts(values: Iterable[object]) -> bool:
-    for value in values:
-        if not isinstance(value, str):
-            return False
-        if not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return False
-    return True
+def _are_texts(values: Iterable[Any]) -> bool:
+    try:
+        joined = "".join(values)
+        return joined.isascii() or bool(joined.encode())
+    except (TypeError, UnicodeEncodeError):
+        return False

@@ -184,7 +184,12 @@ class TrunkEvaluator:
             return None
         caches = self._caches
         return Retention(
-            self._evaluator(), caches.jobs, self._base_changes, self._changes, self._gone_at
+            self._evaluator(),
+            caches.jobs,
+            self._base_changes,
+            self._changes,
+            self._gone_at,
+            caches.rows,
         )
 
     @property

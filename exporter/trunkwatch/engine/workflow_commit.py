@@ -94,16 +94,28 @@ def _is_complete(evidence: Iterable[frozenset[Evidence]]) -> bool:
     return Evidence.PENDING not in found and not _PROOF.isdisjoint(found)
 
 
+_Ignored = tuple[Observation, str]
+"""A row that does not count, and the reason."""
+
+
 def evaluate_workflow(
     rows: Iterable[Observation], order: TrunkOrder, rules: EvidenceRules, now: float
 ) -> WorkflowCommit:
     """Evaluate all rows of one workflow at one commit; there must be at least one."""
-    reported = list(rows)
-    reasons = [(row, why_ignored(row, order, rules)) for row in reported]
+    counting, ignored = list[Observation](), list[_Ignored]()
+    for row in rows:
+        reason = why_ignored(row, order, rules)
+        if reason is None:
+            counting.append(row)
+        else:
+            ignored.append((row, reason))
     # Sorted once: the keys are the most expensive part of a large workflow.
-    counting = sorted((row for row, reason in reasons if reason is None), key=run_order)
-    job_rows = [row for row in counting if not is_startup_failure(row)]
-    newest = counting[-1] if counting else max(reported, key=run_order)
+    counting.sort(key=run_order)
+    failed_starts = frozenset(row.job for row in counting if is_startup_failure(row))
+    job_rows = counting
+    if failed_starts:
+        job_rows = [row for row in counting if not is_startup_failure(row)]
+    newest = counting[-1] if counting else max((row for row, _ in ignored), key=run_order)
     names = (
         name for row in reversed(counting) if not is_workflow_file(name := row.job.workflow_name)
     )
@@ -126,12 +138,12 @@ def evaluate_workflow(
         ),
         first_rows=_first_rows(job_rows),
         run_numbers=_run_numbers(counting),
-        startup_failures=frozenset(row.job for row in counting if is_startup_failure(row)),
+        startup_failures=failed_starts,
         name=next(names, None),
         run_name=newest.job.workflow_name,
         reported_at=earliest(map(_reported_at, counting)),
-        ignored_runs=_runs_by_reason(reasons),
-        ignored_from=_origins_by_reason(reasons),
+        ignored_runs=_runs_by_reason(ignored),
+        ignored_from=_origins_by_reason(ignored),
         unknown_words=Counter(word for row in counting if (word := unknown_word(row)) is not None),
         changes_at=min(_expiries(found, committed_at), default=None),
     )
@@ -176,19 +188,16 @@ def _run_numbers(rows: Iterable[Observation]) -> Mapping[RunId | None, int]:
     return numbers
 
 
-def _runs_by_reason(reasons: Iterable[tuple[Observation, str | None]]) -> Mapping[str, int]:
+def _runs_by_reason(ignored: Iterable[_Ignored]) -> Mapping[str, int]:
     runs: dict[str, set[RunId | None]] = defaultdict(set)
-    for row, reason in reasons:
-        if reason is not None:
-            runs[reason].add(row.run_id)
+    for row, reason in ignored:
+        runs[reason].add(row.run_id)
     return {reason: len(members) for reason, members in runs.items()}
 
 
-def _origins_by_reason(
-    reasons: Iterable[tuple[Observation, str | None]],
-) -> Mapping[str, frozenset[str]]:
+def _origins_by_reason(ignored: Iterable[_Ignored]) -> Mapping[str, frozenset[str]]:
     origins: dict[str, set[str]] = defaultdict(set)
-    for row, reason in reasons:
+    for row, reason in ignored:
         if reason in ("event", "head_branch", "head_repo"):
             origins[reason].add(getattr(row, reason))
     return {reason: frozenset(members) for reason, members in origins.items()}

@@ -67,6 +67,21 @@ class WorkflowHistories:
             self._expiries.put((sha, workflow), None)
         return [sha for sha, _ in dropped]
 
+    def outside(self, index: Collection[str]) -> list[str]:
+        """Return the hashes of the commits with rows that are not among those of the trunk."""
+        shas = set[str]().union(*(each.shas for each in self._workflows.values()))
+        return sorted(shas.difference(index))
+
+    def forget(self, sha: str) -> list[str]:
+        """Forget a commit outside the trunk, without rows; return the workflows that had some."""
+        found: list[str] = []
+        for workflow, history in self._workflows.items():
+            commit = history.forget(sha)
+            if commit is not None:
+                self._ignored_runs.subtract(commit.ignored_runs)
+                found.append(workflow)
+        return found
+
     @property
     def closed_busy(self) -> frozenset[int]:
         """The indexes of the closed commits at which any workflow completed."""

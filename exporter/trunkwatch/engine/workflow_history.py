@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -63,6 +64,15 @@ class WorkflowHistory:
     def get(self, sha: str) -> WorkflowCommit | None:
         """Return its state at a commit; None where it has no rows."""
         return self._commits.get(sha)
+
+    def forget(self, sha: str) -> WorkflowCommit | None:
+        """Forget a commit outside the trunk; return its state there, None if it has none."""
+        return self._commits.pop(sha, None)
+
+    @property
+    def shas(self) -> Collection[str]:
+        """The hashes of the commits at which it has rows, also outside the trunk."""
+        return self._commits.keys()
 
     def at(self, shas: Collection[str] | None) -> Collection[WorkflowCommit]:
         """Return its state at those of some commits where it has rows; None for all commits.
@@ -205,7 +215,7 @@ class WorkflowHistory:
             widest_gap=max([base.widest_gap, *(b - a for a, b in pairwise(places))]),
             events=base.events.union(*(each.events for each in commits)),
             failed_to_start=base.failed_to_start or any(c.startup_failures for c in commits),
-            starts=_newest_starts([base.starts, *(each.first_rows for each in closed.values())]),
+            starts=_newest_starts([base.starts, *map(_numbered_starts, closed.values())]),
             completed=tuple(
                 Completed(events, tuple(indexes[: bisect_left(indexes, since)][-retire_after:]))
                 for events, indexes in self._completed.items()
@@ -254,6 +264,12 @@ class WorkflowHistory:
         self._gaps[gap] += change
         if not self._gaps[gap]:
             del self._gaps[gap]
+
+
+def _numbered_starts(commit: WorkflowCommit) -> list[Observation]:
+    """Return the first rows of a commit's runs with the numbers of the runs."""
+    numbers = commit.run_numbers
+    return [replace(row, run_number=numbers.get(row.run_id)) for row in commit.first_rows]
 
 
 def _newest_starts(starts: Iterable[Sequence[Observation]]) -> tuple[Observation, ...]:

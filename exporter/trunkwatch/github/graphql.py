@@ -74,6 +74,11 @@ class GraphClient:
         self._quota = quota
 
     @property
+    def max_list_pages(self) -> int:
+        """Pages that a connection may have."""
+        return self._client.max_list_pages
+
+    @property
     def quota(self) -> Quota:
         """The points that were used, and those that are left."""
         return self._quota

@@ -263,7 +263,10 @@ FAMILIES: tuple[Family, ...] = (
         *SOURCE_LABELS,
         "reason",
     ),
-    _own("trunkwatch_store_rows", "Results in the storage file, counted once an hour."),
+    _own(
+        "trunkwatch_store_rows",
+        "Results in the storage file, counted once an hour where old ones are dropped.",
+    ),
     _own("trunkwatch_store_bytes", "Size of the storage file with its log, in bytes."),
     _own(
         "trunkwatch_store_oldest_timestamp_seconds",

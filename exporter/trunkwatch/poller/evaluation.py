@@ -163,12 +163,11 @@ class TrunkEvaluations:
         retention = evaluator.retention() if evaluator is not None else None
         if evaluator is None or retention is None or trunk in self._out_of_date:
             return
-        waiting = [sha for shas in self._pending.get(trunk, {}).values() for sha in shas]
-        if retention.advance(oldest, kept, waiting):
+        if retention.advance(oldest, kept, self._waiting(trunk)):
             self._store_step(trunk, evaluator)
             yield
         if not evaluator.base.since:
-            return
+            return  # Nor of commits outside the trunk: older ones of it may still be found.
         steps = retention.steps(now)
         while self._is_current(trunk, evaluator, retention) and next(steps, END) is not END:
             self._store_step(trunk, evaluator)
@@ -177,6 +176,36 @@ class TrunkEvaluations:
         rows = self._store.drop_rows(trunk, old, retention.is_dropped)
         while self._is_current(trunk, evaluator, retention) and next(rows, END) is not END:
             yield
+        for sha in retention.outside():
+            if not self._is_current(trunk, evaluator, retention):
+                return
+            is_on_trunk = sha in self._orders[trunk].index  # It may have come since.
+            if not is_on_trunk and sha not in self._waiting(trunk):
+                self._drop_outside(trunk, evaluator, retention, sha, oldest)
+            yield
+
+    def _drop_outside(
+        self,
+        trunk: Trunk,
+        evaluator: TrunkEvaluator,
+        retention: Retention,
+        sha: str,
+        oldest: float,
+    ) -> None:
+        """Delete the results of a commit outside the trunk, if all of them are old.
+
+        All in one step: a new result in between would be deleted with the others.
+        """
+        if not retention.is_old(sha, oldest):
+            return
+        for _ in self._store.drop_rows(trunk, {sha}, lambda _, at: at == sha):
+            pass
+        retention.forget(sha)
+        self._store_step(trunk, evaluator)
+
+    def _waiting(self, trunk: Trunk) -> set[str]:
+        """Return the hashes of the commits of which stored results have yet to be evaluated."""
+        return {sha for shas in self._pending.get(trunk, {}).values() for sha in shas}
 
     def oldest_kept(self) -> float | None:
         """Return the time of the oldest commit whose results are kept, over all trunks."""

@@ -11,6 +11,7 @@ from functools import partial
 from trunkwatch.config import SourceConfig
 from trunkwatch.errors import SourceError, StoreError
 from trunkwatch.poller.trunk_engine import TrunkEngine
+from trunkwatch.process import repeat
 from trunkwatch.sources import Source
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,6 @@ CONTINUE_WITHIN_SECONDS = 1.0
 
 STOP_SECONDS = 10.0
 """Seconds that `stop` waits for refreshes to end; their results are not stored."""
-
-RESTART_SECONDS = 10.0
-"""Seconds after which a thread goes on after an internal error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +120,8 @@ class Poller:
         self._delivered.set()
 
     def _thread(self, loop: Callable[[], None], name: str) -> threading.Thread:
-        return threading.Thread(target=self._repeat, args=(loop, name), name=name, daemon=True)
-
-    def _repeat(self, loop: Callable[[], None], name: str) -> None:
-        """Run a loop until the poller is stopped, again after an internal error."""
-        while not self._stopped.is_set():
-            try:
-                loop()
-            except Exception:
-                log.exception("internal error, the thread goes on", extra={"thread": name})
-                self._stopped.wait(RESTART_SECONDS)
+        arguments = loop, name, self._stopped
+        return threading.Thread(target=repeat, args=arguments, name=name, daemon=True)
 
     # ------------------------------------------------------------------ refreshes
 

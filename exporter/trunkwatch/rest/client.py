@@ -129,6 +129,11 @@ class RestClient:
         """Return the address of a path, without credentials."""
         return f"{self._base}{path}"
 
+    @property
+    def max_list_pages(self) -> int:
+        """Pages that a list may have."""
+        return self._http.max_list_pages
+
     def now(self) -> float:
         """Return the time by the client's clock (seconds since the epoch)."""
         return self._http.clock()

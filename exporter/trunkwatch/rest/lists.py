@@ -13,9 +13,11 @@ from cachetools import LRUCache
 
 from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.client import Query, Reply, RestClient
-from trunkwatch.rest.http import MAX_LIST_PAGES
 
 log = logging.getLogger(__name__)
+
+UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""The errors of parsing a row that is not as its API documents it."""
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -40,7 +42,7 @@ REMEMBERED = 1024
 Row = TypeVar("Row")
 
 
-def page_numbers(what: str, most: int = MAX_LIST_PAGES) -> Iterator[int]:
+def page_numbers(what: str, most: int) -> Iterator[int]:
     """Yield the numbers of a list's pages, from 1 on.
 
     Args:
@@ -200,7 +202,7 @@ class ListClient(RestClient):
             BadAnswerError: a row cannot be parsed: it may be the one that is searched for.
             RequestError: as for `get`.
         """
-        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
+        for number in page_numbers(f"GET {self.address(path)}", self.max_list_pages):
             paged = (*query, ("per_page", self.per_page), ("page", number))
             page = self.page(path, paged, listing)
             if page is None:
@@ -262,7 +264,7 @@ class ListClient(RestClient):
         rows: list[Row] = []
         dropped = 0
         totals: set[int | None] = set()
-        for number in page_numbers(f"GET {self.address(path)}", self._http.max_list_pages):
+        for number in page_numbers(f"GET {self.address(path)}", self.max_list_pages):
             page = self.cached_page(path, query, number, listing)
             totals.add(page.total)
             rows.extend(page.rows)
@@ -294,7 +296,7 @@ class ListClient(RestClient):
         for row in rows:
             try:
                 parsed.append(listing.parse(row))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            except UNREADABLE_ERRORS as error:
                 self.drop_row(listing.key or "rows", row, error)
         return Page(reply.etag, total, tuple(parsed), len(rows) - len(parsed))
 

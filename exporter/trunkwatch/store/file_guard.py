@@ -3,7 +3,7 @@
 import fcntl
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -86,8 +86,11 @@ def file_size(path: str) -> int:
     """Return the size of a file with its log, in bytes."""
     if path == MEMORY:
         return 0
-    files = [Path(path + suffix) for suffix in GUARDED_SUFFIXES]
-    return sum(file.stat().st_size for file in files if file.exists())
+    size = 0
+    for suffix in GUARDED_SUFFIXES:
+        with suppress(FileNotFoundError):
+            size += Path(path + suffix).stat().st_size
+    return size
 
 
 def damage_of(path: str) -> str | None:

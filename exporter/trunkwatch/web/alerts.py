@@ -17,6 +17,7 @@ from trunkwatch.web.answer import (
     TEXT,
     Answer,
     health,
+    is_at_most,
     method_not_allowed,
     path_of,
     respond,
@@ -178,7 +179,7 @@ def _body(environ: "WSGIEnvironment") -> bytes:
     length = environ.get("CONTENT_LENGTH") or ""
     if not length.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
         raise _Refused(HTTPStatus.LENGTH_REQUIRED, "Content-Length is missing")
-    if int(length) > BODY_LIMIT:
+    if not is_at_most(length, BODY_LIMIT):
         text = f"the body is larger than {BODY_LIMIT} bytes; set max_alerts in webhook_configs"
         raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
     body: bytes = environ["wsgi.input"].read(int(length))

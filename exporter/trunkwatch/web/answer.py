@@ -66,6 +66,11 @@ def path_of(environ: "WSGIEnvironment") -> str:
     return path.encode("latin-1").decode("utf-8", "replace")
 
 
+def is_at_most(digits: str, limit: int) -> bool:
+    """Return whether a number is at most a limit; Python refuses one of thousands of digits."""
+    return len(digits) <= len(str(limit)) and int(digits) <= limit
+
+
 def respond(
     answer: Answer, environ: "WSGIEnvironment", start_response: "StartResponse"
 ) -> Iterable[bytes]:

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from trunkwatch.web.answer import with_security
+from trunkwatch.web.answer import is_at_most, with_security
 from trunkwatch.web.login import Login
 from trunkwatch.web.settings import Settings, WebSettings
 
@@ -239,7 +239,7 @@ async def _body(receive: "ASGIReceiveCallable") -> Any:
 
 def _can_skip_body(environ: "WSGIEnvironment") -> bool:
     length = environ.get("CONTENT_LENGTH", "0")
-    is_short = length.isdecimal() and int(length) <= DRAIN_LIMIT_BYTES
+    is_short = length.isdecimal() and is_at_most(length, DRAIN_LIMIT_BYTES)
     return is_short and "HTTP_TRANSFER_ENCODING" not in environ
 
 

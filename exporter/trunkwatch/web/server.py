@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from trunkwatch.errors import ListenError, UsageError
+from trunkwatch.web.answer import is_at_most
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
 from trunkwatch.web.settings import WebSettings
@@ -47,7 +48,7 @@ def parse_address(address: str, flag: str = LISTEN_FLAG) -> tuple[str, int]:
         UsageError: it is something else.
     """
     host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > 65535:
+    if not colon or not port.isdecimal() or not is_at_most(port, 65535):
         raise UsageError(f"{flag} {address!r}: must be host:port or :port")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 — Prometheus' own default
 

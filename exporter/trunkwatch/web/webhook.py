@@ -16,7 +16,15 @@ from cachetools import TTLCache
 
 from trunkwatch.errors import BadDelivery, BadSignature, SourceError, StoreError
 from trunkwatch.sources import Delivery, DeliveryUpdate, WebhookSource
-from trunkwatch.web.answer import TEXT, Answer, Endpoint, method_not_allowed, path_of, respond
+from trunkwatch.web.answer import (
+    TEXT,
+    Answer,
+    Endpoint,
+    is_at_most,
+    method_not_allowed,
+    path_of,
+    respond,
+)
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -212,7 +220,7 @@ def _check_length_and_type(environ: "WSGIEnvironment") -> None:
     length = environ.get("CONTENT_LENGTH") or ""
     if not length.isdecimal() or "HTTP_TRANSFER_ENCODING" in environ:
         raise _Rejected(HTTPStatus.LENGTH_REQUIRED, "malformed", "Content-Length is missing")
-    if int(length) > BODY_LIMIT_BYTES:
+    if not is_at_most(length, BODY_LIMIT_BYTES):
         text = f"the body is larger than {BODY_LIMIT_BYTES} bytes"
         raise _Rejected(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", text)
     media_type = (environ.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()

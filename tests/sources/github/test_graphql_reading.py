@@ -347,7 +347,8 @@ def _late_run(times: int, kind: str) -> Iterator[tuple[SimulatedExporter, str]]:
 
     Args:
         times: how many answers about that run are wrong.
-        kind: `missing` for 404, `unnamed` for an answer without its branch.
+        kind: `missing` for 404, `failed` for 500, `unnamed` for an answer without its branch,
+            `unreadable` for one that is no run.
 
     Yields:
         The exporter, and the path of that run.
@@ -362,15 +363,17 @@ def _late_run(times: int, kind: str) -> Iterator[tuple[SimulatedExporter, str]]:
             event="pull_request", at=story.fake.now + 5,
         )  # fmt: skip
         path = f"/actions/runs/{late.id}"
-        if kind == "missing":
-            exporter.server.fail_next(Kind.DELETED_RUN, f"{path}$", times)
+        faults = {"missing": Kind.DELETED_RUN, "failed": Kind.SERVER_ERROR}
+        values = {"unnamed": {"head_branch": None}, "unreadable": {"created_at": 7, "status": []}}
+        if kind in faults:
+            exporter.server.fail_next(faults[kind], f"{path}$", times)
             yield exporter, path
         else:
-            with spoilt(exporter, f"{path}$", lambda run: run.update(head_branch=None), times):
+            with spoilt(exporter, f"{path}$", lambda run: run.update(values[kind]), times):
                 yield exporter, path
 
 
-@pytest.mark.parametrize("kind", ["missing", "unnamed"])
+@pytest.mark.parametrize("kind", ["missing", "unnamed", "unreadable"])
 def test_a_run_that_a_replica_lacks_is_asked_for_again(kind: str) -> None:
     """Its jobs count with the next refresh that finds it; until then the data gets older."""
     with _late_run(2, kind) as (exporter, _):
@@ -381,6 +384,19 @@ def test_a_run_that_a_replica_lacks_is_asked_for_again(kind: str) -> None:
         exporter.advance(6 * MINUTE)
         assert exporter.job("lint").consecutive_failures == 1
         assert exporter.trunk.data_at == exporter.fake.now
+
+
+@pytest.mark.parametrize("kind", ["failed", "unreadable"])
+def test_a_run_that_cannot_be_read_costs_no_other(kind: str) -> None:
+    """The answers about all other runs count; the one is counted as dropped, or is the error."""
+    with _late_run(1000, kind) as (exporter, _):
+        exporter.fake.now += MINUTE
+        result = exporter.refresh()
+        assert exporter.job("test").pending == 1
+        dropped = exporter.engine.snapshot.sources[0].dropped
+        assert dropped == ({"workflow_runs": 1} if kind == "unreadable" else {})
+        assert bool(exporter.trunk.problems) is (kind == "failed")
+        assert result.state.up is (kind == "unreadable")
 
 
 @pytest.mark.parametrize("kind", ["missing", "unnamed"])
@@ -787,9 +803,22 @@ def test_a_field_that_is_null_once_delays_results_by_one_refresh(key: str, which
         check_truth(exporter)
 
 
-@pytest.mark.parametrize("key", ["status", "conclusion", "detailsUrl", "name", "url", "event"])
-def test_a_field_that_stays_null_in_one_row_hides_no_other_row(key: str) -> None:
-    """The other jobs and commits are read."""
+HUGE = f"https://github.com/o/r/actions/runs/{'9' * 5000}/job/{'9' * 5000}?check_suite_id=9"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *((key, None) for key in ("status", "conclusion", "detailsUrl", "name", "url", "event")),
+        ("detailsUrl", HUGE),
+        ("url", HUGE),
+        ("url", HUGE.replace("9" * 5000, "9" * 19)),
+    ],
+)
+def test_a_field_that_stays_unreadable_in_one_row_hides_no_other_row(
+    key: str, value: str | None
+) -> None:
+    """The other jobs and commits are read, whatever one row has instead of a text or an id."""
     story = Story("P")
     for _ in range(4):
         commit = story.push()
@@ -800,7 +829,7 @@ def test_a_field_that_stays_null_in_one_row_hides_no_other_row(key: str) -> None
     def null(document: Any) -> None:
         for found in objects_with(document.get("data"), key):
             if str(found.get("name") or found.get("url")).endswith(("other", "/0")):
-                found[key] = None
+                found[key] = value
 
     with running_exporter(story.fake) as exporter, spoilt(exporter, QUERY, null, times=1000):
         exporter.advance(5 * MINUTE)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from trunkwatch.domain.model import Observation
-from trunkwatch.errors import SourceError
+from trunkwatch.errors import BadAnswerError, SourceError
 from trunkwatch.github.graphql import TooLargeError
 from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.jobs.job import Job
@@ -174,7 +174,10 @@ class GraphReader:
             before = frozenset(entry.get("doubtful", ()))
             doubtful = found.incomplete.get(sha, set()) | self._take_own(runs, before)
             of_any = (run.id for run in runs if run.event in events - OWN_EVENTS)
-            self._runs.read_unlisted(of_any, entry)
+            try:
+                self._runs.read_unlisted(of_any, entry)
+            except BadAnswerError as error:
+                self.error = self.error or error
             # What stays doubtful is accepted: it must not hide all others.
             is_read = doubtful <= before
             entry |= {"doubtful": sorted(doubtful), "again": not is_read or "missing" in entry}

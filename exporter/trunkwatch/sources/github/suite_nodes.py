@@ -12,6 +12,7 @@ from trunkwatch.sources.github.runs.run import (
     COMPLETED,
     SAME_REPO,
     Run,
+    id_of,
     int_or_none,
     node_id,
     text_or_none,
@@ -46,7 +47,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
     suite = _SUITE_URL.match(str(node["url"]))
     branch = text_or_none((node["branch"] or {}).get("name"))
     return Run(
-        id=int(match[1]),
+        id=id_of(match[1]),
         sha=sha,
         path=_path_of(run, workflow),
         name=text_or_none(workflow.get("name")) or "",
@@ -59,7 +60,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
         conclusion=conclusion.lower() if conclusion and status == COMPLETED else None,
         created=parse_time(run["createdAt"]),
         updated=parse_time(run["updatedAt"]),
-        suite=int(suite[1]) if suite else None,
+        suite=id_of(suite[1]) if suite else None,
         url=run["url"],
         node=node["id"],
         is_doubtful=None in (branch, int_or_none(run["runNumber"]))

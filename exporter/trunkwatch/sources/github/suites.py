@@ -15,7 +15,7 @@ from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
-from trunkwatch.rest.lists import page_numbers
+from trunkwatch.rest.lists import UNREADABLE_ERRORS, page_numbers
 from trunkwatch.sources.github.jobs.job import Job, check_of_node
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Details
@@ -36,9 +36,6 @@ MAX_UNANSWERED = 3
 
 NOT_FOUND = "NOT_FOUND"
 """The type of the error of an object that does not exist; any other one is an error of GitHub."""
-
-UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError)
-"""What reading a document raises that is not as the schema documents it."""
 
 OWN_EVENTS = frozenset(
     {"push", "schedule", "workflow_dispatch", "repository_dispatch", "merge_group"}
@@ -210,7 +207,7 @@ class SuiteClient:
     def _add_runs(self, found: Found, sha: str, commit: Mapping[str, Any]) -> None:
         runs = found.runs.setdefault(sha, [])
         connection = commit["checkSuites"]
-        pages = page_numbers(f"GraphQL: check suites of {sha}")
+        pages = page_numbers(f"GraphQL: check suites of {sha}", self._client.max_list_pages)
         while True:
             next(pages)
             for place, node in enumerate(connection["nodes"]):
@@ -232,7 +229,7 @@ class SuiteClient:
         jobs: list[Job] = []
         try:
             connection = suite["checkRuns"]
-            pages = page_numbers(f"GraphQL: check runs of {node_id}")
+            pages = page_numbers(f"GraphQL: check runs of {node_id}", self._client.max_list_pages)
             while True:
                 next(pages)
                 jobs += (job for job in map(check_of_node, connection["nodes"]) if job is not None)

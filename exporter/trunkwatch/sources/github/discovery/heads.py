@@ -170,7 +170,7 @@ def _branches(
 ) -> list[tuple[str, str, float]]:
     owner, _, name = repo.partition("/")
     found: list[tuple[str, str, float]] = []
-    pages = page_numbers(f"GraphQL: branches of {repo}")
+    pages = page_numbers(f"GraphQL: branches of {repo}", graph.max_list_pages)
     while True:
         next(pages)
         for row in page["nodes"]:

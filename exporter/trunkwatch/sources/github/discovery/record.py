@@ -173,7 +173,8 @@ class RecordReader:
         """
         found: dict[str, str] = {}
         dropped = 0
-        for number in page_numbers(f"GET {self._client.address(path)}"):
+        most = self._client.max_list_pages
+        for number in page_numbers(f"GET {self._client.address(path)}", most):
             page = self._client.cached_page(path, (), number, REFS)
             if page.rows and page.rows[0][0] in found:
                 break

@@ -16,6 +16,7 @@ from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.runs.run import (
     COMPLETED,
     Run,
+    id_of,
     int_or_none,
     object_or_empty,
     row_of,
@@ -174,14 +175,14 @@ def check_of_node(node: Mapping[str, Any]) -> Job | None:
     if not isinstance(conclusion, str | None):
         raise ValueError(f"the check run at {url} has the conclusion {conclusion!r}")
     row = {
-        "id": int(match[2]),
+        "id": id_of(match[2]),
         "name": node["name"],
         "status": node["status"].lower(),
         "conclusion": None if conclusion is None else conclusion.lower(),
     }
     return Job(
         *_named(row),
-        run=int(match[1]),
+        run=id_of(match[1]),
         started=started,
         completed=completed,
         url=url,
@@ -259,7 +260,7 @@ def _named(row: Mapping[str, Any]) -> tuple[int, str, str, str | None]:
 
 def _run_of_url(url: object) -> int | None:
     match = JOB_URL.search(url) if isinstance(url, str) else None
-    return int(match[1]) if match else None
+    return id_of(match[1]) if match else None
 
 
 def failed_step(steps: object) -> str | None:

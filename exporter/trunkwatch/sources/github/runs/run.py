@@ -38,6 +38,9 @@ SAME_REPO = "."
 OPTIONAL = ("number", "conclusion", "suite", "url", "read_version")
 """Fields that are left out of a stored run where they are None."""
 
+ID_DIGITS = 18
+"""Digits of the longest id: every number of so many has less than 64 bits."""
+
 _NODE_ID = re.compile(r"[A-Za-z0-9_=+/-]{1,200}")
 
 INCOMPLETE = ""
@@ -326,6 +329,17 @@ def node_id(value: object) -> str:
 def object_or_empty(value: object) -> Mapping[str, Any]:
     """Return an object, and an empty one for any other type."""
     return value if isinstance(value, dict) else {}
+
+
+def id_of(digits: str) -> int:
+    """Return an id that is part of an address.
+
+    Raises:
+        ValueError: it has more than 64 bits, or thousands of digits, which Python refuses.
+    """
+    if len(digits) > ID_DIGITS:
+        raise ValueError(f"an id of {len(digits)} digits")
+    return int(digits)
 
 
 def int_or_none(value: object) -> int | None:

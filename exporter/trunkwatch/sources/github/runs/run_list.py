@@ -13,7 +13,7 @@ from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.rest.lists import LIST_TRIES, Page
+from trunkwatch.rest.lists import LIST_TRIES, UNREADABLE_ERRORS, Page
 from trunkwatch.sources.github.runs.run import (
     MISSING,
     RUNS,
@@ -136,18 +136,24 @@ class RunList:
         """Read runs that the list has not shown; return those that count.
 
         Not every replica of GitHub has a new run yet, or all fields of it: one that is not found,
-        or that is incomplete, is read again for `REPLICA_LAG_SECONDS`.
+        or that is incomplete or cannot be read, is read again for `REPLICA_LAG_SECONDS`.
 
         Args:
             run_ids: of one commit.
             entry: of the commit. Runs that are not found are added with the time since when, and
                 those that do not count are added, and never read again.
+
+        Raises:
+            BadAnswerError: one was not answered; the others have been read all the same.
         """
         others = set(entry.get("others", ()))
         before = entry.pop("missing", {})
-        missing, found = {}, []
+        missing, found, error = {}, [], None
         for run_id in sorted(set(run_ids) - others - self.runs.keys()):
-            run = self._run(run_id)
+            try:
+                run = self._run(run_id)
+            except BadAnswerError as failure:
+                run, error = None, error or failure
             self._take([run] if run is not None else [])
             since = min(before.get(str(run_id), self._now), self._now)
             if run_id in self.runs:
@@ -160,6 +166,8 @@ class RunList:
             entry["others"] = sorted(others)
         if missing:
             entry["missing"] = missing
+        if error is not None:
+            raise error
         return found
 
     def is_missing(self, sha: str) -> bool:
@@ -175,16 +183,16 @@ class RunList:
         return self._now - since >= REPLICA_LAG_SECONDS
 
     def _run(self, run_id: int) -> Run | None:
-        """Read one run; None if it is not found."""
-        path = f"{self._path}/{run_id}"
+        """Read one run; None if it is not found, or is not as GitHub documents it."""
         try:
-            return run_of(self._client.get(path))
+            row = self._client.get(f"{self._path}/{run_id}")
         except NotFoundError:
             return None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadAnswerError(
-                f"GET {path}: not a run as GitHub documents it", detail=str(error)
-            ) from None
+        try:
+            return run_of(row)
+        except UNREADABLE_ERRORS as error:
+            self._client.drop_row(RUNS.key or "", row, error)
+            return None
 
     def _entry(self) -> dict[str, Any]:
         return self._state.get(Kind.RUN_LIST) or {}
