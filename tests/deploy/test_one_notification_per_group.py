@@ -26,7 +26,7 @@ class Delivery(NamedTuple):
     Attributes:
         receiver: the name in Alertmanager's settings.
         status: `firing` while any of its alerts fires, else `resolved`.
-        jobs: the status of each job by name.
+        jobs: the status of each job by name; of an alert without a job, that of its branch.
     """
 
     receiver: str
@@ -93,10 +93,10 @@ def broken(
     return alert(labels, title=f"broken for {commits} commits in a row", ended=ended)
 
 
-def of_branch(name: str, priority: str) -> dict[str, Any]:
-    """Return an alert of team trunk about the branch main."""
-    labels = {"alertname": name, "branch": "main"}
-    return alert({**labels, "team": "trunk", "priority": priority})
+def of_branch(name: str, priority: str, branch: str = "main", **labels: str) -> dict[str, Any]:
+    """Return an alert of team trunk about a branch."""
+    named = {"alertname": name, "branch": branch, "team": "trunk", "priority": priority}
+    return alert(named | labels)
 
 
 def settings(folder: Path, inbox: int) -> Path:
@@ -123,9 +123,10 @@ def shared(
 
     def delivered(message: Message) -> None:
         body = message.body
-        jobs = {alert["labels"].get("job_name", ""): alert["status"] for alert in body["alerts"]}
-        delivery = Delivery(body["receiver"], body["status"], jobs)
-        queues[body["groupLabels"]["repo"]].put(delivery)
+        alerts = [alert["labels"] | {"status": alert["status"]} for alert in body["alerts"]]
+        jobs = {each.get("job_name", each.get("branch")): each["status"] for each in alerts}
+        # Not of the group: stale data is grouped by its source.
+        queues[body["commonLabels"]["repo"]].put(Delivery(body["receiver"], body["status"], jobs))
 
     folder = tmp_path_factory.mktemp("alertmanager")
     with (
@@ -194,9 +195,20 @@ def test_a_mass_breakage_silences_the_jobs_of_its_branch(alertmanager: Alertmana
     assert alertmanager.told.empty()
 
 
+def test_stale_data_is_one_notification_per_source(alertmanager: Alertmanager) -> None:
+    """TrunkDataStale of two branches is one notification, another source's is its own."""
+    stale = [("main", "ci"), ("release", "ci"), ("main", "edge")]
+    alertmanager.post(*(of_branch("TrunkDataStale", "P2", b, source=name) for b, name in stale))
+    told = sorted((alertmanager.take() for _ in range(2)), key=lambda it: len(it.jobs))
+    assert [each.jobs for each in told] == [
+        {"main": "firing"},
+        {"main": "firing", "release": "firing"},
+    ]
+
+
 def test_stale_data_never_silences_a_broken_job(alertmanager: Alertmanager) -> None:
     """TrunkDataStale silences "not green" of its branch, but no broken job."""
-    alertmanager.post(of_branch("TrunkDataStale", "P2"))
+    alertmanager.post(of_branch("TrunkDataStale", "P2", source="another"))
     assert alertmanager.take().receiver == "ticket"
 
     alertmanager.post(of_branch("TrunkNotGreen", "P2"), broken("a"))

@@ -11,7 +11,6 @@ UNUSED: Mapping[str, str] = {
     "ci_branch_head_timestamp_seconds": "tests wait for it; people compare it with their branch",
     "ci_branch_up": "of all sources together; the alert reads ci_branch_source_up",
     "ci_group_failure_threshold": "the exporter says whether it was reached; its alerts name it",
-    "ci_job_broken_since_timestamp_seconds": "for people's own panels; the facts have it",
     "ci_job_flaky_commits": "runbooks read it, to find out whether a job is flaky",
     "ci_job_mostly_flaky": "check and the page list such jobs",
     "ci_job_pending_commits": "for people who wait for a fix",
