@@ -76,12 +76,14 @@ def test_every_file_of_a_release_is_written() -> None:
 
 
 def test_a_setting_changes_only_what_it_names() -> None:
-    """Links are in one template, Prometheus' image in compose, teams in routes."""
+    """Links are in templates, rules and flags, Prometheus' image in compose, teams in routes."""
     url = "https://trunkwatch.example.com"
     linked = rendered(f"exporter_url={url}/", f"grafana_url={url}:3000")
-    (places,) = changed(linked)
-    assert f'{{{{ define "trunkwatch.exporter" }}}}{url}{{{{ end }}}}' in linked[places]
+    (places,) = (name for name in changed(linked) if name.endswith(".tmpl"))
     assert f'{{{{ define "trunkwatch.grafana" }}}}{url}:3000{{{{ end }}}}' in linked[places]
+    assert f"- --web.external-url={url}\n" in linked[COMPOSE.name]
+    assert f"runbook_url: {url}/runbooks/TrunkJobBroken\n" in linked["rules/trunkwatch.rules.yml"]
+    assert not any("localhost:10077/runbooks" in text for text in linked.values())
     older = rendered(prometheus="2")
     assert changed(older) == {COMPOSE.name}
     assert PROMETHEUS_IMAGES["2"] in older[COMPOSE.name]

@@ -14,6 +14,9 @@ from trunkwatch.html.runbooks import texts
 
 COMPOSE, RULES = "docker-compose.yml", "rules/trunkwatch.rules.yml"
 RULE_TESTS = "rules/tests"
+EXPORTER = DEFAULT.runbooks.removesuffix("/runbooks")
+"""The exporter's address in the files of the repository."""
+
 IMAGE = f"trunkwatch:{__version__}"
 """The image that `make dist` builds."""
 
@@ -52,6 +55,9 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
         found.update(_in_folder(folder, pattern))
     changed = {name: _CHANGES.get(name, _unchanged)(text, settings) for name, text in found.items()}
     tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
+    if settings.exporter_url is not None:
+        for name in (name for name in changed if name.startswith("dashboards/")):
+            changed[name] = changed[name].replace(EXPORTER, settings.exporter_url)
     for name in tests:
         changed[name] = _with_selectors(changed[name], settings)
     dropped = set() if tests_apply(settings) else tests
@@ -64,7 +70,7 @@ def tests_apply(settings: AssetSettings) -> bool:
     They compare whole alerts, and invent series for a selector only if it names their labels.
     """
     which = settings.which
-    same = DEFAULT._replace(selector=which.selector, tickets=which.tickets) == which
+    same = which._replace(name=DEFAULT.name) == which
     return same and all(_SELECTED.fullmatch(each) for each in (which.selector, which.tickets))
 
 
@@ -89,6 +95,9 @@ def _unchanged(text: str, settings: AssetSettings) -> str:
 
 def _compose(text: str, settings: AssetSettings) -> str:
     """Take the image of this version: without the sources none can be built."""
+    if settings.exporter_url is not None:
+        flag = rf"\g<0>\g<1>- --web.external-url={settings.exporter_url}\n"
+        text = re.sub(r"(?m)^( +)- --web\.listen-address=.*:10077\n", flag, text)
     text = _BUILT.sub(rf"\g<1>{IMAGE}\n", text).replace(" --build", "")
     newest = PROMETHEUS_IMAGES["3"]
     return text.replace(newest, PROMETHEUS_IMAGES[settings.prometheus])
@@ -105,17 +114,18 @@ def _config(text: str, settings: AssetSettings) -> str:
 
 
 def _places(text: str, settings: AssetSettings) -> str:
-    for name, url in (("exporter", settings.exporter_url), ("grafana", settings.grafana_url)):
-        if url is not None:
-            define = rf'(\{{\{{ define "trunkwatch\.{name}" \}}\}})[^{{]*'
-            text = re.sub(define, rf"\g<1>{url}", text)
-    return text
+    if settings.grafana_url is None:
+        return text
+    return re.sub(
+        r'(\{\{ define "trunkwatch\.grafana" \}\})[^{]*', rf"\g<1>{settings.grafana_url}", text
+    )
 
 
 def _with_selectors(text: str, settings: AssetSettings) -> str:
     for old, new in (
         (DEFAULT.selector, settings.which.selector),
         (DEFAULT.tickets, settings.which.tickets),
+        (DEFAULT.runbooks, settings.which.runbooks),
     ):
         text = text.replace(old, new)
     return text

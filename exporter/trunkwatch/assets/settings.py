@@ -15,7 +15,7 @@ PROMETHEUS_IMAGES: Mapping[str, str] = MappingProxyType(
 """The image of each supported major version of Prometheus; no other file differs between them."""
 
 TEAM, EXPORTER_URL, GRAFANA_URL = "team", "exporter_url", "grafana_url"
-KEYS = (TEAM, *Which._fields, EXPORTER_URL, GRAFANA_URL)
+KEYS = (TEAM, "selector", "tickets", "name", EXPORTER_URL, GRAFANA_URL)
 """The keys of `--set`. Only `team` may be given several times."""
 
 _URL = re.compile(r"https?://[^\s\\\"'{}]+")
@@ -68,6 +68,8 @@ def parse_settings(
         else:
             values[key] = _url(key, value) if key in (EXPORTER_URL, GRAFANA_URL) else value
     exporter, grafana = (values.pop(key, None) for key in (EXPORTER_URL, GRAFANA_URL))
+    if exporter is not None:
+        values["runbooks"] = f"{exporter}/runbooks"
     every = tuple(dict.fromkeys((*teams, *named)))
     return AssetSettings(every, DEFAULT._replace(**values), exporter, grafana, prometheus)
 
