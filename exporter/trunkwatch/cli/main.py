@@ -31,6 +31,7 @@ from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.output import write_whole
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
+from trunkwatch.cli.variables import add_variables
 from trunkwatch.config import load_config
 from trunkwatch.domain.columns import build_columns
 from trunkwatch.domain.job import JobState
@@ -194,6 +195,7 @@ main.add_command(check_config)
 main.add_command(init)
 main.add_command(test_alert_command)
 main.add_command(tickets)
+add_variables(main)
 
 # ---------------------------------------------------------------------- helpers
 
