@@ -1,5 +1,6 @@
 """Each kind of bad input: one line that names the place and what would be right."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,16 @@ GITHUB = "name: g, type: github"
 BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
 
 
+PLACE = re.compile(r"^line \d+, column \d+: (?=[^' ]+: |sources)")
+"""The place of a key path, which `test_the_place_of_a_problem` checks."""
+
+
 def problems_of(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse_config(text, "t.yml")
     assert caught.value.path == "t.yml"
     assert str(caught.value).split("\n") == [f"t.yml: {p}" for p in caught.value.problems]
-    return list(caught.value.problems)
+    return [PLACE.sub("", problem) for problem in caught.value.problems]
 
 
 def source(fields: str) -> str:
@@ -652,3 +657,42 @@ def test_a_file_is_read_as_windows_writes_it(tmp_path: Path, encoding: str) -> N
     path = tmp_path / "t.yml"
     path.write_bytes("sources:\r\n- {name: ä, type: recorded, path: a}\r\n".encode(encoding))
     assert load_config(str(path)).sources[0].name == "ä"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "sources:\n  - {name: a, type: recorded, path: 7}",
+            "line 2, column 37: sources[0].path: ",
+        ),
+        (
+            "sources:\n  - name: a\n    type: recorded",
+            "line 2, column 5: sources[0].path: is missing",
+        ),
+        (SOURCES + "gruops: []", "line 2, column 1: gruops: unknown key"),
+        (
+            SOURCES + "groups:\n  - name: g\n    match: {job_nme: a}",
+            "line 4, column 13: groups[0].match.job_nme: unknown key",
+        ),
+        (
+            SOURCES + "groups:\n- {name: g}\n- name: h\n  match: {job_name: '('}",
+            "line 5, column 21: groups[1].match.job_name: '(' is not",
+        ),
+        (
+            SOURCES + "groups: [{name: g, match: {job_name: a}}, {name: g}]",
+            "line 2, column 43: groups[1]: 'g' is already used",
+        ),
+        (
+            SOURCES + "groups:\n- &a {name: g, priority: P9}\n- {<<: *a, name: h}",
+            "line 3, column 26: groups[1].priority: must be",
+        ),
+        ("groups: []", "sources: is missing and required"),
+        ("[1]", "must be a mapping"),
+    ],
+)
+def test_the_place_of_a_problem(text: str, problem: str) -> None:
+    """Line and column of the value, of an unknown key, or of the mapping that lacks a key."""
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "t.yml")
+    assert any(found.startswith(problem) for found in caught.value.problems), caught.value.problems

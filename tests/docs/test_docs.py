@@ -234,7 +234,7 @@ def test_the_whole_example_shows_every_section() -> None:
 def test_the_shown_problems_are_the_output_of_check_config(tmp_path: Path) -> None:
     """The transcript at the head of the configuration's document is real."""
     path = tmp_path / "trunkwatch.yml"
-    path.write_text("sources: [{name: a, path: b}]\ngroup: []\n", encoding="utf-8")
+    path.write_text("sources:\n  - {name: a, path: b}\ngroup: []\n", encoding="utf-8")
     output = CliRunner().invoke(main, ["check-config", "--config.file", str(path)]).output
     for line in output.replace(str(path), "trunkwatch.yml").splitlines():
         assert f"    {line}\n" in CONFIGURATION

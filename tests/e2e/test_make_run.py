@@ -1,11 +1,17 @@
 """`make run`, as a new user runs it."""
 
+import contextlib
+import fcntl
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
+import threading
 from contextlib import closing
 from functools import partial
 from html import unescape
@@ -110,6 +116,69 @@ def _links(page: str) -> set[str]:
 def _kind(page: str) -> str | None:
     marks = {"grid": "Jobs and commits", "job": "Who is on it", "runbook": "Mitigation"}
     return next((kind for kind, mark in marks.items() if mark in page), None)
+
+
+def test_at_a_terminal_it_waits_for_its_reader(tmp_path: Path) -> None:
+    """It stays broken until Enter; nothing is wider than the terminal or a wall of `%`."""
+    columns = 80
+    arguments, _ = command("--interval=1")
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm-256color"}
+    environment.pop("COLUMNS", None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_FRONT, *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    screen = bytearray()
+    threading.Thread(target=read_all, args=(ours, screen), daemon=True).start()
+
+    def has(text: str) -> bool:
+        return text in STYLES.sub("", screen.decode(errors="replace"))
+
+    try:
+        for text in ("is ready", "Ticket: open", "press Enter to land the fix"):
+            eventually(partial(has, text), f"{text!r} on the screen", 120)
+        assert not has("Revert")
+        os.write(ours, b"\n")
+        for text in ("Revert", "RESOLVED", "Ticket: close", "State: fixed", "is over"):
+            eventually(partial(has, text), f"{text!r} on the screen", 60)
+        os.write(ours, b"\x03")
+        assert process.wait(30) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(ours)
+    text = screen.decode(errors="replace")
+    assert "\x1b[1;31m" in text or "\x1b[31m" in text
+    lines = STYLES.sub("", text).replace("\r\n", "\n").split("\n")
+    assert [line for line in lines if len(line.rstrip()) > columns] == []
+    assert [line for line in lines if line.count("%") > 1] == []
+    assert "Traceback" not in text
+
+
+STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b\]8;[^\x1b]*\x1b\\")
+"""Colours, and links of which a terminal shows only the text."""
+
+
+IN_FRONT = (
+    "import fcntl, os, sys, termios;"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes a new session the foreground of its terminal, as a shell does, and runs a command."""
+
+
+def read_all(terminal: int, into: bytearray) -> None:
+    """Read what a terminal shows until it is closed."""
+    with contextlib.suppress(OSError):
+        while part := os.read(terminal, 65_536):
+            into += part
 
 
 def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:

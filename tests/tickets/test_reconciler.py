@@ -159,6 +159,9 @@ def test_the_last_job_fixed_closes_the_issue(stage: Stage) -> None:
     assert "All in all it lasted 3 h 4 min." in comment.body
     assert "`pull / a`: fixed by `ffffffffff`" in comment.body
     assert stage.issue.body.splitlines()[1].startswith("**Nothing of this is broken any more.**")
+    assert "- **State:** fixed" in stage.issue.body
+    assert "firing" not in stage.issue.body
+    assert "At the tip now" not in stage.issue.body
 
 
 def test_a_removed_job_is_not_called_fixed(stage: Stage) -> None:
@@ -169,6 +172,7 @@ def test_a_removed_job_is_not_called_fixed(stage: Stage) -> None:
     assert (stage.issue.state, stage.issue.reason) == ("closed", "not_planned")
     (comment,) = stage.issue.comments
     assert "`pull / a`: removed, not fixed" in comment.body
+    assert "- **State:** ended" in stage.issue.body
     assert "fixed by" not in comment.body
 
 

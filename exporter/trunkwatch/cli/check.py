@@ -82,12 +82,14 @@ def check(
         if fields is not None and source is ParameterSource.COMMANDLINE:
             raise UsageError("--json and --format both choose the output; keep one")
         chosen = choose(config_file, repo, storage)
-        once = refresh(chosen.config, chosen.storage, now)
+        form = form if fields is None else "json"
+        # The object has the reason of a trunk that was not read, but none of a source.
+        prints_failures = form != "json"
+        once = refresh(chosen.config, chosen.storage, now, prints_failures=prints_failures)
         once.store.close()
         filters = Filters(group, team, workflow)
         snapshot = filters.of(once.engine.snapshot)
     with closed_pipe_allowed():
-        form = form if fields is None else "json"
         click.echo(_shown(once, snapshot, form, fields, every=every), nl=False)
         if form == "table" and repo is not None:
             click.echo(cost(once.requests), nl=False)

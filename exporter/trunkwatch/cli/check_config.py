@@ -53,7 +53,7 @@ def check_config(config_file: str, storage: str, alertmanager: str | None, live:
     if not live:
         return
     with reported_errors():
-        once = refresh(config, storage, None)
+        once = refresh(config, storage, None, prints_failures=True)
         with closing(once.store):
             warnings = list(_warnings(config, once))
     with closed_pipe_allowed():
@@ -73,7 +73,8 @@ def _warnings(config: Config, once: Once) -> Iterator[str]:
     }
     for source in snapshot.sources:
         if not source.up:
-            yield f"source {source.name} could not be read, so that jobs may be missing"
+            because = source.problem or f"source {source.name}: not read"
+            yield f"{because}; jobs may be missing"
     for trunk in snapshot.trunks:
         yield from (f"{trunk.trunk}: {note.strip()}" for note in trunk_notes(trunk, snapshot.as_of))
     yield from live_warnings(config, snapshot, results)

@@ -1,10 +1,11 @@
 """Shared by the commands: flags, errors, exit codes, one refresh of everything, and printing."""
 
+import logging
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from trunkwatch.app import Once, refresh_all
 from trunkwatch.config import Config
 from trunkwatch.errors import TrunkwatchError, UsageError
+from trunkwatch.poller.poller import FAILED_REFRESH, POLLER
 from trunkwatch.store import MEMORY
 from trunkwatch.times import parse_time
 
@@ -115,16 +117,40 @@ def printed(write: Callable[[Console], None]) -> str:
     return captured.get()
 
 
-def refresh(config: Config, storage: str, now: str | None) -> Once:
+def refresh(
+    config: Config, storage: str, now: str | None, *, prints_failures: bool = False
+) -> Once:
     """Refresh every source; failures are logged and in the snapshot.
+
+    Args:
+        config: what to read.
+        storage: path of the storage.
+        now: the flag `--now`.
+        prints_failures: the command prints the failures of sources, so that they are not logged as
+            well, unless for debugging.
 
     Raises:
         StoreError: the storage cannot be used.
         UsageError: `now` is not a time.
     """
     at = _moment(now)
-    with _progress() as progress:
+    quiet = prints_failures and not logging.getLogger().isEnabledFor(logging.DEBUG)
+    with _progress() as progress, _no_log_of(FAILED_REFRESH) if quiet else nullcontext():
         return refresh_all(config, storage, at, progress)
+
+
+@contextmanager
+def _no_log_of(message: str) -> Iterator[None]:
+    logger = logging.getLogger(POLLER)
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return record.msg != message
+
+    logger.addFilter(is_other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_other)
 
 
 def _moment(now: str | None) -> float | None:

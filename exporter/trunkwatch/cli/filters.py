@@ -71,12 +71,19 @@ _NAMES: dict[str, Callable[[JobState], str]] = {
 """The name of a job that each flag compares."""
 
 
+class _Names(click.types.StringParamType):
+    """Names; in an environment variable they are separated by commas."""
+
+    envvar_list_splitter = ","
+
+
 def filter_flags(command: Command) -> Command:
     """Add the flags to a command."""
     for flag, what in (("--workflow", "workflow"), ("--team", "team"), ("--group", "group")):
         command = click.option(
             flag,
             multiple=True,
+            type=_Names(),
             metavar="NAME",
             help=f"Only jobs of this {what}, or a glob of its name; may be repeated.",
         )(command)

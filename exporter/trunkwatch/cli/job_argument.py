@@ -1,7 +1,9 @@
 """The argument that names one job."""
 
+import re
 import shlex
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 from trunkwatch.domain.job import JobState
@@ -13,6 +15,11 @@ LISTED = 10
 
 SIMILARITY = 0.5
 """The least similarity of a suggested name, as `difflib` measures it."""
+
+SIMILARITY_OF_PART = 0.75
+"""That of a part of a name: short texts are alike by chance."""
+
+_PART = re.compile(r"[^\W_]+")
 
 Found = tuple[JobState, TrunkState]
 
@@ -57,17 +64,31 @@ def _first_matches(jobs: Iterable[Found], wanted: str) -> list[Found]:
 
 def _unknown(snapshot: Snapshot, jobs: Iterable[Found], wanted: str) -> Iterable[str]:
     """Yield the lines of the error that no job has a name."""
-    by_name = {name.casefold(): job for job, _ in jobs for name in _names(job)[:2]}
-    near = get_close_matches(wanted.casefold(), by_name, LISTED, SIMILARITY)
-    names = dict.fromkeys(by_name[name].key.display_name for name in near)
+    names = _nearest(wanted.casefold(), [job for job, _ in jobs])
     if names:
         yield f"no job is called {wanted!r}; the nearest names: {'; '.join(map(repr, names))}"
     else:
         yield f"no job is called {wanted!r}; 'trunkwatch check --all' lists the jobs"
     failed = [source for source in snapshot.sources if not source.up]
     if failed:
-        sources = "; ".join(source.problem or f"{source.name}: not read" for source in failed)
-        yield f"it may be missing because a source could not be read: {sources}"
+        sources = ", ".join(source.name for source in failed)
+        yield f"it may be missing because a source could not be read (see above): {sources}"
+
+
+def _nearest(wanted: str, jobs: Sequence[JobState]) -> list[str]:
+    """Return the names that are like a text, or have a part that is."""
+    whole, parts = defaultdict(list), defaultdict(list)
+    for job in jobs:
+        for name in _names(job)[:2]:
+            whole[name.casefold()].append(job.key.display_name)
+        for part in _PART.findall(job.key.display_name.casefold()):
+            parts[part].append(job.key.display_name)
+    near = get_close_matches(wanted, whole, LISTED, SIMILARITY)
+    found = [name for each in near for name in whole[each]]
+    if not found:
+        near = get_close_matches(wanted, parts, LISTED, SIMILARITY_OF_PART)
+        found = [name for each in near for name in parts[each]]
+    return list(dict.fromkeys(found))[:LISTED]
 
 
 def _names(job: JobState) -> tuple[str, str, str]:

@@ -33,6 +33,7 @@ from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.output import write_whole
 from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.cli.tickets import tickets
+from trunkwatch.cli.variables import add_variables
 from trunkwatch.config import load_config
 from trunkwatch.domain.columns import build_columns
 from trunkwatch.domain.job import JobState
@@ -212,6 +213,7 @@ main.add_command(demo)
 main.add_command(init)
 main.add_command(test_alert_command)
 main.add_command(tickets)
+add_variables(main)
 
 # ---------------------------------------------------------------------- helpers
 

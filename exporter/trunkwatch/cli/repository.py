@@ -75,8 +75,10 @@ def choose(config_file: str, repo: str | None, storage: str) -> Chosen:
     """
     if repo is None:
         return Chosen(load_config(config_file), storage)
-    name = click.get_current_context().get_parameter_source("config_file")
-    if name is ParameterSource.COMMANDLINE:
+    source_of = click.get_current_context().get_parameter_source
+    if source_of("config_file") is ParameterSource.COMMANDLINE:
+        if source_of("repo") is not ParameterSource.COMMANDLINE:
+            return Chosen(load_config(config_file), storage)  # a variable gives way to a flag
         raise UsageError("--repo and --config.file both choose what to read; keep one")
     return choose_repo(repo, storage)
 

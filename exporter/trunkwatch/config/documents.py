@@ -9,6 +9,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from trunkwatch.config.marks import mark_of, with_place
+from trunkwatch.config.marks import place as _place
 from trunkwatch.config.yaml_values import SafeLoader
 from trunkwatch.errors import ConfigError
 
@@ -39,14 +41,15 @@ def parse_document(
     section: _Model | None = None
     try:
         loader = _StrictLoader(text)
-        document = loader.get_single_data()
+        node = loader.get_single_node()
+        document = None if node is None else loader.construct_document(node)
         problems = loader.problems
         if isinstance(document, dict):
             try:
                 section = model.model_validate(document, context={"folder": folder})
             except ValidationError as error:
-                problems += _problems(error, model, hints)
-            problems += contradictions(document, section)
+                problems += _problems(error, model, hints, node)
+            problems += (with_place(each, node) for each in contradictions(document, section))
         else:
             problems.append(f"must be a mapping with {_named_keys(model)}")
     except yaml.MarkedYAMLError as error:
@@ -105,12 +108,11 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     return f"{_place(mark)}{', '.join(parts) or 'is not YAML'}"
 
 
-def _place(mark: yaml.Mark | None) -> str:
-    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-
-
 def _problems(
-    error: ValidationError, model: type[BaseModel], hints: Mapping[str, str]
+    error: ValidationError,
+    model: type[BaseModel],
+    hints: Mapping[str, str],
+    node: yaml.Node | None,
 ) -> list[str]:
     """Return one line per problem.
 
@@ -118,10 +120,15 @@ def _problems(
     only for a list that is empty in the file.
     """
     return [
-        f"{_key_path(detail)}: {_message(detail, model, hints)}"
+        f"{_place_of(detail, node)}{_key_path(detail)}: {_message(detail, model, hints)}"
         for detail in error.errors()
         if detail["type"] != "too_short" or not detail["input"]
     ]
+
+
+def _place_of(detail: ErrorDetails, node: yaml.Node | None) -> str:
+    location = list(_without_tags(detail))
+    return _place(mark_of(node, location, of_key=detail["type"] == "extra_forbidden"))
 
 
 def _key_path(detail: ErrorDetails) -> str:

@@ -62,6 +62,7 @@ def play(
     at_once: int,
     landed: Callable[[dict[str, Any]], None],
     stop: threading.Event,
+    before: Callable[[int], None] = lambda _number: None,
 ) -> None:
     """Replay commits until all are written or `stop` is set.
 
@@ -72,6 +73,7 @@ def play(
         at_once: number of commits that are written at the start.
         landed: called with the line of each written commit.
         stop: ends the replay early.
+        before: called with the number of each commit that is about to land, from 0; may wait.
     """
     all_steps = list(steps(source.read_text(encoding="utf-8").splitlines()))
     began = time.time()
@@ -79,6 +81,9 @@ def play(
     for number, step in enumerate(all_steps):
         history = at_once - number
         if history <= 0 and stop.wait(interval):
+            return
+        before(number)
+        if stop.is_set():
             return
         now = time.time() if history <= 0 else began - 60.0 * history
         append(target, moved(step, now))

@@ -1,11 +1,12 @@
 """`make run`: the whole stack on one machine, with the recorded incident or your own config."""
 
 import argparse
+import os
+import select
 import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ import yaml
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.demo.binaries import BinaryNotFoundError
 from trunkwatch.demo.ci import COMPARE, RunPages
-from trunkwatch.demo.incident import INCIDENT, LAST_GREEN
+from trunkwatch.demo.incident import FIX, INCIDENT, LAST_GREEN
 from trunkwatch.demo.play import play
-from trunkwatch.demo.receiver import QUIET, Delivery, Receiver, as_text, framed
+from trunkwatch.demo.receiver import QUIET, Delivery, Receiver
+from trunkwatch.demo.screen import Screen
 from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 from trunkwatch.demo.tickets import Tickets
 from trunkwatch.domain.model import JobKey, Trunk
@@ -39,11 +41,6 @@ RECORDING = "recording.ndjson"
 
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
-
-
-def log(text: str) -> None:
-    """Print a line with the time of day."""
-    print(f"{time.strftime('%H:%M:%S')}  {text}", flush=True)
 
 
 class StreakWatcher:
@@ -79,6 +76,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--prometheus-port", type=int, default=9090)
     parser.add_argument("--alertmanager-port", type=int, default=9093)
     parser.add_argument("--interval", type=float, default=INTERVAL, help="seconds between commits")
+    parser.add_argument(
+        "--pace", type=float, help="land the fix after so many seconds, without waiting for Enter"
+    )
     return parser.parse_args(arguments)
 
 
@@ -100,39 +100,55 @@ class NotificationHandler:
 
     Attributes:
         tickets: receives them too.
-        pages: lines with pages to look at, printed after the first one.
+        pages: what to look at, with its address, printed after the first one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, screen: Screen) -> None:
+        """Args:
+        screen: where to print.
+        """
+        self._screen = screen
         self.tickets: Tickets | None = None
-        self.pages: Sequence[str] = ()
+        self.pages: Sequence[tuple[str, str]] = ()
 
     def delivered(self, delivery: Delivery) -> None:
         """Print a notification and pass it on, unless it is a heartbeat."""
         if delivery.receiver in QUIET:
             return
-        print(framed(as_text(delivery)), flush=True)
+        self._screen.notification(delivery)
         pages, self.pages = self.pages, ()
-        for line in pages:
-            log(line)
+        if pages:
+            self._screen.log("look at it while it lasts:")
+        for what, url in pages:
+            self._screen.page(what, url)
         if self.tickets is not None:
             self.tickets.deliver(delivery)
 
 
-def incident_pages(exporter_port: int) -> list[str]:
-    """Return lines with the exporter's pages about the incident."""
+def incident_pages(exporter_port: int) -> list[tuple[str, str]]:
+    """Return the exporter's pages about the incident, with their addresses."""
     exporter = f"http://localhost:{exporter_port}"
     return [
-        "look at it while it lasts:",
-        f"  the grid, with the outage outlined  {exporter}{trunk_path(TRUNK)}",
-        f"  the job, its suspects and its runs  {exporter}{job_path(BROKEN_JOB)}",
-        f"  the runbook of its alert            {exporter}/runbooks/TrunkJobBroken",
+        ("the grid, with the outage outlined", f"{exporter}{trunk_path(TRUNK)}"),
+        ("the job, its suspects and its runs", f"{exporter}{job_path(BROKEN_JOB)}"),
+        ("the runbook of its alert", f"{exporter}/runbooks/TrunkJobBroken"),
     ]
 
 
-def landed(commit: dict[str, Any]) -> None:
-    """Print a line about a new commit."""
-    log(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
+def can_ask() -> bool:
+    """Return whether somebody at a terminal can press Enter: a job in the background cannot."""
+    try:
+        return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):
+        return False
+
+
+def wait_for_enter(stop: threading.Event) -> None:
+    """Wait for a line of standard input, or for its end."""
+    while not stop.is_set():
+        if select.select([sys.stdin], [], [], POLL_SECONDS)[0]:
+            sys.stdin.readline()
+            return
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -160,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.Event) -> None:
     runs = RunPages(INCIDENT)
+    screen = Screen()
     if given.config is not None:
         config, pace = (
             given.config.resolve(),
@@ -167,29 +184,36 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         )
     else:
         config, pace = _prepare(folder, runs), Pace()
-    handler = NotificationHandler()
+    handler = NotificationHandler(screen)
     if given.config is None:
         handler.pages = incident_pages(ports.exporter)
     receiver = Receiver(handler.delivered)
     receiver.start()
     runs.start()
     try:
-        log("starting exporter, Prometheus and Alertmanager …")
-        with Stack(folder, config, receiver.port, ports, pace) as stack:
+        screen.log("starting exporter, Prometheus and Alertmanager …")
+        with Stack(
+            folder, config, receiver.port, ports, pace, ready=lambda name: _ready(screen, name)
+        ) as stack:
             tickets = handler.tickets = Tickets(folder, config, ports)
             tickets.links_silences = stack.has_silence_page()
             try:
                 tickets.start()
-                _welcome(stack)
-                _watch(stack, tickets, given, stop)
-                log("stopping …")
+                _ready(screen, "tickets")
+                _welcome(stack, screen)
+                _watch(stack, tickets, given, stop, screen)
+                screen.log("stopping …")
             finally:
                 handler.tickets = None
                 tickets.stop()
     finally:
         receiver.stop()
         runs.stop()
-    log("stopped; nothing is left running")
+    screen.log("stopped; nothing is left running")
+
+
+def _ready(screen: Screen, name: str) -> None:
+    screen.log(f"  {name} is ready")
 
 
 def _prepare(folder: Path, runs: RunPages) -> Path:
@@ -204,47 +228,59 @@ def _prepare(folder: Path, runs: RunPages) -> Path:
     return config
 
 
-def _welcome(stack: Stack) -> None:
+def _welcome(stack: Stack, screen: Screen) -> None:
     alertmanager = f"http://localhost:{stack.ports.alertmanager}"
     if not stack.has_silence_page():
         alertmanager += "/api/v2/alerts   (Debian's has no web pages; amtool silences)"
-    log(f"exporter      http://localhost:{stack.ports.exporter}")
-    log(f"Prometheus    http://localhost:{stack.ports.prometheus}{stack.alerts_page()}")
-    log(f"Alertmanager  {alertmanager}")
-    log("Ctrl-C stops all of it")
+    screen.log(f"exporter      http://localhost:{stack.ports.exporter}")
+    screen.log(f"Prometheus    http://localhost:{stack.ports.prometheus}{stack.alerts_page()}")
+    screen.log(f"Alertmanager  {alertmanager}")
+    screen.log("Ctrl-C stops all of it")
 
 
 def _watch(
-    stack: Stack, tickets: Tickets, given: argparse.Namespace, stop: threading.Event
+    stack: Stack,
+    tickets: Tickets,
+    given: argparse.Namespace,
+    stop: threading.Event,
+    screen: Screen,
 ) -> None:
     """Replay the incident if there is one, and print changes, until asked to stop."""
-    player = threading.Thread(target=_play, args=(stack, given, stop), daemon=True)
+    player = threading.Thread(target=_play, args=(stack, given, stop, screen), daemon=True)
     if given.config is None:
-        log(f"playing a recorded incident, a commit every {given.interval:g} seconds")
+        screen.log(f"playing a recorded incident, a commit every {given.interval:g} seconds")
         player.start()
     streaks = StreakWatcher(stack.ports.exporter)
     while not stop.wait(POLL_SECONDS):
         for line in streaks.changes():
-            log(line)
+            screen.log(line)
         for ticket in tickets.new_requests():
-            print(framed(f"THE TICKET (dry run: nothing is sent): {ticket}"), flush=True)
+            screen.ticket(ticket)
         for program in (*stack.programs, tickets.program):
             program.check()
     if player.is_alive():
         player.join()
 
 
-def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event) -> None:
-    play(
-        stack.folder / RECORDING,
-        stack.folder / "incident.ndjson",
-        given.interval,
-        HISTORY,
-        landed,
-        stop,
-    )
+def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event, screen: Screen) -> None:
+    asks = given.pace is None and can_ask()
+
+    def landed(commit: dict[str, Any]) -> None:
+        screen.log(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
+
+    def before(number: int) -> None:
+        if number == FIX and given.pace is not None:
+            stop.wait(given.pace)
+        elif number == FIX and asks:
+            screen.log("the job stays broken: look around, and press Enter to land the fix", "bold")
+            wait_for_enter(stop)
+
+    source, target = stack.folder / RECORDING, stack.folder / "incident.ndjson"
+    play(source, target, given.interval, HISTORY, landed, stop, before)
     if not stop.is_set():
-        log("the incident is over; the stack stays up for you to look around, Ctrl-C stops it")
+        screen.log(
+            "the incident is over; the stack stays up for you to look around, Ctrl-C stops it"
+        )
 
 
 if __name__ == "__main__":

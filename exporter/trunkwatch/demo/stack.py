@@ -176,6 +176,7 @@ class Stack:
         ports: Ports | None = None,
         pace: Pace | None = None,
         find: Callable[[str], Path] = find_binary,
+        ready: Callable[[str], None] = lambda _name: None,
     ) -> None:
         """Args:
         folder: an existing folder for settings, data and logs.
@@ -184,7 +185,9 @@ class Stack:
         ports: the programs' ports; free ones by default.
         pace: the intervals.
         find: returns the path of `prometheus` or `alertmanager`.
+        ready: called with the name of each program that has become ready.
         """
+        self._ready = ready
         self.folder = folder
         self._find = find
         self.ports = ports or Ports()
@@ -203,6 +206,7 @@ class Stack:
                 program.start()
             for program in self.programs:
                 program.wait_ready()
+                self._ready(program.name)
         except BaseException:
             self.stop()
             raise

@@ -16,6 +16,9 @@ from trunkwatch.sources import Source
 
 log = logging.getLogger(__name__)
 
+POLLER, FAILED_REFRESH = __name__, "refresh failed"
+"""The logger and the message of a failed refresh, for commands that print it themselves."""
+
 BACK_OFF_LIMIT_SECONDS = 300.0
 """The longest wait of a failing source (or its own interval, if that is longer)."""
 
@@ -209,7 +212,7 @@ class Poller:
             seconds: how long the refresh took.
             problem: the text for the source's status.
         """
-        log.error("refresh failed", extra={"source": config.name, "reason": reason, **fields})
+        log.error(FAILED_REFRESH, extra={"source": config.name, "reason": reason, **fields})
         self._engine.refresh_failed(config.name, reason, problem, seconds)
         self._publish()
 

@@ -1,6 +1,5 @@
 """The groups and rules that suit a survey."""
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,10 +18,9 @@ FAILURES_OF_COMMITS, FAILURES_OF_RUNS = 3, 2
 """N of jobs that run on every commit, and of those that run a few times a day: three nights are too
 long to wait."""
 
-ALLOWED_NAME = re.compile(
-    r".*\b(allow(ed)?[ _-]?(to[ _-])?fail(ure)?s?|may[ _-]fail|non-?blocking"
-    r"|continue-on-error)\b.*",
-    re.IGNORECASE,
+ALLOWED_NAME = Pattern(
+    r"(?i).*\b(allow(ed)?[ _-]?(to[ _-])?fail(ure)?s?|may[ _-]fail|non-?blocking"
+    r"|continue-on-error)\b.*"
 )
 """A name that states that the job may fail."""
 

@@ -4,14 +4,14 @@ A number that counts parts begins at 0 or 1 and has no gap, or does not exceed a
 Versions, such as 3.11 or `node 18, 20`, do neither.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from trunkwatch.config.proposal.literal import literal
+from trunkwatch.config.proposal.literal import any_number, literal
 from trunkwatch.domain.names import PRESETS, Naming
+from trunkwatch.patterns import Pattern
 
 PRESET = "pytorch"
 
@@ -95,6 +95,9 @@ SHAPES = (
 """In the order of their certainty; a later one sees the names that an earlier one has left."""
 
 
+_OF_PRESET = Pattern(r".*\([^()]*?, (\d+), (\d+)((?:, [^()]*)?)\)[^(]*")
+
+
 def uses_preset(names: Collection[Named]) -> bool:
     """Return whether the names follow the convention of the preset.
 
@@ -102,12 +105,12 @@ def uses_preset(names: Collection[Named]) -> bool:
     """
     naming = Naming(fold=PRESETS[PRESET].fold)
     changed = [each.name for each in names if naming.resolve(*each) != each.name]
-    shape = re.compile(r".*\([^()]*?, (\d+), (\d+)((?:, [^()]*)?)\)[^(]*")
-    found = [shape.fullmatch(name) for name in changed]
-    if not all(match and 1 <= int(match[1]) <= int(match[2]) for match in found):
+    found = [_OF_PRESET.expand(name, r"\1 \2 \3") for name in changed]
+    parts = [each.split(" ", 2) for each in found if each is not None]
+    if len(parts) < len(found) or not all(1 <= int(n) <= int(total) for n, total, _ in parts):
         return False
-    with_runner = sum(bool(match and match[3]) for match in found)
-    return any(match and int(match[2]) > 1 for match in found) and 2 * with_runner > len(found)
+    with_runner = sum(bool(rest) for *_, rest in parts)
+    return any(int(total) > 1 for _, total, _ in parts) and 2 * with_runner > len(parts)
 
 
 def foldings(names: Collection[Named]) -> Iterator[Folding]:
@@ -131,18 +134,18 @@ class _Part(NamedTuple):
     name: str
     number: int
     total: int
-    span: tuple[int, int]
 
 
 def _foldings_of(shape: _Shape, present: Collection[Named]) -> Iterator[Folding]:
-    pattern = re.compile(shape.match)
+    pattern = Pattern(shape.match)
+    wanted = rf"\{shape.number} \{shape.total or shape.number}"
     families: dict[Named, list[_Part]] = defaultdict(list)
     for workflow, name in sorted(present):
-        match = pattern.fullmatch(name)
-        if match is not None:
-            total = int(match[shape.total]) if shape.total else 0
-            part = _Part(name, int(match[shape.number]), total, match.span(shape.number))
-            families[Named(workflow, match.expand(shape.to))].append(part)
+        folded, numbers = pattern.expand(name, shape.to), pattern.expand(name, wanted)
+        if folded is not None and numbers is not None:
+            number, total = map(int, numbers.split())
+            part = _Part(name, number, total if shape.total else 0)
+            families[Named(workflow, folded)].append(part)
     certain = {
         family: parts
         for family, parts in families.items()
@@ -156,11 +159,17 @@ def _foldings_of(shape: _Shape, present: Collection[Named]) -> Iterator[Folding]
     for family, parts in certain.items():
         # A rule has no workflow: it must not fold another workflow's jobs of these names.
         if not any(other.name == family.name for other in free):
-            begin, end = parts[0].span
-            name = parts[0].name
-            match_one = rf"{literal(name[:begin])}\d+{literal(name[end:])}"
             to = family.name.replace("\\", "\\\\")
-            yield Folding(match_one, to, _names({family: parts}))
+            yield Folding(_pattern_of(parts, present), to, _names({family: parts}))
+
+
+def _pattern_of(parts: Sequence[_Part], present: Collection[Named]) -> str:
+    """Return a pattern of some names that matches no other job."""
+    names = {part.name for part in parts}
+    short = Pattern(any_number(parts[0].name))
+    if {each.name for each in present if short.fullmatch(each.name)} == names:
+        return short.text
+    return "|".join(map(literal, sorted(names)))
 
 
 def _narrowed(match: str, present: Collection[Named]) -> str:

@@ -168,7 +168,8 @@ def _resolve(context: ReconcileContext, ticket: Ticket, ended: Sequence[EndedJob
     comment = Comment(nonce, resolved_comment(nonce, context.key, ended, duration))
     # The comment was made before if only the closing was refused.
     comments = (comment,) if ticket.resolved_at is None else ()
-    body = resolved_body(ticket.body, ticket.nonce, context.key)
+    is_fixed = all(job.fixed for job in ended)
+    body = resolved_body(ticket.body, ticket.nonce, context.key, fixed=is_fixed)
     fields = {"body": body}
     after = replace(
         ticket, body=body, reported_jobs=reported_jobs((), jobs), resolved_at=context.now

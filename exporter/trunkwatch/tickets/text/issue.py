@@ -90,11 +90,26 @@ def issue_body(view: IssueView, nonce: str) -> str:
     return body
 
 
-def resolved_body(body: str, nonce: str, key: TicketKey) -> str:
-    """Return a body with a first line that states the end; the last facts stay below it."""
+FIRING_LINE = "- **State:** firing"
+_TIP = "**At the tip now:**"
+
+
+def resolved_body(body: str, nonce: str, key: TicketKey, *, fixed: bool) -> str:
+    """Return a body with a first line that states the end; the last facts stay below it.
+
+    Args:
+        body: as of the outage.
+        nonce: of the issue.
+        key: of the ticket.
+        fixed: whether every job has passed.
+    """
     _, _, rest = body.partition("\n")
+    paragraphs = [part for part in rest.split("\n\n") if not part.startswith(_TIP)]
+    facts = "\n\n".join(paragraphs)
+    state = "fixed" if fixed else "ended"
+    facts = facts.replace(f"\n{FIRING_LINE}\n", f"\n- **State:** {state}\n", 1)
     head = "**Nothing of this is broken any more.** What follows is how it was last seen."
-    return cut_to_limit(f"{Marker(quoted(key), nonce, 'resolved')}\n{head}\n\n{rest}")
+    return cut_to_limit(f"{Marker(quoted(key), nonce, 'resolved')}\n{head}\n\n{facts}")
 
 
 def _body(view: IssueView, nonce: str, shown: int) -> str:
@@ -125,7 +140,7 @@ def _heads(view: IssueView) -> str:
     group = view.group
     rows = [
         ("Occurred at", when(min(since), view.zone) if since else "unknown"),
-        ("State", "firing"),
+        ("State", "firing"),  # `resolved_body` replaces it
         ("Team", code(group.team)),
         ("Priority", code(group.priority)),
     ]
@@ -199,9 +214,9 @@ def _tip(jobs: Iterable[JobStatus]) -> str:
     if not by_state:
         return ""
     if len(by_state) == 1:
-        return f"**At the tip now:** {next(iter(by_state))}"
+        return f"{_TIP} {next(iter(by_state))}"
     lines = [f"- {state}: {_first_names(names)}" for state, names in by_state.items()]
-    return "\n".join(["**At the tip now:**", "", *lines])
+    return "\n".join([_TIP, *lines])
 
 
 _TIP_STATES = {
