@@ -166,7 +166,7 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
             Pace(scrape="15s", group_wait="10s", group_interval="1m"),
         )
     else:
-        config, pace = _prepare(folder, runs), Pace()
+        config, pace = _prepare(folder, runs, ports), Pace()
     handler = NotificationHandler()
     if given.config is None:
         handler.pages = incident_pages(ports.exporter)
@@ -192,7 +192,7 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
     log("stopped; nothing is left running")
 
 
-def _prepare(folder: Path, runs: RunPages) -> Path:
+def _prepare(folder: Path, runs: RunPages, ports: Ports) -> Path:
     """Write the files of the incident; return the configuration."""
     runs.copied(INCIDENT, folder / RECORDING)
     (folder / "incident.ndjson").touch()
@@ -200,6 +200,8 @@ def _prepare(folder: Path, runs: RunPages) -> Path:
     settings = yaml.safe_load(INCIDENT.with_name("trunkwatch.yml").read_text("utf-8"))
     compare = f"{runs.address}{COMPARE}{{last_good}}...{{first_bad}}"
     settings["sources"][0]["compare_url"] = compare
+    settings["tickets"] = {"url": f"http://{HOST}:{ports.tickets}"}
+    settings["alertmanager"] = {"url": f"http://{HOST}:{ports.alertmanager}"}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return config
 
