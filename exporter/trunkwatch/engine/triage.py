@@ -104,7 +104,7 @@ class Triage:
     Attributes:
         tickets: by group.
         alerts: of jobs that alert.
-        max_label_bytes: a longer name is cut in the labels of an alert, so that its alert is unknown.
+        max_label_bytes: a longer name is cut in the labels of an alert, which is unknown then.
     """
 
     tickets: Reading[Tickets] | None = None
