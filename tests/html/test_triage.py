@@ -111,6 +111,13 @@ def test_what_is_not_known_is_not_nobody(reading: Reading[Tickets]) -> None:
     assert (shown["tickets"]["items"], shown["alerts"]["items"]) == (None, None)
 
 
+def test_a_failure_is_shown_while_the_last_report_counts() -> None:
+    """Until the report is too old, it is shown with its age and the reason."""
+    trunk = pages(tickets(TICKET, read_at=NOW - 120, problem="GitHub: HTTP 502"))[1]
+    assert "Tickets are as of 2 min ago: GitHub: HTTP 502" in trunk.text
+    assert "o/r#7 open" in trunk.text
+
+
 def test_nothing_is_said_where_nothing_is_configured() -> None:
     """The job's page names the key; the others have no column and no note."""
     first, trunk, job = pages(Triage())

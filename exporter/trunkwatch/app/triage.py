@@ -94,7 +94,12 @@ def _attempt(peer: str, read: Callable[[], Reading[T]], before: Reading[T] | Non
         expected = isinstance(error, TrunkwatchError)
         problem = str(error) if expected else f"internal error ({type(error).__name__})"
         fields = {"peer": peer, "error": problem}
-        log.warning("not known who is on it", extra=fields, exc_info=None if expected else error)
+        if before is None or before.problem != problem:
+            log.warning(
+                "tickets or silences cannot be read",
+                extra=fields,
+                exc_info=None if expected else error,
+            )
         return replace(before or Reading(), problem=problem)
 
 

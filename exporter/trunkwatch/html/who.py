@@ -6,7 +6,7 @@ from typing import NamedTuple
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.triage import TicketNote, Triage
 from trunkwatch.report.triage import doubt, silence_words, ticket_words
-from trunkwatch.report.words import ago
+from trunkwatch.report.words import ago, plain
 
 
 class Who(NamedTuple):
@@ -65,13 +65,15 @@ def _ages(triage: Triage, now: float) -> Iterator[str]:
 
 
 def triage_notes(triage: Triage, now: float) -> Iterator[str]:
-    """Yield a line for each configured program whose report is missing or too old.
+    """Yield a line for each configured program whose report is missing, too old or incomplete.
 
     Args:
         triage: the last readings.
         now: seconds since the epoch.
     """
     for peer, reading in triage.readings():
-        why = doubt(reading, "", now)
+        why, name = doubt(reading, "", now), "Tickets" if peer == "tickets" else "Silences"
+        if why is None and reading.problem and reading.read_at is not None:
+            why = f"as of {ago(reading.read_at, now)}: {plain(reading.problem)}"
         if why is not None:
-            yield f"{'Tickets' if peer == 'tickets' else 'Silences'} are {why}"
+            yield f"{name} are {why}"
