@@ -18,17 +18,25 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from markdown_it import MarkdownIt
 from trunkwatch import __version__
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.app.parts import build_sources, compare_urls
-from trunkwatch.config import load_config
+from trunkwatch.config import Config, load_config
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.demo.play import steps
+from trunkwatch.domain.job import JobState
+from trunkwatch.engine.triage import AlertNote, GroupKey, Reading, TicketNote, Triage
 from trunkwatch.html.templating import static_files
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_engine import TrunkEngine
+from trunkwatch.report.document import Surroundings, document_of_trunks
 from trunkwatch.store import SqliteStore
+from trunkwatch.tickets.alerts import ALERT, UnresolvedAlert
+from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.tickets.reconcile.context import ReconcileContext, labels_of, new_ticket
+from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.times import format_time, parse_time
 from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.view import View
@@ -49,6 +57,15 @@ TERMINAL = """<!doctype html><meta charset="utf-8"><title>x</title><style>
 body{margin:0;background:#14181c;color:#e4e8eb}pre{margin:0;padding:20px 24px;width:max-content;
 font:13px/1.45 "DejaVu Sans Mono",monospace}.p{color:#79cdae}</style><pre>"""
 
+TICKET = """<!doctype html><meta charset="utf-8"><title>x</title><style>
+body{margin:0;background:#fff;color:#1d2329}main{padding:16px 28px;width:860px;
+font:14px/1.5 Inter,system-ui,sans-serif;overflow-wrap:anywhere}h1{font-size:20px;margin:8px 0}
+h3{font-size:15px}code{font:12px "DejaVu Sans Mono",monospace;background:#f0f2f4;padding:1px 4px;
+border-radius:3px}p span{border:1px solid #c5ccd3;border-radius:10px;padding:1px 8px;
+margin-right:6px;font-size:12px}a{color:#0b57a4}li{margin:2px 0}</style>"""
+
+ADDRESS, ALERTMANAGER = "http://localhost:10077", "http://localhost:9093"
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -57,12 +74,14 @@ class Incident:
     Attributes:
         pages: the application.
         paths: of the pages, by the names of their pictures.
+        ticket: the issue about it, as HTML.
         folder: holds the configuration and the results.
         now: the moment (seconds since the epoch).
     """
 
     pages: Pages
     paths: dict[str, str]
+    ticket: str
     folder: Path
     now: float
 
@@ -83,12 +102,42 @@ def incident() -> Iterator[Incident]:
         (broken,) = (job for job in trunk.jobs if job.broken)
         # The source has read its file today.
         snapshot = replace(engine.snapshot, trunks=(replace(trunk, data_at=now),))
-        view = View(lambda: snapshot, compare_urls(config, snapshot), engine.columns_at)
+        urls = compare_urls(config, snapshot)
+        triage = _triage(broken, now)
+        view = View(lambda: snapshot, urls, engine.columns_at, ADDRESS, triage)
         exposition = Exposition(lambda: snapshot, counters.totals, __version__)
         pages = Pages(lambda: view, exposition, lambda: now + 20, __version__)
         paths = {"grid": trunk_path(trunk.trunk), "job": job_path(broken.key)}
-        yield Incident(pages, paths, folder, now)
+        around = Surroundings(ADDRESS, triage)
+        found = document_of_trunks(snapshot, snapshot.trunks, urls, now, around=around)
+        yield Incident(pages, paths, _ticket(broken, config, found, now), folder, now)
         store.close()
+
+
+def _triage(job: JobState, now: float) -> Triage:
+    """Return who is on the broken job: its issue is assigned, and nothing is silenced."""
+    key = job.key
+    number = 1
+    url = f"https://github.com/{key.repo}/issues/{number}"
+    note = TicketNote(f"{key.repo}#{number}", url, "open", ("author-g",), now - 1800)
+    group = GroupKey(key.repo, key.branch, job.group.name)
+    alerts = {key: AlertNote((), inhibited=False)}
+    return Triage(Reading({group: note}, now), Reading(alerts, now))
+
+
+def _ticket(job: JobState, config: Config, document: object, now: float) -> str:
+    """Return the issue that `trunkwatch tickets` writes at the moment, rendered from Markdown."""
+    key = TicketKey(job.key.repo, job.key.branch, job.group.name)
+    status = parse_trunk_status(document)
+    links = Links(runbook=f"{ADDRESS}/runbooks/{ALERT}")
+    context = ReconcileContext(
+        key, config.tickets, status, {JobName(*job.key[2:]): UnresolvedAlert(True, links)},
+        frozenset({JobName(*job.key[2:])}), ALERTMANAGER, now=now,
+    )  # fmt: skip
+    ticket = new_ticket(context, "0" * 32)
+    labels = "".join(f"<span>{escape(label)}</span>" for label in labels_of(ticket, ()))
+    body = MarkdownIt("commonmark").render(ticket.body)
+    return f"{TICKET}<main><h1>{escape(ticket.title)}</h1><p>{labels}</p>{body}</main>"
 
 
 def _write(folder: Path) -> float:
@@ -114,6 +163,7 @@ def digest() -> str:
             body = shown.pages(_request(path), lambda *_: lambda _: None)
             text = re.sub(rb"\s+(?=<)|(?<=>)\s+", b"", b"".join(body))
             found.update(text.replace(__version__.encode(), b""))
+        found.update(shown.ticket.encode())
     for file in static_files().values():
         found.update(file.version.encode())
     return found.hexdigest()
@@ -138,6 +188,7 @@ def main() -> int:
                 _pages(browser, name, f"http://127.0.0.1:{server.port}{path}")
         finally:
             server.stop()
+        _shoot(browser, shown.ticket, "main", "ticket", dark=False)
         for command in ("check", "backtest"):
             _terminal(browser, command, shown)
     DIGEST.write_text(f"{digest()}\n", encoding="utf-8")
@@ -164,15 +215,21 @@ def _terminal(browser: Browser, command: str, shown: Incident) -> None:
         check=False,
     )
     text = f"<span class=p>$ trunkwatch {command}</span>\n{escape(done.stdout)}"
-    browser.view(1000, 200, dark=True)
-    browser.goto(f"data:text/html;charset=utf-8,{quote(TERMINAL + text)}")
+    _shoot(browser, TERMINAL + text, "pre", command, dark=True)
+
+
+def _shoot(browser: Browser, page: str, element: str, name: str, *, dark: bool) -> None:
+    """Take a picture of one element of a page."""
+    address = f"data:text/html;charset=utf-8,{quote(page)}"
+    browser.view(1000, 200, dark=dark)
+    browser.goto(address)
     width, height = browser.evaluate(
         "(({width, height}) => [Math.ceil(width), Math.ceil(height)])"
-        "(document.querySelector('pre').getBoundingClientRect())"
+        f"(document.querySelector('{element}').getBoundingClientRect())"
     )
-    browser.view(width, height, dark=True)
-    browser.goto(f"data:text/html;charset=utf-8,{quote(TERMINAL + text)}")
-    file = PICTURES / f"{command}.png"
+    browser.view(width, height, dark=dark)
+    browser.goto(address)
+    file = PICTURES / f"{name}.png"
     browser.shoot(file)
     print(f"written: {file.relative_to(PROJECT)}")
 

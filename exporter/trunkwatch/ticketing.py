@@ -23,6 +23,7 @@ from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
 from trunkwatch.tickets.issues.api import Api, GithubIssues
 from trunkwatch.tickets.issues.dry_run import DryRun
 from trunkwatch.tickets.issues.tracker import IssueTracker
+from trunkwatch.tickets.listing import tickets_object
 from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
 from trunkwatch.tickets.reconcile.peers import Check, PeerChecks
@@ -99,6 +100,7 @@ class TicketServer:
                 self._metrics.families,
                 lambda outcome: self._metrics.add("deliveries", outcome),
                 self._supervisor.dead_threads,
+                lambda: tickets_object(self._metrics.health, dry_run=options.show is not None),
             )
             self._web = WebServer(
                 options.listen,

@@ -116,6 +116,8 @@ tickets:
   timezones: {broken-inductor: America/Los_Angeles}
   dashboard_url: https://grafana.example.com/d/{group}
   api_url: https://ghe.example.com/api/v3
+  url: http://127.0.0.1:10079
+alertmanager: {url: "http://u:p@127.0.0.1:9093"}
 """
 
 
@@ -143,7 +145,11 @@ def test_the_example_has_every_key(config: Config) -> None:
 
 def test_tickets(config: Config) -> None:
     """Each key of the tickets arrives."""
+    assert config.alertmanager is not None
+    assert config.alertmanager.url == "http://u:p@127.0.0.1:9093"
+    assert "u:p" not in repr(config)
     assert config.tickets.model_dump() == {
+        "url": "http://127.0.0.1:10079",
         "repo": "o/issues",
         "labels": ("ci",),
         "assignees": ("author-a",),

@@ -348,7 +348,7 @@ def find_issue(body: bytes) -> None:
     IssueTracker(_issues_api(body)).find("o/r", KEY, 0.0)
     if isinstance(document, list) and document:
         one = IssueTracker(_issues_api(json.dumps(document[0]).encode()))
-        one.closed_at(Ticket(KEY, "o/r", 7, "0a", State.OPEN, "", "", {}, "", ""))
+        one.read(Ticket(KEY, "o/r", 7, "0a", State.OPEN, "", "", {}, "", ""))
 
 
 def _issues_api(body: bytes) -> GithubIssues:

@@ -9,7 +9,8 @@ from pathlib import Path
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.metrics.lines import Labels
 
-from tests.metrics.sample import snapshot, totals
+from tests.domain.builders import NOW
+from tests.metrics.sample import snapshot, totals, triage
 
 LABELS = Labels(external_url="https://trunkwatch.example.com")
 GOLDEN = Path(__file__).with_name("golden.prom")
@@ -19,7 +20,8 @@ PROCESS = ("process_", "# HELP process_", "# TYPE process_")
 
 def exposed() -> str:
     """Return /metrics of the sample, without the families of the process."""
-    body = Exposition(snapshot, totals, "0.0.0", LABELS).body(PLAIN, zipped=False).decode()
+    served = Exposition(snapshot, totals, "0.0.0", LABELS, triage, lambda: NOW)
+    body = served.body(PLAIN, zipped=False).decode()
     return "".join(line for line in body.splitlines(keepends=True) if not line.startswith(PROCESS))
 
 

@@ -9,6 +9,14 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.shown import Alert, AlertKey, End, Ended
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkSource, TrunkState
+from trunkwatch.engine.triage import (
+    AlertNote,
+    GroupKey,
+    Reading,
+    Silence,
+    TicketNote,
+    Triage,
+)
 from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate, history, length, trunk
@@ -54,6 +62,17 @@ def main_trunk() -> TrunkState:
     mass = MassBreakage(4, 2)
     return replace(
         state, data_at=NOW - 5, workflow_states=inactive, sources=(source,), mass_breakage=mass
+    )
+
+
+def triage() -> Triage:
+    """Return a ticket of a group with broken jobs, and a silence of one of them."""
+    ticket = TicketNote("o/r#7", "https://git.example/o/r/issues/7", "open", ("a", "b"), NOW - 600)
+    silence = Silence("1f", "author-a", "known, see #7", NOW + 3600)
+    key = JobKey(*TRUNK, "ci", "inductor / test (core)")
+    return Triage(
+        Reading({GroupKey(*TRUNK, "inductor"): ticket}, NOW - 20),
+        Reading({key: AlertNote((silence,), inhibited=False)}, NOW - 10),
     )
 
 

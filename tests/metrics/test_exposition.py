@@ -19,10 +19,10 @@ from trunkwatch.metrics.collector import job_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
 from trunkwatch.metrics.lines import Labels, job_texts
 
-from tests.domain.builders import evaluate_histories
+from tests.domain.builders import NOW, evaluate_histories
 from tests.domain.scripts import bounded
 from tests.metrics.reading import openmetrics, plain, samples_of
-from tests.metrics.sample import HOSTILE_TITLE, snapshot, totals
+from tests.metrics.sample import HOSTILE_TITLE, snapshot, totals, triage
 
 FORMATS = pytest.mark.parametrize("form", [PLAIN, OPENMETRICS], ids=["plain", "openmetrics"])
 
@@ -41,7 +41,7 @@ class Shown:
 
     def exposition(self) -> Exposition:
         labels = Labels(external_url="https://trunkwatch.example.com")
-        return Exposition(lambda: self.snapshot, totals, "1.2.3", labels)
+        return Exposition(lambda: self.snapshot, totals, "1.2.3", labels, triage, lambda: NOW)
 
     def job_texts(self, job: JobState, labels: Labels) -> list[str]:
         self.before_rendering()

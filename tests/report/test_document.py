@@ -148,8 +148,16 @@ def test_the_sources_of_one_trunk() -> None:
 
 
 def test_the_whole() -> None:
-    """The object has six keys, is plain JSON, and its jobs are in the order of urgency."""
-    assert list(DOCUMENT) == ["as_of", "external_url", "sources", "trunks", "groups", "jobs"]
+    """The object has seven keys, is plain JSON, and its jobs are in the order of urgency."""
+    assert list(DOCUMENT) == [
+        "as_of",
+        "external_url",
+        "triage",
+        "sources",
+        "trunks",
+        "groups",
+        "jobs",
+    ]
     assert DOCUMENT["as_of"] == "2026-03-01T12:00:00Z"
     assert json.loads(json.dumps(DOCUMENT)) == DOCUMENT
     names = [each["job_name"] for each in DOCUMENT["jobs"]]

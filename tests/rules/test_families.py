@@ -29,6 +29,10 @@ UNUSED: Mapping[str, str] = {
     "trunkwatch_store_bytes": "for people who watch the disk",
     "trunkwatch_store_oldest_timestamp_seconds": "for people who watch what retention keeps",
     "trunkwatch_store_rows": "for people who watch the disk",
+    "ci_job_ticket_info": "pages and JSON show it; for people's own dashboards",
+    "ci_job_silence_info": "as ci_job_ticket_info",
+    "trunkwatch_triage_known": "as ci_job_ticket_info; pages and JSON say what is not known",
+    "trunkwatch_triage_timestamp_seconds": "as trunkwatch_triage_known",
     "trunkwatch_web_info": "for links to the pages in people's own dashboards",
     "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
 }

@@ -33,7 +33,7 @@ def test_an_issue_is_gone_if_only_itself_is_not_there(status: int) -> None:
     """It was transferred, made a discussion, or deleted."""
     answers = github(as_json({"message": "m"}, status), HERE, as_json([]))
     with http(answers) as server, pytest.raises(IssueGone):
-        IssueTracker(GithubIssues(server.url, HttpContext(), NoToken())).closed_at(TICKET)
+        IssueTracker(GithubIssues(server.url, HttpContext(), NoToken())).read(TICKET)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_issue_is_kept_if_its_repository_is_the_cause(
 ) -> None:
     """Its issues come back with it; the error names what to do."""
     with http(github(NOTHING, repo, issues)) as server, pytest.raises(error, match=reason) as found:
-        IssueTracker(GithubIssues(server.url, HttpContext(), NoToken())).closed_at(TICKET)
+        IssueTracker(GithubIssues(server.url, HttpContext(), NoToken())).read(TICKET)
     assert not isinstance(found.value, IssueGone)
 
 

@@ -1,6 +1,8 @@
 """Changes of an issue by people, and how they are respected."""
 
-from tests.tickets.builders import fixed, job
+from trunkwatch.tickets.listing import tickets_object
+
+from tests.tickets.builders import REPO, fixed, job
 from tests.tickets.stage import Stage, opened
 
 
@@ -93,3 +95,21 @@ def test_an_edited_title_stays_until_the_generated_one_changes(stage: Stage) -> 
     stage.settle()
     assert stage.issue.title == "mine"
     assert "`Build`" in stage.issue.body
+
+
+def test_what_people_did_is_listed(stage: Stage) -> None:
+    """The list has the address and the assignees, and an issue closed during its outage."""
+    opened(stage, "a")
+    stage.issue.assignees.append("author-b")
+    stage.settle()
+    (row,) = tickets_object(stage.metrics.health, dry_run=False)["tickets"]
+    assert (row["state"], row["assignees"]) == ("open", ["author-b"])
+    assert row["url"].endswith(f"/{REPO}/issues/{stage.issue.number}")
+    stage.restart()
+    stage.server.issues.close_by("author-b", stage.issue)
+    stage.settle()
+    (row,) = tickets_object(stage.metrics.health, dry_run=False)["tickets"]
+    assert (row["state"], row["assignees"]) == ("dismissed", ["author-b"])
+    stage.set_status(fixed("a"))
+    stage.settle()
+    assert tickets_object(stage.metrics.health, dry_run=False)["tickets"] == []

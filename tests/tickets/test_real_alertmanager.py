@@ -1,6 +1,7 @@
 """A real Alertmanager: its webhook opens an issue, and its list of alerts is parsed."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 
 import pytest
 import requests
+from trunkwatch.app.triage import TriageReader
+from trunkwatch.config import parse_config
+from trunkwatch.engine.triage import AlertNote
 from trunkwatch.tickets.model import JobName, TicketKey
 from trunkwatch.tickets.status_client import HttpStatusClient
 
@@ -75,6 +79,13 @@ class Alertmanager:
         requests.post(url, json=body, timeout=TIMEOUT_SECONDS).raise_for_status()
 
 
+def listed(port: int) -> set[tuple[int, str, tuple[str, ...]]]:
+    """Return number, state and assignees of the tickets that a process lists."""
+    url = f"http://127.0.0.1:{port}/api/v1/tickets"
+    rows = requests.get(url, timeout=TIMEOUT_SECONDS).json()["tickets"]
+    return {(row["number"], row["state"], tuple(row["assignees"])) for row in rows}
+
+
 def write_config(folder: Path, url: str) -> Path:
     token = {"authorization": {"type": "Bearer", "credentials_file": str(folder / "secret")}}
     receiver = {"name": "ticket", "webhook_configs": [{"url": url, "http_config": token}]}
@@ -109,6 +120,29 @@ def test_its_list_of_alerts_is_parsed(alertmanager: Alertmanager) -> None:
     eventually(lambda: state() == [], "resolved")
 
 
+def test_silences_are_read_for_the_pages(alertmanager: Alertmanager) -> None:
+    """A job whose alert is silenced has the silence with its author, comment and end."""
+    text = f"alertmanager: {{url: '{alertmanager.url}'}}\n"
+    text += "sources: [{name: a, type: recorded, path: a}]\n"
+    config = parse_config(text, "t.yml")
+    reader = TriageReader(lambda: config)
+
+    def notes() -> list[AlertNote]:
+        reader.read()
+        assert reader.triage.alerts is not None
+        assert reader.triage.alerts.problem is None
+        return list((reader.triage.alerts.known(time.time()) or {}).values())
+
+    assert notes() == []
+    alertmanager.alert()
+    eventually(lambda: notes() == [AlertNote((), False)], "an alert that notifies")
+    alertmanager.silence()
+    eventually(lambda: any(note.silences for note in notes()), "a silence")
+    ((silence,),) = (note.silences for note in notes())
+    assert (silence.created_by, silence.comment) == ("author-a", "known")
+    assert silence.ends_at == pytest.approx(time.time() + 3600, abs=120)
+
+
 def test_its_webhook_opens_and_closes_an_issue(around: Around, alertmanager: Alertmanager) -> None:
     """With the real webhook and bearer token, an issue is opened and closed."""
     flags = [*around.flags[:1], f"--alertmanager.url={alertmanager.url}", *around.flags[2:]]
@@ -118,6 +152,14 @@ def test_its_webhook_opens_and_closes_an_issue(around: Around, alertmanager: Ale
         tickets.wait_for_log("operation=open issue=1 issue_repo=o/r ")
         (issue,) = around.github.issues.all(TRUNK.repo)
         assert "/#/silences/new?filter=%7Balertname%3D%22TrunkJobBroken%22%2C" in issue.body
+        issue.assignees.append("author-a")
+
+        def is_assigned() -> bool:
+            alertmanager.alert()
+            tickets.deliver()  # begins a round
+            return listed(tickets.port) == {(1, "open", ("author-a",))}
+
+        eventually(is_assigned, "its assignee")
         around.record("P F F F P")
 
         def repaired() -> bool:

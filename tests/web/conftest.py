@@ -9,6 +9,7 @@ import pytest
 import requests
 from trunkwatch.config import Config, parse_config
 from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_engine import TrunkEngine
@@ -120,7 +121,9 @@ def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
     """Return a function that serves a configuration of sources and further sections."""
     stores: list[SqliteStore] = []
 
-    def make(*sources: str, more: str = "", webhook: Endpoint | None = None) -> Site:
+    def make(
+        *sources: str, more: str = "", webhook: Endpoint | None = None, triage: Triage = NO_TRIAGE
+    ) -> Site:
         text = f"sources: [{', '.join(sources or (SOURCE,))}]\n{more}"
         config: Config = parse_config(text, "t.yml")
         stores.append(SqliteStore())
@@ -128,7 +131,7 @@ def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
         clock = Clock()
         engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
         exposition = Exposition(lambda: engine.snapshot, counters.totals, "1.2.3")
-        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, engine.columns_at)
+        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, engine.columns_at, None, triage)
         shown, port = stage
         shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
         return Site(engine, exposition, clock, port)

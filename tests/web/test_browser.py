@@ -6,8 +6,16 @@ from dataclasses import replace
 import pytest
 from trunkwatch.addresses import job_path, outage_path
 from trunkwatch.domain.model import JobKey, TrunkOrder
+from trunkwatch.engine.triage import (
+    AlertNote,
+    GroupKey,
+    Reading,
+    Silence,
+    TicketNote,
+    Triage,
+)
 
-from tests.support.rows import TRUNK, history, named, order, run, sha
+from tests.support.rows import NOW, TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site
 from tools.browser import Browser, missing
 
@@ -55,9 +63,24 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 @pytest.fixture
 def site(make_site: MakeSite) -> Site:
     """A site with a broken job and one that is well."""
-    made = make_site(more=GROUPS)
+    return filled(make_site(more=GROUPS))
+
+
+def filled(made: Site) -> Site:
+    """Return a site after a refresh."""
     made.ingest(*history("P C F F F", BROKEN), *history("P P P K ?", WELL)[1:])
     return made
+
+
+def triage_of(job: JobKey, group: str, text: str) -> Triage:
+    """Return a ticket and a silence of a job, with a text from outside in each field."""
+    ticket = TicketNote(f"{text}#7", text, "open", (text,), NOW)
+    silences = (Silence(text, text, text, NOW),)
+    return Triage(
+        Reading({GroupKey(*TRUNK, group): ticket}, NOW),
+        Reading({job: AlertNote(silences, inhibited=False)}, NOW),
+        max_label_bytes=20_000,
+    )
 
 
 def at(site: Site, path: str) -> str:
@@ -164,9 +187,11 @@ PATHS = ["/", TRUNK_PATH, job_path(JOB), outage_path(JOB, sha(2)), "/runbooks/Tr
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
-def test_accessibility(browser: Browser, site: Site, width: int, dark: bool) -> None:
+def test_accessibility(browser: Browser, make_site: MakeSite, width: int, dark: bool) -> None:
     """axe-core finds no violation on any page, and no page scrolls sideways."""
     browser.view(width, dark=dark)
+    unread = Triage(Reading(problem="no answer"), Reading(problem="no answer"))
+    site = filled(make_site(more=GROUPS, triage=unread if dark else triage_of(JOB, "slow", "ann")))
     for path in PATHS:
         assert browser.goto(at(site, path)) == 200
         assert browser.violations() == [], path
@@ -176,7 +201,8 @@ def test_accessibility(browser: Browser, site: Site, width: int, dark: bool) -> 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:16])
 def test_hostile_names_do_no_harm(browser: Browser, make_site: MakeSite, text: str) -> None:
     """Whatever CI calls its jobs and commits: nothing runs, nothing breaks out of its place."""
-    site = make_site()
+    job = JobKey(*TRUNK, text, text)
+    site = make_site(triage=triage_of(job, "default", text))
     commits = tuple(replace(each, author=text, title=text) for each in order(4).commits)
     site.ingest(
         TrunkOrder(TRUNK, commits),
@@ -187,7 +213,6 @@ def test_hostile_names_do_no_harm(browser: Browser, make_site: MakeSite, text: s
         ),
     )  # fmt: skip
     browser.view(390)
-    job = JobKey(*TRUNK, text, text)
     for path in ("/", TRUNK_PATH, job_path(job)):
         if len(path) > 8_000:
             continue  # no browser and no server takes such an address

@@ -74,7 +74,7 @@ def test_trunk_is_the_object_of_check(site: Site) -> None:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
     found = answer.json()
-    assert list(found) == ["as_of", "external_url", "sources", "trunks", "groups", "jobs"]
+    assert list(found) == ["as_of", "external_url", "triage", "sources", "trunks", "groups", "jobs"]
     (job,) = found["jobs"]
     assert (job["repo"], job["branch"], job["consecutive_failures"]) == ("o/r", "main", 3)
     assert job["suspects"] == len(job["suspect_commits"]) == 2

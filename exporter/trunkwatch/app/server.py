@@ -12,6 +12,7 @@ from trunkwatch.addresses import base_address
 from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.app.storage import StorageKeeper
+from trunkwatch.app.triage import TriageReader
 from trunkwatch.config import Config, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import TrunkwatchError
@@ -59,6 +60,7 @@ class Server:
         self._counters = Counters()
         self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
         self._supervisor = Supervisor(self._dead_threads)
+        self._triage = TriageReader(lambda: self._config)
         self._storage, self._damage = storage, ""
         self._lock = ServerLock(storage)
         try:
@@ -80,6 +82,7 @@ class Server:
             lambda: self._engine.snapshot,
             self._counters.totals,
             __version__,
+            triage=lambda: self._triage.triage,
         )
         self._sources = build_sources(self._config, self._counters, self._engine)
         try:
@@ -136,6 +139,7 @@ class Server:
         self._exposition.update()
         self._poller.start()
         self._keeper.start()
+        self._triage.start()
         threading.Thread(target=self._check_store, name="check-storage", daemon=True).start()
 
     def _stop(self) -> None:
@@ -144,13 +148,15 @@ class Server:
         for server in self._web:
             server.stop()
         self._keeper.stop()
+        self._triage.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
         self._lock.close()
 
     def _dead_threads(self) -> list[str]:
         dead = [name for server in self._web for name in server.dead_threads()]
-        return dead + self._poller.dead_threads() + self._keeper.dead_threads()
+        others = (self._poller, self._keeper, self._triage)
+        return dead + [name for each in others for name in each.dead_threads()]
 
     def _check_store(self) -> None:
         """Check the structure of the storage file, once: pages that nothing reads stay unseen."""
@@ -282,7 +288,13 @@ class Server:
             # Each source may be asked for each trunk: too much for each request.
             compared = self._config, trunks, compare_urls(self._config, snapshot)
             self._compared = compared
-        return View(lambda: engine.snapshot, compared[2], engine.columns_at, self._external_url)
+        return View(
+            lambda: engine.snapshot,
+            compared[2],
+            engine.columns_at,
+            self._external_url,
+            self._triage.triage,
+        )
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -433,10 +433,25 @@ class GreenSection(Section):
     required: Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
+PeerUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+"""The address of another program; it may have a password, so that no field of it is shown."""
+
+
+class AlertmanagerSection(Section):
+    """The Alertmanager whose silences the pages show.
+
+    Attributes:
+        url: its address, without /api/v2.
+    """
+
+    url: Annotated[PeerUrl, Field(repr=False)]
+
+
 class TicketsSection(Section):
     """The settings of `trunkwatch tickets` (docs/tickets.md).
 
     Attributes:
+        url: where `serve` reads the tickets: address of `tickets`; None if it does not.
         repo: where issues are opened; {repo} stands for the repository of the results.
         labels: labels beside those of priority, team and origin.
         assignees: logins.
@@ -449,6 +464,7 @@ class TicketsSection(Section):
         api_url: address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
     """
 
+    url: Annotated[PeerUrl | None, Field(repr=False)] = None
     repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
     labels: tuple[Name, ...] = ()
     assignees: tuple[Name, ...] = ()
@@ -507,6 +523,7 @@ class Config(Section):
     limits: Limits = Limits()
     storage: Storage = Storage()
     tickets: TicketsSection = TicketsSection()
+    alertmanager: AlertmanagerSection | None = None
 
     @property
     def kept_commits(self) -> int:

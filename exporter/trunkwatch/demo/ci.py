@@ -20,7 +20,8 @@ COMPARE = "/compare/"
 STYLE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">
 <style>body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem}
-dt{opacity:.7}dd{margin:0 0 .5rem}pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
+h1{font-size:1.4rem}dt{opacity:.7}dd{margin:0 0 .5rem}
+pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
 </style>"""
 
 

@@ -183,7 +183,7 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
             Pace(scrape="15s", group_wait="10s", group_interval="1m"),
         )
     else:
-        config, pace = _prepare(folder, runs), Pace()
+        config, pace = _prepare(folder, runs, ports), Pace()
     handler = NotificationHandler(screen)
     if given.config is None:
         handler.pages = incident_pages(ports.exporter)
@@ -216,7 +216,7 @@ def _ready(screen: Screen, name: str) -> None:
     screen.log(f"  {name} is ready")
 
 
-def _prepare(folder: Path, runs: RunPages) -> Path:
+def _prepare(folder: Path, runs: RunPages, ports: Ports) -> Path:
     """Write the files of the incident; return the configuration."""
     runs.copied(INCIDENT, folder / RECORDING)
     (folder / "incident.ndjson").touch()
@@ -224,6 +224,8 @@ def _prepare(folder: Path, runs: RunPages) -> Path:
     settings = yaml.safe_load(INCIDENT.with_name("trunkwatch.yml").read_text("utf-8"))
     compare = f"{runs.address}{COMPARE}{{last_good}}...{{first_bad}}"
     settings["sources"][0]["compare_url"] = compare
+    settings["tickets"] = {"url": f"http://{HOST}:{ports.tickets}"}
+    settings["alertmanager"] = {"url": f"http://{HOST}:{ports.alertmanager}"}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return config
 

@@ -81,6 +81,7 @@ class Ports:
     exporter: int = field(default_factory=free_port)
     prometheus: int = field(default_factory=free_port)
     alertmanager: int = field(default_factory=free_port)
+    tickets: int = field(default_factory=free_port)
 
 
 class Program:

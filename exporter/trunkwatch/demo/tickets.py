@@ -7,7 +7,7 @@ from pathlib import Path
 import requests
 
 from trunkwatch.demo.receiver import Delivery
-from trunkwatch.demo.stack import HOST, Ports, Program, free_port
+from trunkwatch.demo.stack import HOST, Ports, Program
 
 REQUEST_PREFIX = "--- "
 """The start of each request in the output of a dry run."""
@@ -25,9 +25,9 @@ class Tickets:
         """Args:
         folder: for its log file.
         config: the configuration file of the exporter.
-        ports: of the exporter and of Alertmanager.
+        ports: of the programs.
         """
-        self._address = f"http://{HOST}:{free_port()}"
+        self._address = f"http://{HOST}:{ports.tickets}"
         command = [
             sys.executable,
             "-m",

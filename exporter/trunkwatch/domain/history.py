@@ -152,9 +152,9 @@ class ColumnHistory:
         Args:
             number: of verdicts, at most.
         """
-        found = []
+        found: list[Verdict] = []
         for column in range(self._length - 1, -1, -1):
-            verdict = _unpack(self._packed[column]).verdict
+            verdict = _VERDICTS[self._packed[column] & (1 << _SHIFT) - 1]
             if verdict.decided:
                 found.append(verdict)
             if len(found) == number:

@@ -1,6 +1,6 @@
 """The pages over one snapshot."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
+from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
 from trunkwatch.html.grid import CellWriter, Grid, grid_of, suspect_letters, worst_first
@@ -35,9 +36,11 @@ from trunkwatch.html.standing import (
     worst_trunks_first,
 )
 from trunkwatch.html.templating import environment
+from trunkwatch.html.who import triage_notes, who_is_on
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import flakiness, hidden_failures
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
+from trunkwatch.report.triage import note_words
 
 ATTEMPT_COMMITS = 30
 """Commits of which a job's page lists the attempts."""
@@ -47,6 +50,9 @@ CARDS_SHOWN = 12
 
 ROWS_KEPT = 4 * JOBS_PER_PAGE
 """Rows of grids that are kept, to render only those that have changed."""
+
+ROW_END = "</tr>"
+"""The last element of each row, which escaped text does not contain."""
 
 LISTS_KEPT = 1_000
 """Trunks of which lists of jobs are kept."""
@@ -75,12 +81,14 @@ class Scene:
         compare_urls: per trunk.
         columns: reads details.
         now: seconds since the epoch.
+        triage: who is on it.
     """
 
     snapshot: Snapshot
     compare_urls: CompareUrls
     columns: Columns
     now: float
+    triage: Triage = NO_TRIAGE
 
     def trunk(self, trunk: Trunk) -> TrunkState | None:
         """Return a trunk's state, None where it is not published."""
@@ -114,6 +122,10 @@ def _lists(state: TrunkState) -> _Lists:
     )
 
 
+def _worst(state: TrunkState) -> JobState | None:
+    return next(iter(worst_first(job for job in state.jobs if job.failing)), None)
+
+
 class HtmlPages:
     """Renders pages and keeps them while nothing changes; any thread may use it."""
 
@@ -121,19 +133,18 @@ class HtmlPages:
         """Args:
         version: shown at the end of each page.
         """
-        self._environment = environment()
-        self._environment.globals["version"] = version
+        self._environment = environment(version)
         self._kept: Kept[Rendered] = Kept(KEPT_BYTES, lambda page: page.size + ENTRY_BYTES)
         self._lists: Kept[_Lists] = Kept(LISTS_KEPT)
         self._grids: Kept[tuple[Grid, Segment]] = Kept(
             KEPT_BYTES, lambda grid: len(grid[1].text) + ENTRY_BYTES
         )
-        self._rows: Kept[dict[JobKey, tuple[JobState, Markup]]] = Kept(ROWS_KEPT, len)
+        self._rows: Kept[dict[JobKey, tuple[JobState, str, Markup]]] = Kept(ROWS_KEPT, len)
 
     def landing(self, scene: Scene) -> Rendered:
         """Return the list of trunks."""
         ages = ",".join(freshness(state, scene.now).words for state in scene.snapshot.trunks)
-        basis = (scene.snapshot, scene.minute, ages)
+        basis = (scene.snapshot, scene.minute, ages, scene.triage)
         return self._kept.get("/", basis, lambda: self._landing(scene))
 
     def trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
@@ -147,6 +158,7 @@ class HtmlPages:
             scene.minute,
             age,
             scene.compare_urls,
+            scene.triage,
         )
         return self._kept.get(
             (state.trunk, choice), basis, lambda: self._trunk(scene, state, choice)
@@ -160,7 +172,16 @@ class HtmlPages:
         if first_bad is not None and not any(outage.is_chosen for outage in outages):
             return None
         age = freshness(state, scene.now).words
-        basis = (job, state.jobs, state.order, state.sources, scene.minute, age, scene.compare_urls)
+        basis = (
+            job,
+            state.jobs,
+            state.order,
+            state.sources,
+            scene.minute,
+            age,
+            scene.compare_urls,
+            scene.triage,
+        )
         key = ("job", job.key, first_bad)
         kept = self._kept.find(key, basis)
         if kept is not None:
@@ -210,10 +231,12 @@ class HtmlPages:
                 "standing": standing,
                 "fresh": freshness(state, now),
                 "path": trunk_path(state.trunk),
-                "worst": next(iter(worst_first(job for job in state.jobs if job.failing)), None),
+                "worst": worst,
+                "who": who_is_on(worst, scene.triage, now) if worst is not None else None,
                 "notes": [note.strip() for note in trunk_notes(state, now)],
             }
             for state, standing in worst_trunks_first(scene.snapshot.trunks, now)
+            for worst in (_worst(state),)
         ]
         sources = [
             {
@@ -225,26 +248,34 @@ class HtmlPages:
         ]
         text = self._render(
             "landing.html", reloads=True, now=now, trunks=trunks, sources=sources,
-            headline=headline(scene.snapshot, now),
+            headline=headline(scene.snapshot, now), has_triage=any(scene.triage.readings()),
         )  # fmt: skip
         return rendered(segment(text))
 
     def _trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
         reliable = is_reliable(state, scene.now)
+        notes_of = {
+            job.key: note_words(scene.triage.of(job, scene.now)) for job in state.jobs if job.broken
+        }
         grid, middle = self._grids.get(
             (state.trunk, choice),
-            (state.jobs, state.order, state.groups, reliable),
-            lambda: self._grid(state, choice, reliable=reliable),
+            (state.jobs, state.order, state.groups, reliable, repr(notes_of)),
+            lambda: self._grid(state, choice, notes_of, reliable=reliable),
         )
         lists = self._lists.get(state.trunk, (state.jobs,), lambda: _lists(state))
-        notes = (*trunk_notes(state, scene.now), *workflow_notes(state))
+        notes = (
+            *trunk_notes(state, scene.now),
+            *workflow_notes(state),
+            *triage_notes(scene.triage, scene.now),
+        )
         text = self._render(
             "trunk.html", reloads=True, state=state, choice=choice, grid=grid, now=scene.now,
             standing=trunk_standing(state, scene.now), fresh=freshness(state, scene.now),
             path=trunk_path(state.trunk), api=f"/api/v1{trunk_path(state.trunk)}",
             notes=[note.strip() for note in notes],
             broken=lists.broken[:CARDS_SHOWN], more_broken=max(0, len(lists.broken) - CARDS_SHOWN),
-            compare=self._compare(scene),
+            compare=self._compare(scene), who=lambda job: who_is_on(job, scene.triage, scene.now),
+            has_triage=any(scene.triage.readings()),
             teams=sorted({group.group.team for group in state.groups}),
             groups=[group.group.name for group in state.groups],
             states=STATE_WORDS, counts=sorted({*COUNTS, choice.commits}),
@@ -254,20 +285,27 @@ class HtmlPages:
         head, _, tail = text.partition("<!--grid-->")
         return rendered(segment(head), middle, segment(tail))
 
-    def _grid(self, state: TrunkState, choice: Choice, *, reliable: bool) -> tuple[Grid, Segment]:
+    def _grid(
+        self, state: TrunkState, choice: Choice, notes_of: Mapping[JobKey, str], *, reliable: bool
+    ) -> tuple[Grid, Segment]:
         grid = grid_of(state, choice)
         writer = CellWriter(state.order, choice.commits)
-        template = self._environment.get_template("row.html")
         place = (state.trunk, choice.commits)
         before = self._rows.find(place, (state.order,)) or {}
-        rows: dict[JobKey, tuple[JobState, Markup]] = {}
+        rows: dict[JobKey, tuple[JobState, str, Markup]] = {}
+        changed: list[tuple[JobState, str]] = []
         for job in (job for section in grid.sections for job in section.jobs):
-            known = before.get(job.key)
-            if known is None or known[0] is not job:
-                known = job, Markup(template.render(row=writer.row(job)))  # noqa: S704 — escaped
-            rows[job.key] = known
+            known, note = before.get(job.key), notes_of.get(job.key, "")
+            if known is not None and known[0] is job and known[1] == note:
+                rows[job.key] = known
+            else:
+                changed.append((job, note))
+        # In one rendering: each one costs as much as a row.
+        text = self._render("rows.html", rows=[(writer.row(job), note) for job, note in changed])
+        for (job, note), row in zip(changed, text.split(ROW_END), strict=False):
+            rows[job.key] = job, note, Markup(row + ROW_END)  # noqa: S704 — escaped
         self._rows.put(place, (state.order,), rows)
-        html = {key: row for key, (_, row) in rows.items()}
+        html = {key: row for key, (_, _, row) in rows.items()}
         text = self._render("grid.html", grid=grid, rows=html, reliable=reliable)
         return grid, segment(text)
 
@@ -288,6 +326,7 @@ class HtmlPages:
             trunk_path=trunk_path(state.trunk), compare=self._compare(scene),
             notes=[note.strip() for note in trunk_notes(state, scene.now)],
             also=CoFailures(state.jobs).with_job(job), outages=outages,
+            who=who_is_on(job, scene.triage, scene.now),
             chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
             letters=suspect_letters(job, state.order),

@@ -202,6 +202,22 @@ FAMILIES: tuple[Family, ...] = (
         " was noticed.",
     ),
     Family(
+        "ci_job_ticket_info",
+        Kind.GAUGE,
+        Scope.OWN,
+        (*JOB_LABELS, "ticket", "url", "state", "assignees"),
+        "The ticket of a broken job's group; only with tickets.url. state: open, or dismissed if a"
+        " person closed it during the outage; url and assignees are empty where there are none. The"
+        " value is when it was opened.",
+    ),
+    Family(
+        "ci_job_silence_info",
+        Kind.GAUGE,
+        Scope.OWN,
+        (*JOB_LABELS, "silence", "created_by", "comment"),
+        "A silence of a broken job's alert; only with alertmanager.url. The value is when it ends.",
+    ),
+    Family(
         "ci_job_retired_total",
         Kind.COUNTER,
         Scope.OWN,
@@ -320,6 +336,17 @@ FAMILIES: tuple[Family, ...] = (
     _own(
         "trunkwatch_storage_up",
         "0 if the last attempt to store results failed or the storage file is damaged, else 1.",
+    ),
+    _own(
+        "trunkwatch_triage_known",
+        "1 if tickets (peer tickets) or silences (peer alertmanager) were read in the last five"
+        " minutes, else 0: then who is on it is not known; only where it is configured.",
+        "peer",
+    ),
+    _own(
+        "trunkwatch_triage_timestamp_seconds",
+        "When tickets or silences were last read; absent if never.",
+        "peer",
     ),
     _own(
         "trunkwatch_web_info",

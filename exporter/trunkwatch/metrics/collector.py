@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.shown import Alert, outage_of
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
+from trunkwatch.engine.triage import Triage
 from trunkwatch.metrics.catalogue import Family, Kind, Scope, of_scope
 from trunkwatch.metrics.facts import (
     STEP_SHOWN,
@@ -87,6 +88,35 @@ def own_samples(
     if external_url:
         yield "trunkwatch_web_info", (external_url,), 1.0
     yield "trunkwatch_build_info", (version,), 1.0
+
+
+def triage_samples(snapshot: Snapshot, triage: Triage, now: float) -> Iterator[Sample]:
+    """Yield the samples about tickets and silences; none for unknown ones.
+
+    Args:
+        snapshot: the state.
+        triage: who is on it.
+        now: seconds since the epoch.
+    """
+    readings = list(triage.readings())
+    for peer, reading in readings:
+        yield "trunkwatch_triage_known", (peer,), float(reading.known(now) is not None)
+        if reading.read_at is not None:
+            yield "trunkwatch_triage_timestamp_seconds", (peer,), reading.read_at
+    trunks = snapshot.trunks if readings and snapshot.complete else ()
+    for job in (job for trunk in trunks for job in trunk.jobs if job.broken):
+        found, labels = triage.of(job, now), job_labels(job)
+        ticket = found.ticket
+        if ticket is not None:
+            people = ", ".join(ticket.assignees)
+            yield (
+                "ci_job_ticket_info",
+                (*labels, ticket.name, ticket.url or "", ticket.state, people),
+                ticket.opened_at,
+            )
+        for silence in found.silences:
+            texts = (silence.ident, silence.created_by, silence.comment)
+            yield "ci_job_silence_info", (*labels, *texts), silence.ends_at or 0.0
 
 
 def job_labels(job: JobState) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ samples are the same lines in both formats. A compressed answer is one gzip memb
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -20,8 +21,9 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from trunkwatch.blocks import Block, Blocks, Member, Parts, Piece, deflate
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
+from trunkwatch.engine.triage import Triage
 from trunkwatch.metrics.catalogue import Scope, of_scope
-from trunkwatch.metrics.collector import empty_family, own_samples
+from trunkwatch.metrics.collector import empty_family, own_samples, triage_samples
 from trunkwatch.metrics.lines import Labels, branch_texts, family_text, job_texts
 
 EOF = b"# EOF\n"
@@ -132,18 +134,22 @@ class Exposition:
         totals: Callable[[], Totals],
         version: str,
         labels: Labels | None = None,
+        triage: Callable[[], Triage] = Triage,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Args:
         snapshot: returns the newest snapshot.
         totals: read at each scrape.
         version: for `trunkwatch_build_info`.
         labels: writes the values of labels.
+        triage: returns who is on it, read at each scrape.
+        clock: seconds since the epoch.
         """
         self._newest = snapshot
         self._rendering = threading.Lock()
         self._shown = _Shown(snapshot())
         self._heads = {form: _Heads(form) for form in (PLAIN, OPENMETRICS)}
-        self._own = _OwnFamilies(totals, version)
+        self._own = _OwnFamilies(totals, version, lambda: (triage(), clock()))
         self._use(labels or Labels())
 
     def use(self, labels: Labels) -> None:
@@ -234,8 +240,14 @@ class _OwnColumn:
 class _OwnFamilies:
     """The families about Trunkwatch itself; any thread may read them."""
 
-    def __init__(self, totals: Callable[[], Totals], version: str) -> None:
+    def __init__(
+        self,
+        totals: Callable[[], Totals],
+        version: str,
+        triage: Callable[[], tuple[Triage, float]],
+    ) -> None:
         self._totals = totals
+        self._triage = triage
         self._version = version
         self.labels = Labels()
         self._process = ProcessCollector(registry=None)
@@ -246,7 +258,8 @@ class _OwnFamilies:
         samples: dict[str, list[tuple[tuple[str, ...], float]]]
         samples = {family.name: [] for family in of_scope(Scope.OWN)}
         own = own_samples(snapshot, self._totals(), self._version, self.labels.external_url)
-        for name, labels, value in own:
+        noted = triage_samples(snapshot, *self._triage())
+        for name, labels, value in chain(own, noted):
             samples[name].append((labels, value))
         columns = {}
         for family in of_scope(Scope.OWN):

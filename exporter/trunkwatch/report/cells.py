@@ -54,6 +54,7 @@ def cells(history: ColumnHistory, commits: int, shown: int) -> str:
     letters = [NO_ROW] * length
     for place in history.since(commits - length):
         position, letter = commits - 1 - place.commit_index, letter_of(place)
-        if _RANK[letter] < _RANK[letters[position]]:
+        before = letters[position]
+        if before == NO_ROW or _RANK[letter] < _RANK[before]:
             letters[position] = letter
     return "".join(letters)

@@ -1,7 +1,7 @@
 """The JSON object of `trunkwatch check --format json` and `/api/v1/trunk/<repo>/<branch>`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
@@ -9,12 +9,29 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
+from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.report.cells import cells as letters_of
 from trunkwatch.report.order import by_urgency
+from trunkwatch.report.triage import triage_object
 from trunkwatch.times import format_time
 
 CompareUrls = Mapping[Trunk, str]
 """Per trunk, the URL that compares two commits, with {last_good} and {first_bad}."""
+
+
+class Surroundings(NamedTuple):
+    """Facts of a server beside the state.
+
+    Attributes:
+        external_url: address of its pages as a browser reaches it.
+        triage: who is on it.
+    """
+
+    external_url: str | None = None
+    triage: Triage = NO_TRIAGE
+
+
+NO_SURROUNDINGS = Surroundings()
 
 
 def document(snapshot: Snapshot, compare_urls: CompareUrls, now: float) -> dict[str, Any]:
@@ -56,7 +73,7 @@ def document_of_trunks(
     compare_urls: CompareUrls,
     now: float,
     cells: int = 0,
-    external_url: str | None = None,
+    around: Surroundings = NO_SURROUNDINGS,
 ) -> dict[str, Any]:
     """Return the JSON object of some trunks.
 
@@ -66,9 +83,9 @@ def document_of_trunks(
         compare_urls: per trunk.
         now: for the age of the data (seconds since the epoch).
         cells: number of newest commits to list, each with a letter of every job; 0 for none.
-        external_url: address of the pages, None where none are served.
+        around: facts beside the state.
     """
-    head = trunks_object(snapshot, trunks, now, cells, external_url)
+    head = {**trunks_object(snapshot, trunks, now, cells), **around_object(around, trunks, now)}
     return {**head, "jobs": _jobs(trunks, compare_urls, cells)}
 
 
@@ -77,7 +94,6 @@ def trunks_object(
     trunks: Sequence[TrunkState],
     now: float,
     cells: int = 0,
-    external_url: str | None = None,
 ) -> dict[str, Any]:
     """Return the JSON object of some trunks without their jobs.
 
@@ -88,13 +104,12 @@ def trunks_object(
         trunks: some of it.
         now: for the age of the data (seconds since the epoch).
         cells: number of newest commits to list, newest first; 0 for none.
-        external_url: address of the pages, None where none are served.
     """
     up: dict[str, bool] = {}
     for source in (source for trunk in trunks for source in trunk.sources):
         up[source.name] = up.get(source.name, True) and source.up
     sources = [_source(each, up=up[each.name]) for each in snapshot.sources if each.name in up]
-    head = {**_head(snapshot, trunks, sources, now), "external_url": external_url}
+    head = _head(snapshot, trunks, sources, now)
     for trunk, shown in zip(trunks, head["trunks"], strict=True):
         if cells:
             newest = trunk.order.commits[: -cells - 1 : -1]
@@ -104,12 +119,26 @@ def trunks_object(
     return head
 
 
+def around_object(around: Surroundings, trunks: Sequence[TrunkState], now: float) -> dict[str, Any]:
+    """Return the keys of the JSON object of some trunks that are no part of their state.
+
+    Args:
+        around: facts beside the state.
+        trunks: shown.
+        now: seconds since the epoch.
+    """
+    names = {state.trunk for state in trunks}
+    shown = triage_object(around.triage, names, now)
+    return {"external_url": around.external_url, "triage": shown}
+
+
 def _head(
     snapshot: Snapshot, shown: Sequence[TrunkState], sources: list[dict[str, Any]], now: float
 ) -> dict[str, Any]:
     return {
         "as_of": format_time(snapshot.as_of),
         "external_url": None,
+        "triage": None,
         "sources": sources,
         "trunks": [_trunk(trunk, now) for trunk in shown],
         "groups": [_group(group) for trunk in shown for group in trunk.groups],

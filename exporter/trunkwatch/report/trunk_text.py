@@ -13,7 +13,14 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Data, Snapshot, TrunkState, data_of
-from trunkwatch.report.document import CompareUrls, job_object, trunks_object
+from trunkwatch.report.document import (
+    NO_SURROUNDINGS,
+    CompareUrls,
+    Surroundings,
+    around_object,
+    job_object,
+    trunks_object,
+)
 from trunkwatch.report.order import by_urgency, urgency
 
 ETAG_BYTES = 16
@@ -73,7 +80,7 @@ class TrunkTexts:
         compare_urls: CompareUrls,
         now: float,
         cells: int = 0,
-        external_url: str | None = None,
+        around: Surroundings = NO_SURROUNDINGS,
     ) -> TrunkText:
         """Return the text of `document_of_trunks`.
 
@@ -83,7 +90,7 @@ class TrunkTexts:
             compare_urls: per trunk.
             now: for the age of the data (seconds since the epoch).
             cells: number of commits to list, see there.
-            external_url: address of the pages.
+            around: facts beside the state.
         """
         names = tuple(trunk.trunk for trunk in trunks)
         with self._lock:
@@ -93,10 +100,10 @@ class TrunkTexts:
                 kept = [key for key in self._texts if shown.issuperset(key[0])]
                 same = [key for key in kept if key[0] == names and key[1]]
                 self._texts = {key: self._texts[key] for key in kept if key not in same[:-1]}
-                self._texts[names, cells] = _Text(cells, external_url)
+                self._texts[names, cells] = _Text(cells)
             text = self._texts[names, cells]
         urls = [compare_urls.get(name) for name in names]
-        return text.updated(snapshot, trunks, urls, now)
+        return text.updated(snapshot, trunks, urls, now, around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +115,15 @@ class _Basis:
     trunks: Sequence[TrunkState]
     urls: list[str | None]
     cells: int
+    around: dict[str, Any]
 
     def is_same(self, other: "_Basis") -> bool:
         is_same_state = self.snapshot is other.snapshot
-        return is_same_state and (self.data, self.urls) == (other.data, other.urls)
+        return is_same_state and (self.data, self.urls, self.around) == (
+            other.data,
+            other.urls,
+            other.around,
+        )
 
     def keeps_jobs(self, before: "_Basis") -> bool:
         """Return whether a job that has not changed has the same text as before."""
@@ -124,27 +136,31 @@ class _Basis:
 class _Text:
     """The text of some trunks, and the values from which the next one is rendered."""
 
-    def __init__(self, cells: int, external_url: str | None) -> None:
+    def __init__(self, cells: int) -> None:
         self._cells = cells
-        self._external_url = external_url
         self._lock = threading.Lock()
         self._basis: _Basis | None = None
         self._text: TrunkText | None = None
         self._jobs = self._no_jobs()
 
     def updated(
-        self, snapshot: Snapshot, trunks: Sequence[TrunkState], urls: list[str | None], now: float
+        self,
+        snapshot: Snapshot,
+        trunks: Sequence[TrunkState],
+        urls: list[str | None],
+        now: float,
+        around: Surroundings,
     ) -> TrunkText:
         """Return the text as of a snapshot; others wait while one thread renders it."""
-        basis = _Basis(
-            snapshot, [data_of(trunk, now) for trunk in trunks], trunks, urls, self._cells
-        )
+        data = [data_of(trunk, now) for trunk in trunks]
+        beside = around_object(around, trunks, now)
+        basis = _Basis(snapshot, data, trunks, urls, self._cells, beside)
         with self._lock:
             before = self._basis
             if self._text is None or before is None or not basis.is_same(before):
                 self._basis = basis
                 self._update_jobs(basis, before)
-                self._text = _text(basis, self._jobs, now, self._external_url)
+                self._text = _text(basis, self._jobs, now)
             return self._text
 
     def _no_jobs(self) -> Blocks[_Row]:
@@ -176,8 +192,8 @@ def _rows(basis: _Basis) -> Iterator[_Row]:
             is_first = False
 
 
-def _text(basis: _Basis, jobs: Blocks[_Row], now: float, external_url: str | None) -> TrunkText:
-    head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells, external_url)
+def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
+    head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells) | basis.around
     begin = _dumps(head).removesuffix("\n}") + ',\n  "jobs": ['
     end = "\n  ]\n}\n" if jobs.blocks else "]\n}\n"
     (zipped,) = jobs.pieces()

@@ -11,6 +11,8 @@ _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
 def plain(text: str) -> str:
     """Return a text without control characters, which CI data may contain."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trunkwatch.tickets.alerts import MALFORMED, UNLABELLED
+from trunkwatch.tickets.model import Ticket
 
 READ_PEERS = ("alertmanager", "exporter")
 PEERS = (*READ_PEERS, "github")
@@ -93,6 +94,7 @@ class Health:
         round_at: end of the last round (seconds since the epoch); None before the first.
         errors: by peer, for each peer that failed.
         unreadable: by peer, the number of entries of its answers that could not be read.
+        tickets: open ones, and those whose outage goes on.
     """
 
     open: int = 0
@@ -100,6 +102,7 @@ class Health:
     round_at: float | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
+    tickets: tuple[Ticket, ...] = ()
 
 
 class TicketMetrics:

@@ -84,6 +84,8 @@ class Ticket:
         resolved_at: end of its last outage (seconds since the epoch); None during an outage.
         gone: deleted or moved to another repository, so it cannot be reopened.
         previous_number: the issue of an earlier outage, linked from this one.
+        url: address of the issue, as read last; None until it was read.
+        assignees: logins, as read last.
     """
 
     key: TicketKey
@@ -102,6 +104,14 @@ class Ticket:
     resolved_at: float | None = None
     gone: bool = False
     previous_number: int | None = None
+    url: str | None = None
+    assignees: tuple[str, ...] = ()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it needs a look in every round: it is open, or its outage goes on."""
+        ongoing = self.state is State.DISMISSED and self.resolved_at is None
+        return self.state is State.OPEN or ongoing
 
     @property
     def broken_jobs(self) -> frozenset[JobName]:

@@ -248,6 +248,7 @@ def _ticket(document: dict[str, Any]) -> Ticket:
         "key": TicketKey(*document["key"]),
         "links": Links(*document["links"]),
         "state": State(document["state"]),
+        "assignees": tuple(document.get("assignees", ())),
         "reported_jobs": {
             JobName(*row[:2]): ReportedJob(*row[2:]) for row in document["reported_jobs"]
         },

@@ -1,9 +1,9 @@
-"""The web pages of `trunkwatch tickets`: `POST /alerts`, health and metrics."""
+"""The web pages of `trunkwatch tickets`: `POST /alerts`, the tickets, health and metrics."""
 
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from trunkwatch.errors import BadDelivery, QueueFullError, SourceError, StoreError
 from trunkwatch.web.answer import (
+    JSON,
     NOT_FOUND,
     TEXT,
     Answer,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALERTS_PATH = "/alerts"
+TICKETS_PATH = "/api/v1/tickets"
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body; one alert takes about three thousand, so five thousand alerts fit."""
@@ -61,6 +63,7 @@ class AlertPages:
         families: Callable[[], Iterable[Family]],
         count: Callable[[str], None],
         dead_threads: Callable[[], Sequence[str]] = list,
+        tickets: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         """Args:
         deliver: stores a delivery and returns a summary; raises BadDelivery for an invalid one,
@@ -71,6 +74,7 @@ class AlertPages:
         families: returns the metrics of the process.
         count: called with the outcome of each delivery.
         dead_threads: returns the threads that must run and do not.
+        tickets: returns the JSON object of the tickets.
         """
         self._deliver = deliver
         self._secret = secret
@@ -78,6 +82,7 @@ class AlertPages:
         self._families = families
         self._count = count
         self._dead_threads = dead_threads
+        self._tickets = tickets
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
@@ -89,7 +94,12 @@ class AlertPages:
         path, method = path_of(environ), environ["REQUEST_METHOD"]
         if path == ALERTS_PATH:
             return self._alerts(environ) if method == "POST" else method_not_allowed("POST")
-        pages = {"/-/healthy": self._healthy, "/-/ready": self._ready, "/metrics": self._metrics}
+        pages = {
+            "/-/healthy": self._healthy,
+            "/-/ready": self._ready,
+            "/metrics": self._metrics,
+            TICKETS_PATH: self._listed,
+        }
         if path not in pages:
             return NOT_FOUND
         return pages[path]() if method in ("GET", "HEAD") else method_not_allowed("GET", "HEAD")
@@ -152,6 +162,9 @@ class AlertPages:
             text = "".join(f"not ready: {problem}\n" for problem in problems)
             return Answer("503 Service Unavailable", TEXT, text.encode())
         return Answer("200 OK", TEXT, b"ready\n")
+
+    def _listed(self) -> Answer:
+        return Answer("200 OK", JSON, json.dumps(self._tickets(), indent=2).encode() + b"\n")
 
     def _metrics(self) -> Answer:
         return Answer("200 OK", METRICS_TYPE, generate_latest(_Collected(self._families())))

@@ -15,6 +15,7 @@ from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
 from trunkwatch.report.cells import CELLS_LIMIT
+from trunkwatch.report.document import Surroundings
 from trunkwatch.report.schema import schema_text
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
@@ -131,7 +132,12 @@ class Pages:
         fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
         cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)
         text = self._texts.text(
-            snapshot, found, view.compare_urls, self._clock(), cells, view.external_url
+            snapshot,
+            found,
+            view.compare_urls,
+            self._clock(),
+            cells,
+            Surroundings(view.external_url, view.triage),
         )
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)

@@ -106,7 +106,11 @@ class Site:
             return self._runbook(environ, path.removeprefix(RUNBOOKS))
         view = self._view()
         scene = Scene(
-            view.snapshot(), view.compare_urls, lambda *of: self._read(view, *of), self._clock()
+            view.snapshot(),
+            view.compare_urls,
+            lambda *of: self._read(view, *of),
+            self._clock(),
+            view.triage,
         )
         if path == "/":
             return _sent(environ, self._pages.landing(scene))

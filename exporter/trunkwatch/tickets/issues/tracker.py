@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from trunkwatch.errors import IssueGone, TrackerRefused, TrackerUnsure
 from trunkwatch.tickets.issues.api import Api
+from trunkwatch.tickets.json_rows import list_of, text_or_none
 from trunkwatch.tickets.model import ORIGIN_LABEL, Change, Comment, Create, Step, Ticket, TicketKey
 from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
 from trunkwatch.times import format_time, parse_time
@@ -25,6 +26,20 @@ NOT_THERE = (
 )
 """Answers for an issue that was deleted, transferred or made a discussion, and for all issues of a
 repository that was renamed, that the token may not read, or that has no issues."""
+
+
+class SeenIssue(NamedTuple):
+    """An issue as people left it.
+
+    Attributes:
+        closed_at: seconds since the epoch; None while it is open.
+        url: of its page; None if the answer has none.
+        assignees: logins.
+    """
+
+    closed_at: float | None
+    url: str | None
+    assignees: tuple[str, ...]
 
 
 class FoundIssue(NamedTuple):
@@ -47,15 +62,17 @@ class IssueTracker:
 
     api: Api
 
-    def closed_at(self, ticket: Ticket) -> float | None:
-        """Return when a ticket's issue was closed (seconds since the epoch); None while it is open.
+    def read(self, ticket: Ticket) -> SeenIssue:
+        """Return a ticket's issue.
 
         Raises:
             IssueGone: it was deleted, transferred or made a discussion.
             TrackerError: GitHub did not answer.
         """
         try:
-            return _closed_at(self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}"))
+            row = self.api.get(f"/repos/{ticket.repo}/issues/{ticket.number}")
+            url = text_or_none(row.get("html_url"))
+            return SeenIssue(_closed_at(row), url, tuple(_logins(row.get("assignees"))))
         except TrackerRefused as error:
             if error.status not in NOT_THERE:
                 raise
@@ -97,7 +114,7 @@ class IssueTracker:
             if ticket.number is None:
                 self._check_repository(ticket.repo, error.status)
             else:
-                self.closed_at(ticket)
+                self.read(ticket)
             raise
 
     def _check_repository(self, repo: str, status: int) -> None:
@@ -183,6 +200,13 @@ def _number(document: Mapping[str, Any]) -> int:
     if not isinstance(number, int):
         raise TrackerUnsure("GitHub's answer contains no issue number")
     return number
+
+
+def _logins(people: object) -> Iterator[str]:
+    for person in list_of(people):
+        login = text_or_none(person.get("login")) if isinstance(person, dict) else None
+        if login is not None:
+            yield login
 
 
 def _closed_at(document: Mapping[str, Any]) -> float | None:

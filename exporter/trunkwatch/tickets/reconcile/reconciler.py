@@ -98,7 +98,7 @@ class Reconciler:
         self._errors = {}
         self._began = self._runtime.clock()
         firing, tickets = self._store.firing_alerts(), self._store.tickets()
-        live = (key for key, ticket in tickets.items() if _is_live(ticket))
+        live = (key for key, ticket in tickets.items() if ticket.is_live)
         started = {*self._store.plans(), *live}
         self._unreadable = dict.fromkeys(READ_PEERS, 0)
         self._backoff.forget_others({*started, *firing})
@@ -244,23 +244,26 @@ class Reconciler:
 
     def _with_changes_by_people(self, ticket: Ticket | None) -> Ticket | None:
         """Return a ticket updated with what a person did to its issue, and store it."""
-        if ticket is None or ticket.gone or not _is_live(ticket):
+        if ticket is None or ticket.gone or not ticket.is_live:
             return ticket
         now = self._runtime.clock()
         try:
-            closed_at = self._tracker.closed_at(ticket)
+            found = self._tracker.read(ticket)
         except IssueGone as error:
             log.warning("issue gone, let go", extra={**ticket.key._asdict(), "error": error})
-            closed_at, seen = now, replace(ticket, gone=True)
+            seen: Ticket = replace(ticket, gone=True)
+            closed_at: float | None = now
         else:
-            seen = ticket
+            closed_at = found.closed_at
+            seen = replace(ticket, url=found.url, assignees=found.assignees)
         if ticket.state is State.OPEN and closed_at is not None:
             seen = dismissed(seen, closed_at)
         elif ticket.state is State.DISMISSED and closed_at is None:
             seen = replace(seen, state=State.OPEN, closed_at=None)
         if seen != ticket:
             fields = {"issue": seen.number, "state": seen.state, "gone": seen.gone}
-            log.info("issue changed by a person", extra={"issue_repo": seen.repo, **fields})
+            if ticket.url is not None or seen.state is not ticket.state:
+                log.info("issue changed by a person", extra={"issue_repo": seen.repo, **fields})
             self._store.save_ticket(seen)
             self._runtime.checkpoint("a person's change is recorded")
         return seen
@@ -316,17 +319,12 @@ class Reconciler:
         waiting = {*self._store.plans(), *self._rate_limited, *self._backoff.failing_keys}
         return Health(
             open=sum(ticket.state is State.OPEN for ticket in tickets),
+            tickets=tuple(ticket for ticket in tickets if ticket.is_live),
             waiting=len(waiting),
             round_at=self._runtime.clock(),
             errors=dict(self._errors),
             unreadable=self._unreadable,
         )
-
-
-def _is_live(ticket: Ticket) -> bool:
-    """Return whether a ticket needs a look in every round, also without a delivery."""
-    ongoing = ticket.state is State.DISMISSED and ticket.resolved_at is None
-    return ticket.state is State.OPEN or ongoing
 
 
 def _state_of(found: FoundIssue) -> State:

@@ -1,0 +1,180 @@
+"""Reads who is on it from `trunkwatch tickets` and Alertmanager, in the background."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from trunkwatch.config import Config
+from trunkwatch.domain.model import JobKey
+from trunkwatch.engine.triage import (
+    AlertNote,
+    Alerts,
+    GroupKey,
+    Reading,
+    Silence,
+    TicketNote,
+    Tickets,
+    Triage,
+)
+from trunkwatch.errors import ReadingError, TrunkwatchError
+from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.http import HttpContext
+from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.times import parse_time
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 15.0
+"""From one reading to the next."""
+
+TIMEOUT_SECONDS = 5.0
+"""For a connection and each part of an answer; a whole answer may take four times as long."""
+
+T = TypeVar("T")
+
+
+class TriageReader:
+    """A thread that reads the configured programs; `triage` never waits for it."""
+
+    def __init__(self, config: Callable[[], Config]) -> None:
+        """Args:
+        config: returns the current configuration.
+        """
+        self._config = config
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="triage", daemon=True)
+        self._triage = Triage()
+
+    @property
+    def triage(self) -> Triage:
+        """The last readings."""
+        return self._triage
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; a request that hangs is abandoned."""
+        self._stopping.set()
+
+    def dead_threads(self) -> list[str]:
+        """Return the name of the thread if it has ended; for use before `stop`."""
+        ended = self._thread.ident is not None and not self._thread.is_alive()
+        return [self._thread.name] if ended else []
+
+    def read(self) -> None:
+        """Read each configured program once."""
+        config, before = self._config(), self._triage
+        http = HttpContext(max_answer_bytes=config.limits.max_answer_bytes)
+        tickets = alerts = None
+        if config.tickets.url is not None:
+            client = RestClient(config.tickets.url, http, timeout=TIMEOUT_SECONDS)
+            tickets = _attempt("tickets", lambda: _tickets(client), before.tickets)
+        if config.alertmanager is not None:
+            manager = RestClient(config.alertmanager.url, http, timeout=TIMEOUT_SECONDS)
+            alerts = _attempt("alertmanager", lambda: _alerts(manager), before.alerts)
+        self._triage = Triage(tickets, alerts, config.limits.max_label_bytes)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self.read()
+            self._stopping.wait(INTERVAL_SECONDS)
+
+
+def _attempt(peer: str, read: Callable[[], Reading[T]], before: Reading[T] | None) -> Reading[T]:
+    """Return what a program reports, or what it reported last and the problem."""
+    try:
+        return read()
+    except Exception as error:
+        expected = isinstance(error, TrunkwatchError)
+        problem = str(error) if expected else f"internal error ({type(error).__name__})"
+        fields = {"peer": peer, "error": problem}
+        if before is None or before.problem != problem:
+            log.warning(
+                "tickets or silences cannot be read",
+                extra=fields,
+                exc_info=None if expected else error,
+            )
+        return replace(before or Reading(), problem=problem)
+
+
+def _tickets(client: RestClient) -> Reading[Tickets]:
+    path = "/api/v1/tickets"
+    document = client.object("GET", path)
+    try:
+        rows = [_ticket(row, dry_run=document["dry_run"] is True) for row in document["tickets"]]
+        read_at = None if document["as_of"] is None else parse_time(document["as_of"])
+        problem = _text_or_none(document["problem"])
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _unreadable(client.address(path), error) from None
+    if read_at is None:
+        raise ReadingError(f"{client.address(path)}: the first round has not ended yet")
+    return Reading(dict(rows), read_at, problem)
+
+
+def _ticket(row: Mapping[str, Any], *, dry_run: bool) -> tuple[GroupKey, TicketNote]:
+    url = _text_or_none(row["url"])
+    name = f"{_text(row['issue_repo'])}#{int(row['number'])}"
+    people = tuple(_text(login) for login in row["assignees"])
+    opened_at = parse_time(row["opened_at"])
+    note = TicketNote(name, url, _text(row["state"]), people, opened_at, dry_run)
+    return GroupKey(*(_text(row[field]) for field in GroupKey._fields)), note
+
+
+def _alerts(client: RestClient) -> Reading[Alerts]:
+    matcher = f'alertname="{ALERT}"'
+    path = f"/api/v2/alerts?filter={quote(matcher, safe='')}"
+    now = time.time()
+    rows = client.get(path)
+    try:
+        is_silenced = any(row["status"]["silencedBy"] for row in rows)
+        silences = _silences(client) if is_silenced else {}
+        found: dict[JobKey, AlertNote] = {}
+        for row in rows:
+            key = JobKey(*(_text(row["labels"][field]) for field in JobKey._fields))
+            note = _alert(row["status"], silences)
+            found[key] = _both(found[key], note) if key in found else note
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _unreadable(client.address(path), error) from None
+    return Reading(found, now)
+
+
+def _silences(client: RestClient) -> Mapping[str, Silence]:
+    return {
+        _text(row["id"]): Silence(
+            row["id"], str(row["createdBy"]), str(row["comment"]), parse_time(row["endsAt"])
+        )
+        for row in client.get("/api/v2/silences")
+    }
+
+
+def _alert(status: Mapping[str, Any], silences: Mapping[str, Silence]) -> AlertNote:
+    # A silence may be new since the list of silences was read.
+    held = (silences.get(name, Silence(_text(name), "", "", None)) for name in status["silencedBy"])
+    return AlertNote(tuple(held), bool(status["inhibitedBy"]))
+
+
+def _both(one: AlertNote, other: AlertNote) -> AlertNote:
+    """Return the note of a job with two alerts, of which one that notifies is enough."""
+    is_silent = bool(one.silences and other.silences)
+    held = tuple(dict.fromkeys((*one.silences, *other.silences))) if is_silent else ()
+    return AlertNote(held, one.inhibited and other.inhibited)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text is missing")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _unreadable(address: str, error: Exception) -> ReadingError:
+    return ReadingError(f"{address}: the answer has another shape ({type(error).__name__})")

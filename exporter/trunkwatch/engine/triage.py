@@ -1,0 +1,165 @@
+"""Who is on it: tickets and silences of outages, as other programs report them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import JobKey
+
+OLD_SECONDS = 300.0
+"""Age from which a report counts as unknown: five rounds of `tickets`."""
+
+T = TypeVar("T")
+
+
+class GroupKey(NamedTuple):
+    """A group of a trunk, which has one ticket."""
+
+    repo: str
+    branch: str
+    group: str
+
+
+class TicketNote(NamedTuple):
+    """A ticket about a group.
+
+    Attributes:
+        name: repository and number, such as `o/r#7`.
+        url: of the issue; None until it was read, and in a dry run.
+        state: `open`, or `dismissed` if a person closed it during the outage.
+        assignees: logins.
+        opened_at: seconds since the epoch.
+        dry_run: whether it was only printed.
+    """
+
+    name: str
+    url: str | None
+    state: str
+    assignees: tuple[str, ...]
+    opened_at: float
+    dry_run: bool = False
+
+
+class Silence(NamedTuple):
+    """A silence of Alertmanager.
+
+    Attributes:
+        ident: its id.
+        created_by: as given by its author.
+        comment: as given by its author.
+        ends_at: seconds since the epoch; None where unknown.
+    """
+
+    ident: str
+    created_by: str
+    comment: str
+    ends_at: float | None
+
+
+class AlertNote(NamedTuple):
+    """An alert of a job that Alertmanager has.
+
+    Attributes:
+        silences: those that hold it back.
+        inhibited: whether another alert holds it back.
+    """
+
+    silences: tuple[Silence, ...]
+    inhibited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[T]):
+    """What one program reported last.
+
+    Attributes:
+        value: its report; None if none was read.
+        read_at: the time of the report (seconds since the epoch); None if none was read.
+        problem: why the last attempt failed, as a text for people; None when it did not.
+    """
+
+    value: T | None = None
+    read_at: float | None = None
+    problem: str | None = None
+
+    def known(self, now: float) -> T | None:
+        """Return the report; None if there is none, or only one that is too old.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        is_old = self.read_at is None or not -OLD_SECONDS <= now - self.read_at <= OLD_SECONDS
+        return None if is_old else self.value
+
+
+Tickets = Mapping[GroupKey, TicketNote]
+Alerts = Mapping[JobKey, AlertNote]
+
+
+@dataclass(frozen=True, slots=True)
+class Triage:
+    """Tickets and alerts; each is None where its program is not configured.
+
+    Attributes:
+        tickets: by group.
+        alerts: of jobs that alert.
+        max_label_bytes: a longer name is cut in the labels of an alert, which is unknown then.
+    """
+
+    tickets: Reading[Tickets] | None = None
+    alerts: Reading[Alerts] | None = None
+    max_label_bytes: int = 512
+
+    def of(self, job: JobState, now: float) -> "JobTriage":
+        """Return the triage of a job.
+
+        Args:
+            job: its state.
+            now: seconds since the epoch.
+        """
+        tickets = self.tickets.known(now) if self.tickets is not None else None
+        alerts = self.alerts.known(now) if self.alerts is not None else None
+        group = GroupKey(job.key.repo, job.key.branch, job.group.name)
+        is_broken = job.broken and job.known_broken is None
+        if any(len(name.encode(errors="replace")) > self.max_label_bytes for name in job.key):
+            alerts = None
+        return JobTriage(
+            ticket=tickets.get(group) if tickets is not None and is_broken else None,
+            alert=alerts.get(job.key) if alerts is not None else None,
+            ticket_known=tickets is not None,
+            alert_known=alerts is not None,
+        )
+
+    def readings(self) -> Iterator[tuple[str, Reading[Tickets] | Reading[Alerts]]]:
+        """Yield each configured program with its reading."""
+        if self.tickets is not None:
+            yield "tickets", self.tickets
+        if self.alerts is not None:
+            yield "alertmanager", self.alerts
+
+
+@dataclass(frozen=True, slots=True)
+class JobTriage:
+    """Who is on one job.
+
+    Attributes:
+        ticket: of its group while it is broken.
+        alert: its alert.
+        ticket_known: whether tickets could be read; if not, no `ticket` means nothing.
+        alert_known: whether alerts could be read.
+    """
+
+    ticket: TicketNote | None = None
+    alert: AlertNote | None = None
+    ticket_known: bool = False
+    alert_known: bool = False
+
+    @property
+    def silences(self) -> tuple[Silence, ...]:
+        """The silences of its alert."""
+        return self.alert.silences if self.alert is not None else ()
+
+
+NO_TRIAGE = Triage()
+"""Nothing is configured."""

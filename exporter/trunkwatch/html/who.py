@@ -1,0 +1,79 @@
+"""Who is on a job, as pages show it."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from trunkwatch.domain.job import JobState
+from trunkwatch.engine.triage import TicketNote, Triage
+from trunkwatch.report.triage import doubt, silence_words, ticket_words
+from trunkwatch.report.words import ago, plain
+
+
+class Who(NamedTuple):
+    """Who is on a job, in words.
+
+    Attributes:
+        ticket: of its group; None for none, or where that is unknown.
+        ticket_words: its state and assignees, or why there is none.
+        silences: a line for each silence, or why there is none.
+        is_ticket_known: whether tickets could be read.
+        are_silences_known: whether silences could be read.
+        read: when both were read.
+    """
+
+    ticket: TicketNote | None
+    ticket_words: str
+    silences: Sequence[str]
+    is_ticket_known: bool
+    are_silences_known: bool
+    read: str
+
+
+def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
+    """Return who is on a job.
+
+    Args:
+        job: its state.
+        triage: the last readings.
+        now: seconds since the epoch.
+    """
+    found = triage.of(job, now)
+    no_ticket = doubt(triage.tickets, "tickets.url", now) or "none"
+    no_silence = doubt(triage.alerts, "alertmanager.url", now)
+    if no_silence is None and not found.alert_known:
+        no_silence = "not known: the name is longer than limits.max_label_bytes"
+    if no_silence is None:
+        held = "none, another alert holds this one back"
+        is_held = found.alert is not None and found.alert.inhibited
+        no_silence = held if is_held else "none" if found.alert else "none, no alert fires"
+    return Who(
+        found.ticket,
+        no_ticket if found.ticket is None else ticket_words(found.ticket),
+        [silence_words(each) for each in found.silences] or [no_silence],
+        found.ticket_known,
+        found.alert_known,
+        ", ".join(_ages(triage, now)),
+    )
+
+
+def _ages(triage: Triage, now: float) -> Iterator[str]:
+    """Yield when each configured program was read."""
+    for peer, reading in triage.readings():
+        if reading.read_at is not None:
+            name = "ticket" if peer == "tickets" else "silences"
+            yield f"{name} as of {ago(reading.read_at, now)}"
+
+
+def triage_notes(triage: Triage, now: float) -> Iterator[str]:
+    """Yield a line for each configured program whose report is missing, too old or incomplete.
+
+    Args:
+        triage: the last readings.
+        now: seconds since the epoch.
+    """
+    for peer, reading in triage.readings():
+        why, name = doubt(reading, "", now), "Tickets" if peer == "tickets" else "Silences"
+        if why is None and reading.problem and reading.read_at is not None:
+            why = f"as of {ago(reading.read_at, now)}: {plain(reading.problem)}"
+        if why is not None:
+            yield f"{name} are {why}"
