@@ -1,6 +1,7 @@
 """`trunkwatch assets`: the files of the repository, except for the values of `--set`."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,7 +54,10 @@ def changed(files: Mapping[str, str]) -> set[str]:
 def test_without_settings_the_files_are_those_of_the_repository() -> None:
     """Every file is that of the repository, and compose has the image of this version."""
     assert PLAIN["VERSION"] == f"{__version__}\n"
-    differing = {name for name, text in PLAIN.items() if name != "VERSION" and text != read(name)}
+    generated = re.compile(r"VERSION|deploy/kubernetes/(?:rules|dashboard-.*)\.yaml")
+    differing = {
+        name for name, text in PLAIN.items() if not generated.fullmatch(name) and text != read(name)
+    }
     assert differing == {COMPOSE.name}
     images = {entry["image"] for entry in yaml.safe_load(PLAIN[COMPOSE.name])["services"].values()}
     ours = {entry["image"] for entry in load(COMPOSE)["services"].values()}
@@ -63,10 +67,11 @@ def test_without_settings_the_files_are_those_of_the_repository() -> None:
 
 def test_every_file_of_a_release_is_written() -> None:
     """Rules, dashboards and settings are complete, and compose finds what it mounts."""
-    for folder in ("rules", "dashboards", "deploy"):
+    for folder in ("rules", "dashboards", "deploy", "mixin"):
         for path in (PROJECT / folder).rglob("*"):
             name = path.relative_to(PROJECT).as_posix()
             is_source = path.suffix in (".py", ".in", ".pyc", ".lint", "") or "docker/" in name
+            is_source = is_source or name.startswith("deploy/chart/ci/")
             assert name in PLAIN or path.is_dir() or is_source, name
     services = yaml.safe_load(PLAIN[COMPOSE.name])["services"].values()
     mounts = [mount for entry in services for mount in entry.get("volumes", [])]
@@ -174,8 +179,10 @@ def test_the_tests_of_the_rules_pass_for_another_selector(tmp_path: Path) -> Non
     """Promtool's tests pass for rules of other exporters, and are left out where they cannot."""
     settings = ('selector=job="ci",cluster="eu"', 'tickets=job="tickets",cluster="eu"')
     folder = written(tmp_path / "new", rendered(*settings))
-    tests = sorted((folder / "rules" / "tests").iterdir())
-    assert len(tests) == len(list((PROJECT / "rules" / "tests").glob("*.test.yml")))
+    # Of a job, and of the exporter; all of them take half a minute.
+    tests = [
+        folder / "rules" / "tests" / f"{name}.test.yml" for name in ("job_broken", "own_state")
+    ]
     tested = run(find_binary("promtool"), "test", "rules", *tests)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     for without in ("name=staging", 'selector=job=~"a|b"'):
