@@ -20,7 +20,7 @@ SEED ?= 1
 # Histories with dropped results, twice so many; 5000 of them take half an hour.
 DROPPED ?= 750
 
-.PHONY: help run check test test-all fuzz lint tools docs screenshots soak bench dist clean
+.PHONY: help run check test test-all fuzz lint tools docs screenshots site soak bench dist clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -31,6 +31,7 @@ help:
 	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated rules, documents and dashboards anew'
+	@echo 'make site                build the documents as a site into site/, without a dead link'
 	@echo 'make screenshots         take the pictures of docs/pictures/ anew'
 	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
 	@echo 'make dist                build the wheel, the source distribution and the image into dist/'
@@ -80,6 +81,9 @@ docs: $(VENV)/test.stamp
 	$(BIN)/python dashboards/build.py
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m trunkwatch.demo.incident
+
+site: $(VENV)/test.stamp
+	$(BIN)/python -m mkdocs build --strict
 
 screenshots: $(VENV)/test.stamp browser
 	$(BIN)/python -m tools.screenshots
@@ -140,4 +144,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema .browser build dist *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
