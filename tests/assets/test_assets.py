@@ -22,6 +22,7 @@ from tests.docs.markdown import read
 from tests.support.binaries import find_binary
 
 ALERTMANAGER = "deploy/alertmanager/alertmanager.yml"
+ONE_TEAM = "deploy/alertmanager/one-team.yml"
 PLAIN = render_files(parse_settings([]))
 ODD_TEAMS = (
     'a "quoted" team',
@@ -92,8 +93,8 @@ def test_a_setting_changes_only_what_it_names() -> None:
     assert PROMETHEUS_IMAGES["2"] in older[COMPOSE.name]
     assert PROMETHEUS_IMAGES["3"] not in older[COMPOSE.name]
     assert PROMETHEUS_IMAGES["3"] in PLAIN[COMPOSE.name]
-    teams = rendered("team=core")
-    assert changed(teams) == {ALERTMANAGER, "deploy/trunkwatch.yml"}
+    teams = rendered("team=infra")
+    assert changed(teams) == {ALERTMANAGER, ONE_TEAM, "deploy/trunkwatch.yml"}
     assert "broken-inductor" not in teams[ALERTMANAGER] + teams["deploy/trunkwatch.yml"]
 
 
@@ -160,6 +161,7 @@ def test_the_snippet_for_one_team_routes_its_alerts(tmp_path: Path) -> None:
     section = markdown.section(read("docs/operations.md"), "Routes of teams")
     (block,) = markdown.blocks(section, "yaml")
     assert len(block.text.splitlines()) == 15
+    assert PLAIN[ONE_TEAM].endswith(f"\n\n{block.text}")
     file = tmp_path / "alertmanager.yml"
     file.write_text(block.text, encoding="utf-8")
     for receiver, *labels in (
@@ -170,6 +172,14 @@ def test_the_snippet_for_one_team_routes_its_alerts(tmp_path: Path) -> None:
         routed = run(
             find_binary("amtool"), "config", "routes", "test", f"--config.file={file}",
             f"--verify.receivers={receiver}", *labels,
+        )  # fmt: skip
+        assert routed.returncode == 0, routed.stdout + routed.stderr
+    for team in ODD_TEAMS:
+        label = team.replace("\\", "\\\\").replace('"', '\\"')
+        file.write_text(rendered(f"team={team}")[ONE_TEAM], encoding="utf-8")
+        routed = run(
+            find_binary("amtool"), "config", "routes", "test", f"--config.file={file}",
+            f"--verify.receivers={team}-ci", f'team="{label}"',
         )  # fmt: skip
         assert routed.returncode == 0, routed.stdout + routed.stderr
 

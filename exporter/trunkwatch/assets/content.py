@@ -8,7 +8,7 @@ from types import MappingProxyType
 from trunkwatch import __version__
 from trunkwatch.assets.kubernetes import manifests
 from trunkwatch.assets.packaged import asset_path
-from trunkwatch.assets.routes import EXAMPLE_TEAM, scalar, with_teams
+from trunkwatch.assets.routes import EXAMPLE_TEAM, for_one_team, scalar, with_teams
 from trunkwatch.assets.rules.build import DEFAULT, render
 from trunkwatch.assets.settings import PROMETHEUS_IMAGES, AssetSettings
 from trunkwatch.errors import UsageError
@@ -115,6 +115,10 @@ def _routes(text: str, settings: AssetSettings) -> str:
     return with_teams(text, settings.teams) if settings.teams else text
 
 
+def _one_team(text: str, settings: AssetSettings) -> str:
+    return for_one_team(text, settings.teams[0]) if settings.teams else text
+
+
 def _config(text: str, settings: AssetSettings) -> str:
     if not settings.teams:
         return text
@@ -168,6 +172,7 @@ _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
         "deploy/trunkwatch.yml": _config,
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
+        "deploy/alertmanager/one-team.yml": _one_team,
         "deploy/alertmanager/templates/places.tmpl": _places,
     }
 )
