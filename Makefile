@@ -20,7 +20,7 @@ SEED ?= 1
 # Histories with dropped results, twice so many; 5000 of them take half an hour.
 DROPPED ?= 750
 
-.PHONY: help run check test test-all fuzz lint tools docs screenshots soak bench clean
+.PHONY: help run check test test-all fuzz lint tools docs screenshots site soak bench dist clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -31,8 +31,10 @@ help:
 	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
 	@echo 'make lint                format, lint, types and layers only'
 	@echo 'make docs                write the generated rules, documents and dashboards anew'
+	@echo 'make site                build the documents as a site into site/, without a dead link'
 	@echo 'make screenshots         take the pictures of docs/pictures/ anew'
 	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
+	@echo 'make dist                build the wheel, the source distribution and the image into dist/'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 
 run: $(VENV)/run.stamp prometheus
@@ -76,12 +78,18 @@ lint: $(VENV)/test.stamp
 
 docs: $(VENV)/test.stamp
 	$(BIN)/python rules/build.py
-	$(BIN)/python -m tools.docs
 	$(BIN)/python dashboards/build.py
+	$(BIN)/python -m tools.docs
 	$(BIN)/python -m trunkwatch.demo.incident
+
+site: $(VENV)/test.stamp
+	$(BIN)/python -m mkdocs build --strict
 
 screenshots: $(VENV)/test.stamp browser
 	$(BIN)/python -m tools.screenshots
+
+dist: $(VENV)/test.stamp
+	@PYTHON=$(BIN)/python tools/dist
 
 bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench
@@ -136,4 +144,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema .browser build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

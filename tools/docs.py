@@ -1,4 +1,4 @@
-"""Writes what `make docs` generates: three documents and config/own_alerts.py.
+"""Writes what `make docs` generates: three documents, own_alerts.py, mixin/dashboards.libsonnet.
 
     python -m tools.docs            write it
     python -m tools.docs --check    exit 1 if a committed file differs
@@ -39,6 +39,7 @@ METRICS = ROOT / "docs" / "metrics.md"
 MESSAGES = ROOT / "docs" / "messages.md"
 WHY_THREE = ROOT / "docs" / "why-three.md"
 RULES = ROOT / "rules" / "trunkwatch.rules.yml"
+MIXIN_DASHBOARDS = ROOT / "mixin" / "dashboards.libsonnet"
 OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
 BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
 END = "<!-- generated: end -->"
@@ -98,11 +99,23 @@ _OWN_ALERTS_END = (
     ' their team is the default group\'s."""\n'
 )
 
+# ---------------------------------------------------------------------- the mixin
+
+
+def render_mixin_dashboards(text: str) -> str:
+    """Return the file that imports every dashboard: jsonnet cannot list a folder."""
+    del text
+    names = sorted(path.name for path in (ROOT / "dashboards").glob("*.json"))
+    lines = "".join(f"  '{name}': import '../dashboards/{name}',\n" for name in names)
+    return f"// Generated from dashboards/ by `make docs`; do not edit.\n{{\n{lines}}}\n"
+
+
 GENERATED: dict[Path, Callable[[str], str]] = {
     METRICS: render,
     MESSAGES: render_messages,
     OWN_ALERTS: render_own_alerts,
     WHY_THREE: render_why_three,
+    MIXIN_DASHBOARDS: render_mixin_dashboards,
 }
 """The generated files, each with the function that renders it from its committed text."""
 

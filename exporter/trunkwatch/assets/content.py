@@ -1,18 +1,20 @@
 """The files of a release, rendered for one installation."""
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from trunkwatch import __version__
+from trunkwatch.assets.kubernetes import manifests
 from trunkwatch.assets.packaged import asset_path
-from trunkwatch.assets.routes import EXAMPLE_TEAM, scalar, with_teams
+from trunkwatch.assets.routes import EXAMPLE_TEAM, for_one_team, scalar, with_teams
 from trunkwatch.assets.rules.build import DEFAULT, render
 from trunkwatch.assets.settings import PROMETHEUS_IMAGES, AssetSettings
 from trunkwatch.errors import UsageError
 from trunkwatch.html.runbooks import texts
 
-COMPOSE, RULES = "docker-compose.yml", "rules/trunkwatch.rules.yml"
+COMPOSE, RULES, CHART = "docker-compose.yml", "rules/trunkwatch.rules.yml", "deploy/chart"
 RULE_TESTS = "rules/tests"
 EXPORTER = DEFAULT.runbooks.removesuffix("/runbooks")
 """The exporter's address in the files of the repository."""
@@ -25,13 +27,19 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
         RULE_TESTS: "*.test.yml",
         "dashboards": "*.json",
         "deploy/alertmanager": "**/*",
+        "deploy/chart": "*",
+        "deploy/chart/templates": "*",
         "deploy/grafana": "**/*",
+        "deploy/kubernetes": "*",
         "deploy/prometheus": "**/*",
+        "deploy/systemd": "*",
+        "mixin": "*.libsonnet",
     }
 )
 """The folders whose files are written, with the pattern of their names."""
 
 _BUILT = re.compile(r"(?m)(?:^ +#.*\n)*^( +image: )trunkwatch:local\n +build:\n(?:    +.*\n)+")
+_JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)*)"')
 _SELECTED = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
 
 
@@ -53,6 +61,11 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
     }
     for folder, pattern in FOLDERS.items():
         found.update(_in_folder(folder, pattern))
+    dashboards = {
+        name.removeprefix("dashboards/"): text
+        for name, text in found.items()
+        if name.startswith("dashboards/")
+    }
     changed = {name: _CHANGES.get(name, _unchanged)(text, settings) for name, text in found.items()}
     tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
     if settings.exporter_url is not None:
@@ -61,7 +74,11 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
     for name in tests:
         changed[name] = _with_selectors(changed[name], settings)
     dropped = set() if tests_apply(settings) else tests
-    return {name: text for name, text in (changed | {RULES: rules}).items() if name not in dropped}
+    # Links in the repository.
+    chart = {f"{CHART}/files/dashboards/{name}": text for name, text in dashboards.items()}
+    chart[f"{CHART}/files/{RULES.rpartition('/')[2]}"] = rules
+    whole = changed | {RULES: rules} | chart | dict(manifests(rules, dashboards))
+    return {name: text for name, text in whole.items() if name not in dropped}
 
 
 def tests_apply(settings: AssetSettings) -> bool:
@@ -107,6 +124,10 @@ def _routes(text: str, settings: AssetSettings) -> str:
     return with_teams(text, settings.teams) if settings.teams else text
 
 
+def _one_team(text: str, settings: AssetSettings) -> str:
+    return for_one_team(text, settings.teams[0]) if settings.teams else text
+
+
 def _config(text: str, settings: AssetSettings) -> str:
     if not settings.teams:
         return text
@@ -131,11 +152,37 @@ def _with_selectors(text: str, settings: AssetSettings) -> str:
     return text
 
 
+def _scrape_job(text: str, settings: AssetSettings) -> str:
+    """Give the scrape job the name that the rules select, where they select one."""
+    (old,), new = (_JOB.findall(each.selector) for each in (DEFAULT, settings.which))
+    if new in ([], [old]):
+        return text
+    return re.sub(
+        rf'(?m)^( *-? *(?:job|job_name|replacement): |.*replacement: )"?{old}"?(}}?)$',
+        lambda found: f'{found[1]}"{new[0]}"{found[2]}',
+        text,
+    )
+
+
+def _mixin(text: str, settings: AssetSettings) -> str:
+    which = settings.which
+    written = {"selector": which.selector, "ticketsSelector": which.tickets, "name": which.name}
+    if which == DEFAULT:
+        return text
+    line = f"local written = {json.dumps(written, ensure_ascii=False)};"
+    return re.sub(r"(?m)^local written = .*$", lambda _: line, text)
+
+
 _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
     {
         COMPOSE: _compose,
+        "deploy/chart/values.yaml": _scrape_job,
+        "deploy/kubernetes/trunkwatch.yaml": _scrape_job,
+        "deploy/prometheus/prometheus.yml": _scrape_job,
         "deploy/trunkwatch.yml": _config,
+        "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
+        "deploy/alertmanager/one-team.yml": _one_team,
         "deploy/alertmanager/templates/places.tmpl": _places,
     }
 )

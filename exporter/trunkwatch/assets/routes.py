@@ -42,6 +42,16 @@ def _of_team(text: str, team: str) -> str:
     )
 
 
+def for_one_team(text: str, team: str) -> str:
+    """Return deploy/alertmanager/one-team.yml for another team than `core`."""
+    pattern = json.dumps(f"{re.escape(team)}|trunk", ensure_ascii=False).replace("'", "''")
+    text = text.replace("""'team=~"core|trunk"'""", f"'team=~{pattern}'")
+    text = text.replace("/core-ci", f"/{quote(team, safe='')}-ci")
+    return re.sub(
+        r"((?:receiver|name): )core-ci", lambda found: found[1] + scalar(f"{team}-ci"), text
+    )
+
+
 def scalar(text: str) -> str:
     """Return a text as a YAML scalar, quoted where that is necessary."""
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
