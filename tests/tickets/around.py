@@ -71,10 +71,12 @@ class Pager:
         self.alerts: list[dict[str, Any]] = [
             {"labels": LABELS, "annotations": {}, "status": {"state": "active"}}
         ]
+        self.authorization: str | None = None
 
     def __call__(self, request: Request) -> Answer:
         assert request.path == "/api/v2/alerts"
         assert request.one("filter") == 'alertname="TrunkJobBroken"'
+        self.authorization = request.headers.get("Authorization")
         return as_json(self.alerts)
 
 

@@ -3,13 +3,21 @@
 import sys
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
 from rich.text import Text
 
 from trunkwatch.cli.common import config_flag, exit_with, reported_errors, web_config_flag
+from trunkwatch.errors import UsageError
 from trunkwatch.ticketing import TicketOptions, TicketServer
+
+URL_VARIABLES = {
+    "alertmanager": "TRUNKWATCH_ALERTMANAGER_URL",
+    "exporter": "TRUNKWATCH_EXPORTER_URL",
+}
+"""Environment variables that replace the flags of addresses: these may have a password."""
 
 
 @click.command()
@@ -34,6 +42,8 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     "alertmanager",
     default="http://127.0.0.1:9093",
     show_default=True,
+    envvar=URL_VARIABLES["alertmanager"],
+    show_envvar=True,
     metavar="URL",
     help="The base URL of Alertmanager.",
 )
@@ -42,6 +52,8 @@ from trunkwatch.ticketing import TicketOptions, TicketServer
     "exporter",
     default="http://127.0.0.1:10077",
     show_default=True,
+    envvar=URL_VARIABLES["exporter"],
+    show_envvar=True,
     metavar="URL",
     help="The base URL of trunkwatch serve.",
 )
@@ -70,6 +82,8 @@ def tickets(
 ) -> None:
     """Open, update and close one GitHub issue per broken group, as Alertmanager notifies."""
     with reported_errors():
+        _refuse_visible_password("alertmanager", alertmanager)
+        _refuse_visible_password("exporter", exporter)
         code = TicketServer(
             TicketOptions(
                 config_file=config_file,
@@ -84,6 +98,20 @@ def tickets(
             )
         ).run()
     exit_with(code)
+
+
+def _refuse_visible_password(name: str, url: str) -> None:
+    """Refuse an argument with a password, which every user of the machine can read.
+
+    Raises:
+        UsageError: it has one.
+    """
+    source = click.get_current_context().get_parameter_source(name)
+    if source is ParameterSource.COMMANDLINE and "@" in url:
+        raise UsageError(
+            f"--{name}.url: users of this machine can see a password in an argument; leave the flag"
+            f" out and set the environment variable {URL_VARIABLES[name]} to the address"
+        )
 
 
 def show(head: str, text: str) -> None:
