@@ -156,7 +156,7 @@ class Run:
         )
 
     def as_read(self, before: "Run | None") -> "Run":
-        """Return the run as far as it was read before; None for one that was not known."""
+        """Return the run as far as it was read before; None for a run that is new."""
         return replace(
             self,
             read_version=before.read_version if before else None,
