@@ -238,8 +238,12 @@ def check_url(flag: str, url: str) -> None:
     Raises:
         UsageError: it is none.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, or a port that is none
+        is_address = False
+    if not is_address:
         # Do not repeat the value: it may contain a password.
         raise UsageError(f"{flag}: must be a URL such as http://127.0.0.1:9093")
 

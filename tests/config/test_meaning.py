@@ -100,6 +100,7 @@ green:
   - {repo: o/r, branch: main, required: ['pull / .*', 'lint / .*']}
 limits:
   max_jobs: 123
+  max_jobs_per_source: 7
   max_label_bytes: 64
   max_answer_bytes: 65536
   max_list_pages: 1
@@ -413,7 +414,7 @@ def test_green_and_limits(config: Config) -> None:
     assert [pattern.text for pattern in patterns] == ["pull / .*", "lint / .*"]
     limits = config.limits
     assert (limits.max_jobs, limits.max_label_bytes, limits.max_answer_bytes) == (123, 64, 65_536)
-    assert (limits.max_list_pages, limits.max_connections) == (1, 10)
+    assert (limits.max_list_pages, limits.max_connections, limits.max_jobs_per_source) == (1, 10, 7)
 
 
 def test_retention(config: Config) -> None:

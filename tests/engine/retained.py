@@ -7,7 +7,7 @@ from functools import partial
 
 from trunkwatch.domain.branch import Tally
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import JobKey, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.engine.row_cache import Touched
@@ -44,6 +44,7 @@ class Kept:
     def __init__(self, trunk: Trunk, policy: Policy) -> None:
         self.rows = Rows(trunk)
         self.policy = policy
+        self.alerting: set[JobKey] = set()
         self._generation = self.rows.store.claim_states()
         self.trunk = TrunkEvaluator(TrunkOrder(trunk, ()), policy, self.rows)
 
@@ -54,8 +55,10 @@ class Kept:
         now: float,
         reported: Mapping[str, ReportedState] | None = None,
     ) -> TrunkState:
-        """Store some rows and return the state."""
-        return self.trunk.update(order, self.rows.add(rows), now, reported)
+        """Store some rows and return the state; what alerts is remembered, as by `serve`."""
+        state = self.trunk.update(order, self.rows.add(rows), now, reported, self.alerting)
+        self.alerting = {job.key for job in state.alerting}
+        return state
 
     def drop(
         self,
@@ -106,6 +109,14 @@ class Kept:
         found = store.evaluation(trunk) if with_state else None
         if found is not None:
             self.trunk.restore(found.saved, now)
+
+    def is_cut_off(self, key: JobKey) -> bool:
+        """Return whether a job was removed when its results were dropped, with an open end."""
+        return any(
+            not base.is_settled
+            for name, base in self.trunk.base.jobs.items()
+            if name.job_name == key.job_name
+        )
 
     def _store_base(self) -> None:
         self.rows.store.put_base(self.rows.trunk, self.trunk.base, self.trunk.base_changes)

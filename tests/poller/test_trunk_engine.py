@@ -359,6 +359,25 @@ def test_the_cap_holds_over_all_trunks() -> None:
     assert harness.count("trunkwatch_jobs_dropped_total") == 1
 
 
+def test_a_source_with_too_many_jobs_takes_no_place_of_another(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """At the limit of each source all of its jobs are exported; beyond it none of another waits."""
+    harness = Harness(config_of(TWO, "limits: {max_jobs: 5, max_jobs_per_source: 2}"))
+    harness.ingest(*jobs("a", "b"))
+    assert harness.count("trunkwatch_jobs_dropped_total") == 0
+    harness.ingest(*jobs("a", "b", "c", "d"))
+    rows = [run(0, job=named(name), trunk=OTHER, head_repo=OTHER.repo) for name in "xyz"]
+    harness.ingest(order(1, OTHER), *rows, source="other")
+    assert sorted(harness.names()) == ["a", "b", "x", "y"]
+    assert harness.count("trunkwatch_jobs_dropped_total") == 3
+    assert "job refused: limits.max_jobs_per_source is reached" in caplog.text
+    harness.ingest(TrunkRemoved(TRUNK, "gone"))
+    assert sorted(harness.names()) == ["x", "y"]
+    harness.ingest(*jobs("a"))
+    assert sorted(harness.names()) == ["a", "b", "x", "y"]
+
+
 def test_a_refused_job_does_not_make_its_group_fire() -> None:
     """A job that is not exported does not count towards its group either."""
     harness = capped(1)

@@ -24,8 +24,8 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine import retention
 from trunkwatch.engine.snapshot import TrunkState
+from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from tests.domain.builders import evaluate
 from tests.engine.retained import Difference, End, Kept, Rows, accepted, differences, published
 from tests.reference.histories import generate
 from tests.reference.recorded import recorded
@@ -70,10 +70,17 @@ def _compare_trunk(
             changed = True
             policy = kept.policy = _other_numbers(policy, rng)
             kept.restart(grown, moment, with_state=False)
+        alerting = kept.alerting
         state = kept.update(grown, taken, moment)
         since = kept.trunk.base.since
-        wanted = evaluate(full, grown, policy, moment, kept.trunk.labels)
-        special = {job.key for job in wanted.jobs if changed and _is_dropped_at_once(job)}
+        whole = TrunkEvaluator(grown, policy, full, kept.trunk.labels)
+        wanted = whole.update(grown, {}, moment, alerting=alerting)
+        special = {
+            job.key
+            for each in (wanted, state)
+            for job in each.jobs
+            if changed and (_is_dropped_at_once(job) or kept.is_cut_off(job.key))
+        }
         found = differences(
             *(_without(special, published(each, since)) for each in (wanted, state))
         )

@@ -72,12 +72,14 @@ class Pager:
         self.alerts: list[dict[str, Any]] = [
             {"labels": LABELS, "annotations": {}, "status": {"state": "active"}}
         ]
+        self.authorization: str | None = None
 
     def __call__(self, request: Request) -> Answer:
         if not self.is_up:
             return Answer(status=503, body=b"")
         assert request.path == "/api/v2/alerts"
         assert request.one("filter") == 'alertname="TrunkJobBroken"'
+        self.authorization = request.headers.get("Authorization")
         return as_json(self.alerts)
 
 

@@ -120,7 +120,16 @@ def test_a_second_process_is_kept_out(around: Around) -> None:
         ([*STORED, "--once"], "--once prints what would be done: add --dry-run"),
         (["--storage.path=t.db"], "no token: name a file by --token-file, or set GITHUB_TOKEN"),
         ([*STORED, "--exporter.url=nowhere"], "--exporter.url: must be a URL such as"),
-        ([*STORED, "--alertmanager.url=u:p@x"], "--alertmanager.url: must be a URL such as"),
+        ([*STORED, "--exporter.url=http://[::1"], "--exporter.url: must be a URL such as"),
+        ([*STORED, "--exporter.url=http://x:99999"], "--exporter.url: must be a URL such as"),
+        (
+            [*STORED, "--alertmanager.url=http://u:secret@x"],
+            "leave the flag out and set the environment variable TRUNKWATCH_ALERTMANAGER_URL",
+        ),
+        (
+            [*STORED, "--exporter.url=https://u:secret@x"],
+            "leave the flag out and set the environment variable TRUNKWATCH_EXPORTER_URL",
+        ),
         ([*STORED, "--auth.token-file=none"], "--auth.token-file none cannot be read"),
         ([*STORED, "--web.listen-address=x"], "must be host:port or :port"),
     ],
@@ -132,15 +141,22 @@ def test_an_invalid_flag_is_reported_before_anything_starts(
     (tmp_path / "trunkwatch.yml").write_text(CONFIG % "http://127.0.0.1:1")
     done = run_program(["tickets", *arguments], tmp_path, code=2)
     assert error in done.stderr
+    assert "secret" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_token_may_come_from_the_environment(around: Around) -> None:
-    """The token is read from GITHUB_TOKEN without --token-file."""
-    flags = (*around.flags, "--storage.path=tickets.db")
-    with keeping(around.folder, *flags, GITHUB_TOKEN=TOKEN) as tickets:
+def test_secrets_may_come_from_the_environment(around: Around) -> None:
+    """The token is read from GITHUB_TOKEN, a password from the variable of its address."""
+    exporter, alertmanager, secret = around.flags
+    variables = {
+        "GITHUB_TOKEN": TOKEN,
+        "TRUNKWATCH_ALERTMANAGER_URL": alertmanager.partition("=")[2].replace("//", "//u:p@"),
+    }
+    flags = (exporter, secret, "--storage.path=tickets.db")
+    with keeping(around.folder, *flags, **variables) as tickets:
         tickets.deliver()
         around.issue_is("open")
+        assert around.pager.authorization == "Basic dTpw"
 
 
 def test_an_alert_that_cannot_be_read_does_not_hold_up_the_others(around: Around) -> None:

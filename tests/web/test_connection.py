@@ -116,7 +116,7 @@ def test_a_byte_now_and_then_gains_no_time(
 def test_the_oldest_silent_connection_makes_room(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, refused: list[str]
 ) -> None:
-    """Above the limit, not at it, a new connection is served and a silent one is closed."""
+    """Only above the limit one that has sent nothing is closed, so that a new one is served."""
     monkeypatch.setattr(web_server, "_max_open", lambda _: 3)
     connect = request.getfixturevalue("connect")
     body = connect(POST.replace(b"Content", b"Expect: 100-continue\r\nContent"))

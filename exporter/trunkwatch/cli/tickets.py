@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
@@ -16,6 +17,7 @@ from trunkwatch.cli.common import (
     reported_errors,
     web_config_flag,
 )
+from trunkwatch.cli.variables import variable_of
 from trunkwatch.errors import UsageError
 from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
 
@@ -93,6 +95,8 @@ def tickets(
         show=show if dry_run else None,
     )
     with reported_errors():
+        _refuse_visible_password("alertmanager", alertmanager)
+        _refuse_visible_password("exporter", exporter)
         if once and not dry_run:
             raise UsageError("--once prints what would be done: add --dry-run")
         code = _print_once(options) if once else TicketServer(options).run()
@@ -113,6 +117,20 @@ def _print_once(options: TicketOptions) -> int:
     if not shown:
         click.echo("Nothing to do." if not errors else "Nothing could be decided.")
     return BAD_INPUT if errors else 0
+
+
+def _refuse_visible_password(name: str, url: str) -> None:
+    """Refuse an argument with a password, which every user of the machine can read.
+
+    Raises:
+        UsageError: it has one.
+    """
+    source = click.get_current_context().get_parameter_source(name)
+    if source is ParameterSource.COMMANDLINE and "@" in url:
+        raise UsageError(
+            f"--{name}.url: users of this machine can see a password in an argument; leave the flag"
+            f" out and set the environment variable {variable_of(f'--{name}.url')} to the address"
+        )
 
 
 def show(head: str, text: str) -> None:

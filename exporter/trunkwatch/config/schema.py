@@ -482,6 +482,7 @@ class Limits(Section):
 
     Attributes:
         max_jobs: jobs exported, all trunks together.
+        max_jobs_per_source: jobs exported of the trunks of one source; None for no limit.
         max_label_bytes: of the value of a label in UTF-8.
         max_answer_bytes: of an answer of a CI's server, decompressed.
         max_list_pages: of a list of GitHub.
@@ -489,6 +490,7 @@ class Limits(Section):
     """
 
     max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
+    max_jobs_per_source: AtLeastOne | None = None
     max_label_bytes: Annotated[int, Field(strict=True, ge=64, le=65_536)] = 512
     max_answer_bytes: Annotated[int, Field(strict=True, ge=65_536)] = 64 * 1024 * 1024
     max_list_pages: Annotated[int, Field(strict=True, ge=1)] = 300

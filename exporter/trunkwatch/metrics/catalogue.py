@@ -319,7 +319,7 @@ FAMILIES: tuple[Family, ...] = (
         "trunkwatch_label_values_cut_total",
         "Values of labels that were longer than limits.max_label_bytes.",
     ),
-    _own("trunkwatch_jobs_dropped_total", "Jobs refused because limits.max_jobs was reached."),
+    _own("trunkwatch_jobs_dropped_total", "Jobs refused because a limit on jobs was reached."),
     _own(
         "trunkwatch_trunk_rewrites_total",
         "Force pushes: times that the last tip of the trunk was gone.",

@@ -3,17 +3,17 @@
 from bisect import bisect_left
 from collections.abc import Mapping
 
-from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.poller.admission import Admission
+from trunkwatch.poller.source_admission import Refused, SourceAdmission
 
 
 class Publication:
     """The published trunks with their admitted jobs. Not safe for threads."""
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(self, admission: SourceAdmission) -> None:
         """Args:
-        admission: the limit on jobs.
+        admission: the limits on jobs.
         """
         self._admission = admission
         self._names: list[Trunk] = []
@@ -29,7 +29,7 @@ class Publication:
         """Their states."""
         return tuple(self._states)
 
-    def update(self, changed: Mapping[Trunk, TrunkState | None]) -> list[JobKey]:
+    def update(self, changed: Mapping[Trunk, TrunkState | None]) -> list[Refused]:
         """Replace the states of some trunks; return the jobs that are newly refused.
 
         Args:

@@ -209,6 +209,11 @@ class SourceRegistry:
             self._source_of(trunk, name) for name in sorted(names, key=self._places.__getitem__)
         )
 
+    def owner_of(self, trunk: Trunk) -> str:
+        """Return the first source of the configuration that feeds a trunk; empty for none."""
+        names = self._watched.sources_of(trunk)
+        return min(names, key=self._places.__getitem__, default="")
+
     def _index(self, source: str) -> None:
         """Note the trunks of a source, and that their states may have changed."""
         self._note_change(source)

@@ -18,9 +18,9 @@ from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.engine.storable import storable_part
 from trunkwatch.errors import SourceError, StoreError
-from trunkwatch.poller.admission import Admission
 from trunkwatch.poller.evaluation import END, TrunkEvaluations
 from trunkwatch.poller.publication import Publication
+from trunkwatch.poller.source_admission import SourceAdmission
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
@@ -123,14 +123,16 @@ class TrunkEngine:
         self._successor: TrunkEngine | None = None
         self._has_stopped = False
         self.deferred: Callable[[], None] = lambda: None
-        exported = [job.key for state in before.trunks for job in state.jobs] if before else []
-        self._publication = Publication(Admission(config.limits.max_jobs, exported))
         self._unpublished: set[Trunk] = set()
         self._ahead: set[Trunk] = set()
         self._progress: EvaluationProgress | None = None
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before)
+        exported = [job.key for state in before.trunks for job in state.jobs] if before else []
+        limits = config.limits.max_jobs, config.limits.max_jobs_per_source
+        admission = SourceAdmission(*limits, self._sources.owner_of, exported)
+        self._publication = Publication(admission)
         self._trunks = TrunkEvaluations(
             self._policy, store, stored, counters, keeps_state=keeps_state
         )
@@ -462,8 +464,8 @@ class TrunkEngine:
                 self._trunks.drop(trunk, now, is_configured=sources.may_feed(trunk))
         refused = self._publication.update({trunk: self._state_of(trunk, now) for trunk in changed})
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
-        for key in refused:
-            log.error("job refused: limits.max_jobs is reached", extra=key._asdict())
+        for key, limit in refused:
+            log.error("job refused: %s is reached", limit, extra=key._asdict())
         is_complete = self._snapshot.complete or sources.has_history
         self._snapshot = Snapshot(
             as_of=now,

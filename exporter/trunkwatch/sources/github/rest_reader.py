@@ -1,10 +1,11 @@
 """Bringing the jobs of one trunk up to date through REST, at a bounded cost."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from trunkwatch.domain.model import Observation
 from trunkwatch.rest.limits import HOUR
 from trunkwatch.sources.github.jobs.job_reader import JobReader
 from trunkwatch.sources.github.order.backfill import Backfill
@@ -87,12 +88,48 @@ class RestReader:
                 # Runs may be missing: hold back everything newer, and let the data age.
                 self._outcome.leave_out(0.0)
                 return
-        barrier = 0
-        for index, sha, runs in self._due_commits(backfill):
-            if index < barrier or not self._budget.for_news():
-                self._outcome.leave_out(min(run.updated for run in runs))
-            elif not self._attempts.read_commit(sha, partial(self._jobs.read, sha, runs)):
-                barrier = max(barrier, index)
+        due, begin = self._due_commits(backfill), len(self._outcome.facts)
+        before, untried, barrier = dict(self._runs.runs), {each.sha: each for each in due}, 0
+        try:
+            for index, sha, runs in due:
+                if index < barrier or not self._budget.for_news():
+                    self._outcome.leave_out(min(run.updated for run in runs))
+                    continue
+                if not self._attempts.read_commit(sha, partial(self._jobs.read, sha, runs)):
+                    barrier = max(barrier, index)
+                del untried[sha]
+        finally:
+            late = (each for each in untried.values() if each.place >= barrier)
+            self._take_back(begin, before, self._waiting(late))
+
+    def _waiting(self, untried: Iterable[DueCommit]) -> set[str]:
+        """Return the workflows with ended runs that were not reached, for half an hour at most."""
+        return {
+            run.path
+            for commit in untried
+            if any(map(_has_ended, commit.runs)) and not self._jobs.is_given_up(commit.sha)
+            for run in commit.runs
+            if _has_ended(self._runs.runs.get(run.id, run))
+        }
+
+    def _take_back(self, begin: int, before: Mapping[int, Run], waiting: Collection[str]) -> None:
+        """Let the runs of some workflows be read again, as if nothing of them had been read.
+
+        The results of some commits beside older ones of others would give a streak that never was.
+
+        Args:
+            begin: number of facts before the read.
+            before: the runs before it.
+            waiting: the paths of the workflows.
+        """
+        facts = self._outcome.facts
+        facts[begin:] = [
+            fact
+            for fact in facts[begin:]
+            if not (isinstance(fact, Observation) and fact.job.workflow_key in waiting)
+        ]
+        for run in [run for run in self._runs.runs.values() if run.path in waiting]:
+            self._runs.put(run.as_read(before.get(run.id)))
 
     def _due_commits(self, backfill: Backfill) -> list[DueCommit]:
         """Return the commits with unread runs that are to be read now.

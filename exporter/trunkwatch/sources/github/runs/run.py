@@ -155,6 +155,16 @@ class Run:
             changed=self.changed if same or self.read_version is None else now,
         )
 
+    def as_read(self, before: "Run | None") -> "Run":
+        """Return the run as far as it was read before; None for a run that is new."""
+        return replace(
+            self,
+            read_version=before.read_version if before else None,
+            jobs=before.jobs if before else 0,
+            ended_jobs=before.ended_jobs if before else 0,
+            changed=before.changed if before else 0.0,
+        )
+
     def merged(self, newer: "Run") -> "Run":
         """Return this stored run with another report of it, whichever of the two is newer."""
         if _order_of(self) > _order_of(newer):
