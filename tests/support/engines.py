@@ -1,8 +1,8 @@
 """The versions of Prometheus and Alertmanager with which a test runs.
 
 The oldest supported pair is the one that `make tools` unpacks, or that is on PATH.
-`tools/fetch-engines`
-adds the newest versions that the machine can have, and VictoriaMetrics with vmalert.
+`tools/fetch-engines` adds the newest versions that the machine can have, and VictoriaMetrics with
+vmalert.
 """
 
 import re
@@ -15,16 +15,19 @@ from tests.support.binaries import find_binary
 
 FOLDER = Path(__file__).resolve().parents[2] / ".engines"
 
-OLDEST, NEWEST = "oldest", "newest"
+OLDEST, NEWEST, VMALERT = "oldest", "newest", "vmalert"
 PAIRS = (OLDEST, pytest.param(NEWEST, marks=pytest.mark.engines))
 """The parameters of a test that runs with each pair; `make test` runs the oldest one only."""
+
+ENGINES = (*PAIRS, pytest.param(VMALERT, marks=pytest.mark.engines))
+"""The same, and vmalert with VictoriaMetrics and the newest Alertmanager."""
 
 
 def find_engine(pair: str, program: str) -> Path:
     """Return the path of a program; skip the test if `tools/fetch-engines` has not fetched it.
 
     Args:
-        pair: `oldest` or `newest`; VictoriaMetrics' programs have one version only.
+        pair: `oldest`, or else the newest; VictoriaMetrics' programs have one version only.
         program: `prometheus`, `alertmanager`, their tools, `vmalert` or `victoria-metrics`.
     """
     if pair == OLDEST:
