@@ -39,7 +39,7 @@ def last_sent(live: LiveStack, trunk: LiveTrunk) -> dict[str, Any]:
 
 
 def test_an_outage_on_vmalert_has_its_facts_and_its_end(tmp_path: Path) -> None:
-    """First bad, last good, suspects, URL and age are there; an end while it is away has a reason."""
+    """First bad, last good, suspects, URL and age are there; an end while away has its reason."""
     for name in ("trunks", "other"):
         (tmp_path / f"{name}.ndjson").touch()
     with running(tmp_path, CONFIG, AcceleratedStack, PACE, VMALERT) as live:

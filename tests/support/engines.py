@@ -19,6 +19,9 @@ OLDEST, NEWEST, VMALERT = "oldest", "newest", "vmalert"
 PAIRS = (OLDEST, pytest.param(NEWEST, marks=pytest.mark.engines))
 """The parameters of a test that runs with each pair; `make test` runs the oldest one only."""
 
+LTS = "lts"
+"""Prometheus 3.5, which is supported for longest, with the newest Alertmanager."""
+
 ENGINES = (*PAIRS, pytest.param(VMALERT, marks=pytest.mark.engines))
 """The same, and vmalert with VictoriaMetrics and the newest Alertmanager."""
 
@@ -38,6 +41,7 @@ def find_engine(pair: str, program: str) -> Path:
         for folder in FOLDER.glob("*-*")
         for path in (folder / program, folder / "usr" / "bin" / program)
         if path.is_file()
+        and (pair != LTS or program != "prometheus" or _version(path)[:2] == (3, 5))
     ]
     if not found:
         pytest.skip(f"no {program} in .engines/: {_reason()}")
