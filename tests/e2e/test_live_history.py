@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -83,8 +83,8 @@ FAULTS: Mapping[int, Fault] = {
 AWAY = tuple(product((1, 5, 35), (exporter_stopped, prometheus_stopped, alertmanager_stopped)))
 """How many minutes a part is away, and which."""
 
-HOLD_MINUTES = 30
-NONE: Mapping[int, tuple[int, Fault]] = {}
+HELD_SECONDS = 25 * SECONDS_PER_MINUTE
+"""The rules hold an alert for 30 minutes."""
 
 
 class Change(NamedTuple):
@@ -163,9 +163,15 @@ class HistoryRun:
         self._live.expect_no_more(self._trunk, self._live.notifications(self._trunk))
         self._record(COMMITS)
 
-    def run_with_restarts(self, restarts: Mapping[int, tuple[int, Fault]]) -> None:
-        """Run it; a part is away for some minutes while the results of some commits come."""
+    def run_with_restarts(self, restarts: Mapping[int, tuple[int, Fault]]) -> set[str]:
+        """Run it; a part is away for some minutes while the results of some commits come.
+
+        Returns:
+            The jobs that were broken while a part was away for longer than the hold.
+        """
+        unheld: set[str] = set()
         for place in range(COMMITS):
+            began = time.monotonic()
             if place in restarts:
                 minutes, fault = restarts[place]
                 with fault(self._live):
@@ -174,12 +180,15 @@ class HistoryRun:
                     time.sleep(minutes * SECONDS_PER_MINUTE)
             else:
                 self._write(place)
-            self._live.wait_until_scraped(self._trunk)
             self._live.wait_until_read()
+            # On a busy machine a restart takes long.
+            if time.monotonic() - began > HELD_SECONDS:
+                unheld |= self._backtest.broken_after(place - 1)
             broken = self._backtest.broken_after(place)
             eventually(
                 partial(self._is_notified, broken), f"{broken} are notified at commit {place}"
             )
+        return unheld
 
     def _write(self, place: int) -> None:
         self._trunk.land(f"linux.g{place // 7}", **first_results(self._letters, place))
@@ -248,8 +257,10 @@ def test_a_long_history_with_restarts_tells_each_outage(tmp_path: Path, engines:
         ends = sorted({change.place for change in backtest.changes if change.resolved})
         restarts = {ends[n * len(ends) // len(AWAY)]: away for n, away in enumerate(AWAY)}
         assert len(restarts) == len(AWAY)
-        HistoryRun(live, letters, backtest).run_with_restarts(restarts)
-        check_outages(live, backtest, restarts)
+        unheld = HistoryRun(live, letters, backtest).run_with_restarts(restarts)
+        assert len(unheld) < len(JOBS)
+        unlisted = {sha(place) for place, (_, f) in restarts.items() if f is alertmanager_stopped}
+        check_outages(live, backtest, unheld, unlisted)
 
 
 class Told(NamedTuple):
@@ -273,21 +284,20 @@ ENDED = {"passed": "fixed", "flaked": "flaky"}
 
 
 def check_outages(
-    live: LiveStack, backtest: BackTest, restarts: Mapping[int, tuple[int, Fault]] = NONE
+    live: LiveStack,
+    backtest: BackTest,
+    unheld: Collection[str] = (),
+    unlisted: Collection[str] = (),
 ) -> None:
     """Compare Prometheus' evaluations and the delivered alerts with the back-test.
 
-    Two things only a restart may cause. Past the hold an end is not confirmed. And an Alertmanager
-    that comes back ends a group with those of its alerts that were sent again first, and lists no
-    others that ended meanwhile.
+    Args:
+        live: the stack.
+        backtest: the outages of the policy.
+        unheld: jobs of which an end may be unconfirmed: a part was away for longer than the hold.
+        unlisted: commits while Alertmanager was away. Afterwards it ends a group with those of its
+            alerts that were sent again first, and lists no others that ended meanwhile.
     """
-    unheld: set[str] = set()
-    unlisted: set[str | None] = set()
-    for place, (minutes, fault) in restarts.items():
-        if fault is alertmanager_stopped:
-            unlisted.add(sha(place))
-        elif minutes > HOLD_MINUTES:
-            unheld |= backtest.broken_after(place - 1)
     trunk = live.trunk(REPO)
     assert live.metric("max(max_over_time(ci_branch_mass_breakage[1h]))") == 0
     told = [each for each in backtest.outages if each["notifications"]]
@@ -296,9 +306,9 @@ def check_outages(
     expected |= {each._replace(ended="open", by=None) for each in expected}
     said = {observed(alert) for each in live.deliveries(trunk) for alert in each.alerts}
     unconfirmed = {each for each in said if each.ended == "unconfirmed"}
-    assert {each.job for each in unconfirmed} <= unheld
+    assert {each.job for each in unconfirmed} <= set(unheld)
     assert said - unconfirmed <= expected
-    assert {each.by for each in expected - said} <= unlisted
+    assert {each.by for each in expected - said} <= set(unlisted)
 
 
 def told_of(outage: dict[str, Any]) -> Told:
