@@ -15,6 +15,7 @@ from tests.deploy.notification import (
     description,
     fixed,
     notification,
+    of_exporter,
     render,
 )
 
@@ -71,11 +72,18 @@ def both() -> tuple[Alert, Alert]:
     return hostile(), hostile(resolved=True)
 
 
+def captions(message: str) -> list[str]:
+    """Return the captions of a message, from top to bottom."""
+    return CAPTION.findall(SPAN.sub("", message).replace("|", "<"))
+
+
 @pytest.mark.parametrize("medium", MEDIA)
 def test_every_medium_tells_the_same_in_the_same_order(medium: str) -> None:
-    """Plain text, Markdown and Slack have the same captions in the same order."""
+    """Plain text, Markdown and Slack have the same captions; a long address has none."""
     message = render(medium, notification(broken("a"), fixed("b")))
-    assert CAPTION.findall(SPAN.sub("", message).replace("|", "<")) == CAPTIONS
+    assert captions(message) == [each for each in CAPTIONS if each != "Source"]
+    message = render(medium, notification(of_exporter()))
+    assert captions(message) == CAPTIONS[CAPTIONS.index("State") :][:1] + CAPTIONS[-5:]
 
 
 def test_no_line_of_the_plain_text_is_somebody_else_s() -> None:

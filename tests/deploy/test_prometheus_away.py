@@ -18,7 +18,7 @@ from trunkwatch.demo.stack import Program, free_port
 from tests.deploy.files import ALERTMANAGER, COMPOSE, TEMPLATES, load, switched_on
 from tests.deploy.live import PATIENCE, Inbox, Message, running, serving
 from tests.deploy.notification import LABELS, broken
-from tests.support.engines import NEWEST, PAIRS, find_engine
+from tests.support.engines import ENGINES, NEWEST, VMALERT, find_engine
 from tests.support.waiting import always, eventually
 
 pytestmark = pytest.mark.live
@@ -122,10 +122,6 @@ def held(port: int) -> dict[str, Any]:
 def seconds(text: str) -> float:
     """Return a time of Alertmanager's API in seconds since the epoch."""
     return datetime.fromisoformat(text).timestamp()
-
-
-VMALERT = "vmalert"
-ENGINES = (*PAIRS, pytest.param(VMALERT, marks=pytest.mark.engines))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

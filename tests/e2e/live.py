@@ -22,7 +22,8 @@ from trunkwatch.demo.stack import HOST, Pace, Stack
 from trunkwatch.domain.model import Commit, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Fact
 
-from tests.support.engines import OLDEST, finder
+from tests.e2e.vmalert import on_vmalert
+from tests.support.engines import OLDEST, VMALERT, finder
 from tests.support.rows import ATTEMPTS, ndjson, run, sha
 from tests.support.waiting import always, eventually
 
@@ -256,11 +257,12 @@ def short_name(labels: Any) -> str:
 
 
 def evaluation_times(stack: Stack) -> list[float]:
-    """Return the start of the last completed evaluation of each alert's rule."""
+    """Return the time of the data of each alert's last evaluation."""
     url = f"http://{HOST}:{stack.ports.prometheus}/api/v1/rules"
     answer = requests.get(url, params={"type": "alert"}, timeout=10).json()
     return [
         datetime.fromisoformat(rule["lastEvaluation"]).timestamp()
+        - getattr(stack, "evaluation_delay", 0.0)
         for group in answer["data"]["groups"]
         for rule in group["rules"]
     ]
@@ -270,7 +272,7 @@ def evaluation_times(stack: Stack) -> list[float]:
 def running(
     folder: Path, config: str, stack: type[Stack], pace: Pace, engines: str = OLDEST
 ) -> Iterator[LiveStack]:
-    """Run the stack on a configuration, whose files must exist, with a pair of engines."""
+    """Run the stack on a configuration, whose files must exist, with a pair or vmalert."""
     deliveries: list[Delivery] = []
     lock = threading.Lock()
 
@@ -283,7 +285,8 @@ def running(
     receiver.start()
     try:
         options: dict[str, Any] = {"pace": pace, "find": finder(engines)}
-        with stack(folder, folder / "trunkwatch.yml", receiver.port, **options) as started:
+        kind = on_vmalert(stack) if engines == VMALERT else stack
+        with kind(folder, folder / "trunkwatch.yml", receiver.port, **options) as started:
             yield LiveStack(started, folder, deliveries)
     finally:
         receiver.stop()

@@ -197,7 +197,7 @@ def test_a_storage_that_cannot_be_evaluated_ends_it(folder: Path) -> None:
 
 
 def test_a_storage_that_is_deleted_is_reported(folder: Path) -> None:
-    """The source fails with the reason, so that its alert fires, and the state is still served."""
+    """The source and the storage fail, so that their alerts fire; the state is still served."""
     with serving(folder, "--storage.path", "results.db") as served:
         wait_until_ready(served)
         (folder / "results.db").unlink()
@@ -205,5 +205,6 @@ def test_a_storage_that_is_deleted_is_reported(folder: Path) -> None:
         eventually(
             lambda: list(served.samples("trunkwatch_source_up").values()) == [0.0], "it is down"
         )
+        assert list(served.samples("trunkwatch_storage_up").values()) == [0.0]
         assert list(served.samples("ci_job_broken").values()) == [1.0]
         assert served.end() == 0

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from trunkwatch.metrics.catalogue import BY_NAME
+from trunkwatch.tickets.metrics import COUNTERS, GAUGES
 
 from tests.dashboards.model import FILES, filled, load, targets
 from tests.rules import rulebook
@@ -34,6 +35,15 @@ UNUSED: Mapping[str, str] = {
     "trunkwatch_triage_known": "as ci_job_ticket_info; pages and JSON say what is not known",
     "trunkwatch_triage_timestamp_seconds": "as trunkwatch_triage_known",
     "trunkwatch_web_info": "for links to the pages in people's own dashboards",
+    "trunkwatch_tickets_alerts_total": "for people who look for a missing issue",
+    "trunkwatch_tickets_deliveries_total": "the alerts are compared in rounds as well",
+    "trunkwatch_tickets_http_refused_total": "for people who look for a client that is refused",
+    "trunkwatch_tickets_open": "for people's own panels; GitHub lists them",
+    "trunkwatch_tickets_operations_total": "for people who compare issues with operations",
+    "trunkwatch_tickets_refusals_total": "the runbook reads it; the peer counts as failed",
+    "trunkwatch_tickets_requests_total": "for people who look for what spends the quota",
+    "trunkwatch_tickets_unreadable_entries": "for people who look for a missing issue",
+    "trunkwatch_tickets_waiting": "a peer that stays away makes it grow, and has an alert",
     "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
 }
 """Families that neither a rule nor a panel reads, with the reason."""
@@ -52,4 +62,5 @@ def used() -> set[str]:
 
 def test_every_family_is_used_or_has_a_reason() -> None:
     """A number that nothing looks at hides what it was made for."""
-    assert set(BY_NAME) - used() == set(UNUSED)
+    exported = {*BY_NAME, *GAUGES, *(counter.name for counter in COUNTERS.values())}
+    assert exported - used() == set(UNUSED)

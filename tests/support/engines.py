@@ -1,8 +1,8 @@
 """The versions of Prometheus and Alertmanager with which a test runs.
 
 The oldest supported pair is the one that `make tools` unpacks, or that is on PATH.
-`tools/fetch-engines`
-adds the newest versions that the machine can have, and VictoriaMetrics with vmalert.
+`tools/fetch-engines` adds the newest versions that the machine can have, and VictoriaMetrics with
+vmalert.
 """
 
 import re
@@ -15,16 +15,22 @@ from tests.support.binaries import find_binary
 
 FOLDER = Path(__file__).resolve().parents[2] / ".engines"
 
-OLDEST, NEWEST = "oldest", "newest"
+OLDEST, NEWEST, VMALERT = "oldest", "newest", "vmalert"
 PAIRS = (OLDEST, pytest.param(NEWEST, marks=pytest.mark.engines))
 """The parameters of a test that runs with each pair; `make test` runs the oldest one only."""
+
+LTS = "lts"
+"""Prometheus 3.5, which is supported for longest, with the newest Alertmanager."""
+
+ENGINES = (*PAIRS, pytest.param(VMALERT, marks=pytest.mark.engines))
+"""The same, and vmalert with VictoriaMetrics and the newest Alertmanager."""
 
 
 def find_engine(pair: str, program: str) -> Path:
     """Return the path of a program; skip the test if `tools/fetch-engines` has not fetched it.
 
     Args:
-        pair: `oldest` or `newest`; VictoriaMetrics' programs have one version only.
+        pair: `oldest`, or else the newest; VictoriaMetrics' programs have one version only.
         program: `prometheus`, `alertmanager`, their tools, `vmalert` or `victoria-metrics`.
     """
     if pair == OLDEST:
@@ -35,6 +41,7 @@ def find_engine(pair: str, program: str) -> Path:
         for folder in FOLDER.glob("*-*")
         for path in (folder / program, folder / "usr" / "bin" / program)
         if path.is_file()
+        and (pair != LTS or program != "prometheus" or _version(path)[:2] == (3, 5))
     ]
     if not found:
         pytest.skip(f"no {program} in .engines/: {_reason()}")

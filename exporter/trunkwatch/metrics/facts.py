@@ -1,4 +1,4 @@
-"""The facts of an outage as text: an alert reads all of them with one query.
+"""The facts of an outage as text: one label, which an alert shows as it is.
 
 One fact a line, in a fixed order; an unknown one has no line. No text from outside has a line
 break. Rules would need milliseconds for each alert to put the lines together.
