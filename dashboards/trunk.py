@@ -1,291 +1,530 @@
 """The dashboard *Trunk*: its panels, in the order in which a paged engineer needs them."""
 
-from dashboards.alerts import alert_panels
+from dashboards import queries
+from dashboards.firing import PRIORITIES, firing_table
 from dashboards.grafana import (
     Json,
-    datasource_variable,
-    label_variable,
-    link,
+    collapsed,
+    graph,
     override,
-    panel,
-    regex_map,
     stat,
     table,
     target,
     thresholds,
+    timeline,
     value_map,
 )
-from dashboards.queries import (
-    IN_BRANCH,
-    IN_JOB,
-    IN_REPO,
-    SUSPECT,
-    commits_since_green,
-    data_age,
-    label_values,
-    number_of_broken_jobs,
-    of_broken_jobs,
-    outage,
-    sources_up,
-    streaks,
+from dashboards.links import (
+    ADDRESSES,
+    TRUNK_UID,
+    to_column,
+    to_job,
+    to_page_of_job,
+    to_page_of_trunk,
+    to_trunk,
+    to_value,
 )
 from dashboards.settings import (
     BAD,
-    FAILURES_TO_OPEN,
+    DIMMED,
     GOOD,
     HOLD,
     LATE_AFTER_SECONDS,
     NO_DATA,
+    NOT_CONFIGURED,
     STALE_AFTER_SECONDS,
     UNKNOWN,
     WARN,
+    WORST_IN_TIMELINE,
+    WORST_IN_TREND,
 )
+from dashboards.variables import addresses, annotations, common_variables, dashboard
 
-CELL_TEXTS = [
-    value_map(P0=("P0", BAD), P1=("P1", BAD), P2=("P2", WARN), P3=("P3", GOOD)),
-    # Hashes are shortened, as git does.
-    regex_map("/^([0-9a-f]{12})[0-9a-f]{28}$/", "$1"),
-    # URLs are too long for a cell.
-    regex_map("/^https?:\\/\\/\\S+$/", "open run ↗"),
-]
+IDENTITY = {"workflow": "Workflow", "repo": "Repo", "branch": "Branch"}
+OWNER = {"team": "Team", "priority": "Priority"}
+COLORED = {"type": "color-text"}
 
 
-def broken_count() -> Json:
-    """Return the tile of the number of broken jobs."""
-    return stat(
-        1,
-        "Broken jobs",
-        "Jobs whose outage is open: they failed N commits in a row (default "
-        f"{FAILURES_TO_OPEN}) and no pass has closed it since. 'none' is said only while the data "
-        f"is fresh (see Data age). After a failed scrape a broken job counts on for {HOLD}. "
-        "Alert: TrunkJobBroken.",
-        "0 0 6 4",
-        target("A", number_of_broken_jobs()),
-        {
-            "mappings": [value_map(v0=("✔ none", GOOD))],
-            "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, BAD)),
-            "unit": "none",
-        },
-    )
-
-
-def age_tile() -> Json:
-    """Return the tile of the age of each branch's data."""
-    return stat(
-        2,
-        "Data age",
-        "Time since the results of the branch were last read in full. Everything else here is as "
-        "old as this. It grows on while a source or the exporter is silent; after "
-        f"{HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is no longer ready. "
-        "Red: too old to say that nothing is broken. Alert: TrunkDataStale. Where the newest "
-        "commits have no results although earlier ones had, nothing on this dashboard is green "
-        "either. Alert: TrunkDataDoubtful.",
-        "6 0 6 4",
-        target("A", data_age(), "{{repo}} {{branch}}"),
-        {
-            "thresholds": thresholds(
-                (None, UNKNOWN), (0, GOOD), (LATE_AFTER_SECONDS, WARN), (STALE_AFTER_SECONDS, BAD)
-            ),
-            "decimals": 1,
-            "unit": "s",
-        },
-    )
-
-
-def source_tile() -> Json:
-    """Return the tile of each source's last refresh."""
-    return stat(
-        3,
-        "Source up",
-        "Whether the last refresh of each source succeeded. While a source is down its last known "
-        f"results stay. It is never held: a silent exporter gives '{NO_DATA}'. "
-        "Alert: TrunkwatchSourceFailing.",
-        "12 0 6 4",
-        target("A", sources_up(), "{{source}}"),
-        {
-            "mappings": [value_map(v0=("✖ down", BAD), v1=("✔ up", GOOD))],
-            "thresholds": thresholds((None, UNKNOWN), (0, BAD), (1, GOOD)),
-            "unit": "none",
-        },
-    )
-
-
-def green_tile() -> Json:
-    """Return the tile of the commits since the last green one."""
-    return stat(
-        4,
-        "Commits since green",
-        "Commits on the trunk after the newest one on which every required job passed; all known "
-        "commits where there is none. Known only where 'green:' is configured, and only while the "
-        "data is fresh (see Data age). Alert: TrunkNotGreen.",
-        "18 0 6 4",
-        target("A", commits_since_green(), "{{repo}} {{branch}}"),
-        {
-            "mappings": [value_map(v0=("✔ tip is green", GOOD))],
-            "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
-            "unit": "none",
-        },
-    )
-
-
-RUN = "First failing run"
-OUTAGE_COLUMNS = {
-    "group": "Group",
-    "team": "Team",
-    "priority": "Priority",
-    "workflow": "Workflow",
-    "job_name": "Job",
-    "Value #A": "Failures",
-    "Value #B": "Streak",
-    "first_bad": "First bad",
-    "last_good": "Last good",
-    "Value #C": "Suspects",
-    "url": RUN,
-    "repo": "Repo",
-    "branch": "Branch",
-}
-
-
-def broken_table() -> Json:
-    """Return the table of broken jobs with owner, first bad commit and failing run."""
-    queries = [
-        of_broken_jobs("ci_job_failures_in_outage"),
-        of_broken_jobs("ci_job_consecutive_failures"),
-        of_broken_jobs("ci_job_suspect_commits"),
-        outage(),
+def tiles() -> list[Json]:
+    """Return the four numbers at the top."""
+    return [
+        stat(
+            "Broken jobs",
+            "Jobs whose outage is open: they failed N commits in a row and no pass has closed it "
+            "since. "
+            "'none' is said only while the data of every chosen trunk is fresh. After a failed "
+            "scrape a "
+            f"broken job counts on for {HOLD}. Alert: TrunkJobBroken.",
+            "6 4",
+            target("A", queries.number_of_broken_jobs()),
+            {
+                "mappings": [value_map({0: ("✔ none", GOOD), -1: ("? data is old", UNKNOWN)})],
+                "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, BAD)),
+                "unit": "none",
+            },
+        ),
+        stat(
+            "Age of the oldest data",
+            "Time since the results of the chosen trunks were last read in full; the oldest "
+            "counts. "
+            "Everything else here is as old as this. It grows on while a source or the exporter is "
+            f"silent; after {HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is "
+            "no "
+            "longer ready. Red: too old to say that nothing is broken. Alert: TrunkDataStale.",
+            "6 4",
+            target("A", queries.oldest_data()),
+            {
+                "decimals": 1,
+                "thresholds": thresholds(
+                    (None, UNKNOWN),
+                    (0, GOOD),
+                    (LATE_AFTER_SECONDS, WARN),
+                    (STALE_AFTER_SECONDS, BAD),
+                ),
+                "unit": "s",
+            },
+        ),
+        stat(
+            "Green in the last 7 days",
+            "The trunk with the smallest share of time in which no job was broken, known-broken "
+            "jobs "
+            "apart; of the time for which there was fresh data.",
+            "6 4",
+            target("A", queries.worst_share_green()),
+            {
+                "decimals": 1,
+                "max": 1,
+                "thresholds": thresholds((None, UNKNOWN), (0, BAD), (0.8, WARN), (0.95, GOOD)),
+                "unit": "percentunit",
+            },
+        ),
+        stat(
+            "Firing alerts",
+            "Notification groups whose alert fires, without TrunkwatchWatchdog, which always does. "
+            f"'{NO_DATA}': not even that fires, so the rules are not evaluated.",
+            "6 4",
+            target("A", queries.number_of_alerts()),
+            {
+                "mappings": [value_map({0: ("✔ none", GOOD)})],
+                "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
+                "unit": "none",
+            },
+        ),
     ]
+
+
+def trunks() -> Json:
+    """Return the table with a row for each trunk."""
+    states = {
+        queries.BROKEN: ("✖ broken", BAD),
+        queries.STALE: ("? data is old", UNKNOWN),
+        queries.DOUBTFUL: ("? results missing", WARN),
+        queries.FINE: ("✔ nothing broken", GOOD),
+        queries.NO_GREEN: (NOT_CONFIGURED, UNKNOWN),
+        0: ("✔ none", GOOD),
+    }
     return table(
-        5,
-        "What is broken now",
-        "One row per job with an open outage. Failures: failing commits since first bad. Streak: "
-        "failing commits at the tip; 0 means that a flake stands there. Suspects: commits after "
-        "last good up to first bad; 'unknown' where no last good is known. After a failed scrape "
-        f"the rows stay for {HOLD}, as the alerts do: see Data age.",
-        "0 4 24 8",
-        targets=[target(ref, expr, table=True) for ref, expr in zip("ABCD", queries, strict=True)],
-        columns=OUTAGE_COLUMNS,
-        hidden=["Time", "Value #D"],
-        mappings=CELL_TEXTS,
-        overrides=[
-            override("Priority", custom_cellOptions={"type": "color-text"}),
-            override("Job", custom_width=None),
-            override(RUN, mode="exclude", links=None),
+        "Trunks",
+        "One row per trunk, worst first. Broken: jobs with an open outage. Since green: commits "
+        "after the "
+        "newest one on which every required job passed; known only where 'green:' is configured. "
+        "Data "
+        "age: since the results were last read. Results missing: the newest commits have none "
+        "although "
+        "earlier ones had. Alerts: TrunkNotGreen, TrunkDataStale, TrunkDataDoubtful.",
+        "24 7",
+        queries=[
+            queries.trunk_states(),
+            queries.broken_by_trunk(),
+            queries.commits_since_green(),
+            queries.age_by_trunk(),
         ],
-        links=[link("Open the first failing run", "${__value.raw}")],
-        sort_by=[("Priority", False), ("Failures", True)],
-        empty="No broken job is known. Check Data age: old data may hide one.",
+        columns={
+            "repo": "Repo",
+            "Value #A": "State",
+            "Value #B": "Broken",
+            "Value #C": "Since green",
+            "Value #D": "Data age",
+            "branch": "Branch",
+        },
+        mappings=[value_map(states)],
+        wide=["Repo", "State"],
+        overrides=[override("State", "Broken", "Since green", custom_cellOptions=COLORED)],
+        linked=["Repo"],
+        links=[to_trunk(), to_page_of_trunk()],
+        timed=["Data age"],
+        sort_by=[("State", False), ("Broken", True), ("Repo", False)],
+        empty=f"{NO_DATA}: no exporter was scraped in the last {HOLD}",
     )
 
 
-def suspect_table() -> Json:
+def broken_now() -> Json:
+    """Return the table of broken jobs."""
+    states = {
+        queries.KNOWN: ("known broken", DIMMED),
+        queries.ALERTS: ("broken", "transparent"),
+    }
+    whole_row = {"applyToRow": True, "mode": "basic", "type": "color-background"}
+    return table(
+        "Broken now",
+        "One row per job with an open outage. Since: age of the outage. Failures: failing commits "
+        "since "
+        "first bad, N: how many in a row open an outage. First bad by: author of the first "
+        "failing commit. "
+        "Suspects: number of commits after last good up to first bad. Known-broken jobs are "
+        "dimmed. "
+        f"After a failed scrape the rows stay for {HOLD}, as the alerts do. Click a job, commit "
+        "or run to "
+        "open the dashboard Job, the run, the commit or the page. Alert: TrunkJobBroken.",
+        "24 10",
+        queries=[
+            queries.broken_jobs(),
+            queries.broken_for(),
+            queries.failures(),
+            queries.failures_to_open(),
+            queries.known_or_not(),
+        ],
+        columns={
+            "job_name": "Job",
+            "Value #B": "Since",
+            "Value #C": "Failures",
+            "Value #D": "N",
+            "author": "First bad by",
+            "commit": "Commit",
+            "failed_step": "Failed step",
+            "url": "Run",
+            "suspects": "Suspects",
+            "Value #E": "State",
+            **OWNER,
+            **IDENTITY,
+            "title": "Commit title",
+        },
+        hidden=["Value #A", "group"],
+        mappings=[PRIORITIES, value_map(states), *ADDRESSES],
+        wide=["Job", "Commit title", "Failed step"],
+        overrides=[
+            override("Priority", custom_cellOptions=COLORED),
+            override("State", custom_cellOptions=whole_row),
+        ],
+        linked=["Job", "Commit", "Run"],
+        links=[
+            to_job(),
+            to_column("First failing run", "Run"),
+            to_column("First bad commit", "Commit"),
+            to_page_of_job(),
+        ],
+        timed=["Since"],
+        sort_by=[("State", False), ("Priority", False), ("Since", True)],
+        empty=NO_DATA,
+    )
+
+
+def suspect_commits() -> Json:
     """Return the table of suspect commits."""
     return table(
-        6,
         "Suspect commits",
         "The commits after last good up to first bad of each open outage, oldest first, at most "
-        "ten per job. Untested commits count. A job without a known last good has none here.",
-        "0 12 14 11",
-        targets=[target("A", of_broken_jobs("ci_job_suspect_info", SUSPECT), table=True)],
+        "ten per "
+        "job. Untested commits count.",
+        "24 8",
+        queries=[queries.suspects()],
         columns={
-            "workflow": "Workflow",
             "job_name": "Job",
             "Value": "#",
-            "sha": "Commit",
+            "commit": "Commit",
             "author": "Author",
             "title": "Title",
+            "workflow": "Workflow",
+            "repo": "Repo",
+            "branch": "Branch",
         },
-        hidden=["Time", "repo", "branch", "group", "team", "priority"],
-        mappings=CELL_TEXTS,
-        overrides=[override("Job", "Title", custom_width=None)],
-        sort_by=[("Workflow", False), ("Job", False), ("#", False)],
-        empty="No suspects. A job of the table above without a known last good has none.",
+        hidden=["group", "team", "priority"],
+        mappings=ADDRESSES,
+        wide=["Job", "Title"],
+        linked=["Commit"],
+        links=[to_value("Open the commit")],
+        sort_by=[("Job", False), ("Workflow", False), ("#", False)],
+        empty=f"No suspects are known (last good of the broken jobs is not), or {NO_DATA}: see Trunks.",
     )
 
 
-def streak_trend() -> Json:
-    """Return the graph of streaks over time."""
-    trend = {
-        **target("A", streaks(), "{{workflow}} / {{job_name}} · {{repo}} {{branch}}"),
-        "instant": False,
-        "range": True,
+JOB_LEGEND = "{{job_name}} · {{workflow}} · {{repo}} {{branch}}"
+THRESHOLD_LEGEND = "N: failures in a row that open an outage"
+
+
+def pictures() -> list[Json]:
+    """Return what happened over the time range."""
+    return [
+        graph(
+            "Broken jobs by group",
+            "Jobs with an open outage, stacked by group. A line at 0 means that nothing was "
+            "broken, a gap "
+            "that nothing was scraped.",
+            "12 9",
+            [
+                (queries.broken_by_group(), "{{group}} · {{team}} · {{repo}} {{branch}}"),
+                (queries.scraped(), "scraped"),
+            ],
+            stacked=True,
+        ),
+        graph(
+            "Failing commits in a row",
+            f"At each time the {WORST_IN_TREND} longest streaks. The dashed lines are the jobs' own N, "
+            "at which an outage opens. A line ends with a pass or a flake. A line at 0 means that "
+            "nothing failed, a gap that nothing was scraped.",
+            "12 9",
+            [
+                (queries.streaks(), JOB_LEGEND),
+                (queries.thresholds_of_jobs(), THRESHOLD_LEGEND),
+                (queries.scraped(), "scraped"),
+            ],
+            overrides=[
+                override(
+                    THRESHOLD_LEGEND,
+                    custom_lineStyle={"dash": [8, 8], "fill": "dash"},
+                    custom_hideFrom={"legend": True, "tooltip": True, "viz": False},
+                    color={"fixedColor": BAD, "mode": "fixed"},
+                ),
+                override(
+                    "scraped", custom_hideFrom={"legend": True, "tooltip": True, "viz": False}
+                ),
+            ],
+        ),
+        timeline(
+            "How long red",
+            f"At each time the {WORST_IN_TIMELINE} jobs that were broken for longest. The first row "
+            "is of all jobs together, known-broken ones apart; a gap in it means that there was no "
+            "fresh data.",
+            "24 12",
+            [
+                (queries.any_broken(), "any job that may alert"),
+                (queries.red_times(), JOB_LEGEND),
+            ],
+            {0: ("nothing broken", GOOD), 1: ("broken", BAD)},
+        ),
+    ]
+
+
+def share_green() -> Json:
+    """Return the share of green time of each trunk."""
+    return table(
+        "Share of time green, 7 days",
+        "The share of the last seven days in which no job of the trunk was broken, known-broken "
+        "jobs "
+        "apart; of the time for which there was fresh data.",
+        "8 8",
+        queries=[queries.share_green()],
+        columns={"repo": "Repo", "Value": "Green", "branch": "Branch"},
+        wide=["Repo"],
+        timed=["Green"],
+        unit="percentunit",
+        sort_by=[("Green", False)],
+        empty=f"{NO_DATA}: the rules have recorded nothing yet",
+    )
+
+
+ENDED_COLUMNS = {
+    "job_name": "Job",
+    "ended": "How",
+    "opened": "Opened",
+    "closed": "Closed",
+    "lasted": "Duration",
+    "team": "Team",
+    "fixed_by": "Fixed by",
+    "priority": "Priority",
+    **IDENTITY,
+}
+HOW = value_map(
+    {
+        "fixed": ("✔ fixed", GOOD),
+        "flaky": ("flaked", WARN),
+        "removed": ("removed", WARN),
+        "muted": ("known broken", WARN),
+        "moved": ("moved", WARN),
+        "unwatched": ("not watched", WARN),
+        "revised": ("denied by results", WARN),
     }
-    custom = {
-        "drawStyle": "line",
-        "fillOpacity": 0,
-        "lineInterpolation": "stepAfter",
-        "lineWidth": 2,
-        # The threshold line stays visible while every streak is short.
-        "axisSoftMax": FAILURES_TO_OPEN + 1,
-        "showPoints": "never",
-        "spanNulls": False,
-        "thresholdsStyle": {"mode": "dashed"},
-    }
-    defaults = {
-        "color": {"mode": "palette-classic"},
-        "custom": custom,
-        "decimals": 0,
-        "min": 0,
-        "noValue": "No job failed in this range, or there is no data: see Data age.",
-        "thresholds": thresholds((None, "transparent"), (FAILURES_TO_OPEN, BAD)),
+)
+
+
+def recent_outages() -> Json:
+    """Return the table of outages whose alert ended."""
+    return table(
+        "Recent outages",
+        "Outages whose alert ended in the range: how, when, how long they lasted, and whose they "
+        "were. "
+        "Times are UTC.",
+        "16 8",
+        queries=[queries.ended_outages()],
+        columns=ENDED_COLUMNS,
+        hidden=["Value", "group"],
+        mappings=[HOW, PRIORITIES],
+        wide=["Job", "Opened", "Closed"],
+        overrides=[override("How", "Priority", custom_cellOptions=COLORED)],
+        linked=["Job"],
+        links=[to_job()],
+        sort_by=[("Closed", True)],
+        empty=NO_DATA,
+    )
+
+
+def silent() -> Json:
+    """Return the closed row of silent jobs."""
+    return collapsed(
+        "Silent jobs",
+        table(
+            "Silent jobs",
+            "Jobs without a pass, a failure or a flake for longer than 'silent_after' of their "
+            "group, as of "
+            "the last refresh. Alert: TrunkJobSilent.",
+            "16 8",
+            queries=[queries.silent_for(), queries.silence_allowed()],
+            columns={
+                "job_name": "Job",
+                "Value #A": "Silent for",
+                "Value #B": "Allowed",
+                **OWNER,
+                **IDENTITY,
+            },
+            hidden=["group"],
+            mappings=[PRIORITIES],
+            wide=["Job"],
+            linked=["Job"],
+            links=[to_job()],
+            timed=["Silent for", "Allowed"],
+            sort_by=[("Silent for", True)],
+            empty=NO_DATA,
+        ),
+        table(
+            "Disabled workflows",
+            "Workflows that their CI has disabled for inactivity: their jobs do not run.",
+            "8 8",
+            queries=[queries.inactive_workflows()],
+            columns={"workflow": "Workflow", "repo": "Repo", "branch": "Branch"},
+            hidden=["Value"],
+            wide=["Workflow"],
+            sort_by=[("Workflow", False)],
+            empty=NO_DATA,
+        ),
+    )
+
+
+def removed() -> Json:
+    """Return the closed row of removed jobs and mass breakage."""
+    counted = {
+        "mappings": [value_map({0: ("✔ none", GOOD)})],
+        "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
         "unit": "none",
     }
-    legend = {
-        "calcs": ["lastNotNull", "max"],
-        "displayMode": "table",
-        "placement": "bottom",
-        "showLegend": True,
-        "sortBy": "Last *",
-        "sortDesc": True,
-    }
-    return panel(
-        7,
-        "timeseries",
-        "Failing commits in a row",
-        "ci_job_consecutive_failures of the jobs that failed at least once in the range. The "
-        f"dashed line stands at {FAILURES_TO_OPEN}, the default at which an outage opens; a group "
-        "may have its own number. A gap means that nothing was scraped.",
-        "14 12 10 11",
-        fieldConfig={"defaults": defaults, "overrides": []},
-        options={"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}},
-        targets=[trend],
+    return collapsed(
+        "Removed while broken, and commits that broke most jobs",
+        stat(
+            "Removed while broken",
+            "Jobs that disappeared within a day while their outage was open. Alert: "
+            "TrunkJobRetired.",
+            "8 6",
+            target("A", queries.removed_while_broken(), "{{repo}} {{branch}}"),
+            counted,
+        ),
+        table(
+            "One commit broke most jobs",
+            "The commit that broke more than half of the jobs that ran on it, and how many. While "
+            "it does, "
+            "the alerts of single jobs are inhibited. Alert: TrunkCommitBrokeEverything.",
+            "16 6",
+            queries=[queries.mass_breakage()],
+            columns={
+                "title": "Commit title",
+                "Value": "Jobs",
+                "author": "Author",
+                "sha": "Commit",
+                "repo": "Repo",
+                "branch": "Branch",
+            },
+            wide=["Commit title", "Commit"],
+            sort_by=[("Jobs", True)],
+            empty=NO_DATA,
+        ),
     )
 
 
-def dashboard() -> Json:
+def truncated() -> Json:
+    """Return the closed row of outages that are older than what was read."""
+    return collapsed(
+        "Truncated: outages that are older than what was read",
+        stat(
+            "Outages older than the window",
+            "Outages that alert and whose first bad commit may be older than the oldest that was "
+            "read. "
+            "Alert: TrunkStreakTruncated.",
+            "8 6",
+            target("A", queries.truncated_by_trunk(), "{{repo}} {{branch}}"),
+            {
+                "mappings": [value_map({0: ("✔ none", GOOD)})],
+                "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
+                "unit": "none",
+            },
+        ),
+        table(
+            "Truncated outages",
+            "Broken jobs that failed on every commit that was read.",
+            "16 6",
+            queries=[queries.truncated_outages()],
+            columns={"job_name": "Job", "Value": "Failures", **OWNER, **IDENTITY},
+            hidden=["group"],
+            mappings=[PRIORITIES],
+            wide=["Job"],
+            linked=["Job"],
+            links=[to_job()],
+            sort_by=[("Failures", True)],
+            empty=NO_DATA,
+        ),
+    )
+
+
+def flaky() -> Json:
+    """Return the closed row of jobs that are mostly flaky."""
+    return collapsed(
+        "Mostly flaky: jobs that may never alert",
+        table(
+            "Mostly flaky",
+            "Jobs of whose newest 20 verdicts more than half failed and passed on one commit.",
+            "24 7",
+            queries=[queries.mostly_flaky(), queries.flakes_since_pass()],
+            columns={"job_name": "Job", "Value #B": "Flakes", **OWNER, **IDENTITY},
+            hidden=["Value #A", "group"],
+            mappings=[PRIORITIES],
+            wide=["Job"],
+            linked=["Job"],
+            links=[to_job()],
+            sort_by=[("Flakes", True)],
+            empty=NO_DATA,
+        ),
+    )
+
+
+def build() -> Json:
     """Return the dashboard."""
-    return {
-        "annotations": {"list": []},
-        "description": "What is broken on the trunk now, since when, by which commits, and whether "
-        "these data can be trusted.",
-        "editable": False,
-        "graphTooltip": 1,
-        "id": None,
-        "links": [],
-        "panels": [
-            broken_count(),
-            age_tile(),
-            source_tile(),
-            green_tile(),
-            broken_table(),
-            suspect_table(),
-            streak_trend(),
-            *alert_panels(),
+    return dashboard(
+        TRUNK_UID,
+        "Trunk",
+        "What is broken on the trunks now, since when, by which commits, who is on it, and "
+        "whether these "
+        "data can be trusted.",
+        [
+            *tiles(),
+            trunks(),
+            broken_now(),
+            suspect_commits(),
+            *pictures(),
+            recent_outages(),
+            share_green(),
+            firing_table(),
+            silent(),
+            removed(),
+            truncated(),
+            flaky(),
         ],
-        "refresh": "1m",
-        "schemaVersion": 41,
-        "tags": ["trunkwatch"],
-        "templating": {
-            "list": [
-                datasource_variable(),
-                label_variable("job", "Scrape job", "label_values(trunkwatch_build_info, job)"),
-                label_variable("repo", "Repo", label_values("repo", IN_JOB)),
-                label_variable("branch", "Branch", label_values("branch", IN_REPO)),
-                label_variable("group", "Group", label_values("group", IN_BRANCH)),
-            ]
-        },
-        # A day covers the last working evening before a broken morning.
-        "time": {"from": "now-24h", "to": "now"},
-        "timezone": "browser",
-        "title": "Trunk",
-        "uid": "trunkwatch-trunk",
-    }
+        [*common_variables(), *addresses()],
+        annotated=annotations(),
+    )

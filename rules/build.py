@@ -51,6 +51,11 @@ DEFAULT = Which()
 """The only Trunkwatch, with the names of scrape jobs that the documents use."""
 
 
+def is_selector(text: str) -> bool:
+    """Return whether a text is label matchers, as in PromQL between braces."""
+    return _SELECTOR.fullmatch(text) is not None
+
+
 def render(which: Which = DEFAULT) -> str:
     """Return the text of the rules.
 
@@ -58,7 +63,7 @@ def render(which: Which = DEFAULT) -> str:
         ValueError: a selector is not a list of label matchers, or the name is no label value.
     """
     for matchers in (which.selector, which.tickets):
-        if not _SELECTOR.fullmatch(matchers):
+        if not is_selector(matchers):
             raise ValueError(f'{matchers!r} is not a list of label matchers such as job="ci"')
     if not re.fullmatch(r"[\w.-]*", which.name):
         raise ValueError(f"{which.name!r} is not a name of letters, digits, '.', '_' and '-'")
