@@ -9,8 +9,10 @@ Json = dict[str, Any]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# In pixels: fits "12.3 hours" or a team's name. Wide columns reset it and share the remaining width.
-COLUMN_WIDTH = 100
+# In pixels: fits a short hash or a team's name. Wide columns share the width that is left.
+COLUMN_WIDTH = 120
+# Of a wide column, at least: a phone shows a job's name and one column more.
+WIDE_COLUMN = 240
 
 
 def target(ref: str, expr: str, legend: str = "", *, table: bool = False) -> Json:
@@ -80,7 +82,9 @@ def stat(title: str, description: str, size: str, query: Json | list[Json], fiel
     defaults = {"color": {"mode": "thresholds"}, "decimals": 0, "noValue": NO_DATA, **field}
     defaults["mappings"] = [*field.get("mappings", []), *special_maps(NO_DATA)]
     options = {
-        "colorMode": "background",
+        "colorMode": "none"
+        if field["thresholds"]["steps"][-1]["color"] == "text"
+        else "background",
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "auto",
@@ -188,7 +192,12 @@ def table(
     """
     config = {
         "color": {"mode": "thresholds"},
-        "custom": {"align": "left", "inspect": True, "width": COLUMN_WIDTH},
+        "custom": {
+            "align": "left",
+            "inspect": True,
+            "minWidth": WIDE_COLUMN,
+            "width": COLUMN_WIDTH,
+        },
         "mappings": [*mappings, *special_maps(UNKNOWN_TEXT)],
         "noValue": empty,
         "thresholds": thresholds((None, "text")),

@@ -78,11 +78,10 @@ def mostly_flaky() -> str:
 
 def outage() -> str:
     """Return what is known of the open outage, as labels."""
-    facts = fact(outage_facts(ONE_JOB, HELD), "opened", "Occurred at")
-    good = fact(facts, "last_good", "Last good")
+    good = fact(outage_facts(ONE_JOB, HELD), "last_good", "Last good")
     compared = otherwise(fact(good, "compare", "Compare"), "compare", "$page/")
     rows = with_facts(compared)
-    for label in ("opened", "last_good", "title"):
+    for label in ("last_good", "title"):
         rows = otherwise(rows, label, UNKNOWN_TEXT)
     shown = f"{JOB}, author, title, failed_step, url, commit, suspects, opened, last_good, compare"
     return said(f"max by ({shown}) ({rows})", HELD, "author", "not broken")

@@ -162,7 +162,7 @@ def sources() -> list[Json]:
             "8 4",
             target("A", queries.quota_left(), "{{source}}"),
             {
-                "mappings": [ABSENT],
+                "mappings": [value_map({queries.ABSENT: ("no quota", UNKNOWN)})],
                 "thresholds": thresholds((None, UNKNOWN), (0, BAD), (QUOTA_NEARLY_SPENT, GOOD)),
                 "unit": "percentunit",
             },

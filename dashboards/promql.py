@@ -120,3 +120,32 @@ def otherwise(expr: str, label: str, text: str) -> str:
 def label_values(label: str, metric: str, matchers: str = "") -> str:
     """Return the variable query for the values of a label."""
     return f"label_values({metric}{matchers}, {label})"
+
+
+def spoken(age: str, labels: str, label: str) -> str:
+    """Return an age in seconds as a text of its two largest units: `2d 3h`, `3h 53m`, `7m`.
+
+    A column of a table has one unit with its neighbours, which are counts; so this is a label.
+
+    Args:
+        age: one series for each combination of `labels`.
+        labels: the labels that `age` has.
+        label: gets the text.
+    """
+    days = _in_units(f"({age} >= 86400)", labels, label, (86400, "d"), (3600, "h"))
+    hours = _in_units(f"({age} >= 3600 < 86400)", labels, label, (3600, "h"), (60, "m"))
+    minutes = f'count_values by ({labels}) ("{label}", floor(({age} < 3600) / 60))'
+    return (
+        f'{days}\nor {hours}\nor label_replace({minutes}, "{label}", "${{1}}m", "{label}", "(.+)")'
+    )
+
+
+def _in_units(
+    age: str, labels: str, label: str, large: tuple[int, str], small: tuple[int, str]
+) -> str:
+    whole = f'count_values by ({labels}) ("whole", floor({age} / {large[0]}))'
+    rest = f'count_values by ({labels}) ("rest", floor({age} % {large[0]} / {small[0]}))'
+    both = f'label_join({whole} * on ({labels}) group_left (rest) {rest}, "both", ":", "whole", "rest")'
+    text = f"${{1}}{large[1]} ${{2}}{small[1]}"
+    replaced = f'label_replace({both}, "{label}", "{text}", "both", "(.+):(.+)")'
+    return f"max by ({labels}, {label}) ({replaced})"

@@ -17,6 +17,7 @@ from dashboards.promql import (
     otherwise,
     said,
     some_old,
+    spoken,
 )
 from dashboards.settings import HOLD, UNKNOWN_TEXT, WORST_IN_TIMELINE, WORST_IN_TREND
 
@@ -47,20 +48,6 @@ def oldest_data() -> str:
     return f"max({data_age()})"
 
 
-def number_of_alerts() -> str:
-    """Return how many alerts fire; the alert that always fires shows that the rules are evaluated."""
-    others = FIRING.replace("{", '{alertname!="TrunkwatchWatchdog", ', 1)
-    watchdog = 'ALERTS{trunkwatch=~"$trunkwatch", alertname="TrunkwatchWatchdog"}'
-    return (
-        f"count(count by (alertname, repo, branch, group) (ALERTS{others}))\nor 0 * max({watchdog})"
-    )
-
-
-def worst_share_green() -> str:
-    """Return the smallest share of time without a broken job of the selected trunks."""
-    return f"min({share_green()})"
-
-
 def share_green() -> str:
     """Return the share of the last seven days in which no job of the trunk was broken."""
     hourly = f"branch:ci_job_broken:none_ratio1h{RULES_TRUNK}"
@@ -73,12 +60,12 @@ def share_green() -> str:
 
 def trunk_states() -> str:
     """Return the state of each trunk: broken, stale, doubtful or fine."""
-    known = f"(max by (repo, branch) ({newest(f'ci_branch_up{IN_TRUNK}', 'repo, branch')}))"
+    any_data = f"(max by (repo, branch) ({newest(f'ci_branch_up{IN_TRUNK}', 'repo, branch')}))"
     return (
         f"0 * count by (repo, branch) ({HELD}) + {BROKEN}\n"
         f"or 0 * {fresh_trunks()} + {FINE}\n"
         f"or 0 * {fresh_trunks(also_doubtful=True)} + {DOUBTFUL}\n"
-        f"or 0 * {known} + {STALE}"
+        f"or 0 * {any_data} + {STALE}"
     )
 
 
@@ -97,8 +84,8 @@ def commits_since_green() -> str:
 
 
 def age_by_trunk() -> str:
-    """Return the age of each trunk's data; at least a second, so that it is no count of 0."""
-    return f"clamp_min({data_age()}, 1)"
+    """Return the age of each trunk's data, as a label."""
+    return spoken(data_age(), "repo, branch", "age")
 
 
 def outage_facts(matchers: str, held: str) -> str:
@@ -121,12 +108,13 @@ def with_facts(expr: str) -> str:
     who = otherwise(expr, "author", UNKNOWN_TEXT)
     suspects = otherwise(fact(who, "suspects", "Suspects"), "suspects", UNKNOWN_TEXT)
     run = otherwise(suspects, "url", "$page/")
-    return otherwise(commit_url(run, "first_bad"), "failed_step", UNKNOWN_TEXT)
+    opened = otherwise(fact(run, "opened", "Occurred at"), "opened", UNKNOWN_TEXT)
+    return otherwise(commit_url(opened, "first_bad"), "failed_step", UNKNOWN_TEXT)
 
 
 def broken_jobs() -> str:
     """Return a series for each broken job, with what a paged engineer asks for as labels."""
-    shown = f"{JOB}, author, suspects, url, failed_step, commit, title"
+    shown = f"{JOB}, author, suspects, url, failed_step, commit, title, opened"
     rows = f"max by ({shown}) ({with_facts(outage_facts(IN_JOBS, HELD))})"
     return said(rows, HELD, "job_name", "nothing is broken")
 
@@ -142,9 +130,9 @@ def failures_to_open() -> str:
 
 
 def broken_for() -> str:
-    """Return for how long each job has been broken."""
+    """Return for how long each job has been broken, as a label."""
     since = newest(f"ci_job_broken_since_timestamp_seconds{IN_JOBS}", JOB)
-    return f"time() - ({since} and on ({JOB}) {HELD})"
+    return spoken(f"(time() - ({since} and on ({JOB}) {HELD}))", JOB, "age")
 
 
 def known_or_not() -> str:
@@ -171,9 +159,9 @@ def broken_by_group() -> str:
     return f"max by (repo, branch, group, team) (group:ci_job_broken:count{RULES_JOBS})"
 
 
-def scraped() -> str:
-    """Return 0 at each time at which a trunk was scraped: a line at 0 is not the same as no data."""
-    return f"0 * max({DATA_TIME})"
+def known() -> str:
+    """Return 0 at each time at which there was fresh data: a line at 0 is not the same as no data."""
+    return f"0 * max({NOTHING_BROKEN})"
 
 
 def red_times() -> str:
@@ -215,7 +203,8 @@ def ended_outages(matchers: str = IN_JOBS) -> str:
         rows = otherwise(fact(rows, label, name), label, UNKNOWN_TEXT)
     shown = f"max by ({JOB}, ended, opened, closed, lasted, fixed_by) ({rows})"
     exists = f"max_over_time({ended}[$__range])"
-    nothing = f'label_replace({scraped()}, "job_name", "✔ no alert ended in this range", "", "")'
+    text = "no alert ended in this range"
+    nothing = f'label_replace(0 * max({DATA_TIME}), "job_name", "{text}", "", "")'
     return f"{shown}\nor {nothing} unless on () {exists}"
 
 

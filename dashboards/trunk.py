@@ -46,7 +46,7 @@ COLORED = {"type": "color-text"}
 
 
 def tiles() -> list[Json]:
-    """Return the four numbers at the top."""
+    """Return the numbers at the top."""
     return [
         stat(
             "Broken jobs",
@@ -55,7 +55,7 @@ def tiles() -> list[Json]:
             "'none' is said only while the data of every chosen trunk is fresh. After a failed "
             "scrape a "
             f"broken job counts on for {HOLD}. Alert: TrunkJobBroken.",
-            "6 4",
+            "12 3",
             target("A", queries.number_of_broken_jobs()),
             {
                 "mappings": [value_map({0: ("✔ none", GOOD), -1: ("? data is old", UNKNOWN)})],
@@ -71,7 +71,7 @@ def tiles() -> list[Json]:
             f"silent; after {HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is "
             "no "
             "longer ready. Red: too old to say that nothing is broken. Alert: TrunkDataStale.",
-            "6 4",
+            "12 3",
             target("A", queries.oldest_data()),
             {
                 "decimals": 1,
@@ -82,32 +82,6 @@ def tiles() -> list[Json]:
                     (STALE_AFTER_SECONDS, BAD),
                 ),
                 "unit": "s",
-            },
-        ),
-        stat(
-            "Green in the last 7 days",
-            "The trunk with the smallest share of time in which no job was broken, known-broken "
-            "jobs "
-            "apart; of the time for which there was fresh data.",
-            "6 4",
-            target("A", queries.worst_share_green()),
-            {
-                "decimals": 1,
-                "max": 1,
-                "thresholds": thresholds((None, UNKNOWN), (0, BAD), (0.8, WARN), (0.95, GOOD)),
-                "unit": "percentunit",
-            },
-        ),
-        stat(
-            "Firing alerts",
-            "Notification groups whose alert fires, without TrunkwatchWatchdog, which always does. "
-            f"'{NO_DATA}': not even that fires, so the rules are not evaluated.",
-            "6 4",
-            target("A", queries.number_of_alerts()),
-            {
-                "mappings": [value_map({0: ("✔ none", GOOD)})],
-                "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, WARN)),
-                "unit": "none",
             },
         ),
     ]
@@ -144,7 +118,7 @@ def trunks() -> Json:
             "Value #A": "State",
             "Value #B": "Broken",
             "Value #C": "Since green",
-            "Value #D": "Data age",
+            "age": "Data age",
             "branch": "Branch",
         },
         mappings=[value_map(states)],
@@ -152,7 +126,7 @@ def trunks() -> Json:
         overrides=[override("State", "Broken", "Since green", custom_cellOptions=COLORED)],
         linked=["Repo"],
         links=[to_trunk(), to_page_of_trunk()],
-        timed=["Data age"],
+        hidden=["Value #D"],
         sort_by=[("State", False), ("Broken", True), ("Repo", False)],
         empty=f"{NO_DATA}: no exporter was scraped in the last {HOLD}",
     )
@@ -186,7 +160,7 @@ def broken_now() -> Json:
         ],
         columns={
             "job_name": "Job",
-            "Value #B": "Since",
+            "age": "Since",
             "Value #C": "Failures",
             "Value #D": "N",
             "author": "First bad by",
@@ -197,11 +171,12 @@ def broken_now() -> Json:
             "Value #E": "State",
             **OWNER,
             **IDENTITY,
+            "opened": "Opened (UTC)",
             "title": "Commit title",
         },
-        hidden=["Value #A", "group"],
+        hidden=["Value #A", "Value #B", "group"],
         mappings=[PRIORITIES, value_map(states), *ADDRESSES],
-        wide=["Job", "Commit title", "Failed step"],
+        wide=["Job", "Commit title", "Opened (UTC)"],
         overrides=[
             override("Priority", custom_cellOptions=COLORED),
             override("State", custom_cellOptions=whole_row),
@@ -213,8 +188,7 @@ def broken_now() -> Json:
             to_column("First bad commit", "Commit"),
             to_page_of_job(),
         ],
-        timed=["Since"],
-        sort_by=[("State", False), ("Priority", False), ("Since", True)],
+        sort_by=[("State", False), ("Priority", False), ("Opened (UTC)", False)],
         empty=NO_DATA,
     )
 
@@ -249,6 +223,7 @@ def suspect_commits() -> Json:
 
 
 JOB_LEGEND = "{{job_name}} · {{workflow}} · {{repo}} {{branch}}"
+FRESH_LEGEND = "fresh data"
 THRESHOLD_LEGEND = "N: failures in a row that open an outage"
 
 
@@ -259,11 +234,11 @@ def pictures() -> list[Json]:
             "Broken jobs by group",
             "Jobs with an open outage, stacked by group. A line at 0 means that nothing was "
             "broken, a gap "
-            "that nothing was scraped.",
+            "that there was no fresh data.",
             "12 9",
             [
                 (queries.broken_by_group(), "{{group}} · {{team}} · {{repo}} {{branch}}"),
-                (queries.scraped(), "scraped"),
+                (queries.known(), FRESH_LEGEND),
             ],
             stacked=True,
         ),
@@ -271,12 +246,12 @@ def pictures() -> list[Json]:
             "Failing commits in a row",
             f"At each time the {WORST_IN_TREND} longest streaks. The dashed lines are the jobs' own N, "
             "at which an outage opens. A line ends with a pass or a flake. A line at 0 means that "
-            "nothing failed, a gap that nothing was scraped.",
+            "nothing failed, a gap that there was no fresh data.",
             "12 9",
             [
                 (queries.streaks(), JOB_LEGEND),
                 (queries.thresholds_of_jobs(), THRESHOLD_LEGEND),
-                (queries.scraped(), "scraped"),
+                (queries.known(), FRESH_LEGEND),
             ],
             overrides=[
                 override(

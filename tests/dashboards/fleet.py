@@ -117,7 +117,7 @@ def all_series(fleet: Fleet) -> list[Series]:
     scraped = list(series(fleet))
     own = {"job": fleet.name, "instance": "a"}
     found = [Series(s.name, s.labels | own, s.value) for s in scraped]
-    for each in recorded(scraped, END):
+    for each in recorded(scraped, END, fresh=fleet.age <= 900):
         labels = each.labels | {"trunkwatch": fleet.name}
         found.append(Series(each.name, labels, each.value, is_recorded=True))
     watchdog = {"alertname": "TrunkwatchWatchdog", "alertstate": "firing", "trunkwatch": fleet.name}

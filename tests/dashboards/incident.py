@@ -237,7 +237,11 @@ def alert_series() -> Iterator[Series]:
     yield Series(last, {"source": "ci"}, lambda now: now - 20)
     yield Series("trunkwatch_off_trunk_runs_total", branch | {"reason": "commit"}, always(4))
     yield Series("trunkwatch_trunk_rewrites_total", branch, always(1))
-    for name, value in (("up", 1), ("scrape_samples_scraped", 80), ("scrape_duration_seconds", 0.1)):
+    for name, value in (
+        ("up", 1),
+        ("scrape_samples_scraped", 80),
+        ("scrape_duration_seconds", 0.1),
+    ):
         yield Series(name, {}, always(value))
     yield Series("trunkwatch_storage_up", {}, always(1))
     yield Series("trunkwatch_source_unread_commits", {"source": "ci"}, always(0))

@@ -37,12 +37,13 @@ def openmetrics(series: Iterable[Series], write: Callable[[Series], Iterable[str
     return "\n".join([*lines, "# EOF\n"])
 
 
-def recorded(scraped: Sequence[Series], end: int) -> Iterator[Series]:
+def recorded(scraped: Sequence[Series], end: int, *, fresh: bool = True) -> Iterator[Series]:
     """Yield what the group `trunkwatch-dashboards` of the rules records; see its promtool tests.
 
     Args:
         scraped: the series of the exporter.
         end: of the scrapes; what is held stays for half an hour after it.
+        fresh: whether the data is new enough to say that nothing is broken.
     """
 
     def worst(name: str) -> list[tuple[Labels, Value]]:
@@ -63,7 +64,9 @@ def recorded(scraped: Sequence[Series], end: int) -> Iterator[Series]:
         fails = lambda now, v=value, s=streak: (v(now) or 0) + (s(now) or 0) > 0  # noqa: E731
         needed_then = lambda now, f=fails, n=needed: n(now) if f(now) else None  # noqa: E731
         yield record("job:ci_job_failures_to_open:failing", labels, needed_then)
-        part = {name: labels[name] for name in PART} | {"n": f"{needed(end) or needed(end - 7200):g}"}
+        part = {name: labels[name] for name in PART} | {
+            "n": f"{needed(end) or needed(end - 7200):g}"
+        }
         distinct[tuple(part.items())] = needed_then
         held = lambda now, v=value: v(min(now, end))  # noqa: E731
         yield record("job:ci_job_failures_in_outage:held", labels, _positive(held))
@@ -77,7 +80,7 @@ def recorded(scraped: Sequence[Series], end: int) -> Iterator[Series]:
         mine = [v for labels, v in broken if tuple(labels[name] for name in PART) == part]
         count = lambda now, m=mine: sum(v(now) or 0 for v in m) or None  # noqa: E731
         yield record("group:ci_job_broken:count", dict(zip(PART, part, strict=True)), count)
-    for trunk in {(labels["repo"], labels["branch"]) for labels, _ in broken}:
+    for trunk in {(labels["repo"], labels["branch"]) for labels, _ in broken if fresh}:
         mine = [v for j, v in broken if (j["repo"], j["branch"]) == trunk and _key(j) not in exempt]
         none = lambda now, m=mine: (  # noqa: E731
             float(not any(v(now) for v in m)) if now <= end else None
