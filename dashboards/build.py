@@ -2,10 +2,10 @@
 
     python dashboards/build.py            write them
     python dashboards/build.py --check    exit 1 if a committed file differs
-    python dashboards/build.py --selector 'cluster="eu"' --page https://ci.example.org --output FOLDER
+    python dashboards/build.py --selector 'cluster="eu"' --page https://ci.example.org --output DIR
 
-The selector is added to every selector of scraped series, as rules/build.py does it for the rules: for
-a second Trunkwatch whose scrape job has the same name. The addresses are those that links lead to.
+The selector is added to every selector of scraped series, as rules/build.py does it for the rules:
+for a second Trunkwatch whose scrape job has the same name. Links lead to the addresses.
 
 The panels are plain dicts, without a library, so that the diff of a panel is the diff of its file.
 Only options of Grafana 11.6 are used; later versions read them unchanged.

@@ -6,6 +6,8 @@ from typing import Any
 from dashboards.settings import GRAPH_POINTS, NO_DATA, UNKNOWN, UNKNOWN_TEXT, WORST_IN_TIMELINE
 
 Json = dict[str, Any]
+States = Mapping[str, tuple[str, str]] | Mapping[int, tuple[str, str]]
+"""Texts and colours of values."""
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -42,7 +44,7 @@ def thresholds(*steps: tuple[float | None, str]) -> Json:
     }
 
 
-def value_map(texts: Mapping[str | int, tuple[str, str]]) -> Json:
+def value_map(texts: States) -> Json:
     """Return a mapping of values to a text and its colour."""
     options = {
         str(value): {"color": color, "index": index, "text": text}
@@ -288,7 +290,7 @@ def timeline(
     description: str,
     size: str,
     queries: Sequence[tuple[str, str]],
-    states: Mapping[str | int, tuple[str, str]],
+    states: States,
 ) -> Json:
     """Return rows of states over time."""
     defaults = {
@@ -326,7 +328,7 @@ def collapsed(title: str, *panels: Json) -> Json:
 
 
 def placed(panels: Sequence[Json]) -> list[Json]:
-    """Return the panels with ids and positions: from left to right, a new line where one is full."""
+    """Return the panels with ids and positions, from left to right, line by line."""
     numbers = iter(range(1, 1000))
     x = y = height = 0
 

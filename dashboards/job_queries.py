@@ -40,7 +40,8 @@ def state_now() -> str:
     """Return the state; only fresh data says that a job passes."""
     bad = f"({verdicts()}) >= {FAILS} < {FLAKES}"
     fresh = f"({verdicts()}) and on (repo, branch) {fresh_trunks()}"
-    return f"{bad}\nor {fresh}\nor 0 * {family('broken')} + {OLD}\nor 0 * {HELD} + {BROKEN}"
+    held = f"0 * max by ({JOB}) ({HELD}) + {BROKEN}"
+    return f"{bad}\nor {fresh}\nor 0 * {family('broken')} + {OLD}\nor {held}"
 
 
 def broken_for() -> str:

@@ -59,7 +59,8 @@ def jobs_refused() -> str:
 def tickets_up() -> str:
     """Return 1 or 0 per peer of `trunkwatch tickets`, a code where it does not run."""
     up = "min by (peer) (trunkwatch_tickets_up)"
-    return f'{up}\nor label_replace(0 * {SCRAPED} + {ABSENT}, "peer", "tickets", "", "") unless on () {up}'
+    absent = f'label_replace(0 * {SCRAPED} + {ABSENT}, "peer", "tickets", "", "")'
+    return f"{up}\nor {absent} unless on () {up}"
 
 
 def source_age() -> str:
@@ -89,24 +90,28 @@ def rate(name: str, *labels: str) -> str:
     return none_yet(f"sum by ({by}) (rate({own(name)}[$__rate_interval]))", labels[-1], exists)
 
 
+def or_none(found: str, label: str) -> str:
+    """Return rows; one that says "none" where there is none and exporters are scraped."""
+    none = f'label_replace(0 * {SCRAPED}, "{label}", "✔ none", "", "")'
+    return f"{found}\nor {none} unless on () {found}"
+
+
 def limitations() -> str:
     """Return what the sources lack, a row that says so if nothing."""
     found = f"max by (source, limitation) ({own('source_limitation')})"
-    return f'{found}\nor label_replace(0 * {SCRAPED}, "limitation", "✔ none", "", "") unless on () {found}'
+    return or_none(found, "limitation")
 
 
 def of_trunks(name: str, label: str) -> str:
     """Return a counter of the trunks by a label, a row that says so if nothing was counted."""
     found = f"max by (repo, branch, {label}) (trunkwatch_{name}{IN_TRUNK})"
-    return f'{found}\nor label_replace(0 * {SCRAPED}, "{label}", "✔ none", "", "") unless on () {found}'
+    return or_none(found, label)
 
 
 def rewrites() -> str:
     """Return the force pushes of each trunk since the exporter started."""
-    found = f"max by (repo, branch) (trunkwatch_trunk_rewrites_total{IN_TRUNK}) > 0"
-    return (
-        f'{found}\nor label_replace(0 * {SCRAPED}, "repo", "✔ none", "", "") unless on () ({found})'
-    )
+    found = f"(max by (repo, branch) (trunkwatch_trunk_rewrites_total{IN_TRUNK}) > 0)"
+    return or_none(found, "repo")
 
 
 def labels_cut() -> str:

@@ -1,9 +1,9 @@
 """Pieces of PromQL that the dashboards share: selectors, the age of data, texts of a series.
 
 Every query merges replicas and restarts of the exporter: it aggregates by the exporter's own labels
-only, so that `instance` never adds a row. A query never reads a family that has every job, except in
-a closed row: it reads what is broken, from the `_info` families and from the recorded series of the
-group `trunkwatch-dashboards` in rules/.
+only, so that `instance` never adds a row. The open panels of Trunk read no family that has every
+job, but what is broken: the `_info` families, and the recorded series of the group
+`trunkwatch-dashboards` in rules/.
 """
 
 from dashboards.settings import HOLD, STALE_AFTER_SECONDS, STALE_POLLS
@@ -109,7 +109,8 @@ def none_yet(expr: str, label: str, exists: str) -> str:
 
 def fact(expr: str, label: str, name: str) -> str:
     """Return `expr` with the line `name` of its label `facts` as a label of its own."""
-    return f'label_replace({expr}, "{label}", "$1", "facts", "(?s:(?:.*\\n)?{name}: ([^\\n]+)(?:\\n.*)?)")'
+    line = f"(?s:(?:.*\\n)?{name}: ([^\\n]+)(?:\\n.*)?)"
+    return f'label_replace({expr}, "{label}", "$1", "facts", "{line}")'
 
 
 def otherwise(expr: str, label: str, text: str) -> str:
@@ -145,7 +146,8 @@ def _in_units(
 ) -> str:
     whole = f'count_values by ({labels}) ("whole", floor({age} / {large[0]}))'
     rest = f'count_values by ({labels}) ("rest", floor({age} % {large[0]} / {small[0]}))'
-    both = f'label_join({whole} * on ({labels}) group_left (rest) {rest}, "both", ":", "whole", "rest")'
+    joined = f"{whole} * on ({labels}) group_left (rest) {rest}"
+    both = f'label_join({joined}, "both", ":", "whole", "rest")'
     text = f"${{1}}{large[1]} ${{2}}{small[1]}"
     replaced = f'label_replace({both}, "{label}", "{text}", "both", "(.+):(.+)")'
     return f"max by ({labels}, {label}) ({replaced})"

@@ -75,7 +75,7 @@ def broken_by_trunk() -> str:
 
 
 def commits_since_green() -> str:
-    """Return the commits since the newest green one, while data is fresh; a code if not configured."""
+    """Return the commits since the newest green one of fresh data; a code if not configured."""
     commits = f"max by (repo, branch) (ci_branch_commits_since_green{IN_TRUNK})"
     return (
         f"{commits} and on (repo, branch) {fresh_trunks()}\n"
@@ -160,15 +160,15 @@ def broken_by_group() -> str:
 
 
 def known() -> str:
-    """Return 0 at each time at which there was fresh data: a line at 0 is not the same as no data."""
+    """Return 0 while there is fresh data: a line at 0 is not the same as no data."""
     return f"0 * max({NOTHING_BROKEN})"
 
 
 def red_times() -> str:
     """Return 1 while a job is one of those with the most failures in their outage.
 
-    Failures grow while an outage lasts, so these are the jobs that have been broken for longest. Not
-    ranked over the range: Prometheus would read the whole range for each point.
+    Failures grow while an outage lasts, so these are the jobs that have been broken for longest.
+    Not ranked over the range: Prometheus would count the whole range for each point.
     """
     return f"topk({WORST_IN_TIMELINE}, max by ({JOB}) ({HELD})) > bool 0"
 

@@ -19,8 +19,8 @@ LATE_AFTER_SECONDS = 300
 # The jobs that one picture can show.
 WORST_IN_TIMELINE = 30
 WORST_IN_TREND = 20
-# Points of a graph. Each costs as many samples as there are broken jobs: of a day, one in 15 minutes.
-GRAPH_POINTS = 100
+# Points of a graph: of a day, one in 20 minutes. Each costs as many samples as jobs are broken.
+GRAPH_POINTS = 80
 
 # Grey means unknown. It is the base step of every threshold, because Grafana shows an empty result
 # in the base colour: with a green base a stopped exporter would look healthy.
@@ -35,7 +35,7 @@ NOT_CONFIGURED = "not configured"
 # The text of a cell without a value.
 UNKNOWN_TEXT = "–"
 
-# The addresses that docker-compose.yml publishes; the variables `page` and `alertmanager` have others.
+# The addresses that docker-compose.yml publishes, until somebody sets the variables.
 PAGE = "http://localhost:10077"
 ALERTMANAGER = "http://localhost:9093"
 

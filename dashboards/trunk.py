@@ -218,7 +218,7 @@ def suspect_commits() -> Json:
         linked=["Commit"],
         links=[to_value("Open the commit")],
         sort_by=[("Job", False), ("Workflow", False), ("#", False)],
-        empty=f"No suspects are known (last good of the broken jobs is not), or {NO_DATA}: see Trunks.",
+        empty=f"No suspects are known: no last good is. Or {NO_DATA}: see Trunks.",
     )
 
 
@@ -244,8 +244,8 @@ def pictures() -> list[Json]:
         ),
         graph(
             "Failing commits in a row",
-            f"At each time the {WORST_IN_TREND} longest streaks. The dashed lines are the jobs' own N, "
-            "at which an outage opens. A line ends with a pass or a flake. A line at 0 means that "
+            f"At each time the {WORST_IN_TREND} longest streaks. Dashed: the jobs' own N, at which "
+            "an outage opens. A line ends with a pass or a flake. A line at 0 means that "
             "nothing failed, a gap that there was no fresh data.",
             "12 9",
             [
@@ -261,15 +261,15 @@ def pictures() -> list[Json]:
                     color={"fixedColor": BAD, "mode": "fixed"},
                 ),
                 override(
-                    "scraped", custom_hideFrom={"legend": True, "tooltip": True, "viz": False}
+                    FRESH_LEGEND, custom_hideFrom={"legend": True, "tooltip": True, "viz": False}
                 ),
             ],
         ),
         timeline(
             "How long red",
-            f"At each time the {WORST_IN_TIMELINE} jobs that were broken for longest. The first row "
-            "is of all jobs together, known-broken ones apart; a gap in it means that there was no "
-            "fresh data.",
+            f"At each time the {WORST_IN_TIMELINE} jobs that were broken for longest. The first "
+            "row is of all jobs together, known-broken ones apart; a gap in it means that there "
+            "was no fresh data.",
             "24 12",
             [
                 (queries.any_broken(), "any job that may alert"),

@@ -58,7 +58,7 @@ def label_variable(name: str, label: str, query: str, *, one: bool = False) -> J
 
 
 def address_variable(name: str, label: str, address: str) -> Json:
-    """Return the variable of an address as a reader's browser sees it, without a slash at the end."""
+    """Return the variable of an address in a browser, without a slash at the end."""
     value = {"text": address, "value": address}
     return {
         "current": value,
@@ -72,7 +72,7 @@ def address_variable(name: str, label: str, address: str) -> Json:
 
 
 def common_variables() -> list[Json]:
-    """Return the variables that every dashboard has, in the order in which they depend on each other."""
+    """Return the variables that every dashboard has; each depends on those before it."""
     return [
         datasource_variable(),
         label_variable("job", "Scrape job", label_values("job", "trunkwatch_build_info")),
@@ -116,7 +116,7 @@ def annotation(name: str, color: str, expr: str, title: str, text: str) -> Json:
 
 
 def annotations() -> list[Json]:
-    """Return the annotations of firing alerts: one for each group with broken jobs, not for each job."""
+    """Return the annotations of firing alerts: one for each group, not for each broken job."""
     return [
         annotation(
             "Broken jobs alert",

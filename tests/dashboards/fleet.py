@@ -1,4 +1,4 @@
-"""A day of trunks of which some jobs are broken: for the size of a dashboard, and its answers.
+"""Trunks of which some jobs are broken: for the size of a dashboard, and its answers.
 
 Each fleet has a scrape job and a name of its rules, so that one Prometheus has all of them.
 """
@@ -23,12 +23,11 @@ class Fleet:
 
     Attributes:
         name: the scrape job, and the label `trunkwatch` of what the rules record.
-        broken: number of broken jobs; they have been so for the whole day.
+        broken: number of broken jobs; they have been so for a day.
         healthy: number of other jobs.
         repos: number of trunks among which the jobs are divided.
         groups: number of groups of each trunk.
         age: of the data, in seconds.
-        hours: for which there are samples.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Fleet:
     repos: int = 1
     groups: int = 5
     age: int = 30
-    hours: int = 1
 
     def labels(self, number: int) -> Labels:
         """Return the labels of a job."""
@@ -124,10 +122,11 @@ def all_series(fleet: Fleet) -> list[Series]:
     return [*found, Series("ALERTS", watchdog, lambda _: 1, is_recorded=True)]
 
 
-def samples(each: Series, hours: int) -> Iterator[str]:
-    """Yield the samples of a series."""
+def samples(each: Series) -> Iterator[str]:
+    """Yield the samples of a series: of a job those of the last hour, of a trunk those of a day."""
+    begin = END - (HOUR if "job_name" in each.labels else DAY)
     text = ",".join(f'{name}="{value}"' for name, value in each.labels.items())
-    for now in range(END - hours * HOUR, END + 1, EVERY):
+    for now in range(begin, END + 1, EVERY):
         value = each.value(now)
         if value is not None:
             yield f"{each.name}{{{text}}} {value} {now}"

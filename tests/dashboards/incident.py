@@ -106,6 +106,8 @@ def inductor_streak(now: int) -> float:
 
 def inductor_failures(now: int) -> float:
     """Count one failure more, until the late result turns it into a pass."""
+    if inductor_streak(now) < 3:
+        return 0  # no outage is open
     return inductor_streak(now) + (END - 30 * MINUTE <= now < LATE_RESULT)
 
 
@@ -225,24 +227,24 @@ def alert_series() -> Iterator[Series]:
     yield Series("trunkwatch_store_oldest_timestamp_seconds", {}, always(START - 24 * HOUR))
     yield Series("trunkwatch_label_values_cut_total", {}, always(0))
     yield Series("trunkwatch_http_refused_total", {"reason": "late_head"}, always(3))
-    for name, labels in (
+    for of_source, more in (
         ("requests_total", {"code": "200"}),
         ("errors_total", {"reason": "unreachable"}),
         ("rows_dropped_total", {"reason": "retention"}),
         ("refresh_duration_seconds", {}),
         ("limitation", {"limitation": "actions:read"}),
     ):
-        yield Series(f"trunkwatch_source_{name}", {"source": "ci"} | labels, always(9))
-    last = "trunkwatch_source_last_success_timestamp_seconds"
-    yield Series(last, {"source": "ci"}, lambda now: now - 20)
+        yield Series(f"trunkwatch_source_{of_source}", {"source": "ci"} | more, always(9))
+    refreshed = "trunkwatch_source_last_success_timestamp_seconds"
+    yield Series(refreshed, {"source": "ci"}, lambda now: now - 20)
     yield Series("trunkwatch_off_trunk_runs_total", branch | {"reason": "commit"}, always(4))
     yield Series("trunkwatch_trunk_rewrites_total", branch, always(1))
-    for name, value in (
+    for metric, number in (
         ("up", 1),
         ("scrape_samples_scraped", 80),
         ("scrape_duration_seconds", 0.1),
     ):
-        yield Series(name, {}, always(value))
+        yield Series(metric, {}, always(number))
     yield Series("trunkwatch_storage_up", {}, always(1))
     yield Series("trunkwatch_source_unread_commits", {"source": "ci"}, always(0))
     unknown = branch | {"conclusion": "odd"}

@@ -26,10 +26,16 @@ class Series:
     is_recorded: bool = False
 
 
-def openmetrics(series: Iterable[Series], write: Callable[[Series], Iterable[str]]) -> str:
-    """Return the whole exposition; OpenMetrics requires a family's samples in one block."""
+Writer = Callable[[Series], Iterable[str]]
+
+
+def openmetrics(series: Iterable[tuple[Series, Writer]]) -> str:
+    """Return the exposition of series, each with the function that writes its samples.
+
+    OpenMetrics requires a family's samples in one block.
+    """
     families: dict[str, list[str]] = {}
-    for each in series:
+    for each, write in series:
         families.setdefault(each.name, []).extend(write(each))
     lines = [
         line for name, sampled in families.items() for line in (f"# TYPE {name} gauge", *sampled)
@@ -46,68 +52,86 @@ def recorded(scraped: Sequence[Series], end: int, *, fresh: bool = True) -> Iter
         fresh: whether the data is new enough to say that nothing is broken.
     """
 
-    def worst(name: str) -> list[tuple[Labels, Value]]:
-        found = [each for each in scraped if each.name == name]
+    def family(name: str) -> list[tuple[Labels, Value]]:
+        found = [each for each in scraped if each.name == f"ci_job_{name}"]
         return [(each.labels, _until(end, _larger(each))) for each in found]
 
     def record(name: str, labels: Labels, value: Value) -> Series:
         return Series(name, labels, value, is_recorded=True)
 
-    distinct: dict[tuple[tuple[str, str], ...], Value] = {}
-    outages = worst("ci_job_failures_in_outage")
-    streaks = worst("ci_job_consecutive_failures")
-    for labels, value in streaks:
-        yield record("job:ci_job_consecutive_failures:failing", labels, _positive(value))
-    for (labels, value), (_, streak), (_, needed) in zip(
-        outages, streaks, worst("ci_job_failures_to_open"), strict=True
+    failing = [(labels, _positive(value)) for labels, value in family("consecutive_failures")]
+    for labels, value in failing:
+        yield record("job:ci_job_consecutive_failures:failing", labels, value)
+    outages = family("failures_in_outage")
+    thresholds: dict[tuple[str, ...], list[Value]] = {}
+    for (labels, n), (_, failures), (_, streak) in zip(
+        family("failures_to_open"), outages, failing, strict=True
     ):
-        fails = lambda now, v=value, s=streak: (v(now) or 0) + (s(now) or 0) > 0  # noqa: E731
-        needed_then = lambda now, f=fails, n=needed: n(now) if f(now) else None  # noqa: E731
-        yield record("job:ci_job_failures_to_open:failing", labels, needed_then)
-        part = {name: labels[name] for name in PART} | {
-            "n": f"{needed(end) or needed(end - 7200):g}"
-        }
-        distinct[tuple(part.items())] = needed_then
-        held = lambda now, v=value: v(min(now, end))  # noqa: E731
-        yield record("job:ci_job_failures_in_outage:held", labels, _positive(held))
-    for part, value in distinct.items():
-        yield record("group:ci_job_failures_to_open:distinct", dict(part), value)
-    for labels, value in worst("ci_job_known_broken"):
-        yield record("job:ci_job_known_broken:exempt", labels, _positive(value))
-    broken = worst("ci_job_broken")
-    exempt = {_key(labels) for labels, value in worst("ci_job_known_broken") if value(end)}
-    for part in {tuple(labels[name] for name in PART) for labels, _ in broken}:
-        mine = [v for labels, v in broken if tuple(labels[name] for name in PART) == part]
-        count = lambda now, m=mine: sum(v(now) or 0 for v in m) or None  # noqa: E731
-        yield record("group:ci_job_broken:count", dict(zip(PART, part, strict=True)), count)
-    for trunk in {(labels["repo"], labels["branch"]) for labels, _ in broken if fresh}:
-        mine = [v for j, v in broken if (j["repo"], j["branch"]) == trunk and _key(j) not in exempt]
-        none = lambda now, m=mine: (  # noqa: E731
-            float(not any(v(now) for v in m)) if now <= end else None
-        )
-        names = dict(zip(("repo", "branch"), trunk, strict=True))
-        yield record("branch:ci_job_broken:none", names, none)
-        yield record("branch:ci_job_broken:none_ratio1h", names, none)
-    yield record("trunkwatch:data_age_limit_seconds", {}, lambda now: 900 if now <= end else None)
+        needed = _while(n, _sum([failures, streak]))
+        yield record("job:ci_job_failures_to_open:failing", labels, needed)
+        text = next(f"{found:g}" for found in (n(end), n(end - 7200)) if found)
+        thresholds.setdefault((*_of(labels, GROUP), text), []).append(_while(n, streak))
+    for key, values in thresholds.items():
+        names = dict(zip((*GROUP, "n"), key, strict=True))
+        yield record("group:ci_job_failures_to_open:distinct", names, _first(values))
+    for labels, value in outages:
+        yield record("job:ci_job_failures_in_outage:held", labels, _positive(_stays(end, value)))
+    exempt = [(labels, _positive(value)) for labels, value in family("known_broken")]
+    for labels, value in exempt:
+        yield record("job:ci_job_known_broken:exempt", labels, value)
+    exempt_jobs = [labels for labels, value in exempt if value(end)]
+    groups: dict[tuple[str, ...], list[Value]] = {}
+    trunks: dict[tuple[str, ...], list[Value]] = {}
+    for labels, value in family("broken"):
+        groups.setdefault(_of(labels, GROUP), []).append(value)
+        counted = [] if labels in exempt_jobs else [value]
+        trunks.setdefault(_of(labels, GROUP[:2]), []).extend(counted)
+    for key, values in groups.items():
+        names = dict(zip(GROUP, key, strict=True))
+        yield record("group:ci_job_broken:count", names, _positive(_sum(values)))
+    for key, values in trunks.items() if fresh else ():
+        names = dict(zip(GROUP, key, strict=False))
+        for name in ("none", "none_ratio1h"):
+            yield record(f"branch:ci_job_broken:{name}", names, _until(end, _is_zero(_sum(values))))
+    yield record("trunkwatch:data_age_limit_seconds", {}, _until(end, lambda _: 900))
 
 
-PART = ("repo", "branch", "group", "team")
+GROUP = ("repo", "branch", "group", "team")
 
 
-def _key(labels: Labels) -> tuple[str, ...]:
-    return tuple(labels.values())
-
-
-def _positive(value: Value) -> Value:
-    return lambda now: (value(now) or 0) if (value(now) or 0) > 0 else None
+def _of(labels: Labels, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(labels[name] for name in names)
 
 
 def _larger(series: Series) -> Value:
-    second = series.second or series.value
-    return lambda now: max(
-        (v for v in (series.value(now), second(now)) if v is not None), default=None
-    )
+    """Return the larger value of the two replicas."""
+    values = [series.value, series.second or series.value]
+    return lambda now: max(filter(None, (v(now) for v in values)), default=values[0](now))
 
 
 def _until(end: int, value: Value) -> Value:
     return lambda now: value(now) if now <= end else None
+
+
+def _stays(end: int, value: Value) -> Value:
+    return lambda now: value(min(now, end))
+
+
+def _positive(value: Value) -> Value:
+    return lambda now: value(now) or None
+
+
+def _while(value: Value, condition: Value) -> Value:
+    return lambda now: value(now) if condition(now) else None
+
+
+def _sum(values: Sequence[Value]) -> Value:
+    return lambda now: sum(value(now) or 0 for value in values)
+
+
+def _is_zero(value: Value) -> Value:
+    return lambda now: float(value(now) == 0)
+
+
+def _first(values: Sequence[Value]) -> Value:
+    return lambda now: next(filter(None, (value(now) for value in values)), None)
