@@ -214,7 +214,6 @@ def table(
         removals.append(override(*timed, mode="exclude", unit=None, decimals=None))
     options = {
         "cellHeight": "sm",
-        "footer": {"countRows": False, "reducer": ["sum"], "show": False},
         "frameIndex": 0,
         "showHeader": True,
         "sortBy": [{"desc": desc, "displayName": name} for name, desc in sort_by],
@@ -295,7 +294,7 @@ def timeline(
     """Return rows of states over time."""
     defaults = {
         "color": {"mode": "thresholds"},
-        "custom": {"fillOpacity": 80, "lineWidth": 0, "spanNulls": False},
+        "custom": {"fillOpacity": 80, "lineWidth": 0},
         "mappings": [value_map(states)],
         "noValue": NO_DATA,
         "thresholds": thresholds((None, UNKNOWN)),

@@ -42,7 +42,6 @@ def label_variable(name: str, label: str, query: str, *, one: bool = False) -> J
         # Without a value and with includeAll, Grafana starts with "All".
         "current": {"text": "", "value": ""},
         "datasource": DATASOURCE,
-        "definition": query,
         "hide": 0,
         "includeAll": not one,
         "label": label,
