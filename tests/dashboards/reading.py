@@ -16,6 +16,7 @@ class Shown:
 
     Attributes:
         dashboard: as JSON.
+        prometheus: answers its queries.
     """
 
     def __init__(self, prometheus: server.Prometheus, name: str, **chosen: str) -> None:
@@ -24,7 +25,7 @@ class Shown:
         name: of the dashboard's file, without its suffix.
         chosen: the values of variables.
         """
-        self._prometheus = prometheus
+        self.prometheus = prometheus
         self.dashboard = model.load(model.FOLDER / f"{name}.json")
         self._targets = dict(model.targets(self.dashboard))
         self._chosen = chosen
@@ -32,7 +33,7 @@ class Shown:
     def answers(self, name: str, at: float = END, **chosen: str) -> list[Answer]:
         """Return the result of an instant query: labels and value of each series."""
         expr = model.filled(self._targets[name]["expr"], **{**self._chosen, **chosen})
-        found = self._prometheus.query(expr, at)
+        found = self.prometheus.query(expr, at)
         return [(series["metric"], float(series["value"][1])) for series in found]
 
     def lines(
@@ -40,7 +41,7 @@ class Shown:
     ) -> list[tuple[dict[str, str], list[float]]]:
         """Return the result of a query over time: labels and values of each series."""
         expr = model.filled(self._targets[name]["expr"], **{**self._chosen, **chosen})
-        found = self._prometheus.query_range(expr, start, end)
+        found = self.prometheus.query_range(expr, start, end)
         return [(series["metric"], [float(v) for _, v in series["values"]]) for series in found]
 
     def text(self, title: str, value: float | None) -> str:
