@@ -13,6 +13,7 @@ from dashboards.grafana import (
     timeline,
     value_map,
 )
+from dashboards.history import ENDED_COLUMNS, HOW, JOB_LEGEND, THRESHOLD_LEGEND
 from dashboards.links import ADDRESSES, JOB_UID, to_job, to_value
 from dashboards.promql import ONE_JOB, label_values
 from dashboards.queries import ended_outages
@@ -25,7 +26,6 @@ from dashboards.settings import (
     UNKNOWN,
     WARN,
 )
-from dashboards.trunk import ENDED_COLUMNS, HOW, JOB_LEGEND, THRESHOLD_LEGEND
 from dashboards.variables import (
     addresses,
     annotation,

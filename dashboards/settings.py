@@ -31,6 +31,7 @@ DIMMED = "rgba(142, 142, 142, 0.3)"
 # meaning.
 GOOD, WARN, BAD = "blue", "orange", "red"
 NO_DATA = "no data"
+NO_EXPORTER = "no data: no exporter is scraped"
 NOT_CONFIGURED = "not configured"
 # The text of a cell without a value.
 UNKNOWN_TEXT = "–"

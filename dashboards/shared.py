@@ -1,12 +1,15 @@
-"""The table of firing alerts, which two dashboards have."""
+"""Columns that several tables have, and the table of firing alerts."""
 
-from dashboards.grafana import Json, link, override, table, value_map
+from dashboards.grafana import Json, link, override, table, thresholds, value_map
 from dashboards.queries import alerts_firing
-from dashboards.settings import BAD, GOOD, WARN
+from dashboards.settings import BAD, GOOD, UNKNOWN, WARN
 
 PRIORITIES = value_map(
     {"P0": ("P0", BAD), "P1": ("P1", BAD), "P2": ("P2", WARN), "P3": ("P3", GOOD)}
 )
+IDENTITY = {"workflow": "Workflow", "repo": "Repo", "branch": "Branch"}
+OWNER = {"team": "Team", "priority": "Priority"}
+COLORED = {"type": "color-text"}
 RUNBOOK = "${page:raw}/runbooks/${__value.raw:raw}"
 
 
@@ -31,9 +34,18 @@ def firing_table() -> Json:
         },
         mappings=[PRIORITIES],
         wide=["Alert", "Repo"],
-        overrides=[override("Priority", custom_cellOptions={"type": "color-text"})],
+        overrides=[override("Priority", custom_cellOptions=COLORED)],
         linked=["Alert"],
         links=[link("Open the runbook", RUNBOOK)],
         sort_by=[("Priority", False), ("Alert", False)],
         empty="no data: not even TrunkwatchWatchdog fires, so the rules are not evaluated",
     )
+
+
+def none_or(color: str) -> Json:
+    """Return the field settings of a number that should be 0."""
+    return {
+        "mappings": [value_map({0: ("✔ none", GOOD)})],
+        "thresholds": thresholds((None, UNKNOWN), (0, GOOD), (1, color)),
+        "unit": "none",
+    }
