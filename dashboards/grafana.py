@@ -1,17 +1,20 @@
 """Builders of Grafana's classic dashboard JSON, as plain dicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards.settings import NO_DATA, UNKNOWN, UNKNOWN_TEXT
+from dashboards.settings import GRAPH_POINTS, NO_DATA, UNKNOWN, UNKNOWN_TEXT, WORST_IN_TIMELINE
 
 Json = dict[str, Any]
+States = Mapping[str, tuple[str, str]] | Mapping[int, tuple[str, str]]
+"""Texts and colours of values."""
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# In pixels: fits twelve hexadecimal digits of a commit, or a team's name. Wider columns reset it
-# and share the remaining width.
-COLUMN_WIDTH = 110
+# In pixels: fits a short hash or a team's name. Wide columns share the width that is left.
+COLUMN_WIDTH = 120
+# Of a wide column, at least: a phone shows a job's name and one column more.
+WIDE_COLUMN = 240
 
 
 def target(ref: str, expr: str, legend: str = "", *, table: bool = False) -> Json:
@@ -28,6 +31,11 @@ def target(ref: str, expr: str, legend: str = "", *, table: bool = False) -> Jso
     }
 
 
+def over_time(ref: str, expr: str, legend: str) -> Json:
+    """Return a query over the time range."""
+    return {**target(ref, expr, legend), "instant": False, "range": True}
+
+
 def thresholds(*steps: tuple[float | None, str]) -> Json:
     """Return absolute thresholds; the first step has no value."""
     return {
@@ -36,10 +44,10 @@ def thresholds(*steps: tuple[float | None, str]) -> Json:
     }
 
 
-def value_map(**texts: tuple[str, str]) -> Json:
-    """Return a mapping of values (`v0` stands for 0) to a text and its colour."""
+def value_map(texts: States) -> Json:
+    """Return a mapping of values to a text and its colour."""
     options = {
-        value.removeprefix("v"): {"color": color, "index": index, "text": text}
+        str(value): {"color": color, "index": index, "text": text}
         for index, (value, (text, color)) in enumerate(texts.items())
     }
     return {"options": options, "type": "value"}
@@ -59,26 +67,26 @@ def special_maps(text: str) -> list[Json]:
     ]
 
 
-def panel(number: int, kind: str, title: str, description: str, grid: str, **parts: Any) -> Json:
-    """Return a panel; `grid` is "x y w h" on Grafana's 24 columns."""
-    position = dict(zip("xywh", map(int, grid.split()), strict=True))
+def panel(kind: str, title: str, description: str, size: str, **parts: Any) -> Json:
+    """Return a panel; `size` is "width height" on Grafana's 24 columns, `placed` adds the rest."""
     return {
         "datasource": DATASOURCE,
         "description": description,
-        "gridPos": position,
-        "id": number,
+        "gridPos": dict(zip("wh", map(int, size.split()), strict=True)),
         "title": title,
         "type": kind,
         **parts,
     }
 
 
-def stat(number: int, title: str, description: str, grid: str, query: Json, field: Json) -> Json:
-    """Return a tile of one number per branch or source."""
+def stat(title: str, description: str, size: str, query: Json | list[Json], field: Json) -> Json:
+    """Return a tile of one number per series."""
     defaults = {"color": {"mode": "thresholds"}, "decimals": 0, "noValue": NO_DATA, **field}
     defaults["mappings"] = [*field.get("mappings", []), *special_maps(NO_DATA)]
     options = {
-        "colorMode": "background",
+        "colorMode": "none"
+        if field["thresholds"]["steps"][-1]["color"] == "text"
+        else "background",
         "graphMode": "none",
         "justifyMode": "auto",
         "orientation": "auto",
@@ -88,35 +96,36 @@ def stat(number: int, title: str, description: str, grid: str, query: Json, fiel
         "textMode": "auto",
         "wideLayout": True,
     }
-    config = {"defaults": defaults, "overrides": []}
     return panel(
-        number,
         "stat",
         title,
         description,
-        grid,
-        fieldConfig=config,
+        size,
+        fieldConfig={"defaults": defaults, "overrides": []},
         options=options,
-        targets=[query],
+        targets=query if isinstance(query, list) else [query],
     )
 
 
 def override(*columns: str, mode: str = "include", **properties: Json | None) -> Json:
-    """Return settings of the columns with these headers, or (`exclude`) of all others.
+    """Return settings of the columns or lines with these names, or (`exclude`) of all others.
 
     `custom_width` stands for `custom.width`; None removes the default. Grafana's published schema
-    allows no override whose value is a plain number or text, so the defaults fit most columns and
-    overrides only remove them.
+    allows no override whose value is a number, a text or a list, so the defaults fit most columns
+    and overrides only remove them.
     """
-    settings: list[Json] = [
+    options = {"mode": mode, "names": list(columns)}
+    return {"matcher": {"id": "byNames", "options": options}, "properties": _settings(properties)}
+
+
+def _settings(properties: Mapping[str, Json | None]) -> list[Json]:
+    return [
         {"id": name.replace("_", "."), **({} if value is None else {"value": value})}
         for name, value in properties.items()
     ]
-    options = {"mode": mode, "names": list(columns)}
-    return {"matcher": {"id": "byNames", "options": options}, "properties": settings}
 
 
-def link(title: str, url: str) -> Json:
+def link(title: str, url: str, *, blank: bool = True) -> Json:
     """Return a link of a cell; the schema requires also the members for links of dashboards."""
     return {
         "asDropdown": False,
@@ -124,7 +133,7 @@ def link(title: str, url: str) -> Json:
         "includeVars": False,
         "keepTime": False,
         "tags": [],
-        "targetBlank": True,
+        "targetBlank": blank,
         "title": title,
         "tooltip": "",
         "type": "link",
@@ -132,7 +141,7 @@ def link(title: str, url: str) -> Json:
     }
 
 
-def organized(columns: dict[str, str], hidden: Sequence[str]) -> list[Json]:
+def organized(columns: Mapping[str, str], hidden: Sequence[str]) -> list[Json]:
     """Return the transformations that join the queries' rows and put the columns in order.
 
     `merge` joins the rows that agree in every label they share: here, the labels of a job.
@@ -141,91 +150,202 @@ def organized(columns: dict[str, str], hidden: Sequence[str]) -> list[Json]:
         "excludeByName": dict.fromkeys(hidden, True),
         "includeByName": {},
         "indexByName": {field: place for place, field in enumerate(columns)},
-        "renameByName": columns,
+        "renameByName": dict(columns),
     }
     return [{"id": "merge", "options": {}}, {"id": "organize", "options": organize}]
 
 
 def table(
-    number: int,
     title: str,
     description: str,
-    grid: str,
+    size: str,
     *,
-    targets: list[Json],
-    columns: dict[str, str],
-    hidden: Sequence[str],
-    mappings: list[Json],
-    overrides: list[Json],
+    queries: Sequence[str],
+    columns: Mapping[str, str],
+    wide: Sequence[str],
     sort_by: Sequence[tuple[str, bool]],
     empty: str,
-    **defaults: Any,
+    hidden: Sequence[str] = (),
+    mappings: Sequence[Json] = (),
+    overrides: Sequence[Json] = (),
+    linked: Sequence[str] = (),
+    links: Sequence[Json] = (),
+    timed: Sequence[str] = (),
+    unit: str = "s",
 ) -> Json:
-    """Return a table: `columns` has each field's header, in the order of the columns."""
+    """Return a table.
+
+    Args:
+        title: of the panel.
+        description: of the panel.
+        size: as of `panel`.
+        queries: PromQL; Grafana calls their values `Value #A` and so on, of one query `Value`.
+        columns: each field's header, in the order of the columns.
+        wide: headers of columns that share the width which the others leave.
+        sort_by: headers, and whether descending.
+        empty: shown instead of a table without rows; empty cells have a mapping.
+        hidden: fields that are no column.
+        mappings: of all columns.
+        overrides: of single columns.
+        linked: headers of the columns that have the links.
+        links: of each of their cells.
+        timed: headers of the columns with `unit`.
+        unit: see `timed`.
+    """
     config = {
         "color": {"mode": "thresholds"},
-        "custom": {"align": "left", "inspect": True, "width": COLUMN_WIDTH},
+        "custom": {
+            "align": "left",
+            "inspect": True,
+            "minWidth": WIDE_COLUMN,
+            "width": COLUMN_WIDTH,
+        },
         "mappings": [*mappings, *special_maps(UNKNOWN_TEXT)],
-        # Grafana shows this text instead of a table without rows; empty cells have a mapping.
         "noValue": empty,
         "thresholds": thresholds((None, "text")),
-        "unit": "none",
-        **defaults,
+        "unit": unit if timed else "none",
+        **({"decimals": 1} if timed else {}),
+        **({"links": list(links)} if links else {}),
     }
+    removals = [override(*wide, custom_width=None)]
+    if links:
+        removals.append(override(*linked, mode="exclude", links=None))
+    if timed:
+        removals.append(override(*timed, mode="exclude", unit=None, decimals=None))
     options = {
         "cellHeight": "sm",
-        "footer": {"countRows": False, "reducer": ["sum"], "show": False},
         "frameIndex": 0,
         "showHeader": True,
         "sortBy": [{"desc": desc, "displayName": name} for name, desc in sort_by],
     }
     return panel(
-        number,
         "table",
         title,
         description,
-        grid,
-        fieldConfig={"defaults": config, "overrides": overrides},
+        size,
+        fieldConfig={"defaults": config, "overrides": [*removals, *overrides]},
         options=options,
-        targets=targets,
-        transformations=organized(columns, hidden),
+        targets=[
+            target(ref, expr, table=True) for ref, expr in zip("ABCDEFGHIJ", queries, strict=False)
+        ],
+        transformations=organized(columns, ["Time", *hidden]),
     )
 
 
-def datasource_variable() -> Json:
-    """Return the variable of the Prometheus data source, so that the file works in any Grafana."""
-    return {
-        "current": {"text": "", "value": ""},
-        "hide": 0,
-        "includeAll": False,
-        "label": "Data source",
-        "multi": False,
-        "name": "datasource",
-        "options": [],
-        "query": "prometheus",
-        "refresh": 1,
-        "regex": "",
-        "type": "datasource",
+def graph(
+    title: str,
+    description: str,
+    size: str,
+    queries: Sequence[tuple[str, str]],
+    *,
+    unit: str = "none",
+    empty: str = NO_DATA,
+    stacked: bool = False,
+    overrides: Sequence[Json] = (),
+    legend: bool = True,
+    **custom: Any,
+) -> Json:
+    """Return a graph of steps over time; `queries` are PromQL and legend."""
+    defaults = {
+        "color": {"mode": "palette-classic"},
+        "custom": {
+            "axisSoftMax": 1,
+            "drawStyle": "line",
+            "fillOpacity": 60 if stacked else 0,
+            "lineInterpolation": "stepAfter",
+            "lineWidth": 2,
+            "showPoints": "never",
+            "spanNulls": False,
+            **({"stacking": {"group": "A", "mode": "normal"}} if stacked else {}),
+            **custom,
+        },
+        "min": 0,
+        "noValue": empty,
+        "thresholds": thresholds((None, UNKNOWN)),
+        "unit": unit,
     }
+    shown = {
+        "calcs": ["lastNotNull", "max"],
+        "displayMode": "table",
+        "placement": "bottom",
+        "showLegend": legend,
+        "sortBy": "Last *",
+        "sortDesc": True,
+    }
+    return panel(
+        "timeseries",
+        title,
+        description,
+        size,
+        fieldConfig={"defaults": defaults, "overrides": list(overrides)},
+        maxDataPoints=GRAPH_POINTS,
+        options={"legend": shown, "tooltip": {"mode": "multi", "sort": "desc"}},
+        targets=[over_time(ref, *query) for ref, query in zip("ABCDEFGH", queries, strict=False)],
+    )
 
 
-def label_variable(name: str, label: str, query: str) -> Json:
-    """Return the variable of a label's values. "All" is `.*`, which matches before any exists."""
-    return {
-        "allValue": ".*",
-        # Without a value and with includeAll, Grafana starts with "All".
-        "current": {"text": "", "value": ""},
-        "datasource": DATASOURCE,
-        "definition": query,
-        "hide": 0,
-        "includeAll": True,
-        "label": label,
-        "multi": True,
-        "name": name,
-        "options": [],
-        "query": query,
-        "refresh": 2,
-        "regex": "",
-        "sort": 1,
-        "type": "query",
+def timeline(
+    title: str,
+    description: str,
+    size: str,
+    queries: Sequence[tuple[str, str]],
+    states: States,
+) -> Json:
+    """Return rows of states over time."""
+    defaults = {
+        "color": {"mode": "thresholds"},
+        "custom": {"fillOpacity": 80, "lineWidth": 0},
+        "mappings": [value_map(states)],
+        "noValue": NO_DATA,
+        "thresholds": thresholds((None, UNKNOWN)),
+        "unit": "none",
     }
+    options = {
+        "alignValue": "left",
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "mergeValues": True,
+        "perPage": WORST_IN_TIMELINE,
+        "rowHeight": 0.8,
+        "showValue": "never",
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return panel(
+        "state-timeline",
+        title,
+        description,
+        size,
+        fieldConfig={"defaults": defaults, "overrides": []},
+        maxDataPoints=GRAPH_POINTS,
+        options=options,
+        targets=[over_time(ref, *query) for ref, query in zip("ABCD", queries, strict=False)],
+    )
+
+
+def collapsed(title: str, *panels: Json) -> Json:
+    """Return a closed row: its panels send no query until somebody opens it."""
+    return {"collapsed": True, "panels": list(panels), "title": title, "type": "row"}
+
+
+def placed(panels: Sequence[Json]) -> list[Json]:
+    """Return the panels with ids and positions, from left to right, line by line."""
+    numbers = iter(range(1, 1000))
+    x = y = height = 0
+
+    def place(each: Json) -> Json:
+        nonlocal x, y, height
+        size = each["gridPos"]
+        if x + size["w"] > 24:
+            x, y, height = 0, y + height, 0
+        shown = {**each, "gridPos": {"x": x, "y": y, **size}, "id": next(numbers)}
+        x, height = x + size["w"], max(height, size["h"])
+        return shown
+
+    found = []
+    for each in panels:
+        if each["type"] == "row":
+            # As if it was open: Grafana moves the panels of a closed row when it is opened.
+            row = place({**each, "gridPos": {"h": 1, "w": 24}})
+            found.append({**row, "panels": [place(one) for one in each["panels"]]})
+        else:
+            found.append(place(each))
+    return found

@@ -1,209 +1,211 @@
-"""The PromQL of the dashboards.
+"""The PromQL of the dashboard *Trunk*."""
 
-Every query merges replicas and restarts of the exporter: it aggregates by the exporter's own labels
-only, so that `instance` never adds a row. Queries read scraped series instead of recorded ones, so
-that they need no rule file; they hold values for as long as the rules do.
-"""
+from dashboards.promql import (
+    DATA_TIME,
+    FIRING,
+    IN_JOBS,
+    IN_TRUNK,
+    JOB,
+    RULES_JOBS,
+    RULES_TRUNK,
+    TRUNKS,
+    all_fresh,
+    data_age,
+    fact,
+    fresh_trunks,
+    newest,
+    otherwise,
+    said,
+    some_old,
+    spoken,
+)
+from dashboards.settings import HOLD, UNKNOWN_TEXT, WORST_IN_TIMELINE, WORST_IN_TREND
 
-from dashboards.settings import HOLD, QUOTA_MEMORY, STALE_AFTER_SECONDS, STALE_POLLS, UNKNOWN_TEXT
+# The failures of each open outage, held over a gap of scrapes like the alerts.
+HELD = f"job:ci_job_failures_in_outage:held{RULES_JOBS}"
+FAILING = f"job:ci_job_consecutive_failures:failing{RULES_JOBS}"
+TO_OPEN = f"job:ci_job_failures_to_open:failing{RULES_JOBS}"
+EXEMPT = f"job:ci_job_known_broken:exempt{RULES_JOBS}"
+NOTHING_BROKEN = f"branch:ci_job_broken:none{RULES_TRUNK}"
+ENDED = f"ci_job_last_outage_info{IN_JOBS}"
+FACTS = "first_bad, author, title, url, failed_step, facts"
+SUSPECT = "sha, author, title"
 
-# The identity of a job, and the labels that every `ci_job_` family carries.
-IDENTITY = "repo, branch, workflow, job_name"
-JOB = f"{IDENTITY}, group, team, priority"
-OUTAGE = f"{JOB}, first_bad, last_good, url"
-SUSPECT = f"{JOB}, sha, author, title"
-
-# Every trunk has one series of it, which shows that the trunk was scraped.
-DATA_TIME = "ci_branch_data_timestamp_seconds"
-
-# `job` is the scrape job, which distinguishes two Trunkwatches in one Prometheus.
-IN_JOB = '{job=~"$job"}'
-IN_REPO = '{job=~"$job", repo=~"$repo"}'
-IN_BRANCH = '{job=~"$job", repo=~"$repo", branch=~"$branch"}'
-IN_GROUP = '{job=~"$job", repo=~"$repo", branch=~"$branch", group=~"$group"}'
-# Prometheus' own series of alerts; an alert that concerns no branch has no such label.
-FIRING = '{alertname=~"Trunk.+", alertstate="firing", repo=~"$repo|", branch=~"$branch|"}'
-
-
-def of_broken_jobs(metric: str, labels: str = JOB) -> str:
-    """Return a job family of the jobs with an open outage by `labels`, merged over replicas.
-
-    A failed scrape makes all series stale at once. Without the hold the table would become empty
-    and look like good news. Values of a trunk that is being scraped are never held.
-    """
-    return (
-        f"max by ({labels}) ({metric}{IN_GROUP})\n"
-        f"and on ({JOB}) (max by ({JOB}) (ci_job_broken{IN_GROUP}) == 1)\n"
-        f"or\n"
-        f"max by ({labels}) (\n{in_last_scrape(metric)}\n)\n"
-        f"unless on (repo, branch) max by (repo, branch) ({DATA_TIME}{IN_BRANCH})"
-    )
-
-
-def in_last_scrape(metric: str) -> str:
-    """Return the values of each trunk's last scrape, for the jobs that were broken in it.
-
-    Values of earlier scrapes within the hold are excluded: a job that was fixed or removed, a
-    dropped suspect, a former group, a replaced pod. Matching on `instance` joins a value only with
-    the outage of the same pod. Scrape times are read from the few series of outages and not from a
-    family of all jobs, which took seconds with ten thousand jobs.
-    """
-    info = metric.endswith("_info")
-    scraped_at = last_seen(metric if info else "ci_job_outage_info", IN_GROUP)
-    newest = f"max by (repo, branch) ({last_seen(DATA_TIME, IN_BRANCH)})"
-    same_series = "" if info else f" on ({JOB}, instance)"
-    return (
-        f"  last_over_time({metric}{IN_GROUP}[{HOLD}])\n"
-        f"  and on ({JOB}, instance) (last_over_time(ci_job_broken{IN_GROUP}[{HOLD}]) == 1)\n"
-        f"  and{same_series} ({scraped_at} == on (repo, branch) group_left () {newest})"
-    )
-
-
-def last_seen(metric: str, matchers: str) -> str:
-    """Return the time of each series' newest sample within the hold.
-
-    `timestamp` returns it only for a plain selector, hence the subquery.
-    """
-    return f"max_over_time(timestamp({metric}{matchers})[{HOLD}:1m])"
-
-
-def outage() -> str:
-    """Return the labels of each job's outage as a series of value 1.
-
-    Two replicas may differ for a short time; each job still has one row. Prometheus drops labels
-    with an empty value, so an unknown last good becomes a word, and the column always exists.
-    """
-    one = f"topk by ({JOB}) (1, {of_broken_jobs('ci_job_outage_info', OUTAGE)})"
-    return f'label_replace({one}, "last_good", "{UNKNOWN_TEXT}", "last_good", "")'
-
-
-def data_age() -> str:
-    """Return the age of each branch's data; it keeps growing while the exporter is down.
-
-    With two replicas the older data counts, as in the alert.
-    """
-    now = f"min by (repo, branch) ({DATA_TIME}{IN_BRANCH})"
-    return f"time() - ({now} or last_over_time(({now})[{HOLD}:1m]))"
-
-
-def only_fresh(expr: str) -> str:
-    """Return `expr` for the branches whose data is neither stale nor doubtful."""
-    polls = f"{STALE_POLLS} * max(trunkwatch_source_poll_interval_seconds{IN_JOB})"
-    limit = f"scalar({polls} > {STALE_AFTER_SECONDS} or vector({STALE_AFTER_SECONDS}))"
-    doubtful = f"max by (repo, branch) (ci_branch_data_doubtful{IN_BRANCH}) == 1"
-    return (
-        f"{expr}\nand on (repo, branch)\n({data_age()} <= {limit})"
-        f"\nunless on (repo, branch)\n({doubtful})"
-    )
-
-
-def commits_since_green() -> str:
-    """Return the number per branch, not held: new commits may have been pushed since."""
-    return only_fresh(f"max by (repo, branch) (ci_branch_commits_since_green{IN_BRANCH})")
-
-
-def sources_up() -> str:
-    """Return 1 or 0 per source, never held; it is 0 if any replica cannot read the source."""
-    return f"min by (source) (trunkwatch_source_up{IN_JOB})"
+# Codes of states, in the order of the table: negative, so that no count has the same mapping.
+BROKEN, STALE, DOUBTFUL, FINE = -6, -5, -4, -3
+NO_GREEN = -1
+ALERTS, KNOWN = -2, -1
 
 
 def number_of_broken_jobs() -> str:
-    """Return the count. A broken job always counts; a working one adds 0 only while data is fresh.
+    """Return how many jobs are broken: 0 only if all data is fresh, -1 where some is old."""
+    count = f"count(max by ({JOB}) ({HELD}))"
+    return f"{count}\nor {all_fresh()}\nor {some_old()} - 1"
 
-    Hence 0 means "none is broken", and missing or old data gives no result instead of 0.
+
+def oldest_data() -> str:
+    """Return the age of the oldest data of the selected trunks."""
+    return f"max({data_age()})"
+
+
+def share_green() -> str:
+    """Return the share of the last seven days in which no job of the trunk was broken."""
+    hourly = f"branch:ci_job_broken:none_ratio1h{RULES_TRUNK}"
+    return (
+        f"max by (repo, branch) (avg_over_time({hourly}[7d:1h]))\n"
+        # Within the first hour there is no whole step yet.
+        f"or max by (repo, branch) ({hourly})"
+    )
+
+
+def trunk_states() -> str:
+    """Return the state of each trunk: broken, stale, doubtful or fine."""
+    any_data = f"(max by (repo, branch) ({newest(f'ci_branch_up{IN_TRUNK}', 'repo, branch')}))"
+    return (
+        f"0 * count by (repo, branch) ({HELD}) + {BROKEN}\n"
+        f"or 0 * {fresh_trunks()} + {FINE}\n"
+        f"or 0 * {fresh_trunks(also_doubtful=True)} + {DOUBTFUL}\n"
+        f"or 0 * {any_data} + {STALE}"
+    )
+
+
+def broken_by_trunk() -> str:
+    """Return the broken jobs of each trunk: 0 only where the data is fresh."""
+    return f"count by (repo, branch) (max by ({JOB}) ({HELD}))\nor 0 * {fresh_trunks()}"
+
+
+def commits_since_green() -> str:
+    """Return the commits since the newest green one of fresh data; a code if not configured."""
+    commits = f"max by (repo, branch) (ci_branch_commits_since_green{IN_TRUNK})"
+    return (
+        f"{commits} and on (repo, branch) {fresh_trunks()}\n"
+        f"or 0 * {TRUNKS} + {NO_GREEN} unless on (repo, branch) {commits}"
+    )
+
+
+def age_by_trunk() -> str:
+    """Return the age of each trunk's data, as a label."""
+    return spoken(data_age(), "repo, branch", "age")
+
+
+def outage_facts(matchers: str, held: str) -> str:
+    """Return the newest facts of each open outage, one series per job."""
+    labels = f"{JOB}, {FACTS}"
+    info = f"ci_job_outage_info{matchers}"
+    # Of two series of one job, the larger is current.
+    facts = f"max by ({labels}) ({info} or last_over_time({info}[{HOLD}:1m]))"
+    return f"(topk by ({JOB}) (1, {facts}) and on ({JOB}) {held})"
+
+
+def commit_url(expr: str, sha: str) -> str:
+    """Return `expr` with the address of a commit in the label `commit`; else that of the page."""
+    base = otherwise(fact(expr, "commits", "Commits"), "commits", "$page/#")
+    return f'label_join({base}, "commit", "", "commits", "{sha}")'
+
+
+def with_facts(expr: str) -> str:
+    """Return facts with labels for the columns: suspects, and addresses that are never empty."""
+    who = otherwise(expr, "author", UNKNOWN_TEXT)
+    suspects = otherwise(fact(who, "suspects", "Suspects"), "suspects", UNKNOWN_TEXT)
+    run = otherwise(suspects, "url", "$page/")
+    opened = otherwise(fact(run, "opened", "Occurred at"), "opened", UNKNOWN_TEXT)
+    return otherwise(commit_url(opened, "first_bad"), "failed_step", UNKNOWN_TEXT)
+
+
+def broken_jobs() -> str:
+    """Return a series for each broken job, with what a paged engineer asks for as labels."""
+    shown = f"{JOB}, author, suspects, url, failed_step, commit, title, opened"
+    rows = f"max by ({shown}) ({with_facts(outage_facts(IN_JOBS, HELD))})"
+    return said(rows, HELD, "job_name", "nothing is broken")
+
+
+def failures() -> str:
+    """Return the failures of each broken job."""
+    return f"max by ({JOB}) ({HELD})"
+
+
+def failures_to_open() -> str:
+    """Return each broken job's N."""
+    return f"{newest(TO_OPEN, JOB)} and on ({JOB}) {HELD}"
+
+
+def broken_for() -> str:
+    """Return for how long each job has been broken, as a label."""
+    since = newest(f"ci_job_broken_since_timestamp_seconds{IN_JOBS}", JOB)
+    return spoken(f"(time() - ({since} and on ({JOB}) {HELD}))", JOB, "age")
+
+
+def known_or_not() -> str:
+    """Return whether the configuration exempts a broken job from alerting, as a code."""
+    exempt = f"{newest(EXEMPT, JOB)} and on ({JOB}) {HELD}"
+    return f"0 * ({exempt}) + {KNOWN}\nor 0 * max by ({JOB}) ({HELD}) + {ALERTS}"
+
+
+def suspects() -> str:
+    """Return a series for each suspect of each broken job; its value is the place, 1 the oldest."""
+    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{IN_JOBS})"
+    base = otherwise(fact(outage_facts(IN_JOBS, HELD), "commits", "Commits"), "commits", "$page/#")
+    commits = f"0 * max by ({JOB}, commits) ({base})"
+    joined = f"({places} + on ({JOB}) group_left (commits) {commits})"
+    named = (
+        f'label_join({otherwise(joined, "author", UNKNOWN_TEXT)}, "commit", "", "commits", "sha")'
+    )
+    rows = f"max by ({JOB}, commit, author, title) ({named})"
+    return said(rows, HELD, "job_name", "no suspects: nothing is broken")
+
+
+def broken_by_group() -> str:
+    """Return the number of broken jobs of each group over time."""
+    return f"max by (repo, branch, group, team) (group:ci_job_broken:count{RULES_JOBS})"
+
+
+def known() -> str:
+    """Return 0 while there is fresh data: a line at 0 is not the same as no data."""
+    return f"0 * max({NOTHING_BROKEN})"
+
+
+def red_times() -> str:
+    """Return 1 while a job is one of those with the most failures in their outage.
+
+    Failures grow while an outage lasts, so these are the jobs that have been broken for longest.
+    Not ranked over the range: Prometheus would count the whole range for each point.
     """
-    broken = of_broken_jobs("ci_job_broken")
-    healthy = only_fresh(f"max by ({JOB}) (ci_job_broken{IN_GROUP})")
-    return f"sum(\n{broken}\nor\n({healthy})\n)"
+    return f"topk({WORST_IN_TIMELINE}, max by ({JOB}) ({HELD})) > bool 0"
+
+
+def any_broken() -> str:
+    """Return 1 while a job that may alert is broken, 0 while none is; absent without fresh data."""
+    return f"1 - min({NOTHING_BROKEN})"
 
 
 def streaks() -> str:
-    """Return the streaks of the jobs that failed at least once in the range.
-
-    `@ end()` evaluates the whole range at each of its points: a job's line starts at the beginning
-    of the range, not at its first failure, and green jobs have no line.
-    """
-    metric = f"ci_job_consecutive_failures{IN_GROUP}"
-    failed = f"max by ({JOB}) (max_over_time({metric}[$__range] @ end())) > 0"
-    return f"max by ({JOB}) ({metric})\nand on ({JOB})\n({failed})"
+    """Return the longest streaks of failing commits at each time."""
+    return f"topk({WORST_IN_TREND}, max by ({JOB}) ({FAILING}))"
 
 
-def mass_breakage() -> str:
-    """Return 1 or 0 per branch. A 1 is held like the alert; a 0 requires fresh data."""
-    now = f"max by (repo, branch) (ci_branch_mass_breakage{IN_BRANCH})"
-    held = f"({now} or last_over_time(({now})[{HOLD}:1m])) == 1"
-    return f"{held}\nor\n({only_fresh(now)})"
+def thresholds_of_jobs() -> str:
+    """Return each N that failing jobs have."""
+    n = f"group:ci_job_failures_to_open:distinct{RULES_JOBS}"
+    return f"max by (repo, branch, group, n) ({n})"
 
 
-def silent_jobs() -> str:
-    """Return the number per branch of jobs without a verdict for longer than their group allows."""
-    read = f"min by (repo, branch) ({DATA_TIME}{IN_BRANCH})"
-    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_GROUP})"
-    allowed = f"min by ({JOB}) (ci_job_silent_after_seconds{IN_GROUP})"
-    age = f"{read} - on (repo, branch) group_right () {verdict}"
-    return only_fresh(f"sum by (repo, branch) (({age}) > bool {allowed})")
-
-
-def removed_while_broken() -> str:
-    """Return the number per branch within a day; `ceil`, since `increase` extrapolates."""
-    counted = f'ci_job_retired_total{{reason="removed_broken", {IN_BRANCH[1:-1]}}}'
-    return only_fresh(f"ceil(max by (repo, branch) (increase({counted}[1d])))")
-
-
-def truncated_outages() -> str:
-    """Return the number per branch of broken jobs whose first bad commit may be older."""
-    truncated = f"max by ({JOB}) (ci_job_streak_truncated{IN_GROUP})"
-    broken = f"max by ({JOB}) (ci_job_broken{IN_GROUP})"
-    return only_fresh(f"sum by (repo, branch) ({truncated} * {broken})")
-
-
-def quota_left() -> str:
-    """Return the remaining share per source of its largest quota in the range, as in the alert."""
-    quota = f"trunkwatch_source_quota_remaining{IN_JOB}"
-    most = f"max by (source) (max_over_time({quota}[{QUOTA_MEMORY}]))"
-    return f"min by (source) ({quota}) / {most}"
-
-
-def jobs_refused() -> str:
-    """Return how many jobs were refused since the exporter started."""
-    return f"max(trunkwatch_jobs_dropped_total{IN_JOB})"
-
-
-def webhook_outcomes() -> str:
-    """Return the deliveries of the last hour by outcome, while any exporter is scraped."""
-    deliveries = f"trunkwatch_webhook_deliveries_total{IN_JOB}"
-    grown = f"ceil(sum by (outcome) (increase({deliveries}[1h])))"
-    return f"{grown}\nand on () (max(trunkwatch_build_info{IN_JOB}))"
-
-
-def exporters() -> str:
-    """Return how many exporters are scraped, by version."""
-    return f"count by (version) (trunkwatch_build_info{IN_JOB})"
-
-
-def reload_success() -> str:
-    """Return 0 while an exporter rejects its changed configuration, else 1."""
-    return f"min(trunkwatch_config_reload_success{IN_JOB})"
-
-
-def storage_up() -> str:
-    """Return 0 while an exporter cannot store results, else 1."""
-    return f"min(trunkwatch_storage_up{IN_JOB})"
-
-
-def unread_commits() -> str:
-    """Return the commits of each source that a cold start has yet to read."""
-    return f"max by (source) (trunkwatch_source_unread_commits{IN_JOB})"
-
-
-def unknown_conclusions() -> str:
-    """Return the results that the evidence table lacks, since the exporter started."""
-    return f"max by (conclusion) (trunkwatch_unknown_conclusions_total{IN_BRANCH})"
-
-
-def tickets_up() -> str:
-    """Return 1 or 0 per peer of `trunkwatch tickets`; it is scraped under a job of its own."""
-    return "min by (peer) (trunkwatch_tickets_up)"
+def ended_outages(matchers: str = IN_JOBS) -> str:
+    """Return a series for each outage whose alert ended in the range, with its facts as labels."""
+    ended = f"ci_job_last_outage_info{matchers}"
+    facts = f"max by ({JOB}, first_bad, ended, facts) (max_over_time({ended}[$__range]))"
+    rows = f"topk by ({JOB}, first_bad) (1, {facts})"
+    for label, name in (
+        ("opened", "Occurred at"),
+        ("closed", "Ended at"),
+        ("lasted", "Lasted"),
+        ("fixed_by", "Fixed by whom"),
+    ):
+        rows = otherwise(fact(rows, label, name), label, UNKNOWN_TEXT)
+    shown = f"max by ({JOB}, ended, opened, closed, lasted, fixed_by) ({rows})"
+    exists = f"max_over_time({ended}[$__range])"
+    text = "no alert ended in this range"
+    nothing = f'label_replace(0 * max({DATA_TIME}), "job_name", "{text}", "", "")'
+    return f"{shown}\nor {nothing} unless on () {exists}"
 
 
 def alerts_firing() -> str:
@@ -211,6 +213,83 @@ def alerts_firing() -> str:
     return f"count by (alertname, priority, team, group, repo, branch) (ALERTS{FIRING})"
 
 
-def label_values(label: str, matchers: str = "") -> str:
-    """Return the variable query for the values of a job label."""
-    return f"label_values(ci_job_consecutive_failures{matchers}, {label})"
+def alerting_groups() -> str:
+    """Return the groups whose alerts fire: as many series as groups, not as jobs."""
+    matchers = IN_JOBS.replace(', team=~"$team"', "")
+    return f"count by (repo, branch, group) (ci_group_alert_info{matchers})"
+
+
+def other_alerts() -> str:
+    """Return the firing alerts that are not of one broken job."""
+    others = FIRING.replace("{", '{alertname!~"TrunkJobBroken|TrunkwatchWatchdog", ', 1)
+    return f"count by (alertname, repo, branch) (ALERTS{others})"
+
+
+def mass_breakage() -> str:
+    """Return the commit that broke most jobs, and how many; a row that says so if there is none."""
+    info = f"ci_branch_mass_breakage_info{IN_TRUNK}"
+    rows = newest(info, "repo, branch, sha, author, title")
+    flag = f"max by (repo, branch) (ci_branch_mass_breakage{IN_TRUNK}) == 1"
+    return said(rows, f"({flag})", "title", "no commit broke most jobs")
+
+
+# ------------------------------------------------------- closed rows: these read every job
+
+
+def silent_for() -> str:
+    """Return for how long each silent job has had no verdict, as of the last refresh."""
+    read = f"min by (repo, branch) ({DATA_TIME})"
+    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
+    rows = f"({read} - on (repo, branch) group_right () {verdict}) > on ({JOB}) {silent_after()}"
+    return said(rows, f"({rows})", "job_name", "no silent job")
+
+
+def silent_after() -> str:
+    """Return the time without a verdict after which each job counts as silent."""
+    return f"min by ({JOB}) (ci_job_silent_after_seconds{IN_JOBS})"
+
+
+def silence_allowed() -> str:
+    """Return `silent_after` of the silent jobs."""
+    read = f"min by (repo, branch) ({DATA_TIME})"
+    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
+    silence = f"({read} - on (repo, branch) group_right () {verdict})"
+    return f"{silent_after()} < on ({JOB}) {silence}"
+
+
+def removed_while_broken() -> str:
+    """Return the number per branch within a day; `ceil`, since `increase` extrapolates."""
+    counted = f'ci_job_retired_total{{reason="removed_broken", {IN_TRUNK[1:-1]}}}'
+    grown = f"ceil(max by (repo, branch) (increase({counted}[1d])))"
+    return f"{grown} and on (repo, branch) {fresh_trunks()}"
+
+
+def truncated_outages() -> str:
+    """Return the broken jobs whose first bad commit may be older than what was read."""
+    truncated = f"max by ({JOB}) (ci_job_streak_truncated{IN_JOBS}) == 1"
+    rows = f"max by ({JOB}) ({HELD}) and on ({JOB}) ({truncated})"
+    return said(rows, f"({rows})", "job_name", "no outage is older than what was read")
+
+
+def truncated_by_trunk() -> str:
+    """Return the number per branch of outages that alert and may be older than what was read."""
+    count = f"max by (repo, branch) (ci_branch_truncated_outages{IN_TRUNK})"
+    return f"{count} and on (repo, branch) {fresh_trunks()}"
+
+
+def mostly_flaky() -> str:
+    """Return the jobs most of whose newest verdicts are flakes."""
+    rows = f"max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1"
+    return said(rows, f"({rows})", "job_name", "no job is mostly flaky")
+
+
+def flakes_since_pass() -> str:
+    """Return the flaky commits since the newest pass of the jobs that are mostly flaky."""
+    flaky = f"max by ({JOB}) (ci_job_flaky_commits{IN_JOBS})"
+    return f"{flaky} and on ({JOB}) (max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1)"
+
+
+def inactive_workflows() -> str:
+    """Return the workflows that their CI has disabled for inactivity."""
+    rows = f"max by (repo, branch, workflow) (ci_workflow_inactive{IN_TRUNK})"
+    return said(rows, rows, "workflow", "no workflow is disabled")

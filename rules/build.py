@@ -56,6 +56,11 @@ DEFAULT = Which()
 """The only Trunkwatch, with the names of scrape jobs that the documents use."""
 
 
+def is_selector(text: str) -> bool:
+    """Return whether a text is label matchers, as in PromQL between braces."""
+    return _SELECTOR.fullmatch(text) is not None
+
+
 def render(which: Which = DEFAULT) -> str:
     """Return the text of the rules.
 
@@ -64,7 +69,7 @@ def render(which: Which = DEFAULT) -> str:
             address of the runbooks is none.
     """
     for matchers in (which.selector, which.tickets):
-        if not _SELECTOR.fullmatch(matchers):
+        if not is_selector(matchers):
             raise ValueError(f'{matchers!r} is not a list of label matchers such as job="ci"')
     if not re.fullmatch(r"[\w.-]*", which.name):
         raise ValueError(f"{which.name!r} is not a name of letters, digits, '.', '_' and '-'")

@@ -5,11 +5,13 @@ one never; a second trunk is green, but its data has not been refreshed for an h
 been silent for too long, one was removed while broken, and one failed on every commit that was
 read; one commit broke most jobs. A quarter of an hour before the end a redeployment replaced the
 exporter `old` with two replicas, the second slightly behind; their config moves the flaky job to
-another group. Then a late result changed the first bad commit and the suspects.
+another group, and exempts it from alerting. Then a late result changed the first bad commit and the
+suspects. What the rules record of it comes from `recorded`.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from tests.dashboards.series import Labels, Series, Value, recorded
 
 END = 1_765_303_200  # 2025-12-09T18:00:00Z
 MINUTE = 60
@@ -19,9 +21,6 @@ REDEPLOY = END - 15 * MINUTE
 RELOAD = END - 35 * MINUTE
 LATE_RESULT = END - 10 * MINUTE
 LAST_REFRESH_OF_STALE = END - HOUR
-
-Labels = dict[str, str]
-Value = Callable[[int], float | None]
 
 
 def job(repo: str, workflow: str, name: str, group: str, team: str, priority: str) -> Labels:
@@ -61,6 +60,30 @@ SUSPECTS = {
 }
 
 
+# As exporter/trunkwatch/metrics/facts.py writes them.
+COMMITS = "https://ci.example/commit/"
+COMPARE = "https://ci.example/compare/a...c"
+FACTS = {
+    "url": URL,
+    "failed_step": "Test",
+    "author": "author-b",
+    "title": "Bump the compiler pin",
+    "facts": (
+        "Occurred at: 2025-12-09 17:00 UTC\\nFirst bad: c\\nFirst bad by: author-b: Bump\\n"
+        f"Last good: {LAST_GOOD}\\nFailed step: Test\\nFirst failing run: {URL}\\n"
+        f"Commits: {COMMITS}\\nCompare: {COMPARE}\\nSuspects: 2\\n- bbbbbbbbbb author-a: Fuse"
+    ),
+}
+ENDED = {
+    "first_bad": BAD_BEFORE,
+    "ended": "fixed",
+    "facts": (
+        "Ended: fixed\\nEnded at: 2025-12-09 17:45 UTC\\nLasted: 3h 5m\\nFixed by: e\\n"
+        "Fixed by whom: author-d: Revert it\\nFailures: 3\\nOccurred at: 2025-12-09 14:40 UTC"
+    ),
+}
+
+
 def always(value: float) -> Value:
     """Return a value that never changes."""
     return lambda _: value
@@ -71,6 +94,11 @@ def when(true: Callable[[int], bool], value: float = 1) -> Value:
     return lambda now: value if true(now) else None
 
 
+def then(found: float | None, value: float) -> float | None:
+    """Return `value` where something was found."""
+    return None if found is None else value
+
+
 def inductor_streak(now: int) -> float:
     """Rise to three, one commit at a time; the third failure opens the outage."""
     return sum(now >= END - hours * HOUR for hours in (3, 2, 1))
@@ -78,6 +106,8 @@ def inductor_streak(now: int) -> float:
 
 def inductor_failures(now: int) -> float:
     """Count one failure more, until the late result turns it into a pass."""
+    if inductor_streak(now) < 3:
+        return 0  # no outage is open
     return inductor_streak(now) + (END - 30 * MINUTE <= now < LATE_RESULT)
 
 
@@ -94,23 +124,6 @@ def old(now: int) -> bool:
 def new(now: int) -> bool:
     """Return whether the two replicas ran."""
     return not old(now)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One series without its instance.
-
-    Attributes:
-        name: the family.
-        labels: its labels.
-        value: the sample at a time; None is no sample.
-        second: the sample of the second replica, if it differs.
-    """
-
-    name: str
-    labels: Labels
-    value: Value
-    second: Value | None = None
 
 
 def job_series() -> Iterator[Series]:
@@ -142,6 +155,10 @@ def job_series() -> Iterator[Series]:
         (GREEN, always(0)),
         (GREEN_BUT_OLD, always(0)),
     ]
+    for labels, value in broken:
+        yield Series("ci_job_failures_to_open", labels, lambda now, v=value: then(v(now), 3))  # type: ignore[misc]
+        flag = float(labels is FLAKY)
+        yield Series("ci_job_known_broken", labels, lambda now, v=value, f=flag: then(v(now), f))  # type: ignore[misc]
     yield from (Series("ci_job_consecutive_failures", j, value) for j, value in streaks)
     yield from (Series("ci_job_broken", j, value) for j, value in broken)
     yield from (Series("ci_job_failures_in_outage", j, value) for j, value in failures)
@@ -149,8 +166,8 @@ def job_series() -> Iterator[Series]:
 
 def commit_series() -> Iterator[Series]:
     """Yield the families that name commits and runs."""
-    known = {"last_good": LAST_GOOD, "url": URL}
-    unknown = {"last_good": "", "url": URL}
+    known = {"last_good": LAST_GOOD} | FACTS
+    unknown = {"last_good": ""} | FACTS | {"facts": "First bad: d"}
 
     def early(now: int) -> bool:
         return END - HOUR <= now < LATE_RESULT
@@ -159,20 +176,17 @@ def commit_series() -> Iterator[Series]:
         return now >= LATE_RESULT
 
     outages: list[tuple[Labels, Value]] = [
-        (INDUCTOR | known | {"first_bad": BAD_BEFORE}, when(early)),
-        (INDUCTOR | known | {"first_bad": FIRST_BAD}, when(late)),
+        (INDUCTOR | known | {"first_bad": BAD_BEFORE}, when(early, END - HOUR)),
+        (INDUCTOR | known | {"first_bad": FIRST_BAD}, when(late, LATE_RESULT)),
         (UNSORTED | unknown | {"first_bad": BAD_BEFORE}, when(old)),
         (FLAKY | unknown | {"first_bad": BAD_BEFORE}, when(new)),
         (REPAIRED | known | {"first_bad": BAD_BEFORE}, when(old)),
-        (CLIMBING | known | {"first_bad": FIRST_BAD}, when(lambda now: climbing(now) > 0)),
     ]
     yield from (Series("ci_job_outage_info", labels, value) for labels, value in outages)
-    counts = {1: early, 2: late}
-    yield Series(
-        "ci_job_suspect_commits",
-        INDUCTOR,
-        lambda now: next((count for count, then in counts.items() if then(now)), None),
-    )
+    since = "ci_job_broken_since_timestamp_seconds"
+    yield Series(since, INDUCTOR, when(lambda now: inductor_streak(now) >= 3, END - HOUR))
+    yield Series(since, FLAKY, when(new, END - 5 * HOUR))
+    yield Series("ci_job_last_outage_info", REPAIRED | ENDED, when(new, REDEPLOY))
     dropped = {"sha": BAD_BEFORE, "author": "author-c", "title": "Reword a comment"}
     yield Series("ci_job_suspect_info", INDUCTOR | dropped, when(early, 1))
     for place, commit in SUSPECTS.items():
@@ -189,6 +203,16 @@ def alert_series() -> Iterator[Series]:
         yield Series("ci_job_silent_after_seconds", labels, always(3 * HOUR))
     yield Series("ci_job_streak_truncated", FLAKY, when(new))
     yield Series("ci_job_streak_truncated", CLIMBING, climbing)
+    for labels in (INDUCTOR, GREEN):
+        yield Series("ci_job_mostly_flaky", labels, always(float(labels is GREEN)))
+        yield Series("ci_job_flaky_commits", labels, always(float(labels is GREEN)))
+        yield Series("ci_job_pending_commits", labels, always(0))
+        yield Series("ci_job_duration_seconds", labels, always(600))
+        yield Series("ci_job_last_success_timestamp_seconds", labels, always(END - 4 * HOUR))
+    commit = {"sha": FIRST_BAD, "author": "author-b", "title": "Bump the compiler pin"}
+    yield Series("ci_branch_mass_breakage_info", branch | commit, always(5))
+    yield Series("ci_workflow_inactive", branch | {"workflow": "nightly"}, always(1))
+    yield Series("ci_branch_truncated_outages", branch, when(new))
     removed = branch | {"reason": "removed_broken"}
     yield Series("ci_job_retired_total", removed, lambda now: float(now >= END - 5 * MINUTE))
     yield Series("trunkwatch_jobs_dropped_total", {}, always(0))
@@ -197,6 +221,30 @@ def alert_series() -> Iterator[Series]:
     deliveries = "trunkwatch_webhook_deliveries_total"
     yield Series(deliveries, {"outcome": "accepted"}, lambda now: (now - START) / MINUTE)
     yield Series("trunkwatch_config_reload_success", {}, always(1))
+    yield Series("trunkwatch_web_config_reload_success", {}, always(1))
+    yield Series("trunkwatch_store_rows", {}, always(1000))
+    yield Series("trunkwatch_store_bytes", {}, always(1e6))
+    yield Series("trunkwatch_store_oldest_timestamp_seconds", {}, always(START - 24 * HOUR))
+    yield Series("trunkwatch_label_values_cut_total", {}, always(0))
+    yield Series("trunkwatch_http_refused_total", {"reason": "late_head"}, always(3))
+    for of_source, more in (
+        ("requests_total", {"code": "200"}),
+        ("errors_total", {"reason": "unreachable"}),
+        ("rows_dropped_total", {"reason": "retention"}),
+        ("refresh_duration_seconds", {}),
+        ("limitation", {"limitation": "actions:read"}),
+    ):
+        yield Series(f"trunkwatch_source_{of_source}", {"source": "ci"} | more, always(9))
+    refreshed = "trunkwatch_source_last_success_timestamp_seconds"
+    yield Series(refreshed, {"source": "ci"}, lambda now: now - 20)
+    yield Series("trunkwatch_off_trunk_runs_total", branch | {"reason": "commit"}, always(4))
+    yield Series("trunkwatch_trunk_rewrites_total", branch, always(1))
+    for metric, number in (
+        ("up", 1),
+        ("scrape_samples_scraped", 80),
+        ("scrape_duration_seconds", 0.1),
+    ):
+        yield Series(metric, {}, always(number))
     yield Series("trunkwatch_storage_up", {}, always(1))
     yield Series("trunkwatch_source_unread_commits", {"source": "ci"}, always(0))
     unknown = branch | {"conclusion": "odd"}
@@ -204,9 +252,14 @@ def alert_series() -> Iterator[Series]:
     yield Series("trunkwatch_tickets_up", {"peer": "github"}, always(1))
     yield Series("trunkwatch_build_info", {"version": "1.2.3"}, always(1))
     alert = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
-    # Prometheus writes this series, so there is one for all replicas.
     fires = when(lambda now: inductor_streak(now) >= 3)
-    yield Series("ALERTS", INDUCTOR | alert, fires, second=lambda _: None)
+    yield Series("ALERTS", INDUCTOR | alert, fires, is_recorded=True)
+    group = branch | {"group": "inductor", "title": "broken", "reason": "1 of 1"}
+    yield Series("ci_group_alert_info", group, fires)
+    stale_alert = alert | stale | {"alertname": "TrunkDataStale", "team": "trunk", "priority": "P2"}
+    yield Series("ALERTS", stale_alert, when(lambda now: now > END - HOUR // 2), is_recorded=True)
+    watchdog = alert | {"alertname": "TrunkwatchWatchdog", "team": "trunk", "priority": "P3"}
+    yield Series("ALERTS", watchdog, always(1), is_recorded=True)
 
 
 def other_series() -> Iterator[Series]:
@@ -217,6 +270,13 @@ def other_series() -> Iterator[Series]:
     yield Series(data, stale, lambda now: min(now - 30, LAST_REFRESH_OF_STALE))
     yield Series("ci_branch_commits_since_green", framework, always(7))
     yield Series("ci_branch_commits_since_green", stale, always(0))
+    for labels, age in ((framework, 30), (stale, HOUR)):
+        yield Series("ci_branch_up", labels, always(1))
+        yield Series("ci_branch_head_timestamp_seconds", labels, always(START))
+        source = labels | {"source": "ci"}
+        yield Series("ci_branch_source_up", source, always(1))
+        read = "ci_branch_source_data_timestamp_seconds"
+        yield Series(read, source, lambda now, a=age: now - a)  # type: ignore[misc]
     ci, mirror = {"source": "ci"}, {"source": "mirror"}
     yield Series("trunkwatch_source_up", ci, always(1))
     yield Series("trunkwatch_source_up", mirror, always(1), second=always(0))
@@ -228,9 +288,11 @@ def other_series() -> Iterator[Series]:
 def samples(series: Series) -> Iterator[str]:
     """Yield the samples of a series: of the old exporter, then of the replicas."""
     spans = {"old": (START, REDEPLOY), "new-a": (REDEPLOY, END + 1), "new-b": (REDEPLOY, END + 1)}
+    if series.is_recorded:
+        spans = {"": (START, END + 31 * MINUTE)}
     for instance, (begin, end) in spans.items():
-        labels = series.labels | {"instance": instance, "job": "trunkwatch"}
-        text = ",".join(f'{name}="{value}"' for name, value in labels.items())
+        target = {"instance": instance, "job": "trunkwatch"} if instance else {}
+        text = ",".join(f'{name}="{value}"' for name, value in (series.labels | target).items())
         value_at = series.second if instance == "new-b" and series.second else series.value
         for now in range(begin, end, MINUTE):
             value = value_at(now)
@@ -238,12 +300,7 @@ def samples(series: Series) -> Iterator[str]:
                 yield f"{series.name}{{{text}}} {value} {now}"
 
 
-def openmetrics() -> str:
-    """Return the whole exposition; OpenMetrics requires a family's samples in one block."""
-    families: dict[str, list[str]] = {}
-    for series in (*job_series(), *commit_series(), *other_series(), *alert_series()):
-        families.setdefault(series.name, []).extend(samples(series))
-    lines = [
-        line for name, sampled in families.items() for line in (f"# TYPE {name} gauge", *sampled)
-    ]
-    return "\n".join([*lines, "# EOF\n"])
+def all_series() -> list[Series]:
+    """Return every series, what the rules record included."""
+    scraped = [*job_series(), *commit_series(), *other_series(), *alert_series()]
+    return [*scraped, *recorded(scraped, END)]

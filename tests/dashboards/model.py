@@ -10,7 +10,15 @@ FOLDER = Path(__file__).resolve().parents[2] / "dashboards"
 FILES = sorted(FOLDER.glob("*.json"))
 
 # Grafana sets these itself.
-BUILTIN = {"__range", "__rate_interval", "__interval", "__value"}
+BUILTIN = {"__range", "__rate_interval", "__interval", "__value", "__data", "__url_time_range"}
+# What a choice of "All" or a standard address stands for.
+ALL = {
+    **dict.fromkeys(("job", "trunkwatch", "repo", "branch", "team", "group"), ".*"),
+    **dict.fromkeys(("workflow", "job_name"), ".*"),
+    "page": "http://localhost:10077",
+    "__range": "6h",
+    "__rate_interval": "2m",
+}
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)|\$([A-Za-z_]\w*)|\[\[([A-Za-z_]\w*)")
 _LABEL_VALUES = re.compile(r"label_values\((?P<series>.+), (?P<label>\w+)\)")
@@ -35,7 +43,7 @@ def texts(node: Any) -> Iterator[str]:
 def variables_in(node: Any) -> set[str]:
     """Return the variables that a JSON value uses, without Grafana's built-in ones."""
     found = {name for text in texts(node) for match in _VARIABLE.findall(text) for name in match}
-    return found - BUILTIN - {""}
+    return {name for name in found - BUILTIN - {""} if not name.isdigit()}
 
 
 def variables(dashboard: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -45,14 +53,26 @@ def variables(dashboard: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def targets(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each query of the panels with its name, "<title> <refId>"."""
-    for panel in dashboard["panels"]:
+    for panel in panels(dashboard):
         for target in panel["targets"]:
             yield f"{panel['title']} {target['refId']}", target
 
 
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels, those of closed rows included, without the rows."""
+    nested = [[each] if "targets" in each else each["panels"] for each in dashboard["panels"]]
+    return [panel for some in nested for panel in some]
+
+
+def annotations(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each annotation with its name, like a query of a panel."""
+    for annotation in dashboard["annotations"]["list"]:
+        yield f"annotation {annotation['name']}", annotation
+
+
 def panel(dashboard: dict[str, Any], title: str) -> dict[str, Any]:
     """Return the one panel with this title."""
-    (found,) = [panel for panel in dashboard["panels"] if panel["title"] == title]
+    (found,) = [panel for panel in panels(dashboard) if panel["title"] == title]
     return dict(found)
 
 
@@ -65,9 +85,10 @@ def label_values(query: str) -> tuple[str, str]:
 
 def filled(expr: str, **chosen: str) -> str:
     """Return PromQL as Grafana sends it: each variable is "All" or the chosen value."""
-    values = {"__range": "6h", "job": ".*", "repo": ".*", "branch": ".*", "group": ".*", **chosen}
+    values = {**ALL, **chosen}
 
     def value(match: re.Match[str]) -> str:
-        return values[next(name for name in match.groups() if name)]
+        name = next(name for name in match.groups() if name)
+        return match[0] if name.isdigit() else values[name]  # $1 is of label_replace
 
     return re.sub(r"\$\{(\w+)\}|\$([A-Za-z_]\w*)", value, expr)

@@ -32,10 +32,20 @@ class Prometheus:
         assert data["resultType"] == "vector", data["resultType"]
         return list(data["result"])
 
-    def query_range(self, expr: str, start: float, end: float) -> list[dict[str, Any]]:
-        """Return the series that the expression has over a range, one point a minute."""
-        asked = {"query": expr, "start": start, "end": end, "step": 60}
+    def query_range(
+        self, expr: str, start: float, end: float, step: float = 60
+    ) -> list[dict[str, Any]]:
+        """Return the series that the expression has over a range."""
+        asked = {"query": expr, "start": start, "end": end, "step": step}
         return list(self._ask("/api/v1/query_range", asked)["result"])
+
+    def samples(self, expr: str, start: float | None, end: float, step: float) -> int:
+        """Return how many samples a query loads; it has one time where there is no start."""
+        asked: dict[str, Any] = {"query": expr, "time": end, "stats": "all"}
+        if start is not None:
+            asked |= {"start": start, "end": end, "step": step}
+        path = "/api/v1/query" if start is None else "/api/v1/query_range"
+        return int(self._ask(path, asked)["stats"]["samples"]["totalQueryableSamples"])
 
     def label_values(self, series: str, label: str, start: float, end: float) -> list[str]:
         """Return the values that a label has in the series of a range."""

@@ -1,46 +1,24 @@
-"""The dashboard's queries in a real Prometheus: now, in a scrape gap, and after it."""
+"""The queries of all dashboards in a real Prometheus: now, in a scrape gap, and after it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.dashboards import incident, model, server
+from tests.dashboards.conftest import FLEETS
 from tests.dashboards.incident import END, FIRST_BAD, FRAMEWORK, HOUR, MINUTE, STALE, START
-from tests.support.engines import PAIRS
+from tests.dashboards.reading import JOB, Row, Shown
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("dashboards")]
 
-TRUNK = model.load(model.FOLDER / "trunk.json")
-INSTANT = {name: target for name, target in model.targets(TRUNK) if target["instant"]}
-VARIABLES = {n: v for n, v in model.variables(TRUNK).items() if v["type"] == "query"}
-
-JOB = set(incident.INDUCTOR)
-EXPECTED_LABELS = {
-    "Broken jobs A": set(),
-    "Data age A": {"repo", "branch"},
-    "Source up A": {"source"},
-    "Commits since green A": {"repo", "branch"},
-    "What is broken now A": JOB,
-    "What is broken now B": JOB,
-    "What is broken now C": JOB,
-    "What is broken now D": JOB | {"first_bad", "last_good", "url"},
-    "Suspect commits A": JOB | {"sha", "author", "title"},
-    "One commit broke most jobs A": {"repo", "branch"},
-    "Silent jobs A": {"repo", "branch"},
-    "Removed while broken A": {"repo", "branch"},
-    "Outages older than the window A": {"repo", "branch"},
-    "Exporters A": {"version"},
-    "Quota left A": {"source"},
-    "Jobs refused A": set(),
-    "Webhooks of the last hour A": {"outcome"},
-    "Configuration A": set(),
-    "Storage A": set(),
-    "Unread commits A": {"source"},
-    "Unknown results A": {"conclusion"},
-    "Tickets A": {"peer"},
-    "Alerts that fire A": {"alertname", "priority", "team", "group", "repo", "branch"},
+DASHBOARDS = {file.stem: model.load(file) for file in model.FILES}
+TRUNK = DASHBOARDS["trunk"]
+QUERIES = {
+    f"{file}: {name}": target
+    for file, dashboard in DASHBOARDS.items()
+    for name, target in (*model.targets(dashboard), *model.annotations(dashboard))
 }
+INCIDENT = {"job": "trunkwatch", "trunkwatch": ""}
 
 # The hold, plus the five minutes for which Prometheus returns the last sample of a series without
 # a staleness marker. Imported samples have no such marker.
@@ -48,109 +26,57 @@ HELD = END + 29 * MINUTE
 FORGOTTEN = END + 37 * MINUTE
 GAP = END + 10 * MINUTE
 
-Row = dict[str, Any]
-
-
-@pytest.fixture(scope="module", params=PAIRS)
-def prometheus(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[server.Prometheus]:
-    """Yield a Prometheus that holds the incident."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    storage = server.seed(incident.openmetrics(), folder, request.param)
-    with server.running(storage, request.param) as running:
-        yield running
-
-
-def answers(
-    prometheus: server.Prometheus, name: str, at: float = END, **chosen: str
-) -> list[tuple[dict[str, str], float]]:
-    """Return the result of a panel's query: labels and value of each series."""
-    result = prometheus.query(model.filled(INSTANT[name]["expr"], **chosen), at)
-    return [(series["metric"], float(series["value"][1])) for series in result]
-
-
-def numbers(
-    prometheus: server.Prometheus, name: str, label: str, at: float = END, **chosen: str
-) -> dict[str, float]:
-    """Return the values of a panel's query by one label."""
-    return {labels[label]: value for labels, value in answers(prometheus, name, at, **chosen)}
-
-
-def rows(prometheus: server.Prometheus, title: str, at: float = END, **chosen: str) -> list[Row]:
-    """Return a table's rows as Grafana's `merge` and `organize` make them, by header."""
-    shown = model.panel(TRUNK, title)
-    organize = next(t["options"] for t in shown["transformations"] if t["id"] == "organize")
-    several = len(shown["targets"]) > 1
-    merged: dict[tuple[str, ...], Row] = {}
-    for target in shown["targets"]:
-        value_column = f"Value #{target['refId']}" if several else "Value"
-        for labels, value in answers(prometheus, f"{title} {target['refId']}", at, **chosen):
-            key = tuple(labels[name] for name in (*sorted(JOB), *(() if several else ("sha",))))
-            row = merged.setdefault(key, {})
-            assert value_column not in row, f"two values for one row: {labels}"
-            row |= labels | {value_column: value}
-    headers = organize["renameByName"]
-    kept = [
-        {k: v for k, v in r.items() if k not in organize["excludeByName"]} for r in merged.values()
-    ]
-    return [{headers[name]: row[name] for name in headers if name in row} for row in kept]
-
-
-INDUCTOR_ROW = {
-    "Group": "inductor",
-    "Team": "broken-inductor",
-    "Priority": "P2",
-    "Workflow": "inductor",
-    "Job": "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench)",
-    "Failures": 3,
-    "Streak": 3,
-    "First bad": FIRST_BAD,
-    "Last good": incident.LAST_GOOD,
-    "Suspects": 2,
-    "First failing run": incident.URL,
-    "Repo": FRAMEWORK,
-    "Branch": "main",
-}
-FLAKY_ROW = {
-    "Group": "default",
-    "Team": "trunk",
-    "Priority": "P3",
-    "Workflow": "nightly",
-    "Job": "docs / build",
-    "Failures": 5,
-    "Streak": 0,
-    "First bad": incident.BAD_BEFORE,
-    "Last good": "unknown",
-    "First failing run": incident.URL,
-    "Repo": FRAMEWORK,
-    "Branch": "main",
+# Only what comes from alerts that do not fire, or from the past, may be empty or outlive the hold.
+REMEMBERED = {
+    "trunk: Recent outages A",
+    "job: Outages that ended A",
+    "trunk: Share of time green, 7 days A",
 }
 
 
-def by_priority(table: list[Row]) -> list[Row]:
-    """Return the rows in the order of the table's own first sort key."""
-    return sorted(table, key=lambda row: str(row["Priority"]))
+@pytest.fixture
+def trunk(prometheus: server.Prometheus) -> Shown:
+    """Return the dashboard Trunk over the incident."""
+    return Shown(prometheus, "trunk", **INCIDENT)
 
 
-def by_place(table: list[Row]) -> list[Row]:
-    """Return suspects oldest first; Prometheus does not sort them."""
-    return sorted(table, key=lambda row: float(row["#"]))
+def run(
+    prometheus: server.Prometheus, target: dict[str, Any], at: float, **chosen: str
+) -> list[dict[str, Any]]:
+    """Return the series of a query, as Grafana asks for it."""
+    expr = model.filled(target["expr"], **chosen)
+    if target.get("instant"):
+        return prometheus.query(expr, at)
+    return prometheus.query_range(expr, at - HOUR, at)
 
 
-def test_every_instant_query_has_expected_labels() -> None:
-    """The test below covers every query of the dashboard."""
-    assert set(INSTANT) == set(EXPECTED_LABELS)
-
-
-@pytest.mark.parametrize("name", INSTANT)
+@pytest.mark.parametrize("name", QUERIES)
 def test_a_query_answers_with_our_labels_alone(prometheus: server.Prometheus, name: str) -> None:
-    """The result has each series once, without warnings and without instance or scrape job."""
-    found = [frozenset(labels.items()) for labels, _ in answers(prometheus, name)]
+    """It has series, each once, without warnings and without instance or scrape job."""
+    found = [
+        frozenset(s["metric"].items()) for s in run(prometheus, QUERIES[name], END, **INCIDENT)
+    ]
     assert found
     assert len(set(found)) == len(found)
-    for labels in found:
-        assert set(dict(labels)) == EXPECTED_LABELS[name]
+    assert not {"instance", "job", "__name__"} & {label for labels in found for label, _ in labels}
+
+
+@pytest.mark.parametrize("name", sorted(FLEETS))
+def test_every_query_runs_on_any_number_of_broken_jobs(
+    prometheus: server.Prometheus, name: str
+) -> None:
+    """With 0, 1, 25 and 100 broken jobs, on one trunk or 20, no query fails or has a row twice."""
+    for target in QUERIES.values():
+        found = run(prometheus, target, END, **FLEETS[name].chosen())
+        assert len({str(sorted(s["metric"].items())) for s in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, t in QUERIES.items() if t.get("instant") and n not in REMEMBERED]
+)
+def test_after_the_hold_nothing_is_claimed(prometheus: server.Prometheus, name: str) -> None:
+    """After the hold no panel of the present has anything but its text for no data."""
+    assert run(prometheus, QUERIES[name], FORGOTTEN, **INCIDENT) == []
 
 
 @pytest.mark.parametrize(
@@ -158,6 +84,7 @@ def test_a_query_answers_with_our_labels_alone(prometheus: server.Prometheus, na
     [
         ("repo", [FRAMEWORK, STALE]),
         ("branch", ["main"]),
+        ("team", ["broken-inductor", "core-team", "trunk"]),
         ("group", ["core", "default", "inductor", "unsorted"]),
     ],
 )
@@ -165,177 +92,305 @@ def test_a_variable_lists_what_there_is(
     prometheus: server.Prometheus, name: str, values: list[str]
 ) -> None:
     """The choices are the values that jobs have in the range."""
-    series, label = model.label_values(VARIABLES[name]["query"])
-    found = prometheus.label_values(model.filled(series), label, START, END)
+    series, label = model.label_values(model.variables(TRUNK)[name]["query"])
+    found = prometheus.label_values(model.filled(series, **INCIDENT), label, START, END)
     assert sorted(found) == values
+    only = prometheus.label_values(model.filled(series, **INCIDENT, repo=STALE), label, START, END)
+    assert name == "repo" or set(only) < set(values) or values == ["main"]
 
 
-def test_the_groups_are_those_of_the_chosen_repo(prometheus: server.Prometheus) -> None:
-    """A choice of a repo narrows the choice of groups."""
-    series, label = model.label_values(VARIABLES["group"]["query"])
-    asked = model.filled(series, repo=STALE)
-    assert prometheus.label_values(asked, label, START, END) == ["default"]
+INDUCTOR_ROW = {
+    "Job": "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench)",
+    "Since": "1h 0m",
+    "Failures": 3,
+    "N": 3,
+    "First bad by": "author-b",
+    "Commit": incident.COMMITS + FIRST_BAD,
+    "Failed step": "Test",
+    "Run": incident.URL,
+    "Suspects": "2",
+    "State": "broken",
+    "Team": "broken-inductor",
+    "Priority": "P2",
+    "Workflow": "inductor",
+    "Repo": FRAMEWORK,
+    "Branch": "main",
+    "Opened (UTC)": "2025-12-09 17:00 UTC",
+    "Commit title": "Bump the compiler pin",
+}
+FLAKY_ROW = {
+    "Job": "docs / build",
+    "Since": "5h 0m",
+    "Failures": 5,
+    "N": 3,
+    "First bad by": "author-b",
+    # Without an address of commits the page opens.
+    "Commit": f"http://localhost:10077/#{incident.BAD_BEFORE}",
+    "Failed step": "Test",
+    "Run": incident.URL,
+    "Suspects": "–",
+    "State": "known broken",
+    "Team": "trunk",
+    "Priority": "P3",
+    "Workflow": "nightly",
+    "Repo": FRAMEWORK,
+    "Branch": "main",
+    "Opened (UTC)": "–",
+    "Commit title": "Bump the compiler pin",
+}
 
 
-def test_the_table_lists_the_broken_jobs(prometheus: server.Prometheus) -> None:
-    """Each broken job has one row with all its values; an unknown number has no cell."""
-    assert by_priority(rows(prometheus, "What is broken now")) == [INDUCTOR_ROW, FLAKY_ROW]
+def by_priority(table: list[Row]) -> list[Row]:
+    """Return the rows in the order of the table's own second sort key."""
+    return sorted(table, key=lambda row: str(row["Priority"]))
 
 
-def test_the_table_obeys_the_group(prometheus: server.Prometheus) -> None:
-    """With one group chosen, only its jobs are listed."""
-    assert rows(prometheus, "What is broken now", group="inductor") == [INDUCTOR_ROW]
-    assert rows(prometheus, "What is broken now", group="core") == []
+def test_the_table_lists_the_broken_jobs(trunk: Shown) -> None:
+    """Each broken job has one row with all its facts; a known-broken one says so."""
+    assert by_priority(trunk.rows("Broken now")) == [INDUCTOR_ROW, FLAKY_ROW]
 
 
-def test_a_job_is_listed_from_its_third_failure_on(prometheus: server.Prometheus) -> None:
+def test_the_table_obeys_group_and_team(trunk: Shown) -> None:
+    """With one group or team chosen, only its jobs are listed."""
+    assert trunk.rows("Broken now", group="inductor") == [INDUCTOR_ROW]
+    assert trunk.rows("Broken now", team="trunk") == [FLAKY_ROW]
+
+
+def test_a_job_is_listed_from_its_third_failure_on(trunk: Shown) -> None:
     """At a streak of two the job is not in the table; at three it is."""
     third = END - HOUR
-    before = rows(prometheus, "What is broken now", third - 1, group="inductor")
-    after = rows(prometheus, "What is broken now", third, group="inductor")
-    assert before == []
-    assert [row["Failures"] for row in after] == [3]
+    before = trunk.answers("Broken now C", third - 1, group="inductor")
+    ((_, failures),) = trunk.answers("Broken now C", third, group="inductor")
+    assert (before, failures) == ([], 3)
 
 
-def test_a_job_that_changed_its_group_is_listed_once(prometheus: server.Prometheus) -> None:
-    """The rows of a job's former group disappear with the first scrape after the change."""
-    for at in (END, GAP):
-        assert rows(prometheus, "What is broken now", at, group="unsorted") == []
-        assert rows(prometheus, "What is broken now", at, group="default") == [FLAKY_ROW]
+def test_a_job_has_one_row_while_its_replicas_differ(trunk: Shown) -> None:
+    """While only one replica has read a late result, the newer facts are shown."""
+    (row,) = trunk.rows("Broken now", incident.LATE_RESULT + MINUTE, group="inductor")
+    assert row["Commit"].endswith(FIRST_BAD)
 
 
-def test_a_job_has_one_row_while_its_replicas_differ(
-    prometheus: server.Prometheus,
-) -> None:
-    """While only one replica has read a late result, the values of one replica are shown."""
-    at = incident.LATE_RESULT + MINUTE
-    expr = model.filled("ci_job_outage_info{first_bad!='', group='inductor'}")
-    found = {series["metric"]["first_bad"] for series in prometheus.query(expr, at)}
-    assert found == {incident.BAD_BEFORE, FIRST_BAD}
-    (row,) = rows(prometheus, "What is broken now", at, group="inductor")
-    assert row["First bad"] in found
+def test_a_gap_changes_no_row(trunk: Shown) -> None:
+    """In a gap of scrapes the table keeps the jobs of the last scrape, and their facts."""
+    for at in (GAP, HELD):
+        rows = by_priority(trunk.rows("Broken now", at))
+        assert [row["Commit"] for row in rows] == [INDUCTOR_ROW["Commit"], FLAKY_ROW["Commit"]]
+        assert [row["State"] for row in rows] == ["broken", "known broken"]
+        assert [row["N"] for row in rows] == [3, 3]
+    assert trunk.rows("Suspect commits", HELD) == []
 
 
-def test_the_suspects_are_named_in_order(prometheus: server.Prometheus) -> None:
-    """Each suspect has a row with its place, commit, author and title."""
-    table = by_place(rows(prometheus, "Suspect commits"))
+def test_the_suspects_are_named_in_order(trunk: Shown) -> None:
+    """Each suspect has a row with its place, author, title and a link."""
+    table = sorted(trunk.rows("Suspect commits"), key=lambda row: float(row["#"]))
     assert [(row["#"], row["Commit"], row["Author"], row["Title"]) for row in table] == [
-        (1, incident.FIRST_SUSPECT, "author-a", "Fuse pointwise kernels"),
-        (2, incident.FIRST_BAD, "author-b", "Bump the compiler pin"),
+        (1, incident.COMMITS + incident.FIRST_SUSPECT, "author-a", "Fuse pointwise kernels"),
+        (2, incident.COMMITS + FIRST_BAD, "author-b", "Bump the compiler pin"),
     ]
-    assert {row["Job"] for row in table} == {incident.INDUCTOR["job_name"]}
 
 
-def test_the_count_of_broken_jobs(prometheus: server.Prometheus) -> None:
-    """Two replicas count a job once; a healthy group counts 0, not no data."""
-    assert answers(prometheus, "Broken jobs A") == [({}, 2)]
-    assert answers(prometheus, "Broken jobs A", group="core") == [({}, 0)]
+def test_each_trunk_has_a_row(trunk: Shown) -> None:
+    """A trunk is broken, or its data is old; what is unknown has no number."""
+    rows = {row["Repo"]: row for row in trunk.rows("Trunks")}
+    assert rows[FRAMEWORK] == {
+        "Repo": FRAMEWORK,
+        "State": "✖ broken",
+        "Broken": 2,
+        "Since green": 7,
+        # The age is that of the replica that is behind.
+        "Data age": "1m",
+        "Branch": "main",
+    }
+    assert rows[STALE] == {
+        "Repo": STALE,
+        "State": "? data is old",
+        "Data age": "1h 0m",
+        "Branch": "main",
+    }
 
 
-def test_nothing_old_looks_green(prometheus: server.Prometheus) -> None:
-    """A trunk with stale data shows its age, and neither "none broken" nor "green"."""
-    # The age is that of the replica that is behind.
-    assert answers(prometheus, "Broken jobs A", repo=STALE) == []
-    assert numbers(prometheus, "Commits since green A", "repo") == {FRAMEWORK: 7}
-    assert numbers(prometheus, "Data age A", "repo") == {FRAMEWORK: 90, STALE: HOUR}
+def test_the_count_of_broken_jobs(trunk: Shown) -> None:
+    """Replicas count a job once; 0 is said of fresh data alone, and the rest is not known."""
+    assert trunk.answers("Broken jobs A") == [({}, 2)]
+    assert trunk.answers("Broken jobs A", repo=FRAMEWORK, group="core") == [({}, 0)]
+    assert trunk.answers("Broken jobs A", repo=STALE) == [({}, -1)]
+    assert trunk.answers("Broken jobs A", HELD) == [({}, 2)]
+    assert trunk.answers("Broken jobs A", HELD, group="core") == []
 
 
 @pytest.mark.parametrize(
     ("age", "said"),
-    [(900, [({}, 0)]), (901, []), (3 * 600, [({}, 0)]), (3 * 600 + 1, [])],
+    [(900, 0), (901, -1), (3 * 600, 0), (3 * 600 + 1, -1)],
     ids=["at the limit", "past the limit", "at three polls", "past three polls"],
 )
-def test_a_zero_is_believed_until_the_data_is_stale(
-    prometheus: server.Prometheus, age: int, said: list[tuple[dict[str, str], float]]
-) -> None:
+def test_a_zero_is_believed_until_the_data_is_stale(trunk: Shown, age: int, said: int) -> None:
     """A zero is shown up to the age at which the alert fires, and not a second longer."""
     # Polls were a minute apart at first, then ten minutes: three of those are the longer limit.
     at = incident.LAST_REFRESH_OF_STALE + age
-    assert answers(prometheus, "Broken jobs A", at, repo=STALE) == said
+    assert trunk.answers("Broken jobs A", at, repo=STALE) == [({}, said)]
 
 
-def test_sources_are_up_or_down(prometheus: server.Prometheus) -> None:
-    """A failing source has value 0, even if only one replica cannot read it."""
-    assert numbers(prometheus, "Source up A", "source") == {"ci": 1, "mirror": 0}
-
-
-@pytest.mark.parametrize(
-    ("name", "label", "said"),
-    [
-        # The trunk with stale data has no 0, since its state is unknown.
-        ("One commit broke most jobs A", "repo", {FRAMEWORK: 1}),
-        ("Silent jobs A", "repo", {FRAMEWORK: 1}),
-        ("Outages older than the window A", "repo", {FRAMEWORK: 1}),
-        ("Removed while broken A", "repo", {FRAMEWORK: 1}),
-        ("Exporters A", "version", {"1.2.3": 2}),
-        ("Quota left A", "source", {"ci": 0.2}),
-        ("Alerts that fire A", "alertname", {"TrunkJobBroken": 1}),
-    ],
-)
-def test_what_stands_behind_the_alerts(
-    prometheus: server.Prometheus, name: str, label: str, said: dict[str, float]
-) -> None:
-    """Each tile counts a job, a quota and an exporter once, whatever the replicas."""
-    assert numbers(prometheus, name, label) == said
-
-
-def test_only_a_mass_breakage_is_held(prometheus: server.Prometheus) -> None:
-    """In a gap a mass breakage is held, and the other tiles have no data."""
-    assert numbers(prometheus, "One commit broke most jobs A", "repo", HELD) == {FRAMEWORK: 1}
-    for name in ("Silent jobs A", "Removed while broken A", "Webhooks of the last hour A"):
-        assert answers(prometheus, name, HELD) == []
-
-
-def test_a_gap_changes_no_row(prometheus: server.Prometheus) -> None:
-    """In a gap of scrapes the table keeps the values of the last scrape."""
-    # Values of the old exporter do not reappear: neither the fixed job, nor a former group, nor a
-    # dropped suspect.
-    at_end = by_priority(rows(prometheus, "What is broken now"))
-    assert by_priority(rows(prometheus, "What is broken now", GAP)) == at_end
-    assert by_priority(rows(prometheus, "What is broken now", HELD)) == at_end
-    suspects = by_place(rows(prometheus, "Suspect commits"))
-    assert by_place(rows(prometheus, "Suspect commits", GAP)) == suspects
-    assert by_place(rows(prometheus, "Suspect commits", HELD)) == suspects
-
-
-def test_in_a_gap_only_bad_news_is_kept(prometheus: server.Prometheus) -> None:
-    """In a gap broken jobs still count and the age grows; no source is up and no group green."""
-    assert answers(prometheus, "Broken jobs A", HELD) == [({}, 2)]
-    assert answers(prometheus, "Broken jobs A", HELD, group="core") == []
-    assert answers(prometheus, "Source up A", GAP) == []
-    assert answers(prometheus, "Commits since green A", HELD) == []
-    age = numbers(prometheus, "Data age A", "repo", GAP)
-    assert age == {FRAMEWORK: 90 + GAP - END, STALE: HOUR + GAP - END}
-
-
-@pytest.mark.parametrize("name", INSTANT)
-def test_after_the_hold_nothing_is_claimed(prometheus: server.Prometheus, name: str) -> None:
-    """After the hold every panel has no data."""
-    assert answers(prometheus, name, FORGOTTEN) == []
-
-
-def test_the_trend_draws_the_jobs_that_failed(prometheus: server.Prometheus) -> None:
-    """One line for each job that failed in the range, from its zeros on; none for a green job."""
-    (target,) = model.panel(TRUNK, "Failing commits in a row")["targets"]
-    found = prometheus.query_range(model.filled(target["expr"]), START, END)
-    assert all(set(series["metric"]) == JOB for series in found)
-    lines = {s["metric"]["job_name"]: [float(v) for _, v in s["values"]] for s in found}
-    assert set(lines) == {
-        j["job_name"]
-        for j in (incident.INDUCTOR, incident.FLAKY, incident.REPAIRED, incident.CLIMBING)
+def test_nothing_broken_not_known_and_no_data_are_different(prometheus: server.Prometheus) -> None:
+    """The three have three texts, in the tile and in the tables."""
+    seen = {}
+    for name in ("none", "old", "nobody"):
+        chosen = FLEETS[name].chosen() if name in FLEETS else {"job": name, "trunkwatch": name}
+        shown = Shown(prometheus, "trunk", **chosen)
+        found = [value for _, value in shown.answers("Broken jobs A")]
+        rows = shown.rows("Broken now")
+        empty = model.panel(shown.dashboard, "Broken now")["fieldConfig"]["defaults"]["noValue"]
+        green = [row.get("Since green") for row in shown.rows("Trunks")]
+        seen[name] = (
+            shown.text("Broken jobs", found[0] if found else None),
+            rows[0]["Job"] if rows else empty,
+            green,
+        )
+    assert seen == {
+        "none": ("✔ none", "✔ nothing is broken", ["not configured"]),
+        "old": ("? data is old", "? not known: data is old", ["not configured"]),
+        "nobody": ("no data", "no data", []),
     }
-    assert len(found) == 4
+
+
+@pytest.mark.parametrize("name", ["one", "few", "many", "wide"])
+def test_the_panels_answer_what_people_ask(prometheus: server.Prometheus, name: str) -> None:
+    """Which job, since which commit, by whom, how many suspects, whose, and is it fresh."""
+    fleet, shown = FLEETS[name], Shown(prometheus, "trunk", **FLEETS[name].chosen())
+    rows = {row["Job"]: row for row in shown.rows("Broken now")}
+    assert set(rows) == {fleet.labels(number)["job_name"] for number in range(fleet.broken)}
+    for number in range(fleet.broken):
+        row = rows[fleet.labels(number)["job_name"]]
+        assert row["Commit"] == f"https://ci.example/commit/{fleet.first_bad(number)}"
+        assert row["First bad by"] == f"author-{number}"
+        assert row["Commit title"] == f"Change {number}"
+        assert (row["Suspects"], row["Since"], row["N"]) == ("2", "1d 0h", 3)
+        assert row["Failures"] == number + 3
+        assert row["Team"] == fleet.labels(number)["team"]
+        assert row["Run"] == f"https://ci.example/runs/{number}"
+    suspects = shown.rows("Suspect commits")
+    assert len(suspects) == 2 * fleet.broken
+    assert {row["Commit"] for row in rows.values()} <= {row["Commit"] for row in suspects}
+    trunks = shown.rows("Trunks")
+    assert {row["State"] for row in trunks} == {"✖ broken"}
+    assert sum(row["Broken"] for row in trunks) == fleet.broken
+    assert {row["Data age"] for row in trunks} == {"0m"}
+    assert shown.answers("Age of the oldest data A") == [({}, 30)]
+
+
+def test_the_pictures_show_as_many_jobs_as_can_be_read(prometheus: server.Prometheus) -> None:
+    """Of 100 broken jobs there are 30 rows, 20 lines, a line for each N, an area per group."""
+    shown = Shown(prometheus, "trunk", **FLEETS["many"].chosen())
+    lines = {
+        name: len(shown.lines(name, END - HOUR // 2, END))
+        for name in (
+            "How long red A",
+            "How long red B",
+            "Broken jobs by group A",
+            "Failing commits in a row A",
+            "Failing commits in a row B",
+        )
+    }
+    assert lines == {
+        "How long red A": 1,
+        "How long red B": 30,
+        "Broken jobs by group A": 5,
+        "Failing commits in a row A": 20,
+        # One for each N of each group.
+        "Failing commits in a row B": 5,
+    }
+
+
+def test_the_trend_draws_the_jobs_that_failed(trunk: Shown) -> None:
+    """One line for each job while it fails, and none for a green job; N is the job's own."""
+    found = trunk.lines("Failing commits in a row A", START, END)
+    lines = {
+        labels["job_name"]: values for labels, values in found if labels["group"] != "unsorted"
+    }
+    failed = (incident.INDUCTOR, incident.REPAIRED, incident.CLIMBING)
+    assert set(lines) == {job["job_name"] for job in failed}
+    assert all(set(labels) == set(JOB) for labels, _ in found)
     inductor = lines[incident.INDUCTOR["job_name"]]
-    assert len(inductor) == 6 * 60 + 1
-    assert (inductor[0], inductor[-1], max(inductor)) == (0, 3, 3)
-    assert inductor == sorted(inductor)
+    assert (inductor[0], inductor[-1], len(inductor)) == (1, 3, 3 * 60 + 1)
+    ((_, needed),) = trunk.lines("Failing commits in a row B", START, END, group="inductor")
+    assert set(needed) == {3}
 
 
-def test_the_trend_of_a_range_without_failures_is_empty(prometheus: server.Prometheus) -> None:
-    """A job that failed before the range, and is green in it, is not drawn."""
-    (target,) = model.panel(TRUNK, "Failing commits in a row")["targets"]
-    expr = model.filled(target["expr"], __range="15m", group="default")
-    assert prometheus.query_range(expr, END - 15 * MINUTE, END) == []
-    expr = model.filled(target["expr"], __range="15m", group="core")
-    (line,) = prometheus.query_range(expr, END - 15 * MINUTE, END)
-    assert line["metric"]["job_name"] == incident.CLIMBING["job_name"]
+def test_an_outage_that_ended_is_listed(trunk: Shown) -> None:
+    """Opened, closed, how, for how long, whose, and by which commit."""
+    (row,) = trunk.rows("Recent outages")
+    assert (row["How"], row["Opened"], row["Closed"]) == (
+        "✔ fixed",
+        "2025-12-09 14:40 UTC",
+        "2025-12-09 17:45 UTC",
+    )
+    assert (row["Duration"], row["Team"]) == ("3h 5m", "core-team")
+    assert row["Fixed by"] == "author-d: Revert it"
+
+
+def test_closed_rows_say_what_stands_behind_alerts(trunk: Shown) -> None:
+    """Silent, removed, truncated and mostly flaky jobs, and a commit that broke most jobs."""
+    assert [row["Job"] for row in trunk.rows("Silent jobs")] == [incident.GREEN["job_name"]]
+    assert trunk.answers("Removed while broken A") == [({"repo": FRAMEWORK, "branch": "main"}, 1)]
+    assert [row["Job"] for row in trunk.rows("Truncated outages")] == ["docs / build"]
+    assert [row["Job"] for row in trunk.rows("Mostly flaky")] == [incident.GREEN["job_name"]]
+    assert [row["Jobs"] for row in trunk.rows("One commit broke most jobs")] == [5]
+
+
+def test_the_exporter_s_own_state(prometheus: server.Prometheus) -> None:
+    """A source is down even if one replica cannot read it; what is not configured says so."""
+    shown = Shown(prometheus, "trunkwatch", **INCIDENT)
+    rows = {row["Source"]: row["Up"] for row in shown.rows("Sources")}
+    assert rows == {"ci": "✔ up", "mirror": "✖ down"}
+    quota = {labels["source"]: value for labels, value in shown.answers("Quota left A")}
+    assert quota == {"ci": 0.2, "mirror": -1}
+    assert shown.text("Quota left", -1) == "no quota"
+    assert shown.text("Tickets", -1) == "not configured"
+    assert [labels["version"] for labels, _ in shown.answers("Exporters A")] == ["1.2.3"]
+
+
+def test_a_job_s_dashboard_tells_its_outage(prometheus: server.Prometheus) -> None:
+    """State, streak with N, first bad, last good and addresses of the chosen job alone."""
+    job = incident.INDUCTOR
+    chosen = {"workflow": job["workflow"], "job_name": r"linux-jammy-cpu.*"}
+    shown = Shown(prometheus, "job", **INCIDENT, **chosen)
+    ((_, state),) = shown.answers("State A")
+    assert shown.text("State", state) == "✖ broken"
+    assert [shown.answers(f"Failing commits in a row, and N {r}")[0][1] for r in "AB"] == [3, 3]
+    (row,) = shown.rows("Outage")
+    assert (row["Last good"], row["Compare"]) == (incident.LAST_GOOD, incident.COMPARE)
+    assert len(shown.rows("Suspects")) == 2
+    # The trunk whose data is old does not pass.
+    old = Shown(prometheus, "job", **INCIDENT, repo=STALE)
+    ((_, state),) = old.answers("State A")
+    assert old.text("State", state) == "? data is old"
+
+
+POINTS = 73
+"""Of a graph over a day with 80 data points at most: Grafana takes one in 20 minutes."""
+
+
+def samples_of_a_refresh(prometheus: server.Prometheus, name: str) -> int:
+    """Return the samples that a refresh of the open panels of Trunk loads.
+
+    A graph over the last hour with the points of a day loads as many samples as one over a day: its
+    queries load one for each series and point.
+    """
+    open_panels = [shown for shown in TRUNK["panels"] if shown["type"] != "row"]
+    targets = [t for shown in open_panels for t in shown["targets"]]
+    targets += [annotation for _, annotation in model.annotations(TRUNK)]
+    chosen, step = FLEETS[name].chosen(), HOUR / (POINTS - 1)
+    return sum(
+        prometheus.samples(
+            model.filled(t["expr"], **chosen), None if t.get("instant") else END - HOUR, END, step
+        )
+        for t in targets
+    )
+
+
+def test_a_refresh_reads_what_is_broken_and_not_what_there_is(
+    prometheus: server.Prometheus,
+) -> None:
+    """Healthy jobs cost nothing, so the bound holds for 10,000 jobs too."""
+    assert samples_of_a_refresh(prometheus, "healthy") == samples_of_a_refresh(prometheus, "many")
+    assert samples_of_a_refresh(prometheus, "many") <= 50_000
+    assert samples_of_a_refresh(prometheus, "wide") <= 50_000

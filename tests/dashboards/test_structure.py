@@ -5,16 +5,26 @@ from itertools import combinations
 from typing import Any
 
 import pytest
-from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.engine.snapshot import MIN_STALE_SECONDS
 
 from dashboards import settings
-from tests.dashboards.model import FILES, load, panel, targets, variables, variables_in
+from tests.dashboards.model import (
+    FILES,
+    annotations,
+    load,
+    panel,
+    panels,
+    targets,
+    variables,
+    variables_in,
+)
 from tests.rules.rulebook import RULE_FILES, alerts, rules
 from tests.support.each import for_each
 
 DASHBOARDS = [load(file) for file in FILES]
-PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard["panels"]]
+BY_TITLE = {dashboard["title"]: dashboard for dashboard in DASHBOARDS}
+TRUNK = BY_TITLE["Trunk"]
+PANELS = [panel for dashboard in DASHBOARDS for panel in panels(dashboard)]
 STATS = [panel for panel in PANELS if panel["type"] == "stat"]
 TABLES = [panel for panel in PANELS if panel["type"] == "table"]
 
@@ -24,12 +34,25 @@ each_stat = for_each("shown", STATS, ids=lambda p: p["title"])
 each_table = for_each("shown", TABLES, ids=lambda p: p["title"])
 
 # Units that Grafana has; it shows an unknown unit id as a suffix.
-KNOWN_UNITS = {"none", "s", "percentunit"}
+KNOWN_UNITS = {"none", "s", "percentunit", "short", "bytes", "reqps", "cps"}
 
 
-def test_the_dashboard_trunk_is_there() -> None:
-    """The uid, on which links depend, and the title are fixed."""
-    assert [(d["uid"], d["title"]) for d in DASHBOARDS] == [("trunkwatch-trunk", "Trunk")]
+def test_the_dashboards_are_there() -> None:
+    """The uids, on which links depend, and the titles are fixed."""
+    assert {title: dashboard["uid"] for title, dashboard in BY_TITLE.items()} == {
+        "Job": "trunkwatch-job",
+        "Trunk": "trunkwatch-trunk",
+        "Trunkwatch": "trunkwatch-own",
+    }
+
+
+@each_dashboard
+def test_dashboards_are_one_list_that_keeps_time_and_choices(dashboard: dict[str, Any]) -> None:
+    """Each has the same tag, and a list of the dashboards with it."""
+    assert dashboard["tags"] == ["trunkwatch"]
+    link = dashboard["links"][0]
+    assert (link["type"], link["tags"], link["asDropdown"]) == ("dashboards", ["trunkwatch"], True)
+    assert (link["includeVars"], link["keepTime"]) == (True, True)
 
 
 def test_uids_are_unique_short_and_safe_in_an_address() -> None:
@@ -52,8 +75,9 @@ def test_a_dashboard_can_be_provisioned_from_its_file(dashboard: dict[str, Any])
 @each_dashboard
 def test_panel_ids_and_titles_are_unique(dashboard: dict[str, Any]) -> None:
     """Panel ids and titles are unique, since Grafana drops a second panel with the same id."""
-    ids = [shown["id"] for shown in dashboard["panels"]]
-    titles = [shown["title"] for shown in dashboard["panels"]]
+    rows = [each for each in dashboard["panels"] if each["type"] == "row"]
+    ids = [shown["id"] for shown in (*panels(dashboard), *rows)]
+    titles = [shown["title"] for shown in panels(dashboard)]
     assert len(set(ids)) == len(ids)
     assert len(set(titles)) == len(titles)
 
@@ -77,7 +101,10 @@ def test_panels_cover_the_grid_without_overlap(dashboard: dict[str, Any]) -> Non
             for x in range(p["gridPos"]["x"], p["gridPos"]["x"] + p["gridPos"]["w"])
             for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])
         }
-        for p in dashboard["panels"]
+        for p in (
+            *panels(dashboard),
+            *(each for each in dashboard["panels"] if each["type"] == "row"),
+        )
     ]
     assert all(one.isdisjoint(other) for one, other in combinations(cells, 2))
     height = max(y for _, y in set().union(*cells)) + 1
@@ -87,8 +114,13 @@ def test_panels_cover_the_grid_without_overlap(dashboard: dict[str, Any]) -> Non
 @each_dashboard
 def test_variables_are_used_and_defined(dashboard: dict[str, Any]) -> None:
     """Every used variable is defined, and every defined variable is used."""
-    used = variables_in([dashboard["panels"], dashboard["templating"]])
-    assert used == set(variables(dashboard)) == {"datasource", "job", "repo", "branch", "group"}
+    parts = ("annotations", "links", "panels", "templating")
+    used = variables_in([dashboard[part] for part in parts])
+    assert used == set(variables(dashboard))
+    always = {"datasource", "job", "trunkwatch", "repo", "branch", "team", "group", "page"}
+    of_job = {"workflow", "job_name"} if dashboard["title"] == "Job" else set()
+    alertmanager = {"alertmanager"} if dashboard["title"] != "Trunkwatch" else set()
+    assert used == always | of_job | alertmanager
 
 
 @each_dashboard
@@ -98,15 +130,16 @@ def test_the_data_source_is_a_choice(dashboard: dict[str, Any]) -> None:
     assert (choice["type"], choice["query"]) == ("datasource", "prometheus")
     assert choice["label"] == "Data source"
     askers = [
-        *dashboard["panels"],
+        *panels(dashboard),
         *(target for _, target in targets(dashboard)),
+        *(annotation for _, annotation in annotations(dashboard)),
         *(v for v in variables(dashboard).values() if v["type"] == "query"),
     ]
     source = {"type": "prometheus", "uid": "${datasource}"}
     assert all(asker["datasource"] == source for asker in askers)
 
 
-@pytest.mark.parametrize("name", ["repo", "branch", "group"])
+@pytest.mark.parametrize("name", ["repo", "branch", "team", "group"])
 @each_dashboard
 def test_a_choice_of_labels_is_multiple_sorted_and_fresh(
     dashboard: dict[str, Any], name: str
@@ -150,8 +183,8 @@ def test_no_data_is_a_grey_word(shown: dict[str, Any]) -> None:
     defaults = shown["fieldConfig"]["defaults"]
     base, *steps = defaults["thresholds"]["steps"]
     assert base == {"color": settings.UNKNOWN, "value": None}
-    assert settings.UNKNOWN not in {step["color"] for step in steps}
-    assert defaults["noValue"] == "no data"
+    assert settings.UNKNOWN not in {step["color"] for step in steps if step["value"] >= 0}
+    assert defaults["noValue"] == settings.NO_DATA
 
 
 @each_panel
@@ -192,55 +225,27 @@ def test_settings_of_columns_name_columns(shown: dict[str, Any]) -> None:
     assert set(organize["indexByName"]).isdisjoint(organize["excludeByName"])
 
 
-def test_the_table_names_what_a_paged_engineer_needs() -> None:
-    """The columns are owner, job, failures, commits and run, in this order."""
-    shown = panel(DASHBOARDS[0], "What is broken now")
+def headers_of(title: str) -> list[str]:
+    """Return the headers of a table of Trunk, in order."""
+    shown = panel(TRUNK, title)
     organize = next(t["options"] for t in shown["transformations"] if t["id"] == "organize")
     in_order = sorted(organize["indexByName"], key=organize["indexByName"].__getitem__)
-    assert [organize["renameByName"][field] for field in in_order] == [
-        "Group",
-        "Team",
-        "Priority",
-        "Workflow",
-        "Job",
-        "Failures",
-        "Streak",
-        "First bad",
-        "Last good",
-        "Suspects",
-        "First failing run",
-        "Repo",
-        "Branch",
-    ]
+    return [organize["renameByName"][field] for field in in_order]
 
 
-def test_only_the_run_is_a_link() -> None:
-    """The link's URL is the cell's value, so all other columns remove the link."""
-    shown = panel(DASHBOARDS[0], "What is broken now")
-    (link,) = shown["fieldConfig"]["defaults"]["links"]
-    assert link["url"] == "${__value.raw}"
-    removals = [
-        override["matcher"]
-        for override in shown["fieldConfig"]["overrides"]
-        if {"id": "links"} in override["properties"]
-    ]
-    assert removals == [
-        {"id": "byNames", "options": {"mode": "exclude", "names": ["First failing run"]}}
-    ]
-
-
-def test_an_alert_leads_to_its_runbook() -> None:
-    """The name of an alert that fires is a link to the runbook of that name."""
-    shown = panel(DASHBOARDS[0], "Alerts that fire")
-    (link,) = shown["fieldConfig"]["defaults"]["links"]
-    urls = {alert["annotations"]["runbook_url"] for alert in alerts().values()}
-    assert {link["url"].replace("${__value.raw}", name) for name in alerts()} == urls
-    removals = [
-        override["matcher"]["options"]
-        for override in shown["fieldConfig"]["overrides"]
-        if {"id": "links"} in override["properties"]
-    ]
-    assert removals == [{"mode": "exclude", "names": ["Alert"]}]
+def test_the_job_comes_first_and_is_wide() -> None:
+    """A phone shows the job's name and its age; the rest is to the right, in the order of need."""
+    assert headers_of("Broken now") == [
+        "Job", "Since", "Failures", "N", "First bad by", "Commit", "Failed step", "Run",
+        "Suspects", "State", "Team", "Priority", "Workflow", "Repo", "Branch", "Opened (UTC)",
+        "Commit title",
+    ]  # fmt: skip
+    shown = panel(TRUNK, "Broken now")["fieldConfig"]
+    wide = shown["overrides"][0]
+    assert wide["properties"] == [{"id": "custom.width"}]
+    assert "Job" in wide["matcher"]["options"]["names"]
+    custom = shown["defaults"]["custom"]
+    assert custom["minWidth"] > custom["width"]
 
 
 def test_the_quota_is_red_where_the_rules_call_it_nearly_spent() -> None:
@@ -248,25 +253,50 @@ def test_the_quota_is_red_where_the_rules_call_it_nearly_spent() -> None:
     expr = " ".join(alerts()["TrunkwatchQuotaNearlySpent"]["expr"].split())
     assert f"<= {settings.QUOTA_NEARLY_SPENT} * max_over_time" in expr
     assert f"[{settings.QUOTA_MEMORY}]" in expr
-    steps = panel(DASHBOARDS[0], "Quota left")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    steps = panel(BY_TITLE["Trunkwatch"], "Quota left")["fieldConfig"]["defaults"]["thresholds"][
+        "steps"
+    ]
     assert [step["value"] for step in steps] == [None, 0, settings.QUOTA_NEARLY_SPENT]
 
 
-def test_the_dashed_line_stands_at_the_default_threshold() -> None:
-    """The trend's only line is at N = 3, the number at which the exporter opens an outage."""
-    shown = panel(DASHBOARDS[0], "Failing commits in a row")
-    defaults = shown["fieldConfig"]["defaults"]
-    assert defaults["custom"]["thresholdsStyle"] == {"mode": "dashed"}
-    lines = [step["value"] for step in defaults["thresholds"]["steps"] if step["value"] is not None]
-    assert lines == [DEFAULT_GROUP.thresholds.failures_to_open] == [3]
-    assert defaults["custom"]["axisSoftMax"] > 3
+def test_the_dashed_lines_are_each_job_s_own_threshold() -> None:
+    """N is a query of its own and drawn dashed; there is no constant line."""
+    shown = panel(TRUNK, "Failing commits in a row")
+    _, needed, _ = shown["targets"]
+    assert "failures_to_open" in needed["expr"]
+    (dashed,) = [
+        override["matcher"]["options"]["names"]
+        for override in shown["fieldConfig"]["overrides"]
+        if any(each["id"] == "custom.lineStyle" for each in override["properties"])
+    ]
+    assert dashed == [needed["legendFormat"]]
+    assert len(shown["fieldConfig"]["defaults"]["thresholds"]["steps"]) == 1
 
 
-def test_a_streak_is_drawn_in_whole_steps_from_zero() -> None:
-    """A streak is drawn in steps, without decimals, from zero."""
-    defaults = panel(DASHBOARDS[0], "Failing commits in a row")["fieldConfig"]["defaults"]
-    assert defaults["custom"]["lineInterpolation"] == "stepAfter"
-    assert (defaults["min"], defaults["decimals"]) == (0, 0)
+def test_known_broken_jobs_are_dimmed() -> None:
+    """The state colours the whole row, and is transparent for a job that alerts."""
+    shown = panel(TRUNK, "Broken now")["fieldConfig"]
+    (row,) = [
+        each["properties"][0]["value"]
+        for each in shown["overrides"]
+        if each["matcher"]["options"]["names"] == ["State"]
+    ]
+    assert (row["type"], row["applyToRow"]) == ("color-background", True)
+    states = {
+        option["text"]: option["color"]
+        for mapping in shown["defaults"]["mappings"]
+        if mapping["type"] == "value"
+        for option in mapping["options"].values()
+    }
+    assert (states["known broken"], states["broken"]) == (settings.DIMMED, "transparent")
+
+
+def test_what_is_seldom_needed_is_in_closed_rows() -> None:
+    """Their panels send no query until they are opened."""
+    rows = [each for each in TRUNK["panels"] if each["type"] == "row"]
+    assert all(row["collapsed"] for row in rows)
+    words = [row["title"].split()[0].strip(":") for row in rows]
+    assert words == ["Silent", "Removed", "Truncated", "Mostly"]
 
 
 def test_the_dashboard_holds_as_long_as_the_rules() -> None:
@@ -282,11 +312,11 @@ def test_data_is_red_when_the_rules_call_it_stale() -> None:
     ]
     assert f"> {settings.STALE_AFTER_SECONDS}\n" in limit.replace(" or", "\nor") + "\n"
     assert limit.startswith(f"{settings.STALE_POLLS} * ")
-    steps = panel(DASHBOARDS[0], "Data age")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    steps = panel(TRUNK, "Age of the oldest data")["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert steps[-1] == {"color": settings.BAD, "value": settings.STALE_AFTER_SECONDS}
 
 
 def test_data_is_orange_when_the_exporter_is_no_longer_ready() -> None:
     """The tile is orange from the age at which `/-/ready` reports a stale source."""
-    steps = panel(DASHBOARDS[0], "Data age")["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    steps = panel(TRUNK, "Age of the oldest data")["fieldConfig"]["defaults"]["thresholds"]["steps"]
     assert steps[-2] == {"color": settings.WARN, "value": MIN_STALE_SECONDS}

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from trunkwatch.demo.play import append, steps
 from trunkwatch.demo.receiver import Delivery, Receiver
 from trunkwatch.demo.stack import HOST, Stack, free_port
 
+from tests.dashboards import model
+from tests.dashboards.reading import Shown
+from tests.dashboards.server import Prometheus
 from tests.support.facts import facts_of
 from tests.support.waiting import always, eventually
 
@@ -77,6 +81,11 @@ class IncidentRun:
         """Return Alertmanager's active alerts of jobs."""
         return [a for a in self.stack.alerts() if a["labels"]["alertname"] == "TrunkJobBroken"]
 
+    def shown(self, name: str, **chosen: str) -> Shown:
+        """Return a dashboard over this stack's Prometheus."""
+        prometheus = Prometheus(f"http://{HOST}:{self.stack.ports.prometheus}")
+        return Shown(prometheus, name, **chosen)
+
     def metric(self, expression: str) -> list[str]:
         """Return the values of an instant query."""
         return [sample["value"][1] for sample in self.stack.query(expression)]
@@ -119,6 +128,7 @@ def test_three_bad_commits_notify_the_team_once_and_a_pass_resolves(incident: In
     incident.trunk.land(THIRD_BAD)
     eventually(incident.ticket_deliveries, "the team is notified of three bad commits")
     _check_alert(incident.ticket_deliveries()[0])
+    _check_dashboards(incident)
 
     incident.trunk.land(THIRD_BAD + 1)
     eventually(lambda: incident.streak() == 4, "streak 4")
@@ -135,6 +145,33 @@ def test_three_bad_commits_notify_the_team_once_and_a_pass_resolves(incident: In
     facts = facts_of(resolved)
     assert (facts["Ended"], facts["Fixed by"]) == ("fixed", sha_of(FIX))
     eventually(lambda: not incident.firing(), "Alertmanager holds no job alert")
+    (row,) = incident.shown("trunk").rows("Recent outages", time.time())
+    assert (row["Job"], row["How"]) == (TORCHBENCH, "✔ fixed")
+    assert row["Closed"] in resolved["annotations"]["description"]
+
+
+def _check_dashboards(incident: IncidentRun) -> None:
+    """Check that every query runs, and that Trunk and Job name the same facts as the alert."""
+    now = time.time()
+    prometheus = incident.shown("trunk").prometheus
+    for file in model.FILES:
+        dashboard = model.load(file)
+        for _, target in (*model.targets(dashboard), *model.annotations(dashboard)):
+            expr = model.filled(target["expr"], __range="1h", __rate_interval="1m")
+            prometheus.query(expr, now)
+    facts = facts_of(incident.ticket_deliveries()[0].alerts[0])
+    (row,) = incident.shown("trunk").rows("Broken now", now)
+    assert (row["Job"], row["Team"], row["N"]) == (TORCHBENCH, "broken-inductor", 3)
+    assert row["Commit"].endswith(facts["First bad"])
+    assert facts["First bad by"] == f"{row['First bad by']}: {row['Commit title']}"
+    assert (row["Failed step"], row["Run"]) == (facts["Failed step"], facts["First failing run"])
+    assert (row["Suspects"], row["Opened (UTC)"]) == ("2", facts["Occurred at"])
+    assert row["Suspects"] == facts["Suspects"].splitlines()[0]
+    assert len(incident.shown("trunk").rows("Suspect commits", now)) == 2
+    (trunk,) = incident.shown("trunk").rows("Trunks", now)
+    assert (trunk["State"], trunk["Broken"], trunk["Data age"]) == ("✖ broken", 1, "0m")
+    (outage,) = incident.shown("job", workflow="inductor").rows("Outage", now)
+    assert outage["Last good"] == facts["Last good"]
 
 
 def _check_alert(delivery: Delivery) -> None:

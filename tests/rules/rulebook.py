@@ -9,11 +9,13 @@ from typing import Any
 
 import promql_parser
 import yaml
+from trunkwatch.metrics.catalogue import JOB_LABELS
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 RULE_FILES = sorted(RULES.glob("*.rules.yml"))
 TEST_FILES = sorted((RULES / "tests").glob("*.test.yml"))
 RUNBOOKS = RULES / "runbooks"
+DISTINCT = "group:ci_job_failures_to_open:distinct"
 
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _FORMATTED_QUERY = re.compile(rf"printf {_TEXT}([^|{{}}]*)\| query\b")
@@ -56,6 +58,23 @@ def alerts() -> dict[str, dict[str, Any]]:
 def recorded() -> set[str]:
     """Return the names of the recorded series."""
     return {rule["record"] for rule in rules() if "record" in rule}
+
+
+def recorded_labels() -> dict[str, set[str]]:
+    """Return the labels of each recorded series, without those of `rules/build.py --name`."""
+    level = {
+        "job": set(JOB_LABELS),
+        "branch": {"repo", "branch"},
+        "feed": {"repo", "branch", "source"},
+        "source": {"source"},
+        "outcome": {"outcome"},
+        "word": {"repo", "branch", "conclusion"},
+        "group": {"repo", "branch", "group", "team"},
+        "peer": {"peer"},
+        "trunkwatch": set(),
+    }
+    labels = {name: level[name.partition(":")[0]] for name in recorded()}
+    return labels | {DISTINCT: level["group"] | {"n"}}
 
 
 @cache

@@ -9,27 +9,8 @@ from tests.dashboards.model import FILES, filled, load, targets
 from tests.rules import rulebook
 
 UNUSED: Mapping[str, str] = {
-    "ci_branch_head_timestamp_seconds": "tests wait for it; people compare it with their branch",
-    "ci_branch_up": "of all sources together; the alert reads ci_branch_source_up",
     "ci_group_failure_threshold": "the exporter says whether it was reached; its alerts name it",
-    "ci_job_flaky_commits": "runbooks read it, to find out whether a job is flaky",
-    "ci_job_mostly_flaky": "check and the page list such jobs",
-    "ci_job_pending_commits": "for people who wait for a fix",
-    "ci_job_failures_to_open": "for people: the exporter says whether the streak has reached it",
-    "ci_job_duration_seconds": "for people's own panels of slow jobs",
-    "ci_job_last_success_timestamp_seconds": "for people's own rules about jobs that must pass",
-    "trunkwatch_http_refused_total": "for people who look for a client that is refused",
-    "trunkwatch_off_trunk_runs_total": "for people who look for a job that is missing",
-    "trunkwatch_source_errors_total": "the reasons behind trunkwatch_source_up",
-    "trunkwatch_source_last_success_timestamp_seconds": "tests wait for it; /-/ready judges it",
-    "trunkwatch_source_limitation": "check and the page show it; it may be intended",
-    "trunkwatch_source_refresh_duration_seconds": "for people who look for a slow source",
-    "trunkwatch_source_requests_total": "for people who look for what spends the quota",
-    "trunkwatch_source_rows_dropped_total": "check and the page show it; it may be intended",
-    "trunkwatch_label_values_cut_total": "for people who look for a long name",
-    "trunkwatch_store_bytes": "for people who watch the disk",
-    "trunkwatch_store_oldest_timestamp_seconds": "for people who watch what retention keeps",
-    "trunkwatch_store_rows": "for people who watch the disk",
+    "ci_job_suspect_commits": "for people's own panels; the facts have it",
     "ci_job_ticket_info": "pages and JSON show it; for people's own dashboards",
     "ci_job_silence_info": "as ci_job_ticket_info",
     "trunkwatch_triage_known": "as ci_job_ticket_info; pages and JSON say what is not known",
@@ -44,7 +25,6 @@ UNUSED: Mapping[str, str] = {
     "trunkwatch_tickets_requests_total": "for people who look for what spends the quota",
     "trunkwatch_tickets_unreadable_entries": "for people who look for a missing issue",
     "trunkwatch_tickets_waiting": "a peer that stays away makes it grow, and has an alert",
-    "trunkwatch_trunk_rewrites_total": "a force push is no fault of Trunkwatch",
 }
 """Families that neither a rule nor a panel reads, with the reason."""
 

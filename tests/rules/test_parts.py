@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.dashboards.model import FILES, load
+from tests.dashboards.model import FILES, load, panels
 from tests.deploy.routes import ROUTES
 from tests.rules import rulebook
 from tests.support.each import for_each
@@ -43,8 +43,9 @@ def routed() -> set[str]:
 
 def shown() -> set[str]:
     """Return the alerts that the descriptions of panels name."""
-    panels = [panel for file in FILES for panel in load(file)["panels"]]
-    return {name for panel in panels for name in re.findall(r"Alert: (\w+)", panel["description"])}
+    texts = [panel["description"] for file in FILES for panel in panels(load(file))]
+    listed = " ".join(found for text in texts for found in re.findall(r"Alerts?: ([\w, ]+)", text))
+    return set(re.findall(r"\bTrunk\w+", listed))
 
 
 def linked() -> set[str]:

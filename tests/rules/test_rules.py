@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from rules import build
+from tests.dashboards.model import FILES, load, targets
 from tests.rules import rulebook
 from tests.support.binaries import binary_path
 from tests.support.each import for_each
@@ -248,8 +249,9 @@ def test_an_alert_costs_no_query() -> None:
 
 
 def test_recorded_series_are_read_by_something() -> None:
-    """Every recorded series is read by a rule or an annotation."""
+    """Every recorded series is read by a rule, an annotation or a dashboard."""
     texts = [rule["expr"] for rule in rulebook.rules()]
+    texts += [target["expr"] for file in FILES for _, target in targets(load(file))]
     texts += [text for alert in ALERTS.values() for text in alert["annotations"].values()]
     words = "\n".join(texts)
     assert [name for name in sorted(rulebook.recorded()) if name not in words] == []
