@@ -4,7 +4,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
-from trunkwatch.html.addresses import RUNBOOKS, read_path
+from trunkwatch.addresses import RUNBOOKS, read_path
 from trunkwatch.html.runbooks import names as runbook_names
 from trunkwatch.web.site import JOB_PATH
 
