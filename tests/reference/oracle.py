@@ -117,8 +117,22 @@ def check(
     for repo, branch in sorted(trunks):
         if trunk is None or trunk == (repo, branch):
             jobs.extend(trunk_jobs(lines, config, now, repo, branch))
-    jobs.sort(key=lambda job: (job["repo"], job["branch"], job["workflow"], job["job_name"]))
+    jobs.sort(key=lambda job: place_in_list(job, config))
     return {"as_of": stamp(now), "groups": group_rows(jobs, config), "jobs": jobs}
+
+
+def place_in_list(job: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what jobs are sorted by: by trunk, what fails first, then by priority and by age."""
+    trunk, name = (job["repo"], job["branch"]), (job["workflow"], job["job_name"])
+    if not job["broken"] and job["consecutive_failures"] == 0:
+        return trunk, 3, name
+    kind = 2
+    if job["broken"]:
+        kind = 0 if job["known_broken"] is None else 1
+    groups = {group["name"]: group for group in (DEFAULT_GROUP, *(config.get("groups") or []))}
+    priority = groups[job["group"]].get("priority", "P3")
+    since = job["broken_since"]
+    return trunk, kind, priority, since is None, since or "", name
 
 
 def trunk_jobs(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any
 
 from tests.vectors.notation import BRANCH, NOW, REPO, WORKFLOW, Json, commit_lines, sha_of, stamp
@@ -40,7 +41,7 @@ class Case:
     """Explicit lines; only the keys in the case are compared with the answer.
 
     Attributes:
-        expect_jobs: every job of the answer, in its order.
+        expect_jobs: every job of the answer, by repository, branch, workflow and name.
         expect_groups: every group of the answer, in its order; None leaves them out.
     """
 
@@ -71,7 +72,8 @@ class Case:
 
     def read_answer(self, answer: Mapping[str, Any]) -> list[Json]:
         """Return the answer's jobs with only the keys in the case."""
-        return cut(answer["jobs"], self.expect_jobs)
+        names = itemgetter("repo", "branch", "workflow", "job_name")
+        return cut(sorted(answer["jobs"], key=names), self.expect_jobs)
 
     def read_groups(self, answer: Mapping[str, Any]) -> list[Json]:
         """Return the answer's groups with only the keys in the case."""
