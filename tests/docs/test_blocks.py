@@ -27,6 +27,7 @@ NOT_RUN: Mapping[str, str] = {
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
+    r"python dashboards/build": "tests/dashboards/test_generator.py runs it",
     r"trunkwatch: |ci_job_|ci_group_": "output; test_docs.py compares it",
 }
 """Shown lines that the tests do not run, and the reason."""
