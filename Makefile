@@ -109,12 +109,12 @@ soak: $(VENV)/test.stamp schema
 	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
 
 # What the tests need beside Python's packages.
-tools: prometheus schema browser
+tools: prometheus schema browser grafana
 
 # docs/messages.md is rendered by amtool.
 docs: prometheus
 
-.PHONY: preflight prometheus schema browser
+.PHONY: preflight prometheus schema browser grafana
 prometheus: preflight
 	@tools/fetch-prometheus
 
@@ -123,6 +123,9 @@ schema: $(VENV)/test.stamp
 
 browser: preflight
 	@tools/fetch-browser
+
+grafana: preflight
+	@tools/fetch-grafana
 
 # Report a missing requirement in one line before anything starts.
 preflight:
@@ -144,4 +147,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema .browser build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser .grafana build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

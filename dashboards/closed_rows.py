@@ -86,7 +86,7 @@ def removed() -> Json:
 
 
 def truncated() -> Json:
-    """Return the closed row of outages that are older than what was read."""
+    """Return the closed row of outages that may be older than the commits that were read."""
     return collapsed(
         "Truncated: outages that are older than what was read",
         stat(

@@ -37,7 +37,7 @@ def verdicts() -> str:
 
 
 def state_now() -> str:
-    """Return the state; only fresh data says that a job passes."""
+    """Return the state; a job passes only where the data is fresh."""
     bad = f"({verdicts()}) >= {FAILS} < {FLAKES}"
     fresh = f"({verdicts()}) and on (repo, branch) {fresh_trunks()}"
     held = f"0 * max by ({JOB}) ({HELD}) + {BROKEN}"
@@ -78,7 +78,7 @@ def mostly_flaky() -> str:
 
 
 def outage() -> str:
-    """Return what is known of the open outage, as labels."""
+    """Return the facts of the open outage, as labels."""
     good = fact(outage_facts(ONE_JOB, HELD), "last_good", "Last good")
     compared = otherwise(fact(good, "compare", "Compare"), "compare", "$page/")
     rows = with_facts(compared)

@@ -3,7 +3,7 @@
 from dashboards.promql import IN_JOB, IN_TRUNK, RULES, none_yet
 from dashboards.settings import QUOTA_MEMORY
 
-# Codes of what is not configured, where 0 and 1 are answers.
+# A code for a part that is not configured, where 0 and 1 are answers.
 ABSENT = -1
 SCRAPED = f"max(trunkwatch_build_info{IN_JOB})"
 
@@ -91,19 +91,19 @@ def rate(name: str, *labels: str) -> str:
 
 
 def or_none(found: str, label: str) -> str:
-    """Return rows; one that says "none" where there is none and exporters are scraped."""
+    """Return rows; where there are none and exporters are scraped, a row with the text "none"."""
     none = f'label_replace(0 * {SCRAPED}, "{label}", "✔ none", "", "")'
     return f"{found}\nor {none} unless on () {found}"
 
 
 def limitations() -> str:
-    """Return what the sources lack, a row that says so if nothing."""
+    """Return the limitations of the sources."""
     found = f"max by (source, limitation) ({own('source_limitation')})"
     return or_none(found, "limitation")
 
 
 def of_trunks(name: str, label: str) -> str:
-    """Return a counter of the trunks by a label, a row that says so if nothing was counted."""
+    """Return a counter of the trunks by a label."""
     found = f"max by (repo, branch, {label}) (trunkwatch_{name}{IN_TRUNK})"
     return or_none(found, label)
 

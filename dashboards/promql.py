@@ -2,7 +2,7 @@
 
 Every query merges replicas and restarts of the exporter: it aggregates by the exporter's own labels
 only, so that `instance` never adds a row. The open panels of Trunk read no family that has every
-job, but what is broken: the `_info` families, and the recorded series of the group
+job, but series of broken jobs: the `_info` families, and the recorded series of the group
 `trunkwatch-dashboards` in rules/.
 """
 
@@ -82,7 +82,7 @@ def some_old() -> str:
 
 
 def said(expr: str, exists: str, label: str, nothing: str) -> str:
-    """Return `expr`; where there is none, a row that tells "nothing" from "not known".
+    """Return `expr`, or a row for "nothing" or for "unknown because data is old".
 
     Args:
         expr: the rows.

@@ -226,7 +226,7 @@ def other_alerts() -> str:
 
 
 def mass_breakage() -> str:
-    """Return the commit that broke most jobs, and how many; a row that says so if there is none."""
+    """Return the commit that broke most jobs, and how many."""
     info = f"ci_branch_mass_breakage_info{IN_TRUNK}"
     rows = newest(info, "repo, branch, sha, author, title")
     flag = f"max by (repo, branch) (ci_branch_mass_breakage{IN_TRUNK}) == 1"
@@ -265,14 +265,14 @@ def removed_while_broken() -> str:
 
 
 def truncated_outages() -> str:
-    """Return the broken jobs whose first bad commit may be older than what was read."""
+    """Return the broken jobs whose first bad commit may be older than the read commits."""
     truncated = f"max by ({JOB}) (ci_job_streak_truncated{IN_JOBS}) == 1"
     rows = f"max by ({JOB}) ({HELD}) and on ({JOB}) ({truncated})"
     return said(rows, f"({rows})", "job_name", "no outage is older than what was read")
 
 
 def truncated_by_trunk() -> str:
-    """Return the number per branch of outages that alert and may be older than what was read."""
+    """Return the number per branch of truncated outages that alert."""
     count = f"max by (repo, branch) (ci_branch_truncated_outages{IN_TRUNK})"
     return f"{count} and on (repo, branch) {fresh_trunks()}"
 

@@ -48,8 +48,8 @@ def recorded(scraped: Sequence[Series], end: int, *, fresh: bool = True) -> Iter
 
     Args:
         scraped: the series of the exporter.
-        end: of the scrapes; what is held stays for half an hour after it.
-        fresh: whether the data is new enough to say that nothing is broken.
+        end: of the scrapes; held series stay for half an hour after it.
+        fresh: whether the data is not stale.
     """
 
     def family(name: str) -> list[tuple[Labels, Value]]:

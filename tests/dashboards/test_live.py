@@ -26,7 +26,7 @@ HELD = END + 29 * MINUTE
 FORGOTTEN = END + 37 * MINUTE
 GAP = END + 10 * MINUTE
 
-# Only what comes from alerts that do not fire, or from the past, may be empty or outlive the hold.
+# Panels of the past outlive the hold.
 REMEMBERED = {
     "trunk: Recent outages A",
     "job: Outages that ended A",
@@ -146,7 +146,7 @@ def by_priority(table: list[Row]) -> list[Row]:
 
 
 def test_the_table_lists_the_broken_jobs(trunk: Shown) -> None:
-    """Each broken job has one row with all its facts; a known-broken one says so."""
+    """Each broken job has one row with all its facts and its state."""
     assert by_priority(trunk.rows("Broken now")) == [INDUCTOR_ROW, FLAKY_ROW]
 
 
@@ -190,7 +190,7 @@ def test_the_suspects_are_named_in_order(trunk: Shown) -> None:
 
 
 def test_each_trunk_has_a_row(trunk: Shown) -> None:
-    """A trunk is broken, or its data is old; what is unknown has no number."""
+    """A trunk is broken, or its data is old; an unknown number is absent."""
     rows = {row["Repo"]: row for row in trunk.rows("Trunks")}
     assert rows[FRAMEWORK] == {
         "Repo": FRAMEWORK,
@@ -210,7 +210,7 @@ def test_each_trunk_has_a_row(trunk: Shown) -> None:
 
 
 def test_the_count_of_broken_jobs(trunk: Shown) -> None:
-    """Replicas count a job once; 0 is said of fresh data alone, and the rest is not known."""
+    """Replicas count a job once; 0 requires fresh data, and otherwise there is a code."""
     assert trunk.answers("Broken jobs A") == [({}, 2)]
     assert trunk.answers("Broken jobs A", repo=FRAMEWORK, group="core") == [({}, 0)]
     assert trunk.answers("Broken jobs A", repo=STALE) == [({}, -1)]
@@ -337,7 +337,7 @@ def test_closed_rows_say_what_stands_behind_alerts(trunk: Shown) -> None:
 
 
 def test_the_exporter_s_own_state(prometheus: server.Prometheus) -> None:
-    """A source is down even if one replica cannot read it; what is not configured says so."""
+    """A source is down even if one replica cannot read it; a part may be not configured."""
     shown = Shown(prometheus, "trunkwatch", **INCIDENT)
     rows = {row["Source"]: row["Up"] for row in shown.rows("Sources")}
     assert rows == {"ci": "✔ up", "mirror": "✖ down"}

@@ -33,6 +33,7 @@ NOT_RUN: Mapping[str, str] = {
     r"helm install": "needs a cluster; tests/deploy/test_kubernetes.py renders the chart",
     r"install |systemd-|systemctl ": "needs root; tests/deploy/test_systemd.py checks the files",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
+    r"python dashboards/build": "tests/dashboards/test_generator.py runs it",
     r"trunkwatch: |ci_job_|ci_group_": "output; test_docs.py compares it",
 }
 """Shown lines that the tests do not run, and the reason."""
