@@ -131,7 +131,7 @@ def refused_tile() -> Json:
     return stat(
         14,
         "Jobs refused",
-        "Jobs that are not evaluated because 'limits.max_jobs' was reached, since the exporter "
+        "Jobs that are not evaluated because a limit on jobs was reached, since the exporter "
         "started. Alert: TrunkwatchJobsDropped.",
         "12 27 6 4",
         target("A", jobs_refused()),
