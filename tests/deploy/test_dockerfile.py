@@ -145,7 +145,8 @@ def test_the_build_steps_install_a_program_that_runs(tmp_path: Path) -> None:
     in_folder(
         tmp_path, f"{venv}/bin/python -I -c 'import trunkwatch.demo.play, trunkwatch.demo.receiver'"
     )
-    pages = "from trunkwatch.html.pages import HtmlPages as p; assert p(str()).runbook('TrunkwatchWatchdog')"
+    served = "from trunkwatch.html.pages import HtmlPages as p"
+    pages = f"{served}; assert p(str()).runbook('TrunkwatchWatchdog')"
     in_folder(tmp_path, f'{venv}/bin/python -I -c "{pages}"')
     installed = in_folder(tmp_path, f"{venv}/bin/pip freeze --exclude trunkwatch").lower().split()
     assert installed
