@@ -80,7 +80,7 @@ def own_state() -> list[Json]:
         ),
         stat(
             "Jobs refused",
-            "Jobs that are not evaluated because 'limits.max_jobs' was reached, since the "
+            "Jobs that are not evaluated because a limit on jobs was reached, since the "
             "exporter started. "
             "Alert: TrunkwatchJobsDropped.",
             "6 4",

@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from hypothesis import strategies as st
+from trunkwatch.app.triage import read_alerts, read_tickets
 from trunkwatch.config import BuildbotSource, check_routes, parse_config, policy_of
 from trunkwatch.config.load import all_keys
 from trunkwatch.demo.incident import INCIDENT
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import EMPTY_STATE, SourceState
+from trunkwatch.engine.triage import Triage
 from trunkwatch.errors import (
     BadDelivery,
     ConfigError,
@@ -21,8 +24,11 @@ from trunkwatch.errors import (
     ReadingError,
     SourceError,
     TrackerError,
+    TrunkwatchError,
 )
 from trunkwatch.metrics.exposition import Exposition
+from trunkwatch.report.triage import triage_object
+from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.credentials import NoToken
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.json_text import decode_json
@@ -356,6 +362,34 @@ def _issues_api(body: bytes) -> GithubIssues:
     return GithubIssues("http://127.0.0.1:9", http, NoToken())
 
 
+LISTED = {"as_of": "2026-09-21T00:00:00Z", "problem": None, "dry_run": False, "tickets": [
+    {"repo": "o/r", "branch": "main", "group": "g", "issue_repo": "o/r", "number": 7, "url": None,
+     "state": "open", "assignees": ["a"], "opened_at": "2026-09-21T00:00:00Z"}]}  # fmt: skip
+SILENCED = {**listed_alert("a"), "status": {"silencedBy": ["1f"], "inhibitedBy": []}, "id": "1f",
+            "createdBy": "a", "comment": "b", "endsAt": "2026-09-21T00:00:00Z"}  # fmt: skip
+
+
+def list_tickets(body: bytes) -> None:
+    """Read the list of tickets, and show it."""
+    _show(Triage(tickets=read_tickets(_peer(body))))
+
+
+def list_silences(body: bytes) -> None:
+    """Read alerts and silences, both from one document, and show them."""
+    _show(Triage(alerts=read_alerts(_peer(body))))
+
+
+def _peer(body: bytes) -> RestClient:
+    http = HttpContext(lambda: DirectSession(lambda _: HttpResponse(200, body)))
+    return RestClient("http://127.0.0.1:9", http)
+
+
+def _show(triage: Triage) -> None:
+    for _, reading in triage.readings():
+        shown = triage_object(triage, {Trunk("o/r", "main")}, reading.read_at or 0.0)
+        json.dumps(shown, ensure_ascii=False).encode()
+
+
 # ---------------------------------------------------------------------- headers, stored state
 
 HEADERS = ("Retry-After", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
@@ -413,5 +447,9 @@ TARGETS = (
            NO_DOCUMENT),
     Target("tickets: GitHub's issues", lambda: json_texts([ISSUE, {**ISSUE, "number": 8}]),
            find_issue, (TrackerError, ValueError, RecursionError)),
+    Target("triage: the list of tickets", lambda: json_texts(LISTED), list_tickets,
+           (TrunkwatchError,)),
+    Target("triage: alerts and silences", lambda: json_texts([SILENCED]), list_silences,
+           (TrunkwatchError,)),
 )  # fmt: skip
 """A parser that is added, such as that of a web configuration file, gets a row here."""

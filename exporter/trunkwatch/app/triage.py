@@ -24,6 +24,7 @@ from trunkwatch.errors import ReadingError, TrunkwatchError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.tickets.json_rows import text_or_none
 from trunkwatch.times import parse_time
 
 log = logging.getLogger(__name__)
@@ -74,10 +75,10 @@ class TriageReader:
         tickets = alerts = None
         if config.tickets.url is not None:
             client = RestClient(config.tickets.url, http, timeout=TIMEOUT_SECONDS)
-            tickets = _attempt("tickets", lambda: _tickets(client), before.tickets)
+            tickets = _attempt("tickets", lambda: read_tickets(client), before.tickets)
         if config.alertmanager is not None:
             manager = RestClient(config.alertmanager.url, http, timeout=TIMEOUT_SECONDS)
-            alerts = _attempt("alertmanager", lambda: _alerts(manager), before.alerts)
+            alerts = _attempt("alertmanager", lambda: read_alerts(manager), before.alerts)
         self._triage = Triage(tickets, alerts, config.limits.max_label_bytes)
 
     def _run(self) -> None:
@@ -103,13 +104,18 @@ def _attempt(peer: str, read: Callable[[], Reading[T]], before: Reading[T] | Non
         return replace(before or Reading(), problem=problem)
 
 
-def _tickets(client: RestClient) -> Reading[Tickets]:
+def read_tickets(client: RestClient) -> Reading[Tickets]:
+    """Read the tickets of `trunkwatch tickets`.
+
+    Raises:
+        TrunkwatchError: it does not answer, or one ticket cannot be read.
+    """
     path = "/api/v1/tickets"
     document = client.object("GET", path)
     try:
         rows = [_ticket(row, dry_run=document["dry_run"] is True) for row in document["tickets"]]
         read_at = None if document["as_of"] is None else parse_time(document["as_of"])
-        problem = _text_or_none(document["problem"])
+        problem = text_or_none(document["problem"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _unreadable(client.address(path), error) from None
     if read_at is None:
@@ -118,15 +124,20 @@ def _tickets(client: RestClient) -> Reading[Tickets]:
 
 
 def _ticket(row: Mapping[str, Any], *, dry_run: bool) -> tuple[GroupKey, TicketNote]:
-    url = _text_or_none(row["url"])
-    name = f"{_text(row['issue_repo'])}#{int(row['number'])}"
+    url = text_or_none(row["url"])
+    name = f"{_text(row['issue_repo'])}#{row['number']:d}"
     people = tuple(_text(login) for login in row["assignees"])
     opened_at = parse_time(row["opened_at"])
     note = TicketNote(name, url, _text(row["state"]), people, opened_at, dry_run)
     return GroupKey(*(_text(row[field]) for field in GroupKey._fields)), note
 
 
-def _alerts(client: RestClient) -> Reading[Alerts]:
+def read_alerts(client: RestClient) -> Reading[Alerts]:
+    """Read the alerts of jobs and their silences from Alertmanager.
+
+    Raises:
+        TrunkwatchError: it does not answer, or one alert cannot be read.
+    """
     matcher = f'alertname="{ALERT}"'
     path = f"/api/v2/alerts?filter={quote(matcher, safe='')}"
     now = time.time()
@@ -147,7 +158,7 @@ def _alerts(client: RestClient) -> Reading[Alerts]:
 def _silences(client: RestClient) -> Mapping[str, Silence]:
     return {
         _text(row["id"]): Silence(
-            row["id"], str(row["createdBy"]), str(row["comment"]), parse_time(row["endsAt"])
+            row["id"], _words(row["createdBy"]), _words(row["comment"]), parse_time(row["endsAt"])
         )
         for row in client.get("/api/v2/silences")
     }
@@ -167,13 +178,15 @@ def _both(one: AlertNote, other: AlertNote) -> AlertNote:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    text = text_or_none(value)
+    if text is None:
         raise ValueError("a text is missing")
-    return value
+    return text
 
 
-def _text_or_none(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _words(value: object) -> str:
+    """Return a text that may be empty or unreadable."""
+    return text_or_none(value) or ""
 
 
 def _unreadable(address: str, error: Exception) -> ReadingError:
