@@ -28,6 +28,18 @@ def test_the_outage_says_who_made_first_bad() -> None:
         assert (labels["author"], labels["title"]) == expected
 
 
+def test_the_facts_of_an_outage_without_an_alert_are_older() -> None:
+    """The value is the time of the evaluation; without an alert, that at which the job broke."""
+    state = evaluate_histories({"job": "P F F F"})
+    (job,) = state.jobs
+    assert job.blame is not None
+    assert info_of(state).value == job.evaluated_at
+    for since in (job.blame.broken_since, None):
+        blame = replace(job.blame, broken_since=since)
+        muted = replace(job, known_broken=("no disk", None), blame=blame)
+        assert info_of(replace(state, jobs=(muted,))).value == (since or 0.0)
+
+
 def of_outage(**blame: Any) -> Sample:
     """Return the series of an outage with these facts."""
     job = job_state("P F F F")

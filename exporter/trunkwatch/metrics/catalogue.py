@@ -109,8 +109,8 @@ FAMILIES: tuple[Family, ...] = (
     _job(
         "outage_info",
         "The facts of an open outage, each empty where unknown; facts has all of them, one a line."
-        " The value is the time at which they were found: of two series of one job, the larger is"
-        " current.",
+        " The value is the time at which they were found, or, without an alert, at which the job"
+        " broke: of two series of one job, the larger is current.",
         "first_bad",
         "last_good",
         "url",

@@ -162,7 +162,10 @@ def _broken_since(job: JobState) -> float | None:
 def _blame_samples(job: JobState, external_url: str) -> Iterator[Sample]:
     outage = outage_of(job)
     if outage is not None:
-        yield "outage_info", _outage_labels(outage, external_url), job.evaluated_at
+        # An end is noticed after the outage began: where an outage goes on without its alert, as
+        # a muted one does, the facts of the end are the current ones.
+        found_at = job.evaluated_at if job.alerting else outage.broken_since or 0.0
+        yield "outage_info", _outage_labels(outage, external_url), found_at
     if job.blame is None or job.blame.suspects is None:
         return
     yield "suspect_commits", (), len(job.blame.suspects)
