@@ -1,0 +1,122 @@
+"""The projects that a source reads: those named in full, and those that globs match."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from trunkwatch.config.repositories import DEFAULT_BRANCH, is_glob, repo_matches
+from trunkwatch.config.schema import GitlabSource
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.facts import StateEntry
+from trunkwatch.errors import NotFoundError, SourceError
+from trunkwatch.sources.gitlab.api import GitlabApi
+from trunkwatch.sources.gitlab.rows import Project
+from trunkwatch.sources.port import Limitation
+
+NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
+"""Seconds after which a project, and a list of projects, is read again."""
+
+
+class _Listed(msgspec.Struct):
+    """The projects of one entry of `repos`, as they are stored.
+
+    Attributes:
+        site: address of the server.
+        read_at: seconds since the epoch.
+        projects: as they were then.
+    """
+
+    site: str = ""
+    read_at: float = 0.0
+    projects: list[Project] = []
+
+
+class Projects:
+    """The projects of one refresh.
+
+    Attributes:
+        found: by the name under which their results are kept.
+        errors: by the entry of `repos` that could never be read.
+        entries: to store.
+    """
+
+    def __init__(self, api: GitlabApi, config: GitlabSource) -> None:
+        """Args:
+        api: of the server.
+        config: the source's section of the configuration.
+        """
+        self._api = api
+        self._config = config
+        self.found: dict[str, Project] = {}
+        self.errors: dict[str, SourceError] = {}
+        self.entries: list[StateEntry] = []
+
+    def read(self, stored: Mapping[str, str], now: float) -> None:
+        """Read the projects that are due."""
+        for entry in dict.fromkeys(self._config.repos):
+            listed = self._listed(entry, stored.get(f"repos {entry}"), now)
+            for project in listed.projects:
+                if not is_glob(entry):
+                    self.found[entry] = project
+                elif self._config.selects(project.path):
+                    self.found.setdefault(project.path, project)
+
+    def _listed(self, entry: str, stored: str | None, now: float) -> _Listed:
+        listed = _Listed()
+        with suppress(msgspec.MsgspecError):
+            listed = msgspec.json.decode(stored or "", type=_Listed)
+        if listed.site != self._config.site:
+            listed = _Listed()
+        due = listed.read_at + (GLOB_SECONDS if is_glob(entry) else NAMED_SECONDS)
+        if listed.site and listed.read_at <= now < due:
+            return listed
+        try:
+            projects = list(self._projects(entry, listed.projects))
+        except SourceError as error:
+            # The stored ones are read on: their own requests show whether that is right.
+            if not listed.site:
+                self.errors[entry] = error
+            return listed
+        fresh = _Listed(self._config.site, now, projects)
+        self.entries.append(StateEntry(f"repos {entry}", msgspec.json.encode(fresh).decode()))
+        return fresh
+
+    def _projects(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
+        if not is_glob(entry):
+            yield self._api.project(entry)
+            return
+        listed = {
+            project.id: project
+            for project in self._api.projects_below(entry)
+            if repo_matches(entry, project.path)
+        }
+        yield from listed.values()
+        for missing in before:
+            # Pages shift when a project is deleted: only its own address shows that one is gone.
+            if missing.id not in listed:
+                with suppress(NotFoundError):
+                    project = self._api.project(missing.id)
+                    if repo_matches(entry, project.path):
+                        yield project
+
+    def trunks(self) -> dict[Trunk, Project]:
+        """Return the trunks and their projects; an empty project has none."""
+        branches = self._config.branches
+        return {
+            Trunk(repo, project.default_branch if branch == DEFAULT_BRANCH else branch): project
+            for repo, project in self.found.items()
+            for branch in branches
+            if project.default_branch is not None
+        }
+
+    def limitations(self) -> Iterator[Limitation]:
+        """Yield the projects that have another path than the configured one."""
+        found = [
+            f"{repo} is now {project.path}"
+            for repo, project in self.found.items()
+            if project.path.lower() != repo.lower()
+        ]
+        if found:
+            text = f"{', '.join(found)}: read on under the old path; write the new one into repos"
+            yield Limitation("renamed", text)

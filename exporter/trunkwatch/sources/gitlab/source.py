@@ -1,0 +1,196 @@
+"""The projects of one GitLab server as a source; see the package."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from math import isfinite
+
+from trunkwatch.config.schema import GitlabSource
+from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
+from trunkwatch.errors import NoAnswerError, RateLimitedError, SourceError
+from trunkwatch.sources.deliveries import RowsUpdate
+from trunkwatch.sources.gitlab.api import GitlabApi
+from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
+from trunkwatch.sources.gitlab.projects import Projects
+from trunkwatch.sources.gitlab.rows import Project
+from trunkwatch.sources.gitlab.trunk_reader import TrunkRead, TrunkReader
+from trunkwatch.sources.gitlab.webhook import check_token_header, read_delivery, verify_token
+from trunkwatch.sources.port import (
+    Delivery,
+    Refresh,
+    RefreshReport,
+    Source,
+    SourceContext,
+    TrunkReport,
+)
+
+READERS = 4
+"""Trunks that are read at once."""
+
+NEWS_SECONDS = 10.0
+"""Seconds between two refreshes of a trunk that webhooks ask for: each job sends several."""
+
+
+def gitlab_source(config: GitlabSource, context: SourceContext) -> Source:
+    """Return the source that reads the configured projects."""
+    return Gitlab(config, context)
+
+
+class Gitlab:
+    """The projects that one token reads.
+
+    A refresh sends two requests per trunk. A changed pipeline costs one more for its jobs, one for
+    its trigger jobs when it has ended, and one per refresh while it runs.
+    """
+
+    def __init__(self, config: GitlabSource, context: SourceContext) -> None:
+        """Args:
+        config: its section of the configuration.
+        context: its dependencies.
+        """
+        self._config = config
+        self._context = context
+        self._clock = context.http.clock
+        self._api = GitlabApi(config, context.http)
+        self._reports: dict[Trunk, TrunkReport] = {}
+        self._read_at: dict[Trunk, float] = {}
+        self._all_read_at = 0.0
+        self._lock = threading.Lock()
+        self._news: set[tuple[str, str]] = set()
+
+    # ------------------------------------------------------------------ refresh
+
+    def refresh(self, state: SourceState) -> Refresh:
+        """Read every trunk, or after a webhook those that have news.
+
+        Raises:
+            SourceError: nothing could be read.
+        """
+        now = self._clock()
+        projects = Projects(self._api, self._config)
+        projects.read(state.entries, now)
+        trunks = projects.trunks()
+        chosen, wait = self._chosen(trunks, now)
+        facts: list[Fact] = [*projects.entries]
+        unread = 0
+        for trunk, read in self._read(chosen, state, now):
+            facts += read.facts
+            unread += read.unread
+            is_current = read.error is None and not read.unread
+            before = self._reports.get(trunk, TrunkReport(None))
+            until = now if is_current else before.read_until
+            self._reports[trunk] = TrunkReport(until, read.error)
+        reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
+        missing = [
+            (trunk, error)
+            for entry, error in projects.errors.items()
+            for trunk in self._config.feeds()
+            if trunk.repo == entry
+        ]
+        reports |= {trunk: TrunkReport(None, error) for trunk, error in missing}
+        error = next(iter(projects.errors.values()), None)
+        if not projects.errors:
+            facts += _removed(state.entries, trunks)
+        report = RefreshReport(
+            unread=unread,
+            quota_remaining=self._api.quota.remaining,
+            retry_after=0.0 if unread else wait or _limited(reports, now),
+            trunks=reports,
+            error=error,
+            limitations=tuple(projects.limitations()),
+            dropped=self._api.client.take_dropped(),
+        )
+        if report.failure is not None and not facts:
+            raise report.failure
+        return Refresh(facts, report)
+
+    def _chosen(
+        self, trunks: Mapping[Trunk, Project], now: float
+    ) -> tuple[dict[Trunk, Project], float | None]:
+        """Return the trunks to read, and the seconds until the next refresh if it is early."""
+        due = now - self._all_read_at
+        with self._lock:
+            news, self._news = self._news, set()
+        if not news or not 0 <= due < self._config.poll_interval:
+            self._all_read_at = now
+            self._read_at = dict.fromkeys(trunks, now)
+            return dict(trunks), None
+        chosen: dict[Trunk, Project] = {}
+        wait = self._config.poll_interval - due
+        for trunk, project in trunks.items():
+            key = (project.path.lower(), trunk.branch)
+            if key not in news:
+                continue
+            early = NEWS_SECONDS - (now - self._read_at.get(trunk, 0.0))
+            if 0 < early <= NEWS_SECONDS:
+                wait = min(wait, early)
+                with self._lock:
+                    self._news.add(key)
+            else:
+                chosen[trunk] = project
+                self._read_at[trunk] = now
+        return chosen, wait
+
+    def _read(
+        self, trunks: Mapping[Trunk, Project], state: SourceState, now: float
+    ) -> Iterable[tuple[Trunk, TrunkRead]]:
+        unreachable: list[SourceError] = []
+
+        def read(trunk: Trunk) -> TrunkRead:
+            if unreachable:
+                # An address that never answers must not be waited for by each trunk.
+                return TrunkRead(error=unreachable[0])
+            project, site = trunks[trunk].id, self._config.site
+            position = Position.stored(state.entries.get(trunk_key(trunk)), site, project, now)
+            reader = TrunkReader(
+                self._api, self._config, self._context.events, trunk, position, now
+            )
+            try:
+                result = reader.read()
+            except SourceError as error:
+                result = TrunkRead(error=error)
+            if isinstance(result.error, NoAnswerError):
+                unreachable.append(result.error)
+            return result
+
+        with ThreadPoolExecutor(READERS) as pool:
+            yield from zip(trunks, pool.map(read, trunks), strict=True)
+
+    # ------------------------------------------------------------------ webhooks
+
+    @property
+    def webhook_enabled(self) -> bool:
+        """Whether a webhook secret is configured."""
+        return self._config.webhook_secret_file is not None
+
+    def check_headers(self, headers: Mapping[str, str]) -> None:
+        """Reject a delivery without token."""
+        check_token_header(headers)
+
+    def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+        """Verify and parse one request."""
+        verify_token(headers, self._config.webhook_secret_file)
+        key, trunk = read_delivery(headers, body, self._config)
+        if trunk is None:
+            return Delivery(key, None)
+        with self._lock:
+            self._news.add((trunk.repo.lower(), trunk.branch))
+        return Delivery(key, RowsUpdate(needs_refresh=True))
+
+
+def _removed(stored: Mapping[str, str], trunks: Mapping[Trunk, Project]) -> Iterable[Fact]:
+    """Yield the end of trunks that are not selected any more: gone, moved or another default."""
+    watched = set(map(trunk_key, trunks))
+    for key in stored:
+        if key.startswith(TRUNK_KEY) and key not in watched:
+            _, repo, branch = key.split(" ", 2)
+            yield TrunkRemoved(Trunk(repo, branch))
+            yield StateEntry(key, None)
+
+
+def _limited(reports: Mapping[Trunk, TrunkReport], now: float) -> float | None:
+    """Return the seconds that the server asked to wait, if it did."""
+    ends = [r.error.until for r in reports.values() if isinstance(r.error, RateLimitedError)]
+    wait = max(ends, default=now) - now
+    return wait if wait > 0 and isfinite(wait) else None
