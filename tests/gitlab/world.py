@@ -78,6 +78,9 @@ class Pipeline:
         self, name: str, status: str, child: "Pipeline | None", *, at: float, **fields: Any
     ) -> Row:
         """Add a trigger job; it takes the place of one of its name."""
+        if status == "failed":
+            # As one has that repeats the result of the pipeline that it started.
+            fields = {"failure_reason": "unknown_failure", **fields}
         row = self._job(name, status, at, fields)
         row["downstream_pipeline"] = child and child.row
         self.bridges = [each for each in self.bridges if each["name"] != name] + [row]

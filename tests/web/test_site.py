@@ -20,7 +20,13 @@ from tests.support.rows import TRUNK, history, named, order, run, sha
 from tests.web.conftest import MakeSite, Site
 
 JOB = JobKey(*TRUNK, "ci", "build")
-PAGES = ["/", "/trunk/o/r/main", job_path(JOB), outage_path(JOB, sha(2)), "/runbooks/TrunkwatchWatchdog"]
+PAGES = [
+    "/",
+    "/trunk/o/r/main",
+    job_path(JOB),
+    outage_path(JOB, sha(2)),
+    "/runbooks/TrunkwatchWatchdog",
+]
 
 
 @pytest.fixture
@@ -126,7 +132,11 @@ def test_a_page_that_is_not_there_leads_on(broken: Site, path: str, words: str) 
     answer = broken.ask(path)
     assert answer.status_code == 404
     assert words in answer.text
-    assert links_of(answer.text) & {"/trunk/o/r/main", job_path(JOB), "/runbooks/TrunkwatchWatchdog"}
+    assert links_of(answer.text) & {
+        "/trunk/o/r/main",
+        job_path(JOB),
+        "/runbooks/TrunkwatchWatchdog",
+    }
 
 
 # ---------------------------------------------------------------------- cells
