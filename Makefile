@@ -101,12 +101,12 @@ soak: $(VENV)/test.stamp schema
 	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
 
 # What the tests need beside Python's packages.
-tools: prometheus schema browser
+tools: prometheus schema browser gitlab-types
 
 # docs/messages.md is rendered by amtool.
 docs: prometheus
 
-.PHONY: preflight prometheus schema browser
+.PHONY: preflight prometheus schema browser gitlab-types
 prometheus: preflight
 	@tools/fetch-prometheus
 
@@ -115,6 +115,9 @@ schema: $(VENV)/test.stamp
 
 browser: preflight
 	@tools/fetch-browser
+
+gitlab-types: preflight
+	@tools/fetch-gitlab-types
 
 # Report a missing requirement in one line before anything starts.
 preflight:
@@ -136,4 +139,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema .browser build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser .gitlab-types build *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

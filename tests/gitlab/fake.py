@@ -136,18 +136,18 @@ class FakeGitLab:
             for each in self.projects.values()
         ):
             return as_json({"message": f"404 {kind} Not Found"}, 404)
-        deep = request.one("include_subgroups") == "true"
+        deep = _flag(request, "include_subgroups")
         rows = [
             each.row
             for number, each in self.projects.items()
             if number not in self.closed
             and (each.path.startswith(f"{name}/") if deep else each.path.rpartition("/")[0] == name)
-            and not (request.one("archived") == "false" and each.row["archived"])
+            and not ((request.one("archived") or "").lower() == "false" and each.row["archived"])
         ]
         return _page(request, "projects", rows)
 
     def _commits(self, request: Request, found: Project) -> Answer:
-        chain = found.branches.get(request.one("ref_name") or "")
+        chain = found.branches.get(request.one("ref_name") or found.row["default_branch"])
         if chain is None:
             return as_json({"message": "404 Repository Not Found"}, 404)
         rows = [found.commits[each] for each in reversed(chain)]
@@ -162,7 +162,7 @@ def _of_pipeline(request: Request, run: Pipeline, path: Sequence[str]) -> Answer
         case []:
             return _only(request, "pipeline", _detailed(run))
         case ["jobs"]:
-            hidden = set() if request.one("include_retried") == "true" else run.retried
+            hidden = set() if _flag(request, "include_retried") else run.retried
             rows = [row for row in run.jobs if row["id"] not in hidden]
             return _page(request, "jobs", rows[::-1])
         case ["bridges"]:
@@ -236,6 +236,10 @@ def _page(request: Request, kind: str, rows: Sequence[Row], *, total: bool = Tru
     if total:
         headers |= {"X-Total": str(len(rows)), "X-Total-Pages": str(-(-len(rows) // size))}
     return as_json(list(shown), headers=headers)
+
+
+def _flag(request: Request, key: str) -> bool:
+    return (request.one(key) or "").lower() == "true"
 
 
 def _check(request: Request, kind: str) -> None:
