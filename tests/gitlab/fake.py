@@ -109,7 +109,7 @@ class FakeGitLab:
         for number, each in self.projects.items():
             if number in self.closed:
                 continue
-            if name in (str(number), each.path):
+            if name.lower() in (str(number), each.path.lower()):
                 return each
             if name == each.former:
                 url = f"{self.prefix}/api/v4/projects/{number}"

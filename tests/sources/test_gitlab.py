@@ -709,8 +709,9 @@ def test_a_project_that_is_gone_is_named(ci: FakeGitLab, project: Project, reade
     project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
     reader.refresh()
     ci.closed.add(1)
-    with pytest.raises(NotFoundError, match=r"/projects/1/.*404 Not Found.*scope read_api"):
-        reader.refresh()
+    for address in ("/projects/1/repository", "/projects/group%2Fsub%2Fproject: HTTP 404"):
+        with pytest.raises(NotFoundError, match=f"{address}.*scope read_api"):
+            reader.refresh()
     assert len(reader.rows()) == 1
 
 
@@ -760,6 +761,50 @@ def test_globs_select_projects_of_a_group(
     flat = Reader(configure(repos=["group/*"], exclude=["group/old"]), clock)
     flat.refresh()
     assert {trunk.repo for trunk in flat.report.trunks} == {"group/a"}
+
+
+def test_a_project_that_is_named_twice_is_one(
+    project: Project, configure: Configure, clock: Clock
+) -> None:
+    """Its own entry names it, whatever globs match it, in any case of letters."""
+    project.push("a", at=NOW - 90)
+    reader = Reader(configure(repos=["group/**", PATH.upper(), PATH]), clock)
+    reader.refresh()
+    assert list(reader.report.trunks) == [Trunk(PATH.upper(), "main")]
+
+
+def test_a_project_that_was_made_anew_is_read(
+    ci: FakeGitLab, project: Project, reader: Reader
+) -> None:
+    """Its id is another one, and it is looked up at once when the old one is gone."""
+    project.push("a", at=NOW - 90)
+    reader.refresh()
+    ci.closed.add(1)
+    anew = ci.project(PATH)
+    anew.pipeline(anew.push("b", at=NOW - 50), at=NOW - 40).job("test", at=NOW - 40)
+    with pytest.raises(NotFoundError):
+        reader.refresh()
+    reader.refresh()
+    assert len(reader.rows()) == 1
+
+
+@pytest.mark.parametrize(
+    "keys", [{"window": 150}, {"allow_failure": "fail"}, {"workflow": "other"}]
+)
+def test_another_selection_begins_anew(
+    project: Project,
+    configure: Configure,
+    reader: Reader,
+    server: HttpServer,
+    keys: dict[str, object],
+) -> None:
+    """A key that changes what rows mean makes them due again."""
+    project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
+    reader.refresh()
+    asked(server)
+    reader.restart(configure(**keys))
+    reader.refresh()
+    assert "jobs" in asked(server)
 
 
 def test_a_person_has_projects_too(ci: FakeGitLab, configure: Configure, clock: Clock) -> None:

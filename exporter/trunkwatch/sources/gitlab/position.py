@@ -22,8 +22,7 @@ class Position(msgspec.Struct):
     """The position in one trunk.
 
     Attributes:
-        site: address of the server; ids of another one mean nothing.
-        project: id of the project.
+        scope: what selects rows: the server, the project, and the configuration.
         since: the newest change that was read (seconds since the epoch); None before the first.
         tip: the newest commit that was listed.
         bridges: whether its pipelines have trigger jobs.
@@ -31,8 +30,7 @@ class Position(msgspec.Struct):
         open: the pipelines whose jobs may change before they do.
     """
 
-    site: str
-    project: int
+    scope: list[str]
     since: float | None = None
     tip: str = ""
     bridges: bool = False
@@ -40,16 +38,16 @@ class Position(msgspec.Struct):
     open: dict[int, Pipeline] = {}
 
     @classmethod
-    def stored(cls, text: str | None, site: str, project: int, now: float) -> "Position":
+    def stored(cls, text: str | None, scope: list[str], now: float) -> "Position":
         """Return the stored position, or the one to begin with."""
         with suppress(msgspec.MsgspecError):  # a damaged one: reading begins anew
             position = msgspec.json.decode(text or "", type=cls)
-            if (position.site, position.project) == (site, project):
+            if position.scope == scope:
                 if position.since is not None:
                     # It was stored while a clock was wrong.
                     position.since = min(position.since, now)
                 return position
-        return cls(site, project)
+        return cls(scope)
 
     def entry(self, trunk: Trunk, now: float) -> StateEntry:
         """Return the position as a fact."""

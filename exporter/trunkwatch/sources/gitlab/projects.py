@@ -38,6 +38,7 @@ class Projects:
     Attributes:
         found: by the name under which their results are kept.
         errors: by the entry of `repos` that could never be read.
+        gone: by the name of a project that was read before, and that GitLab does not show any more.
         entries: to store.
     """
 
@@ -50,26 +51,33 @@ class Projects:
         self._config = config
         self.found: dict[str, Project] = {}
         self.errors: dict[str, SourceError] = {}
+        self.gone: dict[str, SourceError] = {}
         self.entries: list[StateEntry] = []
 
-    def read(self, stored: Mapping[str, str], now: float) -> None:
-        """Read the projects that are due."""
-        for entry in dict.fromkeys(self._config.repos):
-            listed = self._listed(entry, stored.get(f"repos {entry}"), now)
-            for project in listed.projects:
-                if not is_glob(entry):
-                    self.found[entry] = project
-                elif self._config.selects(project.path):
-                    self.found.setdefault(project.path, project)
+    def read(self, stored: Mapping[str, str], now: float, *, again: bool) -> None:
+        """Read the projects that are due.
 
-    def _listed(self, entry: str, stored: str | None, now: float) -> _Listed:
+        Args:
+            stored: the entries of the source's state.
+            now: seconds since the epoch.
+            again: whether all are due, because one could not be found.
+        """
+        ids: set[int] = set()
+        for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
+            for project in self._listed(entry, stored.get(f"repos {entry}"), now, again).projects:
+                selected = not is_glob(entry) or self._config.selects(project.path)
+                if selected and project.id not in ids:
+                    ids.add(project.id)
+                    self.found[project.path if is_glob(entry) else entry] = project
+
+    def _listed(self, entry: str, stored: str | None, now: float, again: bool) -> _Listed:
         listed = _Listed()
         with suppress(msgspec.MsgspecError):
             listed = msgspec.json.decode(stored or "", type=_Listed)
         if listed.site != self._config.site:
             listed = _Listed()
         due = listed.read_at + (GLOB_SECONDS if is_glob(entry) else NAMED_SECONDS)
-        if listed.site and listed.read_at <= now < due:
+        if listed.site and listed.read_at <= now < due and not again:
             return listed
         try:
             projects = list(self._projects(entry, listed.projects))
@@ -77,6 +85,8 @@ class Projects:
             # The stored ones are read on: their own requests show whether that is right.
             if not listed.site:
                 self.errors[entry] = error
+            elif isinstance(error, NotFoundError) and not is_glob(entry):
+                self.gone[entry] = error
             return listed
         fresh = _Listed(self._config.site, now, projects)
         self.entries.append(StateEntry(f"repos {entry}", msgspec.json.encode(fresh).decode()))

@@ -8,7 +8,7 @@ from math import isfinite
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
-from trunkwatch.errors import NoAnswerError, RateLimitedError, SourceError
+from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError
 from trunkwatch.sources.deliveries import RowsUpdate
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
@@ -56,6 +56,7 @@ class Gitlab:
         self._reports: dict[Trunk, TrunkReport] = {}
         self._read_at: dict[Trunk, float] = {}
         self._all_read_at = 0.0
+        self._lookup_again = False
         self._lock = threading.Lock()
         self._news: set[tuple[str, str]] = set()
 
@@ -69,18 +70,21 @@ class Gitlab:
         """
         now = self._clock()
         projects = Projects(self._api, self._config)
-        projects.read(state.entries, now)
+        projects.read(state.entries, now, again=self._lookup_again)
         trunks = projects.trunks()
         chosen, wait = self._chosen(trunks, now)
         facts: list[Fact] = [*projects.entries]
         unread = 0
-        for trunk, read in self._read(chosen, state, now):
+        for trunk, read in self._read(chosen, projects.gone, state, now):
             facts += read.facts
             unread += read.unread
             is_current = read.error is None and not read.unread
             before = self._reports.get(trunk, TrunkReport(None))
             until = now if is_current else before.read_until
             self._reports[trunk] = TrunkReport(until, read.error)
+        self._lookup_again = any(
+            isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
+        )
         reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
         missing = [
             (trunk, error)
@@ -133,7 +137,11 @@ class Gitlab:
         return chosen, wait
 
     def _read(
-        self, trunks: Mapping[Trunk, Project], state: SourceState, now: float
+        self,
+        trunks: Mapping[Trunk, Project],
+        gone: Mapping[str, SourceError],
+        state: SourceState,
+        now: float,
     ) -> Iterable[tuple[Trunk, TrunkRead]]:
         unreachable: list[SourceError] = []
 
@@ -141,11 +149,12 @@ class Gitlab:
             if unreachable:
                 # An address that never answers must not be waited for by each trunk.
                 return TrunkRead(error=unreachable[0])
-            project, site = trunks[trunk].id, self._config.site
-            position = Position.stored(state.entries.get(trunk_key(trunk)), site, project, now)
-            reader = TrunkReader(
-                self._api, self._config, self._context.events, trunk, position, now
-            )
+            if trunk.repo in gone:
+                return TrunkRead(error=gone[trunk.repo])
+            project, config, events = trunks[trunk].id, self._config, self._context.events
+            text = state.entries.get(trunk_key(trunk))
+            position = Position.stored(text, self._scope(project), now)
+            reader = TrunkReader(self._api, config, events, trunk, project, position, now)
             try:
                 result = reader.read()
             except SourceError as error:
@@ -156,6 +165,12 @@ class Gitlab:
 
         with ThreadPoolExecutor(READERS) as pool:
             yield from zip(trunks, pool.map(read, trunks), strict=True)
+
+    def _scope(self, project: int) -> list[str]:
+        """Return what selects the rows of a trunk; when it changes, reading begins anew."""
+        config = self._config
+        own = [config.workflow or config.name, config.allow_failure, str(config.window)]
+        return [config.site, str(project), *own, *sorted(self._context.events)]
 
     # ------------------------------------------------------------------ webhooks
 

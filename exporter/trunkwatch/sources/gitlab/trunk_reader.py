@@ -77,6 +77,7 @@ class TrunkReader:
         config: GitlabSource,
         events: frozenset[str],
         trunk: Trunk,
+        project: int,
         position: Position,
         now: float,
     ) -> None:
@@ -85,6 +86,7 @@ class TrunkReader:
         config: the source's section of the configuration.
         events: which events' pipelines count.
         trunk: the trunk.
+        project: its id.
         position: of the trunk; it is changed.
         now: seconds since the epoch.
         """
@@ -92,6 +94,7 @@ class TrunkReader:
         self._config = config
         self._events = events
         self._trunk = trunk
+        self._project = project
         self._position = position
         self._now = now
         self._read_pipelines: list[Pipeline] = []
@@ -168,7 +171,7 @@ class TrunkReader:
         listed: dict[str, ListedCommit] = {}
         position, size = self._position, self._api.client.per_page
         for number in page_numbers("commits", -(-self._config.window // size)):
-            page = self._api.commits(position.project, self._trunk.branch, number)
+            page = self._api.commits(self._project, self._trunk.branch, number)
             if page.dropped:
                 raise UnreadableOrderError(
                     f"{self._trunk}: the list of commits has unreadable rows; the order stays"
@@ -207,9 +210,7 @@ class TrunkReader:
         found: dict[int, Pipeline] = {}
         since, offset, newest = int(begin), 1, begin
         for _ in page_numbers(f"{self._trunk}: pipelines"):
-            page = self._api.pipelines(
-                self._position.project, self._trunk.branch, since, offset, source
-            )
+            page = self._api.pipelines(self._project, self._trunk.branch, since, offset, source)
             found.update(
                 (run.id, run)
                 for run in page.rows
@@ -232,7 +233,7 @@ class TrunkReader:
         children = list(self._changed(begin, "parent_pipeline")[0].values())
         parents: dict[int, Pipeline] = {}
         for sha in dict.fromkeys(child.sha for child in children):
-            runs = self._api.pipelines_of(self._position.project, self._trunk.branch, sha)
+            runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
             parents.update((run.id, run) for run in runs if self._counts(run))
         return children, parents
 
@@ -247,11 +248,11 @@ class TrunkReader:
             top: the pipeline that is no child.
             depth: levels above it.
         """
-        project, position, top = self._position.project, self._position, top or run
-        jobs, unreadable = self._api.jobs(project, run.id)
+        position, top = self._position, top or run
+        jobs, unreadable = self._api.jobs(self._project, run.id)
         bridges: tuple[Job, ...] = ()
         if position.bridges or run.status in FINAL:
-            bridges, more = self._api.bridges(project, run.id)
+            bridges, more = self._api.bridges(self._project, run.id)
             unreadable += more
             position.bridges |= bool(bridges)
         attempts: Counter[str] = Counter()
@@ -315,7 +316,7 @@ class TrunkReader:
         return replace(row, job_id=None)
 
     def _startup_failure(self, run: Pipeline) -> Observation:
-        errors = self._api.yaml_errors(self._position.project, run.id)
+        errors = self._api.yaml_errors(self._project, run.id)
         created = plausible_time(run.created, self._now)
         return self._observation(
             run,
