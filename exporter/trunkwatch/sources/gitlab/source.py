@@ -1,6 +1,5 @@
 """The projects of one GitLab server as a source; see the package."""
 
-import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import isfinite
@@ -11,11 +10,13 @@ from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError
 from trunkwatch.sources.deliveries import RowsUpdate
 from trunkwatch.sources.gitlab.api import GitlabApi
+from trunkwatch.sources.gitlab.pipeline_reader import Reading
 from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
 from trunkwatch.sources.gitlab.projects import Projects
 from trunkwatch.sources.gitlab.rows import Project
 from trunkwatch.sources.gitlab.trunk_reader import TrunkRead, TrunkReader
 from trunkwatch.sources.gitlab.webhook import check_token_header, read_delivery, verify_token
+from trunkwatch.sources.news import News
 from trunkwatch.sources.port import (
     Delivery,
     Refresh,
@@ -27,9 +28,6 @@ from trunkwatch.sources.port import (
 
 READERS = 4
 """Trunks that are read at once."""
-
-NEWS_SECONDS = 10.0
-"""Seconds between two refreshes of a trunk that webhooks ask for: each job sends several."""
 
 
 def gitlab_source(config: GitlabSource, context: SourceContext) -> Source:
@@ -54,11 +52,8 @@ class Gitlab:
         self._clock = context.http.clock
         self._api = GitlabApi(config, context.http)
         self._reports: dict[Trunk, TrunkReport] = {}
-        self._read_at: dict[Trunk, float] = {}
-        self._all_read_at = 0.0
         self._lookup_again = False
-        self._lock = threading.Lock()
-        self._news: set[tuple[str, str]] = set()
+        self._news = News(config.poll_interval)
 
     # ------------------------------------------------------------------ refresh
 
@@ -72,7 +67,9 @@ class Gitlab:
         projects = Projects(self._api, self._config)
         projects.read(state.entries, now, again=self._lookup_again)
         trunks = projects.trunks()
-        chosen, wait = self._chosen(trunks, now)
+        keys = {trunk: (project.path.lower(), trunk.branch) for trunk, project in trunks.items()}
+        due, wait = self._news.take(keys.values(), now)
+        chosen = {trunk: project for trunk, project in trunks.items() if keys[trunk] in due}
         facts: list[Fact] = [*projects.entries]
         unread = 0
         for trunk, read in self._read(chosen, projects.gone, state, now):
@@ -109,33 +106,6 @@ class Gitlab:
             raise report.failure
         return Refresh(facts, report)
 
-    def _chosen(
-        self, trunks: Mapping[Trunk, Project], now: float
-    ) -> tuple[dict[Trunk, Project], float | None]:
-        """Return the trunks to read, and the seconds until the next refresh if it is early."""
-        due = now - self._all_read_at
-        with self._lock:
-            news, self._news = self._news, set()
-        if not news or not 0 <= due < self._config.poll_interval:
-            self._all_read_at = now
-            self._read_at = dict.fromkeys(trunks, now)
-            return dict(trunks), None
-        chosen: dict[Trunk, Project] = {}
-        wait = self._config.poll_interval - due
-        for trunk, project in trunks.items():
-            key = (project.path.lower(), trunk.branch)
-            if key not in news:
-                continue
-            early = NEWS_SECONDS - (now - self._read_at.get(trunk, 0.0))
-            if 0 < early <= NEWS_SECONDS:
-                wait = min(wait, early)
-                with self._lock:
-                    self._news.add(key)
-            else:
-                chosen[trunk] = project
-                self._read_at[trunk] = now
-        return chosen, wait
-
     def _read(
         self,
         trunks: Mapping[Trunk, Project],
@@ -151,12 +121,12 @@ class Gitlab:
                 return TrunkRead(error=unreachable[0])
             if trunk.repo in gone:
                 return TrunkRead(error=gone[trunk.repo])
-            project, config, events = trunks[trunk].id, self._config, self._context.events
+            project = trunks[trunk].id
             text = state.entries.get(trunk_key(trunk))
             position = Position.stored(text, self._scope(project), now)
-            reader = TrunkReader(self._api, config, events, trunk, project, position, now)
+            reading = Reading(self._api, self._config, self._context.events, trunk, project, now)
             try:
-                result = reader.read()
+                result = TrunkReader(reading, position).read()
             except SourceError as error:
                 result = TrunkRead(error=error)
             if isinstance(result.error, NoAnswerError):
@@ -189,8 +159,7 @@ class Gitlab:
         key, trunk = read_delivery(headers, body, self._config)
         if trunk is None:
             return Delivery(key, None)
-        with self._lock:
-            self._news.add((trunk.repo.lower(), trunk.branch))
+        self._news.add((trunk.repo.lower(), trunk.branch))
         return Delivery(key, RowsUpdate(needs_refresh=True))
 
 

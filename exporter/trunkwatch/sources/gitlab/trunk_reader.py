@@ -1,12 +1,9 @@
 """Reads one trunk: its order, and the pipelines that changed."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
-from trunkwatch.annotations import annotation_lines
-from trunkwatch.config.schema import GitlabSource
-from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import (
     BadAnswerError,
@@ -17,17 +14,12 @@ from trunkwatch.errors import (
     SourceError,
 )
 from trunkwatch.rest.lists import page_numbers
-from trunkwatch.sources.gitlab.api import GitlabApi
+from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
-from trunkwatch.sources.gitlab.rows import Job, ListedCommit, Pipeline, time_of
+from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
 from trunkwatch.sources.gitlab.words import (
     ACTIVE,
-    BLOCKED,
-    COMPLETED,
-    EVENTS,
     FINAL,
-    SCRIPT_FAILURE,
-    outcome,
 )
 from trunkwatch.times import plausible_time
 
@@ -71,33 +63,18 @@ class TrunkRead:
 class TrunkReader:
     """One trunk in one refresh."""
 
-    def __init__(
-        self,
-        api: GitlabApi,
-        config: GitlabSource,
-        events: frozenset[str],
-        trunk: Trunk,
-        project: int,
-        position: Position,
-        now: float,
-    ) -> None:
+    def __init__(self, reading: Reading, position: Position) -> None:
         """Args:
-        api: of the server.
-        config: the source's section of the configuration.
-        events: which events' pipelines count.
-        trunk: the trunk.
-        project: its id.
+        reading: what is read.
         position: of the trunk; it is changed.
-        now: seconds since the epoch.
         """
-        self._api = api
-        self._config = config
-        self._events = events
-        self._trunk = trunk
-        self._project = project
+        self._reading = reading
+        self._api = reading.api
+        self._config = reading.config
+        self._trunk = reading.trunk
+        self._project = reading.project
         self._position = position
-        self._now = now
-        self._read_pipelines: list[Pipeline] = []
+        self._now = reading.now
 
     def read(self) -> TrunkRead:
         """Read the order, and the pipelines that changed or may have.
@@ -128,9 +105,9 @@ class TrunkReader:
     def _read_run(self, run: Pipeline, result: TrunkRead) -> bool:
         """Read one pipeline; return False if no other can be read now."""
         position = self._position
-        self._read_pipelines = [run]
+        reader = PipelineReader(self._reading, position, run)
         try:
-            rows = list(self._rows(run))
+            rows = list(reader.rows())
         except FATAL_ERRORS as error:
             result.error = error
             return False
@@ -141,7 +118,7 @@ class TrunkReader:
             position.keep_open(run, self._now, wanted=True)
             return True
         result.facts += rows
-        position.see(*self._read_pipelines)
+        position.see(*reader.read)
         unfinished = any(not row.finished for row in rows)
         wanted = run.status in ACTIVE or (run.status in FINAL and unfinished)
         position.keep_open(run, self._now, wanted=wanted)
@@ -224,7 +201,7 @@ class TrunkReader:
         return found, newest
 
     def _counts(self, run: Pipeline) -> bool:
-        return _event(run) in self._events
+        return event_of(run) in self._reading.events
 
     def _changed_children(self, begin: float) -> tuple[list[Pipeline], dict[int, Pipeline]]:
         """Return the child pipelines that changed, and their parents, which no list names."""
@@ -236,121 +213,6 @@ class TrunkReader:
             runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
             parents.update((run.id, run) for run in runs if self._counts(run))
         return children, parents
-
-    def _rows(
-        self, run: Pipeline, prefix: str = "", top: Pipeline | None = None, depth: int = 0
-    ) -> Iterator[Observation]:
-        """Yield the rows of a pipeline and of its child pipelines.
-
-        Args:
-            run: the pipeline.
-            prefix: of the names of its jobs.
-            top: the pipeline that is no child.
-            depth: levels above it.
-        """
-        position, top = self._position, top or run
-        jobs, unreadable = self._api.jobs(self._project, run.id)
-        bridges: tuple[Job, ...] = ()
-        if position.bridges or run.status in FINAL:
-            bridges, more = self._api.bridges(self._project, run.id)
-            unreadable += more
-            position.bridges |= bool(bridges)
-        attempts: Counter[str] = Counter()
-        for job in sorted(jobs, key=lambda job: job.id):
-            attempts[job.name] += 1
-            yield self._row(run, top, prefix, job, attempts[job.name])
-        for bridge in bridges:
-            yield self._bridge(run, top, prefix, bridge)
-            yield from self._child(bridge, prefix, top, depth)
-        if depth == 0 and run.status == "failed" and not (jobs or bridges or unreadable):
-            yield self._startup_failure(run)
-
-    def _child(self, bridge: Job, prefix: str, top: Pipeline, depth: int) -> Iterator[Observation]:
-        child = bridge.child
-        if child is None or depth >= CHILD_DEPTH:
-            return
-        if child.status in FINAL and self._position.has_seen(child) and top.status in ACTIVE:
-            return
-        yield from self._rows(child, f"{prefix}{bridge.name} / ", top, depth + 1)
-        self._read_pipelines.append(child)
-
-    # ------------------------------------------------------------------ observations
-
-    def _row(
-        self, run: Pipeline, top: Pipeline, prefix: str, job: Job, attempt: int
-    ) -> Observation:
-        status, conclusion, infra = outcome(
-            job.status,
-            job.reason,
-            may_fail=job.may_fail and self._config.allow_failure == "skip",
-            blocked=run.status in BLOCKED,
-        )
-        failed = conclusion in ("failure", "timed_out") and job.reason != SCRIPT_FAILURE
-        return self._observation(
-            run,
-            top,
-            f"{prefix}{job.name}",
-            status=status,
-            conclusion=conclusion,
-            attempt=attempt,
-            job_id=job.id,
-            created_at=time_of(job.created, self._now),
-            started_at=time_of(job.started, self._now),
-            completed_at=time_of(job.finished, self._now) if status == COMPLETED else None,
-            url=job.url,
-            infra=infra,
-            annotations=annotation_lines([job.reason] if failed else []),
-        )
-
-    def _bridge(self, run: Pipeline, top: Pipeline, prefix: str, bridge: Job) -> Observation:
-        """Return the row of a trigger job.
-
-        One that started a child pipeline has done its work: it repeats the result of that pipeline
-        only, which its jobs report. Earlier attempts are not listed, and reports of one row without
-        id: a failure and a pass are a flake then, not two jobs.
-        """
-        mirrors = bridge.status == "failed" and bridge.reason in ("", "unknown_failure")
-        if mirrors and bridge.child is not None:
-            bridge = bridge._replace(status="success")
-        row = self._row(run, top, prefix, bridge, 1)
-        return replace(row, job_id=None)
-
-    def _startup_failure(self, run: Pipeline) -> Observation:
-        errors = self._api.yaml_errors(self._project, run.id)
-        created = plausible_time(run.created, self._now)
-        return self._observation(
-            run,
-            run,
-            STARTUP_JOB,
-            status=COMPLETED,
-            conclusion="startup_failure",
-            created_at=created,
-            started_at=created,
-            completed_at=plausible_time(run.updated, self._now),
-            url=run.url,
-            annotations=annotation_lines([errors]),
-        )
-
-    def _observation(self, run: Pipeline, top: Pipeline, name: str, **own: object) -> Observation:
-        workflow, event = self._config.workflow or self._config.name, _event(top)
-        if event == SCHEDULE:
-            # A nightly job would count as removed after the pushes of a few days.
-            workflow = f"{workflow} ({SCHEDULE})"
-        return Observation(
-            self._trunk,
-            run.sha,
-            RawJob(workflow, None, name),
-            run_id=run.id,
-            run_number=run.id,
-            event=event,
-            head_branch=self._trunk.branch,
-            head_repo=self._trunk.repo,
-            **own,  # type: ignore[arg-type] # its own fields, with their types
-        )
-
-
-def _event(run: Pipeline) -> str:
-    return EVENTS.get(run.source, run.source)
 
 
 def _chain(listed: dict[str, ListedCommit], tip: str) -> Iterable[ListedCommit]:

@@ -9,6 +9,11 @@ from types import MappingProxyType
 
 COMPLETED = "completed"
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 STATUSES: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         "success": (COMPLETED, "success"),
@@ -38,51 +43,24 @@ ACTIVE = frozenset({"running", "canceling"})
 FINAL = frozenset({"success", "failed", "canceled", "skipped"})
 """Statuses of a pipeline that has ended."""
 
-TIMED_OUT = frozenset(
-    {
-        "job_execution_timeout",
-        "job_execution_server_timeout",
-        "server_timeout_running",
-        "server_timeout_canceling",
-    }
+TIMED_OUT = _words(
+    "job_execution_timeout job_execution_server_timeout server_timeout_running "
+    "server_timeout_canceling"
 )
 """Reasons of a job that ran longer than it may."""
 
-NOT_RUN = frozenset(
-    {
-        "deployment_rejected",
-        "failed_outdated_deployment_job",
-        "forward_deployment_failure",
-        "stale_schedule",
-    }
+NOT_RUN = _words(
+    "deployment_rejected failed_outdated_deployment_job forward_deployment_failure stale_schedule"
 )
 """Reasons of a job that GitLab or a person did not want any more: a newer deployment was there."""
 
-INFRA = frozenset(
-    {
-        "api_failure",
-        "archived_failure",
-        "builds_disabled",
-        "ci_quota_exceeded",
-        "data_integrity_failure",
-        "environment_creation_failure",
-        "ip_restriction_failure",
-        "job_router_failure",
-        "job_token_expired",
-        "no_matching_runner",
-        "no_updates_canceling",
-        "no_updates_running",
-        "project_deleted",
-        "runner_external_dependency_failure",
-        "runner_interrupted",
-        "runner_system_failure",
-        "runner_unsupported",
-        "scheduler_failure",
-        "stuck_or_timeout_failure",
-        "stuck_pending_no_matching_runners",
-        "stuck_pending_with_matching_runners",
-        "user_blocked",
-    }
+INFRA = _words(
+    "api_failure archived_failure builds_disabled ci_quota_exceeded data_integrity_failure "
+    "environment_creation_failure ip_restriction_failure job_router_failure job_token_expired "
+    "no_matching_runner no_updates_canceling no_updates_running project_deleted "
+    "runner_external_dependency_failure runner_interrupted runner_system_failure "
+    "runner_unsupported scheduler_failure stuck_or_timeout_failure "
+    "stuck_pending_no_matching_runners stuck_pending_with_matching_runners user_blocked"
 )
 """Reasons that are faults of the CI system."""
 
