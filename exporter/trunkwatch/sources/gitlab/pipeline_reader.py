@@ -9,7 +9,7 @@ from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.position import Position
-from trunkwatch.sources.gitlab.rows import Job, Pipeline, time_of
+from trunkwatch.sources.gitlab.rows import JOBS, Job, Pipeline, time_of
 from trunkwatch.sources.gitlab.words import (
     ACTIVE,
     BLOCKED,
@@ -53,6 +53,7 @@ class PipelineReader:
 
     Attributes:
         read: the pipelines that were read, itself included.
+        unreadable: number of jobs that could not be.
     """
 
     def __init__(self, reading: Reading, position: Position, top: Pipeline) -> None:
@@ -65,6 +66,7 @@ class PipelineReader:
         self._position = position
         self._top = top
         self.read = [top]
+        self.unreadable = 0
 
     def rows(self) -> Iterator[Observation]:
         """Yield the rows of the pipeline and of its child pipelines."""
@@ -79,12 +81,13 @@ class PipelineReader:
             depth: levels above it.
         """
         api, project, position = self._reading.api, self._reading.project, self._position
-        jobs, unreadable = api.jobs(project, run.id)
+        jobs, dropped = api.jobs(project, run.id)
         bridges: tuple[Job, ...] = ()
         if position.bridges or run.status in FINAL:
             bridges, more = api.bridges(project, run.id)
-            unreadable += more
+            dropped += more
             position.bridges |= bool(bridges)
+        self.unreadable += dropped + sum(map(JOBS.is_doubtful, (*jobs, *bridges)))
         attempts: Counter[str] = Counter()
         for job in sorted(jobs, key=lambda job: job.id):
             attempts[job.name] += 1
@@ -92,7 +95,7 @@ class PipelineReader:
         for bridge in bridges:
             yield self._bridge(run, prefix, bridge)
             yield from self._child(bridge, prefix, depth)
-        if depth == 0 and run.status == "failed" and not (jobs or bridges or unreadable):
+        if depth == 0 and run.status == "failed" and not (jobs or bridges or dropped):
             yield self._startup_failure(run)
 
     def _child(self, bridge: Job, prefix: str, depth: int) -> Iterator[Observation]:

@@ -44,8 +44,8 @@ class Position(msgspec.Struct):
             position = msgspec.json.decode(text or "", type=cls)
             if position.scope == scope:
                 if position.since is not None:
-                    # It was stored while a clock was wrong.
-                    position.since = min(position.since, now)
+                    # A time of the future was stored while a clock was wrong.
+                    position.since = min(max(position.since, 0.0), now)
                 return position
         return cls(scope)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from trunkwatch.domain.model import Commit
+from trunkwatch.engine.storable import UNREADABLE
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time, plausible_time
@@ -60,7 +61,7 @@ class Job(NamedTuple):
     Attributes:
         id: ascending with the attempts of a name.
         name: of the job.
-        status: of the job.
+        status: of the job; `UNREADABLE` for another type.
         may_fail: a failure does not fail the pipeline.
         reason: of a failure; empty without one.
         created: as GitLab writes it, like the two others.
@@ -124,12 +125,10 @@ def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
 def job_of(row: Mapping[str, Any]) -> Job:
     """Parse a job of a pipeline."""
     status, reason = row["status"], row.get("failure_reason")
-    if not isinstance(status, str):
-        raise ValueError("a job whose status is no text")
     return Job(
         identity(row["id"]),
         name_of(row["name"]),
-        status,
+        status if isinstance(status, str) else UNREADABLE,
         row.get("allow_failure") is True,
         reason if isinstance(reason, str) else "",
         row.get("created_at"),
@@ -167,8 +166,8 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
 
 PROJECTS: Listing[Project] = Listing(project_of, lambda project: project.id)
 PIPELINES: Listing[Pipeline] = Listing(pipeline_of, lambda pipeline: pipeline.id)
-JOBS: Listing[Job] = Listing(job_of, lambda job: job.id)
-BRIDGES: Listing[Job] = Listing(bridge_of, lambda job: job.id)
+JOBS: Listing[Job] = Listing(job_of, lambda job: job.id, lambda job: job.status == UNREADABLE)
+BRIDGES: Listing[Job] = Listing(bridge_of, JOBS.identity, JOBS.is_doubtful)
 COMMITS: Listing[ListedCommit] = Listing(commit_of, lambda listed: listed.commit.sha)
 
 

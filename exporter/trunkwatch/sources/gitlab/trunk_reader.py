@@ -32,6 +32,10 @@ BATCH = 50
 COLD_LOOK_BACK_SECONDS = 86_400.0
 """Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
+UNREADABLE_SECONDS = 1800.0
+"""Seconds for which a pipeline with a job that cannot be read holds back the newer ones: the job
+may be the pass between their failures."""
+
 UNDATED_WINDOW_SECONDS = 30 * 86_400.0
 """Seconds before now at which a cold start begins if no commit has a date."""
 
@@ -118,6 +122,12 @@ class TrunkReader:
             position.keep_open(run, self._now, wanted=True)
             return True
         result.facts += rows
+        if reader.unreadable and self._now - run.updated < UNREADABLE_SECONDS:
+            result.error = result.error or BadAnswerError(
+                f"{self._trunk}: a job of pipeline {run.id} cannot be read; newer results wait for"
+                " it for half an hour"
+            )
+            return False
         position.see(*reader.read)
         unfinished = any(not row.finished for row in rows)
         wanted = run.status in ACTIVE or (run.status in FINAL and unfinished)
@@ -165,7 +175,7 @@ class TrunkReader:
     def _begin(self, order: TrunkOrder | None) -> float:
         """Return the time since which changes are read (seconds since the epoch)."""
         if self._position.since is not None:
-            return self._position.since - SLACK_SECONDS
+            return max(0.0, self._position.since - SLACK_SECONDS)
         dates = [
             date
             for commit in (order.commits if order else ())
