@@ -580,7 +580,7 @@ def test_a_cursor_of_the_future_loses_nothing(
 
 @pytest.mark.parametrize("text", ["", "{}", "null", '{"site": 1}', "\x00"])
 def test_a_damaged_position_begins_anew(project: Project, reader: Reader, text: str) -> None:
-    """What is stored of an entry cannot end a refresh."""
+    """An entry that cannot be read does not end a refresh."""
     project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
     keys = [f"trunk {PATH} main", f"repos {PATH}"]
     state = type(EMPTY_STATE)(None, dict.fromkeys(keys, text))
@@ -732,7 +732,7 @@ def test_a_pipeline_that_was_deleted_costs_no_other(project: Project, reader: Re
 
 
 def test_a_project_that_is_gone_is_named(ci: FakeGitLab, project: Project, reader: Reader) -> None:
-    """A project that GitLab does not show any more is an error, and what was read stays."""
+    """A project that GitLab does not show any more is an error; its results stay."""
     project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
     reader.refresh()
     ci.closed.add(1)
@@ -898,7 +898,7 @@ def test_a_token_without_rights_is_named(
 def test_the_rate_limit_of_a_minute_is_kept(
     ci: FakeGitLab, project: Project, configure: Configure, clock: Clock
 ) -> None:
-    """At most the share is used, what was read counts, and the rest follows in a minute."""
+    """At most the share is used; the results count, and the rest follows in a minute."""
     ci.limit, ci.remaining = 20, 20
     for number in range(10):
         run = project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60 + number)

@@ -58,7 +58,7 @@ class PipelineReader:
 
     def __init__(self, reading: Reading, position: Position, top: Pipeline) -> None:
         """Args:
-        reading: what is read.
+        reading: the trunk, and how it is read.
         position: of the trunk.
         top: the pipeline.
         """

@@ -69,7 +69,7 @@ class TrunkReader:
 
     def __init__(self, reading: Reading, position: Position) -> None:
         """Args:
-        reading: what is read.
+        reading: the trunk, and how it is read.
         position: of the trunk; it is changed.
         """
         self._reading = reading
