@@ -769,6 +769,28 @@ def test_a_renamed_project_is_read_on_and_named(
     assert f"{PATH} is now group/new" in limitation.text
 
 
+def test_a_named_project_without_pipelines_is_named(
+    project: Project, configure: Configure, clock: Clock
+) -> None:
+    """An empty project, or one with its CI off, has nothing to watch, which is no error."""
+    project.row["default_branch"] = None
+    reader = Reader(configure(), clock)
+    reader.refresh()
+    assert [limitation.name for limitation in reader.report.limitations] == ["empty"]
+    assert reader.report.failure is None
+
+
+def test_a_server_that_does_not_answer_is_asked_once(
+    configure: Configure, clock: Clock, server: HttpServer
+) -> None:
+    """However many projects are named, one refused token is one request."""
+    reader = Reader(configure(repos=[f"group/{number}" for number in range(20)]), clock)
+    server.handler = lambda _request: as_json({}, 401)
+    with pytest.raises(CredentialsError):
+        reader.refresh()
+    assert len(server.requests) == 1
+
+
 def test_globs_select_projects_of_a_group(
     ci: FakeGitLab, project: Project, configure: Configure, clock: Clock
 ) -> None:

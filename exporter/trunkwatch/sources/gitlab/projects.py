@@ -9,10 +9,19 @@ from trunkwatch.config.repositories import DEFAULT_BRANCH, is_glob, repo_matches
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
-from trunkwatch.errors import NotFoundError, SourceError
+from trunkwatch.errors import (
+    CredentialsError,
+    NoAnswerError,
+    NotFoundError,
+    RateLimitedError,
+    SourceError,
+)
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.rows import Project
 from trunkwatch.sources.port import Limitation
+
+FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
+"""Errors that every further request of the same refresh would meet too."""
 
 NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
 """Seconds after which a project, and a list of projects, is read again."""
@@ -53,6 +62,7 @@ class Projects:
         self.errors: dict[str, SourceError] = {}
         self.gone: dict[str, SourceError] = {}
         self.entries: list[StateEntry] = []
+        self._fatal: SourceError | None = None
 
     def read(self, stored: Mapping[str, str], now: float, *, again: bool) -> None:
         """Read the projects that are due.
@@ -80,8 +90,12 @@ class Projects:
         if listed.site and listed.read_at <= now < due and not again:
             return listed
         try:
+            if self._fatal is not None:
+                raise self._fatal
             projects = list(self._projects(entry, listed.projects))
         except SourceError as error:
+            if isinstance(error, FATAL_ERRORS):
+                self._fatal = error
             # The stored ones are read on: their own requests show whether that is right.
             if not listed.site:
                 self.errors[entry] = error
@@ -121,7 +135,7 @@ class Projects:
         }
 
     def limitations(self) -> Iterator[Limitation]:
-        """Yield the projects that have another path than the configured one."""
+        """Yield the named projects that have another path now, or nothing to watch."""
         found = [
             f"{repo} is now {project.path}"
             for repo, project in self.found.items()
@@ -130,3 +144,6 @@ class Projects:
         if found:
             text = f"{', '.join(found)}: read on under the old path; write the new one into repos"
             yield Limitation("renamed", text)
+        empty = [repo for repo, project in self.found.items() if project.default_branch is None]
+        if named := [repo for repo in empty if repo in self._config.repos]:
+            yield Limitation("empty", f"{', '.join(named)}: it has no commit, or its CI is off")

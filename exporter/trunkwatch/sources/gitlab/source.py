@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from math import isfinite
 
 from trunkwatch.config.schema import GitlabSource
@@ -82,29 +83,26 @@ class Gitlab:
         self._lookup_again = any(
             isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
         )
-        reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
-        missing = [
-            (trunk, error)
-            for entry, error in projects.errors.items()
-            for trunk in self._config.feeds()
-            if trunk.repo == entry
-        ]
-        reports |= {trunk: TrunkReport(None, error) for trunk, error in missing}
-        error = next(iter(projects.errors.values()), None)
         if not projects.errors:
             facts += _removed(state.entries, trunks)
-        report = RefreshReport(
-            unread=unread,
+        report = self._report(projects, trunks)
+        wait = 0.0 if unread else wait or _limited(report.trunks, now)
+        if report.failure is not None and not facts:
+            raise report.failure
+        return Refresh(facts, replace(report, unread=unread, retry_after=wait))
+
+    def _report(self, projects: Projects, trunks: Iterable[Trunk]) -> RefreshReport:
+        reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
+        for trunk in self._config.feeds():
+            if trunk.repo in projects.errors:
+                reports[trunk] = TrunkReport(None, projects.errors[trunk.repo])
+        return RefreshReport(
             quota_remaining=self._api.quota.remaining,
-            retry_after=0.0 if unread else wait or _limited(reports, now),
             trunks=reports,
-            error=error,
+            error=next(iter(projects.errors.values()), None),
             limitations=tuple(projects.limitations()),
             dropped=self._api.client.take_dropped(),
         )
-        if report.failure is not None and not facts:
-            raise report.failure
-        return Refresh(facts, report)
 
     def _read(
         self,

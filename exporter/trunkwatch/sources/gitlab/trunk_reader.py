@@ -7,24 +7,19 @@ from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import (
     BadAnswerError,
-    CredentialsError,
-    NoAnswerError,
     NotFoundError,
-    RateLimitedError,
     SourceError,
 )
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
+from trunkwatch.sources.gitlab.projects import FATAL_ERRORS
 from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
 from trunkwatch.sources.gitlab.words import (
     ACTIVE,
     FINAL,
 )
 from trunkwatch.times import plausible_time
-
-FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
-"""Errors that every further request of the same refresh would meet too."""
 
 BATCH = 50
 """Changed pipelines that one refresh of a trunk reads; the next one follows at once."""
