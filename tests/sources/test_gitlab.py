@@ -385,6 +385,21 @@ def test_a_child_that_changes_after_its_parent_is_seen(
     assert asked(server) == ["commits", "pipelines", "pipelines"]
 
 
+def test_a_child_without_parent_is_asked_for_once(
+    project: Project, reader: Reader, server: HttpServer
+) -> None:
+    """The pipeline that started it may be deleted."""
+    run = project.pipeline(project.push("a", at=NOW - 90), "success", at=NOW - 60)
+    child = below(project, run, "success", at=NOW - 80)
+    reader.refresh()
+    project.pipelines.remove(run)
+    child.set("failed", NOW - 10)
+    reader.refresh()
+    asked(server)
+    reader.refresh()
+    assert asked(server) == ["commits", "pipelines", "pipelines"]
+
+
 def test_an_ended_child_is_not_read_again_while_its_parent_runs(
     project: Project, reader: Reader, server: HttpServer
 ) -> None:
