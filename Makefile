@@ -109,12 +109,12 @@ soak: $(VENV)/test.stamp schema
 	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
 
 # What the tests need beside Python's packages.
-tools: prometheus schema browser grafana
+tools: prometheus schema browser grafana gitlab-types
 
 # docs/messages.md is rendered by amtool.
 docs: prometheus
 
-.PHONY: preflight prometheus schema browser grafana
+.PHONY: preflight prometheus schema browser grafana gitlab-types
 prometheus: preflight
 	@tools/fetch-prometheus
 
@@ -126,6 +126,9 @@ browser: preflight
 
 grafana: preflight
 	@tools/fetch-grafana
+
+gitlab-types: preflight
+	@tools/fetch-gitlab-types
 
 # Report a missing requirement in one line before anything starts.
 preflight:
@@ -147,4 +150,4 @@ $(VENV)/test.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@ $(VENV)/run.stamp
 
 clean:
-	rm -rf $(VENV) .prometheus .engines .schema .browser .grafana build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .prometheus .engines .schema .browser .grafana .gitlab-types build dist site *.egg-info .coverage .mypy_cache .ruff_cache .import_linter_cache

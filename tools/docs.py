@@ -26,7 +26,7 @@ from trunkwatch.config.fields import (
     Share,
     Until,
 )
-from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, RepoEntry
+from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, ProjectGlob, RepoEntry
 from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
@@ -150,6 +150,7 @@ _NAMED = (
     (Share, "share"),
     (RepoEntry, "glob"),
     (ExcludeEntry, "glob"),
+    (ProjectGlob, "glob"),
     (BranchEntry, "glob"),
 )
 _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

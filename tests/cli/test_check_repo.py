@@ -1,4 +1,4 @@
-"""`trunkwatch check --repo`, with a token and without one."""
+"""`trunkwatch check --repo` on GitHub and GitLab, with a token and without one."""
 
 import json
 import time
@@ -12,6 +12,9 @@ from trunkwatch.cli.main import main
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
 from tests.github.workflows import Job, Workflow
+from tests.gitlab.fake import TOKEN as GITLAB_TOKEN
+from tests.gitlab.fake import FakeGitLab
+from tests.support.fakehttp import serving
 
 CI = Workflow("ci", ".github/workflows/ci.yml")
 EVERY = 1800.0
@@ -163,3 +166,28 @@ def test_a_storage_is_used_instead_of_the_cache(github: GitHubServer, cache: Pat
     assert "Cache" not in done.output
     assert storage.exists()
     assert not cache.exists()
+
+
+def test_a_project_on_gitlab_needs_no_configuration(cache: Path) -> None:
+    """`--source gitlab` takes token and address from GitLab's variables, and folds parts."""
+    fake = FakeGitLab(prefix="/git")
+    project = fake.project("group/sub/project")
+    at = time.time() - 3600
+    for number, status in enumerate(("success", "failed", "failed", "failed")):
+        run = project.pipeline(project.push("a", at=at + number), status, at=at + number)
+        run.job("test 1/2", at=at + number)
+        run.job("test 2/2", status, at=at + number)
+    with serving(fake) as server:
+        arguments = ["check", "--source", "gitlab", "--repo"]
+        environment = {"CI_SERVER_URL": f"{server.url}/git", "GITLAB_TOKEN": GITLAB_TOKEN}
+        done = CliRunner().invoke(main, [*arguments, project.path], env=environment)
+        assert done.exit_code == 1
+        assert "group/sub/project main: 1 broken, 0 failing; 1 job over 4 commits" in done.stdout
+        assert "gitlab / test" in done.stdout
+        assert f"{len(server.requests)} counted against the quota" in done.stdout
+        assert list(cache.glob("*/group%2Fsub%2Fproject.db"))
+        wrong = CliRunner().invoke(main, [*arguments, "project"], env=environment)
+        assert (wrong.exit_code, "group/sub/project" in wrong.stderr) == (2, True)
+        environment["GITLAB_TOKEN"] = ""
+        anonymous = CliRunner().invoke(main, [*arguments, "group/other"], env=environment)
+        assert "name one by token_file or token_env" in anonymous.output

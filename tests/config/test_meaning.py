@@ -17,7 +17,7 @@ from trunkwatch.config import (
 )
 from trunkwatch.config.load import all_keys
 from trunkwatch.config.repositories import glob_matches
-from trunkwatch.config.schema import GithubApp, GithubSource
+from trunkwatch.config.schema import GithubApp, GithubSource, GitlabSource
 from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
@@ -65,6 +65,14 @@ sources:
     exclude: ["acme/old-*"]
     archived: true
     forks: true
+  - name: lab
+    type: gitlab
+    url: https://me:hunter2@gitlab.example.com/git/
+    repos: ["group/**", Group/Sub/app]
+    exclude: ["group/old/*"]
+    branches: [HEAD, stable]
+    workflow: ci
+    allow_failure: fail
 jobs:
   preset: pytorch
   ignore: ['.*/ filter$']
@@ -278,6 +286,21 @@ def test_globs(glob: str, matching: str, other: str | None) -> None:
     """`*` and `?` stop at a slash, `**` does not; everything else stands for itself."""
     assert glob_matches(glob, matching)
     assert other is None or not glob_matches(glob, other)
+
+
+def test_gitlab_source(config: Config) -> None:
+    """Paths may have any depth, a name decides before globs, and no address shows a password."""
+    source = config.sources[6]
+    assert isinstance(source, GitlabSource)
+    assert source.site == "https://gitlab.example.com/git"
+    assert source.feeds() == (Trunk("Group/Sub/app", "stable"),)
+    paths = ("group/a", "group/a/b/c", "GROUP/sub/APP", "group/old/x", "other/a")
+    assert [source.selects(path) for path in paths] == [True, True, True, False, False]
+    head, stable = Trunk("group/a", "trunk"), Trunk("group/a", "stable")
+    assert (source.may_feed(head), source.names(head), source.names(stable)) == (True, False, True)
+    own_page = "https://gitlab.example.com/git/group/a/-/compare/{last_good}...{first_bad}"
+    assert source.compares(head) == own_page
+    assert (source.poll_interval, source.window, source.quota_share) == (60.0, 100, 0.5)
 
 
 def test_a_glob_may_order_the_trunk_of_a_builder() -> None:

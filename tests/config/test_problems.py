@@ -137,11 +137,12 @@ CASES = {
     "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
     "no type": (
         source("name: a, path: a"),
-        "sources[0]: type is missing; must be one of recorded, buildbot or github",
+        "sources[0]: type is missing; must be one of recorded, buildbot, github or gitlab",
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
-        "sources[0]: type must be one of 'recorded', 'buildbot', 'github' (got 'jenkins')",
+        "sources[0]: type must be one of"
+        " 'recorded', 'buildbot', 'github', 'gitlab' (got 'jenkins')",
     ),
     "no name": (source("type: recorded, path: a"), "sources[0].name: is missing and required"),
     "empty name": (
@@ -164,6 +165,23 @@ CASES = {
     "bad url with a password in it": (
         source("name: b, type: buildbot, url: 'me:secret@h', repo: r, branches: [b], git: g"),
         "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "gitlab without projects": (
+        source("name: g, type: gitlab, repos: []"),
+        "sources[0].repos: must contain at least one entry",
+    ),
+    "gitlab glob without a group": (
+        source("name: g, type: gitlab, repos: ['*/app']"),
+        "sources[0].repos[0]: must be the path of a project such as group/sub/project, or a glob"
+        " below a group such as group/* or group/** (got '*/app')",
+    ),
+    "gitlab glob of branches": (
+        source("name: g, type: gitlab, repos: [o/r], branches: ['release/*']"),
+        "sources[0].branches[0]: must be one branch, or HEAD; globs are not read ('release/*')",
+    ),
+    "gitlab with two tokens": (
+        source("name: g, type: gitlab, repos: [o/r], token_file: a, token_env: B"),
+        "sources[0]: token_file and token_env exclude each other; keep one",
     ),
     "branches as a text": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: main, git: g"),
@@ -385,7 +403,7 @@ CASES = {
     "jobs left empty": (SOURCES + "jobs:", "jobs: must be a mapping"),
     "unknown preset": (
         SOURCES + "jobs: {preset: llvm}",
-        "jobs.preset: must be 'pytorch' (got 'llvm')",
+        "jobs.preset: must be 'gitlab' or 'pytorch' (got 'llvm')",
     ),
     "evidence that is none": (
         SOURCES + "jobs: {evidence: {timed_out: pending}}",

@@ -234,7 +234,7 @@ def test_a_clock_that_is_set_back_ends_the_wait(place: Place) -> None:
 
 def test_a_server_that_wants_a_token_is_not_asked_again_without() -> None:
     """Without a token, the error of a 401 names the keys that configure one."""
-    nobody = NoToken()
+    nobody = authorization_of(source(), HttpContext())
     nobody.header(NOW)
     nobody.refused(None)
     said = problem_of(nobody, NOW + FIRST_RETRY_SECONDS - 1)

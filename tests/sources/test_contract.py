@@ -25,6 +25,7 @@ from trunkwatch.sources.recorded import recorded_lines
 from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, skipped
+from tests.gitlab.fake import FakeGitLab
 from tests.sources.reading import REPO, Reader, State, sha
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
@@ -170,10 +171,49 @@ def _github(folder: Path) -> Iterator[Case]:
         yield Case(section, more, fake.tokens.clear, secret=True)
 
 
+@contextmanager
+def _gitlab(folder: Path) -> Iterator[Case]:
+    fake = FakeGitLab(prefix="/gitlab", tokens={SECRET: "read_api"})
+    project = fake.project("group/sub/project")
+    for number, status in enumerate(("success", "failed", "canceled", "new word")):
+        at = NOW + 600 * number
+        commit = project.push(f"change · {number}", at=at)
+        run = project.pipeline(commit, "failed" if number else "success", at=at + 60)
+        run.job("test ≥ 1/2", "failed", at=at, failure_reason="runner_system_failure")
+        run.job("test ≥ 1/2", status, at=at + 10)
+        run.job("lint: [a, b]", "failed", at=at + 10, allow_failure=True)
+        run.job("deploy", "manual", at=at + 10)
+    child = project.pipeline(commit, "failed", at=at, source="parent_pipeline")
+    child.job("unit", "failed", at=at)
+    run.bridge("below", "failed", child, at=at)
+    broken = project.pipeline(commit, "failed", at=at + 70, source="web")
+    broken.yaml_errors = "jobs:test config contains unknown keys: scirpt"
+    project.pipeline(commit, "running", at=at + 80, source="schedule").job(
+        "nightly", "running", at=at
+    )
+    project.pipeline(commit, at=at + 90, source="merge_request_event").job("review", at=at)
+    token = folder / "token"
+    token.write_text(f"{SECRET}\n", encoding="utf-8")
+    with serving(fake) as server:
+        section = {
+            "type": "gitlab",
+            "url": f"{server.url}/gitlab",
+            "repos": ["group/**"],
+            "token_file": str(token),
+        }
+
+        def more() -> None:
+            news = project.push("change it again", at=at + 300)
+            project.pipeline(news, "failed", at=at + 300).job("lint", "failed", at=at + 300)
+
+        yield Case(section, more, fake.tokens.clear, secret=True)
+
+
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
     {
         "buildbot": _buildbot,
         "github": _github,
+        "gitlab": _gitlab,
         "recorded": _recorded,
     }
 )

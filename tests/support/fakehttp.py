@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -50,17 +51,21 @@ class Answer(NamedTuple):
         body: as bytes.
         kind: the content type.
         length: a false Content-Length; None for the true one.
+        headers: further ones.
     """
 
     status: int
     body: bytes
     kind: str = "application/json; charset=utf-8"
     length: int | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-def as_json(document: object, status: int = 200) -> Answer:
+def as_json(
+    document: object, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
+) -> Answer:
     """Return a response with a JSON document."""
-    return Answer(status, json.dumps(document).encode())
+    return Answer(status, json.dumps(document).encode(), headers=headers)
 
 
 class HangUp(Exception):  # noqa: N818 — an instruction to the server, not an error
@@ -108,6 +113,8 @@ class HttpServer:
                 self.send_header("Content-Type", answer.kind)
                 length = len(answer.body) if answer.length is None else answer.length
                 self.send_header("Content-Length", str(length))
+                for name, value in answer.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer.body)
                 self.close_connection = True

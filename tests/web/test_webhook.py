@@ -17,8 +17,8 @@ import requests
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
 from trunkwatch.sources import Delivery, DeliveryUpdate
+from trunkwatch.sources.deliveries import WORD_LIMIT
 from trunkwatch.sources.github.webhook import (
-    NAME_LIMIT,
     check_signature_header,
     read_event,
     verify_signature,
@@ -492,7 +492,7 @@ def test_a_body_that_makes_no_sense_is_400(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("name", ["Event", "Delivery"])
 @pytest.mark.parametrize(
     ("value", "status"),
-    [(None, 400), ("", 400), ("x" * NAME_LIMIT, 202), ("x" * (NAME_LIMIT + 1), 400)],
+    [(None, 400), ("", 400), ("x" * WORD_LIMIT, 202), ("x" * (WORD_LIMIT + 1), 400)],
     ids=["missing", "empty", "long", "too long"],
 )
 def test_github_s_own_headers_are_needed(

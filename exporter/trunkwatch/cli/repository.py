@@ -1,4 +1,4 @@
-"""`--repo owner/name`: one repository on GitHub instead of a configuration, and its cache."""
+"""`--repo owner/name`: one repository instead of a configuration, and its cache."""
 
 import os
 from collections.abc import Mapping
@@ -11,13 +11,19 @@ import click
 from click.core import ParameterSource
 
 from trunkwatch.cli.common import Command
-from trunkwatch.config import Config, config_of_repo, load_config
-from trunkwatch.config.schema import GITHUB_API
+from trunkwatch.config import Config, config_of_project, config_of_repo, load_config
+from trunkwatch.config.schema import GITHUB_API, GITLAB
 from trunkwatch.errors import StoreError, UsageError
 from trunkwatch.store import MEMORY, SqliteStore
 
 TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
 """The variables that GitHub's own tools and runners use."""
+
+GITLAB_TOKEN_VARIABLE, GITLAB_URL_VARIABLE = "GITLAB_TOKEN", "CI_SERVER_URL"
+"""The variables of GitLab's own tool (glab) and runners."""
+
+SOURCE = "trunkwatch.source"
+"""The key of the chosen CI among the values of a command."""
 
 WITHOUT_TOKEN = (
     "without a token in GITHUB_TOKEN, GitHub answers 60 requests an hour: the newest commits are"
@@ -56,9 +62,20 @@ REPO_HELP = (
 
 
 def repo_flag(command: Command) -> Command:
-    """Add the flag `--repo` to a command."""
+    """Add the flags `--repo` and `--source` to a command."""
+    source_flag = click.option(
+        "--source",
+        type=click.Choice(["github", "gitlab"]),
+        default="github",
+        show_default=True,
+        expose_value=False,
+        callback=lambda context, _flag, value: context.meta.update({SOURCE: value}),
+        help="Where the repository of --repo is: GitLab's token is taken from GITLAB_TOKEN, its"
+        " address from CI_SERVER_URL.",
+    )
     help_text = REPO_HELP.replace(";", ", instead of a configuration;", 1)
-    return click.option("--repo", metavar="OWNER/NAME", help=help_text)(command)
+    named_flag = click.option("--repo", metavar="OWNER/NAME", help=help_text)
+    return named_flag(source_flag(command))
 
 
 def choose(config_file: str, repo: str | None, storage: str) -> Chosen:
@@ -106,7 +123,9 @@ def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
     given = environment.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is ignored.
     home = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    api = urlsplit(environment.get(API_VARIABLE) or GITHUB_API)
+    on_gitlab = click.get_current_context().meta.get(SOURCE) == "gitlab"
+    variable, usual = (GITLAB_URL_VARIABLE, GITLAB) if on_gitlab else (API_VARIABLE, GITHUB_API)
+    api = urlsplit(environment.get(variable) or usual)
     folder = home / "trunkwatch" / quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
     folder.mkdir(mode=CACHE_MODE, parents=True, exist_ok=True)
     return folder / f"{quote(repo, safe='')}.db"
@@ -114,6 +133,9 @@ def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
 
 def _config_of_repo(repo: str) -> Config:
     """Return a configuration of one repository, with the environment's token and API address."""
+    if click.get_current_context().meta.get(SOURCE) == "gitlab":
+        token = GITLAB_TOKEN_VARIABLE if os.environ.get(GITLAB_TOKEN_VARIABLE) else None
+        return config_of_project(repo, os.environ.get(GITLAB_URL_VARIABLE), token)
     token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
     if token_env is None:
         click.echo(WITHOUT_TOKEN, err=True)

@@ -7,20 +7,23 @@ from trunkwatch.config.schema import (
     BuildbotSource,
     Config,
     GithubSource,
+    GitlabSource,
     RecordedSource,
     SourceConfig,
     TicketsSection,
 )
-from trunkwatch.config.single import config_of_repo
+from trunkwatch.config.single import config_of_project, config_of_repo
 
 __all__ = [
     "BuildbotSource",
     "Config",
     "GithubSource",
+    "GitlabSource",
     "RecordedSource",
     "SourceConfig",
     "TicketsSection",
     "check_routes",
+    "config_of_project",
     "config_of_repo",
     "load_config",
     "parse_config",

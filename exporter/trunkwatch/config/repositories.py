@@ -1,4 +1,4 @@
-"""Repositories and branches of a GitHub source, named in full or by globs."""
+"""Repositories and branches of a GitHub or GitLab source, named in full or by globs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +15,9 @@ DEFAULT_BRANCH = "HEAD"
 """The entry that stands for a repository's default branch, whatever its name is."""
 
 _REPO_GLOB = re.compile(r"[\w.*?-]+/[\w.*?-]+")
+
+_PROJECT_GLOB = re.compile(r"[\w.+-]+(?:/[\w.+*?-]+)+")
+"""https://docs.gitlab.com/user/reserved_names/#rules-for-usernames-project-and-group-names-and-slugs"""
 
 _NO_BRANCH = re.compile(r"[\s~^:\\\[\x00-\x1f\x7f\ud800-\udfff]|\.\.|@\{|//|^[/-]|[/.]$|^refs/")
 """https://git-scm.com/docs/git-check-ref-format, without its rule about wildcards."""
@@ -56,6 +59,21 @@ def _repo_glob(value: str) -> str:
 def _excluded(value: str) -> str:
     if not _REPO_GLOB.fullmatch(value):
         raise ValueError(f"must be owner/name, or a glob such as acme/old-* (got {value!r})")
+    return value
+
+
+def _project_glob(value: str) -> str:
+    if not _PROJECT_GLOB.fullmatch(value):
+        raise ValueError(
+            "must be the path of a project such as group/sub/project, or a glob below a group such"
+            f" as group/* or group/** (got {value!r})"
+        )
+    return value
+
+
+def _one_branch(value: str) -> str:
+    if is_glob(_branch_glob(value)):
+        raise ValueError(f"must be one branch, or {DEFAULT_BRANCH}; globs are not read ({value!r})")
     return value
 
 
@@ -152,6 +170,13 @@ RepoEntry = Annotated[RepoSection, BeforeValidator(_or_text(RepoSection))]
 
 ExcludeEntry = Annotated[str, AfterValidator(_excluded)]
 """A repository to leave out, or a glob."""
+
+
+ProjectGlob = Annotated[str, AfterValidator(_project_glob)]
+"""A project of GitLab by its path, or a glob of a group's."""
+
+OneBranch = Annotated[str, AfterValidator(_one_branch)]
+"""A branch, or `HEAD` for the default one."""
 
 
 def contradiction(repos: Sequence[RepoSection], exclude: Sequence[str]) -> str | None:

@@ -24,13 +24,17 @@ from trunkwatch.config.fields import (
     ticket_repo,
 )
 from trunkwatch.config.repositories import (
+    DEFAULT_BRANCH,
     DEFAULT_ONLY,
     BranchEntry,
     BranchSection,
     ExcludeEntry,
+    OneBranch,
+    ProjectGlob,
     RepoEntry,
     RepoSection,
     contradiction,
+    is_glob,
     repo_matches,
 )
 from trunkwatch.config.section import Section
@@ -99,6 +103,26 @@ class _Source(Section):
     def could_order(self) -> bool:
         """Return whether the source is able and allowed to give the order of its trunks."""
         return self.order is not False
+
+
+class _ApiSource(_Source):
+    """The keys of every source that asks an API of its vendor with a token.
+
+    Attributes:
+        token_file: a file that contains a token, read again when it changes.
+        token_env: an environment variable that contains a token.
+        window: commits that a cold start reads.
+        quota_share: the fraction of the token's quota that may be used.
+        webhook_secret_file: a file that contains the webhook secret; without it webhooks are off.
+        timeout: seconds to wait for one response.
+    """
+
+    token_file: Location | None = None
+    token_env: Name | None = None
+    window: AtLeastOne = DEFAULT_WINDOW
+    quota_share: Share = 0.5
+    webhook_secret_file: Location | None = None
+    timeout: Duration = 30.0
 
 
 class RecordedSource(_Source):
@@ -179,7 +203,7 @@ class GithubApp(Section):
     installation_id: AtLeastOne | None = None
 
 
-class GithubSource(_Source):
+class GithubSource(_ApiSource):
     """GitHub Actions, on github.com or GitHub Enterprise Server.
 
     Attributes:
@@ -189,16 +213,10 @@ class GithubSource(_Source):
         archived: whether globs select archived repositories.
         forks: whether globs select forks.
         branches: trunks to watch; each repository's default branch when empty.
-        token_file: a file that contains a token, read again when it changes.
-        token_env: an environment variable that contains a token.
         app: a GitHub App to authenticate as, instead of a token.
         graphql: whether GraphQL is used where the token may, which costs a tenth of the requests.
-        window: commits that a cold start reads.
-        quota_share: the fraction of the token's hourly quota that may be used.
         checks: slugs of other CI systems' apps whose check runs are jobs too.
         statuses: patterns of the commit statuses (contexts) that are jobs too.
-        webhook_secret_file: a file that contains the webhook secret; without it webhooks are off.
-        timeout: seconds to wait for one response.
     """
 
     refreshes_after_evaluation: ClassVar[bool] = True
@@ -211,16 +229,10 @@ class GithubSource(_Source):
     archived: Flag = False
     forks: Flag = False
     branches: tuple[BranchEntry, ...] = ()
-    token_file: Location | None = None
-    token_env: Name | None = None
     app: GithubApp | None = None
     graphql: Flag = True
-    window: AtLeastOne = DEFAULT_WINDOW
-    quota_share: Share = 0.5
     checks: tuple[Name, ...] = ()
     statuses: tuple[Pattern, ...] = ()
-    webhook_secret_file: Location | None = None
-    timeout: Duration = 30.0
     poll_interval: Duration = 25.0
 
     @model_validator(mode="after")
@@ -308,8 +320,72 @@ class GithubSource(_Source):
         return self.compare_url or own_page
 
 
+GITLAB = "https://gitlab.com"
+
+
+class GitlabSource(_ApiSource):
+    """GitLab CI, on gitlab.com or a server of one's own.
+
+    Attributes:
+        url: address of the server, without /api/v4; may have a path.
+        repos: projects by their paths, and globs of a group's projects.
+        exclude: projects that no glob selects.
+        branches: trunks to watch in each project; `HEAD` is the default branch.
+        workflow: the label `workflow`; the source's name by default.
+        allow_failure: what a failed job that is allowed to fail counts as.
+    """
+
+    type: Literal["gitlab"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITLAB
+    repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
+    exclude: tuple[ProjectGlob, ...] = ()
+    branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
+    workflow: Name | None = None
+    allow_failure: Literal["skip", "fail"] = "skip"
+
+    @model_validator(mode="after")
+    def _authenticates_once(self) -> "GitlabSource":
+        if self.token_file is not None and self.token_env is not None:
+            raise ValueError("token_file and token_env exclude each other; keep one")
+        return self
+
+    @property
+    def site(self) -> str:
+        """The address of the web interface, without credentials."""
+        scheme, _, rest = self.url.rstrip("/").partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]}"
+
+    def selects(self, repo: str) -> bool:
+        """Return whether a project is named, or a glob matches it and none excludes it."""
+        named = (entry for entry in self.repos if not is_glob(entry))
+        if repo.lower() in map(str.lower, named):
+            return True
+        is_excluded = any(repo_matches(glob, repo) for glob in self.exclude)
+        return not is_excluded and any(repo_matches(glob, repo) for glob in self.repos)
+
+    def feeds(self) -> tuple[Trunk, ...]:
+        """Return the trunks named in full; default branches and globs take a request."""
+        named = [repo for repo in self.repos if not is_glob(repo)]
+        branches = [branch for branch in self.branches if branch != DEFAULT_BRANCH]
+        return tuple(Trunk(repo, branch) for repo in named for branch in branches)
+
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether an entry selects a trunk; any branch may be the default one."""
+        is_watched = DEFAULT_BRANCH in self.branches or trunk.branch in self.branches
+        return is_watched and self.selects(trunk.repo)
+
+    def names(self, trunk: Trunk) -> bool:
+        """Return whether entries select a trunk, and not as a default branch."""
+        return trunk.branch in self.branches and self.selects(trunk.repo)
+
+    def compares(self, trunk: Trunk) -> str | None:
+        """Return `compare_url`, or else GitLab's own compare page."""
+        own_page = f"{self.site}/{trunk.repo}/-/compare/{{last_good}}...{{first_bad}}"
+        return self.compare_url or own_page
+
+
 SourceConfig = Annotated[
-    RecordedSource | BuildbotSource | GithubSource, Field(discriminator="type")
+    RecordedSource | BuildbotSource | GithubSource | GitlabSource, Field(discriminator="type")
 ]
 
 
@@ -359,7 +435,7 @@ class EvidenceSection(Section):
 class Jobs(Section):
     """Rules that turn raw results into watched jobs."""
 
-    preset: Literal["pytorch"] | None = None
+    preset: Literal["gitlab", "pytorch"] | None = None
     ignore: tuple[Pattern, ...] = ()
     fold: tuple[Fold, ...] = ()
     aliases: tuple[Alias, ...] = ()

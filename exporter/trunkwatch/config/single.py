@@ -1,6 +1,6 @@
-"""A configuration for one repository on GitHub, without a file."""
+"""A configuration for one repository on GitHub or one project on GitLab, without a file."""
 
-from trunkwatch.config.schema import GITHUB_API, Config, GithubSource
+from trunkwatch.config.schema import GITHUB_API, GITLAB, Config, GithubSource, GitlabSource, Jobs
 from trunkwatch.errors import UsageError
 
 WINDOW = 60
@@ -32,3 +32,29 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
     except ValueError:
         raise UsageError(f"--repo {repo!r}: must be owner/name, such as pytorch/pytorch") from None
     return Config(sources=(source,))
+
+
+def config_of_project(path: str, url: str | None, token_env: str | None) -> Config:
+    """Return a configuration that watches the default branch of one project on GitLab.
+
+    Args:
+        path: of the project, with that of its group.
+        url: address of the server; None for gitlab.com.
+        token_env: the environment variable that contains a token; None for no authentication.
+
+    Raises:
+        UsageError: the path is not that of a project.
+    """
+    try:
+        source = GitlabSource(
+            name="gitlab",
+            type="gitlab",
+            repos=(path,),
+            url=url or GITLAB,
+            token_env=token_env,
+            window=WINDOW,
+        )
+    except ValueError:
+        raise UsageError(f"--repo {path!r}: must be a path such as group/sub/project") from None
+    jobs = Jobs(preset="gitlab")
+    return Config(sources=(source,), jobs=jobs)

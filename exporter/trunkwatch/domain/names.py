@@ -31,6 +31,9 @@ _NO_SHARD = rf"(?:[^(),\n]|{_COMMAS}(?:[^(), \n]| [^(),\d\n]| \d+[^(),\d\n]))*"
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
+        # `parallel: 3` makes `job 1/3` to `job 3/3`, the parts of one job. The legs of
+        # `parallel: matrix`, such as `job: [a, b]`, are different tests and keep their names.
+        "gitlab": Preset(ignore=(), fold=(FoldRule(Pattern(r"(?s)(.*\S) \d+/\d+"), r"\1"),)),
         # `build / test (config, shard, shards, runner, flags...)`: shard, runner and flags only
         # describe where a job ran, while the config identifies the test. Everything from the first
         # `, <number>` inside the last such parentheses is dropped; other parentheses stay.
@@ -51,7 +54,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                     r"\1\2",
                 ),
             ),
-        )
+        ),
     }
 )
 """Every preset by its name in the configuration."""

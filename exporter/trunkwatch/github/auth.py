@@ -25,13 +25,11 @@ from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.credentials import (
     BEARER,
     Authorization,
-    EnvToken,
-    FileToken,
-    NoToken,
     RefusedCredential,
     fingerprint_of,
     is_header_word,
     read_secret,
+    token_of,
 )
 from trunkwatch.rest.http import HttpContext
 
@@ -65,11 +63,7 @@ def authorization_of(config: GithubSource, http: HttpContext) -> Authorization:
     """Return how a source authenticates."""
     if config.app is not None:
         return AppToken(config, config.app, http)
-    if config.token_file is not None:
-        return FileToken(config.token_file)
-    if config.token_env is not None:
-        return EnvToken(config.token_env)
-    return NoToken()
+    return token_of(config.token_file, config.token_env, "token_file, token_env or app")
 
 
 class AppToken:

@@ -24,6 +24,9 @@ FINGERPRINT_CHARACTERS = 8
 BEARER = "Bearer "
 """The beginning of the header of a token."""
 
+TOKEN_KEYS = "token_file or token_env"
+"""The keys of every source that name a token, for errors."""
+
 FIRST_RETRY_SECONDS, MAX_RETRY_SECONDS = 15.0, 3600.0
 """Seconds after which a refused credential is sent again, doubled by each further refusal: servers
 that were out of order have refused good ones, so that the next poll tries again; and one request
@@ -140,9 +143,13 @@ class RefusedCredential:
 
 
 class NoToken:
-    """Anonymous requests: 60 an hour on github.com."""
+    """Anonymous requests, of which servers answer few."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: str = TOKEN_KEYS) -> None:
+        """Args:
+        keys: of the configuration that name a token, for errors.
+        """
+        self._keys = keys
         self._refusal = RefusedCredential()
 
     def header(self, now: float) -> None:
@@ -158,7 +165,7 @@ class NoToken:
         """Record that the server refuses anonymous requests."""
         self._refusal.refuse(
             header or "",
-            "the server asks for a token (HTTP 401); name one by token_file, token_env or app",
+            f"the server asks for a token (HTTP 401); name one by {self._keys}",
         )
 
 
@@ -222,3 +229,18 @@ class EnvToken(Token):
         if not token:
             raise CredentialsError(f"{self._where}: this variable is not set, or is empty")
         return token.encode("utf-8", "surrogateescape")
+
+
+def token_of(
+    token_file: str | None, token_env: str | None, keys: str = TOKEN_KEYS
+) -> Authorization:
+    """Return the token that a configuration names, if it names one.
+
+    Args:
+        token_file: a file that contains it.
+        token_env: an environment variable that contains it.
+        keys: of the configuration that name a token, for errors.
+    """
+    if token_file is not None:
+        return FileToken(token_file)
+    return EnvToken(token_env) if token_env is not None else NoToken(keys)

@@ -119,20 +119,26 @@ def _quoted(value: str) -> str:
 
 
 class Quota:
-    """One token's requests: those of the last hour, and how many may be sent now.
+    """One token's requests: those of the vendor's last window, and how many may be sent now.
 
     Safe to use from any thread.
     """
 
     def __init__(
-        self, share: float, clock: Callable[[], float], per_minute: int | None = None
+        self,
+        share: float,
+        clock: Callable[[], float],
+        per_minute: int | None = None,
+        window: float = HOUR,
     ) -> None:
         """Args:
         share: the part of the limit that may be used, above 0 and up to 1.
         clock: seconds since the epoch.
         per_minute: requests a minute that the vendor allows beside the limit that it reports, those
             included that it does not count.
+        window: seconds for which the limit that the vendor reports is given.
         """
+        self._window = window
         self._share = share
         self._clock = clock
         self._per_minute = per_minute
@@ -172,7 +178,7 @@ class Quota:
                 self.counted += 1
                 self._used.append(now)
             if limit.limit is not None and limit.remaining is not None:
-                reset = limit.reset or now + HOUR
+                reset = limit.reset or now + self._window
                 # Of concurrent answers, the last one to arrive may be an earlier one.
                 if reset != self._reset or self.remaining is None or self._limit != limit.limit:
                     self.remaining = limit.remaining
@@ -209,7 +215,10 @@ class Quota:
     def _forget(self) -> None:
         """Drop expired moments, and those of the future, which a wrong clock gave."""
         now = self._clock()
-        for moments, seconds, ahead in ((self._used, HOUR, MINUTE), (self._sent, MINUTE, 0.0)):
+        for moments, seconds, ahead in (
+            (self._used, self._window, MINUTE),
+            (self._sent, MINUTE, 0.0),
+        ):
             while moments and moments[0] <= now - seconds:
                 moments.popleft()
             if moments and max(moments[0], moments[-1]) > now + ahead:
@@ -253,13 +262,13 @@ class Quota:
 
     @property
     def budget(self) -> float:
-        """Requests per hour that may be used; 0 while no limit has been reported."""
+        """Requests per window that may be used; 0 while no limit has been reported."""
         return self._share * (self._limit or 0)
 
     def available(self) -> float:
         """Return how many requests may be sent now; infinite while no limit has been reported.
 
-        This is the share of the limit less the requests of the last hour, and never more than the
+        This is the share of the limit less the requests of the last window, and never more than the
         share of the requests that all users of the token have left.
         """
         with self._lock:
@@ -282,7 +291,7 @@ class Quota:
                 return now
             if now < self._blocked_until:
                 return self._blocked_until
-            oldest = self._used[0] + HOUR if self._used else self._reset
+            oldest = self._used[0] + self._window if self._used else self._reset
             return max(now + MIN_WAIT_SECONDS, min(oldest, max(self._reset, now)))
 
     def check(self) -> None:

@@ -4,16 +4,16 @@ A delivery may come twice, late, out of order or never; it reports about one run
 the lists of the REST API do. https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
 from trunkwatch.rest.credentials import has_signature
-from trunkwatch.rest.json_text import decode_json
+from trunkwatch.sources.deliveries import RowsUpdate, payload_of, word_of
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -30,32 +30,11 @@ SIGNATURE = "x-hub-signature-256"
 PING = "ping"
 """The event that GitHub sends when a webhook is created."""
 
-NAME_LIMIT = 100
-"""Characters of an event's name and of a delivery's id; GitHub's ids have 36."""
-
 ContextOf = Callable[[SourceState], TrunkContext]
 """Returns what the readers of one trunk share, with the state given."""
 
 WatchedTrunk = Callable[[Mapping[str, Any], str], Trunk | None]
 """Returns the trunk of a branch if it is watched, given the payload's `repository`."""
-
-
-@dataclass(frozen=True, slots=True)
-class RowsUpdate:
-    """Observations that depend on no state.
-
-    Attributes:
-        rows: the observations.
-        needs_refresh: whether the delivery reports more than its rows.
-    """
-
-    rows: tuple[Observation, ...] = ()
-    needs_refresh: bool = False
-
-    def facts(self, state: SourceState) -> Iterable[Fact]:
-        """Return the observations."""
-        del state
-        return self.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +183,8 @@ def read_event(headers: Mapping[str, str], body: bytes) -> tuple[str, str, Mappi
     Raises:
         BadDelivery: a header is missing or too long, or the body is not a JSON object.
     """
-    name, delivery_id = _named(headers, "Event"), _named(headers, "Delivery")
-    return name, delivery_id, {} if name == PING else _object(body)
+    name, delivery_id = word_of(headers, "X-GitHub-Event"), word_of(headers, "X-GitHub-Delivery")
+    return name, delivery_id, {} if name == PING else payload_of(body)
 
 
 def check_signature_header(headers: Mapping[str, str]) -> None:
@@ -236,20 +215,3 @@ def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | No
         raise BadSignature(
             "the signature fits no secret: is the webhook's secret that of the configuration?"
         )
-
-
-def _named(headers: Mapping[str, str], what: str) -> str:
-    value = headers.get(f"x-github-{what.lower()}", "")
-    if not 0 < len(value) <= NAME_LIMIT:
-        raise BadDelivery(f"X-GitHub-{what} is missing or too long")
-    return value
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        document = decode_json(body)
-    except (ValueError, RecursionError):
-        document = None
-    if not isinstance(document, dict):
-        raise BadDelivery("the body is not a JSON object")
-    return document

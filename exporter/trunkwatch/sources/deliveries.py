@@ -1,0 +1,62 @@
+"""The parts of webhook deliveries that every CI server's have in common."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trunkwatch.domain.model import Observation
+from trunkwatch.engine.facts import Fact, SourceState
+from trunkwatch.errors import BadDelivery
+from trunkwatch.rest.json_text import decode_json
+
+WORD_LIMIT = 100
+"""Characters of an event's name and of a delivery's id; those of GitHub and GitLab have 36."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsUpdate:
+    """Observations that depend on no state.
+
+    Attributes:
+        rows: the observations.
+        needs_refresh: whether the delivery reports more than its rows.
+    """
+
+    rows: tuple[Observation, ...] = ()
+    needs_refresh: bool = False
+
+    def facts(self, state: SourceState) -> Iterable[Fact]:
+        """Return the observations."""
+        del state
+        return self.rows
+
+
+def word_of(headers: Mapping[str, str], name: str) -> str:
+    """Return the value of a header, which is not empty.
+
+    Args:
+        headers: by lower-case name.
+        name: of the header, as errors show it.
+
+    Raises:
+        BadDelivery: it is missing or too long.
+    """
+    value = headers.get(name.lower(), "")
+    if not 0 < len(value) <= WORD_LIMIT:
+        raise BadDelivery(f"{name} is missing or too long")
+    return value
+
+
+def payload_of(body: bytes) -> Mapping[str, Any]:
+    """Return the JSON object of a body.
+
+    Raises:
+        BadDelivery: it is none.
+    """
+    try:
+        document = decode_json(body)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise BadDelivery("the body is not a JSON object")
+    return document

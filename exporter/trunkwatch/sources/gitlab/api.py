@@ -1,0 +1,174 @@
+"""The requests to one GitLab server; every method may raise RequestError."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from json import JSONDecodeError, loads
+from typing import Any
+from urllib.parse import quote
+
+from trunkwatch.config.repositories import is_glob
+from trunkwatch.config.schema import GitlabSource
+from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.rest.client import Query
+from trunkwatch.rest.credentials import token_of
+from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.limits import MINUTE, Quota
+from trunkwatch.rest.lists import ListClient, Page
+from trunkwatch.sources.gitlab.rows import (
+    BRIDGES,
+    COMMITS,
+    JOBS,
+    PIPELINES,
+    PROJECTS,
+    Job,
+    ListedCommit,
+    Pipeline,
+    Project,
+    project_of,
+)
+from trunkwatch.times import format_time
+
+TRIES = 3
+"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
+
+
+class GitlabRules(ApiRules):
+    """How GitLab's API is read; its rate limits are those of a minute.
+
+    https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/
+    """
+
+    vendor = "GitLab"
+
+    def message(self, answer: Answer) -> str:
+        """Return GitLab's own error message, for the log."""
+        try:
+            document = loads(answer.content)
+        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+            return ""
+        keys = ("message", "error", "error_description")
+        texts = [document.get(key) for key in keys] if isinstance(document, dict) else []
+        return "; ".join(str(text) for text in texts if text)
+
+    def error(self, answer: Answer, problem: str) -> RequestError:
+        """Return the error; GitLab answers 404 for what a token may not see at all."""
+        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
+            advice = (
+                "the path or the branch is wrong, the project is gone, its CI is off, or the token"
+                " may not read it (scope read_api, role Reporter)"
+            )
+            return NotFoundError(
+                f"{problem}; {advice}", status=answer.status, detail=self.message(answer)
+            )
+        return super().error(answer, problem)
+
+
+class GitlabApi:
+    """The REST API of one server.
+
+    Attributes:
+        quota: of the token.
+    """
+
+    def __init__(self, config: GitlabSource, http: HttpContext) -> None:
+        """Args:
+        config: the source's section of the configuration.
+        http: session, counter and clock.
+        """
+        self.quota = Quota(config.quota_share, http.clock, window=MINUTE)
+        # A bearer token is what GitLab documents beside PRIVATE-TOKEN; a redirect to another host
+        # takes it off, which it would not do with a header of GitLab's own.
+        self.client = ListClient(
+            f"{config.site}/api/v4",
+            http,
+            rules=GitlabRules(),
+            authorization=token_of(config.token_file, config.token_env),
+            quota=self.quota,
+            tries=TRIES,
+            timeout=config.timeout,
+        )
+
+    # ------------------------------------------------------------------ projects
+
+    def project(self, name: str | int) -> Project:
+        """Return a project by its path, also a former one, or its id."""
+        path = f"/projects/{quote(str(name), safe='')}"
+        document = self.client.object("GET", path)
+        try:
+            return project_of(document)
+        except (KeyError, ValueError):
+            address = self.client.address(path)
+            raise BadAnswerError(f"GET {address}: not a project; is it a GitLab?") from None
+
+    def projects_below(self, glob: str) -> Iterable[Project]:
+        """Return the projects of the group or person whose projects a glob may match."""
+        parts = glob.split("/")
+        depth = next(place for place, part in enumerate(parts) if is_glob(part))
+        group = quote("/".join(parts[:depth]), safe="")
+        query: Query = [("archived", "false"), ("order_by", "id"), ("sort", "asc")]
+        below = [("include_subgroups", "true" if "/" in glob or "**" in glob else "false")]
+        try:
+            path = f"/groups/{group}/projects"
+            return self.client.whole_list(
+                path, [*query, *below, ("with_shared", "false")], PROJECTS
+            )
+        except NotFoundError as error:
+            try:
+                return self.client.whole_list(f"/users/{group}/projects", query, PROJECTS)
+            except NotFoundError:
+                raise error from None
+
+    # ------------------------------------------------------------------ commits and pipelines
+
+    def commits(self, project: int, branch: str, number: int) -> Page[ListedCommit]:
+        """Return a page of the first-parent commits of a branch, newest first."""
+        query = [("ref_name", branch), ("first_parent", "true"), *self._paged(number)]
+        return self.client.whole_page(f"/projects/{project}/repository/commits", query, COMMITS)
+
+    def pipelines(
+        self, project: int, branch: str, since: int, number: int, source: str | None
+    ) -> Page[Pipeline]:
+        """Return a page of the pipelines of a branch that changed after a time, in that order.
+
+        Args:
+            project: its id.
+            branch: of the pipelines.
+            since: seconds since the epoch.
+            number: of the page.
+            source: what started them; None for all but child pipelines.
+        """
+        query: list[tuple[str, str | int]] = [
+            ("ref", branch),
+            ("updated_after", format_time(since)),
+            ("order_by", "updated_at"),
+            ("sort", "asc"),
+            *([("source", source)] if source else []),
+            *self._paged(number),
+        ]
+        return self.client.whole_page(f"/projects/{project}/pipelines", query, PIPELINES)
+
+    def pipelines_of(self, project: int, branch: str, sha: str) -> tuple[Pipeline, ...]:
+        """Return the pipelines of a branch on one commit, without child pipelines."""
+        query = [("ref", branch), ("sha", sha)]
+        return self.client.whole_list(f"/projects/{project}/pipelines", query, PIPELINES)
+
+    def jobs(self, project: int, pipeline: int) -> tuple[tuple[Job, ...], int]:
+        """Return the jobs of a pipeline, retried ones too, and the number of unreadable ones."""
+        path = f"/projects/{project}/pipelines/{pipeline}/jobs"
+        return self.client.partial_list(path, [("include_retried", "true")], JOBS)
+
+    def bridges(self, project: int, pipeline: int) -> tuple[tuple[Job, ...], int]:
+        """Return the trigger jobs of a pipeline, and the number of unreadable ones."""
+        path = f"/projects/{project}/pipelines/{pipeline}/bridges"
+        return self.client.partial_list(path, [], BRIDGES)
+
+    def yaml_errors(self, project: int, pipeline: int) -> str:
+        """Return why the configuration of a pipeline is invalid; empty if it is not."""
+        document: dict[str, Any] = self.client.object(
+            "GET", f"/projects/{project}/pipelines/{pipeline}"
+        )
+        errors = document.get("yaml_errors")
+        return errors if isinstance(errors, str) else ""
+
+    def _paged(self, number: int) -> list[tuple[str, str | int]]:
+        return [("per_page", self.client.per_page), ("page", number)]

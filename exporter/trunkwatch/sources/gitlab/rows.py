@@ -1,0 +1,214 @@
+"""The rows of GitLab's lists; ValueError or KeyError for one without identity or status.
+
+https://docs.gitlab.com/api/pipelines/, https://docs.gitlab.com/api/jobs/,
+https://docs.gitlab.com/api/commits/
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from trunkwatch.domain.model import Commit
+from trunkwatch.engine.storable import UNREADABLE
+from trunkwatch.rest.lists import Listing
+from trunkwatch.sources.hashes import full_hash
+from trunkwatch.times import parse_time, plausible_time
+
+NAME_CHARACTERS = 1000
+"""Characters of a name or path; GitLab's own limit is 255 for each part of one."""
+
+
+class Project(NamedTuple):
+    """A project.
+
+    Attributes:
+        id: stays when it is renamed.
+        path: with that of its group.
+        default_branch: None where it is empty, or its CI is switched off.
+    """
+
+    id: int
+    path: str
+    default_branch: str | None
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """A pipeline of a list.
+
+    Attributes:
+        id: of the pipeline.
+        sha: the commit.
+        source: what started it.
+        status: of the whole pipeline.
+        created: seconds since the epoch, or None.
+        updated: seconds since the epoch.
+        url: of its page.
+    """
+
+    id: int
+    sha: str
+    source: str
+    status: str
+    created: float | None
+    updated: float
+    url: str | None
+
+
+class Job(NamedTuple):
+    """One attempt of a job, or a trigger job.
+
+    Attributes:
+        id: ascending with the attempts of a name.
+        name: of the job.
+        status: of the job; `UNREADABLE` for another type.
+        may_fail: a failure does not fail the pipeline.
+        reason: of a failure; empty without one.
+        created: as GitLab writes it, like the two others.
+        started: when it started.
+        finished: when it ended.
+        url: of its log.
+        child: the pipeline of the same project that it started, or None.
+    """
+
+    id: int
+    name: str
+    status: str
+    may_fail: bool
+    reason: str
+    created: object
+    started: object
+    finished: object
+    url: str | None
+    child: Pipeline | None = None
+
+
+class ListedCommit(NamedTuple):
+    """A commit and its parents.
+
+    Attributes:
+        commit: the commit.
+        parents: full hashes, the first parent first.
+    """
+
+    commit: Commit
+    parents: tuple[str, ...]
+
+
+def project_of(row: Mapping[str, Any]) -> Project:
+    """Parse a project."""
+    branch = row.get("default_branch")
+    has_ci = row.get("builds_access_level") != "disabled"
+    return Project(
+        identity(row["id"]),
+        name_of(row["path_with_namespace"]),
+        branch if has_ci and isinstance(branch, str) and branch else None,
+    )
+
+
+def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
+    """Parse a pipeline of a list."""
+    sha, status, source = full_hash(row["sha"]), row["status"], row.get("source")
+    if sha is None or not isinstance(status, str) or not isinstance(source, str):
+        raise ValueError(f"a pipeline of {sha} with the source and status of another type")
+    return Pipeline(
+        identity(row["id"]),
+        sha,
+        source,
+        status,
+        time_of(row.get("created_at")),
+        parse_time(row["updated_at"]),
+        url_of(row.get("web_url")),
+    )
+
+
+def job_of(row: Mapping[str, Any]) -> Job:
+    """Parse a job of a pipeline."""
+    status, reason = row["status"], row.get("failure_reason")
+    return Job(
+        identity(row["id"]),
+        name_of(row["name"]),
+        status if isinstance(status, str) else UNREADABLE,
+        row.get("allow_failure") is True,
+        reason if isinstance(reason, str) else "",
+        row.get("created_at"),
+        row.get("started_at"),
+        row.get("finished_at"),
+        url_of(row.get("web_url")),
+    )
+
+
+def bridge_of(row: Mapping[str, Any]) -> Job:
+    """Parse a trigger job; a pipeline of another project is no child."""
+    job, found = job_of(row), row.get("downstream_pipeline")
+    own = row.get("pipeline")
+    if not isinstance(found, dict) or not isinstance(own, dict):
+        return job
+    if found.get("project_id") is None or found.get("project_id") != own.get("project_id"):
+        return job
+    return job._replace(child=pipeline_of({"source": "parent_pipeline", **found}))
+
+
+def commit_of(row: Mapping[str, Any]) -> ListedCommit:
+    """Parse a commit."""
+    sha, parents = full_hash(row["id"]), tuple(map(full_hash, row["parent_ids"]))
+    if sha is None or None in parents:
+        raise ValueError(f"a commit with the id {sha} and the parents {parents}")
+    author, title = row.get("author_name"), row.get("title")
+    commit = Commit(
+        sha,
+        time_of(row.get("committed_date")),
+        author if isinstance(author, str) else None,
+        title if isinstance(title, str) else None,
+    )
+    return ListedCommit(commit, tuple(filter(None, parents)))
+
+
+PROJECTS: Listing[Project] = Listing(project_of, lambda project: project.id)
+PIPELINES: Listing[Pipeline] = Listing(pipeline_of, lambda pipeline: pipeline.id)
+JOBS: Listing[Job] = Listing(job_of, lambda job: job.id, lambda job: job.status == UNREADABLE)
+BRIDGES: Listing[Job] = Listing(bridge_of, JOBS.identity, JOBS.is_doubtful)
+COMMITS: Listing[ListedCommit] = Listing(commit_of, lambda listed: listed.commit.sha)
+
+
+def identity(value: object) -> int:
+    """Return an id.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise ValueError(f"the id {ascii(value)[:60]}")
+    return value
+
+
+def name_of(value: object) -> str:
+    """Return a name.
+
+    Raises:
+        ValueError: it is no text, empty or too long.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARACTERS:
+        raise ValueError(f"the name {ascii(value)[:60]}")
+    return value
+
+
+def url_of(value: object) -> str | None:
+    """Return the address of a page, or None."""
+    return value if isinstance(value, str) and value.startswith(("http://", "https://")) else None
+
+
+def time_of(value: object, now: float | None = None) -> float | None:
+    """Return a time (seconds since the epoch), or None for none.
+
+    Args:
+        value: as the API or a webhook (`2016-08-12 15:23:28 UTC`) writes it.
+        now: seconds since the epoch, to return None for what cannot be true.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        seconds = parse_time(value.replace(" UTC", "Z"))
+    except ValueError:
+        return None
+    return seconds if now is None else plausible_time(seconds, now)

@@ -1,0 +1,228 @@
+"""Reads one trunk: its order, and the pipelines that changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from trunkwatch.domain.model import TrunkOrder
+from trunkwatch.engine.facts import Fact
+from trunkwatch.errors import (
+    BadAnswerError,
+    NotFoundError,
+    SourceError,
+)
+from trunkwatch.rest.lists import page_numbers
+from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
+from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
+from trunkwatch.sources.gitlab.projects import FATAL_ERRORS
+from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
+from trunkwatch.sources.gitlab.words import (
+    ACTIVE,
+    FINAL,
+)
+from trunkwatch.times import plausible_time
+
+BATCH = 50
+"""Changed pipelines that one refresh of a trunk reads; the next one follows at once."""
+
+COLD_LOOK_BACK_SECONDS = 86_400.0
+"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
+
+UNREADABLE_SECONDS = 1800.0
+"""Seconds for which a pipeline with a job that cannot be read holds back the newer ones: the job
+may be the pass between their failures."""
+
+UNDATED_WINDOW_SECONDS = 30 * 86_400.0
+"""Seconds before now at which a cold start begins if no commit has a date."""
+
+CHILD_DEPTH = 2
+"""Levels of child pipelines below a pipeline; GitLab allows no more."""
+
+SCHEDULE = "schedule"
+
+
+class UnreadableOrderError(BadAnswerError):
+    """A commit of the list cannot be read: without it, its neighbours would be adjacent."""
+
+
+@dataclass(slots=True)
+class TrunkRead:
+    """The result of one refresh of one trunk.
+
+    Attributes:
+        facts: in the order in which they were read.
+        error: the first error of what could not be read.
+        unread: commits whose changed pipelines are left for the next refresh.
+    """
+
+    facts: list[Fact] = field(default_factory=list)
+    error: SourceError | None = None
+    unread: int = 0
+
+
+class TrunkReader:
+    """One trunk in one refresh."""
+
+    def __init__(self, reading: Reading, position: Position) -> None:
+        """Args:
+        reading: the trunk, and how it is read.
+        position: of the trunk; it is changed.
+        """
+        self._reading = reading
+        self._api = reading.api
+        self._config = reading.config
+        self._trunk = reading.trunk
+        self._project = reading.project
+        self._position = position
+        self._now = reading.now
+
+    def read(self) -> TrunkRead:
+        """Read the order, and the pipelines that changed or may have.
+
+        Raises:
+            SourceError: one of the lists cannot be read.
+        """
+        position, result = self._position, TrunkRead()
+        order = self._read_order(result)
+        begin = self._begin(order)
+        listed, newest = self._changed(begin)
+        children, parents = self._changed_children(begin)
+        listed |= parents
+        again = [run for number, run in position.open.items() if number not in listed]
+        due = sorted(listed.values(), key=lambda run: run.updated)
+        for run in [*again, *due[:BATCH]]:
+            if not self._read_run(run, result):
+                break
+            position.since = max(position.since or begin, min(run.updated, self._now))
+        else:
+            result.unread = len({run.sha for run in due[BATCH:]})
+            if not result.unread:
+                position.see(*children)
+                position.since = max(position.since or begin, min(newest, self._now))
+        result.facts.append(position.entry(self._trunk, self._now))
+        return result
+
+    def _read_run(self, run: Pipeline, result: TrunkRead) -> bool:
+        """Read one pipeline; return False if no other can be read now."""
+        position = self._position
+        reader = PipelineReader(self._reading, position, run)
+        try:
+            rows = list(reader.rows())
+        except FATAL_ERRORS as error:
+            result.error = error
+            return False
+        except NotFoundError:
+            rows = []  # a pipeline may be deleted
+        except SourceError as error:
+            result.error = result.error or error
+            position.keep_open(run, self._now, wanted=True)
+            return True
+        result.facts += rows
+        if reader.unreadable and self._now - run.updated < UNREADABLE_SECONDS:
+            result.error = result.error or BadAnswerError(
+                f"{self._trunk}: a job of pipeline {run.id} cannot be read; newer results wait for"
+                " it for half an hour"
+            )
+            return False
+        position.see(*reader.read)
+        unfinished = any(not row.finished for row in rows)
+        wanted = run.status in ACTIVE or (run.status in FINAL and unfinished)
+        position.keep_open(run, self._now, wanted=wanted)
+        return True
+
+    # ------------------------------------------------------------------ order
+
+    def _read_order(self, result: TrunkRead) -> TrunkOrder | None:
+        """Return the order, which a cold start needs in any case; None if a row is unreadable."""
+        if not self._config.could_order() and self._position.since is not None:
+            return None
+        try:
+            order = self._order()
+        except UnreadableOrderError as error:
+            result.error = error
+            return None
+        if self._config.could_order():
+            result.facts.append(order)
+        return order
+
+    def _order(self) -> TrunkOrder:
+        """Return the first-parent chain as far as the window goes.
+
+        The parents link the commits: a server that ignores `first_parent`, and a push or a force
+        push between two pages, cannot put a commit into the chain.
+        """
+        listed: dict[str, ListedCommit] = {}
+        position, size = self._position, self._api.client.per_page
+        for number in page_numbers("commits", -(-self._config.window // size)):
+            page = self._api.commits(self._project, self._trunk.branch, number)
+            if page.dropped:
+                raise UnreadableOrderError(
+                    f"{self._trunk}: the list of commits has unreadable rows; the order stays"
+                )
+            listed.update((each.commit.sha, each) for each in page.rows)
+            is_last = len(page.rows) < size or number * size >= self._config.window
+            if is_last or position.tip in listed:
+                break
+        position.tip = next(iter(listed), "")
+        chain = list(_chain(listed, position.tip))[: self._config.window]
+        commits = tuple(each.commit for each in reversed(chain))
+        return TrunkOrder(self._trunk, commits, bool(chain and chain[-1].parents))
+
+    def _begin(self, order: TrunkOrder | None) -> float:
+        """Return the time since which changes are read (seconds since the epoch)."""
+        if self._position.since is not None:
+            return max(0.0, self._position.since - SLACK_SECONDS)
+        dates = [
+            date
+            for commit in (order.commits if order else ())
+            if (date := plausible_time(commit.committed_at, self._now)) is not None
+        ]
+        oldest = min(dates, default=self._now - UNDATED_WINDOW_SECONDS)
+        return max(0.0, min(oldest, self._now) - COLD_LOOK_BACK_SECONDS)
+
+    # ------------------------------------------------------------------ pipelines
+
+    def _changed(
+        self, begin: float, source: str | None = None
+    ) -> tuple[dict[int, Pipeline], float]:
+        """Return the pipelines that changed and were not read as they are, and the newest change.
+
+        Offsets lose rows, since a row that changes moves to the end: each further page is asked by
+        the time of the last row instead, and by offset only within one second.
+        """
+        found: dict[int, Pipeline] = {}
+        since, offset, newest = int(begin), 1, begin
+        for _ in page_numbers(f"{self._trunk}: pipelines", self._api.client.max_list_pages):
+            page = self._api.pipelines(self._project, self._trunk.branch, since, offset, source)
+            found.update(
+                (run.id, run)
+                for run in page.rows
+                if not self._position.has_seen(run) and (source or self._counts(run))
+            )
+            newest = max(newest, *(run.updated for run in page.rows), begin)
+            is_last = len(page.rows) + page.dropped < self._api.client.per_page
+            if is_last or (source is None and len(found) > BATCH):
+                break
+            since, offset = (int(newest) - 1, 1) if newest - 1 > since + 1 else (since, offset + 1)
+        return found, newest
+
+    def _counts(self, run: Pipeline) -> bool:
+        return event_of(run) in self._reading.events
+
+    def _changed_children(self, begin: float) -> tuple[list[Pipeline], dict[int, Pipeline]]:
+        """Return the child pipelines that changed, and their parents, which no list names."""
+        if not self._position.bridges:
+            return [], {}
+        children = list(self._changed(begin, "parent_pipeline")[0].values())
+        parents: dict[int, Pipeline] = {}
+        for sha in dict.fromkeys(child.sha for child in children):
+            runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
+            parents.update((run.id, run) for run in runs if self._counts(run))
+        return children, parents
+
+
+def _chain(listed: dict[str, ListedCommit], tip: str) -> Iterable[ListedCommit]:
+    """Yield the commits from the tip along the first parents, newest first."""
+    found = listed.pop(tip, None)
+    while found is not None:
+        yield found
+        found = listed.pop(found.parents[0], None) if found.parents else None

@@ -1,0 +1,117 @@
+"""The fake GitLab against others: an independent client, and the types of its answers."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import gitlab
+import pytest
+
+from tests.gitlab.fake import TOKEN, FakeGitLab
+from tests.support.fakehttp import Request, serving
+
+NOW = 1_700_000_000.0
+PATH = "group/sub/project"
+TYPES = Path(__file__).parents[2] / ".gitlab-types"
+
+ANSWERS = {
+    "Partial<ProjectSchema> & CondensedProjectSchema": "projects/1",
+    "(Partial<ProjectSchema> & CondensedProjectSchema)[]": "groups/group/projects",
+    "CommitSchema[]": "projects/1/repository/commits",
+    "PipelineSchema[]": "projects/1/pipelines",
+    "ExpandedPipelineSchema": "projects/1/pipelines/101",
+    # A job without artifacts has no `artifacts_file`, and only an administrator sees all of a user:
+    # https://docs.gitlab.com/api/jobs/#list-pipeline-jobs
+    "Without<JobSchema, 'artifacts_file' | 'user'>[]": "projects/1/pipelines/101/jobs",
+    "Without<BridgeSchema, 'user'>[]": "projects/1/pipelines/101/bridges",
+}
+"""Each answer by its type in gitbeaker."""
+
+WITHOUT = "type Without<T, K> = { [P in keyof T as P extends K ? never : P]: T[P] };"
+"""TypeScript's own Omit drops every key of a type that allows further ones."""
+
+
+@pytest.fixture
+def ci() -> FakeGitLab:
+    ci = FakeGitLab(prefix="/gitlab")
+    project = ci.project(PATH)
+    for number in range(30):
+        run = project.pipeline(project.push(f"c{number}", at=NOW), "failed", at=NOW + number)
+        run.job("test", "failed", at=NOW)
+        run.job("test", "running", at=NOW)
+    child = project.pipeline(run.row["sha"], at=NOW, source="parent_pipeline")
+    first = project.pipelines[0]
+    first.bridge("below", "success", child, at=NOW)
+    return ci
+
+
+def test_an_independent_client_reads_it(ci: FakeGitLab) -> None:
+    """python-gitlab finds the project, follows the pages, and sees retried jobs if it asks."""
+    with serving(ci) as server:
+        client = gitlab.Gitlab(f"{server.url}/gitlab", private_token=TOKEN)
+        (listed,) = client.groups.get("group", lazy=True).projects.list(
+            include_subgroups=True, get_all=True
+        )
+        project = client.projects.get(PATH)
+        assert (listed.id, project.default_branch) == (project.id, "main")
+        commits = project.commits.list(ref_name="main", first_parent=True, get_all=True)
+        assert [commit.title for commit in commits] == [f"c{n}" for n in reversed(range(30))]
+        runs = project.pipelines.list(order_by="updated_at", sort="asc", per_page=7, get_all=True)
+        assert [run.id for run in runs] == list(range(101, 131))
+        run = project.pipelines.get(101)
+        assert [job.status for job in run.jobs.list(get_all=True)] == ["running"]
+        retried = run.jobs.list(include_retried=True, get_all=True)
+        assert [job.status for job in retried] == ["running", "failed"]
+        (bridge,) = run.bridges.list(get_all=True)
+        children = project.pipelines.list(source="parent_pipeline", get_all=True)
+        assert [child.id for child in children] == [bridge.downstream_pipeline["id"]]
+        stranger = gitlab.Gitlab(f"{server.url}/gitlab", private_token=TOKEN[:-1])
+        with pytest.raises(gitlab.exceptions.GitlabAuthenticationError):
+            stranger.projects.get(PATH)
+        with pytest.raises(gitlab.exceptions.GitlabGetError, match="404"):
+            client.projects.get("group/gone")
+
+
+@pytest.mark.slow
+def test_its_answers_have_gitlabs_types(ci: FakeGitLab, tmp_path: Path) -> None:
+    """TypeScript accepts every answer as what gitbeaker declares, and no other."""
+    if not (TYPES / "version").exists():
+        pytest.skip("gitbeaker's types are not here: tools/fetch-gitlab-types")
+    answers = {kind: _answer(ci, path) for kind, path in ANSWERS.items()}
+    assert _problems(tmp_path, answers) == ""
+    wrong = json.loads(answers["PipelineSchema[]"])
+    del wrong[0]["updated_at"]
+    assert "updated_at" in _problems(tmp_path, {"PipelineSchema[]": json.dumps(wrong)})
+    assert "stage" in _problems(tmp_path, {"Without<JobSchema, 'user'>[]": '[{"id": 1}]'})
+
+
+def _answer(ci: FakeGitLab, path: str) -> str:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    return ci(Request(f"/gitlab/api/v4/{path}", [], headers)).body.decode()
+
+
+def _problems(folder: Path, answers: dict[str, str]) -> str:
+    names = sorted({word for kind in answers for word in _schemas(kind)})
+    lines = [f"import type {{ {', '.join(names)} }} from '@gitbeaker/core';", WITHOUT]
+    for number, (kind, answer) in enumerate(answers.items()):
+        lines.append(f"export const answer{number}: {kind} = {answer};")
+    (folder / "answers.ts").write_text("\n".join(lines), encoding="utf-8")
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(TYPES / "node_modules")
+    # GitLab writes null where gitbeaker leaves a value out: hence no strictNullChecks.
+    flags = ["--noEmit", "--strict", "--strictNullChecks", "false", "--skipLibCheck"]
+    modules = ["--module", "nodenext", "--target", "es2022"]
+    done = subprocess.run(
+        ["node", TYPES / "node_modules/typescript/bin/tsc", *flags, *modules, "answers.ts"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
+
+
+def _schemas(kind: str) -> list[str]:
+    letters = "".join(each if each.isalnum() else " " for each in kind)
+    return [word for word in letters.split() if word.endswith("Schema")]
