@@ -64,6 +64,12 @@ class Copy:
             target = folder / file.relative_to(PROJECT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(file, target)
+        for link in (PROJECT / "exporter").rglob("*"):
+            if link.is_symlink():
+                copied = folder / link.relative_to(PROJECT)
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                copied.unlink(missing_ok=True)
+                copied.symlink_to(link.readlink())
         # Compiled and type-checked once is enough.
         caches = {file.parent / "__pycache__" for file in files if file.suffix == ".py"}
         for cache in (PROJECT / ".mypy_cache", *caches):
