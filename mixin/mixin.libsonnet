@@ -5,7 +5,7 @@
 //   (import 'trunkwatch/mixin/mixin.libsonnet') + { _config+:: { selector: 'job="ci"' } }
 
 // What the rules were written for.
-local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatch-tickets"', name: '' };
+local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatch-tickets"', name: '', runbooks: 'http://localhost:10077/runbooks' };
 
 {
   _config:: {
@@ -15,6 +15,8 @@ local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatc
     // The label `trunkwatch` of alerts and recorded series, where a second Trunkwatch has rules in the same
     // Prometheus: letters, digits, '.', '_' and '-'.
     name: written.name,
+    // The exporter's runbooks, in a reader's browser.
+    runbooks: written.runbooks,
   },
 
   local config = self._config,
@@ -34,7 +36,7 @@ local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatc
         ['\u0003', inFormat(config.selector)],
         ['\u0004', 'trunkwatch="%s"' % config.name],
       ],
-      importstr '../rules/trunkwatch.rules.yml',
+      std.strReplace(importstr '../rules/trunkwatch.rules.yml', written.runbooks + '/', config.runbooks + '/'),
     ),
   local named(rule) = rule + if config.name == '' then {} else { labels+: { trunkwatch: config.name } },
 

@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from trunkwatch import __version__
 from trunkwatch.assets import asset_path, parse_settings, render_files
+from trunkwatch.cli.main import main
 
 from rules import build
 from tests.deploy.files import ALERTMANAGER, COMPOSE, DEPLOY, PROJECT, load
@@ -164,6 +165,19 @@ def test_the_pod_is_that_of_compose() -> None:
     assert mounted[claim["metadata"]["name"]] == "/var/lib/trunkwatch"
 
 
+def test_the_address_of_the_pages_is_given_to_every_exporter() -> None:
+    """Manifests, chart and unit have the address, and every flag of the pod is one of `serve`."""
+    url = "https://ci.example.com"
+    files = render_files(parse_settings([f"exporter_url={url}"]))
+    (stateful,) = of_kind(objects(files["deploy/kubernetes/trunkwatch.yaml"]), "StatefulSet")
+    (container,) = stateful["spec"]["template"]["spec"]["containers"]
+    flags = {option for each in main.commands["serve"].params for option in each.opts}
+    assert {flag.partition("=")[0] for flag in container["args"][1:]} <= flags
+    assert f"--web.external-url={url}" in container["args"]
+    assert yaml.safe_load(files["deploy/chart/values.yaml"])["externalUrl"] == url
+    assert f"--web.external-url={url}\n" in files["deploy/systemd/trunkwatch.service"]
+
+
 def test_the_version_is_that_of_the_package() -> None:
     """Chart and application have the version of the package."""
     chart = load(CHART / "Chart.yaml")
@@ -277,8 +291,10 @@ def test_the_mixin_is_the_rules_and_the_dashboards() -> None:
     assert docs.render_mixin_dashboards(text) == text
 
 
-WHICH = build.Which('cluster="%d\\\\",job=~"a|b"', 'job="t"', "two")
-CONFIG = dict(zip(("selector", "ticketsSelector", "name"), WHICH, strict=False))
+WHICH = build.Which(
+    'cluster="%d\\\\",job=~"a|b"', 'job="t"', "two", "https://ci.example.com/runbooks"
+)
+CONFIG = dict(zip(("selector", "ticketsSelector", "name", "runbooks"), WHICH, strict=True))
 
 
 def test_the_mixin_selects_as_the_generator_does() -> None:
@@ -288,7 +304,12 @@ def test_the_mixin_selects_as_the_generator_does() -> None:
 
 def test_a_written_mixin_is_that_of_its_folder(tmp_path: Path) -> None:
     """The mixin beside rules for other exporters has their selector, and can be given another."""
-    files = render_files(parse_settings(['selector=job="ci"', 'tickets=job="other"']))
+    settings = [
+        'selector=job="ci"',
+        'tickets=job="other"',
+        "exporter_url=https://other.example.com",
+    ]
+    files = render_files(parse_settings(settings))
     for name, text in files.items():
         if name.startswith(("mixin", "rules/trunkwatch", "dashboards")):
             (tmp_path / name).parent.mkdir(exist_ok=True)

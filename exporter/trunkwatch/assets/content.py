@@ -112,12 +112,24 @@ def _unchanged(text: str, settings: AssetSettings) -> str:
 
 def _compose(text: str, settings: AssetSettings) -> str:
     """Take the image of this version: without the sources none can be built."""
-    if settings.exporter_url is not None:
-        flag = rf"\g<0>\g<1>- --web.external-url={settings.exporter_url}\n"
-        text = re.sub(r"(?m)^( +)- --web\.listen-address=.*:10077\n", flag, text)
+    text = _external_url(text, settings)
     text = _BUILT.sub(rf"\g<1>{IMAGE}\n", text).replace(" --build", "")
     newest = PROMETHEUS_IMAGES["3"]
     return text.replace(newest, PROMETHEUS_IMAGES[settings.prometheus])
+
+
+def _external_url(text: str, settings: AssetSettings) -> str:
+    """Give every exporter the address of its pages: compose, the chart, the manifests, the unit."""
+    if settings.exporter_url is None:
+        return text
+    flag = f"--web.external-url={settings.exporter_url}"
+    text = re.sub(r"(?m)^( +)- --web\.listen-address=.*:10077\n", rf"\g<0>\g<1>- {flag}\n", text)
+    text = re.sub(r"(?m)^ExecStart=.*", rf"\g<0> {flag}", text)
+    return text.replace('externalUrl: ""', f"externalUrl: {settings.exporter_url}")
+
+
+def _kubernetes(text: str, settings: AssetSettings) -> str:
+    return _scrape_job(_external_url(text, settings), settings)
 
 
 def _routes(text: str, settings: AssetSettings) -> str:
@@ -166,7 +178,12 @@ def _scrape_job(text: str, settings: AssetSettings) -> str:
 
 def _mixin(text: str, settings: AssetSettings) -> str:
     which = settings.which
-    written = {"selector": which.selector, "ticketsSelector": which.tickets, "name": which.name}
+    written = {
+        "selector": which.selector,
+        "ticketsSelector": which.tickets,
+        "name": which.name,
+        "runbooks": which.runbooks,
+    }
     if which == DEFAULT:
         return text
     line = f"local written = {json.dumps(written, ensure_ascii=False)};"
@@ -176,9 +193,10 @@ def _mixin(text: str, settings: AssetSettings) -> str:
 _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
     {
         COMPOSE: _compose,
-        "deploy/chart/values.yaml": _scrape_job,
-        "deploy/kubernetes/trunkwatch.yaml": _scrape_job,
+        "deploy/chart/values.yaml": _kubernetes,
+        "deploy/kubernetes/trunkwatch.yaml": _kubernetes,
         "deploy/prometheus/prometheus.yml": _scrape_job,
+        "deploy/systemd/trunkwatch.service": _external_url,
         "deploy/trunkwatch.yml": _config,
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
