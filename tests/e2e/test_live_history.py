@@ -56,7 +56,7 @@ PACE = Pace(
     resend="1h",
 )
 SHORT_PACE = replace(PACE, group_wait="400ms", resend="8s", lookback="5s")
-"""The same at 60 times the speed: the delay of docker-compose.yml, and longer than a scrape."""
+"""The same, 60 times as fast: resent as in docker-compose.yml, and grouped over two scrapes."""
 
 REPO = "o/history"
 
