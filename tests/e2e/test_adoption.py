@@ -58,7 +58,7 @@ def github() -> Iterator[World]:
 
 
 def run(folder: Path, github: GitHubServer, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with a token, and nobody to answer a question."""
+    """Run a command with a token, and without anybody to answer a question."""
     return subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
