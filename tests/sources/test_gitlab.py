@@ -947,6 +947,7 @@ def test_the_rate_limit_of_a_minute_is_kept(
     error = reader.report.trunks[TRUNK].error
     assert isinstance(error, RateLimitedError)
     assert reader.report.quota_remaining == ci.remaining
+    assert reader.report.unread == 10 - len({row.sha for row in reader.rows()})
     assert 0 < (reader.report.retry_after or 0) <= 60
     for _ in range(3):
         clock.now += 61
