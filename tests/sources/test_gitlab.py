@@ -884,21 +884,31 @@ def test_a_person_has_projects_too(ci: FakeGitLab, configure: Configure, clock: 
 
 
 def test_projects_of_a_group_come_and_go(
-    ci: FakeGitLab, project: Project, configure: Configure, clock: Clock
+    ci: FakeGitLab, project: Project, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
-    """Every ten minutes the list is read again; one that only a page lost stays."""
-    project.push("a", at=NOW - 90)
-    lost = ci.project("group/sub/lost")
-    lost.push("a", at=NOW - 90)
+    """Every ten minutes the list is read again; one that only a shifted page lacks stays."""
+    for path in (PATH, "group/archived", "group/lost"):
+        each = project if path == PATH else ci.project(path)
+        each.push("a", at=NOW - 90)
     reader = Reader(configure(repos=["group/**"]), clock)
     reader.refresh()
     ci.project("group/new").push("a", at=NOW - 90)
-    lost.row["archived"] = True  # so that the list does not have it
+    ci.projects[2].row["archived"] = True
     del ci.projects[1]
+
+    def without_the_lost(request: Request) -> Answer:
+        answer = ci(request)
+        if "/groups/" not in request.path:
+            return answer
+        rows = json.loads(answer.body)
+        return as_json([row for row in rows if row["path"] != "lost"])
+
+    server.handler = without_the_lost
     clock.now += 600
     facts = reader.refresh()
-    assert {trunk.repo for trunk in reader.report.trunks} == {"group/new", "group/sub/lost"}
-    assert [fact.trunk for fact in facts if isinstance(fact, TrunkRemoved)] == [TRUNK]
+    assert {trunk.repo for trunk in reader.report.trunks} == {"group/new", "group/lost"}
+    removed = {fact.trunk.repo for fact in facts if isinstance(fact, TrunkRemoved)}
+    assert removed == {PATH, "group/archived"}
 
 
 def test_a_list_of_projects_that_fails_keeps_them(
@@ -947,6 +957,7 @@ def test_the_rate_limit_of_a_minute_is_kept(
     error = reader.report.trunks[TRUNK].error
     assert isinstance(error, RateLimitedError)
     assert reader.report.quota_remaining == ci.remaining
+    assert reader.report.unread == 10 - len({row.sha for row in reader.rows()})
     assert 0 < (reader.report.retry_after or 0) <= 60
     for _ in range(3):
         clock.now += 61

@@ -121,7 +121,7 @@ class Projects:
             if missing.id not in listed:
                 with suppress(NotFoundError):
                     project = self._api.project(missing.id)
-                    if repo_matches(entry, project.path):
+                    if repo_matches(entry, project.path) and not project.archived:
                         yield project
 
     def trunks(self) -> dict[Trunk, Project]:

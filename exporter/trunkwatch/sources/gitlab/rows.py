@@ -26,11 +26,13 @@ class Project(NamedTuple):
         id: stays when it is renamed.
         path: with that of its group.
         default_branch: None where it is empty, or its CI is switched off.
+        archived: whether nothing can change any more.
     """
 
     id: int
     path: str
     default_branch: str | None
+    archived: bool
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -103,6 +105,7 @@ def project_of(row: Mapping[str, Any]) -> Project:
         identity(row["id"]),
         name_of(row["path_with_namespace"]),
         branch if has_ci and isinstance(branch, str) and branch else None,
+        row.get("archived") is True,
     )
 
 

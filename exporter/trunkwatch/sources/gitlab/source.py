@@ -72,10 +72,11 @@ class Gitlab:
         due, wait = self._news.take(keys.values(), now)
         chosen = {trunk: project for trunk, project in trunks.items() if keys[trunk] in due}
         facts: list[Fact] = [*projects.entries]
-        unread = 0
+        unread, more = 0, False
         for trunk, read in self._read(chosen, projects.gone, state, now):
             facts += read.facts
             unread += read.unread
+            more |= read.unread > 0 and read.error is None
             is_current = read.error is None and not read.unread
             before = self._reports.get(trunk, TrunkReport(None))
             until = now if is_current else before.read_until
@@ -86,7 +87,7 @@ class Gitlab:
         if not projects.errors:
             facts += _removed(state.entries, trunks)
         report = self._report(projects, trunks)
-        wait = 0.0 if unread else wait or _limited(report.trunks, now)
+        wait = 0.0 if more else wait or _limited(report.trunks, now)
         if report.failure is not None and not facts:
             raise report.failure
         return Refresh(facts, replace(report, unread=unread, retry_after=wait))

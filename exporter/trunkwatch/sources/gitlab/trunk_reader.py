@@ -51,7 +51,8 @@ class TrunkRead:
     Attributes:
         facts: in the order in which they were read.
         error: the first error of what could not be read.
-        unread: commits whose changed pipelines are left for the next refresh.
+        unread: commits whose changed pipelines are left for the next refresh: at once, unless there
+            is an error.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -89,15 +90,16 @@ class TrunkReader:
         listed |= parents
         again = [run for number, run in position.open.items() if number not in listed]
         due = sorted(listed.values(), key=lambda run: run.updated)
-        for run in [*again, *due[:BATCH]]:
+        unread = [*again, *due]
+        for run in unread[: len(again) + BATCH]:
             if not self._read_run(run, result):
                 break
+            unread = unread[1:]
             position.since = max(position.since or begin, min(run.updated, self._now))
-        else:
-            result.unread = len({run.sha for run in due[BATCH:]})
-            if not result.unread:
-                position.see(*children)
-                position.since = max(position.since or begin, min(newest, self._now))
+        result.unread = len({run.sha for run in unread})
+        if not unread:
+            position.see(*children)
+            position.since = max(position.since or begin, min(newest, self._now))
         result.facts.append(position.entry(self._trunk, self._now))
         return result
 
