@@ -11,10 +11,10 @@ States = Mapping[str, tuple[str, str]] | Mapping[int, tuple[str, str]]
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
-# In pixels: fits a short hash or a team's name. Wide columns share the width that is left.
+# In pixels. Columns that are not wide share the rest of the width, and have at least that of a
+# short hash or a team's name: a phone shows a job's name and one column more.
+WIDE_COLUMN = 260
 COLUMN_WIDTH = 120
-# Of a wide column, at least: a phone shows a job's name and one column more.
-WIDE_COLUMN = 240
 
 
 def target(ref: str, expr: str, legend: str = "", *, table: bool = False) -> Json:
@@ -181,7 +181,7 @@ def table(
         size: as of `panel`.
         queries: PromQL; Grafana calls their values `Value #A` and so on, of one query `Value`.
         columns: each field's header, in the order of the columns.
-        wide: headers of columns that share the width which the others leave.
+        wide: headers of the columns that are wide.
         sort_by: headers, and whether descending.
         empty: shown instead of a table without rows; empty cells have a mapping.
         hidden: fields that are no column.
@@ -197,8 +197,8 @@ def table(
         "custom": {
             "align": "left",
             "inspect": True,
-            "minWidth": WIDE_COLUMN,
-            "width": COLUMN_WIDTH,
+            "minWidth": COLUMN_WIDTH,
+            "width": WIDE_COLUMN,
         },
         "mappings": [*mappings, *special_maps(UNKNOWN_TEXT)],
         "noValue": empty,
@@ -207,7 +207,7 @@ def table(
         **({"decimals": 1} if timed else {}),
         **({"links": list(links)} if links else {}),
     }
-    removals = [override(*wide, custom_width=None)]
+    removals = [override(*wide, mode="exclude", custom_width=None)]
     if links:
         removals.append(override(*linked, mode="exclude", links=None))
     if timed:

@@ -125,7 +125,7 @@ def recent_outages() -> Json:
         columns=ENDED_COLUMNS,
         hidden=["Value", "group"],
         mappings=[HOW, PRIORITIES],
-        wide=["Job", "Opened", "Closed"],
+        wide=["Job"],
         overrides=[override("How", "Priority", custom_cellOptions=COLORED)],
         linked=["Job"],
         links=[to_job()],

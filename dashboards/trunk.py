@@ -115,7 +115,7 @@ def trunks() -> Json:
             "branch": "Branch",
         },
         mappings=[value_map(states)],
-        wide=["Repo", "State"],
+        wide=["Repo"],
         overrides=[override("State", "Broken", "Since green", custom_cellOptions=COLORED)],
         linked=["Repo"],
         links=[to_trunk(), to_page_of_trunk()],
@@ -169,7 +169,7 @@ def broken_now() -> Json:
         },
         hidden=["Value #A", "Value #B", "group"],
         mappings=[PRIORITIES, value_map(states), *ADDRESSES],
-        wide=["Job", "Commit title", "Opened (UTC)"],
+        wide=["Job", "Commit title"],
         overrides=[
             override("Priority", custom_cellOptions=COLORED),
             override("State", custom_cellOptions=whole_row),

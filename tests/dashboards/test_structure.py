@@ -243,9 +243,9 @@ def test_the_job_comes_first_and_is_wide() -> None:
     shown = panel(TRUNK, "Broken now")["fieldConfig"]
     wide = shown["overrides"][0]
     assert wide["properties"] == [{"id": "custom.width"}]
-    assert "Job" in wide["matcher"]["options"]["names"]
+    assert wide["matcher"]["options"] == {"mode": "exclude", "names": ["Job", "Commit title"]}
     custom = shown["defaults"]["custom"]
-    assert custom["minWidth"] > custom["width"]
+    assert custom["width"] > custom["minWidth"]
 
 
 def test_the_quota_is_red_where_the_rules_call_it_nearly_spent() -> None:
