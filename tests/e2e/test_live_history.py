@@ -40,7 +40,7 @@ from tests.e2e.live import (
     running,
     short_name,
 )
-from tests.support.engines import LTS, PAIRS
+from tests.support.engines import LTS, NEWEST, OLDEST
 from tests.support.facts import facts_of
 from tests.support.rows import sha
 from tests.support.waiting import eventually
@@ -246,7 +246,13 @@ def test_a_long_history_sends_each_change_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.xdist_group("live-history-restarts")
-@pytest.mark.parametrize("engines", [*PAIRS, pytest.param(LTS, marks=pytest.mark.engines)])
+@pytest.mark.parametrize(
+    "engines",
+    [
+        pytest.param(OLDEST, marks=pytest.mark.large),
+        *(pytest.param(pair, marks=pytest.mark.engines) for pair in (NEWEST, LTS)),
+    ],
+)
 def test_a_long_history_with_restarts_tells_each_outage(tmp_path: Path, engines: str) -> None:
     """With parts away for 1, 5 and 35 minutes, each outage and its end are reported."""
     letters = job_histories()
