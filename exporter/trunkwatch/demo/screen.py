@@ -16,7 +16,7 @@ from rich.text import Text
 from trunkwatch.demo.receiver import Delivery, as_text, framed
 
 _SHA = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{30}\b")
-_LINK = re.compile(r"\[([^\]]*)\]\([^)\s]*\)")
+_LINK = re.compile(r"\[([^\[\]\n]{0,200})\]\([^)\s]*\)")
 _URL = re.compile(r"https?://\S+")
 
 TICKET = "THE TICKET (dry run: nothing is sent)"
