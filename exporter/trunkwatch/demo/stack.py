@@ -304,6 +304,10 @@ class Stack:
         return Program("alertmanager", command, self.folder, f"http://{HOST}:{port}/-/ready")
 
     def _write_settings(self, exporter_ports: Sequence[int]) -> None:
+        runbooks = f"http://localhost:{self.ports.exporter}/runbooks"
+        for file in asset_path("rules").glob("*.rules.yml"):
+            text = file.read_text(encoding="utf-8").replace(RUNBOOKS, runbooks)
+            (self.folder / file.name).write_text(text, encoding="utf-8")
         prometheus = self.prometheus_settings(exporter_ports)
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(prometheus))
         alertmanager = self.alertmanager_settings()
@@ -313,10 +317,6 @@ class Stack:
             self.folder / "templates",
             dirs_exist_ok=True,
         )
-        runbooks = f"http://localhost:{self.ports.exporter}/runbooks"
-        for file in asset_path("rules").glob("*.rules.yml"):
-            text = file.read_text(encoding="utf-8").replace(RUNBOOKS, runbooks)
-            (self.folder / file.name).write_text(text, encoding="utf-8")
 
     def prometheus_settings(self, exporter_ports: Sequence[int]) -> dict[str, Any]:
         """Return deploy/prometheus/prometheus.yml with this stack's addresses and intervals."""
