@@ -44,10 +44,8 @@ def tiles() -> list[Json]:
         stat(
             "Broken jobs",
             "Jobs whose outage is open: they failed N commits in a row and no pass has closed it "
-            "since. "
-            "'none' is said only while the data of every chosen trunk is fresh. After a failed "
-            "scrape a "
-            f"broken job counts on for {HOLD}. Alert: TrunkJobBroken.",
+            "since. 'none' is shown only while the data of every chosen trunk is fresh. After a "
+            f"failed scrape a broken job still counts for {HOLD}. Alert: TrunkJobBroken.",
             "12 3",
             target("A", queries.number_of_broken_jobs()),
             {
@@ -59,11 +57,10 @@ def tiles() -> list[Json]:
         stat(
             "Age of the oldest data",
             "Time since the results of the chosen trunks were last read in full; the oldest "
-            "counts. "
-            "Everything else here is as old as this. It grows on while a source or the exporter is "
-            f"silent; after {HOLD} without a scrape it says '{NO_DATA}'. Orange: the exporter is "
-            "no "
-            "longer ready. Red: too old to say that nothing is broken. Alert: TrunkDataStale.",
+            "counts. Everything else here is as old as this. It keeps growing while a source or "
+            f"the exporter is silent; after {HOLD} without a scrape it shows '{NO_DATA}'. Orange: "
+            "the exporter is no longer ready. Red: too old to state that nothing is broken. "
+            "Alert: TrunkDataStale.",
             "12 3",
             target("A", queries.oldest_data()),
             {
@@ -82,6 +79,7 @@ def tiles() -> list[Json]:
 
 def trunks() -> Json:
     """Return the table with a row for each trunk."""
+    # One mapping for all columns: the values of State are negative, and the others count.
     states = {
         queries.BROKEN: ("✖ broken", BAD),
         queries.STALE: ("? data is old", UNKNOWN),
@@ -93,12 +91,10 @@ def trunks() -> Json:
     return table(
         "Trunks",
         "One row per trunk, worst first. Broken: jobs with an open outage. Since green: commits "
-        "after the "
-        "newest one on which every required job passed; known only where 'green:' is configured. "
-        "Data "
-        "age: since the results were last read. Results missing: the newest commits have none "
-        "although "
-        "earlier ones had. Alerts: TrunkNotGreen, TrunkDataStale, TrunkDataDoubtful.",
+        "after the newest one on which every required job passed; known only where 'green:' is "
+        "configured. Data age: time since the results were last read. Results missing: the newest "
+        "commits have none although earlier ones had. Alerts: TrunkNotGreen, TrunkDataStale, "
+        "TrunkDataDoubtful.",
         "24 7",
         queries=[
             queries.trunk_states(),
@@ -135,14 +131,11 @@ def broken_now() -> Json:
     return table(
         "Broken now",
         "One row per job with an open outage. Since: age of the outage. Failures: failing commits "
-        "since "
-        "first bad, N: how many in a row open an outage. First bad by: author of the first "
-        "failing commit. "
-        "Suspects: number of commits after last good up to first bad. Known-broken jobs are "
-        "dimmed. "
-        f"After a failed scrape the rows stay for {HOLD}, as the alerts do. Click a job, commit "
-        "or run to "
-        "open the dashboard Job, the run, the commit or the page. Alert: TrunkJobBroken.",
+        "since first bad. N: how many in a row open an outage. First bad by: author of the first "
+        "failing commit. Suspects: number of commits after last good up to first bad. "
+        f"Known-broken jobs are dimmed. After a failed scrape the rows stay for {HOLD}, as the "
+        "alerts do. Click a job, commit or run to open the dashboard Job, the run, the commit or "
+        "the page. Alert: TrunkJobBroken.",
         "24 10",
         queries=[
             queries.broken_jobs(),
@@ -191,8 +184,7 @@ def suspect_commits() -> Json:
     return table(
         "Suspect commits",
         "The commits after last good up to first bad of each open outage, oldest first, at most "
-        "ten per "
-        "job. Untested commits count.",
+        "ten per job. Untested commits count.",
         "24 8",
         queries=[queries.suspects()],
         columns={
@@ -211,7 +203,7 @@ def suspect_commits() -> Json:
         linked=["Commit"],
         links=[to_value("Open the commit")],
         sort_by=[("Job", False), ("Workflow", False), ("#", False)],
-        empty=f"No suspects are known: no last good is. Or {NO_DATA}: see Trunks.",
+        empty=f"No suspects: no last good commit is known. Or {NO_DATA}: see Trunks.",
     )
 
 
@@ -221,8 +213,7 @@ def build() -> Json:
         TRUNK_UID,
         "Trunk",
         "What is broken on the trunks now, since when, by which commits, who is on it, and "
-        "whether these "
-        "data can be trusted.",
+        "whether these data can be trusted.",
         [
             *tiles(),
             trunks(),

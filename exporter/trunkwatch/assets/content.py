@@ -38,9 +38,11 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
 )
 """The folders whose files are written, with the pattern of their names."""
 
+# A service of compose whose image is built from the sources, with the comment above it.
 _BUILT = re.compile(r"(?m)(?:^ +#.*\n)*^( +image: )trunkwatch:local\n +build:\n(?:    +.*\n)+")
+# The name of a scrape job in a selector, and a selector that has nothing but equalities.
 _JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)*)"')
-_SELECTED = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
+_EQUALITIES = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
 
 
 def render_files(settings: AssetSettings) -> Mapping[str, str]:
@@ -60,7 +62,7 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
         **{f"rules/runbooks/{name}.md": text for name, text in texts().items()},
     }
     for folder, pattern in FOLDERS.items():
-        found.update(_in_folder(folder, pattern))
+        found.update(_read_folder(folder, pattern))
     dashboards = {
         name.removeprefix("dashboards/"): text
         for name, text in found.items()
@@ -72,9 +74,9 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
         for name in (name for name in changed if name.startswith("dashboards/")):
             changed[name] = changed[name].replace(EXPORTER, settings.exporter_url)
     for name in tests:
-        changed[name] = _with_selectors(changed[name], settings)
+        changed[name] = _rule_test(changed[name], settings)
     dropped = set() if tests_apply(settings) else tests
-    # Links in the repository.
+    # In the repository, these files of the chart are symbolic links.
     chart = {f"{CHART}/files/dashboards/{name}": text for name, text in dashboards.items()}
     chart[f"{CHART}/files/{RULES.rpartition('/')[2]}"] = rules
     whole = changed | {RULES: rules} | chart | dict(manifests(rules, dashboards))
@@ -84,25 +86,26 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
 def tests_apply(settings: AssetSettings) -> bool:
     """Return whether promtool's tests can be written for these rules.
 
-    They compare whole alerts, and invent series for a selector only if it names their labels.
+    The tests compare whole alerts, so the label `trunkwatch` must be absent; and they use the
+    selectors as series, so these must consist of equalities.
     """
     which = settings.which
     same = which._replace(name=DEFAULT.name) == which
-    return same and all(_SELECTED.fullmatch(each) for each in (which.selector, which.tickets))
+    return same and all(_EQUALITIES.fullmatch(each) for each in (which.selector, which.tickets))
 
 
 def _read(name: str) -> str:
     return asset_path(*name.split("/")).read_text(encoding="utf-8")
 
 
-def _in_folder(folder: str, pattern: str) -> Iterator[tuple[str, str]]:
+def _read_folder(folder: str, pattern: str) -> Iterator[tuple[str, str]]:
     root = asset_path(*folder.split("/"))
     for path in sorted(root.glob(pattern)):
         if path.is_file():
             yield f"{folder}/{path.relative_to(root).as_posix()}", path.read_text(encoding="utf-8")
 
 
-# ---------------------------------------------------------------------- what differs
+# ---------------------------------------------------------------------- changes
 
 
 def _unchanged(text: str, settings: AssetSettings) -> str:
@@ -111,7 +114,7 @@ def _unchanged(text: str, settings: AssetSettings) -> str:
 
 
 def _compose(text: str, settings: AssetSettings) -> str:
-    """Take the image of this version: without the sources none can be built."""
+    """Use the image of this version: it cannot be built without the sources."""
     text = _external_url(text, settings)
     text = _BUILT.sub(rf"\g<1>{IMAGE}\n", text).replace(" --build", "")
     newest = PROMETHEUS_IMAGES["3"]
@@ -119,7 +122,7 @@ def _compose(text: str, settings: AssetSettings) -> str:
 
 
 def _external_url(text: str, settings: AssetSettings) -> str:
-    """Give every exporter the address of its pages: compose, the chart, the manifests, the unit."""
+    """Set the external URL, in whichever form the file has: arguments, a unit or chart values."""
     if settings.exporter_url is None:
         return text
     flag = f"--web.external-url={settings.exporter_url}"
@@ -146,7 +149,7 @@ def _config(text: str, settings: AssetSettings) -> str:
     return text.replace(f"team: {EXAMPLE_TEAM}", f"team: {scalar(settings.teams[0])}")
 
 
-def _places(text: str, settings: AssetSettings) -> str:
+def _grafana_url(text: str, settings: AssetSettings) -> str:
     if settings.grafana_url is None:
         return text
     return re.sub(
@@ -154,7 +157,7 @@ def _places(text: str, settings: AssetSettings) -> str:
     )
 
 
-def _with_selectors(text: str, settings: AssetSettings) -> str:
+def _rule_test(text: str, settings: AssetSettings) -> str:
     for old, new in (
         (DEFAULT.selector, settings.which.selector),
         (DEFAULT.tickets, settings.which.tickets),
@@ -165,7 +168,7 @@ def _with_selectors(text: str, settings: AssetSettings) -> str:
 
 
 def _scrape_job(text: str, settings: AssetSettings) -> str:
-    """Give the scrape job the name that the rules select, where they select one."""
+    """Give the scrape job the name in the selector of the rules, if that has one."""
     (old,), new = (_JOB.findall(each.selector) for each in (DEFAULT, settings.which))
     if new in ([], [old]):
         return text
@@ -201,6 +204,6 @@ _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
         "deploy/alertmanager/one-team.yml": _one_team,
-        "deploy/alertmanager/templates/places.tmpl": _places,
+        "deploy/alertmanager/templates/places.tmpl": _grafana_url,
     }
 )

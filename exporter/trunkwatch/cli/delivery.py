@@ -1,4 +1,4 @@
-"""`trunkwatch test-alert`: a proof that alerts of a team arrive."""
+"""`trunkwatch test-alert`: a test whether the alerts of a team arrive."""
 
 import math
 import time
@@ -13,8 +13,8 @@ from trunkwatch.report.words import duration
 from trunkwatch.ticketing import check_url
 from trunkwatch.times import format_minute
 
-UNROUTED = 1
-"""Exit code where the alert is kept back, or no route takes it."""
+UNDELIVERED = 1
+"""Exit code if the alert is kept back, or no route takes it."""
 
 
 @click.command("test-alert")
@@ -28,9 +28,12 @@ UNROUTED = 1
     help="The base URL of Alertmanager.",
 )
 @click.option(
-    "--priority", type=click.Choice(list(SEVERITIES)), default="P2", show_default=True,
-    help="Of the alert; P0 and P1 page.",
-)  # fmt: skip
+    "--priority",
+    type=click.Choice(list(SEVERITIES)),
+    default="P2",
+    show_default=True,
+    help="The priority of the alert; P0 and P1 page.",
+)
 def test_alert_command(team: str, alertmanager: str, priority: str) -> None:
     """Send a test alert to a team through Alertmanager, and end it.
 
@@ -56,10 +59,11 @@ def test_alert_command(team: str, alertmanager: str, priority: str) -> None:
                 time.sleep(accepted.wait)
         finally:
             _end(test)
-    exit_with(UNROUTED if accepted.suppressed_by or not accepted.is_routed else 0)
+    exit_with(UNDELIVERED if accepted.suppressed_by or not accepted.is_routed else 0)
 
 
 def _end(test: DeliveryTest) -> None:
+    """End the alert; exit with an error if Alertmanager does not take that."""
     try:
         test.end()
     except RequestError as error:

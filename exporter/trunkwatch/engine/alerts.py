@@ -1,7 +1,7 @@
-"""The alerts that were shown before, and how they ended (docs/policy.md, section 3.17).
+"""A ledger of the alerts that were exported, and how they ended (docs/policy.md, section 3.17).
 
 The results and the configuration decide whether an outage alerts. The alerts are remembered for two
-reasons: an edit of the configuration must not end one without a word, and an end has to be
+reasons: an edit of the configuration must not end one without a reason, and an end has to be
 explained when the job, group or repository is gone.
 """
 
@@ -15,22 +15,23 @@ from trunkwatch.engine.shown import Alert, AlertKey, End, Ended, outage_of
 from trunkwatch.engine.snapshot import TrunkState
 
 KEPT_SECONDS = 45 * 60.0
-"""How long an alert that ended is exported: a restart of Prometheus of 35 minutes and several
-scrapes. The rules remember the newest end for an hour, which must be longer."""
+"""Seconds for which an ended alert is exported: a restart of Prometheus of 35 minutes and several
+scrapes. The rules remember the newest end for an hour; that must be longer."""
 
 AlertChanges = Mapping[AlertKey, Alert | None]
 """Changed alerts; None for one that is forgotten."""
 
 
 class AlertLedger:
-    """The alerts that are shown, and those that ended lately. Not safe for threads."""
+    """The alerts that are exported, and those that ended recently. Not safe for threads."""
 
     def __init__(self, stored: Iterable[Alert] = ()) -> None:
         """Args:
-        stored: as of an earlier process or configuration.
+        stored: the alerts of an earlier process or configuration.
         """
         self._alerting: dict[Trunk, dict[JobKey, Alert]] = defaultdict(dict)
         self._ended: dict[AlertKey, Alert] = {}
+        # An unchanged job is the same object: its alert is not built and compared again.
         self._seen: dict[JobKey, JobState] = {}
         self._changes: dict[AlertKey, Alert | None] = {}
         for alert in stored:
@@ -41,11 +42,11 @@ class AlertLedger:
 
     @property
     def changes(self) -> AlertChanges:
-        """The differences from the stored alerts."""
+        """The alerts that differ from the stored ones."""
         return self._changes
 
     def changes_saved(self) -> None:
-        """Note that `changes` are stored."""
+        """Clear `changes`, once they are stored."""
         self._changes = {}
 
     def alerting(self, trunk: Trunk) -> Collection[JobKey]:
@@ -57,7 +58,7 @@ class AlertLedger:
         return [trunk for trunk, alerts in self._alerting.items() if alerts]
 
     def ended(self, now: float) -> tuple[Alert, ...]:
-        """Return the alerts that ended lately, sorted; forget older ones.
+        """Return the alerts that ended recently, sorted; forget older ones.
 
         Args:
             now: seconds since the epoch.
@@ -69,10 +70,10 @@ class AlertLedger:
         return tuple(alert for _, alert in sorted(self._ended.items()))
 
     def update(self, state: TrunkState, now: float) -> None:
-        """Follow the new state of a trunk.
+        """Record the alerts that a trunk's new state opens, changes and ends.
 
         Args:
-            state: of the trunk.
+            state: the new state.
             now: seconds since the epoch.
         """
         alerts = self._alerting[state.trunk]
@@ -86,12 +87,12 @@ class AlertLedger:
             self._end(alert, _end_of(alert, state, now))
 
     def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
-        """End the alerts of a trunk that is not watched any more.
+        """End the alerts of a trunk that is no longer watched.
 
         Args:
             trunk: the trunk.
             now: seconds since the epoch.
-            is_configured: whether the configuration would watch it, so that the trunk is gone.
+            is_configured: whether the configuration selects the trunk. If so, the trunk is gone.
         """
         reason = Ended.REMOVED if is_configured else Ended.UNWATCHED
         for _, alert in sorted(self._alerting.pop(trunk, {}).items()):
@@ -117,14 +118,14 @@ def _trunk(alert: Alert) -> Trunk:
 
 
 def _listed(state: TrunkState, key: JobKey) -> JobState | None:
-    """Return a listed job of a trunk; None where it is not listed."""
-    place = bisect_left(state.jobs, key, key=lambda job: job.key)
-    found = state.jobs[place] if place < len(state.jobs) else None
+    """Return a job of the trunk's list, which is sorted; None if it has no such job."""
+    index = bisect_left(state.jobs, key, key=lambda job: job.key)
+    found = state.jobs[index] if index < len(state.jobs) else None
     return found if found is not None and found.key == key else None
 
 
 def _end_of(alert: Alert, state: TrunkState, now: float) -> End:
-    """Return why an alert has ended."""
+    """Return the end of an alert that a trunk's new state does not have."""
     key = alert.key.job
     job = _listed(state, key)
     if job is None:

@@ -1,4 +1,4 @@
-"""Who is on it: tickets and silences of outages, as other programs report them."""
+"""The tickets and silences of outages, as other programs report them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ class TicketNote(NamedTuple):
 
     Attributes:
         name: repository and number, such as `o/r#7`.
-        url: of the issue; None until it was read, and in a dry run.
+        url: of the issue; None until it is read, and in a dry run.
         state: `open`, or `dismissed` if a person closed it during the outage.
         assignees: logins.
         opened_at: seconds since the epoch.
-        dry_run: whether it was only printed.
+        dry_run: whether `trunkwatch tickets` only printed it.
     """
 
     name: str
@@ -71,12 +71,12 @@ class AlertNote(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reading(Generic[T]):
-    """What one program reported last.
+    """The newest report of one program.
 
     Attributes:
-        value: its report; None if none was read.
+        value: the report; None if none was read.
         read_at: the time of the report (seconds since the epoch); None if none was read.
-        problem: why the last attempt failed, as a text for people; None when it did not.
+        problem: why the last attempt failed, as a text for people; None if it did not.
     """
 
     value: T | None = None
@@ -104,7 +104,8 @@ class Triage:
     Attributes:
         tickets: by group.
         alerts: of jobs that alert.
-        max_label_bytes: a longer name is cut in the labels of an alert, which is unknown then.
+        max_label_bytes: size above which a name is cut in the labels of an alert: the alert of such
+            a job cannot be found, and is unknown.
     """
 
     tickets: Reading[Tickets] | None = None
@@ -132,7 +133,7 @@ class Triage:
         )
 
     def readings(self) -> Iterator[tuple[str, Reading[Tickets] | Reading[Alerts]]]:
-        """Yield each configured program with its reading."""
+        """Yield each configured program's name and reading."""
         if self.tickets is not None:
             yield "tickets", self.tickets
         if self.alerts is not None:
@@ -141,13 +142,14 @@ class Triage:
 
 @dataclass(frozen=True, slots=True)
 class JobTriage:
-    """Who is on one job.
+    """The ticket and the alert of one job.
 
     Attributes:
         ticket: of its group while it is broken.
-        alert: its alert.
-        ticket_known: whether tickets could be read; if not, no `ticket` means nothing.
-        alert_known: whether alerts could be read.
+        alert: its alert in Alertmanager.
+        ticket_known: whether a recent report of tickets exists; without one, the absence of
+            `ticket` means nothing.
+        alert_known: the same of alerts.
     """
 
     ticket: TicketNote | None = None
@@ -162,4 +164,4 @@ class JobTriage:
 
 
 NO_TRIAGE = Triage()
-"""Nothing is configured."""
+"""The triage where neither program is configured."""

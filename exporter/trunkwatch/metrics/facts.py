@@ -1,7 +1,7 @@
-"""The facts of an outage as text: one label, which an alert shows as it is.
+"""The facts of an outage as the text of one label, which an alert shows unchanged.
 
 One fact a line, in a fixed order; an unknown one has no line. No text from outside has a line
-break. Rules would need milliseconds for each alert to put the lines together.
+break. The exporter puts the lines together: rules would need milliseconds for each alert.
 """
 
 import re
@@ -26,16 +26,18 @@ HASH_SHOWN = 10
 """Digits of a hash in a list of suspects."""
 
 URL_BYTES = 500
-"""A longer address has no line."""
+"""Size above which an address gets no line."""
 
 FACTS_BYTES = 1900
-"""The longest text: remote storages refuse a series with a label of more than 2,048 bytes."""
+"""Size above which suspects are left out: remote storages refuse a series with a label of more than
+2,048 bytes."""
 
+# Only from the address of a run of GitHub Actions do those of commits follow.
 _ACTIONS_RUN = re.compile(r"(https?://[^/\s]+/[^/\s]+/[^/\s]+)/actions/runs/\S*")
 
 
 class Facts(str):
-    """A text of at most about `FACTS_BYTES`, whose lines must not be cut as other labels are."""
+    """A text that is not cut as other labels are: that would break a line."""
 
     __slots__ = ()
 
@@ -44,7 +46,7 @@ def outage_facts(outage: Alert, external_url: str = "") -> Facts:
     """Return the facts of an open outage.
 
     Args:
-        outage: that alerts.
+        outage: an outage that alerts.
         external_url: address of the exporter; empty where it serves no pages.
     """
     return Facts("\n".join(_fitting([*_facts(outage, external_url)], outage)))
@@ -54,7 +56,7 @@ def ended_facts(alert: Alert, external_url: str = "") -> Facts:
     """Return the facts of an alert that ended, its end first.
 
     Args:
-        alert: that ended.
+        alert: an alert that ended.
         external_url: address of the exporter; empty where it serves no pages.
     """
     # A job that is gone has no page.
@@ -71,7 +73,7 @@ def by(commit: Commit) -> tuple[str, str]:
 
 
 def group_title(state: GroupState, alerting: AlertingJobs) -> str:
-    """Return the title of a notification: `in a row` only if no flake or pass is in between."""
+    """Return the title of a notification; `in a row` only if no flake or pass is in between."""
     group, failures = state.group, alerting.failures_in_outage
     text = f"[{group.priority}] {group.name} jobs broken"
     if failures == alerting.consecutive_failures:
@@ -112,7 +114,7 @@ def _end_facts(alert: Alert) -> Iterator[str]:
         yield f"Lasted: {duration(end.at - alert.broken_since)}"
     if end.by is not None:
         yield f"Fixed by: {end.by.sha}"
-        yield from _line("Fixed by whom", _whom(end.by))
+        yield from _line("Fixed by whom", _author_and_title(end.by))
     caption = {Ended.MOVED: "Moved to", Ended.MUTED: "Muted because"}.get(end.reason)
     if caption is not None:
         yield from _line(caption, end.detail[:STEP_SHOWN])
@@ -122,7 +124,7 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
     if outage.broken_since is not None:
         yield f"Occurred at: {format_minute(outage.broken_since)}"
     yield f"First bad: {outage.first_bad.sha}"
-    yield from _line("First bad by", _whom(outage.first_bad))
+    yield from _line("First bad by", _author_and_title(outage.first_bad))
     yield from _line("Last good", outage.last_good or "")
     yield from _line("Failed step", (outage.failed_step or "")[:STEP_SHOWN])
     url = outage.url or ""
@@ -144,24 +146,24 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
 def _fitting(lines: list[str], outage: Alert) -> list[str]:
     """Return the lines and as many suspects as fit, the oldest first, and how many are left out."""
     size = sum(len(line.encode()) + 1 for line in lines)
-    listed = 0
+    suspects: list[str] = []
     for commit in outage.listed:
-        line = " ".join(f"- {commit.sha[:HASH_SHOWN]} {_whom(commit)}".split())
+        line = " ".join(f"- {commit.sha[:HASH_SHOWN]} {_author_and_title(commit)}".split())
         size += len(line.encode()) + 1
         if size > FACTS_BYTES:
             break
-        lines.append(line)
-        listed += 1
-    more = (outage.suspects or 0) - listed
-    return [*lines, f"- and {more} more"] if more > 0 else lines
+        suspects.append(line)
+    more = (outage.suspects or 0) - len(suspects)
+    return [*lines, *suspects, *([f"- and {more} more"] if more > 0 else ())]
 
 
-def _whom(commit: Commit) -> str:
+def _author_and_title(commit: Commit) -> str:
     author, title = by(commit)
     return ": ".join(filter(None, (author[:AUTHOR_SHOWN], title)))
 
 
 def _line(name: str, text: str) -> Iterator[str]:
+    """Yield a fact without line breaks, or nothing if its text is empty."""
     words = " ".join(text.split())
     if words:
         yield f"{name}: {words}"

@@ -1,4 +1,4 @@
-"""The groups and rules that suit a survey."""
+"""The groups and name rules that are proposed for the workflows and jobs of a survey."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -15,8 +15,8 @@ PUSHES = frozenset({"push", MERGE_GROUP})
 """The events of which every commit has runs."""
 
 FAILURES_OF_COMMITS, FAILURES_OF_RUNS = 3, 2
-"""N of jobs that run on every commit, and of those that run a few times a day: three nights are too
-long to wait."""
+"""`failures_to_open` of jobs that run on every commit, and of those that run a few times a day:
+three nights are too long to wait."""
 
 ALLOWED_NAME = Pattern(
     r"(?i).*\b(allow(ed)?[ _-]?(to[ _-])?fail(ure)?s?|may[ _-]fail|non-?blocking"
@@ -32,8 +32,8 @@ class PlannedGroup:
     Attributes:
         name: unique.
         workflow: its label.
-        event: the only event whose runs it has; None for all that no other group has.
-        by_clock: whether its jobs run by the clock, or by hand, and not on every commit.
+        event: the only event whose runs it has; None for those that no other group has.
+        by_clock: whether its jobs run on a schedule or by hand, and not on every commit.
         runs: number of runs that were read.
     """
 
@@ -45,7 +45,7 @@ class PlannedGroup:
 
     @property
     def failures_to_open(self) -> int:
-        """N."""
+        """Failing commits in a row that open an outage."""
         return FAILURES_OF_RUNS if self.by_clock else FAILURES_OF_COMMITS
 
 
@@ -64,8 +64,8 @@ class Plan:
     Attributes:
         preset: the preset's rule, if its convention is used.
         foldings: the fold rules.
-        ignored: jobs that are allowed to fail.
-        not_ignored: those of which a pattern would match another workflow's job as well.
+        ignored: patterns of the jobs that are allowed to fail.
+        not_ignored: jobs that are allowed to fail, but have the name of a job that is not.
         groups: in the order of the file.
     """
 
@@ -84,7 +84,7 @@ def plan_of(survey: Survey) -> Plan:
     ignored = tuple(_ignored(survey.names, allowed))
     patterns = [Pattern(each.pattern) for each in ignored]
     left = {each for each in survey.names if not any(p.fullmatch(each.name) for p in patterns)}
-    preset = _preset(left) if uses_preset(left) else None
+    preset = _preset_folding(left) if uses_preset(left) else None
     if preset is not None:
         left = set(_resolved(left).values())
     return Plan(
@@ -104,7 +104,8 @@ def _resolved(names: Collection[Named]) -> Mapping[Named, Named]:
     return {each: Named(each.workflow, to) for each, to in found.items() if to is not None}
 
 
-def _preset(names: Collection[Named]) -> Folding:
+def _preset_folding(names: Collection[Named]) -> Folding:
+    """Return the jobs that the preset folds."""
     folded: dict[Named, list[str]] = defaultdict(list)
     for each, to in sorted(_resolved(names).items()):
         if each != to:
@@ -113,7 +114,7 @@ def _preset(names: Collection[Named]) -> Folding:
 
 
 def _ignored(names: Collection[Named], allowed: Collection[Named]) -> Iterator[Ignored]:
-    """Yield patterns of raw names; none matches a job that is not allowed to fail."""
+    """Yield patterns for the allowed jobs; none matches a job that is not allowed to fail."""
     raw = {each.name for each in allowed}
     others = {each.name for each in names if each not in allowed}
     left = sorted(raw - others)
@@ -129,21 +130,22 @@ def _ignored(names: Collection[Named], allowed: Collection[Named]) -> Iterator[I
 
 
 def _groups(runs: Mapping[str, Mapping[str, int]]) -> Iterator[PlannedGroup]:
+    """Yield the groups of each workflow: one, or two if it runs on pushes and on a schedule."""
     taken: set[str] = {"default"}  # the name of the group of all other jobs
     for workflow, events in runs.items():
         scheduled, pushed = events.get(SCHEDULE, 0), sum(events.get(e, 0) for e in PUSHES)
+        rest = sum(events.values())
         if scheduled and pushed:
-            name = _free(f"{workflow} {SCHEDULE}", taken)
+            name = _unique_name(f"{workflow} {SCHEDULE}", taken)
             yield PlannedGroup(name, workflow, SCHEDULE, True, scheduled)
-        is_split = bool(scheduled and pushed)
-        total = sum(events.values()) - (scheduled if is_split else 0)
-        yield PlannedGroup(_free(workflow, taken), workflow, None, not pushed, total)
+            rest -= scheduled
+        yield PlannedGroup(_unique_name(workflow, taken), workflow, None, not pushed, rest)
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """Return a name that no other group has, and take it."""
-    number, free = 2, name
-    while free in taken:
-        number, free = number + 1, f"{name} {number}"
-    taken.add(free)
-    return free
+def _unique_name(name: str, taken: set[str]) -> str:
+    """Return the name, with a number if it is taken, and add it to those that are taken."""
+    number, unique = 2, name
+    while unique in taken:
+        number, unique = number + 1, f"{name} {number}"
+    taken.add(unique)
+    return unique

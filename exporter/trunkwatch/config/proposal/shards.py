@@ -1,6 +1,6 @@
-"""Recognition of shards: jobs whose names differ in the number of a part alone.
+"""Recognition of shards: jobs whose names differ only in the number of the part that each runs.
 
-A number that counts parts begins at 0 or 1 and has no gap, or does not exceed a total beside it.
+The numbers of shards begin at 0 or 1 and have no gap, or do not exceed a total beside them.
 Versions, such as 3.11 or `node 18, 20`, do neither.
 """
 
@@ -15,8 +15,8 @@ from trunkwatch.patterns import Pattern
 
 PRESET = "pytorch"
 
-LONE_NUMBERS = 3
-"""Parts from which on a number without a word or a total counts parts: `(1)`, `(2)`, `(3)`."""
+MIN_LONE_NUMBERS = 3
+"""Names that a family needs if neither a word nor a total marks the number: `(1)`, `(2)`, `(3)`."""
 
 
 class Named(NamedTuple):
@@ -47,17 +47,17 @@ class _Shape:
 
     Attributes:
         match: the pattern of a name.
-        to: the name without the part.
-        number: the group of the number.
-        total: the group of the number of parts; 0 where there is none.
-        least: number of names that make it certain.
+        to: the template of the name without the part.
+        number: the pattern's group with the number.
+        total: the pattern's group with the number of parts; 0 where there is none.
+        min_names: names that a family needs to be certain.
     """
 
     match: str
     to: str
     number: int
     total: int = 0
-    least: int = 2
+    min_names: int = 2
 
 
 _WORDS = (
@@ -80,32 +80,44 @@ _MAYBE_WORD = f"(?:{_WORD_BEFORE})?"
 _OF = r"(?:/|-of-| of )"
 
 SHAPES = (
+    # test (default, 1, 3, linux)
     _Shape(r"(.*\([^()]*?), (\d+), (\d+)([,)].*)", r"\1\4", 2, 3),
+    # test (1, 3, linux)
     _Shape(r"(.*\()(\d+), (\d+), (.*)", r"\1\4", 2, 3),
+    # test (1/3), test [shard 1 of 3], test (1, 3)
     _Shape(rf"(.*?) ?[(\[]{_MAYBE_WORD}(\d+)(?:{_OF}|, )(\d+)[)\]](.*)", r"\1\4", 2, 3),
+    # test (1/3, linux)
     _Shape(rf"(.*\(){_MAYBE_WORD}(\d+){_OF}(\d+), (.*)", r"\1\4", 2, 3),
+    # test 1/3, test-shard-1-of-3
     _Shape(rf"(.*?)[ ,_.:-]*{_MAYBE_WORD}\b(\d+){_OF}(\d+)(.*)", r"\1\4", 2, 3),
+    # test (shard 1)
     _Shape(rf"(.*?) ?[(\[]{_WORD_BEFORE}(\d+)[)\]](.*)", r"\1\3", 2),
+    # test (shard 1, linux)
     _Shape(rf"(.*\(){_WORD_BEFORE}(\d+), (.*)", r"\1\3", 2),
+    # test-shard-1
     _Shape(rf"(.*?)[ ,_.:-]+{_WORD_BEFORE}(\d+)(.*)", r"\1\3", 2),
-    _Shape(r"(.*?) ?\((\d+)\)(.*)", r"\1\3", 2, least=LONE_NUMBERS),
-    _Shape(r"(.*\([^()]*?), (\d+)([,)].*)", r"\1\3", 2, least=LONE_NUMBERS),
-    _Shape(r"(.*\()(\d+), (.*)", r"\1\3", 2, least=LONE_NUMBERS),
+    # test (1)
+    _Shape(r"(.*?) ?\((\d+)\)(.*)", r"\1\3", 2, min_names=MIN_LONE_NUMBERS),
+    # test (linux, 1)
+    _Shape(r"(.*\([^()]*?), (\d+)([,)].*)", r"\1\3", 2, min_names=MIN_LONE_NUMBERS),
+    # test (1, linux)
+    _Shape(r"(.*\()(\d+), (.*)", r"\1\3", 2, min_names=MIN_LONE_NUMBERS),
 )
 """In the order of their certainty; a later one sees the names that an earlier one has left."""
 
 
-_OF_PRESET = Pattern(r".*\([^()]*?, (\d+), (\d+)((?:, [^()]*)?)\)[^(]*")
+_PRESET_NAME = Pattern(r".*\([^()]*?, (\d+), (\d+)((?:, [^()]*)?)\)[^(]*")
 
 
 def uses_preset(names: Collection[Named]) -> bool:
     """Return whether the names follow the convention of the preset.
 
-    Every name that it changes has a number and a total, and most have a runner after them.
+    If they do, every name that it changes has a number and a total, and most have a runner after
+    these.
     """
     naming = Naming(fold=PRESETS[PRESET].fold)
     changed = [each.name for each in names if naming.resolve(*each) != each.name]
-    found = [_OF_PRESET.expand(name, r"\1 \2 \3") for name in changed]
+    found = [_PRESET_NAME.expand(name, r"\1 \2 \3") for name in changed]
     parts = [each.split(" ", 2) for each in found if each is not None]
     if len(parts) < len(found) or not all(1 <= int(n) <= int(total) for n, total, _ in parts):
         return False
@@ -117,7 +129,7 @@ def foldings(names: Collection[Named]) -> Iterator[Folding]:
     """Yield the fold rules for the shards among some jobs, in the order in which they apply.
 
     Args:
-        names: the raw names; with the preset's rules, where it is used, applied.
+        names: the raw names; where the preset is used, the names under it.
     """
     present = set(names)
     for shape in SHAPES:
@@ -129,7 +141,7 @@ def foldings(names: Collection[Named]) -> Iterator[Folding]:
 
 
 class _Part(NamedTuple):
-    """One name of a family."""
+    """A name of a family: of names that differ only in their number."""
 
     name: str
     number: int
@@ -137,11 +149,12 @@ class _Part(NamedTuple):
 
 
 def _foldings_of(shape: _Shape, present: Collection[Named]) -> Iterator[Folding]:
+    """Yield one rule if it folds nothing but shards, else a rule for each certain family."""
     pattern = Pattern(shape.match)
-    wanted = rf"\{shape.number} \{shape.total or shape.number}"
+    numbers_to = rf"\{shape.number} \{shape.total or shape.number}"
     families: dict[Named, list[_Part]] = defaultdict(list)
     for workflow, name in sorted(present):
-        folded, numbers = pattern.expand(name, shape.to), pattern.expand(name, wanted)
+        folded, numbers = pattern.expand(name, shape.to), pattern.expand(name, numbers_to)
         if folded is not None and numbers is not None:
             number, total = map(int, numbers.split())
             part = _Part(name, number, total if shape.total else 0)
@@ -149,18 +162,18 @@ def _foldings_of(shape: _Shape, present: Collection[Named]) -> Iterator[Folding]
     certain = {
         family: parts
         for family, parts in families.items()
-        if family not in present and _count_parts(parts, shape.least)
+        if family not in present and _are_certain(parts, shape.min_names)
     }
     possible = (_is_of_total(parts) and family not in present for family, parts in families.items())
     if certain and (len(certain) == len(families) or all(possible)):
-        yield Folding(_narrowed(shape.match, present), shape.to, _names(families))
+        yield Folding(_narrowed(shape.match, present), shape.to, _names_by_family(families))
         return
-    free = set(families) - set(certain)
+    uncertain = set(families) - set(certain)
     for family, parts in certain.items():
         # A rule has no workflow: it must not fold another workflow's jobs of these names.
-        if not any(other.name == family.name for other in free):
+        if not any(other.name == family.name for other in uncertain):
             to = family.name.replace("\\", "\\\\")
-            yield Folding(_pattern_of(parts, present), to, _names({family: parts}))
+            yield Folding(_pattern_of(parts, present), to, _names_by_family({family: parts}))
 
 
 def _pattern_of(parts: Sequence[_Part], present: Collection[Named]) -> str:
@@ -173,7 +186,7 @@ def _pattern_of(parts: Sequence[_Part], present: Collection[Named]) -> str:
 
 
 def _narrowed(match: str, present: Collection[Named]) -> str:
-    """Return a shape's pattern with those words alone that some name has, for its readers."""
+    """Return a shape's pattern with only the words that some name has, to be easier to read."""
     text = " ".join(name.lower() for _, name in present)
     words = [word for word in _WORDS if word in text]
     if not words:
@@ -181,24 +194,24 @@ def _narrowed(match: str, present: Collection[Named]) -> str:
     return match.replace(_ANY_WORD, f"(?i:{'|'.join(words)})")
 
 
-def _names(families: Mapping[Named, Sequence[_Part]]) -> dict[Named, list[str]]:
+def _names_by_family(families: Mapping[Named, Sequence[_Part]]) -> dict[Named, list[str]]:
     return {
         family: sorted(part.name for part in parts) for family, parts in sorted(families.items())
     }
 
 
-def _count_parts(parts: Sequence[_Part], least: int) -> bool:
-    """Return whether the numbers of some names certainly count parts."""
+def _are_certain(parts: Sequence[_Part], min_names: int) -> bool:
+    """Return whether the names of a family are certainly shards."""
     if parts[0].total:
-        return len(parts) >= least and _is_of_total(parts)
+        return len(parts) >= min_names and _is_of_total(parts)
     numbers = sorted(part.number for part in parts)
-    return len(parts) >= least and numbers in (
+    return len(parts) >= min_names and numbers in (
         list(range(len(parts))),
         list(range(1, len(parts) + 1)),
     )
 
 
 def _is_of_total(parts: Sequence[_Part]) -> bool:
-    """Return whether the numbers of some names can be parts of the total beside them."""
+    """Return whether every name has the same total, and no number exceeds it."""
     total = parts[0].total
     return total > 0 and all(part.number <= total == part.total for part in parts)

@@ -1,43 +1,32 @@
-"""Reads one trunk: its order, and the pipelines that changed."""
+"""The reader of one trunk: its order, and the pipelines that changed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
-from trunkwatch.errors import (
-    BadAnswerError,
-    NotFoundError,
-    SourceError,
-)
+from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
 from trunkwatch.sources.gitlab.projects import FATAL_ERRORS
 from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
-from trunkwatch.sources.gitlab.words import (
-    ACTIVE,
-    FINAL,
-)
+from trunkwatch.sources.gitlab.words import ACTIVE, FINAL
 from trunkwatch.times import plausible_time
 
-BATCH = 50
-"""Changed pipelines that one refresh of a trunk reads; the next one follows at once."""
+MAX_CHANGED_PIPELINES = 50
+"""Changed pipelines that one refresh of a trunk reads; the next refresh follows at once and reads
+others."""
 
 COLD_LOOK_BACK_SECONDS = 86_400.0
 """Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
-UNREADABLE_SECONDS = 1800.0
+UNREADABLE_JOB_TIMEOUT_SECONDS = 1800.0
 """Seconds for which a pipeline with a job that cannot be read holds back the newer ones: the job
 may be the pass between their failures."""
 
 UNDATED_WINDOW_SECONDS = 30 * 86_400.0
 """Seconds before now at which a cold start begins if no commit has a date."""
-
-CHILD_DEPTH = 2
-"""Levels of child pipelines below a pipeline; GitLab allows no more."""
-
-SCHEDULE = "schedule"
 
 
 class UnreadableOrderError(BadAnswerError):
@@ -50,9 +39,9 @@ class TrunkRead:
 
     Attributes:
         facts: in the order in which they were read.
-        error: the first error of what could not be read.
-        unread: commits whose changed pipelines are left for the next refresh: at once, unless there
-            is an error.
+        error: the first error, or the one that ended the refresh; None if everything was read.
+        unread: number of commits with changed pipelines that are left for the next refresh. It
+            follows at once, unless there is an error.
     """
 
     facts: list[Fact] = field(default_factory=list)
@@ -61,12 +50,12 @@ class TrunkRead:
 
 
 class TrunkReader:
-    """One trunk in one refresh."""
+    """A reader of one trunk, for one refresh."""
 
     def __init__(self, reading: Reading, position: Position) -> None:
         """Args:
         reading: the trunk, and how it is read.
-        position: of the trunk; it is changed.
+        position: the position in the trunk; `read` advances it.
         """
         self._reading = reading
         self._api = reading.api
@@ -88,10 +77,10 @@ class TrunkReader:
         listed, newest = self._changed(begin)
         children, parents = self._changed_children(begin)
         listed |= parents
-        again = [run for number, run in position.open.items() if number not in listed]
+        still_open = [run for number, run in position.open.items() if number not in listed]
         due = sorted(listed.values(), key=lambda run: run.updated)
-        unread = [*again, *due]
-        for run in unread[: len(again) + BATCH]:
+        unread = [*still_open, *due]
+        for run in unread[: len(still_open) + MAX_CHANGED_PIPELINES]:
             if not self._read_run(run, result):
                 break
             unread = unread[1:]
@@ -104,7 +93,7 @@ class TrunkReader:
         return result
 
     def _read_run(self, run: Pipeline, result: TrunkRead) -> bool:
-        """Read one pipeline; return False if no other can be read now."""
+        """Read one pipeline; return False if no further one may be read in this refresh."""
         position = self._position
         reader = PipelineReader(self._reading, position, run)
         try:
@@ -119,7 +108,7 @@ class TrunkReader:
             position.keep_open(run, self._now, wanted=True)
             return True
         result.facts += rows
-        if reader.unreadable and self._now - run.updated < UNREADABLE_SECONDS:
+        if reader.unreadable and self._now - run.updated < UNREADABLE_JOB_TIMEOUT_SECONDS:
             result.error = result.error or BadAnswerError(
                 f"{self._trunk}: a job of pipeline {run.id} cannot be read; newer results wait for"
                 " it for half an hour"
@@ -134,7 +123,10 @@ class TrunkReader:
     # ------------------------------------------------------------------ order
 
     def _read_order(self, result: TrunkRead) -> TrunkOrder | None:
-        """Return the order, which a cold start needs in any case; None if a row is unreadable."""
+        """Return the order; None if a row is unreadable, or if the source may not order the trunk.
+
+        A cold start reads it in any case, since `_begin` needs its dates.
+        """
         if not self._config.could_order() and self._position.since is not None:
             return None
         try:
@@ -186,10 +178,14 @@ class TrunkReader:
     def _changed(
         self, begin: float, source: str | None = None
     ) -> tuple[dict[int, Pipeline], float]:
-        """Return the pipelines that changed and were not read as they are, and the newest change.
+        """Return the pipelines whose last change was not read, and the time of the newest change.
 
-        Offsets lose rows, since a row that changes moves to the end: each further page is asked by
-        the time of the last row instead, and by offset only within one second.
+        A row that changes moves to the end of the list, so that offsets skip rows: each further
+        page is requested by the time of the last row instead, and by offset only within one second.
+
+        Args:
+            begin: the time of the oldest change (seconds since the epoch).
+            source: what started the pipelines; None for all but child pipelines.
         """
         found: dict[int, Pipeline] = {}
         since, offset, newest = int(begin), 1, begin
@@ -198,27 +194,31 @@ class TrunkReader:
             found.update(
                 (run.id, run)
                 for run in page.rows
-                if not self._position.has_seen(run) and (source or self._counts(run))
+                if not self._position.has_seen(run) and (source or self._is_counted(run))
             )
-            newest = max(newest, *(run.updated for run in page.rows), begin)
+            newest = max([newest, *(run.updated for run in page.rows)])
             is_last = len(page.rows) + page.dropped < self._api.client.per_page
-            if is_last or (source is None and len(found) > BATCH):
+            if is_last or (source is None and len(found) > MAX_CHANGED_PIPELINES):
                 break
             since, offset = (int(newest) - 1, 1) if newest - 1 > since + 1 else (since, offset + 1)
         return found, newest
 
-    def _counts(self, run: Pipeline) -> bool:
+    def _is_counted(self, run: Pipeline) -> bool:
+        """Return whether the configuration counts the pipelines of the event."""
         return event_of(run) in self._reading.events
 
     def _changed_children(self, begin: float) -> tuple[list[Pipeline], dict[int, Pipeline]]:
-        """Return the child pipelines that changed, and their parents, which no list names."""
+        """Return the child pipelines that changed, and all pipelines of their commits, by id.
+
+        GitLab does not list the parent of a child pipeline.
+        """
         if not self._position.bridges:
             return [], {}
         children = list(self._changed(begin, "parent_pipeline")[0].values())
         parents: dict[int, Pipeline] = {}
         for sha in dict.fromkeys(child.sha for child in children):
             runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
-            parents.update((run.id, run) for run in runs if self._counts(run))
+            parents.update((run.id, run) for run in runs if self._is_counted(run))
         return children, parents
 
 
