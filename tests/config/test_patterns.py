@@ -152,11 +152,12 @@ Expression = tuple[str, str, int]
 def expressions() -> Iterator[Expression]:
     """Yield every expression of the code with the functions that apply it.
 
-    `config` and `patterns` apply theirs to the configuration alone.
+    `config`, `patterns` and `assets` apply theirs to the configuration and to own files alone.
     """
     compiled: dict[str, tuple[str, int]] = {}
     uses: set[tuple[str, str]] = set()
-    for file in {*PACKAGE.rglob("*.py")} - {*PACKAGE.glob("config/*"), PACKAGE / "patterns.py"}:
+    own = {*PACKAGE.glob("config/*"), *PACKAGE.glob("assets/**/*"), PACKAGE / "patterns.py"}
+    for file in {*PACKAGE.rglob("*.py")} - own:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Assign) and _is_re(node.value, "compile"):
                 assert isinstance(node.value, ast.Call)

@@ -398,7 +398,7 @@ def test_of_several_codebases_one_must_be_named(ci: RealBuildbot, tmp_path: Path
     path.write_text(settings(ci, branch, builders=[CODEBASES]), encoding="utf-8")
     done = CliRunner().invoke(main, ["check", "--config.file", str(path)])
     assert done.exit_code == 2
-    assert "builds have the codebases src and tools: set `codebase`" in done.stderr
+    assert "builds have the codebases src and tools: set `codebase`" in done.output
     reader = Reader(config(ci, branch, builders=[CODEBASES], codebase="src").sources[0])
     reader.refresh()
     (row,) = _rows(reader, sha, CODEBASES)

@@ -250,7 +250,10 @@ def test_a_long_history_sends_each_change_once(tmp_path: Path) -> None:
     "engines",
     [
         pytest.param(OLDEST, marks=pytest.mark.large),
-        *(pytest.param(pair, marks=pytest.mark.engines) for pair in (NEWEST, LTS)),
+        *(
+            pytest.param(pair, marks=(pytest.mark.large, pytest.mark.engines))
+            for pair in (NEWEST, LTS)
+        ),
     ],
 )
 def test_a_long_history_with_restarts_tells_each_outage(tmp_path: Path, engines: str) -> None:

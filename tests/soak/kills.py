@@ -166,7 +166,8 @@ class KillRun:
         folder = self.folder / name
         folder.mkdir()
         (folder / "trunkwatch.yml").write_text(self._config)
-        return Killable(folder, "serve")
+        # Facts have links to the pages: of both exporters with one address.
+        return Killable(folder, "serve", "--web.external-url=http://trunkwatch.example.com")
 
     # ------------------------------------------------------------------ the run
 
