@@ -185,6 +185,18 @@ def test_what_was_stored_is_remembered() -> None:
     assert after.ended()["b"] == ("fixed", sha_of(4), "")
 
 
+def test_a_look_at_the_alerts_changes_nothing() -> None:
+    """The jobs that alert are those of the moment, and a look leaves no trunk behind."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    before = course.ledger.alerting(TRUNK)
+    course.then({"a": "P F F F P"})
+    assert ({key.job_name for key in before}, course.ledger.trunks()) == ({"a"}, [])
+    course.then({"a": "P F F F P F F F"})
+    course.ledger.drop(TRUNK, course.now, is_configured=True)
+    assert (course.ledger.alerting(TRUNK), course.ledger.trunks()) == (frozenset(), [])
+
+
 def test_unchanged_outages_are_no_changes() -> None:
     """An evaluation without news stores nothing; a further failure does."""
     course = Course()

@@ -6,8 +6,7 @@ explained when the job, group or repository is gone.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk, Verdict
@@ -29,14 +28,14 @@ class AlertLedger:
         """Args:
         stored: the alerts of an earlier process or configuration.
         """
-        self._alerting: dict[Trunk, dict[JobKey, Alert]] = defaultdict(dict)
+        self._alerting: dict[Trunk, dict[JobKey, Alert]] = {}
         self._ended: dict[AlertKey, Alert] = {}
         # An unchanged job is the same object: its alert is not built and compared again.
         self._seen: dict[JobKey, JobState] = {}
         self._changes: dict[AlertKey, Alert | None] = {}
         for alert in stored:
             if alert.end is None:
-                self._alerting[_trunk(alert)][alert.key.job] = alert
+                self._alerting.setdefault(_trunk(alert), {})[alert.key.job] = alert
             else:
                 self._ended[alert.key] = alert
 
@@ -49,13 +48,13 @@ class AlertLedger:
         """Clear `changes`, once they are stored."""
         self._changes = {}
 
-    def alerting(self, trunk: Trunk) -> Collection[JobKey]:
-        """Return the jobs of a trunk that alert."""
-        return self._alerting[trunk].keys()
+    def alerting(self, trunk: Trunk) -> frozenset[JobKey]:
+        """Return the jobs of a trunk that alert; later updates do not change the result."""
+        return frozenset(self._alerting.get(trunk, ()))
 
     def trunks(self) -> list[Trunk]:
         """Return the trunks with an alert."""
-        return [trunk for trunk, alerts in self._alerting.items() if alerts]
+        return list(self._alerting)
 
     def ended(self, now: float) -> tuple[Alert, ...]:
         """Return the alerts that ended recently, sorted; forget older ones.
@@ -76,7 +75,7 @@ class AlertLedger:
             state: the new state.
             now: seconds since the epoch.
         """
-        alerts = self._alerting[state.trunk]
+        alerts = self._alerting.setdefault(state.trunk, {})
         ended = alerts.keys() - {job.key for job in state.alerting}
         for job in state.alerting:
             if self._seen.get(job.key) is not job:
@@ -85,6 +84,8 @@ class AlertLedger:
         for key in sorted(ended):
             alert = alerts.pop(key)
             self._end(alert, _end_of(alert, state, now))
+        if not alerts:
+            del self._alerting[state.trunk]
 
     def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
         """End the alerts of a trunk that is no longer watched.
