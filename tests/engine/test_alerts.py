@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.domain.model import JobKey, Observation, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.alerts import KEPT_SECONDS, AlertLedger
@@ -33,12 +33,19 @@ class Course:
         """Evaluate histories a minute later, from scratch."""
         self.now += 60
         rows = [each for name, text in histories.items() for each in history(text, name)]
-        return self.evaluate(rows, max(len(text.split()) for text in histories.values()), policy)
+        commits = max(len(text.split()) for text in histories.values())
+        return self.evaluate(rows, trunk(commits), policy)
+
+    def on(self, numbers: Sequence[int], text: str, *, older_unread: bool = False) -> None:
+        """Evaluate the history of a job on a trunk that has some of its commits."""
+        chain = trunk(len(text.split())).commits
+        order = TrunkOrder(TRUNK, tuple(chain[number] for number in numbers), older_unread)
+        self.evaluate(history(text, "a"), order)
 
     def evaluate(
-        self, rows: Sequence[Observation], commits: int, policy: Policy | None
+        self, rows: Sequence[Observation], order: TrunkOrder, policy: Policy | None = None
     ) -> TrunkState:
-        order, rules = trunk(commits), policy or Policy(groups=(GROUP,))
+        rules = policy or Policy(groups=(GROUP,))
         evaluator = TrunkEvaluator(order, rules, MemoryRows(rows))
         state = evaluator.update(order, {}, self.now, alerting=self.ledger.alerting(TRUNK))
         self.ledger.update(state, self.now)
@@ -76,6 +83,63 @@ def test_an_end_names_its_reason(after: str, expected: tuple[str, str | None, st
     assert (course.alerting, course.ended()) == ({"a"}, {})
     course.then({"a": after})
     assert (course.alerting, course.ended()) == (set(), {"a": expected})
+
+
+TWICE = "P F F F P P F F F P F F F P ."
+"""Of its first nine commits, the second outage is open."""
+
+REVISED, UNREAD = ("revised", None, ""), True
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "older_unread", "expected"),
+    [
+        # The commits of the outage are removed, and the trunk is shorter or gets others.
+        (range(9), range(6), False, REVISED),
+        (range(9), range(6), UNREAD, REVISED),
+        (range(9), [*range(6), 13], UNREAD, REVISED),
+        (range(9), [*range(6), 10, 11, 12, 13], UNREAD, REVISED),
+        (range(1, 9), range(6), UNREAD, REVISED),
+        (range(1, 9), range(1, 6), UNREAD, REVISED),
+        (range(9), [0], UNREAD, REVISED),
+        # No commit is left of which the job has a result.
+        (range(9), [14], False, REVISED),
+        # First bad is older than the trunk is read, and the outage was closed since.
+        (range(9), [7, 8, 10, 11, 12, 13], UNREAD, ("fixed", sha_of(13), "")),
+        # A gap: the outage may have begun in it. Without older commits there is none.
+        (range(4), range(10, 14), UNREAD, ("fixed", sha_of(13), "")),
+        (range(4), range(9, 14), UNREAD, REVISED),
+        (range(4), range(10, 14), False, REVISED),
+        # First bad has another place, before or after the commits that closed an outage.
+        (range(9), [0, 6, 1, 2, 3, 4, 5], False, ("fixed", sha_of(4), "")),
+        (range(9), [*range(6), 7, 6], False, REVISED),
+    ],
+)
+def test_a_trunk_without_the_commits_of_an_alert(
+    before: Sequence[int],
+    after: Sequence[int],
+    older_unread: bool,
+    expected: tuple[str, str | None, str],
+) -> None:
+    """An outage that left the trunk at its old end can have been closed; a removed one cannot."""
+    course = Course()
+    course.on(before, TWICE)
+    assert course.alerting == {"a"}
+    course.on(after, TWICE, older_unread=older_unread)
+    assert course.ended() == {"a": expected}
+
+
+def test_a_trunk_that_changed_during_a_restart() -> None:
+    """Without the commits before, an outage counts as the same if no verdict is older."""
+    for after, expected in (
+        ([7, 8, *range(10, 14)], ("fixed", sha_of(13), "")),
+        (range(6), REVISED),
+    ):
+        course = Course()
+        course.on(range(9), TWICE)
+        course.ledger = AlertLedger(filter(None, course.ledger.changes.values()))
+        course.on(after, TWICE, older_unread=True)
+        assert course.ended() == {"a": expected}
 
 
 def test_a_flake_closes_only_where_it_may() -> None:
