@@ -14,7 +14,7 @@ from trunkwatch.engine.alerts import KEPT_SECONDS, AlertLedger
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate_histories, history, trunk
+from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate_histories, history, row, trunk
 from tests.domain.scripts import bounded
 from tests.vectors.notation import sha_of
 
@@ -151,15 +151,45 @@ def test_a_flake_closes_only_where_it_may() -> None:
     assert course.ended() == {"a": ("flaky", sha_of(4), "")}
 
 
-def test_the_time_of_a_fix_is_that_of_its_run() -> None:
-    """The end of the passing run counts, not the time at which it was noticed."""
+@pytest.mark.parametrize(
+    ("after", "limits", "ended_by"),
+    [
+        ("P F F F P", Thresholds(), 4),
+        ("P F F F P P P P", Thresholds(), 4),
+        ("P F F F P F F", Thresholds(), 4),
+        ("P F F F P . P P P", Thresholds(passes_to_close=2), 6),
+        ("P F F F P F P P P", Thresholds(passes_to_close=2), 7),
+        ("P F F F K P P", Thresholds(flaky_closes=True), 4),
+        ("P F F F P K K", Thresholds(), 4),
+    ],
+)
+def test_the_time_of_an_end_is_that_of_its_run(
+    after: str, limits: Thresholds, ended_by: int
+) -> None:
+    """It ended with the run that closed it, not with a later one, nor when it was noticed."""
     course = Course()
-    course.then({"a": "P F F F"})
-    state = course.then({"a": "P F F F P"})
+    policy = Policy(groups=(replace(GROUP, thresholds=limits),))
+    course.then({"a": "P F F F"}, policy)
+    course.then({"a": after}, policy)
     (alert,) = course.ledger.ended(course.now)
     assert alert.end is not None
-    assert alert.end.at == state.jobs[0].last_success_at
+    assert alert.end.by == trunk(len(after.split())).commits[ended_by]
+    runs = [row.ended_at for row in history(after, "a") if row.sha == sha_of(ended_by)]
+    assert alert.end.at == max(time for time in runs if time is not None)
     assert alert.end.at < alert.end.noticed_at == course.now
+
+
+def test_an_end_without_a_time_is_noticed() -> None:
+    """Without the times of the run and of its commit, the end is when it was noticed."""
+    course = Course()
+    order = trunk(5)
+    course.evaluate([row(n, "a", "failure") for n in range(3)], order)
+    commits = tuple(replace(commit, committed_at=None) for commit in order.commits)
+    order = replace(order, commits=commits)
+    course.evaluate([row(n, "a", "failure") for n in range(3)] + [row(3, "a"), row(4, "a")], order)
+    (alert,) = course.ledger.ended(course.now)
+    assert alert.end is not None
+    assert alert.end.at == alert.end.noticed_at == course.now
 
 
 EDITS: dict[str, tuple[Policy, tuple[str, str | None, str] | None]] = {

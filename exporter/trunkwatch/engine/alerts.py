@@ -154,7 +154,7 @@ def _end_of(alert: Alert, state: TrunkState, before: TrunkOrder | None, now: flo
         return End(Ended.REVISED, now, now)
     ended_by = job.ended.ended_by
     has_passed = Verdict.PASS in job.history.at(ended_by)
-    at = job.last_success_at if has_passed and job.last_success_at is not None else now
+    at = job.ended.ended_at if job.ended.ended_at is not None else now
     reason = Ended.FIXED if has_passed else Ended.FLAKY
     return End(reason, now, min(at, now), state.order.commits[ended_by])
 
