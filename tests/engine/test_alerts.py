@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.domain.groups import Group, Match
-from trunkwatch.domain.model import JobKey, Observation
+from trunkwatch.domain.model import JobKey, Observation, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.engine.alerts import KEPT_SECONDS, AlertLedger
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 
-from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate_histories, history, trunk
+from tests.domain.builders import NOW, TRUNK, MemoryRows, evaluate_histories, history, row, trunk
 from tests.domain.scripts import bounded
 from tests.vectors.notation import sha_of
 
@@ -33,12 +33,19 @@ class Course:
         """Evaluate histories a minute later, from scratch."""
         self.now += 60
         rows = [each for name, text in histories.items() for each in history(text, name)]
-        return self.evaluate(rows, max(len(text.split()) for text in histories.values()), policy)
+        commits = max(len(text.split()) for text in histories.values())
+        return self.evaluate(rows, trunk(commits), policy)
+
+    def on(self, numbers: Sequence[int], text: str, *, older_unread: bool = False) -> None:
+        """Evaluate the history of a job on a trunk that has some of its commits."""
+        chain = trunk(len(text.split())).commits
+        order = TrunkOrder(TRUNK, tuple(chain[number] for number in numbers), older_unread)
+        self.evaluate(history(text, "a"), order)
 
     def evaluate(
-        self, rows: Sequence[Observation], commits: int, policy: Policy | None
+        self, rows: Sequence[Observation], order: TrunkOrder, policy: Policy | None = None
     ) -> TrunkState:
-        order, rules = trunk(commits), policy or Policy(groups=(GROUP,))
+        rules = policy or Policy(groups=(GROUP,))
         evaluator = TrunkEvaluator(order, rules, MemoryRows(rows))
         state = evaluator.update(order, {}, self.now, alerting=self.ledger.alerting(TRUNK))
         self.ledger.update(state, self.now)
@@ -78,6 +85,63 @@ def test_an_end_names_its_reason(after: str, expected: tuple[str, str | None, st
     assert (course.alerting, course.ended()) == (set(), {"a": expected})
 
 
+TWICE = "P F F F P P F F F P F F F P ."
+"""Of its first nine commits, the second outage is open."""
+
+REVISED, UNREAD = ("revised", None, ""), True
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "older_unread", "expected"),
+    [
+        # The commits of the outage are removed, and the trunk is shorter or gets others.
+        (range(9), range(6), False, REVISED),
+        (range(9), range(6), UNREAD, REVISED),
+        (range(9), [*range(6), 13], UNREAD, REVISED),
+        (range(9), [*range(6), 10, 11, 12, 13], UNREAD, REVISED),
+        (range(1, 9), range(6), UNREAD, REVISED),
+        (range(1, 9), range(1, 6), UNREAD, REVISED),
+        (range(9), [0], UNREAD, REVISED),
+        # No commit is left of which the job has a result.
+        (range(9), [14], False, REVISED),
+        # First bad is older than the trunk is read, and the outage was closed since.
+        (range(9), [7, 8, 10, 11, 12, 13], UNREAD, ("fixed", sha_of(13), "")),
+        # A gap: the outage may have begun in it. Without older commits there is none.
+        (range(4), range(10, 14), UNREAD, ("fixed", sha_of(13), "")),
+        (range(4), range(9, 14), UNREAD, REVISED),
+        (range(4), range(10, 14), False, REVISED),
+        # First bad has another place, before or after the commits that closed an outage.
+        (range(9), [0, 6, 1, 2, 3, 4, 5], False, ("fixed", sha_of(4), "")),
+        (range(9), [*range(6), 7, 6], False, REVISED),
+    ],
+)
+def test_a_trunk_without_the_commits_of_an_alert(
+    before: Sequence[int],
+    after: Sequence[int],
+    older_unread: bool,
+    expected: tuple[str, str | None, str],
+) -> None:
+    """An outage that left the trunk at its old end can have been closed; a removed one cannot."""
+    course = Course()
+    course.on(before, TWICE)
+    assert course.alerting == {"a"}
+    course.on(after, TWICE, older_unread=older_unread)
+    assert course.ended() == {"a": expected}
+
+
+def test_a_trunk_that_changed_during_a_restart() -> None:
+    """Without the commits before, an outage counts as the same if no verdict is older."""
+    for after, expected in (
+        ([7, 8, *range(10, 14)], ("fixed", sha_of(13), "")),
+        (range(6), REVISED),
+    ):
+        course = Course()
+        course.on(range(9), TWICE)
+        course.ledger = AlertLedger(filter(None, course.ledger.changes.values()))
+        course.on(after, TWICE, older_unread=True)
+        assert course.ended() == {"a": expected}
+
+
 def test_a_flake_closes_only_where_it_may() -> None:
     """With `flaky_closes` a flake ends the alert under its own name."""
     course = Course()
@@ -87,15 +151,45 @@ def test_a_flake_closes_only_where_it_may() -> None:
     assert course.ended() == {"a": ("flaky", sha_of(4), "")}
 
 
-def test_the_time_of_a_fix_is_that_of_its_run() -> None:
-    """The end of the passing run counts, not the time at which it was noticed."""
+@pytest.mark.parametrize(
+    ("after", "limits", "ended_by"),
+    [
+        ("P F F F P", Thresholds(), 4),
+        ("P F F F P P P P", Thresholds(), 4),
+        ("P F F F P F F", Thresholds(), 4),
+        ("P F F F P . P P P", Thresholds(passes_to_close=2), 6),
+        ("P F F F P F P P P", Thresholds(passes_to_close=2), 7),
+        ("P F F F K P P", Thresholds(flaky_closes=True), 4),
+        ("P F F F P K K", Thresholds(), 4),
+    ],
+)
+def test_the_time_of_an_end_is_that_of_its_run(
+    after: str, limits: Thresholds, ended_by: int
+) -> None:
+    """It ended with the run that closed it, not with a later one, nor when it was noticed."""
     course = Course()
-    course.then({"a": "P F F F"})
-    state = course.then({"a": "P F F F P"})
+    policy = Policy(groups=(replace(GROUP, thresholds=limits),))
+    course.then({"a": "P F F F"}, policy)
+    course.then({"a": after}, policy)
     (alert,) = course.ledger.ended(course.now)
     assert alert.end is not None
-    assert alert.end.at == state.jobs[0].last_success_at
+    assert alert.end.by == trunk(len(after.split())).commits[ended_by]
+    runs = [row.ended_at for row in history(after, "a") if row.sha == sha_of(ended_by)]
+    assert alert.end.at == max(time for time in runs if time is not None)
     assert alert.end.at < alert.end.noticed_at == course.now
+
+
+def test_an_end_without_a_time_is_noticed() -> None:
+    """Without the times of the run and of its commit, the end is when it was noticed."""
+    course = Course()
+    order = trunk(5)
+    course.evaluate([row(n, "a", "failure") for n in range(3)], order)
+    commits = tuple(replace(commit, committed_at=None) for commit in order.commits)
+    order = replace(order, commits=commits)
+    course.evaluate([row(n, "a", "failure") for n in range(3)] + [row(3, "a"), row(4, "a")], order)
+    (alert,) = course.ledger.ended(course.now)
+    assert alert.end is not None
+    assert alert.end.at == alert.end.noticed_at == course.now
 
 
 EDITS: dict[str, tuple[Policy, tuple[str, str | None, str] | None]] = {
@@ -183,6 +277,18 @@ def test_what_was_stored_is_remembered() -> None:
     assert (after.alerting, after.ended()) == (course.alerting, course.ended()) != (set(), {})
     after.then({"a": "P F F F P", "b": "P F F F P"}, Policy(groups=(PAIR,)))
     assert after.ended()["b"] == ("fixed", sha_of(4), "")
+
+
+def test_a_look_at_the_alerts_changes_nothing() -> None:
+    """The jobs that alert are those of the moment, and a look leaves no trunk behind."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    before = course.ledger.alerting(TRUNK)
+    course.then({"a": "P F F F P"})
+    assert ({key.job_name for key in before}, course.ledger.trunks()) == ({"a"}, [])
+    course.then({"a": "P F F F P F F F"})
+    course.ledger.drop(TRUNK, course.now, is_configured=True)
+    assert (course.ledger.alerting(TRUNK), course.ledger.trunks()) == (frozenset(), [])
 
 
 def test_unchanged_outages_are_no_changes() -> None:

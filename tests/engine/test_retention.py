@@ -11,6 +11,7 @@ from trunkwatch.domain.groups import DEFAULT_GROUP
 from trunkwatch.domain.model import Commit, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.walk import EndedOutage
 
 from tests.domain.builders import (
     HOUR,
@@ -117,7 +118,7 @@ def test_an_old_outage_follows_a_changed_number(
 
 
 def test_older_commits_that_are_found_move_what_is_kept() -> None:
-    """Where a source learns older commits, an outage before the horizon keeps its commits."""
+    """Where a source learns older commits, an outage before the horizon keeps its place."""
     policy = Policy(groups=(replace(DEFAULT_GROUP, count=Count.RUNS),))
     kept = dropped("P P P F F F F", policy)
     older = tuple(Commit(f"{n:040x}", NOW - 900 * HOUR) for n in range(1000, 1003))
@@ -131,6 +132,12 @@ def test_older_commits_that_are_found_move_what_is_kept() -> None:
     assert (job.failures_in_outage, kept.trunk.base.since) == (4, 5 + 3)
     kept.restart(order, NOW, with_state=False)
     assert kept.update(order, [], NOW).jobs == (job,)
+    closed = dropped("P F F F P P P P P", policy)
+    (before,) = closed.update(trunk(9), [], NOW).jobs
+    (job,) = closed.update(replace(order, commits=older + trunk(9).commits), [], NOW).jobs
+    assert before.ended is not None
+    assert job.ended == EndedOutage(1 + 3, 4 + 3, before.ended.ended_at)
+    assert job.ended.ended_at is not None
 
 
 def test_a_streak_behind_a_rewritten_horizon_is_truncated() -> None:

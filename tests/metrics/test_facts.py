@@ -1,15 +1,21 @@
 """The facts of an outage: lines that people and templates read."""
 
+import re
 from dataclasses import replace
+from operator import mul
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from trunkwatch.addresses import job_path
 from trunkwatch.domain.groups import Group
-from trunkwatch.domain.model import Commit
+from trunkwatch.domain.model import Commit, JobKey, Trunk
 from trunkwatch.domain.policy import Policy
-from trunkwatch.engine.shown import Alert, End, Ended
+from trunkwatch.engine.shown import Alert, AlertKey, End, Ended
 from trunkwatch.metrics.facts import (
     FACTS_BYTES,
+    TITLE_BYTES,
+    URL_BYTES,
     duration,
     end_of,
     ended_facts,
@@ -19,9 +25,11 @@ from trunkwatch.metrics.facts import (
 )
 
 from tests.domain.builders import NOW, evaluate_histories
+from tests.domain.scripts import bounded
 from tests.metrics.sample import ended_alert
 
 RUN = "https://github.com/o/r/actions/runs/7/job/8"
+EXPORTER = "https://trunkwatch.example.com"
 FULL = ended_alert()._replace(url=RUN, end=None)
 BARE = FULL._replace(
     first_bad=Commit("b" * 40, None, None, None), last_good=None, suspects=None, listed=(),
@@ -103,15 +111,82 @@ def test_a_fix_is_named() -> None:
     )
 
 
-def test_a_label_is_bounded() -> None:
-    """The suspects that do not fit are counted."""
-    commit = Commit("c" * 40, None, "é" * 90, "ü" * 90)
+def test_suspects_that_do_not_fit_are_counted() -> None:
+    """The oldest suspects are listed, each cut after a whole character, and the others counted."""
+    commit = Commit("c" * 40, None, "é" * 90, "試" * 90)
     alert = FULL._replace(listed=(commit,) * 10, suspects=14)
     *lines, last = outage_facts(alert).splitlines()
-    listed = sum(line.startswith("- ") for line in lines)
-    assert 0 < listed < 10
-    assert last == f"- and {14 - listed} more"
-    assert len(outage_facts(alert).encode()) <= FACTS_BYTES + 20
+    listed = [line for line in lines if line.startswith("- ")]
+    assert 0 < len(listed) < 10
+    assert set(listed) == {f"- {'c' * 10} {'é' * 40}: {'試' * 38}…"}
+    assert last == f"- and {14 - len(listed)} more"
+    assert len(outage_facts(alert).encode()) <= FACTS_BYTES
+
+
+texts = st.one_of(
+    st.text(max_size=90),
+    st.builds(mul, st.sampled_from("aü試🙂 \n\u2028\u0301"), st.integers(0, 600)),
+)
+addresses = st.one_of(
+    texts.map("https://ci.example/".__add__),
+    st.builds("https://g.example/{}/r/actions/runs/7".format, st.integers(1, 480).map("o".__mul__)),
+)
+hashes = st.sampled_from(("a" * 40, "b" * 64))
+commits = st.builds(Commit, hashes, st.none(), st.none() | texts, st.none() | texts)
+ends = st.one_of(
+    st.builds(
+        End, st.sampled_from((Ended.FIXED, Ended.FLAKY)), st.just(NOW), st.just(NOW), commits
+    ),
+    st.builds(
+        End,
+        st.sampled_from((Ended.MOVED, Ended.MUTED)),
+        st.just(NOW),
+        st.just(NOW),
+        st.none(),
+        texts,
+    ),
+)
+alerts = st.builds(
+    Alert,
+    key=st.builds(AlertKey, st.builds(JobKey, *[texts] * 4), *[texts] * 3),
+    first_bad=commits,
+    last_good=hashes,
+    suspects=st.integers(10, 10**6),
+    listed=st.lists(commits, max_size=10).map(tuple),
+    failures=st.integers(0, 10**9),
+    broken_since=st.none() | st.floats(0, NOW),
+    url=addresses,
+    failed_step=st.none() | texts,
+    end=ends,
+)
+
+
+@bounded
+@given(alerts)
+@example(
+    FULL._replace(
+        key=FULL.key._replace(job=FULL.key.job._replace(job_name="試" * 40)),
+        first_bad=Commit("b" * 64, None, "試" * 40, "試" * 80),
+        last_good="a" * 64,
+        failed_step="試" * 80,
+        url=f"https://g.example/{'o' * 440}/r/actions/runs/7",
+        end=End(Ended.FIXED, NOW, NOW, Commit("c" * 64, None, "試" * 40, "試" * 80)),
+    )
+)
+def test_facts_of_any_texts_fit(alert: Alert) -> None:
+    """They have at most 1,900 bytes; what identifies the outage is there, and addresses whole."""
+    for facts in (outage_facts(alert, EXPORTER), ended_facts(alert, EXPORTER)):
+        assert len(facts.encode()) <= FACTS_BYTES
+        found = dict(line.partition(": ")[::2] for line in facts.split("\n"))
+        assert (found["First bad"], found["Last good"]) == (alert.first_bad.sha, alert.last_good)
+        assert found["Suspects"] == str(alert.suspects)
+        url = alert.url or ""
+        is_whole = len(url.encode()) <= URL_BYTES and not re.search(r"\s", url)
+        assert found.get("First failing run") == (url if is_whole else None)
+        assert found.get("Page") in (None, f"{EXPORTER}{job_path(alert.key.job)}")
+        ends = (alert.last_good, alert.first_bad.sha)
+        assert found.get("Compare", "...".join(map(str, ends))).endswith("...".join(map(str, ends)))
+    assert ended_facts(alert).startswith(f"Ended: {end_of(alert).reason}\nEnded at: ")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +207,18 @@ def test_a_title_is_in_a_row_only_without_a_flake(history: str, title: str) -> N
     assert group_reason(group) == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
     one = replace(group.alerting, failures_in_outage=1, consecutive_failures=0, broken_since=None)
     assert group_title(group, one) == "[P2] g jobs broken: 1 failure on o/r main"
+
+
+def test_a_title_is_bounded() -> None:
+    """A title is cut after a whole character; a label cut by its digest reads badly."""
+    group = Group("試" * 66, "t", "P2")
+    (state,) = evaluate_histories({"a": "P F F F"}, Policy(groups=(group,))).groups
+    assert state.alerting is not None
+    long = replace(state, trunk=Trunk("o/r", "é" * 250))
+    title = group_title(long, state.alerting)
+    assert TITLE_BYTES - 4 < len(title.encode()) <= TITLE_BYTES
+    assert title.startswith(f"[P2] {group.name} jobs broken for 3 commits in a row on o/r éé")
+    assert title.endswith("é…")
 
 
 @pytest.mark.parametrize(

@@ -42,15 +42,22 @@ class Decision(NamedTuple):
 
 
 class EndedOutage(NamedTuple):
-    """A closed outage, by the indexes of commits in the trunk's order.
+    """A closed outage.
 
     Attributes:
-        first_bad: the commit at which it began.
-        ended_by: the commit that closed it.
+        first_bad: the index of the commit at which it began in the trunk's order.
+        ended_by: the index of the commit that closed it.
+        ended_at: when the last run of the column that closed it ended (seconds since the epoch);
+            None where unknown.
     """
 
     first_bad: int
     ended_by: int
+    ended_at: float | None = None
+
+    def moved(self, by: int) -> "EndedOutage":
+        """Return it with the indexes of its commits moved."""
+        return self._replace(first_bad=self.first_bad + by, ended_by=self.ended_by + by)
 
 
 @dataclass(slots=True)
@@ -97,14 +104,13 @@ class JobWalk:
 
     def moved(self, by: int) -> "JobWalk":
         """Return a copy with the indexes of all commits moved: the trunk has got older commits."""
-        ended = self.ended
         return replace(
             self,
             newest=self.newest + by if self.columns else self.newest,
             outages=self.outages.moved(by),
             streak=self.streak.moved(by) if self.streak else None,
             outage=self.outage.moved(by) if self.outage else None,
-            ended=EndedOutage(ended.first_bad + by, ended.ended_by + by) if ended else None,
+            ended=self.ended.moved(by) if self.ended else None,
         )
 
     def add(
@@ -128,7 +134,7 @@ class JobWalk:
             self.outages.add(self.newest, column.verdict, thresholds)
             self._count(column, order)
             self._follow_streak(columns[position:])
-            self._follow_outage(column)
+            self._follow_outage(column, order)
         self._follow_events(events)
         self._note(columns)
 
@@ -193,14 +199,15 @@ class JobWalk:
         else:
             self.streak = self.streak.with_failure(columns[0])
 
-    def _follow_outage(self, column: Column) -> None:
+    def _follow_outage(self, column: Column, order: TrunkOrder) -> None:
         is_open = self.outages.open_from is not None
         if is_open and self.outage is None:
             self.outage = self.streak
         elif is_open and self.outage is not None and column.verdict is Verdict.FAIL:
             self.outage = self.outage.with_failure(column)
         elif not is_open and self.outage is not None:
-            self.ended = EndedOutage(self.outage.commit_index, column.commit_index)
+            first_bad, ended_by = self.outage.commit_index, column.commit_index
+            self.ended = EndedOutage(first_bad, ended_by, ended_at(column, order))
             self.outage = None
 
     def _follow_events(self, events: Mapping[str, Sequence[Verdict]]) -> None:

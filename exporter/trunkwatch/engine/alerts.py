@@ -6,11 +6,11 @@ explained when the job, group or repository is gone.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import JobKey, Trunk, Verdict
+from trunkwatch.domain.model import JobKey, Trunk, TrunkOrder, Verdict
 from trunkwatch.engine.shown import Alert, AlertKey, End, Ended, outage_of
 from trunkwatch.engine.snapshot import TrunkState
 
@@ -29,14 +29,16 @@ class AlertLedger:
         """Args:
         stored: the alerts of an earlier process or configuration.
         """
-        self._alerting: dict[Trunk, dict[JobKey, Alert]] = defaultdict(dict)
+        self._alerting: dict[Trunk, dict[JobKey, Alert]] = {}
+        # Of each of these trunks, the commits among which its alerts began.
+        self._orders: dict[Trunk, TrunkOrder] = {}
         self._ended: dict[AlertKey, Alert] = {}
         # An unchanged job is the same object: its alert is not built and compared again.
         self._seen: dict[JobKey, JobState] = {}
         self._changes: dict[AlertKey, Alert | None] = {}
         for alert in stored:
             if alert.end is None:
-                self._alerting[_trunk(alert)][alert.key.job] = alert
+                self._alerting.setdefault(_trunk(alert), {})[alert.key.job] = alert
             else:
                 self._ended[alert.key] = alert
 
@@ -49,13 +51,13 @@ class AlertLedger:
         """Clear `changes`, once they are stored."""
         self._changes = {}
 
-    def alerting(self, trunk: Trunk) -> Collection[JobKey]:
-        """Return the jobs of a trunk that alert."""
-        return self._alerting[trunk].keys()
+    def alerting(self, trunk: Trunk) -> frozenset[JobKey]:
+        """Return the jobs of a trunk that alert; later updates do not change the result."""
+        return frozenset(self._alerting.get(trunk, ()))
 
     def trunks(self) -> list[Trunk]:
         """Return the trunks with an alert."""
-        return [trunk for trunk, alerts in self._alerting.items() if alerts]
+        return list(self._alerting)
 
     def ended(self, now: float) -> tuple[Alert, ...]:
         """Return the alerts that ended recently, sorted; forget older ones.
@@ -76,7 +78,7 @@ class AlertLedger:
             state: the new state.
             now: seconds since the epoch.
         """
-        alerts = self._alerting[state.trunk]
+        alerts = self._alerting.setdefault(state.trunk, {})
         ended = alerts.keys() - {job.key for job in state.alerting}
         for job in state.alerting:
             if self._seen.get(job.key) is not job:
@@ -84,7 +86,11 @@ class AlertLedger:
                 self._show(alerts, job, now)
         for key in sorted(ended):
             alert = alerts.pop(key)
-            self._end(alert, _end_of(alert, state, now))
+            before = self._orders.get(state.trunk)
+            self._end(alert, _end_of(alert, state, before, now))
+        self._orders[state.trunk] = state.order
+        if not alerts:
+            del self._alerting[state.trunk], self._orders[state.trunk]
 
     def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
         """End the alerts of a trunk that is no longer watched.
@@ -95,6 +101,7 @@ class AlertLedger:
             is_configured: whether the configuration selects the trunk. If so, the trunk is gone.
         """
         reason = Ended.REMOVED if is_configured else Ended.UNWATCHED
+        self._orders.pop(trunk, None)
         for _, alert in sorted(self._alerting.pop(trunk, {}).items()):
             self._end(alert, End(reason, now, now))
 
@@ -124,20 +131,69 @@ def _listed(state: TrunkState, key: JobKey) -> JobState | None:
     return found if found is not None and found.key == key else None
 
 
-def _end_of(alert: Alert, state: TrunkState, now: float) -> End:
-    """Return the end of an alert that a trunk's new state does not have."""
+def _end_of(alert: Alert, state: TrunkState, before: TrunkOrder | None, now: float) -> End:
+    """Return the end of an alert that a trunk's new state does not have.
+
+    Args:
+        alert: the alert.
+        state: the new state.
+        before: the trunk when the alert was last seen; None where unknown.
+        now: seconds since the epoch.
+    """
     key = alert.key.job
     job = _listed(state, key)
     if job is None:
-        is_removed = key in state.removed_broken
-        return End(Ended.REMOVED if is_removed else Ended.UNWATCHED, now, now)
+        if key in state.removed_broken:
+            return End(Ended.REMOVED, now, now)
+        # Without its commits a job has no results left, whatever the configuration watches.
+        is_on_trunk = alert.first_bad.sha in state.order.index
+        return End(Ended.UNWATCHED if is_on_trunk else Ended.REVISED, now, now)
     if job.known_broken is not None:
         return End(Ended.MUTED, now, now, detail=job.known_broken[0])
-    began = state.order.index.get(alert.first_bad.sha, 0)
-    if job.broken or job.ended is None or job.ended.ended_by < began:
+    if job.broken or job.ended is None or not _has_closed(alert, job, state.order, before):
         return End(Ended.REVISED, now, now)
     ended_by = job.ended.ended_by
     has_passed = Verdict.PASS in job.history.at(ended_by)
-    at = job.last_success_at if has_passed and job.last_success_at is not None else now
+    at = job.ended.ended_at if job.ended.ended_at is not None else now
     reason = Ended.FIXED if has_passed else Ended.FLAKY
     return End(reason, now, min(at, now), state.order.commits[ended_by])
+
+
+def _has_closed(alert: Alert, job: JobState, order: TrunkOrder, before: TrunkOrder | None) -> bool:
+    """Return whether the outage that a job closed last is that of an alert, or a later one.
+
+    Args:
+        alert: the alert.
+        job: a job with a closed outage and no open one.
+        order: the trunk.
+        before: the trunk when the alert was last seen; None where unknown.
+    """
+    ended = job.ended
+    assert ended is not None, "a job without a closed outage"
+    began = order.index.get(alert.first_bad.sha)
+    if began is not None:
+        return began <= ended.ended_by
+    is_older = _is_older(alert.first_bad.sha, order, before)
+    if is_older is not None:
+        return is_older
+    # Nothing connects the two histories: the outage may be the same if it reaches their border.
+    older = takewhile(lambda place: place.commit_index < ended.first_bad, job.history.since(0))
+    return order.older_unread and not any(place.verdict.decided for place in older)
+
+
+def _is_older(sha: str, order: TrunkOrder, before: TrunkOrder | None) -> bool | None:
+    """Return whether a commit that left the trunk is older than all that are read of it now.
+
+    False for one that a rewritten history removed; None where that is unknown.
+
+    Args:
+        sha: its hash.
+        order: the trunk.
+        before: the trunk as it was with the commit.
+    """
+    if before is None or sha not in before.index:
+        return None
+    oldest = before.index.get(order.commits[0].sha)
+    if oldest is not None:
+        return before.index[sha] < oldest
+    return False if before.commits[0].sha in order.index else None

@@ -14,7 +14,7 @@ from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.workflow_commit import WorkflowCommit
 from trunkwatch.patterns import Pattern
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 """Raised whenever an evaluation of the same rows by the same policy gives another state."""
 
 

@@ -28,7 +28,8 @@ class End(NamedTuple):
     Attributes:
         reason: why it ended.
         noticed_at: when the exporter noticed it (seconds since the epoch).
-        at: when it happened: the end of the passing run, else `noticed_at`.
+        at: when it happened: the end of the run that closed the outage, else the time of its
+            commit, else `noticed_at`.
         by: the commit that closed the outage, if one did.
         detail: where it moved to, or why it is muted; else empty.
     """

@@ -203,7 +203,7 @@ def marks_of(job: JobState, order: TrunkOrder) -> Marks | None:
         good = order.index[blame.last_good.sha] if blame.last_good else None
         return Marks(blame.commit_index, good, None, job.broken)
     if job.ended is not None:
-        first_bad, ended_by = job.ended
+        first_bad, ended_by, _ = job.ended
         return Marks(first_bad, _pass_before(job.history, first_bad), ended_by, True)
     return None
 

@@ -5,7 +5,7 @@ break. The exporter puts the lines together: rules would need milliseconds for e
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from trunkwatch.addresses import job_path
 from trunkwatch.domain.branch import AlertingJobs, GroupState
@@ -25,12 +25,24 @@ AUTHOR_SHOWN = 40
 HASH_SHOWN = 10
 """Digits of a hash in a list of suspects."""
 
+TEXT_BYTES = 200
+"""Size at which the text of a line is cut: an author and a title, a step, or a reason."""
+
+TITLE_BYTES = 400
+"""Size at which the title of a notification is cut."""
+
 URL_BYTES = 500
 """Size above which an address gets no line."""
 
 FACTS_BYTES = 1900
-"""Size above which suspects are left out: remote storages refuse a series with a label of more than
-2,048 bytes."""
+"""Size above which addresses and suspects are left out: remote storages refuse a series with a
+label of more than 2,048 bytes. All other lines together fit."""
+
+MORE_BYTES = 40
+"""Size that is left for the number of the other suspects."""
+
+LEFT_OUT_FIRST = ("Compare: ", "Page: ", "Commits: ")
+"""The lines that are left out, in this order, while the facts are too long."""
 
 # Only from the address of a run of GitHub Actions do those of commits follow.
 _ACTIONS_RUN = re.compile(r"(https?://[^/\s]+/[^/\s]+/[^/\s]+)/actions/runs/\S*")
@@ -82,7 +94,7 @@ def group_title(state: GroupState, alerting: AlertingJobs) -> str:
         text += f": {_counted(failures, 'failure')}"
         if alerting.broken_since is not None:
             text += f" since {format_minute(alerting.broken_since)}"
-    return f"{text} on {state.trunk.repo} {state.trunk.branch}"
+    return _cut(f"{text} on {state.trunk.repo} {state.trunk.branch}", TITLE_BYTES)
 
 
 def group_reason(state: GroupState) -> str:
@@ -137,7 +149,7 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
                 good, bad = outage.last_good, outage.first_bad.sha
                 yield f"Compare: {run[1]}/compare/{good}...{bad}"
     page = f"{external_url}{job_path(outage.key.job)}"
-    if external_url and len(page) <= URL_BYTES:
+    if external_url and len(page.encode()) <= URL_BYTES:
         yield f"Page: {page}"
     if outage.suspects is not None:
         yield f"Suspects: {outage.suspects}"
@@ -145,12 +157,17 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
 
 def _fitting(lines: list[str], outage: Alert) -> list[str]:
     """Return the lines and as many suspects as fit, the oldest first, and how many are left out."""
-    size = sum(len(line.encode()) + 1 for line in lines)
+    room = FACTS_BYTES - MORE_BYTES
+    for caption in LEFT_OUT_FIRST:
+        if _size(lines) > room:
+            lines = [line for line in lines if not line.startswith(caption)]
     suspects: list[str] = []
+    room -= _size(lines)
     for commit in outage.listed:
-        line = " ".join(f"- {commit.sha[:HASH_SHOWN]} {_author_and_title(commit)}".split())
-        size += len(line.encode()) + 1
-        if size > FACTS_BYTES:
+        text = _one_line(_author_and_title(commit))
+        line = f"- {commit.sha[:HASH_SHOWN]} {text}".rstrip()
+        room -= _size([line])
+        if room < 0:
             break
         suspects.append(line)
     more = (outage.suspects or 0) - len(suspects)
@@ -164,9 +181,26 @@ def _author_and_title(commit: Commit) -> str:
 
 def _line(name: str, text: str) -> Iterator[str]:
     """Yield a fact without line breaks, or nothing if its text is empty."""
-    words = " ".join(text.split())
+    words = _one_line(text)
     if words:
         yield f"{name}: {words}"
+
+
+def _one_line(text: str) -> str:
+    return _cut(" ".join(text.split()), TEXT_BYTES)
+
+
+def _cut(text: str, most: int) -> str:
+    """Return a text, cut after a whole character if it has more than `most` bytes in UTF-8."""
+    content = text.encode()
+    if len(content) <= most:
+        return text
+    return content[: most - len("…".encode())].decode(errors="ignore").rstrip() + "…"
+
+
+def _size(lines: Iterable[str]) -> int:
+    """Return the bytes of lines in UTF-8, each with its line break."""
+    return sum(len(line.encode()) + 1 for line in lines)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -267,7 +267,7 @@ def _last_outage(job: JobState, order: TrunkOrder) -> dict[str, Any] | None:
     """Return the first bad commit of the newest closed outage, and the commit that closed it."""
     if job.broken or job.ended is None:
         return None
-    first_bad, ended_by = (order.commits[index] for index in job.ended)
+    first_bad, ended_by = order.commits[job.ended.first_bad], order.commits[job.ended.ended_by]
     return {"first_bad": first_bad.sha, "ended_by": _commit(ended_by)}
 
 

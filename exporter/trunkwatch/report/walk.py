@@ -111,7 +111,7 @@ def _conclusion(state: JobState, order: TrunkOrder, broken_with: Sequence[str]) 
 
 def _last_outage(state: JobState, order: TrunkOrder) -> Iterator[str]:
     if state.ended is not None:
-        first, last = (order.commits[place] for place in state.ended)
+        first, last = order.commits[state.ended.first_bad], order.commits[state.ended.ended_by]
         ended = f"{short(last.sha)} {by_line(last.author, last.title)}".rstrip()
         yield f"The last outage began at {short(first.sha)}, and ended at {ended}."
 
