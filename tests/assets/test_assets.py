@@ -89,7 +89,9 @@ def test_a_setting_changes_only_what_it_names() -> None:
     assert f'{{{{ define "trunkwatch.grafana" }}}}{url}:3000{{{{ end }}}}' in linked[places]
     assert f"- --web.external-url={url}\n" in linked[COMPOSE.name]
     assert f"runbook_url: {url}/runbooks/TrunkJobBroken\n" in linked["rules/trunkwatch.rules.yml"]
-    assert not any("localhost:10077/runbooks" in text for text in linked.values())
+    assert [name for name, text in linked.items() if "localhost:10077" in text] == []
+    other = rendered('selector=job="ci"', 'tickets=job="tickets"')
+    assert [name for name, text in other.items() if re.search(r'job="trunkwatch', text)] == []
     older = rendered(prometheus="2")
     assert changed(older) == {COMPOSE.name}
     assert PROMETHEUS_IMAGES["2"] in older[COMPOSE.name]
@@ -97,7 +99,15 @@ def test_a_setting_changes_only_what_it_names() -> None:
     assert PROMETHEUS_IMAGES["3"] in PLAIN[COMPOSE.name]
     teams = rendered("team=infra")
     assert changed(teams) == {ALERTMANAGER, ONE_TEAM, "deploy/trunkwatch.yml"}
-    assert "broken-inductor" not in teams[ALERTMANAGER] + teams["deploy/trunkwatch.yml"]
+    assert [name for name, text in teams.items() if "broken-inductor" in text] == []
+    named = rendered("name=staging")
+    assert {name for name in PLAIN if named.get(name) != PLAIN[name]} == {
+        *(name for name in PLAIN if name.startswith("rules/tests/")),
+        "rules/trunkwatch.rules.yml",
+        "deploy/chart/files/trunkwatch.rules.yml",
+        "deploy/kubernetes/rules.yaml",
+        "mixin/mixin.libsonnet",
+    }
 
 
 def test_every_key_is_documented() -> None:

@@ -63,18 +63,13 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
     }
     for folder, pattern in FOLDERS.items():
         found.update(_read_folder(folder, pattern))
+    changed = {name: _changed(name, text, settings) for name, text in found.items()}
     dashboards = {
         name.removeprefix("dashboards/"): text
-        for name, text in found.items()
+        for name, text in changed.items()
         if name.startswith("dashboards/")
     }
-    changed = {name: _CHANGES.get(name, _unchanged)(text, settings) for name, text in found.items()}
     tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
-    if settings.exporter_url is not None:
-        for name in (name for name in changed if name.startswith("dashboards/")):
-            changed[name] = changed[name].replace(EXPORTER, settings.exporter_url)
-    for name in tests:
-        changed[name] = _rule_test(changed[name], settings)
     dropped = set() if tests_apply(settings) else tests
     # In the repository, these files of the chart are symbolic links.
     chart = {f"{CHART}/files/dashboards/{name}": text for name, text in dashboards.items()}
@@ -108,8 +103,11 @@ def _read_folder(folder: str, pattern: str) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------- changes
 
 
-def _unchanged(text: str, settings: AssetSettings) -> str:
-    del settings
+def _changed(name: str, text: str, settings: AssetSettings) -> str:
+    """Return the text of a file; a change of a folder applies to each file of it."""
+    changes = (_CHANGES.get(key) for key in (name, name.rpartition("/")[0]))
+    for change in filter(None, changes):
+        text = change(text, settings)
     return text
 
 
@@ -135,6 +133,10 @@ def _kubernetes(text: str, settings: AssetSettings) -> str:
     return _scrape_job(_external_url(text, settings), settings)
 
 
+def _prometheus(text: str, settings: AssetSettings) -> str:
+    return _selectors(_scrape_job(text, settings), settings)
+
+
 def _routes(text: str, settings: AssetSettings) -> str:
     return with_teams(text, settings.teams) if settings.teams else text
 
@@ -157,7 +159,11 @@ def _grafana_url(text: str, settings: AssetSettings) -> str:
     )
 
 
-def _rule_test(text: str, settings: AssetSettings) -> str:
+def _dashboard(text: str, settings: AssetSettings) -> str:
+    return text.replace(EXPORTER, settings.exporter_url or EXPORTER)
+
+
+def _selectors(text: str, settings: AssetSettings) -> str:
     for old, new in (
         (DEFAULT.selector, settings.which.selector),
         (DEFAULT.tickets, settings.which.tickets),
@@ -198,12 +204,15 @@ _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
         COMPOSE: _compose,
         "deploy/chart/values.yaml": _kubernetes,
         "deploy/kubernetes/trunkwatch.yaml": _kubernetes,
-        "deploy/prometheus/prometheus.yml": _scrape_job,
+        "deploy/prometheus/prometheus.yml": _prometheus,
         "deploy/systemd/trunkwatch.service": _external_url,
         "deploy/trunkwatch.yml": _config,
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
         "deploy/alertmanager/one-team.yml": _one_team,
         "deploy/alertmanager/templates/places.tmpl": _grafana_url,
+        "dashboards": _dashboard,
+        "rules/runbooks": _selectors,
+        RULE_TESTS: _selectors,
     }
 )
