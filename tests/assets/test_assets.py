@@ -110,6 +110,34 @@ def test_a_setting_changes_only_what_it_names() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"grafana_url=https://ci.example.com/a{each}b" for each in "%$\"'#{}:;&\\ \n"),
+        "grafana_url=https://ci.example.com:",
+        "grafana_url=https://ci%.example.com",
+        "exporter_url=https://ci.example.com/a%20b",
+        'selector=job="a\nb"',
+    ],
+)
+def test_a_value_that_a_file_would_read_otherwise_is_refused(value: str) -> None:
+    """No value ends a string, is a variable, or is a flag that the exporter refuses."""
+    with pytest.raises(UsageError, match=f"^--set {value.partition('=')[0]}="):
+        parse_settings([value])
+
+
+def test_every_address_arrives_as_given() -> None:
+    """An address with a port, of IPv6, or below an escaped path is the same in every file."""
+    files = rendered("exporter_url=http://[::1]:80", "grafana_url=https://g/a%20b+c~/")
+    assert "}}https://g/a%20b+c~{{" in files["deploy/alertmanager/templates/places.tmpl"]
+    flag = "--web.external-url=http://[::1]:80"
+    for name in (COMPOSE.name, "deploy/kubernetes/trunkwatch.yaml"):
+        (line,) = (line for line in files[name].splitlines() if flag in line)
+        assert yaml.safe_load(line) == [flag]
+    assert f" {flag}\n" in files["deploy/systemd/trunkwatch.service"]
+    assert yaml.safe_load(files["deploy/chart/values.yaml"])["externalUrl"] in flag
+
+
 def test_every_key_is_documented() -> None:
     """The table of keys has each key of `--set`."""
     section = markdown.section(read("docs/operations.md"), "`trunkwatch assets`")
