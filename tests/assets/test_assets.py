@@ -138,6 +138,31 @@ def test_every_address_arrives_as_given() -> None:
     assert yaml.safe_load(files["deploy/chart/values.yaml"])["externalUrl"] in flag
 
 
+@pytest.mark.parametrize(
+    ("selector", "job", "warns"),
+    [
+        ('job="ci"', "ci", False),
+        ('job = "ci"', "ci", False),
+        ('job="ci",cluster="eu"', "ci", True),
+        ('job=~"a|b"', "trunkwatch", True),
+        ('cluster="eu"', "trunkwatch", True),
+        ('job="a",job="b"', "trunkwatch", True),
+        ('job=""', "trunkwatch", True),
+        ('old_job="a",job!="b"', "trunkwatch", True),
+    ],
+)
+def test_rules_that_may_not_match_the_scrape_job_are_said(
+    tmp_path: Path, selector: str, job: str, warns: bool
+) -> None:
+    """The scrape job has the selector's name; anything else in the selector is a warning."""
+    done = CliRunner().invoke(main, ["assets", str(tmp_path), "--set", f"selector={selector}"])
+    assert done.exit_code == 0, done.output
+    scraped = load(tmp_path / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"]
+    assert [each["job_name"] for each in scraped] == [job]
+    said = f'warning: the rules select {{{selector}}}, and the exporter is scraped as job="{job}"'
+    assert (said in done.stderr) == warns == ("warning" in done.output)
+
+
 def test_every_key_is_documented() -> None:
     """The table of keys has each key of `--set`."""
     section = markdown.section(read("docs/operations.md"), "`trunkwatch assets`")
@@ -248,7 +273,7 @@ def test_force_replaces_the_files_of_the_release_alone(tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("0.0.1\n")
     done = CliRunner().invoke(main, ["assets", "--force", str(tmp_path), "--set", "name=a"])
     assert done.exit_code == 0, done.output
-    assert "rules/tests: left out" in done.output
+    assert "rules/tests: left out" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert (tmp_path / "VERSION").read_text() == f"{__version__}\n"
     expected = {*rendered("name=a"), "mine.txt"}

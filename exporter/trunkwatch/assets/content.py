@@ -19,6 +19,9 @@ RULE_TESTS = "rules/tests"
 EXPORTER = DEFAULT.runbooks.removesuffix("/runbooks")
 """The exporter's address in the files of the repository."""
 
+DEFAULT_JOB = "trunkwatch"
+"""The name of the scrape job in the files of the repository."""
+
 IMAGE = f"trunkwatch:{__version__}"
 """The image that `make dist` builds."""
 
@@ -41,7 +44,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
 # A service of compose whose image is built from the sources, with the comment above it.
 _BUILT = re.compile(r"(?m)(?:^ +#.*\n)*^( +image: )trunkwatch:local\n +build:\n(?:    +.*\n)+")
 # The name of a scrape job in a selector, and a selector that has nothing but equalities.
-_JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)*)"')
+_JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)+)"')
 _EQUALITIES = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
 
 
@@ -87,6 +90,17 @@ def tests_apply(settings: AssetSettings) -> bool:
     which = settings.which
     same = which._replace(name=DEFAULT.name) == which
     return same and all(_EQUALITIES.fullmatch(each) for each in (which.selector, which.tickets))
+
+
+def scrape_job(selector: str) -> str:
+    """Return the name of the scrape job: that in the selector, if it has exactly one."""
+    names = set(_JOB.findall(selector))
+    return names.pop() if len(names) == 1 else DEFAULT_JOB
+
+
+def is_scraped(selector: str) -> bool:
+    """Return whether a selector certainly matches what the written scrape configurations scrape."""
+    return _JOB.fullmatch(selector) is not None
 
 
 def _read(name: str) -> str:
@@ -175,12 +189,12 @@ def _selectors(text: str, settings: AssetSettings) -> str:
 
 def _scrape_job(text: str, settings: AssetSettings) -> str:
     """Give the scrape job the name in the selector of the rules, if that has one."""
-    (old,), new = (_JOB.findall(each.selector) for each in (DEFAULT, settings.which))
-    if new in ([], [old]):
+    old, new = DEFAULT_JOB, scrape_job(settings.which.selector)
+    if new == old:
         return text
     return re.sub(
         rf'(?m)^( *-? *(?:job|job_name|replacement): |.*replacement: )"?{old}"?(}}?)$',
-        lambda found: f'{found[1]}"{new[0]}"{found[2]}',
+        lambda found: f'{found[1]}"{new}"{found[2]}',
         text,
     )
 
