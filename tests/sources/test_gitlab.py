@@ -746,6 +746,38 @@ def test_a_pipeline_that_was_deleted_costs_no_other(project: Project, reader: Re
     assert [name for name, _, _ in names(reader)] == ["gone", "test"]
 
 
+@pytest.mark.parametrize("lost", ["jobs", "bridges"])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_child_that_is_deleted_meanwhile_costs_no_other(
+    ci: FakeGitLab, project: Project, reader: Reader, server: HttpServer, depth: int, lost: str
+) -> None:
+    """A child that is gone between two requests: what is above and beside it is read."""
+    run = project.pipeline(project.push("a", at=NOW - 90), "failed", at=NOW - 60)
+    run.job("test", "failed", at=NOW - 80)
+    child = below(project, run, "success", at=NOW - 80)
+    gone = below(project, child, "failed", at=NOW - 80) if depth else child
+    other = project.pipeline(run.row["sha"], "success", at=NOW - 70, source="parent_pipeline")
+    other.job("unit", at=NOW - 70)
+    run.bridge("beside", "success", other, at=NOW - 70)
+
+    def delete(request: Request) -> None:
+        if request.path.endswith(f"/{gone.id}/{lost}"):
+            project.pipelines.remove(gone)
+
+    ci.before = delete
+    reader.refresh()
+    found = {name for name, _, _ in names(reader)}
+    one = {"below / unit", "below / below"} if depth else set()
+    assert found == {"test", "below", "beside", "beside / unit"} | one
+    assert {(name, word) for name, word, _ in names(reader) if name == "below / below"} == {
+        ("below / below", "failure") for _ in range(depth)
+    }
+    assert reader.report.trunks[TRUNK].error is None
+    asked(server)
+    reader.refresh()
+    assert "jobs" not in asked(server)
+
+
 def test_a_project_that_is_gone_is_named(ci: FakeGitLab, project: Project, reader: Reader) -> None:
     """A project that GitLab does not show any more is an error; its results stay."""
     project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
