@@ -606,7 +606,7 @@ def test_more_changes_than_one_refresh_lists_are_read_by_several(
 def test_a_list_that_shows_nothing_new_is_an_error(
     project: Project, reader: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More changes at one time than may be listed: what is listed counts, the rest is named."""
+    """More changes at one time than may be listed: those that were listed count."""
     monkeypatch.setattr(ListClient, "per_page", 5)
     monkeypatch.setattr(ListClient, "max_list_pages", 3)
     commit = project.push("a", at=NOW - HOUR)
@@ -805,7 +805,7 @@ def test_a_pipeline_that_was_deleted_costs_no_other(project: Project, reader: Re
 def test_a_child_that_is_deleted_meanwhile_costs_no_other(
     ci: FakeGitLab, project: Project, reader: Reader, server: HttpServer, depth: int, lost: str
 ) -> None:
-    """A child that is gone between two requests: what is above and beside it is read."""
+    """A child is gone between two requests: the pipelines above and beside it are read."""
     run = project.pipeline(project.push("a", at=NOW - 90), "failed", at=NOW - 60)
     run.job("test", "failed", at=NOW - 80)
     child = below(project, run, "success", at=NOW - 80)

@@ -93,7 +93,7 @@ class TrunkReader:
         children, parents = self._changed_children(begin)
         listed = changed.runs | parents
         partial = [each.newest for each in (changed, children) if not each.is_whole]
-        # Beyond what was listed of either list, changes are unread.
+        # Changes after the end of a partial list are unread.
         until = min([self._now, *partial])
         still_open = [run for number, run in position.open.items() if number not in listed]
         due = sorted(listed.values(), key=lambda run: run.updated)
