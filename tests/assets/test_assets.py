@@ -89,7 +89,9 @@ def test_a_setting_changes_only_what_it_names() -> None:
     assert f'{{{{ define "trunkwatch.grafana" }}}}{url}:3000{{{{ end }}}}' in linked[places]
     assert f"- --web.external-url={url}\n" in linked[COMPOSE.name]
     assert f"runbook_url: {url}/runbooks/TrunkJobBroken\n" in linked["rules/trunkwatch.rules.yml"]
-    assert not any("localhost:10077/runbooks" in text for text in linked.values())
+    assert [name for name, text in linked.items() if "localhost:10077" in text] == []
+    other = rendered('selector=job="ci"', 'tickets=job="tickets"')
+    assert [name for name, text in other.items() if re.search(r'job="trunkwatch', text)] == []
     older = rendered(prometheus="2")
     assert changed(older) == {COMPOSE.name}
     assert PROMETHEUS_IMAGES["2"] in older[COMPOSE.name]
@@ -97,7 +99,68 @@ def test_a_setting_changes_only_what_it_names() -> None:
     assert PROMETHEUS_IMAGES["3"] in PLAIN[COMPOSE.name]
     teams = rendered("team=infra")
     assert changed(teams) == {ALERTMANAGER, ONE_TEAM, "deploy/trunkwatch.yml"}
-    assert "broken-inductor" not in teams[ALERTMANAGER] + teams["deploy/trunkwatch.yml"]
+    assert [name for name, text in teams.items() if "broken-inductor" in text] == []
+    named = rendered("name=staging")
+    assert {name for name in PLAIN if named.get(name) != PLAIN[name]} == {
+        *(name for name in PLAIN if name.startswith("rules/tests/")),
+        "rules/trunkwatch.rules.yml",
+        "deploy/chart/files/trunkwatch.rules.yml",
+        "deploy/kubernetes/rules.yaml",
+        "mixin/mixin.libsonnet",
+    }
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(f"grafana_url=https://ci.example.com/a{each}b" for each in "%$\"'#{}:;&\\ \n"),
+        "grafana_url=https://ci.example.com:",
+        "grafana_url=https://ci%.example.com",
+        "exporter_url=https://ci.example.com/a%20b",
+        'selector=job="a\nb"',
+    ],
+)
+def test_a_value_that_a_file_would_read_otherwise_is_refused(value: str) -> None:
+    """No value ends a string, is a variable, or is a flag that the exporter refuses."""
+    with pytest.raises(UsageError, match=f"^--set {value.partition('=')[0]}="):
+        parse_settings([value])
+
+
+def test_every_address_arrives_as_given() -> None:
+    """An address with a port, of IPv6, or below an escaped path is the same in every file."""
+    files = rendered("exporter_url=http://[::1]:80", "grafana_url=https://g/a%20b+c~/")
+    assert "}}https://g/a%20b+c~{{" in files["deploy/alertmanager/templates/places.tmpl"]
+    flag = "--web.external-url=http://[::1]:80"
+    for name in (COMPOSE.name, "deploy/kubernetes/trunkwatch.yaml"):
+        (line,) = (line for line in files[name].splitlines() if flag in line)
+        assert yaml.safe_load(line) == [flag]
+    assert f" {flag}\n" in files["deploy/systemd/trunkwatch.service"]
+    assert yaml.safe_load(files["deploy/chart/values.yaml"])["externalUrl"] in flag
+
+
+@pytest.mark.parametrize(
+    ("selector", "job", "warns"),
+    [
+        ('job="ci"', "ci", False),
+        ('job = "ci"', "ci", False),
+        ('job="ci",cluster="eu"', "ci", True),
+        ('job=~"a|b"', "trunkwatch", True),
+        ('cluster="eu"', "trunkwatch", True),
+        ('job="a",job="b"', "trunkwatch", True),
+        ('job=""', "trunkwatch", True),
+        ('old_job="a",job!="b"', "trunkwatch", True),
+    ],
+)
+def test_rules_that_may_not_match_the_scrape_job_are_said(
+    tmp_path: Path, selector: str, job: str, warns: bool
+) -> None:
+    """The scrape job has the selector's name; anything else in the selector is a warning."""
+    done = CliRunner().invoke(main, ["assets", str(tmp_path), "--set", f"selector={selector}"])
+    assert done.exit_code == 0, done.output
+    scraped = load(tmp_path / "deploy" / "prometheus" / "prometheus.yml")["scrape_configs"]
+    assert [each["job_name"] for each in scraped] == [job]
+    said = f'warning: the rules select {{{selector}}}, and the exporter is scraped as job="{job}"'
+    assert (said in done.stderr) == warns == ("warning" in done.output)
 
 
 def test_every_key_is_documented() -> None:
@@ -210,7 +273,7 @@ def test_force_replaces_the_files_of_the_release_alone(tmp_path: Path) -> None:
     (tmp_path / "VERSION").write_text("0.0.1\n")
     done = CliRunner().invoke(main, ["assets", "--force", str(tmp_path), "--set", "name=a"])
     assert done.exit_code == 0, done.output
-    assert "rules/tests: left out" in done.output
+    assert "rules/tests: left out" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert (tmp_path / "VERSION").read_text() == f"{__version__}\n"
     expected = {*rendered("name=a"), "mine.txt"}

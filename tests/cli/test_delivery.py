@@ -1,22 +1,22 @@
-"""`trunkwatch test-alert` through a real Alertmanager with the ready-made routes."""
+"""`trunkwatch test-alert` through Alertmanager with the ready-made routes, and one that fails."""
 
 import queue
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from click.testing import CliRunner, Result
 from trunkwatch.app.delivery_test import ALERT, DeliveryTest
 from trunkwatch.cli.main import main
+from trunkwatch.errors import NoAnswerError, RequestError
 
 from tests.deploy.files import ALERTMANAGER, TEMPLATES
 from tests.deploy.live import PATIENCE, Inbox, Message, running, serving
 from tests.deploy.notification import render_all
-
-pytestmark = pytest.mark.live
 
 TEAM = "broken-inductor"
 
@@ -45,6 +45,7 @@ def call(url: str, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["test-alert", "--alertmanager.url", url, *arguments])
 
 
+@pytest.mark.live
 def test_a_test_alert_arrives_and_ends(alertmanager: str, told: queue.Queue[Message]) -> None:
     """The team's receiver gets it, marked as a test, and gets its end; nothing is left."""
     done = call(alertmanager, "--team", TEAM)
@@ -64,6 +65,7 @@ def test_a_test_alert_arrives_and_ends(alertmanager: str, told: queue.Queue[Mess
     assert requests.get(f"{alertmanager}/api/v2/alerts", timeout=PATIENCE).json() == []
 
 
+@pytest.mark.live
 def test_a_silence_is_reported(alertmanager: str, told: queue.Queue[Message]) -> None:
     """What keeps an alert back is named, at once and with exit code 1."""
     silence = {
@@ -81,6 +83,7 @@ def test_a_silence_is_reported(alertmanager: str, told: queue.Queue[Message]) ->
     assert told.empty()
 
 
+@pytest.mark.live
 def test_an_interrupted_test_ends_too(alertmanager: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while it waits sends the end."""
 
@@ -91,6 +94,75 @@ def test_an_interrupted_test_ends_too(alertmanager: str, monkeypatch: pytest.Mon
     done = call(alertmanager, "--team", "trunk")
     assert "Ended" in done.stdout
     assert requests.get(f"{alertmanager}/api/v2/alerts", timeout=PATIENCE).json() == []
+
+
+class FakeClient:
+    """A client of an Alertmanager that fails.
+
+    Attributes:
+        sent: the ends of the alerts that it got.
+    """
+
+    def __init__(
+        self, posts: Sequence[RequestError | None], alerts: RequestError | Sequence[Any]
+    ) -> None:
+        """Args:
+        posts: the error of each POST; None for success.
+        alerts: the answer to the list of alerts.
+        """
+        self._posts = iter(posts)
+        self._alerts = alerts
+        self.sent: list[str] = []
+
+    def object(self, _method: str, _path: str) -> dict[str, Any]:
+        """Return the status."""
+        return {"config": {"original": "{route: {receiver: a}, receivers: [{name: a}]}"}}
+
+    def post(self, _path: str, alerts: Sequence[Any]) -> None:
+        """Take an alert, or fail."""
+        self.sent.append(alerts[0]["endsAt"])
+        error = next(self._posts)
+        if error is not None:
+            raise error
+
+    def get(self, _path: str) -> Sequence[Any]:
+        """Return the alerts, or fail."""
+        if isinstance(self._alerts, RequestError):
+            raise self._alerts
+        return self._alerts
+
+
+LOST, DOWN = NoAnswerError("lost"), RequestError("down", status=503)
+
+
+@pytest.mark.parametrize(
+    ("posts", "alerts", "errors"),
+    [
+        ([None, None], LOST, ["lost"]),
+        ([None, None], [], ["lacks the alert"]),
+        ([None, DOWN], LOST, ["could not be ended: down; it ends within 15 minutes", "lost"]),
+        ([LOST, None], [], ["lost"]),
+        ([DOWN, None], [], ["down"]),
+        ([RequestError("refused", status=400)], [], ["refused"]),
+    ],
+)
+def test_an_alert_that_may_fire_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+    posts: Sequence[RequestError | None],
+    alerts: RequestError | Sequence[Any],
+    errors: Sequence[str],
+) -> None:
+    """Whatever fails after it was sent, its end is sent, and each failure is one line."""
+    client = FakeClient(posts, alerts)
+    monkeypatch.setattr("trunkwatch.app.delivery_test.RestClient", lambda *_, **__: client)
+    done = call("http://127.0.0.1:1", "--team", TEAM)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == len(errors)
+    for line, error in zip(done.stderr.splitlines(), errors, strict=True):
+        assert error in line
+    assert len(client.sent) == len(posts)
+    assert client.sent == sorted(client.sent, reverse=True)
+    assert ("Ended" in done.stdout) == (posts[1:] == [None])
 
 
 @pytest.mark.parametrize(

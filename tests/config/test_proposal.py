@@ -107,13 +107,25 @@ def test_jobs_that_may_fail_are_ignored() -> None:
     assert plan_of(found).ignored[-1].pattern == r"next \(\d+\)"
 
 
-def test_no_job_of_another_workflow_is_ignored() -> None:
-    """A name that another workflow has too is named in a comment instead."""
-    found = survey("lint", allowed=("edge",), others=(Named("release", "edge"),))
-    assert watched(found)["edge"] == "edge"
-    assert "# ci / edge is allowed to fail, and is not ignored" in text_of(
-        found, plan_of(found), READ, Evaluated()
-    )
+@pytest.mark.parametrize(
+    ("name", "watched_as"),
+    [
+        ("edge", "edge"),
+        ("linux / test (default, 1, 3, linux.2xlarge)", "linux / test (default)"),
+        ("linux / test (default, 1, 3)", "linux / test (default)"),
+    ],
+)
+def test_no_job_of_another_workflow_is_ignored(name: str, watched_as: str) -> None:
+    """A name that another workflow has too is named in a comment instead, folded or not."""
+    shards = [f"linux / test (default, {n}, 3, linux.2xlarge)" for n in (2, 3)]
+    ignored = "linux / test (default, 1, 3, linux.2xlarge, unstable)"  # by the preset
+    others = (Named("release", name), Named("release", ignored))
+    found = survey("lint", *shards, allowed=(name, ignored), others=others)
+    assert watched(found)[name] == watched_as
+    assert plan_of(found).not_ignored == (Named("ci", name),)
+    assert watched(found)[ignored] is None
+    comment = f"# ci / {name} is allowed to fail, and is not ignored"
+    assert comment in text_of(found, plan_of(found), READ, Evaluated())
 
 
 @pytest.mark.parametrize(

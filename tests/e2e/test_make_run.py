@@ -20,6 +20,8 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
 import requests
+from trunkwatch.cli.main import main as trunkwatch
+from trunkwatch.demo.run import main
 from trunkwatch.demo.stack import HOST, free_port
 
 from tests.support.waiting import eventually
@@ -181,18 +183,34 @@ def read_all(terminal: int, into: bytearray) -> None:
             into += part
 
 
-def test_a_taken_port_is_named_with_a_way_out(tmp_path: Path) -> None:
-    """A port in use is named in one line, nothing is started and the exit code is 2."""
+@pytest.mark.parametrize(
+    ("command", "flag", "config"),
+    [
+        ("make run", "make run ARGS='--prometheus-port N'", "CONFIG"),
+        ("trunkwatch demo", "trunkwatch demo --prometheus-port N", "--config"),
+    ],
+)
+def test_errors_name_a_way_out_in_the_command_that_was_used(
+    capfd: pytest.CaptureFixture[str], command: str, flag: str, config: str
+) -> None:
+    """A taken port and a missing file are one line each, and nothing is started."""
     with closing(socket.socket()) as taken:
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        arguments, _ = command(f"--prometheus-port={port}")
-        process, output = start(arguments, tmp_path)
-        assert process.wait(60) == 2
-    (line,) = output.read_text().splitlines()
-    assert line.startswith(f"make run: port {port} is taken, and prometheus wants it")
-    assert "--prometheus-port" in line
+        ports = [port if name == "prometheus" else free_port() for name in NAMES]
+        flags = [f"--{name}-port={each}" for name, each in zip(NAMES, ports, strict=True)]
+        flags += ["--config=missing.yml", "--pace=3", "--interval=1"]
+        if command == "make run":
+            code = main(flags)
+        else:
+            code = trunkwatch(["demo", *flags], standalone_mode=False)
+    assert code == 2
+    assert capfd.readouterr().err.splitlines() == [
+        f"{command}: port {port} is taken, and prometheus wants it: stop what listens there, or run"
+        f" `{flag}`",
+        f"{command}: {config}=missing.yml: no such file",
+    ]
 
 
 def test_a_config_of_your_own_runs_on_the_same_stack(tmp_path: Path) -> None:

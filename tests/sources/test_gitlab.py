@@ -16,11 +16,13 @@ from trunkwatch.errors import (
     BadDelivery,
     BadSignature,
     CredentialsError,
+    LimitExceededError,
     NotFoundError,
     RateLimitedError,
     SourceError,
     UnsignedDelivery,
 )
+from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS
 from trunkwatch.store import StoredRows
@@ -564,6 +566,58 @@ def test_many_pipelines_of_one_second_are_read(project: Project, reader: Reader)
     assert len(reader.rows()) == 230
 
 
+@pytest.mark.parametrize(("pages", "pipelines"), [(2, 50), (300, 3)])
+def test_more_changes_than_one_refresh_lists_are_read_by_several(
+    project: Project,
+    reader: Reader,
+    server: HttpServer,
+    monkeypatch: pytest.MonkeyPatch,
+    pages: int,
+    pipelines: int,
+) -> None:
+    """Each refresh goes on where the last one stopped, in the list of child pipelines too."""
+    monkeypatch.setattr(ListClient, "per_page", 5)
+    monkeypatch.setattr(ListClient, "max_list_pages", pages)
+    monkeypatch.setattr("trunkwatch.sources.gitlab.trunk_reader.MAX_CHANGED_PIPELINES", pipelines)
+    children = []
+    for number in range(12):
+        at = NOW - 4 * HOUR + 400 * number
+        run = project.pipeline(project.push("a", at=at), at=at)
+        children.append(below(project, run, "success", at=at))
+
+    def catch_up() -> None:
+        for _ in range(12):
+            reader.refresh()
+            assert reader.report.trunks[TRUNK].error is None
+            if not reader.report.unread:
+                return
+
+    catch_up()
+    for number, child in enumerate(children):
+        child.job("unit", "failed", at=NOW - HOUR)
+        child.set("failed", NOW - 2 * HOUR + 400 * number)
+    catch_up()
+    assert verdicts(reader, "below / unit") == " ".join(["FLAKY"] * 12)
+    asked(server)
+    reader.refresh()
+    assert asked(server) == ["commits", "pipelines", "pipelines"]
+
+
+def test_a_list_that_shows_nothing_new_is_an_error(
+    project: Project, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More changes at one time than may be listed: those that were listed count."""
+    monkeypatch.setattr(ListClient, "per_page", 5)
+    monkeypatch.setattr(ListClient, "max_list_pages", 3)
+    commit = project.push("a", at=NOW - HOUR)
+    for number in range(12):
+        project.pipeline(commit, at=NOW - 1800).job(f"job {number}", at=NOW - 1800)
+    reader.refresh()
+    with pytest.raises(LimitExceededError, match="more than 3 pages"):
+        reader.refresh()
+    assert len(reader.rows()) == 10
+
+
 def test_a_pipeline_that_is_seen_late_is_read(project: Project, reader: Reader) -> None:
     """A change that becomes visible after a newer one is within the slack."""
     commit = project.push("a", at=NOW - HOUR)
@@ -744,6 +798,38 @@ def test_a_pipeline_that_was_deleted_costs_no_other(project: Project, reader: Re
     reader.refresh()
     assert reader.report.trunks[TRUNK].error is None
     assert [name for name, _, _ in names(reader)] == ["gone", "test"]
+
+
+@pytest.mark.parametrize("lost", ["jobs", "bridges"])
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_child_that_is_deleted_meanwhile_costs_no_other(
+    ci: FakeGitLab, project: Project, reader: Reader, server: HttpServer, depth: int, lost: str
+) -> None:
+    """A child is gone between two requests: the pipelines above and beside it are read."""
+    run = project.pipeline(project.push("a", at=NOW - 90), "failed", at=NOW - 60)
+    run.job("test", "failed", at=NOW - 80)
+    child = below(project, run, "success", at=NOW - 80)
+    gone = below(project, child, "failed", at=NOW - 80) if depth else child
+    other = project.pipeline(run.row["sha"], "success", at=NOW - 70, source="parent_pipeline")
+    other.job("unit", at=NOW - 70)
+    run.bridge("beside", "success", other, at=NOW - 70)
+
+    def delete(request: Request) -> None:
+        if request.path.endswith(f"/{gone.id}/{lost}"):
+            project.pipelines.remove(gone)
+
+    ci.before = delete
+    reader.refresh()
+    found = {name for name, _, _ in names(reader)}
+    one = {"below / unit", "below / below"} if depth else set()
+    assert found == {"test", "below", "beside", "beside / unit"} | one
+    assert {(name, word) for name, word, _ in names(reader) if name == "below / below"} == {
+        ("below / below", "failure") for _ in range(depth)
+    }
+    assert reader.report.trunks[TRUNK].error is None
+    asked(server)
+    reader.refresh()
+    assert "jobs" not in asked(server)
 
 
 def test_a_project_that_is_gone_is_named(ci: FakeGitLab, project: Project, reader: Reader) -> None:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.alertmanager import SEVERITIES, Route, matched_routes, parse_routes
-from trunkwatch.errors import BadAnswerError
+from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.times import format_time
@@ -49,6 +50,7 @@ class DeliveryTest:
     Attributes:
         labels: of the alert, as those of a broken job; no other test has the same.
         title: the first line of the notification.
+        may_fire: whether Alertmanager may have the alert, so that it has to be ended.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class DeliveryTest:
         """
         self._client = RestClient(alertmanager, HttpContext(), timeout=TIMEOUT_SECONDS)
         self._clock = clock
+        self.may_fire = False
         self._begun = clock()
         begun = format_time(int(self._begun))
         self.labels: Mapping[str, str] = {
@@ -84,11 +87,12 @@ class DeliveryTest:
         """Send the alert, and return how it is treated.
 
         Raises:
-            RequestError: Alertmanager did not answer, or refuses it.
+            RequestError: Alertmanager did not answer, or refuses it; the alert fires all the same
+                if `may_fire` is set.
         """
         root = self._routes()
         routes = list(matched_routes(self.labels, root))
-        self._post(self._begun + MAX_SECONDS)
+        self._send()
         own = quote(f'group="{self.labels["group"]}"', safe="")
         found = self._client.get(f"{ALERTS_PATH}?filter={own}")
         try:
@@ -108,6 +112,15 @@ class DeliveryTest:
             RequestError: Alertmanager did not answer; the alert ends after `MAX_SECONDS`.
         """
         self._post(self._clock())
+
+    def _send(self) -> None:
+        self.may_fire = True
+        try:
+            self._post(self._begun + MAX_SECONDS)
+        except RequestError as error:
+            # Without an answer, and behind a proxy that has none, it may have arrived.
+            self.may_fire = error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            raise
 
     def _post(self, ends_at: float) -> None:
         sent = format_time(int(self._begun))

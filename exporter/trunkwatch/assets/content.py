@@ -19,6 +19,9 @@ RULE_TESTS = "rules/tests"
 EXPORTER = DEFAULT.runbooks.removesuffix("/runbooks")
 """The exporter's address in the files of the repository."""
 
+DEFAULT_JOB = "trunkwatch"
+"""The name of the scrape job in the files of the repository."""
+
 IMAGE = f"trunkwatch:{__version__}"
 """The image that `make dist` builds."""
 
@@ -41,7 +44,7 @@ FOLDERS: Mapping[str, str] = MappingProxyType(
 # A service of compose whose image is built from the sources, with the comment above it.
 _BUILT = re.compile(r"(?m)(?:^ +#.*\n)*^( +image: )trunkwatch:local\n +build:\n(?:    +.*\n)+")
 # The name of a scrape job in a selector, and a selector that has nothing but equalities.
-_JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)*)"')
+_JOB = re.compile(r'\bjob\s*=\s*"((?:[^"\\]|\\.)+)"')
 _EQUALITIES = re.compile(r'(?:\w+\s*=\s*"(?:[^"\\]|\\.)*"(?:\s*,\s*)?)+')
 
 
@@ -63,18 +66,13 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
     }
     for folder, pattern in FOLDERS.items():
         found.update(_read_folder(folder, pattern))
+    changed = {name: _changed(name, text, settings) for name, text in found.items()}
     dashboards = {
         name.removeprefix("dashboards/"): text
-        for name, text in found.items()
+        for name, text in changed.items()
         if name.startswith("dashboards/")
     }
-    changed = {name: _CHANGES.get(name, _unchanged)(text, settings) for name, text in found.items()}
     tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
-    if settings.exporter_url is not None:
-        for name in (name for name in changed if name.startswith("dashboards/")):
-            changed[name] = changed[name].replace(EXPORTER, settings.exporter_url)
-    for name in tests:
-        changed[name] = _rule_test(changed[name], settings)
     dropped = set() if tests_apply(settings) else tests
     # In the repository, these files of the chart are symbolic links.
     chart = {f"{CHART}/files/dashboards/{name}": text for name, text in dashboards.items()}
@@ -94,6 +92,17 @@ def tests_apply(settings: AssetSettings) -> bool:
     return same and all(_EQUALITIES.fullmatch(each) for each in (which.selector, which.tickets))
 
 
+def scrape_job(selector: str) -> str:
+    """Return the name of the scrape job: that in the selector, if it has exactly one."""
+    names = set(_JOB.findall(selector))
+    return names.pop() if len(names) == 1 else DEFAULT_JOB
+
+
+def is_scraped(selector: str) -> bool:
+    """Return whether a selector certainly matches what the written scrape configurations scrape."""
+    return _JOB.fullmatch(selector) is not None
+
+
 def _read(name: str) -> str:
     return asset_path(*name.split("/")).read_text(encoding="utf-8")
 
@@ -108,8 +117,11 @@ def _read_folder(folder: str, pattern: str) -> Iterator[tuple[str, str]]:
 # ---------------------------------------------------------------------- changes
 
 
-def _unchanged(text: str, settings: AssetSettings) -> str:
-    del settings
+def _changed(name: str, text: str, settings: AssetSettings) -> str:
+    """Return the text of a file; a change of a folder applies to each file of it."""
+    changes = (_CHANGES.get(key) for key in (name, name.rpartition("/")[0]))
+    for change in filter(None, changes):
+        text = change(text, settings)
     return text
 
 
@@ -135,6 +147,10 @@ def _kubernetes(text: str, settings: AssetSettings) -> str:
     return _scrape_job(_external_url(text, settings), settings)
 
 
+def _prometheus(text: str, settings: AssetSettings) -> str:
+    return _selectors(_scrape_job(text, settings), settings)
+
+
 def _routes(text: str, settings: AssetSettings) -> str:
     return with_teams(text, settings.teams) if settings.teams else text
 
@@ -157,7 +173,11 @@ def _grafana_url(text: str, settings: AssetSettings) -> str:
     )
 
 
-def _rule_test(text: str, settings: AssetSettings) -> str:
+def _dashboard(text: str, settings: AssetSettings) -> str:
+    return text.replace(EXPORTER, settings.exporter_url or EXPORTER)
+
+
+def _selectors(text: str, settings: AssetSettings) -> str:
     for old, new in (
         (DEFAULT.selector, settings.which.selector),
         (DEFAULT.tickets, settings.which.tickets),
@@ -169,12 +189,12 @@ def _rule_test(text: str, settings: AssetSettings) -> str:
 
 def _scrape_job(text: str, settings: AssetSettings) -> str:
     """Give the scrape job the name in the selector of the rules, if that has one."""
-    (old,), new = (_JOB.findall(each.selector) for each in (DEFAULT, settings.which))
-    if new in ([], [old]):
+    old, new = DEFAULT_JOB, scrape_job(settings.which.selector)
+    if new == old:
         return text
     return re.sub(
         rf'(?m)^( *-? *(?:job|job_name|replacement): |.*replacement: )"?{old}"?(}}?)$',
-        lambda found: f'{found[1]}"{new[0]}"{found[2]}',
+        lambda found: f'{found[1]}"{new}"{found[2]}',
         text,
     )
 
@@ -198,12 +218,15 @@ _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
         COMPOSE: _compose,
         "deploy/chart/values.yaml": _kubernetes,
         "deploy/kubernetes/trunkwatch.yaml": _kubernetes,
-        "deploy/prometheus/prometheus.yml": _scrape_job,
+        "deploy/prometheus/prometheus.yml": _prometheus,
         "deploy/systemd/trunkwatch.service": _external_url,
         "deploy/trunkwatch.yml": _config,
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
         "deploy/alertmanager/one-team.yml": _one_team,
         "deploy/alertmanager/templates/places.tmpl": _grafana_url,
+        "dashboards": _dashboard,
+        "rules/runbooks": _selectors,
+        RULE_TESTS: _selectors,
     }
 )

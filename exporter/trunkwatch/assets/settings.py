@@ -2,10 +2,11 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from trunkwatch.addresses import base_address
 from trunkwatch.assets.rules.build import DEFAULT, Which
 from trunkwatch.errors import UsageError
 
@@ -18,7 +19,12 @@ TEAM, EXPORTER_URL, GRAFANA_URL = "team", "exporter_url", "grafana_url"
 KEYS = (TEAM, "selector", "tickets", "name", EXPORTER_URL, GRAFANA_URL)
 """The keys of `--set`. Only `team` may be given several times."""
 
-_URL = re.compile(r"https?://[^\s\\\"'{}]+")
+_URL = re.compile(
+    r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]+)?"
+    r"(?:/(?:[A-Za-z0-9._~/+-]|%[0-9A-Fa-f]{2})*)?"
+)
+"""An address whose characters mean nothing else in YAML, JSON, compose, Kubernetes, Grafana and
+templates of Go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ def parse_settings(
         if key == TEAM:
             named.append(_team(value))
         else:
-            values[key] = _url(key, value) if key in (EXPORTER_URL, GRAFANA_URL) else value
+            values[key] = _CHECKS.get(key, _text)(key, value)
     exporter, grafana = (values.pop(key, None) for key in (EXPORTER_URL, GRAFANA_URL))
     if exporter is not None:
         values["runbooks"] = f"{exporter}/runbooks"
@@ -80,6 +86,12 @@ def _unknown(key: str) -> str:
     return f"unknown key {key!r}, the keys are {', '.join(KEYS)}{hint}"
 
 
+def _text(key: str, value: str) -> str:
+    if not value.isprintable():
+        raise UsageError(f"--set {key}={value!r}: must be printable")
+    return value
+
+
 def _team(name: str) -> str:
     if not name.isprintable() or name != name.strip():
         raise UsageError(f"--set team={name!r}: must be a printable name without spaces around it")
@@ -88,5 +100,18 @@ def _team(name: str) -> str:
 
 def _url(key: str, value: str) -> str:
     if not _URL.fullmatch(value):
-        raise UsageError(f"--set {key}={value}: must be an address such as https://ci.example.com")
+        raise UsageError(
+            f"--set {key}={value}: must be an address such as https://ci.example.com, with %XX for"
+            " each character of a path that is no letter, no digit and none of ._~/+-"
+        )
     return value.rstrip("/")
+
+
+def _server(key: str, value: str) -> str:
+    """Return the address of an exporter, as its flag --web.external-url takes it."""
+    return base_address(f"--set {key}={value}", _url(key, value))
+
+
+_CHECKS: Mapping[str, Callable[[str, str], str]] = MappingProxyType(
+    {EXPORTER_URL: _server, GRAFANA_URL: _url}
+)

@@ -7,7 +7,7 @@ import click
 
 from trunkwatch import __version__
 from trunkwatch.assets import parse_settings, render_files, write_folder
-from trunkwatch.assets.content import tests_apply
+from trunkwatch.assets.content import is_scraped, scrape_job, tests_apply
 from trunkwatch.cli.common import reported_errors
 from trunkwatch.config import load_config
 from trunkwatch.domain.groups import DEFAULT_GROUP
@@ -47,7 +47,17 @@ def assets(
     click.echo(f"{folder}: {len(files)} files of trunkwatch {__version__}")
     if not tests_apply(settings):
         click.echo(
-            "rules/tests: left out, since promtool's tests are of one selector without patterns"
+            "rules/tests: left out, since promtool's tests are of one selector without patterns",
+            err=True,
+        )
+    selector = settings.which.selector
+    if not is_scraped(selector):
+        click.echo(
+            f"warning: the rules select {{{selector}}}, and the exporter is scraped as"
+            f' job="{scrape_job(selector)}" without further labels: make these match in'
+            " deploy/prometheus/prometheus.yml, deploy/chart/values.yaml and"
+            " deploy/kubernetes/trunkwatch.yaml",
+            err=True,
         )
 
 

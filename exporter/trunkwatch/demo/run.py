@@ -39,6 +39,9 @@ BROKEN_JOB = JobKey(
 RECORDING = "recording.ndjson"
 """The copy of the incident whose addresses open."""
 
+MAKE = "make run"
+"""The command of a clone; its flags are in a variable of make."""
+
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
 
@@ -82,10 +85,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _taken_ports(ports: Ports) -> list[str]:
+def _taken_ports(ports: Ports, command: str) -> list[str]:
     return [
         f"port {port} is taken, and {name} wants it: stop what listens there, or run"
-        f" `make run ARGS='--{name}-port N'`"
+        f" `{_with_flag(command, f'--{name}-port N')}`"
         for name, port in (
             ("exporter", ports.exporter),
             ("prometheus", ports.prometheus),
@@ -93,6 +96,10 @@ def _taken_ports(ports: Ports) -> list[str]:
         )
         if is_taken(port)
     ]
+
+
+def _with_flag(command: str, flag: str) -> str:
+    return f"{command} ARGS='{flag}'" if command == MAKE else f"{command} {flag}"
 
 
 class NotificationHandler:
@@ -151,15 +158,21 @@ def wait_for_enter(stop: threading.Event) -> None:
             return
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C; return 0, or 2 if the stack cannot run."""
+def main(arguments: Sequence[str] | None = None, command: str = MAKE) -> int:
+    """Run until Ctrl-C; return 0, or 2 if the stack cannot run.
+
+    Args:
+        arguments: the flags; those of the process by default.
+        command: how the demo was started, for its errors.
+    """
     given = _arguments(arguments)
     ports = Ports(given.exporter_port, given.prometheus_port, given.alertmanager_port)
-    problems = _taken_ports(ports)
+    problems = _taken_ports(ports, command)
     if given.config is not None and not given.config.is_file():
-        problems.append(f"CONFIG={given.config}: no such file")
+        flag = "CONFIG" if command == MAKE else "--config"
+        problems.append(f"{flag}={given.config}: no such file")
     for problem in problems:
-        print(f"make run: {problem}", file=sys.stderr)
+        print(f"{command}: {problem}", file=sys.stderr)
     if problems:
         return 2
     stop = threading.Event()
@@ -169,7 +182,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             _run(Path(folder), ports, given, stop)
         except (StackError, BinaryNotFoundError) as error:
-            print(f"make run: {error}", file=sys.stderr)
+            print(f"{command}: {error}", file=sys.stderr)
             return 2
     return 0
 

@@ -84,14 +84,13 @@ def plan_of(survey: Survey) -> Plan:
     ignored = tuple(_ignored(survey.names, allowed))
     patterns = [Pattern(each.pattern) for each in ignored]
     left = {each for each in survey.names if not any(p.fullmatch(each.name) for p in patterns)}
-    preset = _preset_folding(left) if uses_preset(left) else None
-    if preset is not None:
-        left = set(_resolved(left).values())
+    has_preset = uses_preset(left)
+    resolved = _resolved(left) if has_preset else {each: each for each in left}
     return Plan(
-        preset=preset,
-        foldings=tuple(foldings(left)),
+        preset=_preset_folding(resolved) if has_preset else None,
+        foldings=tuple(foldings(set(resolved.values()))),
         ignored=ignored,
-        not_ignored=tuple(sorted(each for each in allowed if each in left)),
+        not_ignored=tuple(sorted(allowed & resolved.keys())),
         groups=tuple(_groups(survey.runs)),
     )
 
@@ -104,10 +103,10 @@ def _resolved(names: Collection[Named]) -> Mapping[Named, Named]:
     return {each: Named(each.workflow, to) for each, to in found.items() if to is not None}
 
 
-def _preset_folding(names: Collection[Named]) -> Folding:
+def _preset_folding(resolved: Mapping[Named, Named]) -> Folding:
     """Return the jobs that the preset folds."""
     folded: dict[Named, list[str]] = defaultdict(list)
-    for each, to in sorted(_resolved(names).items()):
+    for each, to in sorted(resolved.items()):
         if each != to:
             folded[to].append(each.name)
     return Folding("", "", dict(sorted(folded.items())))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
+from trunkwatch.errors import NotFoundError
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.position import Position
 from trunkwatch.sources.gitlab.rows import JOBS, Job, Pipeline, time_of
@@ -93,10 +94,21 @@ class PipelineReader:
             attempts[job.name] += 1
             yield self._row(run, prefix, job, attempts[job.name])
         for bridge in bridges:
-            yield self._bridge(run, prefix, bridge)
-            yield from self._child(bridge, prefix, depth)
+            yield from self._triggered(run, prefix, bridge, depth)
         if depth == 0 and run.status == "failed" and not (jobs or bridges or dropped):
             yield self._startup_failure(run)
+
+    def _triggered(
+        self, run: Pipeline, prefix: str, bridge: Job, depth: int
+    ) -> Iterator[Observation]:
+        """Yield the row of a trigger job and those of its child pipeline."""
+        try:
+            below = list(self._child(bridge, prefix, depth))
+        except NotFoundError:
+            # Deleted since the list of trigger jobs was read; the next one would not show it.
+            bridge, below = bridge._replace(child=None), []
+        yield self._bridge(run, prefix, bridge)
+        yield from below
 
     def _child(self, bridge: Job, prefix: str, depth: int) -> Iterator[Observation]:
         child = bridge.child

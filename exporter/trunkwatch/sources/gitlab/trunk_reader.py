@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
@@ -49,6 +50,20 @@ class TrunkRead:
     unread: int = 0
 
 
+class _Changed(NamedTuple):
+    """The pipelines of a list whose last change was not read.
+
+    Attributes:
+        runs: by id.
+        newest: the newest change that was listed (seconds since the epoch).
+        is_whole: whether the list has no further rows.
+    """
+
+    runs: dict[int, Pipeline]
+    newest: float
+    is_whole: bool
+
+
 class TrunkReader:
     """A reader of one trunk, for one refresh."""
 
@@ -74,9 +89,12 @@ class TrunkReader:
         position, result = self._position, TrunkRead()
         order = self._read_order(result)
         begin = self._begin(order)
-        listed, newest = self._changed(begin)
+        changed = self._changed(begin)
         children, parents = self._changed_children(begin)
-        listed |= parents
+        listed = changed.runs | parents
+        partial = [each.newest for each in (changed, children) if not each.is_whole]
+        # Changes after the end of a partial list are unread.
+        until = min([self._now, *partial])
         still_open = [run for number, run in position.open.items() if number not in listed]
         due = sorted(listed.values(), key=lambda run: run.updated)
         unread = [*still_open, *due]
@@ -84,11 +102,12 @@ class TrunkReader:
             if not self._read_run(run, result):
                 break
             unread = unread[1:]
-            position.since = max(position.since or begin, min(run.updated, self._now))
-        result.unread = len({run.sha for run in unread})
+            position.since = max(position.since or begin, min(run.updated, until))
+        result.unread = len({run.sha for run in unread}) or int(bool(partial))
         if not unread:
-            position.see(*children)
-            position.since = max(position.since or begin, min(newest, self._now))
+            position.see(*children.runs.values())
+            newest = max(changed.newest, children.newest)
+            position.since = max(position.since or begin, min(newest, until))
         result.facts.append(position.entry(self._trunk, self._now))
         return result
 
@@ -175,10 +194,8 @@ class TrunkReader:
 
     # ------------------------------------------------------------------ pipelines
 
-    def _changed(
-        self, begin: float, source: str | None = None
-    ) -> tuple[dict[int, Pipeline], float]:
-        """Return the pipelines whose last change was not read, and the time of the newest change.
+    def _changed(self, begin: float, source: str | None = None) -> _Changed:
+        """Return the pipelines whose last change was not read, as many as one refresh reads.
 
         A row that changes moves to the end of the list, so that offsets skip rows: each further
         page is requested by the time of the last row instead, and by offset only within one second.
@@ -186,10 +203,14 @@ class TrunkReader:
         Args:
             begin: the time of the oldest change (seconds since the epoch).
             source: what started the pipelines; None for all but child pipelines.
+
+        Raises:
+            LimitExceededError: all pages that a list may have show nothing new.
         """
         found: dict[int, Pipeline] = {}
         since, offset, newest = int(begin), 1, begin
-        for _ in page_numbers(f"{self._trunk}: pipelines", self._api.client.max_list_pages):
+        most = self._api.client.max_list_pages
+        for number in page_numbers(f"{self._trunk}: pipelines", most):
             page = self._api.pipelines(self._project, self._trunk.branch, since, offset, source)
             found.update(
                 (run.id, run)
@@ -197,26 +218,28 @@ class TrunkReader:
                 if not self._position.has_seen(run) and (source or self._is_counted(run))
             )
             newest = max([newest, *(run.updated for run in page.rows)])
-            is_last = len(page.rows) + page.dropped < self._api.client.per_page
-            if is_last or (source is None and len(found) > MAX_CHANGED_PIPELINES):
+            if len(page.rows) + page.dropped < self._api.client.per_page:
+                return _Changed(found, newest, is_whole=True)
+            advances = bool(found) or newest > (self._position.since or begin)
+            if len(found) > MAX_CHANGED_PIPELINES or (number == most and advances):
                 break
             since, offset = (int(newest) - 1, 1) if newest - 1 > since + 1 else (since, offset + 1)
-        return found, newest
+        return _Changed(found, newest, is_whole=False)
 
     def _is_counted(self, run: Pipeline) -> bool:
         """Return whether the configuration counts the pipelines of the event."""
         return event_of(run) in self._reading.events
 
-    def _changed_children(self, begin: float) -> tuple[list[Pipeline], dict[int, Pipeline]]:
+    def _changed_children(self, begin: float) -> tuple[_Changed, dict[int, Pipeline]]:
         """Return the child pipelines that changed, and all pipelines of their commits, by id.
 
         GitLab does not list the parent of a child pipeline.
         """
         if not self._position.bridges:
-            return [], {}
-        children = list(self._changed(begin, "parent_pipeline")[0].values())
+            return _Changed({}, begin, is_whole=True), {}
+        children = self._changed(begin, "parent_pipeline")
         parents: dict[int, Pipeline] = {}
-        for sha in dict.fromkeys(child.sha for child in children):
+        for sha in dict.fromkeys(child.sha for child in children.runs.values()):
             runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
             parents.update((run.id, run) for run in runs if self._is_counted(run))
         return children, parents
