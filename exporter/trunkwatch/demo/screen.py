@@ -21,6 +21,9 @@ _URL = re.compile(r"https?://\S+")
 
 TICKET = "THE TICKET (dry run: nothing is sent)"
 
+OPEN_IT = "open it"
+"""The text of a link whose address nobody can read."""
+
 WIDEST = 110
 """Columns that a message fills at most: longer lines are hard to read."""
 
@@ -70,7 +73,7 @@ class Screen:
         if not self.is_terminal or "%" not in url:
             self.log(f"  {what:36}{url}")
             return
-        link = Text("open it", Style(underline=True, link=url))
+        link = Text(OPEN_IT, Style(underline=True, link=url))
         self._line(time.strftime("%H:%M:%S"), 2, Text.assemble(f"{what:36}", link))
 
     def notification(self, delivery: Delivery) -> None:
@@ -118,10 +121,11 @@ def _fact(line: str) -> RenderableType:
 
 
 def _linked(text: str, style: str = "") -> Text:
-    """Return a text whose addresses are links."""
+    """Return a text whose addresses are links; of one in percent-encoding only the link is shown."""
     made = Text(style=style)
     for part, is_url in _parts(text):
-        made.append(part, Style(link=part, underline=True) if is_url else None)
+        shown = OPEN_IT if is_url and "%" in part else part
+        made.append(shown, Style(link=part, underline=True) if is_url else None)
     return made
 
 
