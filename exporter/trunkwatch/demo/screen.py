@@ -121,7 +121,7 @@ def _fact(line: str) -> RenderableType:
 
 
 def _linked(text: str, style: str = "") -> Text:
-    """Return a text whose addresses are links; of one in percent-encoding only the link is shown."""
+    """Return a text whose addresses are links, without those in percent-encoding."""
     made = Text(style=style)
     for part, is_url in _parts(text):
         shown = OPEN_IT if is_url and "%" in part else part
