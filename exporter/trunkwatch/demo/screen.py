@@ -66,12 +66,8 @@ class Screen:
                 self._console.print(part, end="" if isinstance(part, Text) else "\n")
 
     def page(self, what: str, url: str) -> None:
-        """Print a page to look at; at a terminal an address in percent-encoding is only a link."""
-        if not self.is_terminal or "%" not in url:
-            self.log(f"  {what:36}{url}")
-            return
-        link = Text("open it", Style(underline=True, link=url))
-        self._line(time.strftime("%H:%M:%S"), 2, Text.assemble(f"{what:36}", link))
+        """Print a page to look at."""
+        self.log(f"  {what:36}{url}")
 
     def notification(self, delivery: Delivery) -> None:
         """Print a notification as its readers see it."""
@@ -118,10 +114,11 @@ def _fact(line: str) -> RenderableType:
 
 
 def _linked(text: str, style: str = "") -> Text:
-    """Return a text whose addresses are links."""
+    """Return a text whose addresses are links; one in percent-encoding is not shown itself."""
     made = Text(style=style)
     for part, is_url in _parts(text):
-        made.append(part, Style(link=part, underline=True) if is_url else None)
+        shown = "open it" if is_url and "%" in part else part
+        made.append(shown, Style(link=part, underline=True) if is_url else None)
     return made
 
 
