@@ -21,9 +21,6 @@ _URL = re.compile(r"https?://\S+")
 
 TICKET = "THE TICKET (dry run: nothing is sent)"
 
-OPEN_IT = "open it"
-"""The text of a link whose address nobody can read."""
-
 WIDEST = 110
 """Columns that a message fills at most: longer lines are hard to read."""
 
@@ -69,17 +66,8 @@ class Screen:
                 self._console.print(part, end="" if isinstance(part, Text) else "\n")
 
     def page(self, what: str, url: str) -> None:
-<<<<<<< HEAD
-        """Print a page to look at; at a terminal an address in percent-encoding is only a link."""
-        if not self.is_terminal or "%" not in url:
-            self.log(f"  {what:36}{url}")
-            return
-        link = Text(OPEN_IT, Style(underline=True, link=url))
-        self._line(time.strftime("%H:%M:%S"), 2, Text.assemble(f"{what:36}", link))
-=======
         """Print a page to look at."""
         self.log(f"  {what:36}{url}")
->>>>>>> fixb
 
     def notification(self, delivery: Delivery) -> None:
         """Print a notification as its readers see it."""
@@ -126,17 +114,10 @@ def _fact(line: str) -> RenderableType:
 
 
 def _linked(text: str, style: str = "") -> Text:
-<<<<<<< HEAD
-    """Return a text whose addresses are links, without those in percent-encoding."""
-    made = Text(style=style)
-    for part, is_url in _parts(text):
-        shown = OPEN_IT if is_url and "%" in part else part
-=======
     """Return a text whose addresses are links; one in percent-encoding is not shown itself."""
     made = Text(style=style)
     for part, is_url in _parts(text):
         shown = "open it" if is_url and "%" in part else part
->>>>>>> fixb
         made.append(shown, Style(link=part, underline=True) if is_url else None)
     return made
 
