@@ -116,7 +116,7 @@ def test_the_facts_of_a_broken_job_lead() -> None:
         "Failures 3 in a row",
         f"First bad {sha_of(3)[:10]} change 3 author-3",
         f"Last good {sha_of(1)[:10]} change 1 author-1",
-        "Suspects 2 commits: first bad and 1 not tested · compare "
+        "Suspects 2 commits: the first bad one and 1 not tested · compare "
         f"not tested {sha_of(2)[:10]} change 2 author-2 First failing run",
         "team team-g alert firing",
         "Known broken until 2026-03-02T12:00:00Z: no runner",
@@ -130,7 +130,7 @@ def test_many_suspects_and_running_commits_are_counted() -> None:
     """Of many suspects the newest three are named, and commits that are running are counted."""
     text = trunk_page(evaluate_histories({"job": "P . . . . F F F ? ?"})).text
     assert "Failures 3 in a row, 2 commits running" in text
-    assert "5 commits: first bad and 4 not tested" in text
+    assert "5 commits: the first bad one and 4 not tested" in text
     assert "change 4 author-4" in text
     assert "change 2 author-2 and 1 more commit First failing run" in text
 

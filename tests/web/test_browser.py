@@ -92,6 +92,19 @@ FOCUS = "document.activeElement.textContent + ' ' + document.activeElement.close
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
+@pytest.mark.parametrize("width", [390, 1440])
+def test_a_cell_is_below_the_commit_of_its_column(browser: Browser, site: Site, width: int) -> None:
+    """Every cell is as far to the left as its heading, on a phone as well."""
+    browser.view(width)
+    browser.goto(at(site, TRUNK_PATH))
+    middles = "[...document.querySelectorAll('{}')].map(e => e.getBoundingClientRect())"
+    middles += ".map(r => Math.round(r.left + r.width / 2))"
+    headings = browser.evaluate(middles.format(".grid thead th:not(.corner)"))
+    cells = browser.evaluate(middles.format(".grid tr.broken td"))
+    assert len(cells) == len(headings) == 5
+    assert all(abs(cell - heading) <= 1 for cell, heading in zip(cells, headings, strict=True))
+
+
 def test_filters_are_in_the_address(browser: Browser, site: Site) -> None:
     """A chosen filter is in the address, the back button takes it back, and a link keeps it."""
     browser.goto(at(site, TRUNK_PATH))
