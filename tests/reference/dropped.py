@@ -33,6 +33,12 @@ from tests.reference.recorded import recorded
 DROPS = 6
 """Moments of each history at which old results are dropped."""
 
+FOLLOW_NUMBERS = (" ended", " groups", " retired", " removed_broken")
+"""Values that follow from N and M as they were when the results were dropped."""
+
+FOLLOW_GROUP = (" is_gated", " alerting")
+"""Values that follow from the other jobs of a group."""
+
 LATE = 12
 """Commits by which results are late at most."""
 
@@ -86,7 +92,9 @@ def _compare_trunk(
         )
         if changed and _labels(wanted) != _labels(state):
             return []  # Where a job fails by the earlier numbers, its workflow keeps its label.
-        wrong = [each for each in found if not (changed and _follows_numbers(each[0]))]
+        # Whether a job alerts depends on all jobs of its group.
+        follow = (*FOLLOW_NUMBERS, *(FOLLOW_GROUP if special else ()))
+        wrong = [each for each in found if not (changed and each[0].endswith(follow))]
         if wrong:
             return wrong
         steps = rng.choice((1, 5, 1000, 1000))
@@ -129,11 +137,6 @@ def _without(special: Collection[JobKey], state: TrunkState) -> TrunkState:
 
 def _labels(state: TrunkState) -> set[str]:
     return {job.key.workflow for job in state.jobs}
-
-
-def _follows_numbers(path: str) -> bool:
-    """Return whether a value follows from N and M as they were when the results were dropped."""
-    return path.endswith((" ended", " groups", " retired", " removed_broken"))
 
 
 def _is_dropped_at_once(job: JobState) -> bool:
