@@ -146,7 +146,7 @@ def stuck(*_):
     print("stuck", file=sys.stderr, flush=True)
     time.sleep(1_000)
 
-pages.landing_page = stuck
+pages.Pages._ready = stuck
 sys.argv[0] = "trunkwatch"
 run()
 """
@@ -167,7 +167,7 @@ def test_a_stuck_handler_does_not_delay_the_end(tmp_path: Path) -> None:
         for _ in range(20):
             connection = socket.create_connection(("127.0.0.1", served.port), 30)
             stack.enter_context(connection)
-            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n")
         for _ in range(PAGE_THREADS):
             served.wait_for_log("^stuck$")
         begin = time.monotonic()
