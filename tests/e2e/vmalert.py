@@ -21,6 +21,7 @@ class Programs(Program):
         rules: evaluates.
         """
         self._database, self._rules = database, rules
+        self.name = f"{database.name} and {rules.name}"
 
     def start(self) -> None:
         """Start the database; vmalert exits if it cannot read the state of its alerts."""
