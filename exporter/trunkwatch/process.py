@@ -6,7 +6,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -111,20 +111,31 @@ class Supervisor:
             self._reload.set()
 
 
-def repeat(loop: Callable[[], None], name: str, stopped: threading.Event) -> None:
-    """Run the loop of a thread until it is stopped, again after an internal error.
+def repeating_thread(
+    loop: Callable[[], None], name: str, stopped: threading.Event
+) -> threading.Thread:
+    """Return a thread that runs a loop until it is stopped, again after an internal error.
 
     Args:
         loop: returns soon after `stopped` is set.
         name: of the thread.
         stopped: ends it.
     """
-    while not stopped.is_set():
-        try:
-            loop()
-        except Exception:
-            log.exception("internal error, the thread goes on", extra={"in_thread": name})
-            stopped.wait(RESTART_SECONDS)
+
+    def repeat() -> None:
+        while not stopped.is_set():
+            try:
+                loop()
+            except Exception:
+                log.exception("internal error, the thread goes on", extra={"in_thread": name})
+                stopped.wait(RESTART_SECONDS)
+
+    return threading.Thread(target=repeat, name=name, daemon=True)
+
+
+def ended_threads(threads: Iterable[threading.Thread]) -> list[str]:
+    """Return the names of those threads that were started and have ended."""
+    return [each.name for each in threads if each.ident is not None and not each.is_alive()]
 
 
 def ignore_reloads() -> None:

@@ -9,7 +9,7 @@ from trunkwatch.config import Config
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
-from trunkwatch.process import repeat
+from trunkwatch.process import ended_threads, repeating_thread
 from trunkwatch.store import Store
 
 log = logging.getLogger(__name__)
@@ -42,8 +42,7 @@ class StorageKeeper:
         self._counters = counters
         self._next_round = 0.0
         self._stopping = threading.Event()
-        arguments = self._run, "storage", self._stopping
-        self._thread = threading.Thread(target=repeat, args=arguments, name="storage", daemon=True)
+        self._thread = repeating_thread(self._run, "storage", self._stopping)
 
     def start(self) -> None:
         """Start the thread."""
@@ -51,8 +50,7 @@ class StorageKeeper:
 
     def dead_threads(self) -> list[str]:
         """Return the name of the thread if it has ended, although `stop` was not called."""
-        has_ended = self._thread.ident is not None and not self._thread.is_alive()
-        return [self._thread.name] if has_ended and not self._stopping.is_set() else []
+        return [] if self._stopping.is_set() else ended_threads([self._thread])
 
     def stop(self) -> None:
         """End the thread after the step that runs."""

@@ -21,6 +21,7 @@ from trunkwatch.engine.triage import (
     Triage,
 )
 from trunkwatch.errors import ReadingError, TrunkwatchError
+from trunkwatch.process import ended_threads, repeating_thread
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import ALERT
@@ -47,7 +48,7 @@ class TriageReader:
         """
         self._config = config
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="triage", daemon=True)
+        self._thread = repeating_thread(self._run, "triage", self._stopping)
         self._triage = Triage()
 
     @property
@@ -64,9 +65,8 @@ class TriageReader:
         self._stopping.set()
 
     def dead_threads(self) -> list[str]:
-        """Return the name of the thread if it has ended; for use before `stop`."""
-        ended = self._thread.ident is not None and not self._thread.is_alive()
-        return [self._thread.name] if ended else []
+        """Return the name of the thread if it has ended, although `stop` was not called."""
+        return [] if self._stopping.is_set() else ended_threads([self._thread])
 
     def read(self) -> None:
         """Read each configured program once."""

@@ -11,7 +11,7 @@ from functools import partial
 from trunkwatch.config import SourceConfig
 from trunkwatch.errors import SourceError, StoreError
 from trunkwatch.poller.trunk_engine import TrunkEngine
-from trunkwatch.process import repeat
+from trunkwatch.process import ended_threads, repeating_thread
 from trunkwatch.sources import Source
 
 log = logging.getLogger(__name__)
@@ -100,9 +100,7 @@ class Poller:
 
     def dead_threads(self) -> list[str]:
         """Return the names of the threads that have ended, although `stop` was not called."""
-        if self._stopped.is_set():
-            return []
-        return [each.name for each in self._threads if each.ident and not each.is_alive()]
+        return [] if self._stopped.is_set() else ended_threads(self._threads)
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """End all threads and wait for them, up to some seconds."""
@@ -123,8 +121,7 @@ class Poller:
         self._delivered.set()
 
     def _thread(self, loop: Callable[[], None], name: str) -> threading.Thread:
-        arguments = loop, name, self._stopped
-        return threading.Thread(target=repeat, args=arguments, name=name, daemon=True)
+        return repeating_thread(loop, name, self._stopped)
 
     # ------------------------------------------------------------------ refreshes
 

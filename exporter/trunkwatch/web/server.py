@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from trunkwatch.errors import ListenError, UsageError
+from trunkwatch.process import ended_threads
 from trunkwatch.web.answer import is_at_most
 from trunkwatch.web.connection import SECONDS, Connection, Phase
 from trunkwatch.web.gateway import HEAD_LIMIT_BYTES, Gateway
@@ -137,8 +138,7 @@ class WebServer:
 
     def dead_threads(self) -> list[str]:
         """Return the name of the thread if it has ended; for use before `stop`."""
-        ended = self._thread.ident is not None and not self._thread.is_alive()
-        return [self._thread.name] if ended else []
+        return ended_threads([self._thread])
 
     def begin_stop(self) -> None:
         """Let the running answers finish; `stop` waits for them."""

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from trunkwatch.errors import TrunkwatchError
+from trunkwatch.process import ended_threads
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +48,7 @@ class Worker:
 
     def dead_threads(self) -> list[str]:
         """Return the name of the thread if it has ended, although `stop` was not called."""
-        ended = self._thread.ident is not None and not self._thread.is_alive()
-        return [self._thread.name] if ended and not self._stopped.is_set() else []
+        return [] if self._stopped.is_set() else ended_threads([self._thread])
 
     def stop(self) -> None:
         """Wait for the current round to end, and start no other."""
