@@ -131,8 +131,7 @@ class JobEvaluator:
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""
         job, base = self.names.named(key), self.base_of(key)
-        found = self._rows_of(key, job, None, counts_starts=base.counts_starts)
-        return self._numbered(job, found)
+        return self._rows_of(key, job, None, counts_starts=base.counts_starts)
 
     # ------------------------------------------------------------------ dropped results
 
@@ -211,7 +210,7 @@ class JobEvaluator:
         shas = {commits[place.commit_index].sha for place in places}
         if not shas:
             return []
-        return self._numbered(job, self._rows_of(key, job, shas, counts_starts=counts_starts))
+        return self._rows_of(key, job, shas, counts_starts=counts_starts)
 
     def _rules(self, key: JobKey, group: Group, now: float) -> JobRules:
         return JobRules(group, self.order, self.policy.evidence, now, is_cut=self._is_cut(key))
@@ -239,9 +238,8 @@ class JobEvaluator:
             KeyError: there is no such job.
         """
         job = self.names.named(key)
-        found = self._rows_of(key, job, shas, counts_starts=key.job_name == STARTUP_JOB)
-        rules = JobRules(job.group, self.order, self.policy.evidence, now)
-        return rules.columns(self._numbered(job, found))
+        rows = self._rows_of(key, job, shas, counts_starts=key.job_name == STARTUP_JOB)
+        return JobRules(job.group, self.order, self.policy.evidence, now).columns(rows)
 
     # ------------------------------------------------------------------ the walk
 
@@ -272,8 +270,7 @@ class JobEvaluator:
             commits = self.order.commits
             later = {commits[place.commit_index].sha for place in past.since(start.newest + 1)}
             shas = later.union(fresh)
-        found = self._rows_of(key, job, shas, counts_starts=counts_starts)
-        rows = self._numbered(job, found)
+        rows = self._rows_of(key, job, shas, counts_starts=counts_starts)
         rules = self._rules(key, job.group, now)
         columns = rules.columns(rows)
         walk, passed = _walk(start, columns, key, rules)
@@ -301,15 +298,10 @@ class JobEvaluator:
 
     # ------------------------------------------------------------------ its rows
 
-    def _numbered(self, job: NamedJob, rows: Iterable[Observation]) -> list[Observation]:
-        if job.group.count is Count.RUNS:
-            return [self._with_run_number(row, job.workflow) for row in rows]
-        return list(rows)
-
     def _rows_of(
         self, key: JobKey, job: NamedJob, shas: Commits, *, counts_starts: bool
-    ) -> Iterator[Observation]:
-        """Yield the rows of a job at some commits.
+    ) -> list[Observation]:
+        """Return the rows of a job at some commits, with run numbers where its columns are runs.
 
         Args:
             key: the job.
@@ -318,9 +310,11 @@ class JobEvaluator:
             counts_starts: whether a run failed to start at another commit.
         """
         since, index = self.base_of(key).since, self.order.index
-        for row in self._every_row_of(key, job, shas, counts_starts=counts_starts):
-            if index[row.sha] >= since:
-                yield row
+        every = self._every_row_of(key, job, shas, counts_starts=counts_starts)
+        rows = [row for row in every if index[row.sha] >= since]
+        if job.group.count is Count.RUNS:
+            return [self._with_run_number(row, job.workflow) for row in rows]
+        return rows
 
     def _every_row_of(
         self, key: JobKey, job: NamedJob, shas: Commits, *, counts_starts: bool
@@ -353,10 +347,8 @@ class JobEvaluator:
     def _with_run_number(self, row: Observation, workflow: str) -> Observation:
         """Return a row with the number of its run, which may come from another job's row."""
         commit = self.workflows.get(workflow, row.sha)
-        if commit is None:
-            return row  # It is the start of a closed commit, which has it.
-        number = commit.run_numbers.get(row.run_id)
-        return row if number == row.run_number else replace(row, run_number=number)
+        # The start of a closed commit has it.
+        return row if commit is None else commit.numbered(row)
 
     def _counting(
         self, jobs: Collection[RawJob], events: Events, shas: Commits

@@ -88,6 +88,11 @@ class WorkflowCommit:
             return self.complete
         return _is_complete(kinds for event, kinds in self.evidence.items() if events.covers(event))
 
+    def numbered(self, row: Observation) -> Observation:
+        """Return a row with the number of its run, which may come from another job's row."""
+        number = self.run_numbers.get(row.run_id)
+        return row if number == row.run_number else replace(row, run_number=number)
+
 
 def _is_complete(evidence: Iterable[frozenset[Evidence]]) -> bool:
     found = frozenset[Evidence]().union(*evidence)

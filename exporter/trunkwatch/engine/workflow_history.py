@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -215,7 +214,7 @@ class WorkflowHistory:
             widest_gap=max([base.widest_gap, *(b - a for a, b in pairwise(places))]),
             events=base.events.union(*(each.events for each in commits)),
             failed_to_start=base.failed_to_start or any(c.startup_failures for c in commits),
-            starts=_newest_starts([base.starts, *map(_numbered_starts, closed.values())]),
+            starts=_newest_starts([base.starts, *map(_starts, closed.values())]),
             completed=tuple(
                 Completed(events, tuple(indexes[: bisect_left(indexes, since)][-retire_after:]))
                 for events, indexes in self._completed.items()
@@ -266,10 +265,9 @@ class WorkflowHistory:
             del self._gaps[gap]
 
 
-def _numbered_starts(commit: WorkflowCommit) -> list[Observation]:
+def _starts(commit: WorkflowCommit) -> list[Observation]:
     """Return the first rows of a commit's runs with the numbers of the runs."""
-    numbers = commit.run_numbers
-    return [replace(row, run_number=numbers.get(row.run_id)) for row in commit.first_rows]
+    return [commit.numbered(row) for row in commit.first_rows]
 
 
 def _newest_starts(starts: Iterable[Sequence[Observation]]) -> tuple[Observation, ...]:
