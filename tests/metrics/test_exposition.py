@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.blocks import Piece, blocks, deflate
 from trunkwatch.domain.job import JobState
+from trunkwatch.engine.shown import Alert
 from trunkwatch.engine.snapshot import Snapshot
-from trunkwatch.metrics import exposition
+from trunkwatch.metrics import collector, exposition
 from trunkwatch.metrics.catalogue import BY_NAME, FAMILIES
 from trunkwatch.metrics.collector import job_families
 from trunkwatch.metrics.exposition import OPENMETRICS, PLAIN, Exposition, Format, choose_format
+from trunkwatch.metrics.facts import Facts, ended_facts
 from trunkwatch.metrics.lines import Labels, job_texts
 
 from tests.domain.builders import NOW, evaluate_histories
@@ -188,6 +190,28 @@ def test_own_families_are_compressed_when_they_change(
     quota, process = shown.compressed
     assert quota == b'trunkwatch_source_quota_remaining{source="ci"} 7.0\n'
     assert process.startswith(b"# HELP process_")
+
+
+def test_the_facts_of_an_end_are_written_once(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is scraped; they change with the address of the pages and with the ends."""
+    written: list[Alert] = []
+
+    def facts(alert: Alert, external_url: str) -> Facts:
+        written.append(alert)
+        return ended_facts(alert, external_url)
+
+    monkeypatch.setattr(collector, "ended_facts", facts)
+    served = shown.exposition()
+    for _ in range(2):
+        served.body(PLAIN, zipped=False)
+    assert written == [*shown.snapshot.ended] != []
+    served.use(Labels(external_url="https://other.example.com"))
+    assert b"https://other.example.com/trunk/" in served.body(PLAIN, zipped=False)
+    shown.snapshot = replace(shown.snapshot, ended=())
+    served.update()
+    assert b"\nci_job_last_outage_info{" not in served.body(PLAIN, zipped=False)
 
 
 # ---------------------------------------------------------------------- when the text is rendered

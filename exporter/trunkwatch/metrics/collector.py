@@ -1,6 +1,7 @@
 """Turn snapshots into metric families. Stateless: a job that left the snapshot has no series."""
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -50,7 +51,8 @@ def branch_families(trunks: Iterable[TrunkState]) -> Iterator[Metric]:
 
 def own_families(snapshot: Snapshot, totals: Totals, version: str) -> Iterator[Metric]:
     """Yield the families about Trunkwatch itself."""
-    return _families(Scope.OWN, own_samples(snapshot, totals, version))
+    samples = chain(ended_samples(snapshot), own_samples(snapshot, totals, version))
+    return _families(Scope.OWN, samples)
 
 
 # ---------------------------------------------------------------------- samples
@@ -67,12 +69,6 @@ def own_samples(
         version: that runs.
         external_url: address of the pages; empty where none are served.
     """
-    for alert in snapshot.ended if snapshot.complete else ():
-        yield (
-            "ci_job_last_outage_info",
-            _ended_labels(alert, external_url),
-            end_of(alert).noticed_at,
-        )
     for source in snapshot.sources:
         for name, value in _source_samples(source):
             yield f"trunkwatch_source_{name}", (source.name,), value
@@ -88,6 +84,18 @@ def own_samples(
     if external_url:
         yield "trunkwatch_web_info", (external_url,), 1.0
     yield "trunkwatch_build_info", (version,), 1.0
+
+
+def ended_samples(snapshot: Snapshot, external_url: str = "") -> Iterator[Sample]:
+    """Yield the samples of the alerts that ended recently.
+
+    Args:
+        snapshot: the state.
+        external_url: address of the pages; empty where none are served.
+    """
+    for alert in snapshot.ended if snapshot.complete else ():
+        labels = _ended_labels(alert, external_url)
+        yield "ci_job_last_outage_info", labels, end_of(alert).noticed_at
 
 
 def triage_samples(snapshot: Snapshot, triage: Triage, now: float) -> Iterator[Sample]:

@@ -23,7 +23,13 @@ from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkState
 from trunkwatch.engine.triage import Triage
 from trunkwatch.metrics.catalogue import Scope, of_scope
-from trunkwatch.metrics.collector import empty_family, own_samples, triage_samples
+from trunkwatch.metrics.collector import (
+    Sample,
+    empty_family,
+    ended_samples,
+    own_samples,
+    triage_samples,
+)
 from trunkwatch.metrics.lines import Labels, branch_texts, family_text, job_texts
 
 EOF = b"# EOF\n"
@@ -252,6 +258,7 @@ class _OwnFamilies:
         self.labels = Labels()
         self._process = ProcessCollector(registry=None)
         self._columns: dict[str, _OwnColumn] = {}
+        self._ended: tuple[object, list[Sample]] = (None, [])
 
     def columns(self, snapshot: Snapshot) -> list[_OwnColumn]:
         """Return each family at this moment; those that have not changed are rendered already."""
@@ -259,7 +266,7 @@ class _OwnFamilies:
         samples = {family.name: [] for family in of_scope(Scope.OWN)}
         own = own_samples(snapshot, self._totals(), self._version, self.labels.external_url)
         noted = triage_samples(snapshot, *self._triage())
-        for name, labels, value in chain(own, noted):
+        for name, labels, value in chain(self._ended_samples(snapshot), own, noted):
             samples[name].append((labels, value))
         columns = {}
         for family in of_scope(Scope.OWN):
@@ -270,6 +277,16 @@ class _OwnFamilies:
             columns[family.name] = column
         self._columns = columns
         return list(columns.values())
+
+    def _ended_samples(self, snapshot: Snapshot) -> list[Sample]:
+        """Return the samples of ended alerts: their texts are costly, and stay for 45 minutes."""
+        url = self.labels.external_url
+        source = snapshot.complete, snapshot.ended, url
+        before, samples = self._ended
+        if source != before:
+            samples = list(ended_samples(snapshot, url))
+            self._ended = source, samples
+        return samples
 
     def process(self, form: Format) -> bytes:
         """Return the families of prometheus_client about the process."""
