@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
 from trunkwatch.config.alertmanager import SEVERITIES, Route, matched_routes, parse_routes
 from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.tickets.alerts import API_ALERTS, alerts_path
 from trunkwatch.times import format_time
 
 ALERT = "TrunkwatchTestAlert"
 """Its name. No route or inhibition of the ready-made files names it, and no ticket is opened."""
-
-ALERTS_PATH = "/api/v2/alerts"
 
 TIMEOUT_SECONDS = 20.0
 
@@ -93,14 +91,13 @@ class DeliveryTest:
         root = self._routes()
         routes = list(matched_routes(self.labels, root))
         self._send()
-        own = quote(f'group="{self.labels["group"]}"', safe="")
-        found = self._client.get(f"{ALERTS_PATH}?filter={own}")
+        found = self._client.get(alerts_path("group", self.labels["group"]))
         try:
             alert = found[0]
             receivers = tuple(str(each["name"]) for each in alert["receivers"])
             suppressed = tuple(_suppressors(alert["status"]))
         except (LookupError, TypeError):
-            raise BadAnswerError(f"{ALERTS_PATH}: the answer lacks the alert") from None
+            raise BadAnswerError(f"{API_ALERTS}: the answer lacks the alert") from None
         wait = max((route.group_wait for route in routes), default=root.group_wait)
         wait = min(wait + NOTIFYING_SECONDS, MAX_SECONDS)
         return Accepted(receivers, bool(routes), wait, suppressed)
@@ -134,7 +131,7 @@ class DeliveryTest:
             "startsAt": format_time(self._begun),
             "endsAt": format_time(ends_at),
         }
-        self._client.post(ALERTS_PATH, [alert])
+        self._client.post(API_ALERTS, [alert])
 
     def _routes(self) -> Route:
         """Return the routes that Alertmanager uses."""

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from trunkwatch.config import Config
 from trunkwatch.domain.model import JobKey
@@ -24,7 +23,7 @@ from trunkwatch.errors import ReadingError, TrunkwatchError
 from trunkwatch.process import ended_threads, repeating_thread
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.tickets.alerts import ALERT, alerts_path
 from trunkwatch.tickets.json_rows import text_or_none
 from trunkwatch.times import parse_time
 
@@ -138,8 +137,7 @@ def read_alerts(client: RestClient) -> Reading[Alerts]:
     Raises:
         TrunkwatchError: it does not answer, or one alert cannot be read.
     """
-    matcher = f'alertname="{ALERT}"'
-    path = f"/api/v2/alerts?filter={quote(matcher, safe='')}"
+    path = alerts_path("alertname", ALERT)
     now = time.time()
     rows = client.get(path)
     try:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from trunkwatch.errors import BadDelivery, ReadingError
 from trunkwatch.tickets.json_rows import no_text, object_of, text_or_none
@@ -11,6 +12,9 @@ from trunkwatch.tickets.model import JobName, Links, TicketKey
 
 ALERT = "TrunkJobBroken"
 """The only alert that opens tickets."""
+
+API_ALERTS = "/api/v2/alerts"
+"""The path of Alertmanager's alerts below its address."""
 
 WEBHOOK_VERSION = "4"
 
@@ -201,6 +205,12 @@ def _fires(alert: Mapping[str, Any]) -> bool:
 
 def _shown(value: object) -> str:
     return repr(value)[:40]
+
+
+def alerts_path(label: str, value: str) -> str:
+    """Return the path of Alertmanager's alerts with a value of a label, also silenced ones."""
+    matcher = quote(f'{label}="{value}"', safe="")
+    return f"{API_ALERTS}?filter={matcher}"
 
 
 def parse_alerts(rows: Any) -> AlertList:
