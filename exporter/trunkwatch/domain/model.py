@@ -84,6 +84,11 @@ class JobKey(NamedTuple):
     job_name: str
 
     @property
+    def trunk(self) -> Trunk:
+        """The branch."""
+        return Trunk(self.repo, self.branch)
+
+    @property
     def display_name(self) -> str:
         """The job's name within its trunk, as GitHub shows it: "workflow / job_name"."""
         return display_name(self.workflow, self.job_name)

@@ -38,7 +38,7 @@ class AlertLedger:
         self._changes: dict[AlertKey, Alert | None] = {}
         for alert in stored:
             if alert.end is None:
-                self._alerting.setdefault(_trunk(alert), {})[alert.key.job] = alert
+                self._alerting.setdefault(alert.key.job.trunk, {})[alert.key.job] = alert
             else:
                 self._ended[alert.key] = alert
 
@@ -118,10 +118,6 @@ class AlertLedger:
     def _end(self, alert: Alert, end: End) -> None:
         self._seen.pop(alert.key.job, None)
         self._ended[alert.key] = self._changes[alert.key] = alert._replace(end=end)
-
-
-def _trunk(alert: Alert) -> Trunk:
-    return Trunk(alert.key.job.repo, alert.key.job.branch)
 
 
 def _listed(state: TrunkState, key: JobKey) -> JobState | None:

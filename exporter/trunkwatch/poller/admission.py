@@ -79,7 +79,7 @@ class Admission:
             return set()
         admitted = set()
         for key in heapq.nsmallest(room, chain.from_iterable(self._refused.values())):
-            trunk = Trunk(key.repo, key.branch)
+            trunk = key.trunk
             self._refused[trunk].remove(key)
             admitted.add(trunk)
         self._refused = {trunk: keys for trunk, keys in self._refused.items() if keys}

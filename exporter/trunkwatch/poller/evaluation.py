@@ -334,12 +334,12 @@ class TrunkEvaluations:
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""
-        evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
+        evaluator = self._evaluators.get(key.trunk)
         return evaluator.rows_of(key) if evaluator else []
 
     def columns_at(self, key: JobKey, shas: Collection[str], now: float) -> list[Column]:
         """Return the columns of a job at some commits; none for a job that is gone."""
-        evaluator = self._evaluators.get(Trunk(key.repo, key.branch))
+        evaluator = self._evaluators.get(key.trunk)
         try:
             return evaluator.columns_at(key, shas, now) if evaluator else []
         except KeyError:  # It was renamed or removed meanwhile.

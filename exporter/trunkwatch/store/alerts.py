@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import msgspec
 
-from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.shown import Alert
 from trunkwatch.store.names import Names
@@ -33,7 +32,7 @@ def read_alerts(connection: sqlite3.Connection) -> Iterator[Alert]:
 def write_alerts(connection: sqlite3.Connection, names: Names, changes: AlertChanges) -> None:
     """Write changed alerts; the caller begins and commits the transaction."""
     for key, alert in changes.items():
-        trunk_id = names.trunk_id(Trunk(key.job.repo, key.job.branch))
+        trunk_id = names.trunk_id(key.job.trunk)
         where = (trunk_id, _encode(key))
         if alert is None:
             connection.execute("DELETE FROM alerts WHERE trunk = ? AND labels = ?", where)
