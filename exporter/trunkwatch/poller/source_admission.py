@@ -64,8 +64,8 @@ class SourceAdmission:
         for trunk, state in changed.items():
             before = self._counted_for.pop(trunk, None)
             source = self._source_of(trunk) if state is not None else None
-            if before not in (None, source):
-                gone[before or ""][trunk] = None
+            if before is not None and before != source:
+                gone[before][trunk] = None
             if source is not None:
                 self._counted_for[trunk] = source
                 come[source][trunk] = state
