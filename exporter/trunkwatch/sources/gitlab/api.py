@@ -122,8 +122,9 @@ class GitlabApi:
 
     def commits(self, project: int, branch: str, number: int) -> Page[ListedCommit]:
         """Return a page of the first-parent commits of a branch, newest first."""
-        query = [("ref_name", branch), ("first_parent", "true"), *self._paged(number)]
-        return self.client.whole_page(f"/projects/{project}/repository/commits", query, COMMITS)
+        path = f"/projects/{project}/repository/commits"
+        query = [("ref_name", branch), ("first_parent", "true")]
+        return self.client.whole_page(path, query, number, COMMITS)
 
     def pipelines(
         self, project: int, branch: str, since: int, number: int, source: str | None
@@ -137,15 +138,14 @@ class GitlabApi:
             number: of the page.
             source: what started them; None for all but child pipelines.
         """
-        query: list[tuple[str, str | int]] = [
+        query = [
             ("ref", branch),
             ("updated_after", format_time(since)),
             ("order_by", "updated_at"),
             ("sort", "asc"),
             *([("source", source)] if source else []),
-            *self._paged(number),
         ]
-        return self.client.whole_page(f"/projects/{project}/pipelines", query, PIPELINES)
+        return self.client.whole_page(f"/projects/{project}/pipelines", query, number, PIPELINES)
 
     def pipelines_of(self, project: int, branch: str, sha: str) -> tuple[Pipeline, ...]:
         """Return the pipelines of a branch on one commit, without child pipelines."""
@@ -169,6 +169,3 @@ class GitlabApi:
         )
         errors = document.get("yaml_errors")
         return errors if isinstance(errors, str) else ""
-
-    def _paged(self, number: int) -> list[tuple[str, str | int]]:
-        return [("per_page", self.client.per_page), ("page", number)]
