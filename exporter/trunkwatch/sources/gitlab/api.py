@@ -1,14 +1,13 @@
 """The requests to one GitLab server; every method may raise RequestError."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from json import JSONDecodeError, loads
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import is_glob
 from trunkwatch.config.schema import GitlabSource
-from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.rest.client import Query
 from trunkwatch.rest.credentials import token_of
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
@@ -39,6 +38,10 @@ class GitlabRules(ApiRules):
     """
 
     vendor = "GitLab"
+    advice = (
+        "the path or the branch is wrong, the project is gone, its CI is off, or the token"
+        " may not read it (scope read_api, role Reporter)"
+    )
 
     def message(self, answer: Answer) -> str:
         """Return GitLab's own error message, for the log."""
@@ -49,18 +52,6 @@ class GitlabRules(ApiRules):
         keys = ("message", "error", "error_description")
         texts = [document.get(key) for key in keys] if isinstance(document, dict) else []
         return "; ".join(str(text) for text in texts if text)
-
-    def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; GitLab answers 404 for what a token may not see at all."""
-        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
-            advice = (
-                "the path or the branch is wrong, the project is gone, its CI is off, or the token"
-                " may not read it (scope read_api, role Reporter)"
-            )
-            return NotFoundError(
-                f"{problem}; {advice}", status=answer.status, detail=self.message(answer)
-            )
-        return super().error(answer, problem)
 
 
 class GitlabApi:
