@@ -9,14 +9,14 @@ from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError
-from trunkwatch.sources.deliveries import RowsUpdate
+from trunkwatch.sources.deliveries import RowsUpdate, check_signed, secret_of
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.pipeline_reader import Reading
 from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
 from trunkwatch.sources.gitlab.projects import Projects
 from trunkwatch.sources.gitlab.rows import Project
 from trunkwatch.sources.gitlab.trunk_reader import TrunkRead, TrunkReader
-from trunkwatch.sources.gitlab.webhook import check_token_header, read_delivery, verify_token
+from trunkwatch.sources.gitlab.webhook import TOKEN, read_delivery, verify_token
 from trunkwatch.sources.news import News
 from trunkwatch.sources.port import (
     Delivery,
@@ -150,11 +150,11 @@ class Gitlab:
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Reject a delivery without token."""
-        check_token_header(headers)
+        check_signed(headers, TOKEN, "secret token")
 
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request."""
-        verify_token(headers, self._config.webhook_secret_file)
+        verify_token(headers, secret_of(self._config.webhook_secret_file))
         key, trunk = read_delivery(headers, body, self._config)
         if trunk is None:
             return Delivery(key, None)
