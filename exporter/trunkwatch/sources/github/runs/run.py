@@ -170,15 +170,11 @@ class Run:
         if _order_of(self) > _order_of(newer):
             return replace(self, node=self.node or newer.node)
         return replace(
-            newer,
+            newer.as_read(self),
             name=newer.name or self.name,
             attempt=max(newer.attempt, self.attempt),
             suite=newer.suite or self.suite,
             node=newer.node or self.node,
-            read_version=self.read_version,
-            jobs=self.jobs,
-            ended_jobs=self.ended_jobs,
-            changed=self.changed,
         )
 
     def to_json(self) -> dict[str, Any]:
