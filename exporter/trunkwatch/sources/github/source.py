@@ -14,7 +14,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.github import GithubRules, authorization_of
 from trunkwatch.github.graphql import GraphClient, graphql_url
-from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.client import READ_TRIES, RestClient
 from trunkwatch.rest.credentials import Authorization, NoToken
 from trunkwatch.rest.limits import Quota
 from trunkwatch.rest.lists import ListClient
@@ -31,9 +31,6 @@ from trunkwatch.sources.github.webhook import (
     verify_signature,
 )
 from trunkwatch.sources.port import Delivery, Refresh, Source, SourceContext
-
-TRIES = 3
-"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
 
 WEBHOOK_INTERVAL_FACTOR = 3.0
 """Factor by which the poll interval grows while webhooks arrive."""
@@ -69,7 +66,7 @@ class Github:
             rules=GithubRules(),
             authorization=authorization,
             quota=self._quota,
-            tries=TRIES,
+            tries=READ_TRIES,
             timeout=config.timeout,
         )
         self._rights = Rights()

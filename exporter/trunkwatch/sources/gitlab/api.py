@@ -8,7 +8,7 @@ from urllib.parse import quote
 from trunkwatch.config.repositories import is_glob
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.errors import BadAnswerError, NotFoundError
-from trunkwatch.rest.client import Query
+from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.limits import MINUTE, Quota
@@ -26,9 +26,6 @@ from trunkwatch.sources.gitlab.rows import (
     project_of,
 )
 from trunkwatch.times import format_time
-
-TRIES = 3
-"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
 
 
 class GitlabRules(ApiRules):
@@ -75,7 +72,7 @@ class GitlabApi:
             rules=GitlabRules(),
             authorization=token_of(config.token_file, config.token_env),
             quota=self.quota,
-            tries=TRIES,
+            tries=READ_TRIES,
             timeout=config.timeout,
         )
 

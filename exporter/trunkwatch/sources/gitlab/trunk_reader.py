@@ -7,10 +7,10 @@ from typing import NamedTuple
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
+from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
-from trunkwatch.sources.gitlab.projects import FATAL_ERRORS
 from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
 from trunkwatch.sources.gitlab.words import ACTIVE, FINAL
 from trunkwatch.times import earliest, plausible_time
