@@ -11,6 +11,7 @@ from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.gitlab.rows import (
@@ -155,5 +156,4 @@ class GitlabApi:
         document: dict[str, Any] = self.client.object(
             "GET", f"/projects/{project}/pipelines/{pipeline}"
         )
-        errors = document.get("yaml_errors")
-        return errors if isinstance(errors, str) else ""
+        return text_or_none(document.get("yaml_errors")) or ""

@@ -11,6 +11,7 @@ import msgspec
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.storable import UNREADABLE
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
@@ -99,12 +100,12 @@ class ListedCommit(NamedTuple):
 
 def project_of(row: Mapping[str, Any]) -> Project:
     """Parse a project."""
-    branch = row.get("default_branch")
+    branch = text_or_none(row.get("default_branch"))
     has_ci = row.get("builds_access_level") != "disabled"
     return Project(
         identity(row["id"]),
         name_of(row["path_with_namespace"]),
-        branch if has_ci and isinstance(branch, str) and branch else None,
+        branch if has_ci and branch else None,
         row.get("archived") is True,
     )
 
@@ -127,13 +128,13 @@ def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
 
 def job_of(row: Mapping[str, Any]) -> Job:
     """Parse a job of a pipeline."""
-    status, reason = row["status"], row.get("failure_reason")
+    status = row["status"]
     return Job(
         identity(row["id"]),
         name_of(row["name"]),
         status if isinstance(status, str) else UNREADABLE,
         row.get("allow_failure") is True,
-        reason if isinstance(reason, str) else "",
+        text_or_none(row.get("failure_reason")) or "",
         time_of(row.get("created_at")),
         time_of(row.get("started_at")),
         time_of(row.get("finished_at")),
@@ -157,12 +158,11 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
     sha, parents = full_hash(row["id"]), tuple(map(full_hash, row["parent_ids"]))
     if sha is None or None in parents:
         raise ValueError(f"a commit with the id {sha} and the parents {parents}")
-    author, title = row.get("author_name"), row.get("title")
     commit = Commit(
         sha,
         time_of(row.get("committed_date")),
-        author if isinstance(author, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(row.get("author_name")),
+        text_or_none(row.get("title")),
     )
     return ListedCommit(commit, tuple(filter(None, parents)))
 
