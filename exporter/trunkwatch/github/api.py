@@ -9,7 +9,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeVar
 
-from trunkwatch.errors import NotFoundError, RequestError
+from trunkwatch.errors import RequestError
 from trunkwatch.rest.http import Answer, ApiRules
 from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.rest.lists import ListClient
@@ -46,7 +46,7 @@ class GithubRules(ApiRules):
         """Args:
         advice: what an operator can do about a path that is missing or forbidden.
         """
-        self._advice = advice
+        self.advice = advice
 
     def is_limit(self, answer: Answer) -> bool:
         """Return whether an answer is a rate limit.
@@ -68,11 +68,7 @@ class GithubRules(ApiRules):
         return str(message)
 
     def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; GitHub answers 404 where a permission is missing."""
-        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
-            return NotFoundError(
-                f"{problem}; {self._advice}", status=answer.status, detail=self.message(answer)
-            )
+        """Return the error; GitHub answers 409 for a repository without commits."""
         if answer.status == HTTPStatus.CONFLICT:
             problem += "; is the repository empty?"
         return super().error(answer, problem)

@@ -15,6 +15,7 @@ from requests.utils import get_auth_from_url
 
 from trunkwatch.errors import (
     BadAnswerError,
+    CredentialsError,
     LimitExceededError,
     NoAnswerError,
     RateLimitedError,
@@ -41,11 +42,17 @@ that sends a byte now and then would never end."""
 FIRST_PAUSE_SECONDS = 1.0
 """Seconds before the second try; doubled for each further one."""
 
+READ_TRIES = 3
+"""Times that a source sends a request that fails by accident."""
+
 SHORT_LIMIT_SECONDS = 10.0
 """Longest wait at a rate limit that is spent within the request if it may be tried again."""
 
 BODY_QUOTED_CHARACTERS = 60
 """Characters of an unexpected body that an error quotes."""
+
+FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
+"""Errors that every further request of a refresh would meet too."""
 
 Query = Sequence[tuple[str, str | int]]
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import requests
 
-from trunkwatch.errors import BadAnswerError, RequestError
+from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
 from trunkwatch.rest.limits import RateLimitHeaders
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -16,6 +16,9 @@ MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 MAX_LIST_PAGES = 300
 """Pages of a list; without a limit, a server that repeats a page would be read for ever."""
+
+MISSING = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN)
+"""The status codes of what does not exist, or may not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,15 @@ class ApiRules:
         rate_limit: the headers that report the vendor's rate limit.
         quotes_body: whether the log quotes a body that is not JSON; it must not where such a body
             may hold a secret.
+        advice: what an operator can do about a path that is missing or forbidden, which vendors
+            answer for what a token may not see; None where such an answer means something else.
     """
 
     vendor: str = "the server"
     headers: Mapping[str, str] = MappingProxyType({"Accept": "application/json"})
     rate_limit: RateLimitHeaders = RateLimitHeaders("RateLimit-")
     quotes_body: bool = True
+    advice: str | None = None
 
     def is_limit(self, answer: Answer) -> bool:
         """Return whether an answer refuses a request because there were too many."""
@@ -85,4 +91,7 @@ class ApiRules:
 
     def error(self, answer: Answer, problem: str) -> RequestError:
         """Return the error for an answer that is neither a success nor a rate limit."""
-        return BadAnswerError(problem, status=answer.status, detail=self.message(answer))
+        status, detail = answer.status, self.message(answer)
+        if self.advice is not None and status in MISSING:
+            return NotFoundError(f"{problem}; {self.advice}", status=status, detail=detail)
+        return BadAnswerError(problem, status=status, detail=detail)

@@ -1,8 +1,9 @@
-"""Decodes JSON that servers send."""
+"""Decodes JSON that servers send, and reads values of it that may have any type."""
 
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -32,6 +33,21 @@ def decode_json(content: bytes) -> Any:
         # Python also accepts NaN, other encodings, and escapes that are no characters.
         return _storable(json.loads(content, parse_int=_integer))
     return _storable(document) if _LONG_NUMBER.search(content) else document
+
+
+def text_or_none(value: object) -> str | None:
+    """Return a text, and None for any other type."""
+    return value if isinstance(value, str) else None
+
+
+def int_or_none(value: object) -> int | None:
+    """Return an integer, and None for any other type; a boolean is no integer here."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def object_or_empty(value: object) -> Mapping[str, Any]:
+    """Return an object, and an empty one for any other type."""
+    return value if isinstance(value, dict) else {}
 
 
 def _integer(digits: str) -> float:

@@ -188,9 +188,11 @@ class ListClient(RestClient):
             detail=problem,
         )
 
-    def whole_page(self, path: str, query: Query, listing: Listing[Row]) -> "Page[Row]":
-        """Return one page of a list, as `page` does without an ETag."""
-        page = self.page(path, query, listing)
+    def whole_page(
+        self, path: str, query: Query, number: int, listing: Listing[Row]
+    ) -> "Page[Row]":
+        """Return one page of a list by its number, as `page` does without an ETag."""
+        page = self.page(path, self._paged(query, number), listing)
         if page is None:
             raise BadAnswerError(f"GET {self.address(path)}: HTTP 304 to no ETag")
         return page
@@ -203,10 +205,7 @@ class ListClient(RestClient):
             RequestError: as for `get`.
         """
         for number in page_numbers(f"GET {self.address(path)}", self.max_list_pages):
-            paged = (*query, ("per_page", self.per_page), ("page", number))
-            page = self.page(path, paged, listing)
-            if page is None:
-                return
+            page = self.whole_page(path, query, number, listing)
             yield from page.rows
             if page.dropped:
                 raise self._unlike(path, listing, f"{page.dropped} unreadable rows")
@@ -282,8 +281,11 @@ class ListClient(RestClient):
         self, path: str, query: Query, number: int, listing: Listing[Row]
     ) -> "Page[Row]":
         """Return one page of a list by its number, from the cache if it has not changed."""
-        paged = (*query, ("per_page", self.per_page), ("page", number))
+        paged = self._paged(query, number)
         return self._pages.read(path, paged, lambda etag: self.page(path, paged, listing, etag))
+
+    def _paged(self, query: Query, number: int) -> Query:
+        return (*query, ("per_page", self.per_page), ("page", number))
 
     def _page_of(self, reply: Reply, listing: Listing[Row]) -> "Page[Row]":
         """Parse a page; a row that cannot be parsed is counted, and does not hide the others."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery
+from trunkwatch.errors import BadDelivery, UnsignedDelivery
+from trunkwatch.rest.credentials import read_secret
 from trunkwatch.rest.json_text import decode_json
 
 WORD_LIMIT = 100
@@ -29,6 +30,35 @@ class RowsUpdate:
         """Return the observations."""
         del state
         return self.rows
+
+
+def check_signed(headers: Mapping[str, str], name: str, secret: str) -> None:
+    """Reject a delivery without signature or token before its body is read.
+
+    Args:
+        headers: by lower-case name.
+        name: of the header with it, as errors show it.
+        secret: the CI server's word for the secret of a webhook.
+
+    Raises:
+        UnsignedDelivery: the header is missing.
+    """
+    if not headers.get(name.lower()):
+        raise UnsignedDelivery(
+            f"{name} is missing; give the webhook the {secret} of the configuration"
+        )
+
+
+def secret_of(path: str | None) -> bytes | None:
+    """Return the secret of a source's webhooks; None where they are off.
+
+    Args:
+        path: `webhook_secret_file` of the configuration.
+
+    Raises:
+        CredentialsError: the file cannot be read.
+    """
+    return None if path is None else read_secret(f"webhook_secret_file {path}", path)
 
 
 def word_of(headers: Mapping[str, str], name: str) -> str:

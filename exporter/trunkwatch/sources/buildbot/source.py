@@ -34,7 +34,7 @@ from trunkwatch.sources.port import (
     SourceContext,
     TrunkReport,
 )
-from trunkwatch.times import plausible_time
+from trunkwatch.times import earliest, plausible_time
 
 LOOK_BACK_SECONDS = 600.0
 """Seconds that each refresh looks back behind the newest build that was read: builds finish in
@@ -278,13 +278,9 @@ def _begin(position: Position, orders: Iterable[TrunkOrder], now: float) -> int:
     """Return the time from which completed builds are read (seconds since the epoch)."""
     if position.since is not None:
         return int(position.since - LOOK_BACK_SECONDS)
-    dates = [
-        date
-        for order in orders
-        for commit in order.commits
-        if (date := plausible_time(commit.committed_at, now)) is not None
-    ]
-    return max(0, int(min(dates, default=0.0) - COLD_LOOK_BACK_SECONDS))
+    commits = (commit for order in orders for commit in order.commits)
+    oldest = earliest(plausible_time(each.committed_at, now) for each in commits)
+    return max(0, int((oldest or 0.0) - COLD_LOOK_BACK_SECONDS))
 
 
 def _parsed(items: Iterable[object], tally: Tally, now: float) -> dict[int, Build]:

@@ -10,10 +10,11 @@ from trunkwatch.domain.model import Observation, RawJob, Trunk
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.github import TOTAL
 from trunkwatch.patterns import Pattern
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, CHECKS, UNREADABLE, Job
 from trunkwatch.sources.github.order.backfill import Backfill
-from trunkwatch.sources.github.runs.run import COMPLETED, text_or_none
+from trunkwatch.sources.github.runs.run import COMPLETED
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time

@@ -5,14 +5,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trunkwatch.engine.facts import Fact
-from trunkwatch.errors import CredentialsError, NoAnswerError, RateLimitedError, SourceError
+from trunkwatch.errors import NoAnswerError, SourceError
+from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.github.suites import SuiteClient
-
-FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
-"""Errors that every further request of the same refresh would meet too."""
 
 UNREADABLE_COMMIT_TIMEOUT_SECONDS = 1800.0
 """Seconds for which a commit whose jobs cannot be read holds back the newer ones: it may be the

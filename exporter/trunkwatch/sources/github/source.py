@@ -14,10 +14,11 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.github import GithubRules, authorization_of
 from trunkwatch.github.graphql import GraphClient, graphql_url
-from trunkwatch.rest.client import RestClient
-from trunkwatch.rest.credentials import Authorization, NoToken, read_secret
+from trunkwatch.rest.client import READ_TRIES, RestClient
+from trunkwatch.rest.credentials import Authorization, NoToken
 from trunkwatch.rest.limits import Quota
 from trunkwatch.rest.lists import ListClient
+from trunkwatch.sources.deliveries import secret_of
 from trunkwatch.sources.github.discovery.refresh import RepoRefresh
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.rights import Rights
@@ -30,9 +31,6 @@ from trunkwatch.sources.github.webhook import (
     verify_signature,
 )
 from trunkwatch.sources.port import Delivery, Refresh, Source, SourceContext
-
-TRIES = 3
-"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
 
 WEBHOOK_INTERVAL_FACTOR = 3.0
 """Factor by which the poll interval grows while webhooks arrive."""
@@ -68,7 +66,7 @@ class Github:
             rules=GithubRules(),
             authorization=authorization,
             quota=self._quota,
-            tries=TRIES,
+            tries=READ_TRIES,
             timeout=config.timeout,
         )
         self._rights = Rights()
@@ -114,9 +112,7 @@ class Github:
 
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request."""
-        path = self._config.webhook_secret_file
-        secret = read_secret(f"webhook_secret_file {path}", path) if path is not None else None
-        verify_signature(headers, body, secret)
+        verify_signature(headers, body, secret_of(self._config.webhook_secret_file))
         delivery = self._webhook.parse(headers, body)
         if delivery.update is not None:
             self._delivered_at = self._clock()

@@ -7,16 +7,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from trunkwatch.rest.json_text import int_or_none, text_or_none
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
-from trunkwatch.sources.github.runs.run import (
-    COMPLETED,
-    SAME_REPO,
-    Run,
-    id_of,
-    int_or_none,
-    node_id,
-    text_or_none,
-)
+from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, id_of, node_id
 from trunkwatch.sources.github.state import Details
 from trunkwatch.times import parse_time
 

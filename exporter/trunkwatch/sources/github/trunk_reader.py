@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from trunkwatch.errors import NotFoundError, SourceError
+from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.sources.github.details import DetailsReader
 from trunkwatch.sources.github.graph_reader import GraphReader
 from trunkwatch.sources.github.jobs.job_reader import JobReader
@@ -11,7 +12,7 @@ from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
 from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.order.backfill import CLOCK_SKEW_SECONDS, Backfill
 from trunkwatch.sources.github.order.chain import Chain, ChainReader
-from trunkwatch.sources.github.outcome import FATAL_ERRORS, Attempts, Graph, Outcome, ReadSettings
+from trunkwatch.sources.github.outcome import Attempts, Graph, Outcome, ReadSettings
 from trunkwatch.sources.github.rest_reader import OLDER_RUNS, READ_EVERY_REFRESHES, RestReader
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import Run

@@ -11,9 +11,9 @@ from typing import Any
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
+from trunkwatch.errors import BadDelivery, BadSignature
 from trunkwatch.rest.credentials import has_signature
-from trunkwatch.sources.deliveries import RowsUpdate, payload_of, word_of
+from trunkwatch.sources.deliveries import RowsUpdate, check_signed, payload_of, word_of
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -193,10 +193,7 @@ def check_signature_header(headers: Mapping[str, str]) -> None:
     Raises:
         UnsignedDelivery: the header is missing.
     """
-    if not headers.get(SIGNATURE):
-        raise UnsignedDelivery(
-            "X-Hub-Signature-256 is missing; give the webhook the secret of the configuration"
-        )
+    check_signed(headers, "X-Hub-Signature-256", "secret")
 
 
 def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | None) -> None:

@@ -1,17 +1,17 @@
 """The requests to one GitLab server; every method may raise RequestError."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
 from json import JSONDecodeError, loads
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import is_glob
 from trunkwatch.config.schema import GitlabSource
-from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
-from trunkwatch.rest.client import Query
+from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.gitlab.rows import (
@@ -28,9 +28,6 @@ from trunkwatch.sources.gitlab.rows import (
 )
 from trunkwatch.times import format_time
 
-TRIES = 3
-"""Times that a request is sent when it fails by accident (no answer, 5xx, not JSON)."""
-
 
 class GitlabRules(ApiRules):
     """How GitLab's API is read; its rate limits are those of a minute.
@@ -39,6 +36,10 @@ class GitlabRules(ApiRules):
     """
 
     vendor = "GitLab"
+    advice = (
+        "the path or the branch is wrong, the project is gone, its CI is off, or the token"
+        " may not read it (scope read_api, role Reporter)"
+    )
 
     def message(self, answer: Answer) -> str:
         """Return GitLab's own error message, for the log."""
@@ -49,18 +50,6 @@ class GitlabRules(ApiRules):
         keys = ("message", "error", "error_description")
         texts = [document.get(key) for key in keys] if isinstance(document, dict) else []
         return "; ".join(str(text) for text in texts if text)
-
-    def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; GitLab answers 404 for what a token may not see at all."""
-        if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
-            advice = (
-                "the path or the branch is wrong, the project is gone, its CI is off, or the token"
-                " may not read it (scope read_api, role Reporter)"
-            )
-            return NotFoundError(
-                f"{problem}; {advice}", status=answer.status, detail=self.message(answer)
-            )
-        return super().error(answer, problem)
 
 
 class GitlabApi:
@@ -84,7 +73,7 @@ class GitlabApi:
             rules=GitlabRules(),
             authorization=token_of(config.token_file, config.token_env),
             quota=self.quota,
-            tries=TRIES,
+            tries=READ_TRIES,
             timeout=config.timeout,
         )
 
@@ -122,8 +111,9 @@ class GitlabApi:
 
     def commits(self, project: int, branch: str, number: int) -> Page[ListedCommit]:
         """Return a page of the first-parent commits of a branch, newest first."""
-        query = [("ref_name", branch), ("first_parent", "true"), *self._paged(number)]
-        return self.client.whole_page(f"/projects/{project}/repository/commits", query, COMMITS)
+        path = f"/projects/{project}/repository/commits"
+        query = [("ref_name", branch), ("first_parent", "true")]
+        return self.client.whole_page(path, query, number, COMMITS)
 
     def pipelines(
         self, project: int, branch: str, since: int, number: int, source: str | None
@@ -137,15 +127,14 @@ class GitlabApi:
             number: of the page.
             source: what started them; None for all but child pipelines.
         """
-        query: list[tuple[str, str | int]] = [
+        query = [
             ("ref", branch),
             ("updated_after", format_time(since)),
             ("order_by", "updated_at"),
             ("sort", "asc"),
             *([("source", source)] if source else []),
-            *self._paged(number),
         ]
-        return self.client.whole_page(f"/projects/{project}/pipelines", query, PIPELINES)
+        return self.client.whole_page(f"/projects/{project}/pipelines", query, number, PIPELINES)
 
     def pipelines_of(self, project: int, branch: str, sha: str) -> tuple[Pipeline, ...]:
         """Return the pipelines of a branch on one commit, without child pipelines."""
@@ -167,8 +156,4 @@ class GitlabApi:
         document: dict[str, Any] = self.client.object(
             "GET", f"/projects/{project}/pipelines/{pipeline}"
         )
-        errors = document.get("yaml_errors")
-        return errors if isinstance(errors, str) else ""
-
-    def _paged(self, number: int) -> list[tuple[str, str | int]]:
-        return [("per_page", self.client.per_page), ("page", number)]
+        return text_or_none(document.get("yaml_errors")) or ""

@@ -10,7 +10,7 @@ from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.errors import NotFoundError
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.position import Position
-from trunkwatch.sources.gitlab.rows import JOBS, Job, Pipeline, time_of
+from trunkwatch.sources.gitlab.rows import JOBS, Job, Pipeline
 from trunkwatch.sources.gitlab.words import (
     ACTIVE,
     BLOCKED,
@@ -137,9 +137,9 @@ class PipelineReader:
             conclusion=conclusion,
             attempt=attempt,
             job_id=job.id,
-            created_at=time_of(job.created, now),
-            started_at=time_of(job.started, now),
-            completed_at=time_of(job.finished, now) if status == COMPLETED else None,
+            created_at=plausible_time(job.created, now),
+            started_at=plausible_time(job.started, now),
+            completed_at=plausible_time(job.finished, now) if status == COMPLETED else None,
             url=job.url,
             infra=infra,
             annotations=annotation_lines([job.reason] if failed else []),

@@ -9,19 +9,11 @@ from trunkwatch.config.repositories import DEFAULT_BRANCH, is_glob, repo_matches
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
-from trunkwatch.errors import (
-    CredentialsError,
-    NoAnswerError,
-    NotFoundError,
-    RateLimitedError,
-    SourceError,
-)
+from trunkwatch.errors import NotFoundError, SourceError
+from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.rows import Project
 from trunkwatch.sources.port import Limitation
-
-FATAL_ERRORS = (CredentialsError, RateLimitedError, NoAnswerError)
-"""Errors that every further request of the same refresh would meet too."""
 
 NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
 """Seconds after which a project, and a list of projects, is read again."""

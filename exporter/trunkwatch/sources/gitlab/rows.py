@@ -11,9 +11,10 @@ import msgspec
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.storable import UNREADABLE
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.times import parse_time, plausible_time
+from trunkwatch.times import parse_time
 
 NAME_CHARACTERS = 1000
 """Characters of a name or path; GitLab's own limit is 255 for each part of one."""
@@ -66,9 +67,9 @@ class Job(NamedTuple):
         status: of the job; `UNREADABLE` for another type.
         may_fail: a failure does not fail the pipeline.
         reason: of a failure; empty without one.
-        created: as GitLab writes it, like the two others.
-        started: when it started.
-        finished: when it ended.
+        created: seconds since the epoch, or None.
+        started: seconds since the epoch, or None.
+        finished: seconds since the epoch, or None.
         url: of its log.
         child: the pipeline of the same project that it started, or None.
     """
@@ -78,9 +79,9 @@ class Job(NamedTuple):
     status: str
     may_fail: bool
     reason: str
-    created: object
-    started: object
-    finished: object
+    created: float | None
+    started: float | None
+    finished: float | None
     url: str | None
     child: Pipeline | None = None
 
@@ -99,12 +100,12 @@ class ListedCommit(NamedTuple):
 
 def project_of(row: Mapping[str, Any]) -> Project:
     """Parse a project."""
-    branch = row.get("default_branch")
+    branch = text_or_none(row.get("default_branch"))
     has_ci = row.get("builds_access_level") != "disabled"
     return Project(
         identity(row["id"]),
         name_of(row["path_with_namespace"]),
-        branch if has_ci and isinstance(branch, str) and branch else None,
+        branch if has_ci and branch else None,
         row.get("archived") is True,
     )
 
@@ -127,16 +128,16 @@ def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
 
 def job_of(row: Mapping[str, Any]) -> Job:
     """Parse a job of a pipeline."""
-    status, reason = row["status"], row.get("failure_reason")
+    status = row["status"]
     return Job(
         identity(row["id"]),
         name_of(row["name"]),
         status if isinstance(status, str) else UNREADABLE,
         row.get("allow_failure") is True,
-        reason if isinstance(reason, str) else "",
-        row.get("created_at"),
-        row.get("started_at"),
-        row.get("finished_at"),
+        text_or_none(row.get("failure_reason")) or "",
+        time_of(row.get("created_at")),
+        time_of(row.get("started_at")),
+        time_of(row.get("finished_at")),
         url_of(row.get("web_url")),
     )
 
@@ -157,12 +158,11 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
     sha, parents = full_hash(row["id"]), tuple(map(full_hash, row["parent_ids"]))
     if sha is None or None in parents:
         raise ValueError(f"a commit with the id {sha} and the parents {parents}")
-    author, title = row.get("author_name"), row.get("title")
     commit = Commit(
         sha,
         time_of(row.get("committed_date")),
-        author if isinstance(author, str) else None,
-        title if isinstance(title, str) else None,
+        text_or_none(row.get("author_name")),
+        text_or_none(row.get("title")),
     )
     return ListedCommit(commit, tuple(filter(None, parents)))
 
@@ -201,17 +201,9 @@ def url_of(value: object) -> str | None:
     return value if isinstance(value, str) and value.startswith(("http://", "https://")) else None
 
 
-def time_of(value: object, now: float | None = None) -> float | None:
-    """Return a time (seconds since the epoch), or None for none.
-
-    Args:
-        value: as the API or a webhook (`2016-08-12 15:23:28 UTC`) writes it.
-        now: seconds since the epoch, to return None for what cannot be true.
-    """
-    if not isinstance(value, str):
-        return None
+def time_of(value: object) -> float | None:
+    """Return a time (seconds since the epoch), or None for none."""
     try:
-        seconds = parse_time(value.replace(" UTC", "Z"))
+        return parse_time(value)
     except ValueError:
         return None
-    return seconds if now is None else plausible_time(seconds, now)

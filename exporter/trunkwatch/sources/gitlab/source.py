@@ -9,14 +9,14 @@ from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError
-from trunkwatch.sources.deliveries import RowsUpdate
+from trunkwatch.sources.deliveries import RowsUpdate, check_signed, secret_of
 from trunkwatch.sources.gitlab.api import GitlabApi
 from trunkwatch.sources.gitlab.pipeline_reader import Reading
 from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
 from trunkwatch.sources.gitlab.projects import Projects
 from trunkwatch.sources.gitlab.rows import Project
 from trunkwatch.sources.gitlab.trunk_reader import TrunkRead, TrunkReader
-from trunkwatch.sources.gitlab.webhook import check_token_header, read_delivery, verify_token
+from trunkwatch.sources.gitlab.webhook import TOKEN, read_delivery, verify_token
 from trunkwatch.sources.news import News
 from trunkwatch.sources.port import (
     Delivery,
@@ -90,7 +90,7 @@ class Gitlab:
         wait = 0.0 if more else wait or _limited(report.trunks, now)
         if report.failure is not None and not facts:
             raise report.failure
-        return Refresh(facts, replace(report, unread=unread, retry_after=wait))
+        return Refresh(_changed(facts, state), replace(report, unread=unread, retry_after=wait))
 
     def _report(self, projects: Projects, trunks: Iterable[Trunk]) -> RefreshReport:
         reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
@@ -150,16 +150,25 @@ class Gitlab:
 
     def check_headers(self, headers: Mapping[str, str]) -> None:
         """Reject a delivery without token."""
-        check_token_header(headers)
+        check_signed(headers, TOKEN, "secret token")
 
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request."""
-        verify_token(headers, self._config.webhook_secret_file)
+        verify_token(headers, secret_of(self._config.webhook_secret_file))
         key, trunk = read_delivery(headers, body, self._config)
         if trunk is None:
             return Delivery(key, None)
         self._news.add((trunk.repo.lower(), trunk.branch))
         return Delivery(key, RowsUpdate(needs_refresh=True))
+
+
+def _changed(facts: Iterable[Fact], state: SourceState) -> list[Fact]:
+    """Return the facts without entries that are stored as they are: most trunks have no news."""
+    return [
+        fact
+        for fact in facts
+        if not (isinstance(fact, StateEntry) and state.entries.get(fact.key) == fact.text)
+    ]
 
 
 def _removed(stored: Mapping[str, str], trunks: Mapping[Trunk, Project]) -> Iterable[Fact]:

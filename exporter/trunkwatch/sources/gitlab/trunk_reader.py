@@ -7,13 +7,13 @@ from typing import NamedTuple
 from trunkwatch.domain.model import TrunkOrder
 from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
+from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
-from trunkwatch.sources.gitlab.projects import FATAL_ERRORS
 from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
 from trunkwatch.sources.gitlab.words import ACTIVE, FINAL
-from trunkwatch.times import plausible_time
+from trunkwatch.times import earliest, plausible_time
 
 MAX_CHANGED_PIPELINES = 50
 """Changed pipelines that one refresh of a trunk reads; the next refresh follows at once and reads
@@ -165,15 +165,14 @@ class TrunkReader:
         """
         listed: dict[str, ListedCommit] = {}
         position, size = self._position, self._api.client.per_page
-        for number in page_numbers("commits", -(-self._config.window // size)):
+        for number in range(1, -(-self._config.window // size) + 1):
             page = self._api.commits(self._project, self._trunk.branch, number)
             if page.dropped:
                 raise UnreadableOrderError(
                     f"{self._trunk}: the list of commits has unreadable rows; the order stays"
                 )
             listed.update((each.commit.sha, each) for each in page.rows)
-            is_last = len(page.rows) < size or number * size >= self._config.window
-            if is_last or position.tip in listed:
+            if len(page.rows) < size or position.tip in listed:
                 break
         position.tip = next(iter(listed), "")
         chain = list(_chain(listed, position.tip))[: self._config.window]
@@ -184,13 +183,10 @@ class TrunkReader:
         """Return the time since which changes are read (seconds since the epoch)."""
         if self._position.since is not None:
             return max(0.0, self._position.since - SLACK_SECONDS)
-        dates = [
-            date
-            for commit in (order.commits if order else ())
-            if (date := plausible_time(commit.committed_at, self._now)) is not None
-        ]
-        oldest = min(dates, default=self._now - UNDATED_WINDOW_SECONDS)
-        return max(0.0, min(oldest, self._now) - COLD_LOOK_BACK_SECONDS)
+        commits = order.commits if order else ()
+        oldest = earliest(plausible_time(each.committed_at, self._now) for each in commits)
+        begin = self._now - UNDATED_WINDOW_SECONDS if oldest is None else min(oldest, self._now)
+        return max(0.0, begin - COLD_LOOK_BACK_SECONDS)
 
     # ------------------------------------------------------------------ pipelines
 

@@ -14,40 +14,25 @@ from typing import Any
 from trunkwatch.config.repositories import DEFAULT_BRANCH
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.errors import BadSignature, UnsignedDelivery
-from trunkwatch.rest.credentials import read_secret
+from trunkwatch.errors import BadSignature
 from trunkwatch.sources.deliveries import payload_of, word_of
 
-TOKEN, KEY = "x-gitlab-token", "idempotency-key"
+TOKEN, KEY = "X-Gitlab-Token", "idempotency-key"
 
 REF = "refs/heads/"
 
 
-def check_token_header(headers: Mapping[str, str]) -> None:
-    """Reject a delivery without token before its body is read.
-
-    Raises:
-        UnsignedDelivery: the header is missing.
-    """
-    if not headers.get(TOKEN):
-        raise UnsignedDelivery(
-            "X-Gitlab-Token is missing; give the webhook the secret token of the configuration"
-        )
-
-
-def verify_token(headers: Mapping[str, str], path: str | None) -> None:
+def verify_token(headers: Mapping[str, str], secret: bytes | None) -> None:
     """Compare the token of a delivery with the secret, in constant time.
 
     Args:
         headers: by lower-case name.
-        path: of the file with the secret; None where webhooks are off.
+        secret: of the webhook; None where webhooks are off.
 
     Raises:
         BadSignature: it is another one.
-        CredentialsError: the secret cannot be read.
     """
-    secret = read_secret(f"webhook_secret_file {path}", path) if path is not None else b""
-    token = headers.get(TOKEN, "").encode("latin-1")
+    token = headers.get(TOKEN.lower(), "").encode("latin-1")
     if not secret or not hmac.compare_digest(token, secret):
         raise BadSignature("the token is not the secret: is it that of the configuration?")
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
+from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.sources.github.rights import Right
-from trunkwatch.sources.github.runs.run import text_or_none
 from trunkwatch.sources.github.state import TrunkContext
 
 _EXIT_CODE_ONLY = re.compile(r"Process completed with exit code -?\d+\.?")

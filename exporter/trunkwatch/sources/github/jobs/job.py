@@ -12,16 +12,9 @@ from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.github import TOTAL
+from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
-from trunkwatch.sources.github.runs.run import (
-    COMPLETED,
-    Run,
-    id_of,
-    int_or_none,
-    object_or_empty,
-    row_of,
-    text_or_none,
-)
+from trunkwatch.sources.github.runs.run import COMPLETED, Run, id_of, row_of
 from trunkwatch.times import parse_time, plausible_time
 
 ACTIONS_APP = "github-actions"
@@ -267,8 +260,7 @@ def failed_step(steps: object) -> str | None:
     """Return the name of the first step that failed, or None."""
     for step in steps if isinstance(steps, list) else ():
         if isinstance(step, dict) and step.get("conclusion") in ("failure", "timed_out"):
-            name = step.get("name")
-            return name if isinstance(name, str) else None
+            return text_or_none(step.get("name"))
     return None
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from trunkwatch.domain.model import Commit
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.sources.github.runs.run import object_or_empty, text_or_none
+from trunkwatch.rest.json_text import object_or_empty, text_or_none
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time, plausible_time

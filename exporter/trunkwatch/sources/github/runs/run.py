@@ -11,6 +11,7 @@ from typing import Any
 from trunkwatch.domain.evidence import MERGE_GROUP, is_of_branch
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.github import TOTAL
+from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
@@ -170,15 +171,11 @@ class Run:
         if _order_of(self) > _order_of(newer):
             return replace(self, node=self.node or newer.node)
         return replace(
-            newer,
+            newer.as_read(self),
             name=newer.name or self.name,
             attempt=max(newer.attempt, self.attempt),
             suite=newer.suite or self.suite,
             node=newer.node or self.node,
-            read_version=self.read_version,
-            jobs=self.jobs,
-            ended_jobs=self.ended_jobs,
-            changed=self.changed,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -326,19 +323,9 @@ def startup_failure(run: Run, trunk: Trunk) -> Observation:
     )
 
 
-def text_or_none(value: object) -> str | None:
-    """Return a text, and None for any other type."""
-    return value if isinstance(value, str) else None
-
-
 def node_id(value: object) -> str:
     """Return a GraphQL id; empty for another value, which would make a query invalid."""
     return value if isinstance(value, str) and _NODE_ID.fullmatch(value) else ""
-
-
-def object_or_empty(value: object) -> Mapping[str, Any]:
-    """Return an object, and an empty one for any other type."""
-    return value if isinstance(value, dict) else {}
 
 
 def id_of(digits: str) -> int:
@@ -350,8 +337,3 @@ def id_of(digits: str) -> int:
     if len(digits) > ID_DIGITS:
         raise ValueError(f"an id of {len(digits)} digits")
     return int(digits)
-
-
-def int_or_none(value: object) -> int | None:
-    """Return an integer, and None for any other type; a boolean is no integer here."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

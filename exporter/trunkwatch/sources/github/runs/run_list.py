@@ -13,6 +13,7 @@ from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
+from trunkwatch.rest.client import Query
 from trunkwatch.rest.lists import LIST_TRIES, UNREADABLE_ERRORS, Page
 from trunkwatch.sources.github.runs.run import (
     MISSING,
@@ -80,7 +81,7 @@ class RunList:
         entry = self._entry()
         token = self._client.fingerprint()
         etag = entry.get("etag") if entry.get("token") == token else None
-        changed = self._client.page(self._path, _query(1), RUNS, etag)
+        changed = self._client.page(self._path, FIRST_PAGE, RUNS, etag)
         self._is_current = True
         if changed is None:
             return
@@ -91,7 +92,7 @@ class RunList:
         self._take(page.rows)
         while seen and not _meets(page, seen) and not _is_last(page) and number < MAX_NEW_PAGES:
             number += 1
-            page = self._checked(self._client.whole_page(self._path, _query(number), RUNS), number)
+            page = self._checked(self._client.whole_page(self._path, QUERY, number, RUNS), number)
             self._take(page.rows)
         if not entry or not _meets(page, seen):
             # Runs between these and the ones that were listed before may be missing.
@@ -209,7 +210,7 @@ class RunList:
         for _ in range(LIST_TRIES - 1):
             if self._is_whole(page, number):
                 break
-            page = self._client.whole_page(self._path, _query(number), RUNS)
+            page = self._client.whole_page(self._path, QUERY, number, RUNS)
         if page.dropped and not page.rows:
             raise BadAnswerError(
                 f"GET {self._path}: none of the {page.dropped} runs of page {number} can be read"
@@ -288,10 +289,7 @@ class RunList:
 
 
 QUERY = (("exclude_pull_requests", "true"),)
-
-
-def _query(number: int) -> list[tuple[str, str | int]]:
-    return [*QUERY, ("per_page", PER_PAGE), ("page", number)]
+FIRST_PAGE: Query = (*QUERY, ("per_page", PER_PAGE), ("page", 1))
 
 
 def _meets(page: Page[Run], seen: set[int]) -> bool:
