@@ -10,7 +10,7 @@ from dashboards.promql import (
     otherwise,
     said,
 )
-from dashboards.queries import SUSPECT, outage_facts, with_facts
+from dashboards.queries import outage_facts, suspect_commits, with_facts
 from dashboards.settings import UNKNOWN_TEXT
 
 HELD = f"job:ci_job_failures_in_outage:held{RULES_ONE_JOB}"
@@ -90,13 +90,8 @@ def outage() -> str:
 
 def suspects() -> str:
     """Return the suspects of the open outage."""
-    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{ONE_JOB})"
-    base = otherwise(fact(outage_facts(ONE_JOB, HELD), "commits", "Commits"), "commits", "$page/#")
-    joined = f"({places} + on ({JOB}) group_left (commits) 0 * max by ({JOB}, commits) ({base}))"
-    named = (
-        f'label_join({otherwise(joined, "author", UNKNOWN_TEXT)}, "commit", "", "commits", "sha")'
-    )
-    return said(f"max by (commit, author, title) ({named})", HELD, "title", "not broken")
+    rows = f"max by (commit, author, title) ({suspect_commits(ONE_JOB, HELD)})"
+    return said(rows, HELD, "title", "not broken")
 
 
 def alerts_of_job() -> str:

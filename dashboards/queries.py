@@ -97,10 +97,14 @@ def outage_facts(matchers: str, held: str) -> str:
     return f"(topk by ({JOB}) (1, {facts}) and on ({JOB}) {held})"
 
 
+def with_commits(expr: str) -> str:
+    """Return facts with the address that precedes a hash as `commits`; else that of the page."""
+    return otherwise(fact(expr, "commits", "Commits"), "commits", "$page/#")
+
+
 def commit_url(expr: str, sha: str) -> str:
-    """Return `expr` with the address of a commit in the label `commit`; else that of the page."""
-    base = otherwise(fact(expr, "commits", "Commits"), "commits", "$page/#")
-    return f'label_join({base}, "commit", "", "commits", "{sha}")'
+    """Return `expr` with the address of a commit in the label `commit`, made of `commits`."""
+    return f'label_join({expr}, "commit", "", "commits", "{sha}")'
 
 
 def with_facts(expr: str) -> str:
@@ -109,7 +113,7 @@ def with_facts(expr: str) -> str:
     suspects = otherwise(fact(who, "suspects", "Suspects"), "suspects", UNKNOWN_TEXT)
     run = otherwise(suspects, "url", "$page/")
     opened = otherwise(fact(run, "opened", "Occurred at"), "opened", UNKNOWN_TEXT)
-    return otherwise(commit_url(opened, "first_bad"), "failed_step", UNKNOWN_TEXT)
+    return otherwise(commit_url(with_commits(opened), "first_bad"), "failed_step", UNKNOWN_TEXT)
 
 
 def broken_jobs() -> str:
@@ -141,16 +145,17 @@ def known_or_not() -> str:
     return f"0 * ({exempt}) + {KNOWN}\nor 0 * max by ({JOB}) ({HELD}) + {ALERTS}"
 
 
-def suspects() -> str:
-    """Return a series for each suspect of each broken job; its value is the place, 1 the oldest."""
-    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{IN_JOBS})"
-    base = otherwise(fact(outage_facts(IN_JOBS, HELD), "commits", "Commits"), "commits", "$page/#")
-    commits = f"0 * max by ({JOB}, commits) ({base})"
+def suspect_commits(matchers: str, held: str) -> str:
+    """Return a series per suspect of each open outage; its value is the place, 1 the oldest."""
+    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{matchers})"
+    commits = f"0 * max by ({JOB}, commits) ({with_commits(outage_facts(matchers, held))})"
     joined = f"({places} + on ({JOB}) group_left (commits) {commits})"
-    named = (
-        f'label_join({otherwise(joined, "author", UNKNOWN_TEXT)}, "commit", "", "commits", "sha")'
-    )
-    rows = f"max by ({JOB}, commit, author, title) ({named})"
+    return commit_url(otherwise(joined, "author", UNKNOWN_TEXT), "sha")
+
+
+def suspects() -> str:
+    """Return the suspects of every broken job."""
+    rows = f"max by ({JOB}, commit, author, title) ({suspect_commits(IN_JOBS, HELD)})"
     return said(rows, HELD, "job_name", "no suspects: nothing is broken")
 
 
