@@ -20,12 +20,11 @@ from dashboards.queries import ended_outages
 from dashboards.settings import (
     BAD,
     GOOD,
-    LATE_AFTER_SECONDS,
     NO_DATA,
-    STALE_AFTER_SECONDS,
     UNKNOWN,
     WARN,
 )
+from dashboards.shared import data_age
 from dashboards.variables import (
     addresses,
     annotation,
@@ -89,21 +88,10 @@ def tiles() -> list[Json]:
                 "unit": "s",
             },
         ),
-        stat(
+        data_age(
             "Data age",
             "Time since the results of the trunk were last read in full.",
             "6 4",
-            target("A", queries.age_of_data()),
-            {
-                "decimals": 1,
-                "thresholds": thresholds(
-                    (None, UNKNOWN),
-                    (0, GOOD),
-                    (LATE_AFTER_SECONDS, WARN),
-                    (STALE_AFTER_SECONDS, BAD),
-                ),
-                "unit": "s",
-            },
         ),
     ]
 

@@ -4,7 +4,6 @@ from dashboards.promql import (
     JOB,
     ONE_JOB,
     RULES_ONE_JOB,
-    data_age,
     fact,
     fresh_trunks,
     otherwise,
@@ -48,11 +47,6 @@ def broken_for() -> str:
     """Return the age of the outage, or a code."""
     none = f"0 * ({family('broken')} == 0) + {NOT_BROKEN} and on (repo, branch) {fresh_trunks()}"
     return f"time() - {family('broken_since_timestamp_seconds')}\nor {none}"
-
-
-def age_of_data() -> str:
-    """Return the age of the data of the job's trunk."""
-    return f"max({data_age()})"
 
 
 def since_pass() -> str:
