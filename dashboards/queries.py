@@ -241,11 +241,16 @@ def mass_breakage() -> str:
 # ------------------------------------------------------- closed rows: these read every job
 
 
-def silent_for() -> str:
-    """Return for how long each silent job has had no verdict, as of the last refresh."""
+def _since_verdict() -> str:
+    """Return for how long each job has had no verdict, as of the last refresh."""
     read = f"min by (repo, branch) ({DATA_TIME})"
     verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
-    rows = f"({read} - on (repo, branch) group_right () {verdict}) > on ({JOB}) {silent_after()}"
+    return f"({read} - on (repo, branch) group_right () {verdict})"
+
+
+def silent_for() -> str:
+    """Return for how long each silent job has had no verdict."""
+    rows = f"{_since_verdict()} > on ({JOB}) {silent_after()}"
     return said(rows, f"({rows})", "job_name", "no silent job")
 
 
@@ -256,10 +261,7 @@ def silent_after() -> str:
 
 def silence_allowed() -> str:
     """Return `silent_after` of the silent jobs."""
-    read = f"min by (repo, branch) ({DATA_TIME})"
-    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
-    silence = f"({read} - on (repo, branch) group_right () {verdict})"
-    return f"{silent_after()} < on ({JOB}) {silence}"
+    return f"{silent_after()} < on ({JOB}) {_since_verdict()}"
 
 
 def removed_while_broken() -> str:
@@ -282,16 +284,18 @@ def truncated_by_trunk() -> str:
     return f"{count} and on (repo, branch) {fresh_trunks()}"
 
 
+MOSTLY_FLAKY = f"max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1"
+
+
 def mostly_flaky() -> str:
     """Return the jobs most of whose newest verdicts are flakes."""
-    rows = f"max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1"
-    return said(rows, f"({rows})", "job_name", "no job is mostly flaky")
+    return said(MOSTLY_FLAKY, f"({MOSTLY_FLAKY})", "job_name", "no job is mostly flaky")
 
 
 def flakes_since_pass() -> str:
     """Return the flaky commits since the newest pass of the jobs that are mostly flaky."""
     flaky = f"max by ({JOB}) (ci_job_flaky_commits{IN_JOBS})"
-    return f"{flaky} and on ({JOB}) (max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1)"
+    return f"{flaky} and on ({JOB}) ({MOSTLY_FLAKY})"
 
 
 def inactive_workflows() -> str:
