@@ -2,12 +2,14 @@
 
 from dashboards.promql import (
     JOB,
+    OF_ONE_JOB,
     ONE_JOB,
     RULES_ONE_JOB,
     fact,
     fresh_trunks,
     otherwise,
     said,
+    selector,
 )
 from dashboards.queries import outage_facts, suspect_commits, with_facts
 from dashboards.settings import UNKNOWN_TEXT
@@ -90,5 +92,5 @@ def suspects() -> str:
 
 def alerts_of_job() -> str:
     """Return the firing alerts of the job."""
-    chosen = RULES_ONE_JOB.replace("{", '{alertname=~"Trunk.+", alertstate="firing", ', 1)
+    chosen = selector("trunkwatch", *OF_ONE_JOB, also='alertname=~"Trunk.+", alertstate="firing"')
     return f"count by (alertname, job_name, group) (ALERTS{chosen})"

@@ -6,6 +6,7 @@ from dashboards.promql import (
     IN_JOBS,
     IN_TRUNK,
     JOB,
+    OF_TRUNK,
     RULES_JOBS,
     RULES_TRUNK,
     TRUNKS,
@@ -16,6 +17,7 @@ from dashboards.promql import (
     newest,
     otherwise,
     said,
+    selector,
     some_old,
     spoken,
 )
@@ -220,8 +222,8 @@ def alerts_firing() -> str:
 
 def alerting_groups() -> str:
     """Return the groups whose alerts fire: as many series as groups, not as jobs."""
-    matchers = IN_JOBS.replace(', team=~"$team"', "")
-    return f"count by (repo, branch, group) (ci_group_alert_info{matchers})"
+    groups = selector("job", *OF_TRUNK, "group")
+    return f"count by (repo, branch, group) (ci_group_alert_info{groups})"
 
 
 def other_alerts() -> str:
@@ -266,8 +268,8 @@ def silence_allowed() -> str:
 
 def removed_while_broken() -> str:
     """Return the number per branch within a day; `ceil`, since `increase` extrapolates."""
-    counted = f'ci_job_retired_total{{reason="removed_broken", {IN_TRUNK[1:-1]}}}'
-    grown = f"ceil(max by (repo, branch) (increase({counted}[1d])))"
+    broken = selector("job", *OF_TRUNK, also='reason="removed_broken"')
+    grown = f"ceil(max by (repo, branch) (increase(ci_job_retired_total{broken}[1d])))"
     return f"{grown} and on (repo, branch) {fresh_trunks()}"
 
 
