@@ -40,8 +40,10 @@ def render(
     """Return the text of a dashboard's file; sorted keys keep diffs small."""
     text = json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     if selector:
-        chosen = json.dumps(f"{selector}, ", ensure_ascii=False)[1:-1]
-        text = text.replace("{job=~", f"{{{chosen}job=~")
+        chosen, scraped = (
+            json.dumps(matchers, ensure_ascii=False)[1:-1] for matchers in (selector, 'job=~"$job"')
+        )
+        text = text.replace(scraped, f"{chosen}, {scraped}")
     for standard, address in ((PAGE, page), (ALERTMANAGER, alertmanager)):
         text = text.replace(standard, address.rstrip("/"))
     return text

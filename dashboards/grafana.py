@@ -242,8 +242,6 @@ def graph(
     empty: str = NO_DATA,
     stacked: bool = False,
     overrides: Sequence[Json] = (),
-    legend: bool = True,
-    **custom: Any,
 ) -> Json:
     """Return a graph of steps over time; `queries` are PromQL and legend."""
     defaults = {
@@ -257,7 +255,6 @@ def graph(
             "showPoints": "never",
             "spanNulls": False,
             **({"stacking": {"group": "A", "mode": "normal"}} if stacked else {}),
-            **custom,
         },
         "min": 0,
         "noValue": empty,
@@ -268,7 +265,7 @@ def graph(
         "calcs": ["lastNotNull", "max"],
         "displayMode": "table",
         "placement": "bottom",
-        "showLegend": legend,
+        "showLegend": True,
         "sortBy": "Last *",
         "sortDesc": True,
     }

@@ -15,17 +15,16 @@ from dashboards.grafana import (
 )
 from dashboards.history import ENDED_COLUMNS, HOW, JOB_LEGEND, THRESHOLD_LEGEND
 from dashboards.links import ADDRESSES, JOB_UID, to_job, to_value
-from dashboards.promql import ONE_JOB, label_values
+from dashboards.promql import IN_JOBS, OF_JOBS, ONE_JOB, label_values, selector
 from dashboards.queries import ended_outages
 from dashboards.settings import (
     BAD,
     GOOD,
-    LATE_AFTER_SECONDS,
     NO_DATA,
-    STALE_AFTER_SECONDS,
     UNKNOWN,
     WARN,
 )
+from dashboards.shared import data_age
 from dashboards.variables import (
     addresses,
     annotation,
@@ -89,21 +88,10 @@ def tiles() -> list[Json]:
                 "unit": "s",
             },
         ),
-        stat(
+        data_age(
             "Data age",
             "Time since the results of the trunk were last read in full.",
             "6 4",
-            target("A", queries.age_of_data()),
-            {
-                "decimals": 1,
-                "thresholds": thresholds(
-                    (None, UNKNOWN),
-                    (0, GOOD),
-                    (LATE_AFTER_SECONDS, WARN),
-                    (STALE_AFTER_SECONDS, BAD),
-                ),
-                "unit": "s",
-            },
         ),
     ]
 
@@ -289,13 +277,12 @@ def links() -> list[Json]:
 
 def build() -> Json:
     """Return the dashboard."""
-    names = ONE_JOB.replace(', job_name=~"$job_name"', "")
-    workflows = names.replace(', workflow=~"$workflow"', "")
+    names = selector("job", *OF_JOBS, "workflow")
     one, two = (
         label_variable(
             "workflow",
             "Workflow",
-            label_values("workflow", "ci_job_failures_to_open", workflows),
+            label_values("workflow", "ci_job_failures_to_open", IN_JOBS),
             one=True,
         ),
         label_variable(

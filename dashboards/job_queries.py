@@ -2,15 +2,16 @@
 
 from dashboards.promql import (
     JOB,
+    OF_ONE_JOB,
     ONE_JOB,
     RULES_ONE_JOB,
-    data_age,
     fact,
     fresh_trunks,
     otherwise,
     said,
+    selector,
 )
-from dashboards.queries import SUSPECT, outage_facts, with_facts
+from dashboards.queries import outage_facts, suspect_commits, with_facts
 from dashboards.settings import UNKNOWN_TEXT
 
 HELD = f"job:ci_job_failures_in_outage:held{RULES_ONE_JOB}"
@@ -50,11 +51,6 @@ def broken_for() -> str:
     return f"time() - {family('broken_since_timestamp_seconds')}\nor {none}"
 
 
-def age_of_data() -> str:
-    """Return the age of the data of the job's trunk."""
-    return f"max({data_age()})"
-
-
 def since_pass() -> str:
     """Return the time since the newest pass, or a code."""
     never = f"0 * {family('broken')} + {NEVER}"
@@ -90,16 +86,11 @@ def outage() -> str:
 
 def suspects() -> str:
     """Return the suspects of the open outage."""
-    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{ONE_JOB})"
-    base = otherwise(fact(outage_facts(ONE_JOB, HELD), "commits", "Commits"), "commits", "$page/#")
-    joined = f"({places} + on ({JOB}) group_left (commits) 0 * max by ({JOB}, commits) ({base}))"
-    named = (
-        f'label_join({otherwise(joined, "author", UNKNOWN_TEXT)}, "commit", "", "commits", "sha")'
-    )
-    return said(f"max by (commit, author, title) ({named})", HELD, "title", "not broken")
+    rows = f"max by (commit, author, title) ({suspect_commits(ONE_JOB, HELD)})"
+    return said(rows, HELD, "title", "not broken")
 
 
 def alerts_of_job() -> str:
     """Return the firing alerts of the job."""
-    chosen = RULES_ONE_JOB.replace("{", '{alertname=~"Trunk.+", alertstate="firing", ', 1)
+    chosen = selector("trunkwatch", *OF_ONE_JOB, also='alertname=~"Trunk.+", alertstate="firing"')
     return f"count by (alertname, job_name, group) (ALERTS{chosen})"

@@ -12,20 +12,31 @@ from dashboards.settings import HOLD, STALE_AFTER_SECONDS, STALE_POLLS
 IDENTITY = "repo, branch, workflow, job_name"
 JOB = f"{IDENTITY}, group, team, priority"
 
+
+def selector(*labels: str, also: str = "") -> str:
+    """Return the selector of the values that are chosen in the variables of these labels.
+
+    Args:
+        labels: each is a variable too.
+        also: further matchers, in front.
+    """
+    matchers = [f'{label}=~"${label}"' for label in labels]
+    return f"{{{', '.join([also, *matchers] if also else matchers)}}}"
+
+
 # `job` is the scrape job, which distinguishes two Trunkwatches in one Prometheus; `trunkwatch` does
 # the same for what their rules record, where rules/build.py has given them names.
-_TRUNK = 'repo=~"$repo", branch=~"$branch"'
-_OWNER = 'team=~"$team", group=~"$group"'
-_ONE = 'workflow=~"$workflow", job_name=~"$job_name"'
-IN_JOB = '{job=~"$job"}'
-IN_TRUNK = f'{{job=~"$job", {_TRUNK}}}'
-IN_GROUP = f'{{job=~"$job", {_TRUNK}, group=~"$group"}}'
-IN_JOBS = f'{{job=~"$job", {_TRUNK}, {_OWNER}}}'
-ONE_JOB = f'{{job=~"$job", {_TRUNK}, {_OWNER}, {_ONE}}}'
-RULES = '{trunkwatch=~"$trunkwatch"}'
-RULES_TRUNK = f'{{trunkwatch=~"$trunkwatch", {_TRUNK}}}'
-RULES_JOBS = f'{{trunkwatch=~"$trunkwatch", {_TRUNK}, {_OWNER}}}'
-RULES_ONE_JOB = f'{{trunkwatch=~"$trunkwatch", {_TRUNK}, {_OWNER}, {_ONE}}}'
+OF_TRUNK = ("repo", "branch")
+OF_JOBS = (*OF_TRUNK, "team", "group")
+OF_ONE_JOB = (*OF_JOBS, "workflow", "job_name")
+IN_JOB = selector("job")
+IN_TRUNK = selector("job", *OF_TRUNK)
+IN_JOBS = selector("job", *OF_JOBS)
+ONE_JOB = selector("job", *OF_ONE_JOB)
+RULES = selector("trunkwatch")
+RULES_TRUNK = selector("trunkwatch", *OF_TRUNK)
+RULES_JOBS = selector("trunkwatch", *OF_JOBS)
+RULES_ONE_JOB = selector("trunkwatch", *OF_ONE_JOB)
 
 # Prometheus' own series of alerts; an alert that concerns no branch or team has no such label.
 FIRING = (

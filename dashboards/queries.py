@@ -6,6 +6,7 @@ from dashboards.promql import (
     IN_JOBS,
     IN_TRUNK,
     JOB,
+    OF_TRUNK,
     RULES_JOBS,
     RULES_TRUNK,
     TRUNKS,
@@ -16,6 +17,7 @@ from dashboards.promql import (
     newest,
     otherwise,
     said,
+    selector,
     some_old,
     spoken,
 )
@@ -97,10 +99,14 @@ def outage_facts(matchers: str, held: str) -> str:
     return f"(topk by ({JOB}) (1, {facts}) and on ({JOB}) {held})"
 
 
+def with_commits(expr: str) -> str:
+    """Return facts with the address that precedes a hash as `commits`; else that of the page."""
+    return otherwise(fact(expr, "commits", "Commits"), "commits", "$page/#")
+
+
 def commit_url(expr: str, sha: str) -> str:
-    """Return `expr` with the address of a commit in the label `commit`; else that of the page."""
-    base = otherwise(fact(expr, "commits", "Commits"), "commits", "$page/#")
-    return f'label_join({base}, "commit", "", "commits", "{sha}")'
+    """Return `expr` with the address of a commit in the label `commit`, made of `commits`."""
+    return f'label_join({expr}, "commit", "", "commits", "{sha}")'
 
 
 def with_facts(expr: str) -> str:
@@ -109,7 +115,7 @@ def with_facts(expr: str) -> str:
     suspects = otherwise(fact(who, "suspects", "Suspects"), "suspects", UNKNOWN_TEXT)
     run = otherwise(suspects, "url", "$page/")
     opened = otherwise(fact(run, "opened", "Occurred at"), "opened", UNKNOWN_TEXT)
-    return otherwise(commit_url(opened, "first_bad"), "failed_step", UNKNOWN_TEXT)
+    return otherwise(commit_url(with_commits(opened), "first_bad"), "failed_step", UNKNOWN_TEXT)
 
 
 def broken_jobs() -> str:
@@ -141,16 +147,17 @@ def known_or_not() -> str:
     return f"0 * ({exempt}) + {KNOWN}\nor 0 * max by ({JOB}) ({HELD}) + {ALERTS}"
 
 
-def suspects() -> str:
-    """Return a series for each suspect of each broken job; its value is the place, 1 the oldest."""
-    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{IN_JOBS})"
-    base = otherwise(fact(outage_facts(IN_JOBS, HELD), "commits", "Commits"), "commits", "$page/#")
-    commits = f"0 * max by ({JOB}, commits) ({base})"
+def suspect_commits(matchers: str, held: str) -> str:
+    """Return a series per suspect of each open outage; its value is the place, 1 the oldest."""
+    places = f"max by ({JOB}, {SUSPECT}) (ci_job_suspect_info{matchers})"
+    commits = f"0 * max by ({JOB}, commits) ({with_commits(outage_facts(matchers, held))})"
     joined = f"({places} + on ({JOB}) group_left (commits) {commits})"
-    named = (
-        f'label_join({otherwise(joined, "author", UNKNOWN_TEXT)}, "commit", "", "commits", "sha")'
-    )
-    rows = f"max by ({JOB}, commit, author, title) ({named})"
+    return commit_url(otherwise(joined, "author", UNKNOWN_TEXT), "sha")
+
+
+def suspects() -> str:
+    """Return the suspects of every broken job."""
+    rows = f"max by ({JOB}, commit, author, title) ({suspect_commits(IN_JOBS, HELD)})"
     return said(rows, HELD, "job_name", "no suspects: nothing is broken")
 
 
@@ -215,8 +222,8 @@ def alerts_firing() -> str:
 
 def alerting_groups() -> str:
     """Return the groups whose alerts fire: as many series as groups, not as jobs."""
-    matchers = IN_JOBS.replace(', team=~"$team"', "")
-    return f"count by (repo, branch, group) (ci_group_alert_info{matchers})"
+    groups = selector("job", *OF_TRUNK, "group")
+    return f"count by (repo, branch, group) (ci_group_alert_info{groups})"
 
 
 def other_alerts() -> str:
@@ -236,11 +243,16 @@ def mass_breakage() -> str:
 # ------------------------------------------------------- closed rows: these read every job
 
 
-def silent_for() -> str:
-    """Return for how long each silent job has had no verdict, as of the last refresh."""
+def _since_verdict() -> str:
+    """Return for how long each job has had no verdict, as of the last refresh."""
     read = f"min by (repo, branch) ({DATA_TIME})"
     verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
-    rows = f"({read} - on (repo, branch) group_right () {verdict}) > on ({JOB}) {silent_after()}"
+    return f"({read} - on (repo, branch) group_right () {verdict})"
+
+
+def silent_for() -> str:
+    """Return for how long each silent job has had no verdict."""
+    rows = f"{_since_verdict()} > on ({JOB}) {silent_after()}"
     return said(rows, f"({rows})", "job_name", "no silent job")
 
 
@@ -251,16 +263,13 @@ def silent_after() -> str:
 
 def silence_allowed() -> str:
     """Return `silent_after` of the silent jobs."""
-    read = f"min by (repo, branch) ({DATA_TIME})"
-    verdict = f"max by ({JOB}) (ci_job_last_verdict_timestamp_seconds{IN_JOBS})"
-    silence = f"({read} - on (repo, branch) group_right () {verdict})"
-    return f"{silent_after()} < on ({JOB}) {silence}"
+    return f"{silent_after()} < on ({JOB}) {_since_verdict()}"
 
 
 def removed_while_broken() -> str:
     """Return the number per branch within a day; `ceil`, since `increase` extrapolates."""
-    counted = f'ci_job_retired_total{{reason="removed_broken", {IN_TRUNK[1:-1]}}}'
-    grown = f"ceil(max by (repo, branch) (increase({counted}[1d])))"
+    broken = selector("job", *OF_TRUNK, also='reason="removed_broken"')
+    grown = f"ceil(max by (repo, branch) (increase(ci_job_retired_total{broken}[1d])))"
     return f"{grown} and on (repo, branch) {fresh_trunks()}"
 
 
@@ -277,16 +286,18 @@ def truncated_by_trunk() -> str:
     return f"{count} and on (repo, branch) {fresh_trunks()}"
 
 
+MOSTLY_FLAKY = f"max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1"
+
+
 def mostly_flaky() -> str:
     """Return the jobs most of whose newest verdicts are flakes."""
-    rows = f"max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1"
-    return said(rows, f"({rows})", "job_name", "no job is mostly flaky")
+    return said(MOSTLY_FLAKY, f"({MOSTLY_FLAKY})", "job_name", "no job is mostly flaky")
 
 
 def flakes_since_pass() -> str:
     """Return the flaky commits since the newest pass of the jobs that are mostly flaky."""
     flaky = f"max by ({JOB}) (ci_job_flaky_commits{IN_JOBS})"
-    return f"{flaky} and on ({JOB}) (max by ({JOB}) (ci_job_mostly_flaky{IN_JOBS}) == 1)"
+    return f"{flaky} and on ({JOB}) ({MOSTLY_FLAKY})"
 
 
 def inactive_workflows() -> str:

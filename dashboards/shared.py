@@ -1,8 +1,15 @@
-"""Columns that several tables have, and the table of firing alerts."""
+"""Columns and panels that several dashboards have."""
 
-from dashboards.grafana import Json, link, override, table, thresholds, value_map
-from dashboards.queries import alerts_firing
-from dashboards.settings import BAD, GOOD, UNKNOWN, WARN
+from dashboards.grafana import Json, link, override, stat, table, target, thresholds, value_map
+from dashboards.queries import alerts_firing, oldest_data
+from dashboards.settings import (
+    BAD,
+    GOOD,
+    LATE_AFTER_SECONDS,
+    STALE_AFTER_SECONDS,
+    UNKNOWN,
+    WARN,
+)
 
 PRIORITIES = value_map(
     {"P0": ("P0", BAD), "P1": ("P1", BAD), "P2": ("P2", WARN), "P3": ("P3", GOOD)}
@@ -40,6 +47,13 @@ def firing_table() -> Json:
         sort_by=[("Priority", False), ("Alert", False)],
         empty="no data: not even TrunkwatchWatchdog fires, so the rules are not evaluated",
     )
+
+
+def data_age(title: str, description: str, size: str) -> Json:
+    """Return the tile of the age of the oldest data of the chosen trunks."""
+    steps = ((None, UNKNOWN), (0, GOOD), (LATE_AFTER_SECONDS, WARN), (STALE_AFTER_SECONDS, BAD))
+    field = {"decimals": 1, "thresholds": thresholds(*steps), "unit": "s"}
+    return stat(title, description, size, target("A", oldest_data()), field)
 
 
 def none_or(color: str) -> Json:

@@ -27,14 +27,12 @@ from dashboards.settings import (
     DIMMED,
     GOOD,
     HOLD,
-    LATE_AFTER_SECONDS,
     NO_DATA,
     NOT_CONFIGURED,
-    STALE_AFTER_SECONDS,
     UNKNOWN,
     WARN,
 )
-from dashboards.shared import COLORED, IDENTITY, OWNER, PRIORITIES, firing_table
+from dashboards.shared import COLORED, IDENTITY, OWNER, PRIORITIES, data_age, firing_table
 from dashboards.variables import addresses, annotations, common_variables, dashboard
 
 
@@ -54,7 +52,7 @@ def tiles() -> list[Json]:
                 "unit": "none",
             },
         ),
-        stat(
+        data_age(
             "Age of the oldest data",
             "Time since the results of the chosen trunks were last read in full; the oldest "
             "counts. Everything else here is as old as this. It keeps growing while a source or "
@@ -62,17 +60,6 @@ def tiles() -> list[Json]:
             "the exporter is no longer ready. Red: too old to state that nothing is broken. "
             "Alert: TrunkDataStale.",
             "12 3",
-            target("A", queries.oldest_data()),
-            {
-                "decimals": 1,
-                "thresholds": thresholds(
-                    (None, UNKNOWN),
-                    (0, GOOD),
-                    (LATE_AFTER_SECONDS, WARN),
-                    (STALE_AFTER_SECONDS, BAD),
-                ),
-                "unit": "s",
-            },
         ),
     ]
 

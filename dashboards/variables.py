@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from dashboards.grafana import DATASOURCE, Json, link, placed
-from dashboards.promql import IN_JOB, IN_JOBS, IN_TRUNK, label_values
+from dashboards.promql import IN_JOB, IN_TRUNK, OF_TRUNK, label_values, selector
 from dashboards.queries import alerting_groups, other_alerts
 from dashboards.settings import ALERTMANAGER, BAD, PAGE, TAG, WARN
 
-IN_REPO = '{job=~"$job", repo=~"$repo"}'
-IN_TEAM = IN_JOBS.replace(', group=~"$group"', "")
+IN_REPO = selector("job", "repo")
+IN_TEAM = selector("job", *OF_TRUNK, "team")
 
 
 def datasource_variable() -> Json:

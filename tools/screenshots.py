@@ -21,18 +21,17 @@ from urllib.parse import quote
 from markdown_it import MarkdownIt
 from trunkwatch import __version__
 from trunkwatch.addresses import job_path, trunk_path
-from trunkwatch.app.parts import build_sources, compare_urls
+from trunkwatch.app import refresh_all
 from trunkwatch.config import Config, load_config
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.demo.play import steps
 from trunkwatch.domain.job import JobState
+from trunkwatch.engine.snapshot import Totals
 from trunkwatch.engine.triage import AlertNote, GroupKey, Reading, TicketNote, Triage
 from trunkwatch.html.templating import static_files
 from trunkwatch.metrics.exposition import Exposition
-from trunkwatch.poller.totals import Counters
-from trunkwatch.poller.trunk_engine import TrunkEngine
 from trunkwatch.report.document import Surroundings, document_of_trunks
-from trunkwatch.store import SqliteStore
+from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import ALERT, UnresolvedAlert
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.reconcile.context import ReconcileContext, labels_of, new_ticket
@@ -93,25 +92,20 @@ def incident() -> Iterator[Incident]:
         folder = Path(name)
         now = _write(folder)
         config = load_config(str(folder / "trunkwatch.yml"))
-        store, counters = SqliteStore(), Counters()
-        engine = TrunkEngine(config, store, counters, lambda: now)
-        for section, source in build_sources(config, counters, engine):
-            refresh = source.refresh(engine.state(section.name))
-            engine.ingest_refresh(section.name, refresh, lambda: 0.1)
-        (trunk,) = engine.snapshot.trunks
+        once = refresh_all(config, MEMORY, now)
+        (trunk,) = once.engine.snapshot.trunks
         (broken,) = (job for job in trunk.jobs if job.broken)
         # The source has read its file today.
-        snapshot = replace(engine.snapshot, trunks=(replace(trunk, data_at=now),))
-        urls = compare_urls(config, snapshot)
+        snapshot = replace(once.engine.snapshot, trunks=(replace(trunk, data_at=now),))
         triage = _triage(broken, now)
-        view = View(lambda: snapshot, urls, engine.columns_at, ADDRESS, triage)
-        exposition = Exposition(lambda: snapshot, counters.totals, __version__)
+        view = View(lambda: snapshot, once.compare_urls, once.engine.columns_at, ADDRESS, triage)
+        exposition = Exposition(lambda: snapshot, Totals, __version__)
         pages = Pages(lambda: view, exposition, lambda: now + 20, __version__)
         paths = {"grid": trunk_path(trunk.trunk), "job": job_path(broken.key)}
         around = Surroundings(ADDRESS, triage)
-        found = document_of_trunks(snapshot, snapshot.trunks, urls, now, around=around)
+        found = document_of_trunks(snapshot, snapshot.trunks, once.compare_urls, now, around=around)
         yield Incident(pages, paths, _ticket(broken, config, found, now), folder, now)
-        store.close()
+        once.store.close()
 
 
 def _triage(job: JobState, now: float) -> Triage:

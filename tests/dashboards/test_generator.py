@@ -56,7 +56,7 @@ def test_another_trunkwatch_has_dashboards_of_its_own(tmp_path: Path) -> None:
         standard, written = load(file), load(tmp_path / file.name)
         for (_, old), (_, new) in zip(targets(standard), targets(written), strict=True):
             old_expr = old["expr"].replace("http://localhost:10077", page)
-            assert new["expr"] == old_expr.replace("{job=~", f"{{{selector}, job=~")
+            assert new["expr"] == old_expr.replace('job=~"$job"', f'{selector}, job=~"$job"')
         assert variables(written)["page"]["query"] == page
     assert build.outdated() == []
 

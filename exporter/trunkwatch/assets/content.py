@@ -65,20 +65,18 @@ def render_files(settings: AssetSettings) -> Mapping[str, str]:
         **{f"rules/runbooks/{name}.md": text for name, text in texts().items()},
     }
     for folder, pattern in FOLDERS.items():
-        found.update(_read_folder(folder, pattern))
+        if folder != RULE_TESTS or tests_apply(settings):
+            found.update(_read_folder(folder, pattern))
     changed = {name: _changed(name, text, settings) for name, text in found.items()}
     dashboards = {
         name.removeprefix("dashboards/"): text
         for name, text in changed.items()
         if name.startswith("dashboards/")
     }
-    tests = {name for name in changed if name.startswith(f"{RULE_TESTS}/")}
-    dropped = set() if tests_apply(settings) else tests
     # In the repository, these files of the chart are symbolic links.
     chart = {f"{CHART}/files/dashboards/{name}": text for name, text in dashboards.items()}
     chart[f"{CHART}/files/{RULES.rpartition('/')[2]}"] = rules
-    whole = changed | {RULES: rules} | chart | dict(manifests(rules, dashboards))
-    return {name: text for name, text in whole.items() if name not in dropped}
+    return changed | {RULES: rules} | chart | dict(manifests(rules, dashboards))
 
 
 def tests_apply(settings: AssetSettings) -> bool:

@@ -4,13 +4,14 @@ The recorded incident is invented, so that its addresses lead nowhere; here they
 """
 
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from trunkwatch.demo.server import BackgroundServer
 
 RECORDED = "https://ci.example.org"
 """The beginning of the addresses in the recording."""
@@ -25,7 +26,7 @@ pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
 </style>"""
 
 
-class RunPages:
+class RunPages(BackgroundServer):
     """An HTTP server with the pages of a recording; runs until it is stopped."""
 
     def __init__(self, recording: Path, host: str = "127.0.0.1") -> None:
@@ -53,30 +54,18 @@ class RunPages:
             def log_message(self, format: str, *args: Any) -> None:
                 """Log no requests: they are none of the demonstration."""
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        super().__init__(ThreadingHTTPServer((host, 0), Handler))
 
     @property
     def address(self) -> str:
         """The address of the server, without a slash at its end."""
-        return f"http://localhost:{self._server.server_address[1]}"
+        return f"http://localhost:{self.port}"
 
     def copied(self, recording: Path, target: Path) -> Path:
         """Copy a recording, whose addresses lead here; return the copy."""
         text = recording.read_text("utf-8").replace(RECORDED, self.address)
         target.write_text(text, encoding="utf-8")
         return target
-
-    def start(self) -> None:
-        """Serve in a background thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _run(run: Mapping[str, Any], commit: Mapping[str, Any]) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+from trunkwatch.demo.server import BackgroundServer
+
 BODY_LIMIT = 4 * 1024 * 1024
 """The size limit of a notification in bytes; Alertmanager's are far smaller."""
 
@@ -71,7 +73,7 @@ class _Server(ThreadingHTTPServer):
         self.delivered = delivered
 
 
-class Receiver:
+class Receiver(BackgroundServer):
     """An HTTP server that receives notifications until it is stopped."""
 
     def __init__(
@@ -82,23 +84,7 @@ class Receiver:
         host: the address to listen on.
         port: the port to listen on; 0 for any free one.
         """
-        self._server = _Server((host, port), delivered)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        """The port of the server."""
-        return int(self._server.server_address[1])
-
-    def start(self) -> None:
-        """Serve in a background thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(_Server((host, port), delivered))
 
 
 def as_text(delivery: Delivery) -> str:

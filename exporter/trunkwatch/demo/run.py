@@ -208,12 +208,12 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         with Stack(
             folder, config, receiver.port, ports, pace, ready=lambda name: _ready(screen, name)
         ) as stack:
-            tickets = handler.tickets = Tickets(folder, config, ports)
-            tickets.links_silences = stack.has_silence_page()
+            has_page = stack.has_silence_page()
+            tickets = handler.tickets = Tickets(folder, config, ports, links_silences=has_page)
             try:
                 tickets.start()
                 _ready(screen, "tickets")
-                _welcome(stack, screen)
+                _welcome(stack, screen, has_silence_page=has_page)
                 _watch(stack, tickets, given, stop, screen)
                 screen.log("stopping …")
             finally:
@@ -243,9 +243,9 @@ def _prepare(folder: Path, runs: RunPages, ports: Ports) -> Path:
     return config
 
 
-def _welcome(stack: Stack, screen: Screen) -> None:
+def _welcome(stack: Stack, screen: Screen, *, has_silence_page: bool) -> None:
     alertmanager = f"http://localhost:{stack.ports.alertmanager}"
-    if not stack.has_silence_page():
+    if not has_silence_page:
         alertmanager += "/api/v2/alerts   (Debian's has no web pages; amtool silences)"
     screen.log(f"exporter      http://localhost:{stack.ports.exporter}")
     screen.log(f"Prometheus    http://localhost:{stack.ports.prometheus}{stack.alerts_page()}")

@@ -21,11 +21,10 @@ import requests
 import yaml
 
 from trunkwatch.assets import asset_path
+from trunkwatch.assets.rules.build import RUNBOOKS
 from trunkwatch.demo.binaries import find_binary
 
 HOST = "127.0.0.1"
-RUNBOOKS = "http://localhost:10077/runbooks"
-"""The address in the rules (rules/build.py --runbooks)."""
 
 STOP_SECONDS = 15.0
 """How long a program may take to exit after SIGTERM before it is killed."""

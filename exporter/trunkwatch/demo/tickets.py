@@ -21,11 +21,12 @@ DELIVERY_TIMEOUT_SECONDS = 5.0
 class Tickets:
     """A running dry run, and its output."""
 
-    def __init__(self, folder: Path, config: Path, ports: Ports) -> None:
+    def __init__(self, folder: Path, config: Path, ports: Ports, *, links_silences: bool) -> None:
         """Args:
         folder: for its log file.
         config: the configuration file of the exporter.
         ports: of the programs.
+        links_silences: whether Alertmanager has a page on which a silence can be created.
         """
         self._address = f"http://{HOST}:{ports.tickets}"
         command = [
@@ -41,8 +42,7 @@ class Tickets:
         ]
         self.program = Program("tickets", command, folder, f"{self._address}/-/healthy")
         self._read = 0
-        self.links_silences = True
-        """Whether Alertmanager has a page on which a silence can be created."""
+        self._links_silences = links_silences
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -60,7 +60,7 @@ class Tickets:
     def deliver(self, delivery: Delivery) -> None:
         """Forward a notification to `/alerts`."""
         body = dict(delivery.body)
-        if not self.links_silences:
+        if not self._links_silences:
             body.pop("externalURL", None)
         requests.post(f"{self._address}/alerts", json=body, timeout=DELIVERY_TIMEOUT_SECONDS)
 
