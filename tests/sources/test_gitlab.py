@@ -31,6 +31,7 @@ from tests.domain.builders import evaluate, job_named
 from tests.gitlab.fake import TOKEN, FakeGitLab
 from tests.gitlab.world import Pipeline, Project, time_text
 from tests.sources.reading import Reader, sha
+from tests.support.clock import Clock
 from tests.support.fakehttp import Answer, HttpServer, Request, as_json, serving
 
 NOW = 1_700_000_000.0
@@ -40,24 +41,9 @@ TRUNK = Trunk(PATH, "main")
 SECRET = "of the webhook"
 
 
-class Clock:
-    """A clock that tests set.
-
-    Attributes:
-        now: seconds since the epoch.
-    """
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
