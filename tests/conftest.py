@@ -1,5 +1,7 @@
 """Rules for every test: hypothesis profiles, no secret in any output, the slowest tests first."""
 
+import gc
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,20 @@ SLOWEST_FIRST = (
     "deploy/test_dockerfile.py",
 )
 """Tests of up to two minutes; started last, one of them would run alone at the end."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from the modules and tests, which live until the end.
+
+    While they come into being, and then in every full collection, it would walk all of them.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

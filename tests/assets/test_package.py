@@ -1,12 +1,10 @@
 """The built package, installed into an environment of its own."""
 
 import os
-import signal
 import subprocess
 import sys
 import tarfile
 import zipfile
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +14,7 @@ from trunkwatch.demo.stack import free_port
 
 from tests.deploy.files import PROJECT, run
 from tests.support.binaries import find_binary
-from tests.support.waiting import eventually
+from tests.support.screen import on_screen
 
 pytestmark = [pytest.mark.large, pytest.mark.live, pytest.mark.xdist_group("run")]
 
@@ -87,34 +85,14 @@ def test_the_demo_of_an_installed_package_plays_the_incident(program: Path, tmp_
     folders = {str(find_binary(name).parent) for name in ("prometheus", "alertmanager")}
     environment = {
         "PATH": os.pathsep.join([*folders, os.environ["PATH"]]),
-        "TMPDIR": str(tmp_path),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     names = ("exporter", "prometheus", "alertmanager")
     ports = [f"--{name}-port={free_port()}" for name in names]
-    output = tmp_path / "output.txt"
-    with output.open("wb") as file:
-        demo = subprocess.Popen(
-            [program, "demo", "--interval=2", *ports],
-            stdout=file,
-            stderr=file,
-            env=environment,
-            cwd=tmp_path,
-            start_new_session=True,
-        )
-    try:
-        for text in ("streak 2 → 3", "FIRING", "RESOLVED"):
-            eventually(partial(_shows, output, text), f"{text!r} on the screen", 120)
-        os.killpg(demo.pid, signal.SIGINT)
-        assert demo.wait(30) == 0
-    finally:
-        if demo.poll() is None:
-            demo.kill()
-            demo.wait()
-
-
-def _shows(output: Path, text: str) -> bool:
-    return text in output.read_text(encoding="utf-8")
+    command: list[str | Path] = [program, "demo", "--interval=2", *ports]
+    with on_screen(command, tmp_path, environment, cwd=tmp_path) as demo:
+        demo.wait_for("streak 2 → 3", "FIRING", "RESOLVED")
+        assert demo.interrupt() == 0
 
 
 def test_the_demo_names_what_is_not_on_path(program: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,16 +25,22 @@ def environment() -> dict[str, str]:
 
 
 def run_program(
-    arguments: Sequence[str], folder: Path, *, code: int = 0
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    code: int = 0,
+    seconds: float = SECONDS,
+    variables: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command and assert its exit code."""
+    """Run a command without input and assert its exit code."""
     done = subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(variables or {})},
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
     DETECTOR.search("what a program printed", done.stdout + done.stderr)
@@ -87,15 +93,23 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, files: int | None = None) -> Iterator[Served]:
+def serving(
+    folder: Path,
+    *arguments: str,
+    files: int | None = None,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Served]:
     """Run `trunkwatch serve` on a free loopback port."""
-    with starting(folder, *arguments, files=files) as process:
+    with starting(folder, *arguments, files=files, variables=variables) as process:
         yield Served(process)
 
 
 @contextmanager
 def starting(
-    folder: Path, *arguments: str, files: int | None = None
+    folder: Path,
+    *arguments: str,
+    files: int | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start `trunkwatch serve`, and do not wait until it listens.
 
@@ -103,13 +117,14 @@ def starting(
         folder: to run it in.
         arguments: further ones.
         files: that it may open (`ulimit -n`).
+        variables: further ones of its environment.
     """
     limited = ("sh", "-c", f'ulimit -n {files}; exec "$@"', "sh") if files else ()
     listen = "--web.listen-address=127.0.0.1:0"
     process = subprocess.Popen(
         [*limited, *PROGRAM, "serve", listen, *arguments],
         cwd=folder,
-        env=environment(),
+        env={**environment(), **(variables or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

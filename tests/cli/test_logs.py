@@ -9,6 +9,8 @@ import pytest
 from trunkwatch.cli.logs import FORMATS, JsonFormatter, LogfmtFormatter
 from trunkwatch.cli.repeated_lines import BURST, MAX_KINDS, WINDOW_SECONDS, RepeatedLines
 
+from tests.support.clock import Clock
+
 CREATED = 1_772_366_400.25
 HOSTILE = {
     "line break": 'ok\nts=2026-01-01T00:00:00Z level=info msg="forged"',
@@ -106,18 +108,9 @@ def test_an_exception_is_one_line_too(form: str) -> None:
 # ---------------------------------------------------------------------- repeated lines
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(0.0)
 
 
 @pytest.fixture

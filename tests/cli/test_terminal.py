@@ -1,18 +1,15 @@
 """The commands at a real terminal: a name is whole at every width."""
 
-import fcntl
 import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
 
 from tests.support.rows import history, named, write_recorded
+from tests.support.screen import environment_at, open_terminal, read_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -28,23 +25,16 @@ STYLES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 def at_terminal(folder: Path, columns: int, arguments: list[str]) -> list[str]:
     """Return the lines that a command prints at a terminal of some width, without styles."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    command = [sys.executable, "-m", "trunkwatch", *arguments]
-    environment = {**os.environ, "TERM": "xterm"}
-    environment.pop("COLUMNS", None)  # It would be taken for the width.
-    with subprocess.Popen(
-        command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    command, environment = [sys.executable, "-m", "trunkwatch", *arguments], environment_at("xterm")
+    found = bytearray()
+    with (
+        open_terminal(columns) as (ours, theirs),
+        subprocess.Popen(
+            command, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        ),
     ):
         os.close(theirs)
-        found = b""
-        try:
-            while part := os.read(ours, 65_536):
-                found += part
-        except OSError:
-            pass  # Linux reports the end of the other side as an error.
-        finally:
-            os.close(ours)
+        read_terminal(ours, found)
     return STYLES.sub("", found.decode()).replace("\r\n", "\n").splitlines()
 
 

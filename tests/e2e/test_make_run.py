@@ -1,16 +1,9 @@
 """`make run`, as a new user runs it."""
 
-import contextlib
-import fcntl
 import os
-import pty
 import re
-import signal
 import socket
-import struct
-import subprocess
 import sys
-import termios
 import threading
 from contextlib import closing
 from functools import partial
@@ -24,6 +17,14 @@ from trunkwatch.cli.main import main as trunkwatch
 from trunkwatch.demo.run import main
 from trunkwatch.demo.stack import HOST, free_port
 
+from tests.support.screen import (
+    END_SECONDS,
+    environment_at,
+    in_session,
+    on_screen,
+    open_terminal,
+    read_terminal,
+)
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.xdist_group("run")
@@ -37,22 +38,6 @@ def command(*more: str) -> tuple[list[str], list[int]]:
 
 
 NAMES = ("exporter", "prometheus", "alertmanager")
-
-
-def shows(output: Path, text: str) -> bool:
-    """Return whether a text has been printed."""
-    return text in output.read_text(encoding="utf-8")
-
-
-def start(arguments: list[str], folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start the demo in its own session, so that a Ctrl-C reaches its whole process group."""
-    output = folder / "output.txt"
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            arguments, stdout=file, stderr=file, env=environment, start_new_session=True
-        )
-    return process, output
 
 
 def children(folder: Path) -> list[str]:
@@ -72,24 +57,17 @@ def children(folder: Path) -> list[str]:
 def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     """The streak rises to 3, the alert is printed, a fix resolves it, and Ctrl-C stops all."""
     arguments, ports = command("--interval=2")
-    process, output = start(arguments, tmp_path)
-    try:
+    with on_screen(arguments, tmp_path, os.environ) as demo:
         ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
-        for text in ("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket):
-            eventually(partial(shows, output, text), f"{text!r} on the screen", 120)
-        printed = set(re.findall(r"https?://[^\s)>\]]+", output.read_text()))
+        demo.wait_for("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket)
+        printed = set(re.findall(r"https?://[^\s)>\]]+", demo.text))
         assert {_kind(text) for text in _opened(printed).values()} >= {"grid", "job", "runbook"}
         pages = [link for link in printed if f":{ports[0]}" in link]
         _opened({link for page in pages for link in _links(page)} - printed)
-        eventually(lambda: "the incident is over" in output.read_text(), "its end", 60)
+        demo.wait_for("the incident is over", seconds=60)
         assert len(children(tmp_path)) == len([*NAMES, "tickets"])
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    screen = output.read_text()
+        assert demo.interrupt() == 0
+    screen = demo.text
     assert "Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen
     assert "team broken-inductor, priority P2" in screen
     assert "THE TICKET (dry run: nothing is sent): open pytorch/pytorch#1" in screen
@@ -124,26 +102,19 @@ def test_at_a_terminal_it_waits_for_its_reader(tmp_path: Path) -> None:
     """It stays broken until Enter; nothing is wider than the terminal or a wall of `%`."""
     columns = 80
     arguments, _ = command("--interval=1")
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "TERM": "xterm-256color"}
-    environment.pop("COLUMNS", None)
-    process = subprocess.Popen(
-        [sys.executable, "-c", IN_FRONT, *arguments],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment,
-        start_new_session=True,
-    )
-    os.close(theirs)
+    environment = {**environment_at("xterm-256color"), "TMPDIR": str(tmp_path)}
+    in_front = [sys.executable, "-c", IN_FRONT, *arguments]
     screen = bytearray()
-    threading.Thread(target=read_all, args=(ours, screen), daemon=True).start()
 
     def has(text: str) -> bool:
         return text in STYLES.sub("", screen.decode(errors="replace"))
 
-    try:
+    with (
+        open_terminal(columns) as (ours, theirs),
+        in_session(in_front, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as demo,
+    ):
+        os.close(theirs)
+        threading.Thread(target=read_terminal, args=(ours, screen), daemon=True).start()
         for text in ("is ready", "Ticket: open", "press Enter to land the fix"):
             eventually(partial(has, text), f"{text!r} on the screen", 120)
         assert not has("Revert")
@@ -151,12 +122,7 @@ def test_at_a_terminal_it_waits_for_its_reader(tmp_path: Path) -> None:
         for text in ("Revert", "RESOLVED", "Ticket: close", "State: fixed", "is over"):
             eventually(partial(has, text), f"{text!r} on the screen", 60)
         os.write(ours, b"\x03")
-        assert process.wait(30) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        os.close(ours)
+        assert demo.wait(END_SECONDS) == 0
     text = screen.decode(errors="replace")
     assert "\x1b[1;31m" in text or "\x1b[31m" in text
     lines = STYLES.sub("", text).replace("\r\n", "\n").split("\n")
@@ -174,13 +140,6 @@ IN_FRONT = (
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
 """Makes a new session the foreground of its terminal, as a shell does, and runs a command."""
-
-
-def read_all(terminal: int, into: bytearray) -> None:
-    """Read what a terminal shows until it is closed."""
-    with contextlib.suppress(OSError):
-        while part := os.read(terminal, 65_536):
-            into += part
 
 
 @pytest.mark.parametrize(
@@ -224,10 +183,7 @@ def test_a_config_of_your_own_runs_on_the_same_stack(tmp_path: Path) -> None:
         '"job_name":"unit","status":"completed","conclusion":"failure"}\n'
     )
     arguments, _ = command("--config", str(config))
-    process, output = start(arguments, tmp_path)
-    try:
-        eventually(lambda: "streak 0 → 1   unit" in output.read_text(), "its job", 120)
-    finally:
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 0
-    assert "incident" not in output.read_text()
+    with on_screen(arguments, tmp_path, os.environ) as demo:
+        demo.wait_for("streak 0 → 1   unit")
+        assert demo.interrupt() == 0
+    assert "incident" not in demo.text

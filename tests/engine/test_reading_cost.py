@@ -91,10 +91,10 @@ def cost(commits: int, late: int, *, workflows: int = 2, kind: str = "") -> int:
 
 @pytest.mark.parametrize("kind", ["", "red", "alternating"])
 @pytest.mark.parametrize("late", [-1, 0], ids=["on a new commit", "at the tip"])
-def test_a_new_result_costs_few_rows_at_any_history(kind: str, late: int) -> None:
+@pytest.mark.parametrize("commits", [50, pytest.param(500, marks=pytest.mark.slow)])
+def test_a_new_result_costs_few_rows_at_any_history(kind: str, late: int, commits: int) -> None:
     """A result at the tip reads a few rows, also in an outage as long as the history."""
-    assert cost(50, late, kind=kind) <= AT_MOST
-    assert cost(500, late, kind=kind) <= AT_MOST
+    assert cost(commits, late, kind=kind) <= AT_MOST
 
 
 @pytest.mark.slow
@@ -103,6 +103,7 @@ def test_an_outage_of_5000_commits_costs_no_more() -> None:
     assert cost(5000, 0, workflows=1, kind="red") <= AT_MOST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("late", "at_most"), [(5, 8 * 8), (60, 8 * 64)])
 def test_a_late_result_is_read_from_the_walk_before_it(late: int, at_most: int) -> None:
     """A late result reads rows in proportion to how late it is, not to the history."""

@@ -17,8 +17,16 @@ from tests.gitlab.fake import FakeGitLab
 from tests.support.fakehttp import Request
 
 NOW = 1_700_000_000.0
-PATHS = ("project", "commits", "pipelines", "101", "102", "jobs", "bridges")
-"""The last parts of the addresses whose answers are spoiled."""
+PATHS = {
+    "project": "projects/1",
+    "commits": "projects/1/repository/commits",
+    "pipelines": "projects/1/pipelines",
+    "101": "projects/1/pipelines/101",
+    "102": "projects/1/pipelines/102",
+    "jobs": "projects/1/pipelines/101/jobs",
+    "bridges": "projects/1/pipelines/101/bridges",
+}
+"""The addresses whose answers are spoiled, by the last part of the path."""
 
 FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-")
 SECRET = Path(FOLDER.name) / "secret"
@@ -71,19 +79,10 @@ def answers() -> st.SearchStrategy[tuple[str, bytes]]:
     """Return spoiled answers with their paths."""
 
     def of(path: str) -> st.SearchStrategy[tuple[str, bytes]]:
-        full = {
-            "project": "projects/1",
-            "commits": "projects/1/repository/commits",
-            "pipelines": "projects/1/pipelines",
-            "101": "projects/1/pipelines/101",
-            "102": "projects/1/pipelines/102",
-            "jobs": "projects/1/pipelines/101/jobs",
-            "bridges": "projects/1/pipelines/101/bridges",
-        }[path]
-        body = SERVER(Request(f"/api/v4/{full}", [], {})).body
+        body = SERVER(Request(f"/api/v4/{PATHS[path]}", [], {})).body
         return json_texts(json.loads(body)).map(lambda text: (path, text))
 
-    return st.sampled_from(PATHS).flatmap(of)
+    return st.sampled_from(list(PATHS)).flatmap(of)
 
 
 def states() -> st.SearchStrategy[bytes]:

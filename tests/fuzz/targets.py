@@ -359,8 +359,11 @@ def find_issue(body: bytes) -> None:
 
 
 def _issues_api(body: bytes) -> GithubIssues:
-    http = HttpContext(lambda: DirectSession(lambda _: HttpResponse(200, body)))
-    return GithubIssues("http://127.0.0.1:9", http, NoToken())
+    return GithubIssues("http://127.0.0.1:9", _answering(body), NoToken())
+
+
+def _answering(body: bytes) -> HttpContext:
+    return HttpContext(lambda: DirectSession(lambda _: HttpResponse(200, body)))
 
 
 LISTED = {"as_of": "2026-09-21T00:00:00Z", "problem": None, "dry_run": False, "tickets": [
@@ -381,8 +384,7 @@ def list_silences(body: bytes) -> None:
 
 
 def _peer(body: bytes) -> RestClient:
-    http = HttpContext(lambda: DirectSession(lambda _: HttpResponse(200, body)))
-    return RestClient("http://127.0.0.1:9", http)
+    return RestClient("http://127.0.0.1:9", _answering(body))
 
 
 def _show(triage: Triage) -> None:

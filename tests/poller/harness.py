@@ -13,7 +13,8 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh, RefreshReport, Source
 from trunkwatch.store import SqliteStore, Store
 
-from tests.support.rows import NOW, TRUNK
+from tests.support.clock import Clock
+from tests.support.rows import TRUNK
 
 ONE = "{name: ci, type: recorded, path: a}"
 TWO = f"{ONE}, {{name: other, type: recorded, path: b}}"
@@ -22,16 +23,6 @@ TWO = f"{ONE}, {{name: other, type: recorded, path: b}}"
 def config_of(sources: str = ONE, more: str = "") -> Config:
     """Return a configuration."""
     return parse_config(f"sources: [{sources}]\n{more}", "t.yml")
-
-
-@dataclass
-class Clock:
-    """Shows what it was set to (seconds since the epoch)."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 Answer = Iterable[Fact | RefreshReport] | Exception

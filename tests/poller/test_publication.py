@@ -20,7 +20,8 @@ from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.sources import RefreshReport, TrunkReport
 
 from tests.domain.builders import evaluate_histories
-from tests.poller.harness import ONE, Clock, Harness, config_of
+from tests.poller.harness import ONE, Harness, config_of
+from tests.support.clock import Clock
 from tests.support.examples import examples
 from tests.support.rows import HOUR, NOW, history, named
 

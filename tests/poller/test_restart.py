@@ -11,7 +11,8 @@ from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.store import SqliteStore
 
-from tests.poller.harness import TWO, Clock, Harness, Update, config_of
+from tests.poller.harness import TWO, Harness, Update, config_of
+from tests.support.clock import Clock
 from tests.support.counting_store import CountingStore
 from tests.support.rows import TRUNK, history, named, order, run
 

@@ -22,7 +22,8 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.store import SqliteStore, bases
 
 from tests.engine.retained import differences, published
-from tests.poller.harness import Clock, Harness, Update, config_of
+from tests.poller.harness import Harness, Update, config_of
+from tests.support.clock import Clock
 from tests.support.rows import NOW, TRUNK, history, named, order, run, sha
 
 DAY = 86_400.0

@@ -18,19 +18,10 @@ from trunkwatch.rest.limits import (
     RefreshBudget,
 )
 
+from tests.support.clock import Clock
 from tests.support.examples import examples
 
 INTERVAL = 60.0
-
-
-class Clock:
-    """Shows what it was set to (seconds)."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Server:
@@ -56,7 +47,7 @@ class Server:
 
 
 def made(share: float = 0.5, limit: int = 5000) -> tuple[Quota, Server, Clock]:
-    clock = Clock()
+    clock = Clock(1_800_000_000.0)
     quota = Quota(share, clock)
     return quota, Server(quota, clock, limit), clock
 

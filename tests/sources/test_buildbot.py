@@ -19,6 +19,7 @@ from trunkwatch.sources.buildbot.api import PAGE
 from trunkwatch.sources.buildbot.source import LOOK_BACK_SECONDS
 
 from tests.sources.reading import REPO, TRUNK, Reader, sha
+from tests.support.clock import Clock
 from tests.support.fakehttp import (
     Answer,
     FakeBuildbot,
@@ -37,24 +38,10 @@ A, B = sha(1), sha(2)
 SHORT = "c0ffee" + sha(3)[6:]
 
 
-class Clock:
-    """A clock that tests set; a day after `NOW` at first.
-
-    Attributes:
-        now: seconds since the epoch.
-    """
-
-    def __init__(self) -> None:
-        self.now = NOW + 24.0 * HOUR
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    """Return a clock that shows a day after `NOW`."""
+    return Clock(NOW + 24.0 * HOUR)
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from tests.domain.builders import evaluate, job_named
 from tests.gitlab.fake import TOKEN, FakeGitLab
 from tests.gitlab.world import Pipeline, Project, time_text
 from tests.sources.reading import Reader, sha
+from tests.support.clock import Clock
 from tests.support.fakehttp import Answer, HttpServer, Request, as_json, serving
 
 NOW = 1_700_000_000.0
@@ -40,24 +41,9 @@ TRUNK = Trunk(PATH, "main")
 SECRET = "of the webhook"
 
 
-class Clock:
-    """A clock that tests set.
-
-    Attributes:
-        now: seconds since the epoch.
-    """
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture
@@ -111,6 +97,13 @@ def asked(server: HttpServer) -> list[str]:
     paths = [path.rpartition("/")[2] for path in server.paths()]
     server.requests.clear()
     return paths
+
+
+def asked_by_refresh(reader: Reader, server: HttpServer) -> list[str]:
+    """Refresh once and return the last part of the path of each of its requests."""
+    asked(server)
+    reader.refresh()
+    return asked(server)
 
 
 def names(reader: Reader) -> list[tuple[str, str | None, int]]:
@@ -260,9 +253,7 @@ def test_jobs_end_while_their_pipeline_does_not_change(
     assert verdicts(reader, "test") == "FAIL"
     clock.now += 37 * HOUR
     reader.refresh()
-    asked(server)
-    reader.refresh()
-    assert "jobs" not in asked(server)
+    assert "jobs" not in asked_by_refresh(reader, server)
 
 
 def test_a_pipeline_that_ends_before_its_jobs_is_read_again(
@@ -382,9 +373,7 @@ def test_a_child_that_changes_after_its_parent_is_seen(
     reader.restart()
     reader.refresh()
     assert verdicts(reader, "below / unit") == "FLAKY"
-    asked(server)
-    reader.refresh()
-    assert asked(server) == ["commits", "pipelines", "pipelines"]
+    assert asked_by_refresh(reader, server) == ["commits", "pipelines", "pipelines"]
 
 
 def test_a_child_without_parent_is_asked_for_once(
@@ -397,9 +386,7 @@ def test_a_child_without_parent_is_asked_for_once(
     project.pipelines.remove(run)
     child.set("failed", NOW - 10)
     reader.refresh()
-    asked(server)
-    reader.refresh()
-    assert asked(server) == ["commits", "pipelines", "pipelines"]
+    assert asked_by_refresh(reader, server) == ["commits", "pipelines", "pipelines"]
 
 
 def test_an_ended_child_is_not_read_again_while_its_parent_runs(
@@ -412,9 +399,13 @@ def test_an_ended_child_is_not_read_again_while_its_parent_runs(
     below(project, first, "success", at=NOW - 50)
     reader.refresh()
     reader.refresh()
-    asked(server)
-    reader.refresh()
-    assert asked(server) == ["commits", "pipelines", "pipelines", "jobs", "bridges"]
+    assert asked_by_refresh(reader, server) == [
+        "commits",
+        "pipelines",
+        "pipelines",
+        "jobs",
+        "bridges",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -507,9 +498,7 @@ def test_another_source_may_give_the_order(
     reader = Reader(configure(order=False), clock)
     reader.refresh()
     assert reader.store.load().orders == {}
-    asked(server)
-    reader.refresh()
-    assert asked(server) == ["pipelines"]
+    assert asked_by_refresh(reader, server) == ["pipelines"]
 
 
 # ---------------------------------------------------------------------- paging and cursor
@@ -598,9 +587,7 @@ def test_more_changes_than_one_refresh_lists_are_read_by_several(
         child.set("failed", NOW - 2 * HOUR + 400 * number)
     catch_up()
     assert verdicts(reader, "below / unit") == " ".join(["FLAKY"] * 12)
-    asked(server)
-    reader.refresh()
-    assert asked(server) == ["commits", "pipelines", "pipelines"]
+    assert asked_by_refresh(reader, server) == ["commits", "pipelines", "pipelines"]
 
 
 def test_a_list_that_shows_nothing_new_is_an_error(
@@ -827,9 +814,7 @@ def test_a_child_that_is_deleted_meanwhile_costs_no_other(
         ("below / below", "failure") for _ in range(depth)
     }
     assert reader.report.trunks[TRUNK].error is None
-    asked(server)
-    reader.refresh()
-    assert "jobs" not in asked(server)
+    assert "jobs" not in asked_by_refresh(reader, server)
 
 
 def test_a_project_that_is_gone_is_named(ci: FakeGitLab, project: Project, reader: Reader) -> None:
@@ -1169,9 +1154,7 @@ def test_a_delivery_is_read_without_the_other_trunks(
     run.jobs[0]["status"] = "failed"
     clock.now += 4
     hook.parse_delivery(headers(), JOB)
-    asked(server)
-    reader.refresh()
-    assert asked(server) == []
+    assert asked_by_refresh(reader, server) == []
     assert reader.report.retry_after == 6
     clock.now += 6
     reader.refresh()

@@ -15,7 +15,8 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.store import ServerLock, SqliteStore, damage_of
 from trunkwatch.tickets.store import TicketStore
 
-from tests.poller.harness import Clock, Harness, config_of
+from tests.poller.harness import Harness, config_of
+from tests.support.clock import Clock
 from tests.support.rows import NOW, history, named
 
 PAGE_BYTES = 4096

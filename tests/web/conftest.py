@@ -19,6 +19,7 @@ from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.answer import Endpoint
 from trunkwatch.web.view import View
 
+from tests.support.clock import Clock
 from tests.support.rows import NOW, TRUNK
 
 if TYPE_CHECKING:
@@ -27,16 +28,6 @@ if TYPE_CHECKING:
 SECONDS = 30.0
 SOURCE = "{name: ci, type: recorded, path: ci.ndjson, poll_interval: 60s}"
 COMPARE = "https://git.example/compare/{last_good}...{first_bad}"
-
-
-@dataclass
-class Clock:
-    """A clock that stands still until it is set."""
-
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @dataclass(frozen=True)
