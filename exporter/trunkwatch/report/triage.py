@@ -6,7 +6,7 @@ from typing import Any
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.triage import JobTriage, Reading, Silence, TicketNote, Triage
 from trunkwatch.report.words import ago, plain
-from trunkwatch.times import format_minute, format_time
+from trunkwatch.times import format_minute, format_time, format_time_or_none
 
 COMMENT_CHARACTERS = 80
 """Characters of a silence's comment in a line."""
@@ -53,7 +53,7 @@ def triage_object(triage: Triage, trunks: Collection[Trunk], now: float) -> dict
 def _reading(reading: Reading[Any] | None) -> dict[str, Any]:
     return {
         "configured": reading is not None,
-        "read_at": _time(reading.read_at) if reading else None,
+        "read_at": format_time_or_none(reading.read_at) if reading else None,
         "problem": reading.problem if reading else None,
     }
 
@@ -74,12 +74,8 @@ def _silence(silence: Silence) -> Mapping[str, Any]:
         "id": silence.ident,
         "created_by": silence.created_by,
         "comment": silence.comment,
-        "ends_at": _time(silence.ends_at),
+        "ends_at": format_time_or_none(silence.ends_at),
     }
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else format_time(seconds)
 
 
 # ---------------------------------------------------------------------- in words
