@@ -49,10 +49,14 @@ class Chosen:
     storage: str
     cache: str | None = None
 
-    def show_cache(self, form: str) -> None:
-        """Print the line about the cache; beside a program's output, on standard error."""
+    def show_cache(self, *, err: bool) -> None:
+        """Print the line about the cache.
+
+        Args:
+            err: print it on standard error, since the output is for a program.
+        """
         if self.cache is not None:
-            click.echo(self.cache, err=form == "json")
+            click.echo(self.cache, err=err)
 
 
 REPO_HELP = (
