@@ -7,7 +7,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.markdown import code, link
 from trunkwatch.report.notes import source_notes, trunk_notes, workflow_notes
-from trunkwatch.report.order import by_urgency
+from trunkwatch.report.order import by_urgency, fails
 from trunkwatch.report.text import headline, occurred
 from trunkwatch.report.words import failures_phrase, short
 
@@ -40,7 +40,7 @@ def summary(
 def _trunk(
     trunk: TrunkState, compare_urls: CompareUrls, now: float, *, every: bool
 ) -> Iterator[str]:
-    failing = [job for job in trunk.jobs if job.broken or job.consecutive_failures]
+    failing = [job for job in trunk.jobs if fails(job)]
     yield f"### {code(str(trunk.trunk))}"
     yield ""
     yield f"{headline(trunk, failing)}."

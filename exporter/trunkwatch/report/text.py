@@ -15,7 +15,7 @@ from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, flakiness, hidden_failures, hints
 from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
-from trunkwatch.report.order import by_urgency
+from trunkwatch.report.order import by_urgency, fails
 from trunkwatch.report.words import (
     ago,
     by_line,
@@ -70,7 +70,7 @@ def print_snapshot(
 def _print_trunk(
     trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
 ) -> None:
-    failing = by_urgency(job for job in trunk.jobs if job.broken or job.consecutive_failures)
+    failing = by_urgency(job for job in trunk.jobs if fails(job))
     console.print(Text(headline(trunk, failing), style="bold"))
     if failing:
         FAILING.print([_failing_row(job, now) for job in failing], console)
@@ -87,7 +87,7 @@ OTHERS = Listing(
 
 
 def _print_others(trunk: TrunkState, console: Console, now: float) -> None:
-    others = [job for job in trunk.jobs if not job.broken and not job.consecutive_failures]
+    others = [job for job in trunk.jobs if not fails(job)]
     rows = [
         [
             Text(plain(value))
