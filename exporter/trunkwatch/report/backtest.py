@@ -11,7 +11,7 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
 from trunkwatch.report.listing import Heading, Listing
-from trunkwatch.report.words import commits, counted, plain, short
+from trunkwatch.report.words import NO_RESULTS, commits, counted, plain, short
 from trunkwatch.times import format_minute, format_time, format_time_or_none
 
 
@@ -122,7 +122,7 @@ def print_back_test(replays: Sequence[Replay], console: Console) -> None:
     if any(replay.trunks for replay in replays):
         _print_teams(replays, console)
     else:
-        console.print("No results: no source has reported a trunk yet.")
+        console.print(NO_RESULTS)
 
 
 def _headline(replay: Replay, test: BackTest) -> str:

@@ -17,6 +17,7 @@ from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
 from trunkwatch.report.order import by_urgency, fails
 from trunkwatch.report.words import (
+    NO_RESULTS,
     ago,
     by_line,
     commits,
@@ -57,7 +58,7 @@ def print_snapshot(
             _print_groups(trunk.groups, console, reliable=is_reliable(trunk, now))
     shown = {problem for trunk in snapshot.trunks for problem in trunk.problems}
     if not snapshot.trunks:
-        console.print("No results: no source has reported a trunk yet.")
+        console.print(NO_RESULTS)
     for source in snapshot.sources:
         if source.unread:
             console.print(Text(_unread(source.unread)), soft_wrap=True)

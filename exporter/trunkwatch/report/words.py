@@ -3,6 +3,9 @@
 from trunkwatch.domain.job import JobState
 from trunkwatch.times import format_minute
 
+NO_RESULTS = "No results: no source has reported a trunk yet."
+"""Instead of the trunks, where there is none."""
+
 SHORT_SHA_DIGITS = 10
 """Hex digits that are unique in a large repository."""
 
