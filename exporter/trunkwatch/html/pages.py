@@ -40,6 +40,7 @@ from trunkwatch.html.who import triage_notes, who_is_on
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import flakiness, hidden_failures
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
+from trunkwatch.report.order import urgency
 from trunkwatch.report.triage import note_words
 
 ATTEMPT_COMMITS = 30
@@ -130,7 +131,7 @@ def _basis(scene: Scene, state: TrunkState) -> tuple[object, ...]:
 
 
 def _worst(state: TrunkState) -> JobState | None:
-    return next(iter(worst_first(job for job in state.jobs if job.failing)), None)
+    return min((job for job in state.jobs if job.failing), key=urgency, default=None)
 
 
 class HtmlPages:
