@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.config import Config, policy_of
-from trunkwatch.domain.evidence import MERGE_GROUP, EvidenceRules, why_ignored
+from trunkwatch.domain.evidence import PUSHES, EvidenceRules, why_ignored
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
@@ -85,7 +85,7 @@ def live_warnings(
 
 
 def _events(trunk: Trunk, found: Results) -> Iterator[str]:
-    if found.runs and not {"push", MERGE_GROUP} & found.runs.keys():
+    if found.runs and not PUSHES & found.runs.keys():
         events = ", ".join(f"{event} ({number})" for event, number in found.runs.items())
         yield (
             f"{trunk}: no run of a push was read, only those of {events}; if pushes have runs,"
