@@ -77,13 +77,13 @@ class _Names(click.types.StringParamType):
 
 def filter_flags(command: Command) -> Command:
     """Add the flags to a command."""
-    for flag, what in (("--workflow", "workflow"), ("--team", "team"), ("--group", "group")):
+    for flag in reversed(_NAMES):
         command = click.option(
             flag,
             multiple=True,
             type=_Names(),
             metavar="NAME",
-            help=f"Only jobs of this {what}, or a glob of its name; may be repeated.",
+            help=f"Only jobs of this {flag[2:]}, or a glob of its name; may be repeated.",
         )(command)
     return command
 
