@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from trunkwatch.config import Config
 from trunkwatch.domain.model import JobKey
@@ -23,7 +22,7 @@ from trunkwatch.engine.triage import (
 from trunkwatch.errors import ReadingError, TrunkwatchError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.tickets.alerts import LIST_PATH
 from trunkwatch.tickets.json_rows import text_or_none
 from trunkwatch.times import parse_time
 
@@ -138,10 +137,8 @@ def read_alerts(client: RestClient) -> Reading[Alerts]:
     Raises:
         TrunkwatchError: it does not answer, or one alert cannot be read.
     """
-    matcher = f'alertname="{ALERT}"'
-    path = f"/api/v2/alerts?filter={quote(matcher, safe='')}"
     now = time.time()
-    rows = client.get(path)
+    rows = client.get(LIST_PATH)
     try:
         is_silenced = any(row["status"]["silencedBy"] for row in rows)
         silences = _silences(client) if is_silenced else {}
@@ -151,7 +148,7 @@ def read_alerts(client: RestClient) -> Reading[Alerts]:
             note = _alert(row["status"], silences)
             found[key] = _both(found[key], note) if key in found else note
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _unreadable(client.address(path), error) from None
+        raise _unreadable(client.address(LIST_PATH), error) from None
     return Reading(found, now)
 
 

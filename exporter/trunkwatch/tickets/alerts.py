@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from trunkwatch.errors import BadDelivery, ReadingError
 from trunkwatch.tickets.json_rows import no_text, object_of, text_or_none
@@ -11,6 +12,9 @@ from trunkwatch.tickets.model import JobName, Links, TicketKey
 
 ALERT = "TrunkJobBroken"
 """The only alert that opens tickets."""
+
+LIST_PATH = "/api/v2/alerts?filter=" + quote(f'alertname="{ALERT}"', safe="")
+"""Where Alertmanager lists the unresolved alerts of that name, including silenced ones."""
 
 WEBHOOK_VERSION = "4"
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from trunkwatch.errors import NotFoundError, ReadingError, RequestError, UnknownTrunkError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT, AlertList, parse_alerts
+from trunkwatch.tickets.alerts import LIST_PATH, AlertList, parse_alerts
 from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
 TIMEOUT_SECONDS = 20.0
@@ -32,8 +32,7 @@ class HttpStatusClient:
 
     def alerts(self) -> AlertList:
         """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
-        wanted = quote(f'alertname="{ALERT}"', safe="")
-        return parse_alerts(_read(self._alertmanager, f"/api/v2/alerts?filter={wanted}"))
+        return parse_alerts(_read(self._alertmanager, LIST_PATH))
 
     def check_exporter(self) -> None:
         """Ask the exporter for a small document that every version of it has.
