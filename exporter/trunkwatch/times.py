@@ -47,6 +47,11 @@ def format_time(seconds: float) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
+def format_time_or_none(seconds: float | None) -> str | None:
+    """Write a time as `format_time` does; None for an unknown one."""
+    return None if seconds is None else format_time(seconds)
+
+
 def format_minute(seconds: float) -> str:
     """Write seconds since the epoch to the minute, as people read it: `2025-12-09 16:09 UTC`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

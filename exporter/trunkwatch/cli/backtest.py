@@ -91,5 +91,5 @@ def backtest(
             click.echo(printed(partial(print_comparison, comparison)), nl=False)
         else:
             click.echo(printed(partial(print_back_test, replays)), nl=False)
-        chosen.show_cache(form)
+        chosen.show_cache(err=form != "table")
     exit_with(0 if snapshot.was_read else BAD_INPUT)

@@ -93,7 +93,7 @@ def check(
         click.echo(_shown(once, snapshot, form, fields, every=every), nl=False)
         if form == "table" and repo is not None:
             click.echo(cost(once.requests), nl=False)
-        chosen.show_cache("json" if form == "markdown" else form)
+        chosen.show_cache(err=form != "table")
     exit_with(_exit_code(snapshot, by_group=not workflow))
 
 

@@ -83,6 +83,18 @@ def web_config_flag(command: Command) -> Command:
     )(command)
 
 
+def alertmanager_flag(command: Command) -> Command:
+    """Add the flag `--alertmanager.url` to a command."""
+    return click.option(
+        "--alertmanager.url",
+        "alertmanager",
+        default="http://127.0.0.1:9093",
+        show_default=True,
+        metavar="URL",
+        help="The base URL of Alertmanager.",
+    )(command)
+
+
 def now_flag(command: Command) -> Command:
     """Add the flag `--now` to a command."""
     return click.option(

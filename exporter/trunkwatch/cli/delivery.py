@@ -6,7 +6,7 @@ import time
 import click
 
 from trunkwatch.app.delivery_test import DeliveryTest
-from trunkwatch.cli.common import BAD_INPUT, exit_with, reported_errors
+from trunkwatch.cli.common import BAD_INPUT, alertmanager_flag, exit_with, reported_errors
 from trunkwatch.config.alertmanager import SEVERITIES
 from trunkwatch.errors import RequestError
 from trunkwatch.report.words import duration
@@ -19,14 +19,7 @@ UNDELIVERED = 1
 
 @click.command("test-alert")
 @click.option("--team", required=True, help="The team whose alerts are tried.")
-@click.option(
-    "--alertmanager.url",
-    "alertmanager",
-    default="http://127.0.0.1:9093",
-    show_default=True,
-    metavar="URL",
-    help="The base URL of Alertmanager.",
-)
+@alertmanager_flag
 @click.option(
     "--priority",
     type=click.Choice(list(SEVERITIES)),

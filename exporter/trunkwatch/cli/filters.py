@@ -9,12 +9,10 @@ from typing import NamedTuple
 import click
 
 from trunkwatch.cli.common import Command
+from trunkwatch.cli.job_argument import LISTED, SIMILARITY
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.errors import UsageError
-
-LISTED = 10
-"""Names that an error lists at most."""
 
 
 class Filters(NamedTuple):
@@ -79,13 +77,13 @@ class _Names(click.types.StringParamType):
 
 def filter_flags(command: Command) -> Command:
     """Add the flags to a command."""
-    for flag, what in (("--workflow", "workflow"), ("--team", "team"), ("--group", "group")):
+    for flag in reversed(_NAMES):
         command = click.option(
             flag,
             multiple=True,
             type=_Names(),
             metavar="NAME",
-            help=f"Only jobs of this {what}, or a glob of its name; may be repeated.",
+            help=f"Only jobs of this {flag[2:]}, or a glob of its name; may be repeated.",
         )(command)
     return command
 
@@ -99,7 +97,7 @@ def _refuse_unknown(flag: str, wanted: Iterable[str], names: Iterable[str]) -> N
     present = sorted(names)
     for each in wanted:
         if not any(_fits(name, each) for name in present):
-            near = get_close_matches(each, present, LISTED, 0.5)
+            near = get_close_matches(each, present, LISTED, SIMILARITY)
             shown = ", ".join(map(repr, near or present[:LISTED])) or "none"
             what = "the nearest" if near else "there are"
             raise UsageError(f"{flag} {each!r}: no job has it; {what}: {shown}")

@@ -71,4 +71,4 @@ def init(
     if status.unread:
         unread = f"{commits(status.unread)} are still unread: what ran there alone is missing."
         click.echo(unread, err=True)
-    chosen.show_cache("json")
+    chosen.show_cache(err=True)

@@ -11,7 +11,7 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.errors import UsageError
 
 LISTED = 10
-"""Jobs that an error lists at most."""
+"""Names that an error lists at most."""
 
 SIMILARITY = 0.5
 """The least similarity of a suggested name, as `difflib` measures it."""

@@ -188,7 +188,7 @@ def explain(config_file: str, repo: str | None, storage: str, now: str | None, j
             state, trunk = find_job(once.engine.snapshot, job)
             for line in _walk(once, state, trunk):
                 click.echo(line)
-            chosen.show_cache("table")
+            chosen.show_cache(err=False)
 
 
 @main.command()

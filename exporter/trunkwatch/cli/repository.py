@@ -1,10 +1,11 @@
 """`--repo owner/name`: one repository instead of a configuration, and its cache."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 import click
@@ -16,11 +17,30 @@ from trunkwatch.config.schema import GITHUB_API, GITLAB
 from trunkwatch.errors import StoreError, UsageError
 from trunkwatch.store import MEMORY, SqliteStore
 
-TOKEN_VARIABLE, API_VARIABLE = "GITHUB_TOKEN", "GITHUB_API_URL"
-"""The variables that GitHub's own tools and runners use."""
 
-GITLAB_TOKEN_VARIABLE, GITLAB_URL_VARIABLE = "GITLAB_TOKEN", "CI_SERVER_URL"
-"""The variables of GitLab's own tool (glab) and runners."""
+class _Ci(NamedTuple):
+    """A CI whose repositories need no configuration.
+
+    Attributes:
+        token: the environment variable with a token that its own tool reads.
+        url: the environment variable with its address that its own runners set.
+        usual_url: its address without that.
+        config_of: returns the configuration of a repository, its address and token variable.
+    """
+
+    token: str
+    url: str
+    usual_url: str
+    config_of: Callable[[str, str | None, str | None], Config]
+
+
+_CIS: Mapping[str, _Ci] = {
+    "github": _Ci("GITHUB_TOKEN", "GITHUB_API_URL", GITHUB_API, config_of_repo),
+    "gitlab": _Ci("GITLAB_TOKEN", "CI_SERVER_URL", GITLAB, config_of_project),
+}
+"""By the value of `--source`."""
+
+GITHUB = "github"
 
 SOURCE = "trunkwatch.source"
 """The key of the chosen CI among the values of a command."""
@@ -49,32 +69,37 @@ class Chosen:
     storage: str
     cache: str | None = None
 
-    def show_cache(self, form: str) -> None:
-        """Print the line about the cache; beside a program's output, on standard error."""
+    def show_cache(self, *, err: bool) -> None:
+        """Print the line about the cache.
+
+        Args:
+            err: print it on standard error, since the output is for a program.
+        """
         if self.cache is not None:
-            click.echo(self.cache, err=form == "json")
+            click.echo(self.cache, err=err)
 
 
-REPO_HELP = (
-    "A repository on GitHub; a token is taken from GITHUB_TOKEN, and the results are kept in a"
-    " cache."
-)
+_TOKEN_AND_CACHE = "a token is taken from GITHUB_TOKEN, and the results are kept in a cache."
+REPO_HELP = f"A repository on GitHub; {_TOKEN_AND_CACHE}"
 
 
 def repo_flag(command: Command) -> Command:
     """Add the flags `--repo` and `--source` to a command."""
     source_flag = click.option(
         "--source",
-        type=click.Choice(["github", "gitlab"]),
-        default="github",
+        type=click.Choice(list(_CIS)),
+        default=GITHUB,
         show_default=True,
         expose_value=False,
         callback=lambda context, _flag, value: context.meta.update({SOURCE: value}),
         help="Where the repository of --repo is: GitLab's token is taken from GITLAB_TOKEN, its"
         " address from CI_SERVER_URL.",
     )
-    help_text = REPO_HELP.replace(";", ", instead of a configuration;", 1)
-    named_flag = click.option("--repo", metavar="OWNER/NAME", help=help_text)
+    named_flag = click.option(
+        "--repo",
+        metavar="OWNER/NAME",
+        help=f"A repository on GitHub, instead of a configuration; {_TOKEN_AND_CACHE}",
+    )
     return named_flag(source_flag(command))
 
 
@@ -123,9 +148,8 @@ def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
     given = environment.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is ignored.
     home = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    on_gitlab = click.get_current_context().meta.get(SOURCE) == "gitlab"
-    variable, usual = (GITLAB_URL_VARIABLE, GITLAB) if on_gitlab else (API_VARIABLE, GITHUB_API)
-    api = urlsplit(environment.get(variable) or usual)
+    ci = _CIS[_chosen_source()]
+    api = urlsplit(environment.get(ci.url) or ci.usual_url)
     folder = home / "trunkwatch" / quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
     folder.mkdir(mode=CACHE_MODE, parents=True, exist_ok=True)
     return folder / f"{quote(repo, safe='')}.db"
@@ -133,10 +157,15 @@ def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
 
 def _config_of_repo(repo: str) -> Config:
     """Return a configuration of one repository, with the environment's token and API address."""
-    if click.get_current_context().meta.get(SOURCE) == "gitlab":
-        token = GITLAB_TOKEN_VARIABLE if os.environ.get(GITLAB_TOKEN_VARIABLE) else None
-        return config_of_project(repo, os.environ.get(GITLAB_URL_VARIABLE), token)
-    token_env = TOKEN_VARIABLE if os.environ.get(TOKEN_VARIABLE) else None
-    if token_env is None:
+    source = _chosen_source()
+    ci = _CIS[source]
+    token_env = ci.token if os.environ.get(ci.token) else None
+    if token_env is None and source == GITHUB:
         click.echo(WITHOUT_TOKEN, err=True)
-    return config_of_repo(repo, os.environ.get(API_VARIABLE), token_env)
+    return ci.config_of(repo, os.environ.get(ci.url), token_env)
+
+
+def _chosen_source() -> str:
+    """Return the value of `--source`; GitHub for a command without this flag."""
+    source: str = click.get_current_context().meta.get(SOURCE, GITHUB)
+    return source

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from trunkwatch.cli.common import (
     BAD_INPUT,
+    alertmanager_flag,
     config_flag,
     exit_with,
     reported_errors,
@@ -39,14 +40,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
     help="The address of /alerts, for Alertmanager's webhook.",
 )
 @web_config_flag
-@click.option(
-    "--alertmanager.url",
-    "alertmanager",
-    default="http://127.0.0.1:9093",
-    show_default=True,
-    metavar="URL",
-    help="The base URL of Alertmanager.",
-)
+@alertmanager_flag
 @click.option(
     "--exporter.url",
     "exporter",

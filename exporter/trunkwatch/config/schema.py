@@ -51,6 +51,8 @@ DEFAULT_WINDOW = 100
 Name = Annotated[str, Field(min_length=1)]
 Priority = Literal["P0", "P1", "P2", "P3"]
 Completed = Literal["pass", "fail", "skip", "unknown"]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+"""The address of a server; a field of one that may have a password is not shown (`repr=False`)."""
 
 
 class _Source(Section):
@@ -154,7 +156,7 @@ class BuildbotSource(_Source):
     """
 
     type: Literal["buildbot"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)]  # may have a password
+    url: Annotated[Url, Field(repr=False)]  # may have a password
     repo: LabelName
     branches: Annotated[tuple[LabelName, ...], Field(min_length=1)]
     git: Location | None = None
@@ -222,7 +224,7 @@ class GithubSource(_ApiSource):
     refreshes_after_evaluation: ClassVar[bool] = True
 
     type: Literal["github"]
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
+    api_url: Annotated[Url, Field(repr=False)] = GITHUB_API
     repo: RepoName | None = None
     repos: tuple[RepoEntry, ...] = ()
     exclude: tuple[ExcludeEntry, ...] = ()
@@ -336,7 +338,7 @@ class GitlabSource(_ApiSource):
     """
 
     type: Literal["gitlab"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITLAB
+    url: Annotated[Url, Field(repr=False)] = GITLAB
     repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
     exclude: tuple[ProjectGlob, ...] = ()
     branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
@@ -509,10 +511,6 @@ class GreenSection(Section):
     required: Annotated[tuple[Pattern, ...], Field(min_length=1)]
 
 
-PeerUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-"""The address of another program; it may have a password, so that no field of it is shown."""
-
-
 class AlertmanagerSection(Section):
     """The Alertmanager whose silences the pages show.
 
@@ -520,7 +518,7 @@ class AlertmanagerSection(Section):
         url: its address, without /api/v2.
     """
 
-    url: Annotated[PeerUrl, Field(repr=False)]
+    url: Annotated[Url, Field(repr=False)]
 
 
 class TicketsSection(Section):
@@ -540,7 +538,7 @@ class TicketsSection(Section):
         api_url: address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
     """
 
-    url: Annotated[PeerUrl | None, Field(repr=False)] = None
+    url: Annotated[Url | None, Field(repr=False)] = None
     repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
     labels: tuple[Name, ...] = ()
     assignees: tuple[Name, ...] = ()
@@ -549,8 +547,8 @@ class TicketsSection(Section):
     max_new_per_hour: AtLeastOne = 10
     timezone: Zone = "UTC"
     timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
-    dashboard_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = None
-    api_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", repr=False)] = GITHUB_API
+    dashboard_url: Url | None = None
+    api_url: Annotated[Url, Field(repr=False)] = GITHUB_API
 
 
 class Limits(Section):

@@ -32,6 +32,9 @@ UNFINISHED = frozenset({"queued", "in_progress", "waiting", "requested", "pendin
 MERGE_GROUP = "merge_group"
 """The event of a merge queue: its run tests the commit that lands, on a branch of its own."""
 
+PUSHES = frozenset({"push", MERGE_GROUP})
+"""The events of which every commit has runs."""
+
 QUEUE_BRANCHES = "gh-readonly-queue"
 """The folder of these branches, followed by the trunk's name:
 https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository/configuring-pull-request-merges/managing-a-merge-queue"""

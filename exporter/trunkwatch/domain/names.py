@@ -16,6 +16,11 @@ class FoldRule:
     match: Pattern
     to: str
 
+    def folded(self, name: str) -> str:
+        """Return the new name of a job, which is the old one unless that matches."""
+        to = self.match.expand(name, self.to)
+        return name if to is None else to
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -86,8 +91,7 @@ class Naming:
             return None
         name = raw_name
         for rule in self.fold:
-            folded = rule.match.expand(name, rule.to)
-            name = name if folded is None else folded
+            name = rule.folded(name)
         return self.aliases.get((workflow, name), name)
 
 

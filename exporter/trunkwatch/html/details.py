@@ -11,7 +11,7 @@ from trunkwatch.domain.history import ColumnHistory, Place
 from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, newest_first
 from trunkwatch.domain.verdict import distinct_attempts
 from trunkwatch.report.cells import MEANINGS, cells
-from trunkwatch.report.words import duration
+from trunkwatch.report.words import duration, result
 
 ATTEMPTS_SHOWN = 12
 """Attempts of one job at one commit that a page lists; a folded job may have dozens of shards."""
@@ -97,7 +97,6 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
         row: its row.
         prefix: length of the part that the names of all shards begin with; None without shards.
     """
-    words = (row.conclusion or "no conclusion") if row.finished else row.status
     more = [_shard(row.job.job_name[prefix:])] if prefix is not None else []
     if row.attempt > 1:
         more.append(f"attempt {row.attempt}")
@@ -107,7 +106,7 @@ def _attempt(row: Observation, prefix: int | None) -> Attempt:
         more.append(f"after {duration(row.completed_at - row.started_at)}")
     if row.infra:
         more.append("infrastructure")
-    return Attempt(words, ", ".join(more), row.url, row.annotations)
+    return Attempt(result(row), ", ".join(more), row.url, row.annotations)
 
 
 def _shard(ending: str) -> str:

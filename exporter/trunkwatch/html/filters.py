@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlencode
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.report.cells import CELLS_LIMIT
+from trunkwatch.report.order import fails
 
 COMMITS_SHOWN = 40
 """Commits that a page shows unless its address asks for others."""
@@ -19,7 +20,7 @@ QUERY_LIMIT = 2_000
 STATES: Mapping[str, Callable[[JobState], bool]] = MappingProxyType(
     {
         "broken": lambda job: job.broken,
-        "failing": lambda job: job.broken or job.consecutive_failures > 0,
+        "failing": fails,
         "pending": lambda job: job.pending > 0,
         "flaky": lambda job: job.flaky > 0 or job.mostly_flaky,
         "known": lambda job: job.known_broken is not None,

@@ -40,6 +40,7 @@ from trunkwatch.html.who import triage_notes, who_is_on
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import flakiness, hidden_failures
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
+from trunkwatch.report.order import urgency
 from trunkwatch.report.triage import note_words
 
 ATTEMPT_COMMITS = 30
@@ -122,8 +123,15 @@ def _lists(state: TrunkState) -> _Lists:
     )
 
 
+def _basis(scene: Scene, state: TrunkState) -> tuple[object, ...]:
+    """Return what every page about a trunk is made from."""
+    age = freshness(state, scene.now).words
+    around = (scene.minute, age, scene.compare_urls, scene.triage)
+    return (state.jobs, state.order, state.sources, *around)
+
+
 def _worst(state: TrunkState) -> JobState | None:
-    return next(iter(worst_first(job for job in state.jobs if job.failing)), None)
+    return min((job for job in state.jobs if job.failing), key=urgency, default=None)
 
 
 class HtmlPages:
@@ -149,43 +157,23 @@ class HtmlPages:
 
     def trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
         """Return the page of a trunk."""
-        age = freshness(state, scene.now).words
-        basis = (
-            state.jobs,
-            state.order,
-            state.groups,
-            state.sources,
-            scene.minute,
-            age,
-            scene.compare_urls,
-            scene.triage,
-        )
         return self._kept.get(
-            (state.trunk, choice), basis, lambda: self._trunk(scene, state, choice)
+            (state.trunk, choice),
+            (state.groups, *_basis(scene, state)),
+            lambda: self._trunk(scene, state, choice),
         )
 
     def job(
         self, scene: Scene, state: TrunkState, job: JobState, first_bad: str | None = None
     ) -> Rendered | None:
         """Return the page of a job, or of one of its outages; None without this outage."""
-        outages = list(outages_of(job, state.order, first_bad))
-        if first_bad is not None and not any(outage.is_chosen for outage in outages):
-            return None
-        age = freshness(state, scene.now).words
-        basis = (
-            job,
-            state.jobs,
-            state.order,
-            state.sources,
-            scene.minute,
-            age,
-            scene.compare_urls,
-            scene.triage,
-        )
-        key = ("job", job.key, first_bad)
+        key, basis = ("job", job.key, first_bad), (job, *_basis(scene, state))
         kept = self._kept.find(key, basis)
         if kept is not None:
             return kept
+        outages = outages_of(job, state.order, first_bad)
+        if first_bad is not None and not any(outage.is_chosen for outage in outages):
+            return None
         # Read here: while the store is written to, this waits, and other pages must not.
         shas = {
             *newest_shas(job, state.order, ATTEMPT_COMMITS),

@@ -45,18 +45,25 @@ def trunk_standing(state: TrunkState, now: float) -> Standing:
     """
     alerting = sum(job.failing for job in state.jobs)
     exempt = sum(job.broken for job in state.jobs) - alerting
+    if not alerting and not state.mass_breakage:
+        return _without_alerts(exempt, reliable=is_reliable(state, now))
+    cause = "One commit broke most of the jobs: " if state.mass_breakage else ""
     also = f", {exempt:,} more {'is' if exempt == 1 else 'are'} known broken" if exempt else ""
-    if state.mass_breakage:
-        words = f"One commit broke most of the jobs: {jobs_are(alerting, 'broken')}{also}"
-    elif alerting:
-        words = f"{jobs_are(alerting, 'broken')}{also}"
-    elif not is_reliable(state, now):
+    return Standing(BAD, f"{cause}{jobs_are(alerting, 'broken')}{also}")
+
+
+def _without_alerts(exempt: int, *, reliable: bool) -> Standing:
+    """Return how jobs are of which none counts as broken.
+
+    Args:
+        exempt: number of known-broken jobs that are broken.
+        reliable: whether the data can be relied on.
+    """
+    if not reliable:
         return Standing(ODD, "Whether a job is broken is unknown")
-    elif exempt:
+    if exempt:
         return Standing(ODD, f"{jobs_are(exempt, 'known broken')}, no other job is broken")
-    else:
-        return Standing(GOOD, "Nothing is broken")
-    return Standing(BAD, words)
+    return Standing(GOOD, "Nothing is broken")
 
 
 def freshness(state: TrunkState, now: float) -> Standing:
@@ -94,12 +101,9 @@ def headline(snapshot: Snapshot, now: float) -> Standing:
         return Standing(BAD, f"{jobs_are(broken, 'broken')}{where}{doubt}")
     if not standings:
         return Standing(ODD, "Nothing has been read yet")
-    if unknown:
-        return Standing(ODD, f"Whether a job is broken is unknown{doubt}")
     exempt = sum(job.broken for state in snapshot.trunks for job in state.jobs)
-    if exempt:
-        return Standing(ODD, f"{jobs_are(exempt, 'known broken')}, no other job is broken")
-    return Standing(GOOD, "Nothing is broken")
+    level, words = _without_alerts(exempt, reliable=not unknown)
+    return Standing(level, f"{words}{doubt}")
 
 
 def _unreliable(unknown: int, every: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from trunkwatch.domain.job import JobState
-from trunkwatch.engine.triage import TicketNote, Triage
+from trunkwatch.engine.triage import JobTriage, TicketNote, Triage
 from trunkwatch.report.triage import doubt, silence_words, ticket_words
 from trunkwatch.report.words import ago, plain
 
@@ -39,13 +39,7 @@ def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
     """
     found = triage.of(job, now)
     no_ticket = doubt(triage.tickets, "tickets.url", now) or "none"
-    no_silence = doubt(triage.alerts, "alertmanager.url", now)
-    if no_silence is None and not found.alert_known:
-        no_silence = "not known: the name is longer than limits.max_label_bytes"
-    if no_silence is None:
-        held = "none, another alert holds this one back"
-        is_held = found.alert is not None and found.alert.inhibited
-        no_silence = held if is_held else "none" if found.alert else "none, no alert fires"
+    no_silence = doubt(triage.alerts, "alertmanager.url", now) or _without_silence(found)
     return Who(
         found.ticket,
         no_ticket if found.ticket is None else ticket_words(found.ticket),
@@ -54,6 +48,15 @@ def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
         found.alert_known,
         ", ".join(_ages(triage, now)),
     )
+
+
+def _without_silence(found: JobTriage) -> str:
+    """Return why a job has no silence, where the silences could be read."""
+    if not found.alert_known:
+        return "not known: the name is longer than limits.max_label_bytes"
+    if found.alert is None:
+        return "none, no alert fires"
+    return "none, another alert holds this one back" if found.alert.inhibited else "none"
 
 
 def _ages(triage: Triage, now: float) -> Iterator[str]:

@@ -11,8 +11,8 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.engine.backtest import BackTest, Notification, TeamTotal, all_teams
 from trunkwatch.engine.outage_history import Ending, Moment, PastOutage
 from trunkwatch.report.listing import Heading, Listing
-from trunkwatch.report.words import commits, counted, plain, short
-from trunkwatch.times import format_minute, format_time
+from trunkwatch.report.words import NO_RESULTS, commits, counted, plain, short
+from trunkwatch.times import format_minute, format_time, format_time_or_none
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
         "last_good": _sha(outage.last_good),
         "suspects": outage.suspects,
         "failures_in_outage": outage.failures_in_outage,
-        "broken_since": _seconds(outage.broken_since),
+        "broken_since": format_time_or_none(outage.broken_since),
         **_moment("opened", outage.opened),
         **_moment("closed", outage.closed),
         "ending": str(outage.ending),
@@ -77,7 +77,7 @@ def _outage(outage: PastOutage) -> dict[str, Any]:
 def _moment(name: str, moment: Moment | None) -> dict[str, Any]:
     return {
         f"{name}_commit": moment.commit.sha if moment else None,
-        f"{name}_at": _time(moment) if moment else None,
+        f"{name}_at": format_time_or_none(moment.at) if moment else None,
     }
 
 
@@ -87,7 +87,7 @@ def _notification(told: Notification) -> dict[str, Any]:
         "team": told.group.team,
         "priority": told.group.priority,
         "commit": told.moment.commit.sha,
-        "at": _time(told.moment),
+        "at": format_time_or_none(told.moment.at),
         "broken": [key.display_name for key in told.broken],
         "ended": [key.display_name for key in told.ended],
     }
@@ -108,14 +108,6 @@ def _sha(commit: Commit | None) -> str | None:
     return commit.sha if commit else None
 
 
-def _time(moment: Moment) -> str | None:
-    return _seconds(moment.at)
-
-
-def _seconds(at: float | None) -> str | None:
-    return None if at is None else format_time(at)
-
-
 # ---------------------------------------------------------------------- for people
 
 
@@ -130,7 +122,7 @@ def print_back_test(replays: Sequence[Replay], console: Console) -> None:
     if any(replay.trunks for replay in replays):
         _print_teams(replays, console)
     else:
-        console.print("No results: no source has reported a trunk yet.")
+        console.print(NO_RESULTS)
 
 
 def _headline(replay: Replay, test: BackTest) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 from trunkwatch.engine.comparison import Comparison, Trial
 from trunkwatch.engine.outage_history import PastOutage
 from trunkwatch.report.listing import Heading, Listing
-from trunkwatch.report.words import commits, counted, duration, plain, short
+from trunkwatch.report.words import NO_RESULTS, commits, counted, duration, plain, short
 
 NO_ALERT = "–"
 
@@ -34,7 +34,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print each outage of the smallest number, with its delay by number; then the teams."""
     smallest, *_ = comparison.numbers
     if not comparison.smallest:
-        console.print("No results: no source has reported a trunk yet.")
+        console.print(NO_RESULTS)
         return
     outages = Listing(
         [

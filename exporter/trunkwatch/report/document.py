@@ -13,7 +13,7 @@ from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.report.cells import cells as letters_of
 from trunkwatch.report.order import by_urgency
 from trunkwatch.report.triage import triage_object
-from trunkwatch.times import format_time
+from trunkwatch.times import format_time, format_time_or_none
 
 CompareUrls = Mapping[Trunk, str]
 """Per trunk, the URL that compares two commits, with {last_good} and {first_bad}."""
@@ -114,7 +114,8 @@ def trunks_object(
         if cells:
             newest = trunk.order.commits[: -cells - 1 : -1]
             shown["commits"] = [
-                {**_commit(commit), "committed_at": _time(commit.committed_at)} for commit in newest
+                {**_commit(commit), "committed_at": format_time_or_none(commit.committed_at)}
+                for commit in newest
             ]
     return head
 
@@ -163,7 +164,7 @@ def _trunk(state: TrunkState, now: float) -> dict[str, Any]:
         "branch": state.trunk.branch,
         "head": state.order.commits[-1].sha if state.order.commits else None,
         "data": str(data_of(state, now)),
-        "data_at": _time(state.data_at),
+        "data_at": format_time_or_none(state.data_at),
         "up": state.up,
         "problem": "; ".join(state.problems) or None,
         "missing_results": state.missing,
@@ -178,7 +179,7 @@ def _source(source: SourceStatus, *, up: bool) -> dict[str, Any]:
     return {
         "source": source.name,
         "up": up,
-        "last_success": _time(source.last_success),
+        "last_success": format_time_or_none(source.last_success),
     }
 
 
@@ -243,7 +244,7 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "suspects": len(suspects) if suspects is not None else None,
         "tested_suspects": blame.tested if blame else None,
         "suspect_commits": [_commit(commit) for commit in suspects or ()],
-        "broken_since": _time(blame.broken_since) if blame else None,
+        "broken_since": format_time_or_none(blame.broken_since) if blame else None,
         "url": blame.url if blame else None,
         "compare_url": compare_link(blame, compare_url),
         "failed_step": blame.failed_step if blame else None,
@@ -279,8 +280,4 @@ def _known_broken(job: JobState) -> dict[str, Any] | None:
     if job.known_broken is None:
         return None
     reason, until = job.known_broken
-    return {"reason": reason, "until": _time(until)}
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else format_time(seconds)
+    return {"reason": reason, "until": format_time_or_none(until)}

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from trunkwatch.config import Config, policy_of
-from trunkwatch.domain.evidence import MERGE_GROUP, EvidenceRules, why_ignored
+from trunkwatch.domain.evidence import PUSHES, EvidenceRules, why_ignored
 from trunkwatch.domain.groups import Group
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
-from trunkwatch.domain.names import PRESETS, any_full_match, event_label
+from trunkwatch.domain.names import Naming, any_full_match, event_label
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.report.words import counted, plain
@@ -70,7 +70,7 @@ def live_warnings(
     jobs = [job for trunk in snapshot.trunks for job in trunk.jobs]
     names = {name for each in results.values() for name in each.names}
     yield from _groups(policy, jobs)
-    yield from _names(config, names)
+    yield from _names(config, policy.naming, names)
     for place, known in enumerate(policy.known_broken):
         if not any(known.match.covers(job.key) for job in jobs):
             yield f"known_broken[{place}]: matches no job"
@@ -85,7 +85,7 @@ def live_warnings(
 
 
 def _events(trunk: Trunk, found: Results) -> Iterator[str]:
-    if found.runs and not {"push", MERGE_GROUP} & found.runs.keys():
+    if found.runs and not PUSHES & found.runs.keys():
         events = ", ".join(f"{event} ({number})" for event, number in found.runs.items())
         yield (
             f"{trunk}: no run of a push was read, only those of {events}; if pushes have runs,"
@@ -93,19 +93,16 @@ def _events(trunk: Trunk, found: Results) -> Iterator[str]:
         )
 
 
-def _names(config: Config, names: Iterable[str]) -> Iterator[str]:
+def _names(config: Config, naming: Naming, names: Iterable[str]) -> Iterator[str]:
     for place, pattern in enumerate(config.jobs.ignore):
         if not any(map(pattern.fullmatch, names)):
             yield f"jobs.ignore[{place}]: matches no job"
-    preset = PRESETS[config.jobs.preset] if config.jobs.preset else None
-    ignored = (*(preset.ignore if preset else ()), *config.jobs.ignore)
-    left = {name for name in names if not any_full_match(ignored, name)}
-    for rule in preset.fold if preset else ():
-        left = {rule.match.expand(name, rule.to) or name for name in left}
-    for place, fold in enumerate(config.jobs.fold):
-        if not any(map(fold.match.fullmatch, left)):
+    left = {name for name in names if not any_full_match(naming.ignore, name)}
+    presets = len(naming.fold) - len(config.jobs.fold)  # a preset's rules come first
+    for place, rule in enumerate(naming.fold, -presets):
+        if place >= 0 and not any(map(rule.match.fullmatch, left)):
             yield f"jobs.fold[{place}]: matches no job"
-        left = {fold.match.expand(name, fold.to) or name for name in left}
+        left = {rule.folded(name) for name in left}
 
 
 # ---------------------------------------------------------------------- groups

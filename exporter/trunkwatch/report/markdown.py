@@ -7,6 +7,8 @@ or HTML. A backslash in front of `@name` does not prevent the notification.
 import re
 from urllib.parse import quote, urlsplit
 
+from trunkwatch.report.words import plain
+
 TEXT_LIMIT = 200
 """Characters of one text from outside; the longest job names in the wild have about 150."""
 
@@ -19,9 +21,8 @@ _BLANKS = re.compile(r"\s+")
 
 def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
     """Return a text as one line of printable characters, cut to a limit."""
-    line = _BLANKS.sub(" ", text).strip()
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
-    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+    line = plain(_BLANKS.sub(" ", text).strip())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def code(text: str | None) -> str:

@@ -6,6 +6,11 @@ from typing import Any
 from trunkwatch.domain.job import JobState
 
 
+def fails(job: JobState) -> bool:
+    """Return whether a job is listed as failing: it is broken, or has a streak."""
+    return job.broken or job.consecutive_failures > 0
+
+
 def by_urgency(jobs: Iterable[JobState]) -> list[JobState]:
     """Return broken jobs by priority, then by age; failing ones likewise; then all others.
 
@@ -15,7 +20,7 @@ def by_urgency(jobs: Iterable[JobState]) -> list[JobState]:
     failing: list[JobState] = []
     others: list[JobState] = []
     for job in jobs:
-        (failing if job.broken or job.consecutive_failures else others).append(job)
+        (failing if fails(job) else others).append(job)
     return [*sorted(failing, key=urgency), *others]
 
 
@@ -24,7 +29,7 @@ def urgency(job: JobState) -> tuple[Any, ...]:
 
     Known-broken jobs come after the other broken ones.
     """
-    if not job.broken and not job.consecutive_failures:
+    if not fails(job):
         return True, job.key
     since = job.blame.broken_since if job.blame else None
     age = float("inf") if since is None else since

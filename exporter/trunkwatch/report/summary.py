@@ -7,9 +7,9 @@ from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.markdown import code, link
 from trunkwatch.report.notes import source_notes, trunk_notes, workflow_notes
-from trunkwatch.report.order import by_urgency
+from trunkwatch.report.order import by_urgency, fails
 from trunkwatch.report.text import headline, occurred
-from trunkwatch.report.words import failures_phrase, short
+from trunkwatch.report.words import NO_RESULTS, failures_phrase, short
 
 HEAD = "| | job | team | failures | first bad | suspects | occurred | links |"
 
@@ -30,7 +30,7 @@ def summary(
         notes = (*trunk_notes(trunk, now), *workflow_notes(trunk))
         yield from (f"- {code(note)}" for note in notes)
     if not snapshot.trunks:
-        yield "No results: no source has reported a trunk yet."
+        yield NO_RESULTS
     for source in snapshot.sources:
         yield from (f"- {code(note)}" for note in source_notes(source))
         if not source.up and source.problem:
@@ -40,7 +40,7 @@ def summary(
 def _trunk(
     trunk: TrunkState, compare_urls: CompareUrls, now: float, *, every: bool
 ) -> Iterator[str]:
-    failing = [job for job in trunk.jobs if job.broken or job.consecutive_failures]
+    failing = [job for job in trunk.jobs if fails(job)]
     yield f"### {code(str(trunk.trunk))}"
     yield ""
     yield f"{headline(trunk, failing)}."

@@ -15,8 +15,9 @@ from trunkwatch.report.document import CompareUrls, compare_link
 from trunkwatch.report.hints import exemption, flakiness, hidden_failures, hints
 from trunkwatch.report.listing import Heading, Listing
 from trunkwatch.report.notes import is_reliable, source_notes, trunk_notes, workflow_notes
-from trunkwatch.report.order import by_urgency
+from trunkwatch.report.order import by_urgency, fails
 from trunkwatch.report.words import (
+    NO_RESULTS,
     ago,
     by_line,
     commits,
@@ -57,7 +58,7 @@ def print_snapshot(
             _print_groups(trunk.groups, console, reliable=is_reliable(trunk, now))
     shown = {problem for trunk in snapshot.trunks for problem in trunk.problems}
     if not snapshot.trunks:
-        console.print("No results: no source has reported a trunk yet.")
+        console.print(NO_RESULTS)
     for source in snapshot.sources:
         if source.unread:
             console.print(Text(_unread(source.unread)), soft_wrap=True)
@@ -70,7 +71,7 @@ def print_snapshot(
 def _print_trunk(
     trunk: TrunkState, compare_urls: CompareUrls, console: Console, now: float
 ) -> None:
-    failing = by_urgency(job for job in trunk.jobs if job.broken or job.consecutive_failures)
+    failing = by_urgency(job for job in trunk.jobs if fails(job))
     console.print(Text(headline(trunk, failing), style="bold"))
     if failing:
         FAILING.print([_failing_row(job, now) for job in failing], console)
@@ -87,7 +88,7 @@ OTHERS = Listing(
 
 
 def _print_others(trunk: TrunkState, console: Console, now: float) -> None:
-    others = [job for job in trunk.jobs if not job.broken and not job.consecutive_failures]
+    others = [job for job in trunk.jobs if not fails(job)]
     rows = [
         [
             Text(plain(value))

@@ -1,15 +1,26 @@
 """Who is on it, as JSON and in words."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
 
-from trunkwatch.domain.model import Trunk
-from trunkwatch.engine.triage import JobTriage, Reading, Silence, TicketNote, Triage
+from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.engine.triage import (
+    AlertNote,
+    GroupKey,
+    JobTriage,
+    Reading,
+    Silence,
+    TicketNote,
+    Triage,
+)
 from trunkwatch.report.words import ago, plain
-from trunkwatch.times import format_minute, format_time
+from trunkwatch.times import format_minute, format_time, format_time_or_none
 
 COMMENT_CHARACTERS = 80
 """Characters of a silence's comment in a line."""
+
+K = TypeVar("K", GroupKey, JobKey)
+T = TypeVar("T")
 
 
 def triage_object(triage: Triage, trunks: Collection[Trunk], now: float) -> dict[str, Any]:
@@ -20,41 +31,38 @@ def triage_object(triage: Triage, trunks: Collection[Trunk], now: float) -> dict
         trunks: shown.
         now: seconds since the epoch.
     """
-    tickets = triage.tickets.known(now) if triage.tickets is not None else None
-    alerts = triage.alerts.known(now) if triage.alerts is not None else None
     return {
-        "tickets": {
-            **_reading(triage.tickets),
-            "items": None
-            if tickets is None
-            else [
-                {**key._asdict(), **_ticket(note)}
-                for key, note in sorted(tickets.items())
-                if Trunk(key.repo, key.branch) in trunks
-            ],
-        },
-        "alerts": {
-            **_reading(triage.alerts),
-            "items": None
-            if alerts is None
-            else [
-                {
-                    **key._asdict(),
-                    "inhibited": note.inhibited,
-                    "silences": list(map(_silence, note.silences)),
-                }
-                for key, note in sorted(alerts.items())
-                if Trunk(key.repo, key.branch) in trunks
-            ],
-        },
+        "tickets": _report(triage.tickets, _ticket, trunks, now),
+        "alerts": _report(triage.alerts, _alert, trunks, now),
     }
 
 
-def _reading(reading: Reading[Any] | None) -> dict[str, Any]:
+def _report(
+    reading: Reading[Mapping[K, T]] | None,
+    fields_of: Callable[[T], Mapping[str, Any]],
+    trunks: Collection[Trunk],
+    now: float,
+) -> dict[str, Any]:
+    """Return the JSON object of one program's report.
+
+    Args:
+        reading: of the program; None where it is not configured.
+        fields_of: returns the fields of an item beside those of its key.
+        trunks: whose items are shown.
+        now: seconds since the epoch.
+    """
+    known = reading.known(now) if reading is not None else None
     return {
         "configured": reading is not None,
-        "read_at": _time(reading.read_at) if reading else None,
+        "read_at": format_time_or_none(reading.read_at) if reading else None,
         "problem": reading.problem if reading else None,
+        "items": None
+        if known is None
+        else [
+            {**key._asdict(), **fields_of(item)}
+            for key, item in sorted(known.items())
+            if Trunk(key.repo, key.branch) in trunks
+        ],
     }
 
 
@@ -69,17 +77,17 @@ def _ticket(note: TicketNote) -> dict[str, Any]:
     }
 
 
+def _alert(note: AlertNote) -> dict[str, Any]:
+    return {"inhibited": note.inhibited, "silences": [_silence(each) for each in note.silences]}
+
+
 def _silence(silence: Silence) -> Mapping[str, Any]:
     return {
         "id": silence.ident,
         "created_by": silence.created_by,
         "comment": silence.comment,
-        "ends_at": _time(silence.ends_at),
+        "ends_at": format_time_or_none(silence.ends_at),
     }
-
-
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else format_time(seconds)
 
 
 # ---------------------------------------------------------------------- in words

@@ -9,7 +9,7 @@ from trunkwatch.domain.model import Commit, Observation, TrunkOrder, Verdict, ne
 from trunkwatch.domain.verdict import distinct_attempts
 from trunkwatch.domain.walk import StoppedBy
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import by_line, failures_phrase, plain, short
+from trunkwatch.report.words import by_line, failures_phrase, plain, result, short
 from trunkwatch.times import format_minute, format_time
 
 _EFFECT = {
@@ -77,13 +77,12 @@ def _shard(shard: Shard, *, alone: bool) -> Iterator[str]:
 
 
 def _attempt(row: Observation) -> str:
-    answer = (row.conclusion or "no conclusion") if row.finished else row.status
     when = f" at {format_time(row.ended_at)}" if row.ended_at is not None else ""
     run = f"run {row.run_id}, " if row.run_id is not None else ""
     step = f", step {row.failed_step!r}" if row.failed_step else ""
     infra = ", infrastructure" if row.infra else ""
     url = f"  {row.url}" if row.url else ""
-    return f"{answer} ({run}attempt {row.attempt}{step}{infra}){when}{url}"
+    return f"{result(row)} ({run}attempt {row.attempt}{step}{infra}){when}{url}"
 
 
 _STOPS = {

@@ -1,7 +1,11 @@
 """Phrases that pages and tables share."""
 
 from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Observation
 from trunkwatch.times import format_minute
+
+NO_RESULTS = "No results: no source has reported a trunk yet."
+"""Instead of the trunks, where there is none."""
 
 SHORT_SHA_DIGITS = 10
 """Hex digits that are unique in a large repository."""
@@ -24,6 +28,11 @@ def short(sha: str) -> str:
 def by_line(author: str | None, title: str | None) -> str:
     """Return "author: title", without a missing part."""
     return ": ".join(part for part in (author, title) if part)
+
+
+def result(row: Observation) -> str:
+    """Return the result of an attempt in the CI's own word, or its state while it runs."""
+    return (row.conclusion or "no conclusion") if row.finished else row.status
 
 
 def commits(number: int) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from trunkwatch.tickets.metrics import Health
 from trunkwatch.tickets.model import Ticket
-from trunkwatch.times import format_time
+from trunkwatch.times import format_time, format_time_or_none
 
 
 def tickets_object(health: Health, *, dry_run: bool) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def tickets_object(health: Health, *, dry_run: bool) -> dict[str, Any]:
         dry_run: whether they are only printed.
     """
     return {
-        "as_of": None if health.round_at is None else format_time(health.round_at),
+        "as_of": format_time_or_none(health.round_at),
         "problem": health.errors.get("github"),
         "dry_run": dry_run,
         "tickets": [_ticket(ticket) for ticket in health.tickets],

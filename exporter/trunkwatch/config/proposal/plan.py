@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from trunkwatch.config.proposal.literal import any_number, literal
 from trunkwatch.config.proposal.shards import PRESET, Folding, Named, foldings, uses_preset
 from trunkwatch.config.proposal.survey import SCHEDULE, Survey
-from trunkwatch.domain.evidence import MERGE_GROUP
+from trunkwatch.domain.evidence import PUSHES
 from trunkwatch.domain.names import PRESETS, Naming
 from trunkwatch.patterns import Pattern
-
-PUSHES = frozenset({"push", MERGE_GROUP})
-"""The events of which every commit has runs."""
 
 FAILURES_OF_COMMITS, FAILURES_OF_RUNS = 3, 2
 """`failures_to_open` of jobs that run on every commit, and of those that run a few times a day:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from trunkwatch.domain.model import Observation, TrunkOrder, WorkflowState
-from trunkwatch.times import format_time
+from trunkwatch.times import format_time_or_none
 
 
 def recorded_lines(
@@ -25,7 +25,7 @@ def recorded_lines(
                 "kind": "commit",
                 **trunk,
                 "sha": commit.sha,
-                "committed_at": _time_text(commit.committed_at),
+                "committed_at": format_time_or_none(commit.committed_at),
                 "author": commit.author,
                 "title": commit.title,
                 "older_unread": (place == 0 and order.older_unread) or None,
@@ -53,9 +53,9 @@ def _run_fields(row: Observation) -> dict[str, object]:
         "event": row.event,
         "head_branch": row.head_branch,
         "head_repo": row.head_repo,
-        "created_at": _time_text(row.created_at),
-        "started_at": _time_text(row.started_at),
-        "completed_at": _time_text(row.completed_at),
+        "created_at": format_time_or_none(row.created_at),
+        "started_at": format_time_or_none(row.started_at),
+        "completed_at": format_time_or_none(row.completed_at),
         "url": row.url,
         "failed_step": row.failed_step,
         "infra": row.infra or None,
@@ -67,7 +67,3 @@ def _run_fields(row: Observation) -> dict[str, object]:
 def _line(fields: Mapping[str, object]) -> str:
     known = {key: value for key, value in fields.items() if value is not None}
     return json.dumps(known, ensure_ascii=False, separators=(",", ":")) + "\n"
-
-
-def _time_text(seconds: float | None) -> str | None:
-    return None if seconds is None else format_time(seconds)
