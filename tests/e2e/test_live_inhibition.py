@@ -5,8 +5,14 @@ from functools import partial
 
 import pytest
 
-from tests.e2e.live import NOT_GREEN_MINUTES, LiveStack, LiveTrunk, notification
-from tests.support.waiting import eventually
+from tests.e2e.live import (
+    NOT_GREEN_MINUTES,
+    QUIET_SECONDS,
+    LiveStack,
+    LiveTrunk,
+    notification,
+)
+from tests.support.waiting import always, eventually
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -73,8 +79,8 @@ def test_a_job_that_is_still_broken_after_the_mass_breakage_is_notified(live: Li
     live.expect(trunk, [*live.notifications(trunk)[:1], notification("", resolved="e")])
 
 
-def test_a_fix_under_mass_breakage_is_not_notified(live: LiveStack) -> None:
-    """A notified job that is fixed while silenced sends no notification, and its alert ends."""
+def test_a_fix_under_mass_breakage_is_not_notified_before_that_ends(live: LiveStack) -> None:
+    """A notified job that is fixed while silenced sends nothing until the mass breakage ends."""
     # A program that keeps state, such as `trunkwatch tickets`, must therefore query Alertmanager.
     trunk = live.trunk("o/unheard")
     trunk.land(**{**all_jobs("P P P P"), "a": "P F F F"})
@@ -91,7 +97,13 @@ def test_a_fix_under_mass_breakage_is_not_notified(live: LiveStack) -> None:
         lambda: len(live.notifications(trunk, MASS)) == 2,
         "the resolve of the mass breakage is sent",
     )
-    live.expect_no_more(trunk, [notification("a")])
+    # Prometheus resends a resolved alert for 15 minutes. What Alertmanager receives while the mass
+    # breakage lasts it drops; what it receives afterwards it sends, once.
+    always(
+        lambda: live.notifications(trunk)[1:] in ([], [notification("", resolved="a")]),
+        "nothing but the end of the job's alert is sent",
+        QUIET_SECONDS,
+    )
 
 
 def test_a_failing_source_is_one_notification_and_silences_no_broken_job(live: LiveStack) -> None:
