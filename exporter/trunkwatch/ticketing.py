@@ -86,6 +86,7 @@ class TicketServer:
         """
         config = load_config(options.config_file)
         _check_urls(options)
+        self._name = config.name
         self._metrics = TicketMetrics()
         token = None if options.show is not None else _token(options, environ)
         api = _api(config, options, self._metrics, token)
@@ -148,7 +149,7 @@ class TicketServer:
 
     def _deliver(self, document: Any) -> str:
         """Store the firing alerts of a delivery; once this returns, they survive a kill."""
-        payload = webhook_payload(document)
+        payload = webhook_payload(document, self._name)
         refused = self._store.add_firing(payload.firing, time.time(), self._reconciler.is_known)
         self._worker.wake()
         outcomes = {**payload.outcomes(), "refused": refused}
@@ -185,7 +186,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
     assert options.show is not None
     config, metrics = load_config(options.config_file), TicketMetrics()
     _check_urls(options)
-    listed = HttpStatusClient(options.exporter, options.alertmanager).alerts()
+    listed = HttpStatusClient(options.exporter, options.alertmanager, config.name).alerts()
     active = [
         FiringAlert(key, job, None)
         for key, jobs in listed.alerts.items()
@@ -216,7 +217,7 @@ def _reconciler(
     metrics: TicketMetrics,
     token: Authorization | None,
 ) -> Reconciler:
-    status = HttpStatusClient(options.exporter, options.alertmanager)
+    status = HttpStatusClient(options.exporter, options.alertmanager, config.name)
     checks: dict[str, Check] = {
         "exporter": status.check_exporter,
         "alertmanager": status.alerts,

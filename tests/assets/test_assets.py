@@ -303,3 +303,18 @@ def test_written_files_have_the_usual_mode(tmp_path: Path) -> None:
         os.umask(mask)
     assert (folder / "a" / "b.txt").stat().st_mode & 0o777 == 0o644
     assert folder.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(("given", "name"), [((), "staging"), (("--set", "name=lab"), "lab")])
+def test_the_rules_have_the_name_in_the_configuration(
+    tmp_path: Path, given: tuple[str, ...], name: str
+) -> None:
+    """`name` of the configuration is the label of the alerts, unless a flag gives another."""
+    config = tmp_path / "trunkwatch.yml"
+    config.write_text("name: staging\nsources: [{name: a, type: recorded, path: a}]\n")
+    folder = tmp_path / "new"
+    call = ["assets", str(folder), "--config.file", str(config), *given]
+    assert CliRunner().invoke(main, call).exit_code == 0
+    rules = yaml.safe_load((folder / "rules/trunkwatch.rules.yml").read_text())
+    labels = [rule["labels"] for group in rules["groups"] for rule in group["rules"]]
+    assert {each["trunkwatch"] for each in labels} == {name}

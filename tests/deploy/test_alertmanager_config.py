@@ -121,10 +121,10 @@ def test_a_webhook_names_its_receiver() -> None:
 def test_one_notification_per_repo_branch_and_group() -> None:
     """The root groups by alert name, repo, branch and group; stale data is grouped by source."""
     root, *others = routes(load(ALERTMANAGER)["route"])
-    assert root["group_by"] == ["alertname", "repo", "branch", "group"]
+    assert root["group_by"] == ["alertname", "trunkwatch", "repo", "branch", "group"]
     (stale,) = [route for route in others if "group_by" in route]
     assert stale["matchers"] == ['alertname="TrunkDataStale"']
-    assert stale["group_by"] == ["alertname", "source"]
+    assert stale["group_by"] == ["alertname", "trunkwatch", "source"]
 
 
 def test_a_lasting_outage_is_not_repeated_within_half_a_day() -> None:
@@ -145,20 +145,21 @@ def test_inhibition_is_only_what_the_design_allows() -> None:
         {
             "source_matchers": ['alertname="TrunkCommitBrokeEverything"'],
             "target_matchers": ['alertname="TrunkJobBroken"'],
-            "equal": ["repo", "branch"],
+            "equal": ["trunkwatch", "repo", "branch"],
         },
         {
             "source_matchers": ['alertname="TrunkDataStale"'],
             "target_matchers": ['alertname="TrunkNotGreen"'],
-            "equal": ["repo", "branch"],
+            "equal": ["trunkwatch", "repo", "branch"],
         },
         {
             "source_matchers": ['alertname="TrunkwatchSourceFailing"'],
             "target_matchers": ['alertname="TrunkDataStale"'],
-            "equal": ["source"],
+            "equal": ["trunkwatch", "source"],
         },
         {
             "source_matchers": ['alertname="TrunkwatchExporterDown"'],
             "target_matchers": ['alertname="TrunkDataStale"'],
+            "equal": ["trunkwatch"],
         },
     ]

@@ -225,10 +225,10 @@ def test_the_readme_shows_a_configuration_of_ten_lines() -> None:
 
 
 def test_the_whole_example_shows_every_section() -> None:
-    """The example of the configuration names each section but the limits."""
+    """The example of the configuration names each section but the limits, and no name."""
     example = yaml.safe_load(markdown.blocks(CONFIGURATION, "yaml")[0].text)
     top = {key.path for key in docs.config_keys() if not re.search(r"\W", key.path)}
-    assert set(example) == top - {"limits"}
+    assert set(example) == top - {"limits", "name"}
 
 
 def test_the_shown_problems_are_the_output_of_check_config(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from trunkwatch.errors import BadDelivery, ReadingError
 from trunkwatch.report.document import document
 from trunkwatch.tickets.alerts import (
     ALERT,
+    FOREIGN,
     MALFORMED,
     UNLABELLED,
     FiringAlert,
@@ -84,6 +85,7 @@ def test_what_is_no_delivery_is_rejected_with_a_reason(document: Any, reason: st
         ({**alert("a"), "labels": ["repo"]}, MALFORMED, "labels must be an object"),
         (alert("b", "gone"), MALFORMED, "status must be firing or resolved (got 'gone')"),
         ({**alert("b"), "status": ["firing"]}, MALFORMED, "status must be firing or resolved"),
+        (with_labels(trunkwatch="staging"), FOREIGN, "an alert of 'staging' in the label"),
         (with_labels(repo=None), UNLABELLED, "the label repo is missing"),
         (with_labels(group=""), UNLABELLED, "the label group is missing"),
         (with_labels(job_name=5), UNLABELLED, "the label job_name is not a text"),

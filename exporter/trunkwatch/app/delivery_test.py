@@ -91,7 +91,7 @@ class DeliveryTest:
         root = self._routes()
         routes = list(matched_routes(self.labels, root))
         self._send()
-        found = self._client.get(alerts_path("group", self.labels["group"]))
+        found = self._client.get(alerts_path({"group": self.labels["group"]}))
         try:
             alert = found[0]
             receivers = tuple(str(each["name"]) for each in alert["receivers"])

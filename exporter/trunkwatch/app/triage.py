@@ -23,7 +23,7 @@ from trunkwatch.errors import ReadingError, TrunkwatchError
 from trunkwatch.process import ended_threads, repeating_thread
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT, alerts_path
+from trunkwatch.tickets.alerts import jobs_path
 from trunkwatch.tickets.json_rows import text_or_none
 from trunkwatch.times import parse_time
 
@@ -77,7 +77,9 @@ class TriageReader:
             tickets = _attempt("tickets", lambda: read_tickets(client), before.tickets)
         if config.alertmanager is not None:
             manager = RestClient(config.alertmanager.url, http, timeout=TIMEOUT_SECONDS)
-            alerts = _attempt("alertmanager", lambda: read_alerts(manager), before.alerts)
+            alerts = _attempt(
+                "alertmanager", lambda: read_alerts(manager, config.name), before.alerts
+            )
         self._triage = Triage(tickets, alerts, config.limits.max_label_bytes)
 
     def _run(self) -> None:
@@ -131,13 +133,17 @@ def _ticket(row: Mapping[str, Any], *, dry_run: bool) -> tuple[GroupKey, TicketN
     return GroupKey(*(_text(row[field]) for field in GroupKey._fields)), note
 
 
-def read_alerts(client: RestClient) -> Reading[Alerts]:
+def read_alerts(client: RestClient, name: str | None = None) -> Reading[Alerts]:
     """Read the alerts of jobs and their silences from Alertmanager.
+
+    Args:
+        client: of Alertmanager.
+        name: of the Trunkwatch; None for the one without.
 
     Raises:
         TrunkwatchError: it does not answer, or one alert cannot be read.
     """
-    path = alerts_path("alertname", ALERT)
+    path = jobs_path(name)
     now = time.time()
     rows = client.get(path)
     try:

@@ -9,7 +9,7 @@ from trunkwatch import __version__
 from trunkwatch.assets import parse_settings, render_files, write_folder
 from trunkwatch.assets.content import is_scraped, scrape_job, tests_apply
 from trunkwatch.cli.common import reported_errors
-from trunkwatch.config import load_config
+from trunkwatch.config import Config, load_config
 from trunkwatch.domain.groups import DEFAULT_GROUP
 
 
@@ -41,7 +41,10 @@ def assets(
 ) -> None:
     """Write rules, routes, dashboards and deployment files of this version into DIR."""
     with reported_errors():
-        settings = parse_settings(given, prometheus, _teams(config_file))
+        config = None if config_file is None else load_config(config_file)
+        name = None if config is None else config.name
+        given = (*([f"name={name}"] if name and not _sets_name(given) else []), *given)
+        settings = parse_settings(given, prometheus, () if config is None else _teams(config))
         files = render_files(settings)
         write_folder(folder, files, force=force)
     click.echo(f"{folder}: {len(files)} files of trunkwatch {__version__}")
@@ -61,9 +64,11 @@ def assets(
         )
 
 
-def _teams(config_file: str | None) -> Sequence[str]:
+def _sets_name(given: Sequence[str]) -> bool:
+    return any(text.startswith("name=") for text in given)
+
+
+def _teams(config: Config) -> Sequence[str]:
     """Return the teams of a configuration, without the one that the catch-all routes are for."""
-    if config_file is None:
-        return ()
-    teams = dict.fromkeys(group.team for group in load_config(config_file).groups)
+    teams = dict.fromkeys(group.team for group in config.groups)
     return [team for team in teams if team != DEFAULT_GROUP.team]

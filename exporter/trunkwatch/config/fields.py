@@ -81,6 +81,7 @@ def _label(value: str) -> str:
 
 
 LabelName = Annotated[str, Field(min_length=1), AfterValidator(_label)]
+AlertsName = Annotated[LabelName, Field(pattern=r"^[\w.-]+$")]
 """A name that becomes the value of a label: a longer one would be cut, and routed by no rule."""
 
 

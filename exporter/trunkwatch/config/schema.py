@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from trunkwatch.config.fields import (
+    AlertsName,
     AtLeastOne,
     Duration,
     Flag,
@@ -589,8 +590,13 @@ class Storage(Section):
 
 
 class Config(Section):
-    """The whole file; only `sources` is required."""
+    """The whole file; only `sources` is required.
 
+    Attributes:
+        name: the label `trunkwatch` of this Trunkwatch's alerts; None if they have none.
+    """
+
+    name: AlertsName | None = None
     sources: Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
     jobs: Jobs = Jobs()
     groups: tuple[GroupSection, ...] = ()

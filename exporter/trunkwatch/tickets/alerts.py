@@ -26,8 +26,12 @@ LABEL_LIMIT_BYTES = 1_024
 PROBLEMS_SHOWN = 10
 """Skipped alerts that the log and the answer name; the others are counted."""
 
-UNLABELLED, MALFORMED = "unlabelled", "malformed"
-"""Why an alert is skipped: a label of `LABELS` is missing, or the alert has another shape."""
+UNLABELLED, MALFORMED, FOREIGN = "unlabelled", "malformed", "foreign"
+"""Why an alert is skipped: a label of `LABELS` is missing, it has another shape, or another
+Trunkwatch sent it."""
+
+NAME_LABEL = "trunkwatch"
+"""The label with the name of a Trunkwatch, which the only one lacks (rules/build.py)."""
 
 
 class FiringAlert(NamedTuple):
@@ -48,7 +52,7 @@ class SkippedAlert(NamedTuple):
     """An alert of a delivery that was left out.
 
     Attributes:
-        outcome: `UNLABELLED` or `MALFORMED`.
+        outcome: `UNLABELLED`, `MALFORMED` or `FOREIGN`.
         problem: its place in the delivery, and the error.
     """
 
@@ -139,14 +143,32 @@ class AlertList:
         return not any(alert.may_concern(key) for alert in self.unreadable)
 
 
-class _UnlabelledError(ValueError):
+class _SkippedError(ValueError):
+    """An alert cannot be used."""
+
+    outcome = MALFORMED
+
+
+class _UnlabelledError(_SkippedError):
     """An alert without one of our labels."""
 
+    outcome = UNLABELLED
 
-def webhook_payload(document: Any) -> WebhookPayload:
-    """Parse a delivery; an alert that cannot be read is skipped.
+
+class _ForeignError(_SkippedError):
+    """An alert of another Trunkwatch."""
+
+    outcome = FOREIGN
+
+
+def webhook_payload(document: Any, name: str | None = None) -> WebhookPayload:
+    """Parse a delivery; an alert that cannot be read, or is not of this Trunkwatch, is skipped.
 
     Alertmanager does not repeat a delivery that was answered with 400, so the others must be taken.
+
+    Args:
+        document: the body.
+        name: the label `trunkwatch` of this Trunkwatch's alerts; None if they have none.
 
     Raises:
         BadDelivery: it is not a webhook of version 4.
@@ -162,10 +184,11 @@ def webhook_payload(document: Any) -> WebhookPayload:
             if labels.get("alertname") != ALERT:
                 ignored += 1
                 continue
+            _check_name(labels, name)
             key, job = identity_of(labels)
             fires = _fires(alert)
         except ValueError as error:
-            outcome = UNLABELLED if isinstance(error, _UnlabelledError) else MALFORMED
+            outcome = error.outcome if isinstance(error, _SkippedError) else MALFORMED
             skipped.append(SkippedAlert(outcome, f"alerts[{index}]: {error}"))
             continue
         if fires:
@@ -196,6 +219,16 @@ def _labels(alert: object) -> Mapping[str, Any]:
     return labels
 
 
+def _check_name(labels: Mapping[str, Any], name: str | None) -> None:
+    found = labels.get(NAME_LABEL)
+    if (found or None) != name:
+        which = f"of {_shown(found)}" if found else "without one"
+        own = f"`name` is {name!r}" if name else "`name` is not set"
+        raise _ForeignError(
+            f"an alert {which} in the label {NAME_LABEL}; in the configuration {own}"
+        )
+
+
 def _fires(alert: Mapping[str, Any]) -> bool:
     status = alert.get("status")
     if status not in ("firing", "resolved"):
@@ -207,10 +240,19 @@ def _shown(value: object) -> str:
     return repr(value)[:40]
 
 
-def alerts_path(label: str, value: str) -> str:
-    """Return the path of Alertmanager's alerts with a value of a label, also silenced ones."""
-    matcher = quote(f'{label}="{value}"', safe="")
-    return f"{API_ALERTS}?filter={matcher}"
+def alerts_path(labels: Mapping[str, str]) -> str:
+    """Return the path of Alertmanager's alerts with values of labels, also silenced ones.
+
+    Args:
+        labels: by name; an empty value is that of an alert without the label.
+    """
+    matchers = (quote(f'{label}="{value}"', safe="") for label, value in labels.items())
+    return f"{API_ALERTS}?" + "&".join(f"filter={matcher}" for matcher in matchers)
+
+
+def jobs_path(name: str | None) -> str:
+    """Return the path of the alerts of broken jobs of the Trunkwatch with that name."""
+    return alerts_path({"alertname": ALERT, NAME_LABEL: name or ""})
 
 
 def parse_alerts(rows: Any) -> AlertList:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from trunkwatch.tickets.alerts import MALFORMED, UNLABELLED
+from trunkwatch.tickets.alerts import FOREIGN, MALFORMED, UNLABELLED
 from trunkwatch.tickets.model import Ticket
 
 READ_PEERS = ("alertmanager", "exporter")
@@ -39,7 +39,7 @@ COUNTERS: Mapping[str, CounterFamily] = {
     "alerts": CounterFamily(
         "trunkwatch_tickets_alerts_total",
         "outcome",
-        ("firing", "resolved", "ignored", UNLABELLED, MALFORMED, "refused"),
+        ("firing", "resolved", "ignored", UNLABELLED, MALFORMED, FOREIGN, "refused"),
         "Alerts of deliveries by outcome.",
     ),
     "operations": CounterFamily(

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from trunkwatch.errors import NotFoundError, ReadingError, RequestError, UnknownTrunkError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import ALERT, AlertList, alerts_path, parse_alerts
+from trunkwatch.tickets.alerts import AlertList, jobs_path, parse_alerts
 from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
 TIMEOUT_SECONDS = 20.0
@@ -16,11 +16,13 @@ TIMEOUT_SECONDS = 20.0
 class HttpStatusClient:
     """Reads the state of trunks and alerts, without a cache."""
 
-    def __init__(self, exporter: str, alertmanager: str) -> None:
+    def __init__(self, exporter: str, alertmanager: str, name: str | None = None) -> None:
         """Args:
         exporter: address of `trunkwatch serve`.
         alertmanager: address of Alertmanager, without /api/v2.
+        name: of the Trunkwatch whose alerts count; None for the one without.
         """
+        self._alerts_path = jobs_path(name)
         http = HttpContext()
         self._exporter = RestClient(exporter, http, timeout=TIMEOUT_SECONDS)
         self._alertmanager = RestClient(alertmanager, http, timeout=TIMEOUT_SECONDS)
@@ -32,7 +34,7 @@ class HttpStatusClient:
 
     def alerts(self) -> AlertList:
         """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
-        return parse_alerts(_read(self._alertmanager, alerts_path("alertname", ALERT)))
+        return parse_alerts(_read(self._alertmanager, self._alerts_path))
 
     def check_exporter(self) -> None:
         """Ask the exporter for a small document that every version of it has.
