@@ -1,6 +1,6 @@
 """The values of the policy: trunks, commits, jobs, observations, verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -327,9 +327,26 @@ def oldest_first(row: Observation) -> tuple[bool, float, _Identity]:
 
 def run_order(row: Observation) -> tuple[float, int, _Identity]:
     """Return a sort key: attempts by time, total and independent of arrival."""
-    begun = row.began_at if row.began_at is not None else float("-inf")
-    number = row.run_number if row.run_number is not None else -1
-    return begun, number, _identity(row)
+    return *_run_begin(row), _identity(row)
+
+
+def _run_begin(row: Observation) -> tuple[float, int]:
+    begun, number = row.began_at, row.run_number
+    return float("-inf") if begun is None else begun, -1 if number is None else number
+
+
+def in_run_order(rows: Sequence[Observation]) -> list[Observation]:
+    """Return attempts sorted by `run_order`.
+
+    The beginning of that key suffices unless two rows share it, and costs a quarter of it.
+    """
+    places = {}
+    for row in rows:
+        place = (*_run_begin(row), run_id_order(row.run_id), row.attempt, row.job.job_name)
+        places[place] = row
+    if len(places) < len(rows):
+        return sorted(rows, key=run_order)
+    return [places[place] for place in sorted(places)]
 
 
 def run_id_order(run_id: RunId | None) -> tuple[bool, RunId]:

@@ -21,6 +21,7 @@ from trunkwatch.domain.model import (
     RawJob,
     RunId,
     TrunkOrder,
+    in_run_order,
     run_order,
 )
 from trunkwatch.domain.names import is_workflow_file
@@ -114,8 +115,7 @@ def evaluate_workflow(
             counting.append(row)
         else:
             ignored.append((row, reason))
-    # Sorted once: the keys are the most expensive part of a large workflow.
-    counting.sort(key=run_order)
+    counting = in_run_order(counting)  # Sorted once for all that follows.
     failed_starts = frozenset(row.job for row in counting if is_startup_failure(row))
     job_rows = counting
     if failed_starts:
