@@ -24,6 +24,9 @@ class Evidence(StrEnum):
     UNKNOWN = "unknown"
     PENDING = "pending"
 
+    # That of `Enum` is computed in Python, several times for each result.
+    __hash__ = str.__hash__
+
 
 class Verdict(StrEnum):
     """The verdict of all observations of a job at one commit."""
@@ -33,6 +36,8 @@ class Verdict(StrEnum):
     FLAKY = "FLAKY"
     PENDING = "PENDING"
     NONE = "NONE"
+
+    __hash__ = str.__hash__
 
     @property
     def decided(self) -> bool:
