@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (folder / "trunkwatch.yml").write_text(CONFIG)
         jobs = [history(letters, named(f"job {number}")) for number in range(JOBS)]
         runs = [fact for fact in jobs[0] if isinstance(fact, Observation)]
-        retries = [replace(row, attempt=number) for row in runs for number in range(2, JOBS)]
+        retries = [row.changed(attempt=number) for row in runs for number in range(2, JOBS)]
         write_recorded(folder / "ci.ndjson", *jobs, retries)
         made[letters] = folder
     return made

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from random import Random
 from typing import Any
 
@@ -61,7 +61,7 @@ def row(
         TRUNK, sha_of(place), raw, "completed", conclusion, run_id=place + 1,
         head_branch=BRANCH, head_repo=REPO,
     )  # fmt: skip
-    return replace(plain, **changes)
+    return plain.changed(**changes)
 
 
 def unfinished(
@@ -106,7 +106,7 @@ def history(text: str, name: str = "job", **changes: Any) -> list[Observation]:
     for each in rows:
         shard = each.job.job_name.removeprefix("job")
         job = each.job._replace(job_name=f"{name}{shard}" if sharded else name)
-        renamed.append(replace(each, job=job, **changes))
+        renamed.append(each.changed(job=job, **changes))
     return renamed
 
 

@@ -84,17 +84,12 @@ def _unfinished(draw: st.DrawFn, each: Observation) -> Observation:
     if draw(st.integers(0, 4)):
         return each
     created = NOW - draw(st.sampled_from((0, 30, 36, 40))) * HOUR
-    return _replaced(each, status="queued", conclusion=None, created_at=created, started_at=None)
+    return each.changed(status="queued", conclusion=None, created_at=created, started_at=None)
 
 
 def _elsewhere(draw: st.DrawFn, each: Observation, foreign: bool | None) -> Observation:
     away = draw(st.integers(0, 7)) == 0 if foreign is None else foreign
-    return _replaced(each, **draw(st.sampled_from(FOREIGN))) if away else each
-
-
-def _replaced(each: Observation, **changes: object) -> Observation:
-    values = {name: getattr(each, name) for name in Observation.__slots__}
-    return Observation(**{**values, **changes})
+    return each.changed(**draw(st.sampled_from(FOREIGN))) if away else each
 
 
 def batches(most: int, *, foreign: bool | None = None) -> st.SearchStrategy[list[Observation]]:

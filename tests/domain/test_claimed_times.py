@@ -40,7 +40,7 @@ def plausible(claimed: Times, attempt: int = 1) -> Times:
 
 
 def _undated(each: Observation) -> Observation:
-    return replace(each, created_at=None, started_at=None, completed_at=None)
+    return each.changed(created_at=None, started_at=None, completed_at=None)
 
 
 @pytest.mark.parametrize(

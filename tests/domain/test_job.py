@@ -1,7 +1,5 @@
 """One job, from its rows to its state."""
 
-from dataclasses import replace
-
 import pytest
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import PENDING_LIMIT
@@ -235,7 +233,7 @@ def test_failures_that_another_event_hides(conclusions: str, hidden: list[tuple[
 def test_nothing_is_hidden_in_an_outage() -> None:
     """An open outage hides nothing, nor do the failures of a job with one event."""
     broken = [row(place, conclusion="failure", run_id=90) for place in range(5)]
-    red = [replace(each, event="schedule", run_id=91) for each in broken]
+    red = [each.changed(event="schedule", run_id=91) for each in broken]
     assert of_rows(*broken, *red).hidden == ()
     repaired = [row(place, conclusion="failure") for place in range(4)]
     assert of_rows(*repaired, row(4)).hidden == ()

@@ -10,9 +10,11 @@ from trunkwatch.domain.model import (
     RawJob,
     Trunk,
     TrunkOrder,
+    in_run_order,
     newest_first,
     oldest_first,
     rewrites,
+    run_order,
     splice,
     with_added,
 )
@@ -164,6 +166,9 @@ def test_a_tie_does_not_depend_on_arrival(difference: dict[str, Any]) -> None:
     rows = [row(**same), row(**{**same, **difference})]
     assert len({min(order, key=oldest_first) for order in permutations(rows)}) == 1
     assert len({newest_first(order)[0] for order in permutations(rows)}) == 1
+    three = [*rows, row(started_at=4.0, run_number=1)]
+    orders = {tuple(in_run_order(order)) for order in permutations(three)}
+    assert orders == {tuple(sorted(three, key=run_order))}
 
 
 def test_a_workflow_is_its_path() -> None:

@@ -1,7 +1,6 @@
 """Properties of every history."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import product
 from random import Random
 
@@ -209,7 +208,7 @@ def test_passes_are_walked_together(limits: Thresholds) -> None:
     rules = JobRules(Group("g", "t", "P2", limits), ORDER, RULES, NOW)
     for text in product(("P", "F", "FP", "?"), repeat=5):
         rows = history(" ".join(text))
-        rows[::2] = [replace(each, event="schedule") for each in rows[::2]]
+        rows[::2] = [each.changed(event="schedule") for each in rows[::2]]
         commits = by_commit(rules.columns(rows))
         together, alone = JobWalk(), JobWalk()
         walk_commits(together, commits, "job", rules)

@@ -1,6 +1,5 @@
 """The verdict of a commit: of one CI job first, then of all shards of a folded job."""
 
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -92,7 +91,7 @@ def test_completed_beats_unfinished() -> None:
 def test_another_observation_is_not_superseded(field: str) -> None:
     """A row with another run, attempt or job id is another observation: both are kept."""
     other: dict[str, Any] = {field: 7}
-    rows = [unfinished(job_id=1), replace(row(job_id=1), **other)]
+    rows = [unfinished(job_id=1), row(job_id=1).changed(**other)]
     assert drop_superseded(rows) == rows
 
 
@@ -190,7 +189,7 @@ def test_attempts_and_runs_make_a_flake(changes: dict[str, Any]) -> None:
 def test_a_copy_is_no_second_attempt() -> None:
     """The green job of a red attempt, copied into a later attempt, is no pass there."""
     green, red = row(job_id=1, started_at=5.0), row(job_id=2, conclusion="failure")
-    copy = replace(green, job_id=3, attempt=2)
+    copy = green.changed(job_id=3, attempt=2)
     assert result((green, "pass"), (red, "fail"), (copy, "pass")) == FAIL
 
 

@@ -457,8 +457,7 @@ def test_the_replay_equals_the_policy_at_each_commit(
     """The replay's broken jobs at a commit are those of the results up to that commit alone."""
     # One workflow name, since the display name depends on the newest commit.
     rows = [
-        replace(each, job=each.job._replace(workflow_path=None, workflow_name="ci"))
-        for each in rows
+        each.changed(job=each.job._replace(workflow_path=None, workflow_name="ci")) for each in rows
     ]
     order = trunk(COMMITS)
     _, test = evaluated(rows, order, policy)

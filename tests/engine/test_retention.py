@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.domain.columns import Count
-from trunkwatch.domain.groups import DEFAULT_GROUP
-from trunkwatch.domain.model import Commit, TrunkOrder
+from trunkwatch.domain.groups import DEFAULT_GROUP, Group, Match
+from trunkwatch.domain.model import Commit, TrunkOrder, WorkflowState
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.walk import EndedOutage
+from trunkwatch.engine.facts import ReportedState
+from trunkwatch.patterns import Pattern
 
 from tests.domain.builders import (
     HOUR,
@@ -28,6 +30,7 @@ from tests.domain.scripts import Step, chain, policies, removals, scripts, thoro
 from tests.engine.retained import End, Kept, accepted, differences, published
 from tests.reference.dropped import compare, small_steps
 from tests.support.examples import examples
+from tests.vectors.notation import sha_of
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -178,6 +181,25 @@ def test_a_job_that_was_removed_before_the_horizon_is_forgotten() -> None:
     state = kept.update(trunk(10), [row(9, "gone", "failure")], NOW)
     wanted = evaluate([*other, row(9, "gone", "failure")], trunk(10), policy)
     assert not differences(published(wanted, 7), published(state, 7))
+
+
+@pytest.mark.parametrize("end", End)
+def test_a_job_that_was_removed_stays_so_when_its_workflow_comes_back(end: End) -> None:
+    """What completed while a workflow was gone retires its jobs, also if it returns much later."""
+    nightly = Group("nightly", "team", "P3", match=Match(event=Pattern("schedule")))
+    policy, file = Policy(groups=(nightly,), retire_after=3), "w/gone.yml"
+    rows = [row(0, "removed", path=file), *(row(place, path=file) for place in range(4))]
+    gone = {file: ReportedState(WorkflowState.DELETED, sha_of(3))}
+    kept = Kept(TRUNK, policy)
+    for commits in (4, 8, 12):
+        kept.update(trunk(commits), rows, NOW, gone)
+        kept.drop(1, NOW, 1000)
+        rows = []
+        if end is not End.RUNS_ON:
+            kept.restart(trunk(commits), NOW, with_state=end is End.STOPS)
+    state = kept.update(trunk(12), [], NOW)
+    assert [job.key.job_name for job in state.jobs] == ["job"]
+    assert state.retired == {"removed": 1, "removed_broken": 0}
 
 
 def test_starts_before_the_horizon_keep_the_numbers_of_their_runs() -> None:

@@ -1,6 +1,5 @@
 """A trunk's state: its jobs' rows, startup failures, retirement, names and exemptions."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,7 +121,7 @@ def test_a_runs_number_may_come_from_another_job() -> None:
 def test_foreign_runs_change_no_job(changes: dict[str, Any], reason: str) -> None:
     """A run that does not count is counted by reason and changes no state."""
     plain = evaluate_histories({"job": "P F F"})
-    foreign = [replace(row(2, run_id=77, conclusion="failure"), **changes) for _ in range(2)]
+    foreign = [row(2, run_id=77, conclusion="failure").changed(**changes) for _ in range(2)]
     state = evaluate_histories({"job": "P F F"}, extra=foreign)
     assert state.jobs == plain.jobs
     assert state.ignored_runs == {reason: 1}

@@ -1,7 +1,6 @@
 """Webhook deliveries between refreshes, and the reports of refreshes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from threading import Thread
 
@@ -122,7 +121,7 @@ def test_people_look_at_the_commits_of_open_outages_first() -> None:
     assert job.blame
     assert interest.without_step == ({job.blame.run} if not job.blame.failed_step else set())
     assert interest.unexplained == {job.blame.run}
-    harness.ingest(replace(job.blame.run, annotations=("killed",)))
+    harness.ingest(job.blame.run.changed(annotations=("killed",)))
     assert not harness.engine.focus(TRUNK).unexplained
     assert not harness.engine.focus(TRUNK._replace(branch="other")).commits
 

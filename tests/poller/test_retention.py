@@ -170,8 +170,7 @@ def test_results_that_wait_for_evaluation_are_not_dropped() -> None:
 def outside(number: int, days: float | None, name: str = "green") -> Observation:
     """Return a result of a commit outside the trunk that ended some days ago."""
     ended = None if days is None else NOW + (365 - days) * DAY
-    return replace(
-        run(0, "failure", job=named(name), run_id=f"{number} {name}"),
+    return run(0, "failure", job=named(name), run_id=f"{number} {name}").changed(
         sha=f"{0xF00 + number:040x}", created_at=None, started_at=None, completed_at=ended,
     )  # fmt: skip
 

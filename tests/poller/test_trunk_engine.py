@@ -623,7 +623,7 @@ def test_trunks_with_the_newest_commits_are_evaluated_first() -> None:
     for number, days in enumerate((3, 1, 2)):
         trunk = TRUNK._replace(branch=f"branch-{number}")
         committed = replace(commit(0, 1), committed_at=NOW - days * 86_400)
-        row = replace(run(0), trunk=trunk, head_branch=trunk.branch)
+        row = run(0).changed(trunk=trunk, head_branch=trunk.branch)
         before.ingest(TrunkOrder(trunk, (committed,)), row)
     later = TrunkEngine(before.config, before.store, Counters(), before.clock, evaluate=False)
     shown: list[set[str]] = []
@@ -654,7 +654,7 @@ def test_no_time_that_cannot_be_true_is_exported(
     assert isinstance(commits, TrunkOrder)
     times = {c.sha: each for c, each in zip(commits.commits, reported, strict=True)}
     claimed: list[Fact] = [
-        replace(r, created_at=times[r.sha][0], started_at=times[r.sha][1],
+        r.changed(created_at=times[r.sha][0], started_at=times[r.sha][1],
                 completed_at=times[r.sha][2])
         for r in rows
     ]  # fmt: skip
@@ -794,6 +794,6 @@ def test_a_row_that_cannot_be_stored_is_dropped_alone() -> None:
     harness = Harness()
     facts = history("F F F")
     row = next(fact for fact in facts if isinstance(fact, Observation))
-    harness.ingest(*facts, replace(row, job_id=2**63))
+    harness.ingest(*facts, row.changed(job_id=2**63))
     assert harness.job().consecutive_failures == 3
     assert harness.count("trunkwatch_source_rows_dropped_total", "ci", "value") == 1

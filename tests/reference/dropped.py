@@ -9,7 +9,8 @@ disagreements, and exits 1 where there is any.
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -18,8 +19,9 @@ import yaml
 from trunkwatch.config import parse_config, policy_of
 from trunkwatch.domain import retention as rules
 from trunkwatch.domain.columns import Count
+from trunkwatch.domain.groups import group_of, split_events
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import STARTUP_JOB, JobKey, Observation, Trunk, TrunkOrder
+from trunkwatch.domain.model import STARTUP_JOB, JobKey, Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine import retention
@@ -36,8 +38,8 @@ DROPS = 6
 FOLLOW_NUMBERS = (" ended", " groups", " retired", " removed_broken")
 """Values that follow from N and M as they were when the results were dropped."""
 
-FOLLOW_GROUP = (" is_gated", " alerting")
-"""Values that follow from the other jobs of a group."""
+FOLLOW_GROUP = (" is_gated", " alerting", " groups", " retired", " removed_broken")
+"""Values that follow from other jobs of the trunk."""
 
 LATE = 12
 """Commits by which results are late at most."""
@@ -66,7 +68,7 @@ def _compare_trunk(
     rng: Random,
 ) -> list[Difference]:
     changed = False
-    kept, full = Kept(trunk, policy), Rows(trunk)
+    kept, full, labels = Kept(trunk, policy), Rows(trunk), defaultdict[str, set[str]](set)
     for known, piece in _pieces(order, rows, rng):
         grown = TrunkOrder(trunk, order.commits[:known], order.older_unread)
         moment = now - 3600 * (len(order.commits) - known)
@@ -81,11 +83,15 @@ def _compare_trunk(
         since = kept.trunk.base.since
         whole = TrunkEvaluator(grown, policy, full, kept.trunk.labels)
         wanted = whole.update(grown, {}, moment, alerting=alerting)
+        for workflow, label in kept.trunk.labels.items():
+            labels[workflow].add(label)
+        renamed = set(_renamed_jobs({row.job for row in rows}, trunk, labels, policy))
         special = {
             job.key
             for each in (wanted, state)
             for job in each.jobs
-            if changed and (_is_dropped_at_once(job) or kept.is_cut_off(job.key))
+            if (changed and (_is_dropped_at_once(job) or kept.is_cut_off(job.key)))
+            or job.key.job_name in renamed
         }
         found = differences(
             *(_without(special, published(each, since)) for each in (wanted, state))
@@ -93,8 +99,8 @@ def _compare_trunk(
         if changed and _labels(wanted) != _labels(state):
             return []  # Where a job fails by the earlier numbers, its workflow keeps its label.
         # Whether a job alerts depends on all jobs of its group.
-        follow = (*FOLLOW_NUMBERS, *(FOLLOW_GROUP if special else ()))
-        wrong = [each for each in found if not (changed and each[0].endswith(follow))]
+        follow = (*(FOLLOW_NUMBERS if changed else ()), *(FOLLOW_GROUP if special else ()))
+        wrong = [each for each in found if not each[0].endswith(follow)]
         if wrong:
             return wrong
         steps = rng.choice((1, 5, 1000, 1000))
@@ -137,6 +143,22 @@ def _without(special: Collection[JobKey], state: TrunkState) -> TrunkState:
 
 def _labels(state: TrunkState) -> set[str]:
     return {job.key.workflow for job in state.jobs}
+
+
+def _renamed_jobs(
+    jobs: Iterable[RawJob], trunk: Trunk, labels: Mapping[str, Collection[str]], policy: Policy
+) -> Iterator[str]:
+    """Yield the names of jobs that another label of their workflow puts under other rules."""
+    for raw in jobs:
+        found = set[tuple[object, ...]]()
+        for label in labels.get(raw.workflow_key, ()):
+            name = policy.naming.resolve(label, raw.job_name) or ""
+            key = JobKey(*trunk, label, name)
+            split = split_events(key, policy.groups, policy.evidence.events)
+            groups = {event: group.name for event, group in split.items()}
+            found.add((name, group_of(key, policy.groups).name, *groups.items()))
+        if len(found) > 1:
+            yield from (str(name) for name, *_ in found)
 
 
 def _is_dropped_at_once(job: JobState) -> bool:

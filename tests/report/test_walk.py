@@ -77,7 +77,7 @@ def test_shards_are_named() -> None:
 def test_a_copied_attempt_is_shown_once() -> None:
     """A row that CI copied into a later attempt has one line."""
     first = row(0, conclusion="failure", started_at=5.0, job_id=1)
-    copy = replace(first, job_id=2, attempt=2)
+    copy = first.changed(job_id=2, attempt=2)
     order = trunk(1)
     built = build_columns([first, copy], order, RULES, Count.COMMITS, NOW)
     lines = list(walk(job_state("F"), built, order))

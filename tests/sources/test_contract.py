@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -300,7 +300,7 @@ def test_the_command_record_loses_nothing(case: Case, tmp_path: Path) -> None:
 
 def _without_details(state: State) -> State:
     """Return the rows without what `record` reads of failures once they are evaluated."""
-    rows = [replace(row, failed_step=None, annotations=()) for row in state.rows]
+    rows = [row.changed(failed_step=None, annotations=()) for row in state.rows]
     return state._replace(rows=rows)
 
 

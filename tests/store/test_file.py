@@ -102,7 +102,7 @@ def test_rows_of_the_fourth_version_are_stored_anew(tmp_path: Path) -> None:
     file_of_version(path, 4)
     trunks = (TRUNK, Trunk("o/r", "release"))
     rows = {
-        replace(run(place, job=named(f"{job}")), trunk=trunk)
+        run(place, job=named(f"{job}")).changed(trunk=trunk)
         for trunk in trunks
         for place in range(9)
         for job in range(3)

@@ -8,7 +8,6 @@ One letter stands for one commit, oldest first, separated by spaces:
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,7 @@ def run(place: int, conclusion: str | None = "success", **changes: Any) -> Obser
         head_repo=TRUNK.repo,
         url=f"https://ci.example/{number}",
     )
-    return replace(row, **changes)
+    return row.changed(**changes)
 
 
 def pending(place: int, status: str = "in_progress", **changes: Any) -> Observation:
@@ -91,9 +90,7 @@ def history(letters: str, job: RawJob = JOB, trunk: Trunk = TRUNK) -> list[Fact]
                 completed_at=began + 600 * attempt + 300,
             )
             if word in ("in_progress", "queued"):
-                row = replace(
-                    row, status=word, conclusion=None, created_at=began, completed_at=None
-                )
+                row = row.changed(status=word, conclusion=None, created_at=began, completed_at=None)
             facts.append(row)
     return facts
 

@@ -1,6 +1,5 @@
 """`trunkwatch backtest`: which alerts would the policy have raised on the stored history?"""
 
-import json
 from contextlib import closing
 from functools import partial
 
@@ -21,6 +20,7 @@ from trunkwatch.engine.comparison import Comparison
 from trunkwatch.errors import UsageError
 from trunkwatch.report.backtest import Replay, back_test_document, print_back_test
 from trunkwatch.report.comparison import comparison_document, print_comparison
+from trunkwatch.report.indented import indented
 
 
 def _refuse_renamed(context: click.Context, flag: click.Parameter, value: str | None) -> None:
@@ -86,7 +86,7 @@ def backtest(
             answer = back_test_document(replays, snapshot.as_of)
             if comparison is not None:
                 answer["comparison"] = comparison_document(comparison)
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            click.echo(indented(answer))
         elif comparison is not None:
             click.echo(printed(partial(print_comparison, comparison)), nl=False)
         else:

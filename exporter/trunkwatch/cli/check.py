@@ -1,6 +1,5 @@
 """`trunkwatch check`: the broken jobs, once."""
 
-import json
 import time
 from functools import partial
 
@@ -25,6 +24,7 @@ from trunkwatch.cli.repository import choose, repo_flag
 from trunkwatch.engine.snapshot import Snapshot, is_stale
 from trunkwatch.errors import UsageError
 from trunkwatch.report.document import document, job_fields
+from trunkwatch.report.indented import indented
 from trunkwatch.report.notes import all_reliable
 from trunkwatch.report.schema import job_field_names
 from trunkwatch.report.summary import summary
@@ -107,7 +107,7 @@ def _shown(
         return printed(partial(print_snapshot, snapshot, urls, now=now, every=every))
     answer = document(snapshot, urls, now)
     shown = answer if fields is None else list(job_fields(answer, fields, every=every))
-    return json.dumps(shown, ensure_ascii=False, indent=2) + "\n"
+    return indented(shown) + "\n"
 
 
 def _exit_code(snapshot: Snapshot, *, by_group: bool) -> int:

@@ -32,7 +32,7 @@ def plausible_attempt(row: Observation, now: float) -> Observation:
         started, completed = _not_before(created, started), _not_before(created, completed)
     if (created, started, completed) == (row.created_at, row.started_at, row.completed_at):
         return row
-    return replace(row, created_at=created, started_at=started, completed_at=completed)
+    return row.changed(created_at=created, started_at=started, completed_at=completed)
 
 
 def _is_copy(attempt: int, created: float, completed: float | None) -> bool:

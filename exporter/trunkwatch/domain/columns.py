@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, expires_at
 from trunkwatch.domain.model import Evidence, Observation, RunId, TrunkOrder, Verdict, run_id_order
 from trunkwatch.domain.verdict import (
@@ -16,6 +18,9 @@ from trunkwatch.domain.verdict import (
 )
 from trunkwatch.times import earliest
 
+_OF_ONE: Mapping[Evidence, CommitResult] = {each: exact_job((each,)) for each in Evidence}
+"""The result of one row by its evidence."""
+
 
 class Count(StrEnum):
     """The unit of a column. Runs are for nightly jobs on a branch with few commits."""
@@ -24,7 +29,7 @@ class Count(StrEnum):
     RUNS = "runs"
 
 
-class Shard(NamedTuple):
+class Shard(Struct, frozen=True, gc=False):
     """One CI job within a column, with its rows and the evidence of each."""
 
     name: str
@@ -32,7 +37,7 @@ class Shard(NamedTuple):
     rows: tuple[tuple[Observation, Evidence], ...]
 
 
-class Column(NamedTuple):
+class Column(Struct, frozen=True, gc=False):
     """One column of a job's history.
 
     Attributes:
@@ -145,7 +150,7 @@ def _column(
     if len(rows) == 1:  # Most columns: the general way gives the same and takes thrice the time.
         row = rows[0]
         evidence = evidence_of(row, rules, committed_at, now)
-        result = exact_job((evidence,))
+        result = _OF_ONE[evidence]
         shard = Shard(row.job.job_name, result, ((row, evidence),))
         limit = expires_at(row, committed_at) if evidence is Evidence.PENDING else None
         return Column(commit_index, run_id, result, (shard,), limit)

@@ -1,10 +1,12 @@
 """The values of the policy: trunks, commits, jobs, observations, verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import msgspec
 
 RunId = int | str
 """A run's id in its CI: a number or a text."""
@@ -22,6 +24,9 @@ class Evidence(StrEnum):
     UNKNOWN = "unknown"
     PENDING = "pending"
 
+    # That of `Enum` is computed in Python, several times for each result.
+    __hash__ = str.__hash__
+
 
 class Verdict(StrEnum):
     """The verdict of all observations of a job at one commit."""
@@ -31,6 +36,8 @@ class Verdict(StrEnum):
     FLAKY = "FLAKY"
     PENDING = "PENDING"
     NONE = "NONE"
+
+    __hash__ = str.__hash__
 
     @property
     def decided(self) -> bool:
@@ -111,9 +118,12 @@ class Commit:
     title: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True, gc=False):
     """One attempt of one job at one commit, as reported by the CI.
+
+    No frozen dataclass: there is one for each result, and this one is built in a tenth of the time.
+    It refers to texts, numbers and tuples of these only, so that the garbage collector needs not
+    look at it.
 
     Attributes:
         trunk: the trunk for which the source reports it.
@@ -159,6 +169,10 @@ class Observation:
     infra: bool = False
     annotations: tuple[str, ...] = ()
     run_completed: bool = False
+
+    def changed(self, **values: Any) -> "Observation":
+        """Return it with some other values."""
+        return msgspec.structs.replace(self, **values)
 
     @property
     def finished(self) -> bool:
@@ -318,9 +332,26 @@ def oldest_first(row: Observation) -> tuple[bool, float, _Identity]:
 
 def run_order(row: Observation) -> tuple[float, int, _Identity]:
     """Return a sort key: attempts by time, total and independent of arrival."""
-    begun = row.began_at if row.began_at is not None else float("-inf")
-    number = row.run_number if row.run_number is not None else -1
-    return begun, number, _identity(row)
+    return *_run_begin(row), _identity(row)
+
+
+def _run_begin(row: Observation) -> tuple[float, int]:
+    begun, number = row.began_at, row.run_number
+    return float("-inf") if begun is None else begun, -1 if number is None else number
+
+
+def in_run_order(rows: Sequence[Observation]) -> list[Observation]:
+    """Return attempts sorted by `run_order`.
+
+    The beginning of that key suffices unless two rows share it, and costs a quarter of it.
+    """
+    places = {}
+    for row in rows:
+        place = (*_run_begin(row), run_id_order(row.run_id), row.attempt, row.job.job_name)
+        places[place] = row
+    if len(places) < len(rows):
+        return sorted(rows, key=run_order)
+    return [places[place] for place in sorted(places)]
 
 
 def run_id_order(run_id: RunId | None) -> tuple[bool, RunId]:

@@ -174,19 +174,21 @@ class Retention:
         evaluator, changes = self.evaluator, self.base_changes
         workflows, policy = evaluator.workflows, evaluator.policy
         history, end = workflows.history(workflow), self._limit(workflow)
+        jobs, index = self.jobs.of_workflow(workflow), evaluator.order.index
+        events = {job.events for job in jobs}
         while history.base.since < end:
             since = history.final_before(end, COMMITS_PER_STEP)
             if since <= history.base.since:
                 break
-            index = evaluator.order.index
-            for sha in workflows.close_before(workflow, since, policy.retire_after, index):
+            retire_after = policy.retire_after
+            for sha in workflows.close_before(workflow, since, retire_after, index, events):
                 self.changes.workflows[WorkflowPlace(workflow, sha)] = None
             evaluator.base.workflows[workflow] = history.base
             evaluator.base.busy = workflows.closed_busy
             changes.workflows[workflow] = history.base
             changes.has_moved = True
             yield
-        watched = {evaluator.name_of(job.state.key) for job in self.jobs.of_workflow(workflow)}
+        watched = {evaluator.name_of(job.state.key) for job in jobs}
         for name in self._bases_of(workflow) - watched:
             evaluator.base.remove_job(name)
             changes.jobs[name] = None

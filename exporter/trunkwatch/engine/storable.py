@@ -39,8 +39,7 @@ def storable_part(fact: Fact) -> Fact | None:
 
 def _without_unstorable(row: Observation) -> Observation:
     lines = row.annotations if isinstance(row.annotations, tuple) else ()
-    row = replace(
-        row,
+    row = row.changed(
         url=_if(_is_text, row.url),
         failed_step=_if(_is_text, row.failed_step),
         created_at=_if(_is_time, row.created_at),
@@ -53,7 +52,7 @@ def _without_unstorable(row: Observation) -> Observation:
     )
     if _is_text(row.status) and (row.conclusion is None or _is_text(row.conclusion)):
         return row
-    return replace(row, status=UNREADABLE, conclusion=None)
+    return row.changed(status=UNREADABLE, conclusion=None)
 
 
 def _order_part(order: TrunkOrder) -> TrunkOrder:

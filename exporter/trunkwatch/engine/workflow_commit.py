@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from trunkwatch.domain.evidence import (
@@ -21,6 +21,7 @@ from trunkwatch.domain.model import (
     RawJob,
     RunId,
     TrunkOrder,
+    in_run_order,
     run_order,
 )
 from trunkwatch.domain.names import is_workflow_file
@@ -91,7 +92,7 @@ class WorkflowCommit:
     def numbered(self, row: Observation) -> Observation:
         """Return a row with the number of its run, which may come from another job's row."""
         number = self.run_numbers.get(row.run_id)
-        return row if number == row.run_number else replace(row, run_number=number)
+        return row if number == row.run_number else row.changed(run_number=number)
 
 
 def _is_complete(evidence: Iterable[frozenset[Evidence]]) -> bool:
@@ -114,8 +115,7 @@ def evaluate_workflow(
             counting.append(row)
         else:
             ignored.append((row, reason))
-    # Sorted once: the keys are the most expensive part of a large workflow.
-    counting.sort(key=run_order)
+    counting = in_run_order(counting)  # Sorted once for all that follows.
     failed_starts = frozenset(row.job for row in counting if is_startup_failure(row))
     job_rows = counting
     if failed_starts:
@@ -215,8 +215,7 @@ def _reported_at(row: Observation) -> float | None:
 
 def as_startup_pass(row: Observation) -> Observation:
     """Return the proof that a run started as a passing row of its workflow's startup job."""
-    return replace(
-        row,
+    return row.changed(
         job=row.job._replace(job_name=STARTUP_JOB),
         job_id=None,
         status="completed",
@@ -229,4 +228,4 @@ def as_startup_pass(row: Observation) -> Observation:
 
 def as_startup_failure(row: Observation) -> Observation:
     """Return a startup failure as a row of its workflow's startup job, whatever its job name."""
-    return replace(row, job=row.job._replace(job_name=STARTUP_JOB), job_id=None)
+    return row.changed(job=row.job._replace(job_name=STARTUP_JOB), job_id=None)

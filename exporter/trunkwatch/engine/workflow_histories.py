@@ -42,7 +42,12 @@ class WorkflowHistories:
                 self._skips.setdefault((workflow, name), defaultdict(list))[event] = [commit_index]
 
     def close_before(
-        self, workflow: str, since: int, retire_after: int, index: Mapping[str, int]
+        self,
+        workflow: str,
+        since: int,
+        retire_after: int,
+        index: Mapping[str, int],
+        events: Collection[Events],
     ) -> list[str]:
         """Keep only facts of a workflow before a commit; return the hashes of the closed commits.
 
@@ -51,15 +56,16 @@ class WorkflowHistories:
             since: the index of the oldest commit that is kept.
             retire_after: see `is_retired`.
             index: of each commit of the trunk, by its hash.
+            events: of its jobs.
         """
         history, skips = self.history(workflow), list[Skipped]()
-        for (of, name), events in self._skips.items():
-            for event, indexes in events.items() if of == workflow else ():
+        for (of, name), skipped in self._skips.items():
+            for event, indexes in skipped.items() if of == workflow else ():
                 closed = bisect_left(indexes, since)
                 if closed:
                     skips.append(Skipped(name, event, indexes[closed - 1]))
                     del indexes[: closed - 1]
-        dropped = history.close_before(since, retire_after, tuple(skips), index)
+        dropped = history.close_before(since, retire_after, tuple(skips), index, events)
         completed = [each.commit_index for _, each in dropped if each.complete]
         self._closed_busy |= {index for index in completed if index is not None}
         self._completed.subtract(index for index in completed if index is not None)

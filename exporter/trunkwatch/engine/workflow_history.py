@@ -160,6 +160,7 @@ class WorkflowHistory:
         retire_after: int,
         skips: tuple[Skipped, ...],
         index: Mapping[str, int],
+        events: Collection[Events],
     ) -> list[tuple[str, WorkflowCommit]]:
         """Keep only the facts in `base` of all commits before another.
 
@@ -168,11 +169,13 @@ class WorkflowHistory:
             retire_after: number of completed commits that retire a job.
             skips: the newest skips before it.
             index: of each commit of the trunk, by its hash.
+            events: of its jobs, also of those that need `completed` only once it comes back.
 
         Returns:
             The dropped commits.
         """
-        self.completed()
+        for needed in {ALL_EVENTS, *events, *(known.events for known in self.base.completed)}:
+            self.completed(needed)
         places = self._indexes[: bisect_left(self._indexes, since)]
         closed = {place: self._at[place] for place in places}
         # Also those at which no run counts.
@@ -189,8 +192,8 @@ class WorkflowHistory:
             self._list(place, listed=False)
         kept = bisect_left(self.names, since, key=lambda each: each[0])
         self.names[:kept] = self.base.names
-        for events, indexes in self._completed.items():
-            indexes[: bisect_left(indexes, since)] = self.base.completed_by(events)
+        for covered, indexes in self._completed.items():
+            indexes[: bisect_left(indexes, since)] = self.base.completed_by(covered)
         return dropped
 
     def _base_before(

@@ -1,7 +1,6 @@
 """The JSON object of trunks as text, rendered at a request and only where it changed."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from trunkwatch.report.document import (
     job_object,
     trunks_object,
 )
+from trunkwatch.report.indented import indented
 from trunkwatch.report.order import by_urgency, urgency
 
 ETAG_BYTES = 16
@@ -179,7 +179,7 @@ class _Text:
         assert self._basis is not None
         trunk = self._basis.trunks[row.trunk_index]
         url = self._basis.urls[row.trunk_index]
-        text = _indented(job_object(row.job, url, row.also_broken, trunk.order, self._cells))
+        text = _in_list(job_object(row.job, url, row.also_broken, trunk.order, self._cells))
         return [f"{'' if row.is_first else ','}\n    {text}"]
 
 
@@ -194,7 +194,7 @@ def _rows(basis: _Basis) -> Iterator[_Row]:
 
 def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
     head = trunks_object(basis.snapshot, basis.trunks, now, basis.cells) | basis.around
-    begin = _dumps(head).removesuffix("\n}") + ',\n  "jobs": ['
+    begin = indented(head).removesuffix("\n}") + ',\n  "jobs": ['
     end = "\n  ]\n}\n" if jobs.blocks else "]\n}\n"
     (zipped,) = jobs.pieces()
     digest = hashlib.blake2b(begin.encode(), digest_size=ETAG_BYTES)
@@ -203,16 +203,6 @@ def _text(basis: _Basis, jobs: Blocks[_Row], now: float) -> TrunkText:
     return TrunkText(etag, begin.encode(), jobs.blocks, zipped, end.encode())
 
 
-def _dumps(content: object) -> str:
-    return json.dumps(content, ensure_ascii=False, indent=2)
-
-
-_flat = json.JSONEncoder(ensure_ascii=False, separators=(",\n      ", ": ")).encode
-"""The encoder in C, which has no indentation: its separator of items has it instead."""
-
-
-def _indented(job: dict[str, Any]) -> str:
-    """Return the text of one job as in a list below a key; of most jobs no value is nested."""
-    if any(value and isinstance(value, (list, dict)) for value in job.values()):
-        return _dumps(job).replace("\n", "\n    ")
-    return f"{{\n      {_flat(job)[1:-1]}\n    }}"
+def _in_list(job: dict[str, Any]) -> str:
+    """Return the text of one job as in a list below a key."""
+    return indented(job).replace("\n", "\n    ")

@@ -3,7 +3,6 @@
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
@@ -192,7 +191,7 @@ def _as_stored(row: Observation) -> Observation:
     """Return a report without the words that do not count: of a conclusion, the empty one."""
     if row.conclusion is None or (row.conclusion and row.finished):
         return row
-    return replace(row, conclusion=None)
+    return row.changed(conclusion=None)
 
 
 def _attempt(row: Observation) -> tuple[RunId | None, int, RunId | None, str, str, str]:
@@ -229,8 +228,7 @@ def _answer(row: Observation) -> str | None:
 def _united(row: Observation, report: Observation) -> Observation:
     """Return a row with the greater value of each field; any value is greater than none."""
     texts = "\n".join(row.annotations), "\n".join(report.annotations)
-    return replace(
-        row,
+    return row.changed(
         run_number=_greater(row.run_number, report.run_number),
         created_at=_greater(row.created_at, report.created_at),
         started_at=_greater(row.started_at, report.started_at),

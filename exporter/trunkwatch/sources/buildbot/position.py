@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 
 import msgspec
@@ -115,7 +115,7 @@ class Position:
         """
         left = [row for build, row in self.pending.items() if _key(row) != _key(rows.get(build))]
         self.pending = {build: row for build, row in rows.items() if not row.finished}
-        return [replace(row, status="completed", conclusion="stale") for row in left]
+        return [row.changed(status="completed", conclusion="stale") for row in left]
 
     # ------------------------------------------------------------------ limitations
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.config.schema import GitlabSource
@@ -156,7 +156,7 @@ class PipelineReader:
         if mirrors and bridge.child is not None:
             bridge = bridge._replace(status="success")
         row = self._row(run, prefix, bridge, 1)
-        return replace(row, job_id=None)
+        return row.changed(job_id=None)
 
     def _startup_failure(self, run: Pipeline) -> Observation:
         errors = self._reading.api.yaml_errors(self._reading.project, run.id)

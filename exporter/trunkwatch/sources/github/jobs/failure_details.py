@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -70,7 +70,7 @@ class FailedSteps:
             if details is not None:
                 self.context.state.put(Kind.STEP, {"run": row.run_id}, row.job_id)
                 if details.failed_step:
-                    yield replace(row, failed_step=details.failed_step)
+                    yield row.changed(failed_step=details.failed_step)
 
     def read(self, request: StepRequest, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Send a request; yield the jobs with the step at which they failed."""
@@ -122,7 +122,7 @@ class Explanations:
         self.context.state.put(Kind.ANNOTATED, {"run": row.run_id}, row.job_id)
         lines = failure_lines(annotations)
         if lines:
-            yield replace(row, annotations=lines)
+            yield row.changed(annotations=lines)
 
     def _is_wanted(self, row: Observation, runs: Mapping[int, Run]) -> bool:
         """Return whether it is a failed job of GitHub Actions whose annotations are not read yet.

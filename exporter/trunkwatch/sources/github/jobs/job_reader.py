@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -152,7 +152,7 @@ class JobReader:
                 self.context.state.put(Kind.NODE, {"run": run.id, "node": job.node}, job.id)
             for row in self.timed_out.observations(run, job):
                 # Conclusions may be written a moment after the end of their run.
-                yield replace(row, run_completed=True) if is_over and not job.finished else row
+                yield row.changed(run_completed=True) if is_over and not job.finished else row
         unreadable = dropped or any(job.is_unreadable for job in jobs)
         if unreadable and not self.is_given_up(run.sha):
             return  # its commit has failed

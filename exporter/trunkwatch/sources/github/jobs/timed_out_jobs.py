@@ -6,7 +6,7 @@ distinguish them.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from trunkwatch.domain.model import Observation
@@ -77,7 +77,7 @@ class TimedOutJobs:
         messages = [str(each.message) for each in annotations]
         if any(TIMED_OUT_MESSAGE.search(message) for message in messages):
             for row in self._decide(job_id, TIMED_OUT, runs):
-                yield replace(row, annotations=failure_lines(annotations))
+                yield row.changed(annotations=failure_lines(annotations))
             return
         alone = not messages or any(FAIL_FAST_MESSAGE.search(message) for message in messages)
         for name in [job_id] if alone else self._cancelled_with(entry):
