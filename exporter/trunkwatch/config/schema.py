@@ -5,7 +5,7 @@ A key that is not defined here is an error, so that a typing mistake is reported
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -322,31 +322,23 @@ class GithubSource(_ApiSource):
         return self.compare_url or own_page
 
 
-GITLAB = "https://gitlab.com"
-
-
-class GitlabSource(_ApiSource):
-    """GitLab CI, on gitlab.com or a server of one's own.
+class ProjectsSource(_ApiSource):
+    """The keys of every source that reads the projects of one server.
 
     Attributes:
-        url: address of the server, without /api/v4; may have a path.
-        repos: projects by their paths, and globs of a group's projects.
+        url: address of the server, without the path of its API; may have a path.
+        repos: projects by their paths, and globs.
         exclude: projects that no glob selects.
         branches: trunks to watch in each project; `HEAD` is the default branch.
-        workflow: the label `workflow`; the source's name by default.
-        allow_failure: what a failed job that is allowed to fail counts as.
     """
 
-    type: Literal["gitlab"]
-    url: Annotated[Url, Field(repr=False)] = GITLAB
-    repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
-    exclude: tuple[ProjectGlob, ...] = ()
+    url: Annotated[Url, Field(repr=False)]
+    repos: Annotated[tuple[str, ...], Field(min_length=1)]
+    exclude: tuple[str, ...] = ()
     branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
-    workflow: Name | None = None
-    allow_failure: Literal["skip", "fail"] = "skip"
 
     @model_validator(mode="after")
-    def _authenticates_once(self) -> "GitlabSource":
+    def _authenticates_once(self) -> Self:
         if self.token_file is not None and self.token_env is not None:
             raise ValueError("token_file and token_env exclude each other; keep one")
         return self
@@ -379,6 +371,28 @@ class GitlabSource(_ApiSource):
     def names(self, trunk: Trunk) -> bool:
         """Return whether entries select a trunk, and not as a default branch."""
         return trunk.branch in self.branches and self.selects(trunk.repo)
+
+
+GITLAB = "https://gitlab.com"
+
+
+class GitlabSource(ProjectsSource):
+    """GitLab CI, on gitlab.com or a server of one's own.
+
+    Attributes:
+        url: address of the server, without /api/v4; may have a path.
+        repos: projects by their paths, and globs of a group's projects.
+        exclude: projects that no glob selects.
+        workflow: the label `workflow`; the source's name by default.
+        allow_failure: what a failed job that is allowed to fail counts as.
+    """
+
+    type: Literal["gitlab"]
+    url: Annotated[Url, Field(repr=False)] = GITLAB
+    repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
+    exclude: tuple[ProjectGlob, ...] = ()
+    workflow: Name | None = None
+    allow_failure: Literal["skip", "fail"] = "skip"
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitLab's own compare page."""
