@@ -6,6 +6,7 @@ from trunkwatch.config.policy import policy_of
 from trunkwatch.config.schema import (
     BuildbotSource,
     Config,
+    GiteaSource,
     GithubSource,
     GitlabSource,
     RecordedSource,
@@ -17,6 +18,7 @@ from trunkwatch.config.single import config_of_project, config_of_repo
 __all__ = [
     "BuildbotSource",
     "Config",
+    "GiteaSource",
     "GithubSource",
     "GitlabSource",
     "RecordedSource",

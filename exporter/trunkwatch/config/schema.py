@@ -30,6 +30,7 @@ from trunkwatch.config.repositories import (
     BranchSection,
     ExcludeEntry,
     OneBranch,
+    OwnerGlob,
     ProjectGlob,
     RepoEntry,
     RepoSection,
@@ -237,6 +238,16 @@ class GithubSource(_ApiSource):
     statuses: tuple[Pattern, ...] = ()
     poll_interval: Duration = 25.0
 
+    @field_validator("api_url")
+    @classmethod
+    def _is_of_github(cls, value: str) -> str:
+        if value.rstrip("/").endswith("/api/v1"):
+            raise ValueError(
+                "/api/v1 is the API of Gitea and Forgejo, which type: gitea reads, with url: the"
+                " address without /api/v1"
+            )
+        return value
+
     @model_validator(mode="after")
     def _names_repositories_once(self) -> "GithubSource":
         if bool(self.repo) == bool(self.repos):
@@ -372,6 +383,18 @@ class ProjectsSource(_ApiSource):
         """Return whether entries select a trunk, and not as a default branch."""
         return trunk.branch in self.branches and self.selects(trunk.repo)
 
+    def watched(self, repo: str, branch: str | None, default_branch: str | None) -> Trunk | None:
+        """Return the trunk of a branch of a project if it is watched.
+
+        Args:
+            repo: path of the project.
+            branch: of the project, or None.
+            default_branch: of the project, if it is known.
+        """
+        names = {default_branch if each == DEFAULT_BRANCH else each for each in self.branches}
+        is_watched = branch is not None and branch in names and self.selects(repo)
+        return Trunk(repo, branch) if is_watched and branch is not None else None
+
 
 GITLAB = "https://gitlab.com"
 
@@ -400,8 +423,31 @@ class GitlabSource(ProjectsSource):
         return self.compare_url or own_page
 
 
+GITEA = "https://gitea.com"
+
+
+class GiteaSource(ProjectsSource):
+    """Gitea Actions or Forgejo Actions.
+
+    Attributes:
+        url: address of the server, without /api/v1; may have a path.
+        repos: repositories as owner/name, and globs of an owner's.
+        exclude: repositories that no glob selects.
+    """
+
+    type: Literal["gitea"]
+    repos: Annotated[tuple[OwnerGlob, ...], Field(min_length=1)]
+    exclude: tuple[ExcludeEntry, ...] = ()
+
+    def compares(self, trunk: Trunk) -> str | None:
+        """Return `compare_url`, or else Gitea's own compare page."""
+        own_page = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
+        return self.compare_url or own_page
+
+
 SourceConfig = Annotated[
-    RecordedSource | BuildbotSource | GithubSource | GitlabSource, Field(discriminator="type")
+    RecordedSource | BuildbotSource | GithubSource | GitlabSource | GiteaSource,
+    Field(discriminator="type"),
 ]
 
 
