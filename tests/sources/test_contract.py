@@ -22,6 +22,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import SOURCES, SourceContext, build_source
 from trunkwatch.sources.recorded import recorded_lines
 
+from tests.gitea.fake import FakeGitea
 from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, skipped
@@ -209,9 +210,44 @@ def _gitlab(folder: Path) -> Iterator[Case]:
         yield Case(section, more, fake.tokens.clear, secret=True)
 
 
+@contextmanager
+def _gitea(folder: Path) -> Iterator[Case]:
+    fake = FakeGitea(prefix="/git", tokens={SECRET}, page_limit=10)
+    repo = fake.repo(REPO)
+    for number, status in enumerate(("success", "failure", "cancelled", "new word")):
+        at = NOW + 600 * number
+        run = repo.run(repo.push(f"change · {number}", at=at), at=at + 60)
+        job = run.job("test ≥ 1/2", "failure", at=at + 70)
+        run.attempt(job, status, at=at + 90)
+        run.job("grid (3.11)", at=at + 70)
+        run.job("deploy", "skipped", at=at + 70)
+        run.job("twins", at=at + 70)
+        run.job("twins", "failure", at=at + 70)
+    run.job("waits", "blocked", at=at + 70)
+    run.job("runs", "running", at=at + 80)
+    review = repo.run(repo.branches["main"], at=at + 90, event="pull_request")
+    review.job("review", at=at + 90)
+    token = folder / "token"
+    token.write_text(f"{SECRET}\n", encoding="utf-8")
+    with serving(fake) as server:
+        section = {
+            "type": "gitea",
+            "url": f"{server.url}/git",
+            "repos": ["o/*"],
+            "token_file": str(token),
+        }
+
+        def more() -> None:
+            news = repo.run(repo.push("change it again", at=at + 300), at=at + 300)
+            news.job("lint", "failure", at=at + 300)
+
+        yield Case(section, more, fake.tokens.clear, secret=True)
+
+
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
     {
         "buildbot": _buildbot,
+        "gitea": _gitea,
         "github": _github,
         "gitlab": _gitlab,
         "recorded": _recorded,

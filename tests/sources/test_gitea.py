@@ -16,7 +16,6 @@ from trunkwatch.errors import (
     BadAnswerError,
     BadDelivery,
     BadSignature,
-    ConfigError,
     CredentialsError,
     NotFoundError,
     RateLimitedError,
@@ -553,15 +552,10 @@ def test_a_run_that_is_deleted_costs_no_other(
 
 
 def test_other_servers_are_named(configure: Configure, clock: Clock, server: HttpServer) -> None:
-    """An answer of another server names the address; GitHub's source names type: gitea."""
+    """An answer of another server names the address."""
     server.handler = lambda _request: as_json({"hello": "world"})
     with pytest.raises(BadAnswerError, match="is it a Gitea"):
         Reader(configure(), clock).refresh()
-    text = (
-        "sources: [{name: g, type: github, repo: o/r, api_url: 'https://git.example.com/api/v1/'}]"
-    )
-    with pytest.raises(ConfigError, match="API of Gitea and Forgejo, which type: gitea reads"):
-        parse_config(text, "trunkwatch.yml")
 
 
 # ---------------------------------------------------------------------- webhooks

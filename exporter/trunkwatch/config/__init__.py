@@ -13,7 +13,7 @@ from trunkwatch.config.schema import (
     SourceConfig,
     TicketsSection,
 )
-from trunkwatch.config.single import config_of_project, config_of_repo
+from trunkwatch.config.single import config_of_gitea, config_of_project, config_of_repo
 
 __all__ = [
     "BuildbotSource",
@@ -25,6 +25,7 @@ __all__ = [
     "SourceConfig",
     "TicketsSection",
     "check_routes",
+    "config_of_gitea",
     "config_of_project",
     "config_of_repo",
     "load_config",
