@@ -7,6 +7,7 @@ import pytest
 from trunkwatch.config import load_config, parse_config
 from trunkwatch.errors import ConfigError
 
+TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea'"
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
 GITHUB = "name: g, type: github"
 BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
@@ -137,12 +138,11 @@ CASES = {
     "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
     "no type": (
         source("name: a, path: a"),
-        "sources[0]: type is missing; must be one of recorded, buildbot, github, gitlab or gitea",
+        f"sources[0]: type is missing; must be one of {TYPES}",
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
-        "sources[0]: type must be one of"
-        " 'recorded', 'buildbot', 'github', 'gitlab', 'gitea' (got 'jenkins')",
+        f"sources[0]: type must be one of {TYPES} (got 'jenkins')",
     ),
     "no name": (source("type: recorded, path: a"), "sources[0].name: is missing and required"),
     "empty name": (

@@ -1,6 +1,7 @@
 """What every source keeps to; a new one needs a case here, and is then tried with all of it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Cursor, Fact
 from trunkwatch.errors import SourceError
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import SOURCES, SourceContext, build_source
+from trunkwatch.sources import SOURCES, TRAITS, SourceContext, WebhookSource, build_source
 from trunkwatch.sources.recorded import recorded_lines
 
 from tests.gitea.fake import FakeGitea
@@ -31,6 +32,7 @@ from tests.sources.reading import REPO, Reader, State, sha
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "a source"
 SECRET = "hunter2"
 NOW = 1_700_000_000
@@ -262,8 +264,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_source_has_a_case() -> None:
-    """Every source has a case here."""
-    assert set(CASES) == set(SOURCES)
+    """Every source has a case here, and a declaration."""
+    assert set(CASES) == set(SOURCES) == set(TRAITS)
 
 
 def test_a_source_is_what_its_section_says(case: Case) -> None:
@@ -279,6 +281,25 @@ def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     assert any(isinstance(fact, TrunkOrder | AddedCommits) for fact in facts)
     assert all(isinstance(fact, Fact) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
+
+
+def test_a_source_tells_what_it_declares(case: Case) -> None:
+    """Attempts, webhooks and the least cost of a refresh are as in docs/sources.md."""
+    traits, source = TRAITS[case.config.type], build_source(case.config, SourceContext())
+    assert isinstance(source, WebhookSource) == bool(traits.webhooks)
+    assert (ROOT / "docs" / traits.document.partition("#")[0]).exists()
+    reader = Reader(case.config)
+    reader.refresh()
+    rows = reader.rows()
+    results = Counter((row.sha, row.run_id, row.job) for row in rows)
+    assert (max(results.values()) > 1) == traits.attempts.startswith("yes")
+    if traits.failed_step.startswith("no"):
+        assert not any(row.failed_step for row in rows)
+    first = len(reader.codes)
+    reader.refresh()
+    repos = {trunk.repo for trunk in reader.report.trunks}
+    least = 0 if traits.free_trunks else traits.requests * len(repos)
+    assert len(reader.codes) - first >= least
 
 
 def test_reading_twice_changes_nothing(case: Case) -> None:

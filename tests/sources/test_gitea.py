@@ -498,7 +498,7 @@ def test_a_repository_that_is_gone_keeps_its_results(
 
 
 def test_a_token_without_rights_is_named(ci: FakeGitea, repo: Repo, reader: Reader) -> None:
-    """A token that lacks the scope is told so, one that is refused is not sent again."""
+    """The error of a token that lacks the scope names it; a refused one is not sent again."""
     pushed(repo)
     ci.weak, ci.tokens = {TOKEN}, set()
     with pytest.raises(NotFoundError, match="scope read:repository"):

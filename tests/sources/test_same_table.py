@@ -1,4 +1,4 @@
-"""One history, played through several CI servers, gives one table."""
+"""One history, played through several CI servers, gives one table at the declared cost."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,10 +10,12 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from trunkwatch.cli.main import main
+from trunkwatch.config import parse_config
+from trunkwatch.sources import TRAITS
 
 from tests.gitea.fake import FakeGitea, time_text
 from tests.gitlab.fake import FakeGitLab
-from tests.sources.reading import sha
+from tests.sources.reading import Reader, sha
 from tests.support.fakehttp import serving
 
 Section = dict[str, Any]
@@ -114,3 +116,17 @@ def test_one_history_has_one_table(
     assert "3 broken, 1 failing; 5 jobs over 6 commits" in expected
     with served(tmp_path) as section:
         assert _table(section, tmp_path) == expected
+
+
+@pytest.mark.parametrize("served", [_recorded, _gitea, _gitlab])
+def test_nothing_new_costs_what_is_declared(
+    served: Callable[[Path], AbstractContextManager[Section]], tmp_path: Path
+) -> None:
+    """When every result was read, a refresh sends the documented requests and no other."""
+    with served(tmp_path) as section:
+        text = yaml.safe_dump({"sources": [{"name": "ci", **section}]})
+        reader = Reader(parse_config(text, "trunkwatch.yml").sources[0])
+        reader.refresh()
+        first = len(reader.codes)
+        reader.refresh()
+        assert len(reader.codes) - first == TRAITS[section["type"]].requests

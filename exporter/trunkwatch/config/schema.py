@@ -389,7 +389,7 @@ class ProjectsSource(_ApiSource):
         Args:
             repo: path of the project.
             branch: of the project, or None.
-            default_branch: of the project, if it is known.
+            default_branch: of the project, or None.
         """
         names = {default_branch if each == DEFAULT_BRANCH else each for each in self.branches}
         is_watched = branch is not None and branch in names and self.selects(repo)

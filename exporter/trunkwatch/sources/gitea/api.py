@@ -70,7 +70,7 @@ class GiteaApi:
     Attributes:
         client: sends the requests.
         quota: of the token.
-        has_jobs: whether the server lists the jobs of a run; None until that is known.
+        has_jobs: whether the server lists the jobs of a run; None until one was asked for.
     """
 
     def __init__(self, config: GiteaSource, http: HttpContext) -> None:

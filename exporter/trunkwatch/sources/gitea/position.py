@@ -10,7 +10,7 @@ from trunkwatch.sources.gitea.rows import Task
 from trunkwatch.sources.projects_source import trunk_key
 
 KEPT_RUNS = 300
-"""Runs of which the attempts are known: a later re-run of an older one counts from 1 again."""
+"""Runs whose attempts are stored: a later re-run of an older one counts from 1 again."""
 
 
 class RunState(msgspec.Struct, omit_defaults=True):
@@ -20,7 +20,7 @@ class RunState(msgspec.Struct, omit_defaults=True):
         since: when it was seen first, or run again (seconds since the epoch).
         workflow: the name of the workflow's file.
         event: that started it.
-        id: for the request of its jobs; None where it is not known.
+        id: for the request of its jobs; None for a run that was not listed.
         tasks: ids of the attempts of each job, by its name.
         due: tasks that have not been reported as they are.
         waiting: names of jobs that were seen waiting for another attempt.

@@ -30,7 +30,7 @@ class RunRows(NamedTuple):
         """Yield the attempts that are due, and the jobs that none of the tasks reports.
 
         The rows of a job have no id: its tasks, and its own row while it waits, are reports of one
-        job. Jobs that share a name have their own rows only, since no task tells which it is of.
+        job. Jobs that share a name have their own rows only, since a task does not name its job.
         """
         named = Counter(job.name for job in jobs)
         pages = {job.name: job.url for job in jobs}

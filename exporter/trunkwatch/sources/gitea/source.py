@@ -15,6 +15,18 @@ from trunkwatch.sources.gitea.webhook import (
 from trunkwatch.sources.port import Limitation, Source, SourceContext
 from trunkwatch.sources.projects import Project
 from trunkwatch.sources.projects_source import ProjectsReader, TrunkRead
+from trunkwatch.sources.traits import Traits
+
+TRAITS = Traits(
+    title="Gitea and Forgejo Actions",
+    document="gitea.md",
+    attempts="yes, of each job that began",
+    failed_step="no: Gitea shows the result of the job at every step",
+    may_fail="no: name such jobs in `jobs.evidence`",
+    order="first parents, from the API",
+    webhooks=("push", "workflow_run", "workflow_job"),
+    requests=3,
+)
 
 
 def gitea_source(config: GiteaSource, context: SourceContext) -> Source:

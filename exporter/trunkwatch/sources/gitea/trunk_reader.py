@@ -69,7 +69,7 @@ class TrunkReader:
         self._has_unreadable = False
 
     def read(self) -> TrunkRead:
-        """Read the order, and what is new or unfinished.
+        """Read the order, and new or unfinished runs.
 
         Raises:
             SourceError: one of the lists cannot be read.
@@ -115,7 +115,7 @@ class TrunkReader:
         return order
 
     def _order(self) -> TrunkOrder:
-        """Return the first-parent chain, as far as the window or a known commit.
+        """Return the first-parent chain, as far as the window or the commit that was read last.
 
         Gitea lists all parents by date: where the chain leaves a list, another one begins with the
         missing commit. So neither a push nor a wrong date can put a commit into the chain.
@@ -147,7 +147,7 @@ class TrunkReader:
     def _newest(
         self, fetch: Callable[[int], Page[Row]], newest: int, oldest: int, begin: float
     ) -> tuple[dict[int, Row], int]:
-        """Return the rows of a list down to a known one, by id, and the number of unreadable ones.
+        """Return the rows down to one that was read, by id, and the number of unreadable ones.
 
         New rows shift the others to later pages, where they are seen twice; only a deleted row
         could hide another, and makes the total smaller.

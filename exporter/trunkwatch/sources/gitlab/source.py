@@ -13,6 +13,18 @@ from trunkwatch.sources.gitlab.webhook import TOKEN, read_delivery, verify_token
 from trunkwatch.sources.port import Source, SourceContext
 from trunkwatch.sources.projects import Project
 from trunkwatch.sources.projects_source import ProjectsReader, TrunkRead
+from trunkwatch.sources.traits import Traits
+
+TRAITS = Traits(
+    title="GitLab CI",
+    document="gitlab.md",
+    attempts="yes, but those of trigger jobs",
+    failed_step="no: GitLab has no steps; the reason of the failure is shown",
+    may_fail="yes, `allow_failure`",
+    order="first parents, from the API",
+    webhooks=("push", "pipeline", "build"),
+    requests=2,
+)
 
 
 def gitlab_source(config: GitlabSource, context: SourceContext) -> Source:
