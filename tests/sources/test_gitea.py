@@ -161,6 +161,38 @@ def test_a_row_has_all_that_gitea_reports(repo: Repo, reader: Reader) -> None:
     assert (commit.title, commit.author, commit.committed_at) == ("a", "author-a", NOW - 90)
 
 
+@pytest.mark.parametrize(
+    ("ends", "failed"),
+    [
+        (["success", "failure", "skipped"], "step 1"),
+        (["failure", "skipped", "skipped"], "step 0"),
+        (["failure", "failure", "failure"], None),
+        ([], None),
+    ],
+)
+def test_a_failed_step_is_one_that_differs(
+    repo: Repo, reader: Reader, ends: list[str], failed: str | None
+) -> None:
+    """Gitea 1.26 has the conclusion of the job at each step, which names none."""
+    run = pushed(repo)
+    job = run.job("test", "failure", at=NOW - 80)
+    run.attempt(job, "failure", at=NOW - 40)
+    job["steps"] = [{"name": f"step {place}", "conclusion": end} for place, end in enumerate(ends)]
+    reader.refresh()
+    assert [row.failed_step for row in sorted(reader.rows(), key=lambda row: row.attempt)] == [
+        None,
+        failed,
+    ]
+
+
+def test_a_scheduled_run_is_one(repo: Repo, reader: Reader) -> None:
+    """Gitea's list of runs shows the push that registered the schedule, the tasks the schedule."""
+    pushed(repo).job("test", "failure", at=NOW - 80)
+    repo.tasks[0]["event"] = "schedule"
+    reader.refresh()
+    assert reader.only_row().event == "schedule"
+
+
 def test_a_rerun_is_a_flake(repo: Repo, reader: Reader) -> None:
     """Red, and green when it was run again, polled only afterwards: both attempts are read."""
     run = pushed(repo)

@@ -19,10 +19,10 @@ COMPLETED = "completed"
 STATUSES: Mapping[str, tuple[str, str | None]] = MappingProxyType(
     {
         **{word: (COMPLETED, word) for word in ("success", "failure", "cancelled", "skipped")},
-        "cancelling": (COMPLETED, "cancelled"),
         "waiting": ("queued", None),
         "blocked": ("queued", None),
         "running": ("in_progress", None),
+        "cancelling": ("in_progress", None),
     }
 )
 """Status and conclusion of an attempt by the status of a task; another word is passed on, and the
@@ -99,6 +99,7 @@ class Job(NamedTuple):
         started: seconds since the epoch, or None.
         completed: seconds since the epoch, or None.
         url: of its log.
+        failed_step: the first step that failed, or None.
     """
 
     id: int
@@ -112,6 +113,7 @@ class Job(NamedTuple):
     started: float | None
     completed: float | None
     url: str | None
+    failed_step: str | None
 
 
 def project_of(row: Mapping[str, Any]) -> Project:
@@ -199,7 +201,21 @@ def job_of(row: Mapping[str, Any]) -> Job:
         time_of(row.get("started_at")),
         time_of(row.get("completed_at")),
         url_of(row.get("html_url")),
+        _failed_step(row.get("steps")),
     )
+
+
+def _failed_step(steps: object) -> str | None:
+    """Return the first step that failed.
+
+    Gitea 1.26 shows the job's conclusion at every step. Steps have their own ones where they
+    differ, since a job ends with the first step that fails.
+    """
+    rows = [each for each in steps if isinstance(each, dict)] if isinstance(steps, list) else []
+    ends = [row.get("conclusion") for row in rows]
+    if "failure" not in ends or all(end == "failure" for end in ends):
+        return None
+    return text_or_none(rows[ends.index("failure")].get("name"))
 
 
 def _sha(value: object) -> str:

@@ -33,10 +33,10 @@ class RunRows(NamedTuple):
         job. Jobs that share a name have their own rows only, since a task does not name its job.
         """
         named = Counter(job.name for job in jobs)
-        pages = {job.name: job.url for job in jobs}
+        own = {job.name: job for job in jobs}
         for _, task in sorted(self.run.due.items()):
             if named[task.name] <= 1:
-                yield self._of_task(task, pages.get(task.name))
+                yield self._of_task(task, own.get(task.name))
         for job in jobs:
             if named[job.name] > 1:
                 yield self._of_job(job, max(1, job.attempts), job.id)
@@ -56,19 +56,22 @@ class RunRows(NamedTuple):
                 waiting.append(job.name)
             yield self._of_job(job, begun + 1)
 
-    def _of_task(self, task: Task, page: str | None) -> Observation:
+    def _of_task(self, task: Task, job: Job | None) -> Observation:
         status, conclusion = STATUSES.get(task.status, (task.status, None))
         begun = plausible_time(task.begun, self.now)
+        attempt = 1 + sorted(self.run.tasks[task.name]).index(task.id)
+        is_newest = job is not None and job.attempts == attempt
         return self._observation(
             task.sha,
             task.name,
             status=status,
             conclusion=conclusion,
-            attempt=1 + sorted(self.run.tasks[task.name]).index(task.id),
+            attempt=attempt,
             created_at=begun,
             started_at=begun,
             completed_at=plausible_time(task.changed, self.now) if status == COMPLETED else None,
-            url=page or task.url,
+            url=(job and job.url) or task.url,
+            failed_step=job.failed_step if job and is_newest else None,
         )
 
     def _of_job(self, job: Job, attempt: int, job_id: int | None = None) -> Observation:
@@ -84,6 +87,7 @@ class RunRows(NamedTuple):
             started_at=plausible_time(job.started, self.now),
             completed_at=plausible_time(job.completed, self.now) if ended else None,
             url=job.url,
+            failed_step=job.failed_step if ended else None,
         )
 
     def _observation(self, sha: str, name: str, **own: object) -> Observation:

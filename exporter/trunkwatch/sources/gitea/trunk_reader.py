@@ -233,6 +233,8 @@ class TrunkReader:
         if task.id not in ids:
             ids.append(task.id)
         run.due[task.id] = task
+        # The list of runs may show the event by which a schedule was registered instead.
+        run.event = task.event
 
     def _read_runs(self, begin: float) -> None:
         """Record the new runs, whose jobs may have no task."""
