@@ -1,4 +1,4 @@
-"""Writes what `make docs` generates: three documents, own_alerts.py, mixin/dashboards.libsonnet.
+"""Writes what `make docs` generates: four documents, own_alerts.py, mixin/dashboards.libsonnet.
 
     python -m tools.docs            write it
     python -m tools.docs --check    exit 1 if a committed file differs
@@ -26,17 +26,25 @@ from trunkwatch.config.fields import (
     Share,
     Until,
 )
-from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, ProjectGlob, RepoEntry
+from trunkwatch.config.repositories import (
+    BranchEntry,
+    ExcludeEntry,
+    OwnerGlob,
+    ProjectGlob,
+    RepoEntry,
+)
 from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
 from tools.messages import render_messages
+from tools.source_traits import render_sources
 from tools.why_three import render_why_three
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ROOT / "docs" / "metrics.md"
 MESSAGES = ROOT / "docs" / "messages.md"
+SOURCES = ROOT / "docs" / "sources.md"
 WHY_THREE = ROOT / "docs" / "why-three.md"
 RULES = ROOT / "rules" / "trunkwatch.rules.yml"
 MIXIN_DASHBOARDS = ROOT / "mixin" / "dashboards.libsonnet"
@@ -113,6 +121,7 @@ def render_mixin_dashboards(text: str) -> str:
 GENERATED: dict[Path, Callable[[str], str]] = {
     METRICS: render,
     MESSAGES: render_messages,
+    SOURCES: render_sources,
     OWN_ALERTS: render_own_alerts,
     WHY_THREE: render_why_three,
     MIXIN_DASHBOARDS: render_mixin_dashboards,
@@ -151,6 +160,7 @@ _NAMED = (
     (RepoEntry, "glob"),
     (ExcludeEntry, "glob"),
     (ProjectGlob, "glob"),
+    (OwnerGlob, "glob"),
     (BranchEntry, "glob"),
 )
 _DURATIONS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

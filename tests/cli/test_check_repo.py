@@ -1,4 +1,4 @@
-"""`trunkwatch check --repo` on GitHub and GitLab, with a token and without one."""
+"""`trunkwatch check --repo` on GitHub, GitLab and Gitea, with a token and without one."""
 
 import json
 import time
@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 from trunkwatch.cli.main import main
 
+from tests.gitea.fake import TOKEN as GITEA_TOKEN
+from tests.gitea.fake import FakeGitea
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
 from tests.github.workflows import Job, Workflow
@@ -191,3 +193,25 @@ def test_a_project_on_gitlab_needs_no_configuration(cache: Path) -> None:
         environment["GITLAB_TOKEN"] = ""
         anonymous = CliRunner().invoke(main, [*arguments, "group/other"], env=environment)
         assert "name one by token_file or token_env" in anonymous.output
+
+
+def test_a_repository_on_gitea_needs_no_configuration(cache: Path) -> None:
+    """`--source gitea` takes token and address from tea's variables; GitHub's lead there."""
+    fake = FakeGitea()
+    repo = fake.repo("o/r")
+    for number, status in enumerate(("success", "failure", "failure", "failure")):
+        at = time.time() - 3600 + number
+        repo.run(repo.push("a", at=at), at=at).job("test", status, at=at)
+    with serving(fake) as server:
+        arguments = ["check", "--source", "gitea", "--repo"]
+        environment = {"GITEA_SERVER_URL": server.url, "GITEA_SERVER_TOKEN": GITEA_TOKEN}
+        done = CliRunner().invoke(main, [*arguments, "o/r"], env=environment)
+        assert done.exit_code == 1
+        assert "o/r main: 1 broken, 0 failing; 1 job over 4 commits" in done.stdout
+        assert "ci.yml / test" in done.stdout
+        assert list(cache.glob("*/o%2Fr.db"))
+        wrong = CliRunner().invoke(main, [*arguments, "o/r/sub"], env=environment)
+        assert (wrong.exit_code, "owner/project" in wrong.stderr) == (2, True)
+        within_a_job = {"GITHUB_API_URL": f"{server.url}/api/v1", "GITHUB_TOKEN": "a"}
+        other = CliRunner().invoke(main, ["check", "--repo", "o/r"], env=within_a_job)
+        assert (other.exit_code, "use --source gitea" in other.stderr) == (2, True)

@@ -17,7 +17,7 @@ from trunkwatch.config import (
 )
 from trunkwatch.config.load import all_keys
 from trunkwatch.config.repositories import glob_matches
-from trunkwatch.config.schema import GithubApp, GithubSource, GitlabSource
+from trunkwatch.config.schema import GiteaSource, GithubApp, GithubSource, GitlabSource
 from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
@@ -73,6 +73,11 @@ sources:
     branches: [HEAD, stable]
     workflow: ci
     allow_failure: fail
+  - name: tea
+    type: gitea
+    url: http://me:hunter2@tea.example.com/
+    repos: ["o/*"]
+    exclude: [o/x]
 jobs:
   preset: pytorch
   ignore: ['.*/ filter$']
@@ -301,6 +306,17 @@ def test_gitlab_source(config: Config) -> None:
     own_page = "https://gitlab.example.com/git/group/a/-/compare/{last_good}...{first_bad}"
     assert source.compares(head) == own_page
     assert (source.poll_interval, source.window, source.quota_share) == (60.0, 100, 0.5)
+
+
+def test_gitea_source(config: Config) -> None:
+    """An owner's repositories but the excluded ones, and an address without password."""
+    source = config.sources[7]
+    assert isinstance(source, GiteaSource)
+    assert [source.selects(path) for path in ("O/a", "o/x", "p/a")] == [True, False, False]
+    own_page = "http://tea.example.com/o/a/compare/{last_good}...{first_bad}"
+    assert source.compares(Trunk("o/a", "main")) == own_page
+    watched = [source.watched("o/a", branch, "main") for branch in ("main", "topic", None)]
+    assert watched == [Trunk("o/a", "main"), None, None]
 
 
 def test_a_glob_may_order_the_trunk_of_a_builder() -> None:

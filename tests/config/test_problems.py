@@ -7,6 +7,7 @@ import pytest
 from trunkwatch.config import load_config, parse_config
 from trunkwatch.errors import ConfigError
 
+TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea'"
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
 GITHUB = "name: g, type: github"
 BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
@@ -137,12 +138,11 @@ CASES = {
     "source as a text": ("sources: [a]", "sources[0]: must be a mapping"),
     "no type": (
         source("name: a, path: a"),
-        "sources[0]: type is missing; must be one of recorded, buildbot, github or gitlab",
+        f"sources[0]: type is missing; must be one of {TYPES}",
     ),
     "unknown type": (
         source("name: a, type: jenkins, path: a"),
-        "sources[0]: type must be one of"
-        " 'recorded', 'buildbot', 'github', 'gitlab' (got 'jenkins')",
+        f"sources[0]: type must be one of {TYPES} (got 'jenkins')",
     ),
     "no name": (source("type: recorded, path: a"), "sources[0].name: is missing and required"),
     "empty name": (
@@ -182,6 +182,19 @@ CASES = {
     "gitlab with two tokens": (
         source("name: g, type: gitlab, repos: [o/r], token_file: a, token_env: B"),
         "sources[0]: token_file and token_env exclude each other; keep one",
+    ),
+    "gitea without an address": (
+        source("name: g, type: gitea, repos: [o/r]"),
+        "sources[0].url: is missing and required",
+    ),
+    "gitea with a deeper path": (
+        source("name: g, type: gitea, url: 'http://h', repos: [o/r/sub]"),
+        "sources[0].repos[0]: must be owner/name, or a glob such as acme/* (got 'o/r/sub')",
+    ),
+    "github with the address of gitea": (
+        source("name: g, type: github, repo: o/r, api_url: 'https://me:secret@h/git/api/v1/'"),
+        "sources[0].api_url: /api/v1 is the API of Gitea and Forgejo, which type: gitea reads, with"
+        " url: the address without /api/v1",
     ),
     "branches as a text": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: main, git: g"),

@@ -46,7 +46,7 @@ from trunkwatch.web.view import View
 from trunkwatch.web.webhook import Hook, Webhook
 
 from tests.domain.builders import NOW as SAMPLE_NOW
-from tests.fuzz import gitlab
+from tests.fuzz import gitea, gitlab
 from tests.fuzz.github import GithubAnswers
 from tests.fuzz.rendering import answer
 from tests.fuzz.texts import json_texts, lines_of, spoiled, yaml_texts
@@ -439,6 +439,9 @@ TARGETS = (
     Target("GitLab", gitlab.answers, lambda given: gitlab.read(*given), (SourceError,)),
     Target("GitLab, stored state", gitlab.states, gitlab.continue_from, (SourceError,)),
     Target("GitLab, webhook", gitlab.deliveries, gitlab.deliver, (BadDelivery,)),
+    Target("Gitea", gitea.answers, lambda given: gitea.read(*given), (SourceError,)),
+    Target("Gitea, stored state", gitea.states, gitea.continue_from, (SourceError,)),
+    Target("Gitea, webhook", gitea.deliveries, gitea.deliver, (BadDelivery,)),
     Target("git log", _git_lines, read_git_log, (GitError,)),
     Target("headers of rate limits", _limit_headers, read_limit),
     Target("webhook", _deliveries, deliver),

@@ -1,6 +1,7 @@
 """What every source keeps to; a new one needs a case here, and is then tried with all of it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Cursor, Fact
 from trunkwatch.errors import SourceError
 from trunkwatch.metrics.exposition import PLAIN, Exposition
 from trunkwatch.poller.totals import Counters
-from trunkwatch.sources import SOURCES, SourceContext, build_source
+from trunkwatch.sources import SOURCES, TRAITS, SourceContext, WebhookSource, build_source
 from trunkwatch.sources.recorded import recorded_lines
 
+from tests.gitea.fake import FakeGitea
 from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, skipped
@@ -30,6 +32,7 @@ from tests.sources.reading import REPO, Reader, State, sha
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "a source"
 SECRET = "hunter2"
 NOW = 1_700_000_000
@@ -209,9 +212,44 @@ def _gitlab(folder: Path) -> Iterator[Case]:
         yield Case(section, more, fake.tokens.clear, secret=True)
 
 
+@contextmanager
+def _gitea(folder: Path) -> Iterator[Case]:
+    fake = FakeGitea(prefix="/git", tokens={SECRET}, page_limit=10)
+    repo = fake.repo(REPO)
+    for number, status in enumerate(("success", "failure", "cancelled", "new word")):
+        at = NOW + 600 * number
+        run = repo.run(repo.push(f"change · {number}", at=at), at=at + 60)
+        job = run.job("test ≥ 1/2", "failure", at=at + 70)
+        run.attempt(job, status, at=at + 90)
+        run.job("grid (3.11)", at=at + 70)
+        run.job("deploy", "skipped", at=at + 70)
+        run.job("twins", at=at + 70)
+        run.job("twins", "failure", at=at + 70)
+    run.job("waits", "blocked", at=at + 70)
+    run.job("runs", "running", at=at + 80)
+    review = repo.run(repo.branches["main"], at=at + 90, event="pull_request")
+    review.job("review", at=at + 90)
+    token = folder / "token"
+    token.write_text(f"{SECRET}\n", encoding="utf-8")
+    with serving(fake) as server:
+        section = {
+            "type": "gitea",
+            "url": f"{server.url}/git",
+            "repos": ["o/*"],
+            "token_file": str(token),
+        }
+
+        def more() -> None:
+            news = repo.run(repo.push("change it again", at=at + 300), at=at + 300)
+            news.job("lint", "failure", at=at + 300)
+
+        yield Case(section, more, fake.tokens.clear, secret=True)
+
+
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
     {
         "buildbot": _buildbot,
+        "gitea": _gitea,
         "github": _github,
         "gitlab": _gitlab,
         "recorded": _recorded,
@@ -226,8 +264,8 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_source_has_a_case() -> None:
-    """Every source has a case here."""
-    assert set(CASES) == set(SOURCES)
+    """Every source has a case here, and a declaration."""
+    assert set(CASES) == set(SOURCES) == set(TRAITS)
 
 
 def test_a_source_is_what_its_section_says(case: Case) -> None:
@@ -243,6 +281,25 @@ def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
     assert any(isinstance(fact, TrunkOrder | AddedCommits) for fact in facts)
     assert all(isinstance(fact, Fact) for fact in facts)
     assert sum(isinstance(fact, Cursor) for fact in facts) <= 1
+
+
+def test_a_source_tells_what_it_declares(case: Case) -> None:
+    """Attempts, webhooks and the least cost of a refresh are as in docs/sources.md."""
+    traits, source = TRAITS[case.config.type], build_source(case.config, SourceContext())
+    assert isinstance(source, WebhookSource) == bool(traits.webhooks)
+    assert (ROOT / "docs" / traits.document.partition("#")[0]).exists()
+    reader = Reader(case.config)
+    reader.refresh()
+    rows = reader.rows()
+    results = Counter((row.sha, row.run_id, row.job) for row in rows)
+    assert (max(results.values()) > 1) == traits.attempts.startswith("yes")
+    if traits.failed_step.startswith("no"):
+        assert not any(row.failed_step for row in rows)
+    first = len(reader.codes)
+    reader.refresh()
+    repos = {trunk.repo for trunk in reader.report.trunks}
+    least = 0 if traits.free_trunks else traits.requests * len(repos)
+    assert len(reader.codes) - first >= least
 
 
 def test_reading_twice_changes_nothing(case: Case) -> None:

@@ -12,8 +12,14 @@ import click
 from click.core import ParameterSource
 
 from trunkwatch.cli.common import Command
-from trunkwatch.config import Config, config_of_project, config_of_repo, load_config
-from trunkwatch.config.schema import GITHUB_API, GITLAB
+from trunkwatch.config import (
+    Config,
+    config_of_gitea,
+    config_of_project,
+    config_of_repo,
+    load_config,
+)
+from trunkwatch.config.schema import GITEA, GITHUB_API, GITLAB
 from trunkwatch.errors import StoreError, UsageError
 from trunkwatch.store import MEMORY, SqliteStore
 
@@ -23,7 +29,7 @@ class _Ci(NamedTuple):
 
     Attributes:
         token: the environment variable with a token that its own tool reads.
-        url: the environment variable with its address that its own runners set.
+        url: the environment variable with its address that its own runners or tool use.
         usual_url: its address without that.
         config_of: returns the configuration of a repository, its address and token variable.
     """
@@ -37,6 +43,7 @@ class _Ci(NamedTuple):
 _CIS: Mapping[str, _Ci] = {
     "github": _Ci("GITHUB_TOKEN", "GITHUB_API_URL", GITHUB_API, config_of_repo),
     "gitlab": _Ci("GITLAB_TOKEN", "CI_SERVER_URL", GITLAB, config_of_project),
+    "gitea": _Ci("GITEA_SERVER_TOKEN", "GITEA_SERVER_URL", GITEA, config_of_gitea),
 }
 """By the value of `--source`."""
 
@@ -93,7 +100,8 @@ def repo_flag(command: Command) -> Command:
         expose_value=False,
         callback=lambda context, _flag, value: context.meta.update({SOURCE: value}),
         help="Where the repository of --repo is: GitLab's token is taken from GITLAB_TOKEN, its"
-        " address from CI_SERVER_URL.",
+        " address from CI_SERVER_URL; those of Gitea or Forgejo from GITEA_SERVER_TOKEN and"
+        " GITEA_SERVER_URL.",
     )
     named_flag = click.option(
         "--repo",

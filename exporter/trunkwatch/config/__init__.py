@@ -6,23 +6,26 @@ from trunkwatch.config.policy import policy_of
 from trunkwatch.config.schema import (
     BuildbotSource,
     Config,
+    GiteaSource,
     GithubSource,
     GitlabSource,
     RecordedSource,
     SourceConfig,
     TicketsSection,
 )
-from trunkwatch.config.single import config_of_project, config_of_repo
+from trunkwatch.config.single import config_of_gitea, config_of_project, config_of_repo
 
 __all__ = [
     "BuildbotSource",
     "Config",
+    "GiteaSource",
     "GithubSource",
     "GitlabSource",
     "RecordedSource",
     "SourceConfig",
     "TicketsSection",
     "check_routes",
+    "config_of_gitea",
     "config_of_project",
     "config_of_repo",
     "load_config",

@@ -176,7 +176,7 @@ def _message(detail: ErrorDetails, model: type[BaseModel], hints: Mapping[str, s
     if kind == "union_tag_invalid":
         return f"type must be one of {context['expected_tags']} (got {context['tag']!r})"
     if kind == "union_tag_not_found":
-        return "type is missing; must be one of recorded, buildbot, github or gitlab"
+        return f"type is missing; must be one of {_source_types(model)}"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "less_than_equal":
@@ -185,6 +185,12 @@ def _message(detail: ErrorDetails, model: type[BaseModel], hints: Mapping[str, s
         # Do not repeat the value: a URL may contain a password.
         return "must be a URL such as http://127.0.0.1:8010"
     return _MESSAGES.get(kind, detail["msg"])
+
+
+def _source_types(model: type[BaseModel]) -> str:
+    """Return the types of sources, as pydantic lists them for an unknown one."""
+    sections = _models_in(_annotation(model, "sources"))
+    return ", ".join(repr(get_args(_annotation(each, "type"))[0]) for each in sections)
 
 
 RENAMED_KEYS: Mapping[str, str] = {"consecutive_failures": "failures_to_open"}

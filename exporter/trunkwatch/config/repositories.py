@@ -1,4 +1,4 @@
-"""Repositories and branches of a GitHub or GitLab source, named in full or by globs."""
+"""Repositories and branches of a source, named in full or by globs."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -174,6 +174,9 @@ ExcludeEntry = Annotated[str, AfterValidator(_excluded)]
 
 ProjectGlob = Annotated[str, AfterValidator(_project_glob)]
 """A project of GitLab by its path, or a glob of a group's."""
+
+OwnerGlob = Annotated[str, AfterValidator(_repo_glob)]
+"""A repository of Gitea, or a glob of an owner's."""
 
 OneBranch = Annotated[str, AfterValidator(_one_branch)]
 """A branch, or `HEAD` for the default one."""

@@ -5,7 +5,7 @@ A key that is not defined here is an error, so that a typing mistake is reported
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -31,6 +31,7 @@ from trunkwatch.config.repositories import (
     BranchSection,
     ExcludeEntry,
     OneBranch,
+    OwnerGlob,
     ProjectGlob,
     RepoEntry,
     RepoSection,
@@ -238,6 +239,16 @@ class GithubSource(_ApiSource):
     statuses: tuple[Pattern, ...] = ()
     poll_interval: Duration = 25.0
 
+    @field_validator("api_url")
+    @classmethod
+    def _is_of_github(cls, value: str) -> str:
+        if value.rstrip("/").endswith("/api/v1"):
+            raise ValueError(
+                "/api/v1 is the API of Gitea and Forgejo, which type: gitea reads, with url: the"
+                " address without /api/v1"
+            )
+        return value
+
     @model_validator(mode="after")
     def _names_repositories_once(self) -> "GithubSource":
         if bool(self.repo) == bool(self.repos):
@@ -323,31 +334,23 @@ class GithubSource(_ApiSource):
         return self.compare_url or own_page
 
 
-GITLAB = "https://gitlab.com"
-
-
-class GitlabSource(_ApiSource):
-    """GitLab CI, on gitlab.com or a server of one's own.
+class ProjectsSource(_ApiSource):
+    """The keys of every source that reads the projects of one server.
 
     Attributes:
-        url: address of the server, without /api/v4; may have a path.
-        repos: projects by their paths, and globs of a group's projects.
+        url: address of the server, without the path of its API; may have a path.
+        repos: projects by their paths, and globs.
         exclude: projects that no glob selects.
         branches: trunks to watch in each project; `HEAD` is the default branch.
-        workflow: the label `workflow`; the source's name by default.
-        allow_failure: what a failed job that is allowed to fail counts as.
     """
 
-    type: Literal["gitlab"]
-    url: Annotated[Url, Field(repr=False)] = GITLAB
-    repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
-    exclude: tuple[ProjectGlob, ...] = ()
+    url: Annotated[Url, Field(repr=False)]
+    repos: Annotated[tuple[str, ...], Field(min_length=1)]
+    exclude: tuple[str, ...] = ()
     branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
-    workflow: Name | None = None
-    allow_failure: Literal["skip", "fail"] = "skip"
 
     @model_validator(mode="after")
-    def _authenticates_once(self) -> "GitlabSource":
+    def _authenticates_once(self) -> Self:
         if self.token_file is not None and self.token_env is not None:
             raise ValueError("token_file and token_env exclude each other; keep one")
         return self
@@ -381,14 +384,71 @@ class GitlabSource(_ApiSource):
         """Return whether entries select a trunk, and not as a default branch."""
         return trunk.branch in self.branches and self.selects(trunk.repo)
 
+    def watched(self, repo: str, branch: str | None, default_branch: str | None) -> Trunk | None:
+        """Return the trunk of a branch of a project if it is watched.
+
+        Args:
+            repo: path of the project.
+            branch: of the project, or None.
+            default_branch: of the project, or None.
+        """
+        names = {default_branch if each == DEFAULT_BRANCH else each for each in self.branches}
+        is_watched = branch is not None and branch in names and self.selects(repo)
+        return Trunk(repo, branch) if is_watched and branch is not None else None
+
+
+GITLAB = "https://gitlab.com"
+
+
+class GitlabSource(ProjectsSource):
+    """GitLab CI, on gitlab.com or a server of one's own.
+
+    Attributes:
+        url: address of the server, without /api/v4; may have a path.
+        repos: projects by their paths, and globs of a group's projects.
+        exclude: projects that no glob selects.
+        workflow: the label `workflow`; the source's name by default.
+        allow_failure: what a failed job that is allowed to fail counts as.
+    """
+
+    type: Literal["gitlab"]
+    url: Annotated[Url, Field(repr=False)] = GITLAB
+    repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
+    exclude: tuple[ProjectGlob, ...] = ()
+    workflow: Name | None = None
+    allow_failure: Literal["skip", "fail"] = "skip"
+
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitLab's own compare page."""
         own_page = f"{self.site}/{trunk.repo}/-/compare/{{last_good}}...{{first_bad}}"
         return self.compare_url or own_page
 
 
+GITEA = "https://gitea.com"
+
+
+class GiteaSource(ProjectsSource):
+    """Gitea Actions or Forgejo Actions.
+
+    Attributes:
+        url: address of the server, without /api/v1; may have a path.
+        repos: repositories as owner/name, and globs of an owner's.
+        exclude: repositories that no glob selects.
+    """
+
+    type: Literal["gitea"]
+    repos: Annotated[tuple[OwnerGlob, ...], Field(min_length=1)]
+    exclude: tuple[ExcludeEntry, ...] = ()
+
+    def compares(self, trunk: Trunk) -> str | None:
+        """Return `compare_url`, or else Gitea's own compare page."""
+        own_page = f"{self.site}/{trunk.repo}/compare/{{last_good}}...{{first_bad}}"
+        return self.compare_url or own_page
+
+
 SourceConfig = Annotated[
-    RecordedSource | BuildbotSource | GithubSource | GitlabSource, Field(discriminator="type")
+    RecordedSource | BuildbotSource | GithubSource | GitlabSource | GiteaSource,
+    Field(discriminator="type"),
 ]
 
 

@@ -1,6 +1,17 @@
-"""A configuration for one repository on GitHub or one project on GitLab, without a file."""
+"""A configuration for one repository on GitHub, GitLab or Gitea, without a file."""
 
-from trunkwatch.config.schema import GITHUB_API, GITLAB, Config, GithubSource, GitlabSource, Jobs
+from pydantic import ValidationError
+
+from trunkwatch.config.schema import (
+    GITEA,
+    GITHUB_API,
+    GITLAB,
+    Config,
+    GiteaSource,
+    GithubSource,
+    GitlabSource,
+    Jobs,
+)
 from trunkwatch.errors import UsageError
 
 WINDOW = 60
@@ -16,7 +27,7 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
         token_env: the environment variable that contains a token; None for no authentication.
 
     Raises:
-        UsageError: the name is not owner/name.
+        UsageError: the name is not owner/name, or the API is not GitHub's.
     """
     try:
         source = GithubSource(
@@ -29,7 +40,12 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
             # Unauthenticated requests have a quota of their own (60 per hour): use all of it.
             quota_share=0.5 if token_env else 1.0,
         )
-    except ValueError:
+    except ValidationError as error:
+        if error.errors()[0]["loc"] == ("api_url",):
+            raise UsageError(
+                "GITHUB_API_URL is not the address of GitHub's API; with that of Gitea or Forgejo,"
+                " as in their own jobs, use --source gitea"
+            ) from None
         raise UsageError(f"--repo {repo!r}: must be owner/name, such as pytorch/pytorch") from None
     return Config(sources=(source,))
 
@@ -58,3 +74,28 @@ def config_of_project(path: str, url: str | None, token_env: str | None) -> Conf
         raise UsageError(f"--repo {path!r}: must be a path such as group/sub/project") from None
     jobs = Jobs(preset="gitlab")
     return Config(sources=(source,), jobs=jobs)
+
+
+def config_of_gitea(repo: str, url: str | None, token_env: str | None) -> Config:
+    """Return a configuration that watches the default branch of one repository on Gitea or Forgejo.
+
+    Args:
+        repo: owner/name.
+        url: address of the server; None for gitea.com.
+        token_env: the environment variable that contains a token; None for no authentication.
+
+    Raises:
+        UsageError: the name is not owner/name.
+    """
+    try:
+        source = GiteaSource(
+            name="gitea",
+            type="gitea",
+            repos=(repo,),
+            url=url or GITEA,
+            token_env=token_env,
+            window=WINDOW,
+        )
+    except ValueError:
+        raise UsageError(f"--repo {repo!r}: must be owner/name, such as owner/project") from None
+    return Config(sources=(source,))

@@ -12,10 +12,12 @@ from trunkwatch.sources.port import (
     TrunkReport,
     WebhookSource,
 )
-from trunkwatch.sources.registry import SOURCES, build_source
+from trunkwatch.sources.registry import SOURCES, TRAITS, build_source
+from trunkwatch.sources.traits import Traits
 
 __all__ = [
     "SOURCES",
+    "TRAITS",
     "Delivery",
     "DeliveryUpdate",
     "FailureFocus",
@@ -24,6 +26,7 @@ __all__ = [
     "RefreshReport",
     "Source",
     "SourceContext",
+    "Traits",
     "TrunkReport",
     "WebhookSource",
     "build_source",

@@ -34,6 +34,7 @@ from trunkwatch.sources.port import (
     SourceContext,
     TrunkReport,
 )
+from trunkwatch.sources.traits import Traits
 from trunkwatch.times import earliest, plausible_time
 
 LOOK_BACK_SECONDS = 600.0
@@ -45,6 +46,18 @@ COLD_LOOK_BACK_SECONDS = 86_400.0
 
 CACHED_BUILDS = 10_000
 """Builds and requests of which nothing is read twice; far more than one look back contains."""
+
+
+TRAITS = Traits(
+    title="Buildbot",
+    document="configuration.md#type-buildbot",
+    attempts="yes, the builds of a request",
+    failed_step="yes",
+    may_fail="yes: a build with such failures has warnings, and passes",
+    order="`git log` of a local clone",
+    webhooks=(),
+    requests=2,
+)
 
 
 def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:

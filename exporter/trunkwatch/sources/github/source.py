@@ -31,6 +31,7 @@ from trunkwatch.sources.github.webhook import (
     verify_signature,
 )
 from trunkwatch.sources.port import Delivery, Refresh, Source, SourceContext
+from trunkwatch.sources.traits import Traits
 
 WEBHOOK_INTERVAL_FACTOR = 3.0
 """Factor by which the poll interval grows while webhooks arrive."""
@@ -44,6 +45,23 @@ SPENT_KEY = "- - spent -"
 REST_PER_MINUTE, POINTS_PER_MINUTE = 900, 2000
 """GitHub's secondary limits of a token.
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api"""
+
+
+TRAITS = Traits(
+    title="GitHub Actions",
+    document="github.md",
+    attempts="yes",
+    failed_step="yes",
+    may_fail="no: the job failed in a run that passed; `init` proposes to ignore it",
+    order="first parents, from the API",
+    webhooks=("push", "workflow_run", "workflow_job", "check_run"),
+    # Answers that have not changed are free. For more repositories, GraphQL takes a point for the
+    # heads of 50, and they may use half of the points that `quota_share` leaves.
+    requests=1,
+    trunks=50,
+    free_trunks=10,
+    most=1_250,
+)
 
 
 def github_source(config: GithubSource, context: SourceContext) -> Source:

@@ -14,6 +14,7 @@ from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
+from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.gitlab.rows import (
     BRIDGES,
     COMMITS,
@@ -21,11 +22,10 @@ from trunkwatch.sources.gitlab.rows import (
     PIPELINES,
     PROJECTS,
     Job,
-    ListedCommit,
     Pipeline,
-    Project,
     project_of,
 )
+from trunkwatch.sources.projects import Project
 from trunkwatch.times import format_time
 
 

@@ -8,6 +8,7 @@ from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.sources.gitlab.rows import Pipeline
+from trunkwatch.sources.projects_source import trunk_key
 
 SLACK_SECONDS = 300.0
 """Seconds that each refresh looks back behind the newest change: a transaction that began earlier
@@ -70,11 +71,3 @@ class Position(msgspec.Struct):
             self.open[pipeline.id] = pipeline
         else:
             self.open.pop(pipeline.id, None)
-
-
-TRUNK_KEY = "trunk "
-
-
-def trunk_key(trunk: Trunk) -> str:
-    """Return the key of a trunk's entry; no path and no branch has a space."""
-    return f"{TRUNK_KEY}{trunk.repo} {trunk.branch}"

@@ -13,27 +13,11 @@ from trunkwatch.domain.model import Commit
 from trunkwatch.engine.storable import UNREADABLE
 from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.lists import Listing
+from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.hashes import full_hash
+from trunkwatch.sources.projects import Project
+from trunkwatch.sources.values import identity, name_of, time_of, url_of
 from trunkwatch.times import parse_time
-
-NAME_CHARACTERS = 1000
-"""Characters of a name or path; GitLab's own limit is 255 for each part of one."""
-
-
-class Project(NamedTuple):
-    """A project.
-
-    Attributes:
-        id: stays when it is renamed.
-        path: with that of its group.
-        default_branch: None where it is empty, or its CI is switched off.
-        archived: whether nothing can change any more.
-    """
-
-    id: int
-    path: str
-    default_branch: str | None
-    archived: bool
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -84,18 +68,6 @@ class Job(NamedTuple):
     finished: float | None
     url: str | None
     child: Pipeline | None = None
-
-
-class ListedCommit(NamedTuple):
-    """A commit and its parents.
-
-    Attributes:
-        commit: the commit.
-        parents: full hashes, the first parent first.
-    """
-
-    commit: Commit
-    parents: tuple[str, ...]
 
 
 def project_of(row: Mapping[str, Any]) -> Project:
@@ -172,38 +144,3 @@ PIPELINES: Listing[Pipeline] = Listing(pipeline_of, lambda pipeline: pipeline.id
 JOBS: Listing[Job] = Listing(job_of, lambda job: job.id, lambda job: job.status == UNREADABLE)
 BRIDGES: Listing[Job] = Listing(bridge_of, JOBS.identity, JOBS.is_doubtful)
 COMMITS: Listing[ListedCommit] = Listing(commit_of, lambda listed: listed.commit.sha)
-
-
-def identity(value: object) -> int:
-    """Return an id.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise ValueError(f"the id {ascii(value)[:60]}")
-    return value
-
-
-def name_of(value: object) -> str:
-    """Return a name.
-
-    Raises:
-        ValueError: it is no text, empty or too long.
-    """
-    if not isinstance(value, str) or not 0 < len(value) <= NAME_CHARACTERS:
-        raise ValueError(f"the name {ascii(value)[:60]}")
-    return value
-
-
-def url_of(value: object) -> str | None:
-    """Return the address of a page, or None."""
-    return value if isinstance(value, str) and value.startswith(("http://", "https://")) else None
-
-
-def time_of(value: object) -> float | None:
-    """Return a time (seconds since the epoch), or None for none."""
-    try:
-        return parse_time(value)
-    except ValueError:
-        return None

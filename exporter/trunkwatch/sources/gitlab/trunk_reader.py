@@ -1,53 +1,26 @@
 """The reader of one trunk: its order, and the pipelines that changed."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trunkwatch.domain.model import TrunkOrder
-from trunkwatch.engine.facts import Fact
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.rest.lists import page_numbers
+from trunkwatch.sources.commits import (
+    ListedCommit,
+    UnreadableOrderError,
+    cold_begin,
+    first_parents,
+)
 from trunkwatch.sources.gitlab.pipeline_reader import PipelineReader, Reading, event_of
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS, Position
-from trunkwatch.sources.gitlab.rows import ListedCommit, Pipeline
+from trunkwatch.sources.gitlab.rows import Pipeline
 from trunkwatch.sources.gitlab.words import ACTIVE, FINAL
-from trunkwatch.times import earliest, plausible_time
+from trunkwatch.sources.projects_source import UNREADABLE_JOB_TIMEOUT_SECONDS, TrunkRead
 
 MAX_CHANGED_PIPELINES = 50
 """Changed pipelines that one refresh of a trunk reads; the next refresh follows at once and reads
 others."""
-
-COLD_LOOK_BACK_SECONDS = 86_400.0
-"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
-
-UNREADABLE_JOB_TIMEOUT_SECONDS = 1800.0
-"""Seconds for which a pipeline with a job that cannot be read holds back the newer ones: the job
-may be the pass between their failures."""
-
-UNDATED_WINDOW_SECONDS = 30 * 86_400.0
-"""Seconds before now at which a cold start begins if no commit has a date."""
-
-
-class UnreadableOrderError(BadAnswerError):
-    """A commit of the list cannot be read: without it, its neighbours would be adjacent."""
-
-
-@dataclass(slots=True)
-class TrunkRead:
-    """The result of one refresh of one trunk.
-
-    Attributes:
-        facts: in the order in which they were read.
-        error: the first error, or the one that ended the refresh; None if everything was read.
-        unread: number of commits with changed pipelines that are left for the next refresh. It
-            follows at once, unless there is an error.
-    """
-
-    facts: list[Fact] = field(default_factory=list)
-    error: SourceError | None = None
-    unread: int = 0
 
 
 class _Changed(NamedTuple):
@@ -175,7 +148,7 @@ class TrunkReader:
             if len(page.rows) < size or position.tip in listed:
                 break
         position.tip = next(iter(listed), "")
-        chain = list(_chain(listed, position.tip))[: self._config.window]
+        chain = list(first_parents(listed, position.tip))[: self._config.window]
         commits = tuple(each.commit for each in reversed(chain))
         return TrunkOrder(self._trunk, commits, bool(chain and chain[-1].parents))
 
@@ -183,10 +156,7 @@ class TrunkReader:
         """Return the time since which changes are read (seconds since the epoch)."""
         if self._position.since is not None:
             return max(0.0, self._position.since - SLACK_SECONDS)
-        commits = order.commits if order else ()
-        oldest = earliest(plausible_time(each.committed_at, self._now) for each in commits)
-        begin = self._now - UNDATED_WINDOW_SECONDS if oldest is None else min(oldest, self._now)
-        return max(0.0, begin - COLD_LOOK_BACK_SECONDS)
+        return cold_begin(order, self._now)
 
     # ------------------------------------------------------------------ pipelines
 
@@ -239,11 +209,3 @@ class TrunkReader:
             runs = self._api.pipelines_of(self._project, self._trunk.branch, sha)
             parents.update((run.id, run) for run in runs if self._is_counted(run))
         return children, parents
-
-
-def _chain(listed: dict[str, ListedCommit], tip: str) -> Iterable[ListedCommit]:
-    """Yield the commits from the tip along the first parents, newest first."""
-    found = listed.pop(tip, None)
-    while found is not None:
-        yield found
-        found = listed.pop(found.parents[0], None) if found.parents else None

@@ -4,7 +4,7 @@ It is the demo's source, the tests' source, what `trunkwatch record` writes, and
 CI that Trunkwatch does not know.
 """
 
-from trunkwatch.sources.recorded.source import RecordedFile, recorded_source
+from trunkwatch.sources.recorded.source import TRAITS, RecordedFile, recorded_source
 from trunkwatch.sources.recorded.writing import recorded_lines
 
-__all__ = ["RecordedFile", "recorded_lines", "recorded_source"]
+__all__ = ["TRAITS", "RecordedFile", "recorded_lines", "recorded_source"]

@@ -14,12 +14,25 @@ from trunkwatch.sources.port import Refresh, RefreshReport, Source, SourceContex
 from trunkwatch.sources.recorded.content import Problem, Problems
 from trunkwatch.sources.recorded.position import Position, Signature
 from trunkwatch.sources.recorded.reading import Reading, as_utf8, begins_with
+from trunkwatch.sources.traits import Traits
 
 ORDER_SETTLE_SECONDS = 30.0
 """Seconds since the last change of a file after which an order at its end counts as whole."""
 
 MALFORMED = "malformed"
 """The reason for which lines are dropped."""
+
+
+TRAITS = Traits(
+    title="Recorded files",
+    document="recorded.md",
+    attempts="yes, if the file has them",
+    failed_step="yes, if the file has it",
+    may_fail="yes, as `neutral`",
+    order="the lines of the file",
+    webhooks=(),
+    requests=0,
+)
 
 
 def recorded_source(config: RecordedSource, context: SourceContext) -> Source:

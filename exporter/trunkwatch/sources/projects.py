@@ -2,21 +2,49 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from trunkwatch.config.repositories import DEFAULT_BRANCH, is_glob, repo_matches
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.schema import ProjectsSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import NotFoundError, SourceError
 from trunkwatch.rest.client import FATAL_ERRORS
-from trunkwatch.sources.gitlab.api import GitlabApi
-from trunkwatch.sources.gitlab.rows import Project
+from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.port import Limitation
 
 NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
 """Seconds after which a project, and a list of projects, is read again."""
+
+
+class Project(NamedTuple):
+    """A project.
+
+    Attributes:
+        id: stays when it is renamed.
+        path: with that of its group.
+        default_branch: None where it is empty, or its CI is switched off.
+        archived: whether nothing can change any more.
+    """
+
+    id: int
+    path: str
+    default_branch: str | None
+    archived: bool
+
+
+class ProjectsApi(Protocol):
+    """The requests for projects; both may raise RequestError."""
+
+    client: ListClient
+
+    def project(self, name: str | int) -> Project:
+        """Return a project by its path, also a former one, or its id."""
+
+    def projects_below(self, glob: str) -> Iterable[Project]:
+        """Return the projects of the owner whose projects a glob may match."""
 
 
 class _Listed(msgspec.Struct):
@@ -39,11 +67,12 @@ class Projects:
     Attributes:
         found: by the name under which their results are kept.
         errors: by the entry of `repos` that could never be read.
-        gone: by the name of a project that was read before, and that GitLab does not show any more.
+        gone: by the name of a project that was read before, and that the server does not show any
+            more.
         entries: to store.
     """
 
-    def __init__(self, api: GitlabApi, config: GitlabSource) -> None:
+    def __init__(self, api: ProjectsApi, config: ProjectsSource) -> None:
         """Args:
         api: of the server.
         config: the source's section of the configuration.

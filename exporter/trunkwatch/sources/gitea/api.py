@@ -1,0 +1,154 @@
+"""The requests to one Gitea or Forgejo server; every method may raise RequestError."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from json import JSONDecodeError, loads
+from typing import Any
+
+from trunkwatch.config.schema import GiteaSource
+from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.rest.client import READ_TRIES, Query
+from trunkwatch.rest.credentials import token_of
+from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.limits import MINUTE, Quota
+from trunkwatch.rest.lists import ListClient, Page
+from trunkwatch.sources.commits import ListedCommit
+from trunkwatch.sources.gitea.rows import (
+    COMMITS,
+    JOBS,
+    PROJECTS,
+    RUNS,
+    TASKS,
+    Job,
+    Run,
+    Task,
+    project_of,
+)
+from trunkwatch.sources.projects import Project
+
+
+class GiteaRules(ApiRules):
+    """How the API is read; neither Gitea nor Forgejo reports a rate limit, a proxy may."""
+
+    vendor = "Gitea"
+    advice = (
+        "the name or the branch is wrong, the repository is gone, its Actions are off, or the token"
+        " may not read it (scope read:repository)"
+    )
+
+    def message(self, answer: Answer) -> str:
+        """Return the server's own error message, for the log."""
+        try:
+            document = loads(answer.content)
+        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
+            return ""
+        return str(document.get("message") or "") if isinstance(document, dict) else ""
+
+    def error(self, answer: Answer, problem: str) -> RequestError:
+        """Return the error; the answer is 409 for a repository without commits."""
+        if answer.status == HTTPStatus.CONFLICT:
+            problem += "; is the repository empty?"
+        return super().error(answer, problem)
+
+
+class GiteaClient(ListClient):
+    """A client whose pages may be smaller than asked for: the server has its own limit."""
+
+    per_page = 50
+
+    def _paged(self, query: Query, number: int) -> Query:
+        return (*query, ("limit", self.per_page), ("page", number))
+
+    def _is_last(self, page: Page[Any], number: int) -> bool:
+        size = len(page.rows) + page.dropped
+        return size == 0 or (page.total or 0) in range(1, number * size + 1)
+
+
+class GiteaApi:
+    """The REST API of one server.
+
+    Attributes:
+        client: sends the requests.
+        quota: of the token.
+        has_jobs: whether the server lists the jobs of a run; None until one was asked for.
+    """
+
+    def __init__(self, config: GiteaSource, http: HttpContext) -> None:
+        """Args:
+        config: the source's section of the configuration.
+        http: session, counter and clock.
+        """
+        self.quota = Quota(config.quota_share, http.clock, window=MINUTE)
+        self.has_jobs: bool | None = None
+        self.client: ListClient = GiteaClient(
+            f"{config.site}/api/v1",
+            http,
+            rules=GiteaRules(),
+            authorization=token_of(config.token_file, config.token_env),
+            quota=self.quota,
+            tries=READ_TRIES,
+            timeout=config.timeout,
+        )
+
+    def project(self, name: str | int) -> Project:
+        """Return a repository by its name, also a former one, or its id."""
+        path = f"/repositories/{name}" if isinstance(name, int) else f"/repos/{name}"
+        document = self.client.object("GET", path)
+        try:
+            return project_of(document)
+        except (KeyError, ValueError):
+            address = self.client.address(path)
+            raise BadAnswerError(f"GET {address}: not a repository; is it a Gitea?") from None
+
+    def projects_below(self, glob: str) -> Iterable[Project]:
+        """Return the repositories of an owner that are not archived."""
+        owner = glob.partition("/")[0]
+        try:
+            found = self.client.whole_list(f"/orgs/{owner}/repos", [], PROJECTS)
+        except NotFoundError as error:
+            try:
+                found = self.client.whole_list(f"/users/{owner}/repos", [], PROJECTS)
+            except NotFoundError:
+                raise error from None
+        return [each for each in found if not each.archived]
+
+    def commits(self, repo: str, start: str) -> Page[ListedCommit]:
+        """Return commits by date, with those of merged branches, from a branch or commit on."""
+        # Without these three, the server computes a diff and a signature for each commit.
+        cheap = [(name, "false") for name in ("stat", "verification", "files")]
+        return self.client.whole_page(
+            f"/repos/{repo}/commits", [("sha", start), *cheap], 1, COMMITS
+        )
+
+    def tasks(self, repo: str, number: int) -> Page[Task]:
+        """Return a page of the tasks of all branches, newest first."""
+        return self.client.whole_page(f"/repos/{repo}/actions/tasks", [], number, TASKS)
+
+    def runs(self, repo: str, branch: str, number: int) -> Page[Run]:
+        """Return a page of the runs of a branch, newest first; a server may ignore the branch."""
+        path = f"/repos/{repo}/actions/runs"
+        return self.client.whole_page(path, [("branch", branch)], number, RUNS)
+
+    def jobs(self, repo: str, run: int) -> tuple[tuple[Job, ...], int] | None:
+        """Return the jobs of a run and the number of unreadable ones; None if it was deleted.
+
+        Args:
+            repo: its repository.
+            run: its id. The number of another run would be answered by an empty list.
+        """
+        path = f"/repos/{repo}/actions/runs/{run}"
+        try:
+            rows, dropped = self.client.partial_list(f"{path}/jobs", [], JOBS)
+        except NotFoundError:
+            if self.has_jobs is None and self._exists(path):
+                self.has_jobs = False
+            return None
+        self.has_jobs = True
+        return tuple(row for row in rows if row.run == run), dropped
+
+    def _exists(self, path: str) -> bool:
+        try:
+            self.client.object("GET", path)
+        except NotFoundError:
+            return False
+        return True
