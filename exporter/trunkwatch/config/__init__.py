@@ -5,6 +5,7 @@ from trunkwatch.config.load import load_config, parse_config
 from trunkwatch.config.policy import policy_of
 from trunkwatch.config.schema import (
     BuildbotSource,
+    ClickhouseSource,
     Config,
     GithubSource,
     GitlabSource,
@@ -16,6 +17,7 @@ from trunkwatch.config.single import config_of_project, config_of_repo
 
 __all__ = [
     "BuildbotSource",
+    "ClickhouseSource",
     "Config",
     "GithubSource",
     "GitlabSource",

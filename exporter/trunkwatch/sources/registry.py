@@ -6,6 +6,7 @@ from typing import Any
 
 from trunkwatch.config import SourceConfig
 from trunkwatch.sources.buildbot import buildbot_source
+from trunkwatch.sources.clickhouse import clickhouse_source
 from trunkwatch.sources.github import github_source
 from trunkwatch.sources.gitlab import gitlab_source
 from trunkwatch.sources.port import Source, SourceContext
@@ -14,6 +15,7 @@ from trunkwatch.sources.recorded import recorded_source
 SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType(
     {
         "buildbot": buildbot_source,
+        "clickhouse": clickhouse_source,
         "github": github_source,
         "gitlab": gitlab_source,
         "recorded": recorded_source,
