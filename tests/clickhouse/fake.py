@@ -104,7 +104,9 @@ class FakeClickHouse:
 
 
 def _place(row: dict[str, Any]) -> tuple[int, int]:
-    identity = [row.get(key) for key in ("sha", "job_name", "run_id", "attempt", "job_id", "status")]
+    identity = [
+        row.get(key) for key in ("sha", "job_name", "run_id", "attempt", "job_id", "status")
+    ]
     return int(row["written"] * MICRO), zlib.crc32(repr(identity).encode())
 
 

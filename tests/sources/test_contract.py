@@ -227,9 +227,7 @@ def _clickhouse(folder: Path) -> Iterator[Case]:
     password = folder / "password"
     password.write_text(f"{SECRET}\n", encoding="utf-8")
     with serving(fake) as server:
-        made = section(
-            server.url, user="reader", password_file=str(password), git=str(repo.bare)
-        )
+        made = section(server.url, user="reader", password_file=str(password), git=str(repo.bare))
 
         def more() -> None:
             fake.add(commits[2], "failure", written=at + 4, job_id="b-1", workflow=None)
