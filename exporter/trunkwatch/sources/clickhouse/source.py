@@ -25,11 +25,6 @@ PAGES = 20
 COLD_LOOK_BACK_SECONDS = 86_400.0
 """Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
-UNREAD_KEYS = frozenset({"name", "url", "user", "password_file", "password_env", "slack"}) | {
-    "poll_interval", "order", "compare_url", "git", "git_fetch", "timeout",
-}  # fmt: skip
-"""The keys of the configuration that do not select rows."""
-
 
 class Position(msgspec.Struct):
     """The position in the table, as JSON in the cursor of the source.
@@ -86,9 +81,9 @@ class Clickhouse:
         """
         self._config = config
         self._clock = context.http.clock
-        query = RowQuery(config)
-        self._api = ClickhouseApi(config, query, context.http)
-        self._parser = RowParser(config, query.fields)
+        self._query = RowQuery(config)
+        self._api = ClickhouseApi(config, self._query, context.http)
+        self._parser = RowParser(config, self._query.fields)
         self._git = GitLog(config.git, config.git_fetch) if config.git else None
         self._slack = config.slack or PRESETS[config.preset].slack
         self._read_until: dict[Trunk, float] = {}
@@ -119,9 +114,12 @@ class Clickhouse:
         return Refresh([*orders, *without_versions(rows), cursor], report)
 
     def _scope(self) -> str:
-        """Return what selects rows, without secrets, in a few characters."""
-        selects = self._config.model_dump_json(exclude=set(UNREAD_KEYS))
-        return sha256(f"{without_credentials(self._config.url)} {selects}".encode()).hexdigest()
+        """Return a digest of what selects rows and decides what they mean."""
+        config = self._config
+        meaning = [config.values, config.allow_failure, config.look_back, config.window]
+        query = self._query.page(Place(0), 0.0, 1)
+        selects = f"{without_credentials(config.url)} {query} {meaning}"
+        return sha256(selects.encode()).hexdigest()
 
     def _orders(self) -> tuple[list[TrunkOrder], dict[Trunk, GitError]]:
         """Return the orders of the trunks, and the errors of those that cannot be read.
