@@ -241,7 +241,7 @@ def test_a_constant_and_a_part_of_a_column_are_values(engine: Engine) -> None:
 def test_real_exceptions_name_the_key(
     engine: Engine, more: dict[str, Any], kind: type[Exception], shown: str
 ) -> None:
-    """What ClickHouse says about a wrong table or column leads to a key."""
+    """The exception about a wrong table or column leads to a key of the configuration."""
     columns = {**{key: key for key in COLUMNS}, **more.get("columns", {})}
     reader = Reader(config(engine.url, **{**more, "columns": columns}), Clock(NOW + 60.0))
     with pytest.raises(kind, match=shown):

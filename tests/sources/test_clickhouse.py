@@ -60,7 +60,7 @@ def queries(server: HttpServer) -> list[str]:
     return [request.one("query") or "" for request in server.requests]
 
 
-# ---------------------------------------------------------------------- what counts
+# ---------------------------------------------------------------------- results
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_cold_start_without_a_usable_row_is_an_error(
     assert reader.rows() == []
 
 
-# ---------------------------------------------------------------------- what is new
+# ---------------------------------------------------------------------- new rows
 
 
 def test_a_quiet_table_costs_one_request(
@@ -249,7 +249,7 @@ def test_a_quiet_table_costs_one_request(
 def test_a_cold_start_reads_no_more_than_look_back(
     table: FakeClickHouse, server: HttpServer, clock: Clock
 ) -> None:
-    """Older rows are of commits that nobody asks about."""
+    """Older rows are not asked for."""
     table.add(A, written=clock.now - 2 * DAY - 1)
     table.add(B, written=clock.now - 2 * DAY + 1)
     reader = Reader(config(server.url, look_back="2d"), clock)
@@ -345,7 +345,7 @@ def test_a_cursor_of_the_future_is_not_believed(
 def test_another_configuration_or_a_damaged_cursor_begins_anew(
     table: FakeClickHouse, reader: Reader, cursor: str
 ) -> None:
-    """Nothing that was stored before decides what is read."""
+    """Reading begins as on a cold start."""
     table.add(A, written=NOW)
     reader.refresh()
     state = type(EMPTY_STATE)(cursor)

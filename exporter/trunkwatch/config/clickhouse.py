@@ -1,6 +1,8 @@
 """The parts of a ClickHouse source: names of tables and columns, and the words of its results."""
 
+import difflib
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -77,56 +79,31 @@ Column = Annotated[Expression, BeforeValidator(_expression)]
 """A column, written as its name, or an expression."""
 
 
-class Columns(Section):
-    """Where the table has what a result consists of; the keys are those of docs/recorded.md.
+COLUMN_KEYS = (
+    "repo", "branch", "sha", "workflow", "workflow_path", "job_name", "status", "conclusion",
+    "run_id", "attempt", "job_id", "run_number", "event", "head_repo", "created_at", "started_at",
+    "completed_at", "url", "failed_step", "infra", "allow_failure",
+)  # fmt: skip
+"""The keys of `columns`: those of a run in docs/recorded.md, and `allow_failure`."""
 
-    Attributes:
-        repo: the repository.
-        branch: the branch that the run is of.
-        sha: the full hash of the commit.
-        workflow: the workflow; without it, the name of the source.
-        workflow_path: identifies the workflow, where the CI has paths.
-        job_name: the full name of the job.
-        status: `completed`, or how far the job is.
-        conclusion: the result; empty until the job has ended.
-        run_id: of the run.
-        attempt: within the run; 1 without it.
-        job_id: of this job in this attempt.
-        run_number: orders the runs of one commit.
-        event: that started the run; `push` without it.
-        head_repo: the repository of the branch; that of the result without it.
-        created_at: when the job was created.
-        started_at: when it started.
-        completed_at: when it ended.
-        url: of the log.
-        failed_step: the first step that failed.
-        infra: whether the CI system failed, not the job.
-        allow_failure: whether the job is allowed to fail.
+NEEDED = ("repo", "branch", "sha", "job_name")
+"""The keys of `columns` without which a row is no result."""
+
+
+def problem_of(columns: Mapping[str, Expression], *, is_preset: bool) -> str | None:
+    """Return the problem of the keys of `columns`, if any.
+
+    Args:
+        columns: by their keys.
+        is_preset: whether a preset has the others.
     """
-
-    repo: Column | None = None
-    branch: Column | None = None
-    sha: Column | None = None
-    workflow: Column | None = None
-    workflow_path: Column | None = None
-    job_name: Column | None = None
-    status: Column | None = None
-    conclusion: Column | None = None
-    run_id: Column | None = None
-    attempt: Column | None = None
-    job_id: Column | None = None
-    run_number: Column | None = None
-    event: Column | None = None
-    head_repo: Column | None = None
-    created_at: Column | None = None
-    started_at: Column | None = None
-    completed_at: Column | None = None
-    url: Column | None = None
-    failed_step: Column | None = None
-    infra: Column | None = None
-    allow_failure: Column | None = None
-
-    def missing(self) -> list[str]:
-        """Return the keys that a table without a preset needs and that are not set."""
-        named = [key for key in ("repo", "branch", "sha", "job_name") if not getattr(self, key)]
-        return named if self.status or self.conclusion else [*named, "conclusion"]
+    for key in columns.keys() - set(COLUMN_KEYS):
+        close = difflib.get_close_matches(key, COLUMN_KEYS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "docs/clickhouse.md lists all keys"
+        return f"columns.{key}: unknown key; {hint}"
+    missing = [key for key in NEEDED if key not in columns]
+    if not {"status", "conclusion"} & columns.keys():
+        missing.append("conclusion")
+    if missing and not is_preset:
+        return f"without a preset, columns needs {', '.join(missing)}"
+    return None

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from trunkwatch.config.clickhouse import ColumnName, Columns, Result, TableName
+from trunkwatch.config.clickhouse import Column, ColumnName, Result, TableName, problem_of
 from trunkwatch.config.fields import (
     AtLeastOne,
     Duration,
@@ -422,7 +422,7 @@ class ClickhouseSource(_Source):
     preset: Literal["buildkite", "pytorch"] | None = None
     database: TableName | None = None
     table: TableName | None = None
-    columns: Columns = Columns()
+    columns: dict[Name, Column] = {}  # noqa: RUF012 — pydantic copies it
     values: dict[Name, Result] = {}  # noqa: RUF012 — pydantic copies it
     allow_failure: Literal["skip", "fail"] = "skip"
     repos: Annotated[tuple[LabelName, ...], Field(min_length=1)]
@@ -438,12 +438,12 @@ class ClickhouseSource(_Source):
 
     @model_validator(mode="after")
     def _describes_a_table(self) -> "ClickhouseSource":
-        if self.preset is not None:
-            return self
         missing = [key for key in ("table", "cursor") if getattr(self, key) is None]
-        missing += [f"columns.{key}" for key in self.columns.missing()]
-        if missing:
+        if missing and self.preset is None:
             raise ValueError(f"needs preset: buildkite or pytorch, or else {', '.join(missing)}")
+        problem = problem_of(self.columns, is_preset=self.preset is not None)
+        if problem is not None:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Tables that many have: their columns, their words for results, and how to read what is new.
+"""Well-known tables: their columns, their words for results, and when a row was written.
 
 The expressions are ours and go into the query as they are; those of a configuration never do.
 """

@@ -51,13 +51,11 @@ class RowQuery:
         self._config = config
         self._preset = preset = PRESETS[config.preset]
         self._constants: list[tuple[str, str]] = []
-        own = {key: getattr(config.columns, key) for key in type(config.columns).model_fields}
         expressions = dict(preset.columns)
         self.columns: dict[str, str] = {}
-        for key, expression in own.items():
-            if expression is not None:
-                expressions[key] = self._sql(key, expression)
-                self.columns[f"columns.{key}"] = expression.column or ""
+        for key, expression in config.columns.items():
+            expressions[key] = self._sql(key, expression)
+            self.columns[f"columns.{key}"] = expression.column or ""
         self.fields: Sequence[str] = tuple(expressions)
         self._expressions = expressions
         self._written = quoted(config.cursor) if config.cursor else preset.cursor

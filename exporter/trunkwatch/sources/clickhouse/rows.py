@@ -13,7 +13,7 @@ ID_DIGITS = 18
 """Digits of the longest id that is stored as a number; any other one is a text."""
 
 TRUE = frozenset({"1", "true"})
-"""How ClickHouse writes what is true, of UInt8 and of Bool."""
+"""The texts of a true UInt8 and of a true Bool."""
 
 
 class RowError(ValueError):
