@@ -176,7 +176,8 @@ def _message(detail: ErrorDetails, model: type[BaseModel], hints: Mapping[str, s
     if kind == "union_tag_invalid":
         return f"type must be one of {context['expected_tags']} (got {context['tag']!r})"
     if kind == "union_tag_not_found":
-        return "type is missing; must be one of recorded, buildbot, github, gitlab or clickhouse"
+        kinds = "recorded, buildbot, github, gitlab or clickhouse"
+        return f"type is missing; must be one of {kinds}"
     if kind == "greater_than_equal":
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "less_than_equal":
