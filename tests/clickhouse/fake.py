@@ -53,7 +53,6 @@ class FakeClickHouse:
     Attributes:
         rows: as the table has them, `written` in seconds since the epoch; times too.
         password: that the user `reader` must have; empty for none.
-        before_page: called before each answer: what happens while a list is read.
     """
 
     def __init__(self) -> None:
@@ -100,6 +99,8 @@ class FakeClickHouse:
             return False
         written, key = int(query["param_written"]), query.get("param_key")
         place = _place(row)
+        if place[0] >= int(query.get("param_until", place[0] + 1)):
+            return False
         return place[0] >= written if key is None else place > (written, int(key))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from trunkwatch.config.schema import ClickhouseSource
 from trunkwatch.errors import BadAnswerError, LimitExceededError, NotFoundError, RequestError
-from trunkwatch.rest.client import READ_TRIES
+from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import Login
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.lists import ListClient
@@ -171,11 +171,12 @@ class ClickhouseApi:
             timeout=config.timeout,
         )
 
-    def page(self, after: Place, oldest: float) -> Page:
+    def page(self, after: Place, until: int | None, oldest: float) -> Page:
         """Return the rows after a place; fewer at once where an answer is too large.
 
         Args:
             after: the place.
+            until: microseconds since the epoch, before which the rows were written; None for all.
             oldest: time before which the table need not be read (seconds since the epoch).
 
         Raises:
@@ -183,14 +184,14 @@ class ClickhouseApi:
         """
         while True:
             try:
-                return self._page(after, oldest)
+                return self._page(self._query.page(after, until, oldest, self._page_rows), after)
             except LimitExceededError:
                 if self._page_rows <= MIN_PAGE_ROWS:
                     raise
                 self._page_rows = max(MIN_PAGE_ROWS, self._page_rows // 4)
 
-    def _page(self, after: Place, oldest: float) -> Page:
-        document = self.client.object("GET", "/", self._query.page(after, oldest, self._page_rows))
+    def _page(self, query: Query, after: Place) -> Page:
+        document = self.client.object("GET", "/", query)
         rows, total = document.get("data"), document.get("rows")
         named = f"GET {self.client.address('/')}"
         if "exception" in document:  # the setting http_write_exception_in_output_format

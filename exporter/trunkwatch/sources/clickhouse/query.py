@@ -80,13 +80,16 @@ class RowQuery:
         self._constants.append((f"param_{key}", escaped(expression.extract.text)))
         return f"extract(toString({column}), {{{key}:String}})"
 
-    def page(self, after: Place, oldest: float, limit: int) -> list[tuple[str, str]]:
+    def page(
+        self, after: Place, until: int | None, oldest: float, limit: int
+    ) -> list[tuple[str, str]]:
         """Return the parameters of the request for the rows after a place.
 
         Rows of one place are never divided between two pages: the limit has ties.
 
         Args:
             after: the place; without a key the rows of that time are included.
+            until: microseconds since the epoch, before which the rows were written; None for all.
             oldest: by `pruned_by`, seconds since the epoch.
             limit: rows, without those of the last one's place.
         """
@@ -99,6 +102,9 @@ class RowQuery:
             f"{self._written} >= fromUnixTimestamp64Micro({{written:Int64}}, 'UTC')",
         ]
         parameters = [*self._constants, ("param_written", str(after.written))]
+        if until is not None:
+            conditions.append(f"{self._written} < fromUnixTimestamp64Micro({{until:Int64}}, 'UTC')")
+            parameters.append(("param_until", str(until)))
         if after.key:
             conditions.append(f"({written}, {key}) > ({{written:Int64}}, {{key:UInt64}})")
             parameters.append(("param_key", after.key))

@@ -26,6 +26,10 @@ COLD_LOOK_BACK_SECONDS = 86_400.0
 """Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
 
+SPAN_PAGES = 4
+"""Pages of rows that one query of a long read has to sort, if rows are as dense as in the last one."""
+
+
 class Position(msgspec.Struct):
     """The position in the table, as JSON in the cursor of the source.
 
@@ -46,20 +50,20 @@ class Position(msgspec.Struct):
         """Return the stored position, or the one to begin with."""
         with suppress(msgspec.MsgspecError):  # a damaged one: reading begins anew
             position = msgspec.json.decode(cursor or "", type=cls)
-            is_sound = position.after is None or position.after.key.isdecimal()
-            if position.scope == scope and is_sound:
+            key = "" if position.after is None else position.after.key
+            if position.scope == scope and (not key or key.isdecimal()):
                 if position.since is not None:
                     # A time of the future was stored while a clock was wrong.
                     position.since = min(max(position.since, 0.0), now)
                 return position
         return cls(scope)
 
-    def end(self, now: float) -> None:
-        """Continue after the last row with those that are written or become visible later."""
-        if self.after is not None:
-            # Rows that became visible during a long read are behind the newest one.
-            self.since = max(self.since or 0.0, min(self.after.written / 1e6, self.begun or now))
-        self.after, self.begun = None, 0.0
+    def see(self, written: int) -> None:
+        """Record when the newest row of a page was written, in microseconds since the epoch.
+
+        Rows that become visible during a long read may be older than its last row.
+        """
+        self.since = max(self.since or 0.0, min(written / 1e6, self.begun))
 
 
 def clickhouse_source(config: ClickhouseSource, context: SourceContext) -> Source:
@@ -117,7 +121,7 @@ class Clickhouse:
         """Return a digest of what selects rows and decides what they mean."""
         config = self._config
         meaning = [config.values, config.allow_failure, config.look_back, config.window]
-        query = self._query.page(Place(0), 0.0, 1)
+        query = self._query.page(Place(0), None, 0.0, 1)
         selects = f"{without_credentials(config.url)} {query} {meaning}"
         return sha256(selects.encode()).hexdigest()
 
@@ -143,27 +147,33 @@ class Clickhouse:
         """
         oldest = now - self._config.look_back
         is_cold = position.since is None and position.after is None
+        until: int | None = None
         after = position.after or Place(int(1e6 * self._begin(position, orders, oldest, now)))
-        position.begun = position.begun or now
+        position.begun = now if position.after is None else min(position.begun, now)
         rows: list[Observation] = []
         problem: RowError | None = None
         for _ in range(PAGES):
-            page = self._api.page(after, oldest)
-            after = page.end
+            page = self._api.page(after, until, oldest)
+            if page.rows:
+                position.see(page.end.written)
             for row in page.rows:
                 try:
                     rows.append(self._parser.observation(row, now))
                 except RowError as error:
                     self._api.client.drop_row(error.key, row, error)
                     problem = problem or error
-            if page.is_last:
+            if page.is_last and until is None:
+                position.after = None
                 break
+            # Without an end, ClickHouse would sort all rows for each page of a long read.
+            end = Place(until) if page.is_last and until is not None else page.end
+            ahead = end.written + SPAN_PAGES * max(1_000_000, end.written - after.written)
+            after, until = end, ahead if ahead < now * 1e6 else None
+        else:
+            position.after = after
         if is_cold and problem is not None and not rows:
             raise BadAnswerError(f"no row of the table can be used: {problem}")
-        position.after = after if after.key else None
-        if page.is_last:
-            position.end(now)
-        return rows, page.is_last
+        return rows, position.after is None
 
     def _begin(
         self, position: Position, orders: Iterable[TrunkOrder], oldest: float, now: float
