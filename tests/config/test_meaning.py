@@ -17,7 +17,13 @@ from trunkwatch.config import (
 )
 from trunkwatch.config.load import all_keys
 from trunkwatch.config.repositories import glob_matches
-from trunkwatch.config.schema import GiteaSource, GithubApp, GithubSource, GitlabSource
+from trunkwatch.config.schema import (
+    ClickhouseSource,
+    GiteaSource,
+    GithubApp,
+    GithubSource,
+    GitlabSource,
+)
 from trunkwatch.config.web_config import parse_web_config
 from trunkwatch.domain.columns import Count
 from trunkwatch.domain.evidence import DEFAULT_INFRA_STEPS
@@ -78,6 +84,30 @@ sources:
     url: http://me:hunter2@tea.example.com/
     repos: ["o/*"]
     exclude: [o/x]
+  - name: table
+    type: clickhouse
+    url: https://me:hunter2@clickhouse.example.com:8443
+    user: reader
+    password_file: password
+    preset: pytorch
+    database: ci
+    table: jobs
+    columns: {repo: {value: o/r}, sha: commit, url: {column: job.url, extract: "(.*)[?].*"}}
+    values: {OK: success}
+    allow_failure: fail
+    repos: [o/r]
+    branches: [main]
+    git: clone.git
+    git_fetch: false
+    order: false
+    window: 7
+    look_back: 3d
+    cursor: written
+    slack: 5m
+    pruned_by: day
+    timeout: 9s
+  - {name: other table, type: clickhouse, url: "http://h", repos: [o/r],
+     branches: [main], preset: buildkite, user: u, password_env: PASSWORD}
 jobs:
   preset: pytorch
   ignore: ['.*/ filter$']
@@ -147,7 +177,8 @@ def keys_of(model: BaseModel) -> Iterator[str]:
         if name in model.model_fields_set:
             yield field.alias or name
         value = getattr(model, name)
-        for member in value if isinstance(value, tuple) else (value,):
+        members = value.values() if isinstance(value, dict) else value
+        for member in members if isinstance(value, dict | tuple) else (value,):
             if isinstance(member, BaseModel):
                 yield from keys_of(member)
 
@@ -317,6 +348,20 @@ def test_gitea_source(config: Config) -> None:
     assert source.compares(Trunk("o/a", "main")) == own_page
     watched = [source.watched("o/a", branch, "main") for branch in ("main", "topic", None)]
     assert watched == [Trunk("o/a", "main"), None, None]
+
+
+def test_clickhouse_source(config: Config) -> None:
+    """A column is written as its name or as a mapping; the trunks are named in full."""
+    source = config.sources[8]
+    assert isinstance(source, ClickhouseSource)
+    assert source.columns["sha"].column == "commit"
+    assert (source.columns["repo"].column, source.columns["repo"].value) == (None, "o/r")
+    assert "hunter2" not in repr(source)
+    assert source.password_file == "/etc/trunkwatch/password"
+    assert (source.look_back, source.slack, source.could_order()) == (3 * 86_400.0, 300.0, False)
+    assert source.feeds() == (Trunk("o/r", "main"),)
+    assert source.may_feed(Trunk("o/r", "main"))
+    assert not source.may_feed(Trunk("o/r", "topic"))
 
 
 def test_a_glob_may_order_the_trunk_of_a_builder() -> None:

@@ -7,7 +7,7 @@ import pytest
 from trunkwatch.config import load_config, parse_config
 from trunkwatch.errors import ConfigError
 
-TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea'"
+TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea', 'clickhouse'"
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
 GITHUB = "name: g, type: github"
 BUILDBOT = "name: b, type: buildbot, url: 'http://h', repo: o/r, branches: [main]"
@@ -27,6 +27,12 @@ def problems_of(text: str) -> list[str]:
 
 def source(fields: str) -> str:
     return f"sources: [{{{fields}}}]\n"
+
+
+def clickhouse(keys: str, repos: str = "o/r") -> str:
+    """Return a configuration with a table of ClickHouse."""
+    head = f"name: c, type: clickhouse, url: 'http://h', repos: [{repos}], branches: [b]"
+    return source(f"{head}, {keys}")
 
 
 CASES = {
@@ -195,6 +201,57 @@ CASES = {
         source("name: g, type: github, repo: o/r, api_url: 'https://me:secret@h/git/api/v1/'"),
         "sources[0].api_url: /api/v1 is the API of Gitea and Forgejo, which type: gitea reads, with"
         " url: the address without /api/v1",
+    ),
+    "clickhouse without a table": (
+        source("name: c, type: clickhouse, url: 'http://h', repos: [o/r], branches: [b]"),
+        "sources[0]: needs preset: buildkite or pytorch, or else table, cursor",
+    ),
+    "clickhouse with too few columns": (
+        clickhouse("table: t, cursor: c, columns: {sha: sha, repo: {value: o/r}}"),
+        "sources[0]: without a preset, columns needs branch, job_name, conclusion",
+    ),
+    "clickhouse with an unknown key of columns": (
+        clickhouse("preset: pytorch, columns: {job_nam: name}"),
+        "sources[0]: columns.job_nam: unknown key; did you mean 'job_name'?",
+    ),
+    "clickhouse with SQL for a column": (
+        clickhouse("preset: pytorch, columns: {sha: 'lower(sha)'}"),
+        "sources[0].columns.sha.column: must be a column such as head_sha or job.state, of letters,"
+        " digits, _, - and dots (got 'lower(sha)'); make a view for more",
+    ),
+    "clickhouse with SQL for a table": (
+        clickhouse("preset: pytorch, table: 'a`b'"),
+        "sources[0].table: must be one name of letters, digits, _ and - (got 'a`b')",
+    ),
+    "clickhouse with a column and a constant": (
+        clickhouse("preset: pytorch, columns: {repo: {column: a, value: b}}"),
+        "sources[0].columns.repo: needs column: or value:, and not both",
+    ),
+    "clickhouse with a part of a constant": (
+        clickhouse("preset: pytorch, columns: {repo: {value: a, extract: b}}"),
+        "sources[0].columns.repo: extract needs column:",
+    ),
+    "clickhouse with an unknown result": (
+        clickhouse("preset: pytorch, values: {ok: passed}"),
+        "sources[0].values.ok: must be one of action_required, cancelled, failure, in_progress,"
+        " neutral, pending, queued, requested, retry, skipped, stale, startup_failure, success,"
+        " timed_out, waiting (got 'passed')",
+    ),
+    "clickhouse with two passwords": (
+        clickhouse("preset: pytorch, user: u, password_file: a, password_env: B"),
+        "sources[0]: password_file and password_env exclude each other; keep one",
+    ),
+    "clickhouse with a password without a user": (
+        clickhouse("preset: pytorch, password_env: B"),
+        "sources[0]: a password needs user: the name of the ClickHouse user",
+    ),
+    "clickhouse with an order of nothing": (
+        clickhouse("preset: pytorch, order: true"),
+        "sources[0]: order: true needs git: the path of a local clone",
+    ),
+    "clickhouse with one clone for two repositories": (
+        clickhouse("preset: pytorch, git: g", "o/r, o/s"),
+        "sources[0]: git is the clone of one repository; make one source for each",
     ),
     "branches as a text": (
         source("name: b, type: buildbot, url: 'http://h', repo: r, branches: main, git: g"),

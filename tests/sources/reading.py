@@ -60,7 +60,9 @@ class Reader:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
         context = SourceContext(
-            http=HttpContext(count_request=self.codes.append, clock=self._clock)
+            http=HttpContext(
+                count_request=self.codes.append, clock=self._clock, sleep=lambda _seconds: None
+            )
         )
         self._source = build_source(self._config, context)
 

@@ -23,6 +23,7 @@ from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import SOURCES, TRAITS, SourceContext, WebhookSource, build_source
 from trunkwatch.sources.recorded import recorded_lines
 
+from tests.clickhouse.fake import FakeClickHouse, section
 from tests.gitea.fake import FakeGitea
 from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
@@ -246,9 +247,38 @@ def _gitea(folder: Path) -> Iterator[Case]:
         yield Case(section, more, fake.tokens.clear, secret=True)
 
 
+@contextmanager
+def _clickhouse(folder: Path) -> Iterator[Case]:
+    repo, fake = GitRepo(folder), FakeClickHouse()
+    fake.password = SECRET
+    commits = [repo.commit(title) for title in ("base", "break it · ≥ 3", "fix it")]
+    repo.push()
+    at = int(time.time()) - 3600
+    fake.add(commits[0], written=at, job_name="test ≥ 3", started_at=at - 60, completed_at=at)
+    fake.add(commits[1], "failure", written=at, failed_step="Test", infra=True, completed_at=0)
+    fake.add(commits[1], written=at + 1, attempt=2, url="https://ci/1", event="schedule")
+    fake.add(commits[1], "failure", written=at + 1, job_name="advisory", allow_failure=True)
+    fake.add(commits[2], "", written=at + 2, job_id="b-1", workflow=None, created_at=at)
+    fake.add(commits[2], "new word", written=at + 2, run_id="2-x", job_name="it's")
+    fake.add(commits[2], written=at + 3, branch="topic")
+    password = folder / "password"
+    password.write_text(f"{SECRET}\n", encoding="utf-8")
+    with serving(fake) as server:
+        made = section(server.url, user="reader", password_file=str(password), git=str(repo.bare))
+
+        def more() -> None:
+            fake.add(commits[2], "failure", written=at + 4, job_id="b-1", workflow=None)
+
+        def spoil() -> None:
+            fake.password = "another"
+
+        yield Case(made, more, spoil, secret=True)
+
+
 CASES: Mapping[str, Callable[[Path], AbstractContextManager[Case]]] = MappingProxyType(
     {
         "buildbot": _buildbot,
+        "clickhouse": _clickhouse,
         "gitea": _gitea,
         "github": _github,
         "gitlab": _gitlab,

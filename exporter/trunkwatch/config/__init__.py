@@ -5,6 +5,7 @@ from trunkwatch.config.load import load_config, parse_config
 from trunkwatch.config.policy import policy_of
 from trunkwatch.config.schema import (
     BuildbotSource,
+    ClickhouseSource,
     Config,
     GiteaSource,
     GithubSource,
@@ -17,6 +18,7 @@ from trunkwatch.config.single import config_of_gitea, config_of_project, config_
 
 __all__ = [
     "BuildbotSource",
+    "ClickhouseSource",
     "Config",
     "GiteaSource",
     "GithubSource",

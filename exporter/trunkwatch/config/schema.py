@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from trunkwatch.config.clickhouse import Column, ColumnName, Result, TableName, problem_of
 from trunkwatch.config.fields import (
     AlertsName,
     AtLeastOne,
@@ -446,8 +447,96 @@ class GiteaSource(ProjectsSource):
         return self.compare_url or own_page
 
 
+class ClickhouseSource(_Source):
+    """A table of results in ClickHouse, read over its HTTP interface.
+
+    Attributes:
+        url: address of the HTTP interface.
+        user: of ClickHouse.
+        password_file: a file that contains the password, read again when it changes.
+        password_env: an environment variable that contains the password.
+        preset: columns, words, table and cursor of a well-known table.
+        database: of the table.
+        table: the table, or a view.
+        columns: where the table has what a result consists of.
+        values: the words of its statuses and conclusions, as those of the evidence table.
+        allow_failure: what a failure of a job that is allowed to fail counts as.
+        repos: the repositories to read.
+        branches: trunks to watch in each of them.
+        git: a local clone whose first-parent history is the order; of one repository.
+        git_fetch: whether to fetch the clone's `origin`, where it has one, before reading it.
+        window: commits that are read from the clone.
+        look_back: seconds before now from which on a cold start reads rows.
+        cursor: the column with the time at which a row was written.
+        slack: seconds that each refresh looks back behind the newest row that was read.
+        pruned_by: a column of times by which the table is sorted or indexed: older rows than
+            `look_back` are skipped by it.
+        timeout: seconds to wait for one response.
+    """
+
+    type: Literal["clickhouse"]
+    url: Annotated[Url, Field(repr=False)]  # may have a password
+    user: Name | None = None
+    password_file: Location | None = None
+    password_env: Name | None = None
+    preset: Literal["buildkite", "pytorch"] | None = None
+    database: TableName | None = None
+    table: TableName | None = None
+    columns: dict[Name, Column] = {}  # noqa: RUF012 — pydantic copies it
+    values: dict[Name, Result] = {}  # noqa: RUF012 — pydantic copies it
+    allow_failure: Literal["skip", "fail"] = "skip"
+    repos: Annotated[tuple[LabelName, ...], Field(min_length=1)]
+    branches: Annotated[tuple[LabelName, ...], Field(min_length=1)]
+    git: Location | None = None
+    git_fetch: Flag = True
+    window: AtLeastOne = DEFAULT_WINDOW
+    look_back: Duration = 14 * 86_400.0
+    cursor: ColumnName | None = None
+    slack: Duration | None = None
+    pruned_by: ColumnName | None = None
+    timeout: Duration = 30.0
+
+    @model_validator(mode="after")
+    def _describes_a_table(self) -> "ClickhouseSource":
+        missing = [key for key in ("table", "cursor") if getattr(self, key) is None]
+        if missing and self.preset is None:
+            raise ValueError(f"needs preset: buildkite or pytorch, or else {', '.join(missing)}")
+        problem = problem_of(self.columns, is_preset=self.preset is not None)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _authenticates_once(self) -> "ClickhouseSource":
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("password_file and password_env exclude each other; keep one")
+        if (self.password_file or self.password_env) and self.user is None:
+            raise ValueError("a password needs user: the name of the ClickHouse user")
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_clone_of_its_repository(self) -> "ClickhouseSource":
+        if self.order and self.git is None:
+            raise ValueError("order: true needs git: the path of a local clone")
+        if self.git is not None and len(self.repos) > 1:
+            raise ValueError("git is the clone of one repository; make one source for each")
+        return self
+
+    def feeds(self) -> tuple[Trunk, ...]:
+        """Return the configured branches of the repositories."""
+        return tuple(Trunk(repo, branch) for repo in self.repos for branch in self.branches)
+
+    def may_feed(self, trunk: Trunk) -> bool:
+        """Return whether a trunk is a configured branch."""
+        return trunk.repo in self.repos and trunk.branch in self.branches
+
+    def could_order(self) -> bool:
+        """Return whether a clone is configured: the table has no first-parent history."""
+        return self.git is not None and self.order is not False
+
+
 SourceConfig = Annotated[
-    RecordedSource | BuildbotSource | GithubSource | GitlabSource | GiteaSource,
+    RecordedSource | BuildbotSource | GithubSource | GitlabSource | GiteaSource | ClickhouseSource,
     Field(discriminator="type"),
 ]
 

@@ -299,7 +299,7 @@ class RestClient:
         except (ValueError, RecursionError):
             shown = " ".join(answer.text(1000).split())[:BODY_QUOTED_CHARACTERS]
             raise BadAnswerError(
-                f"{self._named(request)}: the answer is not JSON",
+                f"{self._named(request)}: {self._rules.not_json(answer)}",
                 status=answer.status,
                 retryable=True,
                 detail=shown if self._rules.quotes_body else "",
@@ -309,7 +309,7 @@ class RestClient:
         self, request: _Request, answer: Answer, limit: RateLimit, header: str | None
     ) -> RequestError:
         """Return the error for an answer that is no success."""
-        if answer.status == HTTPStatus.UNAUTHORIZED and self._authorization is not None:
+        if self._rules.is_refusal(answer) and self._authorization is not None:
             self._authorization.refused(header)
             # `header` raises the permanent error now.
             self._authorization.header(self._http.clock())
@@ -325,6 +325,9 @@ class RestClient:
             return RateLimitedError(
                 problem, now + wait, status=answer.status, retryable=short, detail=message
             )
+        known = self._rules.known_error(answer, problem)
+        if known is not None:
+            return known
         problem = f"{problem}: HTTP {answer.status}{_phrase(answer.status)}"
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return BadAnswerError(problem, status=answer.status, retryable=True, detail=message)

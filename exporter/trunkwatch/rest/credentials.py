@@ -7,8 +7,10 @@ import hashlib
 import hmac
 import os
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +58,19 @@ def read_secret(where: str, path: str) -> bytes:
     if not content.strip():
         raise CredentialsError(f"{where} is empty")
     return content.strip()
+
+
+def read_variable(where: str, name: str, environ: Mapping[str, str]) -> bytes:
+    """Return the value of an environment variable, as `read_secret` does of a file.
+
+    Raises:
+        CredentialsError: it is not set, or is empty.
+    """
+    # `TOKEN=$(cat FILE)` copies a byte order mark.
+    value = environ.get(name, "").removeprefix("\ufeff").strip()
+    if not value:
+        raise CredentialsError(f"{where}: this variable is not set, or is empty")
+    return value.encode("utf-8", "surrogateescape")
 
 
 def fingerprint_of(secret: bytes) -> str:
@@ -219,16 +234,48 @@ class EnvToken(Token):
     """A token in an environment variable."""
 
     def __init__(self, name: str, environ: Mapping[str, str] = os.environ) -> None:
-        super().__init__(f"token_env {name}", self._variable)
-        self._name = name
-        self._environ = environ
+        where = f"token_env {name}"
+        super().__init__(where, lambda: read_variable(where, name, environ))
 
-    def _variable(self) -> bytes:
-        # `TOKEN=$(cat FILE)` copies a byte order mark.
-        token = self._environ.get(self._name, "").removeprefix("\ufeff").strip()
-        if not token:
-            raise CredentialsError(f"{self._where}: this variable is not set, or is empty")
-        return token.encode("utf-8", "surrogateescape")
+
+class Login:
+    """A user's name and password as HTTP basic authentication; the password is read each time."""
+
+    def __init__(self, user: str, password_file: str | None, password_env: str | None) -> None:
+        """Args:
+        user: the name.
+        password_file: a file that contains the password.
+        password_env: an environment variable that contains it; without either it is empty.
+        """
+        self._user = user
+        self._where = "an empty password"
+        self._read: Callable[[], bytes] = bytes
+        if password_file is not None:
+            self._where = f"password_file {password_file}"
+            self._read = partial(read_secret, self._where, password_file)
+        elif password_env is not None:
+            self._where = f"password_env {password_env}"
+            self._read = partial(read_variable, self._where, password_env, os.environ)
+        self._refusal = RefusedCredential()
+
+    def header(self, now: float) -> str:
+        """Return name and password as a header."""
+        header = b"Basic " + b64encode(self._user.encode() + b":" + self._read())
+        self._refusal.check(fingerprint_of(header), now)
+        return header.decode()
+
+    def fingerprint(self, now: float) -> str:
+        """Return the fingerprint of the password."""
+        del now
+        return fingerprint_of(self._read())
+
+    def refused(self, header: str | None) -> None:
+        """Record that the server refuses the login."""
+        self._refusal.refuse(
+            fingerprint_of((header or "").encode()),
+            f"the server refuses the user {self._user} with {self._where}: one of them is wrong;"
+            " a new password is tried at once, the same one again after a pause",
+        )
 
 
 def token_of(

@@ -84,10 +84,24 @@ class ApiRules:
         """Return whether an answer refuses a request because there were too many."""
         return answer.status == HTTPStatus.TOO_MANY_REQUESTS
 
+    def is_refusal(self, answer: Answer) -> bool:
+        """Return whether an answer refuses the credentials."""
+        return answer.status == HTTPStatus.UNAUTHORIZED
+
     def message(self, answer: Answer) -> str:
         """Return the vendor's error message, for the log; empty without one."""
         del answer
         return ""
+
+    def known_error(self, answer: Answer, problem: str) -> RequestError | None:
+        """Return the error for an answer whose cause the vendor names, whatever its status is."""
+        del answer, problem
+        return None
+
+    def not_json(self, answer: Answer) -> str:
+        """Return why a successful answer is not the JSON that it should be."""
+        del answer
+        return "the answer is not JSON"
 
     def error(self, answer: Answer, problem: str) -> RequestError:
         """Return the error for an answer that is neither a success nor a rate limit."""

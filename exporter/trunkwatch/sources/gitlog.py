@@ -95,6 +95,29 @@ class GitLog:
         older_unread = len(commits) > window or self._is_shallow()
         return TrunkOrder(trunk, tuple(reversed(newest)), older_unread)
 
+    def orders(
+        self, trunks: Collection[Trunk], window: int
+    ) -> tuple[list[TrunkOrder], dict[Trunk, GitError]]:
+        """Return the orders of the trunks, and the errors of those that cannot be read.
+
+        Args:
+            trunks: branches of the repository.
+            window: the greatest number of commits of each.
+
+        Raises:
+            GitError: no trunk can be read.
+        """
+        missing = self.update([trunk.branch for trunk in trunks])
+        orders, errors = [], {}
+        for trunk in trunks:
+            try:
+                orders.append(self.order(trunk, window, missing))
+            except GitError as error:
+                errors[trunk] = error
+        if not orders:
+            raise next(iter(errors.values()))
+        return orders, errors
+
     def expand(self, prefixes: Collection[str]) -> dict[str, str]:
         """Return the full hashes of abbreviated ones, of which the clone has exactly one commit.
 

@@ -5,8 +5,9 @@ from types import MappingProxyType
 from typing import Any
 
 from trunkwatch.config import SourceConfig
-from trunkwatch.sources import buildbot, gitea, github, gitlab, recorded
+from trunkwatch.sources import buildbot, clickhouse, gitea, github, gitlab, recorded
 from trunkwatch.sources.buildbot import buildbot_source
+from trunkwatch.sources.clickhouse import clickhouse_source
 from trunkwatch.sources.gitea import gitea_source
 from trunkwatch.sources.github import github_source
 from trunkwatch.sources.gitlab import gitlab_source
@@ -17,6 +18,7 @@ from trunkwatch.sources.traits import Traits
 SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType(
     {
         "buildbot": buildbot_source,
+        "clickhouse": clickhouse_source,
         "gitea": gitea_source,
         "github": github_source,
         "gitlab": gitlab_source,
@@ -28,6 +30,7 @@ SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType
 TRAITS: Mapping[str, Traits] = MappingProxyType(
     {
         "buildbot": buildbot.TRAITS,
+        "clickhouse": clickhouse.TRAITS,
         "gitea": gitea.TRAITS,
         "github": github.TRAITS,
         "gitlab": gitlab.TRAITS,

@@ -133,16 +133,7 @@ class Buildbot:
         """
         if self._git is None or not self._config.could_order():
             return [], {}
-        missing = self._git.update(self._config.branches)
-        orders, errors = [], {}
-        for trunk in self._config.feeds():
-            try:
-                orders.append(self._git.order(trunk, self._config.window, missing))
-            except GitError as error:
-                errors[trunk] = error
-        if not orders:
-            raise next(iter(errors.values()))
-        return orders, errors
+        return self._git.orders(self._config.feeds(), self._config.window)
 
     def _reports(self, errors: Mapping[Trunk, GitError], now: float) -> dict[Trunk, TrunkReport]:
         for trunk in self._config.feeds():
