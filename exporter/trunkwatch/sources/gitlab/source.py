@@ -90,7 +90,7 @@ class Gitlab:
         wait = 0.0 if more else wait or _limited(report.trunks, now)
         if report.failure is not None and not facts:
             raise report.failure
-        return Refresh(_changed(facts, state), replace(report, unread=unread, retry_after=wait))
+        return Refresh(facts, replace(report, unread=unread, retry_after=wait))
 
     def _report(self, projects: Projects, trunks: Iterable[Trunk]) -> RefreshReport:
         reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
@@ -160,15 +160,6 @@ class Gitlab:
             return Delivery(key, None)
         self._news.add((trunk.repo.lower(), trunk.branch))
         return Delivery(key, RowsUpdate(needs_refresh=True))
-
-
-def _changed(facts: Iterable[Fact], state: SourceState) -> list[Fact]:
-    """Return the facts without entries that are stored as they are: most trunks have no news."""
-    return [
-        fact
-        for fact in facts
-        if not (isinstance(fact, StateEntry) and state.entries.get(fact.key) == fact.text)
-    ]
 
 
 def _removed(stored: Mapping[str, str], trunks: Mapping[Trunk, Project]) -> Iterable[Fact]:
