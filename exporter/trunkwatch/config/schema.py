@@ -233,7 +233,7 @@ class GithubSource(_ApiSource):
     branches: tuple[BranchEntry, ...] = ()
     app: GithubApp | None = None
     graphql: Flag = True
-    checks: tuple[Name, ...] = ()
+    checks: tuple[LabelName, ...] = ()
     statuses: tuple[Pattern, ...] = ()
     poll_interval: Duration = 25.0
 
@@ -342,7 +342,7 @@ class GitlabSource(_ApiSource):
     repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
     exclude: tuple[ProjectGlob, ...] = ()
     branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
-    workflow: Name | None = None
+    workflow: LabelName | None = None
     allow_failure: Literal["skip", "fail"] = "skip"
 
     @model_validator(mode="after")
