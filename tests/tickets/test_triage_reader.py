@@ -142,7 +142,7 @@ def test_an_answer_that_cannot_be_read_leaves_the_last_one(
 
 
 def test_a_report_of_another_address_is_not_kept(peers: Peers, reader: TriageReader) -> None:
-    """After a reload with other addresses, what the old ones reported is not known."""
+    """After a reload with other addresses, no report of the old ones is left."""
     reader.read()
     peers.path, peers.tickets, peers.alerts = "/new", Answer(503, b""), Answer(503, b"")
     reader.read()

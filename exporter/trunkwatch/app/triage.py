@@ -73,7 +73,7 @@ class TriageReader:
         config, before = self._config(), self._triage
         manager_url = config.alertmanager.url if config.alertmanager is not None else None
         if self._addresses != (config.tickets.url, manager_url):
-            # A reload: the reports of the old addresses say nothing about the new ones.
+            # After a reload: the programs at the new addresses have not reported yet.
             self._addresses, before = (config.tickets.url, manager_url), Triage()
         http = HttpContext(max_answer_bytes=config.limits.max_answer_bytes)
         tickets = alerts = None

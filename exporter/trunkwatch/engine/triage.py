@@ -113,7 +113,7 @@ class Triage:
     max_label_bytes: int = 512
 
     def at(self, now: float) -> "CurrentTriage":
-        """Return what is known at a time.
+        """Return the reports that are recent enough at a time.
 
         Args:
             now: seconds since the epoch.
@@ -133,11 +133,11 @@ class Triage:
 
 
 class CurrentTriage(NamedTuple):
-    """The tickets and alerts that are known at one time.
+    """The tickets and alerts that count at one time.
 
     Attributes:
-        tickets: by group; None where not known.
-        alerts: of jobs that alert; None where not known.
+        tickets: by group; None without a recent report.
+        alerts: of jobs that alert; None without a recent report.
         max_label_bytes: see `Triage`.
     """
 
