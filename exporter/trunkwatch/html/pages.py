@@ -64,7 +64,7 @@ COUNTS = (20, 40, 100, 200)
 STATE_WORDS = (
     ("broken", "broken"),
     ("failing", "failing or broken"),
-    ("pending", "running"),
+    ("pending", "running or queued"),
     ("flaky", "flaky"),
     ("known", "known broken"),
 )
