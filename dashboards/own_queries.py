@@ -1,6 +1,6 @@
 """The PromQL of the dashboard *Trunkwatch*."""
 
-from dashboards.promql import IN_JOB, IN_TRUNK, RULES, none_yet
+from dashboards.promql import IN_JOB, IN_TRUNK, none_yet
 from dashboards.settings import QUOTA_MEMORY
 
 # A code for a part that is not configured, where 0 and 1 are answers.
@@ -155,8 +155,3 @@ def feeds_age() -> str:
     """Return the age of what each source has read of each trunk."""
     read = f"min by (repo, branch, source) (ci_branch_source_data_timestamp_seconds{IN_TRUNK})"
     return f"time() - {read}"
-
-
-def data_age_limit() -> str:
-    """Return the age at which data is stale."""
-    return f"max(trunkwatch:data_age_limit_seconds{RULES})"

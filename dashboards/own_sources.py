@@ -2,6 +2,7 @@
 
 from dashboards import own_queries as queries
 from dashboards.grafana import Json, graph, override, stat, table, target, thresholds, value_map
+from dashboards.promql import data_age_limit
 from dashboards.settings import (
     BAD,
     GOOD,
@@ -93,7 +94,7 @@ def sources() -> list[Json]:
             "Data is stale at",
             "The age at which TrunkDataStale fires: 15 minutes, or three poll intervals.",
             "8 4",
-            target("A", queries.data_age_limit()),
+            target("A", data_age_limit()),
             {"thresholds": thresholds((None, UNKNOWN), (0, "text")), "unit": "s"},
         ),
     ]

@@ -6,7 +6,7 @@ job, but series of broken jobs: the `_info` families, and the recorded series of
 `trunkwatch-dashboards` in rules/.
 """
 
-from dashboards.settings import HOLD, STALE_AFTER_SECONDS, STALE_POLLS
+from dashboards.settings import HOLD
 
 # The identity of a job, and the labels that every `ci_job_` family carries.
 IDENTITY = "repo, branch, workflow, job_name"
@@ -69,10 +69,14 @@ def data_age(data_time: str = DATA_TIME) -> str:
     return f"(time() - ({now} or last_over_time(({now})[{HOLD}:1m])))"
 
 
+def data_age_limit() -> str:
+    """Return the age at which data is stale, which the rules record."""
+    return f"max(trunkwatch:data_age_limit_seconds{RULES})"
+
+
 def fresh_trunks(*, also_doubtful: bool = False) -> str:
     """Return a series for each trunk whose data is not stale, nor (by default) doubtful."""
-    polls = f"{STALE_POLLS} * max(trunkwatch_source_poll_interval_seconds{IN_JOB})"
-    limit = f"scalar({polls} > {STALE_AFTER_SECONDS} or vector({STALE_AFTER_SECONDS}))"
+    limit = f"scalar({data_age_limit()})"
     fresh = f"({TRUNKS} and on (repo, branch) ({data_age()} <= {limit}))"
     if also_doubtful:
         return fresh

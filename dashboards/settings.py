@@ -4,9 +4,8 @@
 # that a notification and the table name the same jobs.
 HOLD = "30m"
 
-# The alert TrunkDataStale fires at this age, or at three poll intervals if that is longer.
+# The alert TrunkDataStale fires at this age at the earliest.
 STALE_AFTER_SECONDS = 900
-STALE_POLLS = 3
 
 # The range in which the alert TrunkwatchQuotaNearlySpent looks for the whole quota, and the share
 # of it at which it fires.

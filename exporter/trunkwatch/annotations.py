@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from trunkwatch.cuts import cut_to_characters
+
 LINES = 3
 """Lines per job: a ticket shows twenty jobs, each with a link to the log."""
 
@@ -27,4 +29,4 @@ def _lines(messages: Iterable[str]) -> Iterator[str]:
         for line in _ANSI_SEQUENCES.sub("", message).splitlines():
             words = "".join(c if c.isprintable() else " " * c.isspace() for c in line).strip()
             if words:
-                yield words if len(words) <= LINE_LENGTH else f"{words[: LINE_LENGTH - 1]}…"
+                yield cut_to_characters(words, LINE_LENGTH)

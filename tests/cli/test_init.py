@@ -8,6 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from trunkwatch.cli.main import main
+from trunkwatch.cli.repository import choose_cached
+from trunkwatch.config import parse_config
+from trunkwatch.store import MEMORY
 
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
@@ -89,7 +92,7 @@ def test_the_configuration_is_of_the_repository(github: GitHubServer) -> None:
 
 
 def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> None:
-    """Stored results are not read again, and `check-config` accepts the file."""
+    """Stored results are not read again, and `check-config` accepts the file and reads none."""
     init(github, "--output", "one.yml")
     cold = github.counted()
     done = init(github, "--output", "two.yml")
@@ -98,6 +101,8 @@ def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> N
     assert done.stdout == ""
     assert done.stderr.startswith("two.yml: written. Next: trunkwatch check-config --live\n")
     live = call(github, "check-config", "--live", "--config.file", "one.yml")
+    assert github.counted() <= cold + 1
+    assert live.stderr.startswith(f"Cache: {folder / 'cache'}")
     assert (
         "group CI: test schedule (team trunk, P3): 1 job\n  CI: test [schedule] / lint"
         in live.stdout
@@ -153,3 +158,27 @@ def test_nothing_is_written_without_results(
     assert done.exit_code == 2
     assert error in done.stderr
     assert not (folder / "t.yml").exists()
+
+
+SAME = "name: github, type: github, repo: o/r"
+
+
+@pytest.mark.parametrize(
+    ("source", "is_used"),
+    [
+        (SAME, True),
+        (f"{SAME}, token_env: T, window: 10, poll_interval: 5m", True),
+        (f"{SAME}, branches: [main]", False),
+        (f"{SAME}, checks: [other-ci]", False),
+        (SAME.replace("name: github", "name: another"), False),
+        (SAME.replace("o/r", "o/quiet"), False),
+        (SAME.replace("repo: o/r", "repos: ['o/*']"), False),
+    ],
+)
+def test_the_cache_of_the_same_results_is_used(folder: Path, source: str, is_used: bool) -> None:
+    """A source that reads other results, or stores under another name, leaves the cache alone."""
+    path = folder / "cache" / "trunkwatch" / "api.github.com" / "o%2Fr.db"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    chosen = choose_cached(parse_config(f"sources: [{{{source}}}]", "t.yml"), MEMORY)
+    assert chosen.storage == (str(path) if is_used else MEMORY)

@@ -593,18 +593,6 @@ CASES = {
         SOURCES + "limits: {max_label_bytes: 65537}",
         "limits.max_label_bytes: must be 65536 or less (got 65537)",
     ),
-    "a source with a long name": (
-        f"sources: [{{name: {'x' * 201}, type: recorded, path: a}}]",
-        "sources[0].name: must be at most 200 bytes in UTF-8 (got 201)",
-    ),
-    "a group with a long name": (
-        SOURCES + f"groups: [{{name: {'é' * 101}}}]",
-        "groups[0].name: must be at most 200 bytes in UTF-8 (got 202)",
-    ),
-    "a team with a long name": (
-        SOURCES + f"groups: [{{name: a, team: {'x' * 201}}}]",
-        "groups[0].team: must be at most 200 bytes in UTF-8 (got 201)",
-    ),
     # ------------------------------------------------------------------ tickets
     "no repository for tickets": (
         SOURCES + "tickets: {repo: '{owner}/x'}",
@@ -709,6 +697,36 @@ colour: red
             "colour: unknown key; docs/configuration.md lists all keys",
         ]
     )
+
+
+# ---------------------------------------------------------------------- names that become labels
+
+CLONED = f"{BUILDBOT}, git: g"
+GITLAB = "name: l, type: gitlab"
+LABELS = [
+    ("sources[0].name", "sources: [{name: LONG, type: recorded, path: a}]"),
+    ("sources[0].repo", source(CLONED.replace("o/r", "LONG"))),
+    ("sources[0].branches[0]", source(CLONED.replace("main", "LONG"))),
+    ("sources[0].workflow", source(f"{CLONED}, workflow: LONG")),
+    ("sources[0].repo", source(f"{GITHUB}, repo: o/LONG")),
+    ("sources[0].repos[0]", source(f"{GITHUB}, repos: [o/LONG]")),
+    ("sources[0].branches[0]", source(f"{GITHUB}, repo: o/r, branches: [LONG]")),
+    ("sources[0].checks[0]", source(f"{GITHUB}, repo: o/r, checks: [LONG]")),
+    ("sources[0].repos[0]", source(f"{GITLAB}, repos: [g/LONG]")),
+    ("sources[0].branches[0]", source(f"{GITLAB}, repos: [g/p], branches: [LONG]")),
+    ("sources[0].workflow", source(f"{GITLAB}, repos: [g/p], workflow: LONG")),
+    ("groups[0].name", f"{SOURCES}groups: [{{name: LONG}}]"),
+    ("groups[0].team", f"{SOURCES}groups: [{{name: a, team: LONG}}]"),
+]
+
+
+@pytest.mark.parametrize(("key", "text"), LABELS)
+def test_a_name_that_becomes_a_label_is_bounded(key: str, text: str) -> None:
+    """A name of 200 bytes is taken, owner included, and a longer one is refused."""
+    most = 198 if "/LONG" in text else 200
+    parse_config(text.replace("LONG", "x" * most), "t.yml")
+    expected = f"{key}: must be at most 200 bytes in UTF-8 (got 201)"
+    assert problems_of(text.replace("LONG", "x" * (most + 1))) == [expected]
 
 
 # ---------------------------------------------------------------------- reading the file

@@ -93,7 +93,13 @@ def recorded(scraped: Sequence[Series], end: int, *, fresh: bool = True) -> Iter
         names = dict(zip(GROUP, key, strict=False))
         for name in ("none", "none_ratio1h"):
             yield record(f"branch:ci_job_broken:{name}", names, _until(end, _is_zero(_sum(values))))
-    yield record("trunkwatch:data_age_limit_seconds", {}, _until(end, lambda _: 900))
+    polls = [each for each in scraped if each.name == "trunkwatch_source_poll_interval_seconds"]
+
+    def limit(now: int) -> float:
+        return max([900, *(3 * (each.value(now) or 0) for each in polls)])
+
+    # Without scrapes too: the rule looks a day back.
+    yield record("trunkwatch:data_age_limit_seconds", {}, _stays(end, limit))
 
 
 GROUP = ("repo", "branch", "group", "team")

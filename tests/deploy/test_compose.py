@@ -148,10 +148,11 @@ def test_every_published_port_is_bound_to_loopback(service: str) -> None:
 
 
 def test_the_ports_are_the_documented_ones() -> None:
-    """Exporter 10077, Prometheus 9090, Alertmanager 9093, Grafana 3000; nothing else."""
+    """Exporter 10077, runs 10078, Prometheus 9090, Alertmanager 9093, Grafana 3000; no more."""
     published = {name: entry["ports"] for name, entry in SERVICES.items() if "ports" in entry}
     assert published == {
         "exporter": ["127.0.0.1:10077:10077"],
+        "demo": ["127.0.0.1:10078:10078"],
         "prometheus": ["127.0.0.1:9090:9090"],
         "alertmanager": ["127.0.0.1:9093:9093"],
         "grafana": ["127.0.0.1:3000:3000"],
@@ -216,6 +217,15 @@ def test_the_incident_is_played_into_the_file_that_is_read() -> None:
     assert entrypoint[entrypoint.index("--to") + 1] == source["path"]
     folder = str(Path(source["path"]).parent)
     assert mounts("demo")[folder] == mounts("exporter")[folder]
+
+
+def test_the_addresses_of_the_incident_open() -> None:
+    """The pages of its runs and comparisons are where the published port and the settings lead."""
+    (source,) = load(DEPLOY / "trunkwatch.yml")["sources"]
+    (published,) = SERVICES["demo"]["ports"]
+    _, port, inside = published.split(":")
+    assert urlsplit(source["compare_url"]).netloc == f"localhost:{port}"
+    assert f"--web.listen-address=0.0.0.0:{inside}" in SERVICES["demo"]["entrypoint"]
 
 
 def test_the_exporter_accepts_the_config_it_starts_with() -> None:

@@ -186,10 +186,11 @@ def test_the_version_is_that_of_the_package() -> None:
 
 def test_the_job_of_the_rules_is_that_of_every_scrape() -> None:
     """A selector with another job renames it in Prometheus' settings, chart and manifests."""
-    files = render_files(parse_settings(['selector=job="ci",cluster="eu"']))
+    files = render_files(parse_settings(['selector=job="ci",cluster="eu"', 'tickets=job="who"']))
     prometheus = yaml.safe_load(files["deploy/prometheus/prometheus.yml"])
     assert [each["job_name"] for each in prometheus["scrape_configs"]] == ["ci"]
-    assert yaml.safe_load(files["deploy/chart/values.yaml"])["serviceMonitor"]["job"] == "ci"
+    values = yaml.safe_load(files["deploy/chart/values.yaml"])
+    assert (values["serviceMonitor"]["job"], values["tickets"]["job"]) == ("ci", "who")
     (monitor,) = of_kind(objects(files["deploy/kubernetes/trunkwatch.yaml"]), "ServiceMonitor")
     (endpoint,) = monitor["spec"]["endpoints"]
     assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "ci"}]
@@ -205,8 +206,8 @@ def test_the_chart_is_valid() -> None:
     kinds = [each["kind"] for each in charted()]
     assert sorted(kinds) == sorted(
         [
-            "AlertmanagerConfig", "ConfigMap", *["ConfigMap"] * len(DASHBOARDS), "NetworkPolicy",
-            "PrometheusRule", "Service", "ServiceMonitor", "StatefulSet",
+            "AlertmanagerConfig", "ConfigMap", *["ConfigMap"] * len(DASHBOARDS), "PrometheusRule",
+            *["NetworkPolicy", "Service", "ServiceMonitor", "StatefulSet"] * 2,
         ]
     )  # fmt: skip
     found = {f"{o['kind']}: {problem}" for o in [*charted(), *plain()] for problem in problems(o)}
@@ -257,12 +258,49 @@ def test_the_chart_routes_as_alertmanagers_file() -> None:
 
 
 @pytest.mark.engines
-def test_the_chart_asks_for_sources(tmp_path: Path) -> None:
-    """Without a source the chart is refused with the key that is missing."""
-    values = tmp_path / "values.yaml"
-    values.write_text("config: {}\n")
-    with pytest.raises(RuntimeError, match=r"config\.sources is required"):
-        manifests.render(helm(), values)
+def test_the_tickets_are_a_pod_as_safe_as_the_exporter() -> None:
+    """The same pod but for its command and files; no selector of one program finds the other."""
+    exporter, tickets = (
+        next(o for o in of_kind(charted(), "StatefulSet") if o["metadata"]["name"] == name)
+        for name in ("trunkwatch", "trunkwatch-tickets")
+    )
+    both = [each["spec"]["template"]["spec"] for each in (exporter, tickets)]
+    ours, theirs = ({k: v for k, v in pod.items() if k not in DIFFERS} for pod in both)
+    assert ours == theirs
+    containers = [pod["containers"][0] for pod in both]
+    ours, theirs = ({k: v for k, v in each.items() if k not in DIFFERS} for each in containers)
+    assert ours == theirs
+    command, *args = containers[1]["args"]
+    given = dict(arg.split("=", 1) for arg in args)
+    assert set(given) <= {o for each in main.commands[command].params for o in each.opts}
+    mounted = {each["mountPath"] for each in containers[1]["volumeMounts"]}
+    files = [path for path in given.values() if path.startswith("/")]
+    assert {str(Path(path).parent) for path in files} <= mounted
+    labels = tickets["spec"]["template"]["metadata"]["labels"]
+    assert not exporter["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    found = {o["metadata"]["name"]: o["spec"]["selector"] for o in of_kind(charted(), "Service")}
+    assert found["trunkwatch-tickets"] == tickets["spec"]["selector"]["matchLabels"]
+    assert given["--exporter.url"] == "http://trunkwatch:10077"
+
+
+DIFFERS = {"containers", "volumes", "name", "args", "ports", "resources", "volumeMounts"}
+"""The parts of a pod in which the two programs differ."""
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [
+        ("config: {}", "config.sources"),
+        ("config: {sources: [x]}\ntickets: {enabled: true}", "tickets.secretName"),
+    ],
+)
+def test_the_chart_asks_for_the_values_it_needs(tmp_path: Path, values: str, missing: str) -> None:
+    """The chart is refused with the key that is missing."""
+    path = tmp_path / "values.yaml"
+    path.write_text(values)
+    with pytest.raises(RuntimeError, match=f"{missing} is required"):
+        manifests.render(helm(), path)
 
 
 # ---------------------------------------------------------------------- the mixin

@@ -35,7 +35,9 @@ def test_a_history_is_the_list_of_its_columns(
         assert list(zip(history.commit_indexes, history.verdicts, strict=True)) == pairs
         assert list(history.newest(size)) == expected[-size:]
         decided = [verdict for _, verdict in pairs[::-1] if verdict.decided]
-        assert history.newest_decided(size) == decided[:size]
+        assert history.newest_decided(size, len(history)) == decided[:size]
+        near = [verdict for _, verdict in pairs[-size:][::-1] if verdict.decided]
+        assert history.newest_decided(20, size) == near
         for commit_index in range(13):
             at = [place.verdict for place in expected if place.commit_index == commit_index]
             assert list(history.at(commit_index)) == at

@@ -246,9 +246,13 @@ def test_nothing_is_hidden_in_an_outage() -> None:
         (f"{'K ' * 10}{'P ' * 10}. ? s", False),
         (f"{'K ' * 12}{'P ' * 10}P", False),
         (f"{'K ' * 10}P", False),
+        (f"{'K ' * 11}{'s ' * 988}s", True),
+        (f"{'K ' * 11}{'s ' * 989}s", False),
     ],
-    ids=["11 of 20", "10 of 20", "9 of the newest 20", "10 of 11"],
+    ids=["11 of 20", "10 of 20", "9 of the newest 20", "10 of 11", "11 of 1,000", "10 of 1,000"],
 )
 def test_a_job_that_is_mostly_flaky(text: str, mostly: bool) -> None:
-    """A job is mostly flaky if more than half of its newest 20 verdicts are, and no fewer count."""
+    """A job is mostly flaky if more than half of its newest 20 verdicts are, and no fewer count;
+    of a long history its newest 1,000 columns are read.
+    """
     assert job_state(text).mostly_flaky is mostly

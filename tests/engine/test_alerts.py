@@ -85,6 +85,18 @@ def test_an_end_names_its_reason(after: str, expected: tuple[str, str | None, st
     assert (course.alerting, course.ended()) == (set(), {"a": expected})
 
 
+@pytest.mark.parametrize("after", ["P F F F P F F F P", "P F F F P P F F F F P F F F P"])
+def test_of_outages_that_closed_between_two_looks_its_own_end_counts(after: str) -> None:
+    """The alert ended with the pass that closed its outage, not with that of a later one."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    course.then({"a": after})
+    assert course.ended() == {"a": ("fixed", sha_of(4), "")}
+    (alert,) = course.ledger.ended(course.now)
+    assert alert.end is not None
+    assert alert.end.at == trunk(len(after.split())).commits[4].committed_at
+
+
 TWICE = "P F F F P P F F F P F F F P ."
 """Of its first nine commits, the second outage is open."""
 
@@ -224,6 +236,14 @@ def test_an_edit_of_the_configuration_ends_no_alert_without_a_word(edit: str) ->
     still = expected is None or expected[0] == "moved"
     assert course.alerting == ({"a"} if still else set())
     assert state.groups[0].firing is still
+
+
+def test_an_exemption_of_a_repaired_job_is_no_end() -> None:
+    """A job that passed is fixed, also where it is exempt now."""
+    course = Course()
+    course.then({"a": "P F F F"})
+    course.then({"a": "P F F F P"}, EDITS["exemption"][0])
+    assert course.ended() == {"a": ("fixed", sha_of(4), "")}
 
 
 def test_a_job_that_alerts_again_has_not_ended() -> None:

@@ -38,7 +38,9 @@ def test_many_shards_are_counted(shards: int, left_out: int) -> None:
 
 def test_the_words_are_those_of_the_ci() -> None:
     """An unfinished attempt has its status, and one without a conclusion names that."""
-    assert detail(unfinished(status="queued")).attempts[0].words == "queued"
+    queued, running = unfinished(status="queued"), unfinished(status="in_progress", job="job (2)")
+    assert detail(queued).attempts[0].words == "queued"
+    assert [detail(queued).words, detail(queued, running).words] == ["queued", "running"]
     assert detail(row(conclusion=None)).attempts[0].words == "no conclusion"
     assert detail(row(conclusion="skipped")).letter == "S"
     assert [each.words for each in detail(*history("FP")).attempts] == ["failure", "success"]

@@ -129,7 +129,7 @@ def test_the_facts_of_a_broken_job_lead() -> None:
 def test_many_suspects_and_running_commits_are_counted() -> None:
     """Of many suspects the newest three are named, and commits that are running are counted."""
     text = trunk_page(evaluate_histories({"job": "P . . . . F F F ? ?"})).text
-    assert "Failures 3 in a row, 2 commits running" in text
+    assert "Failures 3 in a row, 2 commits running or queued" in text
     assert "5 commits: the first bad one and 4 not tested" in text
     assert "change 4 author-4" in text
     assert "change 2 author-2 and 1 more commit First failing run" in text
@@ -248,7 +248,6 @@ def test_a_job_page_has_what_a_person_needs() -> None:
         "2 suspects",
         f"{sha_of(3)[:10]} change 3 author-3 F first bad",
         f"{sha_of(2)[:10]} change 2 author-2 ? not tested",
-        "Team team-g",
         "Every attempt at the newest 5 commits",
         "failure at the step Test, after",
         "boom <b>",
@@ -256,6 +255,9 @@ def test_a_job_page_has_what_a_person_needs() -> None:
     ):
         assert words in page.text
     assert {"/runbooks/TrunkJobBroken", "/trunk/o/r/main"} <= set(page.links)
+    # Once each.
+    compared = f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"
+    assert (page.text.count("team-g"), page.links.count(compared)) == (1, 1)
     assert outage_path(JOBS["a / broken"].key, sha_of(3)) in page.links
 
 

@@ -1,24 +1,27 @@
 """From values to samples: which exist, which are absent, and which are cut."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
 from prometheus_client.samples import Sample
+from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.shown import SUSPECTS_SHOWN
 from trunkwatch.engine.snapshot import Snapshot, Totals, TrunkSource, TrunkState
+from trunkwatch.engine.triage import Reading
 from trunkwatch.metrics.catalogue import JOB_LABELS
 from trunkwatch.metrics.collector import (
     branch_families,
     job_families,
     own_families,
+    triage_samples,
 )
 from trunkwatch.metrics.facts import TITLE_SHOWN
 
 from tests.domain.builders import NOW, evaluate_histories, job_state
 from tests.metrics.reading import samples_of, value_of
-from tests.metrics.sample import COMMITS, main_trunk, snapshot, sources, totals
+from tests.metrics.sample import COMMITS, main_trunk, snapshot, sources, totals, triage
 from tests.vectors.notation import sha_of
 
 STATE = main_trunk()
@@ -289,3 +292,29 @@ def test_nothing_is_said_of_ci_too_early() -> None:
     early: Iterable[str] = (name for name, found in own(complete=False).items() if found)
     assert not any(name.startswith("ci_") for name in early)
     assert own()["ci_job_retired_total"]
+
+
+def test_a_scrape_costs_what_alerts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 10,000 jobs only those that alert are looked at; the reports are read once for all."""
+    walks, readings, known = [0], [0], Reading.known
+
+    class Jobs(tuple[JobState, ...]):
+        __slots__ = ()
+
+        def __iter__(self) -> Iterator[JobState]:
+            walks[0] += 1
+            return super().__iter__()
+
+    def counted(reading: Reading[object], now: float) -> object:
+        readings[0] += 1
+        return known(reading, now)
+
+    monkeypatch.setattr(Reading, "known", counted)
+    many = replace(STATE, jobs=Jobs(STATE.jobs * 2000), alerting=STATE.alerting * 10)
+    shown = replace(snapshot(), trunks=(many,))
+    walks[0] = 0
+    found = list(triage_samples(shown, triage(), NOW))
+    alerts = len(many.alerting)
+    assert alerts >= 20
+    assert len([name for name, *_ in found if name == "ci_job_ticket_info"]) == 20
+    assert (walks[0], readings[0]) == (0, 4)

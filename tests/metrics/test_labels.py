@@ -59,4 +59,6 @@ def test_every_family_is_cut() -> None:
     assert f'conclusion="{long[:21]}~' in text
     exposition.use(Labels(LIMIT * 10))
     exposition.update()
-    assert f'job_name="{long}"' in exposition.body(PLAIN, zipped=False).decode()
+    text = exposition.body(PLAIN, zipped=False).decode()
+    assert f'job_name="{long}"' in text
+    assert f'conclusion="{long}"' in text

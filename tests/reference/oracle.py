@@ -825,6 +825,7 @@ def job_row(
         suspects = list(commits[columns[last_good].place + 1 : columns[first_bad].place + 1])
     earliest = None if first_bad is None else earliest_failure(columns[first_bad].answers)
     seen = [column.verdict for column in columns if column.verdict in (PASS, FAIL, FLAKY)]
+    recent = [column.verdict for column in columns[-1000:] if column.verdict in (PASS, FAIL, FLAKY)]
     return {
         **labels,
         "group": group["name"],
@@ -846,7 +847,7 @@ def job_row(
         "failed_step": None if earliest is None else earliest.failed_step,
         "pending_commits": newer_than_pass(columns, PENDING),
         "flaky_commits": newer_than_pass(columns, FLAKY),
-        "mostly_flaky": sum(verdict == FLAKY for verdict in seen[-20:]) > 10,
+        "mostly_flaky": sum(verdict == FLAKY for verdict in recent[-20:]) > 10,
         "last_verdict": seen[-1] if seen else None,
         "known_broken": known_broken(labels, config, now),
         # Not in the output: the commits after which a streak or an outage is open.

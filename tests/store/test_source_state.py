@@ -44,6 +44,20 @@ def test_an_entry_is_replaced_and_deleted() -> None:
     store.close()
 
 
+def test_an_entry_that_is_stored_already_is_not_written() -> None:
+    """Neither an equal text nor the deletion of no entry is a write, also after another text."""
+    store = SqliteStore()
+    store.apply("ci", ENTRIES, NOW)
+    written: list[str] = []
+    store._connection.set_trace_callback(written.append)
+    same = [StateEntry("a", "3"), *ENTRIES, StateEntry("c", "5"), StateEntry("c", None)]
+    assert dict(store.apply("ci", same, NOW).source.entries) == {"a": "1", "b": "2"}
+    assert not [statement for statement in written if "notes" in statement]
+    store.apply("ci", [StateEntry("a", "3")], NOW)
+    assert len([statement for statement in written if "notes" in statement]) == 1
+    store.close()
+
+
 def test_returned_entries_never_change() -> None:
     """A mapping that was returned does not change: a source may read it for minutes."""
     store = SqliteStore()

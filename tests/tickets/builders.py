@@ -44,10 +44,11 @@ def job(name: str, **facts: Any) -> Json:
     }  # fmt: skip
 
 
-def fixed(name: str, first_bad: str = BAD) -> Json:
+def fixed(name: str, first_bad: str = BAD, **facts: Any) -> Json:
     """Return a job that was fixed by a commit."""
     by = {"sha": "f" * 40, "author": "author-f", "title": "Put it right"}
-    return job(name, broken=False, last_outage={"first_bad": first_bad, "ended_by": by})
+    outage = {"first_bad": first_bad, "ended_by": by}
+    return job(name, broken=False, last_outage=outage, **facts)
 
 
 def trunk(*jobs: Json, up: bool = True, threshold: int = 1, **group: Any) -> Json:

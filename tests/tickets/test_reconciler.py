@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.trunk_status import TrunkStatus
@@ -212,6 +214,28 @@ def test_a_job_of_another_group_now_is_not_called_fixed(stage: Stage) -> None:
     stage.set_status(job("a", group="other"))
     stage.settle()
     assert "is in the group `other` now" in stage.issue.comments[0].body
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"known_broken": {"reason": "new driver", "until": None}}, "fixed by"),
+        ({"group": "other"}, "fixed by"),
+        # Another outage began and was closed since the last look: its commit is not the fix.
+        ({"first_bad": "e" * 40}, "fixed, after"),
+    ],
+)
+def test_a_repaired_job_is_called_fixed_whatever_else_changed(
+    stage: Stage, facts: dict[str, Any], words: str
+) -> None:
+    """A pass comes before an exemption, another group and an outage between two looks."""
+    opened(stage, "a")
+    stage.set_status(fixed("a", **facts))
+    stage.settle()
+    (comment,) = stage.issue.comments
+    assert f"`pull / a`: {words}" in comment.body
+    assert ("Put it right" in comment.body) is (words == "fixed by")
+    assert stage.issue.reason == "completed"
 
 
 def test_an_outage_within_reopen_within_reopens_the_issue(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from trunkwatch.app.triage import TriageReader
-from trunkwatch.config import parse_config
+from trunkwatch.config import Config, parse_config
 from trunkwatch.domain.model import JobKey
 from trunkwatch.engine.triage import GroupKey, TicketNote
 from trunkwatch.times import format_time, parse_time
@@ -31,7 +31,13 @@ def alert(*silences: str, inhibited: bool = False, **labels: str) -> dict[str, A
 
 @dataclass
 class Peers:
-    """Both programs at one address; an answer may be replaced."""
+    """Both programs at one address; an answer may be replaced.
+
+    Attributes:
+        path: of the address in the configuration.
+    """
+
+    path: str = ""
 
     tickets: Any = field(
         default_factory=lambda: {
@@ -61,12 +67,16 @@ def peers() -> Peers:
 def reader(peers: Peers) -> Iterator[TriageReader]:
     """Return a reader of both."""
     with serving(peers) as server:
-        text = (
-            "sources: [{name: a, type: recorded, path: a}]\n"
-            f"tickets: {{url: '{server.url}'}}\nalertmanager: {{url: '{server.url}/'}}\n"
-        )
-        config = parse_config(text, "t.yml")
-        yield TriageReader(lambda: config)
+
+        def config() -> Config:
+            text = (
+                "sources: [{name: a, type: recorded, path: a}]\n"
+                f"tickets: {{url: '{server.url}{peers.path}'}}\n"
+                f"alertmanager: {{url: '{server.url}{peers.path}/'}}\n"
+            )
+            return parse_config(text, "t.yml")
+
+        yield TriageReader(config)
 
 
 def test_both_are_read(reader: TriageReader) -> None:
@@ -129,6 +139,17 @@ def test_an_answer_that_cannot_be_read_leaves_the_last_one(
     assert (after.value, after.read_at) == (before.value, before.read_at)
     assert reader.triage.alerts is not None
     assert reader.triage.alerts.problem is None
+
+
+def test_a_report_of_another_address_is_not_kept(peers: Peers, reader: TriageReader) -> None:
+    """After a reload with other addresses, no report of the old ones is left."""
+    reader.read()
+    peers.path, peers.tickets, peers.alerts = "/new", Answer(503, b""), Answer(503, b"")
+    reader.read()
+    for reading in (reader.triage.tickets, reader.triage.alerts):
+        assert reading is not None
+        assert reading.problem
+        assert (reading.value, reading.read_at) == (None, None)
 
 
 @pytest.mark.parametrize(

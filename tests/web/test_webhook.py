@@ -223,11 +223,15 @@ def test_it_is_stored_before_it_is_answered(endpoint: Endpoint) -> None:
 
 
 def test_what_nobody_wants_is_answered_too(endpoint: Endpoint) -> None:
-    """A delivery that the source has no use for is no error of the sender's."""
+    """A delivery that the source has no use for is no error of the sender's; sent again after a
+    reload that watches its trunk, it is taken.
+    """
     endpoint.receiver.watched = False
     answer = endpoint.post()
     assert (answer.status_code, answer.text) == (202, "ignored\n")
-    assert endpoint.counted == ["ignored"]
+    endpoint.receiver.watched = True
+    assert [endpoint.post().text for _ in range(2)] == ["accepted\n", "duplicate\n"]
+    assert endpoint.counted == ["ignored", "accepted", "duplicate"]
 
 
 def test_ping_is_answered(endpoint: Endpoint) -> None:

@@ -49,6 +49,7 @@ class TriageReader:
         self._stopping = threading.Event()
         self._thread = repeating_thread(self._run, "triage", self._stopping)
         self._triage = Triage()
+        self._addresses: tuple[str | None, str | None] = (None, None)
 
     @property
     def triage(self) -> Triage:
@@ -70,13 +71,17 @@ class TriageReader:
     def read(self) -> None:
         """Read each configured program once."""
         config, before = self._config(), self._triage
+        manager_url = config.alertmanager.url if config.alertmanager is not None else None
+        if self._addresses != (config.tickets.url, manager_url):
+            # After a reload: the programs at the new addresses have not reported yet.
+            self._addresses, before = (config.tickets.url, manager_url), Triage()
         http = HttpContext(max_answer_bytes=config.limits.max_answer_bytes)
         tickets = alerts = None
         if config.tickets.url is not None:
             client = RestClient(config.tickets.url, http, timeout=TIMEOUT_SECONDS)
             tickets = _attempt("tickets", lambda: read_tickets(client), before.tickets)
-        if config.alertmanager is not None:
-            manager = RestClient(config.alertmanager.url, http, timeout=TIMEOUT_SECONDS)
+        if manager_url is not None:
+            manager = RestClient(manager_url, http, timeout=TIMEOUT_SECONDS)
             alerts = _attempt(
                 "alertmanager", lambda: read_alerts(manager, config.name), before.alerts
             )

@@ -142,7 +142,9 @@ def _external_url(text: str, settings: AssetSettings) -> str:
 
 
 def _kubernetes(text: str, settings: AssetSettings) -> str:
-    return _scrape_job(_external_url(text, settings), settings)
+    text = _scrape_job(_external_url(text, settings), settings)
+    jobs = set(_JOB.findall(settings.which.tickets))
+    return text.replace("job: trunkwatch-tickets", f"job: {jobs.pop()}") if len(jobs) == 1 else text
 
 
 def _prometheus(text: str, settings: AssetSettings) -> str:

@@ -15,6 +15,7 @@ from trunkwatch.cli.common import (
     reported_errors,
     storage_flag,
 )
+from trunkwatch.cli.repository import choose_cached
 from trunkwatch.config import Config, check_routes, load_config
 from trunkwatch.report.live_check import group_lines, live_warnings, results_of
 from trunkwatch.report.notes import trunk_notes
@@ -53,7 +54,8 @@ def check_config(config_file: str, storage: str, alertmanager: str | None, live:
     if not live:
         return
     with reported_errors():
-        once = refresh(config, storage, None, prints_failures=True)
+        chosen = choose_cached(config, storage)
+        once = refresh(config, chosen.storage, None, prints_failures=True)
         with closing(once.store):
             warnings = list(_warnings(config, once))
     with closed_pipe_allowed():
@@ -61,6 +63,7 @@ def check_config(config_file: str, storage: str, alertmanager: str | None, live:
             click.echo(line)
         for warning in warnings:
             click.echo(f"warning: {warning}")
+        chosen.show_cache(err=True)
     was_read = once.engine.snapshot.was_read
     exit_with(BAD_INPUT if not was_read else WARNED if warnings else 0)
 

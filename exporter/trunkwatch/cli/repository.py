@@ -19,7 +19,13 @@ from trunkwatch.config import (
     config_of_repo,
     load_config,
 )
-from trunkwatch.config.schema import GITEA, GITHUB_API, GITLAB
+from trunkwatch.config.schema import (
+    GITEA,
+    GITHUB_API,
+    GITLAB,
+    GithubSource,
+    ProjectsSource,
+)
 from trunkwatch.errors import StoreError, UsageError
 from trunkwatch.store import MEMORY, SqliteStore
 
@@ -60,6 +66,13 @@ WITHOUT_TOKEN = (
 
 CACHE_MODE = 0o700
 """Mode of the cache's folders: results of private repositories are their owner's."""
+
+
+HOW_TO_READ = {
+    "token_file", "token_env", "app", "window", "quota_share", "graphql", "timeout",
+    "poll_interval", "webhook_secret_file", "order", "compare_url",
+}  # fmt: skip
+"""The keys of a source on which it does not depend whose results it reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,25 +155,62 @@ def choose_repo(repo: str, storage: str) -> Chosen:
     config = _config_of_repo(repo)
     if storage != MEMORY:
         return Chosen(config, storage)
+    ci = _CIS[_chosen_source()]
+    path = _cache_of(repo, os.environ.get(ci.url) or ci.usual_url)
     try:
-        path = _cache_of(repo, os.environ)
-        with closing(SqliteStore(str(path))):
-            path.chmod(0o600)
+        path.parent.mkdir(mode=CACHE_MODE, parents=True, exist_ok=True)
+        return _with_cache(config, path)
     except (OSError, StoreError) as error:
         return Chosen(config, MEMORY, f"Cache: none ({error}).")
+
+
+def choose_cached(config: Config, storage: str) -> Chosen:
+    """Return what a command reads of a configuration; a cache that `--repo` filled is used.
+
+    Args:
+        config: of one source that reads the results of a single repository as `--repo` does.
+        storage: path of the storage; only without one there is a cache.
+    """
+    path = _filled_cache(config) if storage == MEMORY else None
+    try:
+        return Chosen(config, storage) if path is None else _with_cache(config, path)
+    except (OSError, StoreError):
+        return Chosen(config, storage)
+
+
+def _with_cache(config: Config, path: Path) -> Chosen:
+    with closing(SqliteStore(str(path))):
+        path.chmod(0o600)
     return Chosen(config, str(path), f"Cache: {path} (delete it to read everything again).")
 
 
-def _cache_of(repo: str, environment: Mapping[str, str]) -> Path:
-    """Return the path of a repository's cache, of which the folders exist."""
-    given = environment.get("XDG_CACHE_HOME", "")
+def _filled_cache(config: Config) -> Path | None:
+    """Return the cache of the only repository of a configuration; None without one."""
+    source, *others = config.sources
+    if others:
+        return None
+    if isinstance(source, GithubSource) and source.repo is not None:
+        repo, url = source.repo, source.api_url
+    elif isinstance(source, ProjectsSource):
+        repo, url = source.repos[0], source.url
+    else:
+        return None
+    (alone,) = _CIS[source.type].config_of(repo, url, None).sources
+    fields = type(source).model_fields.keys() - HOW_TO_READ
+    if any(getattr(source, field) != getattr(alone, field) for field in fields):
+        return None
+    path = _cache_of(repo, url)
+    return path if path.is_file() else None
+
+
+def _cache_of(repo: str, url: str) -> Path:
+    """Return the path of the cache of a repository on the server of an address."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is ignored.
     home = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    ci = _CIS[_chosen_source()]
-    api = urlsplit(environment.get(ci.url) or ci.usual_url)
-    folder = home / "trunkwatch" / quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
-    folder.mkdir(mode=CACHE_MODE, parents=True, exist_ok=True)
-    return folder / f"{quote(repo, safe='')}.db"
+    api = urlsplit(url)
+    server = quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
+    return home / "trunkwatch" / server / f"{quote(repo, safe='')}.db"
 
 
 def _config_of_repo(repo: str) -> Config:

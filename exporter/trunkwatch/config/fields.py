@@ -73,14 +73,19 @@ Location = Annotated[str, Field(min_length=1), AfterValidator(_from_folder)]
 """A path; a relative one starts from the folder of the configuration file."""
 
 
-def _label(value: str) -> str:
+def label_name(value: str) -> str:
+    """Return a name that becomes the value of a label, checked.
+
+    Raises:
+        ValueError: it has more than `MAX_NAME_BYTES`.
+    """
     size = len(value.encode("utf-8", "replace"))
     if size > MAX_NAME_BYTES:
         raise ValueError(f"must be at most {MAX_NAME_BYTES} bytes in UTF-8 (got {size})")
     return value
 
 
-LabelName = Annotated[str, Field(min_length=1), AfterValidator(_label)]
+LabelName = Annotated[str, Field(min_length=1), AfterValidator(label_name)]
 AlertsName = Annotated[LabelName, Field(pattern=r"^[\w.-]+$")]
 """A name that becomes the value of a label: a longer one would be cut, and routed by no rule."""
 
@@ -88,7 +93,7 @@ AlertsName = Annotated[LabelName, Field(pattern=r"^[\w.-]+$")]
 def _repo(value: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
         raise ValueError(f"must be owner/name (got {value!r})")
-    return value
+    return label_name(value)
 
 
 def ticket_repo(value: str) -> str:

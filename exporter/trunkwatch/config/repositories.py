@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationError, model_validator
 
-from trunkwatch.config.fields import AtLeastOne
+from trunkwatch.config.fields import AtLeastOne, label_name
 from trunkwatch.config.section import Section
 from trunkwatch.patterns import Pattern
 
@@ -53,7 +53,7 @@ def _repo_glob(value: str) -> str:
         raise ValueError(f"must be owner/name, or a glob such as acme/* (got {value!r})")
     if is_glob(value.partition("/")[0]):
         raise ValueError(f"the owner must be named in full, as in acme/* (got {value!r})")
-    return value
+    return label_name(value)
 
 
 def _excluded(value: str) -> str:
@@ -68,7 +68,7 @@ def _project_glob(value: str) -> str:
             "must be the path of a project such as group/sub/project, or a glob below a group such"
             f" as group/* or group/** (got {value!r})"
         )
-    return value
+    return label_name(value)
 
 
 def _one_branch(value: str) -> str:
@@ -83,7 +83,7 @@ def _branch_glob(value: str) -> str:
             "must be a branch such as main, a glob such as release/*, or"
             f" {DEFAULT_BRANCH} for the default branch (got {value!r})"
         )
-    return value
+    return label_name(value)
 
 
 def _or_text(section: type[Section]) -> Callable[[Any], Any]:

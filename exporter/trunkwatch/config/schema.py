@@ -236,7 +236,7 @@ class GithubSource(_ApiSource):
     branches: tuple[BranchEntry, ...] = ()
     app: GithubApp | None = None
     graphql: Flag = True
-    checks: tuple[Name, ...] = ()
+    checks: tuple[LabelName, ...] = ()
     statuses: tuple[Pattern, ...] = ()
     poll_interval: Duration = 25.0
 
@@ -416,7 +416,7 @@ class GitlabSource(ProjectsSource):
     url: Annotated[Url, Field(repr=False)] = GITLAB
     repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
     exclude: tuple[ProjectGlob, ...] = ()
-    workflow: Name | None = None
+    workflow: LabelName | None = None
     allow_failure: Literal["skip", "fail"] = "skip"
 
     def compares(self, trunk: Trunk) -> str | None:

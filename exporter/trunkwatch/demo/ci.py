@@ -29,10 +29,11 @@ pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
 class RunPages(BackgroundServer):
     """An HTTP server with the pages of a recording; runs until it is stopped."""
 
-    def __init__(self, recording: Path, host: str = "127.0.0.1") -> None:
+    def __init__(self, recording: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         """Args:
         recording: the recorded file.
         host: the address to listen on.
+        port: the port to listen on; 0 for any free one.
         """
         records = [json.loads(line) for line in recording.read_text("utf-8").splitlines()]
         commits = [record for record in records if record["kind"] == "commit"]
@@ -54,7 +55,7 @@ class RunPages(BackgroundServer):
             def log_message(self, format: str, *args: Any) -> None:
                 """Log no requests: they are none of the demonstration."""
 
-        super().__init__(ThreadingHTTPServer((host, 0), Handler))
+        super().__init__(ThreadingHTTPServer((host, port), Handler))
 
     @property
     def address(self) -> str:

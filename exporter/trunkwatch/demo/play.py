@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from trunkwatch.demo.ci import RunPages
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.times import format_time, parse_time
 
@@ -90,19 +91,40 @@ def play(
         landed(step[0])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Replay from the command line."""
+def main(arguments: Sequence[str] | None = None, stop: threading.Event | None = None) -> int:
+    """Replay from the command line.
+
+    Args:
+        arguments: the flags; those of the process by default.
+        stop: ends the replay and the pages; nothing does by default.
+    """
     parser = argparse.ArgumentParser(prog="python -m trunkwatch.demo.play", description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, default=INCIDENT)
     parser.add_argument("--to", dest="target", type=Path, required=True)
     parser.add_argument("--interval", type=float, default=60.0, help="seconds between commits")
     parser.add_argument("--at-once", type=int, default=5, help="commits written at the start")
-    given = parser.parse_args(arguments)
+    parser.add_argument(
+        "--web.listen-address",
+        dest="address",
+        help="serve pages of the runs there, to which the addresses of the file lead, until killed",
+    )
+    given, ended = parser.parse_args(arguments), stop or threading.Event()
 
     def landed(commit: dict[str, Any]) -> None:
         print(f"landed {commit['sha'][:10]} {commit.get('title', '')}", flush=True)
 
-    play(given.source, given.target, given.interval, given.at_once, landed, threading.Event())
+    def replay(source: Path) -> None:
+        play(source, given.target, given.interval, given.at_once, landed, ended)
+
+    if given.address is None:
+        replay(given.source)
+        return 0
+    host, _, port = given.address.rpartition(":")
+    runs = RunPages(given.source, host or "127.0.0.1", int(port))
+    runs.start()
+    replay(runs.copied(given.source, given.target.with_name(f"pages-of-{given.target.name}")))
+    ended.wait()
+    runs.stop()
     return 0
 
 

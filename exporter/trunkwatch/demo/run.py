@@ -8,8 +8,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import yaml
@@ -21,6 +22,7 @@ from trunkwatch.demo.incident import FIX, INCIDENT, LAST_GREEN
 from trunkwatch.demo.play import play
 from trunkwatch.demo.receiver import QUIET, Delivery, Receiver
 from trunkwatch.demo.screen import Screen
+from trunkwatch.demo.server import BackgroundServer
 from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
 from trunkwatch.demo.tickets import Tickets
 from trunkwatch.domain.model import JobKey, Trunk
@@ -41,6 +43,8 @@ RECORDING = "recording.ndjson"
 
 MAKE = "make run"
 """The command of a clone; its flags are in a variable of make."""
+
+Server = TypeVar("Server", bound=BackgroundServer)
 
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
@@ -106,7 +110,6 @@ class NotificationHandler:
     """The handler of notifications: it prints them and passes them to the tickets.
 
     Attributes:
-        tickets: receives them too.
         pages: what to look at, with its address, printed after the first one.
     """
 
@@ -115,7 +118,9 @@ class NotificationHandler:
         screen: where to print.
         """
         self._screen = screen
-        self.tickets: Tickets | None = None
+        self._passing = threading.Lock()
+        self._tickets: Tickets | None = None
+        self._early: list[Delivery] = []
         self.pages: Sequence[tuple[str, str]] = ()
 
     def delivered(self, delivery: Delivery) -> None:
@@ -128,8 +133,20 @@ class NotificationHandler:
             self._screen.log("look at it while it lasts:")
         for what, url in pages:
             self._screen.page(what, url)
-        if self.tickets is not None:
-            self.tickets.deliver(delivery)
+        with self._passing:
+            if self._tickets is None:
+                self._early.append(delivery)
+            else:
+                self._tickets.deliver(delivery)
+
+    def pass_to(self, tickets: Tickets | None) -> None:
+        """Pass notifications on to running tickets, those so far included; to none from None on."""
+        with self._passing:
+            self._tickets = tickets
+            early, self._early = self._early, []
+            if tickets is not None:
+                for delivery in early:
+                    tickets.deliver(delivery)
 
 
 def incident_pages(exporter_port: int) -> list[tuple[str, str]]:
@@ -188,41 +205,40 @@ def main(arguments: Sequence[str] | None = None, command: str = MAKE) -> int:
 
 
 def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.Event) -> None:
-    runs = RunPages(INCIDENT)
     screen = Screen()
-    if given.config is not None:
-        config, pace = (
-            given.config.resolve(),
-            Pace(scrape="15s", group_wait="10s", group_interval="1m"),
-        )
-    else:
-        config, pace = _prepare(folder, runs, ports), Pace()
     handler = NotificationHandler(screen)
-    if given.config is None:
-        handler.pages = incident_pages(ports.exporter)
-    receiver = Receiver(handler.delivered)
-    receiver.start()
-    runs.start()
-    try:
+    with ExitStack() as end:
+        if given.config is not None:
+            config = given.config.resolve()
+            pace = Pace(scrape="15s", group_wait="10s", group_interval="1m")
+        else:
+            runs = _started(RunPages(INCIDENT), end)
+            config, pace = _prepare(folder, runs, ports), Pace()
+            handler.pages = incident_pages(ports.exporter)
+        receiver = _started(Receiver(handler.delivered), end)
         screen.log("starting exporter, Prometheus and Alertmanager …")
-        with Stack(
-            folder, config, receiver.port, ports, pace, ready=lambda name: _ready(screen, name)
-        ) as stack:
-            has_page = stack.has_silence_page()
-            tickets = handler.tickets = Tickets(folder, config, ports, links_silences=has_page)
-            try:
-                tickets.start()
-                _ready(screen, "tickets")
-                _welcome(stack, screen, has_silence_page=has_page)
-                _watch(stack, tickets, given, stop, screen)
-                screen.log("stopping …")
-            finally:
-                handler.tickets = None
-                tickets.stop()
-    finally:
-        receiver.stop()
-        runs.stop()
+        stack = end.enter_context(
+            Stack(
+                folder, config, receiver.port, ports, pace, ready=lambda name: _ready(screen, name)
+            )
+        )
+        has_page = stack.has_silence_page()
+        tickets = Tickets(folder, config, ports, links_silences=has_page)
+        end.callback(tickets.stop)
+        tickets.start()
+        end.callback(handler.pass_to, None)
+        handler.pass_to(tickets)
+        _ready(screen, "tickets")
+        _welcome(stack, screen, has_silence_page=has_page)
+        _watch(stack, tickets, given, stop, screen)
+        screen.log("stopping …")
     screen.log("stopped; nothing is left running")
+
+
+def _started(server: Server, end: ExitStack) -> Server:
+    server.start()
+    end.callback(server.stop)
+    return server
 
 
 def _ready(screen: Screen, name: str) -> None:

@@ -146,14 +146,15 @@ class ColumnHistory:
         """Yield the newest columns, at most `number`, oldest first."""
         return map(_unpack, self._packed[max(0, self._length - number) : self._length])
 
-    def newest_decided(self, number: int) -> list[Verdict]:
+    def newest_decided(self, number: int, within: int) -> list[Verdict]:
         """Return the newest verdicts that are PASS, FAIL or FLAKY, newest first.
 
         Args:
             number: of verdicts, at most.
+            within: the newest columns that are read, at most.
         """
         found: list[Verdict] = []
-        for column in range(self._length - 1, -1, -1):
+        for column in range(self._length - 1, max(0, self._length - within) - 1, -1):
             verdict = _VERDICTS[self._packed[column] & (1 << _SHIFT) - 1]
             if verdict.decided:
                 found.append(verdict)

@@ -18,6 +18,10 @@ from trunkwatch.domain.walk import EndedOutage, JobWalk, StoppedBy
 FLAKY_WINDOW = 20
 """The newest verdicts of a job that decide whether it is mostly flaky."""
 
+FLAKY_COLUMNS = 1_000
+"""The newest columns in which they are looked for: a job that is skipped in most runs has a long
+history with few verdicts."""
+
 
 class EventStreak(NamedTuple):
     """The failures in a row of the runs of one event."""
@@ -52,8 +56,8 @@ class JobState:
             while one is open.
         known_broken: the reason and the end of an exemption that holds now.
         changes_at: when time alone will change it (seconds since the epoch), or None.
-        is_gated: its outage does not alert: its group has had too few at once, see
-            `domain.gate`.
+        is_gated: its outage does not alert: its group has had too few at once (docs/policy.md,
+            section 3.17).
         evaluated_at: when it was evaluated last (seconds since the epoch); no part of the state.
     """
 
@@ -93,7 +97,7 @@ class JobState:
     @property
     def mostly_flaky(self) -> bool:
         """Whether most of its newest 20 verdicts are FLAKY: such a job may never alert."""
-        newest = self.history.newest_decided(FLAKY_WINDOW)
+        newest = self.history.newest_decided(FLAKY_WINDOW, FLAKY_COLUMNS)
         return newest.count(Verdict.FLAKY) * 2 > FLAKY_WINDOW
 
     @property

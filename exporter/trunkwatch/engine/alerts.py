@@ -11,6 +11,8 @@ from itertools import takewhile
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk, TrunkOrder, Verdict
+from trunkwatch.domain.outage import episodes
+from trunkwatch.domain.walk import EndedOutage
 from trunkwatch.engine.shown import Alert, AlertKey, End, Ended, outage_of
 from trunkwatch.engine.snapshot import TrunkState
 
@@ -144,15 +146,35 @@ def _end_of(alert: Alert, state: TrunkState, before: TrunkOrder | None, now: flo
         # Without its commits a job has no results left, whatever the configuration watches.
         is_on_trunk = alert.first_bad.sha in state.order.index
         return End(Ended.UNWATCHED if is_on_trunk else Ended.REVISED, now, now)
-    if job.known_broken is not None:
+    if job.broken and job.known_broken is not None:
         return End(Ended.MUTED, now, now, detail=job.known_broken[0])
     if job.broken or job.ended is None or not _has_closed(alert, job, state.order, before):
         return End(Ended.REVISED, now, now)
-    ended_by = job.ended.ended_by
-    has_passed = Verdict.PASS in job.history.at(ended_by)
-    at = job.ended.ended_at if job.ended.ended_at is not None else now
-    reason = Ended.FIXED if has_passed else Ended.FLAKY
-    return End(reason, now, min(at, now), state.order.commits[ended_by])
+    closed = _closed_by(alert, job, state.order)
+    commit = state.order.commits[closed.ended_by]
+    at = closed.ended_at if closed.ended_at is not None else now
+    reason = Ended.FIXED if Verdict.PASS in job.history.at(closed.ended_by) else Ended.FLAKY
+    return End(reason, now, min(at, now), commit)
+
+
+def _closed_by(alert: Alert, job: JobState, order: TrunkOrder) -> EndedOutage:
+    """Return the end of the outage of an alert, which the job has closed.
+
+    Usually it is the last one of the job; others may have opened and closed since the last look.
+    """
+    assert job.ended is not None, "a job without a closed outage"
+    began = order.index.get(alert.first_bad.sha)
+    if began is None or began >= job.ended.first_bad:
+        return job.ended
+    places = list(job.history.since(began))
+    thresholds = job.group.thresholds_of(job.key.job_name)
+    first = next(episodes([place.verdict for place in places], thresholds), None)
+    if first is None or first.closed is None:
+        return job.ended
+    index = places[first.closed].commit_index
+    if index == job.ended.ended_by:
+        return job.ended
+    return EndedOutage(began, index, order.commits[index].committed_at)
 
 
 def _has_closed(alert: Alert, job: JobState, order: TrunkOrder, before: TrunkOrder | None) -> bool:

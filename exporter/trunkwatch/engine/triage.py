@@ -112,24 +112,16 @@ class Triage:
     alerts: Reading[Alerts] | None = None
     max_label_bytes: int = 512
 
-    def of(self, job: JobState, now: float) -> "JobTriage":
-        """Return the triage of a job.
+    def at(self, now: float) -> "CurrentTriage":
+        """Return the reports that are recent enough at a time.
 
         Args:
-            job: its state.
             now: seconds since the epoch.
         """
-        tickets = self.tickets.known(now) if self.tickets is not None else None
-        alerts = self.alerts.known(now) if self.alerts is not None else None
-        group = GroupKey(job.key.repo, job.key.branch, job.group.name)
-        is_broken = job.broken and job.known_broken is None
-        if any(len(name.encode(errors="replace")) > self.max_label_bytes for name in job.key):
-            alerts = None
-        return JobTriage(
-            ticket=tickets.get(group) if tickets is not None and is_broken else None,
-            alert=alerts.get(job.key) if alerts is not None else None,
-            ticket_known=tickets is not None,
-            alert_known=alerts is not None,
+        return CurrentTriage(
+            self.tickets.known(now) if self.tickets is not None else None,
+            self.alerts.known(now) if self.alerts is not None else None,
+            self.max_label_bytes,
         )
 
     def readings(self) -> Iterator[tuple[str, Reading[Tickets] | Reading[Alerts]]]:
@@ -138,6 +130,33 @@ class Triage:
             yield "tickets", self.tickets
         if self.alerts is not None:
             yield "alertmanager", self.alerts
+
+
+class CurrentTriage(NamedTuple):
+    """The tickets and alerts that count at one time.
+
+    Attributes:
+        tickets: by group; None without a recent report.
+        alerts: of jobs that alert; None without a recent report.
+        max_label_bytes: see `Triage`.
+    """
+
+    tickets: Tickets | None
+    alerts: Alerts | None
+    max_label_bytes: int
+
+    def of(self, job: JobState) -> "JobTriage":
+        """Return the triage of a job."""
+        tickets, alerts = self.tickets, self.alerts
+        group = GroupKey(job.key.repo, job.key.branch, job.group.name)
+        if any(len(name.encode(errors="replace")) > self.max_label_bytes for name in job.key):
+            alerts = None
+        return JobTriage(
+            ticket=tickets.get(group) if tickets is not None and job.failing else None,
+            alert=alerts.get(job.key) if alerts is not None else None,
+            ticket_known=tickets is not None,
+            alert_known=alerts is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,25 @@ from os.path import commonprefix
 from trunkwatch.addresses import is_web
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.history import ColumnHistory, Place
-from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, newest_first
+from trunkwatch.domain.model import (
+    Commit,
+    Evidence,
+    Observation,
+    TrunkOrder,
+    Verdict,
+    newest_first,
+)
 from trunkwatch.domain.verdict import distinct_attempts
-from trunkwatch.report.cells import MEANINGS, cells
+from trunkwatch.report.cells import MEANINGS, cells, letter_of
 from trunkwatch.report.words import duration, result
 
 ATTEMPTS_SHOWN = 12
 """Attempts of one job at one commit that a page lists; a folded job may have dozens of shards."""
+
+IN_PROGRESS = "in_progress"
+"""The status of an attempt that runs; the others of an unfinished one wait for a runner."""
+
+_LETTER_OF_PENDING = letter_of(Place(0, Verdict.PENDING))
 
 _SHARD_OF = re.compile(r"^(\d+)(?:, |/)(\d+)\b")
 """A shard's number and how many there are, as most matrices write them."""
@@ -82,7 +94,14 @@ def _detail(columns: Sequence[Column], commit: Commit) -> Detail:
     shown = [_attempt(row, prefix) for row in rows[:ATTEMPTS_SHOWN]]
     url = next((row.url for row in rows if is_web(row.url)), None)
     left_out = max(0, len(rows) - ATTEMPTS_SHOWN)
-    return Detail(commit, letter, MEANINGS[letter], shown, left_out, url)
+    return Detail(commit, letter, _words(letter, rows), shown, left_out, url)
+
+
+def _words(letter: str, rows: Iterable[Observation]) -> str:
+    """Return the meaning of a letter; of an unfinished run, whether it has begun."""
+    if letter != _LETTER_OF_PENDING:
+        return MEANINGS[letter]
+    return "running" if any(row.status == IN_PROGRESS for row in rows) else "queued"
 
 
 def _rows(columns: Sequence[Column], *kinds: Evidence) -> list[Observation]:

@@ -64,7 +64,7 @@ COUNTS = (20, 40, 100, 200)
 STATE_WORDS = (
     ("broken", "broken"),
     ("failing", "failing or broken"),
-    ("pending", "running"),
+    ("pending", "running or queued"),
     ("flaky", "flaky"),
     ("known", "known broken"),
 )
@@ -242,9 +242,8 @@ class HtmlPages:
 
     def _trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
         reliable = is_reliable(state, scene.now)
-        notes_of = {
-            job.key: note_words(scene.triage.of(job, scene.now)) for job in state.jobs if job.broken
-        }
+        current = scene.triage.at(scene.now)
+        notes_of = {job.key: note_words(current.of(job)) for job in state.jobs if job.broken}
         grid, middle = self._grids.get(
             (state.trunk, choice),
             (state.jobs, state.order, state.groups, reliable, repr(notes_of)),

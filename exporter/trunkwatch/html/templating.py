@@ -12,6 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from trunkwatch.addresses import is_web, job_path
+from trunkwatch.cuts import cut_to_characters
 from trunkwatch.html.rendered import Rendered, rendered, segment
 from trunkwatch.html.standing import jobs_are
 from trunkwatch.report.cells import MEANINGS, NO_ROW
@@ -97,7 +98,7 @@ def environment(version: str) -> Environment:
         "job_path": job_path,
         "jobs_are": jobs_are,
         "short": short,
-        "shortened": _shortened,
+        "shortened": cut_to_characters,
         "utc": format_minute,
     }
     for file in package_file("templates").iterdir():
@@ -108,7 +109,3 @@ def environment(version: str) -> Environment:
 def _shown(value: object) -> object:
     """Return a value as it is shown: text of CI may contain control and direction characters."""
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _shortened(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -37,7 +37,7 @@ def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
         triage: the last readings.
         now: seconds since the epoch.
     """
-    found = triage.of(job, now)
+    found = triage.at(now).of(job)
     no_ticket = doubt(triage.tickets, "tickets.url", now) or "none"
     no_silence = doubt(triage.alerts, "alertmanager.url", now) or _without_silence(found)
     return Who(

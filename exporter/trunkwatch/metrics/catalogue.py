@@ -206,16 +206,16 @@ FAMILIES: tuple[Family, ...] = (
         Kind.GAUGE,
         Scope.OWN,
         (*JOB_LABELS, "ticket", "url", "state", "assignees"),
-        "The ticket of a broken job's group; only with tickets.url. state: open, or dismissed if a"
-        " person closed it during the outage; url and assignees are empty where there are none. The"
-        " value is when it was opened.",
+        "The ticket of an alerting job's group; only with tickets.url. state: open, or dismissed if"
+        " a person closed it during the outage; url and assignees are empty where there are none."
+        " The value is when it was opened.",
     ),
     Family(
         "ci_job_silence_info",
         Kind.GAUGE,
         Scope.OWN,
         (*JOB_LABELS, "silence", "created_by", "comment"),
-        "A silence of a broken job's alert; only with alertmanager.url. The value is when it ends.",
+        "A silence of a job's alert; only with alertmanager.url. The value is when it ends.",
     ),
     Family(
         "ci_job_retired_total",

@@ -112,8 +112,9 @@ def triage_samples(snapshot: Snapshot, triage: Triage, now: float) -> Iterator[S
         if reading.read_at is not None:
             yield "trunkwatch_triage_timestamp_seconds", (peer,), reading.read_at
     trunks = snapshot.trunks if readings and snapshot.complete else ()
-    for job in (job for trunk in trunks for job in trunk.jobs if job.broken):
-        found, labels = triage.of(job, now), job_labels(job)
+    current = triage.at(now)
+    for job in (job for trunk in trunks for job in trunk.alerting):
+        found, labels = current.of(job), job_labels(job)
         ticket = found.ticket
         if ticket is not None:
             people = ", ".join(ticket.assignees)

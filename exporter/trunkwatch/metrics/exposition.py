@@ -228,12 +228,17 @@ class Exposition:
 
 
 class _OwnColumn:
-    """The samples of one of the exporter's own families, as text and compressed."""
+    """The samples of one of the exporter's own families, as text and compressed.
 
-    __slots__ = ("_piece", "samples", "text")
+    Attributes:
+        basis: the samples, and the writer of their labels, which a reload may replace.
+        text: rendered from them.
+    """
 
-    def __init__(self, samples: list[tuple[tuple[str, ...], float]], text: bytes) -> None:
-        self.samples = samples
+    __slots__ = ("_piece", "basis", "text")
+
+    def __init__(self, basis: tuple[object, Labels], text: bytes) -> None:
+        self.basis = basis
         self.text = text
         self._piece: Piece | None = None
 
@@ -264,7 +269,8 @@ class _OwnFamilies:
         """Return each family at this moment; those that have not changed are rendered already."""
         samples: dict[str, list[tuple[tuple[str, ...], float]]]
         samples = {family.name: [] for family in of_scope(Scope.OWN)}
-        own = own_samples(snapshot, self._totals(), self._version, self.labels.external_url)
+        writer = self.labels
+        own = own_samples(snapshot, self._totals(), self._version, writer.external_url)
         noted = triage_samples(snapshot, *self._triage())
         for name, labels, value in chain(self._ended_samples(snapshot), own, noted):
             samples[name].append((labels, value))
@@ -272,8 +278,9 @@ class _OwnFamilies:
         for family in of_scope(Scope.OWN):
             found = samples[family.name]
             column = self._columns.get(family.name)
-            if column is None or column.samples != found:
-                column = _OwnColumn(found, family_text(family, found, self.labels).encode())
+            if column is None or column.basis != (found, writer):
+                text = family_text(family, found, writer).encode()
+                column = _OwnColumn((found, writer), text)
             columns[family.name] = column
         self._columns = columns
         return list(columns.values())

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from trunkwatch.addresses import job_path
+from trunkwatch.cuts import cut_to_bytes
 from trunkwatch.domain.branch import AlertingJobs, GroupState
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.shown import Alert, End, Ended
@@ -94,7 +95,7 @@ def group_title(state: GroupState, alerting: AlertingJobs) -> str:
         text += f": {_counted(failures, 'failure')}"
         if alerting.broken_since is not None:
             text += f" since {format_minute(alerting.broken_since)}"
-    return _cut(f"{text} on {state.trunk.repo} {state.trunk.branch}", TITLE_BYTES)
+    return cut_to_bytes(f"{text} on {state.trunk.repo} {state.trunk.branch}", TITLE_BYTES)
 
 
 def group_reason(state: GroupState) -> str:
@@ -187,15 +188,7 @@ def _line(name: str, text: str) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    return _cut(" ".join(text.split()), TEXT_BYTES)
-
-
-def _cut(text: str, most: int) -> str:
-    """Return a text, cut after a whole character if it has more than `most` bytes in UTF-8."""
-    content = text.encode()
-    if len(content) <= most:
-        return text
-    return content[: most - len("…".encode())].decode(errors="ignore").rstrip() + "…"
+    return cut_to_bytes(" ".join(text.split()), TEXT_BYTES)
 
 
 def _size(lines: Iterable[str]) -> int:

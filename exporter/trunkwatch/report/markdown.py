@@ -7,6 +7,7 @@ or HTML. A backslash in front of `@name` does not prevent the notification.
 import re
 from urllib.parse import quote, urlsplit
 
+from trunkwatch.cuts import cut_to_characters
 from trunkwatch.report.words import plain
 
 TEXT_LIMIT = 200
@@ -21,8 +22,7 @@ _BLANKS = re.compile(r"\s+")
 
 def one_line(text: str, limit: int = TEXT_LIMIT) -> str:
     """Return a text as one line of printable characters, cut to a limit."""
-    line = plain(_BLANKS.sub(" ", text).strip())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    return cut_to_characters(plain(_BLANKS.sub(" ", text).strip()), limit)
 
 
 def code(text: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from trunkwatch.domain.model import (
     Observation,
@@ -23,22 +24,27 @@ from trunkwatch.engine.facts import (
     TrunkRemoved,
 )
 
+NO_ENTRIES: Mapping[str, str] = MappingProxyType({})
+
 
 class Changes:
     """The changes of one refresh so far.
 
     Attributes:
         cursor: the text of the last one.
-        entries: the changed ones; None for one that is deleted.
+        entries: those with another text than the stored one; None for one that is deleted.
         feeds: whether the source feeds a trunk from now on.
         orders: the current commits of each trunk whose commits changed.
         rewritten: the trunks whose stored tip is gone.
         touched: per trunk, the raw jobs with new or changed rows, and their commits.
     """
 
-    def __init__(self, orders: Mapping[Trunk, TrunkOrder]) -> None:
+    def __init__(
+        self, orders: Mapping[Trunk, TrunkOrder], entries: Mapping[str, str] = NO_ENTRIES
+    ) -> None:
         """Args:
         orders: the stored ones.
+        entries: those of the source that are stored.
         """
         self.cursor: str | None = None
         self.entries: dict[str, str | None] = {}
@@ -47,6 +53,7 @@ class Changes:
         self.rewritten: set[Trunk] = set()
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._stored_orders = orders
+        self._stored_entries = entries
         self._reports: dict[tuple[Trunk, str], WorkflowState] = {}
 
     def add(self, fact: Fact) -> None:
@@ -59,7 +66,7 @@ class Changes:
         elif isinstance(fact, Cursor):
             self.cursor = fact.text
         elif isinstance(fact, StateEntry):
-            self.entries[fact.key] = fact.text
+            self._add_entry(fact)
         elif isinstance(fact, TrunkRemoved):
             self.feeds[fact.trunk] = False
         elif isinstance(fact, WorkflowReport):
@@ -77,6 +84,12 @@ class Changes:
             tip = order.commits[-1].sha if order and order.commits else None
             states[trunk, workflow] = ReportedState(state, tip)
         return states
+
+    def _add_entry(self, fresh: StateEntry) -> None:
+        if self._stored_entries.get(fresh.key) == fresh.text:
+            self.entries.pop(fresh.key, None)
+        else:
+            self.entries[fresh.key] = fresh.text
 
     def _add_order(self, fresh: TrunkOrder | AddedCommits) -> None:
         before = self.order(fresh.trunk)

@@ -48,14 +48,15 @@ class MemoryStore:
         # Facts that raise leave nothing: they are read before the first is stored.
         every = list(facts)
         with self._lock:
-            changes = Changes(self._orders)
+            before = self._sources.get(source) or StoredSource(None, None, frozenset())
+            changes = Changes(self._orders, before.entries)
             touched = changes.touched
             for fact in every:
                 changes.add(fact)
                 if isinstance(fact, Observation) and self._rows[fact.trunk].add(fact):
                     touched[fact.trunk][fact.job].add(fact.sha)
             self._orders.update(changes.orders)
-            self._put_source(source, changes, now)
+            self._sources[source] = _source_after(before, changes, now)
             changed = self._put_states(changes.reported_states())
             return Applied(
                 orders=changes.orders,
@@ -130,16 +131,6 @@ class MemoryStore:
     def close(self) -> None:
         """Do nothing."""
 
-    def _put_source(self, source: str, changes: Changes, now: float | None) -> None:
-        before = self._sources.get(source) or StoredSource(None, None, frozenset())
-        fed = {trunk for trunk, feeds in changes.feeds.items() if feeds}
-        self._sources[source] = StoredSource(
-            before.cursor if changes.cursor is None else changes.cursor,
-            before.last_success if now is None else now,
-            before.trunks - changes.feeds.keys() | fed,
-            changed_entries(before.entries, changes.entries),
-        )
-
     def _put_states(self, reported: Mapping[tuple[Trunk, str], ReportedState]) -> set[Trunk]:
         """Store states that are others than before; return their trunks."""
         changed: set[Trunk] = set()
@@ -149,6 +140,16 @@ class MemoryStore:
                 self._states[trunk][workflow] = state
                 changed.add(trunk)
         return changed
+
+
+def _source_after(before: StoredSource, changes: Changes, now: float | None) -> StoredSource:
+    fed = {trunk for trunk, feeds in changes.feeds.items() if feeds}
+    return StoredSource(
+        before.cursor if changes.cursor is None else changes.cursor,
+        before.last_success if now is None else now,
+        before.trunks - changes.feeds.keys() | fed,
+        changed_entries(before.entries, changes.entries),
+    )
 
 
 class _Rows:

@@ -92,7 +92,8 @@ class SqliteStore:
             try:
                 version, foreign = self._foreign_orders()
                 stored = {**self._orders, **foreign}
-                changes = Changes(stored)
+                entries = self._entries.get(source, {})
+                changes = Changes(stored, entries)
                 changed_states = self._writer.write(passed, changes, stored)
                 self._writer.write_source(source, changes, now)
                 self._evaluations.mark(changes.touched)
@@ -106,7 +107,6 @@ class SqliteStore:
                 raise
             self._read_version = version
             self._orders.update(changes.orders)
-            entries = self._entries.get(source, {})
             self._entries[source] = changed_entries(entries, changes.entries)
             with readable(self._path):
                 states = read_workflow_states(self._connection) if changed_states else {}

@@ -166,10 +166,12 @@ class Webhook:
         key = (hook.name, delivery.id)
         if key in self._seen:
             return "duplicate"
-        if delivery.update is not None:
-            self._ingest(hook, delivery.update)
+        if delivery.update is None:
+            # Not remembered: the configuration may watch its trunk when it is sent again.
+            return "ignored"
+        self._ingest(hook, delivery.update)
         self._seen[key] = None
-        return "ignored" if delivery.update is None else "accepted"
+        return "accepted"
 
     def _ingest(self, hook: Hook, update: DeliveryUpdate) -> None:
         try:

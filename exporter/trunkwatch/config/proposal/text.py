@@ -9,6 +9,7 @@ from trunkwatch.config.proposal.plan import Plan, PlannedGroup
 from trunkwatch.config.proposal.shards import PRESET, Folding
 from trunkwatch.config.proposal.survey import Survey
 from trunkwatch.config.schema import GITHUB_API
+from trunkwatch.cuts import cut_to_characters
 from trunkwatch.domain.model import JobKey
 
 SHOWN = 3
@@ -194,4 +195,4 @@ def _count(number: int, thing: str) -> str:
 def _shown(text: str) -> str:
     """Return a text for a comment: in one line, and not too long."""
     plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return plain if len(plain) <= NAME_CHARACTERS else plain[: NAME_CHARACTERS - 1] + "…"
+    return cut_to_characters(plain, NAME_CHARACTERS)

@@ -52,18 +52,20 @@ def _ended(
     after = f", after {lasted(now - since)}" if since is not None else ""
     if job is None:
         return EndedJob(name, False, f"removed, not fixed: its workflow runs without it{after}")
+    # A pass comes first: an exemption or another group of a repaired job is no news of its outage.
+    last, is_over = job.last_outage, not job.broken
+    if is_over and last and reported and last[0] == reported.first_bad:
+        return EndedJob(name, True, f"fixed by {commit(last[1])}{after}")
+    if is_over and job.last_verdict == "PASS":
+        # First bad has moved since the last report, another outage was closed after this one, or a
+        # change of the configuration ended it: the commit that ended the other is not the fix.
+        return EndedJob(name, True, f"fixed{after}")
     if job.known_broken is not None:
         return EndedJob(
             name, False, f"declared as known to be broken: {code(job.known_broken)}{after}"
         )
     if job.group != key.group:
         return EndedJob(name, False, f"is in the group {code(job.group)} now{after}")
-    if job.last_outage and reported and job.last_outage[0] == reported.first_bad:
-        return EndedJob(name, True, f"fixed by {commit(job.last_outage[1])}{after}")
-    if job.last_verdict == "PASS":
-        # First bad has moved since the last report, or a change of the configuration ended this
-        # outage: the commit that ended another outage is not the fix.
-        return EndedJob(name, True, f"fixed{after}")
     return EndedJob(name, False, f"not counted as broken any more, without a pass{after}")
 
 
