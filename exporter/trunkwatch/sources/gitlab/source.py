@@ -1,6 +1,6 @@
 """The projects of one GitLab server as a source; see the package."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from math import isfinite
@@ -65,7 +65,7 @@ class Gitlab:
             SourceError: nothing could be read.
         """
         now = self._clock()
-        projects = Projects(self._api, self._config)
+        projects = Projects(self._api, self._config, self._context.owns)
         projects.read(state.entries, now, again=self._lookup_again)
         trunks = projects.trunks()
         keys = {trunk: (project.path.lower(), trunk.branch) for trunk, project in trunks.items()}
@@ -85,7 +85,7 @@ class Gitlab:
             isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
         )
         if not projects.errors:
-            facts += _removed(state.entries, trunks)
+            facts += _removed(state.entries, trunks, self._context.owns)
         report = self._report(projects, trunks)
         wait = 0.0 if more else wait or _limited(report.trunks, now)
         if report.failure is not None and not facts:
@@ -156,7 +156,7 @@ class Gitlab:
         """Verify and parse one request."""
         verify_token(headers, secret_of(self._config.webhook_secret_file))
         key, trunk = read_delivery(headers, body, self._config)
-        if trunk is None:
+        if trunk is None or not self._context.owns(trunk.repo):
             return Delivery(key, None)
         self._news.add((trunk.repo.lower(), trunk.branch))
         return Delivery(key, RowsUpdate(needs_refresh=True))
@@ -171,14 +171,17 @@ def _changed(facts: Iterable[Fact], state: SourceState) -> list[Fact]:
     ]
 
 
-def _removed(stored: Mapping[str, str], trunks: Mapping[Trunk, Project]) -> Iterable[Fact]:
+def _removed(
+    stored: Mapping[str, str], trunks: Mapping[Trunk, Project], owns: Callable[[str], bool]
+) -> Iterable[Fact]:
     """Yield the end of trunks that are not selected any more: gone, moved or another default."""
     watched = set(map(trunk_key, trunks))
     for key in stored:
         if key.startswith(TRUNK_KEY) and key not in watched:
             _, repo, branch = key.split(" ", 2)
-            yield TrunkRemoved(Trunk(repo, branch))
-            yield StateEntry(key, None)
+            if owns(repo):
+                yield TrunkRemoved(Trunk(repo, branch))
+                yield StateEntry(key, None)
 
 
 def _limited(reports: Mapping[Trunk, TrunkReport], now: float) -> float | None:
