@@ -84,7 +84,7 @@ class SimulatedExporter:
     server: GitHubServer
     config: Config
     store: Store = field(default_factory=SqliteStore)
-    shard: Shard | None = None
+    shard: Shard | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.ahead = 0.0

@@ -129,7 +129,7 @@ def test_a_trunk_that_moves_has_not_ended(tmp_path: Path) -> None:
 
 
 def test_another_shard_reads_from_the_beginning(tmp_path: Path) -> None:
-    """A cursor says nothing of the results that another shard has left out."""
+    """A cursor of another shard is behind results that this shard has left out."""
     path = str(tmp_path / "results.db")
     cursor = Cursor("read to the end")
     seen = []

@@ -27,7 +27,7 @@ PATHS = (
 
 
 def test_a_trunk_of_another_shard_names_it(make_site: MakeSite) -> None:
-    """Without addresses of the others, pages and JSON say which shard reads a trunk."""
+    """Without addresses of the others, pages and JSON name the shard that reads a trunk."""
     site = make_site(GITHUB, sharding=Sharding(FIRST))
     site.ingest(*history("P F F F"), source="gh")
     for path in PATHS:
@@ -42,7 +42,7 @@ def test_a_trunk_of_another_shard_names_it(make_site: MakeSite) -> None:
 
 
 def test_a_trunk_of_another_shard_is_redirected_to_it(make_site: MakeSite) -> None:
-    """Where their addresses are known, path and query lead to the same page there."""
+    """With the addresses of the others, path and query lead to the same page there."""
     site = make_site(GITHUB, sharding=Sharding(FIRST, "http://t-{shard}.example:1"))
     for path in PATHS:
         url = f"http://127.0.0.1:{site.port}{path}"

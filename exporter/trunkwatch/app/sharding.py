@@ -17,7 +17,7 @@ class Sharding:
 
     Attributes:
         shard: its own; None where it reads everything.
-        peers: address of each exporter with {shard} for its number; None where it is not known.
+        peers: address of each exporter with {shard} for its number; None without `--shard.peers`.
     """
 
     shard: Shard | None = None

@@ -21,7 +21,7 @@ class OtherShard:
 
     Attributes:
         text: who it is.
-        address: without a path; None where it is not known.
+        address: without a path; None without `--shard.peers`.
     """
 
     text: str
