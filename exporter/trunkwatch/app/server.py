@@ -12,6 +12,7 @@ from trunkwatch.addresses import base_address
 from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
 from trunkwatch.app.sharding import Sharding
+from trunkwatch.app.standstill import StandstillGuard
 from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.app.triage import TriageReader
 from trunkwatch.config import Config, SourceConfig, load_config
@@ -71,6 +72,7 @@ class Server:
         self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
         self._supervisor = Supervisor(self._dead_threads)
         self._triage = TriageReader(lambda: self._config)
+        self._standstill = StandstillGuard(self._stood_still)
         self._storage, self._damage = storage, ""
         self._lock = ServerLock(storage)
         try:
@@ -124,6 +126,7 @@ class Server:
             has_metrics=web.metrics_listen is None,
             dead_threads=self._supervisor.dead_threads,
             problems=self._problems,
+            before_scrape=self._standstill.check,
         )
         report = self._counters.web_config_reloaded
         most = self._config.limits.max_connections
@@ -143,6 +146,7 @@ class Server:
         Raises:
             StoreError: the stored rows cannot be read.
         """
+        self._standstill.start()
         for server in self._web:
             server.start()
         ports = " and ".join(map(str, self.ports))
@@ -165,14 +169,22 @@ class Server:
             server.stop()
         self._keeper.stop()
         self._triage.stop()
+        self._standstill.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
         self._lock.close()
 
     def _dead_threads(self) -> list[str]:
         dead = [name for server in self._web for name in server.dead_threads()]
-        others = (self._poller, self._keeper, self._triage)
+        others = (self._poller, self._keeper, self._triage, self._standstill)
         return dead + [name for each in others for name in each.dead_threads()]
+
+    def _stood_still(self) -> None:
+        """Show nothing of before until the sources have been read again, at once."""
+        self._engine.await_answers()
+        self._exposition.update()
+        for section, _ in self._sources:
+            self._poller.wake(section.name)
 
     def _check_store(self) -> None:
         """Check the structure of the storage file, once: pages that nothing reads stay unseen."""

@@ -132,6 +132,7 @@ class TrunkEngine:
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before, shard)
+        self._sources.find_current(self._clock())
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         limits = config.limits.max_jobs, config.limits.max_jobs_per_source
         admission = SourceAdmission(*limits, self._sources.owner_of, exported)
@@ -243,6 +244,15 @@ class TrunkEngine:
                 raise SourceError("the refresh was stopped")
             self._apply(source, usable, received, None)
         self.deferred()
+
+    def await_answers(self) -> None:
+        """Withhold the exported series until every source has been asked again.
+
+        For a process that stood still, whose results may be older than those of another exporter.
+        """
+        with self._lock:
+            self._sources.await_answers()
+            self._snapshot = replace(self._snapshot, complete=False, sources=self._sources.statuses)
 
     def stop_parts(self) -> None:
         """End the refreshes that store parts."""
@@ -475,7 +485,7 @@ class TrunkEngine:
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key, limit in refused:
             log.error("job refused: %s is reached", limit, extra=key._asdict())
-        is_complete = self._snapshot.complete or sources.has_history
+        is_complete = self._snapshot.complete or sources.is_current
         self._snapshot = Snapshot(
             as_of=now,
             trunks=self._publication.trunks,

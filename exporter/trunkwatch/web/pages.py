@@ -61,6 +61,7 @@ class Pages:
         has_metrics: bool = True,
         dead_threads: Callable[[], Sequence[str]] = list,
         problems: Callable[[], Sequence[str]] = list,
+        before_scrape: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         view: returns the current data.
@@ -71,6 +72,7 @@ class Pages:
         has_metrics: False where `/metrics` has a listener of its own (`MetricsOnly`).
         dead_threads: returns the threads that must run and do not.
         problems: returns what else makes the process not ready.
+        before_scrape: called before each scrape is answered.
         """
         self._view = view
         self._exposition = exposition
@@ -79,6 +81,7 @@ class Pages:
         self._webhook = webhook
         self._dead_threads = dead_threads
         self._problems = problems
+        self._before_scrape = before_scrape
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
@@ -112,6 +115,7 @@ class Pages:
 
     def metrics(self, environ: "WSGIEnvironment") -> Answer:
         """Answer a scrape."""
+        self._before_scrape()
         form = choose_format(environ.get("HTTP_ACCEPT", ""))
         encodings = {
             "gzip": lambda: self._exposition.answer(form, zipped=True),
