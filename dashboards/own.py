@@ -25,7 +25,8 @@ def own_state() -> list[Json]:
     return [
         stat(
             "Exporters",
-            "Exporters that are scraped, by version. Alert: TrunkwatchExporterDown.",
+            "Exporters that are scraped, by version. Alerts: TrunkwatchExporterDown, "
+            "TrunkwatchShardMissing, TrunkwatchShardDoubled.",
             "6 4",
             target("A", queries.exporters(), "{{version}}"),
             {"thresholds": thresholds((None, UNKNOWN), (0, BAD), (1, GOOD)), "unit": "none"},

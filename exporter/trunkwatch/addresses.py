@@ -43,6 +43,23 @@ def base_address(flag: str, text: str) -> str:
     return address
 
 
+def peers_pattern(flag: str, text: str) -> str:
+    """Return the pattern of the addresses of several servers, without a slash at its end.
+
+    Args:
+        flag: the name of the flag that gives it, for the error.
+        text: as given, with {shard} for the number of a server.
+
+    Raises:
+        UsageError: {shard} is missing, or it is no address.
+    """
+    if "{shard}" not in text:
+        example = "such as http://trunkwatch-{shard}:10077"
+        raise UsageError(f"{flag}: must contain {{shard}} for the number of a shard, {example}")
+    base_address(flag, text.replace("{shard}", "1"))
+    return text.rstrip("/")
+
+
 class Place(NamedTuple):
     """A page.
 

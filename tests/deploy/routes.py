@@ -55,6 +55,8 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     (of_trunk("TrunkwatchWebhooksRejected", "P3"), "low"),
     (of_trunk("TrunkwatchReloadFailed", "P2"), "ticket"),
     (of_trunk("TrunkwatchStorageFailing", "P2"), "ticket"),
+    (of_trunk("TrunkwatchShardMissing", "P2"), "ticket"),
+    (of_trunk("TrunkwatchShardDoubled", "P3"), "low"),
     (of_trunk("TrunkwatchTicketsFailing", "P2"), "ticket"),
     (of_trunk("TrunkwatchColdStart", "P3"), "low"),
     (of_trunk("TrunkwatchUnknownConclusions", "P3"), "low"),

@@ -17,6 +17,7 @@ from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import CONTINUE_WITHIN_SECONDS, Timing
 from trunkwatch.poller.totals import Counters
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.shards import Shard
 from trunkwatch.sources import Refresh, Source, SourceContext, build_source
 from trunkwatch.store import SqliteStore, Store
 
@@ -75,6 +76,7 @@ class SimulatedExporter:
         server: its HTTP server.
         config: the exporter's configuration.
         store: its storage, which a restart keeps.
+        shard: which of several exporters it is.
         ahead: seconds by which its machine's clock is ahead of GitHub's.
     """
 
@@ -82,6 +84,7 @@ class SimulatedExporter:
     server: GitHubServer
     config: Config
     store: Store = field(default_factory=SqliteStore)
+    shard: Shard | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         self.ahead = 0.0
@@ -91,7 +94,9 @@ class SimulatedExporter:
     def restart(self) -> None:
         """Restart on the same storage."""
         self.counters = Counters()
-        self.restart_with(TrunkEngine(self.config, self.store, self.counters, self._clock))
+        self.restart_with(
+            TrunkEngine(self.config, self.store, self.counters, self._clock, shard=self.shard)
+        )
 
     def restart_with(self, engine: TrunkEngine) -> None:
         """Replace the poller and the source by new ones on an engine."""
@@ -103,6 +108,7 @@ class SimulatedExporter:
             events=frozenset(self.config.jobs.events),
             focus=self.engine.focus,
             store=partial(self.engine.ingest_part, section.name),
+            owns=self.shard.owns if self.shard else lambda _repo: True,
         )
         self.source: Source = build_source(section, context)
 

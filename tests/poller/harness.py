@@ -10,6 +10,7 @@ from trunkwatch.engine.snapshot import SourceStatus, TrunkState
 from trunkwatch.poller import Poller, TrunkEngine
 from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.shards import Shard
 from trunkwatch.sources import Refresh, RefreshReport, Source
 from trunkwatch.store import SqliteStore, Store
 
@@ -70,10 +71,16 @@ class Harness:
     counters: Counters = field(default_factory=Counters)
     clock: Clock = field(default_factory=Clock)
     keeps_state: bool = False
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         self.engine = TrunkEngine(
-            self.config, self.store, self.counters, self.clock, keeps_state=self.keeps_state
+            self.config,
+            self.store,
+            self.counters,
+            self.clock,
+            keeps_state=self.keeps_state,
+            shard=self.shard,
         )
         self.published = 0
         self.poller = Poller(self.engine, [], Timing(lambda: 0.0), self._publish)

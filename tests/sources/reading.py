@@ -10,7 +10,7 @@ from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import RefreshReport, SourceContext, build_source
-from trunkwatch.store import SqliteStore
+from trunkwatch.store import SqliteStore, Store
 
 REPO = "o/r"
 TRUNK = Trunk(REPO, "main")
@@ -33,12 +33,22 @@ class State(NamedTuple):
     rows: list[Observation]
 
 
+def state_of(store: Store) -> State:
+    """Return all that is stored."""
+    stored = store.load()
+    trunks = {trunk for memory in stored.sources.values() for trunk in memory.trunks}
+    rows = [row for trunk in sorted(trunks) for row in store.observations(trunk)]
+    orders = [stored.orders[trunk] for trunk in sorted(stored.orders)]
+    return State(orders, sorted(rows, key=repr))
+
+
 class Reader:
     """One source and its store.
 
     Attributes:
         store: of the results.
         codes: the status code of each request.
+        owns: the repositories of its shard, from the next restart on.
         report: of the last refresh.
         dropped: the rows that all refreshes dropped, by reason.
     """
@@ -52,6 +62,7 @@ class Reader:
         self._clock = clock
         self.store = SqliteStore()
         self.codes: list[str] = []
+        self.owns: Callable[[str], bool] = lambda _repo: True
         self.report = RefreshReport()
         self.dropped: Counter[str] = Counter()
         self.restart()
@@ -59,11 +70,10 @@ class Reader:
     def restart(self, config: SourceConfig | None = None) -> None:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
-        context = SourceContext(
-            http=HttpContext(
-                count_request=self.codes.append, clock=self._clock, sleep=lambda _seconds: None
-            )
+        http = HttpContext(
+            count_request=self.codes.append, clock=self._clock, sleep=lambda _seconds: None
         )
+        context = SourceContext(http=http, owns=self.owns)
         self._source = build_source(self._config, context)
 
     def refresh(self) -> list[Fact]:
@@ -78,11 +88,7 @@ class Reader:
 
     def state(self) -> State:
         """Return all that is stored."""
-        stored = self.store.load()
-        trunks = {trunk for memory in stored.sources.values() for trunk in memory.trunks}
-        rows = [row for trunk in sorted(trunks) for row in self.store.observations(trunk)]
-        orders = [stored.orders[trunk] for trunk in sorted(stored.orders)]
-        return State(orders, sorted(rows, key=repr))
+        return state_of(self.store)
 
     def rows(self) -> list[Observation]:
         """Return the rows that are stored, by job id."""

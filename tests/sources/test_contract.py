@@ -3,8 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,15 +14,20 @@ import yaml
 from click.testing import CliRunner
 from trunkwatch import __version__
 from trunkwatch.app import refresh_all
+from trunkwatch.app.parts import build_sources
 from trunkwatch.cli.main import main
 from trunkwatch.config import SourceConfig, parse_config
 from trunkwatch.domain.model import Observation, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Cursor, Fact
 from trunkwatch.errors import SourceError
 from trunkwatch.metrics.exposition import PLAIN, Exposition
+from trunkwatch.poller import Poller, TrunkEngine
+from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
+from trunkwatch.shards import Shard
 from trunkwatch.sources import SOURCES, TRAITS, SourceContext, WebhookSource, build_source
 from trunkwatch.sources.recorded import recorded_lines
+from trunkwatch.store import SqliteStore
 
 from tests.clickhouse.fake import FakeClickHouse, section
 from tests.gitea.fake import FakeGitea
@@ -29,7 +35,7 @@ from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, skipped
 from tests.gitlab.fake import FakeGitLab
-from tests.sources.reading import REPO, Reader, State, sha
+from tests.sources.reading import REPO, Reader, State, sha, state_of
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
 
@@ -383,6 +389,29 @@ def test_the_command_record_loses_nothing(case: Case, tmp_path: Path) -> None:
     reader = Reader(case.config)
     reader.refresh()
     assert _without_details(_read_back(path)) == _without_details(reader.state())
+
+
+def test_two_shards_are_one_exporter(case: Case) -> None:
+    """One shard reads what a single exporter reads; the other lists at most, and stores nothing."""
+    (whole, _), *shards = map(partial(_read, case), (None, Shard(1, 2), Shard(2, 2)))
+    assert whole.rows
+    (owner, sent), (other, listed) = sorted(shards, key=lambda each: -len(each[0].rows))
+    assert _without_details(owner) == _without_details(whole)
+    assert other == State([], [])
+    assert listed <= 3  # requests for the list of an owner's repositories
+    assert sent > listed or case.config.type == "recorded"
+
+
+def _read(case: Case, shard: Shard | None) -> tuple[State, float]:
+    """Return all that one exporter stores, and the number of its requests."""
+    config, counters = parse_config(case.text, "trunkwatch.yml"), Counters()
+    with closing(SqliteStore()) as store:
+        engine = TrunkEngine(config, store, counters, time.time, shard=shard)
+        poller = Poller(engine, [], Timing(time.monotonic))
+        ((section, source),) = build_sources(config, counters, engine, shard)
+        assert poller.refresh_once(section, source) or case.config.type == "recorded"
+        requests = counters.totals().by_last_label("trunkwatch_source_requests_total")
+        return state_of(store), sum(requests.values())
 
 
 def _without_details(state: State) -> State:

@@ -1,6 +1,7 @@
 """The GitLab source against a server that answers as GitLab documents, and against others."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from trunkwatch.errors import (
     UnsignedDelivery,
 )
 from trunkwatch.rest.lists import ListClient
+from trunkwatch.shards import Shard
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
 from trunkwatch.sources.gitlab.position import SLACK_SECONDS
 from trunkwatch.store import StoredRows
@@ -898,6 +900,37 @@ def test_globs_select_projects_of_a_group(
     flat = Reader(configure(repos=["group/*"], exclude=["group/old"]), clock)
     flat.refresh()
     assert {trunk.repo for trunk in flat.report.trunks} == {"group/a"}
+
+
+def test_shards_divide_what_is_named_and_what_globs_select(
+    ci: FakeGitLab, project: Project, server: HttpServer, configure: Configure, clock: Clock
+) -> None:
+    """A project is requested and heard of by one shard, and stays when it is another's now."""
+    paths = {"group/a", "group/b", "group/c", PATH}
+    for path in sorted(paths - {PATH}):
+        ci.project(path).push("a", at=NOW - 90)
+    project.push("a", at=NOW - 90)
+    config = configure(repos=["group/*", PATH])
+    reader = Reader(config, clock)
+    reader.refresh()
+    for shard in (Shard(1, 2), Shard(2, 2)):
+        clock.now += HOUR
+        reader.owns = shard.owns
+        reader.restart()
+        server.requests.clear()
+        facts = reader.refresh()
+        own = set(filter(shard.owns, paths))
+        assert own
+        assert {trunk.repo for trunk in reader.report.trunks} == own
+        assert not any(isinstance(fact, TrunkRemoved) for fact in facts)
+        ids = {number for number, each in ci.projects.items() if each.path in own}
+        asked = re.findall(r"/projects/(\d+)/", " ".join(server.paths()))
+        assert set(map(int, asked)) == ids
+        assert (PATH in own) == any("sub%2Fproject" in path for path in server.paths())
+        hook = build_source(config, SourceContext(owns=shard.owns))
+        assert isinstance(hook, WebhookSource)
+        heard = hook.parse_delivery(headers(), PUSH).update
+        assert (heard is not None) == shard.owns(PATH)
 
 
 def test_a_project_that_is_named_twice_is_one(

@@ -103,14 +103,19 @@ def test_once_prints_what_would_be_done_now(around: Around) -> None:
     assert "HTTP 503" in failed.stderr
 
 
-def test_a_second_process_is_kept_out(around: Around) -> None:
-    """A second process ends with code 2 and a reason."""
-    with keeping(around.folder, *around.flags, *STORED):
+def test_a_second_process_is_kept_out_and_takes_over(around: Around) -> None:
+    """A second process ends with code 2 and names the first; once that is killed, it starts."""
+    with keeping(around.folder, *around.flags, *STORED) as first:
         done = run_program(
             ["tickets", "--web.listen-address=127.0.0.1:0", *around.flags, *STORED],
             around.folder, code=2,
         )  # fmt: skip
-    assert "another process uses it" in done.stderr
+        assert f"(trunkwatch tickets, process {first.process.pid} on " in done.stderr
+        first.process.kill()
+        first.process.wait()
+        with keeping(around.folder, *around.flags, *STORED) as second:
+            second.deliver()
+            around.issue_is("open")
 
 
 @pytest.mark.parametrize(

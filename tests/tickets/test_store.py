@@ -1,5 +1,6 @@
 """The storage file: its content, its lock, and files of other formats."""
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from trunkwatch.errors import StoreError
 from trunkwatch.store import STORES
+from trunkwatch.store.file_guard import UNKNOWN_HOLDER
 from trunkwatch.tickets.alerts import FiringAlert
 from trunkwatch.tickets.model import (
     Change,
@@ -95,10 +97,24 @@ def test_firing_alerts_expire(path: str) -> None:
 
 
 def test_two_processes_cannot_use_one_file(path: str) -> None:
-    """A second process fails to open the file until the first one closes it."""
-    with closing(TicketStore(path)), pytest.raises(StoreError, match="another process uses it"):
-        TicketStore(path)
+    """A second process fails to open the file until the first one closes it, and names that."""
+    named = rf"another process uses it \(trunkwatch tickets, process {os.getpid()} on .* since 2"
+    with closing(TicketStore(path)):
+        for _ in range(2):
+            with pytest.raises(StoreError, match=named):
+                TicketStore(path)
+        Path(f"{path}-lock").write_bytes(b"\x1b[31m\xff")
+        with pytest.raises(StoreError, match=UNKNOWN_HOLDER):
+            TicketStore(path)
     TicketStore(path).close()
+
+
+def test_a_program_that_knows_no_lock_file_is_kept_out(path: str) -> None:
+    """The file itself is locked too."""
+    with closing(TicketStore(path)):
+        Path(f"{path}-lock").unlink()
+        with pytest.raises(StoreError, match="another process uses it"):
+            TicketStore(path)
 
 
 def test_the_exporters_file_is_left_alone(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from trunkwatch.app.server import UNSHARDED
+from trunkwatch.app.sharding import Sharding
 from trunkwatch.config import Config, parse_config
 from trunkwatch.engine.facts import Fact
 from trunkwatch.engine.triage import NO_TRIAGE, Triage
@@ -113,16 +116,23 @@ def make_site(stage: tuple[CurrentPages, int]) -> Iterator[MakeSite]:
     stores: list[SqliteStore] = []
 
     def make(
-        *sources: str, more: str = "", webhook: Endpoint | None = None, triage: Triage = NO_TRIAGE
+        *sources: str,
+        more: str = "",
+        webhook: Endpoint | None = None,
+        triage: Triage = NO_TRIAGE,
+        sharding: Sharding = UNSHARDED,
     ) -> Site:
         text = f"sources: [{', '.join(sources or (SOURCE,))}]\n{more}"
         config: Config = parse_config(text, "t.yml")
         stores.append(SqliteStore())
         counters = Counters()
         clock = Clock()
-        engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW)
+        shard = sharding.shard
+        engine = TrunkEngine(config, stores[-1], counters, clock, lambda: NOW, shard=shard)
         exposition = Exposition(lambda: engine.snapshot, counters.totals, "1.2.3")
-        view = View(lambda: engine.snapshot, {TRUNK: COMPARE}, engine.columns_at, None, triage)
+        other = partial(sharding.other, config)
+        compare = {TRUNK: COMPARE}
+        view = View(lambda: engine.snapshot, compare, engine.columns_at, None, triage, other)
         shown, port = stage
         shown.pages = Pages(lambda: view, exposition, clock, "1.2.3", webhook)
         return Site(engine, exposition, clock, port)

@@ -8,5 +8,6 @@ from trunkwatch.app.listeners import WebOptions
 from trunkwatch.app.once import Once, refresh_all
 from trunkwatch.app.parts import compare_urls, open_store
 from trunkwatch.app.server import Server
+from trunkwatch.app.sharding import Sharding
 
-__all__ = ["Once", "Server", "WebOptions", "compare_urls", "open_store", "refresh_all"]
+__all__ = ["Once", "Server", "Sharding", "WebOptions", "compare_urls", "open_store", "refresh_all"]

@@ -1,5 +1,6 @@
 """The parts that every command is composed of."""
 
+from dataclasses import replace
 from functools import partial
 
 from trunkwatch.config import Config, SourceConfig, policy_of
@@ -9,6 +10,7 @@ from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.report.document import CompareUrls
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.shards import Shard
 from trunkwatch.sources import Source, SourceContext, build_source
 from trunkwatch.store import STORES, Store
 
@@ -23,20 +25,22 @@ def open_store(path: str) -> Store:
 
 
 def build_sources(
-    config: Config, counters: Counters, engine: TrunkEngine
+    config: Config, counters: Counters, engine: TrunkEngine, shard: Shard | None = None
 ) -> list[tuple[SourceConfig, Source]]:
-    """Build every configured source with its own request counter."""
+    """Build every configured source with its own request counter; each reads one shard."""
     return [
-        (section, build_source(section, _context(section.name, config, counters, engine)))
+        (section, build_source(section, _context(section.name, config, counters, engine, shard)))
         for section in config.sources
     ]
 
 
-def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine) -> SourceContext:
+def _context(
+    name: str, config: Config, counters: Counters, engine: TrunkEngine, shard: Shard | None
+) -> SourceContext:
     def count_request(code: str) -> None:
         counters.add("trunkwatch_source_requests_total", name, code)
 
-    return SourceContext(
+    context = SourceContext(
         http=HttpContext(
             count_request=count_request,
             max_answer_bytes=config.limits.max_answer_bytes,
@@ -46,6 +50,7 @@ def _context(name: str, config: Config, counters: Counters, engine: TrunkEngine)
         focus=engine.focus,
         store=partial(engine.ingest_part, name),
     )
+    return context if shard is None else replace(context, owns=shard.owns)
 
 
 def compare_urls(config: Config, snapshot: Snapshot) -> CompareUrls:

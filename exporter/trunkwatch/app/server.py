@@ -11,9 +11,11 @@ from trunkwatch import __version__
 from trunkwatch.addresses import base_address
 from trunkwatch.app.listeners import WebOptions, open_listeners
 from trunkwatch.app.parts import build_sources, compare_urls, open_store
+from trunkwatch.app.sharding import Sharding
+from trunkwatch.app.standstill import StandstillGuard
 from trunkwatch.app.storage import StorageKeeper
 from trunkwatch.app.triage import TriageReader
-from trunkwatch.config import Config, load_config
+from trunkwatch.config import Config, SourceConfig, load_config
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.metrics.exposition import Exposition
@@ -23,7 +25,7 @@ from trunkwatch.poller.poller import Timing
 from trunkwatch.poller.totals import Counters
 from trunkwatch.process import Supervisor, ignore_reloads
 from trunkwatch.report.document import CompareUrls
-from trunkwatch.sources import DeliveryUpdate, WebhookSource
+from trunkwatch.sources import DeliveryUpdate, Source, WebhookSource
 from trunkwatch.store import ServerLock, damage_of
 from trunkwatch.web import WEBHOOK_PREFIX, Hook, Pages, Webhook, WebServer
 from trunkwatch.web.view import View
@@ -34,16 +36,23 @@ POLLER_STOP_SECONDS = 2.0
 """How long the end of the process waits for refreshes, of which nothing is stored."""
 
 
+UNSHARDED = Sharding()
+"""The flags of an exporter that reads everything."""
+
+
 class Server:
     """The exporter as a server: pollers, the engine and the listeners."""
 
-    def __init__(self, config_path: str, storage: str, web: WebOptions) -> None:
+    def __init__(
+        self, config_path: str, storage: str, web: WebOptions, sharding: Sharding = UNSHARDED
+    ) -> None:
         """Check everything that can fail before anything starts.
 
         Args:
             config_path: of the configuration.
             storage: path of the storage.
             web: addresses and files of the listeners.
+            sharding: which repositories are read.
 
         Raises:
             ConfigError: the configuration, or one of a listener, cannot be used.
@@ -58,9 +67,12 @@ class Server:
             self._external_url = base_address("--web.external-url", web.external_url)
         self._config = load_config(config_path)
         self._counters = Counters()
+        self._sharding = sharding
+        sharding.count(self._counters)
         self._compared: tuple[Config, tuple[Trunk, ...], CompareUrls] | None = None
         self._supervisor = Supervisor(self._dead_threads)
         self._triage = TriageReader(lambda: self._config)
+        self._standstill = StandstillGuard(self._stood_still)
         self._storage, self._damage = storage, ""
         self._lock = ServerLock(storage)
         try:
@@ -77,6 +89,7 @@ class Server:
             time.time,
             evaluate=False,
             keeps_state=True,
+            shard=sharding.shard,
         )
         self._exposition = Exposition(
             lambda: self._engine.snapshot,
@@ -84,7 +97,7 @@ class Server:
             __version__,
             triage=lambda: self._triage.triage,
         )
-        self._sources = build_sources(self._config, self._counters, self._engine)
+        self._sources = self._build_sources(self._config, self._engine)
         try:
             self._web = self._listeners(web)
             self._external_url = self._external_url or self._web[0].local_url
@@ -95,6 +108,11 @@ class Server:
         self._exposition.use(self._labels(self._config))
         self._poller = self._new_poller()
         self._keeper = self._new_keeper()
+
+    def _build_sources(
+        self, config: Config, engine: TrunkEngine
+    ) -> list[tuple[SourceConfig, Source]]:
+        return build_sources(config, self._counters, engine, self._sharding.shard)
 
     def _listeners(self, web: WebOptions) -> list[WebServer]:
         """Listen for scrapes, people and webhooks."""
@@ -108,6 +126,7 @@ class Server:
             has_metrics=web.metrics_listen is None,
             dead_threads=self._supervisor.dead_threads,
             problems=self._problems,
+            before_scrape=self._standstill.check,
         )
         report = self._counters.web_config_reloaded
         most = self._config.limits.max_connections
@@ -127,6 +146,7 @@ class Server:
         Raises:
             StoreError: the stored rows cannot be read.
         """
+        self._standstill.start()
         for server in self._web:
             server.start()
         ports = " and ".join(map(str, self.ports))
@@ -149,14 +169,22 @@ class Server:
             server.stop()
         self._keeper.stop()
         self._triage.stop()
+        self._standstill.stop()
         self._poller.stop(POLLER_STOP_SECONDS)
         self._store.close()
         self._lock.close()
 
     def _dead_threads(self) -> list[str]:
         dead = [name for server in self._web for name in server.dead_threads()]
-        others = (self._poller, self._keeper, self._triage)
+        others = (self._poller, self._keeper, self._triage, self._standstill)
         return dead + [name for each in others for name in each.dead_threads()]
+
+    def _stood_still(self) -> None:
+        """Show nothing of before until the sources have been read again, at once."""
+        self._engine.await_answers()
+        self._exposition.update()
+        for section, _ in self._sources:
+            self._poller.wake(section.name)
 
     def _check_store(self) -> None:
         """Check the structure of the storage file, once: pages that nothing reads stay unseen."""
@@ -201,8 +229,9 @@ class Server:
                 time.time,
                 before=before.snapshot,
                 keeps_state=True,
+                shard=self._sharding.shard,
             )
-            sources = build_sources(config, self._counters, engine)
+            sources = self._build_sources(config, engine)
         except Exception as error:
             before.cancel_handover()
             self._reload_failed(error)
@@ -294,6 +323,7 @@ class Server:
             engine.columns_at,
             self._external_url,
             self._triage.triage,
+            partial(self._sharding.other, self._config),
         )
 
 

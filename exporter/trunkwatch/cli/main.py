@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from trunkwatch import __version__
-from trunkwatch.app import Once, Server, WebOptions
+from trunkwatch.app import Once, Server, Sharding, WebOptions
 from trunkwatch.cli.assets import assets
 from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.check import check
@@ -143,6 +143,18 @@ def main(level: str, form: str) -> None:
     help="The address of the pages as browsers reach it, for links in alerts and tickets;"
     " http://localhost with the port by default.",
 )
+@click.option(
+    "--shard",
+    metavar="K/N",
+    help="Read only the repositories of the K-th of N exporters, K from 1 (docs/scale.md).",
+)
+@click.option(
+    "--shard.peers",
+    "shard_peers",
+    metavar="URL",
+    help="The address of each of them, with {shard} for its number: requests for a trunk of another"
+    " one are redirected to it.",
+)
 def serve(
     config_file: str,
     storage: str,
@@ -153,6 +165,8 @@ def serve(
     webhook_listen: str | None,
     webhook_config: str | None,
     external_url: str | None,
+    shard: str | None,
+    shard_peers: str | None,
 ) -> None:
     """Poll CI servers and expose their results to Prometheus."""
     web = WebOptions(
@@ -165,7 +179,8 @@ def serve(
         external_url,
     )
     with reported_errors():
-        code = Server(config_file, storage, web).run()
+        sharding = Sharding.parse(shard, shard_peers)
+        code = Server(config_file, storage, web, sharding).run()
     exit_with(code)
 
 

@@ -10,6 +10,8 @@ OWN_ALERTS: Mapping[str, str] = {
     "TrunkJobRetired": "P3",
     "TrunkStreakTruncated": "P3",
     "TrunkwatchExporterDown": "P2",
+    "TrunkwatchShardMissing": "P2",
+    "TrunkwatchShardDoubled": "P3",
     "TrunkwatchSourceFailing": "P3",
     "TrunkwatchQuotaNearlySpent": "P3",
     "TrunkwatchJobsDropped": "P3",

@@ -107,6 +107,12 @@ class AlertLedger:
         for _, alert in sorted(self._alerting.pop(trunk, {}).items()):
             self._end(alert, End(reason, now, now))
 
+    def forget(self, trunk: Trunk) -> None:
+        """Forget the alerts of a trunk that another exporter reads now: they have not ended."""
+        self._orders.pop(trunk, None)
+        for alert in self._alerting.pop(trunk, {}).values():
+            self._changes[alert.key] = None
+
     def _show(self, alerts: dict[JobKey, Alert], job: JobState, now: float) -> None:
         alert, before = outage_of(job), alerts.get(job.key)
         if alert is None or alert == before:

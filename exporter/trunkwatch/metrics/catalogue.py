@@ -353,6 +353,13 @@ FAMILIES: tuple[Family, ...] = (
         "Always 1; the address of the pages as a browser reaches it (--web.external-url).",
         "external_url",
     ),
+    _own(
+        "trunkwatch_shard_info",
+        "Always 1; which of several exporters this is; absent without --shard.",
+        "shard",
+        "shards",
+    ),
+    _own("trunkwatch_shards", "Number of exporters that share the repositories, if any."),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )
 """Every family that Trunkwatch exposes."""

@@ -8,15 +8,30 @@ from functools import cache
 
 from trunkwatch.config import Config, SourceConfig
 from trunkwatch.domain.model import Trunk, TrunkOrder
-from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact, SourceState, TrunkRemoved
+from trunkwatch.engine.facts import (
+    EMPTY_STATE,
+    AddedCommits,
+    Fact,
+    SourceState,
+    StateEntry,
+    TrunkRemoved,
+)
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkSource
 from trunkwatch.errors import SOURCE_ERROR_REASONS, OrderConflictError, SourceError
 from trunkwatch.poller.totals import Counters
 from trunkwatch.poller.trunk_index import TrunkIndex
+from trunkwatch.shards import Shard
 from trunkwatch.sources import RefreshReport
 from trunkwatch.store import Stored, StoredSource
 
 log = logging.getLogger(__name__)
+
+CURRENT_SECONDS = 30.0
+"""Seconds beyond the poll interval for which stored results are as new as those of a process that
+goes on: a refresh and a restart take less."""
+
+SHARD_KEY = "- shard -"
+"""The key of the entry with the shard that a source's state was stored by; it has none without."""
 
 
 class SourceRegistry:
@@ -26,7 +41,12 @@ class SourceRegistry:
     """
 
     def __init__(
-        self, config: Config, stored: Stored, counters: Counters, before: Snapshot | None
+        self,
+        config: Config,
+        stored: Stored,
+        counters: Counters,
+        before: Snapshot | None,
+        shard: Shard | None = None,
     ) -> None:
         """Args:
         config: the sources.
@@ -34,10 +54,12 @@ class SourceRegistry:
         counters: of the process; the error counters of each source are created here.
         before: the snapshot under an earlier configuration, whose statuses are kept until the
             next refresh.
+        shard: reads a part of the repositories; None for all of them.
         """
+        self._shard = shard
         self._sections = {section.name: section for section in config.sources}
-        self._named = {s.name: frozenset(s.feeds()) for s in config.sources}
-        self._selects = {s.name: cache(s.may_feed) for s in config.sources}
+        self._named = {s.name: frozenset(filter(self.owns, s.feeds())) for s in config.sources}
+        self._selects = {s.name: cache(self._selector(s)) for s in config.sources}
         self._counters = counters
         self._stored = {name: stored.sources.get(name) for name in self._sections}
         self._reports: dict[str, RefreshReport] = {}
@@ -60,9 +82,7 @@ class SourceRegistry:
         self._unlisted_changed: set[str] = set()
         for name in self._sections:
             self._index(name)
-        self.has_history = any(
-            each and each.last_success is not None for each in self._stored.values()
-        )
+        self.is_current = before is not None and before.complete
 
     @property
     def statuses(self) -> tuple[SourceStatus, ...]:
@@ -72,7 +92,56 @@ class SourceRegistry:
     def state(self, source: str) -> SourceState:
         """Return the state that a source stored at earlier refreshes."""
         stored = self._stored[source]
-        return stored.state if stored else EMPTY_STATE
+        if stored is None:
+            return EMPTY_STATE
+        # Before a cursor that another shard has stored are results that it left out.
+        return stored.state if self._is_own(stored.state) else replace(stored.state, cursor=None)
+
+    def owns(self, trunk: Trunk) -> bool:
+        """Return whether this exporter reads a trunk, if a source has it."""
+        return self._shard is None or self._shard.owns(trunk.repo)
+
+    def owned_part(self, report: RefreshReport) -> RefreshReport:
+        """Return a report without the trunks of other shards."""
+        trunks = {trunk: each for trunk, each in report.trunks.items() if self.owns(trunk)}
+        return replace(report, trunks=trunks)
+
+    def shard_entry(self, source: str) -> Iterator[StateEntry]:
+        """Yield the entry that marks a source's state as that of this shard, if it is not yet."""
+        stored = self._stored[source]
+        if not self._is_own(stored.state if stored else EMPTY_STATE):
+            yield StateEntry(SHARD_KEY, None if self._shard is None else str(self._shard))
+
+    def find_current(self, now: float) -> None:
+        """Set whether the stored results are no older than those of a process that goes on.
+
+        Older ones may have an outage that another exporter has seen to end: a scrape before the
+        first refresh would begin its alert again.
+
+        Args:
+            now: seconds since the epoch.
+        """
+        ages = [
+            (now - each.last_success, self._sections[name].poll_interval, self._is_own(each.state))
+            for name, each in self._stored.items()
+            if each is not None and each.last_success is not None
+        ]
+        recent = [own and age <= interval + CURRENT_SECONDS for age, interval, own in ages]
+        self.is_current = self.is_current or (bool(recent) and all(recent))
+
+    def await_answers(self) -> None:
+        """Let the stored results count as old until every source has answered again."""
+        self.is_current = False
+        self._statuses = {
+            name: replace(status, answered=False) for name, status in self._statuses.items()
+        }
+
+    def _is_own(self, state: SourceState) -> bool:
+        """Return whether a state was stored by this shard."""
+        return state.entries.get(SHARD_KEY) == (self._shard and str(self._shard))
+
+    def _selector(self, section: SourceConfig) -> Callable[[Trunk], bool]:
+        return lambda trunk: self.owns(trunk) and section.may_feed(trunk)
 
     def retry_after(self, source: str) -> float | None:
         """Return the seconds until the next refresh that a source asked for, if it did."""

@@ -13,7 +13,7 @@ from trunkwatch.domain.columns import Column
 from trunkwatch.domain.model import JobKey, Observation, Trunk, TrunkOrder
 from trunkwatch.domain.policy import Policy
 from trunkwatch.engine.backtest import BackTest
-from trunkwatch.engine.facts import AddedCommits, Fact, SourceState
+from trunkwatch.engine.facts import AddedCommits, Cursor, Fact, SourceState, StateEntry
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.engine.snapshot import Snapshot, TrunkState, unread_trunk
 from trunkwatch.engine.storable import storable_part
@@ -23,6 +23,7 @@ from trunkwatch.poller.publication import Publication
 from trunkwatch.poller.source_admission import SourceAdmission
 from trunkwatch.poller.source_registry import SourceRegistry
 from trunkwatch.poller.totals import Counters
+from trunkwatch.shards import Shard
 from trunkwatch.sources import DeliveryUpdate, FailureFocus, Refresh
 from trunkwatch.store import Applied, Store
 from trunkwatch.times import earliest
@@ -99,6 +100,7 @@ class TrunkEngine:
         *,
         evaluate: bool = True,
         keeps_state: bool = False,
+        shard: Shard | None = None,
     ) -> None:
         """Load the stored state.
 
@@ -112,6 +114,7 @@ class TrunkEngine:
             evaluate: evaluate all stored rows now; if False, the caller calls `evaluate_stored`,
                 which takes long with much history.
             keeps_state: store the evaluated states for the next start; for a process that goes on.
+            shard: reads a part of the repositories; None for all of them.
         """
         self._policy = policy_of(config)
         self._store = store
@@ -128,7 +131,8 @@ class TrunkEngine:
         self._progress: EvaluationProgress | None = None
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
-        self._sources = SourceRegistry(config, stored, counters, before)
+        self._sources = SourceRegistry(config, stored, counters, before, shard)
+        self._sources.find_current(self._clock())
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         limits = config.limits.max_jobs, config.limits.max_jobs_per_source
         admission = SourceAdmission(*limits, self._sources.owner_of, exported)
@@ -207,12 +211,13 @@ class TrunkEngine:
             SourceError: the facts are read here, and that failed; nothing was stored.
             StoreError: the facts could not be stored, or the rows not be read.
         """
-        report, received = refresh.report, self._clock()
+        report, received = self._sources.owned_part(refresh.report), self._clock()
         # Deliveries and scrapes of other sources wait for the lock: facts are read before it.
         facts = self._usable(source, refresh.facts, received)
         with self._lock:
             if self._successor is not None:
                 return None  # It reads the source itself.
+            facts += self._sources.shard_entry(source)
             self._apply(source, facts, received, None if report.failure else self._clock())
             self._sources.refreshed(source, report, seconds)
             unknown = self._changed() - self._trunks.states.keys()
@@ -239,6 +244,15 @@ class TrunkEngine:
                 raise SourceError("the refresh was stopped")
             self._apply(source, usable, received, None)
         self.deferred()
+
+    def await_answers(self) -> None:
+        """Withhold the exported series until every source has been asked again.
+
+        For a process that stood still, whose results may be older than those of another exporter.
+        """
+        with self._lock:
+            self._sources.await_answers()
+            self._snapshot = replace(self._snapshot, complete=False, sources=self._sources.statuses)
 
     def stop_parts(self) -> None:
         """End the refreshes that store parts."""
@@ -306,10 +320,13 @@ class TrunkEngine:
     def _usable(self, source: str, facts: Iterable[Fact], now: float) -> list[Fact]:
         """Return the facts as far as they can be stored, without times that cannot be true.
 
-        Every fact of every source passes here; what cannot be stored is counted and logged.
+        Every fact of every source passes here; what cannot be stored is counted and logged. Those
+        of another shard's trunks are left out.
         """
         usable = []
         for fact in facts:
+            if not isinstance(fact, Cursor | StateEntry) and not self._sources.owns(fact.trunk):
+                continue
             part = storable_part(fact)
             if part is not None:
                 usable.append(_plausible(part, now))
@@ -397,7 +414,9 @@ class TrunkEngine:
         with self._lock:
             now, sources = self._now(), self._sources
             for trunk in self._trunks.alerts.trunks():
-                if trunk not in sources.watched_trunks and not sources.may_feed(trunk):
+                if not sources.owns(trunk):
+                    self._trunks.alerts.forget(trunk)
+                elif trunk not in sources.watched_trunks and not sources.may_feed(trunk):
                     self._trunks.drop(trunk, now, is_configured=False)
             waiting = self._trunks.unevaluated(self._sources.watched_trunks)
             self._progress = progress = EvaluationProgress(len(waiting))
@@ -466,7 +485,7 @@ class TrunkEngine:
         self._counters.add("trunkwatch_jobs_dropped_total", amount=len(refused))
         for key, limit in refused:
             log.error("job refused: %s is reached", limit, extra=key._asdict())
-        is_complete = self._snapshot.complete or sources.has_history
+        is_complete = self._snapshot.complete or sources.is_current
         self._snapshot = Snapshot(
             as_of=now,
             trunks=self._publication.trunks,

@@ -186,9 +186,13 @@ class SourceContext:
         focus: returns the failures of a trunk to read first.
         store: stores facts of a refresh that goes on, complete for their trunks; None where all are
             stored at its end. Raises StoreError.
+        owns: returns whether this exporter reads a repository, given its label `repo`; another
+            shard reads the others (docs/scale.md). A source sends no request about these, and does
+            not remove what it has stored of them.
     """
 
     http: HttpContext = HttpContext()  # noqa: RUF009 — frozen
     events: frozenset[str] = DEFAULT_EVENTS
     focus: Callable[[Trunk], FailureFocus] = lambda _trunk: FailureFocus()
     store: Callable[[Iterable[Fact]], None] | None = None
+    owns: Callable[[str], bool] = lambda _repo: True

@@ -1,6 +1,6 @@
 """The projects that a source reads: those named in full, and those that globs match."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
@@ -72,13 +72,17 @@ class Projects:
         entries: to store.
     """
 
-    def __init__(self, api: ProjectsApi, config: ProjectsSource) -> None:
+    def __init__(
+        self, api: ProjectsApi, config: ProjectsSource, owns: Callable[[str], bool]
+    ) -> None:
         """Args:
         api: of the server.
         config: the source's section of the configuration.
+        owns: see `SourceContext`.
         """
         self._api = api
         self._config = config
+        self._owns = owns
         self.found: dict[str, Project] = {}
         self.errors: dict[str, SourceError] = {}
         self.gone: dict[str, SourceError] = {}
@@ -95,11 +99,14 @@ class Projects:
         """
         ids: set[int] = set()
         for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
+            if not is_glob(entry) and not self._owns(entry):
+                continue
             for project in self._listed(entry, stored.get(f"repos {entry}"), now, again).projects:
                 selected = not is_glob(entry) or self._config.selects(project.path)
-                if selected and project.id not in ids:
+                name = project.path if is_glob(entry) else entry
+                if selected and project.id not in ids and self._owns(name):
                     ids.add(project.id)
-                    self.found[project.path if is_glob(entry) else entry] = project
+                    self.found[name] = project
 
     def _listed(self, entry: str, stored: str | None, now: float, again: bool) -> _Listed:
         listed = _Listed()
@@ -139,7 +146,7 @@ class Projects:
         yield from listed.values()
         for missing in before:
             # Pages shift when a project is deleted: only its own address shows that one is gone.
-            if missing.id not in listed:
+            if missing.id not in listed and self._owns(missing.path):
                 with suppress(NotFoundError):
                     project = self._api.project(missing.id)
                     if repo_matches(entry, project.path) and not project.archived:

@@ -1,7 +1,7 @@
 """The skeleton of a source that reads the trunks of several projects of one server."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import isfinite
@@ -84,7 +84,7 @@ class ProjectsReader(ABC):
             SourceError: nothing could be read.
         """
         now = self._clock()
-        projects = Projects(self._projects, self._section)
+        projects = Projects(self._projects, self._section, self._context.owns)
         projects.read(state.entries, now, again=self._lookup_again)
         trunks = projects.trunks()
         keys = {trunk: (project.path.lower(), trunk.branch) for trunk, project in trunks.items()}
@@ -104,12 +104,12 @@ class ProjectsReader(ABC):
             isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
         )
         if not projects.errors:
-            facts += _removed(state.entries, trunks)
+            facts += _removed(state.entries, trunks, self._context.owns)
         report = self._report(projects, trunks)
         wait = 0.0 if more else wait or _limited(report.trunks, now)
         if report.failure is not None and not facts:
             raise report.failure
-        return Refresh(_changed(facts, state), replace(report, unread=unread, retry_after=wait))
+        return Refresh(facts, replace(report, unread=unread, retry_after=wait))
 
     def _report(self, projects: Projects, trunks: Iterable[Trunk]) -> RefreshReport:
         reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
@@ -179,7 +179,7 @@ class ProjectsReader(ABC):
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request; one that has news makes a refresh due, and adds no row."""
         key, trunk = self.read_delivery(headers, body, secret_of(self._section.webhook_secret_file))
-        if trunk is None:
+        if trunk is None or not self._context.owns(trunk.repo):
             return Delivery(key, None)
         self._news.add((trunk.repo.lower(), trunk.branch))
         return Delivery(key, RowsUpdate(needs_refresh=True))
@@ -199,23 +199,17 @@ class ProjectsReader(ABC):
         """
 
 
-def _changed(facts: Iterable[Fact], state: SourceState) -> list[Fact]:
-    """Return the facts without entries that are stored as they are: most trunks have no news."""
-    return [
-        fact
-        for fact in facts
-        if not (isinstance(fact, StateEntry) and state.entries.get(fact.key) == fact.text)
-    ]
-
-
-def _removed(stored: Mapping[str, str], trunks: Mapping[Trunk, Project]) -> Iterable[Fact]:
+def _removed(
+    stored: Mapping[str, str], trunks: Mapping[Trunk, Project], owns: Callable[[str], bool]
+) -> Iterable[Fact]:
     """Yield the end of trunks that are not selected any more: gone, moved or another default."""
     watched = set(map(trunk_key, trunks))
     for key in stored:
         if key.startswith(TRUNK_KEY) and key not in watched:
             _, repo, branch = key.split(" ", 2)
-            yield TrunkRemoved(Trunk(repo, branch))
-            yield StateEntry(key, None)
+            if owns(repo):
+                yield TrunkRemoved(Trunk(repo, branch))
+                yield StateEntry(key, None)
 
 
 def _limited(reports: Mapping[Trunk, TrunkReport], now: float) -> float | None:

@@ -2,16 +2,24 @@
 
 import fcntl
 import os
+import socket
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from trunkwatch.errors import StoreError
 from trunkwatch.store.opening import MEMORY, check_path
+from trunkwatch.times import format_time
 
 LOCK_SUFFIX = "-lock"
 """Of the file that a server locks: closing the database itself would drop SQLite's locks."""
+
+UNKNOWN_HOLDER = "its lock file does not name it"
+
+HOLDER_BYTES = 500
+"""Bytes that name the holder of a lock, at most; a host name has 64."""
 
 GUARDED_SUFFIXES = ("", "-wal")
 """The files whose loss loses results."""
@@ -47,13 +55,17 @@ class FileGuard:
 
 
 class ServerLock:
-    """The lock of the one server of a file; it ends with the process, however that ends."""
+    """The lock of the one server of a file; it ends with the process, however that ends.
 
-    def __init__(self, path: str) -> None:
+    The locked file names its holder.
+    """
+
+    def __init__(self, path: str, program: str = "trunkwatch serve") -> None:
         """Lock a file.
 
         Args:
             path: of the storage, or `MEMORY`.
+            program: that locks it.
 
         Raises:
             StoreError: another server uses it, or it cannot be a storage file.
@@ -70,16 +82,33 @@ class ServerLock:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            holder = _holder(self._file)
             self.close()
             raise StoreError(
-                path, "another 'trunkwatch serve' uses it; give each process a file of its own"
+                path,
+                f"another process uses it ({holder}); give each process a file of its own, or"
+                " stop that one: its lock ends with it",
             ) from None
+        since = format_time(int(time.time()))
+        text = f"{program}, process {os.getpid()} on {socket.gethostname()} since {since}\n"
+        # A full disk must not keep a server from starting.
+        with suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, text.encode("utf-8", "replace"), 0)
 
     def close(self) -> None:
         """Unlock the file."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _holder(file: int) -> str:
+    """Return the process that holds the lock of a file, on one printable line."""
+    with suppress(OSError):
+        text = os.pread(file, HOLDER_BYTES, 0).decode("utf-8", "replace").strip()
+        return text if text.isprintable() and text else UNKNOWN_HOLDER
+    return UNKNOWN_HOLDER
 
 
 def file_size(path: str) -> int:

@@ -1,9 +1,11 @@
 """The HTTP client of the exporter and of Alertmanager."""
 
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
 
-from trunkwatch.errors import NotFoundError, ReadingError, RequestError, UnknownTrunkError
+from trunkwatch.addresses import trunk_path
+from trunkwatch.domain.model import Trunk
+from trunkwatch.errors import ReadingError, RequestError, UnknownTrunkError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import AlertList, jobs_path, parse_alerts
@@ -29,7 +31,8 @@ class HttpStatusClient:
 
     def trunk(self, repo: str, branch: str) -> TrunkStatus:
         """Return the exporter's state of a trunk."""
-        path = f"/api/v1/trunk/{quote(repo)}/{quote(branch)}"
+        # A redirect to another shard is followed; the password of an address is not sent there.
+        path = f"/api/v1{trunk_path(Trunk(repo, branch))}"
         return parse_trunk_status(_read(self._exporter, path, not_found=UnknownTrunkError))
 
     def alerts(self) -> AlertList:
@@ -48,7 +51,6 @@ class HttpStatusClient:
 def _read(client: RestClient, path: str, *, not_found: type[ReadingError] = ReadingError) -> Any:
     try:
         return client.get(path)
-    except NotFoundError as error:
-        raise not_found(str(error)) from None
     except RequestError as error:
-        raise ReadingError(str(error)) from None
+        kind = not_found if error.status == HTTPStatus.NOT_FOUND else ReadingError
+        raise kind(str(error)) from None

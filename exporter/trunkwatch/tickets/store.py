@@ -1,7 +1,7 @@
 """The storage file of `trunkwatch tickets`: firing alerts, tickets, and unfinished plans.
 
-One process at a time: two processes on one file would open an issue twice. SQLite's exclusive
-mode keeps the file locked until the process ends, however it ends.
+One process at a time: two processes on one file would open an issue twice. The lock file names the
+process, and SQLite's exclusive mode also keeps out programs that do not know it.
 """
 
 import json
@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import Any
 
 from trunkwatch.errors import StoreError
-from trunkwatch.store.file_guard import FileGuard
+from trunkwatch.store.file_guard import FileGuard, ServerLock
 from trunkwatch.store.migration import Schema
 from trunkwatch.store.opening import DAMAGE, open_file
 from trunkwatch.tickets.alerts import FiringAlert
@@ -70,7 +70,12 @@ class TicketStore:
         """
         self._lock = threading.Lock()
         self._path = path
-        self._db = open_file(path, SCHEMA, exclusive=True)
+        self._process_lock = ServerLock(path, "trunkwatch tickets")
+        try:
+            self._db = open_file(path, SCHEMA, exclusive=True)
+        except Exception:
+            self._process_lock.close()
+            raise
         self._guard = FileGuard(path)
         self.has_news = False
         """A group has got its first alert since `firing_alerts` was called."""
@@ -79,6 +84,7 @@ class TicketStore:
         """Close the file, which unlocks it."""
         with self._lock:
             self._db.close()
+            self._process_lock.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote
 
 from trunkwatch.blocks import Parts
 
@@ -37,6 +38,9 @@ class Answer(NamedTuple):
 Endpoint = Callable[["WSGIEnvironment"], Answer]
 """Answers the requests to one path."""
 
+URI_CHARACTERS = ":/?#[]@!$&'()*+,;=%~-._"
+"""Characters that an address has as they are (RFC 3986)."""
+
 NOT_MODIFIED = "304 Not Modified"
 
 NOT_FOUND = Answer("404 Not Found", TEXT, b"no such page; see /\n")
@@ -46,6 +50,15 @@ def method_not_allowed(*allowed: str) -> Answer:
     """Return the answer to a method that a path does not support."""
     text = f"only {' and '.join(allowed)}\n".encode()
     return Answer("405 Method Not Allowed", TEXT, text, (("Allow", ", ".join(allowed)),))
+
+
+def redirect_to_shard(address: str, environ: "WSGIEnvironment") -> Answer:
+    """Return the answer that leads a request to the same path of another exporter."""
+    query = environ.get("QUERY_STRING", "")
+    path = environ.get("REQUEST_URI", "") + (f"?{query}" if query else "")
+    location = f"{address}{quote(path, safe=URI_CHARACTERS)}"
+    body = b"another shard reads it, see the header Location\n"
+    return Answer("307 Temporary Redirect", TEXT, body, (("Location", location),))
 
 
 def health(dead_threads: Sequence[str]) -> Answer:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
-from trunkwatch.addresses import read_path
+from trunkwatch.addresses import other_readings, read_path
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.html.filters import QUERY_LIMIT, number
@@ -28,6 +28,7 @@ from trunkwatch.web.answer import (
     method_not_allowed,
     negotiated,
     path_of,
+    redirect_to_shard,
     respond,
 )
 from trunkwatch.web.site import Site
@@ -60,6 +61,7 @@ class Pages:
         has_metrics: bool = True,
         dead_threads: Callable[[], Sequence[str]] = list,
         problems: Callable[[], Sequence[str]] = list,
+        before_scrape: Callable[[], None] = lambda: None,
     ) -> None:
         """Args:
         view: returns the current data.
@@ -70,6 +72,7 @@ class Pages:
         has_metrics: False where `/metrics` has a listener of its own (`MetricsOnly`).
         dead_threads: returns the threads that must run and do not.
         problems: returns what else makes the process not ready.
+        before_scrape: called before each scrape is answered.
         """
         self._view = view
         self._exposition = exposition
@@ -78,6 +81,7 @@ class Pages:
         self._webhook = webhook
         self._dead_threads = dead_threads
         self._problems = problems
+        self._before_scrape = before_scrape
         self._texts = TrunkTexts()
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
@@ -111,6 +115,7 @@ class Pages:
 
     def metrics(self, environ: "WSGIEnvironment") -> Answer:
         """Answer a scrape."""
+        self._before_scrape()
         form = choose_format(environ.get("HTTP_ACCEPT", ""))
         encodings = {
             "gzip": lambda: self._exposition.answer(form, zipped=True),
@@ -127,7 +132,12 @@ class Pages:
         found = [trunk for trunk in snapshot.trunks if place and trunk.trunk == place.trunk]
         found = found or _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
         if not found:
-            body = json.dumps({"error": _unknown_trunk(name, snapshot.trunks)}, ensure_ascii=False)
+            read = [place.trunk] if place else []
+            other = next(filter(None, map(view.other_shard, [*read, *other_readings(plain)])), None)
+            if other is not None and other.address is not None:
+                return redirect_to_shard(other.address, environ)
+            error = other.text if other else _unknown_trunk(name, snapshot.trunks)
+            body = json.dumps({"error": error}, ensure_ascii=False)
             return Answer("404 Not Found", JSON, body.encode() + b"\n")
         fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
         cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)

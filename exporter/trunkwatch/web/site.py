@@ -27,7 +27,15 @@ from trunkwatch.html.rendered import Rendered
 from trunkwatch.html.runbooks import names
 from trunkwatch.html.templating import STATIC_PREFIX, static_files
 from trunkwatch.report.words import short
-from trunkwatch.web.answer import HTML, NOT_FOUND, TEXT, Answer, negotiated
+from trunkwatch.web.answer import (
+    HTML,
+    NOT_FOUND,
+    TEXT,
+    URI_CHARACTERS,
+    Answer,
+    negotiated,
+    redirect_to_shard,
+)
 from trunkwatch.web.view import View
 
 if TYPE_CHECKING:
@@ -115,15 +123,15 @@ class Site:
         if path == "/":
             return _sent(environ, self._pages.landing(scene))
         raw: str = environ.get("REQUEST_URI", quote(path))
-        return self._trunk(environ, scene, raw)
+        return self._trunk(environ, scene, view, raw)
 
     # ------------------------------------------------------------------ trunks and jobs
 
-    def _trunk(self, environ: "WSGIEnvironment", scene: Scene, raw: str) -> Answer:
+    def _trunk(self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str) -> Answer:
         place = read_path(raw)
         state = scene.trunk(place.trunk) if place is not None else None
         if place is None or state is None:
-            return self._not_a_trunk(scene, raw)
+            return self._not_a_trunk(environ, scene, view, raw)
         query: str = environ.get("QUERY_STRING", "")
         if place.job is not None:
             return self._job(environ, scene, state, place)
@@ -131,10 +139,19 @@ class Site:
             return self._cell(scene, state, query)
         return _sent(environ, self._pages.trunk(scene, state, read_choice(query)))
 
-    def _not_a_trunk(self, scene: Scene, raw: str) -> Answer:
-        meant = [trunk for trunk in other_readings(raw) if scene.trunk(trunk) is not None]
+    def _not_a_trunk(
+        self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str
+    ) -> Answer:
+        place, readings = read_path(raw), other_readings(raw)
+        meant = [trunk for trunk in readings if scene.trunk(trunk) is not None]
         if len(meant) == 1:
             return _redirect(trunk_path(meant[0]))
+        named = [] if place is None else [place.trunk]
+        other = next(filter(None, map(view.other_shard, [*named, *readings])), None)
+        if other is not None and not meant:
+            if other.address is not None:
+                return redirect_to_shard(other.address, environ)
+            return _missing(self._pages.message("Another shard", other.text, []))
         shown = meant or [state.trunk for state in scene.snapshot.trunks]
         text = (
             "Several trunks are called so." if meant else "No trunk is called so. These are read:"
@@ -224,7 +241,7 @@ def _redirect(address: str | None) -> Answer:
     """Return an answer that leads to a page; a URL of CI becomes a valid header here."""
     if address is None:
         return NOT_FOUND
-    target = quote(address, safe=":/?#[]@!$&'()*+,;=%~-._")
+    target = quote(address, safe=URI_CHARACTERS)
     return Answer(
         "302 Found",
         TEXT,

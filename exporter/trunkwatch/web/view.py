@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from trunkwatch.domain.columns import Column
-from trunkwatch.domain.model import JobKey
+from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.report.document import CompareUrls
@@ -13,6 +13,19 @@ from trunkwatch.report.document import CompareUrls
 def _no_columns(key: JobKey, shas: Sequence[str]) -> Sequence[Column]:
     del key, shas
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class OtherShard:
+    """Another exporter, which reads a trunk.
+
+    Attributes:
+        text: who it is.
+        address: without a path; None without `--shard.peers`.
+    """
+
+    text: str
+    address: str | None
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class View:
         columns: returns a job's columns at some commits from the store.
         external_url: address of the pages as a browser reaches it; None where unknown.
         triage: who is on it.
+        other_shard: returns who reads a trunk that this exporter leaves to another.
     """
 
     snapshot: Callable[[], Snapshot]
@@ -32,3 +46,4 @@ class View:
     columns: Callable[[JobKey, Sequence[str]], Sequence[Column]] = _no_columns
     external_url: str | None = None
     triage: Triage = NO_TRIAGE
+    other_shard: Callable[[Trunk], OtherShard | None] = lambda _trunk: None

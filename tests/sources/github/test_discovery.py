@@ -5,7 +5,9 @@ from contextlib import contextmanager
 
 import pytest
 from trunkwatch.domain.model import Trunk
+from trunkwatch.shards import Shard
 from trunkwatch.sources.github.discovery.selection import LIST_SECONDS
+from trunkwatch.sources.github.source import Github
 
 from tests.github.exporter import SimulatedExporter
 from tests.github.fake import FakeGitHub
@@ -83,6 +85,46 @@ def test_globs_select(fake: FakeGitHub, section: str, expected: set[str], graphq
     with read(fake, f"{section}, token_env: STANDIN_TOKEN", graphql=graphql) as exporter:
         assert trunks(exporter) == {f"acme/{name} main" for name in expected}
         assert exporter.refresh().ok
+
+
+SHARDED = 'repos: ["acme/*", other/app], webhook_secret_file: /dev/null, token_env: STANDIN_TOKEN'
+
+
+def test_shards_divide_what_is_named_and_what_globs_select(fake: FakeGitHub, graphql: bool) -> None:
+    """A repository is requested by one shard, and its state stays with the other."""
+    with read(fake, SHARDED, graphql=graphql) as exporter:
+        repos = {str(each.trunk).split()[0] for each in exporter.engine.snapshot.trunks}
+        whole = exporter.store.load().sources["gh"].state.entries
+        for number in (1, 2):
+            exporter.shard = Shard(number, 2)
+            exporter.restart()
+            exporter.server.log.clear()
+            exporter.refresh_until_idle()
+            own = {repo for repo in repos if exporter.shard.owns(repo)}
+            assert own
+            assert trunks(exporter) == {f"{repo} main" for repo in own}
+            paths = " ".join(entry.path for entry in exporter.server.log)
+            assert {repo for repo in repos if f"/repos/{repo}" in paths} <= own
+            exporter.shard = None
+            exporter.restart()
+            assert trunks(exporter) == {f"{repo} main" for repo in repos}
+            kept = exporter.store.load().sources["gh"].state.entries
+            assert whole.keys() <= kept.keys()
+
+
+def test_a_shard_ignores_deliveries_of_another(fake: FakeGitHub) -> None:
+    """A delivery of a repository that it does not own concerns nothing, whatever selects it."""
+    with reading(fake, SHARDED) as exporter:
+        for name in ("acme/app", "acme/site", "other/app", "acme/new"):
+            for number in (1, 2):
+                exporter.shard = Shard(number, 2)
+                exporter.restart()
+                source = exporter.source
+                assert isinstance(source, Github)
+                watched = source._watched_trunk(
+                    {"full_name": name, "default_branch": "main"}, "main"
+                )
+                assert (watched == Trunk(name, "main")) == exporter.shard.owns(name)
 
 
 def test_branches_by_glob(fake: FakeGitHub, graphql: bool) -> None:

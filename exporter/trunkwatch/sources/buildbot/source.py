@@ -78,6 +78,7 @@ class Buildbot:
         context: its dependencies.
         """
         self._config = config
+        self._is_owned = context.owns(config.repo)
         self._clock = context.http.clock
         self._api = BuildbotApi(config, context.http)
         self._builders: dict[int, str | None] = {}
@@ -94,6 +95,8 @@ class Buildbot:
             SourceError: the master or all trunks cannot be read, or no build of a cold start can
                 be used, for a reason that the configuration can remove.
         """
+        if not self._is_owned:
+            return Refresh(())
         now = self._clock()
         position = Position.from_cursor(state.cursor, self._scope())
         position.drop_future(now)

@@ -96,6 +96,7 @@ class Clickhouse:
         config: its section of the configuration.
         context: its dependencies.
         """
+        config = config.model_copy(update={"repos": tuple(filter(context.owns, config.repos))})
         self._config = config
         self._clock = context.http.clock
         self._query = RowQuery(config)
@@ -112,6 +113,8 @@ class Clickhouse:
             SourceError: the table or all trunks cannot be read, or no row of a cold start can be
                 used.
         """
+        if not self._config.repos:
+            return Refresh(())
         now = self._clock()
         position = Position.stored(state.cursor, self._scope(), now)
         orders, errors = self._orders()

@@ -74,7 +74,9 @@ class RepoRefresh:
         self._trunk_context = trunk_context
         graph = suites.client if suites is not None else None
         self._records = RecordReader(client)
-        self._selector = Selector(config, OwnerLists(client, graph), self._records, self._clock)
+        self._selector = Selector(
+            config, OwnerLists(client, graph), self._records, self._clock, context.owns
+        )
         self._head_reader = (
             HeadReader(graph, self._clock, statuses=bool(config.statuses)) if graph else None
         )
@@ -118,6 +120,8 @@ class RepoRefresh:
         entry = self._config.entry_of(full_name)
         if repo is not None or entry is None:
             return repo
+        if not self._context.owns(full_name if entry.is_glob else entry.name):
+            return None
         if not entry.is_glob:
             return entry.name
         is_archived, is_fork = repository.get("archived"), repository.get("fork")

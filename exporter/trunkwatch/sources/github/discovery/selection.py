@@ -76,17 +76,20 @@ class Selector:
         lists: OwnerLists,
         records: RecordReader,
         clock: Callable[[], float],
+        owns: Callable[[str], bool],
     ) -> None:
         """Args:
         config: of the source.
         lists: reads the lists of owners.
         records: reads single repositories.
         clock: seconds since the epoch.
+        owns: see `SourceContext`.
         """
         self._config = config
         self._lists = lists
         self._records = records
         self._clock = clock
+        self._owns = owns
         self._owners: dict[str, _Owner] = {}
         self._confirmed: dict[str, float] = {}
         owners = dict.fromkeys(glob.owner for glob in config.globs)
@@ -106,15 +109,15 @@ class Selector:
         found = Selection()
         for owner in self._names.values():
             self._refresh(owner, entries, found)
-        selected = dict.fromkeys(self._config.named_repos)
+        selected = dict.fromkeys(filter(self._owns, self._config.named_repos))
         renamed = self._renamed(entries)
         taken = {name.lower() for name in selected} | renamed.keys()
-        for name in self._listed():
+        for name in filter(self._owns, self._listed()):
             if name.lower() not in taken:
                 taken.add(name.lower())
                 selected[name] = None
         confirmed = 0
-        for name in read:
+        for name in filter(self._owns, read):
             if name in selected:
                 continue
             if name.lower() in renamed:

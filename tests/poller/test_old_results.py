@@ -1,0 +1,65 @@
+"""Results that may be older than those of another exporter are not exported before a refresh."""
+
+import pytest
+from trunkwatch.app.standstill import STANDSTILL_SECONDS, StandstillGuard
+from trunkwatch.poller.source_registry import CURRENT_SECONDS
+from trunkwatch.store import SqliteStore
+
+from tests.poller.harness import TWO, Harness, config_of
+from tests.support.clock import Clock
+from tests.support.rows import history
+
+POLL = 5.0
+"""The poll interval of the sources, in seconds."""
+
+
+def started(store: SqliteStore, clock: Clock, sources: str = TWO) -> Harness:
+    return Harness(config_of(sources), store, clock=clock)
+
+
+@pytest.mark.parametrize("extra", [0.0, 0.1])
+def test_a_restart_exports_what_is_as_new_as_usual(extra: float) -> None:
+    """Older results are exported once every source has succeeded or failed."""
+    store, clock = SqliteStore(), Clock()
+    before = started(store, clock)
+    before.ingest(*history("P F F F"))
+    before.ingest(source="other")
+    clock.now += POLL + CURRENT_SECONDS + extra
+    after = started(store, clock)
+    assert after.engine.snapshot.complete == (extra == 0.0)
+    assert [job.consecutive_failures for job in after.trunk().jobs] == [3]
+    after.ingest(*history("P F F F P"))
+    after.engine.refresh_failed("other", "file", "gone", 0.1)
+    assert after.engine.snapshot.complete
+    store.close()
+
+
+def test_one_old_source_is_waited_for() -> None:
+    """A source that was never read is not: nothing of it is stored."""
+    store, clock = SqliteStore(), Clock()
+    before = started(store, clock)
+    before.ingest(*history("P F F F"))
+    assert started(store, clock).engine.snapshot.complete
+    before.ingest(source="other")
+    clock.now += POLL + CURRENT_SECONDS + 1
+    before.ingest(*history("P F F F"))
+    assert not started(store, clock).engine.snapshot.complete
+    store.close()
+
+
+def test_after_a_standstill_every_source_is_read_first() -> None:
+    """The check finds it before the next scrape is answered, once; shorter ones are nothing."""
+    harness = Harness(config_of(TWO))
+    harness.ingest(*history("P F F F"))
+    harness.ingest(source="other")
+    guard = StandstillGuard(harness.engine.await_answers, harness.clock)
+    for seconds, is_shown in ((STANDSTILL_SECONDS, True), (STANDSTILL_SECONDS + 0.1, False)):
+        harness.clock.now += seconds
+        guard.check()
+        assert harness.engine.snapshot.complete == is_shown
+    harness.ingest(*history("P F F F P"))
+    guard.check()
+    assert not harness.engine.snapshot.complete
+    harness.engine.refresh_failed("other", "file", "gone", 0.1)
+    assert harness.engine.snapshot.complete
+    assert harness.names() == ["build"]
