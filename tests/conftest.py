@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import register_profiles
-from tests.support.secrets import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
 
-__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
+pytest_plugins = ["tests.support.secrets", "tests.support.stores"]
 
 register_profiles()
 
