@@ -37,6 +37,7 @@ def _close_walks() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @thorough
 @given(scripts(), policies(), st.integers(0, 2**16))
 def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: int) -> None:
@@ -50,6 +51,7 @@ def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: 
         assert state == evaluate(*args)
 
 
+@pytest.mark.slow
 @thorough
 @given(removals(), st.integers(1, 4), st.integers(0, 2**16))
 def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, seed: int) -> None:
@@ -67,6 +69,7 @@ class End(StrEnum):
     RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
 
 
+@pytest.mark.slow
 @thorough
 @given(
     st.one_of(scripts(), removals()),

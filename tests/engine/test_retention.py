@@ -40,6 +40,7 @@ def _small_steps() -> Iterator[None]:
 drops = st.tuples(st.integers(0, 6), st.sampled_from((0, 1, 3, 100)), st.sampled_from(End))
 
 
+@pytest.mark.slow
 @thorough
 @given(
     st.one_of(scripts(), scripts(), removals()),

@@ -34,6 +34,7 @@ def test_case(case: Case) -> None:
         assert case.read_groups(answer) == list(case.expect_groups), case.rule
 
 
+@pytest.mark.slow
 def test_random_histories(capsys: pytest.CaptureFixture[str]) -> None:
     """On random histories the product and the naive reading of the policy agree in everything."""
     disagreements = main(["--count", str(examples(RANDOM_HISTORIES)), "--show", "1"])
