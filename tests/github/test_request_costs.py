@@ -91,8 +91,15 @@ def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
         assert made.errors() == {}
 
 
-@pytest.mark.parametrize("rights", [CLASSIC, FINE_GRAINED], ids=["classic", "fine-grained"])
-@pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
+@pytest.mark.parametrize(
+    ("jobs", "rights"),
+    [
+        pytest.param(100, CLASSIC, id="100-classic"),
+        pytest.param(100, FINE_GRAINED, id="100-fine-grained", marks=large),
+        pytest.param(450, CLASSIC, id="450-classic", marks=large),
+        pytest.param(450, FINE_GRAINED, id="450-fine-grained", marks=large),
+    ],
+)
 def test_rest_alone_stays_within_its_budget(jobs: int, rights: Rights) -> None:
     """No hour uses more than 600 requests; without Checks, time-outs count as cancelled."""
     with reading_large_trunk(jobs=jobs, graphql=False, rights=rights) as made:
