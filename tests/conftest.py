@@ -22,6 +22,8 @@ SLOWEST_FIRST = (
     "docs/test_guide.py",
     "github/test_request_costs.py",
     "deploy/test_dockerfile.py",
+    "e2e/test_adoption.py",
+    "soak/test_soak.py",
 )
 """Tests of up to two minutes; started last, one of them would run alone at the end."""
 

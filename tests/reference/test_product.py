@@ -8,7 +8,7 @@ from tests.support.examples import examples
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
 
 RANDOM_HISTORIES = 250
-"""Histories of the hypothesis profile `default`; `make test-all` compares ten thousand more."""
+"""The usual number of histories (`examples`); `make test-all` compares ten thousand more."""
 
 
 @for_each("vector", load_vectors(), ids=lambda vector: vector.id)
