@@ -22,9 +22,9 @@ from tests.domain.builders import TRUNK, MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import generate
 from tests.reference.recorded import recorded
-from tests.support.examples import examples
 
-HISTORIES = range(examples(40))
+FEW = range(4)
+MANY = range(len(FEW), 40)
 """Seeds of generated CI histories."""
 
 
@@ -120,7 +120,9 @@ def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observati
         yield shuffled[max(0, start - 3) : end]
 
 
-@pytest.mark.parametrize("seed", HISTORIES)
+@pytest.mark.parametrize(
+    "seed", [*FEW, *(pytest.param(seed, marks=pytest.mark.slow) for seed in MANY)]
+)
 def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
     """Generated CI histories, stored in pieces, end in the same state as a fresh evaluation."""
     lines, config, now = generate(seed)
@@ -147,5 +149,5 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
 
 def test_the_histories_are_read() -> None:
     """The generated histories of the test above contain rows."""
-    found = [recorded(generate(seed)[0]) for seed in HISTORIES]
-    assert sum(len(each.rows) for each in found) > 80 * len(HISTORIES)
+    found = [recorded(generate(seed)[0]) for seed in FEW]
+    assert sum(len(each.rows) for each in found) > 80 * len(FEW)
