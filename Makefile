@@ -11,6 +11,8 @@ WORKERS ?= 2
 LIVE_WORKERS ?= 4
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 UNIT := -m 'not slow and not live and not engines'
+# Those that are no property tests.
+UNIT_EXAMPLES := -m 'not slow and not live and not engines and not hypothesis'
 POLICY := tests/domain tests/engine
 # Python images forbid the cache of compiled files; every run would compile all tests again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,12 +47,13 @@ check: lint tools
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick
 
 # Measuring coverage doubles the time of a test: here only those of the policy, whose coverage must be
-# complete; in `make test-all` all unit tests.
+# complete with few examples; in `make test-all` all unit tests. Property tests run with the live ones,
+# which wait more than they compute.
 test: lint tools
-	$(PYTEST) $(UNIT) --cov --cov-report= $(POLICY)
+	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= $(POLICY)
 	$(BIN)/coverage report --include='exporter/trunkwatch/domain/*' --skip-covered --show-missing --fail-under=100
-	$(PYTEST) $(UNIT) $(addprefix --ignore=,$(POLICY))
-	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live) and not large and not engines' --durations=10
+	$(PYTEST) $(UNIT_EXAMPLES) $(addprefix --ignore=,$(POLICY))
+	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live or hypothesis) and not large and not engines' --durations=10
 
 # Only property tests take examples. The unit tests run in another random order; pytest-randomly
 # prints its seed.

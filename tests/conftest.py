@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.examples import register_profiles
-from tests.support.secrets import pytest_configure, pytest_runtest_makereport, pytest_unconfigure
 
-__all__ = ["pytest_configure", "pytest_runtest_makereport", "pytest_unconfigure"]
+pytest_plugins = ["tests.support.secrets", "tests.support.stores"]
 
 register_profiles()
 
@@ -23,6 +22,8 @@ SLOWEST_FIRST = (
     "docs/test_guide.py",
     "github/test_request_costs.py",
     "deploy/test_dockerfile.py",
+    "e2e/test_adoption.py",
+    "soak/test_soak.py",
 )
 """Tests of up to two minutes; started last, one of them would run alone at the end."""
 

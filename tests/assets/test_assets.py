@@ -170,6 +170,7 @@ def test_every_key_is_documented() -> None:
     assert tuple(row[0].strip("`") for row in shown) == KEYS
 
 
+@pytest.mark.slow
 def test_two_hundred_teams_have_routes(tmp_path: Path) -> None:
     """Each team of a configuration, however it is called, gets its receivers by the naming rule."""
     teams = (*ODD_TEAMS, *(f"team-{number}" for number in range(200)))

@@ -37,7 +37,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ("letters", "command", "expected"),
     [
         ("P F F", "check", 0),
-        ("F F F", "check", 1),
+        pytest.param("F F F", "check", 1, marks=pytest.mark.large),
         ("F F F", "check --format json", 1),
         ("F F F", "explain 'job 0'", 0),
         ("F F F", "record", 0),

@@ -20,7 +20,14 @@ from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import KnownBroken, Policy
 from trunkwatch.patterns import Pattern
 
-from tests.domain.builders import TRUNK, evaluate_histories, job_named, job_state, place_of
+from tests.domain.builders import (
+    TRUNK,
+    evaluate_histories,
+    job_named,
+    job_state,
+    place_of,
+    trunk,
+)
 from tests.domain.scripts import bounded, thresholds, verdict_texts
 
 
@@ -185,6 +192,16 @@ def test_green_of_no_commits() -> None:
     """A trunk without commits is zero commits from green, and has no green commit."""
     found = GreenTally((Pattern(".*"),)).newest(TrunkOrder(TRUNK, ()))
     assert found == Green(0, None)
+
+
+def test_the_green_commit_before_dropped_columns_is_kept() -> None:
+    """Columns before a commit may be dropped; the newest green one of them still counts."""
+    tally, order = GreenTally((Pattern(".*"),)), trunk(4)
+    tally.replace(None, job_state("P P F F"))
+    assert tally.newest(order) == Green(2, order.commits[1])
+    tally.close_before(3, len(order.commits))
+    assert tally.newest(order) == Green(2, order.commits[1])
+    assert (tally.since, tally.older) == (3, 1)
 
 
 # ---------------------------------------------------------------------- counts

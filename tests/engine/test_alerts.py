@@ -340,6 +340,7 @@ def test_the_threshold_is_a_condition_of_the_beginning() -> None:
     assert (late.groups[0].failing, late.groups[0].firing) == (1, False)
 
 
+@pytest.mark.slow
 @bounded
 @given(
     st.lists(st.lists(st.sampled_from("PFK.F"), min_size=12, max_size=12), min_size=1, max_size=4),

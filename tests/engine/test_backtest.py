@@ -419,6 +419,7 @@ def test_teams_of_several_trunks_add_up() -> None:
     assert all_teams([]) == ()
 
 
+@pytest.mark.slow
 @thorough
 @given(batches(60), policies())
 def test_the_replay_ends_in_the_current_state(rows: list[Observation], policy: Policy) -> None:
@@ -449,6 +450,7 @@ def _broken_by_notifications(test: BackTest) -> set[JobKey]:
     return broken
 
 
+@pytest.mark.slow
 @bounded
 @given(batches(60, foreign=False), policies())
 def test_the_replay_equals_the_policy_at_each_commit(

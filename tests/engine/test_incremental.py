@@ -22,9 +22,9 @@ from tests.domain.builders import TRUNK, MemoryRows, evaluate
 from tests.domain.scripts import Step, policies, removals, scripts, thorough
 from tests.reference.histories import generate
 from tests.reference.recorded import recorded
-from tests.support.examples import examples
 
-HISTORIES = range(examples(40))
+FEW = range(4)
+MANY = range(len(FEW), 40)
 """Seeds of generated CI histories."""
 
 
@@ -37,6 +37,7 @@ def _close_walks() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @thorough
 @given(scripts(), policies(), st.integers(0, 2**16))
 def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: int) -> None:
@@ -50,6 +51,7 @@ def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: 
         assert state == evaluate(*args)
 
 
+@pytest.mark.slow
 @thorough
 @given(removals(), st.integers(1, 4), st.integers(0, 2**16))
 def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, seed: int) -> None:
@@ -67,6 +69,7 @@ class End(StrEnum):
     RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
 
 
+@pytest.mark.slow
 @thorough
 @given(
     st.one_of(scripts(), removals()),
@@ -117,7 +120,9 @@ def _chunks(rows: Sequence[Observation], rng: Random) -> Iterator[list[Observati
         yield shuffled[max(0, start - 3) : end]
 
 
-@pytest.mark.parametrize("seed", HISTORIES)
+@pytest.mark.parametrize(
+    "seed", [*FEW, *(pytest.param(seed, marks=pytest.mark.slow) for seed in MANY)]
+)
 def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
     """Generated CI histories, stored in pieces, end in the same state as a fresh evaluation."""
     lines, config, now = generate(seed)
@@ -144,5 +149,5 @@ def test_recorded_histories_end_like_one_evaluation(seed: int) -> None:
 
 def test_the_histories_are_read() -> None:
     """The generated histories of the test above contain rows."""
-    found = [recorded(generate(seed)[0]) for seed in HISTORIES]
-    assert sum(len(each.rows) for each in found) > 80 * len(HISTORIES)
+    found = [recorded(generate(seed)[0]) for seed in FEW]
+    assert sum(len(each.rows) for each in found) > 80 * len(FEW)

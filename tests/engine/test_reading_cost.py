@@ -111,6 +111,7 @@ def test_a_late_result_is_read_from_the_walk_before_it(late: int, at_most: int) 
     assert max(few, many) <= at_most
 
 
+@pytest.mark.slow
 def test_the_first_result_of_an_old_commit_reads_its_workflow_only() -> None:
     """Other workflows of the commit, however large, are not read."""
     stored = CountingRows(rows_of(30, 20))

@@ -29,7 +29,6 @@ from tests.domain.builders import (
 from tests.domain.scripts import Step, chain, policies, removals, scripts, thorough
 from tests.engine.retained import End, Kept, accepted, differences, published
 from tests.reference.dropped import compare, small_steps
-from tests.support.examples import examples
 from tests.vectors.notation import sha_of
 
 
@@ -43,6 +42,7 @@ def _small_steps() -> Iterator[None]:
 drops = st.tuples(st.integers(0, 6), st.sampled_from((0, 1, 3, 100)), st.sampled_from(End))
 
 
+@pytest.mark.slow
 @thorough
 @given(
     st.one_of(scripts(), scripts(), removals()),
@@ -69,7 +69,9 @@ def test_dropped_results_change_nothing(
             kept.restart(step.order, step.now, with_state=end is End.STOPS)
 
 
-@pytest.mark.parametrize("seed", range(examples(30)))
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 30))]
+)
 def test_histories_with_dropped_results_equal_whole_ones(seed: int) -> None:
     """Generated CI histories, of which old results are dropped again and again, end the same."""
     assert compare(seed) == []

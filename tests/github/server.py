@@ -184,7 +184,8 @@ class GitHubServer:
             self._in_flight += 1
             crowded = self._in_flight > CONCURRENT_REQUESTS
         try:
-            sleep(self.latency)
+            if self.latency:  # also a sleep of no time lets other threads run first
+                sleep(self.latency)
             with self._lock:
                 return self._log_and_answer(request, crowded)
         finally:

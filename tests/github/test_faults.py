@@ -175,6 +175,7 @@ def test_a_fault_waits_for_its_path(server: GitHubServer, client: Client) -> Non
     assert [client.response(CHECKS).status_code for _ in range(3)] == [500, 500, 200]
 
 
+@pytest.mark.slow
 def test_a_rate_of_faults_is_the_same_for_the_same_seed(
     server: GitHubServer, client: Client
 ) -> None:

@@ -19,11 +19,15 @@ from tests.github.request_costs import (
 )
 from tests.github.rights import CLASSIC, FINE_GRAINED, Rights
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("framework")]
+pytestmark = pytest.mark.slow
 COLD_START, RESTART, ONE_COMMIT, BUDGET = 60, 3, 100, 150
 REST_COLD_START, REST_BUDGET = 420, 600
 MEDIAN_LAG, P99_LAG = 15.0, 35.0
 MINUTES, HOUR_MINUTES = 30, 60
+
+large = pytest.mark.large
+one_reader = pytest.mark.xdist_group("framework")
+"""Of the tests that share a reader, which takes many seconds to read the trunk."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,7 @@ def test_a_cold_start_stays_within_its_requests_and_shows_the_tip_first() -> Non
         assert made.errors() == {}
 
 
+@one_reader
 def test_nothing_new_costs_nothing(read: LargeTrunkReader) -> None:
     """An idle refresh sends no counted request and on average at most three uncounted ones."""
     # What other tests have changed is read once more, and counted, in the hour after it.
@@ -56,6 +61,7 @@ def test_nothing_new_costs_nothing(read: LargeTrunkReader) -> None:
     assert sent_requests(idle) <= 3 * len(idle)
 
 
+@one_reader
 def test_a_restart_asks_for_nothing_before_it_answers(read: LargeTrunkReader) -> None:
     """After a restart the stored results are shown; the first refresh counts at most three."""
     before = read.jobs()
@@ -65,15 +71,13 @@ def test_a_restart_asks_for_nothing_before_it_answers(read: LargeTrunkReader) ->
     assert read.exporter.refresh().counted <= RESTART
 
 
+@one_reader
 def test_a_commit_of_450_jobs_is_followed_closely_and_cheaply(read: LargeTrunkReader) -> None:
     """A commit costs at most 100 requests, and each failure is stored within two refreshes."""
     cost = follow_commits(read, 1)
     assert cost.requests <= ONE_COMMIT
     assert 0 < cost.worst_failure <= 2 * POLL
     assert read.errors() == {}
-
-
-large = pytest.mark.large
 
 
 @pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
@@ -87,8 +91,15 @@ def test_ten_commits_in_flight_stay_within_the_budget(jobs: int) -> None:
         assert made.errors() == {}
 
 
-@pytest.mark.parametrize("rights", [CLASSIC, FINE_GRAINED], ids=["classic", "fine-grained"])
-@pytest.mark.parametrize("jobs", [100, pytest.param(450, marks=large)])
+@pytest.mark.parametrize(
+    ("jobs", "rights"),
+    [
+        pytest.param(100, CLASSIC, id="100-classic"),
+        pytest.param(100, FINE_GRAINED, id="100-fine-grained", marks=large),
+        pytest.param(450, CLASSIC, id="450-classic", marks=large),
+        pytest.param(450, FINE_GRAINED, id="450-fine-grained", marks=large),
+    ],
+)
 def test_rest_alone_stays_within_its_budget(jobs: int, rights: Rights) -> None:
     """No hour uses more than 600 requests; without Checks, time-outs count as cancelled."""
     with reading_large_trunk(jobs=jobs, graphql=False, rights=rights) as made:
@@ -109,6 +120,7 @@ def test_a_result_is_seen_within_half_a_minute_by_polling(graphql: bool) -> None
     assert lag.p99 <= P99_LAG
 
 
+@one_reader
 def test_a_re_run_of_an_old_commit_is_noticed_within_half_an_hour(read: LargeTrunkReader) -> None:
     """Reading the completed ranges of runs again finds a re-run with at most ten requests."""
     read.exporter.advance(MINUTES * POLL)  # once, pages that have shifted are counted

@@ -89,6 +89,7 @@ def copies(store: SqliteStore, path: Path, folder: Path) -> Iterator[Path]:
         yield copy
 
 
+@pytest.mark.slow
 def test_a_kill_after_any_step_changes_nothing(tmp_path: Path) -> None:
     """Whenever the process is killed, the next one publishes the same and drops the rest."""
     path = tmp_path / "results.db"

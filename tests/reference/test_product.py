@@ -8,7 +8,7 @@ from tests.support.examples import examples
 from tests.vectors import NOW, Case, Name, Vector, load_cases, load_names, load_vectors
 
 RANDOM_HISTORIES = 250
-"""Histories of the hypothesis profile `default`; `make test-all` compares ten thousand more."""
+"""The usual number of histories (`examples`); `make test-all` compares ten thousand more."""
 
 
 @for_each("vector", load_vectors(), ids=lambda vector: vector.id)
@@ -34,6 +34,7 @@ def test_case(case: Case) -> None:
         assert case.read_groups(answer) == list(case.expect_groups), case.rule
 
 
+@pytest.mark.slow
 def test_random_histories(capsys: pytest.CaptureFixture[str]) -> None:
     """On random histories the product and the naive reading of the policy agree in everything."""
     disagreements = main(["--count", str(examples(RANDOM_HISTORIES)), "--show", "1"])

@@ -144,6 +144,7 @@ def test_redirects_in_a_circle_end() -> None:
     assert len(server.requests) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_list_without_end_has_a_last_page(*, whole: bool) -> None:
     """A server that always answers a full page is stopped; the error names the limit."""

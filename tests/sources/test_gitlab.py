@@ -547,6 +547,7 @@ def test_pipelines_that_move_while_they_are_listed_are_read(
     assert len(reader.rows()) == 40
 
 
+@pytest.mark.slow
 def test_many_pipelines_of_one_second_are_read(project: Project, reader: Reader) -> None:
     """More changes at one time than a page holds are read by offset."""
     commit = project.push("a", at=NOW - HOUR)
@@ -647,6 +648,7 @@ def test_a_damaged_position_begins_anew(project: Project, reader: Reader, text: 
     assert reader._source.refresh(state).report.error is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [400, 401])
 def test_every_failed_request_is_made_up_for(
     ci: FakeGitLab,

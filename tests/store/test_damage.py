@@ -63,6 +63,7 @@ def answer(path: Path) -> object:
         store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_state", [True, False])
 def test_a_damaged_copy_gives_the_same_answer_or_a_clean_error(
     tmp_path: Path, has_state: bool

@@ -400,6 +400,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refreshes", [1, 2, 5, 11])
 def test_kill_9_loses_no_refresh_and_leaves_no_half_one(tmp_path: Path, refreshes: int) -> None:
     """A file whose writer is killed three times in many refreshes has every refresh that was

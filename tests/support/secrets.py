@@ -16,6 +16,7 @@ from unittest import mock
 from urllib.parse import quote
 
 import pytest
+import re2
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.store import SqliteStore
 from trunkwatch.web import alerts, pages, webhook
@@ -64,8 +65,14 @@ NEEDLES: tuple[bytes, ...] = tuple(
 )
 
 
+_ANY = re2.compile(b"|".join(re2.escape(needle) for needle in NEEDLES))
+"""Finds any of them in one pass; looking for each takes ten times as long."""
+
+
 def leaks_in(content: bytes) -> list[str]:
     """Return the encoded secrets that some bytes contain."""
+    if _ANY.search(content) is None:
+        return []
     return [needle.decode() for needle in NEEDLES if needle in content]
 
 

@@ -1,5 +1,7 @@
 """GitHub refuses a step: the others are executed, and a refusal is not repeated each round."""
 
+import pytest
+
 from tests.github.faults import Kind
 from tests.github.issues import ARCHIVED, INVALID, LOCKED
 from tests.tickets.builders import fixed, job
@@ -80,6 +82,7 @@ def test_a_comment_whose_answer_was_lost_is_left_out_if_it_cannot_be_looked_for(
     assert "`pull / b`" in stage.issue.body
 
 
+@pytest.mark.slow
 def test_a_repository_that_takes_no_write_is_asked_ever_less_often(stage: Stage) -> None:
     """The delay grows to an hour; afterwards everything is made up for, with its comment."""
     opened(stage, "a")

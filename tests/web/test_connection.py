@@ -77,7 +77,13 @@ def rest_of(connection: socket.socket) -> bytes:
         (Phase.HEAD, b"", "late_head", b""),
         (Phase.HEAD, GET[:-2], "late_head", b"HTTP/1.1 408 "),
         (Phase.BODY, POST + b"1234", "late_body", b"HTTP/1.1 408 "),
-        (Phase.READER, GET.replace(b"/", b"/large", 1), "late_reader", b"HTTP/1.1 200 "),
+        pytest.param(
+            Phase.READER,
+            GET.replace(b"/", b"/large", 1),
+            "late_reader",
+            b"HTTP/1.1 200 ",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_late_client_is_closed(
@@ -101,6 +107,7 @@ def test_a_late_client_is_closed(
     assert refused == [reason]
 
 
+@pytest.mark.slow
 def test_a_byte_now_and_then_gains_no_time(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -460,6 +460,7 @@ def test_a_silent_handshake_is_closed(monkeypatch: pytest.MonkeyPatch, serve: Se
     site.has_refused("late_handshake")
 
 
+@pytest.mark.slow
 def test_handshakes_count_as_connections(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     """Above the limit the oldest silent client goes, and a new one is served."""
     monkeypatch.setattr(web_server, "_max_open", lambda _: 3)

@@ -64,6 +64,7 @@ def test_the_unread_count_falls_to_zero() -> None:
         assert max(refreshed.sent for refreshed in done) <= 70
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [0, 1, 2])
 def test_one_that_is_killed_goes_on_where_it_was(tmp_path: Path, batches: int) -> None:
     """A restart after any batch repeats only the requests whose results were not stored."""
@@ -193,6 +194,7 @@ def test_a_downtime_longer_than_the_window_is_a_cold_start(graphql: bool) -> Non
         assert not exporter.job("test").broken
 
 
+@pytest.mark.slow
 def test_repeated_restarts_read_no_commit_twice() -> None:
     """The runs and the ranges of the list that were read are stored."""
     story = Story()

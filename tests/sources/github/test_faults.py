@@ -184,6 +184,7 @@ def test_each_fault_alone_only_delays(kind: Kind) -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_no_alert_ends_because_of_faults(graphql: bool) -> None:
     """A job that is broken stays so, whatever goes wrong."""
     story = Story("P F F F", fake=FakeGitHub(limit=50_000))

@@ -211,6 +211,7 @@ def test_a_failed_step_that_is_known_is_not_asked_for() -> None:
         assert asked(exporter, "/actions/jobs/") == []
 
 
+@pytest.mark.slow
 def test_a_commit_that_breaks_everything_does_not_spend_the_budget_on_steps() -> None:
     """The steps of many jobs come a hundred a page, too; only twenty jobs are asked for more."""
     with running_exporter(wide(5, 90, "failure").fake, graphql=False) as exporter:

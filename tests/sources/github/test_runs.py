@@ -150,9 +150,11 @@ def test_two_workflows_of_one_name_are_two(graphql: bool) -> None:
 # ---------------------------------------------------------------------- many runs
 
 
-@pytest.mark.parametrize(("workflows", "commits"), [(20, 4), (25, 4), (26, 4), (50, 5)])
+@pytest.mark.parametrize(
+    ("workflows", "commits"), [(25, 4), (26, 4), pytest.param(50, 5, marks=pytest.mark.slow)]
+)
 def test_lists_of_more_than_a_page_are_read(workflows: int, commits: int, graphql: bool) -> None:
-    """Eighty runs, exactly a page, one more, and several pages."""
+    """Exactly a page of runs, one more, and several pages."""
     story = Story()
     for number in range(commits):
         commit = story.push()

@@ -86,6 +86,7 @@ def blur(rows: Any, field: str, time: str | None) -> None:
             row[field] = time
 
 
+@pytest.mark.slow
 def test_each_job_is_asked_once() -> None:
     """Also over restarts, and whatever else happens to the run."""
     story = Story("P H H H C C")

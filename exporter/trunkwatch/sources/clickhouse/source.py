@@ -40,7 +40,7 @@ COLD_LOOK_BACK_SECONDS = 86_400.0
 
 
 SPAN_PAGES = 4
-"""Pages of rows that one query of a long read has to sort, if rows are as dense as in the last one."""
+"""Pages of rows that one query of a long read sorts, if rows are as dense as in the last one."""
 
 
 class Position(msgspec.Struct):
