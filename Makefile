@@ -101,14 +101,7 @@ dist: $(VENV)/test.stamp
 	@PYTHON=$(BIN)/python tools/dist
 
 bench: $(VENV)/test.stamp schema
-	$(BIN)/python -m tools.bench
-	$(BIN)/python -m tools.bench_engine
-	$(BIN)/python -m tools.bench_ingest
-	$(BIN)/python -m tools.bench_retention
-	$(BIN)/python -m tools.bench_serving
-	$(BIN)/python -m tools.bench_github
-	$(BIN)/python -m tools.bench_webhook
-	$(BIN)/python -m tools.bench_rules
+	$(BIN)/python -m tools.bench_all
 
 # Short forms of both are in `make test`. The load and the days are those of a seed; the moments of the
 # kills depend on the machine too.

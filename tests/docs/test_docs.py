@@ -615,15 +615,6 @@ def test_the_names_in_the_map_are_where_it_says() -> None:
             assert re.search(rf"\b{word}\b", read(target)), f"{word} in {target}"
 
 
-def test_every_number_names_the_command_it_comes_from() -> None:
-    """Each figure names the make target that measures it."""
-    rows = markdown.table(README, "what", "figure", "from")
-    assert rows
-    for what, figure, origin in rows:
-        assert re.search(r"\d", figure), what
-        assert origin.strip("`").removeprefix("make ") in make_targets(), what
-
-
 def test_the_requirements_are_those_of_the_package() -> None:
     """The README, the package and the Makefile name the same minimum version of Python."""
     (package,) = re.findall(r'requires-python = ">=([\d.]+)"', read("pyproject.toml"))

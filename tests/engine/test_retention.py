@@ -185,6 +185,37 @@ def test_a_job_that_was_removed_before_the_horizon_is_forgotten() -> None:
     assert not differences(published(wanted, 7), published(state, 7))
 
 
+@pytest.mark.parametrize(
+    ("text", "passes_to_close", "alerts"),
+    [
+        ("F F", 1, True),
+        ("F . F", 1, True),
+        ("F F P", 2, True),
+        ("F F P", 1, False),
+        ("F", 1, False),
+    ],
+)
+@pytest.mark.parametrize("end", End)
+def test_an_outage_before_the_horizon_alerts_with_a_later_one(
+    text: str, passes_to_close: int, alerts: bool, end: End
+) -> None:
+    """An outage of which all results were dropped counts in its group until it is closed."""
+    thresholds = Thresholds(2, passes_to_close)
+    group = replace(DEFAULT_GROUP, thresholds=thresholds, failure_threshold=2, count=Count.RUNS)
+    policy = Policy(groups=(group,))
+    kept, order = Kept(TRUNK, policy), trunk(12)
+    older = [*history(text, "older"), *history("P P P P P P", "later")]
+    newer = [*history(". . . . . . . F F P P", "later"), row(10, "older", "cancelled")]
+    kept.update(trunk(6), older, NOW)
+    kept.drop(1, NOW, 1000)
+    if end is not End.RUNS_ON:
+        kept.restart(trunk(6), NOW, with_state=end is End.STOPS)
+    state = kept.update(order, newer, NOW)
+    wanted = evaluate([*older, *newer], order, policy)
+    assert not differences(published(wanted, 5), published(state, 5))
+    assert bool(state.alerting) is alerts
+
+
 @pytest.mark.parametrize("end", End)
 def test_a_job_that_was_removed_stays_so_when_its_workflow_comes_back(end: End) -> None:
     """What completed while a workflow was gone retires its jobs, also if it returns much later."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.blame import FirstBad, first_bad_at
 from trunkwatch.domain.columns import Column
+from trunkwatch.domain.history import Place
 from trunkwatch.domain.model import Evidence, TrunkOrder, Verdict
 from trunkwatch.domain.outage import OutageWalk, Thresholds
 from trunkwatch.times import earliest
@@ -137,6 +138,20 @@ class JobWalk:
             self._follow_outage(column, order)
         self._follow_events(events)
         self._note(columns)
+
+    def outline(self, thresholds: Thresholds) -> list[Place]:
+        """Return few columns after which outages go on as after this walk.
+
+        Args:
+            thresholds: when outages open and close.
+        """
+        outages = self.outages
+        if outages.open_from is None:
+            fails = min(outages.fails, thresholds.failures_to_open - 1)
+            return [Place(outages.run[0], Verdict.FAIL)] * fails
+        passes = min(outages.passes, thresholds.passes_to_close - 1)
+        opening = [Place(outages.open_from[0], Verdict.FAIL)] * thresholds.failures_to_open
+        return [*opening, *[Place(self.newest, Verdict.PASS)] * passes]
 
     @property
     def is_green(self) -> bool:

@@ -22,6 +22,7 @@ from trunkwatch.domain.model import STARTUP_JOB, JobKey, Observation, RawJob, Tr
 from trunkwatch.domain.outage import Thresholds
 from trunkwatch.domain.policy import Policy
 from trunkwatch.domain.retention import Settled, is_settled, settled_point
+from trunkwatch.domain.verdict import CommitResult
 from trunkwatch.domain.walk import JobWalk
 from trunkwatch.engine.bases import NO_BASE, JobBase, JobName, TrunkBase
 from trunkwatch.engine.checkpoints import kept_lengths, thinned, usable
@@ -107,23 +108,29 @@ class JobEvaluator:
             counts_starts=saved.counts_starts,
         )
 
-    def history(self, tracked: TrackedJob, gone_at: int | None, now: float) -> JobHistory:
+    def history(
+        self, tracked: TrackedJob, gone_at: int | None, now: float, *, with_dropped: bool = False
+    ) -> JobHistory:
         """Return the facts that an evaluated job's past outages are computed from.
 
         Args:
             tracked: the job.
             gone_at: the index of the commit at which the runs of its workflow have ended, if so.
             now: seconds since the epoch.
+            with_dropped: whether an outage is among them that was open when results were dropped.
         """
         workflow, events, state = tracked.workflow, tracked.events, tracked.state
         skips = self.workflows.skipped(workflow, tracked.callers, events)
-        rules = self._rules(state.key, state.group, now)
-        since = self.base_of(state.key).since
-        state = replace(state, history=state.history.trimmed(since))
+        rules, base = self._rules(state.key, state.group, now), self.base_of(state.key)
+        kept = state.history.trimmed(base.since)
+        before = base.walk.outline(self._thresholds(tracked)) if with_dropped else []
+        dropped = [Column(at, None, CommitResult(verdict), (), None) for at, verdict, _ in before]
+        last = [base.walk.newest] if dropped else []
+        history = ColumnHistory([*before, *kept.since(0)]) if dropped else kept
         return JobHistory(
-            state=state,
-            columns=cache(lambda: rules.columns(self.rows_of(state.key))),
-            present=sorted({*state.commit_indexes, *skips}),
+            state=replace(state, history=history),
+            columns=cache(lambda: [*dropped, *rules.columns(self.rows_of(state.key))]),
+            present=sorted({*last, *kept.commit_indexes, *skips}),
             completed=self.workflows.history(workflow).completed(events),
             gone_at=gone_at,
         )

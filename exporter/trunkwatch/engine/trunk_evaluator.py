@@ -502,7 +502,8 @@ class TrunkEvaluator:
         for state in self._caches.jobs.watched():
             if state.group.name in groups and (state.broken or state.ended is not None):
                 job = self._caches.jobs.tracked(state.key)
-                history = evaluator.history(job, self._gone_at(job.workflow), now)
+                gone_at = self._gone_at(job.workflow)
+                history = evaluator.history(job, gone_at, now, with_dropped=True)
                 thresholds = state.group.thresholds_of(state.key.job_name)
                 outages += OutageHistory(
                     history, thresholds, self._order, self._policy, now, is_timed=False

@@ -1,0 +1,33 @@
+"""The table of figures in the README is what `make bench` prints."""
+
+from pathlib import Path
+
+from tools.bench_all import NUMBERS, readme_table, tables_of
+
+ROOT = Path(__file__).parents[2]
+README = tables_of((ROOT / "README.md").read_text())["what"]
+TABLES = tables_of((ROOT / "docs" / "benchmarks.md").read_text())
+GITHUB = tables_of(
+    """
+| 60 commits, 20 workflows, 450 jobs a commit | counted | sent | |
+|---|---|---|---|
+| cold start | 54 | 50 | 16 points |
+| nothing new, 30 refreshes | 0 | 80 |  |
+| nothing new, a round over 1,000 repositories | 20 | 20 | 20 points |
+
+| at the default interval, 60 jobs a commit | median | p99 | counted an hour |
+|---|---|---|---|
+| GraphQL | 13 s | 25 s | 300 |
+
+| webhook accepted until its value is on /metrics | median | p99 | worst |
+|---|---|---|---|
+| 50 deliveries a second, 1000 results | 40 ms | 69 ms | 90 ms |
+"""
+)
+
+
+def test_the_readme_has_the_figures_of_the_measurements() -> None:
+    """Each row has its command, and the figure of the tables that the measurements print."""
+    printed = tables_of("\n".join(readme_table({**TABLES, **GITHUB})))["what"]
+    assert list(printed) == [number.what for number in NUMBERS]
+    assert printed == README
