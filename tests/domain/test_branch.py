@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from trunkwatch.domain.branch import (
     Green,
     GreenTally,
+    MassBreakage,
     Tally,
     group_states,
     mass_breakage,
@@ -216,6 +217,18 @@ def test_a_job_answers_once_at_a_commit() -> None:
 
 def _named(name: str, job: JobState) -> JobState:
     return replace(job, key=job.key._replace(job_name=name))
+
+
+def test_a_mass_breakage_is_counted_on_as_jobs_recover() -> None:
+    """It is over once half of the jobs have passed; a job that is added counts there too."""
+    jobs = [_named(str(number), job_state("P F")) for number in range(4)]
+    tally = Tally(jobs)
+    assert tally.mass_breakage() == MassBreakage(1, 4)
+    for job, left in zip(jobs, (3, None), strict=False):
+        tally.replace(job, _named(job.key.job_name, job_state("P F P")))
+        assert tally.mass_breakage() == (left and MassBreakage(1, left))
+    tally.replace(None, _named("new", job_state("P F")))
+    assert tally.mass_breakage() == MassBreakage(1, 3)
 
 
 @bounded

@@ -89,9 +89,10 @@ def cost(commits: int, late: int, *, workflows: int = 2, kind: str = "") -> int:
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["", "red", "alternating"])
 @pytest.mark.parametrize("late", [-1, 0], ids=["on a new commit", "at the tip"])
-@pytest.mark.parametrize("commits", [50, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("commits", [50, 500])
 def test_a_new_result_costs_few_rows_at_any_history(kind: str, late: int, commits: int) -> None:
     """A result at the tip reads a few rows, also in an outage as long as the history."""
     assert cost(commits, late, kind=kind) <= AT_MOST

@@ -8,6 +8,7 @@ from tests.github.graphql_schema import require_schema
 from tests.support.examples import examples
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS, ids=[target.name for target in TARGETS])
 def test_no_input_raises_what_its_parser_does_not_document(target: Target) -> None:
     """A poisoned value, bytes in between or a part that is cut off are read or refused."""

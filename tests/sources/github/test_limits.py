@@ -72,6 +72,7 @@ def test_the_budget_is_kept_in_any_sixty_minutes(limit: int, share: float) -> No
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_what_the_budget_leaves_out_shows_in_the_age_of_the_data() -> None:
     """Slower is not silent: the data is as old as the oldest thing that is due."""
     fake = FakeGitHub(limit=40)

@@ -226,6 +226,7 @@ def test_a_hang_that_is_copied_by_a_rerun_is_still_one(graphql: bool) -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_a_hang_of_long_ago_is_not_asked_about_for_ever() -> None:
     """An outage that is older than the window costs nothing."""
     story = Story("P H H H", every=10 * MINUTE)
