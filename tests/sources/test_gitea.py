@@ -563,6 +563,37 @@ def test_a_server_that_asks_to_wait_is_left_alone(
     assert server.requests == []
 
 
+def test_a_limit_between_two_runs_keeps_the_first(
+    ci: FakeGitea, repo: Repo, reader: Reader, server: HttpServer, clock: Clock
+) -> None:
+    """Runs that could not be read are counted as unread, and read when the wait is over."""
+    for at in (NOW - 90, NOW - 60):
+        pushed(repo, at=at).job("test", "failure", at=at)
+    last = f"/{repo.runs[1].row['id']}/jobs"
+    limited = Answer(429, b"", headers={"Retry-After": "90"})
+    server.handler = lambda request: limited if request.path.endswith(last) else ci(request)
+    reader.refresh()
+    assert (len(reader.rows()), reader.report.unread) == (1, 1)
+    assert isinstance(reader.report.trunks[TRUNK].error, RateLimitedError)
+    assert reader.report.retry_after == 90
+    server.handler = ci
+    clock.now += 91
+    reader.refresh()
+    assert verdicts(reader, "test") == "FAIL FAIL"
+
+
+def test_another_source_may_give_the_order(
+    repo: Repo, configure: Configure, clock: Clock, server: HttpServer
+) -> None:
+    """With `order: false` the commits are read once, for the time at which reading begins."""
+    pushed(repo).job("test", "failure", at=NOW - 80)
+    config = configure().model_copy(update={"order": False})
+    reader = Reader(config, clock)
+    assert "commits" in asked_by_refresh(reader, server)
+    assert asked_by_refresh(reader, server) == ["tasks", "runs"]
+    assert (len(reader.rows()), reader.store.load().orders) == (1, {})
+
+
 @pytest.mark.parametrize("lists_runs", [False, True])
 def test_a_forgejo_without_jobs_of_runs_is_read_by_its_tasks(
     ci: FakeGitea, repo: Repo, reader: Reader, server: HttpServer, lists_runs: bool
