@@ -620,6 +620,11 @@ def test_a_run_that_is_deleted_costs_no_other(
     reader.refresh()
     assert [name for name, _, _ in names(reader)] == ["lint", "test"]
     assert reader.report.limitations == ()
+    # The whole repository may go after its tasks were read.
+    server.handler = lambda request: NOT_FOUND if "/runs" in request.path else ci(request)
+    with pytest.raises(NotFoundError):
+        reader.refresh()
+    assert reader.report.limitations == ()
 
 
 def test_other_servers_are_named(configure: Configure, clock: Clock, server: HttpServer) -> None:
