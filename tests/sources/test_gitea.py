@@ -380,27 +380,35 @@ def test_nothing_new_costs_three_requests(repo: Repo, reader: Reader, server: Ht
     assert asked_by_refresh(reader, server) == ["commits", "tasks", "runs"]
 
 
-@pytest.mark.parametrize("limit", [3, 50])
+@pytest.mark.parametrize("move", ["added", "deleted", "deleted for ever"])
 def test_rows_move_while_they_are_paged(
-    ci: FakeGitea, repo: Repo, reader: Reader, limit: int
+    ci: FakeGitea, repo: Repo, reader: Reader, move: str
 ) -> None:
-    """New rows shift the pages, deleted ones too, and a server gives fewer than were asked for."""
-    ci.page_limit = limit
+    """Pages are smaller than asked for, and shift between two requests; no row is lost."""
+    ci.page_limit = 3
     run = pushed(repo)
     for number in range(8):
         run.job(f"job {number}", at=NOW - 80)
     later = pushed(repo, at=NOW - 60)
-    moves = [lambda: later.job("new", at=NOW - 50), repo.tasks.pop]
+    for number in range(3):
+        later.job(f"newest {number}", at=NOW - 50)
+    left = [1] if move != "deleted for ever" else [1] * 3
 
-    def move(request: Request) -> None:
-        if request.path.endswith("/tasks") and request.one("page") == "2" and moves:
-            moves.pop(0)()
+    def shift(request: Request) -> None:
+        if request.path.endswith("/tasks") and request.one("page") == "2" and left:
+            left.pop()
+            later.job("new", at=NOW - 40) if move == "added" else repo.tasks.pop()
 
-    ci.before = move
+    ci.before = shift
     reader.refresh()
-    assert len([name for name, _, _ in names(reader) if name.startswith("job")]) == 8
-    reader.refresh()
-    assert reader.report.trunks[TRUNK].error is None
+    error = reader.report.trunks[TRUNK].error
+    if move == "deleted for ever":
+        assert "rows were deleted each of the 3 times" in str(error)
+        reader.refresh()
+        error = reader.report.trunks[TRUNK].error
+    assert error is None
+    tasks = json.loads(reader.store.load().sources["tea"].state.entries[f"trunk {NAME} main"])
+    assert len(tasks["runs"]["1"]["tasks"]) == 8
 
 
 def test_many_runs_are_read_over_several_refreshes(
@@ -555,6 +563,37 @@ def test_a_server_that_asks_to_wait_is_left_alone(
     assert server.requests == []
 
 
+def test_a_limit_between_two_runs_keeps_the_first(
+    ci: FakeGitea, repo: Repo, reader: Reader, server: HttpServer, clock: Clock
+) -> None:
+    """Runs that could not be read are counted as unread, and read when the wait is over."""
+    for at in (NOW - 90, NOW - 60):
+        pushed(repo, at=at).job("test", "failure", at=at)
+    last = f"/{repo.runs[1].row['id']}/jobs"
+    limited = Answer(429, b"", headers={"Retry-After": "90"})
+    server.handler = lambda request: limited if request.path.endswith(last) else ci(request)
+    reader.refresh()
+    assert (len(reader.rows()), reader.report.unread) == (1, 1)
+    assert isinstance(reader.report.trunks[TRUNK].error, RateLimitedError)
+    assert reader.report.retry_after == 90
+    server.handler = ci
+    clock.now += 91
+    reader.refresh()
+    assert verdicts(reader, "test") == "FAIL FAIL"
+
+
+def test_another_source_may_give_the_order(
+    repo: Repo, configure: Configure, clock: Clock, server: HttpServer
+) -> None:
+    """With `order: false` the commits are read once, for the time at which reading begins."""
+    pushed(repo).job("test", "failure", at=NOW - 80)
+    config = configure().model_copy(update={"order": False})
+    reader = Reader(config, clock)
+    assert "commits" in asked_by_refresh(reader, server)
+    assert asked_by_refresh(reader, server) == ["tasks", "runs"]
+    assert (len(reader.rows()), reader.store.load().orders) == (1, {})
+
+
 @pytest.mark.parametrize("lists_runs", [False, True])
 def test_a_forgejo_without_jobs_of_runs_is_read_by_its_tasks(
     ci: FakeGitea, repo: Repo, reader: Reader, server: HttpServer, lists_runs: bool
@@ -580,6 +619,11 @@ def test_a_run_that_is_deleted_costs_no_other(
     server.handler = lambda request: NOT_FOUND if path in request.path else ci(request)
     reader.refresh()
     assert [name for name, _, _ in names(reader)] == ["lint", "test"]
+    assert reader.report.limitations == ()
+    # The whole repository may go after its tasks were read.
+    server.handler = lambda request: NOT_FOUND if "/runs" in request.path else ci(request)
+    with pytest.raises(NotFoundError):
+        reader.refresh()
     assert reader.report.limitations == ()
 
 

@@ -709,7 +709,7 @@ class Limits(Section):
         max_jobs_per_source: jobs exported of the trunks of one source; None for no limit.
         max_label_bytes: of the value of a label in UTF-8.
         max_answer_bytes: of an answer of a CI's server, decompressed.
-        max_list_pages: of a list of GitHub.
+        max_list_pages: of a list of a CI's server.
         max_connections: open ones of each listener; read at the start.
     """
 

@@ -59,7 +59,8 @@ class RunRows(NamedTuple):
     def _of_task(self, task: Task, job: Job | None) -> Observation:
         status, conclusion = STATUSES.get(task.status, (task.status, None))
         begun = plausible_time(task.begun, self.now)
-        attempt = 1 + sorted(self.run.tasks[task.name]).index(task.id)
+        earlier = [each for each in self.run.tasks.get(task.name, ()) if each < task.id]
+        attempt = 1 + len(earlier)
         is_newest = job is not None and job.attempts == attempt
         return self._observation(
             task.sha,

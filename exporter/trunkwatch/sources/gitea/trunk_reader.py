@@ -250,6 +250,8 @@ class TrunkReader:
                 begin,
             )
         except NotFoundError:
+            if reading.api.has_jobs:
+                raise  # the repository is gone since its tasks were read
             reading.api.has_jobs = False
             return
         for run in found.values():
