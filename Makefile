@@ -106,6 +106,7 @@ bench: $(VENV)/test.stamp schema
 	$(BIN)/python -m tools.bench_github
 	$(BIN)/python -m tools.bench_webhook
 	$(BIN)/python -m tools.bench_rules
+	$(BIN)/python -m tools.bench_shards
 
 # Short forms of both are in `make test`. The load and the days are those of a seed; the moments of the
 # kills depend on the machine too.
