@@ -22,6 +22,10 @@ NO_TIME_MICROSECONDS = 86_400_000_000
 """The first day of 1970, which stands for no time."""
 
 
+KEY_DIGITS = 20
+"""Digits of the greatest hash of 64 bits."""
+
+
 class Place(NamedTuple):
     """A place in the rows, which are ordered by the time of their insertion, then by a hash.
 
@@ -32,6 +36,12 @@ class Place(NamedTuple):
 
     written: int
     key: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether ClickHouse can read it; another one was stored damaged."""
+        is_key = self.key.isascii() and self.key.isdecimal() and len(self.key) <= KEY_DIGITS
+        return 0 <= self.written < 2**62 and (is_key or not self.key)
 
 
 class RowQuery:
@@ -135,16 +145,22 @@ class RowQuery:
             TypeError, ValueError: it has other values than those of the query.
         """
         *values, written, key = row
-        if len(values) != len(self.fields) or not (isinstance(key, str) and key.isdecimal()):
+        place = Place(int(str(written)), str(key))
+        if len(values) != len(self.fields) or not (place.key and place.is_sound):
             raise ValueError("no row of the query")
-        return Place(int(str(written)), key)
+        return place
 
     def _values(self) -> Iterable[str]:
         for key, sql in self._expressions.items():
-            yield f"toString({_MICROSECONDS.format(sql) if key in TIMES else sql})"
+            # A byte that is no UTF-8 in one row would make the whole answer unreadable.
+            yield f"toString({_MICROSECONDS.format(sql)})" if key in TIMES else _text(sql)
 
     def _identity(self) -> Iterable[str]:
         return (self._expressions[key] for key in _IDENTITY if key in self._expressions)
+
+
+def _text(sql: str) -> str:
+    return f"toValidUTF8(toString({sql}))"
 
 
 def quoted(name: str) -> str:
