@@ -1,6 +1,7 @@
 """The ClickHouse source against a fake of the HTTP interface; tests/clickhouse has the engine."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,8 @@ def test_constants_and_patterns_are_parameters() -> None:
     }
     settings = config("http://h", columns=columns, pruned_by="day")
     (_, sql), *parameters = RowQuery(settings).page(Place(5, "7"), 8, 9.0, 10)
-    assert "'" not in sql.replace("'DateTime64(6, \\'UTC\\')'", "").replace("'UTC'", "")
+    own = ("'DateTime64(6, \\'UTC\\')'", "'UTC'", "'throw'")
+    assert "'" not in re.sub("|".join(map(re.escape, own)), "", sql)
     assert "extract(toString(`ci`.`url`), {repo:String})" in sql
     assert "`build`.`commit`" in sql
     assert dict(parameters) == {
@@ -377,6 +379,8 @@ def answered(answer: Answer) -> Callable[[Any], Answer]:
          BadAnswerError, "cursor: written is a column"),
         (43, "No operation greaterOrEquals between String and DateTime64(6, 'UTC')", 400,
          BadAnswerError, "times must be DateTime"),
+        (164, "Cannot modify 'timeout_overflow_mode' setting in readonly mode. (READONLY)", 500,
+         BadAnswerError, "the profile of reader ends queries early"),
         (159, "Timeout exceeded: elapsed 5.2 seconds, maximum: 5.", 408, BadAnswerError,
          "max_execution_time; set pruned_by"),
         (241, "Memory limit (for query) exceeded", 500, BadAnswerError, "max_memory_usage"),
@@ -475,6 +479,16 @@ def test_a_refused_password_is_not_sent_again_at_once(
     path.write_text("right\n")
     reader.refresh()
     assert len(server.requests) == 2
+
+
+def test_without_a_user_a_refusal_is_an_error_of_the_login(
+    table: FakeClickHouse, server: HttpServer
+) -> None:
+    """Name and password may also be in the address."""
+    table.password = "right"
+    with pytest.raises(CredentialsError, match="set user, and password_file"):
+        Reader(config(server.url), Clock(NOW)).refresh()
+    Reader(config(server.url.replace("//", "//reader:right@")), Clock(NOW)).refresh()
 
 
 def test_a_user_may_have_no_password(server: HttpServer) -> None:

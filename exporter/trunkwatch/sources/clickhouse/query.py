@@ -21,6 +21,12 @@ _ARRAY_ESCAPES = str.maketrans({"\\": r"\\", "'": r"\'"})
 NO_TIME_MICROSECONDS = 86_400_000_000
 """The first day of 1970, which stands for no time."""
 
+WHOLE = (
+    "SETTINGS read_overflow_mode = 'throw', result_overflow_mode = 'throw',"
+    " sort_overflow_mode = 'throw', timeout_overflow_mode = 'throw', skip_unavailable_shards = 0"
+)
+"""The defaults, which a profile may change so that an answer without some rows is no error. A user
+with `readonly = 1` may set what is set already."""
 
 KEY_DIGITS = 20
 """Digits of the greatest hash of 64 bits."""
@@ -62,15 +68,15 @@ class RowQuery:
         self._preset = preset = PRESETS[config.preset]
         self._constants: list[tuple[str, str]] = []
         expressions = dict(preset.columns)
-        self.columns: dict[str, str] = {}
+        self.columns = {f"columns.{key}": sql for key, sql in preset.columns.items()}
         for key, expression in config.columns.items():
             expressions[key] = self._sql(key, expression)
             self.columns[f"columns.{key}"] = expression.column or ""
         self.fields: Sequence[str] = tuple(expressions)
         self._expressions = expressions
         self._written = quoted(config.cursor) if config.cursor else preset.cursor
-        self.columns["cursor"] = config.cursor or ""
-        self.columns["pruned_by"] = config.pruned_by or ""
+        self.columns["cursor"] = config.cursor or preset.cursor
+        self.columns["pruned_by"] = config.pruned_by or preset.pruned_by
         database, table = config.database or preset.database, config.table or preset.table
         self.table = f"{database}.{table}"
         self._from = f"`{database}`.`{table}`"
@@ -134,7 +140,7 @@ class RowQuery:
         sql = (
             f"SELECT {values}"  # noqa: S608 — names are checked and quoted, values are parameters
             f" FROM {self._from} WHERE {' AND '.join(conditions)}"
-            f" ORDER BY {written}, {key} LIMIT {limit} WITH TIES FORMAT JSONCompact"
+            f" ORDER BY {written}, {key} LIMIT {limit} WITH TIES {WHOLE} FORMAT JSONCompact"
         )
         return [("query", sql), ("wait_end_of_query", "1"), *parameters]
 
