@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trunkwatch.config.clickhouse import COLUMN_KEYS
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of
 from trunkwatch.domain.model import Evidence, Trunk
 from trunkwatch.engine.facts import EMPTY_STATE
@@ -18,11 +19,13 @@ from trunkwatch.sources.clickhouse.query import Place, RowQuery
 from trunkwatch.sources.clickhouse.rows import RowParser
 
 from tests.clickhouse.fake import FakeClickHouse, config, exception
+from tests.docs import markdown
 from tests.sources.reading import TRUNK, Reader, sha
 from tests.support.clock import Clock
 from tests.support.fakehttp import Answer, HttpServer, as_json, serving
 from tests.support.gitrepo import GitRepo
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOW = 1_700_000_000
 A, B = sha(1), sha(2)
 DAY = 86_400
@@ -108,6 +111,12 @@ def test_words_become_those_of_the_evidence_table(
     parser = RowParser(config("http://h", **settings), tuple(given))
     row = parser.observation(list(given.values()), NOW)
     assert (row.status, row.conclusion) == result
+
+
+def test_every_key_of_columns_is_documented() -> None:
+    """The table of the document has each key once, and no other."""
+    rows = markdown.table((DOCS / "clickhouse.md").read_text(), "key of `columns`")
+    assert sorted(row[0].strip("`") for row in rows) == sorted(COLUMN_KEYS)
 
 
 def test_a_row_has_all_that_a_person_needs(table: FakeClickHouse, reader: Reader) -> None:
@@ -489,6 +498,21 @@ def test_without_a_user_a_refusal_is_an_error_of_the_login(
     with pytest.raises(CredentialsError, match="set user, and password_file"):
         Reader(config(server.url), Clock(NOW)).refresh()
     Reader(config(server.url.replace("//", "//reader:right@")), Clock(NOW)).refresh()
+
+
+def test_a_password_may_be_in_the_environment(
+    table: FakeClickHouse, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is not set is an error that names it, and nothing is sent."""
+    table.password = "right"
+    login = {"user": "reader", "password_env": "CH_PASSWORD"}
+    reader = Reader(config(server.url, **login), Clock(NOW))
+    monkeypatch.delenv("CH_PASSWORD", raising=False)
+    with pytest.raises(CredentialsError, match="password_env CH_PASSWORD: this variable"):
+        reader.refresh()
+    assert server.requests == []
+    monkeypatch.setenv("CH_PASSWORD", "right")
+    reader.refresh()
 
 
 def test_a_user_may_have_no_password(server: HttpServer) -> None:
