@@ -26,7 +26,7 @@ WHOLE = (
     " sort_overflow_mode = 'throw', timeout_overflow_mode = 'throw', skip_unavailable_shards = 0"
 )
 """The defaults, which a profile may change so that an answer without some rows is no error. A user
-with `readonly = 1` may set what is set already."""
+with `readonly = 1` may set a value that does not change anything."""
 
 KEY_DIGITS = 20
 """Digits of the greatest hash of 64 bits."""
