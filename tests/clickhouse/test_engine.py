@@ -126,7 +126,7 @@ def test_the_fake_answers_like_the_engine(engine: Engine, monkeypatch: pytest.Mo
     with serving(fake) as server:
         readers = [
             Reader(config(url, branches=["main", odd], pruned_by=pruned), Clock(NOW + 60.0))
-            for url, pruned in ((server.url, None), (engine.url, "created_at"))
+            for url, pruned in ((server.url, None), (engine.url, "started_at"))
         ]
         for reader in readers:
             while reader.report.retry_after == 0.0 or not reader.rows():

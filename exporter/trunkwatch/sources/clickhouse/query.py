@@ -130,7 +130,8 @@ class RowQuery:
         if pruned:
             at = "fromUnixTimestamp64Micro({{{}:Int64}}, 'UTC')"
             conditions.append(
-                f"({pruned} >= {at.format('oldest')} OR {pruned} < {at.format('day')})"
+                f"({pruned} >= {at.format('oldest')} OR {pruned} < {at.format('day')}"
+                f" OR isNull({pruned}))"
             )
             parameters += [("param_oldest", str(int(oldest * 1e6)))]
             parameters += [("param_day", str(NO_TIME_MICROSECONDS))]
