@@ -126,7 +126,7 @@ def test_the_fake_answers_like_the_engine(engine: Engine, monkeypatch: pytest.Mo
     with serving(fake) as server:
         readers = [
             Reader(config(url, branches=["main", odd], pruned_by=pruned), Clock(NOW + 60.0))
-            for url, pruned in ((server.url, None), (engine.url, "created_at"))
+            for url, pruned in ((server.url, None), (engine.url, "started_at"))
         ]
         for reader in readers:
             while reader.report.retry_after == 0.0 or not reader.rows():
@@ -208,6 +208,18 @@ def test_the_preset_buildkite_reads_its_table(engine: Engine) -> None:
     ]
     assert {row.run_id for row in reader.rows()} == {7}
     assert reader.rows()[0].completed_at == at + 9
+
+
+def test_bytes_that_are_no_text_do_not_hide_other_rows(engine: Engine) -> None:
+    """A String of ClickHouse may hold any bytes."""
+    engine.run(
+        "INSERT INTO ci.jobs (repo, branch, sha, job_id, job_name, status, conclusion, written)"
+        f" SELECT 'o/bytes', 'main', '{A}', arrayJoin(['C328', '6F6B', '0061']) AS hex, unhex(hex),"
+        f" 'completed', 'success', {NOW}"
+    )
+    reader = Reader(config(engine.url, repos=["o/bytes"]), Clock(NOW + 60.0))
+    reader.refresh()
+    assert sorted(row.job.job_name for row in reader.rows()) == ["\0a", "ok", "\ufffd("]
 
 
 def test_a_constant_and_a_part_of_a_column_are_values(engine: Engine) -> None:

@@ -46,7 +46,7 @@ from trunkwatch.web.view import View
 from trunkwatch.web.webhook import Hook, Webhook
 
 from tests.domain.builders import NOW as SAMPLE_NOW
-from tests.fuzz import gitea, gitlab
+from tests.fuzz import clickhouse, gitea, gitlab
 from tests.fuzz.github import GithubAnswers
 from tests.fuzz.rendering import answer
 from tests.fuzz.texts import json_texts, lines_of, spoiled, yaml_texts
@@ -436,6 +436,9 @@ TARGETS = (
     Target("GitHub, stored state", REST.states, REST.try_state),
     Target("Buildbot", _buildbot_answers, lambda given: _buildbot(*given), (SourceError,)),
     Target("Buildbot, stored state", _cursors, continue_buildbot, (SourceError,)),
+    Target("ClickHouse", clickhouse.answers, clickhouse.read, (SourceError,)),
+    Target("ClickHouse, stored state", clickhouse.states, clickhouse.continue_from,
+           (SourceError,)),
     Target("GitLab", gitlab.answers, lambda given: gitlab.read(*given), (SourceError,)),
     Target("GitLab, stored state", gitlab.states, gitlab.continue_from, (SourceError,)),
     Target("GitLab, webhook", gitlab.deliveries, gitlab.deliver, (BadDelivery,)),

@@ -1,11 +1,13 @@
 """The ClickHouse source against a fake of the HTTP interface; tests/clickhouse has the engine."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from trunkwatch.config.clickhouse import COLUMN_KEYS
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of
 from trunkwatch.domain.model import Evidence, Trunk
 from trunkwatch.engine.facts import EMPTY_STATE
@@ -17,11 +19,13 @@ from trunkwatch.sources.clickhouse.query import Place, RowQuery
 from trunkwatch.sources.clickhouse.rows import RowParser
 
 from tests.clickhouse.fake import FakeClickHouse, config, exception
+from tests.docs import markdown
 from tests.sources.reading import TRUNK, Reader, sha
 from tests.support.clock import Clock
 from tests.support.fakehttp import Answer, HttpServer, as_json, serving
 from tests.support.gitrepo import GitRepo
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOW = 1_700_000_000
 A, B = sha(1), sha(2)
 DAY = 86_400
@@ -109,6 +113,12 @@ def test_words_become_those_of_the_evidence_table(
     assert (row.status, row.conclusion) == result
 
 
+def test_every_key_of_columns_is_documented() -> None:
+    """The table of the document has each key once, and no other."""
+    rows = markdown.table((DOCS / "clickhouse.md").read_text(), "key of `columns`")
+    assert sorted(row[0].strip("`") for row in rows) == sorted(COLUMN_KEYS)
+
+
 def test_a_row_has_all_that_a_person_needs(table: FakeClickHouse, reader: Reader) -> None:
     """Ids that are numbers are numbers; 1970 and empty texts are none."""
     table.add(
@@ -183,7 +193,8 @@ def test_constants_and_patterns_are_parameters() -> None:
     }
     settings = config("http://h", columns=columns, pruned_by="day")
     (_, sql), *parameters = RowQuery(settings).page(Place(5, "7"), 8, 9.0, 10)
-    assert "'" not in sql.replace("'DateTime64(6, \\'UTC\\')'", "").replace("'UTC'", "")
+    own = ("'DateTime64(6, \\'UTC\\')'", "'UTC'", "'throw'")
+    assert "'" not in re.sub("|".join(map(re.escape, own)), "", sql)
     assert "extract(toString(`ci`.`url`), {repo:String})" in sql
     assert "`build`.`commit`" in sql
     assert dict(parameters) == {
@@ -377,6 +388,8 @@ def answered(answer: Answer) -> Callable[[Any], Answer]:
          BadAnswerError, "cursor: written is a column"),
         (43, "No operation greaterOrEquals between String and DateTime64(6, 'UTC')", 400,
          BadAnswerError, "times must be DateTime"),
+        (164, "Cannot modify 'timeout_overflow_mode' setting in readonly mode. (READONLY)", 500,
+         BadAnswerError, "the profile of reader ends queries early"),
         (159, "Timeout exceeded: elapsed 5.2 seconds, maximum: 5.", 408, BadAnswerError,
          "max_execution_time; set pruned_by"),
         (241, "Memory limit (for query) exceeded", 500, BadAnswerError, "max_memory_usage"),
@@ -475,6 +488,31 @@ def test_a_refused_password_is_not_sent_again_at_once(
     path.write_text("right\n")
     reader.refresh()
     assert len(server.requests) == 2
+
+
+def test_without_a_user_a_refusal_is_an_error_of_the_login(
+    table: FakeClickHouse, server: HttpServer
+) -> None:
+    """Name and password may also be in the address."""
+    table.password = "right"
+    with pytest.raises(CredentialsError, match="set user, and password_file"):
+        Reader(config(server.url), Clock(NOW)).refresh()
+    Reader(config(server.url.replace("//", "//reader:right@")), Clock(NOW)).refresh()
+
+
+def test_a_password_may_be_in_the_environment(
+    table: FakeClickHouse, server: HttpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable that is not set is an error that names it, and nothing is sent."""
+    table.password = "right"
+    login = {"user": "reader", "password_env": "CH_PASSWORD"}
+    reader = Reader(config(server.url, **login), Clock(NOW))
+    monkeypatch.delenv("CH_PASSWORD", raising=False)
+    with pytest.raises(CredentialsError, match="password_env CH_PASSWORD: this variable"):
+        reader.refresh()
+    assert server.requests == []
+    monkeypatch.setenv("CH_PASSWORD", "right")
+    reader.refresh()
 
 
 def test_a_user_may_have_no_password(server: HttpServer) -> None:

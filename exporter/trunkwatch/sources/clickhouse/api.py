@@ -11,7 +11,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from trunkwatch.config.schema import ClickhouseSource
-from trunkwatch.errors import BadAnswerError, LimitExceededError, NotFoundError, RequestError
+from trunkwatch.errors import (
+    BadAnswerError,
+    CredentialsError,
+    LimitExceededError,
+    NotFoundError,
+    RequestError,
+)
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import Login
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
@@ -48,7 +54,8 @@ CAUSES: Mapping[int, str] = MappingProxyType(
         158: "the query reads more rows than the user may (max_rows_to_read); {less}",
         159: "the query took longer than the user's max_execution_time; {less}",
         160: "the query would take longer than the user's max_execution_time; {less}",
-        164: "the user may not set readonly; use a user whose profile has readonly = 2 or 1",
+        164: "the profile of {user} ends queries early without an error, and results would be lost:"
+        " remove the overflow mode 'break' and skip_unavailable_shards from it",
         201: "the quota of the user is used up; {less}",
         202: "the server has too many queries",
         241: "the query needs more memory than it may (max_memory_usage); {less}",
@@ -116,6 +123,9 @@ class ClickhouseRules(ApiRules):
         if code is None:
             return None
         cause = f"{problem}: {self._cause(code, text)}"
+        if code in REFUSED_LOGIN:
+            why = "the server refuses the login; set user, and password_file or password_env"
+            return CredentialsError(f"{problem}: {why}", status=answer.status, detail=text)
         if code in MISSING:
             return NotFoundError(cause, status=answer.status, detail=text)
         is_accident = code not in CAUSES and code not in UNKNOWN_COLUMN | WRONG_TYPE
@@ -124,7 +134,10 @@ class ClickhouseRules(ApiRules):
 
     def _cause(self, code: int, text: str) -> str:
         if code == NO_ACCESS:
-            cause = "the user {user} may not read {table}: GRANT SELECT ON {table} TO {user}"
+            cause = (
+                "the user {user} may not read {table}: GRANT SELECT ON {table} TO {user},"
+                " and dictGet where a column reads a dictionary"
+            )
         elif code in UNKNOWN_COLUMN:
             cause = f"{self._named(text)} is a column that {{table}} does not have"
         elif code in WRONG_TYPE:

@@ -21,6 +21,16 @@ _ARRAY_ESCAPES = str.maketrans({"\\": r"\\", "'": r"\'"})
 NO_TIME_MICROSECONDS = 86_400_000_000
 """The first day of 1970, which stands for no time."""
 
+WHOLE = (
+    "SETTINGS read_overflow_mode = 'throw', result_overflow_mode = 'throw',"
+    " sort_overflow_mode = 'throw', timeout_overflow_mode = 'throw', skip_unavailable_shards = 0"
+)
+"""The defaults, which a profile may change so that an answer without some rows is no error. A user
+with `readonly = 1` may set a value that does not change anything."""
+
+KEY_DIGITS = 20
+"""Digits of the greatest hash of 64 bits."""
+
 
 class Place(NamedTuple):
     """A place in the rows, which are ordered by the time of their insertion, then by a hash.
@@ -32,6 +42,12 @@ class Place(NamedTuple):
 
     written: int
     key: str = ""
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether ClickHouse can read it; another one was stored damaged."""
+        is_key = self.key.isascii() and self.key.isdecimal() and len(self.key) <= KEY_DIGITS
+        return 0 <= self.written < 2**62 and (is_key or not self.key)
 
 
 class RowQuery:
@@ -52,15 +68,15 @@ class RowQuery:
         self._preset = preset = PRESETS[config.preset]
         self._constants: list[tuple[str, str]] = []
         expressions = dict(preset.columns)
-        self.columns: dict[str, str] = {}
+        self.columns = {f"columns.{key}": sql for key, sql in preset.columns.items()}
         for key, expression in config.columns.items():
             expressions[key] = self._sql(key, expression)
             self.columns[f"columns.{key}"] = expression.column or ""
         self.fields: Sequence[str] = tuple(expressions)
         self._expressions = expressions
         self._written = quoted(config.cursor) if config.cursor else preset.cursor
-        self.columns["cursor"] = config.cursor or ""
-        self.columns["pruned_by"] = config.pruned_by or ""
+        self.columns["cursor"] = config.cursor or preset.cursor
+        self.columns["pruned_by"] = config.pruned_by or preset.pruned_by
         database, table = config.database or preset.database, config.table or preset.table
         self.table = f"{database}.{table}"
         self._from = f"`{database}`.`{table}`"
@@ -114,7 +130,8 @@ class RowQuery:
         if pruned:
             at = "fromUnixTimestamp64Micro({{{}:Int64}}, 'UTC')"
             conditions.append(
-                f"({pruned} >= {at.format('oldest')} OR {pruned} < {at.format('day')})"
+                f"({pruned} >= {at.format('oldest')} OR {pruned} < {at.format('day')}"
+                f" OR isNull({pruned}))"
             )
             parameters += [("param_oldest", str(int(oldest * 1e6)))]
             parameters += [("param_day", str(NO_TIME_MICROSECONDS))]
@@ -124,7 +141,7 @@ class RowQuery:
         sql = (
             f"SELECT {values}"  # noqa: S608 — names are checked and quoted, values are parameters
             f" FROM {self._from} WHERE {' AND '.join(conditions)}"
-            f" ORDER BY {written}, {key} LIMIT {limit} WITH TIES FORMAT JSONCompact"
+            f" ORDER BY {written}, {key} LIMIT {limit} WITH TIES {WHOLE} FORMAT JSONCompact"
         )
         return [("query", sql), ("wait_end_of_query", "1"), *parameters]
 
@@ -135,16 +152,22 @@ class RowQuery:
             TypeError, ValueError: it has other values than those of the query.
         """
         *values, written, key = row
-        if len(values) != len(self.fields) or not (isinstance(key, str) and key.isdecimal()):
+        place = Place(int(str(written)), str(key))
+        if len(values) != len(self.fields) or not (place.key and place.is_sound):
             raise ValueError("no row of the query")
-        return Place(int(str(written)), key)
+        return place
 
     def _values(self) -> Iterable[str]:
         for key, sql in self._expressions.items():
-            yield f"toString({_MICROSECONDS.format(sql) if key in TIMES else sql})"
+            # A byte that is no UTF-8 in one row would make the whole answer unreadable.
+            yield f"toString({_MICROSECONDS.format(sql)})" if key in TIMES else _text(sql)
 
     def _identity(self) -> Iterable[str]:
         return (self._expressions[key] for key in _IDENTITY if key in self._expressions)
+
+
+def _text(sql: str) -> str:
+    return f"toValidUTF8(toString({sql}))"
 
 
 def quoted(name: str) -> str:

@@ -38,9 +38,8 @@ PAGES = 20
 COLD_LOOK_BACK_SECONDS = 86_400.0
 """Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
-
 SPAN_PAGES = 4
-"""Pages of rows that one query of a long read sorts, if rows are as dense as in the last one."""
+"""Pages of rows that one query of a long read has to sort, if they come as in the last page."""
 
 
 class Position(msgspec.Struct):
@@ -63,8 +62,7 @@ class Position(msgspec.Struct):
         """Return the stored position, or the one to begin with."""
         with suppress(msgspec.MsgspecError):  # a damaged one: reading begins anew
             position = msgspec.json.decode(cursor or "", type=cls)
-            key = "" if position.after is None else position.after.key
-            if position.scope == scope and (not key or key.isdecimal()):
+            if position.scope == scope and (position.after is None or position.after.is_sound):
                 if position.since is not None:
                     # A time of the future was stored while a clock was wrong.
                     position.since = min(max(position.since, 0.0), now)
