@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,8 +21,10 @@ from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
-from trunkwatch.tickets.issues.api import Api, GithubIssues
+from trunkwatch.tickets.issues.api import Api
 from trunkwatch.tickets.issues.dry_run import DryRun
+from trunkwatch.tickets.issues.github import GithubIssues
+from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.listing import tickets_object
 from trunkwatch.tickets.metrics import TicketMetrics
@@ -36,8 +39,14 @@ from trunkwatch.web.alerts import AlertPages, is_delivery
 
 log = logging.getLogger(__name__)
 
-TOKEN_VARIABLE = "GITHUB_TOKEN"
-"""The variable that GitHub's own tools and runners read."""
+TOKENS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "github": ("GITHUB_TOKEN", "a fine-grained token needs only Issues: read and write"),
+        "gitlab": ("GITLAB_TOKEN", "a project access token needs the scope api and a role that may"
+                   " edit issues, Planner or Reporter"),
+    }
+)  # fmt: skip
+"""The variable that the vendor's own tools read, and the rights of a token, by type of tickets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class TicketOptions:
         listen: `host:port`.
         alertmanager: base URL of Alertmanager.
         exporter: base URL of `trunkwatch serve`.
-        token_file: file with GitHub's token; None to read the environment.
+        token_file: file with the token of GitHub or GitLab; None to read the environment.
         auth_token_file: file with the bearer token of deliveries; None to accept all,
             which only a loopback listener may.
         web_config: path of the web configuration; None for plain HTTP without passwords.
@@ -87,7 +96,8 @@ class TicketServer:
         config = load_config(options.config_file)
         _check_urls(options)
         self._metrics = TicketMetrics()
-        token = None if options.show is not None else _token(options, environ)
+        _check_type(config)
+        token = None if options.show is not None else _token(config.tickets.type, options, environ)
         api = _api(config, options, self._metrics, token)
         self._store = TicketStore(_storage(options))
         self._supervisor = Supervisor(self._dead_threads)
@@ -138,7 +148,7 @@ class TicketServer:
         log.info("listening on port %d", self.port, extra={"version": __version__})
 
     def _stop(self) -> None:
-        """Finish what runs; an abandoned request to GitHub is repeated or found after a start."""
+        """Finish what runs; an abandoned request is repeated or found after a start."""
         self._web.stop()
         self._worker.stop()
         self._store.close()
@@ -166,7 +176,7 @@ class TicketServer:
 
 
 def print_once(options: TicketOptions) -> Mapping[str, str]:
-    """Show what one round would do on GitHub if every active alert had been delivered.
+    """Show what one round would do with issues if every active alert had been delivered.
 
     The storage file is copied, so that it may be in use.
 
@@ -185,6 +195,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
     assert options.show is not None
     config, metrics = load_config(options.config_file), TicketMetrics()
     _check_urls(options)
+    _check_type(config)
     listed = HttpStatusClient(options.exporter, options.alertmanager).alerts()
     active = [
         FiringAlert(key, job, None)
@@ -222,7 +233,7 @@ def _reconciler(
         "alertmanager": status.alerts,
     }
     if token is not None:
-        checks["github"] = lambda: token.header(time.time())
+        checks[config.tickets.type] = lambda: token.header(time.time())
     runtime = Runtime(time.time, metrics)
     return Reconciler(store, IssueTracker(api), status, config.tickets, runtime, PeerChecks(checks))
 
@@ -259,15 +270,27 @@ def _storage(options: TicketOptions) -> str:
     return options.storage
 
 
-def _token(options: TicketOptions, environ: Mapping[str, str]) -> Authorization:
+def _check_type(config: Config) -> None:
+    """Refuse GitHub as the default where the issues are to be in projects of GitLab.
+
+    Raises:
+        UsageError: neither a type nor a repository is named, and all results are of GitLab.
+    """
+    is_default = not {"type", "repo"} & config.tickets.model_fields_set
+    if is_default and {source.type for source in config.sources} == {"gitlab"}:
+        raise UsageError(
+            "the sources read GitLab, and tickets opens issues on GitHub: set tickets.type to"
+            " gitlab for issues in their projects, or tickets.repo to a repository on GitHub"
+        )
+
+
+def _token(kind: str, options: TicketOptions, environ: Mapping[str, str]) -> Authorization:
+    variable, rights = TOKENS[kind]
     if options.token_file is not None:
         return FileToken(options.token_file)
-    if environ.get(TOKEN_VARIABLE):
-        return EnvToken(TOKEN_VARIABLE, environ)
-    raise UsageError(
-        f"no token: name a file by --token-file, or set {TOKEN_VARIABLE}; a fine-grained token"
-        " needs only Issues: read and write"
-    )
+    if environ.get(variable):
+        return EnvToken(variable, environ)
+    raise UsageError(f"no token: name a file by --token-file, or set {variable}; {rights}")
 
 
 def _api(
@@ -281,7 +304,10 @@ def _api(
         max_answer_bytes=config.limits.max_answer_bytes,
         max_list_pages=config.limits.max_list_pages,
     )
-    return GithubIssues(config.tickets.api_url, http, token)
+    section = config.tickets
+    if section.type == "gitlab":
+        return GitlabIssues(section.api, http, token, confidential=section.confidential)
+    return GithubIssues(section.api, http, token)
 
 
 def _secret(path: str | None) -> Callable[[], bytes] | None:

@@ -540,6 +540,26 @@ CASES = {
         SOURCES + "tickets: {repo: '{owner}/x'}",
         "tickets.repo: must be owner/name or '{repo}' (got '{owner}/x')",
     ),
+    "no project for tickets": (
+        SOURCES + "tickets: {type: gitlab, repo: project}",
+        "tickets.repo: must be a project's path such as group/project or '{repo}' (got 'project')",
+    ),
+    "a project of GitLab for tickets of GitHub": (
+        SOURCES + "tickets: {repo: group/sub/project}",
+        "tickets.repo: must be owner/name or '{repo}' (got 'group/sub/project')",
+    ),
+    "the address of GitLab instead of that of its API": (
+        SOURCES + "tickets: {type: gitlab, api_url: 'https://u:hunter2@gitlab.example.com'}",
+        "tickets: api_url must end with /api/v4, such as https://gitlab.com/api/v4",
+    ),
+    "the API of GitLab for tickets of GitHub": (
+        SOURCES + "tickets: {api_url: 'https://u:hunter2@gitlab.example.com/api/v4/'}",
+        "tickets: api_url is that of a GitLab: add type: gitlab",
+    ),
+    "confidential issues of GitHub": (
+        SOURCES + "tickets: {confidential: true}",
+        "tickets: GitHub has no confidential issues; remove confidential",
+    ),
     "no time zone": (
         SOURCES + "tickets: {timezone: Mars/Phobos}",
         "tickets.timezone: must be a time zone installed here, such as Europe/Paris"

@@ -36,7 +36,7 @@ from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.tickets.alerts import parse_alerts, webhook_payload
-from trunkwatch.tickets.issues.api import GithubIssues
+from trunkwatch.tickets.issues.github import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import State, Ticket, TicketKey
 from trunkwatch.tickets.trunk_status import parse_trunk_status

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trunkwatch.config.fields import (
+    TICKET_REPOS,
     AtLeastOne,
     Duration,
     Flag,
@@ -323,6 +324,8 @@ class GithubSource(_ApiSource):
 
 
 GITLAB = "https://gitlab.com"
+GITLAB_API_PATH = "/api/v4"
+GITLAB_API = f"{GITLAB}{GITLAB_API_PATH}"
 
 
 class GitlabSource(_ApiSource):
@@ -525,6 +528,7 @@ class TicketsSection(Section):
     """The settings of `trunkwatch tickets` (docs/tickets.md).
 
     Attributes:
+        type: whose issues they are.
         url: where `serve` reads the tickets: address of `tickets`; None if it does not.
         repo: where issues are opened; {repo} stands for the repository of the results.
         labels: labels beside those of priority, team and origin.
@@ -535,11 +539,14 @@ class TicketsSection(Section):
         timezone: time zone of the shown times.
         timezones: time zones that differ, by team.
         dashboard_url: address of the dashboard; may contain {repo}, {branch} and {group}.
-        api_url: address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
+        api_url: address of the API, of which the end depends on the type; None for the vendor's
+            own server.
+        confidential: whether a new issue of GitLab is confidential.
     """
 
+    type: Literal["github", "gitlab"] = "github"
     url: Annotated[Url | None, Field(repr=False)] = None
-    repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
+    repo: str = "{repo}"
     labels: tuple[Name, ...] = ()
     assignees: tuple[Name, ...] = ()
     auto_close: Flag = True
@@ -548,7 +555,34 @@ class TicketsSection(Section):
     timezone: Zone = "UTC"
     timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
     dashboard_url: Url | None = None
-    api_url: Annotated[Url, Field(repr=False)] = GITHUB_API
+    api_url: Annotated[Url | None, Field(repr=False)] = None
+    confidential: Flag = False
+
+    @field_validator("repo")
+    @classmethod
+    def _is_a_repository(cls, value: str, info: ValidationInfo) -> str:
+        return ticket_repo(value, info.data.get("type", "github"))
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "TicketsSection":
+        # No value of api_url is repeated: it may have a password.
+        is_gitlab_api = (self.api_url or GITLAB_API).rstrip("/").endswith(GITLAB_API_PATH)
+        if self.type == "gitlab" and not is_gitlab_api:
+            raise ValueError(f"api_url must end with {GITLAB_API_PATH}, such as {GITLAB_API}")
+        if self.type == "github" and self.api_url is not None and is_gitlab_api:
+            raise ValueError("api_url is that of a GitLab: add type: gitlab")
+        if self.type == "github" and self.confidential:
+            raise ValueError("GitHub has no confidential issues; remove confidential")
+        return self
+
+    @property
+    def api(self) -> str:
+        """The address of the API."""
+        return self.api_url or {"github": GITHUB_API, "gitlab": GITLAB_API}[self.type]
+
+    def may_be_in(self, repo: str) -> bool:
+        """Return whether a repository, as results name it, has the form of one with issues."""
+        return TICKET_REPOS[self.type][0].fullmatch(repo) is not None
 
 
 class Limits(Section):

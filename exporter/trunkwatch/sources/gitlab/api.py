@@ -28,7 +28,6 @@ from trunkwatch.sources.gitlab.rows import (
 )
 from trunkwatch.times import format_time
 
-
 READ_ACCESS = (
     "the path or the branch is wrong, the project is gone, its CI is off, or the token"
     " may not read it (scope read_api, role Reporter)"
