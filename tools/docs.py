@@ -26,7 +26,13 @@ from trunkwatch.config.fields import (
     Share,
     Until,
 )
-from trunkwatch.config.repositories import BranchEntry, ExcludeEntry, ProjectGlob, RepoEntry
+from trunkwatch.config.repositories import (
+    BranchEntry,
+    BranchSection,
+    ExcludeEntry,
+    ProjectGlob,
+    RepoEntry,
+)
 from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
@@ -220,7 +226,8 @@ def _default(field: FieldInfo, hint: Any) -> str:
     if _kind(hint).startswith("duration"):
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        names = [each.name if isinstance(each, BranchSection) else each for each in value]
+        return f"`[{', '.join(names)}]`"
     return f"`{value}`" if value != "" else '`""'.replace('""', '""`')
 
 

@@ -175,9 +175,9 @@ CASES = {
         "sources[0].repos[0]: must be the path of a project such as group/sub/project, or a glob"
         " below a group such as group/* or group/** (got '*/app')",
     ),
-    "gitlab glob of branches": (
-        source("name: g, type: gitlab, repos: [o/r], branches: ['release/*']"),
-        "sources[0].branches[0]: must be one branch, or HEAD; globs are not read ('release/*')",
+    "newest of one branch of gitlab": (
+        source("name: g, type: gitlab, repos: [o/r], branches: [{name: main, newest: 2}]"),
+        "sources[0].branches[0]: newest: limits a glob such as release/*, and main is one branch",
     ),
     "gitlab with two tokens": (
         source("name: g, type: gitlab, repos: [o/r], token_file: a, token_env: B"),

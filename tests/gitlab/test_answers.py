@@ -24,6 +24,7 @@ ANSWERS = {
     "Partial<ProjectSchema> & CondensedProjectSchema": "projects/1",
     "(Partial<ProjectSchema> & CondensedProjectSchema)[]": "groups/group/projects",
     "CommitSchema[]": "projects/1/repository/commits",
+    "BranchSchema[]": "projects/1/repository/branches",
     "PipelineSchema[]": "projects/1/pipelines",
     "ExpandedPipelineSchema": "projects/1/pipelines/101",
     # A job without artifacts has no `artifacts_file`, and only an administrator sees all of a user:
@@ -71,6 +72,8 @@ def test_an_independent_client_reads_it(ci: FakeGitLab) -> None:
         assert (listed.id, project.default_branch) == (project.id, "main")
         commits = project.commits.list(ref_name="main", first_parent=True, get_all=True)
         assert [commit.title for commit in commits] == [f"c{n}" for n in reversed(range(30))]
+        (branch,) = project.branches.list(search="^ma", get_all=True)
+        assert project.branches.get(branch.name).commit["title"] == "c29"
         runs = project.pipelines.list(order_by="updated_at", sort="asc", per_page=7, get_all=True)
         assert [run.id for run in runs] == list(range(101, 131))
         run = project.pipelines.get(101)

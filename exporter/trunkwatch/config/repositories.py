@@ -71,12 +71,6 @@ def _project_glob(value: str) -> str:
     return value
 
 
-def _one_branch(value: str) -> str:
-    if is_glob(_branch_glob(value)):
-        raise ValueError(f"must be one branch, or {DEFAULT_BRANCH}; globs are not read ({value!r})")
-    return value
-
-
 def _branch_glob(value: str) -> str:
     if not value or _NO_BRANCH.search(value):
         raise ValueError(
@@ -174,9 +168,6 @@ ExcludeEntry = Annotated[str, AfterValidator(_excluded)]
 
 ProjectGlob = Annotated[str, AfterValidator(_project_glob)]
 """A project of GitLab by its path, or a glob of a group's."""
-
-OneBranch = Annotated[str, AfterValidator(_one_branch)]
-"""A branch, or `HEAD` for the default one."""
 
 
 def contradiction(repos: Sequence[RepoSection], exclude: Sequence[str]) -> str | None:

@@ -25,12 +25,10 @@ from trunkwatch.config.fields import (
     ticket_repo,
 )
 from trunkwatch.config.repositories import (
-    DEFAULT_BRANCH,
     DEFAULT_ONLY,
     BranchEntry,
     BranchSection,
     ExcludeEntry,
-    OneBranch,
     ProjectGlob,
     RepoEntry,
     RepoSection,
@@ -335,7 +333,8 @@ class GitlabSource(_ApiSource):
         url: address of the server, without /api/v4; may have a path.
         repos: projects by their paths, and globs of a group's projects.
         exclude: projects that no glob selects.
-        branches: trunks to watch in each project; `HEAD` is the default branch.
+        branches: trunks to watch in each project: branches, globs of branches, and `HEAD` for the
+            default branch.
         workflow: the label `workflow`; the source's name by default.
         allow_failure: what a failed job that is allowed to fail counts as.
     """
@@ -344,7 +343,7 @@ class GitlabSource(_ApiSource):
     url: Annotated[Url, Field(repr=False)] = GITLAB
     repos: Annotated[tuple[ProjectGlob, ...], Field(min_length=1)]
     exclude: tuple[ProjectGlob, ...] = ()
-    branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
+    branches: Annotated[tuple[BranchEntry, ...], Field(min_length=1)] = DEFAULT_ONLY
     workflow: Name | None = None
     allow_failure: Literal["skip", "fail"] = "skip"
 
@@ -371,17 +370,19 @@ class GitlabSource(_ApiSource):
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the trunks named in full; default branches and globs take a request."""
         named = [repo for repo in self.repos if not is_glob(repo)]
-        branches = [branch for branch in self.branches if branch != DEFAULT_BRANCH]
-        return tuple(Trunk(repo, branch) for repo in named for branch in branches)
+        full = [each.name for each in self.branches if not (each.is_default or each.is_glob)]
+        return tuple(Trunk(repo, branch) for repo in named for branch in full)
 
     def may_feed(self, trunk: Trunk) -> bool:
         """Return whether an entry selects a trunk; any branch may be the default one."""
-        is_watched = DEFAULT_BRANCH in self.branches or trunk.branch in self.branches
+        is_watched = any(each.may_select(trunk.branch) for each in self.branches)
         return is_watched and self.selects(trunk.repo)
 
     def names(self, trunk: Trunk) -> bool:
         """Return whether entries select a trunk, and not as a default branch."""
-        return trunk.branch in self.branches and self.selects(trunk.repo)
+        named = (each for each in self.branches if not each.is_default)
+        is_named = any(each.may_select(trunk.branch) for each in named)
+        return is_named and self.selects(trunk.repo)
 
     def compares(self, trunk: Trunk) -> str | None:
         """Return `compare_url`, or else GitLab's own compare page."""

@@ -1,5 +1,6 @@
 """The requests to one GitLab server; every method may raise RequestError."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -15,15 +16,18 @@ from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.gitlab.rows import (
+    BRANCHES,
     BRIDGES,
     COMMITS,
     JOBS,
     PIPELINES,
     PROJECTS,
+    Branch,
     Job,
     ListedCommit,
     Pipeline,
     Project,
+    branch_of,
     project_of,
 )
 from trunkwatch.times import format_time
@@ -33,6 +37,10 @@ READ_ACCESS = (
     " may not read it (scope read_api, role Reporter)"
 )
 """The advice of an error about a path that cannot be read."""
+
+
+READERS = 4
+"""Trunks, or lists of branches, that are read at once."""
 
 
 class GitlabApi:
@@ -90,6 +98,23 @@ class GitlabApi:
             except NotFoundError:
                 raise error from None
 
+    # ------------------------------------------------------------------ branches
+
+    def branches(self, project: int, glob: str) -> tuple[Branch, ...]:
+        """Return the branches of a project among which a glob may match some."""
+        begin = re.split(r"[*?]", glob)[0]
+        query: Query = [("search", f"^{begin}")] if begin else []
+        return self.client.whole_list(_branches(project), query, BRANCHES)
+
+    def branch(self, project: int, name: str) -> Branch:
+        """Return a branch of a project."""
+        path = f"{_branches(project)}/{quote(name, safe='')}"
+        document = self.client.object("GET", path)
+        try:
+            return branch_of(document)
+        except (KeyError, TypeError, ValueError):
+            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
+
     # ------------------------------------------------------------------ commits and pipelines
 
     def commits(self, project: int, branch: str, number: int) -> Page[ListedCommit]:
@@ -140,3 +165,7 @@ class GitlabApi:
             "GET", f"/projects/{project}/pipelines/{pipeline}"
         )
         return text_or_none(document.get("yaml_errors")) or ""
+
+
+def _branches(project: int) -> str:
+    return f"/projects/{project}/repository/branches"

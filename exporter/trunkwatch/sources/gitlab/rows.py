@@ -1,7 +1,7 @@
 """The rows of GitLab's lists; ValueError or KeyError for one without identity or status.
 
 https://docs.gitlab.com/api/pipelines/, https://docs.gitlab.com/api/jobs/,
-https://docs.gitlab.com/api/commits/
+https://docs.gitlab.com/api/commits/, https://docs.gitlab.com/api/branches/
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,18 @@ class Project(NamedTuple):
     path: str
     default_branch: str | None
     archived: bool
+
+
+class Branch(NamedTuple):
+    """A branch.
+
+    Attributes:
+        name: of the branch.
+        committed: date of its newest commit (seconds since the epoch); 0 for none.
+    """
+
+    name: str
+    committed: float
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -167,6 +179,14 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
     return ListedCommit(commit, tuple(filter(None, parents)))
 
 
+def branch_of(row: Mapping[str, Any]) -> Branch:
+    """Parse a branch."""
+    commit = row.get("commit")
+    date = commit.get("committed_date") if isinstance(commit, dict) else None
+    return Branch(name_of(row["name"]), time_of(date) or 0.0)
+
+
+BRANCHES: Listing[Branch] = Listing(branch_of, lambda branch: branch.name)
 PROJECTS: Listing[Project] = Listing(project_of, lambda project: project.id)
 PIPELINES: Listing[Pipeline] = Listing(pipeline_of, lambda pipeline: pipeline.id)
 JOBS: Listing[Job] = Listing(job_of, lambda job: job.id, lambda job: job.status == UNREADABLE)

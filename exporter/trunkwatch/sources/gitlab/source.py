@@ -10,7 +10,7 @@ from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError
 from trunkwatch.sources.deliveries import RowsUpdate, check_signed, secret_of
-from trunkwatch.sources.gitlab.api import GitlabApi
+from trunkwatch.sources.gitlab.api import READERS, GitlabApi
 from trunkwatch.sources.gitlab.pipeline_reader import Reading
 from trunkwatch.sources.gitlab.position import TRUNK_KEY, Position, trunk_key
 from trunkwatch.sources.gitlab.projects import Projects
@@ -26,9 +26,6 @@ from trunkwatch.sources.port import (
     SourceContext,
     TrunkReport,
 )
-
-READERS = 4
-"""Trunks that are read at once."""
 
 
 def gitlab_source(config: GitlabSource, context: SourceContext) -> Source:

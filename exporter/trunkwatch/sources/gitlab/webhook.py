@@ -11,7 +11,6 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from trunkwatch.config.repositories import DEFAULT_BRANCH
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import BadSignature
@@ -62,9 +61,9 @@ def _trunk_of(payload: Mapping[str, Any], config: GitlabSource) -> Trunk | None:
     if kind not in ("build", "pipeline", "push") or attributes.get("tag") is True:
         return None
     path, branch = project["path_with_namespace"], attributes["ref"].removeprefix(REF)
-    watched = {
-        project.get("default_branch", branch) if each == DEFAULT_BRANCH else each
+    default = project.get("default_branch", branch)
+    is_watched = config.selects(path) and any(
+        branch == default if each.is_default else each.may_select(branch)
         for each in config.branches
-    }
-    is_watched = branch in watched and config.selects(path)
+    )
     return Trunk(path, branch) if is_watched else None
