@@ -17,6 +17,7 @@ from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.process import Supervisor
+from trunkwatch.rest.client import without_credentials
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
@@ -90,7 +91,8 @@ class TicketServer:
         Raises:
             ConfigError: the configuration, or that of the listener, is invalid.
             UsageError: a flag is invalid.
-            StoreError: the storage file cannot be used, or another process uses it.
+            StoreError: the storage file cannot be used, another process uses it, or it has the
+                issues of another server.
             ListenError: the web address cannot be bound.
         """
         config = load_config(options.config_file)
@@ -102,6 +104,7 @@ class TicketServer:
         self._store = TicketStore(_storage(options))
         self._supervisor = Supervisor(self._dead_threads)
         try:
+            self._store.bind(_server(config))
             secret = _secret(options.auth_token_file)
             pages = AlertPages(
                 self._deliver,
@@ -204,6 +207,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
         if alert.active is not False
     ]
     with TemporaryDirectory() as folder, closing(_copied(options.storage, folder)) as store:
+        store.bind(_server(config))
         store.add_firing(active, time.time())
         api = DryRun(options.show)
         _reconciler(config, options, store, api, metrics, None).reconcile_all()
@@ -268,6 +272,10 @@ def _storage(options: TicketOptions) -> str:
             " file, or try --dry-run"
         )
     return options.storage
+
+
+def _server(config: Config) -> str:
+    return without_credentials(config.tickets.api).rstrip("/")
 
 
 def _check_type(config: Config) -> None:

@@ -2,19 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import gitlab
 import pytest
 from trunkwatch.config import TicketsSection
-from trunkwatch.errors import IssueGone, TrackerRefused, UsageError
+from trunkwatch.errors import IssueGone, StoreError, TrackerRefused, UsageError
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.ticketing import TicketOptions, TicketServer
 from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import Change, Comment, Create, State, Ticket, TicketKey
+from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.text.markdown import Marker, quoted
 
 from tests.github.fake import TOKEN, FakeGitHub
@@ -241,3 +243,19 @@ def test_the_projects_of_gitlab_are_not_looked_for_on_github(
     options = TicketOptions(path, "t.db", ":0", "http://h", "http://h")
     with pytest.raises(UsageError, match=re.escape(error)):
         TicketServer(options, {})
+
+
+def test_a_file_with_the_issues_of_another_server_is_refused(tmp_path: Path) -> None:
+    """Its numbers are those of other issues; without any issue it may be used."""
+    (tmp_path / "trunkwatch.yml").write_text(
+        "sources: [{name: lab, type: gitlab, repos: [g/s/p]}]\ntickets: {type: gitlab}\n"
+    )
+    path, storage = str(tmp_path / "trunkwatch.yml"), str(tmp_path / "t.db")
+    with closing(TicketStore(storage)) as store:
+        store.bind("https://old.example.com/api/v4")
+        store.bind("https://api.github.com")
+        store.save_ticket(TICKET)
+        store.bind("https://api.github.com")
+    options = TicketOptions(path, storage, "127.0.0.1:0", "http://h", "http://h")
+    with pytest.raises(StoreError, match=r"has the issues of https://api.github.com, and .*api/v4"):
+        TicketServer(options, {"GITLAB_TOKEN": TOKEN})
