@@ -22,7 +22,7 @@ from trunkwatch.errors import (
 from trunkwatch.rest.client import Query, Reply
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import ApiRules, HttpContext
-from trunkwatch.rest.lists import EtagCache, ListClient, Listing
+from trunkwatch.rest.lists import EtagCache, ListClient, Listing, page_numbers
 from trunkwatch.tickets.json_rows import count_or_none, list_of, text_or_none
 from trunkwatch.tickets.model import Step
 from trunkwatch.tickets.text.markdown import find_marker
@@ -157,6 +157,13 @@ class IssuesClient:
         if page.dropped:
             raise TrackerUnsure(f"GET {self._client.address(path)}: an unreadable row")
         return page.rows
+
+    def pages(self, path: str, query: Query) -> Iterator[tuple[Mapping[str, Any], ...]]:
+        """Yield the rows of a list page by page, without an end: the caller knows the last one."""
+        address, most = self._client.address(path), self._client.max_list_pages
+        numbers = page_numbers(f"GET {address}", most)
+        while True:
+            yield self.page(path, query, self._tracked(lambda: next(numbers)))
 
     def write(self, method: str, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Change something; not repeated."""

@@ -12,7 +12,6 @@ from trunkwatch.errors import TrackerRefused
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.rest.lists import page_numbers
 from trunkwatch.tickets.issues.api import Asked, Issue, IssueKeys, IssuesClient
 from trunkwatch.tickets.json_rows import count_or_none
 from trunkwatch.tickets.model import Change, Comment, Create, Step
@@ -52,7 +51,6 @@ class GitlabIssues:
         """
         rules = GitlabRules(WRITE_ACCESS)
         self._client = IssuesClient(api_url, http, authorization, rules, timeout)
-        self._pages = http.max_list_pages
         self._confidential = confidential
 
     def issue(self, repo: str, number: int) -> Issue:
@@ -82,8 +80,7 @@ class GitlabIssues:
         """
         path = f"{_issues(repo)}/{number}/notes"
         query = [("order_by", "created_at"), ("sort", "desc"), ("activity_filter", "only_comments")]
-        for page in page_numbers(f"GET {path}", self._pages):
-            rows = self._client.page(path, query, page)
+        for rows in self._client.pages(path, query):
             yield from (str(row.get("body")) for row in rows)
             if not rows or _time(rows[-1]) < since:
                 return
