@@ -7,8 +7,6 @@ from tests.github.issues import ARCHIVED, INVALID, LOCKED
 from tests.tickets.builders import fixed, job
 from tests.tickets.stage import MINUTE, Stage, each_vendor, opened
 
-pytestmark = each_vendor
-
 COMMENTS, ANY_WRITE = "POST .*/comments", "(POST|PATCH) "
 
 
@@ -28,6 +26,7 @@ def refusals(stage: Stage) -> dict[str, float]:
     return {labels["operation"]: value for labels, value in samples if value}
 
 
+@each_vendor
 def test_a_locked_issue_is_edited_and_closed(stage: Stage) -> None:
     """Each comment is sent once, refused and counted; the body stays true to the end."""
     locked(stage)
@@ -67,6 +66,7 @@ def test_an_unlocked_issue_gets_the_next_comment(stage: Stage) -> None:
     assert "Not broken any more" in comment.body
 
 
+@each_vendor
 def test_a_comment_whose_answer_was_lost_is_left_out_if_it_cannot_be_looked_for(
     stage: Stage,
 ) -> None:
@@ -116,6 +116,7 @@ def test_a_refused_edit_does_not_repeat_its_comment(stage: Stage) -> None:
     assert "`pull / c`" in stage.issue.body
 
 
+@each_vendor
 def test_a_refused_closing_does_not_repeat_its_comment(stage: Stage) -> None:
     """The issue stays open for this program, and is closed once the server allows it."""
     opened(stage, "a")
@@ -130,6 +131,7 @@ def test_a_refused_closing_does_not_repeat_its_comment(stage: Stage) -> None:
     assert len(stage.issue.comments) == 1
 
 
+@each_vendor
 def test_a_text_that_is_rejected_is_not_sent_again(stage: Stage) -> None:
     """The next text is, and so is the closing; GitLab answers 400 where GitHub answers 422."""
     opened(stage, "a")
