@@ -911,6 +911,10 @@ def test_globs_select_branches(
     reader.refresh()
     assert branches(reader) == {"main", "release/2", "release/3"}
     assert "branches" not in asked_by_refresh(reader, server)
+    del project.branches["release/2"]
+    assert "branches" not in asked_by_refresh(reader, server)
+    assert "branches" in asked_by_refresh(reader, server), "at once after a branch is not found"
+    project.push("a", at=NOW - 88, branch="release/2")
     project.push("b", at=NOW, branch="release/1")
     project.push("b", at=NOW, branch="release/x/y")
     del project.branches["release/3"]
@@ -940,6 +944,7 @@ def test_a_branch_ends_only_if_its_own_address_confirms_it(
             facts = reader.refresh()
         assert branches(reader) == watched
         assert isinstance(reader.report.error, NotFoundError) is (answer is refused)
+        assert reader.report.limitations == ()
         assert not [fact for fact in facts if isinstance(fact, TrunkRemoved)]
         clock.now += 600.0
     with answered(refused):

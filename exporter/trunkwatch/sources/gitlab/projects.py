@@ -1,6 +1,6 @@
 """The projects and branches that a source reads: named in full, or matched by globs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -44,23 +44,24 @@ class Projects:
         self.entries: list[StateEntry] = []
         self._branches: dict[tuple[int, str], list[Branch]] = {}
 
-    def read(self, stored: Mapping[str, str], now: float, *, again: bool) -> None:
+    def read(self, stored: Mapping[str, str], now: float, missing: Collection[str]) -> None:
         """Read the projects, and the branches that globs select, that are due.
 
         Args:
             stored: the entries of the source's state.
             now: seconds since the epoch.
-            again: whether all are due, because one could not be found.
+            missing: the projects with a trunk that could not be found: the lists of projects are
+                due, and those of their branches.
         """
-        lists = StoredLists(self._config.site, stored, now, again=again)
+        lists = StoredLists(self._config.site, stored, now)
         ids: set[int] = set()
         for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
-            for project in self._listed(entry, lists):
+            for project in self._listed(entry, lists, again=bool(missing)):
                 selected = not is_glob(entry) or self._config.selects(project.path)
                 if selected and project.id not in ids:
                     ids.add(project.id)
                     self.found[project.path if is_glob(entry) else entry] = project
-        self._read_branches(lists)
+        self._read_branches(lists, missing)
         self.entries = lists.entries
         # A project that is not selected any more leaves no list of branches behind.
         keys = {_branches_key(*each) for each in self._branches}
@@ -68,10 +69,14 @@ class Projects:
         if not self.errors:
             self.entries += (StateEntry(key, None) for key in obsolete)
 
-    def _listed(self, entry: str, lists: StoredLists) -> list[Project]:
+    def _listed(self, entry: str, lists: StoredLists, *, again: bool) -> list[Project]:
         seconds = GLOB_SECONDS if is_glob(entry) else NAMED_SECONDS
         listed, error = lists.read(
-            f"repos {entry}", Project, seconds, lambda before: self._projects(entry, before)
+            f"repos {entry}",
+            Project,
+            seconds,
+            lambda before: self._projects(entry, before),
+            again=again,
         )
         if error is not None and not listed.site:
             self.errors[entry] = error
@@ -97,13 +102,14 @@ class Projects:
                     if repo_matches(entry, project.path) and not project.archived:
                         yield project
 
-    def _read_branches(self, lists: StoredLists) -> None:
+    def _read_branches(self, lists: StoredLists, missing: Collection[str]) -> None:
         """Read the branches of each project that each glob selects."""
+        globs = dict.fromkeys(each.name for each in self._config.branches if each.is_glob)
         due = [
-            (repo, project, section.name)
+            (repo, project, glob)
             for repo, project in self.found.items()
-            for section in self._config.branches
-            if section.is_glob and project.default_branch is not None
+            for glob in globs
+            if project.default_branch is not None
         ]
 
         def read(repo: str, project: Project, glob: str) -> None:
@@ -112,10 +118,12 @@ class Projects:
                 Branch,
                 GLOB_SECONDS,
                 lambda before: self._matching(project.id, glob, before),
+                again=repo in missing,
             )
             if error is not None and not listed.site:
                 self.errors[f"{repo} {glob}"] = error
-            self._branches[project.id, glob] = listed.rows
+            else:
+                self._branches[project.id, glob] = listed.rows
 
         with ThreadPoolExecutor(READERS) as pool:
             for _ in pool.map(lambda each: read(*each), due):
@@ -138,7 +146,7 @@ class Projects:
         elif not section.is_glob:
             yield section.name
         else:
-            matching = self._branches[project.id, section.name]
+            matching = self._branches.get((project.id, section.name), [])
             newest_first = sorted(matching, key=lambda each: (-each.committed, each.name))
             yield from (branch.name for branch in newest_first[: section.newest])
 

@@ -50,7 +50,7 @@ class Gitlab:
         self._clock = context.http.clock
         self._api = GitlabApi(config, context.http)
         self._reports: dict[Trunk, TrunkReport] = {}
-        self._lookup_again = False
+        self._missing: frozenset[str] = frozenset()
         self._news = News(config.poll_interval)
 
     # ------------------------------------------------------------------ refresh
@@ -63,7 +63,7 @@ class Gitlab:
         """
         now = self._clock()
         projects = Projects(self._api, self._config)
-        projects.read(state.entries, now, again=self._lookup_again)
+        projects.read(state.entries, now, self._missing)
         trunks = projects.trunks()
         keys = {trunk: (project.path.lower(), trunk.branch) for trunk, project in trunks.items()}
         due, wait = self._news.take(keys.values(), now)
@@ -78,8 +78,8 @@ class Gitlab:
             before = self._reports.get(trunk, TrunkReport(None))
             until = now if is_current else before.read_until
             self._reports[trunk] = TrunkReport(until, read.error)
-        self._lookup_again = any(
-            isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
+        self._missing = frozenset(
+            trunk.repo for trunk in chosen if isinstance(self._reports[trunk].error, NotFoundError)
         )
         if not projects.errors:
             facts += _removed(state.entries, trunks)

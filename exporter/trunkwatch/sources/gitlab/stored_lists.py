@@ -34,17 +34,15 @@ class StoredLists:
         entries: to store.
     """
 
-    def __init__(self, site: str, stored: Mapping[str, str], now: float, *, again: bool) -> None:
+    def __init__(self, site: str, stored: Mapping[str, str], now: float) -> None:
         """Args:
         site: address of the server.
         stored: the entries of the source's state.
         now: seconds since the epoch.
-        again: whether all lists are due, because something in one could not be found.
         """
         self._site = site
         self._stored = stored
         self._now = now
-        self._again = again
         self._fatal: SourceError | None = None
         self.entries: list[StateEntry] = []
 
@@ -54,6 +52,8 @@ class StoredLists:
         row: type[Row],
         seconds: float,
         read: Callable[[list[Row]], Iterable[Row]],
+        *,
+        again: bool,
     ) -> tuple[StoredList[Row], SourceError | None]:
         """Return a list, read if it is due, and why it could not be read.
 
@@ -62,6 +62,7 @@ class StoredLists:
             row: type of its rows.
             seconds: after which it is due again.
             read: returns the list, given the rows that were read last.
+            again: whether it is due now, because something in it could not be found.
         """
         listed: StoredList[Row] = StoredList()
         with suppress(msgspec.MsgspecError):
@@ -70,7 +71,7 @@ class StoredLists:
         if listed.site != self._site:
             listed = StoredList()
         is_recent = listed.read_at <= self._now < listed.read_at + seconds
-        if listed.site and is_recent and not self._again:
+        if listed.site and is_recent and not again:
             return listed, None
         try:
             if self._fatal is not None:
