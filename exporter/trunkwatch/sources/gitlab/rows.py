@@ -11,10 +11,10 @@ import msgspec
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.storable import UNREADABLE
-from trunkwatch.rest.json_text import text_or_none
+from trunkwatch.rest.json_text import object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.times import parse_time
+from trunkwatch.times import parse_time, parse_time_or_none
 
 NAME_CHARACTERS = 1000
 """Characters of a name or path; GitLab's own limit is 255 for each part of one."""
@@ -132,7 +132,7 @@ def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
         sha,
         source,
         status,
-        time_of(row.get("created_at")),
+        parse_time_or_none(row.get("created_at")),
         parse_time(row["updated_at"]),
         url_of(row.get("web_url")),
     )
@@ -147,9 +147,9 @@ def job_of(row: Mapping[str, Any]) -> Job:
         status if isinstance(status, str) else UNREADABLE,
         row.get("allow_failure") is True,
         text_or_none(row.get("failure_reason")) or "",
-        time_of(row.get("created_at")),
-        time_of(row.get("started_at")),
-        time_of(row.get("finished_at")),
+        parse_time_or_none(row.get("created_at")),
+        parse_time_or_none(row.get("started_at")),
+        parse_time_or_none(row.get("finished_at")),
         url_of(row.get("web_url")),
     )
 
@@ -172,7 +172,7 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
         raise ValueError(f"a commit with the id {sha} and the parents {parents}")
     commit = Commit(
         sha,
-        time_of(row.get("committed_date")),
+        parse_time_or_none(row.get("committed_date")),
         text_or_none(row.get("author_name")),
         text_or_none(row.get("title")),
     )
@@ -181,9 +181,8 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
 
 def branch_of(row: Mapping[str, Any]) -> Branch:
     """Parse a branch."""
-    commit = row.get("commit")
-    date = commit.get("committed_date") if isinstance(commit, dict) else None
-    return Branch(name_of(row["name"]), time_of(date) or 0.0)
+    date = object_or_empty(row.get("commit")).get("committed_date")
+    return Branch(name_of(row["name"]), parse_time_or_none(date) or 0.0)
 
 
 BRANCHES: Listing[Branch] = Listing(branch_of, lambda branch: branch.name)
@@ -219,11 +218,3 @@ def name_of(value: object) -> str:
 def url_of(value: object) -> str | None:
     """Return the address of a page, or None."""
     return value if isinstance(value, str) and value.startswith(("http://", "https://")) else None
-
-
-def time_of(value: object) -> float | None:
-    """Return a time (seconds since the epoch), or None for none."""
-    try:
-        return parse_time(value)
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ from trunkwatch.tickets.issues.api import Asked, Issue, IssueKeys, IssuesClient
 from trunkwatch.tickets.json_rows import count_or_none
 from trunkwatch.tickets.model import Change, Comment, Create, Step
 from trunkwatch.tickets.text.markdown import TITLE_LIMIT
-from trunkwatch.times import format_time, parse_time
+from trunkwatch.times import format_time, parse_time_or_none
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,11 @@ class GitlabIssues:
         path = f"{_issues(repo)}/{number}/notes"
         query = [("order_by", "created_at"), ("sort", "desc"), ("activity_filter", "only_comments")]
         for rows in self._client.pages(path, query):
+            if not rows:
+                return
             yield from (str(row.get("body")) for row in rows)
-            if not rows or _time(rows[-1]) < since:
+            oldest = parse_time_or_none(rows[-1].get("created_at"))
+            if oldest is not None and oldest < since:
                 return
 
     def execute(self, repo: str, number: int | None, step: Step) -> int | None:
@@ -172,13 +175,6 @@ def _issues(repo: str) -> str:
 def _title(text: str) -> str:
     """Return a title without mentions, which GitLab, unlike GitHub, also finds in titles."""
     return text.replace("@", "@\N{WORD JOINER}")[:TITLE_LIMIT]
-
-
-def _time(note: Mapping[str, Any]) -> float:
-    try:
-        return parse_time(note.get("created_at"))
-    except ValueError:
-        return float("inf")  # so that reading goes on
 
 
 def _roles(permissions: object) -> Iterator[int]:
