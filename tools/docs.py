@@ -28,6 +28,7 @@ from trunkwatch.config.fields import (
 )
 from trunkwatch.config.repositories import (
     BranchEntry,
+    BranchSection,
     ExcludeEntry,
     OwnerGlob,
     ProjectGlob,
@@ -230,7 +231,8 @@ def _default(field: FieldInfo, hint: Any) -> str:
     if _kind(hint).startswith("duration"):
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`"
+        names = [each.name if isinstance(each, BranchSection) else each for each in value]
+        return f"`[{', '.join(names)}]`"
     return f"`{value}`" if value != "" else '`""'.replace('""', '""`')
 
 

@@ -9,7 +9,7 @@
     │   ├── UnsignedDelivery    it has no signature
     │   └── BadSignature        its signature does not match the configured secret
     ├── ReadingError            the status of the exporter or Alertmanager cannot be read
-    ├── TrackerError            a request to GitHub Issues failed, or its outcome is unknown
+    ├── TrackerError            a request for an issue failed, or its outcome is unknown
     │   ├── TrackerUnsure       outcome unknown: no answer, or an ambiguous one
     │   ├── TrackerLimited      rate limited: not done; no request succeeds before a given time
     │   └── TrackerRefused      refused: not done; a retry fails until the cause is removed
@@ -113,11 +113,11 @@ class QueueFullError(TrunkwatchError):
 
 
 class TrackerError(TrunkwatchError):
-    """A request to GitHub Issues failed, or its outcome is unknown."""
+    """A request for an issue failed, or its outcome is unknown."""
 
 
 class TrackerUnsure(TrackerError):  # noqa: N818 — reads as the state that it reports
-    """The outcome is unknown: GitHub gave no answer, or an ambiguous one."""
+    """The outcome is unknown: the server gave no answer, or an ambiguous one."""
 
 
 class TrackerLimited(TrackerError):  # noqa: N818 — as above

@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,12 +17,15 @@ from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.process import Supervisor
+from trunkwatch.rest.client import without_credentials
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
-from trunkwatch.tickets.issues.api import Api, GithubIssues
+from trunkwatch.tickets.issues.api import Api
 from trunkwatch.tickets.issues.dry_run import DryRun
+from trunkwatch.tickets.issues.github import GithubIssues
+from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.listing import tickets_object
 from trunkwatch.tickets.metrics import TicketMetrics
@@ -36,8 +40,14 @@ from trunkwatch.web.alerts import AlertPages, is_delivery
 
 log = logging.getLogger(__name__)
 
-TOKEN_VARIABLE = "GITHUB_TOKEN"
-"""The variable that GitHub's own tools and runners read."""
+TOKENS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "github": ("GITHUB_TOKEN", "a fine-grained token needs only Issues: read and write"),
+        "gitlab": ("GITLAB_TOKEN", "a project access token needs the scope api and a role that may"
+                   " edit issues, Planner or Reporter"),
+    }
+)  # fmt: skip
+"""The variable that the vendor's own tools read, and the rights of a token, by type of tickets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class TicketOptions:
         listen: `host:port`.
         alertmanager: base URL of Alertmanager.
         exporter: base URL of `trunkwatch serve`.
-        token_file: file with GitHub's token; None to read the environment.
+        token_file: file with the token of GitHub or GitLab; None to read the environment.
         auth_token_file: file with the bearer token of deliveries; None to accept all,
             which only a loopback listener may.
         web_config: path of the web configuration; None for plain HTTP without passwords.
@@ -81,18 +91,21 @@ class TicketServer:
         Raises:
             ConfigError: the configuration, or that of the listener, is invalid.
             UsageError: a flag is invalid.
-            StoreError: the storage file cannot be used, or another process uses it.
+            StoreError: the storage file cannot be used, another process uses it, or it has the
+                issues of another server.
             ListenError: the web address cannot be bound.
         """
         config = load_config(options.config_file)
         _check_urls(options)
         self._name = config.name
         self._metrics = TicketMetrics()
-        token = None if options.show is not None else _token(options, environ)
+        _check_type(config)
+        token = None if options.show is not None else _token(config.tickets.type, options, environ)
         api = _api(config, options, self._metrics, token)
         self._store = TicketStore(_storage(options))
         self._supervisor = Supervisor(self._dead_threads)
         try:
+            self._store.bind(_server(config))
             secret = _secret(options.auth_token_file)
             pages = AlertPages(
                 self._deliver,
@@ -139,7 +152,7 @@ class TicketServer:
         log.info("listening on port %d", self.port, extra={"version": __version__})
 
     def _stop(self) -> None:
-        """Finish what runs; an abandoned request to GitHub is repeated or found after a start."""
+        """Finish what runs; an abandoned request is repeated or found after a start."""
         self._web.stop()
         self._worker.stop()
         self._store.close()
@@ -167,7 +180,7 @@ class TicketServer:
 
 
 def print_once(options: TicketOptions) -> Mapping[str, str]:
-    """Show what one round would do on GitHub if every active alert had been delivered.
+    """Show what one round would do with issues if every active alert had been delivered.
 
     The storage file is copied, so that it may be in use.
 
@@ -186,6 +199,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
     assert options.show is not None
     config, metrics = load_config(options.config_file), TicketMetrics()
     _check_urls(options)
+    _check_type(config)
     listed = HttpStatusClient(options.exporter, options.alertmanager, config.name).alerts()
     active = [
         FiringAlert(key, job, None)
@@ -194,6 +208,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
         if alert.active is not False
     ]
     with TemporaryDirectory() as folder, closing(_copied(options.storage, folder)) as store:
+        store.bind(_server(config))
         store.add_firing(active, time.time())
         api = DryRun(options.show)
         _reconciler(config, options, store, api, metrics, None).reconcile_all()
@@ -223,7 +238,7 @@ def _reconciler(
         "alertmanager": status.alerts,
     }
     if token is not None:
-        checks["github"] = lambda: token.header(time.time())
+        checks[config.tickets.type] = lambda: token.header(time.time())
     runtime = Runtime(time.time, metrics)
     return Reconciler(store, IssueTracker(api), status, config.tickets, runtime, PeerChecks(checks))
 
@@ -260,15 +275,31 @@ def _storage(options: TicketOptions) -> str:
     return options.storage
 
 
-def _token(options: TicketOptions, environ: Mapping[str, str]) -> Authorization:
+def _server(config: Config) -> str:
+    return without_credentials(config.tickets.api).rstrip("/")
+
+
+def _check_type(config: Config) -> None:
+    """Refuse GitHub as the default where the issues are to be in projects of GitLab.
+
+    Raises:
+        UsageError: neither a type nor a repository is named, and all results are of GitLab.
+    """
+    is_default = not {"type", "repo"} & config.tickets.model_fields_set
+    if is_default and {source.type for source in config.sources} == {"gitlab"}:
+        raise UsageError(
+            "the sources read GitLab, and tickets opens issues on GitHub: set tickets.type to"
+            " gitlab for issues in their projects, or tickets.repo to a repository on GitHub"
+        )
+
+
+def _token(kind: str, options: TicketOptions, environ: Mapping[str, str]) -> Authorization:
+    variable, rights = TOKENS[kind]
     if options.token_file is not None:
         return FileToken(options.token_file)
-    if environ.get(TOKEN_VARIABLE):
-        return EnvToken(TOKEN_VARIABLE, environ)
-    raise UsageError(
-        f"no token: name a file by --token-file, or set {TOKEN_VARIABLE}; a fine-grained token"
-        " needs only Issues: read and write"
-    )
+    if environ.get(variable):
+        return EnvToken(variable, environ)
+    raise UsageError(f"no token: name a file by --token-file, or set {variable}; {rights}")
 
 
 def _api(
@@ -282,7 +313,10 @@ def _api(
         max_answer_bytes=config.limits.max_answer_bytes,
         max_list_pages=config.limits.max_list_pages,
     )
-    return GithubIssues(config.tickets.api_url, http, token)
+    section = config.tickets
+    if section.type == "gitlab":
+        return GitlabIssues(section.api, http, token, confidential=section.confidential)
+    return GithubIssues(section.api, http, token)
 
 
 def _secret(path: str | None) -> Callable[[], bytes] | None:

@@ -27,6 +27,14 @@ def parse_time(text: object) -> float:
         raise ValueError("is outside the years 1 to 9999") from None
 
 
+def parse_time_or_none(text: object) -> float | None:
+    """Read a time as `parse_time` does; None for any other value."""
+    try:
+        return parse_time(text)
+    except ValueError:
+        return None
+
+
 def plausible_time(seconds: float | None, now: float) -> float | None:
     """Return a time that a CI reports, or None if it cannot be true.
 

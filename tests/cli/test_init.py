@@ -1,4 +1,4 @@
-"""`trunkwatch init` against the stand-in GitHub."""
+"""`trunkwatch init` against the stand-ins for GitHub and GitLab."""
 
 import time
 from collections.abc import Iterator
@@ -15,6 +15,9 @@ from trunkwatch.store import MEMORY
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
 from tests.github.workflows import Job, Workflow
+from tests.gitlab.fake import TOKEN as GITLAB_TOKEN
+from tests.gitlab.fake import FakeGitLab
+from tests.support.fakehttp import serving
 
 CI = Workflow("CI: test", ".github/workflows/ci.yml")
 NIGHTLY = Workflow("nightly", ".github/workflows/nightly.yml")
@@ -182,3 +185,39 @@ def test_the_cache_of_the_same_results_is_used(folder: Path, source: str, is_use
     path.touch()
     chosen = choose_cached(parse_config(f"sources: [{{{source}}}]", "t.yml"), MEMORY)
     assert chosen.storage == (str(path) if is_used else MEMORY)
+
+
+def test_a_project_on_gitlab_is_found_by_the_words_of_check(folder: Path) -> None:
+    """Its parts are folded by the preset, nightly pipelines have a group, and the file is valid."""
+    fake = FakeGitLab(prefix="/git")
+    project = fake.project("group/sub/project")
+    at = time.time() - COMMITS * EVERY
+    for number in range(COMMITS):
+        status = "failed" if number >= COMMITS - 4 else "success"
+        sha, when = project.push("a", at=at + number), at + number * EVERY
+        run = project.pipeline(sha, status, at=when)
+        for part in (1, 2, 3):
+            run.job(f"test {part}/3", status, at=when)
+        run.job("lint: [a, b]", at=when)
+        run.job("experiment", "failed", at=when, allow_failure=True)
+        if number % 4 == 0:
+            project.pipeline(sha, at=when, source="schedule").job("soak", at=when)
+    with serving(fake) as server:
+        environment = {"CI_SERVER_URL": f"{server.url}/git", "GITLAB_TOKEN": GITLAB_TOKEN}
+        arguments = ["init", "--source", "gitlab", "--repo", project.path, "-o", "one.yml"]
+        done = CliRunner().invoke(main, arguments, env=environment)
+        assert done.exit_code == 0, done.output
+        text = (folder / "one.yml").read_text()
+        written = yaml.safe_load(text)
+        assert written["sources"] == [
+            {"name": "gitlab", "type": "gitlab", "repos": [project.path],
+             "url": f"{server.url}/git", "token_env": "GITLAB_TOKEN"}
+        ]  # fmt: skip
+        assert written["jobs"] == {"preset": "gitlab"}
+        assert "# 3 shards into 1 job, such as\n  #   gitlab / test: 3 shards" in text
+        groups = [(group["name"], group.get("count")) for group in written["groups"]]
+        assert groups == [("gitlab", None), ("gitlab (schedule)", "runs")]
+        arguments = ["check", "--config.file", "one.yml"]
+        checked = CliRunner().invoke(main, arguments, env=environment)
+        assert checked.exit_code == 1
+        assert "1 broken, 0 failing; 4 jobs" in checked.stdout

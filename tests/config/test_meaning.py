@@ -150,7 +150,8 @@ limits:
   max_connections: 10
 storage: {retention: {keep: 60d}}
 tickets:
-  repo: o/issues
+  type: gitlab
+  repo: g/s/issues
   labels: [ci]
   assignees: [author-a]
   auto_close: false
@@ -159,7 +160,8 @@ tickets:
   timezone: Europe/Paris
   timezones: {broken-inductor: America/Los_Angeles}
   dashboard_url: https://grafana.example.com/d/{group}
-  api_url: https://ghe.example.com/api/v3
+  api_url: https://gitlab.example.com/api/v4
+  confidential: true
   url: http://127.0.0.1:10079
 alertmanager: {url: "http://u:p@127.0.0.1:9093"}
 """
@@ -194,8 +196,9 @@ def test_tickets(config: Config) -> None:
     assert config.alertmanager.url == "http://u:p@127.0.0.1:9093"
     assert "u:p" not in repr(config)
     assert config.tickets.model_dump() == {
+        "type": "gitlab",
         "url": "http://127.0.0.1:10079",
-        "repo": "o/issues",
+        "repo": "g/s/issues",
         "labels": ("ci",),
         "assignees": ("author-a",),
         "auto_close": False,
@@ -204,14 +207,18 @@ def test_tickets(config: Config) -> None:
         "timezone": "Europe/Paris",
         "timezones": {"broken-inductor": "America/Los_Angeles"},
         "dashboard_url": "https://grafana.example.com/d/{group}",
-        "api_url": "https://ghe.example.com/api/v3",
+        "api_url": "https://gitlab.example.com/api/v4",
+        "confidential": True,
     }
+    assert config.tickets.api == "https://gitlab.example.com/api/v4"
 
 
 def test_tickets_without_the_section() -> None:
     """Without the section, the defaults apply."""
     config = parse_config("sources: [{name: a, type: recorded, path: a}]", "t")
     assert config.tickets == TicketsSection()
+    assert config.tickets.api == "https://api.github.com"
+    assert TicketsSection(type="gitlab").api == "https://gitlab.com/api/v4"
 
 
 def test_buildbot_source(config: Config) -> None:

@@ -181,9 +181,9 @@ CASES = {
         "sources[0].repos[0]: must be the path of a project such as group/sub/project, or a glob"
         " below a group such as group/* or group/** (got '*/app')",
     ),
-    "gitlab glob of branches": (
-        source("name: g, type: gitlab, repos: [o/r], branches: ['release/*']"),
-        "sources[0].branches[0]: must be one branch, or HEAD; globs are not read ('release/*')",
+    "newest of one branch of gitlab": (
+        source("name: g, type: gitlab, repos: [o/r], branches: [{name: main, newest: 2}]"),
+        "sources[0].branches[0]: newest: limits a glob such as release/*, and main is one branch",
     ),
     "gitlab with two tokens": (
         source("name: g, type: gitlab, repos: [o/r], token_file: a, token_env: B"),
@@ -597,6 +597,26 @@ CASES = {
     "no repository for tickets": (
         SOURCES + "tickets: {repo: '{owner}/x'}",
         "tickets.repo: must be owner/name or '{repo}' (got '{owner}/x')",
+    ),
+    "no project for tickets": (
+        SOURCES + "tickets: {type: gitlab, repo: project}",
+        "tickets.repo: must be a project's path such as group/project or '{repo}' (got 'project')",
+    ),
+    "a project of GitLab for tickets of GitHub": (
+        SOURCES + "tickets: {repo: group/sub/project}",
+        "tickets.repo: must be owner/name or '{repo}' (got 'group/sub/project')",
+    ),
+    "the address of GitLab instead of that of its API": (
+        SOURCES + "tickets: {type: gitlab, api_url: 'https://u:hunter2@gitlab.example.com'}",
+        "tickets: api_url must end with /api/v4, such as https://gitlab.com/api/v4",
+    ),
+    "the API of GitLab for tickets of GitHub": (
+        SOURCES + "tickets: {api_url: 'https://u:hunter2@gitlab.example.com/api/v4/'}",
+        "tickets: api_url is that of a GitLab: add type: gitlab",
+    ),
+    "confidential issues of GitHub": (
+        SOURCES + "tickets: {confidential: true}",
+        "tickets: GitHub has no confidential issues; remove confidential",
     ),
     "no time zone": (
         SOURCES + "tickets: {timezone: Mars/Phobos}",

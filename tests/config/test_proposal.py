@@ -8,9 +8,10 @@ from trunkwatch.config.policy import policy_of
 from trunkwatch.config.proposal import Evaluated, Read, Survey, plan_of, text_of
 from trunkwatch.config.proposal.literal import scalar
 from trunkwatch.config.proposal.shards import Named
-from trunkwatch.config.schema import GITHUB_API, Config
+from trunkwatch.config.schema import Config, GithubSource
 
-READ = Read(GITHUB_API, "GITHUB_TOKEN", "trunk")
+SOURCE = GithubSource(name="github", type="github", repo="o/r")
+READ = Read(SOURCE, "trunk")
 
 
 def survey(

@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,9 +37,10 @@ from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.tickets.alerts import parse_alerts, webhook_payload
-from trunkwatch.tickets.issues.api import GithubIssues
+from trunkwatch.tickets.issues.github import GithubIssues
+from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
-from trunkwatch.tickets.model import State, Ticket, TicketKey
+from trunkwatch.tickets.model import Comment, State, Ticket, TicketKey
 from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.web.alerts import ALERTS_PATH, AlertPages
 from trunkwatch.web.pages import Pages
@@ -344,9 +346,14 @@ def _pages() -> tuple[Any, ...]:
 # ---------------------------------------------------------------------- tickets
 
 KEY = TicketKey("o/r", "main", "g")
+TICKET = Ticket(KEY, "o/r", 7, "0a", State.OPEN, "", "", {}, "", "")
 MARKER = "<!-- trunkwatch:v1 key=o%2Fr/main/g nonce=0a state=open -->\ntext"
 ISSUE = {"number": 7, "state": "closed", "closed_at": "2026-09-21T00:00:00Z", "body": MARKER,
          "labels": [{"name": "Source:trunkwatch"}], "id": 70, "title": "t"}  # fmt: skip
+
+LAB_ISSUE = {"iid": 7, "state": "closed", "closed_at": "2026-09-21T00:00:00.000Z", "body": MARKER,
+             "description": MARKER, "assignees": [{"id": 1, "username": "a"}], "moved_to_id": None,
+             "created_at": "2026-09-21T00:00:00Z", "web_url": "https://h/i"}  # fmt: skip
 
 
 def find_issue(body: bytes) -> None:
@@ -355,11 +362,26 @@ def find_issue(body: bytes) -> None:
     IssueTracker(_issues_api(body)).find("o/r", KEY, 0.0)
     if isinstance(document, list) and document:
         one = IssueTracker(_issues_api(json.dumps(document[0]).encode()))
-        one.read(Ticket(KEY, "o/r", 7, "0a", State.OPEN, "", "", {}, "", ""))
+        one.read(TICKET)
+
+
+def find_gitlab_issue(body: bytes) -> None:
+    """Search for an issue and a note in a list of GitLab's, and read one by its number."""
+    document = decode_json(body)
+    tracker = IssueTracker(_gitlab_api(body))
+    tracker.find("o/r", KEY, 0.0)
+    tracker.was_executed(TICKET, Comment("0b", ""), 3e9)  # older: the list ends
+    if isinstance(document, list) and document:
+        IssueTracker(_gitlab_api(json.dumps(document[0]).encode())).read(TICKET)
 
 
 def _issues_api(body: bytes) -> GithubIssues:
     return GithubIssues("http://127.0.0.1:9", _answering(body), NoToken())
+
+
+def _gitlab_api(body: bytes) -> GitlabIssues:
+    http = replace(_answering(body), max_list_pages=2)
+    return GitlabIssues("http://127.0.0.1:9", http, NoToken())
 
 
 def _answering(body: bytes) -> HttpContext:
@@ -459,6 +481,8 @@ TARGETS = (
            NO_DOCUMENT),
     Target("tickets: GitHub's issues", lambda: json_texts([ISSUE, {**ISSUE, "number": 8}]),
            find_issue, (TrackerError, ValueError, RecursionError)),
+    Target("tickets: GitLab's issues and notes", lambda: json_texts([LAB_ISSUE]),
+           find_gitlab_issue, (TrackerError, ValueError, RecursionError)),
     Target("triage: the list of tickets", lambda: json_texts(LISTED), list_tickets,
            (TrunkwatchError,)),
     Target("triage: alerts and silences", lambda: json_texts([SILENCED]), list_silences,

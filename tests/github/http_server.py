@@ -31,7 +31,7 @@ class HttpRequest(NamedTuple):
     """One request.
 
     Attributes:
-        method: GET, POST or PATCH.
+        method: GET, POST, PATCH or PUT.
         path: without the query.
         query: the pairs, in order.
         headers: by lower-case name.
@@ -101,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_PATCH(self) -> None:
+        self.do_GET()
+
+    def do_PUT(self) -> None:
         self.do_GET()
 
     def _send(self, response: HttpResponse) -> None:

@@ -42,6 +42,7 @@ class Issue:
         reason: GitHub's `state_reason`.
         comments: oldest first.
         instead: the error response of a deleted or moved issue.
+        confidential: whether only members see it; GitLab's.
     """
 
     number: int
@@ -57,6 +58,7 @@ class Issue:
     reason: str | None = None
     comments: list[Comment] = field(default_factory=list)
     instead: ErrorResponse | None = None
+    confidential: bool = False
 
     @property
     def state(self) -> str:

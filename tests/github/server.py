@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
@@ -122,11 +122,18 @@ class GitHubServer:
         unexpected: unsupported requests and invalid documents; any of them fails the test.
     """
 
-    def __init__(self, fake: FakeGitHub, prefix: str = "", html: str = HTML) -> None:
+    def __init__(
+        self,
+        fake: FakeGitHub,
+        prefix: str = "",
+        html: str = HTML,
+        issues: Callable[[Renderer], IssueTracker] = IssueTracker,
+    ) -> None:
         """Args:
         fake: the state to serve.
         prefix: the path of the API, such as `/api/v3`.
         html: base URL of the web pages.
+        issues: makes the issues.
         """
         self.fake = fake
         self.log: list[LogEntry] = []
@@ -144,7 +151,7 @@ class GitHubServer:
         self._access = AccessControl(fake)
         self._endpoints = Endpoints(self._renderer, self._access)
         self._graphql = GraphqlEndpoint(self._renderer)
-        self.issues = IssueTracker(self._renderer)
+        self.issues = issues(self._renderer)
 
     @property
     def url(self) -> str:
@@ -391,7 +398,11 @@ def _etag_matches(if_none_match: str | None, etag: str) -> bool:
 
 @contextmanager
 def serving_github(
-    fake: FakeGitHub, *, prefix: str = "", html: str = HTML
+    fake: FakeGitHub,
+    *,
+    prefix: str = "",
+    html: str = HTML,
+    issues: Callable[[Renderer], IssueTracker] = IssueTracker,
 ) -> Iterator[GitHubServer]:
     """Serve a fake GitHub for a `with` block; unexpected requests fail the test at its end.
 
@@ -399,8 +410,9 @@ def serving_github(
         fake: the repositories, tokens and time to serve.
         prefix: the path of the API, such as `/api/v3`.
         html: base URL of the web pages.
+        issues: makes the issues.
     """
-    server = GitHubServer(fake, prefix, html)
+    server = GitHubServer(fake, prefix, html, issues)
     try:
         yield server
     finally:

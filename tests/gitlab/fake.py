@@ -19,6 +19,8 @@ KEYS: Mapping[str, frozenset[str]] = {
         {"archived", "order_by", "sort", "include_subgroups", "with_shared"} | PAGING
     ),
     "commits": frozenset({"ref_name", "first_parent"} | PAGING),
+    "branches": frozenset({"search"} | PAGING),
+    "branch": frozenset(),
     "pipelines": frozenset(
         {"ref", "sha", "source", "status", "updated_after", "order_by", "sort"} | PAGING
     ),
@@ -122,6 +124,12 @@ class FakeGitLab:
                 return _only(request, "project", found.row)
             case ["repository", "commits"]:
                 return self._commits(request, found)
+            case ["repository", "branches"]:
+                return self._branches(request, found)
+            case ["repository", "branches", name]:
+                if unquote(name) not in found.branches:
+                    return as_json({"message": "404 Branch Not Found"}, 404)
+                return _only(request, "branch", found.branch_row(unquote(name)))
             case ["pipelines"]:
                 return _page(request, "pipelines", _selected(found.pipelines, request))
             case ["pipelines", number, *rest]:
@@ -152,6 +160,16 @@ class FakeGitLab:
             return as_json({"message": "404 Repository Not Found"}, 404)
         rows = [found.commits[each] for each in reversed(chain)]
         return _page(request, "commits", rows, total=False)
+
+    def _branches(self, request: Request, found: Project) -> Answer:
+        search = (request.one("search") or "").lower()
+        begin = search.removeprefix("^") if search.startswith("^") else ""
+        names = [
+            name
+            for name in sorted(found.branches)
+            if name.lower().startswith(begin) and (begin or search in name.lower())
+        ]
+        return _page(request, "branches", [found.branch_row(name) for name in names])
 
 
 NOT_FOUND = as_json({"error": "404 Not Found"}, 404)

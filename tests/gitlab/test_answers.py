@@ -3,11 +3,17 @@
 import json
 import subprocess
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import gitlab
 import pytest
 
+from tests.github.fake import TOKEN as HUB_TOKEN
+from tests.github.fake import FakeGitHub
+from tests.github.http_server import HttpRequest
+from tests.github.issue_model import Comment
 from tests.gitlab.fake import TOKEN, FakeGitLab
+from tests.gitlab.issues import serving_gitlab
 from tests.support.fakehttp import Request, serving
 
 NOW = 1_700_000_000.0
@@ -18,6 +24,7 @@ ANSWERS = {
     "Partial<ProjectSchema> & CondensedProjectSchema": "projects/1",
     "(Partial<ProjectSchema> & CondensedProjectSchema)[]": "groups/group/projects",
     "CommitSchema[]": "projects/1/repository/commits",
+    "BranchSchema[]": "projects/1/repository/branches",
     "PipelineSchema[]": "projects/1/pipelines",
     "ExpandedPipelineSchema": "projects/1/pipelines/101",
     # A job without artifacts has no `artifacts_file`, and only an administrator sees all of a user:
@@ -26,6 +33,15 @@ ANSWERS = {
     "Without<BridgeSchema, 'user'>[]": "projects/1/pipelines/101/bridges",
 }
 """Each answer by its type in gitbeaker."""
+
+ISSUE_ANSWERS = {
+    # An object of a user, of which gitbeaker has the name of one.
+    "Without<IssueSchema, 'closed_by'>": "projects/1/issues/1",
+    "Without<IssueSchema, 'closed_by' | 'subscribed'>[]": "projects/1/issues",
+    "IssueNoteSchema[]": "projects/1/issues/1/notes",
+    "Without<SimpleUserSchema, 'created_at'>[]": "users?username=author-a",
+}
+"""Those about issues."""
 
 WITHOUT = "type Without<T, K> = { [P in keyof T as P extends K ? never : P]: T[P] };"
 """TypeScript's own Omit drops every key of a type that allows further ones."""
@@ -56,6 +72,8 @@ def test_an_independent_client_reads_it(ci: FakeGitLab) -> None:
         assert (listed.id, project.default_branch) == (project.id, "main")
         commits = project.commits.list(ref_name="main", first_parent=True, get_all=True)
         assert [commit.title for commit in commits] == [f"c{n}" for n in reversed(range(30))]
+        (branch,) = project.branches.list(search="^ma", get_all=True)
+        assert project.branches.get(branch.name).commit["title"] == "c29"
         runs = project.pipelines.list(order_by="updated_at", sort="asc", per_page=7, get_all=True)
         assert [run.id for run in runs] == list(range(101, 131))
         run = project.pipelines.get(101)
@@ -77,7 +95,7 @@ def test_its_answers_have_gitlabs_types(ci: FakeGitLab, tmp_path: Path) -> None:
     """TypeScript accepts every answer as what gitbeaker declares, and no other."""
     if not (TYPES / "version").exists():
         pytest.skip("gitbeaker's types are not here: tools/fetch-gitlab-types")
-    answers = {kind: _answer(ci, path) for kind, path in ANSWERS.items()}
+    answers = {kind: _answer(ci, path) for kind, path in ANSWERS.items()} | _issue_answers()
     assert _problems(tmp_path, answers) == ""
     wrong = json.loads(answers["PipelineSchema[]"])
     del wrong[0]["updated_at"]
@@ -88,6 +106,24 @@ def test_its_answers_have_gitlabs_types(ci: FakeGitLab, tmp_path: Path) -> None:
 def _answer(ci: FakeGitLab, path: str) -> str:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return ci(Request(f"/gitlab/api/v4/{path}", [], headers)).body.decode()
+
+
+def _issue_answers() -> dict[str, str]:
+    fake = FakeGitHub()
+    fake.repo(PATH)
+    headers = {"authorization": f"Bearer {HUB_TOKEN}", "user-agent": "test"}
+    with serving_gitlab(fake) as server:
+        issue = server.issues.open_by("author-a", "t", "b", "l", repo=PATH)
+        server.issues.close_by("author-a", issue)
+        issue.assignees.append("author-b")
+        issue.comments.append(Comment(1, "author-a", "b", NOW))
+
+        def answer(path: str) -> str:
+            parts = urlsplit(f"/api/v4/{path}")
+            request = HttpRequest("GET", parts.path, parse_qsl(parts.query), headers)
+            return server.respond(request).body.decode()
+
+        return {kind: answer(path) for kind, path in ISSUE_ANSWERS.items()}
 
 
 def _problems(folder: Path, answers: dict[str, str]) -> str:

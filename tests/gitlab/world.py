@@ -173,6 +173,20 @@ class Project:
         chain.append(found)
         return found
 
+    def branch_row(self, name: str) -> Row:
+        """Return the row of a branch."""
+        return {
+            "name": name,
+            "merged": False,
+            "protected": False,
+            "default": name == self.row["default_branch"],
+            "developers_can_push": False,
+            "developers_can_merge": False,
+            "can_push": False,
+            "web_url": f"{self.web_url}/-/tree/{name}",
+            "commit": self.commits[self.branches[name][-1]],
+        }
+
     def commit_row(self, found: str) -> Row:
         """Return the row of a commit within another row."""
         keys = ("id", "short_id", "title", "message", "author_name", "author_email", "created_at")

@@ -3,15 +3,17 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from trunkwatch.config import GitlabSource, parse_config
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word
 from trunkwatch.domain.model import Evidence, Trunk
 from trunkwatch.domain.names import PRESETS, Naming
-from trunkwatch.engine.facts import EMPTY_STATE, TrunkRemoved
+from trunkwatch.engine.facts import EMPTY_STATE, StateEntry, TrunkRemoved
 from trunkwatch.errors import (
     BadAnswerError,
     BadDelivery,
@@ -933,6 +935,79 @@ def test_shards_divide_what_is_named_and_what_globs_select(
         assert isinstance(hook, WebhookSource)
         heard = hook.parse_delivery(headers(), PUSH).update
         assert (heard is not None) == shard.owns(PATH)
+
+
+def test_globs_select_branches(
+    project: Project, configure: Configure, clock: Clock, server: HttpServer
+) -> None:
+    """The newest of them by date; another one joins, and a deleted one ends, in ten minutes."""
+    for number, branch in enumerate(("main", "release/1", "release/2", "release/3", "r/4", "Re/5")):
+        project.push("a", at=NOW - 90 + number, branch=branch)
+    entry = {"name": "release/*", "newest": 2}
+    reader = Reader(configure(branches=["HEAD", entry, "release/2"]), clock)
+    reader.refresh()
+    assert branches(reader) == {"main", "release/2", "release/3"}
+    assert "branches" not in asked_by_refresh(reader, server)
+    del project.branches["release/2"]
+    assert "branches" not in asked_by_refresh(reader, server)
+    assert "branches" in asked_by_refresh(reader, server), "at once after a branch is not found"
+    project.push("a", at=NOW - 88, branch="release/2")
+    project.push("b", at=NOW, branch="release/1")
+    project.push("b", at=NOW, branch="release/x/y")
+    del project.branches["release/3"]
+    clock.now += 600.0
+    facts = reader.refresh()
+    assert TrunkRemoved(Trunk(PATH, "release/3")) in facts
+    assert branches(reader) == {"main", "release/1", "release/2"}
+
+
+def branches(reader: Reader) -> set[str]:
+    """Return the branches that are watched."""
+    return {trunk.branch for trunk in reader.report.trunks}
+
+
+def test_a_branch_ends_only_if_its_own_address_confirms_it(
+    project: Project, configure: Configure, clock: Clock
+) -> None:
+    """A list of which a page has shifted, or that is refused, ends no trunk."""
+    for branch in ("main", "release/1", "release/2"):
+        project.push("a", at=NOW - 90, branch=branch)
+    reader = Reader(configure(branches=["main", "release/**"]), clock)
+    shifted = as_json([project.branch_row("release/1")])
+    refused = as_json({"message": "403 Forbidden"}, 403)
+    wanted = {"main", "release/1", "release/2"}
+    for answer, watched in ((refused, {"main"}), (None, wanted), (shifted, wanted)):
+        with answered(answer) if answer else nullcontext():
+            facts = reader.refresh()
+        assert branches(reader) == watched
+        assert isinstance(reader.report.error, NotFoundError) is (answer is refused)
+        assert reader.report.limitations == ()
+        assert not [fact for fact in facts if isinstance(fact, TrunkRemoved)]
+        clock.now += 600.0
+    with answered(refused):
+        facts = reader.refresh()
+    assert branches(reader) == wanted
+    assert not [fact for fact in facts if isinstance(fact, TrunkRemoved)]
+
+
+def answered(answer: Answer) -> AbstractContextManager[object]:
+    """Return a context in which each list of branches is an answer."""
+    return patch.object(FakeGitLab, "_branches", lambda *_: answer)
+
+
+def test_a_glob_of_branches_that_matches_none_is_named(
+    project: Project, configure: Configure, clock: Clock
+) -> None:
+    """The other branches are read, and its stored list is deleted with the glob."""
+    project.push("a", at=NOW - 90)
+    reader = Reader(configure(branches=["HEAD", "release/*"]), clock)
+    reader.refresh()
+    (limitation,) = reader.report.limitations
+    assert limitation.name == "branches"
+    assert "release/*: no project has such a branch" in limitation.text
+    reader.restart(configure(branches=["HEAD"]))
+    assert StateEntry("branches 1 release/*", None) in reader.refresh()
+    assert list(reader.report.limitations) == []
 
 
 def test_a_project_that_is_named_twice_is_one(

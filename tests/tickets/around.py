@@ -11,12 +11,13 @@ import requests
 
 from tests.cli.program import PROGRAM, SECONDS, Served, environment, serving
 from tests.github.fake import TOKEN, FakeGitHub
-from tests.github.server import GitHubServer, serving_github
+from tests.github.server import GitHubServer
 from tests.support.fakehttp import Answer, Request, as_json
 from tests.support.fakehttp import serving as http
 from tests.support.rows import JOB, TRUNK, history, write_recorded
 from tests.support.waiting import eventually
 from tests.tickets.builders import delivery
+from tests.tickets.stage import SERVERS
 
 STORED = ("--storage.path=tickets.db", "--token-file=token")
 
@@ -114,16 +115,17 @@ class Around:
 
 
 @contextmanager
-def all_around(folder: Path) -> Iterator[Around]:
-    """Run an exporter, a GitHub and an Alertmanager that report one broken job."""
+def all_around(folder: Path, vendor: str = "github") -> Iterator[Around]:
+    """Run an exporter, a GitHub or GitLab, and an Alertmanager that report one broken job."""
     fake = FakeGitHub(time.time())
     fake.repo(TRUNK.repo)
     (folder / "token").write_text(TOKEN)
     (folder / "secret").write_text(f"{SECRET}\n")
     write_recorded(folder / "ci.ndjson", history("P F F F"))
     pager = Pager()
-    with serving_github(fake) as github, http(pager) as alertmanager:
-        (folder / "trunkwatch.yml").write_text(CONFIG % github.url)
+    with SERVERS[vendor](fake) as github, http(pager) as alertmanager:
+        text = CONFIG.replace("tickets: {", f"tickets: {{type: {vendor}, ") % github.url
+        (folder / "trunkwatch.yml").write_text(text)
         with serving(folder) as exporter:
             eventually(lambda: exporter.get("/-/ready").ok, "ready")
             flags = [

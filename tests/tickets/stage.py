@@ -1,7 +1,7 @@
 """`trunkwatch tickets` without its web server: a reconciler that can be killed, and its GitHub."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -9,12 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
-from trunkwatch.tickets.issues.api import GithubIssues
+from trunkwatch.tickets.issues.api import Api
+from trunkwatch.tickets.issues.github import GithubIssues
+from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
@@ -25,6 +28,7 @@ from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.issue_model import Issue
 from tests.github.server import GitHubServer, serving_github
+from tests.gitlab.issues import serving_gitlab
 from tests.tickets.builders import (
     REPO,
     Json,
@@ -44,6 +48,11 @@ ROUNDS = 4
 
 TIMEOUT = 10.0
 """Seconds until a request times out; only a failing test waits that long."""
+
+CLIENTS: Mapping[str, Callable[..., Api]] = {"github": GithubIssues, "gitlab": GitlabIssues}
+SERVERS = {"github": serving_github, "gitlab": serving_gitlab}
+each_vendor = pytest.mark.parametrize("stage", list(CLIENTS), indirect=True)
+"""The tests of the port, which both implementations pass."""
 
 
 @cache
@@ -108,7 +117,7 @@ class Stage:
     """One GitHub with one tickets process.
 
     Attributes:
-        server: the stand-in for GitHub.
+        server: the stand-in for GitHub or GitLab.
         status: of the exporter and of Alertmanager.
         path: of the storage file.
         config: the section `tickets` of the configuration.
@@ -145,7 +154,7 @@ class Stage:
         token = EnvToken("TOKEN", {"TOKEN": TOKEN})
         self.reconciler = Reconciler(
             self.store,
-            IssueTracker(GithubIssues(self.server.url, context, token, self.timeout)),
+            IssueTracker(CLIENTS[self.config.type](self.server.url, context, token, self.timeout)),
             self.status,
             self.config,
             Runtime(lambda: self.now, self.metrics, self._checkpoint),
@@ -249,12 +258,13 @@ Scenario = Callable[[Stage], None]
 def a_stage(
     folder: Path, config: TicketsSection | None = None, kill_at: int = 0
 ) -> Iterator[Stage]:
-    """Run a tickets process with a GitHub of its own."""
+    """Run a tickets process with a GitHub, or a GitLab, of its own."""
     fake = FakeGitHub()
     fake.repo(REPO)
-    with serving_github(fake) as github:
+    config = config or TicketsSection()
+    with SERVERS[config.type](fake) as server:
         path = folder / "tickets.db"
-        stage = Stage(github, FakeStatusClient(), path, config or TicketsSection(), kill_at)
+        stage = Stage(server, FakeStatusClient(), path, config, kill_at)
         try:
             yield stage
         finally:

@@ -1,4 +1,4 @@
-"""GitHub is down, refuses, limits, or has issues missing in the storage file."""
+"""The server is down, refuses, limits, or has issues missing in the storage file."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from trunkwatch.tickets.text.markdown import Marker, find_marker, new_nonce, quo
 from tests.github.faults import Faults, Kind
 from tests.github.issue_model import Issue
 from tests.tickets.builders import BRANCH, GROUP, REPO, fixed, job
-from tests.tickets.stage import MINUTE, Stage, a_stage
+from tests.tickets.stage import MINUTE, Stage, a_stage, each_vendor
 
 KEY = TicketKey(REPO, BRANCH, GROUP)
 ORIGIN = "Source:trunkwatch"
@@ -22,7 +22,8 @@ def breaks(stage: Stage, *names: str) -> None:
     stage.deliver(*names)
 
 
-def test_nothing_is_lost_while_github_is_down(stage: Stage) -> None:
+@each_vendor
+def test_nothing_is_lost_while_the_server_is_down(stage: Stage) -> None:
     """Deliveries are kept on disk, and another process opens the issue an hour later."""
     breaks(stage, "a")
     stage.server.fail_next(Kind.BAD_GATEWAY, "", times=50)
@@ -76,7 +77,8 @@ def test_an_answer_that_never_comes_is_given_up(tmp_path: Path) -> None:
         assert stage.issue.state == "open"
 
 
-def test_what_is_fixed_before_github_is_back_opens_nothing(stage: Stage) -> None:
+@each_vendor
+def test_what_is_fixed_before_the_server_is_back_opens_nothing(stage: Stage) -> None:
     """A plan without an executed step is dropped once it is outdated."""
     breaks(stage, "a")
     stage.server.fail_next(Kind.SERVER_ERROR, "POST ")
@@ -88,6 +90,7 @@ def test_what_is_fixed_before_github_is_back_opens_nothing(stage: Stage) -> None
     assert not stage.store.plans()
 
 
+@each_vendor
 def test_health_names_failing_peers(stage: Stage) -> None:
     """Health contains each peer that fails, and the number of waiting groups."""
     breaks(stage, "a")
@@ -95,7 +98,7 @@ def test_health_names_failing_peers(stage: Stage) -> None:
     stage.status.alertmanager_up = False
     stage.round()
     health = stage.metrics.health
-    assert set(health.errors) == {"alertmanager", "github"}
+    assert set(health.errors) == {"alertmanager", stage.config.type}
     assert (health.open, health.waiting) == (0, 1)
     stage.status.alertmanager_up = True
     stage.wait(MINUTE)
@@ -174,6 +177,7 @@ def lose(stage: Stage) -> None:
     stage.start()
 
 
+@each_vendor
 def test_an_open_issue_is_found_again(stage: Stage) -> None:
     """Its marker identifies the group, and no comment is repeated."""
     breaks(stage, "a")
@@ -187,6 +191,7 @@ def test_an_open_issue_is_found_again(stage: Stage) -> None:
     assert stage.issue.state == "closed"
 
 
+@each_vendor
 def test_an_issue_that_was_closed_lately_is_found_again(stage: Stage) -> None:
     """It is reopened, as with the storage file."""
     breaks(stage, "a")
@@ -199,6 +204,7 @@ def test_an_issue_that_was_closed_lately_is_found_again(stage: Stage) -> None:
     assert stage.issue.state == "open"
 
 
+@each_vendor
 def test_an_issue_that_a_person_closed_is_found_again_and_stays_closed(stage: Stage) -> None:
     """Its marker is not in the state `resolved`."""
     breaks(stage, "a")
@@ -217,6 +223,7 @@ def forged(stage: Stage, *labels: str, key: TicketKey = KEY) -> Issue:
     return stage.server.issues.open_by("author-x", "mine", f"{marker}\nmine", *labels)
 
 
+@each_vendor
 def test_a_marker_without_the_origin_label_is_ignored(stage: Stage) -> None:
     """A user without the right to set labels cannot redirect the writes to an issue."""
     other = forged(stage)
@@ -238,6 +245,7 @@ def replace_group(name: str) -> TicketKey:
     return KEY._replace(group=name)
 
 
+@each_vendor
 def test_an_issue_of_another_page_is_found(stage: Stage) -> None:
     """All pages of the list are read."""
     for number in range(130):

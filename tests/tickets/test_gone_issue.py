@@ -6,7 +6,7 @@ import pytest
 from trunkwatch.errors import IssueGone, TrackerRefused, TrackerUnsure
 from trunkwatch.rest.credentials import NoToken
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.issues.api import GithubIssues
+from trunkwatch.tickets.issues.github import GithubIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import State, Ticket, TicketKey
 
@@ -15,7 +15,7 @@ from tests.github.responses import NOT_FOUND, ErrorResponse
 from tests.support.fakehttp import Answer, Request, as_json
 from tests.support.fakehttp import serving as http
 from tests.tickets.builders import fixed, job
-from tests.tickets.stage import MINUTE, Stage, opened
+from tests.tickets.stage import MINUTE, Stage, each_vendor, opened
 
 TICKET = Ticket(TicketKey("o/r", "main", "g"), "o/r", 7, "0f", State.OPEN, "", "", {}, "t", "P2")
 HERE = as_json({"full_name": "O/r", "has_issues": True})
@@ -60,6 +60,7 @@ def test_an_issue_is_kept_if_its_repository_is_the_cause(
     assert not isinstance(found.value, IssueGone)
 
 
+@each_vendor
 @pytest.mark.parametrize("instead", [GONE, NOT_FOUND, MOVED])
 def test_the_next_broken_job_opens_a_new_issue(stage: Stage, instead: ErrorResponse) -> None:
     """A person who removed the issue has seen what it listed; the new one lists all of it."""
@@ -79,6 +80,7 @@ def test_the_next_broken_job_opens_a_new_issue(stage: Stage, instead: ErrorRespo
     assert "#1" not in stage.issue.body
 
 
+@each_vendor
 def test_an_issue_that_vanishes_while_it_is_written_to_is_let_go(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +109,7 @@ def test_an_issue_that_may_only_be_read_is_not_gone(stage: Stage) -> None:
     assert len(stage.issues) == 1
 
 
+@each_vendor
 def test_a_closed_issue_that_is_gone_is_not_missed_by_the_next_outage(stage: Stage) -> None:
     """It cannot be reopened, so a new one is opened."""
     opened(stage, "a")
@@ -117,6 +120,7 @@ def test_a_closed_issue_that_is_gone_is_not_missed_by_the_next_outage(stage: Sta
     assert (stage.issue.number, stage.issue.state) == (2, "open")
 
 
+@each_vendor
 def test_nothing_is_let_go_while_the_repository_does_not_answer(stage: Stage) -> None:
     """The token lost the repository for an hour; then all goes on in the same issue."""
     opened(stage, "a")
@@ -126,7 +130,7 @@ def test_nothing_is_let_go_while_the_repository_does_not_answer(stage: Stage) ->
         stage.round()
         stage.wait(MINUTE)
     assert stage.metrics.health.open == 1
-    assert "does the repository exist" in stage.reconciler._backoff.last_error
+    assert "exist, does it have issues" in stage.reconciler._backoff.last_error
     stage.server.fake.repos["o/r"] = repo
     stage.wait(3600.0)
     stage.settle()

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from trunkwatch.config import TicketsSection
 
 from tests.github.faults import Faults, Kind
 from tests.github.responses import Response
@@ -73,6 +75,7 @@ def is_all_of_it(stage: Stage) -> None:
     opens(stage)
 
 
+Vendor = Literal["github", "gitlab"]
 SCENARIOS: list[tuple[Scenario, int]] = [
     (opens, 1),
     (is_edited, 1),
@@ -85,14 +88,19 @@ SCENARIOS: list[tuple[Scenario, int]] = [
     (is_all_of_it, 1),
 ]
 each_scenario = pytest.mark.parametrize(
-    ("scenario", "issues"), SCENARIOS, ids=[scenario.__name__ for scenario, _ in SCENARIOS]
-)
+    ("scenario", "issues", "vendor"),
+    # The long one has every step; the others would find nothing more of GitLab.
+    [*((*each, "github") for each in SCENARIOS), (is_all_of_it, 1, "gitlab")],
+    ids=lambda each: getattr(each, "__name__", None),
+)  # fmt: skip
 
 
-def undisturbed(scenario: Scenario, folder: Path) -> tuple[list[Ending], list[str]]:
+def undisturbed(
+    scenario: Scenario, folder: Path, config: TicketsSection | None = None
+) -> tuple[list[Ending], list[str]]:
     """Return the final issues of a scenario without a kill, and the checkpoints it passes."""
     folder.mkdir()
-    with a_stage(folder) as stage:
+    with a_stage(folder, config) as stage:
         scenario(stage)
         return stage.endings(), stage.passed
 
@@ -108,13 +116,14 @@ def folders(base: Path) -> Iterator[Path]:
 @pytest.mark.slow
 @each_scenario
 def test_a_kill_at_any_point_changes_nothing(
-    scenario: Scenario, issues: int, tmp_path: Path
+    scenario: Scenario, issues: int, vendor: Vendor, tmp_path: Path
 ) -> None:
     """Killed at any step of any operation and restarted, it ends with the same issues."""
-    wanted, points = undisturbed(scenario, tmp_path / "undisturbed")
+    config = TicketsSection(type=vendor)
+    wanted, points = undisturbed(scenario, tmp_path / "undisturbed", config)
     assert len(wanted) == issues
     for kill_at, folder in zip(range(1, len(points) + 1), folders(tmp_path), strict=False):
-        with a_stage(folder, kill_at=kill_at) as stage:
+        with a_stage(folder, config, kill_at=kill_at) as stage:
             scenario(stage)
             assert stage.endings() == wanted, f"killed where {points[kill_at - 1]}"
 
@@ -140,24 +149,27 @@ class NthWrite(Faults):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "late", "retry_after"),
+    ("vendor", "kind", "late", "retry_after"),
     [
-        (Kind.SERVER_ERROR, False, None),
-        (Kind.SERVER_ERROR, True, None),
-        (Kind.RESET, True, None),
-        (Kind.TRUNCATED, True, None),
-        (Kind.SECONDARY_LIMIT, False, 30),
-        (Kind.TOO_MANY, False, None),
+        ("github", Kind.SERVER_ERROR, False, None),
+        ("github", Kind.SERVER_ERROR, True, None),
+        ("github", Kind.RESET, True, None),
+        ("github", Kind.TRUNCATED, True, None),
+        ("github", Kind.SECONDARY_LIMIT, False, 30),
+        ("github", Kind.TOO_MANY, False, None),
+        ("gitlab", Kind.SERVER_ERROR, True, None),
+        ("gitlab", Kind.TOO_MANY, False, 30),
     ],
 )
 def test_an_answer_that_is_lost_changes_nothing(
-    kind: Kind, late: bool, retry_after: int | None, tmp_path: Path
+    vendor: Vendor, kind: Kind, late: bool, retry_after: int | None, tmp_path: Path
 ) -> None:
     """Each write of a long scenario fails once, with and without an effect."""
-    wanted, _ = undisturbed(is_all_of_it, tmp_path / "undisturbed")
+    config = TicketsSection(type=vendor)
+    wanted, _ = undisturbed(is_all_of_it, tmp_path / "undisturbed", config)
     number = 0
     for number, folder in enumerate(folders(tmp_path), 1):
-        with a_stage(folder) as stage:
+        with a_stage(folder, config) as stage:
             stage.server.issues.fail_late = late
             stage.server.faults = NthWrite(kind, number, retry_after)
             is_all_of_it(stage)

@@ -10,12 +10,13 @@ from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, RUN, fixed, job
-from tests.tickets.stage import Stage, a_stage, opened
+from tests.tickets.stage import Stage, a_stage, each_vendor, opened
 
 HOUR = 3600.0
 KEY = TicketKey(REPO, BRANCH, GROUP)
 
 
+@each_vendor
 def test_a_broken_job_opens_an_issue(stage: Stage) -> None:
     """A delivered alert of a job that is broken opens one issue with labels."""
     stage.set_status(job("a"))
@@ -126,6 +127,7 @@ def test_a_new_failure_edits_the_issue_without_a_comment(stage: Stage) -> None:
     assert stage.writes() == ["PATCH /1"]
 
 
+@each_vendor
 def test_one_more_job_is_one_comment(stage: Stage) -> None:
     """The comment names the new job, and the body names both."""
     opened(stage, "a")
@@ -149,6 +151,7 @@ def test_one_job_fixed_is_one_comment(stage: Stage) -> None:
     assert stage.issue.state == "open"
 
 
+@each_vendor
 def test_the_last_job_fixed_closes_the_issue(stage: Stage) -> None:
     """The closing comment contains the fixing commit and the duration."""
     opened(stage, "a")
@@ -250,6 +253,7 @@ def test_an_outage_within_reopen_within_reopens_the_issue(stage: Stage) -> None:
     assert "Nothing of this" not in stage.issue.body
 
 
+@each_vendor
 def test_an_outage_after_reopen_within_is_a_new_issue(stage: Stage) -> None:
     """The new issue links to the old one."""
     opened(stage, "a")

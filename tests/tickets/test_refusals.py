@@ -1,11 +1,13 @@
-"""GitHub refuses a step: the others are executed, and a refusal is not repeated each round."""
+"""The server refuses a step: the others are executed, and a refusal is not repeated each round."""
+
+from dataclasses import replace
 
 import pytest
 
 from tests.github.faults import Kind
 from tests.github.issues import ARCHIVED, INVALID, LOCKED
 from tests.tickets.builders import fixed, job
-from tests.tickets.stage import MINUTE, Stage, opened
+from tests.tickets.stage import MINUTE, Stage, each_vendor, opened
 
 COMMENTS, ANY_WRITE = "POST .*/comments", "(POST|PATCH) "
 
@@ -26,6 +28,7 @@ def refusals(stage: Stage) -> dict[str, float]:
     return {labels["operation"]: value for labels, value in samples if value}
 
 
+@each_vendor
 def test_a_locked_issue_is_edited_and_closed(stage: Stage) -> None:
     """Each comment is sent once, refused and counted; the body stays true to the end."""
     locked(stage)
@@ -65,6 +68,7 @@ def test_an_unlocked_issue_gets_the_next_comment(stage: Stage) -> None:
     assert "Not broken any more" in comment.body
 
 
+@each_vendor
 def test_a_comment_whose_answer_was_lost_is_left_out_if_it_cannot_be_looked_for(
     stage: Stage,
 ) -> None:
@@ -115,8 +119,9 @@ def test_a_refused_edit_does_not_repeat_its_comment(stage: Stage) -> None:
     assert "`pull / c`" in stage.issue.body
 
 
+@each_vendor
 def test_a_refused_closing_does_not_repeat_its_comment(stage: Stage) -> None:
-    """The issue stays open for this program, and is closed once GitHub allows it."""
+    """The issue stays open for this program, and is closed once the server allows it."""
     opened(stage, "a")
     stage.server.issues.refusals = {"PATCH": ARCHIVED}
     stage.set_status(fixed("a"))
@@ -129,10 +134,12 @@ def test_a_refused_closing_does_not_repeat_its_comment(stage: Stage) -> None:
     assert len(stage.issue.comments) == 1
 
 
-def test_a_text_that_github_rejects_is_not_sent_again(stage: Stage) -> None:
-    """The next text is, and so is the closing."""
+@each_vendor
+def test_a_text_that_is_rejected_is_not_sent_again(stage: Stage) -> None:
+    """The next text is, and so is the closing; GitLab answers 400 where GitHub answers 422."""
     opened(stage, "a")
-    stage.server.issues.refusals = {"PATCH": INVALID}
+    status = {"github": INVALID.status, "gitlab": 400}[stage.config.type]
+    stage.server.issues.refusals = {"PATCH": replace(INVALID, status=status)}
     stage.set_status(job("a", failures_in_outage=4))
     stage.settle()
     assert stage.writes() == ["PATCH /1"]
@@ -150,7 +157,7 @@ def test_a_refused_issue_does_not_use_up_the_limit_of_new_ones(stage: Stage) -> 
     assert stage.store.created_in_last_hour(stage.now) == 0
 
 
-def test_one_issue_that_github_cannot_serve_does_not_hold_up_the_others(stage: Stage) -> None:
+def test_one_issue_that_cannot_be_served_does_not_hold_up_the_others(stage: Stage) -> None:
     """A group that failed is reconciled after the others."""
     opened(stage, "a")
     document = stage.status.document

@@ -14,10 +14,12 @@ from tests.support.rows import TRUNK
 from tests.support.waiting import eventually
 from tests.tickets.around import CONFIG, LABELS, SECRET, STORED, Around, keeping
 from tests.tickets.builders import delivery
+from tests.tickets.stage import CLIENTS
 
 pytestmark = pytest.mark.live
 
 
+@pytest.mark.parametrize("around", list(CLIENTS), indirect=True)
 def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> None:
     """A delivery opens the issue, a kill keeps it, and the fix closes it."""
     with keeping(around.folder, *around.flags, *STORED) as tickets:

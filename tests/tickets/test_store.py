@@ -24,7 +24,12 @@ from trunkwatch.tickets.model import (
     TicketKey,
 )
 from trunkwatch.tickets.reconcile.executor import advanced
-from trunkwatch.tickets.store import FIRING_ALERT_RETENTION_SECONDS, HOUR_SECONDS, TicketStore
+from trunkwatch.tickets.store import (
+    FIRING_ALERT_RETENTION_SECONDS,
+    HOUR_SECONDS,
+    SCHEMA,
+    TicketStore,
+)
 
 KEY = TicketKey("o/r", "main", "inductor")
 JOB = JobName("pull", "a / b")
@@ -131,7 +136,7 @@ def test_a_newer_file_is_left_alone(path: str) -> None:
     """A file of a newer version is refused."""
     TicketStore(path).close()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute(f"PRAGMA user_version = {SCHEMA.version + 1}")
     with pytest.raises(StoreError, match="newer Trunkwatch"):
         TicketStore(path)
 

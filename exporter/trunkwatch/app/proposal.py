@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from trunkwatch.app.once import Once
-from trunkwatch.config import Config, GithubSource, parse_config
+from trunkwatch.config import Config, GithubSource, GitlabSource, parse_config
 from trunkwatch.config.proposal import (
     BrokenNow,
     Evaluated,
@@ -25,7 +25,9 @@ TRIED = (1, 2, 3, 5)
 """Every N of which a comment has the number of outages."""
 
 
-def proposal(once: Once, source: GithubSource, team: str, baseline: float | None) -> str:
+def proposal(
+    once: Once, source: GithubSource | GitlabSource, team: str, baseline: float | None
+) -> str:
     """Return the text of a configuration for one repository.
 
     Args:
@@ -38,15 +40,17 @@ def proposal(once: Once, source: GithubSource, team: str, baseline: float | None
         UsageError: it has no job, so that nothing can be proposed.
     """
     trunk = _only_trunk(once)
-    state = once.engine.state(source.name)
+    is_github = source.type == "github"
+    entries = once.engine.state(source.name).entries
     survey = survey_of(
         trunk.order,
         once.store.observations(trunk.trunk),
         once.store.load().labels.get(trunk.trunk, {}),
-        successful_runs(state.entries, trunk.trunk),
+        # GitLab itself marks the jobs that are allowed to fail.
+        successful_runs(entries, trunk.trunk) if is_github else frozenset(),
     )
-    plan = plan_of(survey)
-    read = Read(source.api_url, source.token_env, team)
+    plan = plan_of(survey, None if is_github else source.type)
+    read = Read(source, team)
     config = parse_config(text_of(survey, plan, read, Evaluated()), "trunkwatch.yml")
     return text_of(survey, plan, read, _evaluated(once, config, baseline))
 

@@ -1,4 +1,4 @@
-"""`trunkwatch init`: a configuration for what a repository on GitHub has."""
+"""`trunkwatch init`: a configuration for what a repository on GitHub or GitLab has."""
 
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +8,8 @@ import click
 from trunkwatch.app.proposal import proposal
 from trunkwatch.cli.common import closed_pipe_allowed, refresh, reported_errors, storage_flag
 from trunkwatch.cli.output import refuse_existing, write_whole
-from trunkwatch.cli.repository import REPO_HELP, choose_repo
-from trunkwatch.config import GithubSource
+from trunkwatch.cli.repository import REPO_HELP, choose_repo, source_flag
+from trunkwatch.config import GithubSource, GitlabSource
 from trunkwatch.config.fields import parse_duration
 from trunkwatch.errors import UsageError
 from trunkwatch.report.words import commits
@@ -26,6 +26,7 @@ def _duration(_context: click.Context, flag: click.Parameter, value: str | None)
 
 @click.command("init")
 @click.option("--repo", metavar="OWNER/NAME", required=True, help=REPO_HELP)
+@source_flag
 @storage_flag
 @click.option("-o", "--output", metavar="FILE", help="Where to write; standard output by default.")
 @click.option("--force", is_flag=True, help="Replace the file that --output names.")
@@ -44,7 +45,7 @@ def _duration(_context: click.Context, flag: click.Parameter, value: str | None)
 def init(
     repo: str, storage: str, output: str | None, force: bool, team: str, baseline: float | None
 ) -> None:
-    """Write a commented configuration for a repository on GitHub.
+    """Write a commented configuration for a repository on GitHub, or a project on GitLab.
 
     It has a group per workflow, fold rules for shards, patterns of the jobs that are allowed to
     fail, and groups of nightly runs. Results that `check --repo` has read are not read again.
@@ -54,7 +55,7 @@ def init(
             refuse_existing(output)  # before reading, which may take minutes
         chosen = choose_repo(repo, storage)
         (source,) = chosen.config.sources
-        assert isinstance(source, GithubSource)
+        assert isinstance(source, GithubSource | GitlabSource)
         once = refresh(chosen.config, chosen.storage, None)
         with closing(once.store):
             text = proposal(once, source, team, baseline)

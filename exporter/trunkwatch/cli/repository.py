@@ -103,9 +103,9 @@ _TOKEN_AND_CACHE = "a token is taken from GITHUB_TOKEN, and the results are kept
 REPO_HELP = f"A repository on GitHub; {_TOKEN_AND_CACHE}"
 
 
-def repo_flag(command: Command) -> Command:
-    """Add the flags `--repo` and `--source` to a command."""
-    source_flag = click.option(
+def source_flag(command: Command) -> Command:
+    """Add the flag `--source` to a command."""
+    return click.option(
         "--source",
         type=click.Choice(list(_CIS)),
         default=GITHUB,
@@ -115,7 +115,11 @@ def repo_flag(command: Command) -> Command:
         help="Where the repository of --repo is: GitLab's token is taken from GITLAB_TOKEN, its"
         " address from CI_SERVER_URL; those of Gitea or Forgejo from GITEA_SERVER_TOKEN and"
         " GITEA_SERVER_URL.",
-    )
+    )(command)
+
+
+def repo_flag(command: Command) -> Command:
+    """Add the flags `--repo` and `--source` to a command."""
     named_flag = click.option(
         "--repo",
         metavar="OWNER/NAME",
@@ -224,6 +228,6 @@ def _config_of_repo(repo: str) -> Config:
 
 
 def _chosen_source() -> str:
-    """Return the value of `--source`; GitHub for a command without this flag."""
-    source: str = click.get_current_context().meta.get(SOURCE, GITHUB)
+    """Return the value of `--source`."""
+    source: str = click.get_current_context().meta[SOURCE]
     return source

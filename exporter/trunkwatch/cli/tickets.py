@@ -50,7 +50,9 @@ from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
     help="The base URL of trunkwatch serve.",
 )
 @click.option(
-    "--token-file", metavar="FILE", help="A file with GitHub's token; default: GITHUB_TOKEN."
+    "--token-file",
+    metavar="FILE",
+    help="A file with the token of GitHub or GitLab; default: GITHUB_TOKEN or GITLAB_TOKEN.",
 )
 @click.option(
     "--auth.token-file",
@@ -58,9 +60,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
     metavar="FILE",
     help="A file with the bearer token of deliveries; required unless the address is loopback.",
 )
-@click.option(
-    "--dry-run", is_flag=True, help="Print the requests to GitHub instead of sending them."
-)
+@click.option("--dry-run", is_flag=True, help="Print issues and comments instead of sending them.")
 @click.option(
     "--once", is_flag=True, help="With --dry-run: print what would be done now, and exit."
 )
@@ -76,7 +76,10 @@ def tickets(
     dry_run: bool,
     once: bool,
 ) -> None:
-    """Open, update and close one GitHub issue per broken group, as Alertmanager notifies."""
+    """Open, update and close an issue per broken group, as Alertmanager notifies.
+
+    The issues are those of GitHub, or of GitLab.
+    """
     options = TicketOptions(
         config_file=config_file,
         storage=storage,

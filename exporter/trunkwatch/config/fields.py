@@ -1,8 +1,10 @@
 """The value types of the configuration."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -96,14 +98,28 @@ def _repo(value: str) -> str:
     return label_name(value)
 
 
-def ticket_repo(value: str) -> str:
+TICKET_REPOS: Mapping[str, tuple[re.Pattern[str], str]] = MappingProxyType(
+    {
+        "github": (re.compile(r"[\w.-]+/[\w.-]+"), "owner/name"),
+        "gitlab": (re.compile(r"[\w.-]+(?:/[\w.-]+)+"), "a project's path such as group/project"),
+    }
+)
+"""The form of the repository of an issue, and its name in errors, by the type of the tickets."""
+
+
+def ticket_repo(value: str, kind: str) -> str:
     """Return the repository of tickets, checked.
 
+    Args:
+        value: of the key.
+        kind: the type of the tickets.
+
     Raises:
-        ValueError: the value is neither owner/name nor the placeholder `{repo}`.
+        ValueError: the value is neither such a name nor the placeholder `{repo}`.
     """
-    if value != "{repo}" and not re.fullmatch(r"[\w.-]+/[\w.-]+", value):
-        raise ValueError(f"must be owner/name or '{{repo}}' (got {value!r})")
+    form, name = TICKET_REPOS[kind]
+    if value != "{repo}" and not form.fullmatch(value):
+        raise ValueError(f"must be {name} or '{{repo}}' (got {value!r})")
     return value
 
 

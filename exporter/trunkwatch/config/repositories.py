@@ -71,12 +71,6 @@ def _project_glob(value: str) -> str:
     return label_name(value)
 
 
-def _one_branch(value: str) -> str:
-    if is_glob(_branch_glob(value)):
-        raise ValueError(f"must be one branch, or {DEFAULT_BRANCH}; globs are not read ({value!r})")
-    return value
-
-
 def _branch_glob(value: str) -> str:
     if not value or _NO_BRANCH.search(value):
         raise ValueError(
@@ -177,9 +171,6 @@ ProjectGlob = Annotated[str, AfterValidator(_project_glob)]
 
 OwnerGlob = Annotated[str, AfterValidator(_repo_glob)]
 """A repository of Gitea, or a glob of an owner's."""
-
-OneBranch = Annotated[str, AfterValidator(_one_branch)]
-"""A branch, or `HEAD` for the default one."""
 
 
 def contradiction(repos: Sequence[RepoSection], exclude: Sequence[str]) -> str | None:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from trunkwatch.config.clickhouse import Column, ColumnName, Result, TableName, problem_of
 from trunkwatch.config.fields import (
+    TICKET_REPOS,
     AlertsName,
     AtLeastOne,
     Duration,
@@ -26,12 +27,10 @@ from trunkwatch.config.fields import (
     ticket_repo,
 )
 from trunkwatch.config.repositories import (
-    DEFAULT_BRANCH,
     DEFAULT_ONLY,
     BranchEntry,
     BranchSection,
     ExcludeEntry,
-    OneBranch,
     OwnerGlob,
     ProjectGlob,
     RepoEntry,
@@ -342,13 +341,14 @@ class ProjectsSource(_ApiSource):
         url: address of the server, without the path of its API; may have a path.
         repos: projects by their paths, and globs.
         exclude: projects that no glob selects.
-        branches: trunks to watch in each project; `HEAD` is the default branch.
+        branches: trunks to watch in each project: branches, globs of branches, and `HEAD` for the
+            default branch.
     """
 
     url: Annotated[Url, Field(repr=False)]
     repos: Annotated[tuple[str, ...], Field(min_length=1)]
     exclude: tuple[str, ...] = ()
-    branches: Annotated[tuple[OneBranch, ...], Field(min_length=1)] = (DEFAULT_BRANCH,)
+    branches: Annotated[tuple[BranchEntry, ...], Field(min_length=1)] = DEFAULT_ONLY
 
     @model_validator(mode="after")
     def _authenticates_once(self) -> Self:
@@ -373,17 +373,19 @@ class ProjectsSource(_ApiSource):
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the trunks named in full; default branches and globs take a request."""
         named = [repo for repo in self.repos if not is_glob(repo)]
-        branches = [branch for branch in self.branches if branch != DEFAULT_BRANCH]
-        return tuple(Trunk(repo, branch) for repo in named for branch in branches)
+        full = [each.name for each in self.branches if not (each.is_default or each.is_glob)]
+        return tuple(Trunk(repo, branch) for repo in named for branch in full)
 
     def may_feed(self, trunk: Trunk) -> bool:
         """Return whether an entry selects a trunk; any branch may be the default one."""
-        is_watched = DEFAULT_BRANCH in self.branches or trunk.branch in self.branches
+        is_watched = any(each.may_select(trunk.branch) for each in self.branches)
         return is_watched and self.selects(trunk.repo)
 
     def names(self, trunk: Trunk) -> bool:
         """Return whether entries select a trunk, and not as a default branch."""
-        return trunk.branch in self.branches and self.selects(trunk.repo)
+        named = (each for each in self.branches if not each.is_default)
+        is_named = any(each.may_select(trunk.branch) for each in named)
+        return is_named and self.selects(trunk.repo)
 
     def watched(self, repo: str, branch: str | None, default_branch: str | None) -> Trunk | None:
         """Return the trunk of a branch of a project if it is watched.
@@ -393,12 +395,18 @@ class ProjectsSource(_ApiSource):
             branch: of the project, or None.
             default_branch: of the project, or None.
         """
-        names = {default_branch if each == DEFAULT_BRANCH else each for each in self.branches}
-        is_watched = branch is not None and branch in names and self.selects(repo)
-        return Trunk(repo, branch) if is_watched and branch is not None else None
+        if branch is None or not self.selects(repo):
+            return None
+        is_watched = any(
+            branch == default_branch if each.is_default else each.may_select(branch)
+            for each in self.branches
+        )
+        return Trunk(repo, branch) if is_watched else None
 
 
 GITLAB = "https://gitlab.com"
+GITLAB_API_PATH = "/api/v4"
+GITLAB_API = f"{GITLAB}{GITLAB_API_PATH}"
 
 
 class GitlabSource(ProjectsSource):
@@ -675,6 +683,7 @@ class TicketsSection(Section):
     """The settings of `trunkwatch tickets` (docs/tickets.md).
 
     Attributes:
+        type: whose issues they are.
         url: where `serve` reads the tickets: address of `tickets`; None if it does not.
         repo: where issues are opened; {repo} stands for the repository of the results.
         labels: labels beside those of priority, team and origin.
@@ -685,11 +694,14 @@ class TicketsSection(Section):
         timezone: time zone of the shown times.
         timezones: time zones that differ, by team.
         dashboard_url: address of the dashboard; may contain {repo}, {branch} and {group}.
-        api_url: address of GitHub's API; https://HOST/api/v3 for GitHub Enterprise Server.
+        api_url: address of the API, of which the end depends on the type; None for the vendor's
+            own server.
+        confidential: whether a new issue of GitLab is confidential.
     """
 
+    type: Literal["github", "gitlab"] = "github"
     url: Annotated[Url | None, Field(repr=False)] = None
-    repo: Annotated[str, AfterValidator(ticket_repo)] = "{repo}"
+    repo: str = "{repo}"
     labels: tuple[Name, ...] = ()
     assignees: tuple[Name, ...] = ()
     auto_close: Flag = True
@@ -698,7 +710,34 @@ class TicketsSection(Section):
     timezone: Zone = "UTC"
     timezones: dict[Name, Zone] = {}  # noqa: RUF012 — pydantic copies it
     dashboard_url: Url | None = None
-    api_url: Annotated[Url, Field(repr=False)] = GITHUB_API
+    api_url: Annotated[Url | None, Field(repr=False)] = None
+    confidential: Flag = False
+
+    @field_validator("repo")
+    @classmethod
+    def _is_a_repository(cls, value: str, info: ValidationInfo) -> str:
+        return ticket_repo(value, info.data.get("type", "github"))
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> "TicketsSection":
+        # No value of api_url is repeated: it may have a password.
+        is_gitlab_api = (self.api_url or GITLAB_API).rstrip("/").endswith(GITLAB_API_PATH)
+        if self.type == "gitlab" and not is_gitlab_api:
+            raise ValueError(f"api_url must end with {GITLAB_API_PATH}, such as {GITLAB_API}")
+        if self.type == "github" and self.api_url is not None and is_gitlab_api:
+            raise ValueError("api_url is that of a GitLab: add type: gitlab")
+        if self.type == "github" and self.confidential:
+            raise ValueError("GitHub has no confidential issues; remove confidential")
+        return self
+
+    @property
+    def api(self) -> str:
+        """The address of the API."""
+        return self.api_url or {"github": GITHUB_API, "gitlab": GITLAB_API}[self.type]
+
+    def may_be_in(self, repo: str) -> bool:
+        """Return whether a repository, as results name it, has the form of one with issues."""
+        return TICKET_REPOS[self.type][0].fullmatch(repo) is not None
 
 
 class Limits(Section):

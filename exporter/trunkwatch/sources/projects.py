@@ -1,22 +1,27 @@
-"""The projects that a source reads: those named in full, and those that globs match."""
+"""The projects and branches that a source reads: named in full, or matched by globs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from trunkwatch.config.repositories import DEFAULT_BRANCH, is_glob, repo_matches
+from trunkwatch.config.repositories import BranchSection, glob_matches, is_glob, repo_matches
 from trunkwatch.config.schema import ProjectsSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import NotFoundError, SourceError
-from trunkwatch.rest.client import FATAL_ERRORS
 from trunkwatch.rest.lists import ListClient
 from trunkwatch.sources.port import Limitation
+from trunkwatch.sources.stored_lists import StoredLists
 
 NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
-"""Seconds after which a project, and a list of projects, is read again."""
+"""Seconds after which a project, and a list of projects or branches, is read again."""
+
+READERS = 4
+"""Trunks, or lists of branches, that are read at once."""
+
+BRANCHES_KEY = "branches "
+"""The begin of the keys of the lists of branches, with the project's id and the glob after it."""
 
 
 class Project(NamedTuple):
@@ -35,8 +40,20 @@ class Project(NamedTuple):
     archived: bool
 
 
+class Branch(NamedTuple):
+    """A branch.
+
+    Attributes:
+        name: of the branch.
+        committed: date of its newest commit (seconds since the epoch); 0 for none.
+    """
+
+    name: str
+    committed: float
+
+
 class ProjectsApi(Protocol):
-    """The requests for projects; both may raise RequestError."""
+    """The requests for projects and branches; each may raise RequestError."""
 
     client: ListClient
 
@@ -46,19 +63,11 @@ class ProjectsApi(Protocol):
     def projects_below(self, glob: str) -> Iterable[Project]:
         """Return the projects of the owner whose projects a glob may match."""
 
+    def branches(self, project: Project, glob: str) -> Iterable[Branch]:
+        """Return the branches of a project among which a glob may match some."""
 
-class _Listed(msgspec.Struct):
-    """The projects of one entry of `repos`, as they are stored.
-
-    Attributes:
-        site: address of the server.
-        read_at: seconds since the epoch.
-        projects: as they were then.
-    """
-
-    site: str = ""
-    read_at: float = 0.0
-    projects: list[Project] = []
+    def branch(self, project: Project, name: str) -> Branch:
+        """Return a branch of a project."""
 
 
 class Projects:
@@ -66,7 +75,7 @@ class Projects:
 
     Attributes:
         found: by the name under which their results are kept.
-        errors: by the entry of `repos` that could never be read.
+        errors: by the entry of `repos`, or the glob of branches, that could never be read.
         gone: by the name of a project that was read before, and that the server does not show any
             more.
         entries: to store.
@@ -87,52 +96,50 @@ class Projects:
         self.errors: dict[str, SourceError] = {}
         self.gone: dict[str, SourceError] = {}
         self.entries: list[StateEntry] = []
-        self._fatal: SourceError | None = None
+        self._branches: dict[tuple[int, str], list[Branch]] = {}
 
-    def read(self, stored: Mapping[str, str], now: float, *, again: bool) -> None:
-        """Read the projects that are due.
+    def read(self, stored: Mapping[str, str], now: float, missing: Collection[str]) -> None:
+        """Read the projects, and the branches that globs select, that are due.
 
         Args:
             stored: the entries of the source's state.
             now: seconds since the epoch.
-            again: whether all are due, because one could not be found.
+            missing: the projects with a trunk that could not be found: the lists of projects are
+                due, and those of their branches.
         """
+        lists = StoredLists(self._config.site, stored, now)
         ids: set[int] = set()
         for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
             if not is_glob(entry) and not self._owns(entry):
                 continue
-            for project in self._listed(entry, stored.get(f"repos {entry}"), now, again).projects:
+            for project in self._listed(entry, lists, again=bool(missing)):
                 selected = not is_glob(entry) or self._config.selects(project.path)
                 name = project.path if is_glob(entry) else entry
                 if selected and project.id not in ids and self._owns(name):
                     ids.add(project.id)
                     self.found[name] = project
+        self._read_branches(lists, missing)
+        self.entries = lists.entries
+        # A project that is not selected any more leaves no list of branches behind.
+        keys = {_branches_key(*each) for each in self._branches}
+        obsolete = (key for key in stored if key.startswith(BRANCHES_KEY) and key not in keys)
+        if not self.errors:
+            self.entries += (StateEntry(key, None) for key in obsolete)
 
-    def _listed(self, entry: str, stored: str | None, now: float, again: bool) -> _Listed:
-        listed = _Listed()
-        with suppress(msgspec.MsgspecError):
-            listed = msgspec.json.decode(stored or "", type=_Listed)
-        if listed.site != self._config.site:
-            listed = _Listed()
-        due = listed.read_at + (GLOB_SECONDS if is_glob(entry) else NAMED_SECONDS)
-        if listed.site and listed.read_at <= now < due and not again:
-            return listed
-        try:
-            if self._fatal is not None:
-                raise self._fatal
-            projects = list(self._projects(entry, listed.projects))
-        except SourceError as error:
-            if isinstance(error, FATAL_ERRORS):
-                self._fatal = error
-            # The stored ones are read on: their own requests show whether that is right.
-            if not listed.site:
-                self.errors[entry] = error
-            elif isinstance(error, NotFoundError) and not is_glob(entry):
-                self.gone[entry] = error
-            return listed
-        fresh = _Listed(self._config.site, now, projects)
-        self.entries.append(StateEntry(f"repos {entry}", msgspec.json.encode(fresh).decode()))
-        return fresh
+    def _listed(self, entry: str, lists: StoredLists, *, again: bool) -> list[Project]:
+        seconds = GLOB_SECONDS if is_glob(entry) else NAMED_SECONDS
+        listed, error = lists.read(
+            f"repos {entry}",
+            Project,
+            seconds,
+            lambda before: self._projects(entry, before),
+            again=again,
+        )
+        if error is not None and not listed.site:
+            self.errors[entry] = error
+        elif isinstance(error, NotFoundError) and not is_glob(entry):
+            self.gone[entry] = error
+        return listed.rows
 
     def _projects(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
         if not is_glob(entry):
@@ -152,14 +159,63 @@ class Projects:
                     if repo_matches(entry, project.path) and not project.archived:
                         yield project
 
+    def _read_branches(self, lists: StoredLists, missing: Collection[str]) -> None:
+        """Read the branches of each project that each glob selects."""
+        globs = dict.fromkeys(each.name for each in self._config.branches if each.is_glob)
+        due = [
+            (repo, project, glob)
+            for repo, project in self.found.items()
+            for glob in globs
+            if project.default_branch is not None
+        ]
+
+        def read(repo: str, project: Project, glob: str) -> None:
+            listed, error = lists.read(
+                _branches_key(project.id, glob),
+                Branch,
+                GLOB_SECONDS,
+                lambda before: self._matching(project, glob, before),
+                again=repo in missing,
+            )
+            if error is not None and not listed.site:
+                self.errors[f"{repo} {glob}"] = error
+            else:
+                self._branches[project.id, glob] = listed.rows
+
+        with ThreadPoolExecutor(READERS) as pool:
+            for _ in pool.map(lambda each: read(*each), due):
+                pass
+
+    def _matching(self, project: Project, glob: str, before: Iterable[Branch]) -> Iterator[Branch]:
+        rows = tuple(self._api.branches(project, glob))
+        listed = {branch.name for branch in rows}
+        yield from (branch for branch in rows if glob_matches(glob, branch.name))
+        for missing in before:
+            # As for projects: pages shift when a branch is deleted.
+            if missing.name not in listed:
+                with suppress(NotFoundError):
+                    yield self._api.branch(project, missing.name)
+
+    def _names(self, section: BranchSection, project: Project) -> Iterator[str | None]:
+        """Yield the branches of a project that an entry of `branches` selects."""
+        if section.is_default:
+            yield project.default_branch
+        elif not section.is_glob:
+            yield section.name
+        else:
+            matching = self._branches.get((project.id, section.name), [])
+            newest_first = sorted(matching, key=lambda each: (-each.committed, each.name))
+            yield from (branch.name for branch in newest_first[: section.newest])
+
     def trunks(self) -> dict[Trunk, Project]:
         """Return the trunks and their projects; an empty project has none."""
-        branches = self._config.branches
         return {
-            Trunk(repo, project.default_branch if branch == DEFAULT_BRANCH else branch): project
+            Trunk(repo, branch): project
             for repo, project in self.found.items()
-            for branch in branches
             if project.default_branch is not None
+            for section in self._config.branches
+            for branch in self._names(section, project)
+            if branch is not None
         }
 
     def limitations(self) -> Iterator[Limitation]:
@@ -175,3 +231,11 @@ class Projects:
         empty = [repo for repo, project in self.found.items() if project.default_branch is None]
         if named := [repo for repo in empty if repo in self._config.repos]:
             yield Limitation("empty", f"{', '.join(named)}: it has no commit, or its CI is off")
+        matched = {glob for (_, glob), branches in self._branches.items() if branches}
+        globs = {glob for _, glob in self._branches}
+        if unmatched := sorted(globs - matched):
+            yield Limitation("branches", f"{', '.join(unmatched)}: no project has such a branch")
+
+
+def _branches_key(project: int, glob: str) -> str:
+    return f"{BRANCHES_KEY}{project} {glob}"

@@ -21,10 +21,7 @@ from trunkwatch.sources.port import (
     SourceContext,
     TrunkReport,
 )
-from trunkwatch.sources.projects import Project, Projects, ProjectsApi
-
-READERS = 4
-"""Trunks that are read at once."""
+from trunkwatch.sources.projects import READERS, Project, Projects, ProjectsApi
 
 UNREADABLE_JOB_TIMEOUT_SECONDS = 1800.0
 """Seconds for which a result that cannot be read holds back the newer ones: the job
@@ -72,7 +69,7 @@ class ProjectsReader(ABC):
         self._projects = api
         self._quota = quota
         self._reports: dict[Trunk, TrunkReport] = {}
-        self._lookup_again = False
+        self._missing: frozenset[str] = frozenset()
         self._news = News(config.poll_interval)
 
     # ------------------------------------------------------------------ refresh
@@ -85,7 +82,7 @@ class ProjectsReader(ABC):
         """
         now = self._clock()
         projects = Projects(self._projects, self._section, self._context.owns)
-        projects.read(state.entries, now, again=self._lookup_again)
+        projects.read(state.entries, now, self._missing)
         trunks = projects.trunks()
         keys = {trunk: (project.path.lower(), trunk.branch) for trunk, project in trunks.items()}
         due, wait = self._news.take(keys.values(), now)
@@ -100,8 +97,8 @@ class ProjectsReader(ABC):
             before = self._reports.get(trunk, TrunkReport(None))
             until = now if is_current else before.read_until
             self._reports[trunk] = TrunkReport(until, read.error)
-        self._lookup_again = any(
-            isinstance(self._reports[trunk].error, NotFoundError) for trunk in chosen
+        self._missing = frozenset(
+            trunk.repo for trunk in chosen if isinstance(self._reports[trunk].error, NotFoundError)
         )
         if not projects.errors:
             facts += _removed(state.entries, trunks, self._context.owns)

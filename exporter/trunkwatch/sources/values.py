@@ -1,7 +1,5 @@
 """Parsers of single values of a row: ValueError for an identity that is none."""
 
-from trunkwatch.times import parse_time
-
 NAME_CHARACTERS = 1000
 """Characters of a name or path; the limits of GitLab and Gitea are 255 for each part of one."""
 
@@ -31,11 +29,3 @@ def name_of(value: object) -> str:
 def url_of(value: object) -> str | None:
     """Return the address of a page, or None."""
     return value if isinstance(value, str) and value.startswith(("http://", "https://")) else None
-
-
-def time_of(value: object) -> float | None:
-    """Return a time (seconds since the epoch), or None for none."""
-    try:
-        return parse_time(value)
-    except ValueError:
-        return None

@@ -1,1 +1,1 @@
-"""Tickets: one GitHub issue per (repo, branch, group), kept in step with its broken jobs."""
+"""Tickets: one issue per (repo, branch, group), kept in step with its broken jobs."""

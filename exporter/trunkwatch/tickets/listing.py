@@ -16,7 +16,7 @@ def tickets_object(health: Health, *, dry_run: bool) -> dict[str, Any]:
     """
     return {
         "as_of": format_time_or_none(health.round_at),
-        "problem": health.errors.get("github"),
+        "problem": health.errors.get(health.tracker),
         "dry_run": dry_run,
         "tickets": [_ticket(ticket) for ticket in health.tickets],
     }

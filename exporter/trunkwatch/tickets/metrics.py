@@ -10,7 +10,6 @@ from trunkwatch.tickets.alerts import FOREIGN, MALFORMED, UNLABELLED
 from trunkwatch.tickets.model import Ticket
 
 READ_PEERS = ("alertmanager", "exporter")
-PEERS = (*READ_PEERS, "github")
 
 
 class CounterFamily(NamedTuple):
@@ -52,13 +51,13 @@ COUNTERS: Mapping[str, CounterFamily] = {
         "trunkwatch_tickets_refusals_total",
         "operation",
         ("open", "edit", "comment", "close", "reopen"),
-        "Operations that GitHub refused.",
+        "Operations that GitHub or GitLab refused.",
     ),
     "requests": CounterFamily(
         "trunkwatch_tickets_requests_total",
         "code",
         (),
-        "Answers of GitHub by status code; error for none.",
+        "Answers of GitHub or GitLab by status code; error for none.",
     ),
     "http_refused": CounterFamily(
         "trunkwatch_tickets_http_refused_total",
@@ -74,8 +73,9 @@ UNREADABLE = "trunkwatch_tickets_unreadable_entries"
 
 GAUGES: Mapping[str, str] = {
     OPEN: "Open issues.",
-    WAITING: "Groups with an unfinished operation on GitHub.",
-    UP: "1 if the peer (alertmanager, exporter, github) answered in the last round, else 0.",
+    WAITING: "Groups with an unfinished operation on an issue.",
+    UP: "1 if the peer (alertmanager, exporter; github or gitlab) answered in the last round, else"
+    " 0.",
     UNREADABLE: "Entries in the last answers of the peer (alertmanager, exporter) left out.",
     ROUND_AT: "End of the last round.",
     WEB_CONFIG: "1 if the newest web configuration and its certificates are used, else 0.",
@@ -90,11 +90,12 @@ class Health:
 
     Attributes:
         open: number of open issues.
-        waiting: number of groups with an unfinished operation on GitHub.
+        waiting: number of groups with an unfinished operation on an issue.
         round_at: end of the last round (seconds since the epoch); None before the first.
         errors: by peer, for each peer that failed.
         unreadable: by peer, the number of entries of its answers that could not be read.
         tickets: open ones, and those whose outage goes on.
+        tracker: the peer that has the issues.
     """
 
     open: int = 0
@@ -103,6 +104,7 @@ class Health:
     errors: Mapping[str, str] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
     tickets: tuple[Ticket, ...] = ()
+    tracker: str = "github"
 
 
 class TicketMetrics:
@@ -160,6 +162,7 @@ def _gauges(health: Health) -> dict[str, list[tuple[dict[str, str], float]]]:
         ROUND_AT: [],
     }
     if health.round_at is not None:
-        found[UP] = [({"peer": peer}, float(peer not in health.errors)) for peer in PEERS]
+        peers = (*READ_PEERS, health.tracker)
+        found[UP] = [({"peer": peer}, float(peer not in health.errors)) for peer in peers]
         found[ROUND_AT] = [({}, health.round_at)]
     return found

@@ -167,7 +167,7 @@ class Plan:
         after: the ticket once all steps are done.
         done: number of finished steps.
         tried_at: when the next step was sent (seconds since the epoch); None if it was not.
-        refused: number of finished steps that GitHub refused.
+        refused: number of finished steps that the server refused.
     """
 
     operation: str

@@ -45,6 +45,7 @@ SCHEMA = Schema(
             " PRIMARY KEY (repo, branch, name)) WITHOUT ROWID",
             "CREATE TABLE created (nonce TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
         ),
+        ("CREATE TABLE server (api TEXT NOT NULL)",),
     ),
     foreign_file="is not a file of trunkwatch tickets; choose a separate file for it",
 )
@@ -79,6 +80,27 @@ class TicketStore:
         self._guard = FileGuard(path)
         self.has_news = False
         """A group has got its first alert since `firing_alerts` was called."""
+
+    def bind(self, api: str) -> None:
+        """Record the server of the issues, of which another one has others of the same numbers.
+
+        Args:
+            api: address of its API, without credentials.
+
+        Raises:
+            StoreError: the file has issues of another server.
+        """
+        with self._transaction() as db:
+            stored = db.execute("SELECT api FROM server").fetchone()
+            is_used = db.execute("SELECT 1 FROM tickets UNION SELECT 1 FROM plans").fetchone()
+            if stored and is_used and stored[0] != api:
+                raise StoreError(
+                    self._path,
+                    f"it has the issues of {stored[0]}, and the configuration names {api}: choose"
+                    " another file; open issues are found again",
+                )
+            db.execute("DELETE FROM server")
+            db.execute("INSERT INTO server VALUES (?)", (api,))
 
     def close(self) -> None:
         """Close the file, which unlocks it."""

@@ -8,7 +8,7 @@ from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import ReadingError
 from trunkwatch.tickets.json_rows import count_or_none, list_of, no_text, object_of, text_or_none
 from trunkwatch.tickets.model import JobName
-from trunkwatch.times import parse_time
+from trunkwatch.times import parse_time_or_none
 
 T = TypeVar("T")
 
@@ -248,7 +248,7 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
         suspects=count_or_none(row.get("suspects")),
         tested=count_or_none(row.get("tested_suspects")),
         also_suspect=tuple(line for line in suspects if line.sha != first_bad),
-        broken_since=_time(row.get("broken_since")),
+        broken_since=parse_time_or_none(row.get("broken_since")),
         url=text_or_none(row.get("url")),
         compare_url=text_or_none(row.get("compare_url")),
         failed_step=text_or_none(row.get("failed_step")),
@@ -269,13 +269,6 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
 
 def _texts(value: object) -> Iterator[str]:
     return filter(None, map(text_or_none, list_of(value)))
-
-
-def _time(value: object) -> float | None:
-    try:
-        return parse_time(value)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _first_bad(sha: str | None, suspects: list[CommitLine]) -> CommitLine | None:

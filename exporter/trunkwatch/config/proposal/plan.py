@@ -59,32 +59,41 @@ class Plan:
     """What a configuration for a survey consists of.
 
     Attributes:
-        preset: the preset's rule, if its convention is used.
+        preset: the preset whose convention is used, if any.
+        preset_folding: the jobs that it folds.
         foldings: the fold rules.
         ignored: patterns of the jobs that are allowed to fail.
         not_ignored: jobs that are allowed to fail, but have the name of a job that is not.
         groups: in the order of the file.
     """
 
-    preset: Folding | None
+    preset: str | None
+    preset_folding: Folding
     foldings: tuple[Folding, ...]
     ignored: tuple[Ignored, ...]
     not_ignored: tuple[Named, ...]
     groups: tuple[PlannedGroup, ...]
 
 
-def plan_of(survey: Survey) -> Plan:
-    """Return the plan for a survey."""
+def plan_of(survey: Survey, preset: str | None = None) -> Plan:
+    """Return the plan for a survey.
+
+    Args:
+        survey: of a trunk.
+        preset: of the CI, which names jobs by its convention; None to look whether they follow one.
+    """
     allowed = survey.allowed_to_fail | {
         each for each in survey.names if ALLOWED_NAME.fullmatch(each.name)
     }
     ignored = tuple(_ignored(survey.names, allowed))
     patterns = [Pattern(each.pattern) for each in ignored]
     left = {each for each in survey.names if not any(p.fullmatch(each.name) for p in patterns)}
-    has_preset = uses_preset(left)
-    resolved = _resolved(left) if has_preset else {each: each for each in left}
+    if preset is None and uses_preset(left):
+        preset = PRESET
+    resolved = _resolved(left, preset)
     return Plan(
-        preset=_preset_folding(resolved) if has_preset else None,
+        preset=preset,
+        preset_folding=_preset_folding(resolved),
         foldings=tuple(foldings(set(resolved.values()))),
         ignored=ignored,
         not_ignored=tuple(sorted(allowed & resolved.keys())),
@@ -92,9 +101,11 @@ def plan_of(survey: Survey) -> Plan:
     )
 
 
-def _resolved(names: Collection[Named]) -> Mapping[Named, Named]:
+def _resolved(names: Collection[Named], preset: str | None) -> Mapping[Named, Named]:
     """Return the names under the preset, without those that it ignores."""
-    rules = PRESETS[PRESET]
+    if preset is None:
+        return {each: each for each in names}
+    rules = PRESETS[preset]
     naming = Naming(rules.ignore, rules.fold)
     found = {each: naming.resolve(*each) for each in names}
     return {each: Named(each.workflow, to) for each, to in found.items() if to is not None}

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple
 
 from trunkwatch.config.proposal.literal import literal, quoted, scalar
 from trunkwatch.config.proposal.plan import Plan, PlannedGroup
-from trunkwatch.config.proposal.shards import PRESET, Folding
+from trunkwatch.config.proposal.shards import Folding
 from trunkwatch.config.proposal.survey import Survey
-from trunkwatch.config.schema import GITHUB_API
+from trunkwatch.config.schema import GITHUB_API, GITLAB, GithubSource, GitlabSource
 from trunkwatch.cuts import cut_to_characters
 from trunkwatch.domain.model import JobKey
 
@@ -17,6 +18,15 @@ SHOWN = 3
 
 NAME_CHARACTERS = 90
 """Characters of a name that a comment shows."""
+
+
+CONVENTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "gitlab": "The parts of a `parallel` job, such as `test 1/3`, are one job.",
+        "pytorch": "Names follow the convention `build / test (config, shard, shards, runner)`:",
+    }
+)
+"""The comment on a preset."""
 
 
 class BrokenNow(NamedTuple):
@@ -52,13 +62,11 @@ class Read(NamedTuple):
     """How the repository is read.
 
     Attributes:
-        api_url: address of the API.
-        token_env: the environment variable with a token, or None.
+        source: by which it was read.
         team: that owns every group at first.
     """
 
-    api_url: str
-    token_env: str | None
+    source: GithubSource | GitlabSource
     team: str
 
 
@@ -73,7 +81,7 @@ def text_of(survey: Survey, plan: Plan, read: Read, evaluated: Evaluated) -> str
     """
     parts = [
         *_head(survey, evaluated),
-        *_source(survey, read),
+        *_source(survey, read.source),
         *_jobs(plan),
         *_all_groups(plan, read, evaluated),
         *_known_broken(evaluated),
@@ -91,18 +99,37 @@ def _head(survey: Survey, evaluated: Evaluated) -> Iterator[str]:
     yield ""
 
 
-def _source(survey: Survey, read: Read) -> Iterator[str]:
+def _source(survey: Survey, source: GithubSource | GitlabSource) -> Iterator[str]:
     yield "sources:"
+    if isinstance(source, GitlabSource):
+        yield from _project(survey, source)
+    else:
+        yield from _repository(survey, source)
+    yield ""
+
+
+def _project(survey: Survey, source: GitlabSource) -> Iterator[str]:
+    yield "  - name: gitlab"
+    yield "    type: gitlab"
+    yield f"    repos: [{quoted(survey.repo)}]  # its default branch, {_shown(survey.branch)} now"
+    if source.site != GITLAB:
+        yield f"    url: {quoted(source.site)}"
+    if source.token_env is None:
+        yield "    # token_env: GITLAB_TOKEN  # without a token, GitLab shows public projects alone"
+    else:
+        yield f"    token_env: {source.token_env}  # or token_file: see docs/gitlab.md"
+
+
+def _repository(survey: Survey, source: GithubSource) -> Iterator[str]:
     yield "  - name: github"
     yield "    type: github"
     yield f"    repo: {scalar(survey.repo)}  # its default branch, {_shown(survey.branch)} now"
-    if read.api_url != GITHUB_API:
-        yield f"    api_url: {quoted(read.api_url)}"
-    if read.token_env is None:
+    if source.api_url != GITHUB_API:
+        yield f"    api_url: {quoted(source.api_url)}"
+    if source.token_env is None:
         yield "    # token_env: GITHUB_TOKEN  # without a token, GitHub answers 60 requests an hour"
     else:
-        yield f"    token_env: {read.token_env}  # or token_file, or app: see docs/github.md"
-    yield ""
+        yield f"    token_env: {source.token_env}  # or token_file, or app: see docs/github.md"
 
 
 def _jobs(plan: Plan) -> Iterator[str]:
@@ -113,9 +140,10 @@ def _jobs(plan: Plan) -> Iterator[str]:
         return
     yield "jobs:"
     if plan.preset is not None:
-        yield "  # Names follow the convention `build / test (config, shard, shards, runner)`:"
-        yield from _folds(plan.preset)
-        yield f"  preset: {PRESET}"
+        yield f"  # {CONVENTIONS[plan.preset]}"
+        if plan.preset_folding.folded:
+            yield from _folds(plan.preset_folding)
+        yield f"  preset: {plan.preset}"
     if plan.foldings:
         yield "  fold:"
     for folding in plan.foldings:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from json import JSONDecodeError, loads
 from typing import Any
+from urllib.parse import quote
 
+from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GiteaSource
 from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
 from trunkwatch.rest.client import READ_TRIES, Query
@@ -14,6 +16,7 @@ from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.gitea.rows import (
+    BRANCHES,
     COMMITS,
     JOBS,
     PROJECTS,
@@ -22,9 +25,10 @@ from trunkwatch.sources.gitea.rows import (
     Job,
     Run,
     Task,
+    branch_of,
     project_of,
 )
-from trunkwatch.sources.projects import Project
+from trunkwatch.sources.projects import Branch, Project
 
 
 class GiteaRules(ApiRules):
@@ -111,6 +115,20 @@ class GiteaApi:
             except NotFoundError:
                 raise error from None
         return [each for each in found if not each.archived]
+
+    def branches(self, project: Project, glob: str) -> Iterable[Branch]:
+        """Return the branches of a repository that a glob matches."""
+        found = self.client.whole_list(f"/repos/{project.path}/branches", [], BRANCHES)
+        return [each for each in found if glob_matches(glob, each.name)]
+
+    def branch(self, project: Project, name: str) -> Branch:
+        """Return a branch of a repository."""
+        path = f"/repos/{project.path}/branches/{quote(name)}"
+        document = self.client.object("GET", path)
+        try:
+            return branch_of(document)
+        except (KeyError, ValueError):
+            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
 
     def commits(self, repo: str, start: str) -> Page[ListedCommit]:
         """Return commits by date, with those of merged branches, from a branch or commit on."""

@@ -11,8 +11,9 @@ from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.sources.projects import Project
-from trunkwatch.sources.values import identity, name_of, time_of, url_of
+from trunkwatch.sources.projects import Branch, Project
+from trunkwatch.sources.values import identity, name_of, url_of
+from trunkwatch.times import parse_time_or_none
 
 COMPLETED = "completed"
 
@@ -128,6 +129,12 @@ def project_of(row: Mapping[str, Any]) -> Project:
     )
 
 
+def branch_of(row: Mapping[str, Any]) -> Branch:
+    """Return a branch."""
+    date = parse_time_or_none(object_or_empty(row.get("commit")).get("timestamp"))
+    return Branch(name_of(row["name"]), max(date or 0.0, 0.0))
+
+
 def commit_of(row: Mapping[str, Any]) -> ListedCommit:
     """Parse a commit."""
     sha, parents = full_hash(row["sha"]), [full_hash(each["sha"]) for each in row["parents"]]
@@ -137,7 +144,7 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
     message = text_or_none(about.get("message"))
     commit = Commit(
         sha,
-        time_of(object_or_empty(about.get("committer")).get("date")),
+        parse_time_or_none(object_or_empty(about.get("committer")).get("date")),
         text_or_none(object_or_empty(about.get("author")).get("name")),
         message and message.partition("\n")[0],
     )
@@ -150,7 +157,9 @@ def task_of(row: Mapping[str, Any]) -> Task:
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(f"a task with the branch, event and status {ascii(texts)[:60]}")
     branch, event, status = texts
-    started = time_of(row.get("run_started_at")) or time_of(row.get("created_at"))
+    started = parse_time_or_none(row.get("run_started_at")) or parse_time_or_none(
+        row.get("created_at")
+    )
     return Task(
         identity(row["id"]),
         identity(row["run_number"]),
@@ -161,7 +170,7 @@ def task_of(row: Mapping[str, Any]) -> Task:
         name_of(row["workflow_id"]),
         status,
         started or 0.0,
-        time_of(row.get("updated_at")) or 0.0,
+        parse_time_or_none(row.get("updated_at")) or 0.0,
         url_of(row.get("url")),
     )
 
@@ -171,7 +180,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
     branch = row["head_branch"] if "head_branch" in row else row["prettyref"]
     number = row["run_number"] if "run_number" in row else row["index_in_repo"]
     file = name_of(row["path"] if "path" in row else row["workflow_id"])
-    begun = time_of(row.get("started_at") or row.get("started"))
+    begun = parse_time_or_none(row.get("started_at") or row.get("started"))
     if not isinstance(branch, str) or not isinstance(row["event"], str):
         raise ValueError(f"a run of the branch {ascii(branch)[:60]}")
     return Run(
@@ -197,9 +206,9 @@ def job_of(row: Mapping[str, Any]) -> Job:
         int_or_none(row.get("run_attempt")) or 0,
         row["status"],
         text_or_none(row.get("conclusion")),
-        time_of(row.get("created_at")),
-        time_of(row.get("started_at")),
-        time_of(row.get("completed_at")),
+        parse_time_or_none(row.get("created_at")),
+        parse_time_or_none(row.get("started_at")),
+        parse_time_or_none(row.get("completed_at")),
         url_of(row.get("html_url")),
         _failed_step(row.get("steps")),
     )
@@ -225,6 +234,7 @@ def _sha(value: object) -> str:
     return sha
 
 
+BRANCHES: Listing[Branch] = Listing(branch_of, lambda branch: branch.name)
 PROJECTS: Listing[Project] = Listing(project_of, lambda project: project.id)
 COMMITS: Listing[ListedCommit] = Listing(commit_of, lambda listed: listed.commit.sha)
 TASKS: Listing[Task] = Listing(

@@ -1,21 +1,23 @@
 """The requests to one GitLab server; every method may raise RequestError."""
 
+import re
 from collections.abc import Iterable
-from json import JSONDecodeError, loads
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import is_glob
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
-from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.json_text import text_or_none
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.gitlab.rows import (
+    BRANCHES,
     BRIDGES,
     COMMITS,
     JOBS,
@@ -23,33 +25,17 @@ from trunkwatch.sources.gitlab.rows import (
     PROJECTS,
     Job,
     Pipeline,
+    branch_of,
     project_of,
 )
-from trunkwatch.sources.projects import Project
+from trunkwatch.sources.projects import Branch, Project
 from trunkwatch.times import format_time
 
-
-class GitlabRules(ApiRules):
-    """How GitLab's API is read; its rate limits are those of a minute.
-
-    https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/
-    """
-
-    vendor = "GitLab"
-    advice = (
-        "the path or the branch is wrong, the project is gone, its CI is off, or the token"
-        " may not read it (scope read_api, role Reporter)"
-    )
-
-    def message(self, answer: Answer) -> str:
-        """Return GitLab's own error message, for the log."""
-        try:
-            document = loads(answer.content)
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            return ""
-        keys = ("message", "error", "error_description")
-        texts = [document.get(key) for key in keys] if isinstance(document, dict) else []
-        return "; ".join(str(text) for text in texts if text)
+READ_ACCESS = (
+    "the path or the branch is wrong, the project is gone, its CI is off, or the token"
+    " may not read it (scope read_api, role Reporter)"
+)
+"""The advice of an error about a path that cannot be read."""
 
 
 class GitlabApi:
@@ -70,7 +56,7 @@ class GitlabApi:
         self.client = ListClient(
             f"{config.site}/api/v4",
             http,
-            rules=GitlabRules(),
+            rules=GitlabRules(READ_ACCESS),
             authorization=token_of(config.token_file, config.token_env),
             quota=self.quota,
             tries=READ_TRIES,
@@ -81,7 +67,7 @@ class GitlabApi:
 
     def project(self, name: str | int) -> Project:
         """Return a project by its path, also a former one, or its id."""
-        path = f"/projects/{quote(str(name), safe='')}"
+        path = project_path(name)
         document = self.client.object("GET", path)
         try:
             return project_of(document)
@@ -106,6 +92,23 @@ class GitlabApi:
                 return self.client.whole_list(f"/users/{group}/projects", query, PROJECTS)
             except NotFoundError:
                 raise error from None
+
+    # ------------------------------------------------------------------ branches
+
+    def branches(self, project: Project, glob: str) -> tuple[Branch, ...]:
+        """Return the branches of a project among which a glob may match some."""
+        begin = re.split(r"[*?]", glob)[0]
+        query: Query = [("search", f"^{begin}")] if begin else []
+        return self.client.whole_list(_branches(project.id), query, BRANCHES)
+
+    def branch(self, project: Project, name: str) -> Branch:
+        """Return a branch of a project."""
+        path = f"{_branches(project.id)}/{quote(name, safe='')}"
+        document = self.client.object("GET", path)
+        try:
+            return branch_of(document)
+        except (KeyError, TypeError, ValueError):
+            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
 
     # ------------------------------------------------------------------ commits and pipelines
 
@@ -157,3 +160,7 @@ class GitlabApi:
             "GET", f"/projects/{project}/pipelines/{pipeline}"
         )
         return text_or_none(document.get("yaml_errors")) or ""
+
+
+def _branches(project: int) -> str:
+    return f"/projects/{project}/repository/branches"

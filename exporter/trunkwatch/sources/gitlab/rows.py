@@ -1,7 +1,7 @@
 """The rows of GitLab's lists; ValueError or KeyError for one without identity or status.
 
 https://docs.gitlab.com/api/pipelines/, https://docs.gitlab.com/api/jobs/,
-https://docs.gitlab.com/api/commits/
+https://docs.gitlab.com/api/commits/, https://docs.gitlab.com/api/branches/
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ import msgspec
 
 from trunkwatch.domain.model import Commit
 from trunkwatch.engine.storable import UNREADABLE
-from trunkwatch.rest.json_text import text_or_none
+from trunkwatch.rest.json_text import object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.hashes import full_hash
-from trunkwatch.sources.projects import Project
-from trunkwatch.sources.values import identity, name_of, time_of, url_of
-from trunkwatch.times import parse_time
+from trunkwatch.sources.projects import Branch, Project
+from trunkwatch.sources.values import identity, name_of, url_of
+from trunkwatch.times import parse_time, parse_time_or_none
 
 
 class Pipeline(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ def pipeline_of(row: Mapping[str, Any]) -> Pipeline:
         sha,
         source,
         status,
-        time_of(row.get("created_at")),
+        parse_time_or_none(row.get("created_at")),
         parse_time(row["updated_at"]),
         url_of(row.get("web_url")),
     )
@@ -107,9 +107,9 @@ def job_of(row: Mapping[str, Any]) -> Job:
         status if isinstance(status, str) else UNREADABLE,
         row.get("allow_failure") is True,
         text_or_none(row.get("failure_reason")) or "",
-        time_of(row.get("created_at")),
-        time_of(row.get("started_at")),
-        time_of(row.get("finished_at")),
+        parse_time_or_none(row.get("created_at")),
+        parse_time_or_none(row.get("started_at")),
+        parse_time_or_none(row.get("finished_at")),
         url_of(row.get("web_url")),
     )
 
@@ -132,13 +132,20 @@ def commit_of(row: Mapping[str, Any]) -> ListedCommit:
         raise ValueError(f"a commit with the id {sha} and the parents {parents}")
     commit = Commit(
         sha,
-        time_of(row.get("committed_date")),
+        parse_time_or_none(row.get("committed_date")),
         text_or_none(row.get("author_name")),
         text_or_none(row.get("title")),
     )
     return ListedCommit(commit, tuple(filter(None, parents)))
 
 
+def branch_of(row: Mapping[str, Any]) -> Branch:
+    """Parse a branch."""
+    date = object_or_empty(row.get("commit")).get("committed_date")
+    return Branch(name_of(row["name"]), parse_time_or_none(date) or 0.0)
+
+
+BRANCHES: Listing[Branch] = Listing(branch_of, lambda branch: branch.name)
 PROJECTS: Listing[Project] = Listing(project_of, lambda project: project.id)
 PIPELINES: Listing[Pipeline] = Listing(pipeline_of, lambda pipeline: pipeline.id)
 JOBS: Listing[Job] = Listing(job_of, lambda job: job.id, lambda job: job.status == UNREADABLE)

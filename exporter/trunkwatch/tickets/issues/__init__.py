@@ -1,1 +1,1 @@
-"""GitHub's issues: the API client, the operations on it, and the dry run."""
+"""The issues: the clients of their APIs, the operations on them, and the dry run."""

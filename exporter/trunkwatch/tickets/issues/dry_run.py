@@ -1,65 +1,62 @@
-"""An issues API that prints requests instead of sending them (`--dry-run`)."""
+"""An issues API that prints the steps instead of sending them (`--dry-run`)."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any
 
-from trunkwatch.rest.client import Query
+from trunkwatch.tickets.issues.api import Asked, Issue
+from trunkwatch.tickets.model import Comment, Create, Step
 from trunkwatch.tickets.text.markdown import find_marker
 
 
 class DryRun:
-    """Accepts every request, sends none, and numbers the issues that would be created."""
+    """Accepts every step, sends none, and numbers the issues that would be created."""
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
         """Args:
-        show: called for each request with a one-line description, and with its Markdown text.
+        show: called for each step with a one-line description, and with its Markdown text.
         """
         self._show = show
         self._numbers = count(1)
 
-    def get(self, path: str) -> Mapping[str, Any]:
+    def issue(self, repo: str, number: int) -> Issue:
         """Report every issue as open: it does not exist, so no person can have closed it."""
-        del path
-        return {"state": "open"}
-
-    def repository(self, repo: str) -> Mapping[str, Any]:
-        """Return a repository without facts."""
         del repo
-        return {}
+        return Issue(number, None, "")
 
-    def rows(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
+    def issues(
+        self, repo: str, state: Asked, since: float | None, label: str | None = None
+    ) -> Iterator[Issue]:
         """Yield nothing: a search finds no existing issue."""
-        del path, query
+        del repo, state, since, label
         return iter(())
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Show an issue or a comment that would be created."""
-        place = path.removeprefix("/repos/")
-        if place.endswith("/comments"):
-            self._show(f"comment on {_issue(place.removesuffix('/comments'))}", _visible(body))
-            return {}
-        number = next(self._numbers)
-        labels = ", ".join(body.get("labels", ()))
-        assignees = ", ".join(body.get("assignees", ())) or "nobody"
-        issue = _issue(f"{place}/{number}")
-        self._show(f"open {issue}; labels: {labels}; assigned to: {assignees}", _visible(body))
-        return {"number": number}
+    def comments(self, repo: str, number: int, since: float) -> Iterator[str]:
+        """Yield nothing: no comment was sent."""
+        del repo, number, since
+        return iter(())
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Show a change of an issue."""
-        operation = {"closed": "close", "open": "reopen"}.get(body.get("state", ""), "edit")
-        self._show(f"{operation} {_issue(path.removeprefix('/repos/'))}", _visible(body))
-        return {}
+    def execute(self, repo: str, number: int | None, step: Step) -> int | None:
+        """Show a step; return the number of an issue that would be created."""
+        if isinstance(step, Create):
+            number = next(self._numbers)
+            people = ", ".join(step.assignees) or "nobody"
+            labels = f"labels: {', '.join(step.labels)}; assigned to: {people}"
+            self._show(f"open {repo}#{number}; {labels}", _visible(step.body, step.title))
+            return number
+        if isinstance(step, Comment):
+            self._show(f"comment on {repo}#{number}", _visible(step.body))
+            return None
+        text = _visible(step.fields.get("body", ""), step.fields.get("title"))
+        self._show(f"{step.operation} {repo}#{number}", text)
+        return None
+
+    def check_repository(self, repo: str, status: int) -> None:
+        """Do nothing: no issue is ever missing."""
+        del repo, status
 
 
-def _issue(place: str) -> str:
-    return place.replace("/issues/", "#")
-
-
-def _visible(body: Mapping[str, Any]) -> str:
+def _visible(text: str, title: str | None = None) -> str:
     """Return title and text without the hidden marker."""
-    title = f"# {body['title']}\n\n" if "title" in body else ""
-    text = str(body.get("body", ""))
+    head = "" if title is None else f"# {title}\n\n"
     marker = find_marker(text)
-    return title + text.removeprefix(str(marker) if marker else "").strip()
+    return head + text.removeprefix(str(marker) if marker else "").strip()

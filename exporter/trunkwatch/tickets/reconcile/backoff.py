@@ -7,8 +7,8 @@ from trunkwatch.errors import TrackerError, TrackerLimited, TrackerRefused
 from trunkwatch.tickets.model import TicketKey
 
 FIRST_DELAY_SECONDS, MAX_DELAY_SECONDS, MAX_REFUSED_DELAY_SECONDS = 60.0, 900.0, 3600.0
-"""The delay doubles with each failure in a row, up to a quarter of an hour; up to an hour if GitHub
-refuses, since that ends only when somebody changes a right or a setting."""
+"""The delay doubles with each failure in a row, up to a quarter of an hour; up to an hour after
+a refusal, since that ends only when somebody changes a right or a setting."""
 
 
 class _Delay(NamedTuple):
@@ -18,7 +18,7 @@ class _Delay(NamedTuple):
 
 
 class Backoff:
-    """Exponential backoff per group; the key None stands for GitHub as a whole."""
+    """Exponential backoff per group; the key None stands for the server as a whole."""
 
     def __init__(self) -> None:
         self._delays: dict[TicketKey | None, _Delay] = {}
@@ -36,7 +36,7 @@ class Backoff:
         return delay is None or not delay.since <= now < delay.until
 
     def record_failure(self, now: float, error: Exception, key: TicketKey | None = None) -> None:
-        """Delay the next attempt, until GitHub's own time if the error states one."""
+        """Delay the next attempt, until the time that the error states, if any."""
         before = self._delays.get(key)
         longest = MAX_DELAY_SECONDS
         if isinstance(error, TrackerRefused):
@@ -52,6 +52,6 @@ class Backoff:
         self._delays = {k: delay for k, delay in self._delays.items() if k is None or k in keys}
 
     def record_success(self, key: TicketKey) -> None:
-        """Reset the delays of a key and of GitHub as a whole."""
+        """Reset the delays of a key and of the server as a whole."""
         self._delays.pop(key, None)
         self._delays.pop(None, None)

@@ -12,7 +12,7 @@ from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
 from trunkwatch.tickets.trunk_status import GroupStatus, JobStatus, TrunkStatus
 
 LABEL_LIMIT = 50
-"""GitHub's limit of a label (characters)."""
+"""The lower limit of a label, which is GitHub's (characters)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,7 @@ def reported_jobs(
 
 
 def labels_of(ticket: Ticket, configured: Iterable[str]) -> tuple[str, ...]:
-    """Return the labels of a new issue, without commas: GitHub's lists of labels split at them."""
+    """Return the labels of a new issue, without commas: lists of labels are split at them."""
     own = (f"Pri:{ticket.priority}", f"Team:{ticket.team}", ORIGIN_LABEL)
     labels = (one_line(label, LABEL_LIMIT).replace(",", " ") for label in (*own, *configured))
     return tuple(dict.fromkeys(labels))

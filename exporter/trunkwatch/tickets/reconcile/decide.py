@@ -30,8 +30,8 @@ class Decision:
     """The actions for one group.
 
     Attributes:
-        plan: steps on GitHub.
-        record: a ticket to store without a change on GitHub.
+        plan: steps to send.
+        record: a ticket to store without a change of its issue.
         remove_firing: the delivered alerts are outdated, since nothing is broken.
     """
 
@@ -67,7 +67,7 @@ def dismissed(ticket: Ticket, at: float) -> Ticket:
 def adopted(
     context: ReconcileContext, number: int, nonce: str, state: State, closed_at: float
 ) -> Ticket:
-    """Return a ticket for an issue that was found on GitHub and not in the storage file.
+    """Return a ticket for an issue that was found on the server and not in the storage file.
 
     The broken jobs count as reported: the most likely case, and the one that notifies least.
     """

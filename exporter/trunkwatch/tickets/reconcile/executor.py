@@ -19,7 +19,10 @@ from trunkwatch.tickets.store import TicketStore
 log = logging.getLogger(__name__)
 
 REQUEST_SETTLE_SECONDS = 30.0
-"""How long a request may still take effect after a timeout, and be missing in GitHub's lists."""
+"""How long a request may still take effect after a timeout, and be missing in lists."""
+
+INVALID = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Answers of GitLab and of GitHub to a text or a person that they do not accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,7 @@ class PlanExecutor:
             plan = replace(plan, steps=(_without_assignees(step, error),))
         elif isinstance(step, Comment):
             plan = replace(advanced(plan), refused=plan.refused + 1)
-        elif step.operation == "edit" and error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        elif step.operation == "edit" and error.status in INVALID:
             # The same text would be refused again; the next one is sent.
             plan = advanced(plan)
         else:
@@ -182,11 +185,11 @@ def _is_unresolved(plan: Plan) -> bool:
 
 
 def _without_assignees(step: Create, error: TrackerRefused) -> Create:
-    """Return the step without assignees if GitHub rejected one: the issue is more important.
+    """Return the step without assignees if one was rejected: the issue is more important.
 
     Raises:
         TrackerRefused: something else was refused.
     """
-    if not step.assignees or error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+    if not step.assignees or error.status not in INVALID:
         raise error
     return replace(step, assignees=())

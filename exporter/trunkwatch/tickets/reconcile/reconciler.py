@@ -4,7 +4,6 @@ Plans are stored before they begin, so that a round may be interrupted at any po
 """
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", AlertList, TrunkStatus | None)
 
 DECISIONS_PER_ROUND = 3
-"""A group needs a second decision after an issue was found on GitHub, or was gone."""
+"""A group needs a second decision after an issue was found on the server, or was gone."""
 
 NEWS_SECONDS = 10.0
 """After this time a round ends early for alerts of new groups, which the next one begins with."""
@@ -39,8 +38,6 @@ NEWS_SECONDS = 10.0
 UNLISTED_SECONDS = 120.0
 """How long the delivered alert of an unknown group may be missing in Alertmanager's list: another
 replica may have sent it."""
-
-_REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 class StatusClient(TrunkClient, Protocol):
@@ -64,7 +61,7 @@ class Reconciler:
     ) -> None:
         """Args:
         store: the storage file.
-        tracker: the issues on GitHub.
+        tracker: the issues.
         status: reads the exporter and Alertmanager.
         config: the section `tickets` of the configuration.
         runtime: clock, metrics and checkpoints.
@@ -124,7 +121,7 @@ class Reconciler:
             status = self._trunks.status(key[:2], has_ticket=key[:2] in with_tickets)
             now = self._runtime.clock()
             if not self._backoff.is_over(now):
-                self._errors["github"] = self._backoff.last_error
+                self._errors[self._config.type] = self._backoff.last_error
                 return
             if key in started or (status is not None and key.group in status.groups):
                 self._try_if_due(key, status, alerts, firing.get(key, []))
@@ -147,7 +144,7 @@ class Reconciler:
     def _in_order(self, keys: Collection[TicketKey]) -> list[TicketKey]:
         """Return groups in the order in which they are tried.
 
-        Those that failed are last: an issue that GitHub cannot serve must not keep the others
+        Those that failed are last: an issue that the server cannot serve must not keep the others
         waiting. The others go by the round in which they were last tried, never tried ones first,
         and trunk by turns.
         """
@@ -197,7 +194,7 @@ class Reconciler:
         else:
             self._backoff.record_success(key)
             return
-        self._errors["github"] = self._backoff.last_error
+        self._errors[self._config.type] = self._backoff.last_error
         fields = {**key._asdict(), "error": self._backoff.last_error}
         log.warning("reconciliation failed, to be retried", extra=fields)
 
@@ -286,10 +283,9 @@ class Reconciler:
         return self._execute(plan, fresh=True)
 
     def _may_create(self, context: ReconcileContext) -> bool:
-        if not _REPO.fullmatch(context.repo):
-            raise TrackerRefused(
-                f"{context.repo!r} is not a repository; set tickets.repo to owner/name", 0
-            )
+        if not self._config.may_be_in(context.repo):
+            problem = f"{context.repo!r} is not a repository of {self._config.type}"
+            raise TrackerRefused(f"{problem}; set tickets.repo to the one of the issues", 0)
         limit = self._config.max_new_per_hour
         if self._store.created_in_last_hour(self._runtime.clock()) < limit:
             return True
@@ -299,7 +295,7 @@ class Reconciler:
         return False
 
     def _adopt(self, context: ReconcileContext) -> bool:
-        """Store an issue of the group that is on GitHub, if any, as its ticket."""
+        """Store an issue of the group that is on the server, if any, as its ticket."""
         now = self._runtime.clock()
         since = None if context.ticket is not None else now - self._config.reopen_within
         found = self._tracker.find(context.repo, context.key, since)
@@ -324,6 +320,7 @@ class Reconciler:
             round_at=self._runtime.clock(),
             errors=dict(self._errors),
             unreadable=self._unreadable,
+            tracker=self._config.type,
         )
 
 

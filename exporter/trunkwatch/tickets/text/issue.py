@@ -82,7 +82,7 @@ def _extent(view: IssueView, bound: str = "", otherwise: str = ": ") -> str:
 
 
 def issue_body(view: IssueView, nonce: str) -> str:
-    """Return the body, with as many jobs as fit into GitHub's limit."""
+    """Return the body, with as many jobs as fit into its limit."""
     for shown in range(min(JOBS_SHOWN, len(view.jobs)), -1, -1):
         body = _body(view, nonce, shown)
         if size(body) <= BODY_LIMIT:

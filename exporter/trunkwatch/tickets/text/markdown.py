@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 from trunkwatch.tickets.model import TicketKey
 
-TITLE_LIMIT = 256
+TITLE_LIMIT = 255
 BODY_LIMIT = 65_536
-"""GitHub's limits of a title and of a body (characters)."""
+"""The lower limits of a title, which is GitLab's, and of a body, which is GitHub's (characters)."""
 
 
 def link_row(links: Iterable[str | None]) -> str:
