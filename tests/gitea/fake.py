@@ -151,6 +151,11 @@ class Repo:
         self.branches[branch] = found
         return found
 
+    def branch_row(self, branch: str) -> Row:
+        """Return the row of a branch; Gitea's documentation calls it Branch."""
+        date = self.commits[self.branches[branch]]["created"]
+        return {"name": branch, "commit": {"id": self.branches[branch], "timestamp": date}}
+
     def run(self, commit: str, *, at: float, branch: str = "main", event: str = "push") -> Run:
         """Add a run of `ci.yml`."""
         number = len(self.runs) + 1
@@ -261,6 +266,10 @@ class FakeGitea:
             case ["commits"]:
                 rows = repo.history(request.one("sha") or "")
                 return NOT_FOUND if rows is None else self._page(request, rows)
+            case ["branches"]:
+                return self._page(request, list(map(repo.branch_row, repo.branches)))
+            case ["branches", *parts] if "/".join(parts) in repo.branches:
+                return as_json(repo.branch_row("/".join(parts)))
             case ["actions", "tasks"]:
                 return self._page(request, repo.tasks[::-1], "workflow_runs")
             case ["actions", "runs"] if self.lists_runs:

@@ -11,7 +11,7 @@ import pytest
 from trunkwatch.config import GiteaSource, parse_config
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word
 from trunkwatch.domain.model import Evidence, Trunk
-from trunkwatch.engine.facts import EMPTY_STATE
+from trunkwatch.engine.facts import EMPTY_STATE, TrunkRemoved
 from trunkwatch.errors import (
     BadAnswerError,
     BadDelivery,
@@ -277,6 +277,25 @@ def test_jobs_that_share_a_name_are_no_attempts(repo: Repo, reader: Reader) -> N
     run.job("test", "success", at=NOW - 80)
     reader.refresh()
     assert verdicts(reader, "test") == "FAIL"
+
+
+def test_globs_select_branches(
+    repo: Repo, configure: Configure, clock: Clock, server: HttpServer
+) -> None:
+    """The newest by date are read; a deleted one ends when its list is read again."""
+    for number, branch in enumerate(("main", "release/1", "release/2", "release/3", "r/4")):
+        repo.push("a", at=NOW - 90 + number, branch=branch)
+    entry = {"name": "release/*", "newest": 2}
+    reader = Reader(configure(branches=["HEAD", entry, "release/*x"]), clock)
+    reader.refresh()
+    assert {trunk.branch for trunk in reader.report.trunks} == {"main", "release/2", "release/3"}
+    (limitation,) = reader.report.limitations
+    assert limitation.text == "release/*x: no project has such a branch"
+    assert "branches" not in asked_by_refresh(reader, server)
+    del repo.branches["release/3"]
+    clock.now += 600.0
+    assert TrunkRemoved(Trunk(NAME, "release/3")) in reader.refresh()
+    assert {trunk.branch for trunk in reader.report.trunks} == {"main", "release/1", "release/2"}
 
 
 def test_other_branches_and_events_do_not_count(
