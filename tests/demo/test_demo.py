@@ -9,8 +9,8 @@ from typing import cast
 import requests
 from trunkwatch.demo import play
 from trunkwatch.demo.incident import INCIDENT
+from trunkwatch.demo.notifications import NotificationHandler
 from trunkwatch.demo.receiver import Delivery
-from trunkwatch.demo.run import NotificationHandler
 from trunkwatch.demo.screen import Screen
 from trunkwatch.demo.tickets import Tickets
 

@@ -19,8 +19,9 @@ from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.demo.binaries import BinaryNotFoundError
 from trunkwatch.demo.ci import COMPARE, RunPages
 from trunkwatch.demo.incident import FIX, INCIDENT, LAST_GREEN
+from trunkwatch.demo.notifications import NotificationHandler
 from trunkwatch.demo.play import play
-from trunkwatch.demo.receiver import QUIET, Delivery, Receiver
+from trunkwatch.demo.receiver import Receiver
 from trunkwatch.demo.screen import Screen
 from trunkwatch.demo.server import BackgroundServer
 from trunkwatch.demo.stack import HOST, Pace, Ports, Stack, StackError, is_taken
@@ -104,49 +105,6 @@ def _taken_ports(ports: Ports, command: str) -> list[str]:
 
 def _with_flag(command: str, flag: str) -> str:
     return f"{command} ARGS='{flag}'" if command == MAKE else f"{command} {flag}"
-
-
-class NotificationHandler:
-    """The handler of notifications: it prints them and passes them to the tickets.
-
-    Attributes:
-        pages: what to look at, with its address, printed after the first one.
-    """
-
-    def __init__(self, screen: Screen) -> None:
-        """Args:
-        screen: where to print.
-        """
-        self._screen = screen
-        self._passing = threading.Lock()
-        self._tickets: Tickets | None = None
-        self._early: list[Delivery] = []
-        self.pages: Sequence[tuple[str, str]] = ()
-
-    def delivered(self, delivery: Delivery) -> None:
-        """Print a notification and pass it on, unless it is a heartbeat."""
-        if delivery.receiver in QUIET:
-            return
-        self._screen.notification(delivery)
-        pages, self.pages = self.pages, ()
-        if pages:
-            self._screen.log("look at it while it lasts:")
-        for what, url in pages:
-            self._screen.page(what, url)
-        with self._passing:
-            if self._tickets is None:
-                self._early.append(delivery)
-            else:
-                self._tickets.deliver(delivery)
-
-    def pass_to(self, tickets: Tickets | None) -> None:
-        """Pass notifications on to running tickets, those so far included; to none from None on."""
-        with self._passing:
-            self._tickets = tickets
-            early, self._early = self._early, []
-            if tickets is not None:
-                for delivery in early:
-                    tickets.deliver(delivery)
 
 
 def incident_pages(exporter_port: int) -> list[tuple[str, str]]:
