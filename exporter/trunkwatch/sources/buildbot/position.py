@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import isfinite
 
 import msgspec
@@ -58,7 +58,7 @@ class Position:
 
     def to_cursor(self) -> Cursor:
         """Return the position as a fact."""
-        return Cursor(json.dumps(asdict(self)))
+        return Cursor(json.dumps(msgspec.to_builtins(self, str_keys=True)))
 
     def drop_future(self, now: float) -> None:
         """Drop the moments of the future: they were stored while a clock was wrong."""
