@@ -58,7 +58,7 @@ class Position:
 
     def to_cursor(self) -> Cursor:
         """Return the position as a fact."""
-        return Cursor(msgspec.json.encode(self).decode())
+        return Cursor(json.dumps(msgspec.to_builtins(self, str_keys=True)))
 
     def drop_future(self, now: float) -> None:
         """Drop the moments of the future: they were stored while a clock was wrong."""
