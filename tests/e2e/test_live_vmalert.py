@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trunkwatch.demo.stack import Pace
+from trunkwatch.demo.stack import Pace, Stack
 
 from tests.e2e.conftest import CONFIG
 from tests.e2e.faults import prometheus_stopped
 from tests.e2e.live import AcceleratedStack, LiveStack, LiveTrunk, notification, running
-from tests.e2e.vmalert import VISIBLE_SECONDS
+from tests.e2e.vmalert import VISIBLE_SECONDS, RemoteWriteStack
 from tests.support.engines import VMALERT
 from tests.support.facts import facts_of
 from tests.support.rows import sha
@@ -38,11 +38,16 @@ def last_sent(live: LiveStack, trunk: LiveTrunk) -> dict[str, Any]:
     return dict(alert)
 
 
-def test_an_outage_on_vmalert_has_its_facts_and_its_end(tmp_path: Path) -> None:
+class Remote(RemoteWriteStack, AcceleratedStack):
+    """A Prometheus agent writes to VictoriaMetrics, at the pace of the live tests."""
+
+
+@pytest.mark.parametrize("stack", [AcceleratedStack, Remote])
+def test_an_outage_on_vmalert_has_its_facts_and_its_end(tmp_path: Path, stack: type[Stack]) -> None:
     """First bad, last good, suspects, URL and age are there; an end while away has its reason."""
     for name in ("trunks", "other"):
         (tmp_path / f"{name}.ndjson").touch()
-    with running(tmp_path, CONFIG, AcceleratedStack, PACE, VMALERT) as live:
+    with running(tmp_path, CONFIG, stack, PACE, VMALERT) as live:
         trunk = live.trunk("o/vmalert")
         trunk.land(a="P F F F", b="P P P P")
         expected = [notification("a")]

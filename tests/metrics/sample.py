@@ -144,7 +144,7 @@ def totals() -> Totals:
             ("trunkwatch_store_oldest_timestamp_seconds",): 1_764_201_600,
             ("trunkwatch_jobs_dropped_total",): 0,
             ("trunkwatch_shard_info", "3", "8"): 1,
-            ("trunkwatch_shards",): 8,
+            ("trunkwatch_shards", "8"): 8,
             ("trunkwatch_trunk_rewrites_total", *TRUNK): 1,
         }
     )

@@ -134,17 +134,6 @@ def _matched_by(node: Any) -> frozenset[str] | None:
     return frozenset(matching.labels) - {"job", "instance"}  # of one target
 
 
-def _kept_of_right(node: Any, kept: frozenset[str] | None) -> frozenset[str] | None:
-    """Return the labels that an operation keeps of its right side."""
-    matched_by = _matched_by(node)
-    if matched_by is not None:
-        return matched_by
-    matching = node.modifier.matching if node.modifier is not None else None
-    # A join of one target's series by `group_left ()` keeps none.
-    of_target = matching is not None and set(matching.labels) == {"job", "instance"}
-    return frozenset() if of_target else kept
-
-
 def _named_by_pattern(node: Any) -> list[str]:
     """Return the metrics that a selector names by `__name__=~"a|b"`."""
     (pattern,) = [each.value for each in node.matchers.matchers if each.name == "__name__"]
@@ -169,7 +158,8 @@ def _walk(node: Any, kept: frozenset[str] | None) -> Iterator[Selection]:
             yield from _walk(node.expr, labels)
         case promql_parser.BinaryExpr():
             yield from _walk(node.lhs, kept)
-            yield from _walk(node.rhs, _kept_of_right(node, kept))
+            matched_by = _matched_by(node)
+            yield from _walk(node.rhs, kept if matched_by is None else matched_by)
         case promql_parser.Call():
             for argument in node.args:
                 yield from _walk(argument, kept)

@@ -42,7 +42,7 @@ class Sharding:
         if self.shard is not None:
             number, count = str(self.shard.number), str(self.shard.count)
             counters.add("trunkwatch_shard_info", number, count)
-            counters.set("trunkwatch_shards", self.shard.count)
+            counters.add("trunkwatch_shards", count, amount=self.shard.count)
 
     def other(self, config: Config, trunk: Trunk) -> OtherShard | None:
         """Return who else reads a trunk; None for one of this exporter, or of no source."""

@@ -359,7 +359,12 @@ FAMILIES: tuple[Family, ...] = (
         "shard",
         "shards",
     ),
-    _own("trunkwatch_shards", "Number of exporters that share the repositories, if any."),
+    _own(
+        "trunkwatch_shards",
+        "Number of exporters that share the repositories, also as the label, which names their set;"
+        " absent without --shard.",
+        "shards",
+    ),
     _own("trunkwatch_build_info", "Always 1; the version that runs.", "version"),
 )
 """Every family that Trunkwatch exposes."""
