@@ -2,31 +2,31 @@
 
     python -m tools.compare PROGRAM [--history traps|large] [--seconds N]
 
-PROGRAM is a key of `PROGRAMS` and is found on PATH. docs/comparison.md has the results.
+PROGRAM is a key of `PROGRAMS`, on PATH or beside the interpreter. docs/comparison.md has the
+results.
 """
 
 import argparse
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import requests
 
-from tests.github.fake import TOKEN, FakeGitHub
-from tests.github.large_trunk import REPO, large_trunk
-from tests.github.server import serving_github
-from tests.gitlab import fake as gitlab
-from tests.support.fakehttp import HOST, serving
-from tools.compare_history import SPACING, TRAPS, github_history, gitlab_history
+from tests.support.fakehttp import HOST
+from tools.compare_history import TRAPS, standing_in
 
-COMMITS, DURATION = 60, 3600.0
-"""Of the large history: commits, and seconds that the jobs of one take."""
+START = 60
+"""Seconds within which a program must send its first request, from which the time counts."""
+
+PAUSE = 10
+"""Seconds without a request that end the first round."""
 
 OWN = """printf '%s' "sources: [{{name: ci, type: {0}, {1}: '$URL', token_env: TOKEN, \
 repos: [$REPO]}}]" > own.yml; exec trunkwatch serve --config.file own.yml \
@@ -75,48 +75,23 @@ PROGRAMS = {
 }
 
 
-@contextmanager
-def standing_in(
-    source: str, history: str
-) -> Iterator[tuple[dict[str, str], Callable[[], tuple[int, int]]]]:
-    """Yield a stand-in's variables, and a function for its (received, counted) requests."""
-    if source == "gitlab":
-        fake = gitlab.FakeGitLab()
-        path = gitlab_history(fake, time.time())
-        with serving(fake) as lab:
-            yield (
-                {"URL": lab.url, "TOKEN": gitlab.TOKEN, "REPO": path},
-                lambda: (len(lab.requests), len(lab.requests)),
-            )
-        return
-    world, repo = FakeGitHub(time.time()), REPO
-    if history == "large":
-        begin = time.time() - (COMMITS - 1) * SPACING - DURATION - 1800
-        world = large_trunk(COMMITS, spacing=SPACING, duration=DURATION, begin=begin).fake
-    else:
-        repo = github_history(world, time.time())
-    with serving_github(world) as hub:
-        yield (
-            {"URL": hub.url, "TOKEN": TOKEN, "REPO": repo},
-            lambda: (hub.sent(), hub.counted()),
-        )
-
-
 def measure(program: Program, history: str, seconds: int, folder: Path) -> None:
     """Run a program for some seconds; print its cost and its answers."""
     with socket.socket() as free:
         free.bind((HOST, 0))
         port = str(free.getsockname()[1])
     with standing_in(program.source, history) as (found, count), (folder / "log").open("w") as log:
-        own = {**os.environ, **found, "PORT": port}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        own = {**os.environ, **found, "PATH": path, "PORT": port}
         process = subprocess.Popen(
             ["/bin/sh", "-c", program.command], cwd=folder, env=own, stdout=log, stderr=log
         )
         try:
             received: list[int] = []
-            while len(received) < seconds and process.poll() is None:
-                time.sleep(1)
-                received.append(count()[0])
+            for _ in range(START + seconds):
+                if len(received) < seconds and process.poll() is None:
+                    time.sleep(1)
+                    received += [count()[0]] if count()[0] else []
             if process.returncode is not None:
                 raise SystemExit(f"it ended by itself: {(folder / 'log').read_text()}")
             body = requests.get(f"http://{HOST}:{port}/metrics", timeout=60).content
@@ -125,13 +100,20 @@ def measure(program: Program, history: str, seconds: int, folder: Path) -> None:
             process.terminate()
             process.wait()
         series = sum(not line.startswith(b"#") for line in body.splitlines())
-        print("| sent | counted | last request | CPU | peak memory | series | /metrics |")
+        print("| sent | counted | first round | CPU | peak memory | series | /metrics |")
         print("|---|---|---|---|---|---|---|")
-        print(f"| {count()[0]} | {count()[1]} | {received.index(received[-1]) + 1} s "
+        print(f"| {count()[0]} | {count()[1]} | {_first_pause(received)} s "
               f"| {cpu:.1f} s | {peak:.0f} MiB | {series} | {len(body)} bytes |")  # fmt: skip
     (folder / "metrics").write_bytes(body)
     if history == "traps" and program.query:
         _print_answers(program.source, program.query, folder, own)
+
+
+def _first_pause(received: list[int]) -> int:
+    """Return the second after which no request came for `PAUSE` seconds, of counts by second."""
+    later = received[PAUSE:] + received[-1:] * PAUSE
+    pauses = (n for n, sent in enumerate(received) if sent and sent == later[n])
+    return next(pauses, len(received)) + 1
 
 
 def _usage(pid: int) -> tuple[float, float]:

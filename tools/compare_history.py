@@ -1,14 +1,23 @@
-"""The history of tools/compare: ten commits, and a job for each way in which streaks go wrong."""
+"""The stand-ins of tools/compare: ten commits with a job for each trap, or a large trunk."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tests.github.commits import CommitNode
-from tests.github.fake import FakeGitHub
+from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.large_trunk import REPO, large_trunk
 from tests.github.repo import Repo
+from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, hanging, skipped, superseded
+from tests.gitlab.fake import TOKEN as GITLAB_TOKEN
 from tests.gitlab.fake import FakeGitLab
 from tests.gitlab.world import Pipeline, time_text
+from tests.support.fakehttp import serving
+
+LARGE_COMMITS, LARGE_DURATION = 60, 3600.0
+"""Of the large trunk: commits, and seconds that the jobs of one take."""
 
 SPACING = 1800.0
 """Seconds between commits."""
@@ -125,3 +134,34 @@ def _add_attempts(run: Pipeline, name: str, letter: str, at: float) -> None:
         fields = {"failure_reason": "job_execution_timeout"}
     for attempt, each in enumerate({"R": "FP", "T": "FFF"}.get(letter, letter)):
         run.job(name, STATUS.get(each, "failed"), at=at + 60 * attempt, **fields)
+
+
+@contextmanager
+def standing_in(
+    source: str, history: str
+) -> Iterator[tuple[dict[str, str], Callable[[], tuple[int, int]]]]:
+    """Yield a stand-in's variables, and a function for its (received, counted) requests."""
+    if source == "gitlab":
+        fake = FakeGitLab()
+        path = gitlab_history(fake, time.time())
+        with serving(fake) as lab:
+            yield (
+                {"URL": lab.url, "TOKEN": GITLAB_TOKEN, "REPO": path},
+                lambda: (len(lab.requests), len(lab.requests)),
+            )
+        return
+    world, repo = FakeGitHub(time.time()), REPO
+    if history == "large":
+        begin = time.time() - (LARGE_COMMITS - 1) * SPACING - LARGE_DURATION - 1800
+        world = large_trunk(
+            LARGE_COMMITS, spacing=SPACING, duration=LARGE_DURATION, begin=begin
+        ).fake
+    else:
+        repo = github_history(world, time.time())
+    with serving_github(world) as hub:
+
+        def count() -> tuple[int, int]:
+            world.now = time.time()  # the limits of a minute and of an hour go by
+            return hub.sent(), hub.counted()
+
+        yield {"URL": hub.url, "TOKEN": TOKEN, "REPO": repo}, count
