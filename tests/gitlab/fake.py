@@ -26,6 +26,7 @@ KEYS: Mapping[str, frozenset[str]] = {
     ),
     "pipeline": frozenset(),
     "jobs": frozenset({"include_retried", "scope[]"} | PAGING),
+    "project jobs": frozenset({"scope", "scope[]"} | PAGING),
     "bridges": frozenset({"scope[]"} | PAGING),
 }
 """The documented parameters of each list that anybody uses here; another one fails the test."""
@@ -73,8 +74,9 @@ class FakeGitLab:
     # ------------------------------------------------------------------ rights and limits
 
     def _refused(self, request: Request) -> Answer | None:
-        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        token = request.headers.get("PRIVATE-TOKEN") or bearer
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        token = headers.get("private-token") or bearer
         if token not in self.tokens:
             return as_json({"message": "401 Unauthorized"}, 401)
         if self.tokens[token] not in ("api", "read_api"):
@@ -132,6 +134,8 @@ class FakeGitLab:
                 return _only(request, "branch", found.branch_row(unquote(name)))
             case ["pipelines"]:
                 return _page(request, "pipelines", _selected(found.pipelines, request))
+            case ["jobs"]:
+                return _page(request, "project jobs", _newest_jobs(found.pipelines, request))
             case ["pipelines", number, *rest]:
                 runs = (each for each in found.pipelines if str(each.id) == number)
                 run = next(runs, None)
@@ -204,6 +208,12 @@ def _selected(runs: Iterable[Pipeline], request: Request) -> list[Row]:
     key = request.one("order_by") or "id"
     # As in a database, the rows of one time have no order of their own.
     return sorted(rows, key=lambda row: row[key], reverse=request.one("sort") != "asc")
+
+
+def _newest_jobs(runs: Iterable[Pipeline], request: Request) -> list[Row]:
+    wanted = {value for key, value in request.query if key in ("scope", "scope[]")}
+    rows = (row for run in runs for row in run.jobs if not wanted or row["status"] in wanted)
+    return sorted(rows, key=lambda row: row["id"], reverse=True)
 
 
 def _detailed(run: Pipeline) -> Row:
