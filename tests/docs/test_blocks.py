@@ -30,6 +30,7 @@ NOT_RUN: Mapping[str, str] = {
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"(amtool|promtool|trunkwatch check-config) .*/etc/": "files of a machine; see tests/assets",
+    r"python -m tools\.compare": "other programs and their servers; test_comparison.py runs it",
     r"helm install": "needs a cluster; tests/deploy/test_kubernetes.py renders the chart",
     r"install |systemd-|systemctl ": "needs root; tests/deploy/test_systemd.py checks the files",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
