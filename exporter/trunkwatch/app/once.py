@@ -82,7 +82,7 @@ class Once:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """Search for unused cycles rarely: all rows live to the end; this saves a third of the time."""
+    """Search for unused cycles rarely: all rows live to the end."""
     usual = gc.get_threshold()
     gc.set_threshold(OBJECTS_PER_COLLECTION, *usual[1:])
     try:
