@@ -169,7 +169,7 @@ def table(
     mappings: Sequence[Json] = (),
     overrides: Sequence[Json] = (),
     linked: Sequence[str] = (),
-    link: Json | None = None,
+    links: Sequence[Json] = (),
     timed: Sequence[str] = (),
     unit: str = "s",
 ) -> Json:
@@ -187,8 +187,8 @@ def table(
         hidden: fields that are no column.
         mappings: of all columns.
         overrides: of single columns.
-        linked: headers of the columns that have the link.
-        link: of each of their cells; of several, Grafana would open a menu.
+        linked: headers of the columns that have the links.
+        links: of each of their cells.
         timed: headers of the columns with `unit`.
         unit: see `timed`.
     """
@@ -205,10 +205,10 @@ def table(
         "thresholds": thresholds((None, "text")),
         "unit": unit if timed else "none",
         **({"decimals": 1} if timed else {}),
-        **({"links": [link]} if link else {}),
+        **({"links": list(links)} if links else {}),
     }
     removals = [override(*wide, mode="exclude", custom_width=None)]
-    if link:
+    if links:
         removals.append(override(*linked, mode="exclude", links=None))
     if timed:
         removals.append(override(*timed, mode="exclude", unit=None, decimals=None))

@@ -128,7 +128,7 @@ def recent_outages() -> Json:
         wide=["Job"],
         overrides=[override("How", "Priority", custom_cellOptions=COLORED)],
         linked=["Job"],
-        link=to_job(),
+        links=[to_job()],
         sort_by=[("Closed", True)],
         empty=NO_DATA,
     )

@@ -28,6 +28,18 @@ def to_job() -> Json:
     return link("Open Job", f"/d/{JOB_UID}?{_KEPT}&{values}", blank=False)
 
 
+def to_trunk() -> Json:
+    """Return the link to this dashboard for the row's trunk alone."""
+    values = f"var-repo={cell('Repo')}&var-branch={cell('Branch')}"
+    return link("Show only this trunk", f"/d/{TRUNK_UID}?{_KEPT}&{values}", blank=False)
+
+
+def to_page_of_job() -> Json:
+    """Return the link to the exporter's page of the row's job."""
+    labels = f"repo={cell('Repo')}&branch={cell('Branch')}&workflow={cell('Workflow')}"
+    return link("Page of the job", f"${{page:raw}}/job?{labels}&job_name={cell('Job')}")
+
+
 def to_page_of_trunk() -> Json:
     """Return the link to the grid; its address escapes any branch with a `~`."""
     repo = '${__data.fields["Repo"]}'
@@ -37,6 +49,11 @@ def to_page_of_trunk() -> Json:
 def to_value(title: str) -> Json:
     """Return the link to the address that a cell holds; it is encoded already."""
     return link(title, "${__value.raw:raw}")
+
+
+def to_column(title: str, header: str) -> Json:
+    """Return the link to the address that another column of the row holds."""
+    return link(title, f'${{__data.fields["{header}"]:raw}}')
 
 
 # The texts of cells that hold an address or a hash: the hash as git shortens it, else a word.

@@ -120,7 +120,7 @@ def with_facts(expr: str) -> str:
 
 def broken_jobs() -> str:
     """Return a series for each broken job, with what a paged engineer asks for as labels."""
-    shown = f"{JOB}, author, suspects, failed_step, first_bad, title, opened"
+    shown = f"{JOB}, author, suspects, url, failed_step, commit, title, opened"
     rows = f"max by ({shown}) ({with_facts(outage_facts(IN_JOBS, HELD))})"
     return said(rows, HELD, "job_name", "nothing is broken")
 

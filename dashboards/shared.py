@@ -43,7 +43,7 @@ def firing_table() -> Json:
         wide=["Alert", "Repo"],
         overrides=[override("Priority", custom_cellOptions=COLORED)],
         linked=["Alert"],
-        link=link("Open the runbook", RUNBOOK),
+        links=[link("Open the runbook", RUNBOOK)],
         sort_by=[("Priority", False), ("Alert", False)],
         empty="no data: not even TrunkwatchWatchdog fires, so the rules are not evaluated",
     )

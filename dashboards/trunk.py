@@ -15,8 +15,11 @@ from dashboards.history import pictures, recent_outages, share_green
 from dashboards.links import (
     ADDRESSES,
     TRUNK_UID,
+    to_column,
     to_job,
+    to_page_of_job,
     to_page_of_trunk,
+    to_trunk,
     to_value,
 )
 from dashboards.settings import (
@@ -78,7 +81,7 @@ def trunks() -> Json:
         "after the newest one on which every required job passed; known only where 'green:' is "
         "configured. Data age: time since the results were last read. Results missing: the newest "
         "commits have none although earlier ones had. Alerts: TrunkNotGreen, TrunkDataStale, "
-        "TrunkDataDoubtful. Click a repository to open the grid of its trunk.",
+        "TrunkDataDoubtful.",
         "24 7",
         queries=[
             queries.trunk_states(),
@@ -98,7 +101,7 @@ def trunks() -> Json:
         wide=["Repo"],
         overrides=[override("State", "Broken", "Since green", custom_cellOptions=COLORED)],
         linked=["Repo"],
-        link=to_page_of_trunk(),
+        links=[to_trunk(), to_page_of_trunk()],
         hidden=["Value #D"],
         sort_by=[("State", False), ("Broken", True), ("Repo", False)],
         empty=f"{NO_DATA}: no exporter was scraped in the last {HOLD}",
@@ -118,8 +121,8 @@ def broken_now() -> Json:
         "since first bad. N: how many in a row open an outage. First bad by: author of the first "
         "failing commit. Suspects: number of commits after last good up to first bad. "
         f"Known-broken jobs are dimmed. After a failed scrape the rows stay for {HOLD}, as the "
-        "alerts do. Click a job to open the dashboard Job, with its run, commits and page. Alert: "
-        "TrunkJobBroken.",
+        "alerts do. Click a job, commit or run to open the dashboard Job, the run, the commit or "
+        "the page. Alert: TrunkJobBroken.",
         "24 10",
         queries=[
             queries.broken_jobs(),
@@ -134,8 +137,9 @@ def broken_now() -> Json:
             "Value #C": "Failures",
             "Value #D": "N",
             "author": "First bad by",
-            "first_bad": "First bad",
+            "commit": "Commit",
             "failed_step": "Failed step",
+            "url": "Run",
             "suspects": "Suspects",
             "Value #E": "State",
             **OWNER,
@@ -150,8 +154,13 @@ def broken_now() -> Json:
             override("Priority", custom_cellOptions=COLORED),
             override("State", custom_cellOptions=whole_row),
         ],
-        linked=["Job"],
-        link=to_job(),
+        linked=["Job", "Commit", "Run"],
+        links=[
+            to_job(),
+            to_column("First failing run", "Run"),
+            to_column("First bad commit", "Commit"),
+            to_page_of_job(),
+        ],
         sort_by=[("State", False), ("Priority", False), ("Opened (UTC)", False)],
         empty=NO_DATA,
     )
@@ -179,7 +188,7 @@ def suspect_commits() -> Json:
         mappings=ADDRESSES,
         wide=["Job", "Title"],
         linked=["Commit"],
-        link=to_value("Open the commit"),
+        links=[to_value("Open the commit")],
         sort_by=[("Job", False), ("Workflow", False), ("#", False)],
         empty=f"No suspects: no last good commit is known. Or {NO_DATA}: see Trunks.",
     )

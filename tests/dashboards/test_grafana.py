@@ -140,11 +140,12 @@ def test_grafana_makes_the_same_tables(prometheus: server.Prometheus) -> None:
     titles = [table["panel"]["title"] for table in tables]
     rows = dict(zip(titles, answer["tables"], strict=True))
     first = next(row for row in rows["Broken now"] if row["Job"] == "few / test (shard, 0)")
-    assert {name: first[name] for name in ("Since", "Failures", "N", "First bad", "State")} == {
+    assert {name: first[name] for name in ("Since", "Failures", "N", "Commit", "Run", "State")} == {
         "Since": "1d 0h",
         "Failures": "3",
         "N": "3",
-        "First bad": "0000000000",
+        "Commit": "0000000000 ↗",
+        "Run": "open ↗",
         "State": "broken",
     }
     assert len(rows["Broken now"]) == 25

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, unquote
 from trunkwatch.addresses import RUNBOOKS, read_path
 from trunkwatch.web.site import JOB_PATH
 
-from tests.dashboards.model import FILES, load, panel, panels, variables
+from tests.dashboards.model import FILES, load, panel, variables
 from tests.rules.rulebook import alerts, runbook_queries
 
 BY_TITLE = {dashboard["title"]: dashboard for dashboard in map(load, FILES)}
@@ -45,6 +45,8 @@ ODD = {
     "Workflow": "CI / nightly",
     "Repo": "org/repo",
     "Branch": "release/1.0",
+    "Run": "https://ci.example/r?a=1&b=%20",
+    "Commit": "https://ci.example/commit/abc",
 }
 CHOSEN = {
     "page": "http://exporter.example", "alertmanager": "http://am.example", "datasource": "p",
@@ -52,19 +54,13 @@ CHOSEN = {
 }  # fmt: skip
 
 
-def test_no_click_opens_a_menu() -> None:
-    """Grafana follows the link of a cell at once if there is only one."""
-    for dashboard in BY_TITLE.values():
-        for shown in panels(dashboard):
-            assert len(shown.get("fieldConfig", {}).get("defaults", {}).get("links", [])) <= 1
-
-
-def test_a_click_on_a_broken_job_opens_its_dashboard() -> None:
-    """The dashboard Job with all its variables."""
+def test_a_click_on_a_broken_job_opens_what_belongs_to_it() -> None:
+    """The dashboard Job with all its variables, run and commit as they are, and the page."""
     shown = panel(TRUNK, "Broken now")
-    assert linked(shown) == {"Job"}
-    (link,) = shown["fieldConfig"]["defaults"]["links"]
-    job = followed(link["url"], ODD, **CHOSEN)
+    assert linked(shown) == {"Job", "Commit", "Run"}
+    job, run, commit, page = (
+        followed(link["url"], ODD, **CHOSEN) for link in shown["fieldConfig"]["defaults"]["links"]
+    )
     path, _, query = job.partition("?")
     assert path == f"/d/{BY_TITLE['Job']['uid']}"
     chosen = {name: value for name, (value,) in parse_qs(query).items()}
@@ -73,13 +69,17 @@ def test_a_click_on_a_broken_job_opens_its_dashboard() -> None:
         assert chosen[f"var-{name}"] == ODD[header]
         assert name in variables(BY_TITLE["Job"])
     assert (chosen["from"], chosen["to"], chosen["var-datasource"]) == ("now-24h", "now", "p")
+    assert (run, commit) == (ODD["Run"], ODD["Commit"])
+    address, _, query = page.partition("?")
+    assert address == f"http://exporter.example{JOB_PATH}"
+    assert {k: v for k, (v,) in parse_qs(query).items()} == {k: ODD[h] for k, h in names.items()}
 
 
 def test_a_trunk_leads_to_its_grid() -> None:
     """The address means the row's trunk, whatever its branch is called."""
-    (link,) = panel(TRUNK, "Trunks")["fieldConfig"]["defaults"]["links"]
+    links = panel(TRUNK, "Trunks")["fieldConfig"]["defaults"]["links"]
     for branch in ("main", "release/1.0", "job", "~x", "a b"):
-        url = followed(link["url"], ODD | {"Branch": branch}, **CHOSEN)
+        url = followed(links[1]["url"], ODD | {"Branch": branch}, **CHOSEN)
         place = read_path(url.removeprefix("http://exporter.example"))
         assert place is not None
         assert place.trunk == ("org/repo", branch)
@@ -99,7 +99,7 @@ def test_the_dashboard_job_links_to_page_runbook_and_silence() -> None:
     page, runbook, silence = (link["url"] for link in BY_TITLE["Job"]["links"][1:])
     chosen = CHOSEN | dict.fromkeys(("repo", "branch", "workflow", "job_name"), "x y")
     assert followed(page, {}, **chosen).endswith(
-        f"{JOB_PATH}?repo=x%20y&branch=x%20y&workflow=x%20y&job_name=x%20y"
+        "/job?repo=x%20y&branch=x%20y&workflow=x%20y&job_name=x%20y"
     )
     assert followed(runbook, {}, **chosen) == "http://exporter.example/runbooks/TrunkJobBroken"
     filtered = unquote(followed(silence, {}, **chosen).partition("filter=")[2])

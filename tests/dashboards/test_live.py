@@ -105,8 +105,9 @@ INDUCTOR_ROW = {
     "Failures": 3,
     "N": 3,
     "First bad by": "author-b",
-    "First bad": FIRST_BAD,
+    "Commit": incident.COMMITS + FIRST_BAD,
     "Failed step": "Test",
+    "Run": incident.URL,
     "Suspects": "2",
     "State": "broken",
     "Team": "broken-inductor",
@@ -123,8 +124,10 @@ FLAKY_ROW = {
     "Failures": 5,
     "N": 3,
     "First bad by": "author-b",
-    "First bad": incident.BAD_BEFORE,
+    # Without an address of commits the page opens.
+    "Commit": f"http://localhost:10077/#{incident.BAD_BEFORE}",
     "Failed step": "Test",
+    "Run": incident.URL,
     "Suspects": "–",
     "State": "known broken",
     "Team": "trunk",
@@ -164,14 +167,14 @@ def test_a_job_is_listed_from_its_third_failure_on(trunk: Shown) -> None:
 def test_a_job_has_one_row_while_its_replicas_differ(trunk: Shown) -> None:
     """While only one replica has read a late result, the newer facts are shown."""
     (row,) = trunk.rows("Broken now", incident.LATE_RESULT + MINUTE, group="inductor")
-    assert row["First bad"] == FIRST_BAD
+    assert row["Commit"].endswith(FIRST_BAD)
 
 
 def test_a_gap_changes_no_row(trunk: Shown) -> None:
     """In a gap of scrapes the table keeps the jobs of the last scrape, and their facts."""
     for at in (GAP, HELD):
         rows = by_priority(trunk.rows("Broken now", at))
-        assert [row["First bad"] for row in rows] == [FIRST_BAD, incident.BAD_BEFORE]
+        assert [row["Commit"] for row in rows] == [INDUCTOR_ROW["Commit"], FLAKY_ROW["Commit"]]
         assert [row["State"] for row in rows] == ["broken", "known broken"]
         assert [row["N"] for row in rows] == [3, 3]
     assert trunk.rows("Suspect commits", HELD) == []
@@ -257,16 +260,16 @@ def test_the_panels_answer_what_people_ask(prometheus: server.Prometheus, name: 
     assert set(rows) == {fleet.labels(number)["job_name"] for number in range(fleet.broken)}
     for number in range(fleet.broken):
         row = rows[fleet.labels(number)["job_name"]]
-        assert row["First bad"] == fleet.first_bad(number)
+        assert row["Commit"] == f"https://ci.example/commit/{fleet.first_bad(number)}"
         assert row["First bad by"] == f"author-{number}"
         assert row["Commit title"] == f"Change {number}"
         assert (row["Suspects"], row["Since"], row["N"]) == ("2", "1d 0h", 3)
         assert row["Failures"] == number + 3
         assert row["Team"] == fleet.labels(number)["team"]
+        assert row["Run"] == f"https://ci.example/runs/{number}"
     suspects = shown.rows("Suspect commits")
     assert len(suspects) == 2 * fleet.broken
-    links = {row["Commit"] for row in suspects}
-    assert {f"https://ci.example/commit/{row['First bad']}" for row in rows.values()} <= links
+    assert {row["Commit"] for row in rows.values()} <= {row["Commit"] for row in suspects}
     trunks = shown.rows("Trunks")
     assert {row["State"] for row in trunks} == {"✖ broken"}
     assert sum(row["Broken"] for row in trunks) == fleet.broken
