@@ -28,12 +28,6 @@ def to_job() -> Json:
     return link("Open Job", f"/d/{JOB_UID}?{_KEPT}&{values}", blank=False)
 
 
-def to_trunk() -> Json:
-    """Return the link to this dashboard for the row's trunk alone."""
-    values = f"var-repo={cell('Repo')}&var-branch={cell('Branch')}"
-    return link("Show only this trunk", f"/d/{TRUNK_UID}?{_KEPT}&{values}", blank=False)
-
-
 def to_page_of_job() -> Json:
     """Return the link to the exporter's page of the row's job."""
     labels = f"repo={cell('Repo')}&branch={cell('Branch')}&workflow={cell('Workflow')}"

@@ -19,7 +19,6 @@ from dashboards.links import (
     to_job,
     to_page_of_job,
     to_page_of_trunk,
-    to_trunk,
     to_value,
 )
 from dashboards.settings import (
@@ -81,7 +80,7 @@ def trunks() -> Json:
         "after the newest one on which every required job passed; known only where 'green:' is "
         "configured. Data age: time since the results were last read. Results missing: the newest "
         "commits have none although earlier ones had. Alerts: TrunkNotGreen, TrunkDataStale, "
-        "TrunkDataDoubtful.",
+        "TrunkDataDoubtful. Click a repository to open the grid of its trunk.",
         "24 7",
         queries=[
             queries.trunk_states(),
@@ -101,7 +100,7 @@ def trunks() -> Json:
         wide=["Repo"],
         overrides=[override("State", "Broken", "Since green", custom_cellOptions=COLORED)],
         linked=["Repo"],
-        links=[to_trunk(), to_page_of_trunk()],
+        links=[to_page_of_trunk()],
         hidden=["Value #D"],
         sort_by=[("State", False), ("Broken", True), ("Repo", False)],
         empty=f"{NO_DATA}: no exporter was scraped in the last {HOLD}",
