@@ -128,7 +128,9 @@ def test_one_server_per_file(tmp_path: Path) -> None:
     """A second server is refused until the first has ended; readers are not."""
     path = str(tmp_path / "results.db")
     with closing(ServerLock(path)):
-        with pytest.raises(StoreError, match="another process uses it"):
+        with pytest.raises(
+            StoreError, match=r"another process uses it \(trunkwatch serve, process"
+        ):
             ServerLock(path)
         SqliteStore(path).close()
     ServerLock(path).close()
