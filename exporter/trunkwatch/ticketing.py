@@ -240,7 +240,9 @@ def _reconciler(
     if token is not None:
         checks[config.tickets.type] = lambda: token.header(time.time())
     runtime = Runtime(time.time, metrics)
-    return Reconciler(store, IssueTracker(api), status, config.tickets, runtime, PeerChecks(checks))
+    peers = PeerChecks(checks)
+    tracker = IssueTracker(api)
+    return Reconciler(store, tracker, status, config.tickets, runtime, peers, config.name)
 
 
 def _check_urls(options: TicketOptions) -> None:

@@ -125,6 +125,7 @@ class Stage:
         passed: names of the checkpoints so far.
         timeout: of requests to GitHub (seconds).
         metrics: of the current process.
+        name: of the Trunkwatch.
     """
 
     server: GitHubServer
@@ -133,6 +134,7 @@ class Stage:
     config: TicketsSection
     kill_at: int = 0
     timeout: float = TIMEOUT
+    name: str | None = None
 
     def __post_init__(self) -> None:
         self.passed: list[str] = []
@@ -158,6 +160,7 @@ class Stage:
             self.status,
             self.config,
             Runtime(lambda: self.now, self.metrics, self._checkpoint),
+            name=self.name,
         )
 
     def restart(self) -> None:

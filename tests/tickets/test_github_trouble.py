@@ -217,6 +217,21 @@ def test_an_issue_that_a_person_closed_is_found_again_and_stays_closed(stage: St
     assert stage.issue.state == "closed"
 
 
+def test_the_issue_of_another_trunkwatch_is_not_taken(stage: Stage) -> None:
+    """Staging opens an issue of its own, and closes that of production neither then nor later."""
+    breaks(stage, "a")
+    stage.settle()
+    stage.name = "staging"
+    for _ in range(2):  # the second one finds its own
+        lose(stage)
+        breaks(stage, "a")
+        stage.settle()
+        assert [issue.state for issue in stage.issues] == ["open", "open"]
+    stage.set_status(fixed("a"))
+    stage.settle()
+    assert sorted(issue.state for issue in stage.issues) == ["closed", "open"]
+
+
 def forged(stage: Stage, *labels: str, key: TicketKey = KEY) -> Issue:
     """Open an issue of another user with a copied marker."""
     marker = Marker(quoted(key), new_nonce(), "open")

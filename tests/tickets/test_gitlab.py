@@ -89,7 +89,7 @@ def test_an_independent_client_sees_the_same(server: GitHubServer, tracker: Issu
     )  # fmt: skip
     made.notes.create({"body": "n"})
     assert tracker.read(SECOND).assignees == ("author-a",)
-    found = tracker.find(PROJECT, KEY, None)
+    found = tracker.find(PROJECT, quoted(KEY), None)
     assert found is not None
     assert found.number == made.iid
     with pytest.raises(gitlab.exceptions.GitlabGetError, match="404"):
@@ -139,7 +139,7 @@ def test_the_copy_of_a_moved_issue_stays_closed(
     with pytest.raises(IssueGone, match="was moved"):
         tracker.execute(TICKET, REOPEN)
     assert issue.state == "closed"
-    assert tracker.find(PROJECT, KEY, 0.0) is None
+    assert tracker.find(PROJECT, quoted(KEY), 0.0) is None
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class ReconcileContext:
         alerts_complete: none of the group's alerts was unreadable.
         ticket: as stored; None if there was none.
         now: seconds since the epoch.
+        name: of the Trunkwatch; None for the one without.
     """
 
     key: TicketKey
@@ -40,6 +41,7 @@ class ReconcileContext:
     alerts_complete: bool = True
     ticket: Ticket | None = None
     now: float = 0.0
+    name: str | None = None
 
     @property
     def broken(self) -> tuple[JobStatus, ...]:
@@ -143,7 +145,7 @@ def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str,
     unknown = sorted(unknown_jobs(context, ticket))
     view = IssueView(
         context.key, group, context.broken, links, zone, ticket.previous_number, unknown,
-        context.status.external_url,
+        context.status.external_url, context.name,
     )  # fmt: skip
     title, body = issue_title(view), issue_body(view, ticket.nonce)
     # Send only fields that changed: a title edited by a person stays until the generated one does.

@@ -23,6 +23,7 @@ from trunkwatch.tickets.reconcile.peers import PeerChecks
 from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
 from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
+from trunkwatch.tickets.text.markdown import quoted
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Reconciler:
         config: TicketsSection,
         runtime: Runtime,
         peers: PeerChecks | None = None,
+        name: str | None = None,
     ) -> None:
         """Args:
         store: the storage file.
@@ -66,7 +68,9 @@ class Reconciler:
         config: the section `tickets` of the configuration.
         runtime: clock, metrics and checkpoints.
         peers: checks what no group needs; None for no checks.
+        name: of the Trunkwatch whose issues these are; None for the one without.
         """
+        self._name = name
         self._peers = peers or PeerChecks({})
         self._store = store
         self._tracker = tracker
@@ -173,6 +177,7 @@ class Reconciler:
             context = None
             if status is not None:
                 context = context_of(key, self._config, status, alerts, firing)
+                context = replace(context, name=self._name)
             self._try(key, context)
 
     def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
@@ -298,7 +303,7 @@ class Reconciler:
         """Store an issue of the group that is on the server, if any, as its ticket."""
         now = self._runtime.clock()
         since = None if context.ticket is not None else now - self._config.reopen_within
-        found = self._tracker.find(context.repo, context.key, since)
+        found = self._tracker.find(context.repo, quoted(context.key, self._name), since)
         if found is None:
             return False
         log.info("issue adopted", extra={"issue_repo": context.repo, "issue": found.number})
