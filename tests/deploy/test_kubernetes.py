@@ -281,6 +281,17 @@ def test_the_tickets_are_a_pod_as_safe_as_the_exporter() -> None:
     found = {o["metadata"]["name"]: o["spec"]["selector"] for o in of_kind(charted(), "Service")}
     assert found["trunkwatch-tickets"] == tickets["spec"]["selector"]["matchLabels"]
     assert given["--exporter.url"] == "http://trunkwatch:10077"
+    assert given["--token-file"].endswith("/github_token")
+
+
+@pytest.mark.engines
+def test_the_key_of_the_token_is_named_for_the_server_of_the_issues(tmp_path: Path) -> None:
+    """A token of GitLab is not put into a key that is named for GitHub."""
+    path = tmp_path / "values.yaml"
+    path.write_text(
+        "config: {sources: [x], tickets: {type: gitlab}}\ntickets: {enabled: true, secretName: s}"
+    )
+    assert "--token-file=/run/secrets/trunkwatch/gitlab_token" in manifests.render(helm(), path)
 
 
 DIFFERS = {"containers", "volumes", "name", "args", "ports", "resources", "volumeMounts"}
