@@ -20,6 +20,7 @@ from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.text.markdown import Marker, quoted
 
 from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.faults import Kind
 from tests.github.issue_model import Comment as Note
 from tests.github.issues import MOVED
 from tests.github.responses import NOT_FOUND
@@ -201,6 +202,15 @@ def test_an_issue_is_opened_as_configured(tmp_path: Path) -> None:
         assert issue.labels[3:] == ["a  b", "x" * 49 + "…"]
         assert issue.title.startswith("[@\N{WORD JOINER}all ")
         assert len(issue.title) <= 255
+
+
+def test_users_that_cannot_be_read_keep_no_issue_from_being_opened(server: GitHubServer) -> None:
+    """They are looked up before anything is sent: the issue is more important than they are."""
+    server.fail_next(Kind.BAD_GATEWAY, "/users", times=9)
+    tracker = tracker_of(server)
+    number = tracker.execute(TICKET, replace(CREATE, assignees=("author-a", "author-b")))
+    (opened_now,) = (issue for issue in server.issues.all(PROJECT) if issue.number == number)
+    assert opened_now.assignees == []
 
 
 def test_a_new_issue_may_be_confidential(server: GitHubServer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from trunkwatch.errors import TrackerRefused
+from trunkwatch.errors import TrackerRefused, TrackerUnsure
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import HttpContext
@@ -119,11 +119,11 @@ class GitlabIssues:
         for login in logins:
             try:
                 rows = self._client.page("/users", [("username", login)], 1)
-            except TrackerRefused:
+            except (TrackerRefused, TrackerUnsure):
                 rows = ()
             number = count_or_none(rows[0].get("id")) if rows else None
             if number is None:
-                log.warning("assignee left out: no such user", extra={"login": login})
+                log.warning("assignee left out: not found", extra={"login": login})
             else:
                 found.append(number)
         return found
