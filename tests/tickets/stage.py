@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
@@ -161,6 +162,7 @@ class Stage:
             self.config,
             Runtime(lambda: self.now, self.metrics, self._checkpoint),
             name=self.name,
+            label_of=Labels().bounded,
         )
 
     def restart(self) -> None:

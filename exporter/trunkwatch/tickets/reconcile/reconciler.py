@@ -60,6 +60,7 @@ class Reconciler:
         runtime: Runtime,
         peers: PeerChecks | None = None,
         name: str | None = None,
+        label_of: Callable[[str], str] = str,
     ) -> None:
         """Args:
         store: the storage file.
@@ -69,8 +70,10 @@ class Reconciler:
         runtime: clock, metrics and checkpoints.
         peers: checks what no group needs; None for no checks.
         name: of the Trunkwatch whose issues these are; None for the one without.
+        label_of: see `context_of`.
         """
         self._name = name
+        self._label_of = label_of
         self._peers = peers or PeerChecks({})
         self._store = store
         self._tracker = tracker
@@ -176,7 +179,7 @@ class Reconciler:
         if self._backoff.is_over(self._runtime.clock(), key):
             context = None
             if status is not None:
-                context = context_of(key, self._config, status, alerts, firing)
+                context = context_of(key, self._config, status, alerts, firing, self._label_of)
                 context = replace(context, name=self._name)
             self._try(key, context)
 

@@ -1,7 +1,7 @@
 """Title and body of an issue. Pure: the same status gives the same text."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
@@ -52,6 +52,7 @@ class IssueView:
         unknown: jobs that were broken, and whose state cannot be read now.
         external_url: address of the exporter's pages; None if it has none.
         name: of the Trunkwatch; None for the one without.
+        label_of: returns a name as it is in an alert, where a long one is cut.
     """
 
     key: TicketKey
@@ -63,6 +64,7 @@ class IssueView:
     unknown: Sequence[JobName] = ()
     external_url: str | None = None
     name: str | None = None
+    label_of: Callable[[str], str] = str
 
 
 def issue_title(view: IssueView) -> str:
@@ -174,7 +176,8 @@ def _job(view: IssueView, job: JobStatus) -> list[str]:
     ]
     lines = [f"   - {name}: {value}" for name, value in rows]
     page = _page(view, job_path(JobKey(*view.key[:2], *job.name)))
-    silence = link("silence this job", silence_url(view.links, view.key, job.name, view.name))
+    labels = JobName(*map(view.label_of, job.name))
+    silence = link("silence this job", silence_url(view.links, view.key, labels, view.name))
     links = link_row([link("first failing run", job.url), link("page", page), silence])
     return [*lines, f"   - {links}"] if links else lines
 
