@@ -253,8 +253,8 @@ def test_a_marker_without_the_origin_label_is_ignored(stage: Stage) -> None:
 def test_a_guest_of_gitlab_cannot_forge_an_issue(stage: Stage, *, is_closed: bool) -> None:
     """A guest may set the origin label.
 
-    His open issue would get confidential texts; his closed one would count as closed by a person, so
-    that none would be opened.
+    His open issue would get confidential texts; his closed one would count as closed by a person,
+    so that none would be opened.
     """
     other = forged(stage, ORIGIN)
     if is_closed:
