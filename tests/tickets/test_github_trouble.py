@@ -251,11 +251,7 @@ def test_a_marker_without_the_origin_label_is_ignored(stage: Stage) -> None:
 @pytest.mark.parametrize("is_closed", [False, True])
 @pytest.mark.parametrize("stage", ["gitlab"], indirect=True)
 def test_a_guest_of_gitlab_cannot_forge_an_issue(stage: Stage, *, is_closed: bool) -> None:
-    """A guest may set the origin label.
-
-    His open issue would get confidential texts; his closed one would count as closed by a person,
-    so that none would be opened.
-    """
+    """A guest may set the label; yet no issue of his gets texts or counts as closed by a person."""
     other = forged(stage, ORIGIN)
     if is_closed:
         stage.server.issues.close_by("author-x", other)
