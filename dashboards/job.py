@@ -266,7 +266,7 @@ def links() -> list[Json]:
     )
     silence = (
         "${alertmanager:raw}/#/silences/new?filter=%7Balertname%3D%22TrunkJobBroken%22,"
-        f"{_SILENCED}%7D"
+        f"{_SILENCED},trunkwatch%3D~%22${{trunkwatch:pipe}}%22%7D"
     )
     return [
         link("Page of the job", f"${{page:raw}}/job?{labels}"),

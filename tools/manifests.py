@@ -35,13 +35,13 @@ def find_helm() -> str | None:
     return shutil.which("helm") or (str(built[-1]) if built else None)
 
 
-def render(helm: str, values: Path, *flags: str) -> str:
+def render(helm: str, values: Path, *flags: str, chart: Path = CHART) -> str:
     """Return the chart's manifests for a file of values.
 
     Raises:
         RuntimeError: the chart cannot be rendered.
     """
-    release = ("trunkwatch", str(CHART), "--values", str(values), "--kube-version", KUBERNETES)
+    release = ("trunkwatch", str(chart), "--values", str(values), "--kube-version", KUBERNETES)
     command = [helm, "template", *release, *flags]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.process import Supervisor
 from trunkwatch.rest.client import without_credentials
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
@@ -240,7 +241,10 @@ def _reconciler(
     if token is not None:
         checks[config.tickets.type] = lambda: token.header(time.time())
     runtime = Runtime(time.time, metrics)
-    return Reconciler(store, IssueTracker(api), status, config.tickets, runtime, PeerChecks(checks))
+    peers = PeerChecks(checks)
+    tracker = IssueTracker(api)
+    label_of = Labels(config.limits.max_label_bytes).bounded
+    return Reconciler(store, tracker, status, config.tickets, runtime, peers, config.name, label_of)
 
 
 def _check_urls(options: TicketOptions) -> None:

@@ -181,3 +181,11 @@ def test_two_tests_are_two_notifications() -> None:
     seconds = iter((1e9, 1e9 + 1))
     one, two = (DeliveryTest("http://a", "trunk", "P2", lambda: next(seconds)) for _ in range(2))
     assert one.labels != two.labels
+
+
+def test_a_test_is_of_one_trunkwatch() -> None:
+    """A route for the alerts of staging takes its test as well."""
+    only, staging = (
+        DeliveryTest("http://a", "trunk", "P2", name=each) for each in (None, "staging")
+    )
+    assert [each.labels.get("trunkwatch") for each in (only, staging)] == [None, "staging"]

@@ -34,7 +34,8 @@ def followed(url: str, row: dict[str, str], **chosen: str) -> str:
         text = row[header] if header else chosen[name]
         if form == "queryparam":
             return f"var-{name}={quote(text, safe='')}"
-        return {"percentencode": quote(text, safe=""), "raw": text}.get(form, quote(text, safe="/"))
+        plain = {"percentencode": quote(text, safe=""), "raw": text, "pipe": text}
+        return plain.get(form, quote(text, safe="/"))
 
     pattern = r'\$\{(?:__data\.fields\["(?P<header>[^"]+)"\]|(?P<name>\w+))(?::(?P<form>\w+))?\}'
     return re.sub(pattern, value, url)
@@ -98,10 +99,11 @@ def test_the_dashboard_job_links_to_page_runbook_and_silence() -> None:
     """Their addresses are made of the chosen job."""
     page, runbook, silence = (link["url"] for link in BY_TITLE["Job"]["links"][1:])
     chosen = CHOSEN | dict.fromkeys(("repo", "branch", "workflow", "job_name"), "x y")
+    chosen |= {"trunkwatch": ".*"}  # "All"
     assert followed(page, {}, **chosen).endswith(
         "/job?repo=x%20y&branch=x%20y&workflow=x%20y&job_name=x%20y"
     )
     assert followed(runbook, {}, **chosen) == "http://exporter.example/runbooks/TrunkJobBroken"
     filtered = unquote(followed(silence, {}, **chosen).partition("filter=")[2])
     pairs = ",".join(f'{name}="x y"' for name in ("repo", "branch", "workflow", "job_name"))
-    assert filtered == f'{{alertname="TrunkJobBroken",{pairs}}}'
+    assert filtered == f'{{alertname="TrunkJobBroken",{pairs},trunkwatch=~".*"}}'

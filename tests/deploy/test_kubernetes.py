@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from trunkwatch import __version__
-from trunkwatch.assets import asset_path, parse_settings, render_files
+from trunkwatch.assets import asset_path, parse_settings, render_files, write_folder
 from trunkwatch.cli.main import main
 
 from rules import build
@@ -281,6 +281,37 @@ def test_the_tickets_are_a_pod_as_safe_as_the_exporter() -> None:
     found = {o["metadata"]["name"]: o["spec"]["selector"] for o in of_kind(charted(), "Service")}
     assert found["trunkwatch-tickets"] == tickets["spec"]["selector"]["matchLabels"]
     assert given["--exporter.url"] == "http://trunkwatch:10077"
+    assert given["--token-file"].endswith("/github_token")
+
+
+@pytest.mark.engines
+def test_the_chart_s_rules_have_the_name_of_its_configuration(tmp_path: Path) -> None:
+    """Else tickets and pages would take every alert for one of another Trunkwatch."""
+    values, other = tmp_path / "values.yaml", tmp_path / "other.yaml"
+    values.write_text("config: {name: staging, sources: [x]}")
+    other.write_text("config: {sources: [x]}")
+    with pytest.raises(RuntimeError, match=r'config.name is "staging", and the .* rules are of ""'):
+        manifests.render(helm(), values)
+    values.write_text(values.read_text() + "\nprometheusRule: {enabled: false}")
+    manifests.render(helm(), values)
+    files = render_files(parse_settings(["name=staging"]))
+    write_folder(tmp_path / "assets", files, force=False)
+    chart = tmp_path / "assets" / "deploy" / "chart"
+    values.write_text("config: {name: staging, sources: [x]}")
+    (rule,) = of_kind(objects(manifests.render(helm(), values, chart=chart)), "PrometheusRule")
+    assert rule["spec"]["groups"]
+    with pytest.raises(RuntimeError, match=r'config.name is "", and the .* rules are of "staging"'):
+        manifests.render(helm(), other, chart=chart)
+
+
+@pytest.mark.engines
+def test_the_key_of_the_token_is_named_for_the_server_of_the_issues(tmp_path: Path) -> None:
+    """A token of GitLab is not put into a key that is named for GitHub."""
+    path = tmp_path / "values.yaml"
+    path.write_text(
+        "config: {sources: [x], tickets: {type: gitlab}}\ntickets: {enabled: true, secretName: s}"
+    )
+    assert "--token-file=/run/secrets/trunkwatch/gitlab_token" in manifests.render(helm(), path)
 
 
 DIFFERS = {"containers", "volumes", "name", "args", "ports", "resources", "volumeMounts"}

@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,15 @@ def test_no_text_from_outside_is_markup(medium: str) -> None:
     assert not re.search(r"[<>@#`&]|evil|channel|script", rest), rest
     assert all(c.isprintable() for c in message.replace("\n", ""))
     assert "//evil.example" not in "".join(LINK[medium].findall(message))
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_a_silence_is_of_one_trunkwatch(medium: str) -> None:
+    """One for staging leaves the same job of production loud; the only one has no such label."""
+    alert = broken("a")
+    assert "trunkwatch%3D" not in render(medium, notification(alert))
+    named = replace(alert, labels={**alert.labels, "trunkwatch": "staging"})
+    assert "Ctrunkwatch%3D%22staging%22%7D" in render(medium, notification(named))
 
 
 def test_slack_sees_entities() -> None:

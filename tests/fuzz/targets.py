@@ -41,6 +41,7 @@ from trunkwatch.tickets.issues.github import GithubIssues
 from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import Comment, State, Ticket, TicketKey
+from trunkwatch.tickets.text.markdown import quoted
 from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.web.alerts import ALERTS_PATH, AlertPages
 from trunkwatch.web.pages import Pages
@@ -359,7 +360,7 @@ LAB_ISSUE = {"iid": 7, "state": "closed", "closed_at": "2026-09-21T00:00:00.000Z
 def find_issue(body: bytes) -> None:
     """Search for an issue in a list of GitHub's, and read one by its number."""
     document = decode_json(body)
-    IssueTracker(_issues_api(body)).find("o/r", KEY, 0.0)
+    IssueTracker(_issues_api(body)).find("o/r", quoted(KEY), 0.0)
     if isinstance(document, list) and document:
         one = IssueTracker(_issues_api(json.dumps(document[0]).encode()))
         one.read(TICKET)
@@ -369,7 +370,7 @@ def find_gitlab_issue(body: bytes) -> None:
     """Search for an issue and a note in a list of GitLab's, and read one by its number."""
     document = decode_json(body)
     tracker = IssueTracker(_gitlab_api(body))
-    tracker.find("o/r", KEY, 0.0)
+    tracker.find("o/r", quoted(KEY), 0.0)
     tracker.was_executed(TICKET, Comment("0b", ""), 3e9)  # older: the list ends
     if isinstance(document, list) and document:
         IssueTracker(_gitlab_api(json.dumps(document[0]).encode())).read(TICKET)

@@ -90,7 +90,7 @@ class GitlabIssueTracker(github.IssueTracker):
                 return refusal
         match (request.method, rest):
             case ("GET", ["issues"]):
-                return self._listed(repo, dict(request.query))
+                return self._listed(repo, dict(request.query), who)
             case ("POST", ["issues"]):
                 return self._new(repo, _body(request, OF_NEW), who)
         number = int(rest[1]) if rest[1].isdecimal() else 0
@@ -138,7 +138,7 @@ class GitlabIssueTracker(github.IssueTracker):
 
     # ------------------------------------------------------------------ lists
 
-    def _listed(self, repo: str, query: Mapping[str, str]) -> Response:
+    def _listed(self, repo: str, query: Mapping[str, str], who: str) -> Response:
         _allow(query, OF_ISSUES)
         wanted = {label for label in query.get("labels", "").split(",") if label}
         found = [
@@ -147,6 +147,7 @@ class GitlabIssueTracker(github.IssueTracker):
             if issue.instead in (None, github.MOVED)
             and query.get("state", "all") in ("all", _state(issue))
             and wanted <= set(issue.labels)
+            and (query.get("scope", "all") == "all" or issue.by == who)
             and (time_text(issue.updated_at) or "") >= query.get("updated_after", "")
             and issue.created_at + self.list_lag <= self._now
         ]

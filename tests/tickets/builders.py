@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.tickets.alerts import ALERT
 from trunkwatch.times import format_time
 
@@ -70,10 +71,11 @@ def trunk(*jobs: Json, up: bool = True, threshold: int = 1, **group: Any) -> Jso
 
 
 def labels(name: str) -> dict[str, str]:
-    """Return the labels of a job's alert."""
+    """Return the labels of a job's alert, in which a long name is cut."""
     return {
         "alertname": ALERT, "repo": REPO, "branch": BRANCH, "group": GROUP, "team": TEAM,
-        "priority": "P2", "severity": "warning", "workflow": WORKFLOW, "job_name": name,
+        "priority": "P2", "severity": "warning", "workflow": WORKFLOW,
+        "job_name": Labels().bounded(name),
     }  # fmt: skip
 
 

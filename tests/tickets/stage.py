@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import ReadingError
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
@@ -125,6 +126,7 @@ class Stage:
         passed: names of the checkpoints so far.
         timeout: of requests to GitHub (seconds).
         metrics: of the current process.
+        name: of the Trunkwatch.
     """
 
     server: GitHubServer
@@ -133,6 +135,7 @@ class Stage:
     config: TicketsSection
     kill_at: int = 0
     timeout: float = TIMEOUT
+    name: str | None = None
 
     def __post_init__(self) -> None:
         self.passed: list[str] = []
@@ -158,6 +161,8 @@ class Stage:
             self.status,
             self.config,
             Runtime(lambda: self.now, self.metrics, self._checkpoint),
+            name=self.name,
+            label_of=Labels().bounded,
         )
 
     def restart(self) -> None:

@@ -217,10 +217,25 @@ def test_an_issue_that_a_person_closed_is_found_again_and_stays_closed(stage: St
     assert stage.issue.state == "closed"
 
 
-def forged(stage: Stage, *labels: str, key: TicketKey = KEY) -> Issue:
-    """Open an issue of another user with a copied marker."""
+def test_the_issue_of_another_trunkwatch_is_not_taken(stage: Stage) -> None:
+    """Staging opens an issue of its own, and closes that of production neither then nor later."""
+    breaks(stage, "a")
+    stage.settle()
+    stage.name = "staging"
+    for _ in range(2):  # the second one finds its own
+        lose(stage)
+        breaks(stage, "a")
+        stage.settle()
+        assert [issue.state for issue in stage.issues] == ["open", "open"]
+    stage.set_status(fixed("a"))
+    stage.settle()
+    assert sorted(issue.state for issue in stage.issues) == ["closed", "open"]
+
+
+def forged(stage: Stage, *labels: str, key: TicketKey = KEY, by: str = "author-x") -> Issue:
+    """Open an issue with a copied marker, by default of another user."""
     marker = Marker(quoted(key), new_nonce(), "open")
-    return stage.server.issues.open_by("author-x", "mine", f"{marker}\nmine", *labels)
+    return stage.server.issues.open_by(by, "mine", f"{marker}\nmine", *labels)
 
 
 @each_vendor
@@ -231,6 +246,19 @@ def test_a_marker_without_the_origin_label_is_ignored(stage: Stage) -> None:
     stage.settle()
     assert other.title == "mine"
     assert len(stage.issues) == 2
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+@pytest.mark.parametrize("stage", ["gitlab"], indirect=True)
+def test_a_guest_of_gitlab_cannot_forge_an_issue(stage: Stage, *, is_closed: bool) -> None:
+    """A guest may set the label; yet no issue of his gets texts or counts as closed by a person."""
+    other = forged(stage, ORIGIN)
+    if is_closed:
+        stage.server.issues.close_by("author-x", other)
+    breaks(stage, "a")
+    stage.settle()
+    assert (other.title, other.state) == ("mine", "closed" if is_closed else "open")
+    assert [issue.state for issue in stage.issues if issue is not other] == ["open"]
 
 
 def test_an_issue_of_another_key_is_not_taken(stage: Stage) -> None:
@@ -248,9 +276,10 @@ def replace_group(name: str) -> TicketKey:
 @each_vendor
 def test_an_issue_of_another_page_is_found(stage: Stage) -> None:
     """All pages of the list are read."""
+    (own,) = stage.server.fake.tokens.values()
     for number in range(130):
-        forged(stage, ORIGIN, key=replace_group(f"g{number}"))
-    last = forged(stage, ORIGIN)
+        forged(stage, ORIGIN, key=replace_group(f"g{number}"), by=own)
+    last = forged(stage, ORIGIN, by=own)
     breaks(stage, "a")
     stage.settle()
     assert last.title.startswith("[P2]")

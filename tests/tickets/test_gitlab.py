@@ -20,6 +20,7 @@ from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.text.markdown import Marker, quoted
 
 from tests.github.fake import TOKEN, FakeGitHub
+from tests.github.faults import Kind
 from tests.github.issue_model import Comment as Note
 from tests.github.issues import MOVED
 from tests.github.responses import NOT_FOUND
@@ -89,7 +90,7 @@ def test_an_independent_client_sees_the_same(server: GitHubServer, tracker: Issu
     )  # fmt: skip
     made.notes.create({"body": "n"})
     assert tracker.read(SECOND).assignees == ("author-a",)
-    found = tracker.find(PROJECT, KEY, None)
+    found = tracker.find(PROJECT, quoted(KEY), None)
     assert found is not None
     assert found.number == made.iid
     with pytest.raises(gitlab.exceptions.GitlabGetError, match="404"):
@@ -139,7 +140,7 @@ def test_the_copy_of_a_moved_issue_stays_closed(
     with pytest.raises(IssueGone, match="was moved"):
         tracker.execute(TICKET, REOPEN)
     assert issue.state == "closed"
-    assert tracker.find(PROJECT, KEY, 0.0) is None
+    assert tracker.find(PROJECT, quoted(KEY), 0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -201,6 +202,15 @@ def test_an_issue_is_opened_as_configured(tmp_path: Path) -> None:
         assert issue.labels[3:] == ["a  b", "x" * 49 + "…"]
         assert issue.title.startswith("[@\N{WORD JOINER}all ")
         assert len(issue.title) <= 255
+
+
+def test_users_that_cannot_be_read_keep_no_issue_from_being_opened(server: GitHubServer) -> None:
+    """They are looked up before anything is sent: the issue is more important than they are."""
+    server.fail_next(Kind.BAD_GATEWAY, "/users", times=9)
+    tracker = tracker_of(server)
+    number = tracker.execute(TICKET, replace(CREATE, assignees=("author-a", "author-b")))
+    (opened_now,) = (issue for issue in server.issues.all(PROJECT) if issue.number == number)
+    assert opened_now.assignees == []
 
 
 def test_a_new_issue_may_be_confidential(server: GitHubServer) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from trunkwatch.config import TicketsSection
+from trunkwatch.metrics.lines import Labels
 from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
@@ -26,6 +28,18 @@ def test_a_broken_job_opens_an_issue(stage: Stage) -> None:
     assert stage.issue.labels == ["Pri:P2", "Team:broken-inductor", "Source:trunkwatch"]
     assert RUN in stage.issue.body
     assert stage.writes() == ["POST"]
+
+
+def test_a_job_of_a_long_name_has_an_issue_too(stage: Stage) -> None:
+    """Its alert has the cut name, which the link for a silence has as well."""
+    name = "x" * 900
+    stage.set_status(job(name))
+    stage.deliver(name)
+    stage.settle()
+    assert f'job_name="{Labels().bounded(name)}"' in unquote(unquote(stage.issue.body))
+    stage.set_status(fixed(name))
+    stage.settle()
+    assert stage.issue.state == "closed"
 
 
 def test_without_a_delivery_no_issue_is_opened(stage: Stage) -> None:

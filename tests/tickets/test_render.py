@@ -15,10 +15,18 @@ from trunkwatch.tickets.text.issue import (
     issue_body,
     issue_title,
     lasted,
+    resolved_body,
     silence_url,
     when,
 )
-from trunkwatch.tickets.text.markdown import BODY_LIMIT, TITLE_LIMIT, find_marker, size
+from trunkwatch.tickets.text.markdown import (
+    BODY_LIMIT,
+    TITLE_LIMIT,
+    Marker,
+    find_marker,
+    quoted,
+    size,
+)
 from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
 
 from tests.github.fake import T0
@@ -136,6 +144,21 @@ def test_a_silence_link_holds_every_label() -> None:
     assert (silence_url(LINKS, KEY, JobName("w", 'a"b')) or "").endswith(
         "workflow%3D%22w%22%2Cjob_name%3D%22a%5C%22b%22%7D"
     )
+
+
+def test_the_name_of_a_trunkwatch_is_in_its_silences_and_its_marker() -> None:
+    """A silence from staging does not cover production, and neither takes the other's issue."""
+    text = body(job("a"), name="staging")
+    assert text.count("Ctrunkwatch%3D%22staging%22%7D)") == text.count("silences/new") == 2
+    assert "trunkwatch%3D" not in body(job("a"))
+    for state, written in ("open", text), ("resolved", resolved(text)):
+        marker = find_marker(written)
+        assert marker == Marker(quoted(KEY, "staging"), NONCE, state)
+        assert marker.key != quoted(KEY)
+
+
+def resolved(text: str) -> str:
+    return resolved_body(text, NONCE, KEY, "staging", fixed=True)
 
 
 def test_times_are_in_the_zone_of_the_team() -> None:

@@ -35,9 +35,11 @@ class Peers:
 
     Attributes:
         path: of the address in the configuration.
+        name: the line of the configuration with its name, if any.
     """
 
     path: str = ""
+    name: str = ""
 
     tickets: Any = field(
         default_factory=lambda: {
@@ -70,7 +72,7 @@ def reader(peers: Peers) -> Iterator[TriageReader]:
 
         def config() -> Config:
             text = (
-                "sources: [{name: a, type: recorded, path: a}]\n"
+                f"sources: [{{name: a, type: recorded, path: a}}]\n{peers.name}\n"
                 f"tickets: {{url: '{server.url}{peers.path}'}}\n"
                 f"alertmanager: {{url: '{server.url}{peers.path}/'}}\n"
             )
@@ -141,10 +143,14 @@ def test_an_answer_that_cannot_be_read_leaves_the_last_one(
     assert reader.triage.alerts.problem is None
 
 
-def test_a_report_of_another_address_is_not_kept(peers: Peers, reader: TriageReader) -> None:
-    """After a reload with other addresses, no report of the old ones is left."""
+@pytest.mark.parametrize(("path", "name"), [("/new", ""), ("", "name: staging")])
+def test_a_report_of_another_address_is_not_kept(
+    peers: Peers, reader: TriageReader, path: str, name: str
+) -> None:
+    """After a reload with other addresses or another name, no report of the old ones is left."""
     reader.read()
-    peers.path, peers.tickets, peers.alerts = "/new", Answer(503, b""), Answer(503, b"")
+    peers.path, peers.name = path, name
+    peers.tickets = peers.alerts = Answer(503, b"")
     reader.read()
     for reading in (reader.triage.tickets, reader.triage.alerts):
         assert reading is not None

@@ -10,7 +10,7 @@ from trunkwatch.config.alertmanager import SEVERITIES, Route, matched_routes, pa
 from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.tickets.alerts import API_ALERTS, alerts_path
+from trunkwatch.tickets.alerts import API_ALERTS, NAME_LABEL, alerts_path
 from trunkwatch.times import format_time
 
 ALERT = "TrunkwatchTestAlert"
@@ -57,12 +57,14 @@ class DeliveryTest:
         team: str,
         priority: str,
         clock: Callable[[], float] = time.time,
+        name: str | None = None,
     ) -> None:
         """Args:
         alertmanager: address of Alertmanager.
         team: the label `team`.
         priority: P0 to P3.
         clock: seconds since the epoch.
+        name: of the Trunkwatch whose alerts are tried; None for the one without.
         """
         self._client = RestClient(alertmanager, HttpContext(), timeout=TIMEOUT_SECONDS)
         self._clock = clock
@@ -78,6 +80,7 @@ class DeliveryTest:
             "group": f"test of {begun}",
             # As the rules set it, so that no inhibition by namespace joins it with another alert.
             "namespace": f"trunkwatch/test of {begun}",
+            **({NAME_LABEL: name} if name else {}),
         }
         self.title = f"[TEST] Trunkwatch test alert for team {team}, {priority}: nothing is broken"
 

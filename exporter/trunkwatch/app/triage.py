@@ -49,7 +49,7 @@ class TriageReader:
         self._stopping = threading.Event()
         self._thread = repeating_thread(self._run, "triage", self._stopping)
         self._triage = Triage()
-        self._addresses: tuple[str | None, str | None] = (None, None)
+        self._source: tuple[str | None, str | None, str | None] = (None, None, None)
 
     @property
     def triage(self) -> Triage:
@@ -72,9 +72,9 @@ class TriageReader:
         """Read each configured program once."""
         config, before = self._config(), self._triage
         manager_url = config.alertmanager.url if config.alertmanager is not None else None
-        if self._addresses != (config.tickets.url, manager_url):
-            # After a reload: the programs at the new addresses have not reported yet.
-            self._addresses, before = (config.tickets.url, manager_url), Triage()
+        if self._source != (config.tickets.url, manager_url, config.name):
+            # After a reload: nothing has been read at the new addresses yet, or of the new name.
+            self._source, before = (config.tickets.url, manager_url, config.name), Triage()
         http = HttpContext(max_answer_bytes=config.limits.max_answer_bytes)
         tickets = alerts = None
         if config.tickets.url is not None:

@@ -27,7 +27,8 @@ UNDELIVERED = 1
     show_default=True,
     help="The priority of the alert; P0 and P1 page.",
 )
-def test_alert_command(team: str, alertmanager: str, priority: str) -> None:
+@click.option("--name", help="The name in the configuration, if it has one.")
+def test_alert_command(team: str, alertmanager: str, priority: str, name: str | None) -> None:
     """Send a test alert to a team through Alertmanager, and end it.
 
     Exit code 1 if a silence or an inhibition keeps it back, or if no route takes it; 2 if
@@ -35,7 +36,7 @@ def test_alert_command(team: str, alertmanager: str, priority: str) -> None:
     """
     with reported_errors():
         check_url("--alertmanager.url", alertmanager)
-        test = DeliveryTest(alertmanager, team, priority)
+        test = DeliveryTest(alertmanager, team, priority, name=name)
         is_ended = True
         try:
             accepted = test.begin()

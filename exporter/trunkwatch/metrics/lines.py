@@ -57,9 +57,12 @@ class Labels:
         # A character has at most four bytes.
         if 4 * len(value) <= self._max_bytes or isinstance(value, Facts):
             return _escape(value)
-        return _escape(self._bounded(value))
+        return _escape(self.bounded(value))
 
-    def _bounded(self, value: str) -> str:
+    def bounded(self, value: str) -> str:
+        """Return a value, cut where it is too long."""
+        if 4 * len(value) <= self._max_bytes:
+            return value
         content = value.encode(errors="replace")
         # A value that looks like a cut one of this length must not be mistaken for it.
         longest = self._max_bytes - 4 if CUT_MARK in value else self._max_bytes

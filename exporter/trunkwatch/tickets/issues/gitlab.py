@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from trunkwatch.errors import TrackerRefused
+from trunkwatch.errors import TrackerRefused, TrackerUnsure
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import HttpContext
@@ -64,10 +64,15 @@ class GitlabIssues:
     def issues(
         self, repo: str, state: Asked, since: float | None, label: str | None = None
     ) -> Iterator[Issue]:
-        """Yield the issues with a marker that changed since a time, oldest first."""
+        """Yield the issues with a marker that changed since a time, oldest first.
+
+        Those with a label are of the token's own user.
+        """
         query = [("state", STATES.get(state, state)), ("order_by", "created_at"), ("sort", "asc")]
         query += [("updated_after", format_time(int(since)))] if since is not None else []
-        query += [("labels", label)] if label is not None else []
+        if label is not None:
+            # A guest may set labels on an issue that he opens, so that a label proves nothing.
+            query += [("labels", label), ("scope", "created_by_me")]
         rows = self._client.rows(_issues(repo), query)
         moved = "moved_to_id"  # of the closed copy that stays behind
         return self._client.marked((row for row in rows if row.get(moved) is None), KEYS)
@@ -119,11 +124,11 @@ class GitlabIssues:
         for login in logins:
             try:
                 rows = self._client.page("/users", [("username", login)], 1)
-            except TrackerRefused:
+            except (TrackerRefused, TrackerUnsure):
                 rows = ()
             number = count_or_none(rows[0].get("id")) if rows else None
             if number is None:
-                log.warning("assignee left out: no such user", extra={"login": login})
+                log.warning("assignee left out: not found", extra={"login": login})
             else:
                 found.append(number)
         return found

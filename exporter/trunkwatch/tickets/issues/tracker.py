@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from trunkwatch.errors import IssueGone, TrackerRefused
 from trunkwatch.tickets.issues.api import Api, Asked, Issue
-from trunkwatch.tickets.model import ORIGIN_LABEL, Change, Create, Step, Ticket, TicketKey
-from trunkwatch.tickets.text.markdown import Marker, find_marker, quoted
+from trunkwatch.tickets.model import ORIGIN_LABEL, Change, Create, Step, Ticket
+from trunkwatch.tickets.text.markdown import Marker, find_marker
 
 CLOCK_SKEW_SECONDS = 600.0
 """How far the server's clock may be behind the local one; listing more costs nothing."""
@@ -103,7 +103,7 @@ class IssueTracker:
             markers = map(find_marker, self.api.comments(ticket.repo, ticket.number, since))
             return any(marker and marker.nonce == step.nonce for marker in markers), None
 
-    def find(self, repo: str, key: TicketKey, closed_since: float | None) -> FoundIssue | None:
+    def find(self, repo: str, key: str, closed_since: float | None) -> FoundIssue | None:
         """Return a key's newest open issue, else its newest one closed since a time.
 
         Only issues with the origin label count: somebody without the right to set labels cannot
@@ -111,7 +111,7 @@ class IssueTracker:
 
         Args:
             repo: the repository to search.
-            key: of the ticket.
+            key: of the markers, see `quoted`.
             closed_since: seconds since the epoch; None to skip closed issues.
 
         Raises:
@@ -122,7 +122,7 @@ class IssueTracker:
             queries.append(("closed", closed_since))
         for state, since in queries:
             marked = self._marked(repo, state, since, ORIGIN_LABEL)
-            found = [each for each in marked if each.marker.key == quoted(key)]
+            found = [each for each in marked if each.marker.key == key]
             if found:
                 return max(found)
         return None

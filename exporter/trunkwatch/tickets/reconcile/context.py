@@ -1,6 +1,6 @@
 """The input of a decision about one group, and the ticket that it implies."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
@@ -29,6 +29,8 @@ class ReconcileContext:
         alerts_complete: none of the group's alerts was unreadable.
         ticket: as stored; None if there was none.
         now: seconds since the epoch.
+        name: of the Trunkwatch; None for the one without.
+        label_of: see `context_of`.
     """
 
     key: TicketKey
@@ -40,6 +42,8 @@ class ReconcileContext:
     alerts_complete: bool = True
     ticket: Ticket | None = None
     now: float = 0.0
+    name: str | None = None
+    label_of: Callable[[str], str] = str
 
     @property
     def broken(self) -> tuple[JobStatus, ...]:
@@ -96,17 +100,30 @@ def context_of(
     status: TrunkStatus,
     alerts: AlertList | None,
     firing: Sequence[FiringAlert],
+    label_of: Callable[[str], str] = str,
 ) -> ReconcileContext:
-    """Return the context of one group from its firing alerts, oldest first."""
+    """Return the context of one group.
+
+    Args:
+        key: the group.
+        config: the section `tickets` of the configuration.
+        status: of its trunk.
+        alerts: Alertmanager's; None if it did not answer.
+        firing: its delivered alerts, oldest first.
+        label_of: returns a name as it is in an alert, where a long one is cut.
+    """
+    whole = {JobName(*map(label_of, job.name)): job.name for job in status.broken(key.group)}
+    listed = {} if alerts is None else alerts.alerts.get(key, {})
     addresses = [alert.alertmanager for alert in firing if alert.alertmanager]
     return ReconcileContext(
         key=key,
         config=config,
         status=status,
-        alerts=None if alerts is None else alerts.alerts.get(key, {}),
-        delivered=frozenset(alert.job for alert in firing),
+        alerts=None if alerts is None else {whole.get(n, n): each for n, each in listed.items()},
+        delivered=frozenset(whole.get(alert.job, alert.job) for alert in firing),
         alertmanager=addresses[-1] if addresses else None,
         alerts_complete=alerts is None or alerts.is_complete(key),
+        label_of=label_of,
     )
 
 
@@ -143,7 +160,7 @@ def edited(context: ReconcileContext, ticket: Ticket) -> tuple[Ticket, dict[str,
     unknown = sorted(unknown_jobs(context, ticket))
     view = IssueView(
         context.key, group, context.broken, links, zone, ticket.previous_number, unknown,
-        context.status.external_url,
+        context.status.external_url, context.name, context.label_of,
     )  # fmt: skip
     title, body = issue_title(view), issue_body(view, ticket.nonce)
     # Send only fields that changed: a title edited by a person stays until the generated one does.

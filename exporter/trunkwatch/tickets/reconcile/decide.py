@@ -169,7 +169,7 @@ def _resolve(context: ReconcileContext, ticket: Ticket, ended: Sequence[EndedJob
     # The comment was made before if only the closing was refused.
     comments = (comment,) if ticket.resolved_at is None else ()
     is_fixed = all(job.fixed for job in ended)
-    body = resolved_body(ticket.body, ticket.nonce, context.key, fixed=is_fixed)
+    body = resolved_body(ticket.body, ticket.nonce, context.key, context.name, fixed=is_fixed)
     fields = {"body": body}
     after = replace(
         ticket, body=body, reported_jobs=reported_jobs((), jobs), resolved_at=context.now

@@ -23,6 +23,7 @@ from trunkwatch.tickets.reconcile.peers import PeerChecks
 from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
 from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
+from trunkwatch.tickets.text.markdown import quoted
 from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Reconciler:
         config: TicketsSection,
         runtime: Runtime,
         peers: PeerChecks | None = None,
+        name: str | None = None,
+        label_of: Callable[[str], str] = str,
     ) -> None:
         """Args:
         store: the storage file.
@@ -66,7 +69,11 @@ class Reconciler:
         config: the section `tickets` of the configuration.
         runtime: clock, metrics and checkpoints.
         peers: checks what no group needs; None for no checks.
+        name: of the Trunkwatch whose issues these are; None for the one without.
+        label_of: see `context_of`.
         """
+        self._name = name
+        self._label_of = label_of
         self._peers = peers or PeerChecks({})
         self._store = store
         self._tracker = tracker
@@ -172,7 +179,8 @@ class Reconciler:
         if self._backoff.is_over(self._runtime.clock(), key):
             context = None
             if status is not None:
-                context = context_of(key, self._config, status, alerts, firing)
+                context = context_of(key, self._config, status, alerts, firing, self._label_of)
+                context = replace(context, name=self._name)
             self._try(key, context)
 
     def _try(self, key: TicketKey, context: ReconcileContext | None) -> None:
@@ -298,7 +306,7 @@ class Reconciler:
         """Store an issue of the group that is on the server, if any, as its ticket."""
         now = self._runtime.clock()
         since = None if context.ticket is not None else now - self._config.reopen_within
-        found = self._tracker.find(context.repo, context.key, since)
+        found = self._tracker.find(context.repo, quoted(context.key, self._name), since)
         if found is None:
             return False
         log.info("issue adopted", extra={"issue_repo": context.repo, "issue": found.number})

@@ -1,7 +1,7 @@
 """Title and body of an issue. Pure: the same status gives the same text."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.report.markdown import code, link, one_line
-from trunkwatch.tickets.alerts import ALERT
+from trunkwatch.tickets.alerts import ALERT, NAME_LABEL
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.markdown import (
     BODY_LIMIT,
@@ -51,6 +51,8 @@ class IssueView:
         previous_number: the issue of an earlier outage, if any.
         unknown: jobs that were broken, and whose state cannot be read now.
         external_url: address of the exporter's pages; None if it has none.
+        name: of the Trunkwatch; None for the one without.
+        label_of: returns a name as it is in an alert, where a long one is cut.
     """
 
     key: TicketKey
@@ -61,6 +63,8 @@ class IssueView:
     previous_number: int | None = None
     unknown: Sequence[JobName] = ()
     external_url: str | None = None
+    name: str | None = None
+    label_of: Callable[[str], str] = str
 
 
 def issue_title(view: IssueView) -> str:
@@ -94,13 +98,16 @@ FIRING_LINE = "- **State:** firing"
 _TIP = "**At the tip now:**"
 
 
-def resolved_body(body: str, nonce: str, key: TicketKey, *, fixed: bool) -> str:
+def resolved_body(
+    body: str, nonce: str, key: TicketKey, name: str | None = None, *, fixed: bool
+) -> str:
     """Return a body with a first line that states the end; the last facts stay below it.
 
     Args:
         body: as of the outage.
         nonce: of the issue.
         key: of the ticket.
+        name: of the Trunkwatch.
         fixed: whether every job has passed.
     """
     _, _, rest = body.partition("\n")
@@ -109,11 +116,11 @@ def resolved_body(body: str, nonce: str, key: TicketKey, *, fixed: bool) -> str:
     state = "fixed" if fixed else "ended"
     facts = facts.replace(f"\n{FIRING_LINE}\n", f"\n- **State:** {state}\n", 1)
     head = "**Nothing of this is broken any more.** What follows is how it was last seen."
-    return cut_to_limit(f"{Marker(quoted(key), nonce, 'resolved')}\n{head}\n\n{facts}")
+    return cut_to_limit(f"{Marker(quoted(key, name), nonce, 'resolved')}\n{head}\n\n{facts}")
 
 
 def _body(view: IssueView, nonce: str, shown: int) -> str:
-    marker = str(Marker(quoted(view.key), nonce, "open"))
+    marker = str(Marker(quoted(view.key, view.name), nonce, "open"))
     parts = [f"{marker}\n{_summary(view)}", _heads(view), _jobs(view, shown)]
     parts += [_compare(view.jobs[:shown]), _tip(view.jobs), _unknown(view.unknown)]
     parts += [_co_failures(view.jobs), _reason(view.group), _links(view)]
@@ -169,7 +176,8 @@ def _job(view: IssueView, job: JobStatus) -> list[str]:
     ]
     lines = [f"   - {name}: {value}" for name, value in rows]
     page = _page(view, job_path(JobKey(*view.key[:2], *job.name)))
-    silence = link("silence this job", silence_url(view.links, view.key, job.name))
+    labels = JobName(*map(view.label_of, job.name))
+    silence = link("silence this job", silence_url(view.links, view.key, labels, view.name))
     links = link_row([link("first failing run", job.url), link("page", page), silence])
     return [*lines, f"   - {links}"] if links else lines
 
@@ -262,7 +270,7 @@ def _links(view: IssueView) -> str:
             link("Page", _page(view, trunk_path(Trunk(*view.key[:2])))),
             link("Dashboard", links.dashboard),
             link("Source", links.source),
-            link("Silence the whole group", silence_url(links, view.key)),
+            link("Silence the whole group", silence_url(links, view.key, None, view.name)),
         ]
     )
 
@@ -270,12 +278,22 @@ def _links(view: IssueView) -> str:
 # ---------------------------------------------------------------------- small pieces
 
 
-def silence_url(links: Links, key: TicketKey, job: JobName | None = None) -> str | None:
-    """Return the URL of Alertmanager's silence form for a group, or for one job of it."""
+def silence_url(
+    links: Links, key: TicketKey, job: JobName | None = None, name: str | None = None
+) -> str | None:
+    """Return the URL of Alertmanager's silence form for a group, or for one job of it.
+
+    Args:
+        links: of the issue.
+        key: of the ticket.
+        job: None for all of the group.
+        name: of the Trunkwatch, without which the alerts of all would be silenced.
+    """
     if links.alertmanager is None:
         return None
     labels = {"alertname": ALERT, **key._asdict(), **(job._asdict() if job else {})}
-    matchers = ",".join(f"{name}={json.dumps(value)}" for name, value in labels.items())
+    labels |= {NAME_LABEL: name} if name else {}
+    matchers = ",".join(f"{label}={json.dumps(value)}" for label, value in labels.items())
     query = quote(f"{{{matchers}}}", safe="")
     return f"{links.alertmanager.rstrip('/')}/#/silences/new?filter={query}"
 

@@ -60,9 +60,15 @@ def new_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def quoted(key: TicketKey) -> str:
-    """Return a key as one word that cannot end an HTML comment."""
-    return "/".join(quote(part, safe="").replace("-", "%2D") for part in key)
+def quoted(key: TicketKey, name: str | None = None) -> str:
+    """Return a key as one word that cannot end an HTML comment.
+
+    Args:
+        key: of a ticket.
+        name: of the Trunkwatch, which must not take the issues of another one for its own.
+    """
+    parts = key if name is None else (*key, name)
+    return "/".join(quote(part, safe="").replace("-", "%2D") for part in parts)
 
 
 def find_marker(body: object) -> Marker | None:
