@@ -540,9 +540,9 @@ def test_newer_results_do_not_wait_for_ever(repo: Repo, reader: Reader, clock: C
 
 
 def test_a_repository_that_is_gone_keeps_its_results(
-    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock
+    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
-    """Its trunk fails with the reason, and the other repositories are read."""
+    """Its trunk fails with the reason, and the other repositories are read, at their usual cost."""
     pushed(repo).job("test", "failure", at=NOW - 80)
     ci.repo("o/other").push("a", at=NOW - 90)
     reader = Reader(configure(repos=[NAME, "o/other"]), clock)
@@ -554,6 +554,7 @@ def test_a_repository_that_is_gone_keeps_its_results(
     assert "read:repository" in str(error)
     assert reader.report.trunks[Trunk("o/other", "main")].error is None
     assert len(reader.rows()) == 1
+    assert asked_by_refresh(reader, server) == ["r", "commits", "tasks", "runs"]
 
 
 def test_a_token_without_rights_is_named(ci: FakeGitea, repo: Repo, reader: Reader) -> None:

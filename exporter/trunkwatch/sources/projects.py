@@ -104,15 +104,16 @@ class Projects:
         Args:
             stored: the entries of the source's state.
             now: seconds since the epoch.
-            missing: the projects with a trunk that could not be found: the lists of projects are
-                due, and those of their branches.
+            missing: the projects with a trunk that could not be found: the lists that select them
+                are due, and those of their branches.
         """
         lists = StoredLists(self._config.site, stored, now)
         ids: set[int] = set()
         for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
             if not is_glob(entry) and not self._owns(entry):
                 continue
-            for project in self._listed(entry, lists, again=bool(missing)):
+            again = any(repo_matches(entry, repo) for repo in missing)
+            for project in self._listed(entry, lists, again=again):
                 selected = not is_glob(entry) or self._config.selects(project.path)
                 name = project.path if is_glob(entry) else entry
                 if selected and project.id not in ids and self._owns(name):
