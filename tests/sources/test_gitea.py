@@ -270,6 +270,28 @@ def test_a_rerun_that_is_cancelled_before_it_begins_leaves_nothing_pending(
     assert verdicts(reader, "test") == "NONE"
 
 
+def test_a_job_that_waited_has_a_row_for_each_attempt(repo: Repo, reader: Reader) -> None:
+    """Waiting is no attempt of its own, whether the begin of the attempt was seen or not."""
+    run = pushed(repo)
+    seen, unseen = (run.job(name, "waiting", at=NOW - 80) for name in ("seen", "unseen"))
+    reader.refresh()
+    task = run.attempt(seen, "running", at=NOW - 60)
+    reader.refresh()
+    run.end(seen, task, "failure", at=NOW - 50)
+    run.attempt(unseen, "failure", at=NOW - 60)
+    reader.refresh()
+    run.wait(unseen)
+    run.wait(seen)
+    run.job("third", at=NOW - 40)
+    reader.refresh()
+    for job in (seen, unseen):
+        run.attempt(job, "success", at=NOW - 20)
+    reader.refresh()
+    assert names(reader)[:2] == [("seen", "failure", 1), ("seen", "success", 2)]
+    assert names(reader)[2:-1] == [("third", "success", 1), ("unseen", "failure", 1)]
+    assert names(reader)[-1] == ("unseen", "success", 2)
+
+
 def test_jobs_that_share_a_name_are_no_attempts(repo: Repo, reader: Reader) -> None:
     """A failure and a pass of two jobs of one name are a failure."""
     run = pushed(repo)

@@ -232,6 +232,8 @@ class TrunkReader:
         ids = run.tasks.setdefault(task.name, [])
         if task.id not in ids:
             ids.append(task.id)
+            if task.name in run.waiting:
+                run.waiting.remove(task.name)  # This is the attempt that it waited for.
         run.due[task.id] = task
         # The list of runs may show the event by which a schedule was registered instead.
         run.event = task.event
