@@ -176,8 +176,9 @@ class TrunkReader:
                 if number == 1 and not page.dropped and max(found, default=0) < newest:
                     raise IdsWentBackError
                 is_known = any(row.id <= oldest for row in page.rows)
-                is_old = all(0 < row.begun < begin for row in page.rows)
-                if size == 0 or 0 < total <= seen or (is_known if newest else page.rows and is_old):
+                # A run that was skipped or cancelled as it waited never began.
+                is_old = 0 < max((row.begun for row in page.rows), default=0) < begin
+                if size == 0 or 0 < total <= seen or (is_known if newest else is_old):
                     return found, dropped
         raise BadAnswerError(
             f"{self._reading.trunk}: rows were deleted each of the {LIST_TRIES} times that the list"
