@@ -20,6 +20,9 @@ NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
 READERS = 4
 """Trunks, or lists of branches, that are read at once."""
 
+EMPTY = "it has no commit, its CI is off, or the token may not read its code"
+"""Why a project has nothing to watch."""
+
 BRANCHES_KEY = "branches "
 """The begin of the keys of the lists of branches, with the project's id and the glob after it."""
 
@@ -32,12 +35,14 @@ class Project(NamedTuple):
         path: with that of its group.
         default_branch: None where it is empty, or its CI is switched off.
         archived: whether nothing can change any more.
+        shows_code: whether the token may read its code, and so the name of its default branch.
     """
 
     id: int
     path: str
     default_branch: str | None
     archived: bool
+    shows_code: bool = True
 
 
 class Branch(NamedTuple):
@@ -142,7 +147,14 @@ class Projects:
             self.gone[entry] = error
         return listed.rows
 
-    def _projects(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
+    def _projects(self, entry: str, before: Collection[Project]) -> Iterator[Project]:
+        branches = {project.id: project.default_branch for project in before}
+        for project in self._fetched(entry, before):
+            # A token that lost a right has ended no outage: the trunk's requests name the loss.
+            branch = project.default_branch if project.shows_code else branches.get(project.id)
+            yield project._replace(default_branch=branch)
+
+    def _fetched(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
         if not is_glob(entry):
             yield self._api.project(entry)
             return
@@ -231,7 +243,7 @@ class Projects:
             yield Limitation("renamed", text)
         empty = [repo for repo, project in self.found.items() if project.default_branch is None]
         if named := [repo for repo in empty if repo in self._config.repos]:
-            yield Limitation("empty", f"{', '.join(named)}: it has no commit, or its CI is off")
+            yield Limitation("empty", f"{', '.join(named)}: {EMPTY}")
         matched = {glob for (_, glob), branches in self._branches.items() if branches}
         globs = {glob for _, glob in self._branches}
         if unmatched := sorted(globs - matched):
