@@ -253,6 +253,28 @@ def test_an_attempt_that_never_ends_is_given_up(
     assert asked_by_refresh(reader, server) == ["commits", "tasks", "runs"]
 
 
+def test_rows_of_a_slow_transaction_are_seen_late(repo: Repo, reader: Reader) -> None:
+    """A task and a run that appear after others with greater ids are read all the same."""
+    first, second = pushed(repo), pushed(repo)
+    job = first.job("test", "failure", at=NOW - 80)
+    second.job("other", at=NOW - 80)
+    second.job("late", "skipped", at=NOW - 80)
+    third = pushed(repo)
+    third.job("other", at=NOW - 80)
+    repo.runs.remove(second)
+    reader.refresh()
+    first.attempt(job, "success", at=NOW - 40)
+    slow = repo.tasks.pop()
+    third.job("more", at=NOW - 40)
+    reader.refresh()
+    assert verdicts(reader, "test").split()[0] == "FAIL"
+    repo.tasks.insert(-1, slow)
+    repo.runs.insert(1, second)
+    reader.refresh()
+    assert verdicts(reader, "test").split()[0] == "FLAKY"
+    assert ("late", "skipped", 1) in names(reader)
+
+
 def test_a_rerun_that_is_cancelled_before_it_begins_leaves_nothing_pending(
     repo: Repo, reader: Reader
 ) -> None:

@@ -199,7 +199,7 @@ class TrunkReader:
         if dropped and self._waits("a task"):
             return False
         for task in sorted(found.values(), key=lambda task: task.id):
-            if self._counts(task) and (task.id > position.task or task.id in position.unended):
+            if self._counts(task) and self._is_news(task):
                 self._add(task)
         first_seen = {task.id: position.unended.get(task.id, now) for task in found.values()}
         position.unended = {
@@ -209,6 +209,17 @@ class TrunkReader:
         }
         position.task = max([position.task, *found])
         return True
+
+    def _is_news(self, task: Task) -> bool:
+        """Return whether a task may have changed since it was read, or was not read.
+
+        One of a transaction that took longer than others is seen after tasks with greater ids.
+        """
+        position = self._position
+        if task.id > position.task or task.id in position.unended:
+            return True
+        run = position.runs.get(task.run)
+        return run is not None and task.id not in run.tasks.get(task.name, ())
 
     def _waits(self, what: str) -> bool:
         """Return whether newer results still wait for an unreadable row, a pass perhaps."""
@@ -258,7 +269,9 @@ class TrunkReader:
             reading.api.has_jobs = False
             return
         for run in found.values():
-            if self._counts(run) and run.id > position.run:
+            known = position.runs.get(run.number)
+            is_new = run.id > position.run or (known is not None and known.id is None)
+            if self._counts(run) and is_new:
                 state = self._run(run.number, run)
                 state.id, state.open = run.id, True
         position.run = max([position.run, *found])
