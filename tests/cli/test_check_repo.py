@@ -214,6 +214,14 @@ def test_a_repository_on_gitea_needs_no_configuration(cache: Path) -> None:
         assert "hidden" not in f"{file} {done.output}"
         wrong = CliRunner().invoke(main, [*arguments, "o/r/sub"], env=environment)
         assert (wrong.exit_code, "owner/project" in wrong.stderr) == (2, True)
+        text = f"sources: [{{name: t, type: gitea, url: '{server.url}', repos: ['o/z*']}}]"
+        (file := cache.with_name("t.yml")).write_text(
+            f"{text[:-2]}, token_env: GITEA_SERVER_TOKEN}}]"
+        )
+        arguments = ["check-config", "--live", "--config.file", str(file)]
+        nothing = CliRunner().invoke(main, arguments, env=environment)
+        assert nothing.exit_code == 1
+        assert "warning: source t: o/z*: no project has such a path" in nothing.stdout
         within_a_job = {"GITHUB_API_URL": f"{server.url}/api/v1", "GITHUB_TOKEN": "a"}
         other = CliRunner().invoke(main, ["check", "--repo", "o/r"], env=within_a_job)
         assert (other.exit_code, "use --source gitea" in other.stderr) == (2, True)

@@ -101,6 +101,7 @@ class Projects:
         self.errors: dict[str, SourceError] = {}
         self.gone: dict[str, SourceError] = {}
         self.entries: list[StateEntry] = []
+        self._unmatched: list[str] = []
         self._branches: dict[tuple[int, str], list[Branch]] = {}
 
     def read(self, stored: Mapping[str, str], now: float, missing: Collection[str]) -> None:
@@ -145,6 +146,8 @@ class Projects:
             self.errors[entry] = error
         elif isinstance(error, NotFoundError) and not is_glob(entry):
             self.gone[entry] = error
+        elif is_glob(entry) and not listed.rows:
+            self._unmatched.append(entry)
         return listed.rows
 
     def _projects(self, entry: str, before: Collection[Project]) -> Iterator[Project]:
@@ -232,7 +235,7 @@ class Projects:
         }
 
     def limitations(self) -> Iterator[Limitation]:
-        """Yield the named projects that have another path now, or nothing to watch."""
+        """Yield the named projects that have another path now, and what selects nothing."""
         found = [
             f"{repo} is now {project.path}"
             for repo, project in self.found.items()
@@ -244,6 +247,9 @@ class Projects:
         empty = [repo for repo, project in self.found.items() if project.default_branch is None]
         if named := [repo for repo in empty if repo in self._config.repos]:
             yield Limitation("empty", f"{', '.join(named)}: {EMPTY}")
+        if self._unmatched:
+            text = f"{', '.join(self._unmatched)}: no project has such a path"
+            yield Limitation("repositories", text)
         matched = {glob for (_, glob), branches in self._branches.items() if branches}
         globs = {glob for _, glob in self._branches}
         if unmatched := sorted(globs - matched):
