@@ -381,10 +381,7 @@ def test_the_order_follows_first_parents(
 def test_the_window_bounds_a_cold_start(
     ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
-    """A cold start reads the newest commits and what ran since; rows before are not paged.
-
-    So it is although each page has a run that never began.
-    """
+    """Rows before the newest commits are not paged, although each page has a run without begin."""
     for hours in range(240, 0, -2):
         run = pushed(repo, at=NOW - hours * HOUR)
         run.job("test", at=NOW - hours * HOUR)
