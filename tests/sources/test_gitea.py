@@ -435,6 +435,31 @@ def test_repositories_of_an_owner(ci: FakeGitea, configure: Configure, clock: Cl
     assert texts == {"empty": "o/empty", "repositories": "o/z*"}
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_token_that_loses_an_owner_ends_no_trunk(
+    ci: FakeGitea, configure: Configure, clock: Clock, server: HttpServer, status: int
+) -> None:
+    """A list without any repository that was in it, or one that is forbidden, is not believed."""
+    for name in ("o/a", "o/b"):
+        ci.repo(name).push("a", at=NOW - 90)
+    reader = Reader(configure(repos=["o/*"]), clock)
+    reader.refresh()
+    answer, shown = server.handler, [ci.repos[2].row] if status == 403 else []
+    server.handler = lambda request: (
+        as_json(shown if request.one("page") == "1" else [])
+        if request.path.endswith("/o/repos")
+        else as_json({}, status)
+    )
+    for _ in range(2):
+        clock.now += HOUR
+        with pytest.raises(NotFoundError):
+            reader.refresh()
+    server.handler = answer
+    del ci.repos[1]
+    clock.now += HOUR
+    assert TrunkRemoved(Trunk("o/a", "main")) in reader.refresh()
+
+
 # ---------------------------------------------------------------------- cost, paging, positions
 
 

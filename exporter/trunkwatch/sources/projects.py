@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from trunkwatch.config.repositories import BranchSection, glob_matches, is_glob, repo_matches
@@ -167,13 +168,23 @@ class Projects:
             if repo_matches(entry, project.path)
         }
         yield from listed.values()
+        gone: NotFoundError | None = None
         for missing in before:
             # Pages shift when a project is deleted: only its own address shows that one is gone.
             if missing.id not in listed and self._owns(missing.path):
-                with suppress(NotFoundError):
+                try:
                     project = self._api.project(missing.id)
-                    if repo_matches(entry, project.path) and not project.archived:
-                        yield project
+                except NotFoundError as error:
+                    if error.status == HTTPStatus.FORBIDDEN:
+                        raise
+                    gone = error
+                    continue
+                if repo_matches(entry, project.path) and not project.archived:
+                    listed[project.id] = project
+                    yield project
+        if gone is not None and not listed:
+            # A token that lost its membership is shown none either: that ends no outage.
+            raise gone
 
     def _read_branches(self, lists: StoredLists, missing: Collection[str]) -> None:
         """Read the branches of each project that each glob selects."""
