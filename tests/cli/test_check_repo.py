@@ -204,14 +204,24 @@ def test_a_repository_on_gitea_needs_no_configuration(cache: Path) -> None:
         repo.run(repo.push("a", at=at), at=at).job("test", status, at=at)
     with serving(fake) as server:
         arguments = ["check", "--source", "gitea", "--repo"]
-        environment = {"GITEA_SERVER_URL": server.url, "GITEA_SERVER_TOKEN": GITEA_TOKEN}
+        url = server.url.replace("//", "//user:hidden@")
+        environment = {"GITEA_SERVER_URL": url, "GITEA_SERVER_TOKEN": GITEA_TOKEN}
         done = CliRunner().invoke(main, [*arguments, "o/r"], env=environment)
         assert done.exit_code == 1
         assert "o/r main: 1 broken, 0 failing; 1 job over 4 commits" in done.stdout
         assert "ci.yml / test" in done.stdout
-        assert list(cache.glob("*/o%2Fr.db"))
+        (file,) = cache.glob("*/o%2Fr.db")
+        assert "hidden" not in f"{file} {done.output}"
         wrong = CliRunner().invoke(main, [*arguments, "o/r/sub"], env=environment)
         assert (wrong.exit_code, "owner/project" in wrong.stderr) == (2, True)
+        text = f"sources: [{{name: t, type: gitea, url: '{server.url}', repos: ['o/z*']}}]"
+        (file := cache.with_name("t.yml")).write_text(
+            f"{text[:-2]}, token_env: GITEA_SERVER_TOKEN}}]"
+        )
+        arguments = ["check-config", "--live", "--config.file", str(file)]
+        nothing = CliRunner().invoke(main, arguments, env=environment)
+        assert nothing.exit_code == 1
+        assert "warning: source t: o/z*: no project has such a path" in nothing.stdout
         within_a_job = {"GITHUB_API_URL": f"{server.url}/api/v1", "GITHUB_TOKEN": "a"}
         other = CliRunner().invoke(main, ["check", "--repo", "o/r"], env=within_a_job)
         assert (other.exit_code, "use --source gitea" in other.stderr) == (2, True)

@@ -12,6 +12,8 @@ from trunkwatch.cli.repository import choose_cached
 from trunkwatch.config import parse_config
 from trunkwatch.store import MEMORY
 
+from tests.gitea.fake import TOKEN as GITEA_TOKEN
+from tests.gitea.fake import FakeGitea
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer, serving_github
 from tests.github.workflows import Job, Workflow
@@ -221,3 +223,27 @@ def test_a_project_on_gitlab_is_found_by_the_words_of_check(folder: Path) -> Non
         checked = CliRunner().invoke(main, arguments, env=environment)
         assert checked.exit_code == 1
         assert "1 broken, 0 failing; 4 jobs" in checked.stdout
+
+
+def test_a_repository_on_gitea_is_written_as_check_reads_it(folder: Path) -> None:
+    """It has the address and the variable of the token, and shards are folded; it is valid."""
+    fake = FakeGitea(prefix="/git")
+    repo = fake.repo("o/r")
+    for number in range(6):
+        at = time.time() - 6 * EVERY + number * EVERY
+        run = repo.run(repo.push("a", at=at), at=at)
+        for part in (1, 2, 3):
+            run.job(f"test ({part})", "success" if number < 2 else "failure", at=at)
+    with serving(fake) as server:
+        environment = {"GITEA_SERVER_URL": f"{server.url}/git", "GITEA_SERVER_TOKEN": GITEA_TOKEN}
+        arguments = ["init", "--source", "gitea", "--repo", "o/r", "-o", "one.yml"]
+        done = CliRunner().invoke(main, arguments, env=environment)
+        assert done.exit_code == 0, done.output
+        written = yaml.safe_load((folder / "one.yml").read_text())
+        assert written["sources"] == [
+            {"name": "gitea", "type": "gitea", "repos": ["o/r"],
+             "url": f"{server.url}/git", "token_env": "GITEA_SERVER_TOKEN"}
+        ]  # fmt: skip
+        checked = CliRunner().invoke(main, ["check", "--config.file", "one.yml"], env=environment)
+        assert checked.exit_code == 1
+        assert "1 broken, 0 failing; 1 job over 6 commits" in checked.stdout

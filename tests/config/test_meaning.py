@@ -399,7 +399,7 @@ def test_github_defaults() -> None:
     [
         ("", "https://github.com/o/r/compare/{last_good}...{first_bad}"),
         (
-            ", api_url: 'https://ghe.example.com/api/v3/'",
+            ", api_url: 'https://user:hidden@ghe.example.com/api/v3/'",
             "https://ghe.example.com/o/r/compare/{last_good}...{first_bad}",
         ),
         (", compare_url: 'http://h/{last_good}..{first_bad}'", "http://h/{last_good}..{first_bad}"),

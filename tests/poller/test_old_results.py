@@ -2,10 +2,13 @@
 
 import pytest
 from trunkwatch.app.standstill import STANDSTILL_SECONDS, StandstillGuard
+from trunkwatch.engine.facts import SourceState
+from trunkwatch.errors import SourceError
 from trunkwatch.poller.source_registry import CURRENT_SECONDS
+from trunkwatch.sources import Refresh
 from trunkwatch.store import SqliteStore
 
-from tests.poller.harness import TWO, Harness, config_of
+from tests.poller.harness import TWO, Answer, Harness, ScriptedSource, config_of
 from tests.support.clock import Clock
 from tests.support.rows import history
 
@@ -63,3 +66,23 @@ def test_after_a_standstill_every_source_is_read_first() -> None:
     harness.engine.refresh_failed("other", "file", "gone", 0.1)
     assert harness.engine.snapshot.complete
     assert harness.names() == ["build"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_refresh_that_began_before_the_standstill_is_no_answer(fails: bool) -> None:
+    """Some of its trunks may have been read before; the next refresh reads them again."""
+    harness = Harness()
+    harness.ingest(*history("P F F F"))
+    answers: list[Answer] = [SourceError("cut off") if fails else history("P F F F"), []]
+
+    class Sleeper(ScriptedSource):
+        def refresh(self, state: SourceState) -> Refresh:
+            if len(self.answers) == 2:
+                harness.engine.await_answers()
+            return super().refresh(state)
+
+    source = Sleeper(*answers)
+    assert harness.refresh(source) != fails
+    assert not harness.engine.snapshot.complete
+    assert harness.refresh(source)
+    assert harness.engine.snapshot.complete

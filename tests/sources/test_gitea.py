@@ -253,6 +253,28 @@ def test_an_attempt_that_never_ends_is_given_up(
     assert asked_by_refresh(reader, server) == ["commits", "tasks", "runs"]
 
 
+def test_rows_of_a_slow_transaction_are_seen_late(repo: Repo, reader: Reader) -> None:
+    """A task and a run that appear after others with greater ids are read all the same."""
+    first, second = pushed(repo), pushed(repo)
+    job = first.job("test", "failure", at=NOW - 80)
+    second.job("other", at=NOW - 80)
+    second.job("late", "skipped", at=NOW - 80)
+    third = pushed(repo)
+    third.job("other", at=NOW - 80)
+    repo.runs.remove(second)
+    reader.refresh()
+    first.attempt(job, "success", at=NOW - 40)
+    slow = repo.tasks.pop()
+    third.job("more", at=NOW - 40)
+    reader.refresh()
+    assert verdicts(reader, "test").split()[0] == "FAIL"
+    repo.tasks.insert(-1, slow)
+    repo.runs.insert(1, second)
+    reader.refresh()
+    assert verdicts(reader, "test").split()[0] == "FLAKY"
+    assert ("late", "skipped", 1) in names(reader)
+
+
 def test_a_rerun_that_is_cancelled_before_it_begins_leaves_nothing_pending(
     repo: Repo, reader: Reader
 ) -> None:
@@ -268,6 +290,28 @@ def test_a_rerun_that_is_cancelled_before_it_begins_leaves_nothing_pending(
     reader.refresh()
     assert names(reader).count(("test", "cancelled", 2)) == 1
     assert verdicts(reader, "test") == "NONE"
+
+
+def test_a_job_that_waited_has_a_row_for_each_attempt(repo: Repo, reader: Reader) -> None:
+    """Waiting is no attempt of its own, whether the begin of the attempt was seen or not."""
+    run = pushed(repo)
+    seen, unseen = (run.job(name, "waiting", at=NOW - 80) for name in ("seen", "unseen"))
+    reader.refresh()
+    task = run.attempt(seen, "running", at=NOW - 60)
+    reader.refresh()
+    run.end(seen, task, "failure", at=NOW - 50)
+    run.attempt(unseen, "failure", at=NOW - 60)
+    reader.refresh()
+    run.wait(unseen)
+    run.wait(seen)
+    run.job("third", at=NOW - 40)
+    reader.refresh()
+    for job in (seen, unseen):
+        run.attempt(job, "success", at=NOW - 20)
+    reader.refresh()
+    assert names(reader)[:2] == [("seen", "failure", 1), ("seen", "success", 2)]
+    assert names(reader)[2:-1] == [("third", "success", 1), ("unseen", "failure", 1)]
+    assert names(reader)[-1] == ("unseen", "success", 2)
 
 
 def test_jobs_that_share_a_name_are_no_attempts(repo: Repo, reader: Reader) -> None:
@@ -337,9 +381,12 @@ def test_the_order_follows_first_parents(
 def test_the_window_bounds_a_cold_start(
     ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
-    """A cold start reads the newest commits and what ran since; rows before are not paged."""
+    """Rows before the newest commits are not paged, although each page has a run without begin."""
     for hours in range(240, 0, -2):
-        pushed(repo, at=NOW - hours * HOUR).job("test", at=NOW - hours * HOUR)
+        run = pushed(repo, at=NOW - hours * HOUR)
+        run.job("test", at=NOW - hours * HOUR)
+        if hours % 10 == 0:
+            run.row["started_at"] = NO_TIME
     ci.page_limit = 10
     reader = Reader(configure(window=20), clock)
     asked = asked_by_refresh(reader, server)
@@ -382,9 +429,35 @@ def test_repositories_of_an_owner(ci: FakeGitea, configure: Configure, clock: Cl
     reader = Reader(configure(repos=["o/*"], exclude=["o/b"]), clock)
     reader.refresh()
     assert list(reader.report.trunks) == [Trunk("o/a", "main")]
-    named = Reader(configure(repos=["o/empty", "o/a"]), clock)
+    named = Reader(configure(repos=["o/empty", "o/a", "o/z*"]), clock)
     named.refresh()
-    assert [each.name for each in named.report.limitations] == ["empty"]
+    texts = {each.name: each.text.partition(":")[0] for each in named.report.limitations}
+    assert texts == {"empty": "o/empty", "repositories": "o/z*"}
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_token_that_loses_an_owner_ends_no_trunk(
+    ci: FakeGitea, configure: Configure, clock: Clock, server: HttpServer, status: int
+) -> None:
+    """A list without any repository that was in it, or one that is forbidden, is not believed."""
+    for name in ("o/a", "o/b"):
+        ci.repo(name).push("a", at=NOW - 90)
+    reader = Reader(configure(repos=["o/*"]), clock)
+    reader.refresh()
+    answer, shown = server.handler, [ci.repos[2].row] if status == 403 else []
+    server.handler = lambda request: (
+        as_json(shown if request.one("page") == "1" else [])
+        if request.path.endswith("/o/repos")
+        else as_json({}, status)
+    )
+    for _ in range(2):
+        clock.now += HOUR
+        with pytest.raises(NotFoundError):
+            reader.refresh()
+    server.handler = answer
+    del ci.repos[1]
+    clock.now += HOUR
+    assert TrunkRemoved(Trunk("o/a", "main")) in reader.refresh()
 
 
 # ---------------------------------------------------------------------- cost, paging, positions
@@ -540,9 +613,9 @@ def test_newer_results_do_not_wait_for_ever(repo: Repo, reader: Reader, clock: C
 
 
 def test_a_repository_that_is_gone_keeps_its_results(
-    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock
+    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
-    """Its trunk fails with the reason, and the other repositories are read."""
+    """Its trunk fails with the reason, and the other repositories are read, at their usual cost."""
     pushed(repo).job("test", "failure", at=NOW - 80)
     ci.repo("o/other").push("a", at=NOW - 90)
     reader = Reader(configure(repos=[NAME, "o/other"]), clock)
@@ -554,6 +627,7 @@ def test_a_repository_that_is_gone_keeps_its_results(
     assert "read:repository" in str(error)
     assert reader.report.trunks[Trunk("o/other", "main")].error is None
     assert len(reader.rows()) == 1
+    assert asked_by_refresh(reader, server) == ["r", "commits", "tasks", "runs"]
 
 
 def test_a_token_without_rights_is_named(ci: FakeGitea, repo: Repo, reader: Reader) -> None:

@@ -874,6 +874,28 @@ def test_a_named_project_without_pipelines_is_named(
     assert reader.report.failure is None
 
 
+@pytest.mark.parametrize("repos", [PATH, "group/**"])
+def test_a_token_that_loses_the_right_to_the_code_ends_no_trunk(
+    project: Project, configure: Configure, clock: Clock, server: HttpServer, repos: str
+) -> None:
+    """GitLab leaves out the default branch then, as for a guest; the trunk has the error."""
+    reader = Reader(configure(repos=[repos]), clock)
+    project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
+    reader.refresh()
+    del project.row["default_branch"]
+    answer = server.handler
+    server.handler = lambda request: (
+        as_json({}, 403) if "/repository/" in request.path else answer(request)
+    )
+    for _ in range(2):
+        clock.now += 2 * HOUR
+        assert not any(isinstance(fact, TrunkRemoved) for fact in reader.refresh())
+        assert isinstance(reader.report.trunks[TRUNK].error, NotFoundError)
+    fresh = Reader(configure(repos=[PATH]), clock)
+    fresh.refresh()
+    assert "may not read its code" in fresh.report.limitations[0].text
+
+
 def test_a_server_that_does_not_answer_is_asked_once(
     configure: Configure, clock: Clock, server: HttpServer
 ) -> None:

@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from trunkwatch.app.once import Once
-from trunkwatch.config import Config, GithubSource, GitlabSource, parse_config
+from trunkwatch.config import Config, GiteaSource, GithubSource, GitlabSource, parse_config
 from trunkwatch.config.proposal import (
     BrokenNow,
     Evaluated,
@@ -26,7 +26,10 @@ TRIED = (1, 2, 3, 5)
 
 
 def proposal(
-    once: Once, source: GithubSource | GitlabSource, team: str, baseline: float | None
+    once: Once,
+    source: GithubSource | GitlabSource | GiteaSource,
+    team: str,
+    baseline: float | None,
 ) -> str:
     """Return the text of a configuration for one repository.
 
@@ -40,16 +43,15 @@ def proposal(
         UsageError: it has no job, so that nothing can be proposed.
     """
     trunk = _only_trunk(once)
-    is_github = source.type == "github"
     entries = once.engine.state(source.name).entries
     survey = survey_of(
         trunk.order,
         once.store.observations(trunk.trunk),
         once.store.load().labels.get(trunk.trunk, {}),
-        # GitLab itself marks the jobs that are allowed to fail.
-        successful_runs(entries, trunk.trunk) if is_github else frozenset(),
+        # GitLab itself marks the jobs that are allowed to fail; with Gitea, their run fails too.
+        successful_runs(entries, trunk.trunk) if source.type == "github" else frozenset(),
     )
-    plan = plan_of(survey, None if is_github else source.type)
+    plan = plan_of(survey, "gitlab" if source.type == "gitlab" else None)
     read = Read(source, team)
     config = parse_config(text_of(survey, plan, read, Evaluated()), "trunkwatch.yml")
     return text_of(survey, plan, read, _evaluated(once, config, baseline))

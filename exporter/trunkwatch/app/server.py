@@ -238,6 +238,8 @@ class Server:
             self._restart_keeper()
             return
         self._poller.stop()
+        if not before.snapshot.complete:
+            engine.await_answers()  # The process may have stood still since `engine` was made.
         before.hand_over(engine)
         if config.limits != self._config.limits:
             self._exposition.use(self._labels(config))

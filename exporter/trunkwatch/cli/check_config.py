@@ -23,6 +23,9 @@ from trunkwatch.report.notes import trunk_notes
 WARNED = 1
 """Exit code where something of the configuration fits nothing."""
 
+UNFIT = frozenset({"branches", "empty", "renamed", "repositories"})
+"""The limitations of a source by which its configuration does not fit what the CI has."""
+
 
 @click.command("check-config")
 @config_flag
@@ -78,6 +81,8 @@ def _warnings(config: Config, once: Once) -> Iterator[str]:
         if not source.up:
             because = source.problem or f"source {source.name}: not read"
             yield f"{because}; jobs may be missing"
+        for name in sorted(UNFIT & source.limitations.keys()):
+            yield f"source {source.name}: {source.limitations[name]}"
     for trunk in snapshot.trunks:
         yield from (f"{trunk.trunk}: {note.strip()}" for note in trunk_notes(trunk, snapshot.as_of))
     yield from live_warnings(config, snapshot, results)

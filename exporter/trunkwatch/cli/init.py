@@ -1,4 +1,4 @@
-"""`trunkwatch init`: a configuration for what a repository on GitHub or GitLab has."""
+"""`trunkwatch init`: a configuration for what a repository on GitHub, GitLab or Gitea has."""
 
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +9,7 @@ from trunkwatch.app.proposal import proposal
 from trunkwatch.cli.common import closed_pipe_allowed, refresh, reported_errors, storage_flag
 from trunkwatch.cli.output import refuse_existing, write_whole
 from trunkwatch.cli.repository import REPO_HELP, choose_repo, source_flag
-from trunkwatch.config import GithubSource, GitlabSource
+from trunkwatch.config import GiteaSource, GithubSource, GitlabSource
 from trunkwatch.config.fields import parse_duration
 from trunkwatch.errors import UsageError
 from trunkwatch.report.words import commits
@@ -45,7 +45,7 @@ def _duration(_context: click.Context, flag: click.Parameter, value: str | None)
 def init(
     repo: str, storage: str, output: str | None, force: bool, team: str, baseline: float | None
 ) -> None:
-    """Write a commented configuration for a repository on GitHub, or a project on GitLab.
+    """Write a commented configuration for a repository on GitHub or Gitea, or a GitLab project.
 
     It has a group per workflow, fold rules for shards, patterns of the jobs that are allowed to
     fail, and groups of nightly runs. Results that `check --repo` has read are not read again.
@@ -55,7 +55,7 @@ def init(
             refuse_existing(output)  # before reading, which may take minutes
         chosen = choose_repo(repo, storage)
         (source,) = chosen.config.sources
-        assert isinstance(source, GithubSource | GitlabSource)
+        assert isinstance(source, GithubSource | GitlabSource | GiteaSource)
         once = refresh(chosen.config, chosen.storage, None)
         with closing(once.store):
             text = proposal(once, source, team, baseline)

@@ -27,6 +27,7 @@ from trunkwatch.config.schema import (
     ProjectsSource,
 )
 from trunkwatch.errors import StoreError, UsageError
+from trunkwatch.rest.client import without_credentials
 from trunkwatch.store import MEMORY, SqliteStore
 
 
@@ -212,7 +213,7 @@ def _cache_of(repo: str, url: str) -> Path:
     given = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG specification: a relative path is ignored.
     home = Path(given) if given.startswith("/") else Path.home() / ".cache"
-    api = urlsplit(url)
+    api = urlsplit(without_credentials(url))
     server = quote(f"{api.netloc}{api.path}".rstrip("/"), safe=":")
     return home / "trunkwatch" / server / f"{quote(repo, safe='')}.db"
 

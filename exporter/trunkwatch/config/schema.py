@@ -303,10 +303,10 @@ class GithubSource(_ApiSource):
 
     @property
     def site(self) -> str:
-        """The address of the web interface."""
+        """The address of the web interface, without credentials."""
         if self.api_url == GITHUB_API:
             return "https://github.com"
-        return self.api_url.rstrip("/").removesuffix(ENTERPRISE_API)
+        return _without_login(self.api_url).removesuffix(ENTERPRISE_API)
 
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the trunks named in full; default branches and globs take a request."""
@@ -334,6 +334,13 @@ class GithubSource(_ApiSource):
         return self.compare_url or own_page
 
 
+def _without_login(url: str) -> str:
+    """Return an address without user:password@ and without a slash at its end."""
+    scheme, _, rest = url.rstrip("/").partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 class ProjectsSource(_ApiSource):
     """The keys of every source that reads the projects of one server.
 
@@ -359,8 +366,7 @@ class ProjectsSource(_ApiSource):
     @property
     def site(self) -> str:
         """The address of the web interface, without credentials."""
-        scheme, _, rest = self.url.rstrip("/").partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2]}"
+        return _without_login(self.url)
 
     def selects(self, repo: str) -> bool:
         """Return whether a project is named, or a glob matches it and none excludes it."""

@@ -136,7 +136,7 @@ class Poller:
             return self._timing.monotonic() - begun
 
         try:
-            refresh = source.refresh(self._engine.state(config.name))
+            refresh = source.refresh(self._engine.begin_refresh(config.name))
             if self._stopped.is_set():
                 return False
             error = self._engine.ingest_refresh(config.name, refresh, seconds)

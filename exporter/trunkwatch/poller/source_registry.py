@@ -80,6 +80,8 @@ class SourceRegistry:
         self._unlisted: set[str] = set()
         self._changed: set[Trunk] = set()
         self._unlisted_changed: set[str] = set()
+        self._refreshing: set[str] = set()
+        self._outdated: set[str] = set()  # the refreshes that began before a standstill
         for name in self._sections:
             self._index(name)
         self.is_current = before is not None and before.complete
@@ -96,6 +98,12 @@ class SourceRegistry:
             return EMPTY_STATE
         # Before a cursor that another shard has stored are results that it left out.
         return stored.state if self._is_own(stored.state) else replace(stored.state, cursor=None)
+
+    def begin_refresh(self, source: str) -> SourceState:
+        """Return the state of a source for a refresh that begins now."""
+        self._refreshing.add(source)
+        self._outdated.discard(source)
+        return self.state(source)
 
     def owns(self, trunk: Trunk) -> bool:
         """Return whether this exporter reads a trunk, if a source has it."""
@@ -132,6 +140,7 @@ class SourceRegistry:
     def await_answers(self) -> None:
         """Let the stored results count as old until every source has answered again."""
         self.is_current = False
+        self._outdated |= self._refreshing
         self._statuses = {
             name: replace(status, answered=False) for name, status in self._statuses.items()
         }
@@ -183,7 +192,7 @@ class SourceRegistry:
         self._statuses[source] = replace(
             status,
             up=error is None,
-            answered=True,
+            answered=self._has_answered(source),
             last_success=stored.last_success if stored else None,
             refresh_seconds=seconds(),
             problem=error.of(source) if error else None,
@@ -208,11 +217,16 @@ class SourceRegistry:
         self._statuses[source] = replace(
             self._statuses[source],
             up=False,
-            answered=True,
+            answered=self._has_answered(source),
             refresh_seconds=seconds,
             problem=problem,
         )
         self._index(source)
+
+    def _has_answered(self, source: str) -> bool:
+        """Return whether a source, whose refresh ends, has answered since the last standstill."""
+        self._refreshing.discard(source)
+        return self._statuses[source].answered or source not in self._outdated
 
     def _log_changes(self, source: str, report: RefreshReport) -> None:
         """Log the limitations and the trunks' errors that are new or gone since the last report."""

@@ -159,6 +159,11 @@ class TrunkEngine:
         """Return the state that a source stored at earlier refreshes."""
         return self._sources.state(source)
 
+    def begin_refresh(self, source: str) -> SourceState:
+        """Return the state of a source for a refresh that begins now."""
+        with self._lock:
+            return self._sources.begin_refresh(source)
+
     def retry_after(self, source: str) -> float | None:
         """Return the seconds until the next refresh that a source asked for, if it did."""
         return self._sources.retry_after(source)
@@ -248,7 +253,8 @@ class TrunkEngine:
     def await_answers(self) -> None:
         """Withhold the exported series until every source has been asked again.
 
-        For a process that stood still, whose results may be older than those of another exporter.
+        For a process that stood still, whose results may be older than those of another exporter;
+        so are those of a refresh that has begun before.
         """
         with self._lock:
             self._sources.await_answers()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from trunkwatch.config.repositories import BranchSection, glob_matches, is_glob, repo_matches
@@ -20,6 +21,9 @@ NAMED_SECONDS, GLOB_SECONDS = 3600.0, 600.0
 READERS = 4
 """Trunks, or lists of branches, that are read at once."""
 
+EMPTY = "it has no commit, its CI is off, or the token may not read its code"
+"""Why a project has nothing to watch."""
+
 BRANCHES_KEY = "branches "
 """The begin of the keys of the lists of branches, with the project's id and the glob after it."""
 
@@ -32,12 +36,14 @@ class Project(NamedTuple):
         path: with that of its group.
         default_branch: None where it is empty, or its CI is switched off.
         archived: whether nothing can change any more.
+        shows_code: whether the token may read its code, and so the name of its default branch.
     """
 
     id: int
     path: str
     default_branch: str | None
     archived: bool
+    shows_code: bool = True
 
 
 class Branch(NamedTuple):
@@ -96,6 +102,7 @@ class Projects:
         self.errors: dict[str, SourceError] = {}
         self.gone: dict[str, SourceError] = {}
         self.entries: list[StateEntry] = []
+        self._unmatched: list[str] = []
         self._branches: dict[tuple[int, str], list[Branch]] = {}
 
     def read(self, stored: Mapping[str, str], now: float, missing: Collection[str]) -> None:
@@ -104,15 +111,16 @@ class Projects:
         Args:
             stored: the entries of the source's state.
             now: seconds since the epoch.
-            missing: the projects with a trunk that could not be found: the lists of projects are
-                due, and those of their branches.
+            missing: the projects with a trunk that could not be found: the lists that select them
+                are due, and those of their branches.
         """
         lists = StoredLists(self._config.site, stored, now)
         ids: set[int] = set()
         for entry in sorted(dict.fromkeys(self._config.repos), key=is_glob):
             if not is_glob(entry) and not self._owns(entry):
                 continue
-            for project in self._listed(entry, lists, again=bool(missing)):
+            again = any(repo_matches(entry, repo) for repo in missing)
+            for project in self._listed(entry, lists, again=again):
                 selected = not is_glob(entry) or self._config.selects(project.path)
                 name = project.path if is_glob(entry) else entry
                 if selected and project.id not in ids and self._owns(name):
@@ -139,9 +147,18 @@ class Projects:
             self.errors[entry] = error
         elif isinstance(error, NotFoundError) and not is_glob(entry):
             self.gone[entry] = error
+        elif is_glob(entry) and not listed.rows:
+            self._unmatched.append(entry)
         return listed.rows
 
-    def _projects(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
+    def _projects(self, entry: str, before: Collection[Project]) -> Iterator[Project]:
+        branches = {project.id: project.default_branch for project in before}
+        for project in self._fetched(entry, before):
+            # A token that lost a right has ended no outage: the trunk's requests name the loss.
+            branch = project.default_branch if project.shows_code else branches.get(project.id)
+            yield project._replace(default_branch=branch)
+
+    def _fetched(self, entry: str, before: Iterable[Project]) -> Iterator[Project]:
         if not is_glob(entry):
             yield self._api.project(entry)
             return
@@ -151,13 +168,23 @@ class Projects:
             if repo_matches(entry, project.path)
         }
         yield from listed.values()
+        gone: NotFoundError | None = None
         for missing in before:
             # Pages shift when a project is deleted: only its own address shows that one is gone.
             if missing.id not in listed and self._owns(missing.path):
-                with suppress(NotFoundError):
+                try:
                     project = self._api.project(missing.id)
-                    if repo_matches(entry, project.path) and not project.archived:
-                        yield project
+                except NotFoundError as error:
+                    if error.status == HTTPStatus.FORBIDDEN:
+                        raise
+                    gone = error
+                    continue
+                if repo_matches(entry, project.path) and not project.archived:
+                    listed[project.id] = project
+                    yield project
+        if gone is not None and not listed:
+            # A token that lost its membership is shown none either: that ends no outage.
+            raise gone
 
     def _read_branches(self, lists: StoredLists, missing: Collection[str]) -> None:
         """Read the branches of each project that each glob selects."""
@@ -219,7 +246,7 @@ class Projects:
         }
 
     def limitations(self) -> Iterator[Limitation]:
-        """Yield the named projects that have another path now, or nothing to watch."""
+        """Yield the named projects that have another path now, and what selects nothing."""
         found = [
             f"{repo} is now {project.path}"
             for repo, project in self.found.items()
@@ -230,7 +257,10 @@ class Projects:
             yield Limitation("renamed", text)
         empty = [repo for repo, project in self.found.items() if project.default_branch is None]
         if named := [repo for repo in empty if repo in self._config.repos]:
-            yield Limitation("empty", f"{', '.join(named)}: it has no commit, or its CI is off")
+            yield Limitation("empty", f"{', '.join(named)}: {EMPTY}")
+        if self._unmatched:
+            text = f"{', '.join(self._unmatched)}: no project has such a path"
+            yield Limitation("repositories", text)
         matched = {glob for (_, glob), branches in self._branches.items() if branches}
         globs = {glob for _, glob in self._branches}
         if unmatched := sorted(globs - matched):

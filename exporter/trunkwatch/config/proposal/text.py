@@ -9,7 +9,13 @@ from trunkwatch.config.proposal.literal import literal, quoted, scalar
 from trunkwatch.config.proposal.plan import Plan, PlannedGroup
 from trunkwatch.config.proposal.shards import Folding
 from trunkwatch.config.proposal.survey import Survey
-from trunkwatch.config.schema import GITHUB_API, GITLAB, GithubSource, GitlabSource
+from trunkwatch.config.schema import (
+    GITHUB_API,
+    GITLAB,
+    GiteaSource,
+    GithubSource,
+    GitlabSource,
+)
 from trunkwatch.cuts import cut_to_characters
 from trunkwatch.domain.model import JobKey
 
@@ -27,6 +33,14 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 """The comment on a preset."""
+
+WITHOUT_TOKEN: Mapping[str, str] = MappingProxyType(
+    {
+        "gitlab": "GITLAB_TOKEN  # without a token, GitLab shows public projects alone",
+        "gitea": "GITEA_SERVER_TOKEN  # without a token, it shows public repositories alone",
+    }
+)
+"""The usual variable of a token, by the type of the source."""
 
 
 class BrokenNow(NamedTuple):
@@ -66,7 +80,7 @@ class Read(NamedTuple):
         team: that owns every group at first.
     """
 
-    source: GithubSource | GitlabSource
+    source: GithubSource | GitlabSource | GiteaSource
     team: str
 
 
@@ -99,25 +113,25 @@ def _head(survey: Survey, evaluated: Evaluated) -> Iterator[str]:
     yield ""
 
 
-def _source(survey: Survey, source: GithubSource | GitlabSource) -> Iterator[str]:
+def _source(survey: Survey, source: GithubSource | GitlabSource | GiteaSource) -> Iterator[str]:
     yield "sources:"
-    if isinstance(source, GitlabSource):
-        yield from _project(survey, source)
-    else:
+    if isinstance(source, GithubSource):
         yield from _repository(survey, source)
+    else:
+        yield from _project(survey, source)
     yield ""
 
 
-def _project(survey: Survey, source: GitlabSource) -> Iterator[str]:
-    yield "  - name: gitlab"
-    yield "    type: gitlab"
+def _project(survey: Survey, source: GitlabSource | GiteaSource) -> Iterator[str]:
+    yield f"  - name: {source.type}"
+    yield f"    type: {source.type}"
     yield f"    repos: [{quoted(survey.repo)}]  # its default branch, {_shown(survey.branch)} now"
     if source.site != GITLAB:
         yield f"    url: {quoted(source.site)}"
     if source.token_env is None:
-        yield "    # token_env: GITLAB_TOKEN  # without a token, GitLab shows public projects alone"
+        yield f"    # token_env: {WITHOUT_TOKEN[source.type]}"
     else:
-        yield f"    token_env: {source.token_env}  # or token_file: see docs/gitlab.md"
+        yield f"    token_env: {source.token_env}  # or token_file: see docs/{source.type}.md"
 
 
 def _repository(survey: Survey, source: GithubSource) -> Iterator[str]:

@@ -176,8 +176,9 @@ class TrunkReader:
                 if number == 1 and not page.dropped and max(found, default=0) < newest:
                     raise IdsWentBackError
                 is_known = any(row.id <= oldest for row in page.rows)
-                is_old = all(0 < row.begun < begin for row in page.rows)
-                if size == 0 or 0 < total <= seen or (is_known if newest else page.rows and is_old):
+                # A run that was skipped or cancelled as it waited never began.
+                is_old = 0 < max((row.begun for row in page.rows), default=0) < begin
+                if size == 0 or 0 < total <= seen or (is_known if newest else is_old):
                     return found, dropped
         raise BadAnswerError(
             f"{self._reading.trunk}: rows were deleted each of the {LIST_TRIES} times that the list"
@@ -198,7 +199,7 @@ class TrunkReader:
         if dropped and self._waits("a task"):
             return False
         for task in sorted(found.values(), key=lambda task: task.id):
-            if self._counts(task) and (task.id > position.task or task.id in position.unended):
+            if self._counts(task) and self._is_news(task):
                 self._add(task)
         first_seen = {task.id: position.unended.get(task.id, now) for task in found.values()}
         position.unended = {
@@ -208,6 +209,17 @@ class TrunkReader:
         }
         position.task = max([position.task, *found])
         return True
+
+    def _is_news(self, task: Task) -> bool:
+        """Return whether a task may have changed since it was read, or was not read.
+
+        One of a transaction that took longer than others is seen after tasks with greater ids.
+        """
+        position = self._position
+        if task.id > position.task or task.id in position.unended:
+            return True
+        run = position.runs.get(task.run)
+        return run is not None and task.id not in run.tasks.get(task.name, ())
 
     def _waits(self, what: str) -> bool:
         """Return whether newer results still wait for an unreadable row, a pass perhaps."""
@@ -232,6 +244,8 @@ class TrunkReader:
         ids = run.tasks.setdefault(task.name, [])
         if task.id not in ids:
             ids.append(task.id)
+            if task.name in run.waiting:
+                run.waiting.remove(task.name)  # This is the attempt that it waited for.
         run.due[task.id] = task
         # The list of runs may show the event by which a schedule was registered instead.
         run.event = task.event
@@ -255,7 +269,9 @@ class TrunkReader:
             reading.api.has_jobs = False
             return
         for run in found.values():
-            if self._counts(run) and run.id > position.run:
+            known = position.runs.get(run.number)
+            is_new = run.id > position.run or (known is not None and known.id is None)
+            if self._counts(run) and is_new:
                 state = self._run(run.number, run)
                 state.id, state.open = run.id, True
         position.run = max([position.run, *found])

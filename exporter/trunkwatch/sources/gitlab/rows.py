@@ -79,6 +79,7 @@ def project_of(row: Mapping[str, Any]) -> Project:
         name_of(row["path_with_namespace"]),
         branch if has_ci and branch else None,
         row.get("archived") is True,
+        shows_code="default_branch" in row or not has_ci,
     )
 
 
