@@ -371,6 +371,7 @@ def test_the_mixin_selects_as_the_generator_does() -> None:
     assert mixed(PROJECT, CONFIG)["rules"] == yaml.safe_load(build.render(WHICH))["groups"]
 
 
+@pytest.mark.slow
 def test_a_written_mixin_is_that_of_its_folder(tmp_path: Path) -> None:
     """The mixin beside rules for other exporters has their selector, and can be given another."""
     settings = [

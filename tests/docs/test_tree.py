@@ -56,6 +56,7 @@ def complaint(docstring: str | None) -> str | None:
 
 
 @for_each("file", TESTS, ids=name_of)
+@pytest.mark.slow
 def test_every_test_has_a_docstring_of_one_sentence(file: Path) -> None:
     """All docstrings of tests together read as the specification."""
     bad = [f"{test.name} {why}" for test in functions_of(file)
@@ -93,6 +94,7 @@ def foreign(text: str) -> list[str]:
 
 
 @for_each("file", FILES, ids=name_of)
+@pytest.mark.slow
 def test_no_file_names_a_place_of_one_machine(file: Path) -> None:
     """No file contains a path of one machine or a host that a mirror may replace."""
     assert foreign(file.read_text(encoding="utf-8", errors="replace")) == []

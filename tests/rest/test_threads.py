@@ -106,6 +106,7 @@ def test_a_late_refusal_does_not_concern_a_new_token() -> None:
     refusal.check("new", NOW)
 
 
+@pytest.mark.slow
 def test_a_client_reads_lists_in_many_threads() -> None:
     """Each thread has a session of its own while it needs one, and all share the ETags."""
     sessions: list[requests.Session] = []
