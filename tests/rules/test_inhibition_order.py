@@ -1,5 +1,6 @@
-"""An inhibiting alert ends after the alert that it inhibits."""
+"""The order of the rules: an alert ends after those that it inhibits, and with its reason."""
 
+import re
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -25,8 +26,8 @@ def inhibitions() -> Iterator[tuple[str, str]]:
         yield from product(named(rule["source_matchers"]), named(rule["target_matchers"]))
 
 
-def place(alert: str) -> tuple[str, str, int]:
-    """Return an alert's file, its group and its index in the group."""
+def place(name: str) -> tuple[str, str, int]:
+    """Return the file and group of an alert or a recorded series, and its index in the group."""
     groups: list[tuple[str, dict[str, Any]]] = [
         (file.name, group)
         for file in RULE_FILES
@@ -34,9 +35,9 @@ def place(alert: str) -> tuple[str, str, int]:
     ]
     for file, group in groups:
         for number, rule in enumerate(group["rules"]):
-            if rule.get("alert") == alert:
+            if name in (rule.get("alert"), rule.get("record")):
                 return file, group["name"], number
-    raise LookupError(alert)
+    raise LookupError(name)
 
 
 def test_every_inhibition_is_checked() -> None:
@@ -54,3 +55,17 @@ def test_what_silences_is_evaluated_right_after_what_it_silences(
     *other, before = place(silenced)
     assert group == other
     assert number > before
+
+
+def test_an_alert_ends_by_what_was_recorded_before_its_facts_were_read() -> None:
+    """Else a scrape that ends during an evaluation ends the alert before its reason is read."""
+    order = [
+        "branch:ci_branch_mass_breakage:max",
+        "job:ci_job_alerting:max",
+        "TrunkJobBroken",
+        "TrunkCommitBrokeEverything",
+    ]
+    assert sorted(map(place, order)) == list(map(place, order))
+    for record, alert in zip(order, ("TrunkCommitBrokeEverything", "TrunkJobBroken"), strict=False):
+        expression = alerts()[alert]["expr"]
+        assert re.search(rf"{record}\{{[^}}]*\}}\[30m\] offset 1ms\)", expression), alert
