@@ -158,11 +158,10 @@ def test_a_broken_job_s_alert_adds_only_what_its_group_decides() -> None:
         *re.finditer(r"group_left \(([^)]+)\)", rule["expr"]),
     )
     removed = {name for found in joined if found for name in found[1].split(", ")}
-    assert removed == {name for name, text in rule["labels"].items() if not text}
-    labels = {name: text for name, text in rule["labels"].items() if text}
-    assert set(labels) == {"severity", "namespace"}
-    used = {word for text in labels.values() for word in re.findall(r"\$labels\.(\w+)", text)}
-    assert used == {"group", "priority"}
+    assert rule["labels"] == dict.fromkeys(removed, "")
+    added = re.findall(r'"(\w+)", "[^"]*", "(\w*)", "[^"]*"\)', rule["expr"])
+    assert {name for name, _ in added} == {"severity", "namespace"}
+    assert {source for _, source in added} == {"group", "priority", ""}
 
 
 def test_a_silent_job_pages_nobody() -> None:
