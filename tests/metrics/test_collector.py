@@ -110,6 +110,19 @@ def test_suspects_are_numbered_from_the_oldest() -> None:
     assert suspects[0].labels["title"] == "change 3"
 
 
+def test_a_suspect_says_what_the_job_did_there() -> None:
+    """First bad failed; the others are not tested, and `result` is why."""
+    state = evaluate_histories({"job": "P - s q . F F F q"})
+    found = samples_of(job_families([state]))["ci_job_suspect_info"]
+    assert [sample.labels["result"] for sample in found] == [
+        "cancelled, or no result",
+        "skipped",
+        "running or queued",
+        "did not run",
+        "failed",
+    ]
+
+
 def test_at_most_ten_suspects_are_series() -> None:
     """Ten suspects are all shown; of eleven the ten oldest, while their number stays true."""
     for untested in (9, 10):

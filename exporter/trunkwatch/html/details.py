@@ -17,7 +17,7 @@ from trunkwatch.domain.model import (
     newest_first,
 )
 from trunkwatch.domain.verdict import distinct_attempts
-from trunkwatch.report.cells import MEANINGS, cells, letter_of
+from trunkwatch.engine.cells import MEANINGS, cells, letter_of
 from trunkwatch.report.words import duration, result
 
 ATTEMPTS_SHOWN = 12

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from urllib.parse import parse_qs, urlencode
 
 from trunkwatch.domain.job import JobState
-from trunkwatch.report.cells import CELLS_LIMIT
+from trunkwatch.engine.cells import CELLS_LIMIT
 from trunkwatch.report.order import fails
 
 COMMITS_SHOWN = 40

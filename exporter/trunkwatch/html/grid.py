@@ -15,9 +15,9 @@ from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.history import ColumnHistory
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, JobKey, TrunkOrder, Verdict
+from trunkwatch.engine.cells import CELLS_LIMIT, MEANINGS, NO_ROW, cells
 from trunkwatch.engine.snapshot import TrunkState
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
-from trunkwatch.report.cells import CELLS_LIMIT, MEANINGS, NO_ROW, cells
 from trunkwatch.report.order import by_urgency
 
 SHA_DIGITS = 12

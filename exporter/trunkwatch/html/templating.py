@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from trunkwatch.addresses import is_web, job_path
 from trunkwatch.cuts import cut_to_characters
+from trunkwatch.engine.cells import MEANINGS, NO_ROW
 from trunkwatch.html.rendered import Rendered, rendered, segment
 from trunkwatch.html.standing import jobs_are
-from trunkwatch.report.cells import MEANINGS, NO_ROW
 from trunkwatch.report.hints import exemption, hints
 from trunkwatch.report.words import ago, counted, failures_phrase, plain, short
 from trunkwatch.times import format_minute, format_time

@@ -121,11 +121,12 @@ FAMILIES: tuple[Family, ...] = (
     ),
     _job(
         "suspect_info",
-        "The suspects of an open outage, at most 10; the value is the commit's place after last"
-        " good, 1 is the oldest.",
+        "The suspects of an open outage, at most 10, with the job's result there; the value is the"
+        " commit's place after last good, 1 is the oldest.",
         "sha",
         "author",
         "title",
+        "result",
     ),
     _group("failure_threshold", "Jobs of the group that must be broken at once before it alerts."),
     _group(

@@ -7,10 +7,10 @@ from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
+from trunkwatch.engine.cells import cells as letters_of
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
 from trunkwatch.engine.triage import NO_TRIAGE, Triage
-from trunkwatch.report.cells import cells as letters_of
 from trunkwatch.report.order import by_urgency
 from trunkwatch.report.triage import triage_object
 from trunkwatch.times import format_time, format_time_or_none

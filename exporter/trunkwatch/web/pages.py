@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, quote
 
 from trunkwatch.addresses import other_readings, read_path
 from trunkwatch.domain.model import Trunk
+from trunkwatch.engine.cells import CELLS_LIMIT
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.cells import CELLS_LIMIT
 from trunkwatch.report.document import Surroundings
 from trunkwatch.report.schema import schema_text
 from trunkwatch.report.trunk_text import TrunkTexts

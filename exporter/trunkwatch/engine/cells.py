@@ -1,6 +1,7 @@
-"""A job's newest commits as letters, the same in the JSON object and on the page."""
+"""A job's result at each commit as a letter: the same on the page, in the JSON and in metrics."""
 
 from collections.abc import Mapping
+from itertools import takewhile
 from types import MappingProxyType
 
 from trunkwatch.domain.history import ColumnHistory, Place
@@ -50,10 +51,20 @@ def cells(history: ColumnHistory, commits: int, shown: int) -> str:
         commits: number of commits of the trunk.
         shown: number of letters, at most.
     """
-    length = min(shown, commits)
-    letters = [NO_ROW] * length
-    for place in history.since(commits - length):
-        position, letter = commits - 1 - place.commit_index, letter_of(place)
+    return letters_between(history, max(0, commits - shown), commits)[::-1]
+
+
+def letters_between(history: ColumnHistory, first: int, end: int) -> str:
+    """Return a letter for each commit of a part of the trunk, oldest first.
+
+    Args:
+        history: of a job.
+        first: index of the oldest commit.
+        end: index after that of the newest one.
+    """
+    letters = [NO_ROW] * (end - first)
+    for place in takewhile(lambda place: place.commit_index < end, history.since(first)):
+        position, letter = place.commit_index - first, letter_of(place)
         before = letters[position]
         if before == NO_ROW or _RANK[letter] < _RANK[before]:
             letters[position] = letter
