@@ -130,11 +130,17 @@ def outage() -> list[Json]:
         ),
         table(
             "Suspects",
-            "The commits after last good up to first bad, oldest first, at most ten. Untested "
-            "commits count.",
+            "The commits after last good up to first bad, oldest first, at most ten. Result: of "
+            "the job at the commit; all but first bad are not tested.",
             "24 6",
             queries=[queries.suspects()],
-            columns={"title": "Title", "author": "Author", "commit": "Commit", "Value": "#"},
+            columns={
+                "title": "Title",
+                "author": "Author",
+                "commit": "Commit",
+                "result": "Result",
+                "Value": "#",
+            },
             mappings=ADDRESSES,
             wide=["Title"],
             linked=["Commit"],

@@ -81,13 +81,13 @@ def outage() -> str:
     for label in ("last_good", "title"):
         rows = otherwise(rows, label, UNKNOWN_TEXT)
     shown = f"{JOB}, author, title, failed_step, url, commit, suspects, opened, last_good, compare"
-    return said(f"max by ({shown}) ({rows})", HELD, "author", "not broken")
+    return said(f"max by ({shown}) ({rows})", HELD, "author", "not broken", family("broken"))
 
 
 def suspects() -> str:
     """Return the suspects of the open outage."""
-    rows = f"max by (commit, author, title) ({suspect_commits(ONE_JOB, HELD)})"
-    return said(rows, HELD, "title", "not broken")
+    rows = f"max by (commit, author, title, result) ({suspect_commits(ONE_JOB, HELD)})"
+    return said(rows, HELD, "title", "not broken", family("broken"))
 
 
 def alerts_of_job() -> str:

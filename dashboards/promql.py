@@ -13,6 +13,15 @@ IDENTITY = "repo, branch, workflow, job_name"
 JOB = f"{IDENTITY}, group, team, priority"
 
 
+# Variables with exactly one value. Of such a variable Grafana escapes no character as a regular
+# expression, and names of jobs have parentheses; unescaped, a name may have an apostrophe too.
+SINGLE = frozenset(("workflow", "job_name"))
+
+
+def _matcher(label: str) -> str:
+    return f'{label}="${{{label}:raw}}"' if label in SINGLE else f'{label}=~"${label}"'
+
+
 def selector(*labels: str, also: str = "") -> str:
     """Return the selector of the values that are chosen in the variables of these labels.
 
@@ -20,7 +29,7 @@ def selector(*labels: str, also: str = "") -> str:
         labels: each is a variable too.
         also: further matchers, in front.
     """
-    matchers = [f'{label}=~"${label}"' for label in labels]
+    matchers = [_matcher(label) for label in labels]
     return f"{{{', '.join([also, *matchers] if also else matchers)}}}"
 
 
@@ -96,7 +105,7 @@ def some_old() -> str:
     return f"0 * count({TRUNKS} unless on (repo, branch) {fresh_trunks()})"
 
 
-def said(expr: str, exists: str, label: str, nothing: str) -> str:
+def said(expr: str, exists: str, label: str, nothing: str, among: str = "") -> str:
     """Return `expr`, or a row for "nothing" or for "unknown because data is old".
 
     Args:
@@ -104,11 +113,14 @@ def said(expr: str, exists: str, label: str, nothing: str) -> str:
         exists: a cheap expression that has a series if there are rows.
         label: of the row that gets the text.
         nothing: the text where all data is fresh.
+        among: an expression without whose series there is neither text: what was chosen must exist.
     """
+    only = f" and on () {among}" if among else ""
     return (
         f"{expr}\n"
-        f'or label_replace({all_fresh()}, "{label}", "✔ {nothing}", "", "") unless on () {exists}\n'
-        f'or label_replace({some_old()}, "{label}", "? not known: data is old", "", "")'
+        f'or label_replace({all_fresh()}, "{label}", "✔ {nothing}", "", ""){only}'
+        f" unless on () {exists}\n"
+        f'or label_replace({some_old()}, "{label}", "? not known: data is old", "", ""){only}'
         f" unless on () {exists}"
     )
 

@@ -3,6 +3,7 @@
 from dashboards.promql import (
     DATA_TIME,
     FIRING,
+    IN_JOB,
     IN_JOBS,
     IN_TRUNK,
     JOB,
@@ -27,11 +28,13 @@ from dashboards.settings import HOLD, UNKNOWN_TEXT, WORST_IN_TIMELINE, WORST_IN_
 HELD = f"job:ci_job_failures_in_outage:held{RULES_JOBS}"
 FAILING = f"job:ci_job_consecutive_failures:failing{RULES_JOBS}"
 TO_OPEN = f"job:ci_job_failures_to_open:failing{RULES_JOBS}"
+RUNNING = f"job:ci_job_pending_commits:broken{RULES_JOBS}"
 EXEMPT = f"job:ci_job_known_broken:exempt{RULES_JOBS}"
 NOTHING_BROKEN = f"branch:ci_job_broken:none{RULES_TRUNK}"
 ENDED = f"ci_job_last_outage_info{IN_JOBS}"
+OF_GROUP = "repo, branch, group, team, priority"
 FACTS = "first_bad, author, title, url, failed_step, facts"
-SUSPECT = "sha, author, title"
+SUSPECT = "sha, author, title, result"
 
 # Codes of states, in the order of the table: negative, so that no count has the same mapping.
 BROKEN, STALE, DOUBTFUL, FINE = -6, -5, -4, -3
@@ -141,6 +144,25 @@ def broken_for() -> str:
     return spoken(f"(time() - ({since} and on ({JOB}) {HELD}))", JOB, "age")
 
 
+def running() -> str:
+    """Return each broken job's commits whose result is pending."""
+    return f"{newest(RUNNING, JOB)} and on ({JOB}) {HELD}"
+
+
+def who_is_on_it() -> str:
+    """Return a series for each ticket and each silence of the groups, or what is known instead."""
+    tickets, silences = f"ci_job_ticket_info{IN_JOBS}", f"ci_job_silence_info{IN_JOBS}"
+    known = f"max by (peer) (trunkwatch_triage_known{IN_JOB})"
+    return (
+        f"0 * max by ({OF_GROUP}, ticket, url, state, assignees) ({tickets})\n"
+        f"or 0 * max by ({OF_GROUP}, created_by, comment) ({silences})\n"
+        f'or label_replace(0 * (min({known}) == 1), "group", "no ticket and no silence", "", "")'
+        f" unless on () ({tickets} or {silences})\n"
+        "or max by (group) ("
+        f'label_replace(0 * ({known} == 0), "group", "? $1 could not be read", "peer", "(.+)"))'
+    )
+
+
 def known_or_not() -> str:
     """Return whether the configuration exempts a broken job from alerting, as a code."""
     exempt = f"{newest(EXEMPT, JOB)} and on ({JOB}) {HELD}"
@@ -157,7 +179,7 @@ def suspect_commits(matchers: str, held: str) -> str:
 
 def suspects() -> str:
     """Return the suspects of every broken job."""
-    rows = f"max by ({JOB}, commit, author, title) ({suspect_commits(IN_JOBS, HELD)})"
+    rows = f"max by ({JOB}, commit, author, title, result) ({suspect_commits(IN_JOBS, HELD)})"
     return said(rows, HELD, "job_name", "no suspects: nothing is broken")
 
 

@@ -118,7 +118,8 @@ def broken_now() -> Json:
         "Broken now",
         "One row per job with an open outage. Since: age of the outage. Failures: failing commits "
         "since first bad. N: how many in a row open an outage. First bad by: author of the first "
-        "failing commit. Suspects: number of commits after last good up to first bad. "
+        "failing commit. Suspects: number of commits after last good up to first bad. Running: "
+        "newer commits at which the job is running or queued. "
         f"Known-broken jobs are dimmed. After a failed scrape the rows stay for {HOLD}, as the "
         "alerts do. Click a job, commit or run to open the dashboard Job, the run, the commit or "
         "the page. Alert: TrunkJobBroken.",
@@ -129,6 +130,7 @@ def broken_now() -> Json:
             queries.failures(),
             queries.failures_to_open(),
             queries.known_or_not(),
+            queries.running(),
         ],
         columns={
             "job_name": "Job",
@@ -140,6 +142,7 @@ def broken_now() -> Json:
             "failed_step": "Failed step",
             "url": "Run",
             "suspects": "Suspects",
+            "Value #F": "Running",
             "Value #E": "State",
             **OWNER,
             **IDENTITY,
@@ -165,12 +168,42 @@ def broken_now() -> Json:
     )
 
 
+def who_is_on_it() -> Json:
+    """Return the table of the tickets and silences of groups that alert."""
+    return table(
+        "Who is on it",
+        "The ticket of each group with a broken job, and the silences of its alerts, as Trunkwatch "
+        "last read them: a row each. A silence may be of some of the group's jobs.",
+        "24 5",
+        queries=[queries.who_is_on_it()],
+        columns={
+            "group": "Group",
+            "ticket": "Ticket",
+            "assignees": "Assignees",
+            "state": "State",
+            "created_by": "Silenced by",
+            "comment": "Comment",
+            "url": "Address",
+            **OWNER,
+            "repo": "Repo",
+            "branch": "Branch",
+        },
+        hidden=["Value"],
+        mappings=[PRIORITIES, *ADDRESSES],
+        wide=["Group", "Comment"],
+        linked=["Address"],
+        links=[to_value("Open the ticket")],
+        sort_by=[("Priority", False), ("Group", False)],
+        empty=f"{NOT_CONFIGURED}: tickets.url and alertmanager.url. Or {NO_DATA}.",
+    )
+
+
 def suspect_commits() -> Json:
     """Return the table of suspect commits."""
     return table(
         "Suspect commits",
         "The commits after last good up to first bad of each open outage, oldest first, at most "
-        "ten per job. Untested commits count.",
+        "ten per job. Result: of the job at the commit; all but first bad are not tested.",
         "24 8",
         queries=[queries.suspects()],
         columns={
@@ -178,6 +211,7 @@ def suspect_commits() -> Json:
             "Value": "#",
             "commit": "Commit",
             "author": "Author",
+            "result": "Result",
             "title": "Title",
             "workflow": "Workflow",
             "repo": "Repo",
@@ -204,6 +238,7 @@ def build() -> Json:
             *tiles(),
             trunks(),
             broken_now(),
+            who_is_on_it(),
             suspect_commits(),
             *pictures(),
             recent_outages(),

@@ -56,7 +56,8 @@ class Fleet:
 
     def chosen(self) -> dict[str, str]:
         """Return the choice of this fleet alone on a dashboard."""
-        return {"job": self.name, "trunkwatch": self.name, "__range": "24h"}
+        one = {name: self.labels(0)[name] for name in ("workflow", "job_name")}
+        return {"job": self.name, "trunkwatch": self.name, "__range": "24h", **one}
 
 
 def series(fleet: Fleet) -> Iterator[Series]:
@@ -107,6 +108,7 @@ def outage(fleet: Fleet, number: int) -> Iterator[Series]:
     yield Series("ci_job_broken_since_timestamp_seconds", labels, lambda _: START)
     for place, commit in enumerate((f"{number + 4096:040x}", sha), 1):
         suspect = {"sha": commit, "author": author, "title": f"Change {number}"}
+        suspect["result"] = "failed" if commit == sha else "did not run"
         yield Series("ci_job_suspect_info", labels | suspect, lambda _, p=place: p)  # type: ignore[misc]
 
 

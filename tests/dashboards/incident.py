@@ -54,9 +54,20 @@ GREEN_BUT_OLD = job(STALE, "ci", "build", "default", "trunk", "P3")
 
 LAST_GOOD, FIRST_SUSPECT, FIRST_BAD, BAD_BEFORE = ("a" * 40, "b" * 40, "c" * 40, "d" * 40)
 URL = "https://ci.example/runs/17"
+TICKET = "https://ci.example/issues/12"
 SUSPECTS = {
-    1: {"sha": FIRST_SUSPECT, "author": "author-a", "title": "Fuse pointwise kernels"},
-    2: {"sha": FIRST_BAD, "author": "author-b", "title": "Bump the compiler pin"},
+    1: {
+        "sha": FIRST_SUSPECT,
+        "author": "author-a",
+        "title": "Fuse pointwise kernels",
+        "result": "cancelled, or no result",
+    },
+    2: {
+        "sha": FIRST_BAD,
+        "author": "author-b",
+        "title": "Bump the compiler pin",
+        "result": "failed",
+    },
 }
 
 
@@ -187,7 +198,12 @@ def commit_series() -> Iterator[Series]:
     yield Series(since, INDUCTOR, when(lambda now: inductor_streak(now) >= 3, END - HOUR))
     yield Series(since, FLAKY, when(new, END - 5 * HOUR))
     yield Series("ci_job_last_outage_info", REPAIRED | ENDED, when(new, REDEPLOY))
-    dropped = {"sha": BAD_BEFORE, "author": "author-c", "title": "Reword a comment"}
+    dropped = {
+        "sha": BAD_BEFORE,
+        "author": "author-c",
+        "title": "Reword a comment",
+        "result": "failed",
+    }
     yield Series("ci_job_suspect_info", INDUCTOR | dropped, when(early, 1))
     for place, commit in SUSPECTS.items():
         yield Series("ci_job_suspect_info", INDUCTOR | commit, when(late, place))
@@ -206,9 +222,15 @@ def alert_series() -> Iterator[Series]:
     for labels in (INDUCTOR, GREEN):
         yield Series("ci_job_mostly_flaky", labels, always(float(labels is GREEN)))
         yield Series("ci_job_flaky_commits", labels, always(float(labels is GREEN)))
-        yield Series("ci_job_pending_commits", labels, always(0))
+        yield Series("ci_job_pending_commits", labels, always(float(labels is INDUCTOR)))
         yield Series("ci_job_duration_seconds", labels, always(600))
         yield Series("ci_job_last_success_timestamp_seconds", labels, always(END - 4 * HOUR))
+    ticket = {"ticket": "#12", "url": TICKET, "state": "open", "assignees": "author-b"}
+    yield Series("ci_job_ticket_info", INDUCTOR | ticket, always(END - HOUR))
+    silence = {"silence": "1", "created_by": "author-c", "comment": "on it"}
+    yield Series("ci_job_silence_info", INDUCTOR | silence, always(END + HOUR))
+    for peer in ("tickets", "alertmanager"):
+        yield Series("trunkwatch_triage_known", {"peer": peer}, always(float(peer == "tickets")))
     commit = {"sha": FIRST_BAD, "author": "author-b", "title": "Bump the compiler pin"}
     yield Series("ci_branch_mass_breakage_info", branch | commit, always(5))
     yield Series("ci_workflow_inactive", branch | {"workflow": "nightly"}, always(1))

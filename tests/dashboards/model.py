@@ -14,7 +14,9 @@ BUILTIN = {"__range", "__rate_interval", "__interval", "__value", "__data", "__u
 # What a choice of "All" or a standard address stands for.
 ALL = {
     **dict.fromkeys(("job", "trunkwatch", "repo", "branch", "team", "group"), ".*"),
-    **dict.fromkeys(("workflow", "job_name"), ".*"),
+    # With exactly one value.
+    "workflow": "inductor",
+    "job_name": "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench)",
     "page": "http://localhost:10077",
     "__range": "6h",
     "__rate_interval": "2m",
@@ -84,11 +86,15 @@ def label_values(query: str) -> tuple[str, str]:
 
 
 def filled(expr: str, **chosen: str) -> str:
-    """Return PromQL as Grafana sends it: each variable is "All" or the chosen value."""
+    """Return PromQL as Grafana sends it: each variable is "All", or the chosen value as it is.
+
+    Grafana escapes nothing of a variable with exactly one value but apostrophes, and those not with
+    `:raw`.
+    """
     values = {**ALL, **chosen}
 
     def value(match: re.Match[str]) -> str:
         name = next(name for name in match.groups() if name)
         return match[0] if name.isdigit() else values[name]  # $1 is of label_replace
 
-    return re.sub(r"\$\{(\w+)\}|\$([A-Za-z_]\w*)", value, expr)
+    return re.sub(r"\$\{(\w+)(?::raw)?\}|\$([A-Za-z_]\w*)", value, expr)

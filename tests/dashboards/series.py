@@ -76,6 +76,10 @@ def recorded(scraped: Sequence[Series], end: int, *, fresh: bool = True) -> Iter
         yield record("group:ci_job_failures_to_open:distinct", names, _first(values))
     for labels, value in outages:
         yield record("job:ci_job_failures_in_outage:held", labels, _positive(_stays(end, value)))
+    is_broken = {tuple(labels.values()): value for labels, value in outages}
+    for labels, value in family("pending_commits"):
+        waits = _while(_positive(value), is_broken.get(tuple(labels.values()), lambda _: None))
+        yield record("job:ci_job_pending_commits:broken", labels, waits)
     exempt = [(labels, _positive(value)) for labels, value in family("known_broken")]
     for labels, value in exempt:
         yield record("job:ci_job_known_broken:exempt", labels, value)

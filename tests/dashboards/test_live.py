@@ -109,6 +109,7 @@ INDUCTOR_ROW = {
     "Failed step": "Test",
     "Run": incident.URL,
     "Suspects": "2",
+    "Running": 1,
     "State": "broken",
     "Team": "broken-inductor",
     "Priority": "P2",
@@ -187,6 +188,18 @@ def test_the_suspects_are_named_in_order(trunk: Shown) -> None:
         (1, incident.COMMITS + incident.FIRST_SUSPECT, "author-a", "Fuse pointwise kernels"),
         (2, incident.COMMITS + FIRST_BAD, "author-b", "Bump the compiler pin"),
     ]
+    assert [row["Result"] for row in table] == ["cancelled, or no result", "failed"]
+
+
+def test_who_is_on_it_is_a_row_each(trunk: Shown, prometheus: server.Prometheus) -> None:
+    """Tickets and silences have rows; what could not be read has one, and what is not set none."""
+    rows = {row["Group"]: row for row in trunk.rows("Who is on it", group="default")}
+    assert set(rows) == {"? alertmanager could not be read"}
+    rows = {row.get("Ticket"): row for row in trunk.rows("Who is on it")}
+    assert (rows["#12"]["Assignees"], rows["#12"]["Address"]) == ("author-b", incident.TICKET)
+    assert len(trunk.rows("Who is on it")) == 3
+    fleet = Shown(prometheus, "trunk", **FLEETS["one"].chosen())
+    assert fleet.rows("Who is on it") == []
 
 
 def test_each_trunk_has_a_row(trunk: Shown) -> None:
@@ -351,16 +364,23 @@ def test_the_exporter_s_own_state(prometheus: server.Prometheus) -> None:
 def test_a_job_s_dashboard_tells_its_outage(prometheus: server.Prometheus) -> None:
     """State, streak with N, first bad, last good and addresses of the chosen job alone."""
     job = incident.INDUCTOR
-    chosen = {"workflow": job["workflow"], "job_name": r"linux-jammy-cpu.*"}
+    chosen = {"workflow": job["workflow"], "job_name": job["job_name"]}
     shown = Shown(prometheus, "job", **INCIDENT, **chosen)
     ((_, state),) = shown.answers("State A")
     assert shown.text("State", state) == "✖ broken"
     assert [shown.answers(f"Failing commits in a row, and N {r}")[0][1] for r in "AB"] == [3, 3]
     (row,) = shown.rows("Outage")
     assert (row["Last good"], row["Compare"]) == (incident.LAST_GOOD, incident.COMPARE)
-    assert len(shown.rows("Suspects")) == 2
+    assert [row["Result"] for row in shown.rows("Suspects")] == [
+        "cancelled, or no result",
+        "failed",
+    ]
+    # Of a job that does not exist, it is not known whether it is broken.
+    nothing = Shown(prometheus, "job", **INCIDENT, **(chosen | {"job_name": "another"}))
+    assert (nothing.rows("Outage"), nothing.rows("Suspects")) == ([], [])
     # The trunk whose data is old does not pass.
-    old = Shown(prometheus, "job", **INCIDENT, repo=STALE)
+    of_old = {name: incident.GREEN_BUT_OLD[name] for name in ("repo", "workflow", "job_name")}
+    old = Shown(prometheus, "job", **INCIDENT, **of_old)
     ((_, state),) = old.answers("State A")
     assert old.text("State", state) == "? data is old"
 

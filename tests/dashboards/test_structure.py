@@ -233,11 +233,27 @@ def headers_of(title: str) -> list[str]:
     return [organize["renameByName"][field] for field in in_order]
 
 
+@for_each("name", sorted(BY_TITLE))
+def test_only_a_variable_of_many_values_is_a_pattern(name: str) -> None:
+    """Grafana escapes those alone: the parentheses of a single job's name would be a group."""
+    dashboard = BY_TITLE[name]
+    expressions = [target["expr"] for _, target in [*targets(dashboard), *annotations(dashboard)]]
+    expressions += [str(each["query"]) for each in variables(dashboard).values()]
+    used = {
+        (operator, variable)
+        for text in expressions
+        for operator, variable in re.findall(r'(=~|!~|=|!=)"[^"$]*\$\{?(\w+)', text)
+    }
+    assert used
+    for operator, variable in used:
+        assert ("~" in operator) == variables(dashboard)[variable]["multi"], (operator, variable)
+
+
 def test_the_job_comes_first_and_is_wide() -> None:
     """A phone shows the job's name and its age; the rest is to the right, in the order of need."""
     assert headers_of("Broken now") == [
         "Job", "Since", "Failures", "N", "First bad by", "Commit", "Failed step", "Run",
-        "Suspects", "State", "Team", "Priority", "Workflow", "Repo", "Branch", "Opened (UTC)",
+        "Suspects", "Running", "State", "Team", "Priority", "Workflow", "Repo", "Branch", "Opened (UTC)",
         "Commit title",
     ]  # fmt: skip
     shown = panel(TRUNK, "Broken now")["fieldConfig"]

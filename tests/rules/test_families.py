@@ -11,10 +11,7 @@ from tests.rules import rulebook
 UNUSED: Mapping[str, str] = {
     "ci_group_failure_threshold": "the exporter says whether it was reached; its alerts name it",
     "ci_job_suspect_commits": "for people's own panels; the facts have it",
-    "ci_job_ticket_info": "pages and JSON show it; for people's own dashboards",
-    "ci_job_silence_info": "as ci_job_ticket_info",
-    "trunkwatch_triage_known": "as ci_job_ticket_info; pages and JSON say what is not known",
-    "trunkwatch_triage_timestamp_seconds": "as trunkwatch_triage_known",
+    "trunkwatch_triage_timestamp_seconds": "its age decides trunkwatch_triage_known",
     "trunkwatch_web_info": "for links to the pages in people's own dashboards",
     "trunkwatch_tickets_alerts_total": "for people who look for a missing issue",
     "trunkwatch_tickets_deliveries_total": "the alerts are compared in rounds as well",
