@@ -138,7 +138,7 @@ def _errors(rows: object) -> list[GraphError]:
         extensions = row.get("extensions")
         code = extensions.get("code") if isinstance(extensions, dict) else None
         kind = "RATE_LIMIT" if code == "graphql_rate_limit" else str(row.get("type") or "")
-        found.append(GraphError(kind, " ".join(str(row.get("message")).split())[:200]))
+        found.append(GraphError(kind, " ".join(str(row.get("message") or "").split())[:200]))
     return found
 
 

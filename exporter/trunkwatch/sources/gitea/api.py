@@ -1,17 +1,15 @@
 """The requests to one Gitea or Forgejo server; every method may raise RequestError."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
-from json import JSONDecodeError, loads
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GiteaSource
-from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
-from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.http import ApiRules, HttpContext
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.commits import ListedCommit
@@ -35,24 +33,12 @@ class GiteaRules(ApiRules):
     """How the API is read; neither Gitea nor Forgejo reports a rate limit, a proxy may."""
 
     vendor = "Gitea"
+    message_keys = ("message",)
     advice = (
         "the name or the branch is wrong, the repository is gone, its Actions are off, or the token"
         " may not read it (scope read:repository)"
     )
-
-    def message(self, answer: Answer) -> str:
-        """Return the server's own error message, for the log."""
-        try:
-            document = loads(answer.content)
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            return ""
-        return str(document.get("message") or "") if isinstance(document, dict) else ""
-
-    def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; the answer is 409 for a repository without commits."""
-        if answer.status == HTTPStatus.CONFLICT:
-            problem += "; is the repository empty?"
-        return super().error(answer, problem)
+    conflict = "is the repository empty?"
 
 
 class GiteaClient(ListClient):
