@@ -1,10 +1,12 @@
 """Lists that an API gives page by page, read only as a whole and cached by ETag."""
 
+import hashlib
 import json
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -126,7 +128,7 @@ class EtagCache(Generic[Kept]):
         answer = fetch(cached.etag if cached is not None else None) or cached
         if answer is None:
             raise BadAnswerError(f"GET {self._client.address(path)}: HTTP 304 to no ETag")
-        with self._lock:
+        with self._lock, suppress(ValueError):  # one that is larger than the cache
             self._kept[key] = answer
         return answer
 
@@ -153,7 +155,7 @@ class ListClient(RestClient):
             self, CACHED_ROWS, lambda page: ROWS_OF_PAGE + len(page.rows)
         )
         self._inconsistent: LRUCache[str, frozenset[object]] = LRUCache(REMEMBERED)
-        self._dropped: LRUCache[str, None] = LRUCache(REMEMBERED)
+        self._dropped: LRUCache[bytes, None] = LRUCache(REMEMBERED)
         self._newly_dropped: Counter[str] = Counter()
 
     def take_dropped(self) -> Mapping[str, int]:
@@ -310,13 +312,15 @@ class ListClient(RestClient):
             row: as the server sent it.
             error: the reason.
         """
-        text = f"{key} {json.dumps(row, sort_keys=True)}"
+        text = json.dumps(row, sort_keys=True)
+        # Not the text: a server may send rows of megabytes.
+        digest = hashlib.sha256(f"{key} {text}".encode()).digest()
         with self._lock:
-            if text in self._dropped:
+            if digest in self._dropped:
                 return
-            self._dropped[text] = None
+            self._dropped[digest] = None
             self._newly_dropped[key] += 1
-        quoted = {"list": key, "row": text[len(key) + 1 :][:QUOTED_CHARACTERS]}
+        quoted = {"list": key, "row": text[:QUOTED_CHARACTERS]}
         log.error(
             "row dropped", extra={**quoted, "error": f"{type(error).__name__}: {error}"[:200]}
         )
