@@ -6,7 +6,7 @@ from typing import Any
 
 from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.rest.client import Query, RestClient, without_credentials
+from trunkwatch.rest.client import Query, RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.buildbot.builds import (
@@ -17,6 +17,7 @@ from trunkwatch.sources.buildbot.builds import (
     text,
     whole_number,
 )
+from trunkwatch.urls import without_credentials
 
 PAGE = 200
 """Builds per request; the master queries properties per build, so more is not faster."""

@@ -10,7 +10,6 @@ from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.errors import BadAnswerError, GitError, SourceError
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.sources.buildbot.api import BuildbotApi, is_refused
 from trunkwatch.sources.buildbot.builds import (
     EXCEPTION,
@@ -36,6 +35,7 @@ from trunkwatch.sources.port import (
 )
 from trunkwatch.sources.traits import Traits
 from trunkwatch.times import earliest, plausible_time
+from trunkwatch.urls import without_credentials
 
 LOOK_BACK_SECONDS = 600.0
 """Seconds that each refresh looks back behind the newest build that was read: builds finish in

@@ -10,7 +10,6 @@ from trunkwatch.config.schema import ClickhouseSource
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Cursor, SourceState
 from trunkwatch.errors import BadAnswerError, GitError
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.sources.clickhouse.api import ClickhouseApi
 from trunkwatch.sources.clickhouse.presets import PRESETS
 from trunkwatch.sources.clickhouse.query import Place, RowQuery
@@ -19,6 +18,7 @@ from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.port import Refresh, RefreshReport, Source, SourceContext, TrunkReport
 from trunkwatch.sources.traits import Traits
 from trunkwatch.times import earliest, plausible_time
+from trunkwatch.urls import without_credentials
 
 TRAITS = Traits(
     title="Tables of ClickHouse",
