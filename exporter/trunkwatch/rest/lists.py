@@ -190,6 +190,25 @@ class ListClient(RestClient):
             detail=problem,
         )
 
+    def row(self, path: str, parse: Callable[[Mapping[str, Any]], Row], what: str) -> Row:
+        """Return the object at a path as a row.
+
+        Args:
+            path: below the API's address.
+            parse: as that of a `Listing`.
+            what: the kind of object, for the error.
+
+        Raises:
+            BadAnswerError: it is no such object.
+            RequestError: as for `get`.
+        """
+        document = self.object("GET", path)
+        try:
+            return parse(document)
+        except UNREADABLE_ERRORS as error:
+            problem = f"GET {self.address(path)}: not {what}"
+            raise BadAnswerError(problem, detail=f"{type(error).__name__}: {error}") from None
+
     def whole_page(
         self, path: str, query: Query, number: int, listing: Listing[Row]
     ) -> "Page[Row]":

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GiteaSource
-from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.errors import NotFoundError
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
 from trunkwatch.rest.http import ApiRules, HttpContext
@@ -83,12 +83,7 @@ class GiteaApi:
     def project(self, name: str | int) -> Project:
         """Return a repository by its name, also a former one, or its id."""
         path = f"/repositories/{name}" if isinstance(name, int) else f"/repos/{name}"
-        document = self.client.object("GET", path)
-        try:
-            return project_of(document)
-        except (KeyError, ValueError):
-            address = self.client.address(path)
-            raise BadAnswerError(f"GET {address}: not a repository; is it a Gitea?") from None
+        return self.client.row(path, project_of, "a repository; is it a Gitea?")
 
     def projects_below(self, glob: str) -> Iterable[Project]:
         """Return the repositories of an owner that are not archived."""
@@ -110,11 +105,7 @@ class GiteaApi:
     def branch(self, project: Project, name: str) -> Branch:
         """Return a branch of a repository."""
         path = f"/repos/{project.path}/branches/{quote(name)}"
-        document = self.client.object("GET", path)
-        try:
-            return branch_of(document)
-        except (KeyError, ValueError):
-            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
+        return self.client.row(path, branch_of, "a branch")
 
     def commits(self, repo: str, start: str) -> Page[ListedCommit]:
         """Return commits by date, with those of merged branches, from a branch or commit on."""
