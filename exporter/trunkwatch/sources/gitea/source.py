@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 
 from trunkwatch.config.schema import GiteaSource
 from trunkwatch.domain.model import Trunk
+from trunkwatch.sources.deliveries import verify_signature
 from trunkwatch.sources.gitea.api import GiteaApi
 from trunkwatch.sources.gitea.position import Position
 from trunkwatch.sources.gitea.trunk_reader import Reading, TrunkReader
 from trunkwatch.sources.gitea.webhook import (
     check_signature_header,
     read_delivery,
-    verify_signature,
+    signature_of,
 )
 from trunkwatch.sources.port import Limitation, Source, SourceContext
 from trunkwatch.sources.projects import Project
@@ -75,5 +76,5 @@ class Gitea(ProjectsReader):
         self, headers: Mapping[str, str], body: bytes, secret: bytes | None
     ) -> tuple[str, Trunk | None]:
         """Verify and parse one request."""
-        verify_signature(headers, body, secret)
+        verify_signature(signature_of(headers), body, secret)
         return read_delivery(headers, body, self._config)
