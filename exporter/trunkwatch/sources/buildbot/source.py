@@ -29,7 +29,6 @@ from trunkwatch.sources.port import (
     Limitation,
     Refresh,
     RefreshReport,
-    Source,
     SourceContext,
     TrunkReport,
 )
@@ -58,11 +57,6 @@ TRAITS = Traits(
     webhooks=(),
     requests=2,
 )
-
-
-def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured master."""
-    return Buildbot(config, context)
 
 
 class Buildbot:

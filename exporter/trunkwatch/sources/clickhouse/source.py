@@ -15,7 +15,7 @@ from trunkwatch.sources.clickhouse.presets import PRESETS
 from trunkwatch.sources.clickhouse.query import Place, RowQuery
 from trunkwatch.sources.clickhouse.rows import RowError, RowParser, without_versions
 from trunkwatch.sources.gitlog import GitLog
-from trunkwatch.sources.port import Refresh, RefreshReport, Source, SourceContext, TrunkReport
+from trunkwatch.sources.port import Refresh, RefreshReport, SourceContext, TrunkReport
 from trunkwatch.sources.traits import Traits
 from trunkwatch.times import earliest, plausible_time
 from trunkwatch.urls import without_credentials
@@ -75,11 +75,6 @@ class Position(msgspec.Struct):
         Rows that become visible during a long read may be older than its last row.
         """
         self.since = max(self.since or 0.0, min(written / 1e6, self.begun))
-
-
-def clickhouse_source(config: ClickhouseSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured table."""
-    return Clickhouse(config, context)
 
 
 class Clickhouse:

@@ -13,7 +13,7 @@ from trunkwatch.sources.gitea.webhook import (
     read_delivery,
     signature_of,
 )
-from trunkwatch.sources.port import Limitation, Source, SourceContext
+from trunkwatch.sources.port import Limitation, SourceContext
 from trunkwatch.sources.projects import Project
 from trunkwatch.sources.projects_source import ProjectsReader, TrunkRead
 from trunkwatch.sources.traits import Traits
@@ -28,11 +28,6 @@ TRAITS = Traits(
     webhooks=("push", "workflow_run", "workflow_job"),
     requests=3,
 )
-
-
-def gitea_source(config: GiteaSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured repositories."""
-    return Gitea(config, context)
 
 
 class Gitea(ProjectsReader):

@@ -26,7 +26,7 @@ from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkCont
 from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.sources.github.suites import SuiteClient
 from trunkwatch.sources.github.webhook import SIGNATURE, WebhookHandler, check_signature_header
-from trunkwatch.sources.port import Delivery, Refresh, Source, SourceContext
+from trunkwatch.sources.port import Delivery, Refresh, SourceContext
 from trunkwatch.sources.traits import Traits
 
 WEBHOOK_INTERVAL_FACTOR = 3.0
@@ -58,11 +58,6 @@ TRAITS = Traits(
     free_trunks=10,
     most=1_250,
 )
-
-
-def github_source(config: GithubSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured repositories."""
-    return Github(config, context)
 
 
 class Github:
