@@ -23,6 +23,7 @@ from trunkwatch.sources.buildbot.builds import (
 )
 from trunkwatch.sources.buildbot.position import Position
 from trunkwatch.sources.buildbot.tally import Tally
+from trunkwatch.sources.commits import COLD_LOOK_BACK_SECONDS, oldest_date
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash, short_hash
 from trunkwatch.sources.port import (
@@ -33,15 +34,11 @@ from trunkwatch.sources.port import (
     TrunkReport,
 )
 from trunkwatch.sources.traits import Traits
-from trunkwatch.times import earliest, plausible_time
 from trunkwatch.urls import without_credentials
 
 LOOK_BACK_SECONDS = 600.0
 """Seconds that each refresh looks back behind the newest build that was read: builds finish in
 another order than their ids, and a master that was killed writes `complete_at` late."""
-
-COLD_LOOK_BACK_SECONDS = 86_400.0
-"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
 CACHED_BUILDS = 10_000
 """Builds and requests of which nothing is read twice; far more than one look back contains."""
@@ -279,9 +276,7 @@ def _begin(position: Position, orders: Iterable[TrunkOrder], now: float) -> int:
     """Return the time from which completed builds are read (seconds since the epoch)."""
     if position.since is not None:
         return int(position.since - LOOK_BACK_SECONDS)
-    commits = (commit for order in orders for commit in order.commits)
-    oldest = earliest(plausible_time(each.committed_at, now) for each in commits)
-    return max(0, int((oldest or 0.0) - COLD_LOOK_BACK_SECONDS))
+    return max(0, int((oldest_date(orders, now) or 0.0) - COLD_LOOK_BACK_SECONDS))
 
 
 def _parsed(items: Iterable[object], tally: Tally, now: float) -> dict[int, Build]:
