@@ -134,7 +134,9 @@ class GiteaApi:
         path = f"/repos/{repo}/actions/runs/{run}"
         try:
             rows, dropped = self.client.partial_list(f"{path}/jobs", [], JOBS)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_refused:
+                raise
             if self.has_jobs is None and self._exists(path):
                 self.has_jobs = False
             return None

@@ -263,9 +263,9 @@ class TrunkReader:
                 position.run,
                 begin,
             )
-        except NotFoundError:
-            if reading.api.has_jobs:
-                raise  # the repository is gone since its tasks were read
+        except NotFoundError as error:
+            if reading.api.has_jobs or error.is_refused:
+                raise  # the repository is gone, or a right is, since its tasks were read
             reading.api.has_jobs = False
             return
         for run in found.values():
