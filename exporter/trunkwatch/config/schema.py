@@ -547,6 +547,9 @@ SourceConfig = Annotated[
     Field(discriminator="type"),
 ]
 
+RepoSource = GithubSource | GitlabSource | GiteaSource
+"""The sources that read one repository without a file (`--repo`)."""
+
 
 class Fold(Section):
     """A fold rule: a job name that matches in full becomes `to`."""
