@@ -173,7 +173,7 @@ class RestClient:
         return None if reply is None else reply.document
 
     def post(self, path: str, body: Sequence[Any]) -> None:
-        """Send a document of which the answer has none."""
+        """Send a document; the body of the answer is not read."""
         self._retried(_Request("POST", path, (), body, has_document=False))
 
     def object(

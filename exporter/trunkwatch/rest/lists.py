@@ -19,7 +19,7 @@ from trunkwatch.rest.client import Query, Reply, RestClient
 log = logging.getLogger(__name__)
 
 UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""The errors of parsing a row that is not as its API documents it."""
+"""The errors of parsing a row, or a page, that is not as its API documents it."""
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -63,7 +63,7 @@ class Listing(Generic[Row]):
     """How a list is read.
 
     Attributes:
-        parse: turns JSON into a row; raises ValueError for a row without identity.
+        parse: turns JSON into a row; raises one of `UNREADABLE_ERRORS` for one that is unusable.
         identity: distinguishes rows.
         is_doubtful: whether a row is incomplete and better read again.
         key: the list's key in each page; None where the page is the list.
@@ -179,7 +179,7 @@ class ListClient(RestClient):
                 return None
             try:
                 return self._page_of(reply, listing)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except UNREADABLE_ERRORS as error:
                 problem = f"{type(error).__name__}: {error}"
         raise self._unlike(path, listing, problem)
 
