@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from trunkwatch.config.schema import SourceConfig
-from trunkwatch.sources import TRAITS, Traits
+from trunkwatch.sources import SOURCES, Traits
 
 BEGIN = "<!-- generated from exporter/trunkwatch/sources by `make docs`: begin -->"
 END = "<!-- generated: end -->"
@@ -35,7 +35,7 @@ def render_sources(text: str) -> str:
 def _answers() -> Iterable[str]:
     heads = ("CI", "attempts", "failed step", "allowed to fail", "order of commits", "webhooks")
     yield from _head(heads)
-    for kind, traits in TRAITS.items():
+    for kind, (_, traits) in SOURCES.items():
         link = f"[{traits.title}]({traits.document}), `type: {kind}`"
         events = ", ".join(f"`{event}`" for event in traits.webhooks) or "none"
         cells = (traits.attempts, traits.failed_step, traits.may_fail, traits.order, events)
@@ -46,7 +46,7 @@ def _costs() -> Iterable[str]:
     intervals = poll_intervals()
     numbers = (f"{number:,} trunk{'s' * (number > 1)}" for number in TRUNKS)
     yield from _head(("CI", "interval", *numbers))
-    for kind, traits in TRAITS.items():
+    for kind, (_, traits) in SOURCES.items():
         yield _line(traits.title, f"{intervals[kind]:g} s", *_cost(traits, intervals[kind]))
 
 

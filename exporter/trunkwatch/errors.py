@@ -30,6 +30,7 @@ Callers decide by the type; the text is for people and names the next step.
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 
 class TrunkwatchError(Exception):
@@ -227,6 +228,11 @@ class NotFoundError(RequestError):
     """The resource does not exist, or may not be read."""
 
     reason = "missing"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it may exist all the same: a right is missing."""
+        return self.status == HTTPStatus.FORBIDDEN
 
 
 class RateLimitedError(RequestError):

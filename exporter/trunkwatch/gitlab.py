@@ -3,10 +3,9 @@
 https://docs.gitlab.com/api/rest/
 """
 
-from json import JSONDecodeError, loads
 from urllib.parse import quote
 
-from trunkwatch.rest.http import Answer, ApiRules
+from trunkwatch.rest.http import ApiRules
 
 
 class GitlabRules(ApiRules):
@@ -16,22 +15,13 @@ class GitlabRules(ApiRules):
     """
 
     vendor = "GitLab"
+    message_keys = ("message", "error", "error_description")
 
     def __init__(self, advice: str) -> None:
         """Args:
         advice: what an operator can do about a path that is missing or forbidden.
         """
         self.advice = advice
-
-    def message(self, answer: Answer) -> str:
-        """Return GitLab's own error message, for the log."""
-        try:
-            document = loads(answer.content)
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            return ""
-        keys = ("message", "error", "error_description")
-        texts = [document.get(key) for key in keys] if isinstance(document, dict) else []
-        return "; ".join(str(text) for text in texts if text)
 
 
 def project_path(name: str | int) -> str:

@@ -11,14 +11,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
 from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.metrics.lines import Labels
 from trunkwatch.process import Supervisor
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.store import MEMORY
@@ -36,6 +34,7 @@ from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
 from trunkwatch.tickets.store import TicketStore
+from trunkwatch.urls import is_server, without_credentials
 from trunkwatch.web import WebServer, WebSettings
 from trunkwatch.web.alerts import AlertPages, is_delivery
 
@@ -258,12 +257,7 @@ def check_url(flag: str, url: str) -> None:
     Raises:
         UsageError: it is none.
     """
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not close, or a port that is none
-        is_address = False
-    if not is_address:
+    if not is_server(url):
         # Do not repeat the value: it may contain a password.
         raise UsageError(f"{flag}: must be a URL such as http://127.0.0.1:9093")
 

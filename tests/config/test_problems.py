@@ -1,11 +1,19 @@
 """Each kind of bad input: one line that names the place and what would be right."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from trunkwatch.config import load_config, parse_config
-from trunkwatch.errors import ConfigError
+from trunkwatch.config import (
+    Config,
+    config_of_gitea,
+    config_of_project,
+    config_of_repo,
+    load_config,
+    parse_config,
+)
+from trunkwatch.errors import ConfigError, UsageError
 
 TYPES = "'recorded', 'buildbot', 'github', 'gitlab', 'gitea', 'clickhouse'"
 SOURCES = "sources: [{name: a, type: recorded, path: a.ndjson}]\n"
@@ -167,6 +175,22 @@ CASES = {
     "bad url": (
         source("name: b, type: buildbot, url: 'h:8010', repo: r, branches: [b], git: g"),
         "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "url with brackets that do not close": (
+        source("name: g, type: gitlab, url: 'http://[h', repos: [g/p]"),
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "url with a port that is none": (
+        source("name: g, type: gitlab, url: 'http://h:99999', repos: [g/p]"),
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "url without a host": (
+        source("name: g, type: gitlab, url: 'http://me:secret@', repos: [g/p]"),
+        "sources[0].url: must be a URL such as http://127.0.0.1:8010",
+    ),
+    "name of two words": (
+        SOURCES + "name: a b",
+        "name: must be one word of letters, digits, _, - and dots (got 'a b')",
     ),
     "bad url with a password in it": (
         source("name: b, type: buildbot, url: 'me:secret@h', repo: r, branches: [b], git: g"),
@@ -717,6 +741,27 @@ colour: red
             "colour: unknown key; docs/configuration.md lists all keys",
         ]
     )
+
+
+# ---------------------------------------------------------------------- one repository
+
+
+@pytest.mark.parametrize(
+    ("config_of", "variable"),
+    [
+        (config_of_repo, "GITHUB_API_URL"),
+        (config_of_project, "CI_SERVER_URL"),
+        (config_of_gitea, "GITEA_SERVER_URL"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    config_of: Callable[[str, str | None, str | None], Config], variable: str
+) -> None:
+    """A wrong address is not blamed on the repository, nor a wrong repository on the address."""
+    with pytest.raises(UsageError, match=f"^{variable} "):
+        config_of("owner/name", "nowhere", None)
+    with pytest.raises(UsageError, match=r"^--repo 'a b': must be "):
+        config_of("a b", None, None)
 
 
 # ---------------------------------------------------------------------- names that become labels

@@ -13,9 +13,12 @@ from trunkwatch.errors import (
     NoAnswerError,
     RateLimitedError,
 )
+from trunkwatch.github import GithubRules
+from trunkwatch.gitlab import GitlabRules
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import ApiRules, HttpContext
+from trunkwatch.sources.gitea.api import GiteaRules
 
 from tests.rest.server import Reply, Server, serving
 
@@ -178,6 +181,28 @@ def test_a_body_that_may_hold_a_secret_is_not_quoted(*, quotes: bool) -> None:
         RestClient(server.url, Http().context, rules=rules).get("/x")
     assert "plain text" not in str(caught.value)
     assert ("plain text" in caught.value.detail) is quotes
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"message": "no such\\nproject"}', "no such project"),
+        (b'{"message": {"name": ["is taken"]}}', "{'name': ['is taken']}"),
+        (b'{"message": null}', ""),
+        (b'{"message": "no", "n": ' + b"9" * 5000 + b"}", "no"),
+        (b"[" * 100_000, ""),
+        (b'["message"]', ""),
+        (b'"message"', ""),
+        (b"\xff", ""),
+    ],
+)
+@pytest.mark.parametrize("rules", [GithubRules(), GitlabRules(""), GiteaRules()])
+def test_the_message_of_an_error_is_for_the_log(rules: ApiRules, body: bytes, detail: str) -> None:
+    """An error has the vendor's own message as its detail, and none for a body without one."""
+    with serving(Reply(400, body)) as server, pytest.raises(BadAnswerError) as caught:
+        RestClient(server.url, Http().context, rules=rules).get("/x")
+    assert caught.value.detail == detail
+    assert "no such" not in str(caught.value)
 
 
 def test_nothing_that_listens_is_no_answer() -> None:

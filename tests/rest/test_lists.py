@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.http import HttpContext
-from trunkwatch.rest.lists import LIST_TRIES, ListClient, Listing
+from trunkwatch.rest.lists import CACHED_ROWS, LIST_TRIES, ListClient, Listing
 
 from tests.rest.server import Reply, serving
 
@@ -82,6 +82,15 @@ def test_an_unchanged_page_comes_from_the_cache() -> None:
         client = Small(server.url, HTTP)
         assert client.whole_list("/x", (), PLAIN) == client.whole_list("/x", (), PLAIN) == (1,)
     assert server.requests[1].headers["If-None-Match"] == '"v"'
+
+
+def test_a_page_that_is_larger_than_the_cache_is_read() -> None:
+    """It is returned all the same, and read again the next time."""
+    with serving(page(range(CACHED_ROWS), etag='"1"')) as server:
+        client = ListClient(server.url, HTTP)
+        for _ in range(2):
+            assert len(client.cached_page("/x", (), 1, PLAIN).rows) == CACHED_ROWS
+    assert len(server.requests) == 2
 
 
 def test_an_inconsistent_list_is_not_kept() -> None:

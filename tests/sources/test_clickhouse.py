@@ -411,6 +411,14 @@ def test_an_exception_is_an_error_that_names_what_to_do(
     assert text[:20] in caught.value.detail
 
 
+def test_a_code_that_is_no_code_is_not_read(server: HttpServer, clock: Clock) -> None:
+    """Python refuses to read a number of thousands of digits."""
+    headers = {"X-ClickHouse-Exception-Code": "9" * 5000}
+    server.handler = answered(Answer(400, b"no", headers=headers))
+    with pytest.raises(BadAnswerError, match="HTTP 400"):
+        Reader(config(server.url), clock).refresh()
+
+
 ROWS = b'{"meta":[],"data":[["o/r"'
 LATE = b"\n__exception__\r\nCode: 241. DB::Exception: Query memory limit exceeded (MEMORY_LIMIT)\n"
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,26 @@ def verdicts(reader: Reader, name: str) -> str:
 def pushed(repo: Repo, *, at: float = NOW - 90) -> Run:
     """Return the run of a new commit."""
     return repo.run(repo.push("a", at=at), at=at)
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/runs"])
+def test_jobs_that_are_refused_are_read_later(
+    repo: Repo, reader: Reader, server: HttpServer, path: str
+) -> None:
+    """The trunk has the error; a server without such lists answers 404."""
+    pushed(repo).job("test", "success", at=NOW - 80)
+    answer = server.handler
+    server.handler = lambda request: (
+        as_json({}, 403) if request.path.endswith(path) else answer(request)
+    )
+    with suppress(NotFoundError):
+        reader.refresh()
+        assert isinstance(reader.report.trunks[TRUNK].error, NotFoundError)
+    server.handler = answer
+    reader.refresh()
+    assert reader.report.trunks[TRUNK].error is None
+    assert reader.report.limitations == ()
+    assert names(reader) == [("test", "success", 1)]
 
 
 # ---------------------------------------------------------------------- attempts and their words

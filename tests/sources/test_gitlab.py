@@ -795,6 +795,23 @@ def test_a_pipeline_that_was_deleted_costs_no_other(project: Project, reader: Re
     assert [name for name, _, _ in names(reader)] == ["gone", "test"]
 
 
+def test_a_pipeline_whose_jobs_are_refused_is_read_later(
+    project: Project, reader: Reader, server: HttpServer
+) -> None:
+    """The trunk has the error, and the results count once the token may read them."""
+    project.pipeline(project.push("a", at=NOW - 90), at=NOW - 60).job("test", at=NOW - 80)
+    answer = server.handler
+    server.handler = lambda request: (
+        as_json({}, 403) if request.path.endswith("/jobs") else answer(request)
+    )
+    reader.refresh()
+    assert isinstance(reader.report.trunks[TRUNK].error, NotFoundError)
+    server.handler = answer
+    reader.refresh()
+    assert reader.report.trunks[TRUNK].error is None
+    assert len(reader.rows()) == 1
+
+
 @pytest.mark.parametrize("lost", ["jobs", "bridges"])
 @pytest.mark.parametrize("depth", [0, 1])
 def test_a_child_that_is_deleted_meanwhile_costs_no_other(

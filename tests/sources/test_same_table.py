@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
-from trunkwatch.sources import TRAITS
+from trunkwatch.sources import SOURCES
 
 from tests.gitea.fake import FakeGitea, time_text
 from tests.gitlab.fake import FakeGitLab
@@ -129,4 +129,4 @@ def test_nothing_new_costs_what_is_declared(
         reader.refresh()
         first = len(reader.codes)
         reader.refresh()
-        assert len(reader.codes) - first == TRAITS[section["type"]].requests
+        assert len(reader.codes) - first == SOURCES[section["type"]].traits.requests

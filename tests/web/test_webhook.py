@@ -17,12 +17,8 @@ import requests
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
 from trunkwatch.sources import Delivery, DeliveryUpdate
-from trunkwatch.sources.deliveries import WORD_LIMIT
-from trunkwatch.sources.github.webhook import (
-    check_signature_header,
-    read_event,
-    verify_signature,
-)
+from trunkwatch.sources.deliveries import WORD_LIMIT, verify_signature
+from trunkwatch.sources.github.webhook import SIGNATURE, check_signature_header, read_event
 from trunkwatch.web import Hook, Webhook, WebhookOnly, WebServer
 from trunkwatch.web import connection as web_connection
 from trunkwatch.web.answer import is_at_most
@@ -99,7 +95,7 @@ class Receiver:
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         if isinstance(self.secret, Exception):
             raise self.secret
-        verify_signature(headers, body, self.secret)
+        verify_signature(headers.get(SIGNATURE, ""), body, self.secret)
         event, delivery_id, payload = read_event(headers, body)
         if self.complaint:
             raise BadDelivery(self.complaint)

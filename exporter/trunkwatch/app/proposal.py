@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from trunkwatch.app.once import Once
-from trunkwatch.config import Config, GiteaSource, GithubSource, GitlabSource, parse_config
+from trunkwatch.config import Config, RepoSource, parse_config
 from trunkwatch.config.proposal import (
     BrokenNow,
     Evaluated,
@@ -27,7 +27,7 @@ TRIED = (1, 2, 3, 5)
 
 def proposal(
     once: Once,
-    source: GithubSource | GitlabSource | GiteaSource,
+    source: RepoSource,
     team: str,
     baseline: float | None,
 ) -> str:

@@ -9,7 +9,7 @@ from trunkwatch.app.proposal import proposal
 from trunkwatch.cli.common import closed_pipe_allowed, refresh, reported_errors, storage_flag
 from trunkwatch.cli.output import refuse_existing, write_whole
 from trunkwatch.cli.repository import REPO_HELP, choose_repo, source_flag
-from trunkwatch.config import GiteaSource, GithubSource, GitlabSource
+from trunkwatch.config import RepoSource
 from trunkwatch.config.fields import parse_duration
 from trunkwatch.errors import UsageError
 from trunkwatch.report.words import commits
@@ -55,7 +55,7 @@ def init(
             refuse_existing(output)  # before reading, which may take minutes
         chosen = choose_repo(repo, storage)
         (source,) = chosen.config.sources
-        assert isinstance(source, GithubSource | GitlabSource | GiteaSource)
+        assert isinstance(source, RepoSource)
         once = refresh(chosen.config, chosen.storage, None)
         with closing(once.store):
             text = proposal(once, source, team, baseline)

@@ -27,8 +27,8 @@ from trunkwatch.config.schema import (
     ProjectsSource,
 )
 from trunkwatch.errors import StoreError, UsageError
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.store import MEMORY, SqliteStore
+from trunkwatch.urls import without_credentials
 
 
 class _Ci(NamedTuple):

@@ -11,6 +11,7 @@ from trunkwatch.config.schema import (
     GithubSource,
     GitlabSource,
     RecordedSource,
+    RepoSource,
     SourceConfig,
     TicketsSection,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "GithubSource",
     "GitlabSource",
     "RecordedSource",
+    "RepoSource",
     "SourceConfig",
     "TicketsSection",
     "check_routes",

@@ -181,9 +181,6 @@ def _message(detail: ErrorDetails, model: type[BaseModel], hints: Mapping[str, s
         return f"must be {context['ge']} or more (got {detail['input']!r})"
     if kind == "less_than_equal":
         return f"must be {context['le']} or less (got {detail['input']!r})"
-    if kind == "string_pattern_mismatch":
-        # Do not repeat the value: a URL may contain a password.
-        return "must be a URL such as http://127.0.0.1:8010"
     return _MESSAGES.get(kind, detail["msg"])
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationInfo
 
 from trunkwatch import patterns
+from trunkwatch.urls import is_server
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+")
@@ -88,8 +89,28 @@ def label_name(value: str) -> str:
 
 
 LabelName = Annotated[str, Field(min_length=1), AfterValidator(label_name)]
-AlertsName = Annotated[LabelName, Field(pattern=r"^[\w.-]+$")]
 """A name that becomes the value of a label: a longer one would be cut, and routed by no rule."""
+
+
+def _alerts_name(value: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", value):
+        raise ValueError(f"must be one word of letters, digits, _, - and dots (got {value!r})")
+    return value
+
+
+AlertsName = Annotated[LabelName, AfterValidator(_alerts_name)]
+"""A name that becomes the value of a label of every alert."""
+
+
+def _url(value: str) -> str:
+    if not is_server(value):
+        # Do not repeat the value: it may contain a password.
+        raise ValueError("must be a URL such as http://127.0.0.1:8010")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+"""The address of a server; a field of one that may have a password is not shown (`repr=False`)."""
 
 
 def _repo(value: str) -> str:

@@ -23,6 +23,7 @@ from trunkwatch.config.fields import (
     RepoName,
     Share,
     Until,
+    Url,
     Zone,
     ticket_repo,
 )
@@ -46,6 +47,7 @@ from trunkwatch.domain.groups import DEFAULT_GROUP, DEFAULT_SILENT_AFTER
 from trunkwatch.domain.model import Evidence, Trunk
 from trunkwatch.domain.policy import RETIRE_AFTER
 from trunkwatch.domain.retention import KEPT_COMMITS
+from trunkwatch.urls import without_credentials
 
 DEFAULT_MAX_JOBS = 50_000
 DEFAULT_WINDOW = 100
@@ -53,8 +55,6 @@ DEFAULT_WINDOW = 100
 Name = Annotated[str, Field(min_length=1)]
 Priority = Literal["P0", "P1", "P2", "P3"]
 Completed = Literal["pass", "fail", "skip", "unknown"]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-"""The address of a server; a field of one that may have a password is not shown (`repr=False`)."""
 
 
 class _Source(Section):
@@ -306,7 +306,7 @@ class GithubSource(_ApiSource):
         """The address of the web interface, without credentials."""
         if self.api_url == GITHUB_API:
             return "https://github.com"
-        return _without_login(self.api_url).removesuffix(ENTERPRISE_API)
+        return without_credentials(self.api_url).rstrip("/").removesuffix(ENTERPRISE_API)
 
     def feeds(self) -> tuple[Trunk, ...]:
         """Return the trunks named in full; default branches and globs take a request."""
@@ -334,13 +334,6 @@ class GithubSource(_ApiSource):
         return self.compare_url or own_page
 
 
-def _without_login(url: str) -> str:
-    """Return an address without user:password@ and without a slash at its end."""
-    scheme, _, rest = url.rstrip("/").partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 class ProjectsSource(_ApiSource):
     """The keys of every source that reads the projects of one server.
 
@@ -366,7 +359,7 @@ class ProjectsSource(_ApiSource):
     @property
     def site(self) -> str:
         """The address of the web interface, without credentials."""
-        return _without_login(self.url)
+        return without_credentials(self.url).rstrip("/")
 
     def selects(self, repo: str) -> bool:
         """Return whether a project is named, or a glob matches it and none excludes it."""
@@ -553,6 +546,9 @@ SourceConfig = Annotated[
     RecordedSource | BuildbotSource | GithubSource | GitlabSource | GiteaSource | ClickhouseSource,
     Field(discriminator="type"),
 ]
+
+RepoSource = GithubSource | GitlabSource | GiteaSource
+"""The sources that read one repository without a file (`--repo`)."""
 
 
 class Fold(Section):

@@ -41,12 +41,12 @@ def config_of_repo(repo: str, api_url: str | None, token_env: str | None) -> Con
             quota_share=0.5 if token_env else 1.0,
         )
     except ValidationError as error:
-        if error.errors()[0]["loc"] == ("api_url",):
-            raise UsageError(
-                "GITHUB_API_URL is not the address of GitHub's API; with that of Gitea or Forgejo,"
-                " as in their own jobs, use --source gitea"
-            ) from None
-        raise UsageError(f"--repo {repo!r}: must be owner/name, such as pytorch/pytorch") from None
+        raise _refusal(
+            error,
+            "GITHUB_API_URL is not the address of GitHub's API; with that of Gitea or Forgejo,"
+            " as in their own jobs, use --source gitea",
+            f"--repo {repo!r}: must be owner/name, such as pytorch/pytorch",
+        ) from None
     return Config(sources=(source,))
 
 
@@ -59,7 +59,7 @@ def config_of_project(path: str, url: str | None, token_env: str | None) -> Conf
         token_env: the environment variable that contains a token; None for no authentication.
 
     Raises:
-        UsageError: the path is not that of a project.
+        UsageError: the path is not that of a project, or the address is none.
     """
     try:
         source = GitlabSource(
@@ -70,8 +70,12 @@ def config_of_project(path: str, url: str | None, token_env: str | None) -> Conf
             token_env=token_env,
             window=WINDOW,
         )
-    except ValueError:
-        raise UsageError(f"--repo {path!r}: must be a path such as group/sub/project") from None
+    except ValidationError as error:
+        raise _refusal(
+            error,
+            "CI_SERVER_URL must be a URL such as https://gitlab.example.com",
+            f"--repo {path!r}: must be a path such as group/sub/project",
+        ) from None
     jobs = Jobs(preset="gitlab")
     return Config(sources=(source,), jobs=jobs)
 
@@ -85,7 +89,7 @@ def config_of_gitea(repo: str, url: str | None, token_env: str | None) -> Config
         token_env: the environment variable that contains a token; None for no authentication.
 
     Raises:
-        UsageError: the name is not owner/name.
+        UsageError: the name is not owner/name, or the address is none.
     """
     try:
         source = GiteaSource(
@@ -96,6 +100,16 @@ def config_of_gitea(repo: str, url: str | None, token_env: str | None) -> Config
             token_env=token_env,
             window=WINDOW,
         )
-    except ValueError:
-        raise UsageError(f"--repo {repo!r}: must be owner/name, such as owner/project") from None
+    except ValidationError as error:
+        raise _refusal(
+            error,
+            "GITEA_SERVER_URL must be a URL such as https://git.example.com",
+            f"--repo {repo!r}: must be owner/name, such as owner/project",
+        ) from None
     return Config(sources=(source,))
+
+
+def _refusal(error: ValidationError, of_url: str, of_repo: str) -> UsageError:
+    """Return the problem of the address or of the repository, whichever is wrong."""
+    is_url = any(each["loc"] in (("url",), ("api_url",)) for each in error.errors())
+    return UsageError(of_url if is_url else of_repo)

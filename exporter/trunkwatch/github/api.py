@@ -4,12 +4,10 @@ What to do about limits is described at
 https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api.
 """
 
-import json
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeVar
 
-from trunkwatch.errors import RequestError
 from trunkwatch.rest.http import Answer, ApiRules
 from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.rest.lists import ListClient
@@ -41,6 +39,8 @@ class GithubRules(ApiRules):
     )
     rate_limit = RateLimitHeaders("x-ratelimit-")
     quotes_body = False  # the body of a token request holds the token
+    message_keys = ("message",)
+    conflict = "is the repository empty?"
 
     def __init__(self, advice: str = READ_ACCESS) -> None:
         """Args:
@@ -58,17 +58,3 @@ class GithubRules(ApiRules):
         exhausted = answer.headers.get("x-ratelimit-remaining") == "0"
         text = answer.text(SEARCHED_CHARACTERS).lower()
         return exhausted or "Retry-After" in answer.headers or "rate limit" in text
-
-    def message(self, answer: Answer) -> str:
-        """Return GitHub's own error message, for the log."""
-        try:
-            message = json.loads(answer.content)["message"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return ""
-        return str(message)
-
-    def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; GitHub answers 409 for a repository without commits."""
-        if answer.status == HTTPStatus.CONFLICT:
-            problem += "; is the repository empty?"
-        return super().error(answer, problem)

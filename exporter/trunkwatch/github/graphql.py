@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from trunkwatch.config.schema import ENTERPRISE_API
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
 from trunkwatch.rest.client import RestClient
+from trunkwatch.rest.json_text import int_or_none, object_or_empty
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS, Quota
-
-ENTERPRISE_API = "/api/v3"
 
 COST = "rateLimit { cost }"
 """To be part of every query, so that its points are recorded."""
@@ -135,14 +135,12 @@ def _errors(rows: object) -> list[GraphError]:
     for row in rows if isinstance(rows, list) else ():
         if not isinstance(row, dict):
             continue
-        extensions = row.get("extensions")
-        code = extensions.get("code") if isinstance(extensions, dict) else None
+        code = object_or_empty(row.get("extensions")).get("code")
         kind = "RATE_LIMIT" if code == "graphql_rate_limit" else str(row.get("type") or "")
-        found.append(GraphError(kind, " ".join(str(row.get("message")).split())[:200]))
+        found.append(GraphError(kind, " ".join(str(row.get("message") or "").split())[:200]))
     return found
 
 
 def _cost(data: Mapping[str, Any]) -> int:
-    limit = data.get("rateLimit")
-    cost = limit.get("cost") if isinstance(limit, dict) else None
-    return min(cost, MAX_COST) if isinstance(cost, int) else 1
+    cost = int_or_none(object_or_empty(data.get("rateLimit")).get("cost"))
+    return 1 if cost is None else min(cost, MAX_COST)

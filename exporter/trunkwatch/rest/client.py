@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -32,6 +31,7 @@ from trunkwatch.rest.transport import (
     deadline,
     has_passed,
 )
+from trunkwatch.urls import without_credentials
 
 USER_AGENT = "trunkwatch"
 
@@ -173,7 +173,7 @@ class RestClient:
         return None if reply is None else reply.document
 
     def post(self, path: str, body: Sequence[Any]) -> None:
-        """Send a document of which the answer has none."""
+        """Send a document; the body of the answer is not read."""
         self._retried(_Request("POST", path, (), body, has_document=False))
 
     def object(
@@ -340,12 +340,6 @@ class RestClient:
 def keep_authorization(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Return a request unchanged: passed as `auth`, it keeps ~/.netrc from replacing the header."""
     return request
-
-
-def without_credentials(url: str) -> str:
-    """Return an address without its user:password@, which no error, metric or page may show."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 _CAUSES: tuple[tuple[type[requests.RequestException], str], ...] = (

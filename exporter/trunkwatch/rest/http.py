@@ -9,6 +9,7 @@ from types import MappingProxyType
 import requests
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.rest.json_text import decode_json, object_or_empty
 from trunkwatch.rest.limits import RateLimitHeaders
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -70,15 +71,19 @@ class ApiRules:
         rate_limit: the headers that report the vendor's rate limit.
         quotes_body: whether the log quotes a body that is not JSON; it must not where such a body
             may hold a secret.
+        message_keys: keys of an error's JSON object whose values are messages.
         advice: what an operator can do about a path that is missing or forbidden, which vendors
             answer for what a token may not see; None where such an answer means something else.
+        conflict: what an operator can do about HTTP 409; None where that has no usual cause.
     """
 
     vendor: str = "the server"
     headers: Mapping[str, str] = MappingProxyType({"Accept": "application/json"})
     rate_limit: RateLimitHeaders = RateLimitHeaders("RateLimit-")
     quotes_body: bool = True
+    message_keys: tuple[str, ...] = ()
     advice: str | None = None
+    conflict: str | None = None
 
     def is_limit(self, answer: Answer) -> bool:
         """Return whether an answer refuses a request because there were too many."""
@@ -90,8 +95,14 @@ class ApiRules:
 
     def message(self, answer: Answer) -> str:
         """Return the vendor's error message, for the log; empty without one."""
-        del answer
-        return ""
+        if not self.message_keys:
+            return ""
+        try:
+            document = object_or_empty(decode_json(answer.content))
+            texts = [str(text) for key in self.message_keys if (text := document.get(key))]
+        except (ValueError, RecursionError):
+            return ""
+        return "; ".join(texts)
 
     def known_error(self, answer: Answer, problem: str) -> RequestError | None:
         """Return the error for an answer whose cause the vendor names, whatever its status is."""
@@ -108,4 +119,6 @@ class ApiRules:
         status, detail = answer.status, self.message(answer)
         if self.advice is not None and status in MISSING:
             return NotFoundError(f"{problem}; {self.advice}", status=status, detail=detail)
+        if self.conflict is not None and status == HTTPStatus.CONFLICT:
+            problem += f"; {self.conflict}"
         return BadAnswerError(problem, status=status, detail=detail)

@@ -1,10 +1,12 @@
 """Lists that an API gives page by page, read only as a whole and cached by ETag."""
 
+import hashlib
 import json
 import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -17,7 +19,7 @@ from trunkwatch.rest.client import Query, Reply, RestClient
 log = logging.getLogger(__name__)
 
 UNREADABLE_ERRORS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-"""The errors of parsing a row that is not as its API documents it."""
+"""The errors of parsing a row, or a page, that is not as its API documents it."""
 
 LIST_TRIES = 3
 """Times that a list is read when its pages shift while they are read."""
@@ -61,7 +63,7 @@ class Listing(Generic[Row]):
     """How a list is read.
 
     Attributes:
-        parse: turns JSON into a row; raises ValueError for a row without identity.
+        parse: turns JSON into a row; raises one of `UNREADABLE_ERRORS` for one that is unusable.
         identity: distinguishes rows.
         is_doubtful: whether a row is incomplete and better read again.
         key: the list's key in each page; None where the page is the list.
@@ -126,7 +128,7 @@ class EtagCache(Generic[Kept]):
         answer = fetch(cached.etag if cached is not None else None) or cached
         if answer is None:
             raise BadAnswerError(f"GET {self._client.address(path)}: HTTP 304 to no ETag")
-        with self._lock:
+        with self._lock, suppress(ValueError):  # one that is larger than the cache
             self._kept[key] = answer
         return answer
 
@@ -153,7 +155,7 @@ class ListClient(RestClient):
             self, CACHED_ROWS, lambda page: ROWS_OF_PAGE + len(page.rows)
         )
         self._inconsistent: LRUCache[str, frozenset[object]] = LRUCache(REMEMBERED)
-        self._dropped: LRUCache[str, None] = LRUCache(REMEMBERED)
+        self._dropped: LRUCache[bytes, None] = LRUCache(REMEMBERED)
         self._newly_dropped: Counter[str] = Counter()
 
     def take_dropped(self) -> Mapping[str, int]:
@@ -177,7 +179,7 @@ class ListClient(RestClient):
                 return None
             try:
                 return self._page_of(reply, listing)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
+            except UNREADABLE_ERRORS as error:
                 problem = f"{type(error).__name__}: {error}"
         raise self._unlike(path, listing, problem)
 
@@ -187,6 +189,25 @@ class ListClient(RestClient):
             f"GET {self.address(path)}: not {kind} that {self._rules.vendor} documents",
             detail=problem,
         )
+
+    def row(self, path: str, parse: Callable[[Mapping[str, Any]], Row], what: str) -> Row:
+        """Return the object at a path as a row.
+
+        Args:
+            path: below the API's address.
+            parse: as that of a `Listing`.
+            what: the kind of object, for the error.
+
+        Raises:
+            BadAnswerError: it is no such object.
+            RequestError: as for `get`.
+        """
+        document = self.object("GET", path)
+        try:
+            return parse(document)
+        except UNREADABLE_ERRORS as error:
+            problem = f"GET {self.address(path)}: not {what}"
+            raise BadAnswerError(problem, detail=f"{type(error).__name__}: {error}") from None
 
     def whole_page(
         self, path: str, query: Query, number: int, listing: Listing[Row]
@@ -310,13 +331,15 @@ class ListClient(RestClient):
             row: as the server sent it.
             error: the reason.
         """
-        text = f"{key} {json.dumps(row, sort_keys=True)}"
+        text = json.dumps(row, sort_keys=True)
+        # Not the text: a server may send rows of megabytes.
+        digest = hashlib.sha256(f"{key} {text}".encode()).digest()
         with self._lock:
-            if text in self._dropped:
+            if digest in self._dropped:
                 return
-            self._dropped[text] = None
+            self._dropped[digest] = None
             self._newly_dropped[key] += 1
-        quoted = {"list": key, "row": text[len(key) + 1 :][:QUOTED_CHARACTERS]}
+        quoted = {"list": key, "row": text[:QUOTED_CHARACTERS]}
         log.error(
             "row dropped", extra={**quoted, "error": f"{type(error).__name__}: {error}"[:200]}
         )

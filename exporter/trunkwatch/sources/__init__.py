@@ -12,12 +12,11 @@ from trunkwatch.sources.port import (
     TrunkReport,
     WebhookSource,
 )
-from trunkwatch.sources.registry import SOURCES, TRAITS, build_source
+from trunkwatch.sources.registry import SOURCES, build_source
 from trunkwatch.sources.traits import Traits
 
 __all__ = [
     "SOURCES",
-    "TRAITS",
     "Delivery",
     "DeliveryUpdate",
     "FailureFocus",

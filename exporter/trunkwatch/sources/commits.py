@@ -30,6 +30,17 @@ class ListedCommit(NamedTuple):
     parents: tuple[str, ...]
 
 
+def oldest_date(orders: Iterable[TrunkOrder], now: float) -> float | None:
+    """Return the earliest plausible date of the commits of some trunks, if any has one.
+
+    Args:
+        orders: of the trunks.
+        now: seconds since the epoch, as the date is.
+    """
+    commits = (commit for order in orders for commit in order.commits)
+    return earliest(plausible_time(each.committed_at, now) for each in commits)
+
+
 def cold_begin(order: TrunkOrder | None, now: float) -> float:
     """Return the time at which a cold start begins to read results (seconds since the epoch).
 
@@ -37,14 +48,16 @@ def cold_begin(order: TrunkOrder | None, now: float) -> float:
         order: of the trunk's newest commits; None where it is unknown.
         now: seconds since the epoch.
     """
-    commits = order.commits if order else ()
-    oldest = earliest(plausible_time(each.committed_at, now) for each in commits)
+    oldest = oldest_date([order] if order else [], now)
     begin = now - UNDATED_WINDOW_SECONDS if oldest is None else min(oldest, now)
     return max(0.0, begin - COLD_LOOK_BACK_SECONDS)
 
 
 def first_parents(listed: dict[str, ListedCommit], tip: str) -> Iterable[ListedCommit]:
-    """Yield the commits from the tip along the first parents, newest first."""
+    """Yield the commits from the tip along the first parents, newest first.
+
+    They are taken out of `listed`, so that parents in a circle end.
+    """
     found = listed.pop(tip, None)
     while found is not None:
         yield found

@@ -6,12 +6,15 @@ from typing import Any
 
 from trunkwatch.domain.model import Observation
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery, UnsignedDelivery
-from trunkwatch.rest.credentials import read_secret
+from trunkwatch.errors import BadDelivery, BadSignature, UnsignedDelivery
+from trunkwatch.rest.credentials import has_signature, read_secret
 from trunkwatch.rest.json_text import decode_json
 
 WORD_LIMIT = 100
 """Characters of an event's name and of a delivery's id; those of GitHub and GitLab have 36."""
+
+REF = "refs/heads/"
+"""The begin of the ref of a branch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,23 @@ def check_signed(headers: Mapping[str, str], name: str, secret: str) -> None:
         )
 
 
+def verify_signature(signature: str, body: bytes, secret: bytes | None) -> None:
+    """Verify `sha256=` and the HMAC of a whole body, in constant time.
+
+    Args:
+        signature: as it was sent; empty without one.
+        body: as it was sent.
+        secret: of the webhook; None where webhooks are off.
+
+    Raises:
+        BadSignature: it was made with another secret.
+    """
+    if not secret or not has_signature(body, secret, signature.encode("latin-1")):
+        raise BadSignature(
+            "the signature fits no secret: is the webhook's secret that of the configuration?"
+        )
+
+
 def secret_of(path: str | None) -> bytes | None:
     """Return the secret of a source's webhooks; None where they are off.
 
@@ -75,6 +95,11 @@ def word_of(headers: Mapping[str, str], name: str) -> str:
     if not 0 < len(value) <= WORD_LIMIT:
         raise BadDelivery(f"{name} is missing or too long")
     return value
+
+
+def branch_of(ref: str) -> str | None:
+    """Return the branch of a full ref; None for another ref, such as that of a tag."""
+    return ref.removeprefix(REF) if ref.startswith(REF) else None
 
 
 def payload_of(body: bytes) -> Mapping[str, Any]:

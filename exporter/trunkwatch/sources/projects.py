@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http import HTTPStatus
 from typing import NamedTuple, Protocol
 
 from trunkwatch.config.repositories import BranchSection, glob_matches, is_glob, repo_matches
@@ -175,7 +173,7 @@ class Projects:
                 try:
                     project = self._api.project(missing.id)
                 except NotFoundError as error:
-                    if error.status == HTTPStatus.FORBIDDEN:
+                    if error.is_refused:
                         raise
                     gone = error
                     continue
@@ -220,8 +218,11 @@ class Projects:
         for missing in before:
             # As for projects: pages shift when a branch is deleted.
             if missing.name not in listed:
-                with suppress(NotFoundError):
+                try:
                     yield self._api.branch(project, missing.name)
+                except NotFoundError as error:
+                    if error.is_refused:
+                        raise
 
     def _names(self, section: BranchSection, project: Project) -> Iterator[str | None]:
         """Yield the branches of a project that an entry of `branches` selects."""

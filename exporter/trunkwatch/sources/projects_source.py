@@ -110,6 +110,8 @@ class ProjectsReader(ABC):
 
     def _report(self, projects: Projects, trunks: Iterable[Trunk]) -> RefreshReport:
         reports = {trunk: self._reports[trunk] for trunk in trunks if trunk in self._reports}
+        # Forget the others, else those of deleted branches would stay for ever.
+        self._reports = dict(reports)
         for trunk in self._section.feeds():
             if trunk.repo in projects.errors:
                 reports[trunk] = TrunkReport(None, projects.errors[trunk.repo])

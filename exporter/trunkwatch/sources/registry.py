@@ -2,44 +2,39 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkwatch.config import SourceConfig
 from trunkwatch.sources import buildbot, clickhouse, gitea, github, gitlab, recorded
-from trunkwatch.sources.buildbot import buildbot_source
-from trunkwatch.sources.clickhouse import clickhouse_source
-from trunkwatch.sources.gitea import gitea_source
-from trunkwatch.sources.github import github_source
-from trunkwatch.sources.gitlab import gitlab_source
 from trunkwatch.sources.port import Source, SourceContext
-from trunkwatch.sources.recorded import recorded_source
 from trunkwatch.sources.traits import Traits
 
-SOURCES: Mapping[str, Callable[[Any, SourceContext], Source]] = MappingProxyType(
-    {
-        "buildbot": buildbot_source,
-        "clickhouse": clickhouse_source,
-        "gitea": gitea_source,
-        "github": github_source,
-        "gitlab": gitlab_source,
-        "recorded": recorded_source,
-    }
-)
-"""Every source by the `type` that the configuration calls it."""
 
-TRAITS: Mapping[str, Traits] = MappingProxyType(
+class Kind(NamedTuple):
+    """A kind of source.
+
+    Attributes:
+        build: returns a source, given its section of the configuration and its dependencies.
+        traits: its declaration.
+    """
+
+    build: Callable[[Any, SourceContext], Source]
+    traits: Traits
+
+
+SOURCES: Mapping[str, Kind] = MappingProxyType(
     {
-        "buildbot": buildbot.TRAITS,
-        "clickhouse": clickhouse.TRAITS,
-        "gitea": gitea.TRAITS,
-        "github": github.TRAITS,
-        "gitlab": gitlab.TRAITS,
-        "recorded": recorded.TRAITS,
+        "buildbot": Kind(buildbot.Buildbot, buildbot.TRAITS),
+        "clickhouse": Kind(clickhouse.Clickhouse, clickhouse.TRAITS),
+        "gitea": Kind(gitea.Gitea, gitea.TRAITS),
+        "github": Kind(github.Github, github.TRAITS),
+        "gitlab": Kind(gitlab.Gitlab, gitlab.TRAITS),
+        "recorded": Kind(recorded.recorded_source, recorded.TRAITS),
     }
 )
-"""The declaration of every source, by the same names."""
+"""Every kind of source by its `type` in the configuration."""
 
 
 def build_source(config: SourceConfig, context: SourceContext) -> Source:
     """Return the source that a section of the configuration describes."""
-    return SOURCES[config.type](config, context)
+    return SOURCES[config.type].build(config, context)

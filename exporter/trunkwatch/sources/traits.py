@@ -15,10 +15,10 @@ class Traits:
         may_fail: whether a failure that the CI allows is distinguished.
         order: where the order of the commits is read.
         webhooks: events that make a result seen at once; empty without webhooks.
-        requests: that one refresh sends while nothing is new, and that a limit counts.
-        trunks: that these requests are for.
-        free_trunks: up to which none is counted.
-        most: requests of an hour; with more, refreshes take longer. None without a bound.
+        requests: number that one refresh sends while nothing is new, and that a limit counts.
+        trunks: number of trunks that these requests are for.
+        free_trunks: number of trunks up to which no request is counted.
+        most: requests an hour; with more, refreshes take longer. None without a bound.
     """
 
     title: str

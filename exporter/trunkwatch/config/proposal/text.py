@@ -15,6 +15,7 @@ from trunkwatch.config.schema import (
     GiteaSource,
     GithubSource,
     GitlabSource,
+    RepoSource,
 )
 from trunkwatch.cuts import cut_to_characters
 from trunkwatch.domain.model import JobKey
@@ -80,7 +81,7 @@ class Read(NamedTuple):
         team: that owns every group at first.
     """
 
-    source: GithubSource | GitlabSource | GiteaSource
+    source: RepoSource
     team: str
 
 
@@ -113,7 +114,7 @@ def _head(survey: Survey, evaluated: Evaluated) -> Iterator[str]:
     yield ""
 
 
-def _source(survey: Survey, source: GithubSource | GitlabSource | GiteaSource) -> Iterator[str]:
+def _source(survey: Survey, source: RepoSource) -> Iterator[str]:
     yield "sources:"
     if isinstance(source, GithubSource):
         yield from _repository(survey, source)

@@ -4,6 +4,6 @@ Builders are jobs, a build request is a run, and each build of it an attempt. Th
 build are described at https://docs.buildbot.net/latest/developer/results.html.
 """
 
-from trunkwatch.sources.buildbot.source import TRAITS, buildbot_source
+from trunkwatch.sources.buildbot.source import TRAITS, Buildbot
 
-__all__ = ["TRAITS", "buildbot_source"]
+__all__ = ["TRAITS", "Buildbot"]

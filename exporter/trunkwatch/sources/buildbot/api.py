@@ -6,8 +6,9 @@ from typing import Any
 
 from trunkwatch.config.schema import BuildbotSource
 from trunkwatch.errors import BadAnswerError
-from trunkwatch.rest.client import Query, RestClient, without_credentials
+from trunkwatch.rest.client import Query, RestClient
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.json_text import int_or_none
 from trunkwatch.rest.lists import page_numbers
 from trunkwatch.sources.buildbot.builds import (
     PROPERTIES,
@@ -15,8 +16,8 @@ from trunkwatch.sources.buildbot.builds import (
     first_failed_step,
     parse_sources,
     text,
-    whole_number,
 )
+from trunkwatch.urls import without_credentials
 
 PAGE = 200
 """Builds per request; the master queries properties per build, so more is not faster."""
@@ -92,7 +93,7 @@ class BuildbotApi:
     def builders(self) -> dict[int, str]:
         """Return the name of every builder, virtual ones and removed ones included, by its id."""
         rows = _objects(self._list("/builders", []))
-        pairs = ((whole_number(row.get("builderid")), text(row.get("name"))) for row in rows)
+        pairs = ((int_or_none(row.get("builderid")), text(row.get("name"))) for row in rows)
         return {number: name for number, name in pairs if number is not None and name is not None}
 
     def sources(self, requests: Iterable[int]) -> dict[int, RequestedSources]:
@@ -103,12 +104,12 @@ class BuildbotApi:
         """
         sets: dict[int, int] = {}
         for row in self._of_ids("/buildrequests", "buildrequestid", "buildsetid", requests):
-            request, bsid = whole_number(row.get("buildrequestid")), row.get("buildsetid")
-            if request is not None and (number := whole_number(bsid)) is not None:
+            request, bsid = int_or_none(row.get("buildrequestid")), row.get("buildsetid")
+            if request is not None and (number := int_or_none(bsid)) is not None:
                 sets[request] = number
         found: dict[int, RequestedSources] = {}
         for row in self._of_ids("/buildsets", "bsid", "sourcestamps", set(sets.values())):
-            if (number := whole_number(row.get("bsid"))) is not None:
+            if (number := int_or_none(row.get("bsid"))) is not None:
                 found[number] = parse_sources(row.get("sourcestamps"))
         return {request: found[bsid] for request, bsid in sets.items() if bsid in found}
 

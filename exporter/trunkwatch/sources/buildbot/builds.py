@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from trunkwatch.rest.json_text import int_or_none, text_or_none
 from trunkwatch.times import plausible_time
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
@@ -28,9 +29,6 @@ CONCLUSIONS: Mapping[int, str] = MappingProxyType(
 
 PROPERTIES = ("got_revision", "revision", "branch")
 """The properties of a build that are read."""
-
-ID_LIMIT = 2**63
-"""Ids are stored as 64-bit integers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ def parse_build(item: object, now: float) -> Build | None:
     if not isinstance(item, dict):
         return None
     build, builder, request = (
-        whole_number(item.get(key)) for key in ("buildid", "builderid", "buildrequestid")
+        int_or_none(item.get(key)) for key in ("buildid", "builderid", "buildrequestid")
     )
     if build is None or builder is None or request is None:
         return None
@@ -135,9 +133,9 @@ def parse_build(item: object, now: float) -> Build | None:
         build_id=build,
         builder_id=builder,
         request_id=request,
-        number=whole_number(item.get("number")),
+        number=int_or_none(item.get("number")),
         complete=item.get("complete") is True or item.get("complete_at") is not None,
-        results=whole_number(item.get("results")),
+        results=int_or_none(item.get("results")),
         started_at=started,
         completed_at=completed,
         got_revision=_revisions(_property(properties, "got_revision")),
@@ -170,19 +168,9 @@ def first_failed_step(steps: Iterable[object]) -> str | None:
     return text(next(failed, None))
 
 
-def whole_number(value: object) -> int | None:
-    """Return a number that can be stored, or None for anything else; true is no number."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= ID_LIMIT:
-        return None
-    return value
-
-
 def text(value: object) -> str | None:
-    """Return a text that is not empty, or None for anything else.
-
-    Half a surrogate pair, which JSON can escape and nothing can store, becomes a question mark.
-    """
-    return value.encode(errors="replace").decode() if isinstance(value, str) and value else None
+    """Return a text that is not empty, or None for anything else."""
+    return text_or_none(value) or None
 
 
 def _property(properties: object, name: str) -> Any:

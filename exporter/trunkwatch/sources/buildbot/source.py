@@ -10,7 +10,6 @@ from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.errors import BadAnswerError, GitError, SourceError
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.sources.buildbot.api import BuildbotApi, is_refused
 from trunkwatch.sources.buildbot.builds import (
     EXCEPTION,
@@ -24,25 +23,22 @@ from trunkwatch.sources.buildbot.builds import (
 )
 from trunkwatch.sources.buildbot.position import Position
 from trunkwatch.sources.buildbot.tally import Tally
+from trunkwatch.sources.commits import COLD_LOOK_BACK_SECONDS, oldest_date
 from trunkwatch.sources.gitlog import GitLog
 from trunkwatch.sources.hashes import full_hash, short_hash
 from trunkwatch.sources.port import (
     Limitation,
     Refresh,
     RefreshReport,
-    Source,
     SourceContext,
     TrunkReport,
 )
 from trunkwatch.sources.traits import Traits
-from trunkwatch.times import earliest, plausible_time
+from trunkwatch.urls import without_credentials
 
 LOOK_BACK_SECONDS = 600.0
 """Seconds that each refresh looks back behind the newest build that was read: builds finish in
 another order than their ids, and a master that was killed writes `complete_at` late."""
-
-COLD_LOOK_BACK_SECONDS = 86_400.0
-"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
 CACHED_BUILDS = 10_000
 """Builds and requests of which nothing is read twice; far more than one look back contains."""
@@ -58,11 +54,6 @@ TRAITS = Traits(
     webhooks=(),
     requests=2,
 )
-
-
-def buildbot_source(config: BuildbotSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured master."""
-    return Buildbot(config, context)
 
 
 class Buildbot:
@@ -285,9 +276,7 @@ def _begin(position: Position, orders: Iterable[TrunkOrder], now: float) -> int:
     """Return the time from which completed builds are read (seconds since the epoch)."""
     if position.since is not None:
         return int(position.since - LOOK_BACK_SECONDS)
-    commits = (commit for order in orders for commit in order.commits)
-    oldest = earliest(plausible_time(each.committed_at, now) for each in commits)
-    return max(0, int((oldest or 0.0) - COLD_LOOK_BACK_SECONDS))
+    return max(0, int((oldest_date(orders, now) or 0.0) - COLD_LOOK_BACK_SECONDS))
 
 
 def _parsed(items: Iterable[object], tally: Tally, now: float) -> dict[int, Build]:

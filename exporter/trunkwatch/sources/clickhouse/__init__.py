@@ -5,6 +5,6 @@ table that replaces rows shows both until it merges them. The rows are read in t
 they were written, and what counts is decided here, without FINAL.
 """
 
-from trunkwatch.sources.clickhouse.source import TRAITS, clickhouse_source
+from trunkwatch.sources.clickhouse.source import TRAITS, Clickhouse
 
-__all__ = ["TRAITS", "clickhouse_source"]
+__all__ = ["TRAITS", "Clickhouse"]

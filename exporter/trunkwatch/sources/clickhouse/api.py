@@ -69,6 +69,7 @@ https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp""
 
 LESS = "set pruned_by to a time column with an index, or a shorter look_back"
 
+_NUMBER = re.compile(r"\d{1,6}", re.ASCII)
 _EXCEPTION = re.compile(r"Code: (\d{1,6})[.,].{0,40}DB::(?:\w*)Exception", re.ASCII | re.DOTALL)
 _IDENTIFIER = re.compile(r"(?:identifiers?|columns?:?|Identifier) [`'\"]([\w.-]+)[`'\"]")
 
@@ -230,7 +231,7 @@ def _exception(answer: Answer) -> str:
 def _code(answer: Answer) -> int | None:
     """Return the code of an exception; None for an answer without one."""
     header = answer.headers.get("X-ClickHouse-Exception-Code", "")
-    if header.isdecimal():
+    if _NUMBER.fullmatch(header):
         return int(header)
     found = _EXCEPTION.search(_exception(answer))
     return None if found is None else int(found[1])

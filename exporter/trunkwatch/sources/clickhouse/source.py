@@ -10,15 +10,15 @@ from trunkwatch.config.schema import ClickhouseSource
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Cursor, SourceState
 from trunkwatch.errors import BadAnswerError, GitError
-from trunkwatch.rest.client import without_credentials
 from trunkwatch.sources.clickhouse.api import ClickhouseApi
 from trunkwatch.sources.clickhouse.presets import PRESETS
 from trunkwatch.sources.clickhouse.query import Place, RowQuery
 from trunkwatch.sources.clickhouse.rows import RowError, RowParser, without_versions
+from trunkwatch.sources.commits import COLD_LOOK_BACK_SECONDS, oldest_date
 from trunkwatch.sources.gitlog import GitLog
-from trunkwatch.sources.port import Refresh, RefreshReport, Source, SourceContext, TrunkReport
+from trunkwatch.sources.port import Refresh, RefreshReport, SourceContext, TrunkReport
 from trunkwatch.sources.traits import Traits
-from trunkwatch.times import earliest, plausible_time
+from trunkwatch.urls import without_credentials
 
 TRAITS = Traits(
     title="Tables of ClickHouse",
@@ -34,9 +34,6 @@ TRAITS = Traits(
 
 PAGES = 20
 """Pages of one refresh: 400,000 rows, the results of 200 commits with 2,000 jobs each."""
-
-COLD_LOOK_BACK_SECONDS = 86_400.0
-"""Seconds before the window's oldest commit at which a cold start begins: dates may be wrong."""
 
 SPAN_PAGES = 4
 """Pages of rows that one query of a long read has to sort, if they come as in the last page."""
@@ -75,11 +72,6 @@ class Position(msgspec.Struct):
         Rows that become visible during a long read may be older than its last row.
         """
         self.since = max(self.since or 0.0, min(written / 1e6, self.begun))
-
-
-def clickhouse_source(config: ClickhouseSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured table."""
-    return Clickhouse(config, context)
 
 
 class Clickhouse:
@@ -195,6 +187,5 @@ class Clickhouse:
         """Return the time from which rows are read (seconds since the epoch)."""
         if position.since is not None:
             return max(oldest, position.since - self._slack, 0.0)
-        commits = (commit for order in orders for commit in order.commits)
-        first = earliest(plausible_time(each.committed_at, now) for each in commits)
+        first = oldest_date(orders, now)
         return max(oldest, (first or 0.0) - COLD_LOOK_BACK_SECONDS, 0.0)

@@ -5,6 +5,6 @@ tasks shows the attempts; it lacks the jobs that were skipped or have not begun,
 run have. docs/gitea.md describes it for users.
 """
 
-from trunkwatch.sources.gitea.source import TRAITS, gitea_source
+from trunkwatch.sources.gitea.source import TRAITS, Gitea
 
-__all__ = ["TRAITS", "gitea_source"]
+__all__ = ["TRAITS", "Gitea"]

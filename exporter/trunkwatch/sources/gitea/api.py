@@ -1,17 +1,15 @@
 """The requests to one Gitea or Forgejo server; every method may raise RequestError."""
 
 from collections.abc import Iterable
-from http import HTTPStatus
-from json import JSONDecodeError, loads
 from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import glob_matches
 from trunkwatch.config.schema import GiteaSource
-from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError
+from trunkwatch.errors import NotFoundError
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
-from trunkwatch.rest.http import Answer, ApiRules, HttpContext
+from trunkwatch.rest.http import ApiRules, HttpContext
 from trunkwatch.rest.limits import MINUTE, Quota
 from trunkwatch.rest.lists import ListClient, Page
 from trunkwatch.sources.commits import ListedCommit
@@ -35,24 +33,12 @@ class GiteaRules(ApiRules):
     """How the API is read; neither Gitea nor Forgejo reports a rate limit, a proxy may."""
 
     vendor = "Gitea"
+    message_keys = ("message",)
     advice = (
         "the name or the branch is wrong, the repository is gone, its Actions are off, or the token"
         " may not read it (scope read:repository)"
     )
-
-    def message(self, answer: Answer) -> str:
-        """Return the server's own error message, for the log."""
-        try:
-            document = loads(answer.content)
-        except (JSONDecodeError, UnicodeDecodeError, RecursionError):
-            return ""
-        return str(document.get("message") or "") if isinstance(document, dict) else ""
-
-    def error(self, answer: Answer, problem: str) -> RequestError:
-        """Return the error; the answer is 409 for a repository without commits."""
-        if answer.status == HTTPStatus.CONFLICT:
-            problem += "; is the repository empty?"
-        return super().error(answer, problem)
+    conflict = "is the repository empty?"
 
 
 class GiteaClient(ListClient):
@@ -97,12 +83,7 @@ class GiteaApi:
     def project(self, name: str | int) -> Project:
         """Return a repository by its name, also a former one, or its id."""
         path = f"/repositories/{name}" if isinstance(name, int) else f"/repos/{name}"
-        document = self.client.object("GET", path)
-        try:
-            return project_of(document)
-        except (KeyError, ValueError):
-            address = self.client.address(path)
-            raise BadAnswerError(f"GET {address}: not a repository; is it a Gitea?") from None
+        return self.client.row(path, project_of, "a repository; is it a Gitea?")
 
     def projects_below(self, glob: str) -> Iterable[Project]:
         """Return the repositories of an owner that are not archived."""
@@ -124,11 +105,7 @@ class GiteaApi:
     def branch(self, project: Project, name: str) -> Branch:
         """Return a branch of a repository."""
         path = f"/repos/{project.path}/branches/{quote(name)}"
-        document = self.client.object("GET", path)
-        try:
-            return branch_of(document)
-        except (KeyError, ValueError):
-            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
+        return self.client.row(path, branch_of, "a branch")
 
     def commits(self, repo: str, start: str) -> Page[ListedCommit]:
         """Return commits by date, with those of merged branches, from a branch or commit on."""
@@ -157,7 +134,9 @@ class GiteaApi:
         path = f"/repos/{repo}/actions/runs/{run}"
         try:
             rows, dropped = self.client.partial_list(f"{path}/jobs", [], JOBS)
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_refused:
+                raise
             if self.has_jobs is None and self._exists(path):
                 self.has_jobs = False
             return None

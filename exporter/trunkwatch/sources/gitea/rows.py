@@ -130,7 +130,7 @@ def project_of(row: Mapping[str, Any]) -> Project:
 
 
 def branch_of(row: Mapping[str, Any]) -> Branch:
-    """Return a branch."""
+    """Parse a branch."""
     date = parse_time_or_none(object_or_empty(row.get("commit")).get("timestamp"))
     return Branch(name_of(row["name"]), max(date or 0.0, 0.0))
 

@@ -4,15 +4,16 @@ from collections.abc import Iterable, Mapping
 
 from trunkwatch.config.schema import GiteaSource
 from trunkwatch.domain.model import Trunk
+from trunkwatch.sources.deliveries import verify_signature
 from trunkwatch.sources.gitea.api import GiteaApi
 from trunkwatch.sources.gitea.position import Position
 from trunkwatch.sources.gitea.trunk_reader import Reading, TrunkReader
 from trunkwatch.sources.gitea.webhook import (
     check_signature_header,
     read_delivery,
-    verify_signature,
+    signature_of,
 )
-from trunkwatch.sources.port import Limitation, Source, SourceContext
+from trunkwatch.sources.port import Limitation, SourceContext
 from trunkwatch.sources.projects import Project
 from trunkwatch.sources.projects_source import ProjectsReader, TrunkRead
 from trunkwatch.sources.traits import Traits
@@ -27,11 +28,6 @@ TRAITS = Traits(
     webhooks=("push", "workflow_run", "workflow_job"),
     requests=3,
 )
-
-
-def gitea_source(config: GiteaSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured repositories."""
-    return Gitea(config, context)
 
 
 class Gitea(ProjectsReader):
@@ -75,5 +71,5 @@ class Gitea(ProjectsReader):
         self, headers: Mapping[str, str], body: bytes, secret: bytes | None
     ) -> tuple[str, Trunk | None]:
         """Verify and parse one request."""
-        verify_signature(headers, body, secret)
+        verify_signature(signature_of(headers), body, secret)
         return read_delivery(headers, body, self._config)

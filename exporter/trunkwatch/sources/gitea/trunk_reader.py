@@ -17,7 +17,7 @@ from trunkwatch.sources.commits import (
 )
 from trunkwatch.sources.gitea.api import GiteaApi
 from trunkwatch.sources.gitea.position import Position, RunState
-from trunkwatch.sources.gitea.rows import Job, Run, Task
+from trunkwatch.sources.gitea.rows import COMPLETED, Job, Run, Task
 from trunkwatch.sources.gitea.run_rows import RunRows
 from trunkwatch.sources.projects_source import UNREADABLE_JOB_TIMEOUT_SECONDS, TrunkRead
 
@@ -263,9 +263,9 @@ class TrunkReader:
                 position.run,
                 begin,
             )
-        except NotFoundError:
-            if reading.api.has_jobs:
-                raise  # the repository is gone since its tasks were read
+        except NotFoundError as error:
+            if reading.api.has_jobs or error.is_refused:
+                raise  # the repository is gone, or a right is, since its tasks were read
             reading.api.has_jobs = False
             return
         for run in found.values():
@@ -296,7 +296,7 @@ class TrunkReader:
         run.due.clear()
         run.is_reported = True
         is_young = self._reading.now - run.since <= PENDING_LIMIT
-        run.open = is_young and any(job.status != "completed" for job in jobs)
+        run.open = is_young and any(job.status != COMPLETED for job in jobs)
         return True
 
     def _jobs(self, run: RunState) -> Collection[Job] | None:

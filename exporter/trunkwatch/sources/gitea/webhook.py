@@ -9,14 +9,10 @@ from typing import Any
 
 from trunkwatch.config.schema import GiteaSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.errors import BadSignature
-from trunkwatch.rest.credentials import has_signature
-from trunkwatch.sources.deliveries import check_signed, payload_of, word_of
+from trunkwatch.sources.deliveries import branch_of, check_signed, payload_of, word_of
 
 SIGNATURE, GITHUB_SIGNATURE = "X-Gitea-Signature", "X-Hub-Signature-256"
 DELIVERY = "X-Gitea-Delivery"
-
-REF = "refs/heads/"
 
 
 def check_signature_header(headers: Mapping[str, str]) -> None:
@@ -29,22 +25,9 @@ def check_signature_header(headers: Mapping[str, str]) -> None:
         check_signed(headers, SIGNATURE, "secret")
 
 
-def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | None) -> None:
-    """Verify the signature of a whole body, in constant time.
-
-    Args:
-        headers: by lower-case name.
-        body: as it was sent.
-        secret: of the webhook; None where webhooks are off.
-
-    Raises:
-        BadSignature: it was made with another secret.
-    """
-    found = headers.get(GITHUB_SIGNATURE.lower()) or f"sha256={headers.get(SIGNATURE.lower(), '')}"
-    if not secret or not has_signature(body, secret, found.encode("latin-1")):
-        raise BadSignature(
-            "the signature fits no secret: is the webhook's secret that of the configuration?"
-        )
+def signature_of(headers: Mapping[str, str]) -> str:
+    """Return the signature of a delivery as GitHub writes it."""
+    return headers.get(GITHUB_SIGNATURE.lower()) or f"sha256={headers.get(SIGNATURE.lower(), '')}"
 
 
 def read_delivery(
@@ -72,5 +55,4 @@ def _branch_of(payload: Mapping[str, Any]) -> str | None:
     row = payload.get("workflow_run") or payload.get("workflow_job")
     if row is not None:
         return str(row["head_branch"])
-    ref = str(payload["ref"])
-    return ref.removeprefix(REF) if ref.startswith(REF) else None
+    return branch_of(str(payload["ref"]))

@@ -1,5 +1,5 @@
 """GitHub Actions. `source` decides what to ask; nothing of GitHub's JSON leaves this folder."""
 
-from trunkwatch.sources.github.source import TRAITS, github_source
+from trunkwatch.sources.github.source import TRAITS, Github
 
-__all__ = ["TRAITS", "github_source"]
+__all__ = ["TRAITS", "Github"]

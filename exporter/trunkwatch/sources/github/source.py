@@ -18,19 +18,15 @@ from trunkwatch.rest.client import READ_TRIES, RestClient
 from trunkwatch.rest.credentials import Authorization, NoToken
 from trunkwatch.rest.limits import Quota
 from trunkwatch.rest.lists import ListClient
-from trunkwatch.sources.deliveries import secret_of
+from trunkwatch.sources.deliveries import secret_of, verify_signature
 from trunkwatch.sources.github.discovery.refresh import RepoRefresh
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.rights import Rights
 from trunkwatch.sources.github.state import EntriesByKind, StateStore, TrunkContext
 from trunkwatch.sources.github.stored import stored_value
 from trunkwatch.sources.github.suites import SuiteClient
-from trunkwatch.sources.github.webhook import (
-    WebhookHandler,
-    check_signature_header,
-    verify_signature,
-)
-from trunkwatch.sources.port import Delivery, Refresh, Source, SourceContext
+from trunkwatch.sources.github.webhook import SIGNATURE, WebhookHandler, check_signature_header
+from trunkwatch.sources.port import Delivery, Refresh, SourceContext
 from trunkwatch.sources.traits import Traits
 
 WEBHOOK_INTERVAL_FACTOR = 3.0
@@ -62,11 +58,6 @@ TRAITS = Traits(
     free_trunks=10,
     most=1_250,
 )
-
-
-def github_source(config: GithubSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured repositories."""
-    return Github(config, context)
 
 
 class Github:
@@ -130,7 +121,8 @@ class Github:
 
     def parse_delivery(self, headers: Mapping[str, str], body: bytes) -> Delivery:
         """Verify and parse one request."""
-        verify_signature(headers, body, secret_of(self._config.webhook_secret_file))
+        secret = secret_of(self._config.webhook_secret_file)
+        verify_signature(headers.get(SIGNATURE, ""), body, secret)
         delivery = self._webhook.parse(headers, body)
         if delivery.update is not None:
             self._delivered_at = self._clock()

@@ -11,9 +11,8 @@ from typing import Any
 
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
-from trunkwatch.errors import BadDelivery, BadSignature
-from trunkwatch.rest.credentials import has_signature
-from trunkwatch.sources.deliveries import RowsUpdate, check_signed, payload_of, word_of
+from trunkwatch.errors import BadDelivery
+from trunkwatch.sources.deliveries import RowsUpdate, branch_of, check_signed, payload_of, word_of
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -21,8 +20,6 @@ from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 from trunkwatch.sources.github.runs.run import Run, counts, run_of, run_of_json, startup_failure
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.port import Delivery, DeliveryUpdate
-
-REF = "refs/heads/"
 
 SIGNATURE = "x-hub-signature-256"
 """https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries"""
@@ -149,8 +146,7 @@ class WebhookHandler:
         return self._watched(payload["repository"], branch) if isinstance(branch, str) else None
 
     def _push(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
-        ref = payload["ref"]
-        trunk = self._trunk(ref.removeprefix(REF), payload) if ref.startswith(REF) else None
+        trunk = self._trunk(branch_of(payload["ref"]), payload)
         # A push lists its commits without parents: the order has to be read.
         return RowsUpdate(needs_refresh=True) if trunk else None
 
@@ -194,21 +190,3 @@ def check_signature_header(headers: Mapping[str, str]) -> None:
         UnsignedDelivery: the header is missing.
     """
     check_signed(headers, "X-Hub-Signature-256", "secret")
-
-
-def verify_signature(headers: Mapping[str, str], body: bytes, secret: bytes | None) -> None:
-    """Verify the signature of a whole body, in constant time.
-
-    Args:
-        headers: by lower-case name.
-        body: as it was sent.
-        secret: of the webhook; None where webhooks are off.
-
-    Raises:
-        BadSignature: it was made with another secret.
-    """
-    signature = headers.get(SIGNATURE, "").encode("latin-1")
-    if not secret or not has_signature(body, secret, signature):
-        raise BadSignature(
-            "the signature fits no secret: is the webhook's secret that of the configuration?"
-        )

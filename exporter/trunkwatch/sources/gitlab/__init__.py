@@ -5,6 +5,6 @@ order of their ids are its attempts. The jobs of a child pipeline are named `tri
 docs/gitlab.md describes it for users.
 """
 
-from trunkwatch.sources.gitlab.source import TRAITS, gitlab_source
+from trunkwatch.sources.gitlab.source import TRAITS, Gitlab
 
-__all__ = ["TRAITS", "gitlab_source"]
+__all__ = ["TRAITS", "Gitlab"]

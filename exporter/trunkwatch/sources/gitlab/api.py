@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import is_glob
 from trunkwatch.config.schema import GitlabSource
-from trunkwatch.errors import BadAnswerError, NotFoundError
+from trunkwatch.errors import NotFoundError
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of
@@ -42,6 +41,7 @@ class GitlabApi:
     """The REST API of one server.
 
     Attributes:
+        client: sends the requests.
         quota: of the token.
     """
 
@@ -67,13 +67,7 @@ class GitlabApi:
 
     def project(self, name: str | int) -> Project:
         """Return a project by its path, also a former one, or its id."""
-        path = project_path(name)
-        document = self.client.object("GET", path)
-        try:
-            return project_of(document)
-        except (KeyError, ValueError):
-            address = self.client.address(path)
-            raise BadAnswerError(f"GET {address}: not a project; is it a GitLab?") from None
+        return self.client.row(project_path(name), project_of, "a project; is it a GitLab?")
 
     def projects_below(self, glob: str) -> Iterable[Project]:
         """Return the projects of the group or person whose projects a glob may match."""
@@ -104,11 +98,7 @@ class GitlabApi:
     def branch(self, project: Project, name: str) -> Branch:
         """Return a branch of a project."""
         path = f"{_branches(project.id)}/{quote(name, safe='')}"
-        document = self.client.object("GET", path)
-        try:
-            return branch_of(document)
-        except (KeyError, TypeError, ValueError):
-            raise BadAnswerError(f"GET {self.client.address(path)}: not a branch") from None
+        return self.client.row(path, branch_of, "a branch")
 
     # ------------------------------------------------------------------ commits and pipelines
 
@@ -156,9 +146,7 @@ class GitlabApi:
 
     def yaml_errors(self, project: int, pipeline: int) -> str:
         """Return why the configuration of a pipeline is invalid; empty if it is not."""
-        document: dict[str, Any] = self.client.object(
-            "GET", f"/projects/{project}/pipelines/{pipeline}"
-        )
+        document = self.client.object("GET", f"/projects/{project}/pipelines/{pipeline}")
         return text_or_none(document.get("yaml_errors")) or ""
 
 

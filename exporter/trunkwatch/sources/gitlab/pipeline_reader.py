@@ -104,7 +104,9 @@ class PipelineReader:
         """Yield the row of a trigger job and those of its child pipeline."""
         try:
             below = list(self._child(bridge, prefix, depth))
-        except NotFoundError:
+        except NotFoundError as error:
+            if error.is_refused:
+                raise
             # Deleted since the list of trigger jobs was read; the next one would not show it.
             bridge, below = bridge._replace(child=None), []
         yield self._bridge(run, prefix, bridge)

@@ -10,7 +10,7 @@ from trunkwatch.sources.gitlab.pipeline_reader import Reading
 from trunkwatch.sources.gitlab.position import Position
 from trunkwatch.sources.gitlab.trunk_reader import TrunkReader
 from trunkwatch.sources.gitlab.webhook import TOKEN, read_delivery, verify_token
-from trunkwatch.sources.port import Source, SourceContext
+from trunkwatch.sources.port import SourceContext
 from trunkwatch.sources.projects import Project
 from trunkwatch.sources.projects_source import ProjectsReader, TrunkRead
 from trunkwatch.sources.traits import Traits
@@ -25,11 +25,6 @@ TRAITS = Traits(
     webhooks=("push", "pipeline", "build"),
     requests=2,
 )
-
-
-def gitlab_source(config: GitlabSource, context: SourceContext) -> Source:
-    """Return the source that reads the configured projects."""
-    return Gitlab(config, context)
 
 
 class Gitlab(ProjectsReader):

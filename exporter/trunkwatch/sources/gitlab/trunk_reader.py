@@ -93,12 +93,12 @@ class TrunkReader:
         except FATAL_ERRORS as error:
             result.error = error
             return False
-        except NotFoundError:
-            rows = []  # a pipeline may be deleted
         except SourceError as error:
-            result.error = result.error or error
-            position.keep_open(run, self._now, wanted=True)
-            return True
+            if not isinstance(error, NotFoundError) or error.is_refused:
+                result.error = result.error or error
+                position.keep_open(run, self._now, wanted=True)
+                return True
+            rows = []  # a pipeline may be deleted
         result.facts += rows
         if reader.unreadable and self._now - run.updated < UNREADABLE_JOB_TIMEOUT_SECONDS:
             result.error = result.error or BadAnswerError(

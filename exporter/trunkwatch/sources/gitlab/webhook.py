@@ -14,11 +14,9 @@ from typing import Any
 from trunkwatch.config.schema import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import BadSignature
-from trunkwatch.sources.deliveries import payload_of, word_of
+from trunkwatch.sources.deliveries import REF, payload_of, word_of
 
 TOKEN, KEY = "X-Gitlab-Token", "idempotency-key"
-
-REF = "refs/heads/"
 
 
 def verify_token(headers: Mapping[str, str], secret: bytes | None) -> None:
