@@ -122,8 +122,7 @@ class Site:
         )
         if path == "/":
             return _sent(environ, self._pages.landing(scene))
-        raw: str = environ.get("REQUEST_URI", quote(path))
-        return self._trunk(environ, scene, view, raw)
+        return self._trunk(environ, scene, view, environ["REQUEST_URI"])
 
     # ------------------------------------------------------------------ trunks and jobs
 
@@ -131,7 +130,7 @@ class Site:
         place = read_path(raw)
         state = scene.trunk(place.trunk) if place is not None else None
         if place is None or state is None:
-            return self._not_a_trunk(environ, scene, view, raw)
+            return self._not_a_trunk(environ, scene, view, raw, place)
         query: str = environ.get("QUERY_STRING", "")
         if place.job is not None:
             return self._job(environ, scene, state, place)
@@ -140,9 +139,9 @@ class Site:
         return _sent(environ, self._pages.trunk(scene, state, read_choice(query)))
 
     def _not_a_trunk(
-        self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str
+        self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str, place: Place | None
     ) -> Answer:
-        place, readings = read_path(raw), other_readings(raw)
+        readings = other_readings(raw)
         meant = [trunk for trunk in readings if scene.trunk(trunk) is not None]
         if len(meant) == 1:
             return _redirect(trunk_path(meant[0]))
