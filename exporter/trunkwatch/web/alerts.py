@@ -21,6 +21,7 @@ from trunkwatch.web.answer import (
     is_at_most,
     method_not_allowed,
     path_of,
+    readiness,
     respond,
 )
 
@@ -157,11 +158,7 @@ class AlertPages:
         return health(self._dead_threads())
 
     def _ready(self) -> Answer:
-        problems = self._problems()
-        if problems:
-            text = "".join(f"not ready: {problem}\n" for problem in problems)
-            return Answer("503 Service Unavailable", TEXT, text.encode())
-        return Answer("200 OK", TEXT, b"ready\n")
+        return readiness(self._problems())
 
     def _listed(self) -> Answer:
         return Answer("200 OK", JSON, json.dumps(self._tickets(), indent=2).encode() + b"\n")

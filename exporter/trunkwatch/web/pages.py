@@ -27,6 +27,7 @@ from trunkwatch.web.answer import (
     method_not_allowed,
     negotiated,
     path_of,
+    readiness,
     redirect_to_shard,
     respond,
 )
@@ -158,11 +159,7 @@ class Pages:
     def _ready(self, environ: "WSGIEnvironment") -> Answer:
         del environ
         problems = readiness_problems(self._view().snapshot(), self._clock())
-        problems += self._problems()
-        if problems:
-            text = "".join(f"not ready: {problem}\n" for problem in problems)
-            return Answer("503 Service Unavailable", TEXT, text.encode())
-        return Answer("200 OK", TEXT, b"ready\n")
+        return readiness([*problems, *self._problems()])
 
 
 class MetricsOnly:
