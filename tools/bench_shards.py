@@ -98,7 +98,7 @@ def measure(folder: Path, case: str) -> dict[str, float]:
         "jobs": sum(len(trunk.jobs) for trunk in trunks),
         "series": sum(1 for line in text.splitlines() if line.startswith((b"ci_", b"trunkwatch_"))),
         "MiB of storage": path.stat().st_size / MEBI**2,
-        "MiB of memory": usage.ru_maxrss / MEBI,
+        "MiB of memory (peak)": usage.ru_maxrss / MEBI,
         "CPU s": usage.ru_utime + usage.ru_stime,
     }
 

@@ -22,6 +22,8 @@ _ESCAPE = "~"
 _BASE = re.compile(r"https?://[^\s/?#<>\"\\|`$]+", re.ASCII | re.IGNORECASE)
 """An address without a path: links on the pages begin at the root of their server."""
 _RESERVED = frozenset({"", ".", "..", JOB, OUTAGE})
+TYPED_LIMIT = 1_000
+"""Characters of a path that somebody may have typed: each of its slashes gives a reading."""
 
 
 def base_address(flag: str, text: str) -> str:
@@ -114,8 +116,10 @@ def other_readings(path: str) -> Sequence[Trunk]:
     """Return the trunks that a path may mean if somebody typed it without encoding slashes.
 
     Args:
-        path: percent-encoded.
+        path: percent-encoded; a longer one than `TYPED_LIMIT` means none.
     """
+    if len(path) > TYPED_LIMIT:
+        return []
     parts = unquote(path.removeprefix(TRUNK)).split("/")
     return [Trunk("/".join(parts[:n]), "/".join(parts[n:])) for n in range(1, len(parts))]
 

@@ -9,6 +9,8 @@
     │   ├── UnsignedDelivery    it has no signature
     │   └── BadSignature        its signature does not match the configured secret
     ├── ReadingError            the status of the exporter or Alertmanager cannot be read
+    │   └── UnknownTrunkError   the exporter does not have the trunk
+    ├── QueueFullError          alerts of a delivery were not stored; it has to be sent again
     ├── TrackerError            a request for an issue failed, or its outcome is unknown
     │   ├── TrackerUnsure       outcome unknown: no answer, or an ambiguous one
     │   ├── TrackerLimited      rate limited: not done; no request succeeds before a given time

@@ -138,6 +138,33 @@ def ended_threads(threads: Iterable[threading.Thread]) -> list[str]:
     return [each.name for each in threads if each.ident is not None and not each.is_alive()]
 
 
+class Background:
+    """A thread that runs a loop until it is stopped; the base of what works beside all else."""
+
+    def __init__(self, name: str) -> None:
+        """Args:
+        name: of the thread.
+        """
+        self._stopping = threading.Event()
+        self._thread = repeating_thread(self._run, name, self._stopping)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what it waits for is abandoned."""
+        self._stopping.set()
+
+    def dead_threads(self) -> list[str]:
+        """Return the name of the thread if it has ended, although `stop` was not called."""
+        return [] if self._stopping.is_set() else ended_threads([self._thread])
+
+    def _run(self) -> None:
+        """Work; return soon after `_stopping` is set."""
+        raise NotImplementedError
+
+
 def ignore_reloads() -> None:
     """Ignore SIGHUP, which kills by default, until `Supervisor.run` handles it.
 

@@ -35,10 +35,9 @@ class Shard:
 
     def owns(self, repo: str) -> bool:
         """Return whether this exporter reads a repository, given its label `repo`."""
-        return owner_of(repo, self.count) == self.number
+        return _cached_owner(repo, self.count) == self.number
 
 
-@lru_cache(CACHED_OWNERS)
 def owner_of(repo: str, count: int) -> int:
     """Return the number of the shard that reads a repository.
 
@@ -52,6 +51,9 @@ def owner_of(repo: str, count: int) -> int:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
     return max(range(1, count + 1), key=weight)
+
+
+_cached_owner = lru_cache(CACHED_OWNERS)(owner_of)
 
 
 def parse_shard(flag: str, text: str) -> Shard:

@@ -165,9 +165,7 @@ class TicketServer:
         payload = webhook_payload(document, self._name)
         refused = self._store.add_firing(payload.firing, time.time(), self._reconciler.is_known)
         self._worker.wake()
-        outcomes = {**payload.outcomes(), "refused": refused}
-        outcomes["firing"] -= refused
-        for outcome, number in outcomes.items():
+        for outcome, number in payload.outcomes(refused).items():
             self._metrics.add("alerts", outcome, number)
         if payload.skipped:
             fields = {"alerts": len(payload.skipped), "problems": payload.problems()}

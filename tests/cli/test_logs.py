@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -159,6 +160,7 @@ def test_a_different_line_is_never_held_back(written: list[logging.LogRecord]) -
         lambda: log.warning("b"),
         lambda: logging.getLogger("asyncio").warning("a"),
         lambda: log.warning("a", extra={"source": "ci"}),
+        lambda: log.warning("a", extra={"in_thread": "poll-ci"}),
         lambda: log.warning("a", extra={"repo": "o/r", "branch": "main"}),
         lambda: log.warning("a", extra={"repo": "o/r", "branch": "next"}),
         lambda: fail(OSError("x"), 1),
@@ -169,6 +171,23 @@ def test_a_different_line_is_never_held_back(written: list[logging.LogRecord]) -
         for _ in range(2 * BURST):
             line()
         assert len(written) == before + BURST
+
+
+def test_a_line_of_another_thread_is_equal(written: list[logging.LogRecord]) -> None:
+    """Eight threads answer requests, and would fill the disk together."""
+    both = threading.Barrier(2)
+
+    def fails() -> None:
+        both.wait(timeout=10)
+        for number in range(BURST):
+            fail(OSError("x"), number)
+
+    threads = [threading.Thread(target=fails) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(written) == BURST
 
 
 def test_values_in_the_messages_of_libraries_make_no_difference(

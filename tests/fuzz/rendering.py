@@ -24,7 +24,8 @@ def answer(pages: Any, path: str, **environ: Any) -> tuple[str, bytes]:
         for name, value in headers:
             f"{name}: {value}".encode("latin-1")
 
-    request = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "QUERY_STRING": "", **environ}
+    target = {"PATH_INFO": path, "REQUEST_URI": path, "QUERY_STRING": ""}
+    request = {"REQUEST_METHOD": "GET", **target, **environ}
     body = b"".join(pages(request, start_response))
     return status[-1], body
 

@@ -7,7 +7,7 @@ from trunkwatch.domain.evidence import EvidenceRules
 from trunkwatch.domain.model import JobKey, Observation
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.html.filters import Choice
-from trunkwatch.html.pages import HtmlPages, Scene
+from trunkwatch.html.pages import HtmlPages, PageContext
 from trunkwatch.html.rendered import Rendered
 
 from tests.domain.builders import NOW
@@ -63,7 +63,7 @@ def text_of(page: Rendered | None) -> str:
     return b"".join(page.plain().parts).decode()
 
 
-def scene(shown: Snapshot, rows: list[Observation] | None = None, now: float = NOW) -> Scene:
+def scene(shown: Snapshot, rows: list[Observation] | None = None, now: float = NOW) -> PageContext:
     """Return what pages are rendered from; `rows` are in the store."""
 
     def columns(key: JobKey, shas: object) -> list[Column] | None:
@@ -72,7 +72,7 @@ def scene(shown: Snapshot, rows: list[Observation] | None = None, now: float = N
         at = [row for row in rows or () if row.sha in shas]  # type: ignore[operator]
         return build_columns(at, order, EvidenceRules(), Count.COMMITS, NOW)
 
-    return Scene(shown, COMPARE, columns, now)
+    return PageContext(shown, COMPARE, columns, now)
 
 
 def landing(shown: Snapshot, now: float = NOW) -> Page:

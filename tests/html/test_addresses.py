@@ -61,6 +61,12 @@ def test_a_name_that_was_typed() -> None:
     ]
 
 
+def test_a_long_path_was_not_typed() -> None:
+    """Each slash gives a reading as long as the path: a long one would fill the memory."""
+    assert other_readings(f"/trunk/{'a/' * 400}main") != []
+    assert other_readings(f"/trunk/{'a/' * 30_000}main") == []
+
+
 @pytest.mark.parametrize(
     ("text", "address"),
     [

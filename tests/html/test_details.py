@@ -1,5 +1,7 @@
 """The attempts behind a cell."""
 
+from dataclasses import replace
+
 import pytest
 from trunkwatch.domain.columns import Count, build_columns
 from trunkwatch.domain.model import Observation
@@ -27,6 +29,16 @@ def test_failures_lead() -> None:
         ("success", "shard 1 of 2"),
     ]
     assert found.attempts[0].annotations == ("boom",)
+
+
+def test_a_column_is_of_the_commit_of_its_rows() -> None:
+    """Older commits may have been read since the page's state: the columns' indexes are others."""
+    newer = trunk(3)
+    older, known, _ = newer.commits
+    page = replace(newer, commits=newer.commits[1:])
+    rows = [row(sha=older.sha), row(sha=known.sha)]
+    found = details(build_columns(rows, newer, RULES, Count.COMMITS, NOW), page)
+    assert [each.commit for each in found] == [known]
 
 
 @pytest.mark.parametrize(("shards", "left_out"), [(ATTEMPTS_SHOWN, 0), (ATTEMPTS_SHOWN + 1, 1)])

@@ -34,6 +34,14 @@ def test_the_oldest_values_make_room(uses: list[tuple[int, int]]) -> None:
             assert (kept.find(each, (latest.get(each),)) is not None) is (each in latest)
 
 
+def test_empty_values_make_room_as_well() -> None:
+    """A filter that no job fits gives an empty value, and there is any number of filters."""
+    kept: Kept[str] = Kept(12, len)
+    for key in range(100):
+        kept.put(key, (), "")
+    assert [key for key in range(100) if kept.find(key, ()) is not None] == list(range(88, 100))
+
+
 @given(st.lists(st.text(st.characters(codec="utf-8")), max_size=4))
 def test_a_page_is_its_segments(texts: list[str]) -> None:
     """A page is its segments, plain and as one gzip member, with a tag of the text alone."""

@@ -49,6 +49,12 @@ def test_jitter_only_shortens() -> None:
     assert 54.0 <= wait_after(60.0, 0, jitter=0.5) <= 60.0
 
 
+def test_a_source_that_a_reload_dropped_is_not_woken() -> None:
+    """A delivery may arrive for a source of the configuration before."""
+    harness = Harness()
+    Poller(harness.engine, [], Timing(lambda: 0.0)).wake("ci")
+
+
 def test_how_long_a_refresh_took_is_noted() -> None:
     """The duration of a refresh is recorded, whether it succeeded or failed."""
     harness = Harness()

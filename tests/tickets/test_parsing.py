@@ -48,6 +48,21 @@ def test_every_alert_of_a_grouped_delivery_counts() -> None:
     assert (payload.resolved, payload.ignored) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("alerts", "refused", "outcomes"),
+    [
+        ([alert("a", "resolved")], 0, {"resolved": 1}),
+        ([alert("a"), alert("b")], 1, {"firing": 1, "refused": 1}),
+        ([alert("a"), alert("b")], 2, {"refused": 2}),
+    ],
+)
+def test_alerts_are_counted_by_outcome(
+    alerts: list[dict[str, Any]], refused: int, outcomes: dict[str, int]
+) -> None:
+    """Firing alerts that were not stored count as refused; a delivery may have no firing one."""
+    assert webhook_payload(delivery(*alerts)).outcomes(refused) == outcomes
+
+
 def test_unknown_fields_are_ignored() -> None:
     """A newer version of Alertmanager may add fields."""
     payload = webhook_payload(delivery(alert("a"), notification_reason="first notification"))

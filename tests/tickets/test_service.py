@@ -37,7 +37,7 @@ def test_an_issue_lives_from_the_first_alert_to_the_repair(around: Around) -> No
         around.pager.alerts = []
 
         def closed() -> bool:
-            tickets.deliver("resolved")
+            assert tickets.deliver("resolved").text == "0 firing, 1 resolved, 0 ignored\n"
             return issue.state == "closed"
 
         eventually(closed, "closed")

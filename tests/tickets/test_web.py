@@ -147,6 +147,13 @@ def test_a_delivery_that_could_not_be_stored_is_retried(inbox: Inbox) -> None:
     assert inbox.outcomes() == {"failed": 1}
 
 
+def test_an_internal_error_is_a_failed_delivery(inbox: Inbox) -> None:
+    """The answer is 500, so that Alertmanager retries, and the delivery is counted."""
+    inbox.fails = KeyError("firing")
+    assert inbox.post().status_code == 500
+    assert inbox.outcomes() == {"failed": 1}
+
+
 def test_an_unreadable_token_refuses_every_delivery(inbox: Inbox) -> None:
     """Each delivery is answered with 503, with and without a token."""
     inbox.secret = CredentialsError("the file is empty")

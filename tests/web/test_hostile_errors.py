@@ -110,7 +110,7 @@ def pages(state: once.Once) -> str:
         "/-/healthy",
         *(f"/api/v1/trunk/{t}" for t in trunks),
     ):
-        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path, "REQUEST_URI": path}
         found += b"".join(shown(environ, lambda *_: lambda _: None)).decode()
     return found
 

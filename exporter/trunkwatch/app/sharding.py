@@ -46,11 +46,11 @@ class Sharding:
 
     def other(self, config: Config, trunk: Trunk) -> OtherShard | None:
         """Return who else reads a trunk; None for one of this exporter, or of no source."""
-        if self.shard is None or self.shard.owns(trunk.repo):
+        if self.shard is None or not any(each.may_feed(trunk) for each in config.sources):
             return None
-        if not any(section.may_feed(trunk) for section in config.sources):
+        owner = owner_of(trunk.repo, self.shard.count)  # Not `owns`: a client may send any name.
+        if owner == self.shard.number:
             return None
-        owner = owner_of(trunk.repo, self.shard.count)
         address = self.peers.replace("{shard}", str(owner)) if self.peers is not None else None
         text = f"{trunk} is read by shard {owner} of {self.shard.count}"
         return OtherShard(f"{text}; this is shard {self.shard.number}", address)

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from trunkwatch.process import ended_threads, repeating_thread
+from trunkwatch.process import Background
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ CHECK_SECONDS = 1.0
 """From one sign of life to the next."""
 
 
-class StandstillGuard:
+class StandstillGuard(Background):
     """A thread that shows that the process runs, and calls a function after it did not."""
 
     def __init__(self, noticed: Callable[[], None], clock: Callable[[], float] = time.time) -> None:
@@ -25,24 +25,11 @@ class StandstillGuard:
         noticed: called after a standstill, before `check` returns anywhere.
         clock: seconds since the epoch: other clocks may stand still with the machine.
         """
+        super().__init__("standstill")
         self._noticed = noticed
         self._clock = clock
         self._lock = threading.Lock()
         self._alive_at = clock()
-        self._stopping = threading.Event()
-        self._thread = repeating_thread(self._run, "standstill", self._stopping)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stopping.set()
-
-    def dead_threads(self) -> list[str]:
-        """Return the name of the thread if it has ended, although `stop` was not called."""
-        return [] if self._stopping.is_set() else ended_threads([self._thread])
 
     def check(self) -> None:
         """Notice a standstill; each scrape calls it too, since the thread may wake up later."""

@@ -1,7 +1,6 @@
 """The thread that drops old results and measures the storage, beside everything else."""
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 
@@ -9,7 +8,7 @@ from trunkwatch.config import Config
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
-from trunkwatch.process import ended_threads, repeating_thread
+from trunkwatch.process import Background
 from trunkwatch.store import Store
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ STOP_SECONDS = 2.0
 """How long a stop waits for the step that runs."""
 
 
-class StorageKeeper:
+class StorageKeeper(Background):
     """Drops the results that are too old at the start and every hour, step by step."""
 
     def __init__(
@@ -36,25 +35,16 @@ class StorageKeeper:
         store: measured.
         counters: where the measures are put.
         """
+        super().__init__("storage")
         self._config = config
         self._engine = engine
         self._store = store
         self._counters = counters
         self._next_round = 0.0
-        self._stopping = threading.Event()
-        self._thread = repeating_thread(self._run, "storage", self._stopping)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def dead_threads(self) -> list[str]:
-        """Return the name of the thread if it has ended, although `stop` was not called."""
-        return [] if self._stopping.is_set() else ended_threads([self._thread])
 
     def stop(self) -> None:
         """End the thread after the step that runs."""
-        self._stopping.set()
+        super().stop()
         if self._thread.is_alive():
             self._thread.join(STOP_SECONDS)
 

@@ -1,7 +1,6 @@
 """Reads who is on it from `trunkwatch tickets` and Alertmanager, in the background."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,12 +19,13 @@ from trunkwatch.engine.triage import (
     Triage,
 )
 from trunkwatch.errors import ReadingError, TrunkwatchError
-from trunkwatch.process import ended_threads, repeating_thread
+from trunkwatch.process import Background
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.tickets.alerts import jobs_path
 from trunkwatch.tickets.json_rows import text_or_none
 from trunkwatch.times import parse_time
+from trunkwatch.web.alerts import TICKETS_PATH
 
 log = logging.getLogger(__name__)
 
@@ -38,16 +38,15 @@ TIMEOUT_SECONDS = 5.0
 T = TypeVar("T")
 
 
-class TriageReader:
+class TriageReader(Background):
     """A thread that reads the configured programs; `triage` never waits for it."""
 
     def __init__(self, config: Callable[[], Config]) -> None:
         """Args:
         config: returns the current configuration.
         """
+        super().__init__("triage")
         self._config = config
-        self._stopping = threading.Event()
-        self._thread = repeating_thread(self._run, "triage", self._stopping)
         self._triage = Triage()
         self._source: tuple[str | None, str | None, str | None] = (None, None, None)
 
@@ -55,18 +54,6 @@ class TriageReader:
     def triage(self) -> Triage:
         """The last readings."""
         return self._triage
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; a request that hangs is abandoned."""
-        self._stopping.set()
-
-    def dead_threads(self) -> list[str]:
-        """Return the name of the thread if it has ended, although `stop` was not called."""
-        return [] if self._stopping.is_set() else ended_threads([self._thread])
 
     def read(self) -> None:
         """Read each configured program once."""
@@ -116,16 +103,16 @@ def read_tickets(client: RestClient) -> Reading[Tickets]:
     Raises:
         TrunkwatchError: it does not answer, or one ticket cannot be read.
     """
-    path = "/api/v1/tickets"
-    document = client.object("GET", path)
+    address = client.address(TICKETS_PATH)
+    document = client.object("GET", TICKETS_PATH)
     try:
         rows = [_ticket(row, dry_run=document["dry_run"] is True) for row in document["tickets"]]
         read_at = None if document["as_of"] is None else parse_time(document["as_of"])
         problem = text_or_none(document["problem"])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _unreadable(client.address(path), error) from None
+        raise _unreadable(address, error) from None
     if read_at is None:
-        raise ReadingError(f"{client.address(path)}: the first round has not ended yet")
+        raise ReadingError(f"{address}: the first round has not ended yet")
     return Reading(dict(rows), read_at, problem)
 
 

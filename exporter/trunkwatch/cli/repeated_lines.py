@@ -25,7 +25,7 @@ KEY_FIELDS = (
     "reason",
     "status",
     "operation",
-    "thread",
+    "in_thread",
 )
 """Fields that make lines of one message different. None of them holds what a client has sent."""
 

@@ -79,14 +79,16 @@ def details(columns: Iterable[Column], order: TrunkOrder) -> list[Detail]:
     """
     by_commit: dict[int, list[Column]] = {}
     for column in columns:
-        by_commit.setdefault(column.commit_index, []).append(column)
+        # By the hash: a column may be of a newer order than the page, with other indexes.
+        at = order.index.get(column.shards[0].rows[0][0].sha)
+        if at is not None:
+            by_commit.setdefault(at, []).append(column)
     return [_detail(by_commit[at], order.commits[at]) for at in sorted(by_commit, reverse=True)]
 
 
 def _detail(columns: Sequence[Column], commit: Commit) -> Detail:
-    at = columns[0].commit_index
-    places = [Place(at, column.verdict, column.result.skipped) for column in columns]
-    letter = cells(ColumnHistory(places), at + 1, 1)
+    places = [Place(0, column.verdict, column.result.skipped) for column in columns]
+    letter = cells(ColumnHistory(places), 1, 1)
     rows = _rows(columns, Evidence.FAIL) + _rows(columns, *(set(Evidence) - {Evidence.FAIL}))
     names = {row.job.job_name for row in rows}
     common = commonprefix(sorted(names))  # noqa: RUF071 — of texts, not of paths

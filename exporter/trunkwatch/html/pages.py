@@ -74,7 +74,7 @@ Columns = Callable[[JobKey, Sequence[str]], Sequence[Column] | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class PageContext:
     """What a page is rendered from.
 
     Attributes:
@@ -123,10 +123,10 @@ def _lists(state: TrunkState) -> _Lists:
     )
 
 
-def _basis(scene: Scene, state: TrunkState) -> tuple[object, ...]:
+def _basis(context: PageContext, state: TrunkState) -> tuple[object, ...]:
     """Return what every page about a trunk is made from."""
-    age = freshness(state, scene.now).words
-    around = (scene.minute, age, scene.compare_urls, scene.triage)
+    age = freshness(state, context.now).words
+    around = (context.minute, age, context.compare_urls, context.triage)
     return (state.jobs, state.order, state.sources, *around)
 
 
@@ -149,25 +149,25 @@ class HtmlPages:
         )
         self._rows: Kept[dict[JobKey, tuple[JobState, str, Markup]]] = Kept(ROWS_KEPT, len)
 
-    def landing(self, scene: Scene) -> Rendered:
+    def landing(self, context: PageContext) -> Rendered:
         """Return the list of trunks."""
-        ages = ",".join(freshness(state, scene.now).words for state in scene.snapshot.trunks)
-        basis = (scene.snapshot, scene.minute, ages, scene.triage)
-        return self._kept.get("/", basis, lambda: self._landing(scene))
+        ages = ",".join(freshness(state, context.now).words for state in context.snapshot.trunks)
+        basis = (context.snapshot, context.minute, ages, context.triage)
+        return self._kept.get("/", basis, lambda: self._landing(context))
 
-    def trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
+    def trunk(self, context: PageContext, state: TrunkState, choice: Choice) -> Rendered:
         """Return the page of a trunk."""
         return self._kept.get(
             (state.trunk, choice),
-            (state.groups, *_basis(scene, state)),
-            lambda: self._trunk(scene, state, choice),
+            (state.groups, *_basis(context, state)),
+            lambda: self._trunk(context, state, choice),
         )
 
     def job(
-        self, scene: Scene, state: TrunkState, job: JobState, first_bad: str | None = None
+        self, context: PageContext, state: TrunkState, job: JobState, first_bad: str | None = None
     ) -> Rendered | None:
         """Return the page of a job, or of one of its outages; None without this outage."""
-        key, basis = ("job", job.key, first_bad), (job, *_basis(scene, state))
+        key, basis = ("job", job.key, first_bad), (job, *_basis(context, state))
         kept = self._kept.find(key, basis)
         if kept is not None:
             return kept
@@ -179,9 +179,9 @@ class HtmlPages:
             *newest_shas(job, state.order, ATTEMPT_COMMITS),
             *([first_bad] if first_bad else ()),
         }
-        columns = scene.columns(job.key, sorted(shas))
+        columns = context.columns(job.key, sorted(shas))
         found = None if columns is None else details(columns, state.order)
-        text = self._job(scene, state, job, outages, found)
+        text = self._job(context, state, job, outages, found)
         page = rendered(segment(text))
         return page if found is None else self._kept.get(key, basis, lambda: page)
 
@@ -211,8 +211,8 @@ class HtmlPages:
     def _page(self, template: str, **values: Any) -> Rendered:
         return rendered(segment(self._render(template, reloads=False, **values)))
 
-    def _landing(self, scene: Scene) -> Rendered:
-        now = scene.now
+    def _landing(self, context: PageContext) -> Rendered:
+        now = context.now
         trunks = [
             {
                 "state": state,
@@ -220,10 +220,10 @@ class HtmlPages:
                 "fresh": freshness(state, now),
                 "path": trunk_path(state.trunk),
                 "worst": worst,
-                "who": who_is_on(worst, scene.triage, now) if worst is not None else None,
+                "who": who_is_on(worst, context.triage, now) if worst is not None else None,
                 "notes": [note.strip() for note in trunk_notes(state, now)],
             }
-            for state, standing in worst_trunks_first(scene.snapshot.trunks, now)
+            for state, standing in worst_trunks_first(context.snapshot.trunks, now)
             for worst in (_worst(state),)
         ]
         sources = [
@@ -232,17 +232,17 @@ class HtmlPages:
                 "standing": source_standing(source, now),
                 "problems": [*([source.problem] if source.problem else []), *source_notes(source)],
             }
-            for source in scene.snapshot.sources
+            for source in context.snapshot.sources
         ]
         text = self._render(
             "landing.html", reloads=True, now=now, trunks=trunks, sources=sources,
-            headline=headline(scene.snapshot, now), has_triage=any(scene.triage.readings()),
+            headline=headline(context.snapshot, now), has_triage=any(context.triage.readings()),
         )  # fmt: skip
         return rendered(segment(text))
 
-    def _trunk(self, scene: Scene, state: TrunkState, choice: Choice) -> Rendered:
-        reliable = is_reliable(state, scene.now)
-        current = scene.triage.at(scene.now)
+    def _trunk(self, context: PageContext, state: TrunkState, choice: Choice) -> Rendered:
+        reliable = is_reliable(state, context.now)
+        current = context.triage.at(context.now)
         notes_of = {job.key: note_words(current.of(job)) for job in state.jobs if job.broken}
         grid, middle = self._grids.get(
             (state.trunk, choice),
@@ -251,18 +251,19 @@ class HtmlPages:
         )
         lists = self._lists.get(state.trunk, (state.jobs,), lambda: _lists(state))
         notes = (
-            *trunk_notes(state, scene.now),
+            *trunk_notes(state, context.now),
             *workflow_notes(state),
-            *triage_notes(scene.triage, scene.now),
+            *triage_notes(context.triage, context.now),
         )
         text = self._render(
-            "trunk.html", reloads=True, state=state, choice=choice, grid=grid, now=scene.now,
-            standing=trunk_standing(state, scene.now), fresh=freshness(state, scene.now),
+            "trunk.html", reloads=True, state=state, choice=choice, grid=grid, now=context.now,
+            standing=trunk_standing(state, context.now), fresh=freshness(state, context.now),
             path=trunk_path(state.trunk), api=f"/api/v1{trunk_path(state.trunk)}",
             notes=[note.strip() for note in notes],
             broken=lists.broken[:CARDS_SHOWN], more_broken=max(0, len(lists.broken) - CARDS_SHOWN),
-            compare=self._compare(scene), who=lambda job: who_is_on(job, scene.triage, scene.now),
-            has_triage=any(scene.triage.readings()),
+            compare=self._compare(context),
+            who=lambda job: who_is_on(job, context.triage, context.now),
+            has_triage=any(context.triage.readings()),
             teams=sorted({group.group.team for group in state.groups}),
             groups=[group.group.name for group in state.groups],
             states=STATE_WORDS, counts=sorted({*COUNTS, choice.commits}),
@@ -298,30 +299,30 @@ class HtmlPages:
 
     def _job(
         self,
-        scene: Scene,
+        context: PageContext,
         state: TrunkState,
         job: JobState,
         outages: Sequence[Outage],
         found: Sequence[Detail] | None,
     ) -> str:
-        reliable = is_reliable(state, scene.now)
+        reliable = is_reliable(state, context.now)
         writer = CellWriter(state.order, COUNTS[1])
         chosen = next((each for each in outages if each.is_chosen and each.closed_by), None)
         return self._render(
-            "job.html", reloads=True, state=state, job=job, now=scene.now, details=found,
-            headline=job_standing(job, reliable=reliable), fresh=freshness(state, scene.now),
-            trunk_path=trunk_path(state.trunk), compare=self._compare(scene),
-            notes=[note.strip() for note in trunk_notes(state, scene.now)],
+            "job.html", reloads=True, state=state, job=job, now=context.now, details=found,
+            headline=job_standing(job, reliable=reliable), fresh=freshness(state, context.now),
+            trunk_path=trunk_path(state.trunk), compare=self._compare(context),
+            notes=[note.strip() for note in trunk_notes(state, context.now)],
             also=CoFailures(state.jobs).with_job(job), outages=outages,
-            who=who_is_on(job, scene.triage, scene.now),
+            who=who_is_on(job, context.triage, context.now),
             chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
             letters=suspect_letters(job, state.order),
         )  # fmt: skip
 
-    def _compare(self, scene: Scene) -> Callable[[JobState], str | None]:
+    def _compare(self, context: PageContext) -> Callable[[JobState], str | None]:
         def compare(job: JobState) -> str | None:
-            template = scene.compare_urls.get(Trunk(job.key.repo, job.key.branch))
+            template = context.compare_urls.get(Trunk(job.key.repo, job.key.branch))
             return compare_link(job.blame, template)
 
         return compare

@@ -80,10 +80,10 @@ class Kept(Generic[T]):
     def __init__(self, limit: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
         """Args:
         limit: sum of the weights of the values.
-        weigh: returns the weight of a value.
+        weigh: returns the weight of a value, which counts as 1 at least.
         """
         self._limit = limit
-        self._weigh = weigh
+        self._weigh: Callable[[T], int] = lambda value: max(1, weigh(value))
         self._weight = 0
         self._lock = threading.Lock()
         self._values: OrderedDict[Hashable, tuple[Sequence[object], T]] = OrderedDict()

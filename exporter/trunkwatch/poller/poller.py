@@ -113,8 +113,9 @@ class Poller:
             thread.join(max(0.0, deadline - self._timing.monotonic()))
 
     def wake(self, source: str) -> None:
-        """Refresh a source now."""
-        self._wake[source].set()
+        """Refresh a source now, if it is one of this poller's: a reload may have dropped it."""
+        if source in self._wake:
+            self._wake[source].set()
 
     def delivered(self) -> None:
         """Request an evaluation of the deliveries that the engine has stored."""

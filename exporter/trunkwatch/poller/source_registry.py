@@ -303,7 +303,7 @@ class SourceRegistry:
         report, kept = self._reports.get(source), self._kept.get(source, {})
         kept_problems = {trunk for trunk, each in kept.items() if each.problem}
         self._watched.put(source, self._fed_by(source))
-        self._unread.put(source, kept_problems if report is None else _problems(report))
+        self._unread.put(source, kept_problems if report is None else _error_fields(report))
         self._listed.put(source, self._listed_by(source))
         stored = self._stored[source]
         has_succeeded = stored is not None and stored.last_success is not None
@@ -413,7 +413,3 @@ def _errors(report: RefreshReport) -> list[SourceError]:
 
 def _error_fields(report: RefreshReport) -> Mapping[Trunk, Mapping[str, str]]:
     return {trunk: each.error.fields() for trunk, each in report.trunks.items() if each.error}
-
-
-def _problems(report: RefreshReport) -> Mapping[Trunk, str]:
-    return {trunk: str(each.error) for trunk, each in report.trunks.items() if each.error}

@@ -526,10 +526,6 @@ class TrunkEngine:
         return replace(state, sources=sources, data_at=data_at, missing=missing)
 
 
-def _changed_by(applied: Applied) -> set[Trunk]:
-    return {*applied.touched, *applied.orders, *applied.workflow_states}
-
-
 def _plausible(fact: Fact, now: float) -> Fact:
     """Return a fact without times that cannot be true: every fact of every source passes here."""
     if isinstance(fact, Observation):

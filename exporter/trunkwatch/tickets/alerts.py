@@ -75,9 +75,18 @@ class WebhookPayload(NamedTuple):
     ignored: int
     skipped: tuple[SkippedAlert, ...]
 
-    def outcomes(self) -> Counter[str]:
-        """Return the number of alerts by outcome."""
-        known = {"firing": len(self.firing), "resolved": self.resolved, "ignored": self.ignored}
+    def outcomes(self, refused: int = 0) -> Counter[str]:
+        """Return the number of alerts by outcome.
+
+        Args:
+            refused: number of the firing alerts that were not stored.
+        """
+        known = {
+            "firing": len(self.firing) - refused,
+            "refused": refused,
+            "resolved": self.resolved,
+            "ignored": self.ignored,
+        }
         return Counter(known) + Counter(alert.outcome for alert in self.skipped)
 
     def problems(self) -> str:

@@ -11,7 +11,13 @@ from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from trunkwatch.errors import BadDelivery, QueueFullError, SourceError, StoreError
+from trunkwatch.errors import (
+    BadDelivery,
+    QueueFullError,
+    SourceError,
+    StoreError,
+    TrunkwatchError,
+)
 from trunkwatch.web.answer import (
     JSON,
     NOT_FOUND,
@@ -21,6 +27,7 @@ from trunkwatch.web.answer import (
     is_at_most,
     method_not_allowed,
     path_of,
+    readiness,
     respond,
 )
 
@@ -109,7 +116,7 @@ class AlertPages:
     def _alerts(self, environ: "WSGIEnvironment") -> Answer:
         try:
             self._check_token(environ)
-            summary = self._deliver(_document(_body(environ)))
+            summary = self._delivered(_document(_body(environ)))
         except _Refused as refused:
             return self._refusal(refused.status, str(refused))
         except BadDelivery as error:
@@ -122,6 +129,16 @@ class AlertPages:
             return self._refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), "overflow")
         self._count("accepted")
         return Answer("200 OK", TEXT, f"{summary}\n".encode())
+
+    def _delivered(self, document: Any) -> str:
+        try:
+            return self._deliver(document)
+        except TrunkwatchError:
+            raise
+        except Exception:
+            # The server answers 500 and logs the traceback.
+            self._count("failed")
+            raise
 
     def _refusal(self, status: HTTPStatus, text: str, outcome: str = "") -> Answer:
         failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -157,11 +174,7 @@ class AlertPages:
         return health(self._dead_threads())
 
     def _ready(self) -> Answer:
-        problems = self._problems()
-        if problems:
-            text = "".join(f"not ready: {problem}\n" for problem in problems)
-            return Answer("503 Service Unavailable", TEXT, text.encode())
-        return Answer("200 OK", TEXT, b"ready\n")
+        return readiness(self._problems())
 
     def _listed(self) -> Answer:
         return Answer("200 OK", JSON, json.dumps(self._tickets(), indent=2).encode() + b"\n")

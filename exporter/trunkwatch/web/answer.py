@@ -73,6 +73,18 @@ def health(dead_threads: Sequence[str]) -> Answer:
     return Answer("200 OK", TEXT, b"healthy\n")
 
 
+def readiness(problems: Sequence[str]) -> Answer:
+    """Return the answer of `/-/ready`.
+
+    Args:
+        problems: the reasons for not being ready.
+    """
+    if problems:
+        text = "".join(f"not ready: {problem}\n" for problem in problems)
+        return Answer("503 Service Unavailable", TEXT, text.encode())
+    return Answer("200 OK", TEXT, b"ready\n")
+
+
 def path_of(environ: "WSGIEnvironment") -> str:
     """Return the path of a request; WSGI decodes its bytes as latin-1."""
     path: str = environ["PATH_INFO"]

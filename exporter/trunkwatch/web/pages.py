@@ -2,7 +2,6 @@
 
 import html
 import json
-import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -28,6 +27,7 @@ from trunkwatch.web.answer import (
     method_not_allowed,
     negotiated,
     path_of,
+    readiness,
     redirect_to_shard,
     respond,
 )
@@ -37,8 +37,6 @@ from trunkwatch.web.webhook import WEBHOOK_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-log = logging.getLogger(__name__)
 
 METRICS_PATH = "/metrics"
 
@@ -126,14 +124,12 @@ class Pages:
     def _trunk(self, environ: "WSGIEnvironment", name: str) -> Answer:
         view = self._view()
         snapshot = view.snapshot()
-        # The server does not decode %2F; clients may encode any of the slashes.
-        plain = name.replace("%2F", "/").replace("%2f", "/")
-        place = read_path(environ.get("REQUEST_URI", "").removeprefix(API))
-        found = [trunk for trunk in snapshot.trunks if place and trunk.trunk == place.trunk]
-        found = found or _called(name, snapshot.trunks) or _called(plain, snapshot.trunks)
+        path: str = environ["REQUEST_URI"].removeprefix(API)
+        place, readings = read_path(path), other_readings(path)
+        named = [place.trunk] if place is not None else []
+        found = _published(named, snapshot.trunks) or _published(readings, snapshot.trunks)
         if not found:
-            read = [place.trunk] if place else []
-            other = next(filter(None, map(view.other_shard, [*read, *other_readings(plain)])), None)
+            other = next(filter(None, map(view.other_shard, [*named, *readings])), None)
             if other is not None and other.address is not None:
                 return redirect_to_shard(other.address, environ)
             error = other.text if other else _unknown_trunk(name, snapshot.trunks)
@@ -163,11 +159,7 @@ class Pages:
     def _ready(self, environ: "WSGIEnvironment") -> Answer:
         del environ
         problems = readiness_problems(self._view().snapshot(), self._clock())
-        problems += self._problems()
-        if problems:
-            text = "".join(f"not ready: {problem}\n" for problem in problems)
-            return Answer("503 Service Unavailable", TEXT, text.encode())
-        return Answer("200 OK", TEXT, b"ready\n")
+        return readiness([*problems, *self._problems()])
 
 
 class MetricsOnly:
@@ -192,20 +184,18 @@ class MetricsOnly:
         return respond(answer, environ, start_response)
 
 
-def _called(name: str, trunks: Sequence[TrunkState]) -> list[TrunkState]:
-    """Return the trunks of a name: both a repo and a branch may contain slashes.
+def _published(names: Iterable[Trunk], trunks: Sequence[TrunkState]) -> list[TrunkState]:
+    """Return the states of those of some trunks that are published.
 
     Args:
-        name: repo and branch.
-        trunks: sorted.
+        names: of trunks.
+        trunks: the published ones, sorted.
     """
     found = []
-    for place, letter in enumerate(name):
-        if letter == "/":
-            trunk = Trunk(name[:place], name[place + 1 :])
-            position = bisect_left(trunks, trunk, key=lambda state: state.trunk)
-            if position < len(trunks) and trunks[position].trunk == trunk:
-                found.append(trunks[position])
+    for name in names:
+        position = bisect_left(trunks, name, key=lambda state: state.trunk)
+        if position < len(trunks) and trunks[position].trunk == name:
+            found.append(trunks[position])
     return found
 
 

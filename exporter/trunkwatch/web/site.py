@@ -22,7 +22,7 @@ from trunkwatch.errors import StoreError
 from trunkwatch.html.details import details
 from trunkwatch.html.filters import QUERY_LIMIT, read_choice
 from trunkwatch.html.grid import commit_by_digits, job_by_id
-from trunkwatch.html.pages import HtmlPages, Scene
+from trunkwatch.html.pages import HtmlPages, PageContext
 from trunkwatch.html.rendered import Rendered
 from trunkwatch.html.runbooks import names
 from trunkwatch.html.templating import STATIC_PREFIX, static_files
@@ -113,7 +113,7 @@ class Site:
         if path.startswith(RUNBOOKS):
             return self._runbook(environ, path.removeprefix(RUNBOOKS))
         view = self._view()
-        scene = Scene(
+        context = PageContext(
             view.snapshot(),
             view.compare_urls,
             lambda *of: self._read(view, *of),
@@ -121,29 +121,35 @@ class Site:
             view.triage,
         )
         if path == "/":
-            return _sent(environ, self._pages.landing(scene))
-        raw: str = environ.get("REQUEST_URI", quote(path))
-        return self._trunk(environ, scene, view, raw)
+            return _sent(environ, self._pages.landing(context))
+        return self._trunk(environ, context, view, environ["REQUEST_URI"])
 
     # ------------------------------------------------------------------ trunks and jobs
 
-    def _trunk(self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str) -> Answer:
+    def _trunk(
+        self, environ: "WSGIEnvironment", context: PageContext, view: View, raw: str
+    ) -> Answer:
         place = read_path(raw)
-        state = scene.trunk(place.trunk) if place is not None else None
+        state = context.trunk(place.trunk) if place is not None else None
         if place is None or state is None:
-            return self._not_a_trunk(environ, scene, view, raw)
+            return self._not_a_trunk(environ, context, view, raw, place)
         query: str = environ.get("QUERY_STRING", "")
         if place.job is not None:
-            return self._job(environ, scene, state, place)
+            return self._job(environ, context, state, place)
         if query.startswith("cell="):
-            return self._cell(scene, state, query)
-        return _sent(environ, self._pages.trunk(scene, state, read_choice(query)))
+            return self._cell(context, state, query)
+        return _sent(environ, self._pages.trunk(context, state, read_choice(query)))
 
     def _not_a_trunk(
-        self, environ: "WSGIEnvironment", scene: Scene, view: View, raw: str
+        self,
+        environ: "WSGIEnvironment",
+        context: PageContext,
+        view: View,
+        raw: str,
+        place: Place | None,
     ) -> Answer:
-        place, readings = read_path(raw), other_readings(raw)
-        meant = [trunk for trunk in readings if scene.trunk(trunk) is not None]
+        readings = other_readings(raw)
+        meant = [trunk for trunk in readings if context.trunk(trunk) is not None]
         if len(meant) == 1:
             return _redirect(trunk_path(meant[0]))
         named = [] if place is None else [place.trunk]
@@ -152,7 +158,7 @@ class Site:
             if other.address is not None:
                 return redirect_to_shard(other.address, environ)
             return _missing(self._pages.message("Another shard", other.text, []))
-        shown = meant or [state.trunk for state in scene.snapshot.trunks]
+        shown = meant or [state.trunk for state in context.snapshot.trunks]
         text = (
             "Several trunks are called so." if meant else "No trunk is called so. These are read:"
         )
@@ -160,14 +166,14 @@ class Site:
         return _missing(self._pages.message("Which trunk?", text, links))
 
     def _job(
-        self, environ: "WSGIEnvironment", scene: Scene, state: TrunkState, place: Place
+        self, environ: "WSGIEnvironment", context: PageContext, state: TrunkState, place: Place
     ) -> Answer:
         job = next((each for each in state.jobs if each.key == place.job), None)
         above = (trunk_path(state.trunk), str(state.trunk))
         if job is None:
             text = "It was removed or renamed, or has no result on this trunk."
             return _missing(self._pages.message("No such job", text, [above]))
-        page = self._pages.job(scene, state, job, place.first_bad)
+        page = self._pages.job(context, state, job, place.first_bad)
         if page is None:
             text = (
                 f"No outage of this job begins at {short(place.first_bad or '')} now: a late result"
@@ -177,14 +183,14 @@ class Site:
             return _missing(self._pages.message("No such outage", text, links))
         return _sent(environ, page)
 
-    def _cell(self, scene: Scene, state: TrunkState, query: str) -> Answer:
+    def _cell(self, context: PageContext, state: TrunkState, query: str) -> Answer:
         """Lead to the run behind a cell, or return its details."""
         name, _, digits = query.removeprefix("cell=").partition("&")[0].partition(".")
         job = job_by_id(state, name)
         commit = commit_by_digits(state.order, digits)
         if job is None or commit is None:
             return NOT_FOUND
-        columns = scene.columns(job.key, [commit.sha])
+        columns = context.columns(job.key, [commit.sha])
         if columns is None:
             return BUSY
         found = details(columns, state.order)

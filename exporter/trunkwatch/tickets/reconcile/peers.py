@@ -29,7 +29,7 @@ class PeerChecks:
     def errors(self, now: float) -> Mapping[str, str]:
         """Return the error of each peer that cannot be used.
 
-        They are checked again once a minute, and in every round while one fails.
+        They are checked again after `CHECK_SECONDS`, and in every round while one fails.
 
         Args:
             now: seconds since the epoch.

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from trunkwatch.errors import TrunkwatchError
-from trunkwatch.process import ended_threads
+from trunkwatch.process import Background
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ MIN_PAUSE_SECONDS = 1.0
 """Between two rounds, whatever is delivered: each round reads Alertmanager and every open issue."""
 
 
-class Worker:
+class Worker(Background):
     """A thread that calls a function at an interval, and when woken."""
 
     def __init__(
@@ -31,34 +31,26 @@ class Worker:
         interval: from the end of one round to the next (seconds).
         pause: the least of it, after a wake (seconds).
         """
+        super().__init__("tickets")
         self._reconcile = reconcile
         self._interval = interval
         self._pause = pause
         self._woken = threading.Event()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tickets", daemon=True)
-
-    def start(self) -> None:
-        """Start with a round: the previous process may have left unfinished plans."""
-        self._thread.start()
 
     def wake(self) -> None:
         """Start the next round now."""
         self._woken.set()
 
-    def dead_threads(self) -> list[str]:
-        """Return the name of the thread if it has ended, although `stop` was not called."""
-        return [] if self._stopped.is_set() else ended_threads([self._thread])
-
     def stop(self) -> None:
         """Wait for the current round to end, and start no other."""
-        self._stopped.set()
+        super().stop()
         self._woken.set()
         if self._thread.ident is not None:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        # It begins with a round: the previous process may have left unfinished plans.
+        while not self._stopping.is_set():
             self._woken.clear()
             try:
                 self._reconcile()
@@ -66,5 +58,5 @@ class Worker:
                 log.error("round failed, to be retried", extra={"error": error})
             except Exception:
                 log.exception("round failed, to be retried")
-            if not self._stopped.wait(min(self._pause, self._interval)):
+            if not self._stopping.wait(min(self._pause, self._interval)):
                 self._woken.wait(self._interval)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from trunkwatch.report.markdown import code, link
+from trunkwatch.report.words import counted
 from trunkwatch.tickets.model import JobName, ReportedJob, TicketKey
 from trunkwatch.tickets.text.issue import JOBS_SHOWN, commit, lasted
 from trunkwatch.tickets.text.markdown import Marker, cut_to_limit, quoted
@@ -78,8 +79,7 @@ def changed_comment(
         parts.append("\n".join(["**Broken now:**", "", *_shortened(map(_broken, new))]))
     if ended:
         parts.append("\n".join(["**Not broken any more:**", "", *_shortened(_ends(ended))]))
-    jobs = "1 job of the group is" if left == 1 else f"{left:,} jobs of the group are"
-    parts.append(f"{jobs} broken.")
+    parts.append(f"{counted(left, 'job')} of the group {'is' if left == 1 else 'are'} broken.")
     return _comment(nonce, key, parts)
 
 

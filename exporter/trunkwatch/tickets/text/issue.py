@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.report.markdown import code, link, one_line
+from trunkwatch.report.words import SHORT_SHA_DIGITS, commits, counted
 from trunkwatch.tickets.alerts import ALERT, NAME_LABEL
 from trunkwatch.tickets.model import JobName, Links, TicketKey
 from trunkwatch.tickets.text.markdown import (
@@ -28,9 +29,6 @@ JOBS_SHOWN = 20
 
 SUSPECTS_SHOWN = 5
 """Suspects, beside first bad, that are listed for a job; the total is always shown."""
-
-SHORT_SHA_DIGITS = 10
-"""Hex digits that are unique in a large repository."""
 
 JOBS_IN_TIP_LINE = 3
 """Jobs named per line of "At the tip now"; the others are counted."""
@@ -79,8 +77,8 @@ def _extent(view: IssueView, bound: str = "", otherwise: str = ": ") -> str:
     """Return the length of the longest outage; "in a row" only while nothing interrupts it."""
     job = view.jobs[0]
     if job.failures == job.streak:
-        return f" for {bound}{_commits(job.failures)} in a row"
-    failures = "1 failure" if job.failures == 1 else f"{job.failures:,} failures"
+        return f" for {bound}{commits(job.failures)} in a row"
+    failures = counted(job.failures, "failure")
     since = f" since {when(job.broken_since, view.zone)}" if job.broken_since is not None else ""
     return f"{otherwise}{bound}{failures}{since}"
 
@@ -134,11 +132,10 @@ def _body(view: IssueView, nonce: str, shown: int) -> str:
 
 def _summary(view: IssueView) -> str:
     number, key = len(view.jobs), view.key
-    jobs = "1 job" if number == 1 else f"{number:,} jobs"
     verb = "is" if number == 1 else "are"
     return (
-        f"**{jobs} of the group {code(key.group)} {verb} broken on {code(key.repo)}"
-        f" {code(key.branch)},{_extent(view, 'up to ', ' with ')}.**"
+        f"**{counted(number, 'job')} of the group {code(key.group)} {verb} broken on"
+        f" {code(key.repo)} {code(key.branch)},{_extent(view, 'up to ', ' with ')}.**"
     )
 
 
@@ -188,7 +185,7 @@ def _suspects(job: JobStatus) -> str:
     if job.suspects == 0:
         return "0: something outside the repository has changed"
     tested = "" if job.tested is None else f", of which {job.tested:,} tested"
-    return f"{_commits(job.suspects)}{tested}"
+    return f"{commits(job.suspects)}{tested}"
 
 
 def _also_suspect(job: JobStatus) -> Iterator[str]:
@@ -196,7 +193,7 @@ def _also_suspect(job: JobStatus) -> Iterator[str]:
     left = len(job.also_suspect) - SUSPECTS_SHOWN
     yield from (commit(line) for line in reversed(job.also_suspect[-SUSPECTS_SHOWN:]))
     if left > 0:
-        yield f"{_commits(left)} more; the comparison lists them"
+        yield f"{commits(left)} more; the comparison lists them"
 
 
 def _step(job: JobStatus) -> str:
@@ -236,7 +233,7 @@ _TIP_STATES = {
 
 def _state_at_tip(job: JobStatus) -> str:
     state = _TIP_STATES.get(job.last_verdict or "", "no result yet")
-    return f"{state} ({_commits(job.pending)} still being tested)" if job.pending else state
+    return f"{state} ({commits(job.pending)} still being tested)" if job.pending else state
 
 
 def _unknown(names: Sequence[JobName]) -> str:
@@ -325,10 +322,6 @@ def lasted(seconds: float) -> str:
         if number:
             parts.append(f"{number} {unit}")
     return " ".join(parts[:2]) or "less than a minute"
-
-
-def _commits(number: int) -> str:
-    return "1 commit" if number == 1 else f"{number:,} commits"
 
 
 def _first_names(names: Sequence[JobName]) -> str:
