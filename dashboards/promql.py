@@ -113,7 +113,7 @@ def said(expr: str, exists: str, label: str, nothing: str, among: str = "") -> s
         exists: a cheap expression that has a series if there are rows.
         label: of the row that gets the text.
         nothing: the text where all data is fresh.
-        among: an expression without whose series there is neither text: what was chosen must exist.
+        among: an expression without whose series there is neither text: the choice must exist.
     """
     only = f" and on () {among}" if among else ""
     return (

@@ -150,7 +150,7 @@ def running() -> str:
 
 
 def who_is_on_it() -> str:
-    """Return a series for each ticket and each silence of the groups, or what is known instead."""
+    """Return a series for each ticket and each silence of the groups, else why there is none."""
     tickets, silences = f"ci_job_ticket_info{IN_JOBS}", f"ci_job_silence_info{IN_JOBS}"
     known = f"max by (peer) (trunkwatch_triage_known{IN_JOB})"
     return (

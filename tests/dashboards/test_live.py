@@ -192,7 +192,7 @@ def test_the_suspects_are_named_in_order(trunk: Shown) -> None:
 
 
 def test_who_is_on_it_is_a_row_each(trunk: Shown, prometheus: server.Prometheus) -> None:
-    """Tickets and silences have rows; what could not be read has one, and what is not set none."""
+    """Tickets and silences have rows, and so has a peer that could not be read."""
     rows = {row["Group"]: row for row in trunk.rows("Who is on it", group="default")}
     assert set(rows) == {"? alertmanager could not be read"}
     rows = {row.get("Ticket"): row for row in trunk.rows("Who is on it")}
@@ -375,7 +375,7 @@ def test_a_job_s_dashboard_tells_its_outage(prometheus: server.Prometheus) -> No
         "cancelled, or no result",
         "failed",
     ]
-    # Of a job that does not exist, it is not known whether it is broken.
+    # A job that does not exist is not shown as one that is not broken.
     nothing = Shown(prometheus, "job", **INCIDENT, **(chosen | {"job_name": "another"}))
     assert (nothing.rows("Outage"), nothing.rows("Suspects")) == ([], [])
     # The trunk whose data is old does not pass.

@@ -253,8 +253,8 @@ def test_the_job_comes_first_and_is_wide() -> None:
     """A phone shows the job's name and its age; the rest is to the right, in the order of need."""
     assert headers_of("Broken now") == [
         "Job", "Since", "Failures", "N", "First bad by", "Commit", "Failed step", "Run",
-        "Suspects", "Running", "State", "Team", "Priority", "Workflow", "Repo", "Branch", "Opened (UTC)",
-        "Commit title",
+        "Suspects", "Running", "State", "Team", "Priority", "Workflow", "Repo", "Branch",
+        "Opened (UTC)", "Commit title",
     ]  # fmt: skip
     shown = panel(TRUNK, "Broken now")["fieldConfig"]
     wide = shown["overrides"][0]
