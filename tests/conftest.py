@@ -1,6 +1,7 @@
 """Rules for every test: hypothesis profiles, no secret in any output, the slowest tests first."""
 
 import gc
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
@@ -26,6 +27,21 @@ SLOWEST_FIRST = (
     "soak/test_soak.py",
 )
 """Tests of up to two minutes; started last, one of them would run alone at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    """Report no finalizer that fails at the recursion limit, while a test decodes nested JSON.
+
+    The garbage collector runs there as well, and finalizes what earlier tests have left.
+    """
+    report = sys.unraisablehook
+
+    def unless_too_deep(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(unraisable.exc_value, RecursionError):
+            report(unraisable)
+
+    sys.unraisablehook = unless_too_deep
 
 
 @pytest.hookimpl(wrapper=True)
