@@ -33,7 +33,7 @@ EXEMPT = f"job:ci_job_known_broken:exempt{RULES_JOBS}"
 NOTHING_BROKEN = f"branch:ci_job_broken:none{RULES_TRUNK}"
 ENDED = f"ci_job_last_outage_info{IN_JOBS}"
 OF_GROUP = "repo, branch, group, team, priority"
-FACTS = "first_bad, author, title, url, failed_step, facts"
+FACTS = "first_bad, last_good, author, title, url, failed_step, facts"
 SUSPECT = "sha, author, title, result"
 
 # Codes of states, in the order of the table: negative, so that no count has the same mapping.
@@ -114,7 +114,11 @@ def commit_url(expr: str, sha: str) -> str:
 
 def with_facts(expr: str) -> str:
     """Return facts with labels for the columns: suspects, and addresses that are never empty."""
-    who = otherwise(expr, "author", UNKNOWN_TEXT)
+    # Without last good, an older commit that is unread may be the first bad one.
+    named = (
+        f'label_join({otherwise(expr, "author", UNKNOWN_TEXT)}, "who", "|", "last_good", "author")'
+    )
+    who = f'label_replace({named}, "author", "$1, or earlier", "who", "\\\\|(.+)")'
     suspects = otherwise(fact(who, "suspects", "Suspects"), "suspects", UNKNOWN_TEXT)
     run = otherwise(suspects, "url", "$page/")
     opened = otherwise(fact(run, "opened", "Occurred at"), "opened", UNKNOWN_TEXT)

@@ -118,8 +118,9 @@ def broken_now() -> Json:
         "Broken now",
         "One row per job with an open outage. Since: age of the outage. Failures: failing commits "
         "since first bad. N: how many in a row open an outage. First bad by: author of the first "
-        "failing commit. Suspects: number of commits after last good up to first bad. Running: "
-        "newer commits at which the job is running or queued. "
+        "failing commit; 'or earlier' where no last good commit is known. Suspects: number of "
+        "commits after last good up to first bad. Running: newer commits at which the job is "
+        "running or queued. "
         f"Known-broken jobs are dimmed. After a failed scrape the rows stay for {HOLD}, as the "
         "alerts do. Click a job, commit or run to open the dashboard Job, the run, the commit or "
         "the page. Alert: TrunkJobBroken.",

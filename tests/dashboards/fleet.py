@@ -98,6 +98,7 @@ def outage(fleet: Fleet, number: int) -> Iterator[Series]:
     )
     shown = {
         "first_bad": sha,
+        "last_good": f"{number + 8192:040x}",
         "url": f"https://ci.example/runs/{number}",
         "failed_step": "Test",
         "author": author,

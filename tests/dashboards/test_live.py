@@ -124,7 +124,7 @@ FLAKY_ROW = {
     "Since": "5h 0m",
     "Failures": 5,
     "N": 3,
-    "First bad by": "author-b",
+    "First bad by": "author-b, or earlier",
     # Without an address of commits the page opens.
     "Commit": f"http://localhost:10077/#{incident.BAD_BEFORE}",
     "Failed step": "Test",
