@@ -227,8 +227,7 @@ class LiveStack:
         self, trunk: LiveTrunk, expected: Sequence[Notification], seconds: float = QUIET_SECONDS
     ) -> None:
         """Fail if another notification about a trunk's jobs arrives within some seconds."""
-        always(lambda: self.notifications(trunk) == list(expected), "nothing more is sent", seconds)
-        self._check(trunk, expected)
+        always(lambda: self._check(trunk, expected), "nothing more is sent", seconds)
 
     def expect(self, trunk: LiveTrunk, expected: Sequence[Notification]) -> None:
         """Wait for as many notifications about a trunk's jobs, and compare them."""
@@ -237,9 +236,10 @@ class LiveStack:
         )
         self._check(trunk, expected)
 
-    def _check(self, trunk: LiveTrunk, expected: Sequence[Notification]) -> None:
+    def _check(self, trunk: LiveTrunk, expected: Sequence[Notification]) -> bool:
         observed = self.notifications(trunk)
         assert observed == list(expected), f"{observed} was sent, not {list(expected)}"
+        return True
 
 
 def notification_of(delivery: Delivery) -> Notification:

@@ -170,7 +170,7 @@ def _check_dashboards(incident: IncidentRun) -> None:
     assert len(incident.shown("trunk").rows("Suspect commits", now)) == 2
     (trunk,) = incident.shown("trunk").rows("Trunks", now)
     assert (trunk["State"], trunk["Broken"], trunk["Data age"]) == ("✖ broken", 1, "0m")
-    (outage,) = incident.shown("job", workflow="inductor").rows("Outage", now)
+    (outage,) = incident.shown("job", workflow="inductor", job_name=TORCHBENCH).rows("Outage", now)
     assert outage["Last good"] == facts["Last good"]
 
 

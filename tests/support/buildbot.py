@@ -258,7 +258,8 @@ class RealBuildbot:
         answer = requests.get(
             f"{self.url}/api/v2{path}",
             params=list(query),
-            headers={"Accept": "application/json"},
+            # A busy Buildbot has sent compressed answers without the header of gzip.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
             timeout=10,
         )
         answer.raise_for_status()
