@@ -1,11 +1,12 @@
 """A job's result at each commit as a letter: the same on the page, in the JSON and in metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import takewhile
 from types import MappingProxyType
 
 from trunkwatch.domain.history import ColumnHistory, Place
-from trunkwatch.domain.model import Verdict
+from trunkwatch.domain.job import JobState
+from trunkwatch.domain.model import Commit, Verdict
 
 NO_ROW = "."
 """The letter of a commit at which a job has no result."""
@@ -51,10 +52,24 @@ def cells(history: ColumnHistory, commits: int, shown: int) -> str:
         commits: number of commits of the trunk.
         shown: number of letters, at most.
     """
-    return letters_between(history, max(0, commits - shown), commits)[::-1]
+    return _letters(history, max(0, commits - shown), commits)[::-1]
 
 
-def letters_between(history: ColumnHistory, first: int, end: int) -> str:
+def suspect_letters(job: JobState, limit: int | None = None) -> Iterator[tuple[Commit, str]]:
+    """Return the suspects of a job's outage or streak with their letters, oldest first.
+
+    Args:
+        job: its state.
+        limit: number of suspects, at most; None for all.
+    """
+    if job.blame is None or not job.blame.suspects:
+        return iter(())
+    suspects = job.blame.suspects[:limit]
+    first = job.blame.commit_index + 1 - len(job.blame.suspects)
+    return zip(suspects, _letters(job.history, first, first + len(suspects)), strict=True)
+
+
+def _letters(history: ColumnHistory, first: int, end: int) -> str:
     """Return a letter for each commit of a part of the trunk, oldest first.
 
     Args:

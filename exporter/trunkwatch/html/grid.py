@@ -247,16 +247,6 @@ def place_in(index: int, marks: Marks, letter: str, newest: int) -> tuple[list[s
     return classes, [MEANINGS[letter], *words] if words else []
 
 
-def suspect_letters(job: JobState, order: TrunkOrder) -> dict[str, str]:
-    """Return the letter of each suspect that has a row, by its hash."""
-    if job.blame is None or not job.blame.suspects:
-        return {}
-    newer, number = len(order.commits) - 1 - job.blame.commit_index, len(job.blame.suspects)
-    letters = cells(job.history, len(order.commits), newer + number)[newer:]
-    shas = (commit.sha for commit in reversed(job.blame.suspects))
-    return {sha: letter for sha, letter in zip(shas, letters, strict=True) if letter != NO_ROW}
-
-
 def commit_by_digits(order: TrunkOrder, digits: str) -> Commit | None:
     """Return the commit that a cell names by the first digits of its hash, None without one."""
     length = digits_of(order)

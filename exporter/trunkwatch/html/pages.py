@@ -10,12 +10,13 @@ from trunkwatch.addresses import trunk_path
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.engine.cells import NO_ROW, suspect_letters
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.html.details import Detail, details
 from trunkwatch.html.filters import JOBS_PER_PAGE, Choice
-from trunkwatch.html.grid import CellWriter, Grid, grid_of, suspect_letters, worst_first
+from trunkwatch.html.grid import CellWriter, Grid, grid_of, worst_first
 from trunkwatch.html.outages import Outage, detail_at, newest_shas, outages_of
 from trunkwatch.html.rendered import (
     ENTRY_BYTES,
@@ -317,7 +318,7 @@ class HtmlPages:
             who=who_is_on(job, context.triage, context.now),
             chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
-            letters=suspect_letters(job, state.order),
+            letters={c.sha: each for c, each in suspect_letters(job) if each != NO_ROW},
         )  # fmt: skip
 
     def _compare(self, context: PageContext) -> Callable[[JobState], str | None]:

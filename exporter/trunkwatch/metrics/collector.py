@@ -6,7 +6,7 @@ from itertools import chain
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from trunkwatch.domain.job import JobState
-from trunkwatch.engine.cells import MEANINGS, letters_between
+from trunkwatch.engine.cells import MEANINGS, suspect_letters
 from trunkwatch.engine.shown import Alert, outage_of
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, Totals, TrunkState
 from trunkwatch.engine.triage import Triage
@@ -180,9 +180,7 @@ def _blame_samples(job: JobState, external_url: str) -> Iterator[Sample]:
         return
     yield "suspect_commits", (), len(job.blame.suspects)
     if outage is not None:
-        oldest = job.blame.commit_index + 1 - len(job.blame.suspects)
-        letters = letters_between(job.history, oldest, oldest + len(outage.listed))
-        suspects = zip(outage.listed, letters, strict=True)
+        suspects = suspect_letters(job, len(outage.listed))
         for position, (commit, letter) in enumerate(suspects, 1):
             yield "suspect_info", (commit.sha, *by(commit), MEANINGS[letter]), position
 
