@@ -97,7 +97,7 @@ def word_of(headers: Mapping[str, str], name: str) -> str:
     return value
 
 
-def branch_of(ref: str) -> str | None:
+def branch_of_ref(ref: str) -> str | None:
     """Return the branch of a full ref; None for another ref, such as that of a tag."""
     return ref.removeprefix(REF) if ref.startswith(REF) else None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from trunkwatch.config.schema import GiteaSource
 from trunkwatch.domain.model import Trunk
-from trunkwatch.sources.deliveries import branch_of, check_signed, payload_of, word_of
+from trunkwatch.sources.deliveries import branch_of_ref, check_signed, payload_of, word_of
 
 SIGNATURE, GITHUB_SIGNATURE = "X-Gitea-Signature", "X-Hub-Signature-256"
 DELIVERY = "X-Gitea-Delivery"
@@ -55,4 +55,4 @@ def _branch_of(payload: Mapping[str, Any]) -> str | None:
     row = payload.get("workflow_run") or payload.get("workflow_job")
     if row is not None:
         return str(row["head_branch"])
-    return branch_of(str(payload["ref"]))
+    return branch_of_ref(str(payload["ref"]))

@@ -12,7 +12,13 @@ from typing import Any
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery
-from trunkwatch.sources.deliveries import RowsUpdate, branch_of, check_signed, payload_of, word_of
+from trunkwatch.sources.deliveries import (
+    RowsUpdate,
+    branch_of_ref,
+    check_signed,
+    payload_of,
+    word_of,
+)
 from trunkwatch.sources.github.external_checks import ExternalChecks
 from trunkwatch.sources.github.jobs.job import Job, check_of, job_of
 from trunkwatch.sources.github.jobs.pending_jobs import PendingJobs
@@ -146,7 +152,7 @@ class WebhookHandler:
         return self._watched(payload["repository"], branch) if isinstance(branch, str) else None
 
     def _push(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
-        trunk = self._trunk(branch_of(payload["ref"]), payload)
+        trunk = self._trunk(branch_of_ref(payload["ref"]), payload)
         # A push lists its commits without parents: the order has to be read.
         return RowsUpdate(needs_refresh=True) if trunk else None
 
