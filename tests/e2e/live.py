@@ -167,8 +167,17 @@ class LiveStack:
         ]
 
     def notifications(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> list[Notification]:
-        """Return the notifications about a trunk, oldest first."""
-        return [notification_of(each) for each in self.deliveries(trunk, alert)]
+        """Return the notifications about a trunk, oldest first, each with the ends that are new.
+
+        Prometheus resends an end for 15 minutes, and a notification that is sent within a group
+        interval after that lists it once more.
+        """
+        found: list[Notification] = []
+        ended: frozenset[str] = frozenset()
+        for each in map(notification_of, self.deliveries(trunk, alert)):
+            found.append(each._replace(resolved=each.resolved - ended))
+            ended = (ended | each.resolved) - each.firing
+        return found
 
     def deliveries_of_alert(self, alert: str) -> list[Delivery]:
         """Return the deliveries of an alert that concerns no trunk."""

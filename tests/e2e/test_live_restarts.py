@@ -83,7 +83,7 @@ def test_changes_while_a_part_is_stopped_are_sent_afterwards(
 def test_changes_while_alertmanager_is_stopped_are_sent_afterwards(live: LiveStack) -> None:
     """After a restart of Alertmanager its last notification is right once all alerts are resent."""
     # Before that, a notification may lack a job that is still broken, but not list it as resolved;
-    # the last one may list only the jobs that were resent first, even one resolved long before.
+    # the last one may list only the jobs that were resent first.
     trunk = live.trunk("o/meanwhile-alertmanager")
     trunk.land(a="P F F F", b="P F F F", c="P P P P")
     live.expect(trunk, [notification("a b")])
