@@ -107,18 +107,19 @@ def stat(title: str, description: str, size: str, query: Json | list[Json], fiel
     )
 
 
-def override(*columns: str, mode: str = "include", **properties: Json | None) -> Json:
+def override(*columns: str, mode: str = "include", **properties: Json | list[Json] | None) -> Json:
     """Return settings of the columns or lines with these names, or (`exclude`) of all others.
 
-    `custom_width` stands for `custom.width`; None removes the default. Grafana's published schema
-    allows no override whose value is a number, a text or a list, so the defaults fit most columns
-    and overrides only remove them.
+    `custom_width` stands for `custom.width`; None removes the default. The JSON schema that is
+    generated for Grafana allows only objects as values, Grafana itself any value. So the defaults
+    fit most columns and overrides only remove them, but for links of single columns. Those are
+    added to the default ones: remove these first.
     """
     options = {"mode": mode, "names": list(columns)}
     return {"matcher": {"id": "byNames", "options": options}, "properties": _settings(properties)}
 
 
-def _settings(properties: Mapping[str, Json | None]) -> list[Json]:
+def _settings(properties: Mapping[str, Json | list[Json] | None]) -> list[Json]:
     return [
         {"id": name.replace("_", "."), **({} if value is None else {"value": value})}
         for name, value in properties.items()
@@ -187,8 +188,8 @@ def table(
         hidden: fields that are no column.
         mappings: of all columns.
         overrides: of single columns.
-        linked: headers of the columns that have the links.
-        links: of each of their cells.
+        linked: headers of the columns whose cells are links.
+        links: of each of their cells; Grafana opens a single one at a click, and offers several.
         timed: headers of the columns with `unit`.
         unit: see `timed`.
     """

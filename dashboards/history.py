@@ -35,9 +35,9 @@ def pictures() -> list[Json]:
         ),
         graph(
             "Failing commits in a row",
-            f"At each time the {WORST_IN_TREND} longest streaks. Dashed: the jobs' own N, at which "
-            "an outage opens. A line ends with a pass or a flake. A line at 0 means that "
-            "nothing failed, a gap that there was no fresh data.",
+            f"The {WORST_IN_TREND} jobs with the longest streaks of the range. Dashed: the jobs' "
+            "own N, at which an outage opens. A line ends with a pass or a flake. A line at 0 "
+            "means that nothing failed, a gap that there was no fresh data.",
             "12 9",
             [
                 (queries.streaks(), JOB_LEGEND),
@@ -58,7 +58,7 @@ def pictures() -> list[Json]:
         ),
         timeline(
             "How long red",
-            f"At each time the {WORST_IN_TIMELINE} jobs that were broken for longest. The first "
+            f"The {WORST_IN_TIMELINE} jobs that were broken for most of the range. The first "
             "row is of all jobs together, known-broken ones apart; a gap in it means that there "
             "was no fresh data.",
             "24 12",

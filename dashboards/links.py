@@ -45,11 +45,6 @@ def to_value(title: str) -> Json:
     return link(title, "${__value.raw:raw}")
 
 
-def to_column(title: str, header: str) -> Json:
-    """Return the link to the address that another column of the row holds."""
-    return link(title, f'${{__data.fields["{header}"]:raw}}')
-
-
 # The texts of cells that hold an address or a hash: the hash as git shortens it, else a word.
 ADDRESSES = (
     regex_map("/^([0-9a-f]{10})[0-9a-f]{30,54}$/", "$1"),

@@ -197,13 +197,20 @@ def known() -> str:
     return f"0 * max({NOTHING_BROKEN})"
 
 
-def red_times() -> str:
-    """Return 1 while a job is one of those with the most failures in their outage.
+def worst_of_range(number: int, values: str, over_time: str) -> str:
+    """Return the jobs with the greatest `over_time` of the points that the graph shows.
 
-    Failures grow while an outage lasts, so these are the jobs that have been broken for longest.
-    Not ranked over the range: Prometheus would count the whole range for each point.
+    Ranked at each point, a line would end as if the job were repaired when others overtake it.
+    With `@ end()` Prometheus ranks once; its statistics count that for each point.
     """
-    return f"topk({WORST_IN_TIMELINE}, max by ({JOB}) ({HELD})) > bool 0"
+    rank = f"max by ({JOB}) ({over_time}({values}[$__range:$__interval] @ end()))"
+    return f"topk({number}, {rank})"
+
+
+def red_times() -> str:
+    """Return 1 while a job is broken, of the jobs that were broken for most of the range."""
+    worst = worst_of_range(WORST_IN_TIMELINE, HELD, "count_over_time")
+    return f"max by ({JOB}) ({HELD}) > bool 0 and on ({JOB}) {worst}"
 
 
 def any_broken() -> str:
@@ -212,8 +219,9 @@ def any_broken() -> str:
 
 
 def streaks() -> str:
-    """Return the longest streaks of failing commits at each time."""
-    return f"topk({WORST_IN_TREND}, max by ({JOB}) ({FAILING}))"
+    """Return the streaks of failing commits of the jobs with the longest ones."""
+    worst = worst_of_range(WORST_IN_TREND, FAILING, "max_over_time")
+    return f"max by ({JOB}) ({FAILING}) and on ({JOB}) {worst}"
 
 
 def thresholds_of_jobs() -> str:

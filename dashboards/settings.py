@@ -18,8 +18,8 @@ LATE_AFTER_SECONDS = 300
 # The jobs that one picture can show.
 WORST_IN_TIMELINE = 30
 WORST_IN_TREND = 20
-# Points of a graph: of a day, one in 20 minutes. Each costs as many samples as jobs are broken.
-GRAPH_POINTS = 80
+# Points of a graph: of a day, one in 30 minutes. Each costs as many samples as jobs are broken.
+GRAPH_POINTS = 60
 
 # Grey means unknown. It is the base step of every threshold, because Grafana shows an empty result
 # in the base colour: with a green base a stopped exporter would look healthy.

@@ -15,7 +15,6 @@ from dashboards.history import pictures, recent_outages, share_green
 from dashboards.links import (
     ADDRESSES,
     TRUNK_UID,
-    to_column,
     to_job,
     to_page_of_job,
     to_page_of_trunk,
@@ -122,8 +121,8 @@ def broken_now() -> Json:
         "commits after last good up to first bad. Running: newer commits at which the job is "
         "running or queued. "
         f"Known-broken jobs are dimmed. After a failed scrape the rows stay for {HOLD}, as the "
-        "alerts do. Click a job, commit or run to open the dashboard Job, the run, the commit or "
-        "the page. Alert: TrunkJobBroken.",
+        "alerts do. A click opens: on a job the dashboard Job, on a commit or run its page at the "
+        "CI, on a number of suspects the job's page. Alert: TrunkJobBroken.",
         "24 10",
         queries=[
             queries.broken_jobs(),
@@ -156,14 +155,11 @@ def broken_now() -> Json:
         overrides=[
             override("Priority", custom_cellOptions=COLORED),
             override("State", custom_cellOptions=whole_row),
+            override("Job", links=[to_job()]),
+            override("Suspects", links=[to_page_of_job()]),
         ],
-        linked=["Job", "Commit", "Run"],
-        links=[
-            to_job(),
-            to_column("First failing run", "Run"),
-            to_column("First bad commit", "Commit"),
-            to_page_of_job(),
-        ],
+        linked=["Commit", "Run"],
+        links=[to_value("Open it")],
         sort_by=[("State", False), ("Priority", False), ("Opened (UTC)", False)],
         empty=NO_DATA,
     )
@@ -214,16 +210,16 @@ def suspect_commits() -> Json:
             "author": "Author",
             "result": "Result",
             "title": "Title",
-            "workflow": "Workflow",
-            "repo": "Repo",
-            "branch": "Branch",
+            **OWNER,
+            **IDENTITY,
         },
-        hidden=["group", "team", "priority"],
-        mappings=ADDRESSES,
+        hidden=["group"],
+        mappings=[PRIORITIES, *ADDRESSES],
         wide=["Job", "Title"],
+        overrides=[override("Priority", custom_cellOptions=COLORED)],
         linked=["Commit"],
         links=[to_value("Open the commit")],
-        sort_by=[("Job", False), ("Workflow", False), ("#", False)],
+        sort_by=[("Priority", False), ("Job", False), ("Workflow", False), ("#", False)],
         empty=f"No suspects: no last good commit is known. Or {NO_DATA}: see Trunks.",
     )
 

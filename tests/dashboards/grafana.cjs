@@ -1,6 +1,6 @@
 // Reads dashboards and the results of their tables' queries with Grafana's own library, for
 // test_grafana.py: {dashboards: [...], tables: [{panel, results: {refId: [series]}}]} on stdin.
-// Prints {findings: [text], tables: [[{header: text}]]}. The argument is the folder with node_modules.
+// Prints {findings: [text], tables: [[{header: text}]], links: [{header: [address]}]}: of first rows. The argument is the folder with node_modules.
 const { createRequire } = require("module");
 const load = createRequire(`${process.argv[2]}/x.js`);
 const { JSDOM } = load("jsdom");
@@ -71,12 +71,32 @@ async function rows({ panel, results }) {
   );
 }
 
+const registry = new grafana.Registry(() => [
+  { id: "links", path: "links", process: grafana.dataLinksOverrideProcessor, shouldApply: () => true },
+]);
+
+// The addresses that a click on a cell of the first row offers, variables left as they are.
+async function links({ panel, results }) {
+  const frames = Object.entries(results).map(([ref, series], _, all) => frame(ref, series, all.length === 1));
+  const data = await lastValueFrom(grafana.transformDataFrame(panel.transformations, frames));
+  const replaceVariables = (text) => text;
+  const [shown] = grafana.applyFieldOverrides({
+    data, fieldConfig: panel.fieldConfig, fieldConfigRegistry: registry, replaceVariables, theme,
+  });
+  const addresses = (field) => field.getLinks({ valueRowIndex: 0 }).map((link) => link.href);
+  return Object.fromEntries((shown?.fields || []).map((field) => [field.config.displayName || field.name, addresses(field)]));
+}
+
 (async () => {
   const input = JSON.parse(require("fs").readFileSync(0, "utf8"));
   const found = input.dashboards.flatMap((dashboard) =>
     [...panels(dashboard)].flatMap((panel) => [...findings(panel)].map((f) => `${panel.title}: ${f}`)),
   );
   const tables = [];
-  for (const table of input.tables) tables.push(await rows(table));
-  process.stdout.write(JSON.stringify({ findings: found, tables }), () => process.exit(0));
+  const clicks = [];
+  for (const table of input.tables) {
+    tables.push(await rows(table));
+    clicks.push(await links(table));
+  }
+  process.stdout.write(JSON.stringify({ findings: found, tables, links: clicks }), () => process.exit(0));
 })();

@@ -19,6 +19,7 @@ ALL = {
     "job_name": "linux-jammy-cpu-py3.8-gcc11-inductor / test (inductor_torchbench)",
     "page": "http://localhost:10077",
     "__range": "6h",
+    "__interval": "1m",
     "__rate_interval": "2m",
 }
 

@@ -149,6 +149,11 @@ def test_grafana_makes_the_same_tables(prometheus: server.Prometheus) -> None:
         "State": "broken",
     }
     assert len(rows["Broken now"]) == 25
+    offered = dict(zip(titles, answer["links"], strict=True))
+    # A click opens a single link; several are a menu.
+    assert max(len(some) for columns in offered.values() for some in columns.values()) == 1
+    assert offered["Broken now"]["Job"][0].startswith("/d/trunkwatch-job?")
+    assert offered["Broken now"]["Run"] == ["${__value.raw:raw}"]
     assert [list(row.values()) for row in rows["Trunks"]] == [
         ["org/repo-0", "✖ broken", "25", "not configured", "0m", "main"]
     ]
