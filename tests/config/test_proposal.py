@@ -80,6 +80,9 @@ def test_shards_are_folded_into_their_job(names: list[str], folded: str) -> None
         ["test (3, 11)", "test (3, 12)"],
         ["test (1)", "test (2)", "test (3)", "test"],
         ["stage 1", "stage 2"],
+        # More digits than Python reads.
+        [f"test ({'1' * 5000})", "test (2)", "test (3)"],
+        [f"test (a, {'1' * 5000}, {'1' * 5000}, linux)", "test (a, 2, 2, linux)"],
     ],
 )
 def test_versions_and_gaps_are_no_shards(names: list[str]) -> None:

@@ -20,6 +20,7 @@ def test_a_walk_applies(walk: str, tmp_path: Path) -> None:
         copy.follow(step)
 
 
+@pytest.mark.slow
 @pytest.mark.large
 @pytest.mark.parametrize("walk", WALKS)
 def test_a_walk_ends_green(walk: str, tmp_path: Path) -> None:

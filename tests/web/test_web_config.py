@@ -21,6 +21,7 @@ from trunkwatch.web import WebServer, WebSettings, login
 from trunkwatch.web import server as web_server
 from trunkwatch.web import tls as web_tls
 from trunkwatch.web.answer import SECURITY_HEADERS
+from trunkwatch.web.settings import MAX_FILE_BYTES
 
 from tests.support.certificates import LOOPBACK, Authority
 from tests.support.waiting import eventually
@@ -301,6 +302,8 @@ def test_protection_stays_on(serve: Serve, text: str) -> None:
         ("authority.crt", b"x", r"client_ca_file \S+ cannot be used \(no certificate"),
         ("server.key", None, r"tls_server_config\.key_file: \S+ cannot be read \(No such file"),
         ("web.yml", b"\xff", r"web\.yml: is not UTF-8"),
+        ("web.yml", b"#" * (MAX_FILE_BYTES + 1), r"web\.yml: cannot be read \(larger than"),
+        ("server.crt", b"#" * (MAX_FILE_BYTES + 1), r"cert_file: \S+ cannot be read \(larger than"),
     ],
 )
 def test_files_that_cannot_be_used(

@@ -1,5 +1,6 @@
 """`trunkwatch backtest`: which alerts would the policy have raised on the stored history?"""
 
+import re
 from contextlib import closing
 from functools import partial
 
@@ -35,7 +36,7 @@ def _numbers(
     if value is None:
         return None
     parts = [part.strip() for part in value.split(",")]
-    if not all(part.isascii() and part.isdigit() and int(part) for part in parts):
+    if not all(re.fullmatch("0*[1-9][0-9]{0,8}", part) for part in parts):
         raise click.BadParameter("must be numbers such as 1,2,3,5", param=flag)
     return tuple(sorted({int(part) for part in parts}))
 

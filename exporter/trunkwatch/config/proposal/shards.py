@@ -106,6 +106,9 @@ SHAPES = (
 """In the order of their certainty; a later one sees the names that an earlier one has left."""
 
 
+MAX_DIGITS = 9
+"""Of a part's number."""
+
 _PRESET_NAME = Pattern(r".*\([^()]*?, (\d+), (\d+)((?:, [^()]*)?)\)[^(]*")
 
 
@@ -118,11 +121,22 @@ def uses_preset(names: Collection[Named]) -> bool:
     naming = Naming(fold=PRESETS[PRESET].fold)
     changed = [each.name for each in names if naming.resolve(*each) != each.name]
     found = [_PRESET_NAME.expand(name, r"\1 \2 \3") for name in changed]
-    parts = [each.split(" ", 2) for each in found if each is not None]
-    if len(parts) < len(found) or not all(1 <= int(n) <= int(total) for n, total, _ in parts):
+    texts = [each.split(" ", 2) for each in found if each is not None]
+    parts = [(*_numbers(n, total), rest) for n, total, rest in texts]
+    if len(parts) < len(found) or not all(1 <= n <= total for n, total, _ in parts):
         return False
     with_runner = sum(bool(rest) for *_, rest in parts)
-    return any(int(total) > 1 for _, total, _ in parts) and 2 * with_runner > len(parts)
+    return any(total > 1 for _, total, _ in parts) and 2 * with_runner > len(parts)
+
+
+def _numbers(number: str, total: str) -> tuple[int, int]:
+    """Return the number of a part and the number of parts; (-1, 0), which no part has, if too long.
+
+    Python refuses 4,301 digits.
+    """
+    if max(len(number), len(total)) > MAX_DIGITS:
+        return -1, 0
+    return int(number), int(total)
 
 
 def foldings(names: Collection[Named]) -> Iterator[Folding]:
@@ -156,7 +170,7 @@ def _foldings_of(shape: _Shape, present: Collection[Named]) -> Iterator[Folding]
     for workflow, name in sorted(present):
         folded, numbers = pattern.expand(name, shape.to), pattern.expand(name, numbers_to)
         if folded is not None and numbers is not None:
-            number, total = map(int, numbers.split())
+            number, total = _numbers(*numbers.split())
             part = _Part(name, number, total if shape.total else 0)
             families[Named(workflow, folded)].append(part)
     certain = {
