@@ -128,6 +128,7 @@ def test_the_manifests_of_kubernetes_itself_are_valid() -> None:
     assert "replica" in problems(stateful)[0]
 
 
+@pytest.mark.slow
 def test_the_manifests_have_the_rules_and_the_dashboards() -> None:
     """The PrometheusRule is rules/, and each dashboard has a ConfigMap with the sidecar's label."""
     (rule,) = of_kind(plain(), "PrometheusRule")

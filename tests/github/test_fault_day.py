@@ -18,6 +18,7 @@ from tests.github.scenario import ExpectedOverTime
 HOURS_BEFORE_STALE_INDEX = 3
 
 
+@pytest.mark.slow
 def test_a_day_is_reproducible() -> None:
     """The seed determines commits, results and re-runs."""
     one, two, other = (day(seed) for seed in (1, 1, 2))

@@ -442,6 +442,7 @@ def test_an_error_names_its_source_and_changes_nothing(case: Case) -> None:
     assert reader.state() == before
 
 
+@pytest.mark.slow
 def test_no_secret_is_shown(case: Case, tmp_path: Path) -> None:
     """Neither output nor log, at any level, nor metrics hold what opens the server."""
     (tmp_path / "trunkwatch.yml").write_text(case.text, encoding="utf-8")

@@ -172,6 +172,7 @@ def test_bodies_in_memory_are_bounded(
     assert rest_of(connect(closing_post)).endswith(b"\r\n\r\n9")
 
 
+@pytest.mark.slow
 def test_stop_does_not_wait_for_hanging_clients() -> None:
     """Silent, half sent and unread requests end with the server, long before their own time."""
     server = WebServer("127.0.0.1:0", application)

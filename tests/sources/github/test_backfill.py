@@ -211,6 +211,7 @@ def test_repeated_restarts_read_no_commit_twice() -> None:
         assert len(asked(exporter, "/check-runs")) <= 12 * 3
 
 
+@pytest.mark.slow
 def test_two_repositories_are_read_independently() -> None:
     """Each repository has its own state, and neither waits for the other."""
     one = Story("P F F F")

@@ -116,6 +116,7 @@ def test_a_run_that_is_deleted_before_its_jobs_were_read_is_no_trouble() -> None
         assert [v.name for v in exporter.job("test").verdicts] == ["PASS", "FAIL"]
 
 
+@pytest.mark.slow
 def test_a_dead_twin_is_pending_for_a_day_and_a_half_and_then_unknown(graphql: bool) -> None:
     """A run that stays queued for ever neither hides a streak nor costs anything."""
     story = Story("P ? F F")

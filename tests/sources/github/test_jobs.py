@@ -69,6 +69,7 @@ def test_a_rerun_that_is_seen_as_it_happens_says_the_same(copies: bool, graphql:
         assert exporter.job("test").flaky == exporter.job("lint").flaky == 1
 
 
+@pytest.mark.slow
 def test_a_retry_that_runs_leaves_the_failure_standing(graphql: bool) -> None:
     """It is a failure until the retry passes, and no flake before that."""
     story = Story("F F")

@@ -130,6 +130,7 @@ def test_a_hole_that_the_budget_leaves_shows_in_the_age_of_the_data() -> None:
         assert exporter.trunk.data_at == known
 
 
+@pytest.mark.slow
 def test_what_others_use_of_the_token_is_left_to_them() -> None:
     """The share also applies to the remaining requests."""
     fake = FakeGitHub(limit=1000)
@@ -158,6 +159,7 @@ def test_a_spent_window_is_waited_for(graphql: bool) -> None:
         check_truth(exporter)
 
 
+@pytest.mark.slow
 def test_a_server_without_limits_holds_nothing_back() -> None:
     """GitHub Enterprise Server sends no such headers; its API is below /api/v3."""
     fake = FakeGitHub(limited=False)

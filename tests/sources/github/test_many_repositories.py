@@ -100,6 +100,7 @@ def test_news_of_a_tip_are_read_in_the_same_refresh(fake: FakeGitHub, what: str)
             assert is_true(exporter, "acme/r02")
 
 
+@pytest.mark.slow
 def test_a_run_in_flight_is_read_in_each_refresh(fake: FakeGitHub) -> None:
     """The jobs of a run that goes on are read as for one repository."""
     repo = fake.repos["acme/r02"]
@@ -113,6 +114,7 @@ def test_a_run_in_flight_is_read_in_each_refresh(fake: FakeGitHub) -> None:
         idle(exporter)
 
 
+@pytest.mark.slow
 def test_a_re_run_of_an_older_commit_is_seen_in_time(fake: FakeGitHub) -> None:
     """It changes no head; each repository is read now and then, several in each refresh."""
     with reading(fake, SECTION) as exporter:

@@ -196,6 +196,7 @@ def many_at_once() -> Story:
     return story
 
 
+@pytest.mark.slow
 def test_more_than_a_page_of_runs_in_one_second_is_read(graphql: bool) -> None:
     """Nothing depends on the times of runs being different."""
     story = many_at_once()
