@@ -108,7 +108,7 @@ bench: $(VENV)/test.stamp schema
 soak: $(VENV)/test.stamp schema
 	$(BIN)/python -m tests.soak.kills --kills 500 --seed $(SEED)
 	$(BIN)/python -m tests.soak.ticket_kills --kills 100 --seed $(SEED)
-	$(BIN)/python -m tests.soak.weeks --days 28 --seed $(SEED)
+	$(BIN)/python -m tests.soak.weeks --days 28 --keep 7 --seed $(SEED)
 
 # What the tests need beside Python's packages.
 tools: prometheus schema browser grafana gitlab-types

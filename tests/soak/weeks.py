@@ -1,6 +1,9 @@
 """Simulated weeks of a framework's trunk in one process, with faults: leaks and wrong streaks.
 
-    python -m tests.soak.weeks --days 28
+    python -m tests.soak.weeks --days 28 --keep 7
+
+With `--keep`, results are dropped after some days: then memory and the storage stay as large as
+they are, once that time has passed.
 
 A streak is right if the plan gave it at some time since the trunk's data timestamp.
 """
@@ -40,6 +43,9 @@ STEP = 900.0
 
 READ_ALL = 30
 """Refreshes without faults that read the history at the start."""
+
+DROP_SECONDS = HOUR
+"""As `trunkwatch serve` does."""
 
 SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, window: 100, timeout: 1s"
 
@@ -107,6 +113,11 @@ class SoakedExporter:
         self._poller.expire_once()
         self._exposition.update()
         return ok
+
+    def drop(self, keep: float) -> None:
+        """Drop the results of an age (seconds)."""
+        for _ in self._engine.drop_results(keep, self._config.kept_commits):
+            pass
 
     def reload(self) -> None:
         """Replace the engine and the source, as SIGHUP does."""
@@ -180,11 +191,13 @@ class Soak:
     Attributes:
         world: is read.
         exporter: reads it.
+        keep: seconds after which results are dropped; None to keep all.
         report: so far.
     """
 
     world: RemoteWorld
     exporter: SoakedExporter
+    keep: float | None = None
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
@@ -198,6 +211,8 @@ class Soak:
         for number in range(1, int(seconds / STEP) + 1):
             self._step(faults=True)
             elapsed = number * STEP
+            if self.keep is not None and elapsed % DROP_SECONDS < STEP:
+                self.exporter.drop(self.keep)
             if elapsed % reload_every < STEP:
                 self.exporter.reload()
             if elapsed % period < STEP:
@@ -234,7 +249,9 @@ class Soak:
                 del self._courses[key]
 
 
-def soak(days: float, size: Size, seed: int = 1, *, periods: int = 4) -> Iterator[Usage | Report]:
+def soak(
+    days: float, size: Size, seed: int = 1, *, periods: int = 4, keep_days: float | None = None
+) -> Iterator[Usage | Report]:
     """Yield the resources after each period, and at last the report."""
     with (
         mock.patch.dict(os.environ, {TOKEN_VARIABLE: TOKEN}),
@@ -243,7 +260,7 @@ def soak(days: float, size: Size, seed: int = 1, *, periods: int = 4) -> Iterato
     ):
         config = config_for(world.url, REPO, SOURCE_OPTIONS)
         exporter = SoakedExporter(world, config, Path(folder) / "results.db")
-        made = Soak(world, exporter)
+        made = Soak(world, exporter, None if keep_days is None else keep_days * DAY)
         yield from made.run(days * DAY, days * DAY / periods, days * DAY / 28)
         exporter.close()
         commits, faults, unexpected = world.sums()
@@ -260,10 +277,12 @@ def main() -> int:
     parser.add_argument("--workflows", type=int, default=Size().workflows)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--periods", type=int, default=4)
+    parser.add_argument("--keep", type=float, help="days after which results are dropped")
     options = parser.parse_args()
     begun = monotonic()
+    size = Size(options.workflows, options.jobs)
     for each in soak(
-        options.days, Size(options.workflows, options.jobs), options.seed, periods=options.periods
+        options.days, size, options.seed, periods=options.periods, keep_days=options.keep
     ):
         print(f"{monotonic() - begun:5.0f} s", each, flush=True)
         if isinstance(each, Report) and (each.wrong or each.late):
