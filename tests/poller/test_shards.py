@@ -12,7 +12,6 @@ from trunkwatch.shards import Shard, owner_of, parse_shard
 from trunkwatch.sources import RefreshReport, TrunkReport
 from trunkwatch.store import MEMORY, SqliteStore
 
-from tests.poller.harness import ONE as ONE_SOURCE
 from tests.poller.harness import TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import TRUNK, history
 
@@ -140,21 +139,3 @@ def test_another_shard_reads_from_the_beginning(tmp_path: Path) -> None:
         seen += source.cursors
         harness.store.close()
     assert seen == [None, "read to the end"] * 3
-
-
-def test_a_storage_of_another_shard_is_served_once_its_sources_have_answered(
-    tmp_path: Path,
-) -> None:
-    """Results of a repository that comes back may be old: its end may have been missed."""
-    path = str(tmp_path / "results.db")
-    first = sharded(ONE, path, ONE_SOURCE)
-    first.ingest(*BROKEN)
-    first.store.close()
-    same = sharded(ONE, path, ONE_SOURCE)
-    assert same.engine.snapshot.complete
-    same.store.close()
-    other = sharded(Shard(1, 3), path, ONE_SOURCE)
-    assert not other.engine.snapshot.complete
-    other.ingest(*BROKEN)
-    assert other.engine.snapshot.complete
-    other.store.close()

@@ -26,10 +26,6 @@ from trunkwatch.store import Stored, StoredSource
 
 log = logging.getLogger(__name__)
 
-CURRENT_SECONDS = 30.0
-"""Seconds beyond the poll interval for which stored results are as new as those of a process that
-goes on: a refresh and a restart take less."""
-
 SHARD_KEY = "- shard -"
 """The key of the entry with the shard that a source's state was stored by; it has none without."""
 
@@ -119,23 +115,6 @@ class SourceRegistry:
         stored = self._stored[source]
         if not self._is_own(stored.state if stored else EMPTY_STATE):
             yield StateEntry(SHARD_KEY, None if self._shard is None else str(self._shard))
-
-    def find_current(self, now: float) -> None:
-        """Set whether the stored results are no older than those of a process that goes on.
-
-        Older ones may have an outage that another exporter has seen to end: a scrape before the
-        first refresh would begin its alert again.
-
-        Args:
-            now: seconds since the epoch.
-        """
-        ages = [
-            (now - each.last_success, self._sections[name].poll_interval, self._is_own(each.state))
-            for name, each in self._stored.items()
-            if each is not None and each.last_success is not None
-        ]
-        recent = [own and age <= interval + CURRENT_SECONDS for age, interval, own in ages]
-        self.is_current = self.is_current or (bool(recent) and all(recent))
 
     def await_answers(self) -> None:
         """Let the stored results count as old until every source has answered again."""

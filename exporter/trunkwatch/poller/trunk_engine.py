@@ -132,7 +132,6 @@ class TrunkEngine:
         self._snapshot = Snapshot(as_of=self._now())
         stored = store.load()
         self._sources = SourceRegistry(config, stored, counters, before, shard)
-        self._sources.find_current(self._clock())
         exported = [job.key for state in before.trunks for job in state.jobs] if before else []
         limits = config.limits.max_jobs, config.limits.max_jobs_per_source
         admission = SourceAdmission(*limits, self._sources.owner_of, exported)
