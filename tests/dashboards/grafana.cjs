@@ -50,10 +50,13 @@ function frame(refId, series, isOnly) {
   return { refId, fields: series.length ? fields : [], length: series.length };
 }
 
-async function rows({ panel, results }) {
+function transformed({ panel, results }) {
   const entries = Object.entries(results);
   const frames = entries.map(([ref, series]) => frame(ref, series, entries.length === 1));
-  const [shown] = await lastValueFrom(grafana.transformDataFrame(panel.transformations, frames));
+  return lastValueFrom(grafana.transformDataFrame(panel.transformations, frames));
+}
+
+function rows(panel, shown) {
   const { defaults, overrides } = panel.fieldConfig;
   const text = (field, value) => {
     const header = field.config.displayName || field.name;
@@ -76,9 +79,7 @@ const registry = new grafana.Registry(() => [
 ]);
 
 // The addresses that a click on a cell of the first row offers, variables left as they are.
-async function links({ panel, results }) {
-  const frames = Object.entries(results).map(([ref, series], _, all) => frame(ref, series, all.length === 1));
-  const data = await lastValueFrom(grafana.transformDataFrame(panel.transformations, frames));
+function links(panel, data) {
   const replaceVariables = (text) => text;
   const [shown] = grafana.applyFieldOverrides({
     data, fieldConfig: panel.fieldConfig, fieldConfigRegistry: registry, replaceVariables, theme,
@@ -95,8 +96,9 @@ async function links({ panel, results }) {
   const tables = [];
   const clicks = [];
   for (const table of input.tables) {
-    tables.push(await rows(table));
-    clicks.push(await links(table));
+    const data = await transformed(table);
+    tables.push(rows(table.panel, data[0]));
+    clicks.push(links(table.panel, data));
   }
   process.stdout.write(JSON.stringify({ findings: found, tables, links: clicks }), () => process.exit(0));
 })();

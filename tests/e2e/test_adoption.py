@@ -85,9 +85,8 @@ def test_three_commands_end_with_a_configuration_that_alerts(tmp_path: Path, git
     cache = next((tmp_path / "cache").rglob("*.db"))
     with serving(tmp_path, f"--storage.path={cache}", variables=own) as served:
         # Stored results are exported once the source has answered.
-        eventually(lambda: served.samples("ci_job_alerting"), "the jobs are exported", 60)
+        samples = eventually(lambda: served.samples("ci_job_alerting"), "jobs are exported", 60)
         assert served.get("/-/ready").ok
-        samples = served.samples("ci_job_alerting")
     alerting = {_name_of(labels) for labels, value in samples.items() if value}
     assert github.broken_for(SURELY) <= alerting <= github.broken_for(N)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from time import monotonic
 from unittest import mock
 
+from trunkwatch.app.storage import ROUND_SECONDS
 from trunkwatch.config import Config
 from trunkwatch.domain.model import JobKey
 from trunkwatch.metrics.exposition import PLAIN, Exposition
@@ -43,9 +44,6 @@ STEP = 900.0
 
 READ_ALL = 30
 """Refreshes without faults that read the history at the start."""
-
-DROP_SECONDS = HOUR
-"""As `trunkwatch serve` does."""
 
 SOURCE_OPTIONS = f", poll_interval: {STEP:.0f}s, window: 100, timeout: 1s"
 
@@ -211,7 +209,7 @@ class Soak:
         for number in range(1, int(seconds / STEP) + 1):
             self._step(faults=True)
             elapsed = number * STEP
-            if self.keep is not None and elapsed % DROP_SECONDS < STEP:
+            if self.keep is not None and elapsed % ROUND_SECONDS < STEP:
                 self.exporter.drop(self.keep)
             if elapsed % reload_every < STEP:
                 self.exporter.reload()
