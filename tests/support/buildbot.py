@@ -160,12 +160,18 @@ def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None])
 
     Args:
         what: the description for the failure message.
-        look: returns the value, or None while there is none.
+        look: returns the value, or None while there is none. A request of it that gets no
+            whole answer is tried again, as the product does: a busy Buildbot has sent the
+            header of an answer and its body more than ten seconds later.
         check: raises if a program has exited.
     """
 
     def look_or_check() -> T | None:
-        found = look()
+        try:
+            found = look()
+        except (requests.ConnectionError, requests.Timeout) as error:
+            found = None
+            print(f"tried again while waiting for {what}: {error}")
         if found is None:
             check()
         return found
