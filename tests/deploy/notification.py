@@ -35,6 +35,7 @@ CAPTIONS = {
     "fixed_by_whom": "Fixed by whom",
     "moved_to": "Moved to",
     "muted_because": "Muted because",
+    "title": "Title",
     "failures": "Failures",
     "broken_since": "Occurred at",
     "first_bad": "First bad",
@@ -47,6 +48,7 @@ CAPTIONS = {
     "page": "Page",
     "suspects": "Suspects",
     "reason": "Reason",
+    "failing_for": "Failing for",
     "explain": "Explain",
 }
 """The facts of a job in the order of their lines in `description`."""
@@ -135,10 +137,10 @@ def broken(job: str, failures: int | str = 3, *, resolved: bool = False, **facts
     path = job_path(JobKey("pytorch/pytorch", "main", "inductor", job))
     page = f"{EXPORTER}{path}" if len(path) < URL_BYTES - len(EXPORTER) else ""
     known = {**FACTS, "failures": str(failures), "page": page} | facts
+    if not known.get("ended"):
+        known = {"title": TITLE, "failing_for": "3h 40m 12s"} | known
     notes = {
-        "title": known.pop("title", TITLE),
         "summary": f"{job} (workflow inductor) is broken on pytorch/pytorch main",
-        "failing_for": known.pop("failing_for", "3h 40m 12s"),
         "description": description(**known),
         "runbook_url": f"{RUNBOOKS}/TrunkJobBroken",
     }

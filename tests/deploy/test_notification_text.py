@@ -208,9 +208,9 @@ def test_jobs_that_ended_are_told_after_those_that_are_broken() -> None:
 
 
 def test_the_title_is_the_one_the_alerts_share() -> None:
-    """It is the annotation of the broken jobs; jobs that ended are counted."""
+    """It is the line of the broken jobs; jobs that ended have none and are counted."""
     assert title(broken("a"), broken("b")) == TITLE
-    assert title(fixed("a", title="old"), broken("b")) == f"{TITLE} (1 ended)"
+    assert title(fixed("a"), broken("b")) == f"{TITLE} (1 ended)"
 
 
 @pytest.mark.parametrize(

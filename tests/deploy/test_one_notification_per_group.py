@@ -67,7 +67,7 @@ def alert(labels: dict[str, str], *, title: str = "", ended: bool = False) -> di
     end = timedelta(seconds=-1) if ended else timedelta(minutes=10)
     return {
         "labels": labels,
-        "annotations": {"title": title},
+        "annotations": {"description": f"Title: {title}"},
         "endsAt": (datetime.now(UTC) + end).isoformat(),
     }
 

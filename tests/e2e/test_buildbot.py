@@ -238,15 +238,14 @@ def _assert_delivered(delivery: Delivery, good: str, bad: str, page: str) -> Non
         "severity": "warning",
         "namespace": "trunkwatch/inductor",
     }
-    notes = alert["annotations"]
-    assert notes["title"] == "[P2] inductor jobs broken for 3 commits in a row on o/r main"
     facts = facts_of(alert)
+    assert facts["Title"] == "[P2] inductor jobs broken for 3 commits in a row on o/r main"
     assert facts["First bad"] == bad
     assert facts["Last good"] == good
     assert facts["Suspects"].splitlines() == ["1", f"- {bad[:10]} author-b: make it faster"]
     assert facts["Reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"
     assert facts["First failing run"] == page
-    assert notes["runbook_url"].endswith("/runbooks/TrunkJobBroken")
+    assert alert["annotations"]["runbook_url"].endswith("/runbooks/TrunkJobBroken")
 
 
 # ---------------------------------------------------------------------- what only a real one does

@@ -58,8 +58,8 @@ def test_an_outage_on_vmalert_has_its_facts_and_its_end(tmp_path: Path, stack: t
         assert facts["First failing run"].startswith("https://")
         assert facts["Suspects"] == f"1\n- {sha(1)[:10]} author-1: change 1"
         assert facts["Failures"] == "3"
-        assert told["annotations"]["title"].startswith("[P2] inductor jobs broken for 3 commits in")
-        assert told["annotations"]["failing_for"].startswith("1h ")
+        assert facts["Title"].startswith("[P2] inductor jobs broken for 3 commits in")
+        assert facts["Failing for"].startswith("1h ")
 
         trunk.land(a="F F F", b="F F F")
         expected.append(notification("a b"))

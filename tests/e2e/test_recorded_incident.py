@@ -189,11 +189,10 @@ def _check_alert(delivery: Delivery) -> None:
         "severity": "warning",
         "namespace": "trunkwatch/inductor",
     }
-    notes = alert["annotations"]
-    assert notes["title"] == (
+    facts = facts_of(alert)
+    assert facts["Title"] == (
         "[P2] inductor jobs broken for 3 commits in a row on pytorch/pytorch main"
     )
-    facts = facts_of(alert)
     assert facts["First bad"] == sha_of(FIRST_BAD)
     assert facts["Last good"] == sha_of(LAST_GREEN)
     assert facts["Reason"] == "Failure_Threshold=1, Number_of_Jobs_Failing=1"

@@ -86,7 +86,7 @@ def by(commit: Commit) -> tuple[str, str]:
 
 
 def group_title(state: GroupState, alerting: AlertingJobs) -> str:
-    """Return the title of a notification; `in a row` only if no flake or pass is in between."""
+    """Return the title of a notification, one line; `in a row` only without a flake or pass."""
     group, failures = state.group, alerting.failures_in_outage
     text = f"[{group.priority}] {group.name} jobs broken"
     if failures == alerting.consecutive_failures:
@@ -95,7 +95,8 @@ def group_title(state: GroupState, alerting: AlertingJobs) -> str:
         text += f": {_counted(failures, 'failure')}"
         if alerting.broken_since is not None:
             text += f" since {format_minute(alerting.broken_since)}"
-    return cut_to_bytes(f"{text} on {state.trunk.repo} {state.trunk.branch}", TITLE_BYTES)
+    text += f" on {state.trunk.repo} {state.trunk.branch}"
+    return cut_to_bytes(" ".join(text.split()), TITLE_BYTES)
 
 
 def group_reason(state: GroupState) -> str:
