@@ -14,7 +14,6 @@ pytest_plugins = ["tests.support.secrets", "tests.support.stores"]
 register_profiles()
 
 SLOWEST_FIRST = (
-    "e2e/test_live_history.py",
     "e2e/test_live_restarts.py",
     "e2e/test_live_inhibition.py",
     "e2e/test_live_noise.py",
@@ -22,7 +21,6 @@ SLOWEST_FIRST = (
     "e2e/test_recorded_incident.py",
     "docs/test_guide.py",
     "github/test_request_costs.py",
-    "deploy/test_dockerfile.py",
     "e2e/test_adoption.py",
     "soak/test_soak.py",
 )

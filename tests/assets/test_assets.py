@@ -250,6 +250,7 @@ def test_the_snippet_for_one_team_routes_its_alerts(tmp_path: Path) -> None:
         assert routed.returncode == 0, routed.stdout + routed.stderr
 
 
+@pytest.mark.large
 @pytest.mark.slow
 def test_the_tests_of_the_rules_pass_for_another_selector(tmp_path: Path) -> None:
     """Promtool's tests pass for rules of other exporters, and are left out where they cannot."""

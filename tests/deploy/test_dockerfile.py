@@ -119,6 +119,7 @@ def test_image_and_compose_start_and_probe_the_same() -> None:
     assert exporter["ports"] == [f"127.0.0.1:{only(FINAL, 'EXPOSE')}:{only(FINAL, 'EXPOSE')}"]
 
 
+@pytest.mark.large
 @pytest.mark.slow
 def test_the_build_steps_install_a_program_that_runs(tmp_path: Path) -> None:
     """The RUN steps of the build install a working trunkwatch in a clean folder."""

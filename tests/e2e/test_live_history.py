@@ -240,6 +240,7 @@ class HistoryRun:
             )
 
 
+@pytest.mark.large
 @pytest.mark.xdist_group("live-history")
 def test_a_long_history_sends_each_change_once(tmp_path: Path) -> None:
     """200 commits with breakages, flakes, faults and fixes send the notifications of `backtest`."""

@@ -64,6 +64,7 @@ def test_the_report_adds_up() -> None:
     assert report.needless_doubt == pytest.approx(1 / 3)
 
 
+@pytest.mark.large
 @pytest.mark.slow
 def test_single_faults_make_no_streak_wrong() -> None:
     """While the index is complete, one failing request of twenty makes no streak wrong."""

@@ -6,7 +6,7 @@ from tests.soak.kills import kill_run
 from tests.soak.weeks import Report, Usage, soak
 from tests.soak.world import Size
 
-KILLS = 12
+KILLS = 8
 
 
 @pytest.mark.live
@@ -26,7 +26,7 @@ def test_kills_under_load_lose_nothing() -> None:
 def test_hours_with_faults_leak_nothing_and_show_no_wrong_streak() -> None:
     """No streak is wrong at any minute, and files, threads and series stay as many as they were."""
     size = Size(workflows=4, jobs=40)
-    *usage, report = soak(0.5, size, periods=4, keep_days=0.1)
+    *usage, report = soak(0.3, size, periods=3, keep_days=0.1)
     print(*usage, report, sep="\n")
     assert isinstance(report, Report)
     assert report.wrong == []

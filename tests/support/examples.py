@@ -14,7 +14,7 @@ def register_profiles() -> None:
     # The same examples in every run: a change is judged by what it changes, not by luck.
     repeatable = settings(deadline=None, derandomize=True, database=None)
     settings.register_profile("quick", repeatable, max_examples=USUAL // 10)
-    settings.register_profile("default", repeatable, max_examples=USUAL // 2)
+    settings.register_profile("default", repeatable, max_examples=USUAL // 4)
     # The examples follow from --hypothesis-seed, which `make test-all` sets.
     settings.register_profile(
         "thorough", repeatable, max_examples=USUAL * 10, derandomize=False, print_blob=True
