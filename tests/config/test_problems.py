@@ -614,8 +614,8 @@ CASES = {
         "limits.max_label_bytes: must be 64 or more (got 63)",
     ),
     "labels of many bytes": (
-        SOURCES + "limits: {max_label_bytes: 65537}",
-        "limits.max_label_bytes: must be 65536 or less (got 65537)",
+        SOURCES + "limits: {max_label_bytes: 1025}",
+        "limits.max_label_bytes: must be 1024 or less (got 1025)",
     ),
     # ------------------------------------------------------------------ tickets
     "no repository for tickets": (

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 import requests
+from trunkwatch.config.schema import MAX_LABEL_BYTES
 from trunkwatch.errors import ReadingError, UnknownTrunkError
-from trunkwatch.tickets.alerts import LABEL_LIMIT_BYTES, AlertList, parse_alerts, webhook_payload
+from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
 from trunkwatch.tickets.firing_room import MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK
 from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.reconcile.reconciler import NEWS_SECONDS, UNLISTED_SECONDS
@@ -180,9 +181,9 @@ def slow(stage: Stage, then: Any) -> None:
 
 def test_a_long_label_is_left_out() -> None:
     """A label may be as long as the limit; a longer one is malformed."""
-    (accepted,) = webhook_payload(delivery(foreign(0, group="g" * LABEL_LIMIT_BYTES))).firing
-    assert len(accepted.key.group) == LABEL_LIMIT_BYTES
-    payload = webhook_payload(delivery(foreign(0, group="g" * LABEL_LIMIT_BYTES + "g")))
+    (accepted,) = webhook_payload(delivery(foreign(0, group="g" * MAX_LABEL_BYTES))).firing
+    assert len(accepted.key.group) == MAX_LABEL_BYTES
+    payload = webhook_payload(delivery(foreign(0, group="g" * MAX_LABEL_BYTES + "g")))
     assert payload.firing == ()
     assert payload.problems() == "alerts[0]: the label group is longer than 1024 bytes"
 

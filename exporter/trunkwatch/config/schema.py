@@ -742,6 +742,10 @@ class TicketsSection(Section):
         return TICKET_REPOS[self.type][0].fullmatch(repo) is not None
 
 
+MAX_LABEL_BYTES = 1_024
+"""The largest limit of a label. `trunkwatch tickets` skips alerts with longer ones."""
+
+
 class Limits(Section):
     """Limits on what others may send or make Trunkwatch export.
 
@@ -756,7 +760,7 @@ class Limits(Section):
 
     max_jobs: AtLeastOne = DEFAULT_MAX_JOBS
     max_jobs_per_source: AtLeastOne | None = None
-    max_label_bytes: Annotated[int, Field(strict=True, ge=64, le=65_536)] = 512
+    max_label_bytes: Annotated[int, Field(strict=True, ge=64, le=MAX_LABEL_BYTES)] = 512
     max_answer_bytes: Annotated[int, Field(strict=True, ge=65_536)] = 64 * 1024 * 1024
     max_list_pages: Annotated[int, Field(strict=True, ge=1)] = 300
     max_connections: Annotated[int, Field(strict=True, ge=10)] = 1_000

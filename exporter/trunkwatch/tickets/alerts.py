@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from trunkwatch.config.schema import MAX_LABEL_BYTES
 from trunkwatch.errors import BadDelivery, ReadingError
 from trunkwatch.tickets.json_rows import no_text, object_of, text_or_none
 from trunkwatch.tickets.model import JobName, Links, TicketKey
@@ -19,9 +20,6 @@ API_ALERTS = "/api/v2/alerts"
 WEBHOOK_VERSION = "4"
 
 LABELS = ("repo", "branch", "group", "workflow", "job_name")
-
-LABEL_LIMIT_BYTES = 1_024
-"""The longest label of an alert that is read; the exporter's are shorter."""
 
 PROBLEMS_SHOWN = 10
 """Skipped alerts that the log and the answer name; the others are counted."""
@@ -323,8 +321,8 @@ def identity_of(labels: Mapping[str, Any]) -> tuple[TicketKey, JobName]:
     for name in LABELS:
         if text_or_none(labels.get(name)) is None:
             raise _UnlabelledError(f"the label {name} {no_text(labels.get(name))}")
-        if len(labels[name].encode("utf-8", "replace")) > LABEL_LIMIT_BYTES:
-            raise ValueError(f"the label {name} is longer than {LABEL_LIMIT_BYTES} bytes")
+        if len(labels[name].encode("utf-8", "replace")) > MAX_LABEL_BYTES:
+            raise ValueError(f"the label {name} is longer than {MAX_LABEL_BYTES} bytes")
     return (
         TicketKey(labels["repo"], labels["branch"], labels["group"]),
         JobName(labels["workflow"], labels["job_name"]),
