@@ -28,7 +28,7 @@ help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
 	@echo 'make run CONFIG=my.yml   the same stack on your own configuration'
 	@echo 'make check               format, lint, types, layers and the unit tests: 90 seconds'
-	@echo 'make test                the same and every other test, branch coverage: 10 minutes'
+	@echo 'make test                the same and every other test, branch coverage: 20 minutes'
 	@echo 'make test-all            every test with more examples, 10,000 histories: 40 minutes at most'
 	@echo 'make engines             every test on every Prometheus and Alertmanager that can be had, and vmalert'
 	@echo 'make fuzz                10,000 odd inputs for every parser, or TRIES=500'
