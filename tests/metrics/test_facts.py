@@ -209,6 +209,15 @@ def test_a_title_is_in_a_row_only_without_a_flake(history: str, title: str) -> N
     assert group_title(group, one) == "[P2] g jobs broken: 1 failure on o/r main"
 
 
+def test_a_title_is_one_line() -> None:
+    """The rules join it with other lines, and a group's name in YAML may have a line break."""
+    (state,) = evaluate_histories(
+        {"a": "P F F F"}, Policy(groups=(Group("g\nEnded: h", "t", "P2"),))
+    ).groups
+    assert state.alerting is not None
+    assert group_title(state, state.alerting).startswith("[P2] g Ended: h jobs broken for 3")
+
+
 def test_a_title_is_bounded() -> None:
     """A title is cut after a whole character; a label cut by its digest reads badly."""
     group = Group("試" * 66, "t", "P2")

@@ -95,8 +95,7 @@ def group_title(state: GroupState, alerting: AlertingJobs) -> str:
         text += f": {_counted(failures, 'failure')}"
         if alerting.broken_since is not None:
             text += f" since {format_minute(alerting.broken_since)}"
-    text += f" on {state.trunk.repo} {state.trunk.branch}"
-    return cut_to_bytes(" ".join(text.split()), TITLE_BYTES)
+    return _one_line(f"{text} on {state.trunk.repo} {state.trunk.branch}", TITLE_BYTES)
 
 
 def group_reason(state: GroupState) -> str:
@@ -188,8 +187,8 @@ def _line(name: str, text: str) -> Iterator[str]:
         yield f"{name}: {words}"
 
 
-def _one_line(text: str) -> str:
-    return cut_to_bytes(" ".join(text.split()), TEXT_BYTES)
+def _one_line(text: str, size: int = TEXT_BYTES) -> str:
+    return cut_to_bytes(" ".join(text.split()), size)
 
 
 def _size(lines: Iterable[str]) -> int:
