@@ -21,6 +21,7 @@ from tests.support.buildbot import (
     BUILDERS,
     CODEBASES,
     OTHER,
+    REPO,
     VIRTUAL,
     RealBuildbot,
     wait_for,
@@ -30,7 +31,6 @@ from tests.support.fakehttp import FakeBuildbot, serving
 
 pytestmark = pytest.mark.xdist_group("buildbot")
 
-REPO = "o/r"
 BREAK: Mapping[str, str | None] = {"broken-inductor": ""}
 FIX: Mapping[str, str | None] = {"broken-inductor": None}
 
@@ -43,17 +43,8 @@ def ci(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealBuildbot]:
 
 def settings(ci: RealBuildbot, branch: str, **more: object) -> str:
     """Return a configuration of one branch; the group is named like one of the two builders."""
-    source = {
-        "name": "ci",
-        "type": "buildbot",
-        "url": ci.url,
-        "repo": REPO,
-        "branches": [branch],
-        "git": str(ci.repo.bare),
-        "poll_interval": "300ms",
-        "compare_url": "https://git.example.com/o/r/compare/{last_good}...{first_bad}",
-        **more,
-    }
+    compare_url = "https://git.example.com/o/r/compare/{last_good}...{first_bad}"
+    source = ci.source(branch, poll_interval="300ms", compare_url=compare_url, **more)
     group = {
         "name": "inductor",
         "match": {"job_name": "inductor"},
@@ -214,7 +205,17 @@ def _assert_broken(job: dict[str, Any], good: str, bad: str, page: str) -> None:
         "first_bad": bad,
         "last_good": good,
         "suspects": 1,
-        "suspect_commits": [{"sha": bad, "author": "author-b", "title": "make it faster"}],
+        "suspect_commits": [
+            {
+                "sha": bad,
+                "author": "author-b",
+                "title": "make it faster",
+                "state": "F",
+                "rank": 1,
+                "evidence": "failed",
+                "reason": "failed there",
+            }
+        ],
         "failed_step": "test",
         "infra": False,
         "url": page,
@@ -476,7 +477,8 @@ def test_the_server_that_is_played_in_other_tests_answers_like_the_real_one(
 
 
 def _answer(url: str, path: str) -> tuple[int, Any]:
-    headers = {"Accept": "application/json"}
+    # A busy Buildbot has sent compressed answers without the header of gzip.
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     answer = requests.get(f"{url}/api/v2{path}", headers=headers, timeout=10)
     return answer.status_code, answer.json()
 

@@ -29,10 +29,19 @@ TEMPLATE = "template"
 VIRTUAL = "virtual"
 """The virtual builder under which the builds of `TEMPLATE` are listed."""
 
+REPO = "o/r"
+"""The name of the repository in configurations."""
+
+FORCE = "commit"
+"""A force scheduler of `BUILDERS`, which builds any commit."""
+
 CODEBASES = "codebases"
 """A builder of the codebases `src` and `tools`, whose builds a person forces."""
 
-WAIT_SECONDS = 60.0
+REQUEST_SECONDS = 60.0
+"""Timeout of a request: a busy Buildbot has sent a body ten seconds after its header."""
+
+WAIT_SECONDS = 180.0
 """A timeout for each wait, far longer than any of them takes."""
 
 T = TypeVar("T")
@@ -79,6 +88,19 @@ BuildmasterConfig = {{
         "port": "tcp:{web}:interface={host}",
         "plugins": {{}},
         "change_hook_dialects": {{"base": True}},
+        **(
+            {{
+                "auth": util.UserPasswordAuth({users!r}),
+                "authz": util.Authz(
+                    allowRules=[util.AnyControlEndpointMatcher(role="builders")],
+                    roleMatchers=[
+                        util.RolesFromUsername(roles=["builders"], usernames=list({users!r}))
+                    ],
+                ),
+            }}
+            if {users!r}
+            else {{}}
+        ),
     }},
     "db": {{"db_url": "sqlite:///state.sqlite"}},
     # True, its default, would merge queued commits into one build, as TEMPLATE does.
@@ -103,6 +125,7 @@ BuildmasterConfig = {{
             port="tcp:{workers}:interface={host}",
             userpass=[("dev", "password")],
         ),
+        schedulers.ForceScheduler(name={force!r}, builderNames={builders!r}),
         schedulers.ForceScheduler(
             name="force",
             builderNames=[{codebases!r}],
@@ -134,7 +157,8 @@ BuildmasterConfig = {{
 
 _SCRIPT = """\
 # The build script: sh ci/run.sh STEP BUILDER. A file broken-BUILDER makes the test fail unless the
-# switch "forgive" is set; a file slow-BUILDER makes it wait while the switch "hold" is set.
+# switch "forgive" is set, and the switch "outside" does at every commit; a file slow-BUILDER makes
+# it wait while the switch "hold" is set.
 switches="$SWITCHES/$BRANCH"
 case "$1" in
 build) ;;
@@ -148,6 +172,7 @@ test)
         done
     fi
     echo "$REVISION" >>"$switches/tested-$2"
+    [ ! -e "$switches/outside" ] || exit 1
     [ ! -e "broken-$2" ] || [ -e "$switches/forgive" ]
     ;;
 report) [ ! -e "broken-$2" ] || [ -e "$switches/forgive" ] ;;
@@ -160,18 +185,12 @@ def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None])
 
     Args:
         what: the description for the failure message.
-        look: returns the value, or None while there is none. A request of it that gets no
-            whole answer is tried again, as the product does: a busy Buildbot has sent the
-            header of an answer and its body more than ten seconds later.
+        look: returns the value, or None while there is none.
         check: raises if a program has exited.
     """
 
     def look_or_check() -> T | None:
-        try:
-            found = look()
-        except (requests.ConnectionError, requests.Timeout) as error:
-            found = None
-            print(f"tried again while waiting for {what}: {error}")
+        found = look()
         if found is None:
             check()
         return found
@@ -184,10 +203,19 @@ def wait_for(what: str, look: Callable[[], T | None], check: Callable[[], None])
 class RealBuildbot:
     """A Buildbot master with one worker, and the repository that they build."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        builders: Sequence[str] = BUILDERS,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
         """Args:
         folder: an existing folder for all files.
+        builders: those of every branch that has no prefix of its own.
+        users: passwords by name of those who may make builds; None for everybody.
         """
+        self._users = dict(users or {})
+        self._builders = list(builders)
         self.port = free_port()
         self.url = f"http://{HOST}:{self.port}"
         self.repo = GitRepo(folder)
@@ -231,6 +259,19 @@ class RealBuildbot:
         self._master.check()
         self._worker.check()
 
+    def source(self, *branches: str, **more: object) -> dict[str, object]:
+        """Return the section of the configuration that reads some branches."""
+        return {
+            "name": "ci",
+            "type": "buildbot",
+            "url": self.url,
+            "repo": REPO,
+            "branches": list(branches),
+            "git": str(self.repo.bare),
+            "poll_interval": "1s",
+            **more,
+        }
+
     # ------------------------------------------------------------------ the repository
 
     def new_branch(self, branch: str) -> None:
@@ -250,26 +291,47 @@ class RealBuildbot:
         author: str = "author-a",
     ) -> str:
         """Push a commit and send the change to Buildbot, as a hook of the repository would."""
+        sha = self.push_unseen(title, files, branch, author)
+        change = {"revision": sha, "branch": branch, "author": author, "comments": title}
+        self._post("/change_hook/base", data=change)
+        return sha
+
+    def push_unseen(
+        self,
+        title: str,
+        files: Mapping[str, str | None],
+        branch: str = BRANCH,
+        author: str = "author-a",
+    ) -> str:
+        """Push a commit of which Buildbot does not learn."""
         now = int(time.time())
         sha = self.repo.commit(title, {"ci/run.sh": _SCRIPT, **files}, author, now)
         self.repo.push(branch)
-        change = {"revision": sha, "branch": branch, "author": author, "comments": title}
-        requests.post(f"{self.url}/change_hook/base", data=change, timeout=10).raise_for_status()
         return sha
 
     # ------------------------------------------------------------------ the REST API
 
     def get(self, path: str, *query: tuple[str, str | int]) -> dict[str, Any]:
-        """Return a response of the API."""
-        answer = requests.get(
-            f"{self.url}/api/v2{path}",
-            params=list(query),
-            # A busy Buildbot has sent compressed answers without the header of gzip.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-            timeout=10,
-        )
-        answer.raise_for_status()
-        document: dict[str, Any] = answer.json()
+        """Return a response of the API, asked for again until all of it has arrived."""
+        return wait_for(f"an answer of {path}", lambda: self._whole(path, query), self.check)
+
+    def _whole(self, path: str, query: Sequence[tuple[str, str | int]]) -> dict[str, Any] | None:
+        """Return a response of the API, or None if it did not arrive, or not all of it."""
+        try:
+            answer = requests.get(
+                f"{self.url}/api/v2{path}",
+                params=list(query),
+                # A busy Buildbot has sent compressed answers without the header of gzip.
+                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                timeout=REQUEST_SECONDS,
+            )
+            answer.raise_for_status()
+            document: dict[str, Any] = answer.json()
+        except requests.HTTPError:
+            raise
+        except requests.RequestException as error:
+            print(f"asked for {path} again: {error}")
+            return None
         return document
 
     def builds(self, builder: str, sha: str) -> list[dict[str, Any]]:
@@ -291,14 +353,25 @@ class RealBuildbot:
         """Rebuild a build, as the button of its page does."""
         self._call(f"/builds/{build_id}", "rebuild", {})
 
+    def stop_build(self, build_id: int) -> None:
+        """Stop a running build, as the button of its page does."""
+        self._call(f"/builds/{build_id}", "stop", {"reason": "superseded"})
+
     def force(self, **parameters: str) -> None:
         """Force a build of `CODEBASES`, as the form of its page does."""
         self._call("/forceschedulers/force", "force", parameters)
 
     def _call(self, path: str, method: str, parameters: Mapping[str, str]) -> None:
         call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
-        answer = requests.post(f"{self.url}/api/v2{path}", json=call, timeout=10)
-        answer.raise_for_status()
+        self._post(f"/api/v2{path}", json=call)
+
+    def _post(self, path: str, **body: Any) -> None:
+        """Send a request once; raise if its status is an error."""
+        # A busy Buildbot has closed connections after the header; only the status is needed.
+        with requests.post(
+            self.url + path, timeout=REQUEST_SECONDS, stream=True, **body
+        ) as answer:
+            answer.raise_for_status()
 
     def try_patch(self, patch: str, branch: str, sha: str) -> None:
         """Request a build of a commit with a patch, as a developer does with `buildbot try`."""
@@ -367,11 +440,13 @@ class RealBuildbot:
             workers=self._worker_port,
             repository=str(self.repo.bare),
             switches=str(self._switches),
-            builders=list(BUILDERS),
+            builders=self._builders,
             other=OTHER,
             template=TEMPLATE,
             virtual=VIRTUAL,
             codebases=CODEBASES,
+            force=FORCE,
+            users=self._users,
         )
         (self._folder / "master" / "master.cfg").write_text(settings, encoding="utf-8")
 
