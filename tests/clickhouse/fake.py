@@ -1,8 +1,8 @@
 """A fake ClickHouse: one table, and the one query that the source sends.
 
 The columns of its table have the names of the keys of `columns`. It does not know SQL: it takes the
-parameters and the limit from the query. tests/clickhouse/test_engine.py compares its answers with
-those of the real engine.
+parameters, the limit and the names of the values from the query. tests/clickhouse/test_engine.py
+compares its answers with those of the real engine.
 """
 
 import re
@@ -77,14 +77,13 @@ class FakeClickHouse:
             text = "reader: Authentication failed: password is incorrect"
             return exception(516, f"{text}. (AUTHENTICATION_FAILED)", 403)
         sql = query["query"]
-        limit = int(re.findall(r" LIMIT (\d+) WITH TIES ", sql)[0])
-        names = re.findall(r"toString\((?:\w+\()*`(\w+)`", sql.partition(" FROM ")[0])
+        limit = int(re.findall(r" LIMIT (\d+) WITH TIES\)", sql)[0])
         selected = [row for row in self.rows if self._is_selected(row, query)]
         selected.sort(key=_place)
         if len(selected) > limit:
             last = _place(selected[limit - 1])
             selected = [row for row in selected if _place(row) <= last]
-        data = [[*(_text(row, name) for name in names[:-2]), *_shown(row)] for row in selected]
+        data = _bundles(selected, sql.partition(" FROM ")[0])
         return as_json({"meta": [], "data": data, "rows": len(data), "statistics": {}})
 
     def _may_read(self, request: Request) -> bool:
@@ -111,17 +110,38 @@ def _place(row: dict[str, Any]) -> tuple[int, int]:
     return int(row["written"] * MICRO), zlib.crc32(repr(identity).encode())
 
 
-def _shown(row: dict[str, Any]) -> list[str]:
-    return [str(number) for number in _place(row)]
+def _bundles(rows: list[dict[str, Any]], selected: str) -> list[list[Any]]:
+    """Return lists of the values of rows whose other values are the same.
+
+    Args:
+        rows: in the order of their places.
+        selected: what the query selects.
+    """
+    own = re.findall(r"groupArray\(`(\w+):`\)", selected)[:-1]
+    shared = re.findall(r"`(\w+):`", selected.partition(", groupArray(")[0])
+    bundles: dict[tuple[Any, ...], list[Any]] = {}
+    for number, row in enumerate(rows, 1):
+        key = tuple(_text(row, name) for name in shared)
+        bundle = bundles.setdefault(key, [*key, *([] for _ in own), [], 0, ""])
+        for values, name in zip(bundle[len(key) :], own, strict=False):
+            values.append(_text(row, name))
+        bundle[-3].append(number)
+        bundle[-2:] = [str(place) for place in _place(row)]
+    return list(bundles.values())
 
 
-def _text(row: dict[str, Any], name: str) -> str | None:
+def _text(row: dict[str, Any], name: str) -> str | int:
     value = row.get(name)
     if name in TIMES:
-        return None if value is None else str(int(value * MICRO))
+        return int((value or 0) * MICRO)
     if isinstance(value, bool):
         return str(value).lower()
-    return None if value is None else str(value)
+    text = "" if value is None else str(value)
+    if name == "url":
+        for key, sign in (("job_id", "\x01"), ("run_id", "\x02")):
+            own = str(row.get(key) or "")
+            text = text.replace(own, sign, 1) if own else text
+    return text
 
 
 def _array(text: str) -> list[str]:

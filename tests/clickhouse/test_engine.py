@@ -1,42 +1,27 @@
 """The source on the real engine: the tables of the presets, the fake's answers, real errors."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from click.testing import CliRunner
-from trunkwatch.cli.main import main
 from trunkwatch.config import ClickhouseSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.sources.clickhouse import api, source
-from trunkwatch.times import format_time
 
-from tests.clickhouse.engine import Engine, running_engine
-from tests.clickhouse.fake import COLUMNS, TIMES, FakeClickHouse, config, section
+from tests.clickhouse.compare import compare
+from tests.clickhouse.engine import JOBS, Engine, insert, running_engine, stored
+from tests.clickhouse.fake import COLUMNS, FakeClickHouse, config
+from tests.sources.one_history import PLAYERS, printed_table, recorded, table
 from tests.sources.reading import Reader, sha
 from tests.support.clock import Clock
 from tests.support.fakehttp import serving
-from tests.support.rows import ATTEMPTS
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("clickhouse")]
 
 NOW = 1_790_000_000
 A, B = sha(1), sha(2)
-
-JOBS = """
-CREATE TABLE ci.jobs (
-    repo LowCardinality(String), branch String, sha String, workflow Nullable(String),
-    job_name String, status Enum8('completed' = 1, 'queued' = 2, 'in_progress' = 3),
-    conclusion LowCardinality(Nullable(String)), run_id UInt64, attempt UInt8, job_id String,
-    event String, created_at DateTime64(9), started_at Nullable(DateTime('Asia/Tokyo')),
-    completed_at String, url String, failed_step String, infra Bool, allow_failure UInt8,
-    written DateTime64(3)
-) ENGINE = ReplacingMergeTree ORDER BY (run_id, job_id)
-"""
 
 # The columns of https://github.com/pytorch/test-infra that the preset reads, with their types.
 WORKFLOW_JOB = """
@@ -79,9 +64,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield running
 
 
-def insert(engine: Engine, table: str, rows: list[dict[str, Any]]) -> None:
-    """Insert rows as one part, so that equal ones stay until a merge."""
-    engine.run(f"INSERT INTO {table} FORMAT JSONEachRow {json.dumps(rows)[1:-1]}")
+@pytest.fixture(autouse=True)
+def without_rows(engine: Engine) -> None:
+    """Remove the rows of other tests, which run in any order."""
+    engine.run("TRUNCATE TABLE ci.jobs")
 
 
 def preset(engine: Engine, name: str, repo: str) -> ClickhouseSource:
@@ -90,19 +76,11 @@ def preset(engine: Engine, name: str, repo: str) -> ClickhouseSource:
     return ClickhouseSource.model_validate({**given, "repos": [repo], "branches": ["main"]})
 
 
-def stored(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row of the fake as the table `ci.jobs` has it."""
-    values = {key: value for key, value in row.items() if value is not None}
-    if "completed_at" in values:
-        values["completed_at"] = format_time(values["completed_at"])
-    return values
-
-
 def test_the_fake_answers_like_the_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same rows are the same results, page by page, with names that need escapes."""
     monkeypatch.setattr(api, "PAGE_ROWS", 3)
     monkeypatch.setattr(source, "PAGES", 2)
-    odd = "it's\\ `x`\t\n%} OR 1=1 --"
+    odd = "it's\\ `x`%} OR 1=1 --"
     fake = FakeClickHouse()
     for number in range(20):
         at = NOW + number // 7
@@ -134,6 +112,11 @@ def test_the_fake_answers_like_the_engine(engine: Engine, monkeypatch: pytest.Mo
                 reader.restart()
     assert readers[0].rows() == readers[1].rows()
     assert len(readers[0].rows()) > 9
+
+
+def test_random_histories_are_read_row_for_row(engine: Engine) -> None:
+    """Rows that an answer has in bundles are the rows of the table, whatever they share."""
+    assert compare(engine, rows=1_000, seed=1) > 500
 
 
 def test_the_preset_pytorch_reads_its_table(engine: Engine) -> None:
@@ -261,51 +244,9 @@ def test_real_exceptions_name_the_key(
 
 
 def test_check_prints_the_table_that_recorded_prints(engine: Engine, tmp_path: Path) -> None:
-    """The same history, read from a file and from ClickHouse, is the same outages and streaks."""
-    histories = {
-        "build": "P F F F F",
-        "test": "P P F K F",
-        "lint": "F F F P P",
-        "docs": "P C . ? F",
-    }
-    commits = [sha(100 + place) for place in range(5)]
-    trunk = {"repo": "o/same", "branch": "main"}
-    lines: list[dict[str, Any]] = [
-        {"kind": "commit", **trunk, "sha": commit, "committed_at": format_time(NOW + place)}
-        for place, commit in enumerate(commits)
-    ]
-    fake = FakeClickHouse()
-    for job, history in histories.items():
-        for place, letter in enumerate(history.split()):
-            for attempt, word in enumerate(ATTEMPTS[letter], 1):
-                status = "in_progress" if word == "in_progress" else "completed"
-                row = {"job_name": job, "run_id": place, "attempt": attempt, "status": status}
-                row |= {"job_id": str(len(fake.rows)), "event": "push"}
-                at = dict.fromkeys(TIMES, NOW + 60 * place)
-                result = "" if status == "in_progress" else word
-                fake.add(commits[place], result, written=NOW + place, **trunk, **row, **at)
-                line = {"kind": "run", **trunk, "sha": commits[place], "workflow": "ci", **row}
-                times = {key: format_time(value) for key, value in at.items()}
-                lines.append({**line, **times, "conclusion": result or None})
-    insert(engine, "ci.jobs", [stored(row) for row in fake.rows])
-    path = tmp_path / "same.ndjson"
-    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    order = tmp_path / "order.ndjson"
-    order.write_text("".join(f"{json.dumps(line)}\n" for line in lines[:5]), encoding="utf-8")
-    sources = {
-        "file": [{"name": "a", "type": "recorded", "path": str(path)}],
-        "table": [
-            {"name": "a", **section(engine.url, repos=["o/same"], look_back="520w")},
-            {"name": "order", "type": "recorded", "path": str(order)},
-        ],
-    }
-    shown = {name: _checked(tmp_path / f"{name}.yml", made) for name, made in sources.items()}
-    assert shown["file"] == shown["table"]
-    assert "build" in shown["file"]
-
-
-def _checked(path: Path, sources: list[dict[str, Any]]) -> str:
-    path.write_text(yaml.safe_dump({"sources": sources}), encoding="utf-8")
-    done = CliRunner().invoke(main, ["check", "--config.file", str(path)])
-    assert done.exit_code in (0, 1), done.output
-    return done.stdout
+    """The history of tests/sources/test_same_table.py is the same table on the real engine."""
+    with PLAYERS["clickhouse"](tmp_path) as (section, commits):
+        insert(engine, "ci.jobs", [stored(row) for row in table(commits).rows])
+        found = printed_table({**section, "url": engine.url}, tmp_path)
+    with recorded(tmp_path, commits) as (section, _):
+        assert found == printed_table(section, tmp_path)

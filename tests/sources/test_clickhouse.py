@@ -15,7 +15,7 @@ from trunkwatch.errors import BadAnswerError, CredentialsError, NotFoundError, R
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import SourceContext, build_source
 from trunkwatch.sources.clickhouse import api, source
-from trunkwatch.sources.clickhouse.query import Place, RowQuery
+from trunkwatch.sources.clickhouse.query import Bundle, Place, RowQuery
 from trunkwatch.sources.clickhouse.rows import RowParser
 
 from tests.clickhouse.fake import FakeClickHouse, config, exception
@@ -108,8 +108,9 @@ def test_words_become_those_of_the_evidence_table(
 ) -> None:
     """`values` maps in any case; an unfinished status wins, and an unmapped word stays itself."""
     given = {"repo": "o/r", "branch": "main", "sha": A, "job_name": "test", **values}
-    parser = RowParser(config("http://h", **settings), tuple(given))
-    row = parser.observation(list(given.values()), NOW)
+    parser = RowParser(config("http://h", **settings))
+    own = {"sha": [given.pop("sha")]}
+    (row,) = parser.observations([Bundle(given, own, [1], Place(0))], NOW, lambda *_: None)
     assert (row.status, row.conclusion) == result
 
 
@@ -173,13 +174,15 @@ def test_only_configured_trunks_are_read(
     table: FakeClickHouse, server: HttpServer, clock: Clock
 ) -> None:
     """Repositories and branches are names that may hold anything, and stay out of the query."""
-    odd = "it's\\ `x`\t} OR 1=1 --"
+    odd = "it's\\ `x`} OR 1=1 --"
     for number, (repo, branch) in enumerate([("o/r", odd), ("o/r", "main"), (odd, "main")]):
         table.add(A, repo=repo, branch=branch, job_id=number, written=NOW)
     reader = Reader(config(server.url, repos=[odd], branches=["main", odd]), clock)
     reader.refresh()
     assert reader.only_row().trunk == Trunk(odd, "main")
-    assert queries(server) == [RowQuery(config("http://h")).page(Place(0), None, 0.0, 20_000)[0][1]]
+    assert queries(server) == [
+        RowQuery(config("http://h")).page(Place(0), None, 0.0, 100_000)[0][1]
+    ]
 
 
 def test_constants_and_patterns_are_parameters() -> None:
@@ -193,7 +196,7 @@ def test_constants_and_patterns_are_parameters() -> None:
     }
     settings = config("http://h", columns=columns, pruned_by="day")
     (_, sql), *parameters = RowQuery(settings).page(Place(5, "7"), 8, 9.0, 10)
-    own = ("'DateTime64(6, \\'UTC\\')'", "'UTC'", "'throw'")
+    own = ("'DateTime64(6, \\'UTC\\')'", "'UTC'", "'throw'", "''")
     assert "'" not in re.sub("|".join(map(re.escape, own)), "", sql)
     assert "extract(toString(`ci`.`url`), {repo:String})" in sql
     assert "`build`.`commit`" in sql
@@ -449,6 +452,38 @@ def test_an_answer_that_is_not_whole_counts_for_nothing(
     with pytest.raises(BadAnswerError, match=shown):
         reader.refresh()
     assert reader.store.load().sources["ci"].state == before
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(-3, []), (-3, [1, 1]), (-3, [1, 3]), (-3, [1]), (-4, [A]), (-2, -1), (-1, "x"), (-1, "")],
+)
+def test_a_bundle_without_one_of_its_rows_counts_for_nothing(
+    table: FakeClickHouse, server: HttpServer, clock: Clock, place: int, value: object
+) -> None:
+    """The rows of a page are numbered, and each list of a bundle has a value of each."""
+    for number in range(2):
+        table.add(A, job_id=number, written=NOW)
+
+    def spoiled(request: Any) -> Answer:
+        document = json.loads(table(request).body)
+        document["data"][0][place] = value
+        return as_json(document)
+
+    server.handler = spoiled
+    with pytest.raises(BadAnswerError, match="other columns than the query"):
+        Reader(config(server.url), clock).refresh()
+
+
+def test_rows_that_share_their_address_have_their_own(
+    table: FakeClickHouse, reader: Reader
+) -> None:
+    """An answer has one address with signs for the ids, in whatever order they are in it."""
+    urls = {(job, run): f"https://ci/{job}/{run}#{job}" for job, run in ((7, 12), (12, 7), (71, 7))}
+    for (job, run), url in urls.items():
+        table.add(A, job_id=job, run_id=run, url=url, written=NOW)
+    reader.refresh()
+    assert {(row.job_id, row.run_id): row.url for row in reader.rows()} == urls
 
 
 @pytest.mark.usefixtures("small_pages")

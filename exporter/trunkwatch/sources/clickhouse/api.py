@@ -22,10 +22,10 @@ from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import Login
 from trunkwatch.rest.http import Answer, ApiRules, HttpContext
 from trunkwatch.rest.lists import ListClient
-from trunkwatch.sources.clickhouse.query import Place, RowQuery
+from trunkwatch.sources.clickhouse.query import Bundle, Place, RowQuery
 
-PAGE_ROWS = 20_000
-"""Rows of one answer, about 10 MB."""
+PAGE_ROWS = 100_000
+"""Rows of one answer, about 15 MB."""
 
 MIN_PAGE_ROWS = 100
 """Rows of the smallest page that is tried where answers are too large."""
@@ -78,12 +78,12 @@ class Page(NamedTuple):
     """The answer to one query.
 
     Attributes:
-        rows: the values of each, texts and None.
+        bundles: the rows.
         end: the place of the last one; the place that was asked for where there is none.
         is_last: whether no row follows.
     """
 
-    rows: Sequence[Sequence[object]]
+    bundles: Sequence[Bundle]
     end: Place
     is_last: bool
 
@@ -215,10 +215,12 @@ class ClickhouseApi:
         if not isinstance(rows, list) or total != len(rows):
             raise BadAnswerError(f"{named}: the answer has another number of rows than it reports")
         try:
-            end = [self._query.place(row) for row in rows][-1] if rows else after
-        except (TypeError, ValueError):
+            bundles = self._query.bundles(rows)
+        except ValueError:
             raise BadAnswerError(f"{named}: the answer has other columns than the query") from None
-        return Page(rows, end, len(rows) < self._page_rows)
+        last = max(bundles, key=lambda bundle: max(bundle.numbers), default=None)
+        count = sum(len(bundle.numbers) for bundle in bundles)
+        return Page(bundles, last.end if last else after, count < self._page_rows)
 
 
 def _exception(answer: Answer) -> str:

@@ -1,7 +1,9 @@
 """The query for rows of results: columns are quoted, every value is a bound parameter."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from trunkwatch.config.clickhouse import Expression
 from trunkwatch.config.schema import ClickhouseSource
@@ -11,6 +13,14 @@ TIMES = frozenset({"created_at", "started_at", "completed_at"})
 """The keys of `columns` that are times."""
 
 _IDENTITY = ("repo", "sha", "workflow", "job_name", "run_id", "attempt", "job_id", "status")
+
+OWN = (
+    "sha", "run_id", "attempt", "job_id", "run_number", "created_at", "started_at", "completed_at",
+)  # fmt: skip
+"""The keys of `columns` that differ from row to row of a job; the others do so where it fails."""
+
+JOB_ID, RUN_ID = "\x01", "\x02"
+"""What the ids are replaced by in an address, so that rows of one job share it."""
 
 _MICROSECONDS = "toUnixTimestamp64Micro(accurateCastOrNull({}, 'DateTime64(6, \\'UTC\\')'))"
 """A time of any type as a number; NULL for none."""
@@ -23,7 +33,8 @@ NO_TIME_MICROSECONDS = 86_400_000_000
 
 WHOLE = (
     "SETTINGS read_overflow_mode = 'throw', result_overflow_mode = 'throw',"
-    " sort_overflow_mode = 'throw', timeout_overflow_mode = 'throw', skip_unavailable_shards = 0"
+    " sort_overflow_mode = 'throw', group_by_overflow_mode = 'throw',"
+    " timeout_overflow_mode = 'throw', skip_unavailable_shards = 0"
 )
 """The defaults, which a profile may change so that an answer without some rows is no error. A user
 with `readonly = 1` may set a value that does not change anything."""
@@ -50,12 +61,29 @@ class Place(NamedTuple):
         return 0 <= self.written < 2**62 and (is_key or not self.key)
 
 
+class Bundle(NamedTuple):
+    """Rows of one page that differ in the keys of `OWN` only.
+
+    Attributes:
+        shared: values of all of them, by the key of `columns`; none is empty.
+        own: the values of each, by the key of `columns`: texts, and microseconds since the epoch.
+        numbers: the number of each in the page, from 1 in the order of places.
+        end: the place of the last one.
+    """
+
+    shared: Mapping[str, str]
+    own: Mapping[str, Sequence[Any]]
+    numbers: Sequence[int]
+    end: Place
+
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class RowQuery:
     """The query of one source.
 
     Attributes:
-        fields: the keys of `columns` that a row has, in the order of its values; the place of the
-            row follows them.
         table: the table as ClickHouse writes it.
         columns: the columns of the configuration by their keys, for errors.
     """
@@ -72,8 +100,12 @@ class RowQuery:
         for key, expression in config.columns.items():
             expressions[key] = self._sql(key, expression)
             self.columns[f"columns.{key}"] = expression.column or ""
-        self.fields: Sequence[str] = tuple(expressions)
         self._expressions = expressions
+        self._shared = [key for key in expressions if key not in OWN]
+        self._own = [key for key in expressions if key in OWN]
+        lists = [list[_Int64] if key in TIMES else list[str] for key in self._own]
+        types = (*(str for _ in self._shared), *lists, list[_Int64], _Int64, str)
+        self._answer: Any = list[tuple[types]]  # type: ignore[valid-type]
         self._written = quoted(config.cursor) if config.cursor else preset.cursor
         self.columns["cursor"] = config.cursor or preset.cursor
         self.columns["pruned_by"] = config.pruned_by or preset.pruned_by
@@ -109,8 +141,6 @@ class RowQuery:
             oldest: by `pruned_by`, seconds since the epoch.
             limit: rows, without those of the last one's place.
         """
-        written = _MICROSECONDS.format(self._written)
-        key = f"cityHash64(toString(tuple({', '.join(self._identity())})))"
         conditions = [
             f"toString({self._expressions['repo']}) IN {{repos:Array(String)}}",
             f"toString({self._expressions['branch']}) IN {{branches:Array(String)}}",
@@ -122,7 +152,7 @@ class RowQuery:
             conditions.append(f"{self._written} < fromUnixTimestamp64Micro({{until:Int64}}, 'UTC')")
             parameters.append(("param_until", str(until)))
         if after.key:
-            conditions.append(f"({written}, {key}) > ({{written:Int64}}, {{key:UInt64}})")
+            conditions.append("(`written:`, `key:`) > ({written:Int64}, {key:UInt64})")
             parameters.append(("param_key", after.key))
         pruned = (
             quoted(self._config.pruned_by) if self._config.pruned_by else self._preset.pruned_by
@@ -137,37 +167,76 @@ class RowQuery:
             parameters += [("param_day", str(NO_TIME_MICROSECONDS))]
         if self._preset.condition:
             conditions.append(self._preset.condition)
-        values = ", ".join([*self._values(), f"toString({written})", f"toString({key})"])
-        sql = (
-            f"SELECT {values}"  # noqa: S608 — names are checked and quoted, values are parameters
+        rows = (
+            f"SELECT {', '.join(self._values())}"  # noqa: S608 — as below
             f" FROM {self._from} WHERE {' AND '.join(conditions)}"
-            f" ORDER BY {written}, {key} LIMIT {limit} WITH TIES {WHOLE} FORMAT JSONCompact"
+            f" ORDER BY `written:`, `key:` LIMIT {limit} WITH TIES"
         )
-        return [("query", sql), ("wait_end_of_query", "1"), *parameters]
+        return [("query", self._bundled(rows)), ("wait_end_of_query", "1"), *parameters]
 
-    def place(self, row: Sequence[object]) -> Place:
-        """Return the place of a row.
+    def _bundled(self, rows: str) -> str:
+        """Return the query for the bundles of the rows of another query."""
+        shared = ", ".join(f"`{key}:`" for key in self._shared)
+        own = "".join(f", groupArray(`{key}:`)" for key in self._own)
+        return (
+            f"SELECT {shared}{own}, groupArray(`number:`), max(`written:`),"  # noqa: S608 — names are checked and quoted, values are parameters
+            " toString(argMax(`key:`, `number:`))"
+            f" FROM (SELECT *, row_number() OVER (ORDER BY `written:`, `key:`) AS `number:`"
+            f" FROM ({rows})) GROUP BY {shared} {WHOLE} FORMAT JSONCompact"
+        )
+
+    def bundles(self, rows: object) -> list[Bundle]:
+        """Return the bundles of an answer.
+
+        Args:
+            rows: of the answer; numbers may be texts, by a setting of the server.
 
         Raises:
-            TypeError, ValueError: it has other values than those of the query.
+            ValueError: they are not those of the query.
         """
-        *values, written, key = row
-        place = Place(int(str(written)), str(key))
-        if len(values) != len(self.fields) or not (place.key and place.is_sound):
-            raise ValueError("no row of the query")
-        return place
+        bundles = list(map(self._bundle, msgspec.convert(rows, self._answer, strict=False)))
+        numbers = sorted(number for bundle in bundles for number in bundle.numbers)
+        if numbers != list(range(1, len(numbers) + 1)):
+            raise ValueError("rows are missing, or double")
+        return bundles
 
-    def _values(self) -> Iterable[str]:
+    def _bundle(self, values: Sequence[Any]) -> Bundle:
+        *columns, numbers, written, key = values
+        shared = zip(self._shared, columns, strict=False)
+        own = dict(zip(self._own, columns[len(self._shared) :], strict=True))
+        place = Place(written, key)
+        if {len(each) for each in own.values()} != {len(numbers)} or not numbers:
+            raise ValueError("lists of different lengths")
+        if not (key and place.is_sound):
+            raise ValueError("no place")
+        return Bundle({name: text for name, text in shared if text}, own, numbers, place)
+
+    def _values(self) -> Iterator[str]:
+        """Yield the values of a row; their names are not those of any column."""
         for key, sql in self._expressions.items():
-            # A byte that is no UTF-8 in one row would make the whole answer unreadable.
-            yield f"toString({_MICROSECONDS.format(sql)})" if key in TIMES else _text(sql)
+            yield f"{self._value(key, sql)} AS `{key}:`"
+        yield f"{_MICROSECONDS.format(self._written)} AS `written:`"
+        identity = ", ".join(
+            self._expressions[key] for key in _IDENTITY if key in self._expressions
+        )
+        yield f"cityHash64(toString(tuple({identity}))) AS `key:`"
 
-    def _identity(self) -> Iterable[str]:
-        return (self._expressions[key] for key in _IDENTITY if key in self._expressions)
+    def _value(self, key: str, sql: str) -> str:
+        """Return the expression of a value that is never NULL: lists leave NULL out."""
+        if key in TIMES:
+            return f"ifNull({_MICROSECONDS.format(sql)}, 0)"
+        text = _text(sql)
+        if key == "url":
+            text = rf"translate({text}, '\x01\x02', '  ')"
+            for id_key, sign in (("job_id", r"\x01"), ("run_id", r"\x02")):
+                if id_key in self._expressions:
+                    text = f"replaceOne({text}, `{id_key}:`, '{sign}')"
+        return text
 
 
 def _text(sql: str) -> str:
-    return f"toValidUTF8(toString({sql}))"
+    """Return the expression of a text; a byte that is no UTF-8 would spoil the whole answer."""
+    return f"ifNull(toValidUTF8(toString({sql})), '')"
 
 
 def quoted(name: str) -> str:

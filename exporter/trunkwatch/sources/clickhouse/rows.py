@@ -1,11 +1,14 @@
 """Rows of the table as observations."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cache
+from itertools import repeat
 
 from trunkwatch.config.schema import ClickhouseSource
 from trunkwatch.domain.evidence import COMPLETED, UNFINISHED
 from trunkwatch.domain.model import Evidence, Observation, RawJob, RunId, Trunk
 from trunkwatch.sources.clickhouse.presets import PRESETS
+from trunkwatch.sources.clickhouse.query import JOB_ID, OWN, RUN_ID, Bundle
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import plausible_time
 
@@ -14,6 +17,11 @@ ID_DIGITS = 18
 
 TRUE = frozenset({"1", "true"})
 """The texts of a true UInt8 and of a true Bool."""
+
+NAMES = ("repo", "branch", "job_name")
+"""The keys of `columns` without which a row is no result, beside that of the commit."""
+
+NO_HASH = "not the full hash of a commit"
 
 
 class RowError(ValueError):
@@ -28,63 +36,80 @@ class RowError(ValueError):
         super().__init__(f"columns.{key}: {problem}")
 
 
-class RowParser:
-    """Turns the values of a row into an observation."""
+Drop = Callable[[RowError, object], None]
+"""Called with the error of a row that cannot be used, and its values."""
 
-    def __init__(self, config: ClickhouseSource, fields: Sequence[str]) -> None:
+
+class RowParser:
+    """Turns the rows of a page into observations."""
+
+    def __init__(self, config: ClickhouseSource) -> None:
         """Args:
         config: the source's section of the configuration.
-        fields: the keys of `columns`, in the order of the values.
         """
-        self._fields = fields
         self._workflow = config.name
         self._words = {**PRESETS[config.preset].words, **_lower(config.values)}
         self._skips_allowed = config.allow_failure == "skip"
 
-    def observation(self, row: Sequence[object], now: float) -> Observation:
-        """Return the observation of a row.
+    def observations(
+        self, bundles: Collection[Bundle], now: float, drop: Drop
+    ) -> list[Observation]:
+        """Return the observations of rows in the order of their places.
+
+        A row without commit, job, repository or branch cannot be used.
 
         Args:
-            row: texts, and None for NULL.
+            bundles: the rows.
             now: seconds since the epoch.
-
-        Raises:
-            RowError: it has no commit, job, repository or branch.
+            drop: called for each row that cannot be used.
         """
-        texts = zip(self._fields, row, strict=False)
-        values = {key: text for key, text in texts if isinstance(text, str) and text}
-        sha = full_hash(values.get("sha"))
-        if sha is None:
-            raise RowError("sha", "not the full hash of a commit")
-        for key in ("repo", "branch", "job_name"):
-            if key not in values:
-                raise RowError(key, "empty")
-        repo, branch = values["repo"], values["branch"]
-        workflow = values.get("workflow", self._workflow)
-        status, conclusion = self._result(values)
-        created, started, completed = (
-            _seconds(values.get(key), now) for key in ("created_at", "started_at", "completed_at")
-        )
-        return Observation(
-            trunk=Trunk(repo, branch),
-            sha=sha,
-            job=RawJob(workflow, values.get("workflow_path"), values["job_name"]),
-            status=status,
-            conclusion=conclusion,
-            run_id=_id(values.get("run_id")),
-            attempt=max(1, _number(values.get("attempt")) or 1),
-            job_id=_id(values.get("job_id")),
-            run_number=_number(values.get("run_number")),
-            event=values.get("event", "push"),
-            head_branch=branch,
-            head_repo=values.get("head_repo", repo),
-            created_at=created,
-            started_at=started,
-            completed_at=completed if status == "completed" else None,
-            url=values.get("url"),
-            failed_step=values.get("failed_step"),
-            infra=_is_true(values.get("infra")),
-        )
+        count = sum(len(bundle.numbers) for bundle in bundles)
+        found: list[Observation | None] = [None] * count
+        shas = cache(full_hash)
+        for bundle in bundles:
+            shared = bundle.shared
+            missing = [key for key in NAMES if key not in shared]
+            make = None if missing else self._maker(shared, now)
+            own = (bundle.own.get(key, repeat("")) for key in OWN)
+            for number, sha, *others in zip(bundle.numbers, *own, strict=False):
+                full = shas(sha)
+                if make is not None and full is not None:
+                    found[number - 1] = make(full, *others)
+                    continue
+                key, problem = ("sha", NO_HASH) if full is None else (missing[0], "empty")
+                values = dict(zip(OWN, (sha, *others), strict=True))
+                drop(RowError(key, problem), {**shared, **values})
+        return [row for row in found if row is not None]
+
+    def _maker(self, shared: Mapping[str, str], now: float) -> Callable[..., Observation]:
+        """Return what makes an observation of the values of `OWN`.
+
+        Args:
+            shared: the other values.
+            now: seconds since the epoch.
+        """
+        trunk = Trunk(shared["repo"], shared["branch"])
+        workflow = shared.get("workflow", self._workflow)
+        job = RawJob(workflow, shared.get("workflow_path"), shared["job_name"])
+        status, conclusion = self._result(shared)
+        event, head_repo = shared.get("event", "push"), shared.get("head_repo", trunk.repo)
+        address, failed_step = shared.get("url", ""), shared.get("failed_step")
+        infra, has_ended = _is_true(shared.get("infra")), status == "completed"
+
+        def make(
+            sha: str, run: str, attempt: str, job_id: str, run_number: str,
+            created: int, started: int, completed: int,
+        ) -> Observation:  # fmt: skip
+            url = address.replace(RUN_ID, run).replace(JOB_ID, job_id)
+            return Observation(
+                trunk, sha, job, status, conclusion, _id(run), max(1, _number(attempt) or 1),
+                _id(job_id), _number(run_number), event, trunk.branch, head_repo,
+                _seconds(created, now), _seconds(started, now),
+                _seconds(completed, now) if has_ended else None,
+                url or None, failed_step, infra,
+            )  # fmt: skip
+
+        return make
 
     def _result(self, values: Mapping[str, str]) -> tuple[str, str | None]:
         """Return status and conclusion; a word that nothing maps stays, and counts as unknown."""
@@ -114,39 +139,37 @@ def without_versions(rows: Iterable[Observation]) -> list[Observation]:
     Args:
         rows: in the order in which they were written.
     """
-    finished: dict[tuple[object, ...], None] = {}
     kept: dict[tuple[object, ...], Observation] = {}
+    others: dict[tuple[object, ...], Observation] = {}
     for row in rows:
-        identity = (row.trunk, row.sha, row.job, row.run_id, row.attempt, row.job_id)
-        if row.finished:
-            finished[identity] = None
-            kept.pop((*identity, None), None)
-            kept[*identity, row.conclusion] = row
-        elif identity not in finished:
-            kept[*identity, None] = row
-    return list(kept.values())
+        identity = (row.job, row.sha, row.run_id, row.attempt, row.job_id, row.trunk)
+        before = kept.setdefault(identity, row)
+        if before is row:
+            continue
+        if not before.finished or (row.finished and row.conclusion == before.conclusion):
+            kept[identity] = row
+        elif row.finished:
+            others[*identity, row.conclusion] = row
+    return [*kept.values(), *others.values()]
 
 
 def _lower(values: Mapping[str, str]) -> dict[str, str]:
     return {word.lower(): result for word, result in values.items()}
 
 
-def _seconds(text: str | None, now: float) -> float | None:
-    try:
-        return plausible_time(int(text or "") / 1e6, now)
-    except ValueError:
-        return None
+def _seconds(microseconds: int, now: float) -> float | None:
+    return plausible_time(microseconds / 1e6, now) if microseconds else None
 
 
-def _number(text: str | None) -> int | None:
-    is_number = text is not None and text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS
-    return int(text or "") if is_number else None
+def _number(text: str) -> int | None:
+    is_number = text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS
+    return int(text) if is_number else None
 
 
-def _id(text: str | None) -> RunId | None:
+def _id(text: str) -> RunId | None:
     """Return an id: a number where it is written as one, so that ids are in order."""
     number = _number(text)
-    return number if number is not None and str(number) == text else text
+    return number if number is not None and str(number) == text else text or None
 
 
 def _is_true(text: str | None) -> bool:
