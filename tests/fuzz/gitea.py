@@ -13,7 +13,7 @@ from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Source, SourceContext, WebhookSource, build_source
 
 from tests.fuzz.texts import json_texts
-from tests.gitea.fake import FIRST_RUN_ID, RECORDED, FakeGitea
+from tests.gitea.fake import FIRST_RUN_ID, RECORDED, TOKEN, FakeGitea
 from tests.github.direct import DirectSession
 from tests.github.http_server import HttpRequest, HttpResponse
 from tests.support.fakehttp import Request
@@ -29,13 +29,14 @@ PATHS = (
 )
 """The addresses whose answers are spoiled."""
 
+HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 FOLDER = tempfile.TemporaryDirectory(prefix="fuzz-")
 SECRET = Path(FOLDER.name) / "secret"
 SECRET.write_text("secret", encoding="utf-8")
 
 
 def _server() -> FakeGitea:
-    server = FakeGitea(tokens={""})
+    server = FakeGitea()
     repo = server.repo("o/r")
     first = repo.run(repo.push("a", at=NOW - 90), at=NOW - 80)
     first.attempt(first.job("test", "failure", at=NOW - 80), "running", at=NOW - 70)
@@ -49,7 +50,7 @@ SERVER = _server()
 
 def _source(path: str, body: bytes) -> Source:
     def respond(request: HttpRequest) -> HttpResponse:
-        sent = SERVER(Request(request.path, request.query, request.headers))
+        sent = SERVER(Request(request.path, request.query, HEADERS))
         is_spoiled = request.path == f"/api/v1/{path}"
         return HttpResponse(sent.status, body if is_spoiled else sent.body)
 

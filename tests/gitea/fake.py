@@ -193,7 +193,7 @@ class FakeGitea:
 
     Attributes:
         prefix: the path below which it is served.
-        tokens: those that may read.
+        tokens: those that may read; "" for readers without one, who may not list runs.
         weak: those that may not read repositories.
         page_limit: rows of a page at most, whatever is asked for.
         repos: by id.
@@ -235,14 +235,17 @@ class FakeGitea:
         self.before(request)
         root = f"{self.prefix}/api/v1/"
         if not request.path.startswith(root):
-            return Answer(404, b"<!DOCTYPE html><html></html>", "text/html")
+            return Answer(404, b"Not found.\n", "text/plain;charset=utf-8")
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if token in self.weak:
-            text = "token does not have at least one of required scope(s): [read:repository]"
-            return as_json({"message": text}, 403)
+            text = "token does not have at least one of required scope(s), required="
+            return as_json({"message": f"{text}[read:repository], token scope=read:user"}, 403)
         if token not in self.tokens:
             return as_json({"message": "invalid username, password or token"}, 401)
-        return self._answer(request, request.path.removeprefix(root).split("/"))
+        path = request.path.removeprefix(root).split("/")
+        if not token and (path[0] == "repositories" or path[3:] == ["actions", "runs"]):
+            return as_json({"message": "token is required"}, 401)
+        return self._answer(request, path)
 
     def _answer(self, request: Request, path: Sequence[str]) -> Answer:
         match path:
@@ -265,7 +268,11 @@ class FakeGitea:
                 return as_json(repo.row)
             case ["commits"]:
                 rows = repo.history(request.one("sha") or "")
-                return NOT_FOUND if rows is None else self._page(request, rows)
+                if repo.row["empty"]:
+                    return as_json({"message": "Git Repository is empty."}, 409)
+                return as_json(None, 404) if rows is None else self._page(request, rows)
+            case ["branches"] if repo.row["empty"]:
+                return as_json(None)
             case ["branches"]:
                 return self._page(request, list(map(repo.branch_row, repo.branches)))
             case ["branches", *parts] if "/".join(parts) in repo.branches:
@@ -306,4 +313,4 @@ def _of_forgejo(row: Row) -> Row:
     }
 
 
-NOT_FOUND = as_json({"message": "The target couldn't be found.", "errors": None}, 404)
+NOT_FOUND = as_json({"message": "not found", "errors": None}, 404)

@@ -20,7 +20,6 @@ from trunkwatch.errors import (
     CredentialsError,
     NotFoundError,
     RateLimitedError,
-    SourceError,
     UnsignedDelivery,
 )
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
@@ -204,6 +203,28 @@ def test_a_failed_step_is_one_that_differs(
         None,
         failed,
     ]
+
+
+def test_a_task_may_change_after_its_end(repo: Repo, reader: Reader) -> None:
+    """The end of the newest attempt is that of its job: a late log changes the task's time."""
+    run = pushed(repo)
+    job = run.job("test", "failure", at=NOW - 80)
+    run.attempt(job, "failure", at=NOW - 40)
+    for task in repo.tasks:
+        task["updated_at"] = time_text(NOW - 5)
+    reader.refresh()
+    ends = {row.attempt: row.completed_at for row in reader.rows()}
+    assert ends == {1: NOW - 5, 2: NOW - 30}
+
+
+def test_a_clock_of_a_runner_is_bounded_by_the_server(repo: Repo, reader: Reader) -> None:
+    """No job ends before it began, nor after its task changed for the last time."""
+    run = pushed(repo)
+    slow, fast = (run.job(name, "failure", at=NOW - 80) for name in ("slow", "fast"))
+    slow["completed_at"], fast["completed_at"] = time_text(NOW - HOUR), time_text(NOW + HOUR)
+    reader.refresh()
+    ends = {row.job.job_name: row.completed_at for row in reader.rows()}
+    assert ends == {"slow": NOW - 80, "fast": NOW - 70}
 
 
 def test_a_scheduled_run_is_one(repo: Repo, reader: Reader) -> None:
@@ -564,36 +585,6 @@ def test_a_damaged_position_begins_anew(repo: Repo, reader: Reader, text: str) -
     assert reader._source.refresh(state).report.error is None
 
 
-def test_every_failed_request_is_made_up_for(
-    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock, server: HttpServer
-) -> None:
-    """Whichever request fails, and the exporter restarts then, the next refresh has everything."""
-    for at in (NOW - 900, NOW - 800):
-        run = pushed(repo, at=at)
-        run.attempt(run.job("test", "failure", at=at), "success", at=at + 20)
-        run.job("deploy", "skipped", at=at)
-    whole = Reader(configure(), clock)
-    requests = len(asked_by_refresh(whole, server))
-    for failing in range(requests):
-        reader = Reader(configure(), clock)
-        server.handler = refusing(ci, failing)
-        try:
-            reader.refresh()
-        except SourceError:
-            assert failing < 4, "only what comes first may cost the whole refresh"
-        server.handler = ci
-        reader.restart()
-        reader.refresh()
-        assert reader.report.failure is None
-        assert reader.state() == whole.state()
-
-
-def refusing(ci: FakeGitea, failing: int) -> Callable[[Request], Answer]:
-    """Return a handler that refuses one request, by its place."""
-    places = iter(range(1000))
-    return lambda request: as_json({}, 400) if next(places) == failing else ci(request)
-
-
 # ---------------------------------------------------------------------- bad rows, rights, others
 
 
@@ -655,11 +646,24 @@ def test_a_token_without_rights_is_named(ci: FakeGitea, repo: Repo, reader: Read
     """The error of a token that lacks the scope names it; a refused one is not sent again."""
     pushed(repo)
     ci.weak, ci.tokens = {TOKEN}, set()
-    with pytest.raises(NotFoundError, match="scope read:repository"):
+    with pytest.raises(NotFoundError, match="scope read:repository; for a glob also read:user"):
         reader.refresh()
     ci.weak = set()
     with pytest.raises(CredentialsError):
         reader.refresh()
+
+
+def test_runs_are_listed_with_a_token_only(
+    ci: FakeGitea, repo: Repo, configure: Configure, clock: Clock
+) -> None:
+    """Gitea shows a public repository and its tasks without one; the trunk's error asks for it."""
+    ci.tokens = {""}
+    pushed(repo).job("test", "success", at=NOW - 80)
+    reader = Reader(configure(token_file=None), clock)
+    reader.refresh()
+    error = reader.report.trunks[TRUNK].error
+    assert isinstance(error, CredentialsError)
+    assert "asks for a token" in str(error)
 
 
 def test_a_server_that_asks_to_wait_is_left_alone(
@@ -739,6 +743,28 @@ def test_a_run_that_is_deleted_costs_no_other(
     with pytest.raises(NotFoundError):
         reader.refresh()
     assert reader.report.limitations == ()
+
+
+@pytest.mark.parametrize("path", ["", "/git", "/git/api/v3"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        Answer(200, b"<!DOCTYPE html><title>Sign In - Forgejo: Beyond coding</title>", "text/html"),
+        Answer(404, b"404", "text/html", headers={"Set-Cookie": "i_like_gitea=5; Path=/"}),
+        as_json({"message": "not found", "url": "https://git.example/api/swagger"}, 404),
+    ],
+    ids=["line", "login", "cookie", "API"],
+)
+def test_a_source_of_github_names_gitea(
+    ci: FakeGitea, server: HttpServer, path: str, answer: Answer | None
+) -> None:
+    """The error of a `github` source with the address of a Gitea names the type that reads it."""
+    server.handler = lambda request: ci(request) if answer is None else answer
+    section = {"name": "hub", "type": "github", "repo": NAME, "api_url": f"{server.url}{path}"}
+    text = json.dumps({"sources": [section]})
+    with pytest.raises((BadAnswerError, NotFoundError), match="which type: gitea reads"):
+        Reader(parse_config(text, "trunkwatch.yml").sources[0]).refresh()
 
 
 def test_other_servers_are_named(configure: Configure, clock: Clock, server: HttpServer) -> None:

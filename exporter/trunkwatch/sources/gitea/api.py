@@ -36,7 +36,7 @@ class GiteaRules(ApiRules):
     message_keys = ("message",)
     advice = (
         "the name or the branch is wrong, the repository is gone, its Actions are off, or the token"
-        " may not read it (scope read:repository)"
+        " may not read it (scope read:repository; for a glob also read:user)"
     )
     conflict = "is the repository empty?"
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from trunkwatch.domain.model import Commit
-from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
+from trunkwatch.rest.json_text import int_or_none, list_or_empty, object_or_empty, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.commits import ListedCommit
 from trunkwatch.sources.hashes import full_hash
@@ -220,7 +220,7 @@ def _failed_step(steps: object) -> str | None:
     Gitea 1.26 shows the job's conclusion at every step. Steps have their own ones where they
     differ, since a job ends with the first step that fails.
     """
-    rows = [each for each in steps if isinstance(each, dict)] if isinstance(steps, list) else []
+    rows = [each for each in list_or_empty(steps) if isinstance(each, dict)]
     ends = [row.get("conclusion") for row in rows]
     if "failure" not in ends or all(end == "failure" for end in ends):
         return None

@@ -61,7 +61,7 @@ class RunRows(NamedTuple):
         begun = plausible_time(task.begun, self.now)
         earlier = [each for each in self.run.tasks.get(task.name, ()) if each < task.id]
         attempt = 1 + len(earlier)
-        is_newest = job is not None and job.attempts == attempt
+        newest = job if job is not None and job.attempts == attempt else None
         return self._observation(
             task.sha,
             task.name,
@@ -70,10 +70,21 @@ class RunRows(NamedTuple):
             attempt=attempt,
             created_at=begun,
             started_at=begun,
-            completed_at=plausible_time(task.changed, self.now) if status == COMPLETED else None,
+            completed_at=self._end_of(task, newest) if status == COMPLETED else None,
             url=(job and job.url) or task.url,
-            failed_step=job.failed_step if job and is_newest else None,
+            failed_step=newest.failed_step if newest else None,
         )
+
+    def _end_of(self, task: Task, newest: Job | None) -> float | None:
+        """Return when an attempt ended (seconds since the epoch).
+
+        The server changes the time of a task again when its log arrives late, and when it deletes
+        old logs. The newest attempt's own end, by the runner's clock, is in the row of its job.
+        """
+        end = task.changed
+        if newest is not None and newest.completed:
+            end = min(end, max(newest.completed, task.begun))
+        return plausible_time(end, self.now)
 
     def _of_job(self, job: Job, attempt: int, job_id: int | None = None) -> Observation:
         ended = job.status == COMPLETED
