@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +12,12 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
-from trunkwatch import __version__
 from trunkwatch.config import Config, load_config
 from trunkwatch.errors import QueueFullError, UsageError
 from trunkwatch.metrics.lines import Labels
-from trunkwatch.process import Supervisor
 from trunkwatch.rest.credentials import Authorization, EnvToken, FileToken, read_secret
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.status.worker import ROUND_SECONDS, Worker
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import FiringAlert, webhook_payload
 from trunkwatch.tickets.issues.api import Api
@@ -31,12 +30,12 @@ from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
 from trunkwatch.tickets.reconcile.peers import Check, PeerChecks
 from trunkwatch.tickets.reconcile.reconciler import Reconciler
-from trunkwatch.tickets.reconcile.worker import Worker
 from trunkwatch.tickets.status_client import HttpStatusClient
 from trunkwatch.tickets.store import TicketStore
 from trunkwatch.urls import is_server, without_credentials
 from trunkwatch.web import WebServer, WebSettings
 from trunkwatch.web.alerts import AlertPages, is_delivery
+from trunkwatch.web.program_server import ProgramServer
 
 log = logging.getLogger(__name__)
 
@@ -59,27 +58,31 @@ class TicketOptions:
         storage: path of the storage file; required except for a dry run.
         listen: `host:port`.
         alertmanager: base URL of Alertmanager.
-        exporter: base URL of `trunkwatch serve`.
+        exporters: base URLs of `trunkwatch serve`.
         token_file: file with the token of GitHub or GitLab; None to read the environment.
         auth_token_file: file with the bearer token of deliveries; None to accept all,
             which only a loopback listener may.
         web_config: path of the web configuration; None for plain HTTP without passwords.
         show: prints the requests of a dry run; None to send them.
+        interval: from one round to the next without a delivery (seconds).
     """
 
     config_file: str
     storage: str | None
     listen: str
     alertmanager: str = field(repr=False)  # may have a password, as the next
-    exporter: str = field(repr=False)
+    exporters: Sequence[str] = field(repr=False)
     token_file: str | None = None
     auth_token_file: str | None = None
     show: Callable[[str, str], None] | None = None
     web_config: str | None = None
+    interval: float = ROUND_SECONDS
 
 
-class TicketServer:
+class TicketServer(ProgramServer):
     """The process of `trunkwatch tickets`: receives deliveries and reconciles issues."""
+
+    _store: TicketStore
 
     def __init__(self, options: TicketOptions, environ: Mapping[str, str] = os.environ) -> None:
         """Validate the configuration and the flags before anything starts.
@@ -95,6 +98,7 @@ class TicketServer:
                 issues of another server.
             ListenError: the web address cannot be bound.
         """
+        super().__init__()
         config = load_config(options.config_file)
         _check_urls(options)
         self._name = config.name
@@ -103,7 +107,6 @@ class TicketServer:
         token = None if options.show is not None else _token(config.tickets.type, options, environ)
         api = _api(config, options, self._metrics, token)
         self._store = TicketStore(_storage(options))
-        self._supervisor = Supervisor(self._dead_threads)
         try:
             self._store.bind(_server(config))
             secret = _secret(options.auth_token_file)
@@ -135,30 +138,7 @@ class TicketServer:
             self._store.close()
             raise
         self._reconciler = _reconciler(config, options, self._store, api, self._metrics, token)
-        self._worker = Worker(self._reconciler.reconcile_all)
-
-    @property
-    def port(self) -> int:
-        """The bound port."""
-        return self._web.port
-
-    def run(self) -> int:
-        """Serve until SIGTERM or SIGINT; return the exit code."""
-        self._web.start()
-        return self._supervisor.run(self._begin, self._stop)
-
-    def _begin(self) -> None:
-        self._worker.start()
-        log.info("listening on port %d", self.port, extra={"version": __version__})
-
-    def _stop(self) -> None:
-        """Finish what runs; an abandoned request is repeated or found after a start."""
-        self._web.stop()
-        self._worker.stop()
-        self._store.close()
-
-    def _dead_threads(self) -> list[str]:
-        return [*self._web.dead_threads(), *self._worker.dead_threads()]
+        self._worker = Worker("tickets", self._reconciler.reconcile_all, options.interval)
 
     def _deliver(self, document: Any) -> str:
         """Store the firing alerts of a delivery; once this returns, they survive a kill."""
@@ -198,7 +178,7 @@ def print_once(options: TicketOptions) -> Mapping[str, str]:
     config, metrics = load_config(options.config_file), TicketMetrics()
     _check_urls(options)
     _check_type(config)
-    listed = HttpStatusClient(options.exporter, options.alertmanager, config.name).alerts()
+    listed = HttpStatusClient(options.exporters, options.alertmanager, config.name).alerts()
     active = [
         FiringAlert(key, job, None)
         for key, jobs in listed.alerts.items()
@@ -230,7 +210,7 @@ def _reconciler(
     metrics: TicketMetrics,
     token: Authorization | None,
 ) -> Reconciler:
-    status = HttpStatusClient(options.exporter, options.alertmanager, config.name)
+    status = HttpStatusClient(options.exporters, options.alertmanager, config.name)
     checks: dict[str, Check] = {
         "exporter": status.check_exporter,
         "alertmanager": status.alerts,
@@ -246,7 +226,8 @@ def _reconciler(
 
 def _check_urls(options: TicketOptions) -> None:
     check_url("--alertmanager.url", options.alertmanager)
-    check_url("--exporter.url", options.exporter)
+    for url in options.exporters:
+        check_url("--exporter.url", url)
 
 
 def check_url(flag: str, url: str) -> None:

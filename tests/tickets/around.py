@@ -1,6 +1,5 @@
 """The environment of `trunkwatch tickets` as a process: exporter, GitHub and Alertmanager."""
 
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.cli.program import PROGRAM, SECONDS, Served, environment, serving
+from tests.cli.program import SECONDS, Served, acting, serving
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.server import GitHubServer
 from tests.support.fakehttp import Answer, Request, as_json
@@ -51,18 +50,8 @@ class Tickets(Served):
 @contextmanager
 def keeping(folder: Path, *arguments: str, **variables: str) -> Iterator[Tickets]:
     """Run `trunkwatch tickets` on a free loopback port."""
-    with subprocess.Popen(
-        [*PROGRAM, "tickets", "--web.listen-address=127.0.0.1:0", *arguments],
-        cwd=folder,
-        env={**environment(), **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield Tickets(process)
-        finally:
-            process.kill()
+    with acting("tickets", folder, *arguments, **variables) as process:
+        yield Tickets(process)
 
 
 class Pager:

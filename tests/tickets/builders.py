@@ -25,8 +25,13 @@ def job(name: str, **facts: Any) -> Json:
     failures = facts.pop("failures_in_outage", 3 if broken else 0)
     first_bad = facts.pop("first_bad", BAD if broken else None)
     suspects = [
-        {"sha": "c" * 40, "author": "author-c", "title": "Tidy up"},
-        {"sha": first_bad, "author": "author-b", "title": "Enable the new scheduler"},
+        {"sha": "c" * 40, "author": "author-c", "title": "Tidy up", "state": "C"},
+        {
+            "sha": first_bad,
+            "author": "author-b",
+            "title": "Enable the new scheduler",
+            "state": "F",
+        },
     ]
     return {
         "repo": REPO, "branch": BRANCH, "workflow": WORKFLOW, "job_name": name, "group": GROUP,
@@ -35,6 +40,7 @@ def job(name: str, **facts: Any) -> Json:
         "first_bad": first_bad, "last_good": GOOD if broken else None,
         "suspects": 2 if broken else None, "tested_suspects": 1 if broken else None,
         "suspect_commits": suspects if broken else [],
+        "next_test": {"sha": suspects[0]["sha"], "state": "C", "results": 1} if broken else None,
         "broken_since": format_time(T0 - 3600) if broken else None, "url": RUN if broken else None,
         "compare_url": COMPARE if broken else None, "failed_step": "Test" if broken else None,
         "annotations": [],

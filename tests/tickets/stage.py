@@ -15,6 +15,7 @@ from trunkwatch.errors import ReadingError
 from trunkwatch.metrics.lines import Labels
 from trunkwatch.rest.credentials import EnvToken
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.status.trunk_status import TrunkStatus, parse_trunk_status
 from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
 from trunkwatch.tickets.issues.api import Api
 from trunkwatch.tickets.issues.github import GithubIssues
@@ -24,7 +25,6 @@ from trunkwatch.tickets.metrics import TicketMetrics
 from trunkwatch.tickets.reconcile.executor import Runtime
 from trunkwatch.tickets.reconcile.reconciler import Reconciler
 from trunkwatch.tickets.store import TicketStore
-from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
 from tests.github.fake import TOKEN, FakeGitHub
 from tests.github.issue_model import Issue

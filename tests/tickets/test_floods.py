@@ -7,12 +7,12 @@ import pytest
 import requests
 from trunkwatch.config.schema import MAX_LABEL_BYTES
 from trunkwatch.errors import ReadingError, UnknownTrunkError
+from trunkwatch.status.trunk_status import TrunkStatus
 from trunkwatch.tickets.alerts import AlertList, parse_alerts, webhook_payload
 from trunkwatch.tickets.firing_room import MAX_UNKNOWN, MAX_UNKNOWN_OF_TRUNK
 from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.reconcile.reconciler import NEWS_SECONDS, UNLISTED_SECONDS
 from trunkwatch.tickets.reconcile.trunk_reader import MAX_LOOKUPS
-from trunkwatch.tickets.trunk_status import TrunkStatus
 
 from tests.cli.program import SECONDS, run_program
 from tests.tickets.around import LABELS, SECRET, STORED, Around, keeping

@@ -250,7 +250,7 @@ def test_the_projects_of_gitlab_are_not_looked_for_on_github(
     source = "sources: [{name: lab, type: gitlab, repos: [g/s/p]}]"
     (tmp_path / "trunkwatch.yml").write_text(f"{source}\n{section}\n")
     path = str(tmp_path / "trunkwatch.yml")
-    options = TicketOptions(path, "t.db", ":0", "http://h", "http://h")
+    options = TicketOptions(path, "t.db", ":0", "http://h", ("http://h",))
     with pytest.raises(UsageError, match=re.escape(error)):
         TicketServer(options, {})
 
@@ -266,6 +266,6 @@ def test_a_file_with_the_issues_of_another_server_is_refused(tmp_path: Path) -> 
         store.bind("https://api.github.com")
         store.save_ticket(TICKET)
         store.bind("https://api.github.com")
-    options = TicketOptions(path, storage, "127.0.0.1:0", "http://h", "http://h")
+    options = TicketOptions(path, storage, "127.0.0.1:0", "http://h", ("http://h",))
     with pytest.raises(StoreError, match=r"has the issues of https://api.github.com, and .*api/v4"):
         TicketServer(options, {"GITLAB_TOKEN": TOKEN})

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from trunkwatch.errors import BadDelivery, ReadingError
 from trunkwatch.report.document import document
+from trunkwatch.status.trunk_status import JobName, UnreadableJob, parse_trunk_status
 from trunkwatch.tickets.alerts import (
     ALERT,
     FOREIGN,
@@ -16,8 +17,7 @@ from trunkwatch.tickets.alerts import (
     parse_alerts,
     webhook_payload,
 )
-from trunkwatch.tickets.model import JobName, Links, TicketKey
-from trunkwatch.tickets.trunk_status import UnreadableJob, parse_trunk_status
+from trunkwatch.tickets.model import Links, TicketKey
 
 from tests.domain.builders import NOW
 from tests.report.sample import SOURCE, snapshot

@@ -12,7 +12,8 @@ import requests
 from trunkwatch.app.triage import TriageReader
 from trunkwatch.config import parse_config
 from trunkwatch.engine.triage import AlertNote
-from trunkwatch.tickets.model import JobName, TicketKey
+from trunkwatch.status.trunk_status import JobName
+from trunkwatch.tickets.model import TicketKey
 from trunkwatch.tickets.status_client import HttpStatusClient
 
 from tests.deploy.live import running
@@ -104,7 +105,7 @@ def alertmanager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ale
 
 def test_its_list_of_alerts_is_parsed(alertmanager: Alertmanager) -> None:
     """An alert is active, then silenced, then gone."""
-    status = HttpStatusClient("http://127.0.0.1:1", alertmanager.url)
+    status = HttpStatusClient(("http://127.0.0.1:1",), alertmanager.url)
 
     def state() -> list[bool | None]:
         return [found.active for found in status.alerts().alerts.get(KEY, {}).values()]

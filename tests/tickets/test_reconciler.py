@@ -8,8 +8,8 @@ from urllib.parse import unquote
 import pytest
 from trunkwatch.config import TicketsSection
 from trunkwatch.metrics.lines import Labels
+from trunkwatch.status.trunk_status import TrunkStatus
 from trunkwatch.tickets.model import TicketKey
-from trunkwatch.tickets.trunk_status import TrunkStatus
 
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, RUN, fixed, job
 from tests.tickets.stage import Stage, a_stage, each_vendor, opened

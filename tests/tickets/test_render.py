@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.report.markdown import address, code, link, one_line
-from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.status.trunk_status import CommitLine, JobName, JobStatus, parse_trunk_status
+from trunkwatch.tickets.model import Links, TicketKey
 from trunkwatch.tickets.text.comments import changed_comment, ended_jobs
 from trunkwatch.tickets.text.issue import (
     IssueView,
@@ -27,7 +28,7 @@ from trunkwatch.tickets.text.markdown import (
     quoted,
     size,
 )
-from trunkwatch.tickets.trunk_status import CommitLine, JobStatus, parse_trunk_status
+from trunkwatch.times import format_time
 
 from tests.github.fake import T0
 from tests.tickets.builders import BAD, BRANCH, GROUP, REPO, Json, job, trunk
@@ -78,6 +79,7 @@ WHOLE = f"""\
    - Last good: `aaaaaaaaaa`
    - Suspects: 2 commits, of which 1 tested
    - Also suspect: `cccccccccc` by `author-c`: `Tidy up`
+   - To test next: `cccccccccc`: then one suspect is left
    - Failing step: `Test`, the same at every failure
    - [first failing run](https://ci.example.org/runs/1) · [silence this job](SILENCE_B)
 2. `pull / a`
@@ -86,6 +88,7 @@ WHOLE = f"""\
    - Last good: `aaaaaaaaaa`
    - Suspects: 2 commits, of which 1 tested
    - Also suspect: `cccccccccc` by `author-c`: `Tidy up`
+   - To test next: `cccccccccc`: then one suspect is left
    - Failing step: `Test`, the same at every failure
    - [first failing run](https://ci.example.org/runs/1) · [silence this job](SILENCE_A)
 
@@ -185,6 +188,47 @@ def test_the_newest_of_the_other_suspects_are_named(others: int, left: str) -> N
     named = [f"by `author-{n}`" in text for n in range(others)]
     assert named == [False] * (others - 5) + [True] * 5
     assert (f"Also suspect: {left}; the comparison lists them" in text) == bool(left)
+
+
+def test_the_suspects_with_evidence_are_named_first() -> None:
+    """The order is that of the exporter's rank, with the reason as a code span."""
+    suspects = [
+        {"sha": "a" * 40, "author": "author-a", "rank": 2, "reason": "changes `x`"},
+        {"sha": "c" * 40, "author": "author-c", "rank": 3, "reason": None},
+        {"sha": BAD, "author": "author-b", "rank": 1, "reason": "failed there"},
+    ]
+    text = body(job("a", suspects=3, suspect_commits=suspects))
+    assert (
+        "   - Also suspect: `aaaaaaaaaa` by `author-a`; `` changes `x` ``\n"
+        "   - Also suspect: `cccccccccc` by `author-c`\n"
+    ) in text
+
+
+def test_a_suspect_that_is_running_needs_no_test() -> None:
+    """Its result comes by itself."""
+    waiting = {"sha": "c" * 40, "state": "R", "results": 2}
+    text = body(job("a", next_test=waiting))
+    assert "   - Being tested: `cccccccccc`\n" in text
+    assert "To test next" not in text
+
+
+def test_questions_about_the_outage_are_named() -> None:
+    """What CI was asked, and its answer; nothing of it can end the code span."""
+    row = {
+        "repo": "o/r", "branch": "main", "workflow": "pull", "job_name": "a", "kind": "which",
+        "first_bad": BAD, "sha": "c" * 40, "state": "answered", "at": format_time(T0),
+        "reason": None, "answer": "P",
+    }  # fmt: skip
+    odd = {**row, "kind": "real", "sha": BAD, "state": "refused", "reason": "`x`", "answer": None}
+    other = {**row, "job_name": "b", "sha": "d" * 40}
+    items = [row, odd, other, {"sha": 5}, None]
+    status = parse_trunk_status({**trunk(job("a")), "triage": {"questions": {"items": items}}})
+    (found,) = status.jobs.values()
+    assert [each.sha for each in found.questions] == ["c" * 40, BAD]
+    shown = replace(view(job("a")), jobs=(found,))
+    text = issue_body(shown, NONCE)
+    assert "   - Confirm: `asked CI to test cccccccccc: it passes`\n" in text
+    assert "   - Confirm: `` does not ask CI to run first bad bbbbbbbbbb again: `x` ``" in text
 
 
 def test_missing_facts_are_shown_as_unknown() -> None:

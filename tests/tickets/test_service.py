@@ -130,11 +130,15 @@ def test_a_second_process_is_kept_out_and_takes_over(around: Around) -> None:
         ([*STORED, "--exporter.url=http://[::1"], "--exporter.url: must be a URL such as"),
         ([*STORED, "--exporter.url=http://x:99999"], "--exporter.url: must be a URL such as"),
         (
+            [*STORED, "--exporter.url=http://127.0.0.1:1", "--exporter.url=nowhere"],
+            "--exporter.url: must be a URL such as",
+        ),
+        (
             [*STORED, "--alertmanager.url=http://u:secret@x"],
             "leave the flag out and set the environment variable TRUNKWATCH_ALERTMANAGER_URL",
         ),
         (
-            [*STORED, "--exporter.url=https://u:secret@x"],
+            [*STORED, "--exporter.url=https://x", "--exporter.url=https://u:secret@x"],
             "leave the flag out and set the environment variable TRUNKWATCH_EXPORTER_URL",
         ),
         ([*STORED, "--auth.token-file=none"], "--auth.token-file none cannot be read"),
@@ -164,6 +168,26 @@ def test_secrets_may_come_from_the_environment(around: Around) -> None:
         tickets.deliver()
         around.issue_is("open")
         assert around.pager.authorization == "Basic dTpw"
+
+
+@pytest.mark.parametrize("separator", [",", " ", ", "])
+def test_several_exporters_may_come_from_the_environment(around: Around, separator: str) -> None:
+    """One address of the variable that does not answer is logged, and hides no trunk."""
+    exporter, *flags = around.flags
+    urls = separator.join(("http://127.0.0.1:1", exporter.partition("=")[2]))
+    with keeping(around.folder, *flags, *STORED, TRUNKWATCH_EXPORTER_URL=urls) as tickets:
+        tickets.wait_for_log("exporter without an answer.*127.0.0.1:1/.*refused")
+        tickets.deliver()
+        around.issue_is("open")
+        eventually(lambda: tickets.get("/-/ready").ok, "ready")
+
+
+def test_a_variable_without_an_exporter_is_refused(tmp_path: Path) -> None:
+    """A list without any address does not make every trunk unknown."""
+    (tmp_path / "trunkwatch.yml").write_text(CONFIG % "http://127.0.0.1:1")
+    variables = {"TRUNKWATCH_EXPORTER_URL": " , "}
+    done = run_program(["tickets", *STORED], tmp_path, code=2, variables=variables)
+    assert "--exporter.url: must be a URL such as" in done.stderr
 
 
 def test_an_alert_that_cannot_be_read_does_not_hold_up_the_others(around: Around) -> None:

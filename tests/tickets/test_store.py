@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from trunkwatch.errors import StoreError
+from trunkwatch.status.trunk_status import JobName
 from trunkwatch.store import STORES
 from trunkwatch.store.file_guard import UNKNOWN_HOLDER
 from trunkwatch.tickets.alerts import FiringAlert
@@ -15,7 +16,6 @@ from trunkwatch.tickets.model import (
     Change,
     Comment,
     Create,
-    JobName,
     Links,
     Plan,
     ReportedJob,

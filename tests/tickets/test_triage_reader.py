@@ -8,7 +8,7 @@ import pytest
 from trunkwatch.app.triage import TriageReader
 from trunkwatch.config import Config, parse_config
 from trunkwatch.domain.model import JobKey
-from trunkwatch.engine.triage import GroupKey, TicketNote
+from trunkwatch.engine.triage import GroupKey, QuestionNote, TicketNote
 from trunkwatch.times import format_time, parse_time
 
 from tests.support.fakehttp import Answer, Request, as_json, serving
@@ -23,6 +23,12 @@ ROW = {
 }  # fmt: skip
 
 
+QUESTION = {
+    **KEY._asdict(), "kind": "which", "first_bad": "b" * 40, "sha": "a" * 40, "state": "asked",
+    "at": format_time(AT - 60), "reason": None, "answer": None,
+}  # fmt: skip
+
+
 def alert(*silences: str, inhibited: bool = False, **labels: str) -> dict[str, Any]:
     """Return an alert in Alertmanager's list."""
     status = {"silencedBy": list(silences), "inhibitedBy": ["x"] if inhibited else []}
@@ -31,7 +37,7 @@ def alert(*silences: str, inhibited: bool = False, **labels: str) -> dict[str, A
 
 @dataclass
 class Peers:
-    """Both programs at one address; an answer may be replaced.
+    """All programs at one address; an answer may be replaced.
 
     Attributes:
         path: of the address in the configuration.
@@ -47,6 +53,11 @@ class Peers:
         }
     )  # fmt: skip
     alerts: Any = field(default_factory=lambda: [alert("1f")])
+    confirm: Any = field(
+        default_factory=lambda: {
+            "as_of": format_time(AT), "problem": None, "mode": "act", "questions": [QUESTION],
+        }
+    )  # fmt: skip
     silences: Any = field(
         default_factory=lambda: [
             {"id": "1f", "createdBy": "bob", "comment": "known", "endsAt": format_time(AT)}
@@ -67,7 +78,7 @@ def peers() -> Peers:
 
 @pytest.fixture
 def reader(peers: Peers) -> Iterator[TriageReader]:
-    """Return a reader of both."""
+    """Return a reader of all programs."""
     with serving(peers) as server:
 
         def config() -> Config:
@@ -75,6 +86,7 @@ def reader(peers: Peers) -> Iterator[TriageReader]:
                 f"sources: [{{name: a, type: recorded, path: a}}]\n{peers.name}\n"
                 f"tickets: {{url: '{server.url}{peers.path}'}}\n"
                 f"alertmanager: {{url: '{server.url}{peers.path}/'}}\n"
+                f"confirm: {{url: '{server.url}{peers.path}'}}\n"
             )
             return parse_config(text, "t.yml")
 
@@ -93,6 +105,10 @@ def test_both_are_read(reader: TriageReader) -> None:
     assert alerts.value is not None
     (silence,) = alerts.value[KEY].silences
     assert (silence.created_by, silence.comment, silence.ends_at) == ("bob", "known", AT)
+    questions = reader.triage.questions
+    assert questions is not None
+    asked = QuestionNote("which", "b" * 40, "a" * 40, "asked", AT - 60, None, None)
+    assert (questions.value, questions.read_at) == ({KEY: (asked,)}, AT)
 
 
 def test_a_job_is_silent_when_each_of_its_alerts_is(peers: Peers, reader: TriageReader) -> None:
@@ -141,6 +157,20 @@ def test_an_answer_that_cannot_be_read_leaves_the_last_one(
     assert (after.value, after.read_at) == (before.value, before.read_at)
     assert reader.triage.alerts is not None
     assert reader.triage.alerts.problem is None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"questions": None}, {"questions": [{**QUESTION, "sha": 5}]}, {"as_of": None}]
+)
+def test_questions_that_cannot_be_read_are_not_known(
+    changes: dict[str, Any], peers: Peers, reader: TriageReader
+) -> None:
+    """One question that cannot be read may be about any job."""
+    peers.confirm |= changes
+    reader.read()
+    assert reader.triage.questions is not None
+    assert reader.triage.questions.known(AT) is None
+    assert reader.triage.questions.problem
 
 
 @pytest.mark.parametrize(("path", "name"), [("/new", ""), ("", "name: staging")])

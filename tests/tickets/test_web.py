@@ -8,7 +8,8 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 from trunkwatch.errors import BadDelivery, CredentialsError, StoreError
-from trunkwatch.tickets.metrics import COUNTERS, GAUGES, Family, Health, TicketMetrics
+from trunkwatch.metrics.program import Family
+from trunkwatch.tickets.metrics import COUNTERS, GAUGES, Health, TicketMetrics
 from trunkwatch.web.alerts import BODY_LIMIT, AlertPages
 
 from tests.web.conftest import listening

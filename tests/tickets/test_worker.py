@@ -5,7 +5,7 @@ import queue
 
 import pytest
 from trunkwatch.cli.tickets import show
-from trunkwatch.tickets.reconcile.worker import Worker
+from trunkwatch.status.worker import Worker
 
 TIMEOUT_SECONDS = 10.0
 """Only a failing test waits that long."""
@@ -14,7 +14,7 @@ TIMEOUT_SECONDS = 10.0
 def test_a_round_runs_at_once_and_at_each_wake() -> None:
     """A round after a delivery does not wait for the interval."""
     rounds: queue.Queue[None] = queue.Queue()
-    worker = Worker(lambda: rounds.put(None), interval=3600.0, pause=0.0)
+    worker = Worker("tickets", lambda: rounds.put(None), interval=3600.0, pause=0.0)
     worker.start()
     rounds.get(timeout=TIMEOUT_SECONDS)
     worker.wake()
@@ -25,7 +25,7 @@ def test_a_round_runs_at_once_and_at_each_wake() -> None:
 def test_rounds_run_at_the_interval() -> None:
     """Without a delivery, rounds run at the interval."""
     rounds: queue.Queue[None] = queue.Queue()
-    worker = Worker(lambda: rounds.put(None), interval=0.01)
+    worker = Worker("tickets", lambda: rounds.put(None), interval=0.01)
     worker.start()
     for _ in range(3):
         rounds.get(timeout=TIMEOUT_SECONDS)
@@ -42,7 +42,7 @@ def test_a_round_that_fails_is_logged_and_followed_by_another(
         rounds.put(None)
         raise RuntimeError("an internal error")
 
-    worker = Worker(act, interval=3600.0, pause=0.0)
+    worker = Worker("tickets", act, interval=3600.0, pause=0.0)
     with caplog.at_level(logging.ERROR):
         worker.start()
         rounds.get(timeout=TIMEOUT_SECONDS)

@@ -4,7 +4,6 @@ import sys
 from dataclasses import replace
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.rule import Rule
@@ -15,12 +14,22 @@ from trunkwatch.cli.common import (
     alertmanager_flag,
     config_flag,
     exit_with,
+    interval_flag,
+    refuse_visible_password,
     reported_errors,
+    seconds_of,
     web_config_flag,
 )
-from trunkwatch.cli.variables import variable_of
 from trunkwatch.errors import UsageError
 from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
+
+
+class _Urls(click.types.StringParamType):
+    """Addresses; in an environment variable they are separated by commas or spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of a variable; one without any address stays, and is refused."""
+        return rv.replace(",", " ").split() or [rv]
 
 
 @click.command()
@@ -43,11 +52,13 @@ from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
 @alertmanager_flag
 @click.option(
     "--exporter.url",
-    "exporter",
-    default="http://127.0.0.1:10077",
+    "exporters",
+    multiple=True,
+    type=_Urls(),
+    default=("http://127.0.0.1:10077",),
     show_default=True,
     metavar="URL",
-    help="The base URL of trunkwatch serve.",
+    help="The base URL of trunkwatch serve; may be repeated: the first that has a trunk counts.",
 )
 @click.option(
     "--token-file",
@@ -60,6 +71,7 @@ from trunkwatch.ticketing import TicketOptions, TicketServer, print_once
     metavar="FILE",
     help="A file with the bearer token of deliveries; required unless the address is loopback.",
 )
+@interval_flag
 @click.option("--dry-run", is_flag=True, help="Print issues and comments instead of sending them.")
 @click.option(
     "--once", is_flag=True, help="With --dry-run: print what would be done now, and exit."
@@ -70,9 +82,10 @@ def tickets(
     listen: str,
     web_config: str | None,
     alertmanager: str,
-    exporter: str,
+    exporters: tuple[str, ...],
     token_file: str | None,
     auth_token_file: str | None,
+    interval: str,
     dry_run: bool,
     once: bool,
 ) -> None:
@@ -80,20 +93,24 @@ def tickets(
 
     The issues are those of GitHub, or of GitLab.
     """
+    with reported_errors():
+        seconds = seconds_of(interval)
     options = TicketOptions(
         config_file=config_file,
         storage=storage,
         listen=listen,
         web_config=web_config,
         alertmanager=alertmanager,
-        exporter=exporter,
+        exporters=exporters,
         token_file=token_file,
         auth_token_file=auth_token_file,
         show=show if dry_run else None,
+        interval=seconds,
     )
     with reported_errors():
-        _refuse_visible_password("alertmanager", alertmanager)
-        _refuse_visible_password("exporter", exporter)
+        refuse_visible_password("--alertmanager.url", "alertmanager", alertmanager)
+        for url in exporters:
+            refuse_visible_password("--exporter.url", "exporters", url)
         if once and not dry_run:
             raise UsageError("--once prints what would be done: add --dry-run")
         code = _print_once(options) if once else TicketServer(options).run()
@@ -114,20 +131,6 @@ def _print_once(options: TicketOptions) -> int:
     if not shown:
         click.echo("Nothing to do." if not errors else "Nothing could be decided.")
     return BAD_INPUT if errors else 0
-
-
-def _refuse_visible_password(name: str, url: str) -> None:
-    """Refuse an argument with a password, which every user of the machine can read.
-
-    Raises:
-        UsageError: it has one.
-    """
-    source = click.get_current_context().get_parameter_source(name)
-    if source is ParameterSource.COMMANDLINE and "@" in url:
-        raise UsageError(
-            f"--{name}.url: users of this machine can see a password in an argument; leave the flag"
-            f" out and set the environment variable {variable_of(f'--{name}.url')} to the address"
-        )
 
 
 def show(head: str, text: str) -> None:

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 from trunkwatch.config.schema import MAX_LABEL_BYTES
 from trunkwatch.errors import BadDelivery, ReadingError
-from trunkwatch.tickets.json_rows import no_text, object_of, text_or_none
-from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.rest.json_text import no_text, object_of, text_or_none
+from trunkwatch.status.trunk_status import JobName
+from trunkwatch.tickets.model import Links, TicketKey
 
 ALERT = "TrunkJobBroken"
 """The only alert that opens tickets."""

@@ -1,31 +1,13 @@
 """The metrics of `trunkwatch tickets`, and the health of its peers."""
 
-import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from trunkwatch.metrics.program import CounterFamily, Family, ProgramMetrics, Samples
 from trunkwatch.tickets.alerts import FOREIGN, MALFORMED, UNLABELLED
 from trunkwatch.tickets.model import Ticket
 
 READ_PEERS = ("alertmanager", "exporter")
-
-
-class CounterFamily(NamedTuple):
-    """One counter with one label.
-
-    Attributes:
-        name: of the family.
-        label: its only label.
-        values: label values exported from the start, so that `increase` sees the first event.
-        help: the HELP text.
-    """
-
-    name: str
-    label: str
-    values: tuple[str, ...]
-    help: str
 
 
 COUNTERS: Mapping[str, CounterFamily] = {
@@ -81,8 +63,6 @@ GAUGES: Mapping[str, str] = {
     WEB_CONFIG: "1 if the newest web configuration and its certificates are used, else 0.",
 }
 
-Family = tuple[str, str, str, list[tuple[dict[str, str], float]]]
-
 
 @dataclass(frozen=True, slots=True)
 class Health:
@@ -107,29 +87,12 @@ class Health:
     tracker: str = "github"
 
 
-class TicketMetrics:
+class TicketMetrics(ProgramMetrics):
     """Counters by family and label, and the newest health; any thread may use it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[tuple[str, str]] = Counter()
+        super().__init__(COUNTERS)
         self.health = Health()
-        self._web_config_ok = True
-
-    def web_config_reloaded(self, ok: bool) -> None:
-        """Record whether the newest web configuration is used."""
-        self._web_config_ok = ok
-
-    def add(self, counter: str, value: str, number: int = 1) -> None:
-        """Count events.
-
-        Args:
-            counter: their key in `COUNTERS`.
-            value: of its label.
-            number: of events.
-        """
-        with self._lock:
-            self._counts[counter, value] += number
 
     def problems(self) -> list[str]:
         """Return the reasons for not being ready, one line each; empty if ready."""
@@ -140,21 +103,15 @@ class TicketMetrics:
 
     def families(self) -> Iterator[Family]:
         """Yield all metrics: name, kind, help and samples."""
-        with self._lock:
-            counts = dict(self._counts)
-        for key, counter in COUNTERS.items():
-            seen = (value for found, value in counts if found == key)
-            values = sorted({*counter.values, *seen})
-            samples = [({counter.label: v}, float(counts.get((key, v), 0))) for v in values]
-            yield counter.name, "counter", counter.help, samples
+        yield from self._counter_families()
         gauges = _gauges(self.health)
         gauges[WEB_CONFIG] = [({}, float(self._web_config_ok))]
         for name, gauge in gauges.items():
             yield name, "gauge", GAUGES[name], gauge
 
 
-def _gauges(health: Health) -> dict[str, list[tuple[dict[str, str], float]]]:
-    found: dict[str, list[tuple[dict[str, str], float]]] = {
+def _gauges(health: Health) -> dict[str, Samples]:
+    found: dict[str, Samples] = {
         OPEN: [({}, float(health.open))],
         WAITING: [({}, float(health.waiting))],
         UP: [],

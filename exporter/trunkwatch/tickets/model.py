@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
-from trunkwatch.domain.model import display_name
+from trunkwatch.status.trunk_status import JobName
 
 ORIGIN_LABEL = "Source:trunkwatch"
 """The label by which issues are found again when the storage file is lost."""
@@ -17,16 +17,6 @@ class TicketKey(NamedTuple):
     repo: str
     branch: str
     group: str
-
-
-class JobName(NamedTuple):
-    """One job of a trunk."""
-
-    workflow: str
-    job_name: str
-
-    def __str__(self) -> str:
-        return display_name(self.workflow, self.job_name)
 
 
 class Links(NamedTuple):

@@ -1,56 +1,74 @@
-"""The HTTP client of the exporter and of Alertmanager."""
+"""The HTTP client of the exporters and of Alertmanager."""
 
-from http import HTTPStatus
-from typing import Any
+import logging
+from collections.abc import Sequence
 
-from trunkwatch.addresses import trunk_path
-from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import ReadingError, RequestError, UnknownTrunkError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.status.client import TIMEOUT_SECONDS, ExporterClient
+from trunkwatch.status.trunk_status import TrunkStatus
 from trunkwatch.tickets.alerts import AlertList, jobs_path, parse_alerts
-from trunkwatch.tickets.trunk_status import TrunkStatus, parse_trunk_status
 
-TIMEOUT_SECONDS = 20.0
-"""Limit for the connection and for each read; the JSON of ten thousand jobs takes a few seconds."""
+log = logging.getLogger(__name__)
 
 
 class HttpStatusClient:
     """Reads the state of trunks and alerts, without a cache."""
 
-    def __init__(self, exporter: str, alertmanager: str, name: str | None = None) -> None:
+    def __init__(
+        self, exporters: Sequence[str], alertmanager: str, name: str | None = None
+    ) -> None:
         """Args:
-        exporter: address of `trunkwatch serve`.
+        exporters: addresses of `trunkwatch serve`, which are asked in turn.
         alertmanager: address of Alertmanager, without /api/v2.
         name: of the Trunkwatch whose alerts count; None for the one without.
         """
         self._alerts_path = jobs_path(name)
-        http = HttpContext()
-        self._exporter = RestClient(exporter, http, timeout=TIMEOUT_SECONDS)
-        self._alertmanager = RestClient(alertmanager, http, timeout=TIMEOUT_SECONDS)
+        self._exporters = [ExporterClient(url) for url in exporters]
+        self._alertmanager = RestClient(alertmanager, HttpContext(), timeout=TIMEOUT_SECONDS)
 
     def trunk(self, repo: str, branch: str) -> TrunkStatus:
-        """Return the exporter's state of a trunk."""
-        # A redirect to another shard is followed; the password of an address is not sent there.
-        path = f"/api/v1{trunk_path(Trunk(repo, branch))}"
-        return parse_trunk_status(_read(self._exporter, path, not_found=UnknownTrunkError))
+        """Return the state of a trunk from the first exporter that has it.
+
+        Raises:
+            UnknownTrunkError: every exporter answers that it lacks the trunk.
+            ReadingError: none has it, and at least one does not answer: it may be the one.
+        """
+        unknown: list[str] = []
+        errors: list[str] = []
+        for exporter in tuple(self._exporters):
+            try:
+                return exporter.trunk(repo, branch)
+            except UnknownTrunkError as error:
+                unknown.append(str(error))
+            except ReadingError as error:
+                errors.append(str(error))
+                # Ask it last from now on: one that hangs would cost each trunk its timeout.
+                self._exporters.remove(exporter)
+                self._exporters.append(exporter)
+        raise ReadingError("; ".join(errors)) if errors else UnknownTrunkError("; ".join(unknown))
 
     def alerts(self) -> AlertList:
         """Return the unresolved `TrunkJobBroken` alerts, including silenced ones."""
-        return parse_alerts(_read(self._alertmanager, self._alerts_path))
+        try:
+            return parse_alerts(self._alertmanager.get(self._alerts_path))
+        except RequestError as error:
+            raise ReadingError(str(error)) from None
 
     def check_exporter(self) -> None:
-        """Ask the exporter for a small document that every version of it has.
+        """Ask each exporter for a small document that every version of it has.
 
         Raises:
-            ReadingError: it does not answer, or is another server.
+            ReadingError: none of them answers, or all are other servers.
         """
-        _read(self._exporter, "/api/v1/schema")
-
-
-def _read(client: RestClient, path: str, *, not_found: type[ReadingError] = ReadingError) -> Any:
-    try:
-        return client.get(path)
-    except RequestError as error:
-        kind = not_found if error.status == HTTPStatus.NOT_FOUND else ReadingError
-        raise kind(str(error)) from None
+        errors: list[str] = []
+        for exporter in self._exporters:
+            try:
+                exporter.check()
+            except ReadingError as error:
+                errors.append(str(error))
+        if len(errors) == len(self._exporters):
+            raise ReadingError("; ".join(errors))
+        if errors:
+            log.warning("exporter without an answer", extra={"errors": "; ".join(errors)})

@@ -1,28 +1,24 @@
 """The storage file of `trunkwatch tickets`: firing alerts, tickets, and unfinished plans.
 
-One process at a time: two processes on one file would open an issue twice. The lock file names the
-process, and SQLite's exclusive mode also keeps out programs that do not know it.
+One process at a time: two processes on one file would open an issue twice.
 """
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from trunkwatch.errors import StoreError
-from trunkwatch.store.file_guard import FileGuard, ServerLock
+from trunkwatch.status.trunk_status import JobName
 from trunkwatch.store.migration import Schema
-from trunkwatch.store.opening import DAMAGE, open_file
+from trunkwatch.store.program_file import ProgramFile
 from trunkwatch.tickets.alerts import FiringAlert
 from trunkwatch.tickets.firing_room import Room
 from trunkwatch.tickets.model import (
     Change,
     Comment,
     Create,
-    JobName,
     Links,
     Plan,
     ReportedJob,
@@ -57,27 +53,12 @@ FIRING_ALERT_RETENTION_SECONDS = 7 * 86_400.0
 HOUR_SECONDS = 3600.0
 
 
-class TicketStore:
+class TicketStore(ProgramFile):
     """The storage file; any thread may use it."""
 
     def __init__(self, path: str) -> None:
-        """Open the file and lock it.
-
-        Args:
-            path: of the file; `:memory:` for a temporary database.
-
-        Raises:
-            StoreError: it cannot be used, has another format, or is locked by another process.
-        """
-        self._lock = threading.Lock()
-        self._path = path
-        self._process_lock = ServerLock(path, "trunkwatch tickets")
-        try:
-            self._db = open_file(path, SCHEMA, exclusive=True)
-        except Exception:
-            self._process_lock.close()
-            raise
-        self._guard = FileGuard(path)
+        """Open the file and lock it; see `ProgramFile`."""
+        super().__init__(path, SCHEMA, "trunkwatch tickets")
         self.has_news = False
         """A group has got its first alert since `firing_alerts` was called."""
 
@@ -90,47 +71,17 @@ class TicketStore:
         Raises:
             StoreError: the file has issues of another server.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             stored = db.execute("SELECT api FROM server").fetchone()
             is_used = db.execute("SELECT 1 FROM tickets UNION SELECT 1 FROM plans").fetchone()
             if stored and is_used and stored[0] != api:
                 raise StoreError(
-                    self._path,
+                    self.path,
                     f"it has the issues of {stored[0]}, and the configuration names {api}: choose"
                     " another file; open issues are found again",
                 )
             db.execute("DELETE FROM server")
             db.execute("INSERT INTO server VALUES (?)", (api,))
-
-    def close(self) -> None:
-        """Close the file, which unlocks it."""
-        with self._lock:
-            self._db.close()
-            self._process_lock.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._reported_errors():
-            self._guard.check()
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _reported_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except DAMAGE as error:
-            raise StoreError(self._path, f"cannot be used ({error})") from error
-
-    def _rows(self, statement: str) -> list[tuple[str, ...]]:
-        with self._lock, self._reported_errors():
-            return self._db.execute(statement).fetchall()
 
     def add_firing(
         self,
@@ -152,7 +103,7 @@ class TicketStore:
             StoreError: they could not be stored.
         """
         expired = now - FIRING_ALERT_RETENTION_SECONDS
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM firing_alerts WHERE at < ?", (expired,))
             room = Room(db, is_known)
             admitted = [alert for alert in alerts if room.admits(alert)]
@@ -167,7 +118,7 @@ class TicketStore:
         """Return the stored firing alerts by group, oldest delivery first."""
         found: dict[TicketKey, list[FiringAlert]] = {}
         self.has_news = False
-        for repo, branch, name, workflow, job_name, address in self._rows(
+        for repo, branch, name, workflow, job_name, address in self.rows(
             "SELECT repo, branch, name, workflow, job_name, alertmanager"
             " FROM firing_alerts ORDER BY at"
         ):
@@ -178,25 +129,25 @@ class TicketStore:
     def forget_firing(self, keys: Iterable[TicketKey], before: float) -> None:
         """Delete the firing alerts of groups that were delivered before a time."""
         statement = "DELETE FROM firing_alerts WHERE (repo, branch, name) = (?, ?, ?) AND at < ?"
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(statement, [(*key, before) for key in keys])
 
     def tickets(self) -> dict[TicketKey, Ticket]:
         """Return every ticket, including closed ones."""
-        rows = self._rows("SELECT text FROM tickets")
-        with self._reported_errors():
+        rows = self.rows("SELECT text FROM tickets")
+        with self.reported_errors():
             found = [_ticket(json.loads(text)) for (text,) in rows]
         return {ticket.key: ticket for ticket in found}
 
     def save_ticket(self, ticket: Ticket) -> None:
         """Store a ticket."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _put(db, "tickets", ticket.key, _ticket_document(ticket))
 
     def plans(self) -> dict[TicketKey, Plan]:
         """Return every unfinished plan."""
-        rows = self._rows("SELECT text FROM plans")
-        with self._reported_errors():
+        rows = self.rows("SELECT text FROM plans")
+        with self.reported_errors():
             found = [_plan(json.loads(text)) for (text,) in rows]
         return {plan.after.key: plan for plan in found}
 
@@ -206,7 +157,7 @@ class TicketStore:
         If its next step creates an issue and was sent, that counts towards the hourly limit, and
         does no longer if it was refused.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             _put(db, "plans", plan.after.key, _plan_document(plan))
             step = plan.steps[plan.done] if plan.done < len(plan.steps) else None
             if isinstance(step, Create):
@@ -217,18 +168,18 @@ class TicketStore:
 
     def finish_plan(self, plan: Plan) -> None:
         """Store the ticket of a finished plan, and delete the plan."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _put(db, "tickets", plan.after.key, _ticket_document(plan.after))
             _delete_plan(db, plan)
 
     def drop_plan(self, plan: Plan) -> None:
         """Delete a plan of which no step was executed."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _delete_plan(db, plan)
 
     def created_in_last_hour(self, now: float) -> int:
         """Return the number of attempts to create an issue in the hour before `now`."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM created WHERE at <= ?", (now - HOUR_SECONDS,))
             (number,) = db.execute("SELECT count(*) FROM created").fetchone()
         return int(number)

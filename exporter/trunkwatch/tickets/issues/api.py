@@ -22,8 +22,8 @@ from trunkwatch.errors import (
 from trunkwatch.rest.client import Query, Reply
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import ApiRules, HttpContext
+from trunkwatch.rest.json_text import int_or_none, list_or_empty, text_or_none
 from trunkwatch.rest.lists import EtagCache, ListClient, Listing, page_numbers
-from trunkwatch.tickets.json_rows import count_or_none, list_of, text_or_none
 from trunkwatch.tickets.model import Step
 from trunkwatch.tickets.text.markdown import find_marker
 from trunkwatch.times import parse_time
@@ -183,7 +183,7 @@ class IssuesClient:
 
     def parsed(self, row: Mapping[str, Any], keys: "IssueKeys") -> Issue:
         """Return an issue of an answer."""
-        number = count_or_none(row.get(keys.number))
+        number = int_or_none(row.get(keys.number))
         try:
             if number is None:
                 raise ValueError
@@ -192,7 +192,7 @@ class IssuesClient:
             raise TrackerUnsure(
                 f"{self._vendor}'s answer has not the documented shape of an issue"
             ) from None
-        people = _texts(list_of(row.get("assignees")), keys.login)
+        people = _texts(list_or_empty(row.get("assignees")), keys.login)
         body = row.get(keys.body)
         url = text_or_none(row.get(keys.url))
         return Issue(number, closed_at, body if isinstance(body, str) else "", url, tuple(people))

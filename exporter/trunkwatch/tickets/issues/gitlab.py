@@ -12,8 +12,8 @@ from trunkwatch.errors import TrackerRefused, TrackerUnsure
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.credentials import Authorization
 from trunkwatch.rest.http import HttpContext
+from trunkwatch.rest.json_text import int_or_none
 from trunkwatch.tickets.issues.api import Asked, Issue, IssueKeys, IssuesClient
-from trunkwatch.tickets.json_rows import count_or_none
 from trunkwatch.tickets.model import Change, Comment, Create, Step
 from trunkwatch.tickets.text.markdown import TITLE_LIMIT
 from trunkwatch.times import format_time, parse_time_or_none
@@ -126,7 +126,7 @@ class GitlabIssues:
                 rows = self._client.page("/users", [("username", login)], 1)
             except (TrackerRefused, TrackerUnsure):
                 rows = ()
-            number = count_or_none(rows[0].get("id")) if rows else None
+            number = int_or_none(rows[0].get("id")) if rows else None
             if number is None:
                 log.warning("assignee left out: not found", extra={"login": login})
             else:
@@ -187,6 +187,6 @@ def _roles(permissions: object) -> Iterator[int]:
     if not isinstance(permissions, dict):
         return
     for access in permissions.values():
-        level = count_or_none(access.get("access_level")) if isinstance(access, dict) else None
+        level = int_or_none(access.get("access_level")) if isinstance(access, dict) else None
         if level is not None:
             yield level

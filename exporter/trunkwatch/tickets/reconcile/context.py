@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.report.markdown import one_line
+from trunkwatch.status.trunk_status import GroupStatus, JobName, JobStatus, TrunkStatus
 from trunkwatch.tickets.alerts import AlertList, FiringAlert, UnresolvedAlert, links_of
-from trunkwatch.tickets.model import ORIGIN_LABEL, JobName, ReportedJob, State, Ticket, TicketKey
+from trunkwatch.tickets.model import ORIGIN_LABEL, ReportedJob, State, Ticket, TicketKey
 from trunkwatch.tickets.text.issue import IssueView, issue_body, issue_title
-from trunkwatch.tickets.trunk_status import GroupStatus, JobStatus, TrunkStatus
 
 LABEL_LIMIT = 50
 """The lower limit of a label, which is GitHub's (characters)."""

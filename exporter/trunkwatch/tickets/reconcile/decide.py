@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from trunkwatch.status.trunk_status import JobStatus
 from trunkwatch.tickets.model import Change, Comment, Create, Plan, State, Step, Ticket
 from trunkwatch.tickets.reconcile.context import (
     ReconcileContext,
@@ -22,7 +23,6 @@ from trunkwatch.tickets.text.comments import (
 )
 from trunkwatch.tickets.text.issue import resolved_body
 from trunkwatch.tickets.text.markdown import new_nonce
-from trunkwatch.tickets.trunk_status import JobStatus
 
 
 @dataclass(frozen=True, slots=True)

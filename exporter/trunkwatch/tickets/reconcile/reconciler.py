@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 
 from trunkwatch.config import TicketsSection
 from trunkwatch.errors import IssueGone, ReadingError, TrackerError, TrackerLimited, TrackerRefused
+from trunkwatch.status.trunk_status import TrunkStatus
+from trunkwatch.status.worker import ROUND_SECONDS
 from trunkwatch.tickets.alerts import AlertList, FiringAlert
 from trunkwatch.tickets.issues.tracker import FoundIssue, IssueTracker
 from trunkwatch.tickets.metrics import READ_PEERS, Health
@@ -21,10 +23,8 @@ from trunkwatch.tickets.reconcile.decide import Decision, adopted, decide, dismi
 from trunkwatch.tickets.reconcile.executor import PlanExecutor, Runtime
 from trunkwatch.tickets.reconcile.peers import PeerChecks
 from trunkwatch.tickets.reconcile.trunk_reader import TrunkClient, TrunkReader
-from trunkwatch.tickets.reconcile.worker import RECONCILE_INTERVAL_SECONDS
 from trunkwatch.tickets.store import TicketStore
 from trunkwatch.tickets.text.markdown import quoted
-from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Reconciler:
         self._rounds += 1
         unlisted = self._unlisted(firing, alerts)
         # Rounds follow each other at once while alerts arrive; this deletes group by group.
-        if unlisted and abs(self._began - self._forgot) >= RECONCILE_INTERVAL_SECONDS / 2:
+        if unlisted and abs(self._began - self._forgot) >= ROUND_SECONDS / 2:
             self._forgot = self._began
             self._store.forget_firing(unlisted, self._began - UNLISTED_SECONDS)
         with_tickets = {key[:2] for key in started}

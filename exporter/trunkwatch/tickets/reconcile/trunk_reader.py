@@ -8,8 +8,8 @@ from typing import Protocol
 from cachetools import TTLCache
 
 from trunkwatch.errors import UnknownTrunkError
+from trunkwatch.status.trunk_status import TrunkStatus
 from trunkwatch.tickets.model import TicketKey
-from trunkwatch.tickets.trunk_status import TrunkStatus
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from trunkwatch.report.markdown import code, link
 from trunkwatch.report.words import counted
-from trunkwatch.tickets.model import JobName, ReportedJob, TicketKey
+from trunkwatch.status.trunk_status import JobName, JobStatus, TrunkStatus
+from trunkwatch.tickets.model import ReportedJob, TicketKey
 from trunkwatch.tickets.text.issue import JOBS_SHOWN, commit, lasted
 from trunkwatch.tickets.text.markdown import Marker, cut_to_limit, quoted
-from trunkwatch.tickets.trunk_status import JobStatus, TrunkStatus
 
 
 class EndedJob(NamedTuple):

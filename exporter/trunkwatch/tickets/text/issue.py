@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.report.markdown import code, link, one_line
-from trunkwatch.report.words import SHORT_SHA_DIGITS, commits, counted
+from trunkwatch.report.triage import question_words
+from trunkwatch.report.words import SHORT_SHA_DIGITS, commits, counted, until_one_suspect
+from trunkwatch.status.trunk_status import CommitLine, GroupStatus, JobName, JobStatus
 from trunkwatch.tickets.alerts import ALERT, NAME_LABEL
-from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.tickets.model import Links, TicketKey
 from trunkwatch.tickets.text.markdown import (
     BODY_LIMIT,
     TITLE_LIMIT,
@@ -22,7 +24,6 @@ from trunkwatch.tickets.text.markdown import (
     quoted,
     size,
 )
-from trunkwatch.tickets.trunk_status import CommitLine, GroupStatus, JobStatus
 
 JOBS_SHOWN = 20
 """Jobs that are listed; a longer list would hide its first jobs."""
@@ -168,6 +169,8 @@ def _job(view: IssueView, job: JobStatus) -> list[str]:
         ("Last good", code(short(job.last_good)) if job.last_good else "unknown"),
         ("Suspects", _suspects(job)),
         *(("Also suspect", suspect) for suspect in _also_suspect(job)),
+        *_next_test(job),
+        *(("Confirm", code(question_words(each))) for each in job.questions),
         ("Failing step", _step(job)),
         *(("It says", code(line)) for line in job.annotations),
     ]
@@ -189,11 +192,24 @@ def _suspects(job: JobStatus) -> str:
 
 
 def _also_suspect(job: JobStatus) -> Iterator[str]:
-    """Yield the newest of the suspects beside first bad, and the number of those left out."""
+    """Yield the suspects beside first bad by their evidence, and the number of those left out.
+
+    An older exporter gives no rank: then the newest come first, as among equal evidence.
+    """
     left = len(job.also_suspect) - SUSPECTS_SHOWN
-    yield from (commit(line) for line in reversed(job.also_suspect[-SUSPECTS_SHOWN:]))
+    newest_first = tuple(reversed(job.also_suspect))
+    for line in sorted(newest_first, key=lambda line: line.rank or 0)[:SUSPECTS_SHOWN]:
+        yield commit(line) + (f"; {code(line.reason)}" if line.reason else "")
     if left > 0:
         yield f"{commits(left)} more; the comparison lists them"
+
+
+def _next_test(job: JobStatus) -> Iterator[tuple[str, str]]:
+    found = job.next_test
+    if found is not None and found.is_running:
+        yield "Being tested", code(short(found.sha))
+    elif found is not None:
+        yield "To test next", f"{code(short(found.sha))}: {until_one_suspect(found.results)}"
 
 
 def _step(job: JobStatus) -> str:

@@ -1,4 +1,4 @@
-"""The thread that reconciles after each delivery, and every minute."""
+"""The thread of a program that acts on trunks: a round every minute, and when woken."""
 
 import logging
 import threading
@@ -9,9 +9,9 @@ from trunkwatch.process import Background
 
 log = logging.getLogger(__name__)
 
-RECONCILE_INTERVAL_SECONDS = 60.0
-"""Without a delivery, an alert may resolve while it is inhibited, and a person may close an
-issue."""
+ROUND_SECONDS = 60.0
+"""From one round to the next: then also changes are seen that no delivery reports, such as an issue
+that a person closed."""
 
 MIN_PAUSE_SECONDS = 1.0
 """Between two rounds, whatever is delivered: each round reads Alertmanager and every open issue."""
@@ -22,17 +22,19 @@ class Worker(Background):
 
     def __init__(
         self,
-        reconcile: Callable[[], None],
-        interval: float = RECONCILE_INTERVAL_SECONDS,
+        name: str,
+        work: Callable[[], None],
+        interval: float = ROUND_SECONDS,
         pause: float = MIN_PAUSE_SECONDS,
     ) -> None:
         """Args:
-        reconcile: one round; an exception is logged and does not prevent the next round.
+        name: of the thread.
+        work: one round; an exception is logged and does not prevent the next round.
         interval: from the end of one round to the next (seconds).
         pause: the least of it, after a wake (seconds).
         """
-        super().__init__("tickets")
-        self._reconcile = reconcile
+        super().__init__(name)
+        self._work = work
         self._interval = interval
         self._pause = pause
         self._woken = threading.Event()
@@ -53,7 +55,7 @@ class Worker(Background):
         while not self._stopping.is_set():
             self._woken.clear()
             try:
-                self._reconcile()
+                self._work()
             except TrunkwatchError as error:
                 log.error("round failed, to be retried", extra={"error": error})
             except Exception:

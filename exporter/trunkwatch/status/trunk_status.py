@@ -1,24 +1,61 @@
 """The exporter's JSON of one trunk, parsed into values."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from trunkwatch.annotations import annotation_lines
-from trunkwatch.errors import ReadingError
-from trunkwatch.tickets.json_rows import count_or_none, list_of, no_text, object_of, text_or_none
-from trunkwatch.tickets.model import JobName
+from trunkwatch.domain.model import display_name
+from trunkwatch.engine.cells import PENDING
+from trunkwatch.engine.triage import QuestionNote, about_outage
+from trunkwatch.rest.json_text import int_or_none, list_or_empty, no_text, object_of, text_or_none
+from trunkwatch.status.shape import unlike_the_document
 from trunkwatch.times import parse_time_or_none
 
 T = TypeVar("T")
 
+FRESH = "fresh"
+"""The value of `trunks[].data` that is neither stale nor doubtful."""
+
+
+class JobName(NamedTuple):
+    """One job of a trunk."""
+
+    workflow: str
+    job_name: str
+
+    def __str__(self) -> str:
+        return display_name(self.workflow, self.job_name)
+
 
 class CommitLine(NamedTuple):
-    """A commit as an issue names it; author and title are None where the source has none."""
+    """A commit as an issue names it; author and title are None where the source has none.
+
+    Of a suspect there are also the letter of its result, `state` (`engine.cells.MEANINGS`), its
+    place in the order of evidence from 1 on, `rank`, and the `reason` for that place, if there is
+    one; None for another commit.
+    """
 
     sha: str
     author: str | None = None
     title: str | None = None
+    state: str | None = None
+    rank: int | None = None
+    reason: str | None = None
+
+
+class NextTest(NamedTuple):
+    """The suspect to test next.
+
+    Attributes:
+        sha: its hash.
+        is_running: its result comes by itself.
+        results: after so many at most, this one included, one suspect is left.
+    """
+
+    sha: str
+    is_running: bool
+    results: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +73,8 @@ class JobStatus:
         suspects: number of suspect commits; None without last good.
         tested: number of suspects with a verdict.
         also_suspect: the suspects except first bad, oldest first.
+        next_test: the suspect whose result leaves the fewest; None if one is left, or they are
+            unknown.
         broken_since: end of the earliest-started failing run at first bad (seconds since the
             epoch).
         url: of that run.
@@ -50,6 +89,7 @@ class JobStatus:
         last_verdict: PASS, FAIL, FLAKY, or None.
         known_broken: reason of its exemption; None if it is not exempt.
         last_outage: first bad (hash) and ending commit of its newest closed outage.
+        questions: of `trunkwatch confirm` about its outage or streak, oldest first.
     """
 
     name: JobName
@@ -62,6 +102,7 @@ class JobStatus:
     suspects: int | None
     tested: int | None
     also_suspect: tuple[CommitLine, ...]
+    next_test: NextTest | None
     broken_since: float | None
     url: str | None
     compare_url: str | None
@@ -75,6 +116,7 @@ class JobStatus:
     last_verdict: str | None
     known_broken: str | None
     last_outage: tuple[str, CommitLine] | None
+    questions: tuple[QuestionNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +159,7 @@ class TrunkStatus:
         unreadable_jobs: the jobs whose row cannot be read.
         problems: place and error of each row that cannot be read.
         external_url: address of the exporter's pages; None if it has none.
+        doubt: why it may be wrong; None if nothing shows it.
     """
 
     reliable: bool
@@ -125,6 +168,7 @@ class TrunkStatus:
     unreadable_jobs: tuple[UnreadableJob, ...] = ()
     problems: tuple[str, ...] = ()
     external_url: str | None = None
+    doubt: str | None = None
 
     def broken(self, group: str) -> tuple[JobStatus, ...]:
         """Return the broken jobs of a group that are not exempt, most failures first."""
@@ -167,10 +211,23 @@ def parse_trunk_status(document: Any) -> TrunkStatus:
 
     up = list(readable("sources", lambda row: _flag(row, "up")))
     groups = dict(readable("groups", lambda row: (_text(row, "group"), _group(row))))
-    jobs = {job.name: job for job in readable("jobs", _job)}
+    asked = _questions(document.get("triage"))
+    jobs = {job.name: _with_questions(job, asked) for job in readable("jobs", _job)}
     reliable = bool(up) and all(up) and len(up) == len(rows["sources"])
     pages = text_or_none(document.get("external_url"))
-    return TrunkStatus(reliable, groups, jobs, tuple(unreadable), tuple(problems), pages)
+    doubt = _doubt(document.get("trunks"), is_reliable=reliable)
+    return TrunkStatus(reliable, groups, jobs, tuple(unreadable), tuple(problems), pages, doubt)
+
+
+def _doubt(trunks: object, *, is_reliable: bool) -> str | None:
+    row = next(iter(list_or_empty(trunks)), None)
+    if not is_reliable or not isinstance(row, dict):
+        return "a source has not read the trunk"
+    if row.get("mass_breakage") is not False:
+        return "one commit broke most jobs"
+    if row.get("data") != FRESH:
+        return f"the data is {text_or_none(row.get('data')) or 'not known'}"
+    return None
 
 
 def _lists(document: Any) -> Mapping[str, list[Any]]:
@@ -179,10 +236,7 @@ def _lists(document: Any) -> Mapping[str, list[Any]]:
         if not all(isinstance(found, list) for found in rows.values()):
             raise TypeError("sources, groups and jobs must be lists")
     except (KeyError, TypeError) as error:
-        raise ReadingError(
-            f"the exporter's JSON is not the object of docs/policy.md ({error!r}); do both"
-            " run the same version?"
-        ) from None
+        raise unlike_the_document(error) from None
     return rows
 
 
@@ -212,7 +266,7 @@ def _flag(row: Mapping[str, Any], name: str) -> bool:
 
 
 def _count(row: Mapping[str, Any], name: str) -> int:
-    number = count_or_none(row.get(name))
+    number = int_or_none(row.get(name))
     if number is None:
         raise ValueError(f"{name} must be a whole number")
     return number
@@ -236,7 +290,7 @@ def _group(row: Mapping[str, Any]) -> GroupStatus:
 
 def _job(row: Mapping[str, Any]) -> JobStatus:
     first_bad = text_or_none(row.get("first_bad"))
-    suspects = list(filter(None, map(_commit, list_of(row.get("suspect_commits")))))
+    suspects = list(filter(None, map(_commit, list_or_empty(row.get("suspect_commits")))))
     return JobStatus(
         name=JobName(_text(row, "workflow"), _text(row, "job_name")),
         group=_text(row, "group"),
@@ -245,9 +299,10 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
         failures=_count(row, "failures_in_outage"),
         first_bad=_first_bad(first_bad, suspects),
         last_good=text_or_none(row.get("last_good")),
-        suspects=count_or_none(row.get("suspects")),
-        tested=count_or_none(row.get("tested_suspects")),
+        suspects=int_or_none(row.get("suspects")),
+        tested=int_or_none(row.get("tested_suspects")),
         also_suspect=tuple(line for line in suspects if line.sha != first_bad),
+        next_test=_next_test(row.get("next_test")),
         broken_since=parse_time_or_none(row.get("broken_since")),
         url=text_or_none(row.get("url")),
         compare_url=text_or_none(row.get("compare_url")),
@@ -257,7 +312,7 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
         infra=row.get("infra") is True,
         confirmed=row.get("confirmed") is True,
         co_failures=tuple(_texts(row.get("also_broken_since"))),
-        pending=count_or_none(row.get("pending_commits")) or 0,
+        pending=int_or_none(row.get("pending_commits")) or 0,
         last_verdict=text_or_none(row.get("last_verdict")),
         known_broken=_known_broken(row),
         last_outage=_last_outage(row.get("last_outage")),
@@ -268,7 +323,7 @@ def _job(row: Mapping[str, Any]) -> JobStatus:
 
 
 def _texts(value: object) -> Iterator[str]:
-    return filter(None, map(text_or_none, list_of(value)))
+    return filter(None, map(text_or_none, list_or_empty(value)))
 
 
 def _first_bad(sha: str | None, suspects: list[CommitLine]) -> CommitLine | None:
@@ -278,13 +333,48 @@ def _first_bad(sha: str | None, suspects: list[CommitLine]) -> CommitLine | None
     return next((line for line in suspects if line.sha == sha), CommitLine(sha))
 
 
+def _next_test(value: object) -> NextTest | None:
+    row = value if isinstance(value, dict) else {}
+    sha, results = text_or_none(row.get("sha")), int_or_none(row.get("results"))
+    return NextTest(sha, row.get("state") == PENDING, results) if sha and results else None
+
+
 def _last_outage(value: object) -> tuple[str, CommitLine] | None:
     row = value if isinstance(value, dict) else {}
     first_bad, ended_by = text_or_none(row.get("first_bad")), _commit(row.get("ended_by"))
     return (first_bad, ended_by) if first_bad and ended_by else None
 
 
+def _questions(triage: object) -> Mapping[JobName, Sequence[QuestionNote]]:
+    """Return the questions of a trunk by job; those that cannot be read are left out."""
+    report = triage.get("questions") if isinstance(triage, dict) else None
+    found: dict[JobName, list[QuestionNote]] = {}
+    for row in list_or_empty(report.get("items") if isinstance(report, dict) else None):
+        fields = row if isinstance(row, dict) else {}
+        names = ("workflow", "job_name", "kind", "first_bad", "sha", "state")
+        texts = [text_or_none(fields.get(name)) for name in names]
+        at = parse_time_or_none(fields.get("at"))
+        if at is None or None in texts:
+            continue
+        workflow, job_name, kind, first_bad, sha, state = map(str, texts)
+        reason, answer = (text_or_none(fields.get(name)) for name in ("reason", "answer"))
+        note = QuestionNote(kind, first_bad, sha, state, at, reason, answer)
+        found.setdefault(JobName(workflow, job_name), []).append(note)
+    return found
+
+
+def _with_questions(job: JobStatus, asked: Mapping[JobName, Sequence[QuestionNote]]) -> JobStatus:
+    if job.first_bad is None or job.name not in asked:
+        return job
+    suspects = (each.sha for each in job.also_suspect)
+    found = about_outage(asked[job.name], job.first_bad.sha, job.last_good, suspects)
+    return replace(job, questions=found)
+
+
 def _commit(value: object) -> CommitLine | None:
     row = value if isinstance(value, dict) else {}
-    sha, author, title = (text_or_none(row.get(name)) for name in ("sha", "author", "title"))
-    return CommitLine(sha, author, title) if sha else None
+    sha, author, title, state, reason = (
+        text_or_none(row.get(name)) for name in ("sha", "author", "title", "state", "reason")
+    )
+    rank = int_or_none(row.get("rank"))
+    return CommitLine(sha, author, title, state, rank, reason) if sha else None
