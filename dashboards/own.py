@@ -1,4 +1,4 @@
-"""The dashboard *Trunkwatch*: the exporter, its sources, its storage and its tickets."""
+"""The dashboard *Trunkwatch*: the exporter, its sources, its storage, tickets and confirm."""
 
 from dashboards import own_queries as queries
 from dashboards.grafana import Json, graph, stat, table, target, thresholds, value_map
@@ -57,10 +57,17 @@ def own_state() -> list[Json]:
             OK_OR_NOT,
         ),
         stat(
+            "Confirm",
+            "Whether 'trunkwatch confirm' reaches its peers. Alert: TrunkwatchConfirmFailing.",
+            "5 4",
+            target("A", queries.confirm_up(), "{{peer}}"),
+            OK_OR_NOT,
+        ),
+        stat(
             "Configuration",
             "Whether the last reload of the configuration was accepted. Alert: "
             "TrunkwatchReloadFailed.",
-            "6 4",
+            "5 4",
             target("A", queries.reload_success()),
             OK_OR_NOT,
         ),
@@ -68,14 +75,14 @@ def own_state() -> list[Json]:
             "Web configuration",
             "Whether the newest web configuration and certificates are used. Alert: "
             "TrunkwatchReloadFailed.",
-            "6 4",
+            "5 4",
             target("A", queries.web_reload_success()),
             OK_OR_NOT,
         ),
         stat(
             "Storage",
             "Whether the last results could be stored. Alert: TrunkwatchStorageFailing.",
-            "6 4",
+            "5 4",
             target("A", queries.storage_up()),
             OK_OR_NOT,
         ),
@@ -84,7 +91,7 @@ def own_state() -> list[Json]:
             "Jobs that are not evaluated because a limit on jobs was reached, since the "
             "exporter started. "
             "Alert: TrunkwatchJobsDropped.",
-            "6 4",
+            "4 4",
             target("A", queries.jobs_refused()),
             none_or(BAD),
         ),

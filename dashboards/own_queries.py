@@ -58,8 +58,17 @@ def jobs_refused() -> str:
 
 def tickets_up() -> str:
     """Return 1 or 0 per peer of `trunkwatch tickets`, a code where it does not run."""
-    up = "min by (peer) (trunkwatch_tickets_up)"
-    absent = f'label_replace(0 * {SCRAPED} + {ABSENT}, "peer", "tickets", "", "")'
+    return _peers_up("tickets")
+
+
+def confirm_up() -> str:
+    """Return 1 or 0 per peer of `trunkwatch confirm`, a code where it does not run."""
+    return _peers_up("confirm")
+
+
+def _peers_up(program: str) -> str:
+    up = f"min by (peer) (trunkwatch_{program}_up)"
+    absent = f'label_replace(0 * {SCRAPED} + {ABSENT}, "peer", "{program}", "", "")'
     return f"{up}\nor {absent} unless on () {up}"
 
 

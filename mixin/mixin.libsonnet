@@ -5,13 +5,14 @@
 //   (import 'trunkwatch/mixin/mixin.libsonnet') + { _config+:: { selector: 'job="ci"' } }
 
 // What the rules were written for.
-local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatch-tickets"', name: '', runbooks: 'http://localhost:10077/runbooks' };
+local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatch-tickets"', confirmSelector: 'job="trunkwatch-confirm"', name: '', runbooks: 'http://localhost:10077/runbooks' };
 
 {
   _config:: {
-    // Label matchers of the exporters and of `trunkwatch tickets`.
+    // Label matchers of the exporters, of `trunkwatch tickets` and of `trunkwatch confirm`.
     selector: written.selector,
     ticketsSelector: written.ticketsSelector,
+    confirmSelector: written.confirmSelector,
     // The label `trunkwatch` of alerts and recorded series, where a second Trunkwatch has rules in the same
     // Prometheus: letters, digits, '.', '_' and '-'.
     name: written.name,
@@ -31,10 +32,12 @@ local written = { selector: 'job="trunkwatch"', ticketsSelector: 'job="trunkwatc
         [written.selector, '\u0002'],
         [inFormat(written.selector), '\u0003'],
         ['trunkwatch="%s"' % written.name, '\u0004'],
+        [written.confirmSelector, '\u0005'],
         ['\u0001', config.ticketsSelector],
         ['\u0002', config.selector],
         ['\u0003', inFormat(config.selector)],
         ['\u0004', 'trunkwatch="%s"' % config.name],
+        ['\u0005', config.confirmSelector],
       ],
       std.strReplace(importstr '../rules/trunkwatch.rules.yml', written.runbooks + '/', config.runbooks + '/'),
     ),

@@ -42,12 +42,14 @@ class Which(NamedTuple):
     Attributes:
         selector: label matchers of its exporters, as in PromQL between braces.
         tickets: label matchers of `trunkwatch tickets`.
+        confirm: label matchers of `trunkwatch confirm`.
         name: the label `trunkwatch` of its alerts and recorded series; empty for the only one.
         runbooks: the address below which each alert has a runbook of its name.
     """
 
     selector: str = 'job="trunkwatch"'
     tickets: str = 'job="trunkwatch-tickets"'
+    confirm: str = 'job="trunkwatch-confirm"'
     name: str = ""
     runbooks: str = RUNBOOKS
 
@@ -68,7 +70,7 @@ def render(which: Which = DEFAULT) -> str:
         ValueError: a selector is not a list of label matchers, the name is no label value, or the
             address of the runbooks is none.
     """
-    for matchers in (which.selector, which.tickets):
+    for matchers in (which.selector, which.tickets, which.confirm):
         if not is_selector(matchers):
             raise ValueError(f'{matchers!r} is not a list of label matchers such as job="ci"')
     if not re.fullmatch(r"[\w.-]*", which.name):
@@ -89,6 +91,7 @@ def _values(which: Which) -> Mapping[str, str]:
         "S": which.selector,
         "Q": quoted,
         "T": which.tickets,
+        "C": which.confirm,
         "R": f'trunkwatch="{which.name}"',
         "RUNBOOKS": which.runbooks.rstrip("/"),
         **SEVERITIES,
@@ -114,6 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     parser.add_argument("--selector", default=DEFAULT.selector, help="matchers of the exporters")
     parser.add_argument("--tickets-selector", default=DEFAULT.tickets, help="of `tickets`")
+    parser.add_argument("--confirm-selector", default=DEFAULT.confirm, help="of `confirm`")
     parser.add_argument("--name", default="", help="label of the alerts and recorded series")
     parser.add_argument("--runbooks", default=RUNBOOKS, help="address of the runbooks")
     parser.add_argument("--output", type=Path, default=RULES, help="the file to write")
@@ -124,7 +128,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1 if outdated() else 0
     try:
         text = render(
-            Which(options.selector, options.tickets_selector, options.name, options.runbooks)
+            Which(
+                options.selector,
+                options.tickets_selector,
+                options.confirm_selector,
+                options.name,
+                options.runbooks,
+            )
         )
     except ValueError as error:
         parser.error(str(error))

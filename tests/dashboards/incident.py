@@ -272,6 +272,7 @@ def alert_series() -> Iterator[Series]:
     unknown = branch | {"conclusion": "odd"}
     yield Series("trunkwatch_unknown_conclusions_total", unknown, always(2))
     yield Series("trunkwatch_tickets_up", {"peer": "github"}, always(1))
+    yield Series("trunkwatch_confirm_up", {"peer": "ci"}, always(1))
     yield Series("trunkwatch_build_info", {"version": "1.2.3"}, always(1))
     alert = {"alertname": "TrunkJobBroken", "alertstate": "firing", "severity": "warning"}
     fires = when(lambda now: inductor_streak(now) >= 3)

@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 import promql_parser
+from trunkwatch.confirm.metrics import UP as CONFIRM_UP
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS
-from trunkwatch.tickets.metrics import UP
+from trunkwatch.tickets.metrics import UP as TICKETS_UP
 
 from tests.dashboards.model import (
     FILES,
@@ -32,7 +33,8 @@ OF_TARGETS: dict[str, set[str]] = {
 }
 LABELS = {family.name: set(family.labels) for family in FAMILIES} | RECORDED | OF_TARGETS
 LABELS["ALERTS"] = ALERT_LABELS
-LABELS[UP] = {"peer"}  # of `trunkwatch tickets`
+OF_PROGRAMS = {TICKETS_UP: {"peer"}, CONFIRM_UP: {"peer"}}
+LABELS |= OF_PROGRAMS
 # What label_replace, label_join and count_values add.
 MADE = {
     "suspects",
@@ -73,7 +75,7 @@ def test_a_query_is_promql(expr: str) -> None:
 
 @each_query
 def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
-    """Metrics and labels exist, and each selector is of the chosen Trunkwatch, but of tickets."""
+    """Metrics and labels exist, and each selector is of the chosen Trunkwatch, or of a program."""
     found = selections(filled(expr))
     assert found
     for selection in found:
@@ -81,7 +83,7 @@ def test_a_query_selects_what_the_exporter_exposes(expr: str) -> None:
         assert selection.matched - {"job"} <= LABELS[selection.name]
         is_recorded = selection.name in RECORDED or selection.name == "ALERTS"
         which = "trunkwatch" if is_recorded else "job"
-        assert which in selection.matched or selection.name == UP
+        assert which in selection.matched or selection.name in OF_PROGRAMS
 
 
 @each_query

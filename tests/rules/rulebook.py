@@ -45,7 +45,7 @@ def rules() -> list[dict[str, Any]]:
     return [
         rule
         for file in RULE_FILES
-        for group in yaml.safe_load(file.read_text())["groups"]
+        for group in yaml.load(file.read_text(), yaml.CSafeLoader)["groups"]
         for rule in group["rules"]
     ]
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+from trunkwatch.confirm import metrics as confirm
 from trunkwatch.metrics.catalogue import BY_NAME
-from trunkwatch.tickets.metrics import COUNTERS, GAUGES
+from trunkwatch.tickets import metrics as tickets
 
 from tests.dashboards.model import FILES, filled, load, targets
 from tests.rules import rulebook
@@ -13,6 +14,12 @@ UNUSED: Mapping[str, str] = {
     "ci_job_suspect_commits": "for people's own panels; the facts have it",
     "trunkwatch_triage_timestamp_seconds": "its age decides trunkwatch_triage_known",
     "trunkwatch_web_info": "for links to the pages in people's own dashboards",
+    "trunkwatch_confirm_answers_total": "for people who compare questions with answers",
+    "trunkwatch_confirm_http_refused_total": "for people who look for a client that is refused",
+    "trunkwatch_confirm_open": "a question without an answer is no fault",
+    "trunkwatch_confirm_questions_total": "for people's own panels; the pages list the questions",
+    "trunkwatch_confirm_refusals_total": "a question that must not be asked is no fault",
+    "trunkwatch_confirm_requests_total": "for people who look for what spends the quota",
     "trunkwatch_tickets_alerts_total": "for people who look for a missing issue",
     "trunkwatch_tickets_deliveries_total": "the alerts are compared in rounds as well",
     "trunkwatch_tickets_http_refused_total": "for people who look for a client that is refused",
@@ -39,5 +46,7 @@ def used() -> set[str]:
 
 def test_every_family_is_used_or_has_a_reason() -> None:
     """A number that nothing looks at hides what it was made for."""
-    exported = {*BY_NAME, *GAUGES, *(counter.name for counter in COUNTERS.values())}
+    exported = set(BY_NAME)
+    for program in (tickets, confirm):
+        exported |= {*program.GAUGES, *(counter.name for counter in program.COUNTERS.values())}
     assert exported - used() == set(UNUSED)
