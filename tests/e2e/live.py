@@ -187,6 +187,12 @@ class LiveStack:
             if each.body["groupLabels"].get("alertname") == alert
         ]
 
+    def alert_names(self) -> set[str]:
+        """Return the names of all alerts that were delivered."""
+        return {
+            str(alert["labels"]["alertname"]) for d in list(self._deliveries) for alert in d.alerts
+        }
+
     def alerts(self, trunk: LiveTrunk, alert: str = "TrunkJobBroken") -> dict[str, dict[str, Any]]:
         """Return Alertmanager's active alerts of a trunk, by job."""
         wanted = {"alertname": alert, "repo": trunk.name.repo, "branch": trunk.name.branch}

@@ -350,7 +350,7 @@ def alert_starts(live: LiveStack) -> Counter[str]:
     began: Counter[str] = Counter()
     for series in live.stack.query("job:ci_job_alerting:max[1h]"):
         # VictoriaMetrics returns the markers of a series' end as well.
-        values = [value for _, value in series["values"] if value != "NaN"]
+        values = ["0", *(value for _, value in series["values"] if value != "NaN")]
         began[short_name(series["metric"])] += sum(
             old == "0" != new for old, new in pairwise(values)
         )

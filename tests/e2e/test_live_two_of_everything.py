@@ -4,8 +4,9 @@ import shutil
 import signal
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,112 +25,130 @@ AN_HOUR = 3600.0
 SLOW = CONFIG.replace("poll_interval: 200ms", "poll_interval: 1500ms")
 
 
-class Pair:
-    """A stack with two exporters.
+@dataclass(frozen=True)
+class Exporter:
+    """One of the two exporters of a stack.
 
     Attributes:
         live: the stack.
-        first: the exporter that polls often, and has no faults.
-        second: the exporter that has the faults.
-        storage: of the second.
+        program: its process.
+        port: that is scraped.
+        storage: its file.
     """
 
-    def __init__(self, live: LiveStack, port: int, second: Program, storage: Path) -> None:
-        self.live = live
-        self.first = live.stack.exporter
-        self.second = second
-        self.storage = storage
-        self._instance = f'{{job="trunkwatch",instance="127.0.0.1:{port}"}}'
+    live: LiveStack
+    program: Program
+    port: int
+    storage: Path
 
     def wait_until_gone(self) -> None:
-        eventually(lambda: self.live.metric(f"up{self._instance}") == 0, "the scrape fails")
+        eventually(lambda: self._metric("up{}") == 0, "the scrape fails")
 
     def wait_until_back(self) -> None:
-        eventually(lambda: self.live.metric(f"up{self._instance}") == 1, "the scrape succeeds")
-        eventually(lambda: self.live.metric(f"count(ci_job_broken{self._instance})"), "it has jobs")
+        eventually(lambda: self._metric("up{}") == 1, "the scrape succeeds")
+        eventually(lambda: self._metric("count(ci_job_broken{})"), "it has jobs")
         self.live.wait_until_evaluated()
+
+    def start(self) -> None:
+        self.program.start()
+        self.program.wait_ready()
+
+    def _metric(self, expression: str) -> float | None:
+        instance = f'{{job="trunkwatch",instance="127.0.0.1:{self.port}"}}'
+        return self.live.metric(expression.replace("{}", instance))
+
+
+Pair = Mapping[str, Exporter]
 
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Run the stack with a second exporter beside the first one."""
+    """Run the stack with a slow exporter, which polls less often, beside the fast one."""
     folder = tmp_path_factory.mktemp("two")
     for name in ("trunks", "other"):
         (folder / f"{name}.ndjson").touch()
     with running(folder, CONFIG, AcceleratedStack, PACE, OLDEST) as live:
-        port = live.stack.ports.tickets
-        second = live.stack.new_exporter("second", port)
+        ports = live.stack.ports
+        second = live.stack.new_exporter("second", ports.tickets)
         config = folder / "slow.yml"
         config.write_text(SLOW)
         place = second._command.index("--config.file") + 1
         second._command[place] = str(config)
-        second.start()
+        both = {
+            "fast": Exporter(live, live.stack.exporter, ports.exporter, folder / "exporter.db"),
+            "slow": Exporter(live, second, ports.tickets, folder / "second.db"),
+        }
         try:
-            second.wait_ready()
+            both["slow"].start()
             trunk = live.trunk("o/first")
             trunk.land(a="P")
-            live.stack.scrape([live.stack.ports.exporter, port])
-            wait_for_scrape(live, port)
-            yield Pair(live, port, second, folder / "second.db")
+            live.stack.scrape([each.port for each in both.values()])
+            wait_for_scrape(live, ports.tickets)
+            yield both
         finally:
-            second.send(signal.SIGCONT)
+            for each in both.values():
+                each.program.send(signal.SIGCONT)
             second.stop()
 
 
 Meanwhile = Callable[[], None]
 
 
-def killed(pair: Pair, meanwhile: Meanwhile) -> None:
-    """Kill the second exporter, and start it again on its storage."""
-    pair.second.stop(signal.SIGKILL)
-    pair.wait_until_gone()
+def killed(exporter: Exporter, meanwhile: Meanwhile) -> None:
+    """Kill an exporter, and start it again on its storage."""
+    exporter.program.stop(signal.SIGKILL)
+    exporter.wait_until_gone()
     meanwhile()
-    pair.second.start()
-    pair.second.wait_ready()
+    exporter.start()
 
 
-def restored(pair: Pair, meanwhile: Meanwhile) -> None:
-    """Stop the second exporter, and start it on a copy of its storage of an hour before."""
-    pair.second.stop()
-    old = pair.storage.with_suffix(".old")
-    shutil.copy(pair.storage, old)
+def restored(exporter: Exporter, meanwhile: Meanwhile) -> None:
+    """Stop an exporter, and start it on a copy of its storage of an hour before."""
+    exporter.program.stop()
+    old = exporter.storage.with_suffix(".old")
+    shutil.copy(exporter.storage, old)
     with closing(sqlite3.connect(old)) as database:
         database.execute("UPDATE sources SET last_success = last_success - ?", (AN_HOUR,))
         database.commit()
-    pair.second.start()
-    pair.second.wait_ready()
-    pair.wait_until_back()
+    exporter.start()
+    exporter.wait_until_back()
     meanwhile()
-    pair.second.stop()
-    shutil.move(old, pair.storage)
+    exporter.program.stop()
+    shutil.move(old, exporter.storage)
     for suffix in ("-wal", "-shm"):
-        Path(f"{pair.storage}{suffix}").unlink(missing_ok=True)
-    pair.second.start()
-    pair.second.wait_ready()
+        Path(f"{exporter.storage}{suffix}").unlink(missing_ok=True)
+    exporter.start()
 
 
-def hung(pair: Pair, meanwhile: Meanwhile) -> None:
-    """Stop the second exporter by SIGSTOP for longer than a standstill, and let it go on."""
+def hung(exporter: Exporter, meanwhile: Meanwhile) -> None:
+    """Stop an exporter by SIGSTOP for longer than a standstill, and let it go on."""
     began = time.monotonic()
-    pair.second.send(signal.SIGSTOP)
-    pair.wait_until_gone()
+    exporter.program.send(signal.SIGSTOP)
+    exporter.wait_until_gone()
     meanwhile()
     time.sleep(max(0.0, STANDSTILL_SECONDS + 1 - (time.monotonic() - began)))
-    pair.second.send(signal.SIGCONT)
+    exporter.program.send(signal.SIGCONT)
 
 
-FAULTS = [killed, *(pytest.param(each, marks=pytest.mark.large) for each in (restored, hung))]
+CASES = [
+    (killed, "fast"),
+    (killed, "slow"),
+    pytest.param(restored, "slow", marks=pytest.mark.large),
+    pytest.param(hung, "fast", marks=pytest.mark.large),
+]
+"""Each fault, and the exporter that has it: both have one that kills and one that takes long."""
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "faulty"), CASES)
 def test_the_faults_of_one_begin_no_alert_twice(
-    pair: Pair, fault: Callable[[Pair, Meanwhile], None]
+    pair: Pair, fault: Callable[[Exporter, Meanwhile], None], faulty: str
 ) -> None:
     """What breaks and is repaired meanwhile is sent once, and nothing when the other is back."""
-    # The end of a waits for the slower exporter. Prometheus resends ends for 15 minutes: a later
-    # notification may list an end again, but never a beginning.
-    live = pair.live
-    trunk = live.trunk(f"o/{fault.__name__}")
+    # The end of a waits for the slow exporter while that is up. Prometheus resends ends for 15
+    # minutes: a later notification may list an end again, but never a beginning.
+    exporter = pair[faulty]
+    live = exporter.live
+    trunk = live.trunk(f"o/{fault.__name__}-{faulty}")
     trunk.land(a="P F F F", b="P P P P")
     live.expect(trunk, [notification("a")])
 
@@ -140,8 +159,8 @@ def test_the_faults_of_one_begin_no_alert_twice(
         trunk.land(a="P P P", b="F F F")
         eventually(lambda: firing() == {"b"}, "b is sent, and the end of a")
 
-    fault(pair, change)
-    pair.wait_until_back()
+    fault(exporter, change)
+    exporter.wait_until_back()
     live.expect_no_more(trunk, live.notifications(trunk))
     assert firing() == {"b"}
     trunk.land(a="P", b="P")

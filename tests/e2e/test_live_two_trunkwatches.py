@@ -96,7 +96,7 @@ def test_each_notifies_by_its_own_threshold(two: LiveStack) -> None:
     listed = {
         name: trunk.name.repo in {key.repo for key in status.alerts().alerts}
         for name in (STAGING, PRODUCTION)
-        for status in [HttpStatusClient("http://127.0.0.1:1", manager, name or None)]
+        for status in [HttpStatusClient(("http://127.0.0.1:1",), manager, name or None)]
     }
     assert listed == {STAGING: True, PRODUCTION: False}
     trunk.land(a="F F", b="P P", c="P P")

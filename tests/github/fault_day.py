@@ -25,10 +25,6 @@ HOUR, DAY = 3600.0, 86400.0
 WORKFLOWS, JOBS = 12, 60
 COMMITS_BEFORE, COMMITS = 20, 40
 FAULT_RATE = 0.05
-SLACK = 120.0
-"""Seconds by which a streak may be older than the data timestamp: that of a time-out needs further
-requests than its row."""
-
 SOURCE_OPTIONS = ", poll_interval: 60s, window: 30, timeout: 1s"
 UNAUTHORIZED_AT = 10 * HOUR
 ORDER_JITTER = 90.0
@@ -125,7 +121,7 @@ def measure_day(
         made.fake.index = index_at(made.fake.now, begin)
         lately.append((made.fake.now, expected.now()))
         exporter.refresh()
-        known_until = min(made.fake.now, exporter.trunk.data_at or begin) - SLACK
+        known_until = min(made.fake.now, exporter.trunk.data_at or begin)
         while len(lately) > 1 and lately[1][0] <= known_until:
             del lately[0]
         wrong = tuple(wrong_streaks(exporter.jobs(), [jobs for _, jobs in lately]))

@@ -151,6 +151,8 @@ class Faults:
         """Return the JSON of a document in which one member was replaced with null."""
         document = json.loads(text)
         places = _members(_some_row(document, self._random))
+        if not places:
+            return text
         usual = [(holder, key) for holder, key in places if key in NULL_CANDIDATES]
         holder, key = self._random.choice(usual or places)
         holder[key] = None
@@ -189,7 +191,7 @@ def _applies(kind: Kind, path: str, result: Response) -> bool:
     if kind is Kind.NULL_FIELD:
         return listed or not isinstance(result, ListPage)
     if kind is Kind.DELETED_RUN:
-        return (listed and path.endswith("/actions/runs")) or bool(_RUN_PATH.search(path))
+        return (listed and path.endswith("/runs")) or bool(_RUN_PATH.search(path))
     return True
 
 

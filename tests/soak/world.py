@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from random import Random
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from trunkwatch.config import parse_config
 from trunkwatch.domain.model import Commit, JobKey
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.poller.totals import Counters
 from trunkwatch.sources import Refresh
-from trunkwatch.store import SqliteStore
+from trunkwatch.store.memory import MemoryStore
 
 from tests.github.fake import T0, FakeGitHub
 from tests.github.fault_day import FAULT_RATE, HOUR, ORDER_JITTER, index_at
 from tests.github.faults import Faults, Kind
 from tests.github.http_server import HttpRequest, HttpResponse
-from tests.github.large_trunk import Breakage, LargeTrunk
+from tests.github.large_trunk import Breakage, JobSlot, LargeTrunk
 from tests.github.server import GitHubServer
 
 DAY = 24 * HOUR
@@ -35,7 +35,20 @@ MINUTE = 60.0
 
 Streaks = Mapping[JobKey, int]
 
-Changes = Mapping[JobKey, int | None]
+
+class Change(NamedTuple):
+    """A streak that changed.
+
+    Attributes:
+        streak: of a job; None when it has ended.
+        rerun: whether a re-run of its workflow changed at the same minute.
+    """
+
+    streak: int | None
+    rerun: bool
+
+
+Changes = Mapping[JobKey, Change]
 
 Timeline = Sequence[tuple[float, Changes]]
 """The streaks that changed at each minute (seconds since the epoch)."""
@@ -74,7 +87,7 @@ class World:
         self.fake.now = self._begin
         config = "sources: [{name: gh, type: recorded, path: none}]\njobs: {preset: pytorch}\n"
         self._engine = TrunkEngine(
-            parse_config(config, "t.yml"), SqliteStore(), Counters(), lambda: self.fake.now
+            parse_config(config, "t.yml"), MemoryStore(), Counters(), lambda: self.fake.now
         )
         self._read_at = 0.0
         self._commits: tuple[Commit, ...] = ()
@@ -97,7 +110,7 @@ class World:
         return timeline
 
     def _changes(self) -> Changes:
-        """Return the streaks that the newest minute changes; None for a job that has ended."""
+        """Return the streaks that the newest minute changes."""
         order, rows = self.fake.expected_facts(self._made.repo, "main", since=self._read_at)
         self._read_at = self.fake.now
         if not rows and order.commits == self._commits:
@@ -110,7 +123,9 @@ class World:
             {job.key: job.consecutive_failures for job in state.jobs},
         )
         changed: dict[JobKey, int | None] = dict(self._streaks.items() - before.items())
-        return changed | dict.fromkeys(before.keys() - self._streaks.keys())
+        changed |= dict.fromkeys(before.keys() - self._streaks.keys())
+        rerun = {row.job.workflow_name for row in rows if row.attempt > 1}
+        return {key: Change(streak, key.workflow in rerun) for key, streak in changed.items()}
 
     def sums(self) -> tuple[int, int, list[str]]:
         """Return the numbers of commits and of injected faults, and unexpected requests."""
@@ -137,13 +152,16 @@ class World:
         self._planned_until += number * self._spacing
 
     def _rename_some(self) -> None:
-        """Give a few tests other names, as when shards are added: the old names end."""
+        """Give a few tests other names, all shards of each: the old names end."""
         made = self._made
-        tests = [place for place, slot in enumerate(made.slots) if slot.needs]
-        for place in self._random.sample(tests, max(1, len(tests) // 50)):
-            slot = made.slots[place]
-            name, _, tail = slot.name.partition(" / test (")
-            made.slots[place] = replace(slot, name=f"{name}-{len(made.commits)} / test ({tail}")
+        tests = [slot for slot in made.slots if slot.needs]
+        for chosen in self._random.sample(tests, max(1, len(tests) // 50)):
+            job = _without_shard(chosen)
+            for place, slot in enumerate(made.slots):
+                if _without_shard(slot) == job:
+                    name, _, tail = slot.name.partition(" / test (")
+                    named = f"{name}-{len(made.commits)} / test ({tail}"
+                    made.slots[place] = replace(slot, name=named)
 
     def _forget(self, before: float) -> None:
         """Drop runs that are too old to be read, so that the fake stays fast."""
@@ -153,6 +171,11 @@ class World:
             repo._runs_of[path] = [run for run in runs if run.created_at >= before] or runs[-1:]
         done = len(self._made.commits)
         self._made.breakages = [each for each in self._made.breakages if (each.last or 0) >= done]
+
+
+def _without_shard(slot: JobSlot) -> tuple[int, str]:
+    """Return a workflow and the part of a name that the shards of a job share."""
+    return slot.workflow, slot.name.partition(",")[0]
 
 
 def _serve(connection: Connection, size: Size, seed: int) -> None:
