@@ -93,6 +93,25 @@ class Served:
 
 
 @contextmanager
+def acting(
+    command: str, folder: Path, *arguments: str, **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that acts on trunks, `tickets` or `confirm`, on a free loopback port."""
+    with subprocess.Popen(
+        [*PROGRAM, command, "--web.listen-address=127.0.0.1:0", *arguments],
+        cwd=folder,
+        env={**environment(), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def serving(
     folder: Path,
     *arguments: str,

@@ -1,16 +1,17 @@
-"""The CI server of the demonstration: a page for each recorded run, and comparisons of commits.
+"""The CI server of the demonstration: pages of the recorded runs, which can be repeated.
 
 The recorded incident is invented, so that its addresses lead nowhere; here they open.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from trunkwatch.demo.reruns import Reruns, as_body
 from trunkwatch.demo.server import BackgroundServer
 
 RECORDED = "https://ci.example.org"
@@ -26,8 +27,16 @@ pre{white-space:pre-wrap;border-left:3px solid;padding-left:1rem}
 </style>"""
 
 
+RERUN_SECONDS = 3.0
+"""How long a run takes that is repeated: an hour in real life."""
+
+
 class RunPages(BackgroundServer):
-    """An HTTP server with the pages of a recording; runs until it is stopped."""
+    """An HTTP server with the pages of a recording; runs until it is stopped.
+
+    Attributes:
+        report: called with the results of runs that were repeated; may be replaced.
+    """
 
     def __init__(self, recording: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         """Args:
@@ -36,26 +45,47 @@ class RunPages(BackgroundServer):
         port: the port to listen on; 0 for any free one.
         """
         records = [json.loads(line) for line in recording.read_text("utf-8").splitlines()]
+        self.reruns = reruns = Reruns(records, self._report, RERUN_SECONDS)
+        self.report: Callable[[Sequence[dict[str, Any]]], None] = lambda _results: None
         commits = [record for record in records if record["kind"] == "commit"]
-        titles = {commit["sha"]: commit for commit in commits}
-        pages = {
-            urlsplit(run["url"]).path: _run(run, titles[run["sha"]])
+        self._commits = {commit["sha"]: commit for commit in commits}
+        self._pages = pages = {
+            urlsplit(run["url"]).path: _run(run, self._commits[run["sha"]])
             for run in records
             if run.get("url")
         }
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                reply = reruns.get(self.path)
+                if reply is not None:
+                    self._send(reply.status, "application/json", as_body(reply))
+                    return
                 page = pages.get(self.path) or _comparison(self.path, commits)
-                self.send_response(404 if page is None else 200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
+                text = page or "no such run"
+                self._send(404 if page is None else 200, "text/html; charset=utf-8", text.encode())
+
+            def do_POST(self) -> None:
+                reply = reruns.post(self.path)
+                self._send(reply.status, "application/json", as_body(reply))
+
+            def _send(self, status: int, content_type: str, body: bytes) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
                 self.end_headers()
-                self.wfile.write((page or "no such run").encode())
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Log no requests: they are none of the demonstration."""
 
         super().__init__(ThreadingHTTPServer((host, port), Handler))
+
+    def _report(self, results: Sequence[dict[str, Any]]) -> None:
+        """Make the pages of repeated runs, and pass their results on."""
+        for run in results:
+            run["url"] = run["url"].replace(RECORDED, self.address)
+            self._pages[urlsplit(run["url"]).path] = _run(run, self._commits[run["sha"]])
+        self.report(results)
 
     @property
     def address(self) -> str:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,10 @@ import yaml
 from trunkwatch.addresses import job_path, trunk_path
 from trunkwatch.demo.binaries import BinaryNotFoundError
 from trunkwatch.demo.ci import COMPARE, RunPages
+from trunkwatch.demo.confirm import Confirm
 from trunkwatch.demo.incident import FIX, INCIDENT, LAST_GREEN
 from trunkwatch.demo.notifications import NotificationHandler
-from trunkwatch.demo.play import play
+from trunkwatch.demo.play import append, play
 from trunkwatch.demo.receiver import Receiver
 from trunkwatch.demo.screen import Screen
 from trunkwatch.demo.server import BackgroundServer
@@ -39,6 +41,9 @@ BROKEN_JOB = JobKey(
     *TRUNK, "inductor", "linux-jammy-cpu-py3.10-gcc11-inductor / test (inductor_torchbench)"
 )
 
+PLAYED = "incident.ndjson"
+"""The file that the exporter reads."""
+
 RECORDING = "recording.ndjson"
 """The copy of the incident whose addresses open."""
 
@@ -46,6 +51,12 @@ MAKE = "make run"
 """The command of a clone; its flags are in a variable of make."""
 
 Server = TypeVar("Server", bound=BackgroundServer)
+
+ANSWER = "it passes"
+"""The answer of the untested suspect, in the ticket."""
+
+ANSWER_SECONDS = 30.0
+"""How long the fix waits for it."""
 
 POLL_SECONDS = 0.5
 """Seconds between two readings of the exporter's metrics."""
@@ -172,6 +183,7 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         else:
             runs = _started(RunPages(INCIDENT), end)
             config, pace = _prepare(folder, runs, ports), Pace()
+            runs.report = partial(append, folder / PLAYED)
             handler.pages = incident_pages(ports.exporter)
         receiver = _started(Receiver(handler.delivered), end)
         screen.log("starting exporter, Prometheus and Alertmanager …")
@@ -187,8 +199,14 @@ def _run(folder: Path, ports: Ports, given: argparse.Namespace, stop: threading.
         end.callback(handler.pass_to, None)
         handler.pass_to(tickets)
         _ready(screen, "tickets")
+        confirm = None
+        if given.config is None:
+            confirm = Confirm(folder, config, ports)
+            end.callback(confirm.stop)
+            confirm.start()
+            _ready(screen, "confirm")
         _welcome(stack, screen, has_silence_page=has_page)
-        _watch(stack, tickets, given, stop, screen)
+        _watch(stack, tickets, confirm, given, stop, screen)
         screen.log("stopping …")
     screen.log("stopped; nothing is left running")
 
@@ -206,12 +224,18 @@ def _ready(screen: Screen, name: str) -> None:
 def _prepare(folder: Path, runs: RunPages, ports: Ports) -> Path:
     """Write the files of the incident; return the configuration."""
     runs.copied(INCIDENT, folder / RECORDING)
-    (folder / "incident.ndjson").touch()
+    (folder / PLAYED).touch()
     config = folder / "trunkwatch.yml"
     settings = yaml.safe_load(INCIDENT.with_name("trunkwatch.yml").read_text("utf-8"))
     compare = f"{runs.address}{COMPARE}{{last_good}}...{{first_bad}}"
     settings["sources"][0]["compare_url"] = compare
     settings["tickets"] = {"url": f"http://{HOST}:{ports.tickets}"}
+    settings["confirm"] = {
+        "mode": "act",
+        "url": f"http://{HOST}:{ports.confirm}",
+        "api_url": runs.address,
+        "questions": ["which"],
+    }
     settings["alertmanager"] = {"url": f"http://{HOST}:{ports.alertmanager}"}
     config.write_text(yaml.safe_dump(settings), encoding="utf-8")
     return config
@@ -230,12 +254,15 @@ def _welcome(stack: Stack, screen: Screen, *, has_silence_page: bool) -> None:
 def _watch(
     stack: Stack,
     tickets: Tickets,
+    confirm: Confirm | None,
     given: argparse.Namespace,
     stop: threading.Event,
     screen: Screen,
 ) -> None:
     """Replay the incident if there is one, and print changes, until asked to stop."""
-    player = threading.Thread(target=_play, args=(stack, given, stop, screen), daemon=True)
+    answered = threading.Event()
+    arguments = (stack, given, stop, screen, answered)
+    player = threading.Thread(target=_play, args=arguments, daemon=True)
     if given.config is None:
         screen.log(f"playing a recorded incident, a commit every {given.interval:g} seconds")
         player.start()
@@ -243,28 +270,42 @@ def _watch(
     while not stop.wait(POLL_SECONDS):
         for line in streaks.changes():
             screen.log(line)
+        for line in confirm.changes() if confirm is not None else ():
+            screen.log(line)
         for ticket in tickets.new_requests():
             screen.ticket(ticket)
-        for program in (*stack.programs, tickets.program):
+            if ANSWER in ticket:
+                answered.set()
+        started = (tickets.program, confirm.program) if confirm is not None else (tickets.program,)
+        for program in (*stack.programs, *started):
             program.check()
     if player.is_alive():
         player.join()
 
 
-def _play(stack: Stack, given: argparse.Namespace, stop: threading.Event, screen: Screen) -> None:
+def _play(
+    stack: Stack,
+    given: argparse.Namespace,
+    stop: threading.Event,
+    screen: Screen,
+    answered: threading.Event,
+) -> None:
+    """Replay the incident; the fix lands after the ticket has the answer of CI."""
     asks = given.pace is None and can_ask()
 
     def landed(commit: dict[str, Any]) -> None:
         screen.log(f"commit {commit['sha'][:10]} landed: {commit.get('title', '')}")
 
     def before(number: int) -> None:
+        if number == FIX:
+            answered.wait(ANSWER_SECONDS)
         if number == FIX and given.pace is not None:
             stop.wait(given.pace)
         elif number == FIX and asks:
             screen.log("the job stays broken: look around, and press Enter to land the fix", "bold")
             wait_for_enter(stop)
 
-    source, target = stack.folder / RECORDING, stack.folder / "incident.ndjson"
+    source, target = stack.folder / RECORDING, stack.folder / PLAYED
     play(source, target, given.interval, HISTORY, landed, stop, before)
     if not stop.is_set():
         screen.log(

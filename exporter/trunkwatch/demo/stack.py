@@ -81,6 +81,7 @@ class Ports:
     prometheus: int = field(default_factory=free_port)
     alertmanager: int = field(default_factory=free_port)
     tickets: int = field(default_factory=free_port)
+    confirm: int = field(default_factory=free_port)
 
 
 class Program:

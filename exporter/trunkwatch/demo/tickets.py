@@ -17,6 +17,9 @@ LOG_PREFIX = "ts="
 
 DELIVERY_TIMEOUT_SECONDS = 5.0
 
+ROUND = "3s"
+"""From one round to the next, so that an answer of CI is in the ticket before it is closed."""
+
 
 class Tickets:
     """A running dry run, and its output."""
@@ -38,6 +41,7 @@ class Tickets:
             f"--web.listen-address={self._address.removeprefix('http://')}",
             f"--exporter.url=http://{HOST}:{ports.exporter}",
             f"--alertmanager.url=http://{HOST}:{ports.alertmanager}",
+            f"--interval={ROUND}",
             "--dry-run",
         ]
         self.program = Program("tickets", command, folder, f"{self._address}/-/healthy")

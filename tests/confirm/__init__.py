@@ -1,0 +1,1 @@
+"""Confirm, against a stand-in GitHub."""
