@@ -182,3 +182,4 @@ def test_names_for_people() -> None:
     key = JobKey("o/r", "main", "ci", "build")
     assert str(Trunk(key.repo, key.branch)) == "o/r main"
     assert key.display_name == "ci / build"
+    assert key.full_name == "o/r main: ci / build"

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trunkwatch.config import parse_config, policy_of
 from trunkwatch.domain import branch
@@ -19,9 +19,10 @@ from trunkwatch.engine.trunk_evaluator import TrunkEvaluator
 from trunkwatch.store import Basis, EvaluationUpdate, SqliteStore, StoredRows
 
 from tests.domain.builders import TRUNK, MemoryRows, evaluate
-from tests.domain.scripts import Step, policies, removals, scripts, thorough
+from tests.domain.scripts import Step, policies, removals, scripts
 from tests.reference.histories import generate
 from tests.reference.recorded import recorded
+from tests.support.examples import examples
 
 FEW = range(4)
 MANY = range(len(FEW), 40)
@@ -37,50 +38,31 @@ def _close_walks() -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
-@thorough
-@given(scripts(), policies(), st.integers(0, 2**16))
-def test_steps_end_like_one_evaluation(steps: list[Step], policy: Policy, seed: int) -> None:
-    """After every report, push, force push and wait the state equals a fresh evaluation."""
-    # Results come before their commits and after them, again, from elsewhere and too late.
-    stored = MemoryRows(seed=seed)
-    kept = TrunkEvaluator(steps[0].order, policy, stored)
-    for step in steps:
-        state = kept.update(step.order, stored.add(step.rows), step.now, step.reported)
-        args = (stored, step.order, policy, step.now, kept.labels, step.reported)
-        assert state == evaluate(*args)
-
-
-@pytest.mark.slow
-@thorough
-@given(removals(), st.integers(1, 4), st.integers(0, 2**16))
-def test_removals_end_like_one_evaluation(steps: list[Step], retire_after: int, seed: int) -> None:
-    """Any order of arrival retires and lists the same jobs."""
-    stored, policy = MemoryRows(seed=seed), Policy(retire_after=retire_after)
-    kept = TrunkEvaluator(steps[0].order, policy, stored)
-    for step in steps:
-        state = kept.update(step.order, stored.add(step.rows), step.now)
-        assert state == evaluate(stored, step.order, policy, step.now, kept.labels)
-
-
 class End(StrEnum):
     """How a process ends after a step: not at all, or with its state stored or lost."""
 
     RUNS_ON, STOPS, CRASHES = auto(), auto(), auto()
 
 
-@pytest.mark.slow
-@thorough
-@given(
-    st.one_of(scripts(), removals()),
-    policies(),
-    st.lists(st.sampled_from(End), min_size=40, max_size=40),
-    st.integers(0, 2**16),
+STEPS = 8
+"""The most steps of a script."""
+
+ends_of_steps = st.one_of(
+    st.just([End.RUNS_ON] * STEPS),
+    st.lists(st.sampled_from(End), min_size=STEPS, max_size=STEPS),
 )
-def test_restarts_end_like_one_evaluation(
+
+
+@pytest.mark.slow
+@settings(max_examples=examples(900))
+@given(st.one_of(scripts(), removals()), policies(), ends_of_steps, st.integers(0, 2**16))
+def test_steps_end_like_one_evaluation(
     steps: list[Step], policy: Policy, ends: list[End], seed: int
 ) -> None:
-    """With the stored state, and the rows marked since, every state equals a fresh evaluation."""
+    """After each report, push, force push, wait or restart the state equals a fresh evaluation."""
+    # A process that restarts has the stored state, and the rows that were marked since.
+    # Results come before their commits and after them, again, from elsewhere and too late.
+    assert len(steps) <= STEPS
     stored = MemoryRows(seed=seed)
     generation = stored.store.claim_states()
     kept = TrunkEvaluator(steps[0].order, policy, stored)

@@ -14,7 +14,8 @@ from trunkwatch.domain.model import (
     WorkflowReport,
     WorkflowState,
 )
-from trunkwatch.engine.facts import AddedCommits, Cursor, Fact
+from trunkwatch.domain.suspects import UNREADABLE_FILES, ChangedFiles, Span
+from trunkwatch.engine.facts import AddedCommits, Cursor, Fact, FilesReport
 from trunkwatch.engine.storable import UNREADABLE, is_storable, storable_part
 from trunkwatch.store.sqlite import SqliteStore
 
@@ -56,6 +57,9 @@ def test_each_kind_of_fact_is_checked() -> None:
         (AddedCommits(TrunkOrder(TRUNK, (bad,))), False),
         (WorkflowReport(TRUNK, "ci.yml", WorkflowState.ACTIVE), True),
         (WorkflowReport(TRUNK, "\ud800", WorkflowState.ACTIVE), False),
+        (FilesReport(TRUNK, Span(SHA), ChangedFiles(("a.py",), is_complete=True)), True),
+        (FilesReport(TRUNK, Span(SHA, "\ud800"), UNREADABLE_FILES), False),
+        (FilesReport(TRUNK, Span(SHA), ChangedFiles(("\ud800",), is_complete=True)), False),
         (Cursor("x"), True),
     ]
     assert [is_storable(fact) for fact, _ in facts] == [storable for _, storable in facts]

@@ -1,19 +1,27 @@
 """The pages, read without a browser."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from trunkwatch.addresses import job_path, outage_path
-from trunkwatch.domain.model import TrunkOrder, WorkflowState
+from trunkwatch.domain.blame import Blame
+from trunkwatch.domain.groups import Group, Match
+from trunkwatch.domain.model import RawJob, TrunkOrder, WorkflowState
+from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.policy import KnownBroken, Policy
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.snapshot import Snapshot, TrunkSource
 from trunkwatch.html.filters import Choice
 from trunkwatch.html.pages import HtmlPages
 from trunkwatch.html.runbooks import names
+from trunkwatch.patterns import Pattern
+from trunkwatch.report.document import document
 
 from tests.domain.builders import NOW, TRUNK, evaluate, evaluate_histories, history, row
 from tests.html.reading import Page, job_page, landing, scene, text_of, trunk_page
-from tests.report.sample import SOURCE, hostile, snapshot
+from tests.report.sample import SOURCE, hostile, printed, snapshot
 from tests.vectors.notation import sha_of
 
 WELL = replace(evaluate_histories({"job": "P"}), data_at=NOW - 60)
@@ -47,6 +55,28 @@ def test_the_worst_trunk_leads() -> None:
     assert text.index("o/r red") < text.index("o/r old") < text.index("o/r well")
     assert "o/r old ? Whether a job is broken is unknown" in text
     assert "o/r well ✓ Nothing is broken" in text
+
+
+def test_the_order_of_jobs_is_the_same_everywhere() -> None:
+    """`check`, the JSON object and the page list broken jobs by priority and age, then the rest."""
+    names = {"P1": "a", "P2": "[cde]", "P3": "[bf]"}
+    policy = Policy(
+        groups=tuple(
+            Group(name, "team", name, Thresholds(3), match=Match(job_name=Pattern(f"job-{jobs}")))
+            for name, jobs in names.items()
+        ),
+        known_broken=(KnownBroken(Match(job_name=Pattern("job-f")), "no runner"),),
+    )
+    texts = {
+        "job-f": "F F F F F F", "job-e": "P P F F F F", "job-d": "P F F F F F",
+        "job-c": "P P P F F F", "job-b": "P P P P P F", "job-a": "P P P F F F",
+    }  # fmt: skip
+    state = replace(evaluate_histories(texts, policy), data_at=NOW - 60)
+    shown = Snapshot(NOW, (state,), (SOURCE,), complete=True)
+    listed = [job["job_name"] for job in document(shown, {}, NOW)["jobs"]]
+    assert listed == ["job-a", "job-d", "job-e", "job-c", "job-f", "job-b"]
+    for text in (printed(shown), trunk_page(state).text):
+        assert list(dict.fromkeys(re.findall(r"\bjob-.", text))) == listed
 
 
 def test_known_broken_jobs_alone_are_not_well() -> None:
@@ -259,6 +289,33 @@ def test_a_job_page_has_what_a_person_needs() -> None:
     compared = f"https://git.example/compare/{sha_of(1)}...{sha_of(3)}"
     assert (page.text.count("team-g"), page.links.count(compared)) == (1, 1)
     assert outage_path(JOBS["a / broken"].key, sha_of(3)) in page.links
+
+
+def test_suspects_are_listed_by_evidence() -> None:
+    """The job's page and the card put the suspect with evidence first, with the reason."""
+    state = evaluate_histories({"job": "P . . F F F"})
+    named = ChangedFiles((".github/<b>.yml",), is_complete=True)
+    other = ChangedFiles(("README.md",), is_complete=True)
+    jobs = tuple(replace(job, blame=with_workflow(job.blame)) for job in state.jobs)
+    files = {Span(sha_of(1)): named, Span(sha_of(2)): other}
+    state = replace(state, jobs=jobs, files=files)
+    text = job_page(state, "job", history("P . . F F F")).text
+    assert (
+        f"{sha_of(3)[:10]} change 3 author-3 F first bad"
+        f" {sha_of(1)[:10]} change 1 author-1 ? not tested"
+        " changes .github/<b>.yml, which configures CI"
+        f" {sha_of(2)[:10]} change 2 author-2 ? not tested changes no file"
+    ) in text
+    card = trunk_page(state).text
+    assert card.index("change 1 author-1") < card.index("change 2 author-2")
+
+
+def with_workflow(blame: Blame | None) -> Blame | None:
+    """Return a blame of which the first failing run is of a workflow of GitHub."""
+    if blame is None:
+        return None
+    raw = RawJob("ci", ".github/workflows/ci.yml", "job")
+    return replace(blame, run=blame.run.changed(job=raw))
 
 
 def test_shards_are_named_by_their_difference() -> None:

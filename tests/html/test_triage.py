@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from trunkwatch.engine.triage import (
     OLD_SECONDS,
     AlertNote,
     GroupKey,
+    QuestionNote,
     Reading,
     Silence,
     TicketNote,
@@ -47,6 +49,18 @@ def alerts(*silences: Silence, inhibited: bool = False, key: JobKey = JOB.key) -
     return Triage(alerts=Reading({key: AlertNote(silences, inhibited)}, NOW))
 
 
+SUSPECT = "a" * 40
+
+
+def asked(kind: str = "which", **fields: Any) -> Triage:
+    """Return the report of `confirm` about the job's outage, and about an earlier one."""
+    assert JOB.blame is not None
+    first_bad = JOB.blame.first_bad.sha
+    note = QuestionNote(kind, first_bad, SUSPECT, "answered", NOW - 60, None, "P")
+    earlier = note._replace(first_bad="e" * 40, sha="f" * 40)
+    return Triage(questions=Reading({JOB.key: (earlier, note._replace(**fields))}, NOW))
+
+
 def pages(triage: Triage) -> tuple[Page, Page, Page]:
     """Return the first page, the trunk's and the job's."""
     shown = replace(scene(snapshot(), []), triage=triage)
@@ -76,6 +90,33 @@ def pages(triage: Triage) -> tuple[Page, Page, Page]:
 def test_a_job_has_its_ticket_and_its_silences(triage: Triage, words: str) -> None:
     """The page of the job names ticket, state, assignees, and who silenced it until when."""
     assert words in pages(triage)[2].text
+
+
+@pytest.mark.parametrize(
+    ("triage", "words"),
+    [
+        (asked(), "Asked of CI asked CI to test aaaaaaaaaa: it passes Exemption"),
+        (asked(answer="F"), "asked CI to test aaaaaaaaaa: it fails"),
+        (asked(answer="C"), "asked CI to test aaaaaaaaaa: no result"),
+        (asked(state="asked", answer=None), "asked CI to test aaaaaaaaaa: no result yet"),
+        (asked(state="expired", answer=None), "asked CI to test aaaaaaaaaa: no result came"),
+        (asked(state="proposed", answer=None), "would ask CI to test aaaaaaaaaa Exemption"),
+        (asked(state="proposed", answer=None, reason="its run has not ended"),
+         "would ask CI to test aaaaaaaaaa, waits: its run has not ended"),
+        (asked(state="refused", answer=None, reason="<b> has an environment"),
+         "does not ask CI to test aaaaaaaaaa: <b> has an environment"),
+        (asked("real", answer="K"), "run first bad aaaaaaaaaa again: it passes, so it is a flake"),
+        (asked("real", answer="F"), "run first bad aaaaaaaaaa again: it fails again"),
+        (asked("outside", answer="K"), "it fails now, so the cause is outside the repository"),
+        (Triage(questions=Reading({}, NOW)), "Asked of CI none"),
+        (Triage(questions=Reading(problem="no answer")), "Asked of CI not known: no answer"),
+    ],
+)  # fmt: skip
+def test_a_job_has_the_questions_about_its_outage(triage: Triage, words: str) -> None:
+    """The page of the job names commit, answer, or why it waits; earlier outages are left out."""
+    job = pages(triage)[2].text
+    assert words in job
+    assert "ffffffffff" not in job
 
 
 def test_lists_of_jobs_mark_who_is_on_it() -> None:
@@ -121,6 +162,7 @@ def test_a_failure_is_shown_while_the_last_report_counts() -> None:
 def test_nothing_is_said_where_nothing_is_configured() -> None:
     """The job's page names the key; the others have no column and no note."""
     first, trunk, job = pages(Triage())
+    assert "Asked of CI" not in job.text
     assert "Ticket not read: tickets.url is not configured" in job.text
     assert "not read: alertmanager.url is not configured" in job.text
     assert "Ticket" not in first.text + trunk.text
@@ -135,11 +177,16 @@ def test_a_name_that_alerts_cut_is_not_taken_for_another() -> None:
 def test_the_object_fits_its_schema() -> None:
     """Tickets and alerts of other trunks are left out, and each value has its published form."""
     schema = json.loads(schema_text())["properties"]["triage"]
-    both = replace(tickets(TICKET), alerts=alerts(SILENCE, SILENCE._replace(ends_at=None)).alerts)
+    both = replace(
+        tickets(TICKET),
+        alerts=alerts(SILENCE, SILENCE._replace(ends_at=None)).alerts,
+        questions=asked().questions,
+    )
     for triage in (both, Triage(), *(Triage(reading) for reading in UNKNOWN)):
         shown = triage_object(triage, {TRUNK}, NOW)
         Draft202012Validator(schema).validate(shown)
     found = triage_object(both, {TRUNK}, NOW)
+    assert [row["sha"] for row in found["questions"]["items"]] == [SUSPECT, "f" * 40]
     assert found["tickets"]["items"][0]["assignees"] == ["ann", "bob"]
     assert found["alerts"]["items"][0]["silences"][0]["created_by"] == "ann"
     elsewhere = triage_object(both, {TRUNK._replace(branch="x")}, NOW)

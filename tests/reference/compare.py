@@ -25,8 +25,8 @@ Compare = Callable[[Sequence[Json], Mapping[str, Any], datetime], list[Differenc
 # The policy does not specify the first two; the oracle does not compute the others, which
 # tests/domain/test_blame.py checks.
 UNRULED = (
-    "compare_url", "infra", "tested_suspects", "confirmed", "same_step", "also_broken_since",
-    "last_outage", "annotations",
+    "compare_url", "infra", "tested_suspects", "next_test", "confirmed", "same_step",
+    "also_broken_since", "last_outage", "annotations",
 )  # fmt: skip
 DIFFERENCES_SHOWN = 6
 DEFAULT_SHOWN = 3

@@ -574,16 +574,16 @@ def job_verdict(answers: Sequence[Answer]) -> str:
 def columns_of(job: Sequence[Answer], mine: Sequence[Row], count: str) -> list[Column]:
     """A history has one column per commit, or one per run of a commit; oldest first."""
 
+    numbers: dict[tuple[int, int | None], int] = {}
+    for row in mine:
+        if row.run_number is not None:
+            run = (row.place, row.run_id)
+            numbers[run] = max(row.run_number, numbers.get(run, row.run_number))
+
     def column_key(row: Row) -> tuple[object, ...]:
         if count != "runs":
             return (row.place,)
-        numbers = [
-            other.run_number
-            for other in mine
-            if (other.place, other.run_id) == (row.place, row.run_id)
-            and other.run_number is not None
-        ]
-        return run_order(row.place, max(numbers, default=None), row.run_id)
+        return run_order(row.place, numbers.get((row.place, row.run_id)), row.run_id)
 
     keyed = [(column_key(answer.row), answer) for answer in job]
     columns: list[Column] = []
@@ -596,6 +596,19 @@ def columns_of(job: Sequence[Answer], mine: Sequence[Row], count: str) -> list[C
         )
         columns.append(Column(answers[0].row.place, job_verdict(answers), answers))
     return columns
+
+
+def letter_at(commit: Commit, columns: Sequence[Column]) -> str:
+    """Of several runs at one commit the first of FKRPCS is shown; without any it is a point."""
+    found = {letter_of(column) for column in columns if column.place == commit.place}
+    return next((letter for letter in "FKRPCS" if letter in found), ".")
+
+
+def letter_of(column: Column) -> str:
+    """Skipped is a column of skips alone; any other one without a result is as cancelled."""
+    if all(answer.evidence == "skip" for answer in column.answers):
+        return "S"
+    return {FAIL: "F", FLAKY: "K", PENDING: "R", PASS: "P", NONE: "C"}[column.verdict]
 
 
 # --- Streak and outage ------------------------------------------------------------------------
@@ -785,12 +798,14 @@ def completed_places(
     current: Sequence[Row], commits: Sequence[Commit], config: Mapping[str, Any], now: datetime
 ) -> list[int]:
     """Return the places at which one workflow has a pass, fail or skip and nothing pending."""
-    places = []
-    for commit in commits:
-        says = [evidence(row, commits, config, now) for row in current if row.place == commit.place]
-        if "pending" not in says and {"pass", "fail", "skip"} & set(says):
-            places.append(commit.place)
-    return places
+    says: dict[int, set[str]] = {commit.place: set() for commit in commits}
+    for row in current:
+        says[row.place].add(evidence(row, commits, config, now))
+    return [
+        place
+        for place, found in says.items()
+        if "pending" not in found and {"pass", "fail", "skip"} & found
+    ]
 
 
 # --- Answers ----------------------------------------------------------------------------------
@@ -839,8 +854,17 @@ def job_row(
         "last_good": None if last_good is None else commits[columns[last_good].place].sha,
         "suspects": None if suspects is None else len(suspects),
         "suspect_commits": [
-            {"sha": commit.sha, "author": commit.author, "title": commit.title}
-            for commit in suspects or []
+            {
+                "sha": commit.sha,
+                "author": commit.author,
+                "title": commit.title,
+                "state": letter_at(commit, columns),
+                # No history names a file, so that the newest suspect, first bad, comes first.
+                "rank": len(suspects or []) - place,
+                "evidence": "failed" if place == len(suspects or []) - 1 else "unknown",
+                "reason": "failed there" if place == len(suspects or []) - 1 else None,
+            }
+            for place, commit in enumerate(suspects or [])
         ],
         "broken_since": None if earliest is None else stamp(run_end(earliest)),
         "url": None if earliest is None else earliest.url,

@@ -44,8 +44,24 @@ def test_the_whole_of_a_broken_job() -> None:
         (
             "suspect_commits",
             [
-                {"sha": sha_of(2), "author": "author-2", "title": "change 2"},
-                {"sha": sha_of(3), "author": "author-3", "title": "change 3"},
+                {
+                    "sha": sha_of(2),
+                    "author": "author-2",
+                    "title": "change 2",
+                    "state": ".",
+                    "rank": 2,
+                    "evidence": "unknown",
+                    "reason": None,
+                },
+                {
+                    "sha": sha_of(3),
+                    "author": "author-3",
+                    "title": "change 3",
+                    "state": "F",
+                    "rank": 1,
+                    "evidence": "failed",
+                    "reason": "failed there",
+                },
             ],
         ),
         ("broken_since", "2026-03-01T09:16:00Z"),
@@ -56,6 +72,7 @@ def test_the_whole_of_a_broken_job() -> None:
         ("same_step", None),
         ("infra", False),
         ("confirmed", False),
+        ("next_test", {"sha": sha_of(2), "state": ".", "results": 1}),
         ("also_broken_since", []),
         ("pending_commits", 0),
         ("flaky_commits", 0),
@@ -176,7 +193,7 @@ def test_nothing_to_describe_is_null() -> None:
     """A job that is well has nulls where an outage would be described, and no suspects."""
     found = job("c / well")
     described = (
-        "first_bad", "last_good", "suspects", "tested_suspects", "broken_since", "url",
+        "first_bad", "last_good", "suspects", "tested_suspects", "next_test", "broken_since", "url",
         "compare_url", "failed_step", "same_step", "infra", "confirmed",
     )  # fmt: skip
     assert {key: found[key] for key in described} == dict.fromkeys(described)

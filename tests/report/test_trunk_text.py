@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from trunkwatch.blocks import blocks, tree
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, TrunkOrder
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
 from trunkwatch.report import trunk_text
 from trunkwatch.report.document import document_of_trunks, job_object
@@ -92,6 +93,17 @@ class Counted:
         jobs = self.state.jobs
         changed = (replace(job, **changes) if job.key.job_name == name else job for job in jobs)
         self.state = replace(self.state, jobs=tuple(changed))
+
+
+def test_files_change_the_text() -> None:
+    """A text is rendered again once the files of suspects are read."""
+    counted = Counted(a="P . F F F")
+    counted.text()
+    files = {Span(sha_of(1)): ChangedFiles(("README.md",), is_complete=True)}
+    counted.state = replace(counted.state, files=files)
+    counted.as_of += 1
+    assert b'"evidence": "other"' in read(counted.text())
+    assert counted.rendered == ["a"]
 
 
 @pytest.fixture

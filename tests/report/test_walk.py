@@ -128,7 +128,20 @@ def test_an_outage_is_concluded() -> None:
         f"Suspect   {sha_of(1)}  author-1: change 1",
         f"Suspect   {sha_of(2)}  author-2: change 2",
         "1 of 2 suspects tested.",
+        f"Test {sha_of(1)[:10]} next (did not run): then one suspect is left.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("history", "last"),
+    [
+        ("P . . . F", "next (did not run): one suspect is left after at most 2 results."),
+        ("P ? . . F", "narrows the suspects down: running or queued."),
+    ],
+)
+def test_the_suspect_to_test_next_is_named(history: str, last: str) -> None:
+    """A running one needs no test of its own."""
+    assert conclusion(history)[-1].endswith(last)
 
 
 def test_hints_are_concluded() -> None:
@@ -204,3 +217,20 @@ def test_a_text_of_ci_stays_on_its_line() -> None:
     built = build_columns(rows, order, RULES, Count.COMMITS, NOW)
     lines = list(walk(job_state("F"), built, order))
     assert all(line.isprintable() for line in lines)
+
+
+def test_a_line_goes_on_in_its_column() -> None:
+    """It is wrapped at words, and a word that is too wide for that begins at the left."""
+    order, url = trunk(1), "https://ci.example/acme/framework/runs/1"
+    failed = row(0, "job 1", "failure", failed_step="Test it", url=url)
+    built = build_columns([failed], order, RULES, Count.COMMITS, NOW)
+    assert list(walk(job_state("F"), built, order, width=40))[1:8] == [
+        "on o/r main; group g, team team-g, P2;",
+        "an outage opens at 3 in a row",
+        "",
+        f"FAIL    {sha_of(0)[:10]}  counts  change 0",
+        "          fail    failure (run 1,",
+        "                  attempt 1, step 'Test",
+        "                  it')",
+    ]
+    assert url in walk(job_state("F"), built, order, width=40)

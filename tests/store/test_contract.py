@@ -17,8 +17,10 @@ from trunkwatch.domain.model import (
     WorkflowReport,
     WorkflowState,
 )
-from trunkwatch.engine.facts import Cursor, Fact, ReportedState, TrunkRemoved
+from trunkwatch.domain.suspects import ChangedFiles, Span
+from trunkwatch.engine.facts import Cursor, Fact, FilesReport, ReportedState, TrunkRemoved
 from trunkwatch.store import MEMORY, STORES, Store
+from trunkwatch.store.port import SPANS_KEPT
 
 from tests.store.conftest import OpenStore
 from tests.support.examples import examples
@@ -439,6 +441,43 @@ def test_a_state_is_as_of_its_first_report(store: Store) -> None:
     other = store.apply("ci", [report(WorkflowState.ACTIVE)], NOW)
     active = {"w/ci.yml": ReportedState(WorkflowState.ACTIVE, sha(1))}
     assert other.workflow_states == {TRUNK: active}
+
+
+# ---------------------------------------------------------------------- changed files
+
+
+def of_files(
+    place: int, *paths: str, since: int | None = None, is_complete: bool = True
+) -> FilesReport:
+    span = Span(sha(place), None if since is None else sha(since))
+    return FilesReport(TRUNK, span, ChangedFiles(paths, is_complete=is_complete))
+
+
+def test_changed_files_are_stored(store: Store) -> None:
+    """Those of a commit and of several together are stored, and repeating them changes nothing."""
+    reports = [of_files(1, "a.py", "b c.py"), of_files(1), of_files(1, since=0, is_complete=False)]
+    applied = store.apply("ci", [reports[0], reports[2]], NOW)
+    expected = {TRUNK: {each.span: each.files for each in (reports[0], reports[2])}}
+    assert applied.files == store.load().files == expected
+    assert not store.apply("ci", reports, NOW).files
+    assert store.load().files == expected
+
+
+def test_complete_files_replace_incomplete_ones(store: Store) -> None:
+    """Of two reports the complete one is kept, whatever comes first."""
+    some, every = of_files(1, "z", is_complete=False), of_files(1, "a")
+    for reports in ([some, every], [every, some]):
+        store.apply("ci", reports, NOW)
+        assert store.load().files[TRUNK] == {every.span: every.files}
+
+
+def test_files_are_bounded(store: Store) -> None:
+    """Beyond the limit the first ones that were reported are dropped."""
+    reports = [of_files(place, "a") for place in range(SPANS_KEPT + 2)]
+    store.apply("ci", reports[:-1], NOW)
+    applied = store.apply("ci", reports[-1:], NOW)
+    assert store.load().files == applied.files
+    assert list(applied.files[TRUNK]) == [each.span for each in reports[2:]]
 
 
 def test_a_state_without_commits(store: Store) -> None:

@@ -100,6 +100,11 @@ class JobKey(NamedTuple):
         """The job's name within its trunk, as GitHub shows it: "workflow / job_name"."""
         return display_name(self.workflow, self.job_name)
 
+    @property
+    def full_name(self) -> str:
+        """The only name that no other job has: "repo branch: workflow / job_name"."""
+        return f"{self.repo} {self.branch}: {self.display_name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Commit:

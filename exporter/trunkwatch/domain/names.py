@@ -87,7 +87,7 @@ class Naming:
             workflow: the workflow's display name.
             raw_name: the name in the CI.
         """
-        if any(pattern.fullmatch(raw_name) for pattern in self.ignore):
+        if any_full_match(self.ignore, raw_name):
             return None
         name = raw_name
         for rule in self.fold:

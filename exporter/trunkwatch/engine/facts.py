@@ -10,6 +10,7 @@ from trunkwatch.domain.model import (
     WorkflowReport,
     WorkflowState,
 )
+from trunkwatch.domain.suspects import ChangedFiles, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +105,28 @@ class ReportedState:
     tip: str | None
 
 
-Fact = Observation | TrunkOrder | AddedCommits | WorkflowReport | TrunkRemoved | Cursor | StateEntry
+@dataclass(frozen=True, slots=True)
+class FilesReport:
+    """The files that a commit of a trunk changes, or several commits together.
+
+    Attributes:
+        trunk: the trunk.
+        span: the commits.
+        files: bounded by `domain.suspects.changed_files`.
+    """
+
+    trunk: Trunk
+    span: Span
+    files: ChangedFiles
+
+
+Fact = (
+    Observation
+    | TrunkOrder
+    | AddedCommits
+    | WorkflowReport
+    | FilesReport
+    | TrunkRemoved
+    | Cursor
+    | StateEntry
+)

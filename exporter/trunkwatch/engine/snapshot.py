@@ -7,6 +7,7 @@ from enum import StrEnum
 from trunkwatch.domain.branch import Green, GroupState, MassBreakage
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk, TrunkOrder, WorkflowState
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.shown import Alert
 
 
@@ -59,6 +60,7 @@ class TrunkState:
         reported: the newest commits with results that count, see `missing_results`.
         ignored_from: where no job is watched, the events, branches and repositories of the runs
             that do not count, by reason.
+        files: the changed files of commits, as far as they were read.
         sources: those that it is read from.
         data_at: the time up to which all of its sources were read (seconds since the epoch).
         missing: number of newest commits that lack results they should have, see
@@ -80,6 +82,7 @@ class TrunkState:
     workflow_states: Mapping[str, WorkflowState] = field(default_factory=dict)
     reported: Mapping[str, float | None] = field(default_factory=dict)
     ignored_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Mapping[Span, ChangedFiles] = field(default_factory=dict)
     sources: tuple[TrunkSource, ...] = ()
     data_at: float | None = None
     missing: int = 0

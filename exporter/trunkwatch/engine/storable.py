@@ -10,7 +10,7 @@ from math import isfinite
 from typing import Any
 
 from trunkwatch.domain.model import Commit, Observation, TrunkOrder, WorkflowReport
-from trunkwatch.engine.facts import AddedCommits, Fact
+from trunkwatch.engine.facts import AddedCommits, Fact, FilesReport
 
 UNREADABLE = "unreadable"
 """The status of an attempt whose own status or conclusion cannot be read."""
@@ -83,6 +83,9 @@ def is_storable(fact: Fact) -> bool:
         return all(map(_is_commit, fact.order.commits))
     if isinstance(fact, WorkflowReport):
         return _are_texts((*fact.trunk, fact.workflow_key))
+    if isinstance(fact, FilesReport):
+        span, paths = fact.span, fact.files.paths
+        return _are_texts((*fact.trunk, span.until, span.since or "", *paths))
     return True
 
 

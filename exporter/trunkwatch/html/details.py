@@ -7,17 +7,9 @@ from os.path import commonprefix
 
 from trunkwatch.addresses import is_web
 from trunkwatch.domain.columns import Column
-from trunkwatch.domain.history import ColumnHistory, Place
-from trunkwatch.domain.model import (
-    Commit,
-    Evidence,
-    Observation,
-    TrunkOrder,
-    Verdict,
-    newest_first,
-)
+from trunkwatch.domain.model import Commit, Evidence, Observation, TrunkOrder, newest_first
 from trunkwatch.domain.verdict import distinct_attempts
-from trunkwatch.engine.cells import MEANINGS, cells, letter_of
+from trunkwatch.engine.cells import MEANINGS, PENDING, columns_by_sha, letter_of_columns
 from trunkwatch.report.words import duration, result
 
 ATTEMPTS_SHOWN = 12
@@ -25,8 +17,6 @@ ATTEMPTS_SHOWN = 12
 
 IN_PROGRESS = "in_progress"
 """The status of an attempt that runs; the others of an unfinished one wait for a runner."""
-
-_LETTER_OF_PENDING = letter_of(Place(0, Verdict.PENDING))
 
 _SHARD_OF = re.compile(r"^(\d+)(?:, |/)(\d+)\b")
 """A shard's number and how many there are, as most matrices write them."""
@@ -77,18 +67,14 @@ def details(columns: Iterable[Column], order: TrunkOrder) -> list[Detail]:
         columns: of one job.
         order: the trunk.
     """
-    by_commit: dict[int, list[Column]] = {}
-    for column in columns:
-        # By the hash: a column may be of a newer order than the page, with other indexes.
-        at = order.index.get(column.shards[0].rows[0][0].sha)
-        if at is not None:
-            by_commit.setdefault(at, []).append(column)
-    return [_detail(by_commit[at], order.commits[at]) for at in sorted(by_commit, reverse=True)]
+    by_sha = columns_by_sha(columns)
+    indexes = sorted((order.index[sha] for sha in by_sha if sha in order.index), reverse=True)
+    commits = [order.commits[at] for at in indexes]
+    return [_detail(by_sha[commit.sha], commit) for commit in commits]
 
 
 def _detail(columns: Sequence[Column], commit: Commit) -> Detail:
-    places = [Place(0, column.verdict, column.result.skipped) for column in columns]
-    letter = cells(ColumnHistory(places), 1, 1)
+    letter = letter_of_columns(columns)
     rows = _rows(columns, Evidence.FAIL) + _rows(columns, *(set(Evidence) - {Evidence.FAIL}))
     names = {row.job.job_name for row in rows}
     common = commonprefix(sorted(names))  # noqa: RUF071 — of texts, not of paths
@@ -101,7 +87,7 @@ def _detail(columns: Sequence[Column], commit: Commit) -> Detail:
 
 def _words(letter: str, rows: Iterable[Observation]) -> str:
     """Return the meaning of a letter; of an unfinished run, whether it has begun."""
-    if letter != _LETTER_OF_PENDING:
+    if letter != PENDING:
         return MEANINGS[letter]
     return "running" if any(row.status == IN_PROGRESS for row in rows) else "queued"
 

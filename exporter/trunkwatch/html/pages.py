@@ -10,6 +10,7 @@ from trunkwatch.addresses import trunk_path
 from trunkwatch.domain.columns import Column
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
+from trunkwatch.domain.suspects import ranked_suspects
 from trunkwatch.engine.cells import NO_ROW, suspect_letters
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, TrunkState
@@ -128,7 +129,7 @@ def _basis(context: PageContext, state: TrunkState) -> tuple[object, ...]:
     """Return what every page about a trunk is made from."""
     age = freshness(state, context.now).words
     around = (context.minute, age, context.compare_urls, context.triage)
-    return (state.jobs, state.order, state.sources, *around)
+    return (state.jobs, state.order, state.files, state.sources, *around)
 
 
 def _worst(state: TrunkState) -> JobState | None:
@@ -263,6 +264,7 @@ class HtmlPages:
             notes=[note.strip() for note in notes],
             broken=lists.broken[:CARDS_SHOWN], more_broken=max(0, len(lists.broken) - CARDS_SHOWN),
             compare=self._compare(context),
+            ranked=lambda blame: ranked_suspects(blame, state.files),
             who=lambda job: who_is_on(job, context.triage, context.now),
             has_triage=any(context.triage.readings()),
             teams=sorted({group.group.team for group in state.groups}),
@@ -319,6 +321,7 @@ class HtmlPages:
             chosen=chosen, at_first_bad=detail_at(found or (), chosen),
             strip=writer.row(job).cells, commits=state.order.commits[-COUNTS[1]:],
             letters={c.sha: each for c, each in suspect_letters(job) if each != NO_ROW},
+            suspects=ranked_suspects(job.blame, state.files) if job.blame else (),
         )  # fmt: skip
 
     def _compare(self, context: PageContext) -> Callable[[JobState], str | None]:

@@ -17,7 +17,7 @@ from trunkwatch.engine.cells import MEANINGS, NO_ROW
 from trunkwatch.html.rendered import Rendered, rendered, segment
 from trunkwatch.html.standing import jobs_are
 from trunkwatch.report.hints import exemption, hints
-from trunkwatch.report.words import ago, counted, failures_phrase, plain, short
+from trunkwatch.report.words import ago, counted, failures_phrase, files_reason, plain, short
 from trunkwatch.times import format_minute, format_time
 
 STATIC_PREFIX = "/static/"
@@ -92,7 +92,8 @@ def environment(version: str) -> Environment:
         "counted": counted,
         "exempt": lambda job: exemption(*job.known_broken),
         "failures": failures_phrase,
-        "hints": lambda job: list(hints(job.blame)),
+        "hints": lambda job: list(hints(job)),
+        "files_reason": files_reason,
         "is_web": is_web,
         "iso": format_time,
         "job_path": job_path,

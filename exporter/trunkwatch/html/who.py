@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from trunkwatch.domain.job import JobState
 from trunkwatch.engine.triage import JobTriage, TicketNote, Triage
-from trunkwatch.report.triage import doubt, silence_words, ticket_words
+from trunkwatch.report.triage import doubt, question_words, silence_words, ticket_words
 from trunkwatch.report.words import ago, plain
 
 
@@ -18,7 +18,9 @@ class Who(NamedTuple):
         silences: a line for each silence, or why there is none.
         is_ticket_known: whether tickets could be read.
         are_silences_known: whether silences could be read.
-        read: when both were read.
+        read: when they were read.
+        questions: a line for each question asked of CI, or why there is none; None where
+            `trunkwatch confirm` is not configured.
     """
 
     ticket: TicketNote | None
@@ -27,6 +29,15 @@ class Who(NamedTuple):
     is_ticket_known: bool
     are_silences_known: bool
     read: str
+    questions: Sequence[str] | None
+
+
+_NAMES = {
+    "tickets": ("ticket", "Tickets"),
+    "alertmanager": ("silences", "Silences"),
+    "confirm": ("questions", "Questions of trunkwatch confirm"),
+}
+"""What each program reports, of a job and of a trunk."""
 
 
 def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
@@ -47,7 +58,13 @@ def who_is_on(job: JobState, triage: Triage, now: float) -> Who:
         found.ticket_known,
         found.alert_known,
         ", ".join(_ages(triage, now)),
+        _questions(found, triage, now) if triage.questions is not None else None,
     )
+
+
+def _questions(found: JobTriage, triage: Triage, now: float) -> list[str]:
+    missing = doubt(triage.questions, "confirm.url", now) or "none"
+    return [question_words(each) for each in found.questions] or [missing]
 
 
 def _without_silence(found: JobTriage) -> str:
@@ -63,8 +80,7 @@ def _ages(triage: Triage, now: float) -> Iterator[str]:
     """Yield when each configured program was read."""
     for peer, reading in triage.readings():
         if reading.read_at is not None:
-            name = "ticket" if peer == "tickets" else "silences"
-            yield f"{name} as of {ago(reading.read_at, now)}"
+            yield f"{_NAMES[peer][0]} as of {ago(reading.read_at, now)}"
 
 
 def triage_notes(triage: Triage, now: float) -> Iterator[str]:
@@ -75,7 +91,7 @@ def triage_notes(triage: Triage, now: float) -> Iterator[str]:
         now: seconds since the epoch.
     """
     for peer, reading in triage.readings():
-        why, name = doubt(reading, "", now), "Tickets" if peer == "tickets" else "Silences"
+        why, name = doubt(reading, "", now), _NAMES[peer][1]
         if why is None and reading.problem and reading.read_at is not None:
             why = f"as of {ago(reading.read_at, now)}: {plain(reading.problem)}"
         if why is not None:

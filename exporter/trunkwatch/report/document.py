@@ -7,12 +7,16 @@ from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.branch import GroupState
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder
+from trunkwatch.domain.suspects import NO_FILES, ChangedFiles, Span, ranked_suspects
+from trunkwatch.engine.bisection import next_test
 from trunkwatch.engine.cells import cells as letters_of
+from trunkwatch.engine.cells import suspect_letters
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Snapshot, SourceStatus, TrunkState, data_of
 from trunkwatch.engine.triage import NO_TRIAGE, Triage
 from trunkwatch.report.order import by_urgency
 from trunkwatch.report.triage import triage_object
+from trunkwatch.report.words import suspect_reason
 from trunkwatch.times import format_time, format_time_or_none
 
 CompareUrls = Mapping[Trunk, str]
@@ -120,6 +124,20 @@ def trunks_object(
     return head
 
 
+def trunk_list_object(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the JSON object of `/api/v1/trunks`: every trunk, and how many of its jobs fail."""
+    return {
+        "as_of": format_time(snapshot.as_of),
+        "trunks": [
+            {
+                **state.trunk._asdict(),
+                "streaks": sum(job.consecutive_failures > 0 for job in state.jobs),
+            }
+            for state in snapshot.trunks
+        ],
+    }
+
+
 def around_object(around: Surroundings, trunks: Sequence[TrunkState], now: float) -> dict[str, Any]:
     """Return the keys of the JSON object of some trunks that are no part of their state.
 
@@ -151,7 +169,14 @@ def _jobs(
 ) -> list[dict[str, Any]]:
     together = [(trunk, CoFailures(trunk.jobs)) for trunk in trunks]
     return [
-        job_object(job, compare_urls.get(trunk.trunk), failures.with_job(job), trunk.order, cells)
+        job_object(
+            job,
+            compare_urls.get(trunk.trunk),
+            failures.with_job(job),
+            trunk.order,
+            cells,
+            trunk.files,
+        )
         for trunk, failures in together
         for job in by_urgency(trunk.jobs)
     ]
@@ -203,6 +228,7 @@ def job_object(
     also_broken: Sequence[str],
     order: TrunkOrder,
     cells: int = 0,
+    files: Mapping[Span, ChangedFiles] = NO_FILES,
 ) -> dict[str, Any]:
     """Return the JSON object of a job.
 
@@ -212,6 +238,7 @@ def job_object(
         also_broken: the jobs of other groups with the same first bad commit.
         order: its trunk.
         cells: number of newest commits of which it has a letter, newest first; 0 for none.
+        files: the changed files of its trunk's commits.
     """
     letters = {"cells": letters_of(job.history, len(order.commits), cells)} if cells else {}
     return {
@@ -223,7 +250,8 @@ def job_object(
         "truncated": job.truncated,
         "broken": job.broken,
         "failures_in_outage": job.failures_in_outage,
-        **_blame(job.blame, compare_url),
+        **_blame(job, compare_url, files),
+        "next_test": _next_test(job),
         "also_broken_since": list(also_broken),
         "pending_commits": job.pending,
         "flaky_commits": job.flaky,
@@ -235,7 +263,10 @@ def job_object(
     }
 
 
-def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
+def _blame(
+    job: JobState, compare_url: str | None, files: Mapping[Span, ChangedFiles]
+) -> dict[str, Any]:
+    blame = job.blame
     last_good = blame.last_good if blame else None
     suspects = blame.suspects if blame else None
     return {
@@ -243,7 +274,7 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "last_good": last_good.sha if last_good else None,
         "suspects": len(suspects) if suspects is not None else None,
         "tested_suspects": blame.tested if blame else None,
-        "suspect_commits": [_commit(commit) for commit in suspects or ()],
+        "suspect_commits": _suspects(job, files),
         "broken_since": format_time_or_none(blame.broken_since) if blame else None,
         "url": blame.url if blame else None,
         "compare_url": compare_link(blame, compare_url),
@@ -253,6 +284,30 @@ def _blame(blame: Blame | None, compare_url: str | None) -> dict[str, Any]:
         "infra": blame.infra if blame else None,
         "confirmed": blame.confirmed if blame else None,
     }
+
+
+def _suspects(job: JobState, files: Mapping[Span, ChangedFiles]) -> list[dict[str, Any]]:
+    """Return the suspects in the order of the trunk, each with its place in that of evidence."""
+    ranked = ranked_suspects(job.blame, files) if job.blame else []
+    evidence = {
+        each.commit.sha: {
+            "rank": rank,
+            "evidence": str(each.evidence),
+            "reason": suspect_reason(each),
+        }
+        for rank, each in enumerate(ranked, 1)
+    }
+    return [
+        {**_commit(commit), "state": letter, **evidence[commit.sha]}
+        for commit, letter in suspect_letters(job)
+    ]
+
+
+def _next_test(job: JobState) -> dict[str, Any] | None:
+    found = next_test(job)
+    if found is None:
+        return None
+    return {"sha": found.commit.sha, "state": found.letter, "results": found.results}
 
 
 def compare_link(blame: Blame | None, template: str | None) -> str | None:

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Iterator
 
-from trunkwatch.domain.blame import Blame
 from trunkwatch.domain.job import FLAKY_WINDOW, JobState
-from trunkwatch.report.words import counted
+from trunkwatch.engine.bisection import NextTest, next_test
+from trunkwatch.engine.cells import MEANINGS, PENDING
+from trunkwatch.report.words import counted, short, until_one_suspect
 from trunkwatch.times import format_time
 
 
-def hints(blame: Blame) -> Iterator[str]:
-    """Yield the hints of an outage or a streak, each in a few words."""
+def hints(job: JobState) -> Iterator[str]:
+    """Yield the hints of a job's outage or streak, each in a few words."""
+    blame = job.blame
+    if blame is None:
+        return
     if blame.confirmed:
         yield "confirmed: first bad failed in more than one attempt"
     if blame.same_step:
@@ -22,6 +26,16 @@ def hints(blame: Blame) -> Iterator[str]:
             yield f"{blame.tested} of {len(blame.suspects)} suspects tested"
         elif not blame.suspects:
             yield "first bad and last good are one commit: something outside the repository changed"
+    found = next_test(job)
+    if found is not None:
+        yield _next_test(found)
+
+
+def _next_test(found: NextTest) -> str:
+    sha, until_now = short(found.commit.sha), MEANINGS[found.letter]
+    if found.letter == PENDING:
+        return f"the result at {sha} narrows the suspects down: {until_now}"
+    return f"test {sha} next ({until_now}): {until_one_suspect(found.results)}"
 
 
 def hidden_failures(job: JobState) -> Iterator[str]:

@@ -192,7 +192,7 @@ def _details(job: JobState, together: CoFailures, template: str | None) -> Itera
     if job.broken and job.blame is not None:
         yield from _suspects(job.blame)
         yield from _first_failure(job.blame, compare_link(job.blame, template))
-        yield from (f"{'hint':9} {hint}" for hint in hints(job.blame))
+        yield from (f"{'hint':9} {hint}" for hint in hints(job))
         yield from (f"{'with':9} {name}, of another group" for name in together.with_job(job))
     if job.known_broken is not None:
         yield exemption(*job.known_broken)

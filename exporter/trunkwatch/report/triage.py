@@ -1,30 +1,44 @@
 """Who is on it, as JSON and in words."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from trunkwatch.domain.model import JobKey, Trunk
 from trunkwatch.engine.triage import (
     AlertNote,
     GroupKey,
     JobTriage,
+    QuestionNote,
+    Questions,
     Reading,
     Silence,
     TicketNote,
     Triage,
 )
-from trunkwatch.report.words import ago, plain
+from trunkwatch.report.words import ago, plain, short
 from trunkwatch.times import format_minute, format_time, format_time_or_none
 
 COMMENT_CHARACTERS = 80
 """Characters of a silence's comment in a line."""
 
-K = TypeVar("K", GroupKey, JobKey)
+K = TypeVar("K", GroupKey, JobKey, "QuestionKey")
 T = TypeVar("T")
 
 
+class QuestionKey(NamedTuple):
+    """What identifies a question in the JSON object: its job, its kind and two commits."""
+
+    repo: str
+    branch: str
+    workflow: str
+    job_name: str
+    kind: str
+    first_bad: str
+    sha: str
+
+
 def triage_object(triage: Triage, trunks: Collection[Trunk], now: float) -> dict[str, Any]:
-    """Return the JSON object of the tickets and alerts of some trunks; null is unknown.
+    """Return the JSON object of the tickets, alerts and questions of some trunks; null is unknown.
 
     Args:
         triage: who is on it.
@@ -34,6 +48,7 @@ def triage_object(triage: Triage, trunks: Collection[Trunk], now: float) -> dict
     return {
         "tickets": _report(triage.tickets, _ticket, trunks, now),
         "alerts": _report(triage.alerts, _alert, trunks, now),
+        "questions": _report(_by_question(triage.questions), _question, trunks, now),
     }
 
 
@@ -63,6 +78,30 @@ def _report(
             for key, item in sorted(known.items())
             if Trunk(key.repo, key.branch) in trunks
         ],
+    }
+
+
+def _by_question(
+    reading: Reading[Questions] | None,
+) -> Reading[Mapping[QuestionKey, QuestionNote]] | None:
+    """Return the questions of all jobs, each an item of its own."""
+    if reading is None:
+        return None
+    value = reading.value
+    items = {
+        QuestionKey(*key, note.kind, note.first_bad, note.sha): note
+        for key, notes in (value or {}).items()
+        for note in notes
+    }
+    return Reading(None if value is None else items, reading.read_at, reading.problem)
+
+
+def _question(note: QuestionNote) -> dict[str, Any]:
+    return {
+        "state": note.state,
+        "at": format_time(note.at),
+        "reason": note.reason,
+        "answer": note.answer,
     }
 
 
@@ -123,6 +162,35 @@ def silence_words(silence: Silence) -> str:
     by = f" by {silence.created_by}" if silence.created_by else ""
     comment = silence.comment[:COMMENT_CHARACTERS]
     return f"silenced{until}{by}{f': {comment}' if comment else ''}"
+
+
+_ASKED = {
+    "real": "to run first bad {sha} again",
+    "which": "to test {sha}",
+    "outside": "to run last good {sha} again",
+}
+_ANSWERS = {
+    ("real", "F"): "it fails again",
+    ("real", "K"): "it passes, so it is a flake",
+    ("outside", "K"): "it fails now, so the cause is outside the repository",
+}
+_RESULTS = {"F": "it fails", "P": "it passes", "K": "it fails and passes", "S": "it is skipped"}
+
+
+def question_words(note: QuestionNote) -> str:
+    """Return a question and its answer in words."""
+    request = _ASKED.get(note.kind, "to run {sha} again").format(sha=short(note.sha))
+    reason = f": {plain(note.reason)}" if note.reason else ""
+    if note.state == "proposed":
+        return f"would ask CI {request}{', waits' if reason else ''}{reason}"
+    if note.state == "refused":
+        return f"does not ask CI {request}{reason}"
+    if note.state == "expired":
+        return f"asked CI {request}: no result came"
+    if note.answer is None:
+        return f"asked CI {request}: no result yet"
+    result = _RESULTS.get(note.answer, "no result")
+    return f"asked CI {request}: {_ANSWERS.get((note.kind, note.answer), result)}"
 
 
 def note_words(found: JobTriage) -> str:

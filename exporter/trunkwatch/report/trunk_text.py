@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from trunkwatch.blocks import Block, Blocks, Member, Parts, Piece, deflate
 from trunkwatch.domain.job import JobState
-from trunkwatch.domain.model import Trunk
+from trunkwatch.domain.model import Trunk, TrunkOrder
 from trunkwatch.engine.co_failures import CoFailures
 from trunkwatch.engine.snapshot import Data, Snapshot, TrunkState, data_of
 from trunkwatch.report.document import (
@@ -128,9 +128,13 @@ class _Basis:
     def keeps_jobs(self, before: "_Basis") -> bool:
         """Return whether a job that has not changed has the same text as before."""
         return self.urls == before.urls and all(
-            mine.order is theirs.order or (not self.cells and mine.order.extends(theirs.order))
+            mine.files is theirs.files
+            and (mine.order is theirs.order or self._extends(mine.order, theirs.order))
             for mine, theirs in zip(self.trunks, before.trunks, strict=True)
         )
+
+    def _extends(self, order: TrunkOrder, before: TrunkOrder) -> bool:
+        return not self.cells and order.extends(before)
 
 
 class _Text:
@@ -179,7 +183,8 @@ class _Text:
         assert self._basis is not None
         trunk = self._basis.trunks[row.trunk_index]
         url = self._basis.urls[row.trunk_index]
-        text = _in_list(job_object(row.job, url, row.also_broken, trunk.order, self._cells))
+        job = job_object(row.job, url, row.also_broken, trunk.order, self._cells, trunk.files)
+        text = _in_list(job)
         return [f"{'' if row.is_first else ','}\n    {text}"]
 
 

@@ -1,7 +1,11 @@
 """Phrases that pages and tables share."""
 
+from collections.abc import Mapping
+
+from trunkwatch.cuts import cut_to_characters
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import Observation
+from trunkwatch.domain.suspects import FileEvidence, RankedSuspect, SuspectEvidence
 from trunkwatch.times import format_minute
 
 NO_RESULTS = "No results: no source has reported a trunk yet."
@@ -9,6 +13,15 @@ NO_RESULTS = "No results: no source has reported a trunk yet."
 
 SHORT_SHA_DIGITS = 10
 """Hex digits that are unique in a large repository."""
+
+PATH_SHOWN = 100
+"""Characters of a changed file's path in a sentence."""
+
+_FILE_REASONS: Mapping[SuspectEvidence, str] = {
+    SuspectEvidence.NAMED_FILE: "changes {}, which the failure names",
+    SuspectEvidence.WORKFLOW: "changes {}, which configures CI",
+    SuspectEvidence.OTHER: "changes no file that the failure names, nor CI's configuration",
+}
 
 _SPANS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"))
 
@@ -43,6 +56,25 @@ def commits(number: int) -> str:
 def counted(number: int, thing: str) -> str:
     """Return a number with a noun in singular or plural."""
     return f"1 {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def until_one_suspect(results: int) -> str:
+    """Return when one suspect is left, by the number of results that this takes at most."""
+    if results == 1:
+        return "then one suspect is left"
+    return f"one suspect is left after at most {counted(results, 'result')}"
+
+
+def suspect_reason(suspect: RankedSuspect) -> str | None:
+    """Return the evidence against a suspect; None where there is none and its files are unknown."""
+    parts = ("failed there" if suspect.failed else None, files_reason(suspect.files))
+    return "; ".join(filter(None, parts)) or None
+
+
+def files_reason(found: FileEvidence) -> str | None:
+    """Return the evidence of a suspect's files; None where they are unknown."""
+    reason = _FILE_REASONS.get(found.kind)
+    return reason and reason.format(cut_to_characters(found.path or "", PATH_SHOWN))
 
 
 def failures_phrase(job: JobState) -> str:

@@ -19,6 +19,7 @@ from trunkwatch.engine.facts import (
     AddedCommits,
     Cursor,
     Fact,
+    FilesReport,
     ReportedState,
     StateEntry,
     TrunkRemoved,
@@ -37,6 +38,7 @@ class Changes:
         orders: the current commits of each trunk whose commits changed.
         rewritten: the trunks whose stored tip is gone.
         touched: per trunk, the raw jobs with new or changed rows, and their commits.
+        files: of commits, as they are reported.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Changes:
         self.orders: dict[Trunk, TrunkOrder] = {}
         self.rewritten: set[Trunk] = set()
         self.touched: dict[Trunk, dict[RawJob, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self.files: list[FilesReport] = []
         self._stored_orders = orders
         self._stored_entries = entries
         self._reports: dict[tuple[Trunk, str], WorkflowState] = {}
@@ -71,6 +74,8 @@ class Changes:
             self.feeds[fact.trunk] = False
         elif isinstance(fact, WorkflowReport):
             self._reports[fact.trunk, fact.workflow_key] = fact.state
+        elif isinstance(fact, FilesReport):
+            self.files.append(fact)
 
     def order(self, trunk: Trunk) -> TrunkOrder | None:
         """Return the current commits of a trunk; None before the first."""

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from trunkwatch.domain.model import Observation, RawJob, RunId, Trunk, TrunkOrder
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
-from trunkwatch.engine.facts import Fact, ReportedState
+from trunkwatch.engine.facts import Fact, FilesReport, ReportedState
 from trunkwatch.engine.row_cache import Touched
 from trunkwatch.store.alerts import NO_ALERTS
 from trunkwatch.store.bases import IsDropped
 from trunkwatch.store.changes import Changes, changed_entries
 from trunkwatch.store.evaluations import NO_UPDATES, EvaluationUpdate, StoredEvaluation
-from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
+from trunkwatch.store.port import SPANS_KEPT, Applied, Labels, Stored, StoredSource
 
 _Value = TypeVar("_Value", int, float, str)
 
@@ -32,6 +33,7 @@ class MemoryStore:
         self._sources: dict[str, StoredSource] = {}
         self._labels: dict[Trunk, dict[str, str]] = defaultdict(dict)
         self._states: dict[Trunk, dict[str, ReportedState]] = defaultdict(dict)
+        self._files: dict[Trunk, dict[Span, ChangedFiles]] = defaultdict(dict)
 
     def load(self) -> Stored:
         """Return everything except the rows."""
@@ -41,6 +43,7 @@ class MemoryStore:
                 sources=dict(self._sources),
                 labels={trunk: dict(labels) for trunk, labels in self._labels.items()},
                 workflow_states={trunk: dict(states) for trunk, states in self._states.items()},
+                files={trunk: dict(files) for trunk, files in self._files.items()},
             )
 
     def apply(self, source: str, facts: Iterable[Fact], now: float | None) -> Applied:
@@ -58,12 +61,14 @@ class MemoryStore:
             self._orders.update(changes.orders)
             self._sources[source] = _source_after(before, changes, now)
             changed = self._put_states(changes.reported_states())
+            with_files = self._put_files(changes.files)
             return Applied(
                 orders=changes.orders,
                 rewritten=frozenset(changes.rewritten),
                 touched=touched,
                 source=self._sources[source],
                 workflow_states={trunk: dict(self._states[trunk]) for trunk in changed},
+                files={trunk: dict(self._files[trunk]) for trunk in with_files},
             )
 
     def claim_states(self) -> int:
@@ -140,6 +145,24 @@ class MemoryStore:
                 self._states[trunk][workflow] = state
                 changed.add(trunk)
         return changed
+
+    def _put_files(self, reports: Iterable[FilesReport]) -> set[Trunk]:
+        """Store changed files that are others than before; return their trunks."""
+        changed: set[Trunk] = set()
+        for report in reports:
+            stored = self._files[report.trunk]
+            before = stored.get(report.span)
+            if before is None or _rank_of(report.files) > _rank_of(before):
+                stored[report.span] = report.files
+                changed.add(report.trunk)
+            if len(stored) > SPANS_KEPT:
+                del stored[next(iter(stored))]
+        return changed
+
+
+def _rank_of(files: ChangedFiles) -> tuple[bool, str]:
+    """Return a sort key: of two reports of the same commits the greater one is kept."""
+    return files.is_complete, "\n".join(files.paths)
 
 
 def _source_after(before: StoredSource, changes: Changes, now: float | None) -> StoredSource:

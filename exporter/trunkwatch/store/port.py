@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.alerts import AlertChanges
 from trunkwatch.engine.bases import BaseChanges, TrunkBase
 from trunkwatch.engine.facts import Fact, ReportedState, SourceState
@@ -19,6 +20,13 @@ Labels = Mapping[Trunk, Mapping[str, str]]
 
 WorkflowStates = Mapping[Trunk, Mapping[str, ReportedState]]
 """Per trunk the workflows of which a state was reported, by their identity."""
+
+Files = Mapping[Trunk, Mapping[Span, ChangedFiles]]
+"""Per trunk the changed files of commits."""
+
+SPANS_KEPT = 500
+"""Commits of a trunk, alone or together, of which the changed files are kept: the last that were
+reported, more than twice as many as `poller` asks for at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Stored:
         sources: the sources, by name.
         labels: of the workflows.
         workflow_states: of the workflows of which one was reported.
+        files: of commits.
         alerts: those that were shown.
     """
 
@@ -60,6 +69,7 @@ class Stored:
     sources: Mapping[str, StoredSource]
     labels: Labels = field(default_factory=dict)
     workflow_states: WorkflowStates = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
 
 
@@ -73,6 +83,7 @@ class Applied:
         touched: per trunk, the raw jobs with new or changed rows, and the commits of these rows.
         source: the source after the refresh.
         workflow_states: the current ones of each trunk of which any changed.
+        files: the stored ones of each trunk of which any changed.
     """
 
     orders: Mapping[Trunk, TrunkOrder]
@@ -80,6 +91,7 @@ class Applied:
     touched: Mapping[Trunk, Mapping[RawJob, Collection[str]]]
     source: StoredSource
     workflow_states: WorkflowStates = field(default_factory=dict)
+    files: Files = field(default_factory=dict)
 
 
 class Store(Protocol):

@@ -116,6 +116,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE alerts (trunk INTEGER NOT NULL REFERENCES trunks, labels BLOB NOT NULL,"
         " body BLOB NOT NULL, PRIMARY KEY (trunk, labels)) WITHOUT ROWID",
     ),
+    # 9: the changed files of commits, in the order in which they came; no path has a line break.
+    # '' stands for None in `since`.
+    (
+        "CREATE TABLE changed_files (id INTEGER PRIMARY KEY,"
+        " trunk INTEGER NOT NULL REFERENCES trunks, until TEXT NOT NULL, since TEXT NOT NULL,"
+        " is_complete INTEGER NOT NULL, paths TEXT NOT NULL, UNIQUE (trunk, until, since))",
+    ),
 )
 """The statements from version n to n + 1; a released migration is never edited."""
 

@@ -32,6 +32,7 @@ from trunkwatch.store.port import Applied, Labels, Stored, StoredSource
 from trunkwatch.store.statements import SELECT
 from trunkwatch.store.tables import (
     read_entries,
+    read_files,
     read_labels,
     read_orders,
     read_source,
@@ -81,6 +82,7 @@ class SqliteStore:
                 sources={name: self._source(name) for (name,) in rows},
                 labels=read_labels(self._connection),
                 workflow_states=read_workflow_states(self._connection),
+                files=read_files(self._connection, self._names.trunks),
                 alerts=tuple(read_alerts(self._connection)),
             )
 
@@ -95,10 +97,12 @@ class SqliteStore:
                 entries = self._entries.get(source, {})
                 changes = Changes(stored, entries)
                 changed_states = self._writer.write(passed, changes, stored)
+                changed_files = self._writer.write_files(changes.files)
                 self._writer.write_source(source, changes, now)
                 self._evaluations.mark(changes.touched)
                 if version != self._read_version:
                     changed_states |= self._add_foreign_changes(changes, foreign)
+                    changed_files |= changed_states
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 self._roll_back()
@@ -110,6 +114,8 @@ class SqliteStore:
             self._entries[source] = changed_entries(entries, changes.entries)
             with readable(self._path):
                 states = read_workflow_states(self._connection) if changed_states else {}
+                ids = {trunk: self._names.trunk_id(trunk) for trunk in changed_files}
+                files = read_files(self._connection, ids)
                 state = self._source(source)
             return Applied(
                 orders=changes.orders,
@@ -117,6 +123,7 @@ class SqliteStore:
                 touched=changes.touched,
                 source=state,
                 workflow_states={trunk: states.get(trunk, {}) for trunk in changed_states},
+                files=files,
             )
 
     def claim_states(self) -> int:
@@ -367,7 +374,7 @@ class SqliteStore:
             foreign: the commits of each trunk of which they were changed.
 
         Returns:
-            The trunks of which the states of workflows may have changed.
+            The trunks of which the states of workflows and the files may have changed.
         """
         for trunk, order in foreign.items():
             changes.orders.setdefault(trunk, order)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from trunkwatch.domain.model import Commit, Trunk, TrunkOrder, WorkflowState
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.facts import ReportedState
 from trunkwatch.store.port import StoredSource
 
@@ -56,6 +57,27 @@ def read_workflow_states(
     ):
         states[Trunk(repo, branch)][workflow] = ReportedState(WorkflowState(state), tip)
     return dict(states)
+
+
+def read_files(
+    connection: sqlite3.Connection, trunks: Mapping[Trunk, int]
+) -> dict[Trunk, Mapping[Span, ChangedFiles]]:
+    """Return the changed files of each trunk of which the id is given, if it has any."""
+    files = {trunk: _files_of(connection, key) for trunk, key in trunks.items()}
+    return {trunk: of_trunk for trunk, of_trunk in files.items() if of_trunk}
+
+
+def _files_of(connection: sqlite3.Connection, trunk: int) -> dict[Span, ChangedFiles]:
+    rows = connection.execute(
+        "SELECT until, since, is_complete, paths FROM changed_files WHERE trunk = ? ORDER BY id",
+        (trunk,),
+    )
+    return {
+        Span(until, since or None): ChangedFiles(
+            tuple(paths.split("\n")) if paths else (), bool(is_complete)
+        )
+        for until, since, is_complete, paths in rows
+    }
 
 
 def read_source(

@@ -4,9 +4,10 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping
 
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
-from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.facts import Fact, FilesReport
 from trunkwatch.store.changes import Changes
 from trunkwatch.store.names import Names, block_of
+from trunkwatch.store.port import SPANS_KEPT
 from trunkwatch.store.statements import DELETE_SUPERSEDED, UNFINISHED_AT, UPSERT
 
 
@@ -42,6 +43,38 @@ class Writer:
             for (trunk, workflow), state in changes.reported_states().items()
             if self._write_state(trunk, workflow, state.state, state.tip)
         }
+
+    def write_files(self, reports: Iterable[FilesReport]) -> set[Trunk]:
+        """Write the changed files of commits, and delete the oldest beyond `SPANS_KEPT`.
+
+        Of two reports of the same commits a complete one is kept, else the greater one.
+
+        Returns:
+            The trunks of which any changed.
+        """
+        run, changed = self._connection.execute, set[Trunk]()
+        for trunk, span, files in ((each.trunk, each.span, each.files) for each in reports):
+            written = run(
+                "INSERT INTO changed_files (trunk, until, since, is_complete, paths)"
+                " VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " is_complete = excluded.is_complete, paths = excluded.paths"
+                " WHERE (excluded.is_complete, excluded.paths) > (is_complete, paths)",
+                (
+                    self._names.trunk_id(trunk),
+                    span.until,
+                    span.since or "",
+                    files.is_complete,
+                    "\n".join(files.paths),
+                ),
+            )
+            changed |= {trunk} if written.rowcount > 0 else set()
+        for trunk in changed:
+            run(
+                "DELETE FROM changed_files WHERE id IN (SELECT id FROM changed_files"
+                " WHERE trunk = ? ORDER BY id DESC LIMIT -1 OFFSET ?)",
+                (self._names.trunk_id(trunk), SPANS_KEPT),
+            )
+        return changed
 
     def write_source(self, source: str, changes: Changes, now: float | None) -> None:
         """Write the cursor, the entries and the trunks of a source."""

@@ -87,6 +87,19 @@ def test_a_commit_that_breaks_many_jobs_is_asked_for_some_of_them() -> None:
         assert len(asked(exporter, ANNOTATIONS)) == MAX_ANNOTATED_JOBS
 
 
+def test_an_annotation_names_its_file(graphql: bool) -> None:
+    """The file that an annotation is about stands before its message, unless it is in there."""
+    story = Story("P")
+    messages = ("expected 3, got 4", "a/b.py:3: no")
+    located = Job("test", conclusion="failure", annotations=messages, annotation_path="a/b.py")
+    story.jobs(story.push(), [located])
+    story.fake.now += HOUR
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(10 * MINUTE)
+        assert said(exporter) == ("a/b.py: expected 3, got 4", "a/b.py:3: no")
+
+
 def test_annotations_are_kept_when_the_job_is_read_again(graphql: bool) -> None:
     """A list of jobs does not bring them; it takes nothing away."""
     story = failing(1)

@@ -2,9 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from errno import EACCES
+from os import strerror
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from trunkwatch.app import refresh_all
+from trunkwatch.config import parse_config
 from trunkwatch.domain.model import Observation, RawJob, Trunk, WorkflowState
 from trunkwatch.engine.facts import ReportedState
 
@@ -295,7 +301,7 @@ def test_a_line_says_what_kind_it_is(file: File, kind: object) -> None:
     """Any other kind is an error: a typing mistake must not lose results silently."""
     file.write(COMMIT, changed(RUN, "kind", kind))
     assert file.error().startswith(
-        f"{file.path}:2: kind must be 'commit', 'run', 'workflow' or 'order' (got "
+        f"{file.path}:2: kind must be 'commit', 'run', 'workflow', 'order' or 'files' (got "
     )
 
 
@@ -430,8 +436,8 @@ def test_a_malformed_line_is_left_out_and_no_other(file: File) -> None:
     file.write(COMMIT, "{}", {**COMMIT, "sha": B}, {**RUN, "sha": "short"}, {**RUN, "sha": B})
     for _ in range(2):
         assert file.error() == (
-            f"{file.path}:2: kind must be 'commit', 'run', 'workflow' or 'order' (got None)"
-            " (and 1 more)"
+            f"{file.path}:2: kind must be 'commit', 'run', 'workflow', 'order' or 'files'"
+            " (got None) (and 1 more)"
         )
         assert file.reader.order() == [A, B]
         assert file.reader.only_row().sha == B
@@ -469,9 +475,37 @@ def test_a_text_that_is_no_time_costs_the_time_alone(
     assert len(state.orders[0].commits) + len(state.rows) == 2
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z"])
+def test_a_time_that_stands_for_none_is_not_shown(file: File, time: str) -> None:
+    """The failure counts, and occurred at a time that is unknown."""
+    times = dict.fromkeys(("created_at", "started_at", "completed_at"), time)
+    file.write({**COMMIT, "committed_at": time}, {**RUN, "conclusion": "failure", **times})
+    source = {"name": "ci", "type": "recorded", "path": str(file.path)}
+    parsed = parse_config(json.dumps({"sources": [source]}), "trunkwatch.yml")
+    once = refresh_all(parsed, ":memory:", None)
+    once.store.close()
+    (job,) = once.engine.snapshot.trunks[0].jobs
+    assert job.blame is not None
+    assert (job.consecutive_failures, job.blame.broken_since) == (1, None)
+
+
 def test_a_file_that_is_not_there_is_an_error(file: File) -> None:
     """It is named."""
     assert file.error() == f"{file.path}: No such file or directory"
+
+
+def test_a_file_that_may_not_be_read_is_an_error(file: File) -> None:
+    """The results that were read stay, and more are read once it may be."""
+    file.write(COMMIT, RUN)
+    file.reader.refresh()
+    file.write(COMMIT, RUN, {**RUN, "run_id": 2})
+    # Root may read any file.
+    refused = PermissionError(EACCES, strerror(EACCES))
+    with patch.object(Path, "open", side_effect=refused):
+        assert file.error() == f"{file.path}: Permission denied"
+    assert len(file.reader.rows()) == 1
+    file.reader.refresh()
+    assert len(file.reader.rows()) == 2
 
 
 def test_a_folder_is_no_file(file: File) -> None:

@@ -10,6 +10,7 @@ from trunkwatch.sources.recorded.fields import (
     ID_LIMIT,
     CommitFields,
     Fields,
+    FilesFields,
     OrderFields,
     RunFields,
     WorkflowFields,
@@ -19,9 +20,9 @@ from trunkwatch.times import parse_time
 COMPLETED = "completed"
 """The status of an attempt that has ended."""
 
-KINDS = ("commit", "run", "workflow", "order")
+KINDS = ("commit", "run", "workflow", "order", "files")
 
-_KIND_WORDS = "'commit', 'run', 'workflow' or 'order'"
+_KIND_WORDS = "'commit', 'run', 'workflow', 'order' or 'files'"
 
 
 class LineError(ValueError):
@@ -70,6 +71,16 @@ def _fields(record: Mapping[str, Any], problems: list[str]) -> Fields:
         if record.get("complete") is not True:
             raise LineError(_must_be(record, "complete", "true"))
         return OrderFields(**trunk, complete=True)
+    if kind == "files":
+        if record.get("files") is None:
+            raise LineError(_must_be(record, "files", "a list of texts"))
+        return FilesFields(
+            **trunk,
+            sha=_sha(record),
+            files=_texts(record, "files"),
+            since=None if record.get("since") is None else _sha(record, "since"),
+            more_files=_flag(record, "more_files"),
+        )
     path = _optional_text(record, "workflow_path")
     return WorkflowFields(
         **trunk,
@@ -200,10 +211,10 @@ def _texts(record: Mapping[str, Any], key: str) -> list[str]:
     return value
 
 
-def _sha(record: Mapping[str, Any]) -> str:
-    sha = full_hash(record.get("sha"))
+def _sha(record: Mapping[str, Any], key: str = "sha") -> str:
+    sha = full_hash(record.get(key))
     if sha is None:
-        raise LineError(_must_be(record, "sha", "a full hash of 40 hex digits"))
+        raise LineError(_must_be(record, key, "a full hash of 40 hex digits"))
     return sha
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from trunkwatch.domain.model import Commit, Observation, Trunk, TrunkOrder, WorkflowReport
-from trunkwatch.engine.facts import AddedCommits, Fact
+from trunkwatch.engine.facts import AddedCommits, Fact, FilesReport
 from trunkwatch.sources.recorded.careful import LineError
 from trunkwatch.sources.recorded.lines import CommitLine, LineParser, OrderLine
 
@@ -27,6 +27,7 @@ class News:
     Attributes:
         rows: attempts.
         workflows: the states of workflows, in the order of the file.
+        files: of commits.
         commits: of each trunk, oldest first.
         truncated: the trunks of which older commits are not in the file.
         complete: the trunks of which the commits are the whole order.
@@ -35,6 +36,7 @@ class News:
 
     rows: list[Observation] = field(default_factory=list)
     workflows: list[WorkflowReport] = field(default_factory=list)
+    files: list[FilesReport] = field(default_factory=list)
     commits: dict[Trunk, list[Commit]] = field(default_factory=dict)
     truncated: set[Trunk] = field(default_factory=set)
     complete: set[Trunk] = field(default_factory=set)
@@ -42,7 +44,7 @@ class News:
 
     def facts(self) -> list[Fact]:
         """Return the facts to store."""
-        facts: list[Fact] = [*self.rows, *self.workflows]
+        facts: list[Fact] = [*self.rows, *self.workflows, *self.files]
         for trunk, commits in self.commits.items():
             order = TrunkOrder(trunk, tuple(commits), trunk in self.truncated)
             facts.append(order if trunk in self.complete else AddedCommits(order))
@@ -131,6 +133,9 @@ class Content:
         elif isinstance(parsed, OrderLine):
             trunk = parsed.trunk
             self._announced.add(trunk)
+        elif isinstance(parsed, FilesReport):
+            trunk = parsed.trunk
+            self.news.files.append(parsed)
         else:
             trunk = parsed.trunk
             self.news.workflows.append(parsed)

@@ -77,7 +77,16 @@ class OrderFields(_Fields, tag="order", kw_only=True):
     complete: bool
 
 
-Fields = RunFields | CommitFields | WorkflowFields | OrderFields
+class FilesFields(_Fields, tag="files", kw_only=True):
+    """The keys of a `files` line; None for one that is missing."""
+
+    sha: Text
+    files: list[str]
+    since: Text | None = None
+    more_files: bool | None = None
+
+
+Fields = RunFields | CommitFields | WorkflowFields | OrderFields | FilesFields
 
 _DECODER = msgspec.json.Decoder(Fields)
 

@@ -5,11 +5,14 @@ from functools import lru_cache
 
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.domain.model import Commit, Observation, RawJob, Trunk, WorkflowReport
+from trunkwatch.domain.suspects import Span, changed_files
+from trunkwatch.engine.facts import FilesReport
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.sources.recorded.careful import COMPLETED, examine
 from trunkwatch.sources.recorded.fields import (
     CommitFields,
     Fields,
+    FilesFields,
     OrderFields,
     RunFields,
     WorkflowFields,
@@ -49,7 +52,7 @@ class OrderLine:
     trunk: Trunk
 
 
-Line = Observation | CommitLine | WorkflowReport | OrderLine
+Line = Observation | CommitLine | WorkflowReport | OrderLine | FilesReport
 
 
 class LineParser:
@@ -126,7 +129,9 @@ class LineParser:
             bool(line.run_completed),
         )
 
-    def _other(self, line: CommitFields | WorkflowFields | OrderFields) -> Line | None:
+    def _other(
+        self, line: CommitFields | WorkflowFields | OrderFields | FilesFields
+    ) -> Line | None:
         trunk = self._trunk(line.repo, line.branch)
         if isinstance(line, OrderFields):
             return OrderLine(trunk) if line.complete else None
@@ -136,9 +141,18 @@ class LineParser:
         sha = self._sha(line.sha)
         if sha is None:
             return None
+        if isinstance(line, FilesFields):
+            return self._files(trunk, sha, line)
         committed_at = None if line.committed_at is None else _seconds(line.committed_at)
         commit = Commit(sha, committed_at, line.author, line.title)
         return CommitLine(trunk, commit, bool(line.older_unread))
+
+    def _files(self, trunk: Trunk, sha: str, line: FilesFields) -> FilesReport | None:
+        since = None if line.since is None else self._sha(line.since)
+        if since is None and line.since is not None:
+            return None
+        files = changed_files(line.files, is_complete=not line.more_files)
+        return FilesReport(trunk, Span(sha, since), files)
 
     def _trunk(self, repo: str, branch: str) -> Trunk:
         trunk = self._trunks.get((repo, branch))

@@ -4,18 +4,23 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 
 from trunkwatch.domain.model import Observation, TrunkOrder, WorkflowState
+from trunkwatch.domain.suspects import NO_FILES, ChangedFiles, Span
 from trunkwatch.times import format_time_or_none
 
 
 def recorded_lines(
-    order: TrunkOrder, rows: Iterable[Observation], states: Mapping[str, WorkflowState]
+    order: TrunkOrder,
+    rows: Iterable[Observation],
+    states: Mapping[str, WorkflowState],
+    files: Mapping[Span, ChangedFiles] = NO_FILES,
 ) -> Iterator[str]:
-    """Write a trunk as lines that read back as the same commits, observations and states.
+    """Write a trunk as lines that read back as the same commits, observations, states and files.
 
     Args:
         order: the trunk.
         rows: its observations.
         states: of its workflows, by their identity.
+        files: that its commits change.
     """
     trunk = {"repo": order.trunk.repo, "branch": order.trunk.branch}
     yield _line({"kind": "order", **trunk, "complete": True})
@@ -36,6 +41,17 @@ def recorded_lines(
     for workflow, state in states.items():
         # The identity is the path or, without one, the name: both are read back as the same.
         yield _line({"kind": "workflow", **trunk, "workflow_path": workflow, "state": state})
+    for span, changed in files.items():
+        yield _line(
+            {
+                "kind": "files",
+                **trunk,
+                "sha": span.until,
+                "since": span.since,
+                "files": changed.paths,
+                "more_files": not changed.is_complete or None,
+            }
+        )
 
 
 def _run_fields(row: Observation) -> dict[str, object]:

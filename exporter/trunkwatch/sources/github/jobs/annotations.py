@@ -11,12 +11,18 @@ from typing import NamedTuple
 from trunkwatch.annotations import annotation_lines
 from trunkwatch.errors import BadAnswerError, NotFoundError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.rest.json_text import text_or_none
+from trunkwatch.rest.json_text import checked_list, text_or_none
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.state import TrunkContext
 
 _EXIT_CODE_ONLY = re.compile(r"Process completed with exit code -?\d+\.?")
 """The runner's annotation of every failed step, which adds nothing to the failed step itself."""
+
+PATH_CHARACTERS = 100
+"""Characters of a path up to which it is put before a message: half of a line."""
+
+RUNNER_PATH = ".github"
+"""The path of annotations that are about no file."""
 
 
 class Annotation(NamedTuple):
@@ -25,10 +31,19 @@ class Annotation(NamedTuple):
     Attributes:
         level: `notice`, `warning` or `failure`.
         message: None where GitHub leaves it out.
+        path: the file that it is about, or `RUNNER_PATH`; None where GitHub leaves it out.
     """
 
     level: str | None
     message: str | None
+    path: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The message, behind the file that it is about unless it names it itself."""
+        message, path = self.message or "", self.path or RUNNER_PATH
+        is_named = path == RUNNER_PATH or path in message or len(path) > PATH_CHARACTERS
+        return message if is_named or not message.strip() else f"{path}: {message}"
 
 
 def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
@@ -39,7 +54,7 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
         RequestError: as for `RestClient.get`.
     """
     if job_id in context.details:
-        return [Annotation(*pair) for pair in context.details[job_id].annotations]
+        return [Annotation(*each) for each in context.details[job_id].annotations]
     path = f"{context.repo_path}/check-runs/{job_id}/annotations"
     try:
         rows = context.client.get(path, [("per_page", PER_PAGE)])
@@ -49,8 +64,8 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
         return []
     try:
         return [
-            Annotation(text_or_none(row.get("annotation_level")), text_or_none(row.get("message")))
-            for row in rows
+            Annotation(*map(text_or_none, map(row.get, ("annotation_level", "message", "path"))))
+            for row in checked_list(rows)
         ]
     except (TypeError, AttributeError) as error:
         raise BadAnswerError(
@@ -60,7 +75,8 @@ def read_annotations(context: TrunkContext, job_id: str) -> list[Annotation]:
 
 def failure_lines(annotations: Iterable[Annotation]) -> tuple[str, ...]:
     """Return the lines that explain a failure, cut to a readable length."""
-    messages = [str(each.message or "") for each in annotations if each.level == "failure"]
     return annotation_lines(
-        message for message in messages if not _EXIT_CODE_ONLY.fullmatch(message.strip())
+        each.text
+        for each in annotations
+        if each.level == "failure" and not _EXIT_CODE_ONLY.fullmatch((each.message or "").strip())
     )
