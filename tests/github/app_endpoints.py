@@ -62,7 +62,7 @@ class AppEndpoints:
             "app_slug": "trunkwatch",
             "target_id": 1,
             "target_type": "Organization",
-            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
+            "permissions": self._fake.rights.granted,
             "events": [],
             "created_at": "2024-01-01T00:00:00Z",
             "updated_at": "2024-01-01T00:00:00Z",
@@ -82,7 +82,7 @@ class AppEndpoints:
         document = {
             "token": token,
             "expires_at": time_text(expires),
-            "permissions": dict.fromkeys(sorted(self._fake.rights.permissions), "read"),
+            "permissions": self._fake.rights.granted,
             "repository_selection": "selected",
         }
         text = self._renderer.validator.check("InstallationToken", dumps(document))

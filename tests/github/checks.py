@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from tests.github.workflows import Job
+from tests.github.workflows import NO_PATH, Job
 
 COMPLETED = "completed"
 ACTIONS = "github-actions"
@@ -79,6 +79,11 @@ class CheckRun:
     def completed_at(self, now: float) -> float | None:
         return self.ends_at if now >= self.ends_at else None
 
+    def annotation_path(self, message: str) -> str:
+        """Return the file that an annotation is about."""
+        del message
+        return NO_PATH
+
     def annotations_at(self, now: float) -> tuple[str, ...]:
         """Return the annotations at a time."""
         return self.annotations if now >= self.ends_at else ()
@@ -99,6 +104,10 @@ class WorkflowJob(CheckRun):
     attempt: int = 1
     plan: Job = field(default_factory=lambda: Job(""))
     copy_of: int | None = None
+
+    def annotation_path(self, message: str) -> str:
+        """Return the file that an annotation is about."""
+        return self.plan.annotation_path if message in self.plan.annotations else NO_PATH
 
     @property
     def failed_step(self) -> str | None:

@@ -49,6 +49,10 @@ class Client:
         assert answer.status_code == requests.codes.ok, answer.text
         return answer.json()
 
+    def post(self, path: str, document: Any = None) -> requests.Response:
+        """Return the response to one request that changes something."""
+        return self.session.post(f"{self.url}{path}", json=document, timeout=self.timeout_seconds)
+
     def post_query(self, query: str, **variables: Any) -> requests.Response:
         """Return the response to a GraphQL query."""
         return self.session.post(

@@ -3,8 +3,8 @@
 import hashlib
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,38 @@ class CommitNode:
     date: float
     author: str
     parents: tuple["CommitNode", ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedFile:
+    """A file that a commit changes.
+
+    Attributes:
+        name: the path in the repository.
+        status: `added`, `removed`, `modified` or `renamed`.
+        previous: the former path of a renamed file.
+    """
+
+    name: str
+    status: str = "modified"
+    previous: str | None = None
+
+
+def net_changes(changes: Iterable[ChangedFile]) -> list[ChangedFile]:
+    """Return the changes of some commits together, oldest commit first, by path."""
+    net: dict[str, ChangedFile] = {}
+    for change in changes:
+        before = net.pop(change.previous or change.name, None)
+        match (before.status if before else None, change.status):
+            case ("added", "removed"):
+                continue
+            case ("added", _):
+                net[change.name] = replace(change, status="added", previous=None)
+            case ("removed", "added"):
+                net[change.name] = replace(change, status="modified")
+            case _:
+                net[change.name] = change
+    return [net[name] for name in sorted(net)]
 
 
 def sha_of(*parts: object) -> str:

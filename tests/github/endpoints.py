@@ -1,21 +1,20 @@
 """The supported endpoints, as GitHub documents them (version 2022-11-28)."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlencode
 
 from tests.github.app_endpoints import AppEndpoints, Caller
 from tests.github.checks import CheckRun, WorkflowJob
 from tests.github.commits import reachable, sha_of
+from tests.github.content_endpoints import ContentEndpoints
 from tests.github.limits import ANONYMOUS, AccessControl
 from tests.github.owner_endpoints import branch, matching_refs, owned, repositories
 from tests.github.render import Renderer
 from tests.github.repo import Repo, Status
+from tests.github.repo_request import RepoRequest
 from tests.github.responses import (
     NOT_FOUND,
-    PER_PAGE_DEFAULT,
-    PER_PAGE_LIMIT,
     Document,
     ErrorResponse,
     ListPage,
@@ -28,37 +27,8 @@ from tests.github.runs import Run
 FILTERED_RUNS_LIMIT = 1000
 """Results of a filtered list of runs that paging can reach; GitHub's own limit."""
 
-PAGING = frozenset({"per_page", "page"})
-
-
-@dataclass(frozen=True, slots=True)
-class RepoRequest:
-    """A request below a repository's path.
-
-    Attributes:
-        repo: the repository.
-        query: the last value of each key.
-    """
-
-    repo: Repo
-    query: Mapping[str, str]
-
-    def allow_keys(self, *supported: str) -> None:
-        """Raise `UnsupportedRequestError` if the query has other keys than these and paging."""
-        unsupported = self.query.keys() - PAGING - set(supported)
-        if unsupported:
-            raise UnsupportedRequestError(f"query keys {sorted(unsupported)}")
-
-    def number(self, key: str, default: int) -> int:
-        text = self.query.get(key, "")
-        return max(1, int(text)) if text.isdecimal() else default
-
-    @property
-    def page(self) -> tuple[int, int]:
-        """The page number and the rows per page."""
-        return self.number("page", 1), min(
-            PER_PAGE_LIMIT, self.number("per_page", PER_PAGE_DEFAULT)
-        )
+RUNS = "ReposOwnerRepoActionsRunsGetResponse200"
+RUNS_OF_WORKFLOW = "ReposOwnerRepoActionsWorkflowsWorkflowIdRunsGetResponse200"
 
 
 class Endpoints:
@@ -71,6 +41,7 @@ class Endpoints:
         """
         self._renderer = renderer
         self._app = AppEndpoints(renderer, access)
+        self._contents = ContentEndpoints(renderer)
         self._fake = renderer.fake
 
     @property
@@ -135,7 +106,11 @@ class Endpoints:
             case ["commits", *more]:
                 return self._commits(request, more)
             case ["contents", ".github", "workflows"]:
-                return self._workflow_files(request)
+                return self._contents.workflow_files(request)
+            case ["contents", ".github", "workflows", *name]:
+                return self._contents.workflow_file(request, "/".join(name))
+            case ["compare", *refs]:
+                return self._contents.comparison(request, "/".join(refs))
             case ["git", "matching-refs", *prefix]:
                 return matching_refs(self._renderer, repo, "/".join(prefix))
             case ["branches", *name]:
@@ -149,7 +124,7 @@ class Endpoints:
     def _actions(self, request: RepoRequest, rest: list[str]) -> Response:
         match rest:
             case ["runs"]:
-                return self._runs(request)
+                return self._runs(request, request.repo.runs)
             case ["runs", number, *more] if number.isdecimal():
                 run = request.repo.runs_by_id.get(int(number))
                 if run is None or not run.exists(self._now):
@@ -157,6 +132,12 @@ class Endpoints:
                 return self._run(request, run, more)
             case ["workflows"]:
                 return self._workflows(request)
+            case ["workflows", workflow, "runs"]:
+                path = request.repo.workflow_path(workflow)
+                if path is None:
+                    return NOT_FOUND
+                runs = [run for run in request.repo.runs if run.workflow.path == path]
+                return self._runs(request, runs, RUNS_OF_WORKFLOW)
             case ["jobs", number] if number.isdecimal():
                 request.allow_keys()
                 row = request.repo.row(int(number), self._now)
@@ -195,23 +176,7 @@ class Endpoints:
             *request.page,
         )
 
-    def _workflow_files(self, request: RepoRequest) -> Response:
-        """Answer with the files of the folder, which is not paged."""
-        request.allow_keys("ref")
-        states = request.repo.workflow_states
-        paths = [path for path in request.repo.workflow_ids if states.get(path) != "deleted"]
-        if not paths:
-            return NOT_FOUND
-        return ListPage(
-            "ContentDirectoryItems",
-            None,
-            paths,
-            lambda path: self._renderer.workflow_file(request.repo, path),
-            1,
-            len(paths),
-        )
-
-    def _runs(self, request: RepoRequest) -> Response:
+    def _runs(self, request: RepoRequest, runs: Iterable[Run], kind: str = RUNS) -> Response:
         """Answer from the database, or with a filter from the search index."""
         request.allow_keys(*RUN_FILTERS, "exclude_pull_requests")
         filters = {key: request.query[key] for key in RUN_FILTERS if key in request.query}
@@ -223,7 +188,7 @@ class Endpoints:
         then = self._fake.index.time(self._now) if filtered else self._now
         found = [
             run
-            for run in request.repo.runs
+            for run in runs
             if run.exists(self._now)
             and run.created_at <= then
             and wanted(run.created_at)
@@ -233,7 +198,6 @@ class Endpoints:
         if filtered:
             found = self._fake.index.remaining(found)
         reachable = found[:FILTERED_RUNS_LIMIT] if filtered else found
-        kind = "ReposOwnerRepoActionsRunsGetResponse200"
         return ListPage(
             kind, "workflow_runs", reachable, lambda run: self._renderer.run(request.repo, run),
             *request.page, total=len(found),
@@ -385,7 +349,7 @@ def _permission(rest: list[str]) -> str:
             return "checks"
         case ["commits", *_, "status" | "statuses"]:
             return "statuses"
-        case ["commits" | "contents" | "git" | "branches", *_]:
+        case ["commits" | "compare" | "contents" | "git" | "branches", *_]:
             return "contents"
     return "metadata"
 

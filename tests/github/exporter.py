@@ -36,10 +36,12 @@ def config_for(
     jobs: str = "preset: pytorch",
     *,
     graphql: bool = True,
+    branches: Sequence[str] = ("main",),
 ) -> Config:
     """Return a configuration that reads one or several repositories of the fake GitHub."""
     listed = repos if isinstance(repos, str) else ", ".join(repos)
-    source = f"name: gh, type: github, api_url: '{url}', repos: [{listed}], branches: [main]"
+    trunks = f"repos: [{listed}], branches: [{', '.join(branches)}]"
+    source = f"name: gh, type: github, api_url: '{url}', {trunks}"
     token = (
         "" if "token" in more.replace("webhook_secret", "") else f", token_env: {TOKEN_VARIABLE}"
     )
@@ -129,7 +131,7 @@ class SimulatedExporter:
         done = []
         for _ in range(at_most):
             done.append(self.refresh())
-            again = self.engine.retry_after("gh")
+            again = self.engine.retry_after(self.config.sources[0].name)
             if done[-1].ok and (again is None or again > CONTINUE_WITHIN_SECONDS):
                 return done
         raise AssertionError(f"the source still asks for a refresh after {at_most} of them")

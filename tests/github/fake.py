@@ -29,7 +29,7 @@ class FakeGitHub:
             each further row.
         anonymous_limit: requests an hour per address without a token.
         limited: whether rate limits are enabled; GitHub Enterprise Server can disable them.
-        rights: what every token may read in private repositories.
+        rights: what every token may read in private repositories, and change in all.
         index: the search index of filtered lists of runs.
         run_order_jitter: by how much unfiltered lists of runs deviate from the order of time
             (seconds).
@@ -86,6 +86,10 @@ class FakeGitHub:
     def lacks(self, repo: Repo, permission: str) -> bool:
         """Return whether the tokens lack a permission for a repository."""
         return repo.private and permission not in self.rights.permissions
+
+    def lacks_write(self, permission: str) -> bool:
+        """Return whether the tokens lack a permission to write."""
+        return permission not in self.rights.writable
 
     def next_id(self) -> int:
         """Return an unused id."""

@@ -4,6 +4,7 @@ A field that is missing here fails the test that asks for it, and so does an uns
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from tests.github.checks import CheckRun, Step, WorkflowJob
@@ -341,7 +342,10 @@ class GraphqlObjects:
                 **page,
             ),
             "annotations": lambda _info, **page: self._pages.connection(
-                row.annotations_at(now), _annotation, row.annotations_at(now).index, **page
+                row.annotations_at(now),
+                partial(_annotation, row),
+                row.annotations_at(now).index,
+                **page,
             ),
         }
 
@@ -393,10 +397,10 @@ def _step(step: Step) -> Object:
     }
 
 
-def _annotation(message: str) -> Object:
+def _annotation(row: CheckRun, message: str) -> Object:
     return {
         "annotationLevel": "FAILURE",
         "message": message,
-        "path": ".github",
+        "path": row.annotation_path(message),
         "title": "",
     }

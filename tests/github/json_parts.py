@@ -2,7 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
+
+from tests.github.commits import ChangedFile, sha_of
 
 Json = dict[str, Any]
 
@@ -58,6 +61,7 @@ REPO_PARTS = {
 }
 
 
+@lru_cache(maxsize=10_000)
 def time_text(seconds: float | None) -> str | None:
     """Return a time in RFC 3339 with whole seconds, as most of GitHub's members have it."""
     if seconds is None:
@@ -176,6 +180,27 @@ class JsonParts:
             "updated_at": time_text(pushed),
             "pushed_at": time_text(pushed),
         }
+
+    def changed_file(self, full_name: str, sha: str, file: ChangedFile) -> Json:
+        """Return a file that a commit or a comparison changes; each change is one line."""
+        added = int(file.status in ("added", "modified"))
+        removed = int(file.status in ("removed", "modified"))
+        page = f"{self.html}/{full_name}"
+        document: Json = {
+            "sha": sha_of(sha, file.name),
+            "filename": file.name,
+            "status": file.status,
+            "additions": added,
+            "deletions": removed,
+            "changes": added + removed,
+            "blob_url": f"{page}/blob/{sha}/{file.name}",
+            "raw_url": f"{page}/raw/{sha}/{file.name}",
+            "contents_url": f"{self.api}/repos/{full_name}/contents/{file.name}?ref={sha}",
+            "patch": "@@ -1 +1 @@",
+        }
+        if file.previous is not None:
+            document["previous_filename"] = file.previous
+        return document
 
     def app(self, slug: str) -> Json:
         """Return an app."""

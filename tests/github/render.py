@@ -1,9 +1,10 @@
 """Renders the fake GitHub's state at a time as validated JSON documents."""
 
+from collections.abc import Sequence
 from functools import cache
 
 from tests.github.checks import CheckRun, Step, WorkflowJob
-from tests.github.commits import CommitNode
+from tests.github.commits import ChangedFile, CommitNode
 from tests.github.fake import FakeGitHub
 from tests.github.json_parts import (
     Json,
@@ -20,6 +21,8 @@ from tests.github.schema import Validator
 from tests.github.suites import CheckSuite
 
 AVATAR = "https://avatars.githubusercontent.com/u/1?v=4"
+CHANGED_FILES_LIMIT = 300
+"""The most files that a commit or a comparison lists; GitHub's own limit."""
 
 
 class Renderer:
@@ -94,10 +97,21 @@ class Renderer:
             ],
         }
         if alone:
-            document["stats"] = {"total": 0, "additions": 0, "deletions": 0}
-            document["files"] = []
+            files = self.changed_files(repo, node.sha, repo.files.get(node.sha, ()))
+            added, removed = (
+                sum(file[key] for file in files) for key in ("additions", "deletions")
+            )
+            document["stats"] = {
+                "total": added + removed, "additions": added, "deletions": removed
+            }  # fmt: skip
+            document["files"] = files
         user = self.user(node.author)
         return self.validator.check("Commit", with_members(document, author=user, committer=user))
+
+    def changed_files(self, repo: Repo, sha: str, files: Sequence[ChangedFile]) -> list[Json]:
+        """Return the changed files of a commit or a comparison, up to GitHub's limit."""
+        part = self.parts.changed_file
+        return [part(repo.full_name, sha, file) for file in files[:CHANGED_FILES_LIMIT]]
 
     def _git_commit(self, repo: Repo, node: CommitNode) -> Json:
         git = f"{self.base(repo.full_name)}/git"
@@ -205,25 +219,6 @@ class Renderer:
         }
         return self.validator.check("Workflow", dumps(document))
 
-    def workflow_file(self, repo: Repo, path: str) -> str:
-        """Return the file of a workflow as an entry of its folder."""
-        url = f"{self.base(repo.full_name)}/contents/{path}?ref={repo.default_branch}"
-        page = f"{self.parts.html}/{repo.full_name}/blob/{repo.default_branch}/{path}"
-        git = f"{self.base(repo.full_name)}/git/blobs/{repo.workflow_ids[path]:040x}"
-        document = {
-            "name": path.rpartition("/")[2],
-            "path": path,
-            "sha": f"{repo.workflow_ids[path]:040x}",
-            "size": 100,
-            "url": url,
-            "html_url": page,
-            "git_url": git,
-            "download_url": None,
-            "type": "file",
-            "_links": {"self": url, "git": git, "html": page},
-        }
-        return self.validator.check("ContentDirectoryItems", dumps(document))
-
     # ------------------------------------------------------------------ jobs and checks
 
     def job_url(self, row: WorkflowJob, repo: str) -> str:
@@ -326,9 +321,10 @@ class Renderer:
         return self.validator.check("CheckSuite", text)
 
     def annotation(self, repo: Repo, row: CheckRun, message: str) -> str:
+        path = row.annotation_path(message)
         document = {
-            "path": ".github",
-            "blob_href": f"{self.parts.html}/{repo.full_name}/blob/{row.sha}/.github",
+            "path": path,
+            "blob_href": f"{self.parts.html}/{repo.full_name}/blob/{row.sha}/{path}",
             "start_line": 1,
             "start_column": None,
             "end_line": 1,

@@ -1,15 +1,16 @@
 """A repository of the fake GitHub: its commits, runs, checks and statuses over time."""
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.github.checks import ACTIONS, NEVER, CheckRun, WorkflowJob
-from tests.github.commits import Branch, CommitNode, sha_of
+from tests.github.commits import Branch, ChangedFile, CommitNode, sha_of
+from tests.github.reruns import passes
 from tests.github.runs import Attempt, Run, creation_times, relisted, workflow_job
 from tests.github.suites import CheckSuite
-from tests.github.workflows import Job, Workflow
+from tests.github.workflows import Job, Workflow, workflow_text
 
 AUTHORS = ("author-a", "author-b", "author-c", "author-d")
 
@@ -47,12 +48,19 @@ class Repo:
         private: whether it is invisible without a token.
         branches: by name.
         commits: by hash.
+        files: the files that a commit changes against its first parent, by its hash.
         runs: in the order in which they were planned.
         suites: the check suites by id.
         archived: whether it is read-only.
         fork: whether it is a fork.
         workflow_states: the state of each workflow that is not active, by its path.
+        deleted_files: the files that the trunk lacks though their workflows are still active.
+        workflow_texts: the text of a workflow file at every commit, by its path; by default one
+            with the name and jobs of its first run. A file without runs exists if it is here.
         unlinked: ids of check runs whose documents in REST name neither app nor suite.
+        outcome: returns the plan of a job in the attempt of a requested re-run, given its run and
+            its last plan; its name and needs stay, and it starts after its needs.
+        relists_jobs: whether the attempt of a requested re-run lists the other jobs under new ids.
     """
 
     def __init__(
@@ -79,11 +87,16 @@ class Repo:
         self.archived = False
         self.fork = False
         self.workflow_states: dict[str, str] = {}
+        self.deleted_files: set[str] = set()
+        self.workflow_texts: dict[str, str] = {}
         self.unlinked: set[int] = set()
+        self.outcome: Callable[[Run, Job], Job] = passes
+        self.relists_jobs = True
         self.branches: dict[str, Branch] = defaultdict(Branch)
         self.commits: dict[str, CommitNode] = {}
+        self.files: dict[str, Sequence[ChangedFile]] = {}
         self.runs: list[Run] = []
-        self.runs_by_id: dict[int, Run] = {}
+        self.runs_by_id: dict[int, PlannedRun] = {}
         self.rows: dict[int, CheckRun] = {}
         self.suites: dict[int, CheckSuite] = {}
         self._suites_of: dict[str, list[CheckSuite]] = defaultdict(list)
@@ -215,10 +228,10 @@ class Repo:
         run = PlannedRun(identity, self.full_name, commit, workflow, event, head, startup_failure)
         run.planned_in = self
         self.runs.append(run)
-        self._runs_of[workflow.path].append(run)
         self.runs_by_id[run.id] = run
         self._add_suite(CheckSuite(run.suite, commit.sha, ACTIONS, head[0], at, run))
         self.plan_attempt(run, at, jobs)
+        insort(self._runs_of[workflow.path], run, key=lambda each: each.created_at)
         return run
 
     def plan_attempt(
@@ -333,10 +346,29 @@ class Repo:
 
     def workflow_name(self, path: str, now: float) -> str:
         """Return a workflow's current name, which its runs before a renaming do not have."""
-        runs = sorted(self._runs_of[path], key=lambda run: (run.created_at, run.id))
+        runs = self._runs_of[path]
+        begun = bisect_right(runs, now, key=lambda run: run.created_at)
         # Before its first run, a workflow is listed with the name in its file.
-        begun = [run for run in runs if run.created_at <= now] or runs[:1]
-        return begun[-1].workflow.name
+        return runs[max(0, begun - 1)].workflow.name
+
+    def workflow_path(self, name: str) -> str | None:
+        """Return the path of the workflow that an id or the name of its file names."""
+        paths = {str(number): path for path, number in self.workflow_ids.items()}
+        paths |= {path.rpartition("/")[2]: path for path in self.workflow_ids}
+        return paths.get(name)
+
+    def workflow_files(self) -> dict[str, str]:
+        """Return the texts of all workflow files by their paths."""
+        found = {
+            path: workflow_text(
+                runs[0].workflow.name, [row.plan for row in runs[0].attempts[0].rows]
+            )
+            for path, runs in self._runs_of.items()
+            if runs
+        }
+        found |= self.workflow_texts
+        deleted = {path for path, state in self.workflow_states.items() if state == "deleted"}
+        return {p: text for p, text in found.items() if p not in deleted | self.deleted_files}
 
 
 class PlannedRun(Run):
@@ -353,8 +385,5 @@ class PlannedRun(Run):
             copies: whether the other jobs are listed again under new ids, as GitHub sometimes does.
         """
         again = {job.name for job in jobs}
-        latest: dict[str, WorkflowJob] = {}
-        for row in self.rows(at):
-            latest[row.name] = row
-        others = [row for row in latest.values() if row.name not in again] if copies else []
+        others = [row for row in self.latest_rows(at) if row.name not in again] if copies else []
         self.planned_in.plan_attempt(self, at, jobs, others)

@@ -88,6 +88,10 @@ class Run:
         for attempt in self.attempts:
             yield from (row for row in attempt.rows if row.created_at <= now)
 
+    def latest_rows(self, now: float) -> list[WorkflowJob]:
+        """Return the newest job of each name, over all attempts."""
+        return list({row.name: row for row in self.rows(now)}.values())
+
     def status(self, now: float) -> str:
         attempt = self.attempt(now)
         if all(row.ends_at <= now for row in attempt.rows):

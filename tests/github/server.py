@@ -17,7 +17,6 @@ from tests.github.expected import HTML
 from tests.github.fake import FakeGitHub
 from tests.github.faults import (
     CUT_ANSWERS,
-    ERROR_RESPONSES,
     ROW_FAULTS,
     UNCOUNTED,
     Faults,
@@ -37,6 +36,7 @@ from tests.github.limits import (
     AccessControl,
 )
 from tests.github.render import Renderer
+from tests.github.rerun_endpoints import RerunEndpoints
 from tests.github.responses import (
     Document,
     ErrorResponse,
@@ -117,6 +117,7 @@ class GitHubServer:
         log: every request.
         faults: the faults to inject; may be replaced at any time.
         issues: the issues of all repositories.
+        reruns: the endpoints that run jobs again.
         latency: seconds that each request waits before it is answered.
         refused_for_now: requests that exceeded a secondary limit.
         unexpected: unsupported requests and invalid documents; any of them fails the test.
@@ -128,12 +129,14 @@ class GitHubServer:
         prefix: str = "",
         html: str = HTML,
         issues: Callable[[Renderer], IssueTracker] = IssueTracker,
+        reruns: Callable[[Renderer], RerunEndpoints] = RerunEndpoints,
     ) -> None:
         """Args:
         fake: the state to serve.
         prefix: the path of the API, such as `/api/v3`.
         html: base URL of the web pages.
         issues: makes the issues.
+        reruns: makes the endpoints that run jobs again.
         """
         self.fake = fake
         self.log: list[LogEntry] = []
@@ -152,6 +155,7 @@ class GitHubServer:
         self._endpoints = Endpoints(self._renderer, self._access)
         self._graphql = GraphqlEndpoint(self._renderer)
         self.issues = issues(self._renderer)
+        self.reruns = reruns(self._renderer)
 
     @property
     def url(self) -> str:
@@ -245,8 +249,9 @@ class GitHubServer:
         points = READ_POINTS if request.method == "GET" else CHANGE_POINTS
         if self._access.exceeds_minute(caller.who, CORE, points):
             return self._refuse_for_now(SECONDARY_LIMIT, caller)
-        if self.issues.handles(path):
-            return self._issue_reply(request, path, caller)
+        for endpoints in (self.issues, self.reruns):
+            if endpoints.handles(path):
+                return self._change_reply(request, path, caller, endpoints)
         found = self._endpoints.find(request.method, path, dict(request.query), caller)
         fault = self.faults.pick(path, found)
         instead = error_response_for(fault, path) if fault else None
@@ -278,15 +283,22 @@ class GitHubServer:
             return self._sent(Document(self.faults.corrupt_document(found.text)), charge, fault)
         return self._sent(found, charge, fault)
 
-    def _issue_reply(self, request: HttpRequest, path: str, caller: Caller) -> _Reply:
-        """Answer a request for issues; a change may be applied although its response is lost."""
+    def _change_reply(
+        self,
+        request: HttpRequest,
+        path: str,
+        caller: Caller,
+        endpoints: IssueTracker | RerunEndpoints,
+    ) -> _Reply:
+        """Answer a request that may change something, also if its response is lost."""
         fault = self.faults.pick(f"{request.method} {path}", Document("{}"))
-        late = fault not in UNCOUNTED and self.issues.fail_late
-        if fault not in ERROR_RESPONSES or late:
-            found = self.issues.answer(request, path, caller.who)
-        if fault not in ERROR_RESPONSES:
+        instead = error_response_for(fault, path) if fault else None
+        if instead is None:
+            found = endpoints.answer(request, path, caller.who)
             return self._reply(request, caller, found, fault, False)
-        return self._fault_reply(ERROR_RESPONSES[fault], _Charge(caller.who, 1), fault)
+        if endpoints.fail_late and fault not in UNCOUNTED:
+            endpoints.answer(request, path, caller.who)
+        return self._fault_reply(instead, _Charge(caller.who, 1), fault)
 
     def _error_reply(self, refusal: ErrorResponse, charge: _Charge) -> _Reply:
         headers = {**self._headers(charge), **refusal.headers}
@@ -403,6 +415,7 @@ def serving_github(
     prefix: str = "",
     html: str = HTML,
     issues: Callable[[Renderer], IssueTracker] = IssueTracker,
+    reruns: Callable[[Renderer], RerunEndpoints] = RerunEndpoints,
 ) -> Iterator[GitHubServer]:
     """Serve a fake GitHub for a `with` block; unexpected requests fail the test at its end.
 
@@ -411,8 +424,9 @@ def serving_github(
         prefix: the path of the API, such as `/api/v3`.
         html: base URL of the web pages.
         issues: makes the issues.
+        reruns: makes the endpoints that run jobs again.
     """
-    server = GitHubServer(fake, prefix, html, issues)
+    server = GitHubServer(fake, prefix, html, issues, reruns)
     try:
         yield server
     finally:

@@ -203,16 +203,17 @@ def test_deliveries_of_other_branches_do_not_slow_polling(harness: WebhookHarnes
 
 @pytest.mark.slow
 @pytest.mark.parametrize("event", ["push", "workflow_run", "workflow_job", "check_run"])
-@pytest.mark.parametrize("value", [None, 7, "text", [], {}, [None], {"id": None}, True, 1e400])
-def test_a_spoilt_body_is_taken_or_refused(event: str, value: object) -> None:
+def test_a_spoilt_body_is_taken_or_refused(event: str) -> None:
     """A delivery with any value in place of any member is processed, ignored or refused; it causes
     no internal error, and the stored state stays readable.
     """
     whole = next(d for d in deliveries(small_trunk(), BEGIN, END) if d.event == event).document
     with webhook_harness(more=", checks: [github-actions, other]") as harness:
-        for spoilt in spoilt_bodies(whole, event, value):
-            with suppress(BadDelivery):
-                harness.deliver_body(event, spoilt)
+        for value in (None, 7, "text", [], {}, [None], {"id": None}, True, 1e400):
+            for spoilt in spoilt_bodies(whole, event, value):
+                with suppress(BadDelivery):
+                    harness.deliver_body(event, spoilt)
+            harness.exporter.restart()
         harness.exporter.fake.now = END
         assert harness.differences_after_polling() == {}
 

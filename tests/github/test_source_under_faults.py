@@ -20,10 +20,6 @@ from tests.github.workflows import Job, Workflow
 pytestmark = pytest.mark.slow
 
 LARGE = pytest.mark.large
-SOME = (Kind.BAD_GATEWAY, Kind.MISSING_ROW)
-"""An error and a wrong answer; all kinds together are in the first test of the file."""
-
-OTHERS = tuple(kind for kind in ALL if kind not in SOME)
 SHORT = 14
 """Commits of a shorter scenario; four of them are pushed while it runs."""
 
@@ -50,7 +46,9 @@ def rewrites(exporter: SimulatedExporter) -> float:
     return counts.get(("trunkwatch_trunk_rewrites_total", REPO, "main"), 0.0)
 
 
-@pytest.mark.parametrize("kind", [*SOME, *(pytest.param(k, marks=LARGE) for k in OTHERS)])
+# Each kind on a short trunk: tests/sources/github/test_faults.py.
+@LARGE
+@pytest.mark.parametrize("kind", ALL)
 def test_each_kind_of_fault_delays_but_never_opens_an_outage(kind: Kind) -> None:
     """With one request of five failing in one way, no outage opens or closes wrongly."""
     plan = scenario(SHORT)

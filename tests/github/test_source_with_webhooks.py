@@ -28,15 +28,22 @@ SHORT = 14
 
 # ---------------------------------------------------------------------- the same as polling
 
-PLACES = range(len(small_deliveries()))
+# Deferred: every process imports the tests, and making the deliveries takes it a second.
+places = st.deferred(lambda: st.sampled_from(range(len(small_deliveries()))))
+orders = st.deferred(lambda: st.permutations(range(len(small_deliveries()))))
+delays = st.deferred(
+    lambda: st.tuples(
+        *[st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None])] * len(small_deliveries())
+    )
+)
 
 
 @settings(max_examples=examples(20))
 @given(
-    order=st.permutations(PLACES),
-    lost=st.sets(st.sampled_from(PLACES)),
-    twice=st.sets(st.sampled_from(PLACES)),
-    polls=st.lists(st.tuples(st.sampled_from(PLACES), st.integers(0, 6)), max_size=3),
+    order=orders,
+    lost=st.sets(places),
+    twice=st.sets(places),
+    polls=st.lists(st.tuples(places, st.integers(0, 6)), max_size=3),
 )
 def test_any_order_twice_and_with_some_missing(
     order: list[int], lost: set[int], twice: set[int], polls: list[tuple[int, int]]
@@ -61,14 +68,10 @@ def test_any_order_twice_and_with_some_missing(
 
 @settings(max_examples=examples(12))
 @given(
-    delays=st.lists(
-        st.sampled_from([0.0, 1.0, 30.0, 300.0, 2000.0, None]),
-        min_size=len(small_deliveries()),
-        max_size=len(small_deliveries()),
-    ),
+    delays=delays,
     every=st.sampled_from([60.0, 300.0, 1200.0]),
 )
-def test_late_deliveries_beside_polls(delays: list[float | None], every: float) -> None:
+def test_late_deliveries_beside_polls(delays: tuple[float | None, ...], every: float) -> None:
     """Late or lost deliveries between frequent or rare polls lead to the expected state."""
     pairs = zip(small_deliveries(), delays, strict=True)
     arrivals = [(each.at + late, place) for place, (each, late) in enumerate(pairs)

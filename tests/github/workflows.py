@@ -1,6 +1,11 @@
 """Workflows and planned jobs, as tests declare them."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+NO_PATH = ".github"
+"""The path of annotations that are about no file."""
 
 HANG_LIMIT = 3600.0
 """The default `timeout-minutes` of a hanging job, in seconds."""
@@ -38,6 +43,7 @@ class Job:
         needs: names of the jobs that must end before this one is created.
         hang: whether its own `timeout-minutes` stops it; GitHub reports it as `cancelled`.
         annotations: messages on its check run, beside those that its conclusion implies.
+        annotation_path: the file that these are about.
         continue_on_error: whether its failure does not fail the run.
     """
 
@@ -49,7 +55,25 @@ class Job:
     needs: tuple[str, ...] = ()
     hang: bool = False
     annotations: tuple[str, ...] = ()
+    annotation_path: str = NO_PATH
     continue_on_error: bool = False
+
+
+def workflow_text(name: str, jobs: Sequence[Job]) -> str:
+    """Return a workflow file with these jobs on every push, none of which has an environment."""
+    keys = {job.name: f"job-{number}" for number, job in enumerate(jobs, start=1)}
+    lines = [f"name: {json.dumps(name)}", "on: push", "jobs:"]
+    for job in jobs or [Job("build")]:
+        needs = ", ".join(keys[need] for need in job.needs if need in keys)
+        lines += [
+            f"  {keys.get(job.name, 'build')}:",
+            f"    name: {json.dumps(job.name)}",
+            *([f"    needs: [{needs}]"] if needs else ()),
+            "    runs-on: ubuntu-latest",
+            "    steps:",
+            "      - run: make",
+        ]
+    return "\n".join([*lines, ""])
 
 
 def skipped(name: str, at: float = 5.0, needs: tuple[str, ...] = ()) -> Job:

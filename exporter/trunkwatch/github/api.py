@@ -8,6 +8,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import TypeVar
 
+from trunkwatch.errors import NotFoundError, RequestError
 from trunkwatch.rest.http import Answer, ApiRules
 from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.rest.lists import ListClient
@@ -26,6 +27,11 @@ READ_ACCESS = (
     " (read-only Actions, Checks, Contents and Metadata)"
 )
 """The advice of an error about a path that cannot be read."""
+
+GITEA = (
+    "this is a Gitea or Forgejo, which type: gitea reads, with url: the address of its start page"
+)
+"""The advice of an error about an answer of another kind of server."""
 
 Row = TypeVar("Row")
 
@@ -58,3 +64,26 @@ class GithubRules(ApiRules):
         exhausted = answer.headers.get("x-ratelimit-remaining") == "0"
         text = answer.text(SEARCHED_CHARACTERS).lower()
         return exhausted or "Retry-After" in answer.headers or "rate limit" in text
+
+    def not_json(self, answer: Answer) -> str:
+        """Return why a successful answer is not JSON: Gitea may answer with its login page."""
+        return GITEA if _is_of_gitea(answer) else super().not_json(answer)
+
+    def error(self, answer: Answer, problem: str) -> RequestError:
+        """Return the error for an answer that is no success; Gitea is named."""
+        if _is_of_gitea(answer):
+            return NotFoundError(f"{problem}; {GITEA}", status=answer.status)
+        return super().error(answer, problem)
+
+
+def _is_of_gitea(answer: Answer) -> bool:
+    """Return whether Gitea or Forgejo sent an answer, which have their API at /api/v1 alone.
+
+    Elsewhere they answer with a page, or with one line for a client that does not accept HTML:
+    https://github.com/go-gitea/gitea/blob/main/services/context/context_response.go
+    """
+    text = answer.text(SEARCHED_CHARACTERS)
+    if text.startswith("{"):
+        return '/api/swagger"' in text  # the key `url` of each error of their API
+    named = f"{answer.headers.get('Set-Cookie')} {text}".lower()
+    return text == "Not found.\n" or "gitea" in named or "forgejo" in named

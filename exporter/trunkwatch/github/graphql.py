@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from trunkwatch.config.schema import ENTERPRISE_API
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
 from trunkwatch.rest.client import RestClient
-from trunkwatch.rest.json_text import int_or_none, object_or_empty
+from trunkwatch.rest.json_text import int_or_none, list_or_empty, object_or_empty
 from trunkwatch.rest.limits import UNKNOWN_WAIT_SECONDS, Quota
 
 COST = "rateLimit { cost }"
@@ -132,7 +132,7 @@ class GraphClient:
 
 def _errors(rows: object) -> list[GraphError]:
     found = []
-    for row in rows if isinstance(rows, list) else ():
+    for row in list_or_empty(rows):
         if not isinstance(row, dict):
             continue
         code = object_or_empty(row.get("extensions")).get("code")

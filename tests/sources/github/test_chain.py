@@ -40,6 +40,17 @@ def drop(*places: int) -> Callable[[Any], None]:
     return change
 
 
+def spoil_hash(document: Any) -> None:
+    """Remove the hash of a commit, or of the first one of a list."""
+    row = document[0] if isinstance(document, list) else document
+    del row["sha"]
+
+
+def empty_parents(rows: list[Any]) -> None:
+    """Remove the parents of the first commit of a list, as if it were a root."""
+    rows[0]["parents"].clear()
+
+
 def test_only_first_parents_are_the_trunk(graphql: bool) -> None:
     """Merged commits are not on the trunk, though the list has them between its commits."""
     story = Story("P P P")
@@ -241,6 +252,34 @@ def test_a_commit_whose_row_cannot_be_read_is_asked_for_alone(graphql: bool) -> 
         with spoilt(exporter, "/commits$", unreadable_parents(story.commits[4].sha)):
             assert exporter.refresh().state.up
         assert exporter.engine.snapshot.sources[0].dropped == {"commits": 1}
+        check_truth(exporter)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize(("spoil", "dropped"), [(spoil_hash, 1), (empty_parents, 0)])
+def test_a_tip_that_cannot_be_believed_is_asked_for_alone(
+    spoil: Callable[[Any], None], dropped: int, *, is_first: bool
+) -> None:
+    """The branch has its hash; and a root has no ancestors, of which alone the list consists."""
+    story = Story("P F F F")
+    with running_exporter(story.fake) as exporter:
+        if not is_first:
+            exporter.refresh_until_idle()
+            story.then("F")
+        with spoilt(exporter, "/commits$", spoil):
+            assert exporter.refresh().state.up
+        assert exporter.engine.snapshot.sources[0].dropped.get("commits", 0) == dropped
+        assert len(order_of(exporter)) == len(story.commits)
+        check_truth(exporter)
+
+
+def test_without_any_hash_of_the_tip_nothing_is_read() -> None:
+    """An older commit of the list may be one of a side branch."""
+    story = Story("P F F F")
+    with running_exporter(story.fake) as exporter:
+        with spoilt(exporter, "/commits$|/commits/main$", spoil_hash, times=2):
+            assert not exporter.refresh().state.up
+        assert exporter.refresh().state.up
         check_truth(exporter)
 
 

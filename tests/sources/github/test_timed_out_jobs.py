@@ -1,8 +1,10 @@
 """Jobs that exceeded their time limit, which GitHub reports as cancelled."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
+from trunkwatch.sources.github.jobs.timed_out_jobs import TimedOutJobs
 
 from tests.github.exporter import running_exporter
 from tests.github.faults import Kind
@@ -112,6 +114,22 @@ def test_it_is_pending_until_it_has_been_asked() -> None:
         assert (exporter.job("test").consecutive_failures, exporter.job("test").pending) == (0, 3)
         exporter.advance(MINUTE)
         assert exporter.job("test").broken
+        check_truth(exporter)
+
+
+def test_the_data_ages_while_one_is_undecided() -> None:
+    """The streaks are those of the time when the oldest undecided job ended."""
+    story = Story("P H H")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        story.then("H")
+        with mock.patch.object(TimedOutJobs, "read", return_value=()):
+            exporter.advance(2 * HOUR)
+            assert exporter.job("test").pending == 1
+            (row, *_) = story.runs[3].rows(story.fake.now)
+            assert exporter.trunk.data_at == row.completed_at(story.fake.now)
+        exporter.advance(MINUTE)
+        assert exporter.trunk.data_at == exporter.fake.now
         check_truth(exporter)
 
 

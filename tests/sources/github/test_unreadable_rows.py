@@ -4,14 +4,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from trunkwatch.sources.github.workflows import FOLDER
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.workflows import Job
 from tests.sources.github.stories import (
+    CI,
     HOUR,
     LINT,
     MINUTE,
     Story,
+    asked,
     check_truth,
     reading,
     spoilt,
@@ -89,6 +92,35 @@ def test_a_row_of_a_file_that_cannot_be_read_deletes_no_workflow() -> None:
             exporter.advance(HOUR, every=10 * MINUTE)
             assert exporter.job("test").broken
         assert dropped(exporter)
+
+
+def test_a_file_that_the_list_lacks_is_asked_for_before_its_workflow_is_deleted() -> None:
+    """A list that is incomplete every time ends no outage; the workflow whose file is gone ends."""
+    story = Story("F F F")
+    story.run(story.commits[-1], "P", LINT, "lint")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        with spoilt(exporter, f"/contents/{FOLDER}$", list.clear, times=99):
+            exporter.advance(HOUR, every=10 * MINUTE)
+            assert exporter.job("test").broken
+            story.repo.deleted_files.add(CI.path)
+            exporter.advance(11 * MINUTE)
+            assert [job.key.job_name for job in exporter.trunk.jobs] == ["lint"]
+        files = [entry.status for entry in asked(exporter, f"/contents/{CI.path}")]
+        assert files.count(404) == 1
+
+
+def test_a_row_that_cannot_be_read_brings_no_deleted_workflow_back() -> None:
+    """What a list shows no more is as it was before."""
+    story = Story("F F F")
+    story.run(story.commits[-1], "P", LINT, "lint")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        story.repo.deleted_files.add(CI.path)
+        exporter.advance(11 * MINUTE)
+        with spoilt(exporter, f"/contents/{FOLDER}$", poisoned("", 0, path=7), times=99):
+            exporter.advance(HOUR, every=10 * MINUTE)
+            assert [job.key.job_name for job in exporter.trunk.jobs] == ["lint"]
 
 
 def test_a_row_of_a_branch_that_cannot_be_read_ends_no_trunk() -> None:

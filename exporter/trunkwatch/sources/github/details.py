@@ -51,6 +51,9 @@ class DetailsReader:
         for job in self._timed_out.undecided():
             if self._budget.for_news():
                 read(job, partial(self._timed_out.read, job, runs))
+        since = self._timed_out.undecided_since()
+        if since is not None:
+            self._attempts.outcome.leave_out(since)
         self._attempts.outcome.facts.extend(self._steps.known(focus.without_step))
         for request in self._steps.due(focus.without_step, runs):
             if self._budget.for_news():

@@ -17,6 +17,7 @@ class Right(StrEnum):
     GRAPHQL = "graphql"
     CHECKS = "checks"
     WORKFLOWS = "workflows"
+    FILES = "files"
 
 
 TEXTS = {
@@ -33,6 +34,10 @@ TEXTS = {
     Right.WORKFLOWS: (
         "{repos}: the list of workflows cannot be read (the token lacks Actions: read): a workflow"
         " that was deleted or disabled is recognised by its absence from many commits only"
+    ),
+    Right.FILES: (
+        "{repos}: the files that commits change cannot be read: the suspects of an outage are in"
+        " the order of their age, whatever they change"
     ),
 }
 

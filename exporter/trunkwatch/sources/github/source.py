@@ -105,10 +105,8 @@ class Github:
         """Continue with the quota of before a restart."""
         if not self._quota_restored:
             self._quota_restored = True
-            spent = stored_value(state.entries.get(SPENT_KEY), dict[str, int]) or {}
-            self._quota.restore(
-                {int(minute): number for minute, number in spent.items() if minute.isdecimal()}
-            )
+            spent = stored_value(state.entries.get(SPENT_KEY), dict[int, int])
+            self._quota.restore(spent or {})
 
     @property
     def webhook_enabled(self) -> bool:

@@ -158,11 +158,11 @@ class Details(NamedTuple):
     """The details of one check run, read through GraphQL.
 
     Attributes:
-        annotations: pairs of level and message, as `annotations.Annotation` has them.
+        annotations: level, message and path of each, as `annotations.Annotation` has them.
         failed_step: the first step that failed, or None.
     """
 
-    annotations: tuple[tuple[str | None, str | None], ...]
+    annotations: tuple[tuple[str | None, str | None, str | None], ...]
     failed_step: str | None
 
 

@@ -103,6 +103,7 @@ RUN_ENTRY = msgspec.defstruct(
         for field in fields(Run)
     ],
     kw_only=True,
+    forbid_unknown_fields=True,
 )
 """A run without its fields that are None (`Run.to_json`)."""
 
@@ -135,10 +136,14 @@ def _constant(name: str) -> float:
     return float(name)
 
 
+_JSON = json.JSONDecoder(parse_constant=_constant)
+"""Made once: with an argument, `json.loads` makes one for each of thousands of entries."""
+
+
 def checked_entry(kind: str, text: str) -> Any:
     """Return the JSON of an entry; None if it is damaged."""
     try:
-        value = json.loads(text, parse_constant=_constant)
+        value = _JSON.decode(text)
         msgspec.convert(value, SHAPES.get(kind, Any))
     except (ValueError, RecursionError):
         return None
@@ -150,6 +155,6 @@ def stored_value(text: str | None, kind: type[Value]) -> Value | None:
     if text is None:
         return None
     try:
-        return msgspec.convert(json.loads(text, parse_constant=_constant), kind)
+        return msgspec.convert(_JSON.decode(text), kind, str_keys=True)
     except (ValueError, RecursionError):
         return None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from trunkwatch.rest.json_text import int_or_none, text_or_none
+from trunkwatch.rest.json_text import checked_list, int_or_none, optional_object, text_or_none
 from trunkwatch.sources.github.jobs.job import ACTIONS_APP, failed_step
 from trunkwatch.sources.github.runs.run import COMPLETED, SAME_REPO, Run, id_of, node_id
 from trunkwatch.sources.github.state import Details
@@ -25,12 +25,12 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
         ValueError: it is of a run that cannot be used.
     """
     run, conclusion = node["workflowRun"], node["conclusion"]
-    if run is None and (node["app"] or {}).get("slug", ACTIONS_APP) != ACTIONS_APP:
+    if run is None and optional_object(node["app"]).get("slug", ACTIONS_APP) != ACTIONS_APP:
         return None
     match = _RUN_URL.match(run["url"])
     if match is None:
         raise ValueError(f"a run at {run['url']!r}")
-    workflow = run["workflow"] or {}
+    workflow = optional_object(run["workflow"])
     texts = (run["event"], node["status"])
     if not all(isinstance(each, str) for each in texts) or not node_id(node["id"]):
         raise ValueError(f"the run {run['url']} has no event, no status or no suite")
@@ -38,7 +38,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
         raise ValueError(f"the run {run['url']} has the conclusion {conclusion!r}")
     status = node["status"].lower()
     suite = _SUITE_URL.match(str(node["url"]))
-    branch = text_or_none((node["branch"] or {}).get("name"))
+    branch = text_or_none(optional_object(node["branch"]).get("name"))
     return Run(
         id=id_of(match[1]),
         sha=sha,
@@ -62,7 +62,7 @@ def run_of_node(sha: str, node: Mapping[str, Any]) -> Run | None:
 
 
 def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
-    path = text_or_none((run["file"] or {}).get("path"))
+    path = text_or_none(optional_object(run["file"]).get("path"))
     if path:
         return path
     match = _WORKFLOW_PATH.match(str(workflow.get("resourcePath") or ""))
@@ -72,19 +72,26 @@ def _path_of(run: Mapping[str, Any], workflow: Mapping[str, Any]) -> str:
 
 
 def details_of_node(node: Mapping[str, Any]) -> Details:
-    """Return the annotations and the failed step of a check run."""
-    annotations = tuple(_annotations(node["annotations"]["nodes"]))
+    """Return the annotations and the failed step of a check run.
+
+    Raises:
+        AttributeError: an annotation is null: it may be the one that names a time limit.
+        TypeError: its annotations or steps are no list.
+    """
+    annotations = tuple(_annotations(checked_list(node["annotations"]["nodes"])))
     steps = [
         {"name": step["name"], "conclusion": (text_or_none(step["conclusion"]) or "").lower()}
-        for step in node["steps"]["nodes"]
+        for step in checked_list(node["steps"]["nodes"])
         if step is not None
     ]
     return Details(annotations, failed_step(steps))
 
 
-def _annotations(rows: Sequence[Any]) -> Iterator[tuple[str | None, str | None]]:
+def _annotations(
+    rows: Sequence[Any],
+) -> Iterator[tuple[str | None, str | None, str | None]]:
     for row in rows:
-        if row is not None:
-            level = row.get("annotationLevel")
-            known = text_or_none(level)
-            yield (None if known is None else known.lower()), text_or_none(row.get("message"))
+        level, message, path = (
+            text_or_none(row.get(name)) for name in ("annotationLevel", "message", "path")
+        )
+        yield (None if level is None else level.lower()), message, path

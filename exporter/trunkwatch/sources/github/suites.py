@@ -15,6 +15,7 @@ from typing import Any
 
 from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.github.graphql import COST, GraphAnswer, GraphClient, TooLargeError
+from trunkwatch.rest.json_text import list_or_empty
 from trunkwatch.rest.lists import UNREADABLE_ERRORS, page_numbers
 from trunkwatch.sources.github.jobs.job import Job, check_of_node
 from trunkwatch.sources.github.runs.run import Run
@@ -156,13 +157,12 @@ class SuiteClient:
         """
         text = (
             f"query($ids: [ID!]!) {{ {COST} nodes(ids: $ids) {{ ... on CheckRun {{"
-            " annotations(first: 50) { nodes { annotationLevel message } }"
+            " annotations(first: 50) { nodes { annotationLevel message path } }"
             " steps(first: 100) { nodes { name conclusion } } } } }"
         )
         answer = self._client.query(text, {"ids": list(nodes.values())})
-        rows = answer.data.get("nodes")
         found = {}
-        for job_id, node in zip(nodes, rows if isinstance(rows, list) else (), strict=False):
+        for job_id, node in zip(nodes, list_or_empty(answer.data.get("nodes")), strict=False):
             with suppress(*UNREADABLE_ERRORS):  # it is read through REST
                 found[job_id] = details_of_node(node)
         return found

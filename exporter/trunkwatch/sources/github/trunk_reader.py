@@ -5,6 +5,7 @@ from functools import partial
 
 from trunkwatch.errors import NotFoundError, SourceError
 from trunkwatch.rest.client import FATAL_ERRORS
+from trunkwatch.sources.github.commit_files import read_files
 from trunkwatch.sources.github.details import DetailsReader
 from trunkwatch.sources.github.graph_reader import GraphReader
 from trunkwatch.sources.github.jobs.job_reader import JobReader
@@ -67,6 +68,7 @@ class TrunkReader:
             self._details.read(self._focus, self._graph)
             self._read_external(backfill)
             self._read_workflows(chain)
+            self._read_files()
         except FATAL_ERRORS as error:
             outcome.add_error(error)
             if not outcome.facts:
@@ -178,6 +180,12 @@ class TrunkReader:
         tip = chain.commits[0].sha if chain.commits else ""
         if states.is_due(tip) and self._budget.for_news():
             self._attempts.read("workflows", partial(states.read, tip))
+
+    def _read_files(self) -> None:
+        """Read the files that rank the suspects, with requests that nothing else needs."""
+        for span in self._focus.files:
+            if self._budget.for_history():
+                self._attempts.read(f"files {span}", partial(read_files, self._context, span))
 
     def _read_external(self, backfill: Backfill) -> None:
         """Read the results of other CI systems."""

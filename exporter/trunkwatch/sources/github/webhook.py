@@ -12,6 +12,7 @@ from typing import Any
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import BadDelivery
+from trunkwatch.rest.json_text import optional_object
 from trunkwatch.sources.deliveries import (
     RowsUpdate,
     branch_of_ref,
@@ -173,7 +174,7 @@ class WebhookHandler:
 
     def _check_run(self, payload: Mapping[str, Any]) -> DeliveryUpdate | None:
         row = payload["check_run"]
-        branch = (row.get("check_suite") or {}).get("head_branch")
+        branch = optional_object(row.get("check_suite")).get("head_branch")
         trunk = self._trunk(branch, payload)
         found = self._external.observation(trunk, row["head_sha"], check_of(row)) if trunk else None
         return RowsUpdate((found,)) if found is not None else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
 from trunkwatch.errors import NotFoundError
@@ -90,12 +91,13 @@ class WorkflowStates:
         self.context.granted(Right.WORKFLOWS)
         # A workflow that GitHub runs by itself (`dynamic/…`) has no file.
         with_file = {each.path for each in workflows if each.path.startswith(f"{FOLDER}/")}
-        gone = self._without(with_file)
-        if any(self._state_of(path) != WorkflowState.DELETED for path in gone):
-            gone = self._without(gone)  # an incomplete answer must not end an outage
+        missing = self._without(with_file)
+        if any(not self._state_of(path) for path in missing):
+            # An old repository lists hundreds of them: one more request instead of one for each.
+            missing = self._without(missing)
         for each in workflows:
             state = STATES.get(each.state, WorkflowState.ACTIVE)
-            if each.path in gone:
+            if each.path in missing and self._is_gone(each.path):
                 state = WorkflowState.DELETED
             if self._state_of(each.path) != state:
                 self.context.state.put(Kind.WORKFLOW, state.value, each.path)
@@ -109,7 +111,7 @@ class WorkflowStates:
     def _without(self, paths: Set[str]) -> Set[str]:
         """Return those of some workflow files that the trunk lacks.
 
-        None while a row of the list cannot be read, which may be any of them.
+        A row of the list that cannot be read may be any of them: then those that were gone before.
         """
         path = f"{self.context.repo_path}/contents/{FOLDER}"
         query = (("ref", self.context.trunk.branch),)
@@ -119,4 +121,24 @@ class WorkflowStates:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             return paths  # the folder is gone
-        return frozenset() if page.dropped else paths - set(page.rows)
+        missing = paths - set(page.rows)
+        return {path for path in missing if self._was_gone(path)} if page.dropped else missing
+
+    def _was_gone(self, path: str) -> bool:
+        return self._state_of(path) == WorkflowState.DELETED
+
+    def _is_gone(self, path: str) -> bool:
+        """Return whether the trunk lacks a file that the list of its folder lacks.
+
+        The file itself is requested: an incomplete list must not end an outage.
+        """
+        if not self._state_of(path) or self._was_gone(path):
+            return True
+        address = f"{self.context.repo_path}/contents/{quote(path)}"
+        try:
+            self.context.client.get(address, (("ref", self.context.trunk.branch),))
+        except NotFoundError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return True
+        return False

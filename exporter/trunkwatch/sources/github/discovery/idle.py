@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from trunkwatch.domain.model import Observation, Trunk, WorkflowReport
-from trunkwatch.engine.facts import StateEntry
+from trunkwatch.engine.facts import FilesReport, StateEntry
 from trunkwatch.sources.github.outcome import Outcome
 from trunkwatch.sources.github.runs.run import run_of_json
 from trunkwatch.sources.github.state import Kind, StateStore, key_of
@@ -79,7 +79,8 @@ def is_settled(outcome: Outcome, state: StateStore, now: float) -> bool:
     if outcome.error is not None or outcome.more or outcome.due_since is not None:
         return False
     # A new result may open an outage, whose details are then read.
-    if outcome.unread or any(isinstance(f, Observation | WorkflowReport) for f in outcome.facts):
+    news = Observation | WorkflowReport | FilesReport
+    if outcome.unread or any(isinstance(fact, news) for fact in outcome.facts):
         return False
     runs = map(run_of_json, state.all(Kind.RUN).values())
     waiting = any(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from trunkwatch.config.schema import GithubSource
 from trunkwatch.domain.model import Observation, Trunk
-from trunkwatch.engine.facts import Fact
+from trunkwatch.engine.facts import Fact, FilesReport
 from trunkwatch.sources.github.discovery.heads import Head
 from trunkwatch.sources.github.discovery.idle import RECHECK_SECONDS, last_read
 from trunkwatch.sources.github.discovery.repo_reader import RepoOutcome, RepoReader, StoredRepo
@@ -78,7 +78,7 @@ class Planner:
         """Note that a repository was read."""
         self._read_at[outcome.repo] = self._clock()
         # A new result may open an outage, whose details are read next.
-        has_results = any(isinstance(fact, Observation) for fact in outcome.facts)
+        has_results = any(isinstance(fact, Observation | FilesReport) for fact in outcome.facts)
         if has_results or any(each.more for each in outcome.trunks.values()):
             self._more.add(outcome.repo)
         else:

@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.github import TOTAL
-from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
+from trunkwatch.rest.json_text import (
+    int_or_none,
+    list_or_empty,
+    object_or_empty,
+    optional_object,
+    text_or_none,
+)
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.github.runs.run import COMPLETED, Run, id_of, row_of
 from trunkwatch.times import parse_time, plausible_time
@@ -130,8 +136,8 @@ def check_of(row: Mapping[str, Any]) -> Job:
     Raises:
         ValueError: it has no identity.
     """
-    app = row.get("app") or {}
-    if not all(isinstance(app.get(key), str | None) for key in ("slug", "name")):
+    app = optional_object(row.get("app"))
+    if app and not (isinstance(app.get("slug"), str) and isinstance(app.get("name"), str | None)):
         raise ValueError(f"a check run of the app {ascii(app)[:100]}")
     suite = int_or_none(object_or_empty(row.get("check_suite")).get("id"))
     url = text_or_none(row.get("html_url")) or text_or_none(row.get("details_url"))
@@ -258,7 +264,7 @@ def _run_of_url(url: object) -> int | None:
 
 def failed_step(steps: object) -> str | None:
     """Return the name of the first step that failed, or None."""
-    for step in steps if isinstance(steps, list) else ():
+    for step in list_or_empty(steps):
         if isinstance(step, dict) and step.get("conclusion") in ("failure", "timed_out"):
             return text_or_none(step.get("name"))
     return None

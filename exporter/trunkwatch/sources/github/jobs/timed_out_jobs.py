@@ -63,6 +63,14 @@ class TimedOutJobs:
         entries = self.context.state.all(Kind.TIMED_OUT).items()
         return sorted((job for job, entry in entries if "job" in entry), key=int, reverse=True)
 
+    def undecided_since(self) -> float | None:
+        """Return when the first of the undecided jobs ended (seconds since the epoch), if any."""
+        jobs = (
+            _stored_job(self.context.state.get(Kind.TIMED_OUT, name)["job"])
+            for name in self.undecided()
+        )
+        return min((job.completed or self.context.now for job in jobs), default=None)
+
     def read(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Read the annotations of a job; yield it and the jobs that they also decide.
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from trunkwatch.domain.model import Commit
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.github import PER_PAGE
-from trunkwatch.rest.json_text import object_or_empty, text_or_none
+from trunkwatch.rest.json_text import list_or_empty, object_or_empty, text_or_none
 from trunkwatch.sources.github.state import Kind, TrunkContext
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time, plausible_time
@@ -78,13 +78,16 @@ class ChainReader:
 
         The stored tip is gone after a force push, or if the list shifted while it was made.
         """
-        tip = chain.commits[0].sha if chain.commits else None
-        commit = self._client.get(f"{self._path}/{quote(self._context.trunk.branch, safe='')}")
-        if not isinstance(commit, dict) or commit.get("sha") != tip:
+        if not chain.commits or chain.commits[0].sha != self._tip():
             raise BadAnswerError(
                 f"GET {self._path}: the list does not begin with the tip of the branch; it is"
                 " read again at the next refresh"
             )
+
+    def _tip(self) -> str | None:
+        """Return the hash of the branch's tip, asked for alone; None if it cannot be read."""
+        row = self._client.get(f"{self._path}/{quote(self._context.trunk.branch, safe='')}")
+        return full_hash(object_or_empty(row).get("sha"))
 
     def _query(self, page: int) -> list[tuple[str, str | int]]:
         return [("sha", self._context.trunk.branch), ("per_page", PER_PAGE), ("page", page)]
@@ -111,7 +114,9 @@ class ChainReader:
         commits: list[Commit] = []
         wanted = next(iter(rows), None)
         if wanted == "":
-            raise BadAnswerError(f"GET {self._path}: the tip of the branch has no hash")
+            wanted = self._tip()
+            if wanted is None:
+                raise BadAnswerError(f"GET {self._path}: the tip of the branch has no hash")
         is_first = not stored.commits
         pages = 1
         while wanted is not None and len(commits) < self._window:
@@ -125,6 +130,8 @@ class ChainReader:
             elif wanted in rows or "" in rows:
                 try:
                     commit, parent = self._parsed(wanted, rows)
+                    if parent is None and _has_orphans(rows):
+                        commit, parent = self._alone(wanted)
                 except BadAnswerError:
                     if not is_first:
                         raise
@@ -155,6 +162,10 @@ class ChainReader:
         except (KeyError, ValueError) as error:
             if sha in rows:
                 self._client.drop_row("commits", rows[sha], error)
+        return self._alone(sha)
+
+    def _alone(self, sha: str) -> tuple[Commit, str | None]:
+        """Return a commit and its first parent, asked for alone."""
         path = f"{self._path}/{sha}"
         row = self._client.get(path)
         try:
@@ -200,6 +211,16 @@ def _parent_of(row: Mapping[str, Any]) -> str | None:
     if sha is None:
         raise ValueError(f"the parents {ascii(parents)[:100]}")
     return sha
+
+
+def _has_orphans(rows: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether a commit beside the tip is a parent of none: the list has only ancestors."""
+    parents = {
+        full_hash(object_or_empty(parent).get("sha"))
+        for row in rows.values()
+        for parent in list_or_empty(object_or_empty(row).get("parents"))
+    }
+    return any(sha not in parents for sha in list(rows)[1:])
 
 
 def _chain_of(entry: Mapping[str, Any]) -> Chain:

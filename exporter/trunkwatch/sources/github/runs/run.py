@@ -5,13 +5,13 @@ https://docs.github.com/en/rest/actions/workflow-runs
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from trunkwatch.domain.evidence import MERGE_GROUP, is_of_branch
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.github import TOTAL
-from trunkwatch.rest.json_text import int_or_none, object_or_empty, text_or_none
+from trunkwatch.rest.json_text import int_or_none, object_or_empty, optional_object, text_or_none
 from trunkwatch.rest.lists import Listing
 from trunkwatch.sources.hashes import full_hash
 from trunkwatch.times import parse_time
@@ -180,9 +180,12 @@ class Run:
 
     def to_json(self) -> dict[str, Any]:
         """Return the run as it is stored."""
-        document = {key: value for key, value in asdict(self).items() if value is not None}
-        del document["is_doubtful"]
-        return document
+        values = ((name, getattr(self, name)) for name in _STORED)
+        return {name: value for name, value in values if value is not None}
+
+
+_STORED = tuple(field.name for field in fields(Run) if field.name != "is_doubtful")
+"""The fields of a stored run; `asdict` would copy each value, at every refresh."""
 
 
 def _order_of(run: Run) -> tuple[float, bool]:
@@ -266,7 +269,8 @@ def _head_repo(row: Mapping[str, Any]) -> str:
 
     Repositories are compared by their ids: a renamed one has another name than it was asked by.
     """
-    head, own = row.get("head_repository") or {}, object_or_empty(row.get("repository"))
+    head = optional_object(row.get("head_repository"))
+    own = object_or_empty(row.get("repository"))
     name = text_or_none(head.get("full_name")) or ""
     if head and not name and int_or_none(head.get("id")) is None:
         raise ValueError(f"run {row['id']} is of the repository {ascii(head)[:100]}")
