@@ -9,22 +9,25 @@ EARLIEST_SECONDS = 86_400.0
 AHEAD_SECONDS = 86_400.0
 """Seconds by which a plausible time may be ahead of now: clocks and time zones are set wrong."""
 
+FIRST_SECONDS, LAST_SECONDS = -62_135_596_800.0, 253_402_300_799.0
+"""The first and the last second of the years 1 to 9999 in UTC, which Python can write."""
+
 
 def parse_time(text: object) -> float:
     """Read an RFC 3339 time; return seconds since the epoch.
 
     Raises:
-        ValueError: it is not a time, or has no time zone.
+        ValueError: it is not a time, has no time zone, or is outside the years 1 to 9999 in UTC.
     """
     if not isinstance(text, str):
         raise ValueError("is not a text")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("has no time zone; end it with Z for UTC")
-    try:
-        return moment.timestamp()
-    except OverflowError:
-        raise ValueError("is outside the years 1 to 9999") from None
+    seconds = moment.timestamp()
+    if not FIRST_SECONDS <= seconds <= LAST_SECONDS:
+        raise ValueError("is outside the years 1 to 9999")
+    return seconds
 
 
 def parse_time_or_none(text: object) -> float | None:

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 from hypothesis import strategies as st
-from trunkwatch.app.triage import read_alerts, read_tickets
+from trunkwatch.app.triage import read_alerts, read_questions, read_tickets
 from trunkwatch.config import BuildbotSource, check_routes, parse_config, policy_of
 from trunkwatch.config.load import all_keys
+from trunkwatch.confirm.runner import NotRepeatable
 from trunkwatch.demo.incident import INCIDENT
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import EMPTY_STATE, SourceState
@@ -36,20 +37,20 @@ from trunkwatch.rest.json_text import decode_json
 from trunkwatch.rest.limits import RateLimitHeaders
 from trunkwatch.sources import SourceContext, WebhookSource, build_source
 from trunkwatch.sources.gitlog import GitLog
+from trunkwatch.status.trunk_status import parse_trunk_status
 from trunkwatch.tickets.alerts import parse_alerts, webhook_payload
 from trunkwatch.tickets.issues.github import GithubIssues
 from trunkwatch.tickets.issues.gitlab import GitlabIssues
 from trunkwatch.tickets.issues.tracker import IssueTracker
 from trunkwatch.tickets.model import Comment, State, Ticket, TicketKey
 from trunkwatch.tickets.text.markdown import quoted
-from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.web.alerts import ALERTS_PATH, AlertPages
 from trunkwatch.web.pages import Pages
 from trunkwatch.web.view import View
 from trunkwatch.web.webhook import Hook, Webhook
 
 from tests.domain.builders import NOW as SAMPLE_NOW
-from tests.fuzz import clickhouse, gitea, gitlab
+from tests.fuzz import clickhouse, confirm, gitea, gitlab
 from tests.fuzz.github import GithubAnswers
 from tests.fuzz.rendering import answer
 from tests.fuzz.texts import json_texts, lines_of, spoiled, yaml_texts
@@ -166,6 +167,7 @@ def _recorded_lines() -> list[Any]:
         *by_kind["commit"][:3],
         *by_kind["run"][:4],
         {"kind": "workflow", **place, "workflow_path": "ci.yml", "state": "deleted"},
+        {"kind": "files", **place, "sha": first["sha"], "files": ["a/b.py"], "more_files": True},
     ]
 
 
@@ -295,7 +297,8 @@ def deliver_alerts(body: bytes) -> None:
 
 
 def _requests() -> st.SearchStrategy[dict[str, str]]:
-    paths = ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/trunk/o/r/main", "/webhook/gh"]
+    paths = ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/trunk/o/r/main", "/webhook/gh",
+             "/api/v1/trunk/o/r/main/job/ci/build"]  # fmt: skip
     path = st.sampled_from(paths).flatmap(lambda each: spoiled(each.encode()))
     text = st.one_of(
         st.text(st.characters(max_codepoint=255), max_size=30),
@@ -401,6 +404,18 @@ def list_tickets(body: bytes) -> None:
     _show(Triage(tickets=read_tickets(_peer(body))))
 
 
+ASKED = {"as_of": "2026-09-21T00:00:00Z", "problem": None, "mode": "act", "questions": [
+    {"kind": "which", "repo": "o/r", "branch": "main", "workflow": "ci", "job_name": "a",
+     "group": "g", "first_bad": "b", "sha": "c", "state": "answered",
+     "at": "2026-09-21T00:00:00Z", "run_id": 7, "minutes": 1.5, "reason": None,
+     "answer": "P"}]}  # fmt: skip
+
+
+def list_questions(body: bytes) -> None:
+    """Read the questions of `trunkwatch confirm`, and show them."""
+    _show(Triage(questions=read_questions(_peer(body))))
+
+
 def list_silences(body: bytes) -> None:
     """Read alerts and silences, both from one document, and show them."""
     _show(Triage(alerts=read_alerts(_peer(body))))
@@ -486,6 +501,19 @@ TARGETS = (
            find_gitlab_issue, (TrackerError, ValueError, RecursionError)),
     Target("triage: the list of tickets", lambda: json_texts(LISTED), list_tickets,
            (TrunkwatchError,)),
+    Target("triage: questions of confirm", lambda: json_texts(ASKED), list_questions,
+           (TrunkwatchError,)),
+    Target("confirm: attempts of a job", lambda: json_texts(confirm.ATTEMPTS),
+           confirm.read_attempts, NO_DOCUMENT),
+    Target("confirm: the list of trunks", lambda: json_texts(confirm.TRUNKS), confirm.read_trunks,
+           NO_DOCUMENT),
+    Target("confirm: GitHub's runs", confirm.answers, confirm.examine,
+           (NotRepeatable, SourceError)),
+    Target("confirm: workflow files", confirm.workflow_files, confirm.read_file, (ValueError,)),
+    Target("confirm: GitLab's pipelines", confirm.lab_answers, confirm.examine_pipeline,
+           (NotRepeatable, SourceError)),
+    Target("confirm: configurations of GitLab", confirm.configurations, confirm.read_lint,
+           (ValueError,)),
     Target("triage: alerts and silences", lambda: json_texts([SILENCED]), list_silences,
            (TrunkwatchError,)),
 )  # fmt: skip

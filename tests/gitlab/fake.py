@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import unquote
 
+import yaml
+
 from tests.gitlab.world import Pipeline, Project, Row, project
 from tests.support.fakehttp import Answer, Request, as_json
 
@@ -28,6 +30,7 @@ KEYS: Mapping[str, frozenset[str]] = {
     "jobs": frozenset({"include_retried", "scope[]"} | PAGING),
     "project jobs": frozenset({"scope", "scope[]"} | PAGING),
     "bridges": frozenset({"scope[]"} | PAGING),
+    "lint": frozenset({"content_ref", "include_jobs", "dry_run", "dry_run_ref"}),
 }
 """The documented parameters of each list that anybody uses here; another one fails the test."""
 
@@ -41,6 +44,7 @@ class FakeGitLab:
         projects: by id.
         tokens: the scopes of each token.
         closed: projects that a token may not see at all.
+        version: of the server.
         limit: requests a minute, None for no headers; and how many are left.
         before: called before each request is answered, to let rows move.
     """
@@ -49,6 +53,7 @@ class FakeGitLab:
     projects: dict[int, Project] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: "read_api"})
     closed: set[int] = field(default_factory=set)
+    version: str = "18.6.0-ee"
     limit: int | None = None
     remaining: int = 0
     before: Callable[[Request], None] = lambda _request: None
@@ -100,6 +105,8 @@ class FakeGitLab:
 
     def _answer(self, request: Request, path: Sequence[str]) -> Answer:
         match path:
+            case ["version"]:
+                return as_json({"version": self.version, "revision": "4e963fe"})
             case ["groups" | "users" as kind, name, "projects"]:
                 return self._projects(request, kind, unquote(name))
             case ["projects", name, *rest]:
@@ -134,6 +141,8 @@ class FakeGitLab:
                 return _only(request, "branch", found.branch_row(unquote(name)))
             case ["pipelines"]:
                 return _page(request, "pipelines", _selected(found.pipelines, request))
+            case ["ci", "lint"]:
+                return _lint(request, found)
             case ["jobs"]:
                 return _page(request, "project jobs", _newest_jobs(found.pipelines, request))
             case ["pipelines", number, *rest]:
@@ -214,6 +223,60 @@ def _newest_jobs(runs: Iterable[Pipeline], request: Request) -> list[Row]:
     wanted = {value for key, value in request.query if key in ("scope", "scope[]")}
     rows = (row for run in runs for row in run.jobs if not wanted or row["status"] in wanted)
     return sorted(rows, key=lambda row: row["id"], reverse=True)
+
+
+GLOBAL_KEYWORDS = frozenset({"default", "include", "stages", "variables", "workflow"})
+
+
+def _lint(request: Request, found: Project) -> Answer:
+    """Answer with the configuration at a commit: https://docs.gitlab.com/api/lint/."""
+    _check(request, "lint")
+    ref = request.one("content_ref") or found.branches[found.row["default_branch"]][-1]
+    if ref not in found.commits:
+        return as_json({"message": "404 Commit Not Found"}, 404)
+    text = found.configurations.get(ref)
+    try:
+        loaded = yaml.safe_load(text) if text else None
+    except yaml.YAMLError:
+        loaded = None
+    is_valid = isinstance(loaded, dict)
+    document: Row = loaded if isinstance(loaded, dict) else {}
+    errors = [] if is_valid else ["Please provide content of .gitlab-ci.yml"]
+    answer: Row = {
+        "valid": is_valid,
+        "errors": errors,
+        "warnings": [],
+        "merged_yaml": yaml.safe_dump(document, sort_keys=False) if is_valid else None,
+        "includes": [],
+    }
+    if _flag(request, "include_jobs"):
+        answer["jobs"] = [
+            _linted(name, job)
+            for name, job in document.items()
+            if isinstance(job, dict) and not name.startswith(".") and name not in GLOBAL_KEYWORDS
+        ]
+    return as_json(answer)
+
+
+def _linted(name: str, job: Row) -> Row:
+    environment = job.get("environment")
+    return {
+        "name": name,
+        "stage": job.get("stage", "test"),
+        "before_script": [],
+        "script": job.get("script", []),
+        "after_script": [],
+        "tag_list": [],
+        "only": None,
+        "except": None,
+        "environment": environment.get("name") if isinstance(environment, dict) else environment,
+        "when": job.get("when", "on_success"),
+        "allow_failure": job.get("allow_failure", False),
+        "needs": [
+            {"name": each, "artifacts": True, "optional": False} for each in job.get("needs", ())
+        ]
+        or None,
+    }
 
 
 def _detailed(run: Pipeline) -> Row:

@@ -1,7 +1,9 @@
-"""The fake GitLab against others: an independent client, and the types of its answers."""
+"""The fake GitLab against others: an independent client, and the types of what it sends."""
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -12,8 +14,12 @@ from tests.github.fake import TOKEN as HUB_TOKEN
 from tests.github.fake import FakeGitHub
 from tests.github.http_server import HttpRequest
 from tests.github.issue_model import Comment
+from tests.github.server import GitHubServer
+from tests.github.workflows import Job, Workflow, skipped
 from tests.gitlab.fake import TOKEN, FakeGitLab
 from tests.gitlab.issues import serving_gitlab
+from tests.gitlab.pipelines import API, serving_pipelines
+from tests.gitlab.webhooks import job_event, pipeline_event, push_event, tag_event
 from tests.support.fakehttp import Request, serving
 
 NOW = 1_700_000_000.0
@@ -31,6 +37,7 @@ ANSWERS = {
     # https://docs.gitlab.com/api/jobs/#list-pipeline-jobs
     "Without<JobSchema, 'artifacts_file' | 'user'>[]": "projects/1/pipelines/101/jobs",
     "Without<BridgeSchema, 'user'>[]": "projects/1/pipelines/101/bridges",
+    "LintSchema": "projects/1/ci/lint",
 }
 """Each answer by its type in gitbeaker."""
 
@@ -92,10 +99,11 @@ def test_an_independent_client_reads_it(ci: FakeGitLab) -> None:
 
 @pytest.mark.slow
 def test_its_answers_have_gitlabs_types(ci: FakeGitLab, tmp_path: Path) -> None:
-    """TypeScript accepts every answer as what gitbeaker declares, and no other."""
+    """TypeScript accepts every answer and delivery as what gitbeaker declares, and no other."""
     if not (TYPES / "version").exists():
         pytest.skip("gitbeaker's types are not here: tools/fetch-gitlab-types")
     answers = {kind: _answer(ci, path) for kind, path in ANSWERS.items()} | _issue_answers()
+    answers |= _deliveries(ci) | _retry_answers()
     assert _problems(tmp_path, answers) == ""
     wrong = json.loads(answers["PipelineSchema[]"])
     del wrong[0]["updated_at"]
@@ -103,9 +111,77 @@ def test_its_answers_have_gitlabs_types(ci: FakeGitLab, tmp_path: Path) -> None:
     assert "stage" in _problems(tmp_path, {"Without<JobSchema, 'user'>[]": '[{"id": 1}]'})
 
 
+def _deliveries(ci: FakeGitLab) -> dict[str, str]:
+    run = ci.projects[1].pipelines[0]
+    events = {
+        "WebhookPushEventSchema": push_event(run.project),
+        "WebhookTagEventSchema": tag_event(run.project, "v1"),
+        "WebhookPipelineEventSchema": pipeline_event(run),
+        "WebhookJobEventSchema": job_event(run, run.jobs[0]),
+    }
+    return {kind: json.dumps(event) for kind, event in events.items()}
+
+
 def _answer(ci: FakeGitLab, path: str) -> str:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     return ci(Request(f"/gitlab/api/v4/{path}", [], headers)).body.decode()
+
+
+@contextmanager
+def retrying() -> Iterator[GitHubServer]:
+    """Serve a project with one failed pipeline, whose job may be retried."""
+    fake = FakeGitHub()
+    repo = fake.repo(PATH)
+    failed = [Job("test", conclusion="failure"), skipped("report", 400, ("test",))]
+    repo.run(repo.commit("a", at=fake.now - 3600), Workflow("ci", "x"), failed, at=fake.now - 3600)
+    server = serving_pipelines(fake)
+    try:
+        yield server
+    finally:
+        server.stop()
+    assert server.unexpected == []
+
+
+def test_an_independent_client_retries_jobs() -> None:
+    """python-gitlab reads the configuration, and sees the new row and what runs after it."""
+    with retrying() as server:
+        site = server.url.removesuffix(API)
+        client = gitlab.Gitlab(site, oauth_token=HUB_TOKEN)
+        project = client.projects.get(PATH)
+        (run,) = project.pipelines.list(get_all=True)
+        lint = project.ci_lint.get(content_ref=run.sha, include_jobs=True)
+        assert [(job["name"], job["stage"]) for job in lint.jobs] == [
+            ("test", "stage-0"),
+            ("report", "stage-1"),
+        ]
+        skipped_one, failed = run.jobs.list(get_all=True)
+        project.jobs.get(failed.id, lazy=True).retry()
+        with pytest.raises(gitlab.exceptions.GitlabJobRetryError, match="not retryable"):
+            project.jobs.get(skipped_one.id, lazy=True).retry()
+        server.fake.now += 3600
+        rows = run.jobs.list(include_retried=True, get_all=True)
+        assert sorted((row.name, row.status) for row in rows) == [
+            ("report", "success"),
+            ("test", "failed"),
+            ("test", "success"),
+        ]
+        assert skipped_one.id in {row.id for row in rows if row.name == "report"}
+
+
+def _retry_answers() -> dict[str, str]:
+    with retrying() as server:
+        run = server.fake.repos[PATH].runs[0]
+        paths = {
+            "Without<JobSchema, 'artifacts_file' | 'user'>": f"jobs/{run.attempts[0].rows[0].id}",
+            "PipelineSchema": f"pipelines/{run.id}",
+        }
+
+        def answer(path: str) -> str:
+            headers = {"authorization": f"Bearer {HUB_TOKEN}", "user-agent": "test"}
+            request = HttpRequest("POST", f"{API}/projects/1/{path}/retry", [], headers)
+            return server.respond(request).body.decode()
+
+        return {kind: answer(path) for kind, path in paths.items()}
 
 
 def _issue_answers() -> dict[str, str]:

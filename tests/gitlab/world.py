@@ -128,6 +128,7 @@ class Project:
         branches: hashes by branch, oldest first.
         commits: rows by hash.
         pipelines: in the order of their ids.
+        configurations: the text of the CI configuration by the commit's hash.
         pipeline_ids: the next ids of pipelines.
         job_ids: the next ids of jobs.
         former: a path that it had.
@@ -137,6 +138,7 @@ class Project:
     branches: dict[str, list[str]] = field(default_factory=dict)
     commits: dict[str, Row] = field(default_factory=dict)
     pipelines: list[Pipeline] = field(default_factory=list)
+    configurations: dict[str, str] = field(default_factory=dict)
     pipeline_ids: "count[int]" = field(default_factory=lambda: count(101))
     job_ids: "count[int]" = field(default_factory=lambda: count(1001))
     former: str | None = None
@@ -151,10 +153,10 @@ class Project:
         """The address of its page."""
         return str(self.row["web_url"])
 
-    def push(self, title: str, *, at: float, branch: str = "main") -> str:
-        """Add a commit to a branch; return its hash."""
+    def push(self, title: str, *, at: float, branch: str = "main", found: str | None = None) -> str:
+        """Add a commit to a branch; return its hash, a new one by default."""
         chain = self.branches.setdefault(branch, [])
-        found = sha(len(self.commits) + 1)
+        found = found or sha(len(self.commits) + 1)
         self.commits[found] = {
             "id": found,
             "short_id": found[:8],

@@ -12,7 +12,7 @@ from trunkwatch.errors import BadAnswerError, NotFoundError, SourceError
 from trunkwatch.poller import TrunkEngine
 from trunkwatch.report.document import document_of_trunks
 from trunkwatch.sources import Limitation, RefreshReport, TrunkReport
-from trunkwatch.tickets.trunk_status import parse_trunk_status
+from trunkwatch.status.trunk_status import parse_trunk_status
 
 from tests.poller.harness import ONE, TWO, Harness, ScriptedSource, config_of
 from tests.support.rows import HOUR, NOW, TRUNK, commit, history, order, run

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import requests
 from trunkwatch.config import SourceConfig
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE, Fact
@@ -53,13 +54,20 @@ class Reader:
         dropped: the rows that all refreshes dropped, by reason.
     """
 
-    def __init__(self, config: SourceConfig, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: SourceConfig,
+        clock: Callable[[], float] = time.time,
+        session: Callable[[], requests.Session] = requests.Session,
+    ) -> None:
         """Args:
         config: of the source.
         clock: returns the time (seconds since the epoch).
+        session: makes the sessions of the HTTP client.
         """
         self._config = config
         self._clock = clock
+        self._session = session
         self.store = SqliteStore()
         self.codes: list[str] = []
         self.owns: Callable[[str], bool] = lambda _repo: True
@@ -67,11 +75,19 @@ class Reader:
         self.dropped: Counter[str] = Counter()
         self.restart()
 
-    def restart(self, config: SourceConfig | None = None) -> None:
+    def restart(
+        self,
+        config: SourceConfig | None = None,
+        session: Callable[[], requests.Session] | None = None,
+    ) -> None:
         """Make the source anew, as a restart of the exporter does; the store stays."""
         self._config = config or self._config
+        self._session = session or self._session
         http = HttpContext(
-            count_request=self.codes.append, clock=self._clock, sleep=lambda _seconds: None
+            session=self._session,
+            count_request=self.codes.append,
+            clock=self._clock,
+            sleep=lambda _seconds: None,
         )
         context = SourceContext(http=http, owns=self.owns)
         self._source = build_source(self._config, context)

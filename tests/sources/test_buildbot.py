@@ -13,7 +13,13 @@ from trunkwatch.config import BuildbotSource
 from trunkwatch.domain.evidence import EvidenceRules, evidence_of, unknown_word, why_ignored
 from trunkwatch.domain.model import Commit, Evidence, Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import EMPTY_STATE
-from trunkwatch.errors import BadAnswerError, GitError, NoAnswerError, SourceError
+from trunkwatch.errors import (
+    BadAnswerError,
+    CredentialsError,
+    GitError,
+    NoAnswerError,
+    SourceError,
+)
 from trunkwatch.sources import SourceContext, build_source
 from trunkwatch.sources.buildbot.api import PAGE
 from trunkwatch.sources.buildbot.source import LOOK_BACK_SECONDS
@@ -818,21 +824,6 @@ def test_a_build_that_a_killed_master_left_running_is_an_attempt(
     assert [(r.job_id, r.attempt) for r in reader.rows()] == [(1, 1), (2, 2)]
 
 
-def test_nothing_new_costs_two_requests(
-    ci: FakeBuildbot, server: HttpServer, reader: Reader
-) -> None:
-    """A refresh requests one list of completed and one of running builds."""
-    ci.build(1, A, 2)
-    ci.build(2, A, 0, builder=2)
-    reader.refresh()
-    server.requests.clear()
-    reader.codes.clear()
-    for _ in range(3):
-        reader.refresh()
-    assert server.paths() == ["/api/v2/builds"] * 6
-    assert reader.codes == ["200"] * 6
-
-
 def test_new_builds_cost_two_requests_more_and_a_failed_one_another(
     ci: FakeBuildbot, server: HttpServer, reader: Reader
 ) -> None:
@@ -912,6 +903,23 @@ def test_a_password_in_the_address_opens_the_server(
     expected = None if sent is None else "Basic " + b64encode(sent.encode()).decode()
     assert {request.headers.get("Authorization") for request in server.requests} == {expected}
     assert reader.only_row().url == f"{server.url}/#/builders/1/builds/1"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_without_rights_is_an_error_that_ends(
+    ci: FakeBuildbot, server: HttpServer, reader: Reader, status: int
+) -> None:
+    """The error names who decides; the results stay, and are read on once the login may read."""
+    ci.build(1, A, 2)
+    reader.refresh()
+    ci.build(2, B, 2, at=NOW + 1)
+    server.handler = lambda _request: as_json({"error": "you need to be admin"}, status)
+    with pytest.raises(CredentialsError, match=rf"/builds: HTTP {status} .*www\.authz"):
+        reader.refresh()
+    assert len(reader.rows()) == 1
+    server.handler = ci
+    reader.refresh()
+    assert len(reader.rows()) == 2
 
 
 def test_an_address_with_a_slash_at_its_end_is_the_same(

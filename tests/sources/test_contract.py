@@ -1,15 +1,17 @@
 """What every source keeps to; a new one needs a case here, and is then tried with all of it."""
 
+import ast
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+import requests
 import yaml
 from click.testing import CliRunner
 from trunkwatch import __version__
@@ -35,7 +37,10 @@ from tests.github.fake import FakeGitHub
 from tests.github.server import serving_github
 from tests.github.workflows import Job, Workflow, skipped
 from tests.gitlab.fake import FakeGitLab
+from tests.sources.one_failure import OneFailure
+from tests.sources.one_history import PLAYERS
 from tests.sources.reading import REPO, Reader, State, sha, state_of
+from tests.sources.scenarios import NONE, SCENARIOS
 from tests.support.fakehttp import Answer, FakeBuildbot, serving
 from tests.support.gitrepo import GitRepo
 
@@ -300,8 +305,20 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 
 
 def test_every_source_has_a_case() -> None:
-    """Every source has a case here."""
-    assert set(CASES) == set(SOURCES)
+    """Every source has a case here, plays the history, and names the tests of its scenarios."""
+    assert set(CASES) == set(PLAYERS) == set(SCENARIOS) == set(SOURCES)
+
+
+def test_every_scenario_has_its_test() -> None:
+    """The named tests exist; where there is none, the reason is not empty."""
+    for name in (name for scenarios in SCENARIOS.values() for name in astuple(scenarios)):
+        file, _, test = name.partition("::")
+        if name.startswith(NONE):
+            assert name.removeprefix(NONE)
+        else:
+            assert test.startswith("test_")
+            body = ast.parse((Path(__file__).parent / file).read_text(encoding="utf-8")).body
+            assert test in {getattr(node, "name", None) for node in body}, name
 
 
 def test_a_source_is_what_its_section_says(case: Case) -> None:
@@ -320,7 +337,7 @@ def test_a_source_says_rows_orders_and_one_cursor_at_most(case: Case) -> None:
 
 
 def test_a_source_tells_what_it_declares(case: Case) -> None:
-    """Attempts, webhooks and the least cost of a refresh are as in docs/sources.md."""
+    """Attempts, failed steps and webhooks are as in docs/sources.md."""
     traits, source = SOURCES[case.config.type].traits, build_source(case.config, SourceContext())
     assert isinstance(source, WebhookSource) == bool(traits.webhooks)
     assert (ROOT / "docs" / traits.document.partition("#")[0]).exists()
@@ -331,11 +348,40 @@ def test_a_source_tells_what_it_declares(case: Case) -> None:
     assert (max(results.values()) > 1) == traits.attempts.startswith("yes")
     if traits.failed_step.startswith("no"):
         assert not any(row.failed_step for row in rows)
-    first = len(reader.codes)
-    reader.refresh()
-    repos = {trunk.repo for trunk in reader.report.trunks}
-    least = 0 if traits.free_trunks else traits.requests * len(repos)
-    assert len(reader.codes) - first >= least
+
+
+@pytest.mark.parametrize("kind", sorted(SOURCES))
+def test_nothing_new_costs_what_is_declared(kind: str, tmp_path: Path) -> None:
+    """When every job has ended and was read, a refresh sends the declared requests and no other."""
+    traits = SOURCES[kind].traits
+    with PLAYERS[kind](tmp_path) as (section, _):
+        text = yaml.safe_dump({"sources": [{"name": NAME, **section}]})
+        reader = Reader(parse_config(text, "trunkwatch.yml").sources[0])
+        reader.refresh()
+        for _ in range(2):
+            reader.codes.clear()
+            reader.refresh()
+            # An answer that has not changed is free where the source declares free trunks.
+            counted = [code for code in reader.codes if code != "304"]
+            assert len(counted) == (0 if traits.free_trunks else traits.requests)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("status", [401, 500])
+def test_every_failed_request_is_made_up_for(case: Case, status: int) -> None:
+    """Whichever request fails, and the exporter restarts then, the next refresh has everything."""
+    network = OneFailure()
+    whole = Reader(case.config, session=network)
+    whole.refresh()
+    assert network.sent or case.config.type == "recorded"
+    for place in range(len(network.sent)):
+        reader = Reader(case.config, session=OneFailure(place, status))
+        with suppress(SourceError):
+            reader.refresh()
+        reader.restart(session=requests.Session)
+        reader.refresh()
+        assert reader.report.failure is None
+        assert reader.state() == whole.state(), f"after a failure of {network.sent[place]}"
 
 
 def test_reading_twice_changes_nothing(case: Case) -> None:
@@ -410,8 +456,8 @@ def _read(case: Case, shard: Shard | None) -> tuple[State, float]:
         poller = Poller(engine, [], Timing(time.monotonic))
         ((section, source),) = build_sources(config, counters, engine, shard)
         assert poller.refresh_once(section, source) or case.config.type == "recorded"
-        requests = counters.totals().by_last_label("trunkwatch_source_requests_total")
-        return state_of(store), sum(requests.values())
+        sent = counters.totals().by_last_label("trunkwatch_source_requests_total")
+        return state_of(store), sum(sent.values())
 
 
 def _without_details(state: State) -> State:

@@ -33,6 +33,7 @@ from trunkwatch.store import StoredRows
 
 from tests.domain.builders import evaluate, job_named
 from tests.gitlab.fake import TOKEN, FakeGitLab
+from tests.gitlab.webhooks import job_event, pipeline_event, push_event, tag_event
 from tests.gitlab.world import Pipeline, Project, time_text
 from tests.sources.reading import Reader, sha
 from tests.support.clock import Clock
@@ -275,18 +276,27 @@ def test_a_pipeline_that_ends_before_its_jobs_is_read_again(
 # ---------------------------------------------------------------------- pipelines
 
 
+TRAIN = "refs/merge-requests/7/train"
+"""The ref of a merge train's pipelines, whose source is that of other merge request pipelines:
+https://docs.gitlab.com/ci/jobs/job_rules/#ci_pipeline_source-predefined-variable"""
+
+
 @pytest.mark.parametrize(
-    ("source", "counts"),
+    ("source", "ref", "counts"),
     [
-        *((source, True) for source in ("push", "schedule", "web", "api", "trigger", "pipeline")),
-        *((source, False) for source in ("merge_request_event", "external", "a_new_source")),
+        *((each, "main", True) for each in ("push", "schedule", "web", "api", "trigger")),
+        ("pipeline", "main", True),
+        *((each, "main", False) for each in ("merge_request_event", "external", "a_new_source")),
+        ("external_pull_request_event", "main", False),
+        *((each, TRAIN, False) for each in ("merge_request_event", "api", "parent_pipeline")),
     ],
 )
 def test_pipelines_count_by_what_started_them(
-    project: Project, reader: Reader, server: HttpServer, source: str, counts: bool
+    project: Project, reader: Reader, server: HttpServer, source: str, ref: str, counts: bool
 ) -> None:
-    """A pipeline of a merge request is not of the trunk, and its jobs are not asked for."""
-    run = project.pipeline(project.push("a", at=NOW - 60), at=NOW - 60, source=source)
+    """A pipeline of a merge request or train is not of the trunk; its jobs are not asked for."""
+    commit = project.push("a", at=NOW - 60)
+    run = project.pipeline(commit, at=NOW - 60, source=source, ref=ref)
     run.job("test", at=NOW - 50)
     reader.refresh()
     assert (len(reader.rows()), "jobs" in asked(server)) == (int(counts), counts)
@@ -650,51 +660,6 @@ def test_a_damaged_position_begins_anew(project: Project, reader: Reader, text: 
     assert reader._source.refresh(state).report.error is None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("status", [400, 401])
-def test_every_failed_request_is_made_up_for(
-    ci: FakeGitLab,
-    project: Project,
-    configure: Configure,
-    clock: Clock,
-    server: HttpServer,
-    status: int,
-) -> None:
-    """Whichever request fails, and the exporter restarts then, the next refresh has everything."""
-    commits = [project.push(title, at=NOW - 900) for title in ("a", "b")]
-    for number, commit in enumerate(commits):
-        run = project.pipeline(commit, "failed", at=NOW - 60 + number)
-        run.job("test", "failed", at=NOW - 80)
-        below(project, run, "failed", at=NOW - 70)
-    whole = Reader(configure(), clock)
-    whole.refresh()
-    requests = len(asked(server))
-    for failing in range(requests):
-        reader = Reader(configure(timeout="1s"), clock)
-        server.handler = _refusing(ci, failing, status)
-        try:
-            reader.refresh()
-        except SourceError:
-            assert failing < 3, "only what comes first may cost the whole refresh"
-        server.handler = ci
-        reader.restart()
-        reader.refresh()
-        assert reader.report.failure is None
-        assert reader.state() == whole.state()
-
-
-def _refusing(ci: FakeGitLab, failing: int, status: int) -> Callable[[Request], Answer]:
-    """Return a handler that refuses one request, by its place."""
-    seen = 0
-
-    def answer(request: Request) -> Answer:
-        nonlocal seen
-        seen += 1
-        return as_json({}, status) if seen - 1 == failing else ci(request)
-
-    return answer
-
-
 # ---------------------------------------------------------------------- bad rows, rights, limits
 
 
@@ -810,6 +775,22 @@ def test_a_pipeline_whose_jobs_are_refused_is_read_later(
     reader.refresh()
     assert reader.report.trunks[TRUNK].error is None
     assert len(reader.rows()) == 1
+
+
+def test_a_pipeline_that_can_never_be_read_is_given_up(
+    project: Project, reader: Reader, server: HttpServer, clock: Clock
+) -> None:
+    """It is asked for and named for a day and a half, however old it is."""
+    commit, long_ago = project.push("a", at=NOW - 90), NOW - 90 * HOUR
+    project.pipeline(commit, at=NOW - 60, created_at=time_text(long_ago)).job("test", at=long_ago)
+    answer = server.handler
+    server.handler = lambda request: (
+        as_json({}, 400) if request.path.endswith("/jobs") else answer(request)
+    )
+    for hours, asks in ((0, True), (35, True), (2, True), (1, False)):
+        clock.now += hours * HOUR
+        assert ("jobs" in asked_by_refresh(reader, server)) == asks
+        assert (reader.report.trunks[TRUNK].error is not None) == asks
 
 
 @pytest.mark.parametrize("lost", ["jobs", "bridges"])
@@ -972,7 +953,7 @@ def test_shards_divide_what_is_named_and_what_globs_select(
         assert (PATH in own) == any("sub%2Fproject" in path for path in server.paths())
         hook = build_source(config, SourceContext(owns=shard.owns))
         assert isinstance(hook, WebhookSource)
-        heard = hook.parse_delivery(headers(), PUSH).update
+        heard = hook.parse_delivery(headers(), delivery(push_event(project))).update
         assert (heard is not None) == shard.owns(PATH)
 
 
@@ -1215,15 +1196,17 @@ def test_another_server_is_no_gitlab(
 # ---------------------------------------------------------------------- webhooks
 
 
-def delivery(kind: str, **fields: Any) -> bytes:
-    """Return the body of an event of the project."""
-    own = {"id": 1, "path_with_namespace": PATH, "default_branch": "main"}
-    return json.dumps({"object_kind": kind, "project": own, **fields}).encode()
+def delivery(event: Mapping[str, Any], **fields: Any) -> bytes:
+    """Return the body of an event, some fields of which may differ."""
+    return json.dumps({**event, **fields}).encode()
 
 
-PUSH = delivery("push", ref="refs/heads/main")
-PIPELINE = delivery("pipeline", object_attributes={"ref": "main", "tag": False, "id": 101})
-JOB = delivery("build", ref="main", tag=False, build_id=1001, retries_count=0)
+@pytest.fixture
+def run(project: Project) -> Pipeline:
+    """Return a running pipeline of the newest commit, with a job."""
+    run = project.pipeline(project.push("a", at=NOW - 90), "running", at=NOW - 60)
+    run.job("test", "running", at=NOW - 60)
+    return run
 
 
 def headers(token: str = SECRET, **further: str) -> dict[str, str]:
@@ -1239,72 +1222,78 @@ def hook(configure: Configure) -> WebhookSource:
     return source
 
 
-@pytest.mark.parametrize("body", [PUSH, PIPELINE, JOB], ids=["push", "pipeline", "job"])
-def test_a_delivery_makes_a_refresh_due(hook: WebhookSource, body: bytes) -> None:
+def test_a_delivery_makes_a_refresh_due(hook: WebhookSource, run: Pipeline) -> None:
     """An event of a watched trunk adds no row, and asks for a refresh."""
-    update = hook.parse_delivery(headers(), body).update
-    assert update is not None
-    assert update.needs_refresh
-    assert list(update.facts(EMPTY_STATE)) == []
+    for event in (push_event(run.project), pipeline_event(run), job_event(run, run.jobs[0])):
+        update = hook.parse_delivery(headers(), delivery(event)).update
+        assert update is not None
+        assert update.needs_refresh
+        assert list(update.facts(EMPTY_STATE)) == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        delivery("push", ref="refs/heads/topic"),
-        delivery("push", ref="refs/tags/v1"),
-        delivery("pipeline", object_attributes={"ref": "main", "tag": True}),
-        delivery("build", ref="main", tag=False, project={"path_with_namespace": "other/one"}),
-        delivery("build", ref=5),
-        delivery("note"),
+def test_other_deliveries_are_accepted(ci: FakeGitLab, hook: WebhookSource, run: Pipeline) -> None:
+    """What concerns nothing watched is no error: GitLab switches a webhook off after four."""
+    project, job = run.project, job_event(run, run.jobs[0])
+    project.push("b", at=NOW, branch="topic")
+    other = ci.project("other/one")
+    elsewhere = other.pipeline(other.push("a", at=NOW), at=NOW)
+    pipeline = pipeline_event(run)
+    tagged = {**pipeline["object_attributes"], "tag": True}
+    for body in (
+        delivery(push_event(project, "topic")),
+        delivery(tag_event(project, "main")),
+        delivery(pipeline, object_attributes=tagged),
+        delivery(pipeline_event(elsewhere)),
+        delivery(job, ref=5),
+        delivery(job, object_kind="note"),
         b"{}",
         b'{"object_kind": "push", "project": []}',
-    ],
-)
-def test_other_deliveries_are_accepted(hook: WebhookSource, body: bytes) -> None:
-    """What concerns nothing watched is no error: GitLab switches a webhook off after four."""
-    assert hook.parse_delivery(headers(), body).update is None
+    ):
+        assert hook.parse_delivery(headers(), body).update is None
 
 
-def test_only_the_secret_token_opens(hook: WebhookSource, configure: Configure) -> None:
+def test_only_the_secret_token_opens(
+    hook: WebhookSource, configure: Configure, run: Pipeline
+) -> None:
     """A delivery without token, or with another one, is refused."""
+    push = delivery(push_event(run.project))
     with pytest.raises(UnsignedDelivery, match="X-Gitlab-Token"):
         hook.check_headers({})
     hook.check_headers(headers())
     for token in ("", "another", SECRET + "x", "é"):
         with pytest.raises(BadSignature):
-            hook.parse_delivery(headers(token), PUSH)
+            hook.parse_delivery(headers(token), push)
     off = build_source(configure(webhook_secret_file=None), SourceContext())
     assert isinstance(off, WebhookSource)
     assert not off.webhook_enabled
     with pytest.raises(BadSignature):
-        off.parse_delivery(headers(), PUSH)
+        off.parse_delivery(headers(), push)
     with pytest.raises(BadDelivery, match="JSON object"):
         hook.parse_delivery(headers(), b"[]")
 
 
-def test_a_repeated_delivery_has_the_same_id(hook: WebhookSource) -> None:
+def test_a_repeated_delivery_has_the_same_id(hook: WebhookSource, run: Pipeline) -> None:
     """GitLab's key decides, or before 17.4 the body."""
-    keyed = hook.parse_delivery(headers(**{"idempotency-key": "a-key"}), PUSH)
+    push, job = delivery(push_event(run.project)), delivery(job_event(run, run.jobs[0]))
+    keyed = hook.parse_delivery(headers(**{"idempotency-key": "a-key"}), push)
     assert keyed.id == "a-key"
-    ids = [hook.parse_delivery(headers(), body).id for body in (PUSH, PUSH, JOB)]
+    ids = [hook.parse_delivery(headers(), body).id for body in (push, push, job)]
     assert ids[0] == ids[1] != ids[2]
 
 
 def test_a_delivery_is_read_without_the_other_trunks(
-    ci: FakeGitLab, project: Project, configure: Configure, clock: Clock, server: HttpServer
+    ci: FakeGitLab, run: Pipeline, configure: Configure, clock: Clock, server: HttpServer
 ) -> None:
     """Only its trunk is read, every ten seconds at most, and the others keep their interval."""
     ci.project("group/other").push("a", at=NOW - 90)
-    run = project.pipeline(project.push("a", at=NOW - 90), "running", at=NOW - 60)
-    run.job("test", "running", at=NOW - 60)
     reader = Reader(configure(repos=["group/**"]), clock)
     reader.refresh()
     hook = reader._source
     assert isinstance(hook, WebhookSource)
     run.jobs[0]["status"] = "failed"
+    job = delivery(job_event(run, run.jobs[0]))
     clock.now += 4
-    hook.parse_delivery(headers(), JOB)
+    hook.parse_delivery(headers(), job)
     assert asked_by_refresh(reader, server) == []
     assert reader.report.retry_after == 6
     clock.now += 6
@@ -1314,6 +1303,6 @@ def test_a_delivery_is_read_without_the_other_trunks(
     assert reader.report.retry_after == 50
     assert len(reader.report.trunks) == 2
     clock.now += 50
-    hook.parse_delivery(headers(), JOB)
+    hook.parse_delivery(headers(), job)
     reader.refresh()
     assert asked(server).count("commits") == 2

@@ -13,6 +13,7 @@ from trunkwatch.domain.model import (
     Verdict,
 )
 from trunkwatch.domain.policy import Policy
+from trunkwatch.domain.suspects import NO_FILES, ChangedFiles, Span, unread_files_of
 from trunkwatch.engine.alerts import AlertLedger
 from trunkwatch.engine.backtest import BackTest
 from trunkwatch.engine.retention import Retention
@@ -67,6 +68,7 @@ class TrunkEvaluations:
         self._labels = dict(stored.labels)
         self._unstored_labels: dict[Trunk, Mapping[str, str]] = {}
         self._workflow_states = dict(stored.workflow_states)
+        self._files = dict(stored.files)
         self._store = store
         self._policy_digest = policy_digest(policy)
         self._generation = store.claim_states() if keeps_state else None
@@ -82,7 +84,7 @@ class TrunkEvaluations:
         self.states: dict[Trunk, TrunkState] = {}
 
     def put(self, applied: Applied, now: float) -> None:
-        """Replace the orders and the states of workflows that a refresh changed.
+        """Replace the orders, the states of workflows and the files that a refresh changed.
 
         Args:
             applied: the changes.
@@ -101,6 +103,7 @@ class TrunkEvaluations:
                 }
         self._orders.update(applied.orders)
         self._workflow_states.update(applied.workflow_states)
+        self._files.update(applied.files)
 
     def drop(self, trunk: Trunk, now: float, *, is_configured: bool) -> None:
         """Drop a trunk that is not watched any more; its jobs end as removed.
@@ -250,7 +253,8 @@ class TrunkEvaluations:
 
     def defer_all(self, applied: Applied) -> None:
         """Add changes to those that the next `take_pending` returns."""
-        for trunk in {*applied.touched, *applied.orders, *applied.workflow_states}:
+        changed = applied.touched, applied.orders, applied.workflow_states, applied.files
+        for trunk in set().union(*changed):
             self.defer(trunk, applied.touched.get(trunk, {}))
 
     def defer(self, trunk: Trunk, touched: Touched) -> None:
@@ -330,7 +334,11 @@ class TrunkEvaluations:
     def focus(self, trunk: Trunk) -> FailureFocus:
         """Return the failures in a trunk whose details should be read first."""
         state = self.states.get(trunk)
-        return _focus_of(state) if state else FailureFocus()
+        return _focus_of(state, self.files_of(trunk)) if state else FailureFocus()
+
+    def files_of(self, trunk: Trunk) -> Mapping[Span, ChangedFiles]:
+        """Return the changed files of a trunk's commits."""
+        return self._files.get(trunk, NO_FILES)
 
     def rows_of(self, key: JobKey) -> list[Observation]:
         """Return the rows that a job is evaluated from."""
@@ -416,8 +424,13 @@ def _newest(order: TrunkOrder) -> float:
     return next((time for time in times if time is not None), 0.0)
 
 
-def _focus_of(state: TrunkState) -> FailureFocus:
-    """Return the failures of a trunk that its source reads first."""
+def _focus_of(state: TrunkState, files: Mapping[Span, ChangedFiles]) -> FailureFocus:
+    """Return the failures of a trunk that its source reads first.
+
+    Args:
+        state: of the trunk.
+        files: the changed files of its commits.
+    """
     failing = [(job, job.blame) for job in state.jobs if job.blame]
     oldest = len(state.order.commits) - FOCUS_COMMITS
     commits = {
@@ -429,4 +442,7 @@ def _focus_of(state: TrunkState) -> FailureFocus:
     }
     without_step = {blame.run for _, blame in failing if not blame.failed_step}
     unexplained = {blame.run for _, blame in failing if not blame.annotations}
-    return FailureFocus(frozenset(commits), frozenset(without_step), frozenset(unexplained))
+    unread = unread_files_of((blame for job, blame in failing if job.broken), files)
+    return FailureFocus(
+        frozenset(commits), frozenset(without_step), frozenset(unexplained), tuple(unread)
+    )

@@ -522,7 +522,8 @@ class TrunkEngine:
         if data_at is not None and data_at > now:
             self._ahead.add(trunk)  # Its missing results depend on the time.
         missing = 0 if data_at is None else self._trunks.missing_results(state, min(now, data_at))
-        return replace(state, sources=sources, data_at=data_at, missing=missing)
+        files = self._trunks.files_of(trunk)
+        return replace(state, files=files, sources=sources, data_at=data_at, missing=missing)
 
 
 def _plausible(fact: Fact, now: float) -> Fact:

@@ -102,6 +102,7 @@ class RestClient:
         quota: Quota | None = None,
         tries: int = 1,
         redirects: bool = True,
+        cookies: bool = False,
         timeout: float = 30.0,
     ) -> None:
         """Args:
@@ -114,6 +115,7 @@ class RestClient:
         tries: how often a request is sent that fails by accident (no answer, 5xx, not JSON); 1
             for requests that must not take effect twice.
         redirects: whether redirects are followed; a token is never sent to another host.
+        cookies: whether later requests send the cookies of an answer, as a login needs.
         timeout: seconds to wait for a connection, and for each part of an answer; the whole answer
             must be there after `ANSWER_TIMEOUT_FACTOR` times as long.
         """
@@ -124,6 +126,7 @@ class RestClient:
         self._quota = quota
         self._tries = tries
         self._redirects = redirects
+        self._cookies = cookies
         self._timeout = timeout
         self._deadline = ANSWER_TIMEOUT_FACTOR * timeout
         self._max_bytes = http.max_answer_bytes
@@ -172,8 +175,8 @@ class RestClient:
         reply = self._retried(_Request(method, path, query, body))
         return None if reply is None else reply.document
 
-    def post(self, path: str, body: Sequence[Any]) -> None:
-        """Send a document; the body of the answer is not read."""
+    def post(self, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> None:
+        """Send a document, if any; the body of the answer is not read."""
         self._retried(_Request("POST", path, (), body, has_document=False))
 
     def object(
@@ -253,6 +256,9 @@ class RestClient:
                     raise self._no_answer(request, invalid) from None
         finally:
             self._sessions.append(session)
+        if self._cookies:
+            # The session has not seen them: `BoundedAdapter` replaces what it reads them from.
+            session.cookies.update(response.cookies)
         if response.history:
             self.redirected.add(request.path)
         self._http.count_request(str(response.status_code))

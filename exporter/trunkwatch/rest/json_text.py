@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,8 @@ INT_LIMIT = 2**63
 LONGEST_DIGITS = 400
 """Digits beyond which an integer is infinite as a float too."""
 
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_LONG_NUMBER = re.compile(rb"(?:\A|[\[,:\s-])[0-9]{19}")
+"""A number that may have more than 64 bits; the digits of a hash are part of a text."""
 
 
 def decode_json(content: bytes) -> Any:
@@ -36,8 +37,32 @@ def decode_json(content: bytes) -> Any:
 
 
 def text_or_none(value: object) -> str | None:
-    """Return a text, and None for any other type."""
-    return value if isinstance(value, str) else None
+    """Return a text that is not empty and can be stored and sent; None for any other value."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        # JSON can escape one half of a surrogate pair, which neither SQLite nor HTTP can carry.
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
+
+
+def checked_text(value: object) -> str:
+    """Return a text of `text_or_none`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    text = text_or_none(value)
+    if text is None:
+        raise ValueError("a text is missing")
+    return text
+
+
+def no_text(value: object) -> str:
+    """Return why a value is no text of `text_or_none`, as the end of a sentence."""
+    return "is missing" if value is None or value == "" else "is not a text"
 
 
 def int_or_none(value: object) -> int | None:
@@ -48,6 +73,44 @@ def int_or_none(value: object) -> int | None:
 def object_or_empty(value: object) -> Mapping[str, Any]:
     """Return an object, and an empty one for any other type."""
     return value if isinstance(value, dict) else {}
+
+
+def list_or_empty(value: object) -> Sequence[Any]:
+    """Return a list, and an empty one for any other type."""
+    return value if isinstance(value, list) else ()
+
+
+def checked_list(value: object) -> Sequence[Any]:
+    """Return a list.
+
+    Raises:
+        TypeError: it is of another type: an object would be iterated as well.
+    """
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value
+
+
+def object_of(value: object) -> Mapping[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("is not an object")
+    return value
+
+
+def optional_object(value: object) -> Mapping[str, Any]:
+    """Return an object, and an empty one for null.
+
+    Raises:
+        ValueError: it is of another type.
+    """
+    if not isinstance(value, dict | None):
+        raise ValueError("no object")
+    return value or {}
 
 
 def _integer(digits: str) -> float:

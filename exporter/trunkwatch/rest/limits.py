@@ -207,7 +207,7 @@ class Quota:
             before = sorted(
                 (minute + 1) * MINUTE
                 for minute, n in spent.items()
-                if minute <= last
+                if 0 <= minute <= last
                 for _ in range(min(n, MAX_RESTORED))
             )
             self._used.extendleft(reversed(before))

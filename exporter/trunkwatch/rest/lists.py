@@ -15,6 +15,7 @@ from cachetools import LRUCache
 
 from trunkwatch.errors import BadAnswerError, LimitExceededError
 from trunkwatch.rest.client import Query, Reply, RestClient
+from trunkwatch.rest.json_text import checked_list
 
 log = logging.getLogger(__name__)
 
@@ -311,9 +312,7 @@ class ListClient(RestClient):
     def _page_of(self, reply: Reply, listing: Listing[Row]) -> "Page[Row]":
         """Parse a page; a row that cannot be parsed is counted, and does not hide the others."""
         document = reply.document
-        rows = document if listing.key is None else document[listing.key]
-        if not isinstance(rows, list):
-            raise TypeError("no list")
+        rows = checked_list(document if listing.key is None else document[listing.key])
         total = None if listing.total is None else _total(document.get(listing.total))
         parsed: list[Row] = []
         for row in rows:

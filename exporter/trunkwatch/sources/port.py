@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from trunkwatch.domain.evidence import DEFAULT_EVENTS
 from trunkwatch.domain.model import Observation, Trunk
+from trunkwatch.domain.suspects import Span
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import SourceError
 from trunkwatch.rest.http import HttpContext
@@ -169,11 +170,14 @@ class FailureFocus:
         commits: those on which jobs with an open outage failed.
         without_step: the first failing runs whose failed step has not been read.
         unexplained: the first failing runs whose annotations have not been read.
+        files: commits whose changed files rank the suspects, and have not been read; in the order
+            in which to read them, when nothing else is left.
     """
 
     commits: frozenset[str] = frozenset()
     without_step: frozenset[Observation] = frozenset()
     unexplained: frozenset[Observation] = frozenset()
+    files: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

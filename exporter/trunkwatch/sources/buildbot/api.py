@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from trunkwatch.config.schema import BuildbotSource
-from trunkwatch.errors import BadAnswerError
+from trunkwatch.errors import BadAnswerError, CredentialsError
 from trunkwatch.rest.client import Query, RestClient
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.rest.json_text import int_or_none
@@ -86,7 +86,18 @@ class BuildbotApi:
         return [row for chunk in _chunks(ids) for row in self._builds(_equal("buildid", chunk))]
 
     def _builds(self, query: Query) -> list[object]:
-        return self._list("/builds", [*query, *(("property", name) for name in PROPERTIES)])
+        query = [*query, *(("property", name) for name in PROPERTIES)]
+        try:
+            return self._list("/builds", query)
+        except BadAnswerError as error:
+            if error.status not in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                raise
+            raise CredentialsError(
+                f"{error}; the user:password@ of url, or everybody without it, must be allowed to"
+                " read builds: www.authz of the master, and a proxy before it, decide that",
+                status=error.status,
+                detail=error.detail,
+            ) from None
 
     # ------------------------------------------------------------------ builders, sources, steps
 

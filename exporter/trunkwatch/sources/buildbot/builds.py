@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from trunkwatch.rest.json_text import int_or_none, text_or_none
+from trunkwatch.rest.json_text import int_or_none, list_or_empty, text_or_none
 from trunkwatch.times import plausible_time
 
 SUCCESS, WARNINGS, FAILURE, SKIPPED, EXCEPTION, RETRY, CANCELLED = range(7)
@@ -146,7 +146,7 @@ def parse_build(item: object, now: float) -> Build | None:
 
 def parse_sources(items: object) -> RequestedSources:
     """Return the sources of a build set from its list of source stamps."""
-    stamps = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    stamps = [item for item in list_or_empty(items) if isinstance(item, dict)]
     return RequestedSources(
         patched=any(stamp.get("patch") is not None for stamp in stamps),
         stamps={

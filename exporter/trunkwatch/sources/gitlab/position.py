@@ -28,7 +28,8 @@ class Position(msgspec.Struct):
         tip: the newest commit that was listed.
         bridges: whether its pipelines have trigger jobs.
         seen: time of the change and status of each pipeline that was read, by its id.
-        open: the pipelines whose jobs may change before they do.
+        open: the pipelines whose jobs may change before they do, or could not be read.
+        failed: when those that could not be read failed first, by id (seconds since the epoch).
     """
 
     scope: list[str]
@@ -37,6 +38,7 @@ class Position(msgspec.Struct):
     bridges: bool = False
     seen: dict[int, tuple[float, str]] = {}
     open: dict[int, Pipeline] = {}
+    failed: dict[int, float] = {}
 
     @classmethod
     def stored(cls, text: str | None, scope: list[str], now: float) -> "Position":
@@ -66,8 +68,22 @@ class Position(msgspec.Struct):
 
     def keep_open(self, pipeline: Pipeline, now: float, *, wanted: bool) -> None:
         """Record whether a pipeline has to be read again though it does not change."""
+        self.failed.pop(pipeline.id, None)
         created = pipeline.updated if pipeline.created is None else pipeline.created
         if wanted and now - created <= PENDING_LIMIT:
             self.open[pipeline.id] = pipeline
         else:
             self.open.pop(pipeline.id, None)
+
+    def keep_failed(self, pipeline: Pipeline, now: float) -> None:
+        """Record that a pipeline, of any age, could not be read and has to be read again.
+
+        It is given up 36 hours after its first failure, else one that never can would cost a
+        request and an error at each refresh.
+        """
+        if now - self.failed.setdefault(pipeline.id, now) <= PENDING_LIMIT:
+            self.open[pipeline.id] = pipeline
+        else:
+            self.failed.pop(pipeline.id)
+            self.open.pop(pipeline.id, None)
+            self.see(pipeline)  # else it would be new to the next refresh

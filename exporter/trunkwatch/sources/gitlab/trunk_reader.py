@@ -96,7 +96,7 @@ class TrunkReader:
         except SourceError as error:
             if not isinstance(error, NotFoundError) or error.is_refused:
                 result.error = result.error or error
-                position.keep_open(run, self._now, wanted=True)
+                position.keep_failed(run, self._now)
                 return True
             rows = []  # a pipeline may be deleted
         result.facts += rows
