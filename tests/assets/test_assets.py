@@ -84,13 +84,19 @@ def test_every_file_of_a_release_is_written() -> None:
 def test_a_setting_changes_only_what_it_names() -> None:
     """Links are in templates, rules and flags, Prometheus' image in compose, teams in routes."""
     url = "https://trunkwatch.example.com"
-    linked = rendered(f"exporter_url={url}/", f"grafana_url={url}:3000")
-    (places,) = (name for name in changed(linked) if name.endswith(".tmpl"))
-    assert f'{{{{ define "trunkwatch.grafana" }}}}{url}:3000{{{{ end }}}}' in linked[places]
+    addresses = f"{url}:3000", f"{url}:9093"
+    linked = rendered(
+        f"exporter_url={url}/", f"grafana_url={addresses[0]}", f"alertmanager_url={addresses[1]}"
+    )
+    places = [name for name in sorted(changed(linked)) if name.endswith(".tmpl")]
+    folder = "deploy/alertmanager"
+    assert places == [f"{folder}/places.compose.tmpl", f"{folder}/templates/places.tmpl"]
+    for name in places:
+        assert tuple(re.findall('address := "(.*?)"', linked[name])) == addresses
     assert f"- --web.external-url={url}\n" in linked[COMPOSE.name]
     assert f"runbook_url: {url}/runbooks/TrunkJobBroken\n" in linked["rules/trunkwatch.rules.yml"]
     assert [name for name, text in linked.items() if "localhost:10077" in text] == []
-    other = rendered('selector=job="ci"', 'tickets=job="tickets"')
+    other = rendered('selector=job="ci"', 'tickets=job="tickets"', 'confirm=job="confirm"')
     assert [name for name, text in other.items() if re.search(r'job="trunkwatch', text)] == []
     older = rendered(prometheus="2")
     assert changed(older) == {COMPOSE.name}
@@ -129,7 +135,7 @@ def test_a_value_that_a_file_would_read_otherwise_is_refused(value: str) -> None
 def test_every_address_arrives_as_given() -> None:
     """An address with a port, of IPv6, or below an escaped path is the same in every file."""
     files = rendered("exporter_url=http://[::1]:80", "grafana_url=https://g/a%20b+c~/")
-    assert "}}https://g/a%20b+c~{{" in files["deploy/alertmanager/templates/places.tmpl"]
+    assert '"https://g/a%20b+c~"' in files["deploy/alertmanager/templates/places.tmpl"]
     flag = "--web.external-url=http://[::1]:80"
     for name in (COMPOSE.name, "deploy/kubernetes/trunkwatch.yaml"):
         (line,) = (line for line in files[name].splitlines() if flag in line)
@@ -254,11 +260,14 @@ def test_the_snippet_for_one_team_routes_its_alerts(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_tests_of_the_rules_pass_for_another_selector(tmp_path: Path) -> None:
     """Promtool's tests pass for rules of other exporters, and are left out where they cannot."""
-    settings = ('selector=job="ci",cluster="eu"', 'tickets=job="tickets",cluster="eu"')
+    settings = tuple(
+        f'{key}=job="{key}",cluster="eu"' for key in ("selector", "tickets", "confirm")
+    )
     folder = written(tmp_path / "new", rendered(*settings))
     # Of a job, and of the exporter; all of them take half a minute.
     tests = [
-        folder / "rules" / "tests" / f"{name}.test.yml" for name in ("job_broken", "own_state")
+        folder / "rules" / "tests" / f"{name}.test.yml"
+        for name in ("job_broken", "own_state", "confirm")
     ]
     tested = run(find_binary("promtool"), "test", "rules", *tests)
     assert tested.returncode == 0, tested.stdout + tested.stderr
@@ -273,13 +282,15 @@ def test_force_replaces_the_files_of_the_release_alone(tmp_path: Path) -> None:
     """Files of the release are replaced, others stay, and nothing else appears."""
     (tmp_path / "mine.txt").write_text("mine")
     (tmp_path / "VERSION").write_text("0.0.1\n")
-    done = CliRunner().invoke(main, ["assets", "--force", str(tmp_path), "--set", "name=a"])
+    flags = ["--set", "name=a", "--prometheus", "2"]
+    done = CliRunner().invoke(main, ["assets", "--force", str(tmp_path), *flags])
     assert done.exit_code == 0, done.output
     assert "rules/tests: left out" in done.stderr
     assert (tmp_path / "mine.txt").read_text() == "mine"
     assert (tmp_path / "VERSION").read_text() == f"{__version__}\n"
-    expected = {*rendered("name=a"), "mine.txt"}
-    assert {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()} == expected
+    expected = {**rendered("name=a", prometheus="2"), "mine.txt": "mine"}
+    files = {str(p.relative_to(tmp_path)): p for p in tmp_path.rglob("*") if p.is_file()}
+    assert {name: file.read_text() for name, file in files.items()} == expected
 
 
 def test_nothing_is_left_of_a_write_that_fails(tmp_path: Path) -> None:

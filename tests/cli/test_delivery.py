@@ -47,8 +47,8 @@ def call(url: str, *arguments: str) -> Result:
 
 @pytest.mark.live
 def test_a_test_alert_arrives_and_ends(alertmanager: str, told: queue.Queue[Message]) -> None:
-    """The team's receiver gets it, marked as a test, and gets its end; nothing is left."""
-    done = call(alertmanager, "--team", TEAM)
+    """The team's receiver gets it, marked as a test of one Trunkwatch, and its end."""
+    done = call(alertmanager, "--team", TEAM, "--name", "staging")
     assert done.exit_code == 0, done.output
     title = f"[TEST] Trunkwatch test alert for team {TEAM}, P2: nothing is broken"
     assert f"Receivers: {TEAM}-ticket\nLook for: {title}\n" in done.stdout
@@ -58,7 +58,7 @@ def test_a_test_alert_arrives_and_ends(alertmanager: str, told: queue.Queue[Mess
         (f"{TEAM}-ticket", "resolved"),
     ]
     (alert,) = first.body["alerts"]
-    assert alert["labels"]["alertname"] == ALERT
+    assert (alert["labels"]["alertname"], alert["labels"]["trunkwatch"]) == (ALERT, "staging")
     (shown, text) = render_all(["trunkwatch.title", "trunkwatch.text"], first.body)
     assert shown == title
     assert "nothing is broken" in text
@@ -94,6 +94,39 @@ def test_an_interrupted_test_ends_too(alertmanager: str, monkeypatch: pytest.Mon
     done = call(alertmanager, "--team", "trunk")
     assert "Ended" in done.stdout
     assert requests.get(f"{alertmanager}/api/v2/alerts", timeout=PATIENCE).json() == []
+
+
+TEAMS = """\
+sources: [{name: ci, type: recorded, path: ci.ndjson}]
+groups: [{name: a, match: {workflow: w}, team: lost, priority: P1}, {name: b, team: core}]
+alertmanager: {url: URL}
+"""
+UNROUTED = "warning: alertmanager.url: route: no route takes team 'lost', priority P"
+
+
+@pytest.mark.live
+def test_a_team_without_a_route_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check-config --live` warns by the running routes, unless a file was checked or none runs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ci.ndjson").touch()
+    routes = "[{matchers: ['team=~\"core|trunk\"'], receiver: b}]"
+    text = f"route: {{receiver: a, routes: {routes}}}\nreceivers: [{{name: a}}, {{name: b}}]\n"
+    (tmp_path / "alertmanager.yml").write_text(text)
+    (tmp_path / "routed.yml").write_text(text.replace("core", ".*"))
+
+    def warned(config: str, *arguments: str) -> list[str]:
+        (tmp_path / "trunkwatch.yml").write_text(config)
+        done = CliRunner().invoke(main, ["check-config", "--live", *arguments])
+        return [line for line in done.output.splitlines() if "alertmanager" in line]
+
+    with running(tmp_path / "alertmanager.yml") as port:
+        config = TEAMS.replace("URL", f"'http://127.0.0.1:{port}'")
+        found = warned(config)
+        assert [line[: len(UNROUTED) + 1] for line in found] == [f"{UNROUTED}{n}" for n in (1, 3)]
+        assert not any("no route" in each for each in warned(config, "--alertmanager=routed.yml"))
+        assert warned(config.partition("alertmanager")[0]) == []
+    (failed,) = warned(config)
+    assert "the routes of teams cannot be read: " in failed
 
 
 class FakeClient:

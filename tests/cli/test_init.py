@@ -1,5 +1,7 @@
 """`trunkwatch init` against the stand-ins for GitHub and GitLab."""
 
+import re
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,7 +106,7 @@ def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> N
     assert (folder / "one.yml").read_bytes() == (folder / "two.yml").read_bytes()
     assert github.counted() == cold
     assert done.stdout == ""
-    assert done.stderr.startswith("two.yml: written. Next: trunkwatch check-config --live\n")
+    assert done.stderr.startswith("two.yml: written. Next: trunkwatch check-config --live ")
     live = call(github, "check-config", "--live", "--config.file", "one.yml")
     assert github.counted() <= cold + 1
     assert live.stderr.startswith(f"Cache: {folder / 'cache'}")
@@ -114,6 +116,27 @@ def test_it_is_valid_and_the_same_twice(github: GitHubServer, folder: Path) -> N
     )
     assert "warning" not in live.stdout
     assert live.exit_code == 0
+
+
+@pytest.mark.parametrize("file", ["trunkwatch.yml", "my file.yml"])
+def test_printed_commands_run(github: GitHubServer, folder: Path, file: str) -> None:
+    """Each command that the program or the written file names as a next step runs as it is."""
+    written = init(github, "--output", file).stderr + (folder / file).read_text()
+    flags = [] if file == "trunkwatch.yml" else ["--config.file", file]
+    printed = (
+        call(github, *command).output
+        for command in (
+            ["explain", "none", *flags],
+            ["explain", "none", "--repo", "o/r"],
+            ["explain", "test", *flags],
+            ["check", "--all", *flags],
+            ["backtest", *flags],
+            ["check-config", "--live", *flags],
+        )
+    )
+    named = re.findall("(?<!`)trunkwatch ([a-z].*)", "\n".join([written, *printed]))
+    ran = [shlex.split(command.replace("FILE", shlex.quote(file))) for command in named]
+    assert [call(github, *words).exit_code for words in ran] == [0, 0, 0, 1, 1], named
 
 
 def test_a_baseline_exempts_what_is_broken(github: GitHubServer, folder: Path) -> None:

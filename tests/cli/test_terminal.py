@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trunkwatch.domain.model import Observation
 
 from tests.support.rows import history, named, write_recorded
 from tests.support.screen import environment_at, open_terminal, read_terminal
@@ -14,6 +15,7 @@ from tests.support.screen import environment_at, open_terminal, read_terminal
 pytestmark = pytest.mark.slow
 
 NAME = "linux-jammy-cuda12.8-py3.10-gcc11-sm86 / test (inductor_torchbench_smoketest)"
+URL = "https://github.com/acme/framework/actions/runs/23456789012/job/67890123456?pr=0"
 COMMANDS = (
     ["check", "--all"],
     ["backtest"],
@@ -38,17 +40,21 @@ def at_terminal(folder: Path, columns: int, arguments: list[str]) -> list[str]:
     return STYLES.sub("", found.decode()).replace("\r\n", "\n").splitlines()
 
 
-@pytest.mark.parametrize("columns", [40, 200])
+@pytest.mark.parametrize("columns", [40, 80, 120])
 def test_a_name_is_never_cut(tmp_path: Path, columns: int) -> None:
-    """It may be wider than the terminal; the other values of a row are not."""
+    """A name or an address may be wider than the terminal; what else is in a line is not."""
     (tmp_path / "trunkwatch.yml").write_text(
         "sources: [{name: ci, type: recorded, path: ci.ndjson}]\n"
         "groups: [{name: inductor, team: broken-inductor, priority: P2}]\n"
     )
-    write_recorded(tmp_path / "ci.ndjson", history("P F F F", named(NAME)), history("P P P P"))
+    order, *rows = history("P F F F", named(NAME))
+    linked = [row.changed(url=URL) for row in rows if isinstance(row, Observation)]
+    write_recorded(tmp_path / "ci.ndjson", [order, *linked], history("P P P P"))
     for arguments in COMMANDS:
         lines = at_terminal(tmp_path, columns, arguments)
         assert any(NAME in line for line in lines), (arguments, lines)
-        if arguments[0] == "backtest":
+        if arguments[0] in ("backtest", "explain"):
             wide = [line for line in lines if len(line.rstrip()) > columns]
-            assert [line for line in wide if NAME not in line] == []
+            assert [line for line in wide if NAME not in line and line.strip() != URL] == []
+        if arguments[0] == "explain":
+            assert [line for line in lines if line.strip() == URL] != []

@@ -164,7 +164,31 @@ tickets:
   confidential: true
   url: http://127.0.0.1:10079
 alertmanager: {url: "http://u:p@127.0.0.1:9093"}
+confirm:
+  mode: act
+  type: github
+  url: http://127.0.0.1:10080
+  api_url: https://ghe.example.com/api/v3
+  questions: [which]
+  groups: [inductor]
+  never: ['nightly / .*']
+  events: [push]
+  called_workflows: ['o/.*']
+  max_runs_per_outage: 1
+  max_runs_per_group: 2
+  max_runs_per_repo: 3
+  max_minutes_per_repo: 4
 """
+
+BUILDBOT = """
+sources: [{name: a, type: recorded, path: a}]
+confirm:
+  type: buildbot
+  api_url: https://ci.example.com/api/v2
+  builders: ['unit-.*']
+  force_scheduler: commit
+"""
+"""The keys of `confirm` that Buildbot has alone."""
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +211,8 @@ def keys_of(model: BaseModel) -> Iterator[str]:
 
 def test_the_example_has_every_key(config: Config) -> None:
     """These tests cover every key of the configuration."""
-    assert sorted(set(keys_of(config))) == all_keys()
+    buildbot = parse_config(BUILDBOT, "/etc/trunkwatch/trunkwatch.yml")
+    assert sorted({*keys_of(config), *keys_of(buildbot)}) == all_keys()
 
 
 def test_tickets(config: Config) -> None:
@@ -211,6 +236,38 @@ def test_tickets(config: Config) -> None:
         "confidential": True,
     }
     assert config.tickets.api == "https://gitlab.example.com/api/v4"
+
+
+def test_confirm(config: Config) -> None:
+    """Each key of the section arrives; without it there is none."""
+    assert config.confirm is not None
+    assert config.confirm.model_dump() == {
+        "mode": "act",
+        "type": "github",
+        "url": "http://127.0.0.1:10080",
+        "api_url": "https://ghe.example.com/api/v3",
+        "questions": ("which",),
+        "groups": ("inductor",),
+        "never": (Pattern("nightly / .*"),),
+        "events": ("push",),
+        "builders": (),
+        "force_scheduler": None,
+        "called_workflows": (Pattern("o/.*"),),
+        "max_runs_per_outage": 1,
+        "max_runs_per_group": 2,
+        "max_runs_per_repo": 3,
+        "max_minutes_per_repo": 4,
+    }
+    assert parse_config("sources: [{name: a, type: recorded, path: a}]", "t").confirm is None
+
+
+def test_confirm_on_buildbot() -> None:
+    """Each key that Buildbot has alone arrives."""
+    section = parse_config(BUILDBOT, "t").confirm
+    assert section is not None
+    assert (section.type, section.api) == ("buildbot", "https://ci.example.com/api/v2")
+    assert (section.builders, section.force_scheduler) == ((Pattern("unit-.*"),), "commit")
+    assert section.starts_runs
 
 
 def test_tickets_without_the_section() -> None:
@@ -647,7 +704,7 @@ tickets: {api_url: 'http://u:hunter2@h'}
 """
     hashed = "$2y$04$trunkwatchtrunkwatchtuutHjCKBpwZvmfu1BjvhHWVPjwMs4kfO"
     web = parse_web_config(f"basic_auth_users: {{ann: {hashed}}}".encode(), "web.yml")
-    options = TicketOptions("x", None, "", "http://u:hunter2@h", "http://u:hunter2@h")
+    options = TicketOptions("x", None, "", "http://u:hunter2@h", ("http://u:hunter2@h",))
     shown = f"{parse_config(text, 'x.yml')!r} {web!r} {web} {options!r}"
     assert "hunter2" not in shown
     assert hashed not in shown

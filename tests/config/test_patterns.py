@@ -2,6 +2,7 @@
 
 import ast
 import re
+import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -123,18 +124,47 @@ def test_matchers_of_alertmanager_are_read_as_alertmanager_reads_them() -> None:
 # ---------------------------------------------------------------------- time
 
 
-def is_linear(work: Callable[[str], object], text: str) -> bool:
-    """Return whether a text ten times as long takes much less than a hundred times as long."""
+LIMIT_SECONDS = 2.0
+"""CPU seconds that a text of 10,000 or 100,000 characters may take; most take a hundredth."""
+
+
+def is_linear(work: Callable[[str], object], text: str, limit: float = LIMIT_SECONDS) -> bool:
+    """Return whether a text ten times as long takes much less than a hundred times as long.
+
+    It does not once a text takes `limit` seconds of CPU: `re` is interrupted then.
+    """
     short, long = (text * (size // len(text)) for size in (10_000, 100_000))
-    # A busy machine can spoil a measurement.
-    return any(_seconds(work, long) < max(0.5, 40 * _seconds(work, short)) for _ in range(3))
+    try:
+        # A busy machine can spoil a measurement.
+        return any(
+            _seconds(work, long, limit) < max(0.5, 40 * _seconds(work, short, limit))
+            for _ in range(3)
+        )
+    except TimeoutError:
+        return False
 
 
-def _seconds(work: Callable[[str], object], text: str) -> float:
+def _seconds(work: Callable[[str], object], text: str, limit: float) -> float:
     started = time.process_time()
-    work(text)
-    work(text + "\n")
+    before = signal.signal(signal.SIGPROF, _interrupt)
+    signal.setitimer(signal.ITIMER_PROF, limit)
+    try:
+        work(text)
+        work(text + "\n")
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
     return time.process_time() - started
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise TimeoutError
+
+
+@pytest.mark.parametrize("text", ["a.*?b", "(a+)+b"])
+def test_an_expression_that_is_not_linear_is_found_out(text: str) -> None:
+    """A quadratic expression is not waited for, and neither is an exponential one."""
+    assert not is_linear(re.compile(text).search, "a", limit=0.1)
 
 
 @pytest.mark.parametrize("text", ["(a+)+b", "(a|a)*b", "(.*)*x", ".*a.*a.*a.*a.*b", r"(\w+\s?)*!"])
@@ -184,7 +214,8 @@ def _is_re(node: ast.AST, method: str) -> bool:
 
 def hostile_texts(pattern: str) -> Iterator[str]:
     """Yield parts of what a pattern looks for, which are repeated."""
-    yield from ("a", "1", " ", "`", "://a", "\x1b[", "\x1b[0", " (", "a / ", ") / ", ".yml@", "x\n")
+    yield from ("a", "1", " ", "`", "://a", "\x1b[", "\x1b[0", " (", ": [", "a / ", ") / ", ".yml@")
+    yield "x\n"
     plain = re.sub(r"\\d\+", "1", pattern.replace(".*", "").replace(r"\S+", "k"))
     plain = re.sub(r"\\(.)", r"\1", plain)
     for end in range(1, len(plain) + 1, max(1, len(plain) // 12)):

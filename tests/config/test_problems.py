@@ -638,6 +638,14 @@ CASES = {
         SOURCES + "tickets: {api_url: 'https://u:hunter2@gitlab.example.com/api/v4/'}",
         "tickets: api_url is that of a GitLab: add type: gitlab",
     ),
+    "the API of GitHub for a confirm of GitLab": (
+        SOURCES + "confirm: {type: gitlab, api_url: 'https://u:hunter2@ghe.example.com/api/v3'}",
+        "confirm: api_url must end with /api/v4, such as https://gitlab.com/api/v4",
+    ),
+    "reusable workflows of GitLab": (
+        SOURCES + "confirm: {type: gitlab, called_workflows: ['o/.*']}",
+        "confirm: called_workflows is a key of type: github; remove it",
+    ),
     "confidential issues of GitHub": (
         SOURCES + "tickets: {confidential: true}",
         "tickets: GitHub has no confidential issues; remove confidential",
@@ -792,6 +800,16 @@ def test_a_name_that_becomes_a_label_is_bounded(key: str, text: str) -> None:
     parse_config(text.replace("LONG", "x" * most), "t.yml")
     expected = f"{key}: must be at most 200 bytes in UTF-8 (got 201)"
     assert problems_of(text.replace("LONG", "x" * (most + 1))) == [expected]
+
+
+@pytest.mark.parametrize("written", ["\\n", "\\r", "\\x00", "\\x85", "\\u2028"])
+@pytest.mark.parametrize(("key", "text"), [each for each in LABELS if "/LONG" not in each[1]])
+def test_a_name_that_becomes_a_label_is_one_line(key: str, text: str, written: str) -> None:
+    """A line break or another control character in it is refused, and written out."""
+    (problem,) = problems_of(text.replace("LONG", f'"a{written}b"'))
+    assert problem.startswith(f"{key}: must ")
+    assert problem.endswith("b')")
+    assert "(got 'a\\" in problem
 
 
 # ---------------------------------------------------------------------- reading the file

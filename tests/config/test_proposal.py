@@ -159,7 +159,8 @@ def test_nightly_runs_are_counted_by_themselves(
 
 
 @pytest.mark.parametrize(
-    "name", ["yes", "null", "a: b", "it's", "#1", "a\nb", "\u202e", "{x}", "*", "default", " "]
+    "name",
+    ["yes", "null", "a: b", "it's", "#1", "a\nb", "\u202e", "{x}", "*", "default", " ", "試" * 90],
 )
 def test_every_workflow_name_makes_a_valid_file(name: str) -> None:
     """A name may be anything; its group matches it alone, and takes no reserved name."""

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from trunkwatch.addresses import job_path
 from trunkwatch.domain.model import JobKey
-from trunkwatch.metrics.facts import URL_BYTES
+from trunkwatch.metrics.facts import WHOLE_BYTES
 
-from tests.deploy.files import TEMPLATES, run
+from tests.deploy.files import DEPLOY, TEMPLATES, run
 from tests.support.engines import OLDEST, find_engine
 
 EXPORTER = "http://localhost:10077"
@@ -135,7 +136,7 @@ def broken(job: str, failures: int | str = 3, *, resolved: bool = False, **facts
     A resolved alert without the fact `ended` has an end that is not confirmed.
     """
     path = job_path(JobKey("pytorch/pytorch", "main", "inductor", job))
-    page = f"{EXPORTER}{path}" if len(path) < URL_BYTES - len(EXPORTER) else ""
+    page = f"{EXPORTER}{path}" if len(path) < WHOLE_BYTES - len(EXPORTER) else ""
     known = {**FACTS, "failures": str(failures), "page": page} | facts
     if not known.get("ended"):
         known = {"title": TITLE, "failing_for": "3h 40m 12s"} | known
@@ -187,8 +188,19 @@ def common(sets: list[Mapping[str, str]]) -> dict[str, str]:
 SEPARATOR = "\x1e"
 
 
+LINKED = DEPLOY / "alertmanager" / "places.compose.tmpl"
+"""The addresses of a Grafana and of the web pages of an Alertmanager."""
+
+UNSET = TEMPLATES / "places.tmpl"
+"""No address."""
+
+
 def render_all(
-    names: Sequence[str], data: dict[str, Any], kind: str = "text", engines: str = OLDEST
+    names: Sequence[str],
+    data: dict[str, Any],
+    kind: str = "text",
+    engines: str = OLDEST,
+    places: Path = LINKED,
 ) -> list[str]:
     """Render templates with amtool, as text or within HTML.
 
@@ -197,6 +209,7 @@ def render_all(
         data: Alertmanager's template data.
         kind: `text` or `html`.
         engines: the pair whose amtool renders.
+        places: the file with the addresses that no alert has.
     """
     with NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(data, file)
@@ -206,6 +219,7 @@ def render_all(
             "template",
             "render",
             f"--template.glob={TEMPLATES}/*.tmpl",
+            f"--template.glob={places}",
             "--template.text=" + SEPARATOR.join(f'{{{{ template "{name}" . }}}}' for name in names),
             f"--template.type={kind}",
             f"--template.data={file.name}",

@@ -58,6 +58,7 @@ ROUTES: list[tuple[dict[str, str], str]] = [
     (of_trunk("TrunkwatchShardMissing", "P2"), "ticket"),
     (of_trunk("TrunkwatchShardDoubled", "P3"), "low"),
     (of_trunk("TrunkwatchTicketsFailing", "P2"), "ticket"),
+    (of_trunk("TrunkwatchConfirmFailing", "P3"), "low"),
     (of_trunk("TrunkwatchColdStart", "P3"), "low"),
     (of_trunk("TrunkwatchUnknownConclusions", "P3"), "low"),
 ]

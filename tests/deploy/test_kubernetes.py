@@ -362,9 +362,10 @@ def test_the_mixin_is_the_rules_and_the_dashboards() -> None:
 
 
 WHICH = build.Which(
-    'cluster="%d\\\\",job=~"a|b"', 'job="t"', "two", "https://ci.example.com/runbooks"
+    'cluster="%d\\\\",job=~"a|b"', 'job="t"', 'job="c"', "two", "https://ci.example.com/runbooks"
 )
-CONFIG = dict(zip(("selector", "ticketsSelector", "name", "runbooks"), WHICH, strict=True))
+KEYS = ("selector", "ticketsSelector", "confirmSelector", "name", "runbooks")
+CONFIG = dict(zip(KEYS, WHICH, strict=True))
 
 
 def test_the_mixin_selects_as_the_generator_does() -> None:
@@ -378,6 +379,7 @@ def test_a_written_mixin_is_that_of_its_folder(tmp_path: Path) -> None:
     settings = [
         'selector=job="ci"',
         'tickets=job="other"',
+        'confirm=job="third"',
         "exporter_url=https://other.example.com",
     ]
     files = render_files(parse_settings(settings))

@@ -10,7 +10,9 @@ import pytest
 from tests.deploy.notification import (
     FACTS,
     FIXED,
+    LINKED,
     MEDIA,
+    UNSET,
     Alert,
     broken,
     description,
@@ -18,7 +20,9 @@ from tests.deploy.notification import (
     notification,
     of_exporter,
     render,
+    render_all,
 )
+from tests.support.engines import PAIRS
 
 # The captions of a message with one firing and one resolved job, from top to bottom.
 CAPTIONS = [
@@ -34,8 +38,8 @@ CAPTIONS = [
     "Reason",
     "Runbook",
     "Page",
-    "Dashboard",
     "Source",
+    "Dashboard",
     "Silence all of it",
 ]
 CAPTION = re.compile(rf"\b({'|'.join(CAPTIONS)})\b(?=[]:>])")
@@ -85,6 +89,21 @@ def test_every_medium_tells_the_same_in_the_same_order(medium: str) -> None:
     assert captions(message) == [each for each in CAPTIONS if each != "Source"]
     message = render(medium, notification(of_exporter()))
     assert captions(message) == CAPTIONS[CAPTIONS.index("State") :][:1] + CAPTIONS[-5:]
+
+
+@pytest.mark.parametrize("engines", PAIRS)
+@pytest.mark.parametrize("medium", MEDIA)
+def test_an_address_that_is_not_set_has_no_link(medium: str, engines: str) -> None:
+    """Without a Grafana or pages of Alertmanager, the other links stay as they are."""
+    for alerts in ([broken("a"), fixed("b")], [of_exporter()]):
+        data = notification(*alerts)
+        linked, plain = (
+            render_all([medium], data, engines=engines, places=places)[0]
+            for places in (LINKED, UNSET)
+        )
+        wanted = [c for c in captions(linked) if not re.match("Dashboard|Silence", c)]
+        assert captions(plain) == wanted
+        assert not re.search("[·-] *$|/d/trunkwatch|silences/new", plain, re.MULTILINE)
 
 
 def test_no_line_of_the_plain_text_is_somebody_else_s() -> None:

@@ -1,5 +1,6 @@
 """The code blocks of the documents work: commands run, configurations and queries are accepted."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -28,9 +29,11 @@ NOT_RUN: Mapping[str, str] = {
     r"trunkwatch test-alert": "needs Alertmanager; tests/cli/test_delivery.py runs it",
     r"trunkwatch demo": "servers; tests/assets/test_package.py runs it",
     r"trunkwatch tickets": "a server; tests/tickets/test_service.py runs it",
+    r"trunkwatch confirm": "a server; tests/confirm/test_service.py runs it",
     r"python3 -m venv |pip install |git clone ": "needs the network, or a folder outside the clone",
     r"(amtool|promtool|trunkwatch check-config) .*/etc/": "files of a machine; see tests/assets",
     r"python -m tools\.compare": "other programs and their servers; test_comparison.py runs it",
+    r"python -m tests\.confirm": "minutes; tests/confirm/test_histories.py runs a short form",
     r"helm install": "needs a cluster; tests/deploy/test_kubernetes.py renders the chart",
     r"install |systemd-|systemctl ": "needs root; tests/deploy/test_systemd.py checks the files",
     r"python rules/build": "writes into the clone; tests/rules/test_rules.py runs it",
@@ -42,6 +45,9 @@ NOT_RUN: Mapping[str, str] = {
 PLACEHOLDERS = {"part of a job name": "inductor_torchbench", "my.yml": "trunkwatch.yml"}
 
 CHECK_SCHEMA = str(Path(sys.executable).with_name("check-jsonschema"))
+
+SOURCES = "sources: [{name: a, type: recorded, path: incident.ndjson}]\n"
+"""What a shown section needs to be a whole configuration."""
 
 RECEIVERS = "route: {receiver: ticket}\n"
 """What the shown receivers need to be a whole configuration."""
@@ -101,14 +107,15 @@ def test_shown_commands_are_found() -> None:
 def test_a_shown_configuration_is_accepted(text: str, tmp_path: Path) -> None:
     """Trunkwatch, Prometheus, Alertmanager or GitHub's schema accepts its configuration."""
     sections = set(yaml.safe_load(text))
-    kinds = {"sources", "scrape_configs", "alerting", "receivers", "tls_server_config"}
-    (section,) = kinds & sections or {"workflow"}
+    kinds = {"sources", "confirm", "scrape_configs", "alerting", "receivers", "tls_server_config"}
+    (section,) = (kinds - {"confirm"}) & sections or kinds & sections or {"workflow"}
     if section == "workflow":
         schema = (CHECK_SCHEMA, "--builtin-schema", "vendor.github-workflows")
         assert not accepted(tmp_path, *schema, text=text)
     elif section == "tls_server_config":
         parse_web_config(text.encode(), "web.yml")
-    elif section == "sources":
+    elif section in ("sources", "confirm"):
+        text = text if section == "sources" else SOURCES + text
         (tmp_path / "trunkwatch.yml").write_text(text, encoding="utf-8")
         assert in_process("trunkwatch check-config", tmp_path).code == 0
     elif section in ("scrape_configs", "alerting"):
@@ -131,3 +138,24 @@ def test_every_shown_query_is_accepted(tmp_path: Path) -> None:
     assert not accepted(
         tmp_path, binary_path("promtool"), "check", "rules", "--lint=none", text=text
     )
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_after_the_documented_line(shell: str) -> None:
+    """The line defines the completion; where the shell is bash, it completes a command."""
+    (line,) = re.findall(rf"`([^`]*{shell}_source[^`]*)`", DOCUMENTS["docs/operations.md"])
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def printed(script: str) -> str:
+        command = ["bash", "-c", script]
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    (source,) = re.findall(r"_TRUNKWATCH_COMPLETE=\w+ trunkwatch", line)
+    assert f"_TRUNKWATCH_COMPLETE={shell}_complete" in printed(source)
+    if shell == "bash":
+        words = "COMP_WORDS=(trunkwatch chec); COMP_CWORD=1; _trunkwatch_completion trunkwatch"
+        found = printed(f'{line}; {words}; echo "${{COMPREPLY[@]}}"')
+        assert found.split() == ["check", "check-config"]

@@ -20,6 +20,7 @@ from trunkwatch.config import parse_config
 from trunkwatch.config.schema import RecordedSource
 from trunkwatch.config.section import WebSection
 from trunkwatch.config.web_config import HttpServerSection, TlsServerSection, WebConfig
+from trunkwatch.confirm.metrics import ConfirmMetrics
 from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of
 from trunkwatch.domain.evidence import COMPLETED, DEFAULT_EVENTS, UNFINISHED
 from trunkwatch.domain.model import (
@@ -33,6 +34,7 @@ from trunkwatch.domain.model import (
     WorkflowState,
 )
 from trunkwatch.domain.outage import Thresholds
+from trunkwatch.domain.suspects import ChangedFiles, Span
 from trunkwatch.engine.facts import EMPTY_STATE, AddedCommits, Fact
 from trunkwatch.engine.snapshot import Snapshot
 from trunkwatch.errors import RecordedFileError
@@ -139,7 +141,8 @@ def test_every_metric_that_is_named_exists(name: str) -> None:
                        DOCUMENTS[name])  # fmt: skip
     unknown = {word for word in found if not word.endswith("_")} - EXAMPLES
     tickets = {*GAUGES, *(counter.name for counter in COUNTERS.values())}
-    assert unknown <= set(BY_NAME) | recorded() | tickets
+    confirm = {name for name, *_ in ConfirmMetrics().families()}
+    assert unknown <= set(BY_NAME) | recorded() | tickets | confirm
 
 
 def _one_line(name: str) -> str:
@@ -280,6 +283,8 @@ def _flags(command: click.Command) -> dict[tuple[str, ...], str | None]:
 
 def _default(option: click.Option) -> str | None:
     default = option.to_info_dict()["default"]
+    if option.multiple and default is not None:
+        default = ", ".join(default)
     return None if option.is_flag or default in (None, MEMORY) else str(default)
 
 
@@ -344,7 +349,8 @@ def test_every_path_that_is_served_is_documented() -> None:
     snapshot = Snapshot(as_of=0.0)
     exposition = Exposition(lambda: snapshot, Counters().totals, __version__)
     pages = Pages(lambda: View(lambda: snapshot), exposition, lambda: 0.0, __version__)
-    more = {f"{TRUNK_PREFIX}<repo>/<branch>", f"{WEBHOOK_PREFIX}<source>"}
+    trunk = f"{TRUNK_PREFIX}<repo>/<branch>"
+    more = {trunk, f"{trunk}/job/<workflow>/<job>", f"{WEBHOOK_PREFIX}<source>"}
     assert shown == {*pages._routes, *PATHS, *more}
 
 
@@ -402,17 +408,24 @@ def test_the_transcript_of_explain_is_real(tmp_path: Path) -> None:
 
 def test_the_json_object_has_the_documented_keys(tmp_path: Path) -> None:
     """The keys of the rows are those of the schema, which the object of `check` has."""
-    shown = {
-        path
-        for row in markdown.table(POLICY, "key", "what it is")
-        for path in re.findall(r"`([^`]+)`", row[0])
-    }
     schema = json.loads(schema_text())
-    assert {*_schema_paths(schema)} == shown
+    assert {*_schema_paths(schema)} == _documented_paths("key", "what it is")
     exempt = "known_broken: [{match: {}, reason: on purpose, until: 2100-01-01}]"
     for commits in (10, len(COMMITS) - 1):
         found = json.loads(demo(tmp_path, commits, more=exempt, format="json"))
         Draft202012Validator(schema).validate(found)
+
+
+def test_the_object_of_attempts_has_the_documented_keys() -> None:
+    """The keys of the rows are those of its schema, which tests/web compares with the answer."""
+    schema = json.loads(read("exporter/trunkwatch/report/attempts.schema.json"))
+    assert {*_schema_paths(schema)} == _documented_paths("key of the attempts", "what it is there")
+
+
+def _documented_paths(*head: str) -> set[str]:
+    """Return the paths of keys in the one table of the policy that begins with these columns."""
+    rows = markdown.table(POLICY, *head)
+    return {path for row in rows for path in re.findall(r"`([^`]+)`", row[0])}
 
 
 def _schema_paths(schema: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -448,6 +461,7 @@ WORKFLOW_LINE = {
     "kind": "workflow", "repo": "o/r", "branch": "main", "workflow_path": "ci.yml",
     "state": "active",
 }  # fmt: skip
+FILES_LINE = {**COMMIT_LINE, "kind": "files", "files": ["a.py"]}
 ORDER_LINE = {"kind": "order", "repo": "o/r", "branch": "main", "complete": True}
 RUN_LINE = {**COMMIT_LINE, "kind": "run", "workflow": "ci", "job_name": "t", "status": "queued"}
 KEYS = {
@@ -459,12 +473,12 @@ KEYS = {
             "required",
         )
     }
-    for kind in ("commit", "run", "workflow", "order")
+    for kind in ("commit", "run", "workflow", "order", "files")
 }
 
 
 def test_every_key_of_a_line_is_documented() -> None:
-    """The tables list the keys of a complete commit line and a complete run line."""
+    """The tables list the keys of a complete line of each kind."""
     trunk = Trunk("o/r", "main")
     order = TrunkOrder(trunk, (Commit(SHA, 1.0, "a", "t"),), older_unread=True)
     full = Observation(
@@ -472,7 +486,8 @@ def test_every_key_of_a_line_is_documented() -> None:
         "main", "o/r", 1.0, 1.0, 1.0, "u", "s", infra=True,
         annotations=("said",), run_completed=True,
     )  # fmt: skip
-    for line in recorded_lines(order, [full], {"ci.yml": WorkflowState.DELETED}):
+    files = {Span(SHA, SHA): ChangedFiles(("a.py",), is_complete=False)}
+    for line in recorded_lines(order, [full], {"ci.yml": WorkflowState.DELETED}, files):
         record = json.loads(line)
         if record["kind"] == "workflow":
             record["workflow"] = "instead of the path"
@@ -488,6 +503,7 @@ def test_a_key_is_required_as_documented(kind: str, key: str, tmp_path: Path) ->
         "run": {**RUN_LINE},
         "workflow": {**WORKFLOW_LINE},
         "order": ORDER_LINE,
+        "files": {**FILES_LINE},
     }
     least = lines_of.get(kind, {**COMMIT_LINE})
     required = {name for name, required in KEYS[kind].items() if required}

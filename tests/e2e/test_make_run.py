@@ -14,6 +14,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 import pytest
 import requests
 from trunkwatch.cli.main import main as trunkwatch
+from trunkwatch.demo.incident import FIRST_BAD, sha_of
 from trunkwatch.demo.run import main
 from trunkwatch.demo.stack import HOST, free_port
 
@@ -60,12 +61,17 @@ def test_the_incident_fires_resolves_and_ctrl_c_leaves_nothing_behind(tmp_path: 
     with on_screen(arguments, tmp_path, os.environ) as demo:
         ticket = "THE TICKET (dry run: nothing is sent): close pytorch/pytorch#1"
         demo.wait_for("streak 0 → 1", "streak 1 → 2", "streak 2 → 3", "FIRING", "RESOLVED", ticket)
+        # The suspect whose run was cancelled is tested, and one is left in the ticket.
+        demo.wait_for(
+            f"confirm asked CI to test {sha_of(FIRST_BAD - 1)[:10]}: it passes",
+            "Suspects: 1 commit, of which 1 tested",
+        )
         printed = set(re.findall(r"https?://[^\s)>\]]+", demo.text))
         assert {_kind(text) for text in _opened(printed).values()} >= {"grid", "job", "runbook"}
         pages = [link for link in printed if f":{ports[0]}" in link]
         _opened({link for page in pages for link in _links(page)} - printed)
         demo.wait_for("the incident is over", seconds=60)
-        assert len(children(tmp_path)) == len([*NAMES, "tickets"])
+        assert len(children(tmp_path)) == len([*NAMES, "tickets", "confirm"])
         assert demo.interrupt() == 0
     screen = demo.text
     assert "Failure_Threshold=1, Number_of_Jobs_Failing=1" in screen

@@ -80,17 +80,14 @@ def test_prometheus_scrapes_a_protected_exporter(tmp_path: Path) -> None:
     certificate, key = authority.issue("client")
     hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
     (tmp_path / "web.yml").write_text(WEB % hashed)
-    (tmp_path / "open.yml").write_text("")
     write_recorded(tmp_path / "ci.ndjson", history("P F F F"))
     (tmp_path / "trunkwatch.yml").write_text(
         "sources: [{name: ci, type: recorded, path: ci.ndjson}]"
     )
-    metrics, webhooks = free_port(), free_port()
+    metrics = free_port()
     flags = (
         "--web.config.file=web.yml",
         f"--web.metrics-listen-address=127.0.0.1:{metrics}",
-        f"--web.webhook-listen-address=127.0.0.1:{webhooks}",
-        "--web.webhook-config.file=open.yml",
     )
     with serving(tmp_path, *flags) as served:
 
@@ -110,7 +107,6 @@ def test_prometheus_scrapes_a_protected_exporter(tmp_path: Path) -> None:
         assert get(served.port, "/metrics", right).status_code == 404
         assert get(metrics, "/", right).status_code == 404
         assert {get(port, "/").status_code for port in (served.port, metrics)} == {401}
-        assert requests.get(f"http://127.0.0.1:{webhooks}/", timeout=30).status_code == 404
         with pytest.raises(requests.ConnectionError):
             get(metrics, "/metrics", right, has_cert=False)
         with prometheus(tmp_path, {"trunkwatch": metrics}, PASSWORD) as url:
@@ -127,6 +123,24 @@ def test_prometheus_scrapes_a_protected_exporter(tmp_path: Path) -> None:
         assert served.end() == 0
     assert PASSWORD not in "".join(served.log)
     assert hashed not in "".join(served.log)
+
+
+@pytest.mark.parametrize("listener", ["metrics", "webhook"])
+def test_a_listener_has_its_own_web_configuration(tmp_path: Path, listener: str) -> None:
+    """It replaces the common one, which the pages keep."""
+    hashed = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yml").write_text(f"basic_auth_users: {{ann: {hashed}}}\n")
+    (tmp_path / "open.yml").write_text("")
+    (tmp_path / "trunkwatch.yml").write_text("sources: [{name: ci, type: recorded, path: x}]")
+    own = free_port()
+    flags = (
+        "--web.config.file=web.yml",
+        f"--web.{listener}-listen-address=127.0.0.1:{own}",
+        f"--web.{listener}-config.file=open.yml",
+    )
+    with serving(tmp_path, *flags) as served:
+        urls = (f"http://127.0.0.1:{port}/" for port in (served.port, own))
+        assert [requests.get(url, timeout=30).status_code for url in urls] == [401, 404]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The facts of an outage: lines that people and templates read."""
 
 import re
+import shlex
 from dataclasses import replace
 from operator import mul
 
@@ -15,7 +16,7 @@ from trunkwatch.engine.shown import Alert, AlertKey, End, Ended
 from trunkwatch.metrics.facts import (
     FACTS_BYTES,
     TITLE_BYTES,
-    URL_BYTES,
+    WHOLE_BYTES,
     duration,
     end_of,
     ended_facts,
@@ -50,6 +51,7 @@ def test_the_facts_are_in_order() -> None:
         f"First failing run: {RUN}",
         "Commits: https://github.com/o/r/commit/",
         f"Compare: https://github.com/o/r/compare/{good}...{bad}",
+        f"Explain: trunkwatch explain --config.file FILE -- '{FULL.key.job.full_name}'",
         "Suspects: 2",
         f'- {FULL.listed[0].sha[:10]} Use "quotes", a \\ backslash and a second line: ünïcode ✓',
         f"- {bad[:10]} a: b",
@@ -68,9 +70,26 @@ def test_a_job_that_is_there_has_a_page() -> None:
         assert ("Page: " in ended_facts(gone, address)) == is_there
 
 
+@pytest.mark.parametrize("name", ['it\'s "quoted"', "$(x) `x` !x {x}", "C:\\new\\", "--help"])
+def test_a_shell_reads_the_command_as_it_is_meant(name: str) -> None:
+    """The full name is one word after `--`, whatever a shell would expand in it."""
+    job = FULL.key.job._replace(job_name=name)
+    facts = outage_facts(FULL._replace(key=FULL.key._replace(job=job)))
+    (command,) = re.findall(r"^Explain: (.+)$", facts, re.MULTILINE)
+    assert shlex.split(command)[-2:] == ["--", job.full_name]
+
+
+def test_a_name_with_a_line_break_has_no_command() -> None:
+    """It would be two lines."""
+    job = FULL.key.job._replace(job_name="a\nEnded: b")
+    assert "Ended" not in outage_facts(FULL._replace(key=FULL.key._replace(job=job)))
+
+
 def test_an_unknown_fact_has_no_line() -> None:
-    """Without anything but first bad there is one line."""
-    assert outage_facts(BARE) == f"First bad: {'b' * 40}"
+    """Without anything but first bad there are two lines."""
+    first, command = outage_facts(BARE).splitlines()
+    assert first == f"First bad: {'b' * 40}"
+    assert command.startswith("Explain: ")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +97,7 @@ def test_an_unknown_fact_has_no_line() -> None:
 )
 def test_an_address_that_is_none_or_too_long_has_no_line(url: str) -> None:
     """Only an http address of a line that is not too long is a fact."""
-    assert "run" not in outage_facts(BARE._replace(url=url))
+    assert "run:" not in outage_facts(BARE._replace(url=url))
 
 
 @pytest.mark.parametrize(
@@ -181,8 +200,9 @@ def test_facts_of_any_texts_fit(alert: Alert) -> None:
         assert (found["First bad"], found["Last good"]) == (alert.first_bad.sha, alert.last_good)
         assert found["Suspects"] == str(alert.suspects)
         url = alert.url or ""
-        is_whole = len(url.encode()) <= URL_BYTES and not re.search(r"\s", url)
+        is_whole = len(url.encode()) <= WHOLE_BYTES and not re.search(r"\s", url)
         assert found.get("First failing run") == (url if is_whole else None)
+        assert shlex.split(found.get("Explain", ""))[-1:] in ([], [alert.key.job.full_name])
         assert found.get("Page") in (None, f"{EXPORTER}{job_path(alert.key.job)}")
         ends = (alert.last_good, alert.first_bad.sha)
         assert found.get("Compare", "...".join(map(str, ends))).endswith("...".join(map(str, ends)))

@@ -19,7 +19,7 @@ import pytest
 import re2
 from trunkwatch.errors import TrunkwatchError
 from trunkwatch.store import SqliteStore
-from trunkwatch.web import alerts, pages, webhook
+from trunkwatch.web import pages, program, webhook
 from trunkwatch.web.answer import Answer, respond
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ PATCHES: tuple[Any, ...] = (
     mock.patch.object(TrunkwatchError, "__init__", _search_error),
     mock.patch.object(pages, "respond", _search_response),
     mock.patch.object(webhook, "respond", _search_response),
-    mock.patch.object(alerts, "respond", _search_response),
+    mock.patch.object(program, "respond", _search_response),
     mock.patch.object(SqliteStore, "close", _searching_first(SqliteStore.close)),
     # For a storage that a test leaves to the garbage collector.
     mock.patch.object(SqliteStore, "__del__", _search_store, create=True),

@@ -10,7 +10,7 @@ LOOK_SECONDS = 0.1
 """The pause between two calls of `look`."""
 
 
-def eventually(look: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+def eventually(look: Callable[[], T | None], what: str, seconds: float = 60.0) -> T:
     """Return the first true value of `look`: not None, not empty, not zero.
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 from trunkwatch.domain.model import Trunk
 from trunkwatch.web.answer import TEXT, Answer
 
-from tests.support.rows import NOW, history
+from tests.support.rows import NOW, history, sha
 from tests.web.conftest import SOURCE, MakeSite, Site
 
 BRANCHES = {
@@ -112,6 +112,7 @@ def test_an_unknown_trunk_names_those_that_are_known(site: Site) -> None:
 
 
 JSON_PATH = "/api/v1/trunk/o/r/main"
+ATTEMPTS_PATH = f"{JSON_PATH}/job/ci/build?sha={sha(0)}"
 
 
 def test_json_is_compressed_for_those_who_ask(site: Site) -> None:
@@ -194,7 +195,7 @@ def test_a_page_runs_no_script_of_another_host(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/metrics", "/-/healthy", "/-/ready", "/api/v1/trunk/o/r/main", "/nothing"]
+    "path", ["/", "/metrics", "/-/healthy", "/-/ready", JSON_PATH, ATTEMPTS_PATH, "/nothing"]
 )
 def test_head_is_get_without_a_body(site: Site, path: str) -> None:
     """HEAD has the status and the headers of GET, its length too, and no body."""
@@ -206,7 +207,7 @@ def test_head_is_get_without_a_body(site: Site, path: str) -> None:
     assert head.headers["Content-Type"] == get.headers["Content-Type"]
     assert get.headers["X-Content-Type-Options"] == "nosniff"
     assert get.headers["Referrer-Policy"] == "no-referrer"
-    kept = {"/": "no-cache", JSON_PATH: "no-store"}
+    kept = {"/": "no-cache", JSON_PATH: "no-store", ATTEMPTS_PATH: "no-store"}
     assert get.headers.get("Cache-Control") == kept.get(path)
     assert int(get.headers["Content-Length"]) == len(get.content)
     if path != "/metrics":  # the process's own numbers grow between two scrapes

@@ -95,6 +95,7 @@ def test_any_trunk_and_job_has_its_pages(site: Site, branch: str) -> None:
     assert (job["branch"], job["job_name"]) == (branch, key.job_name)
     assert job_path(key) in links_of(page.text)
     assert "Broken: 3 in a row" in site.ask(job_path(key)).text
+    assert site.ask(f"/api/v1{job_path(key)}?sha={sha(3)}").json()["job_name"] == key.job_name
 
 
 def test_a_path_that_was_typed_leads_to_the_trunk(site: Site) -> None:
@@ -188,7 +189,7 @@ def test_a_cell_that_is_not_there(broken: Site, cell: str) -> None:
 
 
 def test_details_that_cannot_be_read(make_site: MakeSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the store cannot be read, a cell is 503 and the job's page has everything else."""
+    """If the store cannot be read, cells and attempts are 503, and a job's page lacks them."""
     site = make_site()
     site.ingest(*history("P F F F"))
     cell = cells_of(site)[0]
@@ -199,6 +200,15 @@ def test_details_that_cannot_be_read(make_site: MakeSite, monkeypatch: pytest.Mo
     monkeypatch.setattr(SqliteStore, "observations", fail)
     assert site.ask(cell).status_code == 503
     assert "load the page again" in site.ask(job_path(JOB)).text
+    assert_cannot_be_read(site)
+
+
+def assert_cannot_be_read(site: Site) -> None:
+    """Assert that attempts as JSON are refused for now, and none are shown as read."""
+    answer = site.ask(f"/api/v1{job_path(JOB)}?sha={sha(0)}")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert answer.json() == {"error": "the results cannot be read now; ask again"}
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 def test_scrapes_do_not_wait_for_pages(
@@ -224,6 +234,7 @@ def test_scrapes_do_not_wait_for_pages(
             assert waiting.acquire(timeout=30)
         try:
             assert "load the page again" in site.ask(outage_path(JOB, sha(1))).text
+            assert_cannot_be_read(site)
             for path in ("/metrics", "/-/healthy", "/", "/trunk/o/r/main"):
                 assert site.ask(path).status_code == 200
         finally:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from trunkwatch.config.alertmanager import SEVERITIES, Route, matched_routes, parse_routes
+from trunkwatch.app.running_routes import TIMEOUT_SECONDS, read_routes
+from trunkwatch.config.alertmanager import SEVERITIES, matched_routes
 from trunkwatch.errors import BadAnswerError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.http import HttpContext
@@ -15,8 +16,6 @@ from trunkwatch.times import format_time
 
 ALERT = "TrunkwatchTestAlert"
 """Its name. No route or inhibition of the ready-made files names it, and no ticket is opened."""
-
-TIMEOUT_SECONDS = 20.0
 
 NOTIFYING_SECONDS = 5.0
 """Seconds that Alertmanager has to send a notification after `group_wait`."""
@@ -91,7 +90,7 @@ class DeliveryTest:
             RequestError: Alertmanager did not answer, or refuses it; the alert fires all the same
                 if `may_fire` is set.
         """
-        root = self._routes()
+        root = read_routes(self._client)
         routes = list(matched_routes(self.labels, root))
         self._send()
         found = self._client.get(alerts_path({"group": self.labels["group"]}))
@@ -135,15 +134,6 @@ class DeliveryTest:
             "endsAt": format_time(ends_at),
         }
         self._client.post(API_ALERTS, [alert])
-
-    def _routes(self) -> Route:
-        """Return the routes that Alertmanager uses."""
-        status = self._client.object("GET", "/api/v2/status")
-        config = status.get("config")
-        text = config.get("original") if isinstance(config, dict) else None
-        if not isinstance(text, str):
-            raise BadAnswerError("/api/v2/status: the answer lacks the configuration")
-        return parse_routes(text, "the configuration of Alertmanager")
 
 
 def _suppressors(status: Mapping[str, Any]) -> Iterator[str]:

@@ -87,7 +87,8 @@ def tests_apply(settings: AssetSettings) -> bool:
     """
     which = settings.which
     same = which._replace(name=DEFAULT.name) == which
-    return same and all(_EQUALITIES.fullmatch(each) for each in (which.selector, which.tickets))
+    selectors = which.selector, which.tickets, which.confirm
+    return same and all(_EQUALITIES.fullmatch(each) for each in selectors)
 
 
 def scrape_job(selector: str) -> str:
@@ -165,12 +166,12 @@ def _config(text: str, settings: AssetSettings) -> str:
     return text.replace(f"team: {EXAMPLE_TEAM}", f"team: {scalar(settings.teams[0])}")
 
 
-def _grafana_url(text: str, settings: AssetSettings) -> str:
-    if settings.grafana_url is None:
-        return text
-    return re.sub(
-        r'(\{\{ define "trunkwatch\.grafana" \}\})[^{]*', rf"\g<1>{settings.grafana_url}", text
-    )
+def _places(text: str, settings: AssetSettings) -> str:
+    addresses = {"grafana": settings.grafana_url, "alertmanager": settings.alertmanager_url}
+    for name, url in addresses.items():
+        if url is not None:
+            text = re.sub(rf'("trunkwatch\.{name}".*? := )"[^"]*"', rf'\g<1>"{url}"', text)
+    return text
 
 
 def _dashboard(text: str, settings: AssetSettings) -> str:
@@ -181,6 +182,7 @@ def _selectors(text: str, settings: AssetSettings) -> str:
     for old, new in (
         (DEFAULT.selector, settings.which.selector),
         (DEFAULT.tickets, settings.which.tickets),
+        (DEFAULT.confirm, settings.which.confirm),
         (DEFAULT.runbooks, settings.which.runbooks),
     ):
         text = text.replace(old, new)
@@ -204,6 +206,7 @@ def _mixin(text: str, settings: AssetSettings) -> str:
     written = {
         "selector": which.selector,
         "ticketsSelector": which.tickets,
+        "confirmSelector": which.confirm,
         "name": which.name,
         "runbooks": which.runbooks,
     }
@@ -224,7 +227,8 @@ _CHANGES: Mapping[str, Callable[[str, AssetSettings], str]] = MappingProxyType(
         "mixin/mixin.libsonnet": _mixin,
         "deploy/alertmanager/alertmanager.yml": _routes,
         "deploy/alertmanager/one-team.yml": _one_team,
-        "deploy/alertmanager/templates/places.tmpl": _grafana_url,
+        "deploy/alertmanager/places.compose.tmpl": _places,
+        "deploy/alertmanager/templates/places.tmpl": _places,
         "dashboards": _dashboard,
         "rules/runbooks": _selectors,
         RULE_TESTS: _selectors,

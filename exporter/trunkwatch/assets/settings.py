@@ -15,8 +15,9 @@ PROMETHEUS_IMAGES: Mapping[str, str] = MappingProxyType(
 )
 """The image of each supported major version of Prometheus; no other file differs between them."""
 
-TEAM, EXPORTER_URL, GRAFANA_URL = "team", "exporter_url", "grafana_url"
-KEYS = (TEAM, "selector", "tickets", "name", EXPORTER_URL, GRAFANA_URL)
+TEAM, EXPORTER_URL = "team", "exporter_url"
+GRAFANA_URL, ALERTMANAGER_URL = "grafana_url", "alertmanager_url"
+KEYS = (TEAM, "selector", "tickets", "confirm", "name", EXPORTER_URL, GRAFANA_URL, ALERTMANAGER_URL)
 """The keys of `--set`. Only `team` may be given several times."""
 
 _URL = re.compile(
@@ -35,7 +36,9 @@ class AssetSettings:
         teams: the teams that get routes and receivers; without any, that of the demo has them.
         which: the Trunkwatch that the rules are about.
         exporter_url: its address in a reader's browser; None keeps that of the demo.
-        grafana_url: the same of Grafana.
+        grafana_url: the same of Grafana; without it, messages have no link to the dashboard.
+        alertmanager_url: the same of Alertmanager's web pages; without it, messages have no links
+            to new silences.
         prometheus: the major version of Prometheus, `2` or `3`.
     """
 
@@ -43,6 +46,7 @@ class AssetSettings:
     which: Which = DEFAULT
     exporter_url: str | None = None
     grafana_url: str | None = None
+    alertmanager_url: str | None = None
     prometheus: str = "3"
 
 
@@ -73,11 +77,14 @@ def parse_settings(
             named.append(_team(value))
         else:
             values[key] = _CHECKS.get(key, _text)(key, value)
-    exporter, grafana = (values.pop(key, None) for key in (EXPORTER_URL, GRAFANA_URL))
+    exporter, grafana, alertmanager = (
+        values.pop(key, None) for key in (EXPORTER_URL, GRAFANA_URL, ALERTMANAGER_URL)
+    )
     if exporter is not None:
         values["runbooks"] = f"{exporter}/runbooks"
     every = tuple(dict.fromkeys((*teams, *named)))
-    return AssetSettings(every, DEFAULT._replace(**values), exporter, grafana, prometheus)
+    which = DEFAULT._replace(**values)
+    return AssetSettings(every, which, exporter, grafana, alertmanager, prometheus)
 
 
 def _unknown(key: str) -> str:
@@ -113,5 +120,5 @@ def _server(key: str, value: str) -> str:
 
 
 _CHECKS: Mapping[str, Callable[[str, str], str]] = MappingProxyType(
-    {EXPORTER_URL: _server, GRAFANA_URL: _url}
+    {EXPORTER_URL: _server, GRAFANA_URL: _url, ALERTMANAGER_URL: _url}
 )

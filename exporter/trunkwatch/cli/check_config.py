@@ -6,6 +6,7 @@ from contextlib import closing
 import click
 
 from trunkwatch.app import Once
+from trunkwatch.app.running_routes import unrouted_teams
 from trunkwatch.cli.common import (
     BAD_INPUT,
     closed_pipe_allowed,
@@ -38,7 +39,8 @@ UNFIT = frozenset({"branches", "empty", "renamed", "repositories"})
 @click.option(
     "--live",
     is_flag=True,
-    help="Read every source: list the jobs of each group, and what matches none.",
+    help="Read every source, and the Alertmanager of alertmanager.url: list the jobs of each group,"
+    " what matches none, and the teams without a route.",
 )
 def check_config(config_file: str, storage: str, alertmanager: str | None, live: bool) -> None:
     """Check a configuration file; every problem is named.
@@ -61,6 +63,8 @@ def check_config(config_file: str, storage: str, alertmanager: str | None, live:
         once = refresh(config, chosen.storage, None, prints_failures=True)
         with closing(once.store):
             warnings = list(_warnings(config, once))
+        if alertmanager is None:
+            warnings += unrouted_teams(config)
     with closed_pipe_allowed():
         for line in group_lines(config, once.engine.snapshot):
             click.echo(line)

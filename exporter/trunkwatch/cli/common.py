@@ -9,11 +9,14 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from trunkwatch.app import Once, refresh_all
+from trunkwatch.cli.variables import variable_of
 from trunkwatch.config import Config
+from trunkwatch.config.fields import parse_duration
 from trunkwatch.errors import TrunkwatchError, UsageError
 from trunkwatch.poller.poller import FAILED_REFRESH, POLLER
 from trunkwatch.store import MEMORY
@@ -27,6 +30,9 @@ PIPE_WIDTH = 10_000
 
 PROGRESS_AFTER_SECONDS = 1.0
 """How long a refresh at a terminal takes before its progress is shown."""
+
+DEFAULT_CONFIG = "trunkwatch.yml"
+"""The configuration that is read without `--config.file`."""
 
 Command = Callable[..., Any]
 
@@ -55,7 +61,7 @@ def config_flag(command: Command) -> Command:
     return click.option(
         "--config.file",
         "config_file",
-        default="trunkwatch.yml",
+        default=DEFAULT_CONFIG,
         show_default=True,
         metavar="FILE",
         help="The configuration (docs/configuration.md).",
@@ -95,6 +101,29 @@ def alertmanager_flag(command: Command) -> Command:
     )(command)
 
 
+def interval_flag(command: Command) -> Command:
+    """Add the flag `--interval` to a command."""
+    return click.option(
+        "--interval",
+        default="1m",
+        show_default=True,
+        metavar="DURATION",
+        help="From one round to the next.",
+    )(command)
+
+
+def seconds_of(interval: str) -> float:
+    """Return the seconds of the flag `--interval`.
+
+    Raises:
+        UsageError: it is not a duration.
+    """
+    try:
+        return parse_duration(interval)
+    except ValueError as error:
+        raise UsageError(f"--interval: {error}") from None
+
+
 def now_flag(command: Command) -> Command:
     """Add the flag `--now` to a command."""
     return click.option(
@@ -105,6 +134,20 @@ def now_flag(command: Command) -> Command:
 def exit_with(code: int) -> None:
     """End the command with an exit code."""
     click.get_current_context().exit(code)
+
+
+def refuse_visible_password(flag: str, name: str, url: str) -> None:
+    """Refuse an argument with a password, which every user of the machine can read.
+
+    Raises:
+        UsageError: it has one.
+    """
+    source = click.get_current_context().get_parameter_source(name)
+    if source is ParameterSource.COMMANDLINE and "@" in url:
+        raise UsageError(
+            f"{flag}: users of this machine can see a password in an argument; leave the flag"
+            f" out and set the environment variable {variable_of(flag)} to the address"
+        )
 
 
 @contextmanager
@@ -119,6 +162,11 @@ def closed_pipe_allowed() -> Iterator[None]:
     except BrokenPipeError:
         # Python flushes its buffer at exit; that must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def terminal_width() -> int | None:
+    """Return the columns of standard output; None if it is no terminal."""
+    return Console().width if sys.stdout.isatty() else None
 
 
 def printed(write: Callable[[Console], None]) -> str:

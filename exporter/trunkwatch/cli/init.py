@@ -1,12 +1,19 @@
 """`trunkwatch init`: a configuration for what a repository on GitHub, GitLab or Gitea has."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
 
 import click
 
 from trunkwatch.app.proposal import proposal
-from trunkwatch.cli.common import closed_pipe_allowed, refresh, reported_errors, storage_flag
+from trunkwatch.cli.common import (
+    DEFAULT_CONFIG,
+    closed_pipe_allowed,
+    refresh,
+    reported_errors,
+    storage_flag,
+)
 from trunkwatch.cli.output import refuse_existing, write_whole
 from trunkwatch.cli.repository import REPO_HELP, choose_repo, source_flag
 from trunkwatch.config import RepoSource
@@ -68,7 +75,9 @@ def init(
         if output is None:
             click.echo(text, nl=False)
         else:
-            click.echo(f"{output}: written. Next: trunkwatch check-config --live", err=True)
+            file = "" if output == DEFAULT_CONFIG else f" --config.file {shlex.quote(output)}"
+            following = f"trunkwatch check-config --live{file}"
+            click.echo(f"{output}: written. Next: {following}", err=True)
     if status.unread:
         unread = f"{commits(status.unread)} are still unread: what ran there alone is missing."
         click.echo(unread, err=True)

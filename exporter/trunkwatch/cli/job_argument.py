@@ -24,7 +24,7 @@ _PART = re.compile(r"[^\W_]+")
 Found = tuple[JobState, TrunkState]
 
 
-def find_job(snapshot: Snapshot, wanted: str) -> Found:
+def find_job(snapshot: Snapshot, wanted: str, lists_all: str) -> Found:
     """Return the only job of a name.
 
     A whole name is preferred to a part of one, and equal letters to those of another case.
@@ -32,6 +32,7 @@ def find_job(snapshot: Snapshot, wanted: str) -> Found:
     Args:
         snapshot: the jobs.
         wanted: a job's name, or "workflow / name", or "repo branch: workflow / name", or a part.
+        lists_all: the command that lists the jobs.
 
     Raises:
         UsageError: no job or several jobs have the name.
@@ -41,7 +42,7 @@ def find_job(snapshot: Snapshot, wanted: str) -> Found:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError("\n".join(_unknown(snapshot, jobs, wanted)))
+        raise UsageError("\n".join(_unknown(snapshot, jobs, wanted, lists_all)))
     named = "; ".join(shlex.quote(_names(job)[-1]) for job, _ in found[:LISTED])
     raise UsageError(f"{wanted!r} is {len(found)} jobs, give one of them in full: {named}")
 
@@ -62,13 +63,15 @@ def _first_matches(jobs: Iterable[Found], wanted: str) -> list[Found]:
     return []
 
 
-def _unknown(snapshot: Snapshot, jobs: Iterable[Found], wanted: str) -> Iterable[str]:
+def _unknown(
+    snapshot: Snapshot, jobs: Iterable[Found], wanted: str, lists_all: str
+) -> Iterable[str]:
     """Yield the lines of the error that no job has a name."""
     names = _nearest(wanted.casefold(), [job for job, _ in jobs])
     if names:
         yield f"no job is called {wanted!r}; the nearest names: {'; '.join(map(repr, names))}"
     else:
-        yield f"no job is called {wanted!r}; 'trunkwatch check --all' lists the jobs"
+        yield f"no job is called {wanted!r}; to list the jobs: {lists_all}"
     failed = [source for source in snapshot.sources if not source.up]
     if failed:
         sources = ", ".join(source.name for source in failed)
@@ -93,5 +96,4 @@ def _nearest(wanted: str, jobs: Sequence[JobState]) -> list[str]:
 
 def _names(job: JobState) -> tuple[str, str, str]:
     """Return the names that a job can be given by; only the last one is always unique."""
-    full = job.key.display_name
-    return job.key.job_name, full, f"{job.key.repo} {job.key.branch}: {full}"
+    return job.key.job_name, job.key.display_name, job.key.full_name

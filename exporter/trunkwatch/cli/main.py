@@ -9,7 +9,7 @@ from typing import NoReturn
 import click
 
 from trunkwatch import __version__
-from trunkwatch.app import Once, Server, Sharding, WebOptions
+from trunkwatch.app import Once, Server, Sharding, WebOptions, question_lines
 from trunkwatch.cli.assets import assets
 from trunkwatch.cli.backtest import backtest
 from trunkwatch.cli.check import check
@@ -23,15 +23,17 @@ from trunkwatch.cli.common import (
     refresh,
     reported_errors,
     storage_flag,
+    terminal_width,
     web_config_flag,
 )
+from trunkwatch.cli.confirm import confirm
 from trunkwatch.cli.delivery import test_alert_command
 from trunkwatch.cli.demo import demo
 from trunkwatch.cli.init import init
 from trunkwatch.cli.job_argument import find_job
 from trunkwatch.cli.logs import FORMATS, LEVELS, set_up
 from trunkwatch.cli.output import write_whole
-from trunkwatch.cli.repository import choose, repo_flag
+from trunkwatch.cli.repository import choose, next_command, repo_flag
 from trunkwatch.cli.tickets import tickets
 from trunkwatch.cli.variables import add_variables
 from trunkwatch.config import load_config
@@ -200,8 +202,8 @@ def explain(config_file: str, repo: str | None, storage: str, now: str | None, j
         chosen = choose(config_file, repo, storage)
         once = refresh(chosen.config, chosen.storage, now)
         with closing(once.store), closed_pipe_allowed():
-            state, trunk = find_job(once.engine.snapshot, job)
-            for line in _walk(once, state, trunk):
+            state, trunk = find_job(once.engine.snapshot, job, next_command("check", "--all"))
+            for line in (*_walk(once, state, trunk), *question_lines(chosen.config, state)):
                 click.echo(line)
             chosen.show_cache(err=False)
 
@@ -224,6 +226,7 @@ main.add_command(assets)
 main.add_command(check)
 main.add_command(backtest)
 main.add_command(check_config)
+main.add_command(confirm)
 main.add_command(demo)
 main.add_command(init)
 main.add_command(test_alert_command)
@@ -237,7 +240,8 @@ def _walk(once: Once, state: JobState, trunk: TrunkState) -> Iterator[str]:
     rows, policy = once.engine.rows_of(state.key), once.engine.policy
     as_of = once.engine.snapshot.as_of
     columns = build_columns(rows, trunk.order, policy.evidence, state.group.count, as_of)
-    return walk(state, columns, trunk.order, CoFailures(trunk.jobs).with_job(state))
+    broken_with = CoFailures(trunk.jobs).with_job(state)
+    return walk(state, columns, trunk.order, broken_with, terminal_width(), trunk.files)
 
 
 def _recorded(once: Once) -> Iterator[str]:
@@ -245,7 +249,8 @@ def _recorded(once: Once) -> Iterator[str]:
     for trunk in once.engine.snapshot.trunks:
         rows = once.store.observations(trunk.trunk)
         states = reported.get(trunk.trunk, {}).items()
-        yield from recorded_lines(trunk.order, rows, {key: each.state for key, each in states})
+        of_states = {key: each.state for key, each in states}
+        yield from recorded_lines(trunk.order, rows, of_states, trunk.files)
 
 
 def _write(output: str | None, lines: Iterator[str], *, complete: bool) -> None:

@@ -1,6 +1,7 @@
 """`--repo owner/name`: one repository instead of a configuration, and its cache."""
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -68,6 +69,14 @@ WITHOUT_TOKEN = (
 CACHE_MODE = 0o700
 """Mode of the cache's folders: results of private repositories are their owner's."""
 
+
+_CHOICES = {
+    "config_file": "--config.file",
+    "repo": "--repo",
+    "source": "--source",
+    "storage": "--storage.path",
+}
+"""The flags that choose what a command reads, by their parameters."""
 
 HOW_TO_READ = {
     "token_file", "token_env", "app", "window", "quota_share", "graphql", "timeout",
@@ -181,6 +190,19 @@ def choose_cached(config: Config, storage: str) -> Chosen:
         return Chosen(config, storage) if path is None else _with_cache(config, path)
     except (OSError, StoreError):
         return Chosen(config, storage)
+
+
+def next_command(*arguments: str) -> str:
+    """Return a command to be printed that reads what the running command reads.
+
+    It has the flags that choose this; a variable that chooses it is still set.
+    """
+    context = click.get_current_context()
+    words = ["trunkwatch", *arguments]
+    for name, flag in _CHOICES.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            words += (flag, _chosen_source() if name == "source" else context.params[name])
+    return shlex.join(words)
 
 
 def _with_cache(config: Config, path: Path) -> Chosen:

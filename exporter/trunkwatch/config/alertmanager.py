@@ -129,10 +129,15 @@ def check_routes(config: Config, path: str) -> tuple[RouteResult, ...]:
     """
     root = load_routes(path)
     results = route_results(config, root)
-    problems = [_unrouted(result, root.receiver) for result in results if not result.receivers]
+    problems = unrouted(results, root)
     if problems:
         raise ConfigError(path, problems)
     return results
+
+
+def unrouted(results: Iterable[RouteResult], root: Route) -> list[str]:
+    """Return a line for each team and priority whose alerts reach only the root's receiver."""
+    return [_unrouted(result, root.receiver) for result in results if not result.receivers]
 
 
 def route_results(config: Config, root: Route) -> tuple[RouteResult, ...]:

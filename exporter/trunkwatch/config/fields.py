@@ -24,6 +24,9 @@ MAX_DURATION_SECONDS = 5200 * _UNITS["w"]
 MAX_NAME_BYTES = 200
 """Bytes of a name that becomes a label: below the usual limit of a label's value."""
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+"""Characters that a name which becomes a label must not have."""
+
 MIN_KEEP = 36 * _UNITS["d"]
 """Results must be kept for longer than the longest attempt, see `domain.claimed_times`."""
 
@@ -80,8 +83,11 @@ def label_name(value: str) -> str:
     """Return a name that becomes the value of a label, checked.
 
     Raises:
-        ValueError: it has more than `MAX_NAME_BYTES`.
+        ValueError: it has more than `MAX_NAME_BYTES`, or a line break or another control character:
+            no pattern of a rule or a route expects one.
     """
+    if CONTROL.search(value):
+        raise ValueError(f"must have no line break and no control character (got {value!r})")
     size = len(value.encode("utf-8", "replace"))
     if size > MAX_NAME_BYTES:
         raise ValueError(f"must be at most {MAX_NAME_BYTES} bytes in UTF-8 (got {size})")

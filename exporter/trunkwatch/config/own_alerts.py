@@ -21,6 +21,7 @@ OWN_ALERTS: Mapping[str, str] = {
     "TrunkwatchColdStart": "P3",
     "TrunkwatchUnknownConclusions": "P3",
     "TrunkwatchTicketsFailing": "P2",
+    "TrunkwatchConfirmFailing": "P3",
     "TrunkwatchWatchdog": "P3",
 }
 """The alerts that belong to no job, with their priorities; their team is the default group's."""

@@ -5,6 +5,7 @@ break. The exporter puts the lines together: rules would need milliseconds for e
 """
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 
 from trunkwatch.addresses import job_path
@@ -32,8 +33,8 @@ TEXT_BYTES = 200
 TITLE_BYTES = 400
 """Size at which the title of a notification is cut."""
 
-URL_BYTES = 500
-"""Size above which an address gets no line."""
+WHOLE_BYTES = 500
+"""Size above which an address or a command, which cannot be cut, gets no line."""
 
 FACTS_BYTES = 1900
 """Size above which addresses and suspects are left out: remote storages refuse a series with a
@@ -42,7 +43,7 @@ label of more than 2,048 bytes. All other lines together fit."""
 MORE_BYTES = 40
 """Size that is left for the number of the other suspects."""
 
-LEFT_OUT_FIRST = ("Compare: ", "Page: ", "Commits: ")
+LEFT_OUT_FIRST = ("Compare: ", "Explain: ", "Page: ", "Commits: ")
 """The lines that are left out, in this order, while the facts are too long."""
 
 # Only from the address of a run of GitHub Actions do those of commits follow.
@@ -141,7 +142,7 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
     yield from _line("Last good", outage.last_good or "")
     yield from _line("Failed step", (outage.failed_step or "")[:STEP_SHOWN])
     url = outage.url or ""
-    if re.fullmatch(r"https?://\S+", url) and len(url.encode()) <= URL_BYTES:
+    if re.fullmatch(r"https?://\S+", url) and len(url.encode()) <= WHOLE_BYTES:
         yield f"First failing run: {url}"
         run = _ACTIONS_RUN.fullmatch(url)
         if run is not None:
@@ -150,8 +151,12 @@ def _facts(outage: Alert, external_url: str) -> Iterator[str]:
                 good, bad = outage.last_good, outage.first_bad.sha
                 yield f"Compare: {run[1]}/compare/{good}...{bad}"
     page = f"{external_url}{job_path(outage.key.job)}"
-    if external_url and len(page.encode()) <= URL_BYTES:
+    if external_url and len(page.encode()) <= WHOLE_BYTES:
         yield f"Page: {page}"
+    name = outage.key.job.full_name
+    if name.splitlines() == [name] and len(name.encode()) <= WHOLE_BYTES:
+        # The full name: no other job has it. `--`: a name may begin with a hyphen.
+        yield f"Explain: trunkwatch explain --config.file FILE -- {shlex.quote(name)}"
     if outage.suspects is not None:
         yield f"Suspects: {outage.suspects}"
 

@@ -3,13 +3,9 @@
 import hmac
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-
-from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from trunkwatch.errors import (
     BadDelivery,
@@ -19,36 +15,26 @@ from trunkwatch.errors import (
     TrunkwatchError,
 )
 from trunkwatch.web.answer import (
-    JSON,
-    NOT_FOUND,
     TEXT,
     Answer,
-    health,
     is_at_most,
     method_not_allowed,
     path_of,
-    readiness,
-    respond,
 )
+from trunkwatch.web.program import TICKETS_PATH, Family, ProgramPages
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
 ALERTS_PATH = "/alerts"
-TICKETS_PATH = "/api/v1/tickets"
 
 BODY_LIMIT = 16 * 1024 * 1024
 """Bytes of a body; one alert takes about three thousand, so five thousand alerts fit."""
 
 RETRY_SECONDS = 60
 """When a delivery that was not stored may be sent again: the next round has ended."""
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-Family = tuple[str, str, str, Iterable[tuple[dict[str, str], float]]]
-"""Name, `counter` or `gauge`, help, and samples with their labels."""
 
 
 class _Refused(Exception):  # noqa: N818 — an answer, not a failure
@@ -59,7 +45,7 @@ class _Refused(Exception):  # noqa: N818 — an answer, not a failure
         self.status = status
 
 
-class AlertPages:
+class AlertPages(ProgramPages):
     """A WSGI application that receives Alertmanager's webhook."""
 
     def __init__(
@@ -83,33 +69,18 @@ class AlertPages:
         dead_threads: returns the threads that must run and do not.
         tickets: returns the JSON object of the tickets.
         """
+        super().__init__(TICKETS_PATH, tickets, problems, families, dead_threads)
         self._deliver = deliver
         self._secret = secret
-        self._problems = problems
-        self._families = families
         self._count = count
-        self._dead_threads = dead_threads
-        self._tickets = tickets
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        """Answer one request."""
-        return respond(self._answer(environ), environ, start_response)
-
-    def _answer(self, environ: "WSGIEnvironment") -> Answer:
-        path, method = path_of(environ), environ["REQUEST_METHOD"]
-        if path == ALERTS_PATH:
-            return self._alerts(environ) if method == "POST" else method_not_allowed("POST")
-        pages = {
-            "/-/healthy": self._healthy,
-            "/-/ready": self._ready,
-            "/metrics": self._metrics,
-            TICKETS_PATH: self._listed,
-        }
-        if path not in pages:
-            return NOT_FOUND
-        return pages[path]() if method in ("GET", "HEAD") else method_not_allowed("GET", "HEAD")
+    def answer(self, environ: "WSGIEnvironment") -> Answer:
+        """Return the answer to a request."""
+        if path_of(environ) != ALERTS_PATH:
+            return super().answer(environ)
+        if environ["REQUEST_METHOD"] != "POST":
+            return method_not_allowed("POST")
+        return self._alerts(environ)
 
     # ------------------------------------------------------------------ deliveries
 
@@ -168,37 +139,10 @@ class AlertPages:
                 " --auth.token-file",
             )
 
-    # ------------------------------------------------------------------ health and metrics
-
-    def _healthy(self) -> Answer:
-        return health(self._dead_threads())
-
-    def _ready(self) -> Answer:
-        return readiness(self._problems())
-
-    def _listed(self) -> Answer:
-        return Answer("200 OK", JSON, json.dumps(self._tickets(), indent=2).encode() + b"\n")
-
-    def _metrics(self) -> Answer:
-        return Answer("200 OK", METRICS_TYPE, generate_latest(_Collected(self._families())))
-
 
 def is_delivery(environ: "WSGIEnvironment") -> bool:
     """Return whether a request is a delivery, which may have a token of its own."""
     return path_of(environ) == ALERTS_PATH
-
-
-class _Collected(Collector):
-    def __init__(self, families: Iterable[Family]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[Metric]:
-        for name, kind, text, samples in self._families:
-            make = CounterMetricFamily if kind == "counter" else GaugeMetricFamily
-            family: Metric = make(name, text)
-            for labels, value in samples:
-                family.add_sample(name, labels, value)
-            yield family
 
 
 def _body(environ: "WSGIEnvironment") -> bytes:

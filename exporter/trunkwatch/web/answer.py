@@ -1,5 +1,6 @@
 """HTTP answers: encoding, entity tags, and sending them by WSGI (PEP 3333)."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -50,6 +51,12 @@ def method_not_allowed(*allowed: str) -> Answer:
     """Return the answer to a method that a path does not support."""
     text = f"only {' and '.join(allowed)}\n".encode()
     return Answer("405 Method Not Allowed", TEXT, text, (("Allow", ", ".join(allowed)),))
+
+
+def json_error(status: str, error: str, headers: tuple[tuple[str, str], ...] = ()) -> Answer:
+    """Return the answer of an address of JSON that has no object to return."""
+    body = json.dumps({"error": error}, ensure_ascii=False)
+    return Answer(status, JSON, f"{body}\n".encode("utf-8", "replace"), headers)
 
 
 def redirect_to_shard(address: str, environ: "WSGIEnvironment") -> Answer:

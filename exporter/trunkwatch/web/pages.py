@@ -14,7 +14,7 @@ from trunkwatch.engine.cells import CELLS_LIMIT
 from trunkwatch.engine.snapshot import TrunkState, readiness_problems
 from trunkwatch.html.filters import QUERY_LIMIT, number
 from trunkwatch.metrics.exposition import Exposition, choose_format
-from trunkwatch.report.document import Surroundings
+from trunkwatch.report.document import Surroundings, trunk_list_object
 from trunkwatch.report.schema import schema_text
 from trunkwatch.report.trunk_text import TrunkTexts
 from trunkwatch.web.answer import (
@@ -24,6 +24,7 @@ from trunkwatch.web.answer import (
     Answer,
     Endpoint,
     health,
+    json_error,
     method_not_allowed,
     negotiated,
     path_of,
@@ -31,6 +32,8 @@ from trunkwatch.web.answer import (
     redirect_to_shard,
     respond,
 )
+from trunkwatch.web.attempts import attempts_answer
+from trunkwatch.web.reading import ColumnReader
 from trunkwatch.web.site import Site
 from trunkwatch.web.view import View
 from trunkwatch.web.webhook import WEBHOOK_PREFIX
@@ -42,6 +45,7 @@ METRICS_PATH = "/metrics"
 
 API = "/api/v1"
 TRUNK_PREFIX = f"{API}/trunk/"
+TRUNKS_PATH = f"{API}/trunks"
 SCHEMA_PATH = f"{API}/schema"
 
 
@@ -75,7 +79,8 @@ class Pages:
         self._view = view
         self._exposition = exposition
         self._clock = clock
-        self._site = Site(view, clock, version)
+        self._reader = ColumnReader()
+        self._site = Site(view, clock, version, self._reader)
         self._webhook = webhook
         self._dead_threads = dead_threads
         self._problems = problems
@@ -84,6 +89,7 @@ class Pages:
         self._routes: Mapping[str, Endpoint] = MappingProxyType(
             {
                 **({METRICS_PATH: self.metrics} if has_metrics else {}),
+                TRUNKS_PATH: self._trunks,
                 SCHEMA_PATH: self._schema,
                 "/-/healthy": self._healthy,
                 "/-/ready": self._ready,
@@ -133,8 +139,10 @@ class Pages:
             if other is not None and other.address is not None:
                 return redirect_to_shard(other.address, environ)
             error = other.text if other else _unknown_trunk(name, snapshot.trunks)
-            body = json.dumps({"error": error}, ensure_ascii=False)
-            return Answer("404 Not Found", JSON, body.encode() + b"\n")
+            return json_error("404 Not Found", error)
+        job = place.job if place is not None and place.first_bad is None else None
+        if job is not None and job.trunk == found[0].trunk:
+            return attempts_answer(environ, view, found[0], job, self._reader)
         fields = parse_qs(environ.get("QUERY_STRING", "")[:QUERY_LIMIT])
         cells = number(fields.get("cells", [""])[0], 0, CELLS_LIMIT)
         text = self._texts.text(
@@ -147,6 +155,11 @@ class Pages:
         )
         encodings = {"gzip": text.zipped, "identity": text.plain}
         return negotiated(environ, JSON, encodings, "Accept-Encoding", text.etag)
+
+    def _trunks(self, environ: "WSGIEnvironment") -> Answer:
+        del environ
+        listed = trunk_list_object(self._view().snapshot())
+        return Answer("200 OK", JSON, json.dumps(listed, ensure_ascii=False).encode() + b"\n")
 
     def _schema(self, environ: "WSGIEnvironment") -> Answer:
         del environ

@@ -1,8 +1,7 @@
 """The addresses of the HTML pages and of their files."""
 
-import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote
 
@@ -15,10 +14,8 @@ from trunkwatch.addresses import (
     read_path,
     trunk_path,
 )
-from trunkwatch.domain.columns import Column
 from trunkwatch.domain.model import JobKey
 from trunkwatch.engine.snapshot import TrunkState
-from trunkwatch.errors import StoreError
 from trunkwatch.html.details import details
 from trunkwatch.html.filters import QUERY_LIMIT, read_choice
 from trunkwatch.html.grid import commit_by_digits, job_by_id
@@ -36,12 +33,11 @@ from trunkwatch.web.answer import (
     negotiated,
     redirect_to_shard,
 )
+from trunkwatch.web.reading import ColumnReader
 from trunkwatch.web.view import View
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-log = logging.getLogger(__name__)
 
 JOB_PATH = "/job"
 """Leads to a job's page from the labels of an alert in its query, which a template can write."""
@@ -60,9 +56,6 @@ PATHS = (
 RENDERED_AT_ONCE = 4
 """Pages that are rendered or wait for it: half of the threads that answer scrapes too."""
 
-READ_AT_ONCE = 2
-"""Readers of the store, which wait while it is written to."""
-
 BUSY = Answer(
     "503 Service Unavailable",
     TEXT,
@@ -74,18 +67,25 @@ BUSY = Answer(
 class Site:
     """Answers the requests to `PATHS`."""
 
-    def __init__(self, view: Callable[[], View], clock: Callable[[], float], version: str) -> None:
+    def __init__(
+        self,
+        view: Callable[[], View],
+        clock: Callable[[], float],
+        version: str,
+        reader: ColumnReader,
+    ) -> None:
         """Args:
         view: returns the current data.
         clock: seconds since the epoch.
         version: shown on each page.
+        reader: reads the columns of jobs.
         """
         self._view = view
         self._clock = clock
         self._pages = HtmlPages(version)
         static_files()  # Reads them: a package without its files must not start.
         self._rendering = threading.BoundedSemaphore(RENDERED_AT_ONCE)
-        self._reading = threading.BoundedSemaphore(READ_AT_ONCE)
+        self._reader = reader
 
     def answers(self, path: str) -> bool:
         """Return whether a path is one of its own."""
@@ -116,7 +116,7 @@ class Site:
         context = PageContext(
             view.snapshot(),
             view.compare_urls,
-            lambda *of: self._read(view, *of),
+            lambda *of: self._reader.read(view, *of),
             self._clock(),
             view.triage,
         )
@@ -201,17 +201,6 @@ class Site:
             return Answer("200 OK", HTML, text.encode("utf-8", "replace"), _FRESH)
         url = found[0].url if found else None
         return _redirect(url or f"{job_path(job.key)}#c-{commit.sha}")
-
-    def _read(self, view: View, key: JobKey, shas: Sequence[str]) -> Sequence[Column] | None:
-        if not self._reading.acquire(blocking=False):
-            return None
-        try:
-            return view.columns(key, shas)
-        except StoreError as error:
-            log.error("details cannot be read", extra={"error": error})
-            return None
-        finally:
-            self._reading.release()
 
     # ------------------------------------------------------------------ runbooks
 

@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from trunkwatch.config.fields import CONTROL, MAX_NAME_BYTES
 from trunkwatch.config.proposal.literal import any_number, literal
 from trunkwatch.config.proposal.shards import PRESET, Folding, Named, foldings, uses_preset
 from trunkwatch.config.proposal.survey import SCHEDULE, Survey
+from trunkwatch.cuts import cut_to_bytes
 from trunkwatch.domain.evidence import PUSHES
 from trunkwatch.domain.names import PRESETS, Naming
 from trunkwatch.patterns import Pattern
@@ -14,6 +16,9 @@ from trunkwatch.patterns import Pattern
 FAILURES_OF_COMMITS, FAILURES_OF_RUNS = 3, 2
 """`failures_to_open` of jobs that run on every commit, and of those that run a few times a day:
 three nights are too long to wait."""
+
+NUMBER_BYTES = 8
+"""Size that is left for the number of a name that is taken."""
 
 ALLOWED_NAME = Pattern(
     r"(?i).*\b(allow(ed)?[ _-]?(to[ _-])?fail(ure)?s?|may[ _-]fail|non-?blocking"
@@ -150,7 +155,8 @@ def _groups(runs: Mapping[str, Mapping[str, int]]) -> Iterator[PlannedGroup]:
 
 
 def _unique_name(name: str, taken: set[str]) -> str:
-    """Return the name, with a number if it is taken, and add it to those that are taken."""
+    """Return a name that may be a label, with a number if it is taken, and add it to `taken`."""
+    name = cut_to_bytes(CONTROL.sub(" ", name), MAX_NAME_BYTES - NUMBER_BYTES)
     number, unique = 2, name
     while unique in taken:
         number, unique = number + 1, f"{name} {number}"

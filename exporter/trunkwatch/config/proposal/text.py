@@ -1,5 +1,6 @@
 """The text of a proposed configuration; the same plan gives the same bytes."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -38,7 +39,7 @@ CONVENTIONS: Mapping[str, str] = MappingProxyType(
 WITHOUT_TOKEN: Mapping[str, str] = MappingProxyType(
     {
         "gitlab": "GITLAB_TOKEN  # without a token, GitLab shows public projects alone",
-        "gitea": "GITEA_SERVER_TOKEN  # without a token, it shows public repositories alone",
+        "gitea": "GITEA_SERVER_TOKEN  # without a token, Gitea lists no runs",
     }
 )
 """The usual variable of a token, by the type of the source."""
@@ -99,7 +100,7 @@ def text_of(survey: Survey, plan: Plan, read: Read, evaluated: Evaluated) -> str
         *_source(survey, read.source),
         *_jobs(plan),
         *_all_groups(plan, read, evaluated),
-        *_known_broken(evaluated),
+        *_known_broken(survey, read.source, evaluated),
     ]
     return "\n".join(parts) + "\n"
 
@@ -214,13 +215,15 @@ def _group(group: PlannedGroup, team: str, evaluated: Evaluated) -> Iterator[str
         yield "    count: runs  # not commits: several runs may test one commit"
 
 
-def _known_broken(evaluated: Evaluated) -> Iterator[str]:
+def _known_broken(survey: Survey, source: RepoSource, evaluated: Evaluated) -> Iterator[str]:
     if not evaluated.broken:
         return
     if evaluated.until is None:
         jobs = _count(len(evaluated.broken), "job")
         yield f"# {jobs} {'is' if len(evaluated.broken) == 1 else 'are'} broken now and will alert."
-        yield "# To exempt what is broken already for two weeks: trunkwatch init --baseline 14d"
+        where = "" if source.type == "github" else f"--source {source.type} "
+        yield "# To exempt what is broken already for two weeks:"
+        yield f"#   trunkwatch init {where}--repo {shlex.quote(survey.repo)} --baseline 14d"
         return
     yield "# Broken before the first day: shown, and no alert until the day below."
     yield "known_broken:"
