@@ -21,8 +21,10 @@ unexport PYTHONDONTWRITEBYTECODE
 SEED ?= 1
 # Histories with dropped results, twice so many; 5000 of them take half an hour.
 DROPPED ?= 400
+# Histories that confirm narrows down, twice so many; 1000 of them take five minutes of a core.
+CONFIRMED ?= 250
 
-.PHONY: help run check test test-all engines fuzz lint tools docs screenshots site soak bench dist clean
+.PHONY: help run check test test-all coverage engines fuzz lint tools docs screenshots site soak bench dist clean
 
 help:
 	@echo 'make run                 the whole stack with a recorded incident (Ctrl-C stops it)'
@@ -47,7 +49,7 @@ check: lint tools
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick
 
 # Measuring coverage doubles the time of a test: here only those of the policy, whose coverage must be
-# complete with few examples; in `make test-all` all unit tests. Property tests run with the live ones,
+# complete with few examples; `make coverage` measures all unit tests. Property tests run with the live ones,
 # which wait more than they compute.
 test: lint tools
 	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report= $(POLICY)
@@ -55,19 +57,23 @@ test: lint tools
 	$(PYTEST) $(UNIT_EXAMPLES) $(addprefix --ignore=,$(POLICY))
 	$(PYTEST) -n $(LIVE_WORKERS) -m '(slow or live or hypothesis) and not large and not engines' --durations=10
 
-# Only property tests take examples. The unit tests run in another random order; pytest-randomly
-# prints its seed.
+# Only property tests take examples.
 test-all: lint tools
 	tools/fetch-engines
 	$(PYTEST) -m 'large and not engines' --durations=10
 	$(PYTEST) -n $(LIVE_WORKERS) -m 'engines and not large' --durations=10
 	$(PYTEST) -m 'hypothesis and not live' --hypothesis-profile=thorough --hypothesis-seed=$(SEED) --durations=10
-	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report=
-	@echo "branch coverage of the whole package by the unit tests: $$($(BIN)/coverage report --format=total) %"
 	printf '%s\n' $(SEED) $$(($(SEED) + 5000)) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.compare --count 5000 --seed {}
 	printf '%s\n' $(SEED) $$(($(SEED) + $(DROPPED))) | \
 	  xargs -P 2 -I {} $(BIN)/python -m tests.reference.dropped --count $(DROPPED) --seed {}
+	printf '%s\n' $(SEED) $$(($(SEED) + $(CONFIRMED))) | \
+	  xargs -P 2 -I {} $(BIN)/python -m tests.confirm.histories --count $(CONFIRMED) --seed {}
+
+# Branch coverage of the whole package by the unit tests, in figures; `make test` demands that of the policy.
+coverage: tools
+	$(PYTEST) $(UNIT) --hypothesis-profile=quick --cov --cov-report=
+	$(BIN)/coverage report --skip-covered
 
 # What `make test-all` leaves out: minutes on each further engine.
 engines: lint tools

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 COMMANDS = (
     "bench", "bench_engine", "bench_ingest", "bench_retention", "bench_serving", "bench_github",
-    "bench_webhook", "bench_rules", "bench_shards",
+    "bench_webhook", "bench_rules", "bench_shards", "bench_clickhouse",
 )  # fmt: skip
 """The modules of `tools` that measure, in the order in which they run."""
 

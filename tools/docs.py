@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import yaml
 from pydantic.fields import FieldInfo
+from trunkwatch import patterns
 from trunkwatch.config.fields import (
     AtLeastOne,
     Duration,
@@ -38,20 +39,21 @@ from trunkwatch.config.schema import Config
 from trunkwatch.config.section import Section
 from trunkwatch.metrics.catalogue import FAMILIES, JOB_LABELS, Family, Scope
 
+from tools.generated import with_generated
 from tools.messages import render_messages
-from tools.source_traits import render_sources
+from tools.source_traits import render_scale, render_sources
 from tools.why_three import render_why_three
 
 ROOT = Path(__file__).resolve().parents[1]
 METRICS = ROOT / "docs" / "metrics.md"
 MESSAGES = ROOT / "docs" / "messages.md"
 SOURCES = ROOT / "docs" / "sources.md"
+SCALE = ROOT / "docs" / "scale.md"
 WHY_THREE = ROOT / "docs" / "why-three.md"
 RULES = ROOT / "rules" / "trunkwatch.rules.yml"
 MIXIN_DASHBOARDS = ROOT / "mixin" / "dashboards.libsonnet"
 OWN_ALERTS = ROOT / "exporter" / "trunkwatch" / "config" / "own_alerts.py"
-BEGIN = "<!-- generated from exporter/trunkwatch/metrics/catalogue.py by `make docs`: begin -->"
-END = "<!-- generated: end -->"
+MAKER = "exporter/trunkwatch/metrics/catalogue.py"
 
 HEADINGS = {
     Scope.JOB: "Jobs",
@@ -64,10 +66,7 @@ HEADINGS = {
 
 def render(text: str) -> str:
     """Return the document with its generated part replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    tables = "\n\n".join(_table(scope) for scope in HEADINGS)
-    return f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}"
+    return with_generated(text, MAKER, "\n\n".join(map(_table, HEADINGS)))
 
 
 def _table(scope: Scope) -> str:
@@ -123,6 +122,7 @@ GENERATED: dict[Path, Callable[[str], str]] = {
     METRICS: render,
     MESSAGES: render_messages,
     SOURCES: render_sources,
+    SCALE: render_scale,
     OWN_ALERTS: render_own_alerts,
     WHY_THREE: render_why_three,
     MIXIN_DASHBOARDS: render_mixin_dashboards,
@@ -200,7 +200,8 @@ def _kind(hint: Any) -> str:
             return word
     inner = _without_none(hint)
     if get_origin(inner) is tuple:
-        return f"list of {_kind(get_args(inner)[0])}s"
+        kind = _kind(get_args(inner)[0])
+        return f"list of {kind.replace(' or ', ', ')}" if "`" in kind else f"list of {kind}s"
     if get_origin(inner) is dict:
         return "mapping"
     if get_origin(inner) is Literal:
@@ -231,9 +232,14 @@ def _default(field: FieldInfo, hint: Any) -> str:
     if _kind(hint).startswith("duration"):
         return f"`{_duration(value)}`"
     if isinstance(value, tuple):
-        names = [each.name if isinstance(each, BranchSection) else each for each in value]
-        return f"`[{', '.join(names)}]`"
+        return f"`[{', '.join(map(_text, value))}]`"
     return f"`{value}`" if value != "" else '`""'.replace('""', '""`')
+
+
+def _text(item: BranchSection | patterns.Pattern | str) -> str:
+    if isinstance(item, patterns.Pattern):
+        return f"'{item.text}'"
+    return item.name if isinstance(item, BranchSection) else item
 
 
 def _duration(seconds: float) -> str:

@@ -31,11 +31,11 @@ from trunkwatch.engine.triage import AlertNote, GroupKey, Reading, TicketNote, T
 from trunkwatch.html.templating import static_files
 from trunkwatch.metrics.exposition import Exposition
 from trunkwatch.report.document import Surroundings, document_of_trunks
+from trunkwatch.status.trunk_status import JobName, parse_trunk_status
 from trunkwatch.store import MEMORY
 from trunkwatch.tickets.alerts import ALERT, UnresolvedAlert
-from trunkwatch.tickets.model import JobName, Links, TicketKey
+from trunkwatch.tickets.model import Links, TicketKey
 from trunkwatch.tickets.reconcile.context import ReconcileContext, labels_of, new_ticket
-from trunkwatch.tickets.trunk_status import parse_trunk_status
 from trunkwatch.times import format_time, parse_time
 from trunkwatch.web import Pages, WebServer
 from trunkwatch.web.view import View

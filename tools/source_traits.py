@@ -1,4 +1,7 @@
-"""Writes the tables of docs/sources.md from the sources' declarations; `tools.docs` runs it."""
+"""Writes the tables of docs/sources.md and docs/scale.md from the sources' declarations.
+
+`tools.docs` runs it.
+"""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -6,11 +9,21 @@ from typing import get_args
 from trunkwatch.config.schema import SourceConfig
 from trunkwatch.sources import SOURCES, Traits
 
-BEGIN = "<!-- generated from exporter/trunkwatch/sources by `make docs`: begin -->"
-END = "<!-- generated: end -->"
+from tools.generated import with_generated
+
+MAKER = "exporter/trunkwatch/sources"
 
 TRUNKS = (1, 10, 100, 1_000)
 """Numbers of trunks for which the cost is shown."""
+
+SCALE_TRUNKS = 10_000
+"""The trunks of the example of docs/scale.md."""
+
+SCALE_INTERVAL_SECONDS = 600.0
+"""The longer interval of that example."""
+
+QUOTA_OR_FILE = ("github", "recorded")
+"""The kinds of sources that the example treats by themselves, or that send no requests."""
 
 
 def poll_intervals() -> dict[str, float]:
@@ -26,10 +39,13 @@ def poll_intervals() -> dict[str, float]:
 
 def render_sources(text: str) -> str:
     """Return the document with its generated part replaced."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    parts = [BEGIN, "", *_answers(), "", "### Requests an hour", "", *_costs(), "", END]
-    return before + "\n".join(parts) + after
+    lines = [*_answers(), "", "### Requests an hour", "", *_costs()]
+    return with_generated(text, MAKER, "\n".join(lines))
+
+
+def render_scale(text: str) -> str:
+    """Return docs/scale.md with its generated part replaced."""
+    return with_generated(text, MAKER, "\n".join(_many_trunks()))
 
 
 def _answers() -> Iterable[str]:
@@ -52,6 +68,26 @@ def _costs() -> Iterable[str]:
 
 def _cost(traits: Traits, interval: float) -> Iterable[str]:
     return (f"{traits.requests_an_hour(number, interval):,}" for number in TRUNKS)
+
+
+def _many_trunks() -> Iterable[str]:
+    intervals = poll_intervals()
+    heads = f"CI, {SCALE_TRUNKS:,} trunks", "at the default interval"
+    yield from _head((*heads, f"every {SCALE_INTERVAL_SECONDS / 60:.0f} minutes"))
+    for kind, (_, traits) in SOURCES.items():
+        if kind not in QUOTA_OR_FILE:
+            hours = [
+                traits.requests_an_hour(SCALE_TRUNKS, seconds)
+                for seconds in (intervals[kind], SCALE_INTERVAL_SECONDS)
+            ]
+            link = f"[{traits.title}]({traits.document})"
+            yield _line(link, *(_rate(requests) for requests in hours))
+
+
+def _rate(requests: int) -> str:
+    """Return requests an hour, with those of a second where there are any."""
+    each = round(requests / 3600)
+    return f"{requests:,}: {each} a second" if each else f"{requests:,}"
 
 
 def _head(names: Iterable[str]) -> Iterable[str]:
