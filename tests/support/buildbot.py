@@ -368,9 +368,7 @@ class RealBuildbot:
     def _post(self, path: str, **body: Any) -> None:
         """Send a request once; raise if its status is an error."""
         # A busy Buildbot has closed connections after the header; only the status is needed.
-        with requests.post(
-            self.url + path, timeout=REQUEST_SECONDS, stream=True, **body
-        ) as answer:
+        with requests.post(self.url + path, timeout=REQUEST_SECONDS, stream=True, **body) as answer:
             answer.raise_for_status()
 
     def try_patch(self, patch: str, branch: str, sha: str) -> None:
