@@ -6,7 +6,7 @@
 from collections.abc import Iterable
 from typing import get_args
 
-from trunkwatch.config.schema import SourceConfig
+from trunkwatch.config.sources import SourceConfig
 from trunkwatch.sources import SOURCES, Traits
 
 from tools.generated import with_generated

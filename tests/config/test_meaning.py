@@ -17,7 +17,7 @@ from trunkwatch.config import (
 )
 from trunkwatch.config.load import all_keys
 from trunkwatch.config.repositories import glob_matches
-from trunkwatch.config.schema import (
+from trunkwatch.config.sources import (
     ClickhouseSource,
     GiteaSource,
     GithubApp,

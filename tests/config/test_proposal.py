@@ -8,7 +8,8 @@ from trunkwatch.config.policy import policy_of
 from trunkwatch.config.proposal import Evaluated, Read, Survey, plan_of, text_of
 from trunkwatch.config.proposal.literal import scalar
 from trunkwatch.config.proposal.shards import Named
-from trunkwatch.config.schema import Config, GithubSource
+from trunkwatch.config.schema import Config
+from trunkwatch.config.sources import GithubSource
 
 SOURCE = GithubSource(name="github", type="github", repo="o/r")
 READ = Read(SOURCE, "trunk")

@@ -17,8 +17,8 @@ from trunkwatch import __version__
 from trunkwatch.app.delivery_test import ALERT as TEST_ALERT
 from trunkwatch.cli.main import main
 from trunkwatch.config import parse_config
-from trunkwatch.config.schema import RecordedSource
 from trunkwatch.config.section import WebSection
+from trunkwatch.config.sources import RecordedSource
 from trunkwatch.config.web_config import HttpServerSection, TlsServerSection, WebConfig
 from trunkwatch.confirm.metrics import ConfirmMetrics
 from trunkwatch.demo.incident import COMMITS, INCIDENT, sha_of

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from trunkwatch.cli.main import main
 from trunkwatch.config import Config, parse_config, policy_of
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.groups import Group, group_of
 from trunkwatch.domain.model import JobKey, Trunk
 

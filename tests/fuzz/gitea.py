@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from hypothesis import strategies as st
-from trunkwatch.config.schema import GiteaSource
+from trunkwatch.config.sources import GiteaSource
 from trunkwatch.engine.facts import EMPTY_STATE, SourceState, StateEntry
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Source, SourceContext, WebhookSource, build_source

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from hypothesis import strategies as st
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.sources import GitlabSource
 from trunkwatch.engine.facts import EMPTY_STATE, SourceState, StateEntry
 from trunkwatch.rest.http import HttpContext
 from trunkwatch.sources import Source, SourceContext, WebhookSource, build_source

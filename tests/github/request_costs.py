@@ -8,7 +8,7 @@ from statistics import median
 from time import monotonic
 from typing import NamedTuple
 
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.job import JobState
 from trunkwatch.domain.model import JobKey, Trunk
 

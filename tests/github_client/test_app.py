@@ -14,7 +14,7 @@ import pytest
 import requests
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.errors import (
     BadAnswerError,
     CredentialsError,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.errors import CredentialsError
 from trunkwatch.github.auth import AppToken, authorization_of
 from trunkwatch.rest.credentials import (

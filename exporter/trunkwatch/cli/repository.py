@@ -20,13 +20,7 @@ from trunkwatch.config import (
     config_of_repo,
     load_config,
 )
-from trunkwatch.config.schema import (
-    GITEA,
-    GITHUB_API,
-    GITLAB,
-    GithubSource,
-    ProjectsSource,
-)
+from trunkwatch.config.sources import GITEA, GITHUB_API, GITLAB, GithubSource, ProjectsSource
 from trunkwatch.errors import StoreError, UsageError
 from trunkwatch.store import MEMORY, SqliteStore
 from trunkwatch.urls import without_credentials

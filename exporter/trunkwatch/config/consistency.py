@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trunkwatch.config.schema import Config, SourceConfig
+from trunkwatch.config.schema import Config
+from trunkwatch.config.sources import SourceConfig
 from trunkwatch.domain.groups import DEFAULT_GROUP
 
 Document = Mapping[Any, Any]

@@ -94,6 +94,9 @@ def label_name(value: str) -> str:
     return value
 
 
+Name = Annotated[str, Field(min_length=1)]
+"""A text that is not empty."""
+
 LabelName = Annotated[str, Field(min_length=1), AfterValidator(label_name)]
 """A name that becomes the value of a label: a longer one would be cut, and routed by no rule."""
 

@@ -2,15 +2,14 @@
 
 from pydantic import ValidationError
 
-from trunkwatch.config.schema import (
+from trunkwatch.config.schema import Config, Jobs
+from trunkwatch.config.sources import (
     GITEA,
     GITHUB_API,
     GITLAB,
-    Config,
     GiteaSource,
     GithubSource,
     GitlabSource,
-    Jobs,
 )
 from trunkwatch.errors import UsageError
 

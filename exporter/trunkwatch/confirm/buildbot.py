@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from trunkwatch.config.schema import BUILDBOT_API_PATH
+from trunkwatch.config.acting import BUILDBOT_API_PATH
 from trunkwatch.confirm.model import Target
 from trunkwatch.confirm.runner import READ_SECONDS, Examined, NotRepeatable, refusals
 from trunkwatch.domain.model import display_name

@@ -7,7 +7,7 @@ moves first bad and last good by the rules of docs/policy.md.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from trunkwatch.config.schema import ConfirmSection
+from trunkwatch.config.acting import ConfirmSection
 from trunkwatch.confirm.model import Kind, Question, State
 from trunkwatch.confirm.records import Records
 from trunkwatch.domain.model import JobKey, Trunk

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 
-from trunkwatch.config.schema import ConfirmSection
+from trunkwatch.config.acting import ConfirmSection
 from trunkwatch.confirm.model import DAY_SECONDS, Asked
 from trunkwatch.confirm.records import Records
 

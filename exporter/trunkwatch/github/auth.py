@@ -12,7 +12,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
-from trunkwatch.config.schema import GithubApp, GithubSource
+from trunkwatch.config.sources import GithubApp, GithubSource
 from trunkwatch.errors import (
     BadAnswerError,
     CredentialsError,

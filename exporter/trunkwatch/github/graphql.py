@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from trunkwatch.config.schema import ENTERPRISE_API
+from trunkwatch.config.sources import ENTERPRISE_API
 from trunkwatch.errors import BadAnswerError, NoAnswerError, RateLimitedError, RequestError
 from trunkwatch.rest.client import RestClient
 from trunkwatch.rest.json_text import int_or_none, list_or_empty, object_or_empty

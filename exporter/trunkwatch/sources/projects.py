@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 from trunkwatch.config.repositories import BranchSection, glob_matches, is_glob, repo_matches
-from trunkwatch.config.schema import ProjectsSource
+from trunkwatch.config.sources import ProjectsSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import StateEntry
 from trunkwatch.errors import NotFoundError, SourceError

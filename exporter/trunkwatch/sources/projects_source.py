@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
-from trunkwatch.config.schema import ProjectsSource
+from trunkwatch.config.sources import ProjectsSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState, StateEntry, TrunkRemoved
 from trunkwatch.errors import NoAnswerError, NotFoundError, RateLimitedError, SourceError

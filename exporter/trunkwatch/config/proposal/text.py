@@ -10,7 +10,7 @@ from trunkwatch.config.proposal.literal import literal, quoted, scalar
 from trunkwatch.config.proposal.plan import Plan, PlannedGroup
 from trunkwatch.config.proposal.shards import Folding
 from trunkwatch.config.proposal.survey import Survey
-from trunkwatch.config.schema import (
+from trunkwatch.config.sources import (
     GITHUB_API,
     GITLAB,
     GiteaSource,

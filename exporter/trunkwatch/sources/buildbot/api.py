@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from trunkwatch.config.schema import BuildbotSource
+from trunkwatch.config.sources import BuildbotSource
 from trunkwatch.errors import BadAnswerError, CredentialsError
 from trunkwatch.rest.client import Query, RestClient
 from trunkwatch.rest.http import HttpContext

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cachetools import LRUCache
 
-from trunkwatch.config.schema import BuildbotSource
+from trunkwatch.config.sources import BuildbotSource
 from trunkwatch.domain.evidence import PENDING_LIMIT
 from trunkwatch.domain.model import Observation, RawJob, Trunk, TrunkOrder
 from trunkwatch.domain.names import any_full_match

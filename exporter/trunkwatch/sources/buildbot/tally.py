@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, MutableMapping
 
-from trunkwatch.config.schema import BuildbotSource
+from trunkwatch.config.sources import BuildbotSource
 from trunkwatch.sources.buildbot.builds import Checkout
 from trunkwatch.sources.hashes import short_hash
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple
 
-from trunkwatch.config.schema import ClickhouseSource
+from trunkwatch.config.sources import ClickhouseSource
 from trunkwatch.errors import (
     BadAnswerError,
     CredentialsError,

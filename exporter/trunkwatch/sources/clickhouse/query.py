@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from trunkwatch.config.clickhouse import Expression
-from trunkwatch.config.schema import ClickhouseSource
+from trunkwatch.config.sources import ClickhouseSource
 from trunkwatch.sources.clickhouse.presets import PRESETS
 
 TIMES = frozenset({"created_at", "started_at", "completed_at"})

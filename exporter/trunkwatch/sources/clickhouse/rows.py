@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
 from itertools import repeat
 
-from trunkwatch.config.schema import ClickhouseSource
+from trunkwatch.config.sources import ClickhouseSource
 from trunkwatch.domain.evidence import COMPLETED, UNFINISHED
 from trunkwatch.domain.model import Evidence, Observation, RawJob, RunId, Trunk
 from trunkwatch.sources.clickhouse.presets import PRESETS

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import msgspec
 
-from trunkwatch.config.schema import ClickhouseSource
+from trunkwatch.config.sources import ClickhouseSource
 from trunkwatch.domain.model import Observation, Trunk, TrunkOrder
 from trunkwatch.engine.facts import Cursor, SourceState
 from trunkwatch.errors import BadAnswerError, GitError

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import glob_matches
-from trunkwatch.config.schema import GiteaSource
+from trunkwatch.config.sources import GiteaSource
 from trunkwatch.errors import NotFoundError
 from trunkwatch.rest.client import READ_TRIES, Query
 from trunkwatch.rest.credentials import token_of

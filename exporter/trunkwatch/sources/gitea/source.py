@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from trunkwatch.config.schema import GiteaSource
+from trunkwatch.config.sources import GiteaSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.sources.deliveries import verify_signature
 from trunkwatch.sources.gitea.api import GiteaApi

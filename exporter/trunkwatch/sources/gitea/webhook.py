@@ -7,7 +7,7 @@ the attempts before it. https://docs.gitea.com/usage/webhooks
 from collections.abc import Mapping
 from typing import Any
 
-from trunkwatch.config.schema import GiteaSource
+from trunkwatch.config.sources import GiteaSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.sources.deliveries import branch_of_ref, check_signed, payload_of, word_of
 

@@ -9,7 +9,7 @@ runs, through GraphQL or REST. docs/github.md describes it for users.
 from collections.abc import Mapping
 from typing import Any
 
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import SourceState
 from trunkwatch.github import GithubRules, authorization_of

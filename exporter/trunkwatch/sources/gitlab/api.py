@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from urllib.parse import quote
 
 from trunkwatch.config.repositories import is_glob
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.sources import GitlabSource
 from trunkwatch.errors import NotFoundError
 from trunkwatch.gitlab import GitlabRules, project_path
 from trunkwatch.rest.client import READ_TRIES, Query

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from trunkwatch.annotations import annotation_lines
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.sources import GitlabSource
 from trunkwatch.domain.model import STARTUP_JOB, Observation, RawJob, Trunk
 from trunkwatch.errors import NotFoundError
 from trunkwatch.sources.gitlab.api import GitlabApi

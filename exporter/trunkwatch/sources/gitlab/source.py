@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.sources import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.sources.deliveries import check_signed
 from trunkwatch.sources.gitlab.api import GitlabApi

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from trunkwatch.config.schema import GitlabSource
+from trunkwatch.config.sources import GitlabSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import BadSignature
 from trunkwatch.sources.deliveries import REF, payload_of, word_of

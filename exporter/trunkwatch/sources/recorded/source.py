@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from trunkwatch.config.schema import RecordedSource
+from trunkwatch.config.sources import RecordedSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, SourceState
 from trunkwatch.errors import RecordedFileError

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.model import Observation, Trunk
 from trunkwatch.engine.facts import Fact, FilesReport
 from trunkwatch.sources.github.discovery.heads import Head

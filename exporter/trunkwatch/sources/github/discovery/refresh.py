@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import SourceState, StateEntry
 from trunkwatch.rest.limits import BATCH_REQUESTS, Quota, RefreshBudget

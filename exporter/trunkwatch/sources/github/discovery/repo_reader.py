@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 from trunkwatch.config.repositories import DEFAULT_BRANCH
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.engine.facts import Fact, StateEntry, TrunkRemoved
 from trunkwatch.errors import BadAnswerError, NotFoundError, RequestError, SourceError

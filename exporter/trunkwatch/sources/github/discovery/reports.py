@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from trunkwatch.config.repositories import DEFAULT_BRANCH
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.domain.model import Trunk
 from trunkwatch.errors import RateLimitedError, SourceError
 from trunkwatch.rest.limits import MAX_WAIT_SECONDS, Quota

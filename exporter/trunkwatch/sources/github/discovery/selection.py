@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TypedDict
 
 from trunkwatch.config.repositories import repo_matches
-from trunkwatch.config.schema import GithubSource
+from trunkwatch.config.sources import GithubSource
 from trunkwatch.engine.facts import Fact, StateEntry
 from trunkwatch.errors import NotFoundError, RequestError, SourceError
 from trunkwatch.sources.github.discovery.listing import ListedRepo, OwnerLists
