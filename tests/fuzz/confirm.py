@@ -2,10 +2,11 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
+from trunkwatch.confirm.buildbot import BuildbotRunner
 from trunkwatch.confirm.github import GithubRunner
 from trunkwatch.confirm.gitlab import GitlabRunner
 from trunkwatch.confirm.gitlab_configuration import read_configuration
@@ -19,6 +20,7 @@ from trunkwatch.rest.json_text import decode_json
 from trunkwatch.status.attempts import parse_attempts
 from trunkwatch.status.client import parse_failing_jobs
 
+from tests.confirm.master import FakeMaster
 from tests.fuzz.texts import json_texts, yaml_texts
 from tests.github.direct import DirectSession
 from tests.github.http_server import HttpRequest, HttpResponse
@@ -92,6 +94,21 @@ PIPELINE = {"id": 7, "status": "failed", "source": "push"}
 LAB_ANSWERS: dict[str, Any] = {"/jobs": LAB_JOBS, "/bridges": BRIDGES, "/ci/lint": LINTED}
 """Of GitLab, by the end of the path; a pipeline for any other one."""
 
+MASTER = FakeMaster()
+MASTER.build(7, SHA)
+MASTER_ANSWERS = {
+    f"/{key}": {"builds" if key == "triggered_builds" else key: rows}
+    for key, rows in (
+        ("builders", [{"builderid": 1, "name": "unit"}]),
+        ("buildrequests", MASTER.requests),
+        ("buildsets", MASTER.sets),
+        ("builds", MASTER.builds),
+        ("triggered_builds", MASTER.builds),
+        ("forceschedulers", [MASTER.scheduler]),
+    )
+}
+"""Of Buildbot, by the end of the path, as if nothing was asked for."""
+
 TARGETS = tuple(
     Target("o/r", "main", SHA, 7, attempt, job_id, "test", "ci", PATH, is_skipped, 10.0)
     for attempt in (1, 0)
@@ -129,6 +146,11 @@ def lab_answers() -> st.SearchStrategy[tuple[str, bytes]]:
     return _poisoned({**LAB_ANSWERS, "": PIPELINE})
 
 
+def master_answers() -> st.SearchStrategy[tuple[str, bytes]]:
+    """Return one poisoned answer of Buildbot, with the end of its path."""
+    return _poisoned(MASTER_ANSWERS)
+
+
 def _poisoned(documents: Mapping[str, Any]) -> st.SearchStrategy[tuple[str, bytes]]:
     return st.one_of(
         *(st.tuples(st.just(end), json_texts(document)) for end, document in documents.items())
@@ -147,6 +169,23 @@ def examine_pipeline(given: tuple[str, bytes]) -> None:
     _examine(GitlabRunner(URL, http, NoToken(), events=("push",), never=NEVER))
 
 
+def examine_builds(given: tuple[str, bytes]) -> None:
+    """Look at the builds of a commit of which one answer is poisoned, and for newer requests."""
+    end, body = given
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        is_poisoned = request.path.removesuffix("/commit").endswith(end)
+        return HttpResponse(200, body) if is_poisoned else MASTER.respond(request)
+
+    target = TARGETS[0]._replace(job_name="unit")
+    for scheduler in (None, "commit"):
+        runner = BuildbotRunner(
+            f"{URL}/api/v2", _http(answer), builders=(Pattern("unit"),), force_scheduler=scheduler
+        )
+        runner.was_left_out(target)
+        runner.examine(target)
+
+
 def _answering(given: tuple[str, bytes], documents: Mapping[str, Any]) -> HttpContext:
     end, body = given
 
@@ -155,6 +194,10 @@ def _answering(given: tuple[str, bytes], documents: Mapping[str, Any]) -> HttpCo
         sound = json.dumps(documents[found]).encode()
         return HttpResponse(200, body if found == end else sound)
 
+    return _http(answer)
+
+
+def _http(answer: Callable[[HttpRequest], HttpResponse]) -> HttpContext:
     return HttpContext(
         lambda: DirectSession(answer), clock=lambda: NOW, sleep=lambda _seconds: None
     )

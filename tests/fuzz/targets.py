@@ -512,6 +512,8 @@ TARGETS = (
     Target("confirm: workflow files", confirm.workflow_files, confirm.read_file, (ValueError,)),
     Target("confirm: GitLab's pipelines", confirm.lab_answers, confirm.examine_pipeline,
            (NotRepeatable, SourceError)),
+    Target("confirm: Buildbot's builds", confirm.master_answers, confirm.examine_builds,
+           (NotRepeatable, SourceError)),
     Target("confirm: configurations of GitLab", confirm.configurations, confirm.read_lint,
            (ValueError,)),
     Target("triage: alerts and silences", lambda: json_texts([SILENCED]), list_silences,
