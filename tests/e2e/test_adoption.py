@@ -1,5 +1,6 @@
 """From an empty folder to the first alert, on a large trunk of the stand-in GitHub."""
 
+import os
 import re
 import shutil
 import time
@@ -24,7 +25,12 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SPACING, DURATION = 1800.0, 3600.0
-MAX_SECONDS = 180.0
+MAX_CPU_SECONDS = 180.0
+"""The three commands take less than three minutes on an idle machine: CPU time, as the tests may
+share theirs."""
+
+TIMEOUT_SECONDS = 600.0
+
 COLD_START_REQUESTS = 60
 """Counted requests of a cold start; README.md has the measured number."""
 
@@ -91,6 +97,11 @@ def variables(folder: Path, github: GitHubServer) -> dict[str, str]:
     }
 
 
+def cpu_seconds() -> float:
+    """Return the CPU time of this process, which serves GitHub, and of the commands that ended."""
+    return sum(os.times()[:4])
+
+
 def test_three_commands_end_with_a_configuration_that_alerts(
     tmp_path: Path, github: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,15 +109,15 @@ def test_three_commands_end_with_a_configuration_that_alerts(
     own = variables(tmp_path, github.server)
 
     def run(*arguments: str, code: int = 0) -> None:
-        run_program(arguments, tmp_path, code=code, seconds=MAX_SECONDS, variables=own)
+        run_program(arguments, tmp_path, code=code, seconds=TIMEOUT_SECONDS, variables=own)
 
-    begun = time.monotonic()
+    begun = cpu_seconds()
     run("check", "--repo", REPO, code=1)
     cold = github.server.counted()
     assert cold <= COLD_START_REQUESTS
     run("backtest", "--repo", REPO)
     run("init", "--repo", REPO, "--output", "trunkwatch.yml")
-    assert time.monotonic() - begun < MAX_SECONDS
+    assert cpu_seconds() - begun < MAX_CPU_SECONDS
     assert github.server.counted() - cold <= FURTHER_REQUESTS
     workflows = len({slot.workflow for slot in github.made.slots})
     assert f"{workflows} workflows" in (tmp_path / "trunkwatch.yml").read_text()
