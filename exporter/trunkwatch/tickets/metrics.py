@@ -59,7 +59,7 @@ GAUGES: Mapping[str, str] = {
     UP: "1 if the peer (alertmanager, exporter; github or gitlab) answered in the last round, else"
     " 0.",
     UNREADABLE: "Entries in the last answers of the peer (alertmanager, exporter) left out.",
-    ROUND_AT: "End of the last round.",
+    ROUND_AT: "End of the last round; 0 before the first.",
     WEB_CONFIG: "1 if the newest web configuration and its certificates are used, else 0.",
 }
 
@@ -116,10 +116,9 @@ def _gauges(health: Health) -> dict[str, Samples]:
         WAITING: [({}, float(health.waiting))],
         UP: [],
         UNREADABLE: [({"peer": p}, float(health.unreadable.get(p, 0))) for p in READ_PEERS],
-        ROUND_AT: [],
+        ROUND_AT: [({}, health.round_at or 0.0)],
     }
     if health.round_at is not None:
         peers = (*READ_PEERS, health.tracker)
         found[UP] = [({"peer": peer}, float(peer not in health.errors)) for peer in peers]
-        found[ROUND_AT] = [({}, health.round_at)]
     return found
