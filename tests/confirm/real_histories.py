@@ -1,40 +1,43 @@
 """Play random histories with a hidden cause on a real Buildbot, with the real programs.
 
-    python -m tests.confirm.real_histories --count 10 --seed 1
+    python -m tests.confirm.real_histories --count 500 --seed 1
 
-One master builds the branches of all histories at once. `trunkwatch serve` reads it, and
-`trunkwatch confirm` makes builds, by rebuilds or with --force by a force scheduler. Prints the
-figures, and each end that contradicts its plan with the seed; exits 1 where there is any.
+One master at a time builds the branches of a batch of histories at once. `trunkwatch serve` reads
+it, and `trunkwatch confirm` makes builds, by rebuilds or with --force by a force scheduler. Prints
+the figures, and each end that contradicts its plan with the seed; exits 1 where there is any.
 """
 
 import argparse
+import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from math import ceil, log2
 from pathlib import Path
 from random import Random
 from statistics import mean
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 import yaml
 
 from tests.cli.program import Served, acting, serving
 from tests.support.buildbot import FORCE, REPO, RealBuildbot
+from tests.support.gitrepo import git
 from tests.support.waiting import eventually
 
-BUILDER = "inductor"
-BROKEN = {f"broken-{BUILDER}": ""}
-SLOW = {f"slow-{BUILDER}": ""}
-
 SECONDS = 3600.0
-"""Timeout of each wait: many builds may be in the queue."""
+"""Timeout of each wait, far longer than a batch takes."""
 
-IDLE_ROUNDS = 4
+BATCH = 40
+"""Histories of one master: the exporter reads the builds of ten minutes again at each refresh."""
+
+IDLE_ROUNDS = 3
 """Rounds of confirm without any change after which all histories have ended."""
 
 OPEN = ("proposed", "sending", "asked")
@@ -58,6 +61,7 @@ class History:
         culprit: the commit that breaks the job; where the cause is outside, the first one that is
             pushed after it began.
         is_outside: the cause is outside the repository.
+        flaky: commits without a result that fail by chance when they are first tested.
         shas: of the commits.
         suspects: at the end; None where they are unknown.
         before: number of suspects before anything is asked.
@@ -86,6 +90,9 @@ class History:
         passed = max(n for n in built if n < self.culprit)
         failed = [n for n, c in enumerate(self.courses) if c is Course.ENDS and n >= self.culprit]
         self.before = failed[0] - passed
+        self._between = self.courses[passed + 1 : failed[0]]
+        untested = (n for n in range(self.culprit) if self.courses[n] is not Course.ENDS)
+        self.flaky = {n for n in untested if rng.random() < 0.1 and not self.is_outside}
 
     @property
     def branch(self) -> str:
@@ -103,9 +110,17 @@ class History:
         first_bad = min(n for n in testable if n >= self.culprit)
         return tuple(range(last_good + 1, first_bad + 1))
 
+    @property
+    def is_by_chance(self) -> bool:
+        """Whether a suspect failed by chance, which makes the suspects unknown."""
+        return any(each["sha"] == self.shas[n] for n in self.flaky for each in self.asked)
+
     def contradictions(self, *, force: bool) -> Iterator[str]:
         """Yield each contradiction between the end and the plan."""
-        expected = None if self.is_outside else self.decidable(force=force)
+        left = sum(force or course is Course.CANCELLED for course in self._between)
+        # Where nothing is tested on request, the suspects are those of the policy.
+        is_unknown = (self.is_outside and left) or self.is_by_chance
+        expected = None if is_unknown else self.decidable(force=force)
         if self.suspects != expected:
             yield f"{self.suspects} are suspected instead of {expected}"
         asked = Counter(self.shas.index(each["sha"]) for each in self.asked)
@@ -113,98 +128,178 @@ class History:
             if builds != asked[number] + (course is not Course.NONE):
                 yield f"commit {number} has {builds} builds after {asked[number]} questions"
         kinds = Counter(each["kind"] for each in self.asked)
-        left = self.before - 1 if force else sum(
-            c is Course.CANCELLED for c in self.courses[self._last_pass + 1 :]
-        )  # fmt: skip
-        if kinds["which"] > ceil(log2(left + 1)):
-            yield f"which was asked {kinds['which']} times for {left} commits"
+        which = ceil(log2(left + 1))
+        # Each answer may give another first bad, which is tested once more.
+        for kind, bound in {"which": which, "real": 1 + which, "outside": 1}.items():
+            if kinds[kind] > bound:
+                yield f"{kind} was asked {kinds[kind]} times for {left} commits"
         states = {each["state"] for each in self.asked} - {"answered"}
         if states:
             yield f"questions are {', '.join(sorted(states))}"
 
-    @property
-    def _last_pass(self) -> int:
-        ends = [n for n, c in enumerate(self.courses) if c is Course.ENDS]
-        return max(n for n in ends if n < self.culprit)
-
 
 # ---------------------------------------------------------------------- play
 
+_MASTER = """
+from pathlib import Path
 
-def push(ci: RealBuildbot, histories: Sequence[History]) -> None:
+from buildbot.process import results
+from twisted.internet import defer, reactor, task
+
+
+class Test(steps.BuildStep):
+    name = "test"
+
+    @defer.inlineCallbacks
+    def run(self):
+        branch, sha = self.getProperty("branch"), self.getProperty("revision")
+        self.setProperty("got_revision", sha, "test")
+        words = ("broken", "chance", "hold", "held", "ended")
+        broken, chance, hold, held, ended = (Path({plans!r}, f"{{sha}}.{{word}}") for word in words)
+        is_held = hold.exists()
+        if is_held:
+            hold.rename(held)
+        while is_held and not self.stopped:
+            yield task.deferLater(reactor, 0.1)
+        ended.touch()
+        if is_held:
+            return results.CANCELLED
+        fails = Path({plans!r}, branch).exists() or broken.exists() or chance.exists()
+        chance.unlink(missing_ok=True)
+        return results.FAILURE if fails else results.SUCCESS
+
+
+# A builder and a worker of each branch: the master asks its database about all builders of a worker
+# whenever a build of it ends.
+BRANCHES = {branches!r}
+BuildmasterConfig |= {{
+    # A database in memory: each of the many small transactions would wait for the disk.
+    "db": {{"db_url": "sqlite://"}},
+    # The default asks the database about all builders that have requests, whenever one gets one.
+    "prioritizeBuilders": lambda master, builders: builders,
+    "workers": [worker.LocalWorker(name) for name in BRANCHES],
+    "schedulers": [
+        schedulers.ForceScheduler(name={force!r}, builderNames=BRANCHES),
+        *(
+            schedulers.AnyBranchScheduler(
+                name=name, builderNames=[name], change_filter=util.ChangeFilter(branch=name)
+            )
+            for name in BRANCHES
+        ),
+    ],
+    "builders": [
+        util.BuilderConfig(name=name, workernames=[name], factory=util.BuildFactory([Test()]))
+        for name in BRANCHES
+    ],
+}}
+"""
+
+
+def _commit(ci: RealBuildbot, histories: Sequence[History]) -> None:
+    """Create the commits of all branches by one command: git takes longer than their builds."""
+    now = int(time.time())
+    lines = [
+        f"commit refs/heads/{each.branch}\ncommitter tests <tests@example.com> {now} +0000\n"
+        f"data <<END\nchange {number} of {each.branch}\nEND\n"
+        for each in histories
+        for number in range(len(each.courses))
+    ]
+    command = ("git", "-C", str(ci.repo.bare), "fast-import", "--quiet")
+    subprocess.run(command, input="".join(lines), text=True, check=True)
+    for each in histories:
+        each.shas = git(ci.repo.bare, "rev-list", "--reverse", each.branch, "--").split()
+
+
+def push(ci: RealBuildbot, histories: Sequence[History], plans: Path) -> None:
     """Push all commits, the histories at once, and let their builds end or stop them."""
+    _commit(ci, histories)
+    count = 0
     for number in range(max(len(each.courses) for each in histories)):
         now = [each for each in histories if number < len(each.courses)]
         for history in now:
-            _push(ci, history, number)
-        waiting = list(now)
-
-        def look(number: int = number, waiting: list[History] = waiting) -> bool:
-            waiting[:] = [each for each in waiting if not _has_ended(ci, each, number)]
-            return not waiting
-
+            count += _push(ci, history, number, plans)
+        look = partial(_have_ended, ci, count, plans)
         eventually(look, f"the builds of the commits {number}", SECONDS)
 
 
-def _push(ci: RealBuildbot, history: History, number: int) -> None:
-    if number:
-        ci.repo.checkout(history.branch)
-    else:
-        ci.new_branch(history.branch)
-    course = history.courses[number]
-    is_broken = number >= history.culprit and not history.is_outside
-    files = {"code": str(number), **SLOW, **(BROKEN if is_broken else {})}
-    if history.is_outside and number == history.culprit:
-        ci.switch(history.branch, "outside").touch()
-    if course is Course.CANCELLED:
-        ci.switch(history.branch, "hold").touch()
-    push = ci.push_unseen if course is Course.NONE else ci.land
-    history.shas.append(push(f"change {number} of {history.branch}", files, history.branch))
-
-
-def _has_ended(ci: RealBuildbot, history: History, number: int) -> bool:
-    """Return whether a commit's build, if it has one, has ended; stop it if that is planned."""
+def _push(ci: RealBuildbot, history: History, number: int, plans: Path) -> bool:
+    """Push a commit; return whether it is built."""
     course, sha = history.courses[number], history.shas[number]
-    held = ci.switch(history.branch, "held")
-    if course is Course.CANCELLED and held.exists():
-        builds = ci.builds(BUILDER, sha)
-        if not builds:
-            return False  # its step has begun, and the API does not list it yet
-        ci.stop_build(builds[0]["buildid"])
-        held.unlink()
-        ci.switch(history.branch, "hold").unlink()
-    return course is Course.NONE or any(each["complete"] for each in ci.builds(BUILDER, sha))
+    if history.is_outside and number == history.culprit:
+        (plans / history.branch).touch()
+    if not history.is_outside and number >= history.culprit:
+        (plans / f"{sha}.broken").touch()
+    if number in history.flaky:
+        (plans / f"{sha}.chance").touch()
+    if course is Course.CANCELLED:
+        (plans / f"{sha}.hold").touch()
+    if course is Course.NONE:
+        return False
+    ci.send_change(sha, history.branch)
+    return True
+
+
+def _have_ended(ci: RealBuildbot, count: int, plans: Path) -> bool:
+    """Return whether so many builds have ended; stop those that wait."""
+    held = {file.stem for file in plans.glob("*.held")}
+    if not held and len(list(plans.glob("*.ended"))) < count:
+        return False
+    running = ci.get("/builds", ("complete", "false"), ("property", "revision"))["builds"]
+    for build in running:
+        sha = build["properties"].get("revision", [""])[0]  # listed before it is set
+        if sha in held:
+            ci.stop_build(build["buildid"])
+            (plans / f"{sha}.held").unlink()
+    return not running and not held
 
 
 def play(histories: Sequence[History], folder: Path, *, force: bool) -> None:
     """Play histories until nothing is asked any more."""
+    plans = folder / "plans"
+    plans.mkdir()
     (folder / "buildbot").mkdir()
-    with RealBuildbot(folder / "buildbot", (BUILDER,)) as ci:
-        push(ci, histories)
+    branches = [each.branch for each in histories]
+    settings = _MASTER.format(plans=str(plans), branches=branches, force=FORCE)
+    with RealBuildbot(folder / "buildbot", branches, settings=settings) as ci:
+        push(ci, histories, plans)
         (folder / "trunkwatch.yml").write_text(_config(ci, histories, force=force))
-        flags = ("--storage.path=confirm.db", "--interval=3s")
+        flags = ("--storage.path=confirm.db", "--interval=4s")
         with serving(folder) as exporter:
             address = f"--exporter.url=http://127.0.0.1:{exporter.port}"
             eventually(lambda: exporter.get("/-/ready").ok, "the exporter", SECONDS)
             with acting("confirm", folder, address, *flags) as process:
-                asked = _until_idle(Served(process))
+                confirm = Served(process)
+                _discard_logs(exporter, confirm)
+                asked = _until_idle(confirm)
+            builds = Counter(
+                build["properties"]["revision"][0]
+                for build in ci.get("/builds", ("property", "revision"))["builds"]
+            )
             for history in histories:
-                _read(ci, exporter, history)
+                _read(exporter, history)
+                history.builds = [builds[sha] for sha in history.shas]
                 history.asked = [each for each in asked if each["branch"] == history.branch]
 
 
 def _config(ci: RealBuildbot, histories: Sequence[History], *, force: bool) -> str:
-    source = ci.source(*(each.branch for each in histories), poll_interval="2s")
+    source = ci.source(*(each.branch for each in histories), poll_interval="6s")
     wide = ("max_runs_per_group", "max_runs_per_repo", "max_minutes_per_repo")
     confirm = {
         "mode": "act",
         "type": "buildbot",
         "api_url": f"{ci.url}/api/v2",
-        "builders": [BUILDER],
+        "builders": ["history-.*"],
         **({"force_scheduler": FORCE} if force else {}),
         **dict.fromkeys(wide, 1_000_000),
     }
     return yaml.safe_dump({"sources": [source], "confirm": confirm})
+
+
+def _discard_logs(*programs: Served) -> None:
+    """Read what the programs log from now on: a full pipe would stop them."""
+    for program in programs:
+        assert program.process.stderr is not None
+        Thread(target=program.process.stderr.read, daemon=True).start()
 
 
 def _until_idle(confirm: Served) -> Sequence[Mapping[str, Any]]:
@@ -228,9 +323,8 @@ def _until_idle(confirm: Served) -> Sequence[Mapping[str, Any]]:
     return list(ended["questions"])
 
 
-def _read(ci: RealBuildbot, exporter: Served, history: History) -> None:
+def _read(exporter: Served, history: History) -> None:
     (job,) = exporter.get(f"/api/v1/trunk/{REPO}/{history.branch}").json()["jobs"]
-    history.builds = [len(ci.builds(BUILDER, sha)) for sha in history.shas]
     suspects = job["suspect_commits"]
     history.suspects = (
         tuple(sorted(history.shas.index(each["sha"]) for each in suspects))
@@ -242,24 +336,41 @@ def _read(ci: RealBuildbot, exporter: Served, history: History) -> None:
 # ---------------------------------------------------------------------- figures
 
 
-def figures(histories: Sequence[History], seconds: float) -> Iterator[str]:
+def figures(histories: Sequence[History], seconds: float, *, force: bool) -> Iterator[str]:
     """Yield the lines of the figures."""
     inside = [each for each in histories if not each.is_outside]
-    after = [len(each.suspects or ()) for each in inside]
-    yield f"{'histories':44} {len(histories)}"
-    yield f"{'outages by a commit':44} {len(inside)}"
-    yield f"{'  at whose end that commit alone is left':44} {after.count(1)}"
-    if inside:
+    outside = [each for each in histories if each.is_outside]
+    chance = [each for each in inside if each.is_by_chance]
+    decided = [
+        each for each in inside if each not in chance and len(each.decidable(force=force)) == 1
+    ]
+    after = [len(each.suspects) for each in inside if each.suspects is not None]
+    alone = [each for each in decided if each.suspects == (each.culprit,)]
+    tested = [each for each in outside if each.asked]
+    for name, found in (
+        ("histories", histories),
+        ("outages by a commit", inside),
+        ("  that tests can find", decided),
+        ("    at whose end it alone is left", alone),
+        ("  at which a suspect failed by chance", chance),
+        ("    at whose end the suspects are unknown", _unknown(chance)),
+        ("outages by an outside cause", outside),
+        ("  at which a suspect was tested", tested),
+        ("    at whose end the suspects are unknown", _unknown(tested)),
+    ):
+        yield f"{name:44} {len(found)}"
+    if after:
         before = [each.before for each in inside]
         yield f"{'suspects before':44} mean {mean(before):.1f}, largest {max(before)}"
-        yield f"{'suspects after':44} mean {mean(after):.1f}, largest {max(after)}"
-    unknown = sum(each.suspects is None for each in histories if each.is_outside)
-    yield f"{'outages by an outside cause':44} {len(histories) - len(inside)}"
-    yield f"{'  at whose end the suspects are unknown':44} {unknown}"
+        yield f"{'suspects after, if known':44} mean {mean(after):.1f}, largest {max(after)}"
     asked = [len(each.asked) for each in histories]
     yield f"{'builds that were asked for':44} mean {mean(asked):.1f}, largest {max(asked)}"
     yield f"{'builds in all':44} {sum(sum(each.builds) for each in histories)}"
     yield f"{'minutes in all':44} {seconds / 60:.0f}"
+
+
+def _unknown(histories: Sequence[History]) -> list[History]:
+    return [each for each in histories if each.suspects is None]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -271,14 +382,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     histories = [History(seed) for seed in range(options.seed, options.seed + options.count)]
     begin, wrong = time.monotonic(), 0
-    with TemporaryDirectory() as folder:
-        play(histories, Path(folder), force=options.force)
-    for history in histories:
-        found = list(history.contradictions(force=options.force))
-        wrong += bool(found)
-        for text in found:
-            print(f"seed {history.seed}: {text}", flush=True)
-    lines = figures(histories, time.monotonic() - begin)
+    for first in range(0, options.count, BATCH):
+        batch = histories[first : first + BATCH]
+        with TemporaryDirectory() as folder:
+            play(batch, Path(folder), force=options.force)
+        for history in batch:
+            found = list(history.contradictions(force=options.force))
+            wrong += bool(found)
+            for text in found:
+                print(f"seed {history.seed}: {text}", flush=True)
+    lines = figures(histories, time.monotonic() - begin, force=options.force)
     print(*lines, f"{'wrong histories':44} {wrong}", sep="\n")
     return 1 if wrong else 0
 

@@ -208,12 +208,15 @@ class RealBuildbot:
         folder: Path,
         builders: Sequence[str] = BUILDERS,
         users: Mapping[str, str] | None = None,
+        settings: str = "",
     ) -> None:
         """Args:
         folder: an existing folder for all files.
         builders: those of every branch that has no prefix of its own.
         users: passwords by name of those who may make builds; None for everybody.
+        settings: Python that is added to the master's configuration.
         """
+        self._settings = settings
         self._users = dict(users or {})
         self._builders = list(builders)
         self.port = free_port()
@@ -292,9 +295,15 @@ class RealBuildbot:
     ) -> str:
         """Push a commit and send the change to Buildbot, as a hook of the repository would."""
         sha = self.push_unseen(title, files, branch, author)
+        self.send_change(sha, branch, author, title)
+        return sha
+
+    def send_change(
+        self, sha: str, branch: str, author: str = "author-a", title: str = "change"
+    ) -> None:
+        """Send a commit to Buildbot, as a hook of the repository would."""
         change = {"revision": sha, "branch": branch, "author": author, "comments": title}
         self._post("/change_hook/base", data=change)
-        return sha
 
     def push_unseen(
         self,
@@ -432,7 +441,7 @@ class RealBuildbot:
         for process, text in zip(processes, outputs, strict=True):
             if process.returncode:
                 raise RuntimeError(text)
-        settings = _MASTER.format(
+        text = _MASTER.format(
             host=HOST,
             web=self.port,
             workers=self._worker_port,
@@ -446,7 +455,8 @@ class RealBuildbot:
             force=FORCE,
             users=self._users,
         )
-        (self._folder / "master" / "master.cfg").write_text(settings, encoding="utf-8")
+        file = self._folder / "master" / "master.cfg"
+        file.write_text(text + self._settings, encoding="utf-8")
 
     def _creators(self) -> Sequence[Sequence[str]]:
         master, worker = str(self._folder / "master"), str(self._folder / "worker")
