@@ -86,12 +86,15 @@ def one_commit() -> Iterator[SimulatedExporter]:
 def test_a_run_that_is_not_found_for_a_moment_is_not_lost(
     one_commit: SimulatedExporter, times: int
 ) -> None:
-    """After a 404 for the jobs of a run that is still listed, the next refresh reads them again."""
+    """After a 404 for the jobs of a listed run the data ages, and the next refresh reads them."""
+    data_at = one_commit.trunk.data_at
     one_commit.server.fail_next(Kind.DELETED_RUN, r"/runs/\d+/jobs", times)
     for _ in range(times):
         one_commit.refresh()
         assert one_commit.job("bad").last_verdict is Verdict.FAIL
+        assert one_commit.trunk.data_at == data_at
     one_commit.advance(600)
+    assert one_commit.trunk.data_at == one_commit.fake.now
     assert one_commit.job("bad").last_verdict is Verdict.FLAKY
 
 

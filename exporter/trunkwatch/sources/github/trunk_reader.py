@@ -199,7 +199,8 @@ class TrunkReader:
     # ------------------------------------------------------------------ the end
 
     def _conclude(self, chain: Chain, backfill: Backfill, start: float) -> None:
-        if any(self._runs.is_missing(sha) for _, sha in backfill.shown_commits()):
+        is_missing = any(self._runs.is_missing(sha) for _, sha in backfill.shown_commits())
+        if is_missing or self._runs.has_lost_runs:
             self._outcome.leave_out(0.0)
         self._runs.forget(start)
         self._forget_details(chain)

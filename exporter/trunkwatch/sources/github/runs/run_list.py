@@ -44,6 +44,8 @@ class RunList:
 
     Attributes:
         runs: by their ids.
+        has_lost_runs: whether GitHub did not find a listed run in this refresh. It may exist all
+            the same: until the list has been read again, its results may be old.
     """
 
     def __init__(self, context: TrunkContext) -> None:
@@ -54,6 +56,7 @@ class RunList:
         self._path = f"{context.repo_path}/actions/runs"
         self._is_current = False
         self.runs: dict[int, Run] = {}
+        self.has_lost_runs = False
         self._at: dict[str, dict[int, Run]] = defaultdict(dict)
         for run in map(run_of_json, self._state.all(Kind.RUN).values()):
             self._remember(run)
@@ -274,6 +277,7 @@ class RunList:
         GitHub sometimes fails to find a run that exists; then the lists still contain it. A webhook
         reports a run before every replica has it, and without it no job of it can be evaluated.
         """
+        self.has_lost_runs = True
         if not self._is_over(run.updated):
             self.put(replace(run, read_version=MISSING))
             return
