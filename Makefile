@@ -38,7 +38,7 @@ help:
 	@echo 'make docs                write the generated rules, documents and dashboards anew'
 	@echo 'make site                build the documents as a site into site/, without a dead link'
 	@echo 'make screenshots         take the pictures of docs/pictures/ anew'
-	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: 70 minutes'
+	@echo 'make soak                500 kills under load, 100 of tickets, 28 simulated days: two hours'
 	@echo 'make dist                build the wheel, the source distribution and the image into dist/'
 	@echo 'make bench               measure evaluation, serving, the storage and what GitHub counts'
 

@@ -295,15 +295,14 @@ def main() -> int:
     parser.add_argument("--periods", type=int, default=4)
     parser.add_argument("--keep", type=float, help="days after which results are dropped")
     options = parser.parse_args()
-    begun = monotonic()
+    begun, is_wrong = monotonic(), False
     size = Size(options.workflows, options.jobs)
     for each in soak(
         options.days, size, options.seed, periods=options.periods, keep_days=options.keep
     ):
         print(f"{monotonic() - begun:5.0f} s", each, flush=True)
-        if isinstance(each, Report) and each.wrong:
-            return 1
-    return 0
+        is_wrong = isinstance(each, Report) and bool(each.wrong)
+    return int(is_wrong)
 
 
 if __name__ == "__main__":
