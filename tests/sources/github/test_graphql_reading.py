@@ -541,6 +541,24 @@ def test_points_that_are_used_up_are_waited_for() -> None:
         check_truth(exporter)
 
 
+def test_without_points_the_data_ages_while_a_run_is_in_flight() -> None:
+    """A job ends in a run that has not changed itself, so nothing but the jobs would show it."""
+    story = Story("P F")
+    with running_exporter(story.fake) as exporter:
+        exporter.refresh_until_idle()
+        story.jobs(story.push(), [replace(FAILS, end=6 * MINUTE), Job("slow", end=40 * MINUTE)])
+        exporter.advance(2 * MINUTE)
+        known = exporter.trunk.data_at
+        bucket = exporter.server._access.bucket("user-1", GRAPHQL)
+        bucket.used = bucket.limit
+        exporter.advance(10 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 1
+        assert exporter.trunk.data_at == known
+        story.fake.now = bucket.reset + 1
+        exporter.advance(5 * MINUTE)
+        check_truth(exporter)
+
+
 @pytest.mark.parametrize("rights", [FINE_GRAINED, APP.without("checks")])
 def test_where_graphql_is_refused_rest_is_read_in_the_same_refresh(rights: Rights) -> None:
     """It is reported which right is missing, and the jobs are there."""

@@ -120,7 +120,7 @@ class TrunkReader:
             self._read_asked(reader, backfill)
             if fatal is not None:
                 raise fatal
-        self._note_left_out(backfill)
+        self._note_left_out(backfill, reader)
         if backfill.unread():
             self._outcome.more = graph.points.history_later()
         return True
@@ -162,14 +162,19 @@ class TrunkReader:
                     break
                 self._runs.read_older()
 
-    def _note_left_out(self, backfill: Backfill) -> None:
-        """Let the data age while shown commits are not listed, or changed runs of them unread."""
+    def _note_left_out(self, backfill: Backfill, reader: GraphReader) -> None:
+        """Let the data age while shown commits are not listed, or runs of them unread.
+
+        A job may have ended in a run that is the same as before, so one without an answer counts.
+        """
         if not backfill.is_listed:
             self._outcome.leave_out(0.0)
         for _, sha in backfill.shown_commits():
-            unread = [run for run in backfill.due_runs(sha) if run.read_version != run.version]
-            if unread:
-                self._outcome.leave_out(min(run.updated for run in unread))
+            for run in backfill.due_runs(sha):
+                if not reader.has_answer(run):
+                    self._outcome.leave_out(0.0)
+                elif run.read_version != run.version:
+                    self._outcome.leave_out(run.updated)
 
     def _rest_reader(self) -> RestReader:
         return RestReader(self._context, self._settings, self._runs, self._jobs, self._attempts)
