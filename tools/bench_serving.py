@@ -163,7 +163,7 @@ class Site:
             found.update(given)
             return None
 
-        request = {"PATH_INFO": path, "REQUEST_METHOD": "GET", **headers}
+        request = {"PATH_INFO": path, "REQUEST_URI": path, "REQUEST_METHOD": "GET", **headers}
         return sum(map(len, self.pages(request, start))), found  # type: ignore[arg-type]  # no write()
 
     def scrape(self) -> int:
