@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from trunkwatch.rest.limits import RefreshBudget
+from trunkwatch.sources.github import trunk_reader
 
 from tests.github.exporter import SimulatedExporter, running_exporter
 from tests.github.faults import Kind
@@ -62,6 +64,29 @@ def test_a_rerun_of_a_commit_of_long_ago_is_noticed_within_half_an_hour(graphql:
         story.runs[4].rerun(story.fake.now + 5, [FAILS])
         noticed = minutes_until(exporter, lambda: exporter.job("test").verdicts[4].name == "FLAKY")
         assert noticed <= 30
+        check_truth(exporter)
+
+
+@pytest.mark.slow
+def test_without_quota_the_data_ages_when_older_runs_are_due(
+    graphql: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is in flight and the newest runs are read for free, but not a re-run of long ago."""
+    monkeypatch.setattr(trunk_reader, "MAX_LISTED_PAGES", 1)
+    story = long_history(broken=False)
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(HOUR)
+        begin = story.fake.now
+        story.runs[4].rerun(begin + 5, [FAILS])
+        with monkeypatch.context() as spent:
+            spent.setattr(RefreshBudget, "for_news", lambda _self: False)
+            assert exporter.advance(HOUR)[-1].state.up
+        known = exporter.trunk.data_at
+        assert known is not None
+        assert begin <= known <= begin + 26 * MINUTE
+        exporter.advance(30 * MINUTE)
+        assert exporter.trunk.data_at == story.fake.now
         check_truth(exporter)
 
 

@@ -1,5 +1,6 @@
 """Bringing the runs and jobs of one trunk up to date through GraphQL."""
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 
 from trunkwatch.domain.model import Observation
@@ -79,13 +80,19 @@ class GraphReader:
             has_news |= is_due or is_doubtful or listed is None
             if listed is None or is_doubtful:
                 new.append(sha)
-            elif is_due or index < RECENT_COMMITS:
-                together.append(sha)
             elif now - listed >= RECHECK_SECONDS:
                 old.append(sha)
+            elif is_due or index < RECENT_COMMITS:
+                together.append(sha)
         if not (has_news or (recheck and old)):
             return []
         return [*new, *together, *old]
+
+    def recheck_due(self, backfill: Backfill) -> float:
+        """Return when the first shown commit was to be listed again (seconds since the epoch)."""
+        entries = (self._context.state.get(Kind.COMMIT, sha) for _, sha in backfill.shown_commits())
+        listed = (entry["listed"] for entry in entries if entry and "listed" in entry)
+        return min(listed, default=math.inf) + RECHECK_SECONDS
 
     def ask(self, shas: Sequence[str], backfill: Backfill) -> None:
         """Ask for the jobs that may have changed; `read` then yields them commit by commit.

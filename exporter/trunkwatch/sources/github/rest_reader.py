@@ -73,8 +73,11 @@ class RestReader:
 
     def read(self, backfill: Backfill) -> None:
         """Read the results that are due, as far as the budget allows."""
-        if self._runs.is_recheck_due() and self._budget.for_news():
-            self._attempts.read(OLDER_RUNS, self._runs.recheck)
+        if self._runs.is_recheck_due():
+            if self._budget.for_news():
+                self._attempts.read(OLDER_RUNS, self._runs.recheck)
+            else:
+                self._outcome.leave_out(self._runs.recheck_due)
         self._read_news(backfill)
         self._read_history(backfill)
 

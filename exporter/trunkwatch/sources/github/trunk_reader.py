@@ -121,6 +121,9 @@ class TrunkReader:
             if fatal is not None:
                 raise fatal
         self._note_left_out(backfill, reader)
+        recheck_due = reader.recheck_due(backfill)
+        if self._runs.covered > start and recheck_due <= self._now:
+            self._outcome.leave_out(recheck_due)
         if backfill.unread():
             self._outcome.more = graph.points.history_later()
         return True

@@ -115,10 +115,15 @@ class RunList:
         covered = min(entry["covered"], _covered_by(page))
         self._put_entry({**entry, "page": entry["page"] + 1, "covered": covered})
 
+    @property
+    def recheck_due(self) -> float:
+        """When the next page is to be read again (seconds since the epoch)."""
+        checked: float = self._entry().get("checked", 0.0)
+        return checked + self._recheck_pause() if self.pages > 1 else NOTHING_READ
+
     def is_recheck_due(self) -> bool:
         """Return whether the next page is to be read again, for runs that were run again."""
-        age: float = self._now - self._entry().get("checked", 0.0)
-        return self.pages > 1 and age >= self._recheck_pause()
+        return self.recheck_due <= self._now
 
     def recheck(self) -> None:
         """Read one of the older pages again, each in turn; unchanged ones are free."""
@@ -127,9 +132,8 @@ class RunList:
         page = self._client.cached_page(self._path, QUERY, number, RUNS)
         self._take(self._checked(page, number).rows)
         # A page is read by the first refresh after it is due; that must not delay the next ones.
-        pause = self._recheck_pause()
-        due = entry.get("checked", 0.0) + pause
-        checked = due if self._now - due < pause else self._now
+        due = self.recheck_due
+        checked = due if self._now - due < self._recheck_pause() else self._now
         self._put_entry({**entry, "recheck": number, "checked": checked})
 
     def _recheck_pause(self) -> float:
