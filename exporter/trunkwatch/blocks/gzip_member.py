@@ -6,6 +6,7 @@ the CRC of the whole text. The CRCs of the pieces give it without the text: CRC-
 
 import struct
 import zlib
+from array import array
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
@@ -24,7 +25,7 @@ _LAST_BLOCK = b"\x03\x00"
 _POLYNOMIAL = 0xEDB88320
 """CRC-32 of RFC 1952, bits reversed."""
 
-_Shift = tuple[tuple[int, ...], ...]
+_Shift = tuple["array[int]", ...]
 """The CRCs after some zero bytes, for each value of each of the four bytes of a CRC."""
 
 
@@ -100,32 +101,33 @@ def crc32_combine(first: int, second: int, size: int) -> int:
         second: CRC-32 of the second text.
         size: of the second text (bytes).
     """
-    power = 0
+    place = 0
     while size:
-        if size & 1:
-            lowest, low, high, highest = _shift(power)
-            first = (
-                lowest[first & 255]
-                ^ low[first >> 8 & 255]
-                ^ high[first >> 16 & 255]
-                ^ highest[first >> 24]
-            )
-        size >>= 1
-        power += 1
+        if digit := size & 15:
+            first = _shifted(first, _shift(place, digit))
+        size >>= 4
+        place += 1
     return first ^ second
 
 
+def _shifted(crc: int, shift: _Shift) -> int:
+    lowest, low, high, highest = shift
+    return lowest[crc & 255] ^ low[crc >> 8 & 255] ^ high[crc >> 16 & 255] ^ highest[crc >> 24]
+
+
 @cache
-def _shift(power: int) -> _Shift:
-    """Return the tables for 2 ** power zero bytes."""
-    if power:
-        half = 2 ** (power - 1)
+def _shift(place: int, digit: int) -> _Shift:
+    """Return the tables for so many zero bytes: a hexadecimal digit of a size."""
+    if digit > 1:
+        once, rest = _shift(place, 1), _shift(place, digit - 1)
+    elif place:
+        once = rest = _shift(place - 1, 8)
+    else:
         return tuple(
-            tuple(crc32_combine(crc, 0, half) for crc in table) for table in _shift(power - 1)
+            array("I", [_after_zero_byte(value << 8 * byte) for value in range(256)])
+            for byte in range(4)
         )
-    return tuple(
-        tuple(_after_zero_byte(value << 8 * byte) for value in range(256)) for byte in range(4)
-    )
+    return tuple(array("I", [_shifted(crc, once) for crc in table]) for table in rest)
 
 
 def _after_zero_byte(crc: int) -> int:
