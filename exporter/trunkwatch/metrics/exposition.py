@@ -8,7 +8,7 @@ samples are the same lines in both formats. A compressed answer is one gzip memb
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from prometheus_client import ProcessCollector
@@ -94,12 +94,25 @@ class _Rendered:
     Attributes:
         jobs: the job families.
         branches: the branch families.
-        zipped: both in each format, with their heads.
+        pieces: both, compressed, without their heads.
     """
 
     jobs: Sequence[Block[JobState]]
     branches: Sequence[Block[TrunkState]]
-    zipped: Mapping[Format, Member]
+    pieces: Mapping[Scope, Sequence[Piece]]
+    _zipped: dict[Format, Member] = field(default_factory=dict)
+
+    def zipped(self, form: Format, heads: _Heads) -> Member:
+        """Return both in one format, with their heads; they are joined at the first call."""
+        member = self._zipped.get(form)
+        if member is None:
+            parts = (
+                zip(heads.zipped[scope], columns, strict=True)
+                for scope, columns in self.pieces.items()
+            )
+            pieces = chain.from_iterable(chain.from_iterable(parts))
+            member = self._zipped[form] = Member().plus(pieces)
+        return member
 
     def plain(self, heads: _Heads) -> Parts:
         texts = ((Scope.JOB, self.jobs), (Scope.BRANCH, self.branches))
@@ -155,6 +168,7 @@ class Exposition:
         self._rendering = threading.Lock()
         self._shown = _Shown(snapshot())
         self._heads = {form: _Heads(form) for form in (PLAIN, OPENMETRICS)}
+        self._zipped_forms: set[Format] = set()
         self._own = _OwnFamilies(totals, version, lambda: (triage(), clock()))
         self._use(labels or Labels())
 
@@ -188,7 +202,8 @@ class Exposition:
         heads, own = self._heads[form], self._own.columns(shown.snapshot)
         process = self._own.process(form) + form.end
         if zipped:
-            member = rendered.zipped[form] if rendered else Member()
+            self._zipped_forms.add(form)
+            member = rendered.zipped(form, heads) if rendered else Member()
             pieces = zip(heads.zipped[Scope.OWN], (column.piece() for column in own), strict=True)
             return member.plus([*chain.from_iterable(pieces), deflate(process)]).complete()
         texts = zip(heads.text[Scope.OWN], (column.text for column in own), strict=True)
@@ -215,16 +230,10 @@ class Exposition:
         self._jobs.update([trunk.jobs for trunk in snapshot.trunks])
         self._branches.update([snapshot.trunks])
         pieces = {Scope.JOB: self._jobs.pieces(), Scope.BRANCH: self._branches.pieces()}
-        zipped = {
-            form: Member().plus(
-                chain.from_iterable(
-                    chain.from_iterable(zip(heads.zipped[scope], columns, strict=True))
-                    for scope, columns in pieces.items()
-                )
-            )
-            for form, heads in self._heads.items()
-        }
-        return _Rendered(self._jobs.blocks, self._branches.blocks, zipped)
+        rendered = _Rendered(self._jobs.blocks, self._branches.blocks, pieces)
+        for form in tuple(self._zipped_forms):
+            rendered.zipped(form, self._heads[form])
+        return rendered
 
 
 class _OwnColumn:
