@@ -531,5 +531,5 @@ class TrunkEvaluator:
             changes_at=earliest((jobs.changes_at, workflows.changes_at)),
             workflow_states=self._workflow_states(),
             reported=workflows.reported(order.commits, self._is_gone),
-            ignored_from={} if jobs.listed else workflows.ignored_from(),
+            ignored_from={} if listed else workflows.ignored_from(),
         )
