@@ -156,10 +156,16 @@ class Site:
         self.pages = Pages(lambda: view, self.exposition, lambda: NOW, "bench")
 
     def ask(self, path: str, **headers: str) -> tuple[int, dict[str, str]]:
-        """Send a request; return the length of the answer and its headers."""
+        """Send a request; return the length of the answer and its headers.
+
+        Raises:
+            ValueError: the answer is neither 200 nor 304.
+        """
         found: dict[str, str] = {}
 
-        def start(_status: str, given: list[tuple[str, str]], _error: object = None) -> object:
+        def start(status: str, given: list[tuple[str, str]], _error: object = None) -> object:
+            if not status.startswith(("200 ", "304 ")):
+                raise ValueError(f"{path}: {status}")
             found.update(given)
             return None
 
@@ -458,16 +464,20 @@ def _resident() -> float:
     return pages * 4096 / MEBI
 
 
+GROWTH: tuple[tuple[str, Sequence[int], Callable[[int], Row]], ...] = (
+    ("one of so many jobs changed", SIZES, one_change),
+    ("all jobs changed", SIZES, all_changed),
+    ("gzip of /metrics, jobs", SIZES, unpacking),
+    ("JSON object, jobs", JSON_SIZES, json_object),
+    ("the grid, jobs", GRID_SIZES, grid),
+    ("one delivery among so many repositories", REPOSITORIES, one_delivery),
+)
+"""The tables of growth: title, sizes, and the function that measures one row."""
+
+
 def main() -> int:
     """Measure and print."""
-    for title, sizes, row in (
-        ("one of so many jobs changed", SIZES, one_change),
-        ("all jobs changed", SIZES, all_changed),
-        ("gzip of /metrics, jobs", SIZES, unpacking),
-        ("JSON object, jobs", JSON_SIZES, json_object),
-        ("the grid, jobs", GRID_SIZES, grid),
-        ("one delivery among so many repositories", REPOSITORIES, one_delivery),
-    ):
+    for title, sizes, row in GROWTH:
         for line in table(title, sizes, row):
             print(line, flush=True)
     kinds = {

@@ -1,8 +1,12 @@
 """The table of figures in the README is what `make bench` prints."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tools.bench_all import NUMBERS, readme_table, tables_of
+from tools.bench_serving import GROWTH, Row
 
 ROOT = Path(__file__).parents[2]
 README = tables_of((ROOT / "README.md").read_text())["what"]
@@ -31,3 +35,10 @@ def test_the_readme_has_the_figures_of_the_measurements() -> None:
     printed = tables_of("\n".join(readme_table({**TABLES, **GITHUB})))["what"]
     assert list(printed) == [number.what for number in NUMBERS]
     assert printed == README
+
+
+@pytest.mark.parametrize(("title", "measure"), [(title, measure) for title, _, measure in GROWTH])
+def test_what_is_served_can_be_measured(title: str, measure: Callable[[int], Row]) -> None:
+    """A row of each table of growth has the columns of the documented one."""
+    documented = next(iter(TABLES[title].values()))
+    assert [title, *measure(20)] == list(documented)
