@@ -1,6 +1,7 @@
 """Runs that are run again, deleted, never end, or are listed wrongly."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,27 @@ def test_without_quota_the_data_ages_when_older_runs_are_due(
         exporter.advance(30 * MINUTE)
         assert exporter.trunk.data_at == story.fake.now
         check_truth(exporter)
+
+
+def test_without_quota_the_data_ages_while_jobs_end(
+    graphql: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With each job the run changes anew, so that its last change is no measure."""
+    story = Story("P F")
+    with running_exporter(story.fake, graphql=graphql) as exporter:
+        exporter.refresh_until_idle()
+        jobs = [Job(f"t{minute}", end=minute * MINUTE) for minute in range(1, 30)]
+        story.jobs(story.push(), [replace(FAILS, end=MINUTE), *jobs])
+        begin = story.fake.now
+        with monkeypatch.context() as spent:
+            spent.setattr(RefreshBudget, "for_news", lambda _self: False)
+            exporter.advance(20 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 1
+        known = exporter.trunk.data_at
+        assert known is not None
+        assert begin <= known <= begin + MINUTE
+        exporter.advance(2 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 2
 
 
 @pytest.mark.slow

@@ -94,9 +94,10 @@ class RestReader:
         due, begin = self._due_commits(backfill), len(self._outcome.facts)
         before, untried, barrier = dict(self._runs.runs), {each.sha: each for each in due}, 0
         try:
-            for index, sha, runs in due:
+            for commit in due:
+                index, sha, runs = commit
                 if index < barrier or not self._budget.for_news():
-                    self._outcome.leave_out(min(run.updated for run in runs))
+                    self._outcome.leave_out(self._unread_since(commit))
                     continue
                 if not self._attempts.read_commit(sha, partial(self._jobs.read, sha, runs)):
                     barrier = max(barrier, index)
@@ -177,6 +178,13 @@ class RestReader:
         never = 0.0 if self._jobs.reads_commits else min(run.created for run in commit.runs)
         at: float = (self._state.get(Kind.COMMIT, commit.sha) or {}).get("at", never)
         return at
+
+    def _unread_since(self, commit: DueCommit) -> float:
+        """Return when the first unread result of a commit may have come (seconds since the epoch).
+
+        The last change of a run is no measure: jobs may have ended before it.
+        """
+        return max(self._read_at(commit), min(run.created for run in commit.runs))
 
     def _pause(self, due: list[DueCommit]) -> float:
         """Return the seconds between two reads of a commit in flight, so that all keep a budget."""
