@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
 from unittest import mock
@@ -395,6 +394,20 @@ def ask():
 for _ in range(int(number)): threading.Thread(target=ask).start()
 """
 
+SCRAPER = """
+import http.client, sys, time
+port, seconds, pause = sys.argv[1:]
+end = time.monotonic() + float(seconds)
+connection = http.client.HTTPConnection("127.0.0.1", int(port))
+headers = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text"}
+while time.monotonic() < end:
+    begun = time.perf_counter()
+    connection.request("GET", "/metrics", headers=headers)
+    connection.getresponse().read()
+    print((time.perf_counter() - begun) * 1000)
+    time.sleep(float(pause))
+"""
+
 
 def grid(jobs: int) -> Row:
     """Measure the page of a trunk with 100 commits, of at most 500 jobs."""
@@ -435,25 +448,23 @@ def beside_clients(path: str, encoding: str) -> Row:
     server = WebServer("127.0.0.1:0", site.pages)
     server.start()
     site.scrape()
-    arguments = [str(server.port), path, encoding, str(LIVE_CLIENTS), str(LIVE_SECONDS)]
-    before = _resident()
-    peak, late = before, []
-    clients = subprocess.Popen([sys.executable, "-c", CLIENTS, *arguments])
-    connection = HTTPConnection("127.0.0.1", server.port)
-    headers = {"Accept-Encoding": "gzip", "Accept": "application/openmetrics-text"}
-    while clients.poll() is None:
-        begun = time.perf_counter()
-        connection.request("GET", "/metrics", headers=headers)
-        connection.getresponse().read()
-        late.append((time.perf_counter() - begun) * 1000)
-        peak = max(peak, _resident())
-        time.sleep(SCRAPE_PAUSE_SECONDS)
-    connection.close()
+    port, seconds = str(server.port), str(LIVE_SECONDS)
+    before = peak = _resident()
+    scraper = [sys.executable, "-c", SCRAPER, port, seconds, str(SCRAPE_PAUSE_SECONDS)]
+    clients = [sys.executable, "-c", CLIENTS, port, path, encoding, str(LIVE_CLIENTS), seconds]
+    with (
+        subprocess.Popen(clients) as asking,
+        subprocess.Popen(scraper, stdout=subprocess.PIPE, text=True) as scraping,
+    ):
+        while asking.poll() is None or scraping.poll() is None:
+            peak = max(peak, _resident())
+            time.sleep(SCRAPE_PAUSE_SECONDS)
+        late = sorted(float(line) for line in scraping.stdout or ())
     threading.Thread(target=server.stop, daemon=True).start()
     return {
         "scrapes": len(late),
         "median, ms": median(late),
-        "p99, ms": sorted(late)[int(len(late) * 0.99)],
+        "p99, ms": late[int(len(late) * 0.99)],
         "RSS before, MiB": before,
         "RSS at most, MiB": peak,
     }
