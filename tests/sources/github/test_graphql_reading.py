@@ -414,17 +414,19 @@ def _is_of_one_run(entry: LogEntry) -> bool:
 
 
 @pytest.mark.parametrize("first", ["older", "newer"])
+@pytest.mark.parametrize("in_flight", [False, True])
 def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
-    first: str, graphql: bool
+    first: str, in_flight: bool, graphql: bool
 ) -> None:
     """A pass that came before the failure of an older commit is not answered, or the reverse."""
     story = Story("P F")
+    more = [Job("slow", end=2 * HOUR)] if in_flight else []
     late, early = (40 * MINUTE, 10 * MINUTE) if first == "newer" else (10 * MINUTE, 40 * MINUTE)
     with running_exporter(story.fake, graphql=graphql) as exporter:
         exporter.refresh_until_idle()
-        story.jobs(story.push(), [replace(FAILS, end=late)])
+        story.jobs(story.push(), [replace(FAILS, end=late), *more])
         exporter.advance(2 * MINUTE)
-        story.jobs(story.push(), [Job("test", end=early)])
+        story.jobs(story.push(), [Job("test", end=early), *more])
         story.fake.now += HOUR
         queries = count()
 

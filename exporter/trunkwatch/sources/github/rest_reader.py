@@ -1,6 +1,7 @@
 """Bringing the jobs of one trunk up to date through REST, at a bounded cost."""
 
 import math
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -103,17 +104,29 @@ class RestReader:
                     barrier = max(barrier, index)
                 del untried[sha]
         finally:
-            late = (each for each in untried.values() if each.place >= barrier)
-            self._take_back(begin, before, self._waiting(late))
+            late = [each for each in untried.values() if each.place >= barrier]
+            # An error is rare. Were a spent budget to hold back the jobs in flight, too, they would
+            # wait for as long as it is too small; they are read in turn instead.
+            is_cut = sys.exception() is not None
+            self._take_back(begin, before, self._waiting(late, in_flight=is_cut))
 
-    def _waiting(self, untried: Iterable[DueCommit]) -> set[str]:
-        """Return the workflows with ended runs that were not reached, for half an hour at most."""
+    def _waiting(self, untried: Iterable[DueCommit], *, in_flight: bool) -> set[str]:
+        """Return the workflows with runs that were not reached, for half an hour at most.
+
+        Args:
+            untried: the commits that were not reached.
+            in_flight: whether runs in flight count, and not only those that have ended.
+        """
+
+        def counts(run: Run) -> bool:
+            return in_flight or _has_ended(run)
+
         return {
             run.path
             for commit in untried
-            if any(map(_has_ended, commit.runs)) and not self._jobs.is_given_up(commit.sha)
+            if any(map(counts, commit.runs)) and not self._jobs.is_given_up(commit.sha)
             for run in commit.runs
-            if _has_ended(self._runs.runs.get(run.id, run))
+            if counts(self._runs.runs.get(run.id, run))
         }
 
     def _take_back(self, begin: int, before: Mapping[int, Run], waiting: Collection[str]) -> None:
