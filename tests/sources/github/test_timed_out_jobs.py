@@ -1,5 +1,6 @@
 """Jobs that exceeded their time limit, which GitHub reports as cancelled."""
 
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -19,6 +20,7 @@ from tests.sources.github.stories import (
     spoilt,
 )
 
+FAILS = Job("test", conclusion="failure")
 ANNOTATIONS = "/annotations"
 FAIL_FAST = 'The strategy configuration was canceled because "test" failed'
 
@@ -54,6 +56,25 @@ def test_hangs_count_and_cancellations_do_not(
             streak,
             broken,
         )
+        check_truth(exporter)
+
+
+def test_a_workflow_waits_for_the_annotations_that_an_error_cut_off() -> None:
+    """Without the older hang, the failure after it would give a streak that never was."""
+    story = Story("P F")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        known = exporter.trunk.data_at
+        hang, failure = replace(cancelled(600), end=1200.0), replace(FAILS, end=1200.0)
+        story.jobs(story.push(), [hang])
+        story.jobs(story.push(), [failure])
+        story.fake.now += 25 * MINUTE
+        exporter.server.fail_next(Kind.TOO_MANY, ANNOTATIONS)
+        exporter.refresh()
+        assert exporter.job("test").consecutive_failures == 1
+        assert exporter.trunk.data_at == known
+        exporter.advance(3 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 3
         check_truth(exporter)
 
 

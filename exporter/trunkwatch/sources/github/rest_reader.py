@@ -2,12 +2,12 @@
 
 import math
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
-from trunkwatch.domain.model import Observation
 from trunkwatch.rest.limits import HOUR
+from trunkwatch.sources.github.checkpoint import Checkpoint
 from trunkwatch.sources.github.jobs.job_reader import JobReader
 from trunkwatch.sources.github.order.backfill import Backfill
 from trunkwatch.sources.github.outcome import Attempts, ReadSettings
@@ -63,6 +63,7 @@ class RestReader:
         jobs: reads jobs.
         attempts: collects the results.
         """
+        self._context = context
         self._state = context.state
         self._now = context.now
         self._interval = settings.interval
@@ -92,8 +93,9 @@ class RestReader:
                 # Runs may be missing: hold back everything newer, and let the data age.
                 self._outcome.leave_out(0.0)
                 return
-        due, begin = self._due_commits(backfill), len(self._outcome.facts)
-        before, untried, barrier = dict(self._runs.runs), {each.sha: each for each in due}, 0
+        due = self._due_commits(backfill)
+        untried, barrier = {each.sha: each for each in due}, 0
+        checkpoint = Checkpoint(self._context, self._runs, self._outcome)
         try:
             for commit in due:
                 index, sha, runs = commit
@@ -108,7 +110,7 @@ class RestReader:
             # An error is rare. Were a spent budget to hold back the jobs in flight, too, they would
             # wait for as long as it is too small; they are read in turn instead.
             is_cut = sys.exception() is not None
-            self._take_back(begin, before, self._waiting(late, in_flight=is_cut))
+            checkpoint.restore(self._waiting(late, in_flight=is_cut))
 
     def _waiting(self, untried: Iterable[DueCommit], *, in_flight: bool) -> set[str]:
         """Return the workflows with runs that were not reached, for half an hour at most.
@@ -128,25 +130,6 @@ class RestReader:
             for run in commit.runs
             if counts(self._runs.runs.get(run.id, run))
         }
-
-    def _take_back(self, begin: int, before: Mapping[int, Run], waiting: Collection[str]) -> None:
-        """Let the runs of some workflows be read again, as if nothing of them had been read.
-
-        The results of some commits beside older ones of others would give a streak that never was.
-
-        Args:
-            begin: number of facts before the read.
-            before: the runs before it.
-            waiting: the paths of the workflows.
-        """
-        facts = self._outcome.facts
-        facts[begin:] = [
-            fact
-            for fact in facts[begin:]
-            if not (isinstance(fact, Observation) and fact.job.workflow_key in waiting)
-        ]
-        for run in [run for run in self._runs.runs.values() if run.path in waiting]:
-            self._runs.put(run.as_read(before.get(run.id)))
 
     def _due_commits(self, backfill: Backfill) -> list[DueCommit]:
         """Return the commits with unread runs that are to be read now.

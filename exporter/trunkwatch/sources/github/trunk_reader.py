@@ -5,6 +5,7 @@ from functools import partial
 
 from trunkwatch.errors import NotFoundError, SourceError
 from trunkwatch.rest.client import FATAL_ERRORS
+from trunkwatch.sources.github.checkpoint import Checkpoint
 from trunkwatch.sources.github.commit_files import read_files
 from trunkwatch.sources.github.details import DetailsReader
 from trunkwatch.sources.github.graph_reader import GraphReader
@@ -45,7 +46,7 @@ class TrunkReader:
         self._focus = focus
         self._chains = ChainReader(context, settings.window)
         self._runs = RunList(context)
-        timed_out = TimedOutJobs(context)
+        self._timed_out = timed_out = TimedOutJobs(context)
         self._jobs = JobReader(context, self._runs, timed_out)
         self._attempts = Attempts(context)
         self._outcome = self._attempts.outcome
@@ -57,15 +58,20 @@ class TrunkReader:
     def read(self) -> Outcome:
         """Read the results that are due, as far as the budget allows; an error loses nothing."""
         outcome = self._outcome
+        checkpoint = Checkpoint(self._context, self._runs, outcome)
         try:
             chain = self._chains.read()
             start = self._start(chain)
             backfill = Backfill(self._context, chain, self._runs, start)
-            if not self._read_graph(backfill, start):
-                self._runs.read_newest()
-                backfill = Backfill(self._context, chain, self._runs, start)
-                self._rest_reader().read(backfill)
-            self._details.read(self._focus, self._graph)
+            try:
+                if not self._read_graph(backfill, start):
+                    self._runs.read_newest()
+                    backfill = Backfill(self._context, chain, self._runs, start)
+                    self._rest_reader().read(backfill)
+                self._details.read(self._focus, self._graph)
+            except FATAL_ERRORS:
+                checkpoint.restore(self._timed_out.undecided_workflows(self._runs.runs))
+                raise
             self._read_external(backfill)
             self._read_workflows(chain)
             self._read_files()

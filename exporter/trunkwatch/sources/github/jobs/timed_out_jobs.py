@@ -13,6 +13,7 @@ from trunkwatch.domain.model import Observation
 from trunkwatch.errors import BadAnswerError
 from trunkwatch.sources.github.jobs.annotations import Annotation, failure_lines, read_annotations
 from trunkwatch.sources.github.jobs.job import TIMED_OUT_MESSAGE, Job, observations
+from trunkwatch.sources.github.outcome import UNREADABLE_COMMIT_TIMEOUT_SECONDS
 from trunkwatch.sources.github.rights import Right
 from trunkwatch.sources.github.runs.run import Run
 from trunkwatch.sources.github.state import Kind, TrunkContext
@@ -70,6 +71,21 @@ class TimedOutJobs:
             for name in self.undecided()
         )
         return min((job.completed or self.context.now for job in jobs), default=None)
+
+    def undecided_workflows(self, runs: Mapping[int, Run]) -> set[str]:
+        """Return the paths of the workflows of undecided jobs that ended within half an hour.
+
+        Args:
+            runs: of the trunk, by their ids.
+        """
+        begin = self.context.now - UNREADABLE_COMMIT_TIMEOUT_SECONDS
+        entries = (self.context.state.get(Kind.TIMED_OUT, name) for name in self.undecided())
+        return {
+            run.path
+            for entry in entries
+            if (run := runs.get(entry["run"])) is not None
+            if (_stored_job(entry["job"]).completed or 0.0) > begin
+        }
 
     def read(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Read the annotations of a job; yield it and the jobs that they also decide.
