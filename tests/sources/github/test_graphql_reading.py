@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count, repeat
 from typing import Any
 from unittest import mock
 
 import pytest
 from trunkwatch.domain.model import WorkflowReport, WorkflowState
+from trunkwatch.rest.limits import RefreshBudget
 from trunkwatch.sources.github.runs.run_list import REPLICA_LAG_SECONDS
 from trunkwatch.sources.github.suites import MAX_UNANSWERED
 
@@ -427,6 +428,8 @@ def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
         story.jobs(story.push(), [replace(FAILS, end=late), *more])
         exporter.advance(2 * MINUTE)
         story.jobs(story.push(), [Job("test", end=early), *more])
+        if first == "newer" and not graphql:
+            exporter.advance(3 * MINUTE)  # what was never read would come first
         story.fake.now += HOUR
         queries = count()
 
@@ -439,6 +442,76 @@ def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
         assert next(queries) == 2
         assert exporter.job("test").consecutive_failures in (1, 2 if first == "older" else 0)
         exporter.advance(3 * MINUTE)
+        check_truth(exporter)
+
+
+def test_jobs_that_are_never_answered_hold_back_others_for_an_hour_at_most() -> None:
+    """Not even the first of them has another result: how long it lasts must be stored anyway."""
+    story = Story("P P")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        silent = []
+        for _ in range(2):
+            silent.append(story.jobs(story.push(), [Job("test", end=5 * HOUR)]))
+            exporter.advance(2 * MINUTE)
+        parts = [part for run in silent for part in (f"/{run.id}/jobs", f"/{run.commit.sha}/check")]
+
+        def fail(path: str, _response: object) -> Kind | None:
+            return Kind.RESET if any(part in path for part in parts) else None
+
+        with mock.patch.object(exporter.server.faults, "pick", fail):
+            for _ in range(3):
+                story.jobs(story.push(), [FAILS])
+                exporter.advance(25 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 3
+
+
+def test_a_result_that_is_taken_back_lets_the_data_age() -> None:
+    """A budget ends between an older commit and a newer one of its workflow."""
+    story = Story("P P")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        exporter.advance(MINUTE)
+        known = story.fake.now
+        story.jobs(story.push(), [FAILS])
+        story.fake.now += 40 * MINUTE
+        story.jobs(story.push(), [Job("test")])
+        story.fake.now += 10 * MINUTE
+        once = chain([True], repeat(False))
+        with mock.patch.object(RefreshBudget, "for_news", side_effect=once):
+            exporter.refresh()
+        assert exporter.job("test").consecutive_failures == 0
+        assert exporter.trunk.data_at is not None
+        assert exporter.trunk.data_at <= known + MINUTE
+
+
+def test_a_late_conclusion_that_is_taken_back_is_read_again() -> None:
+    """Its run has ended long ago, and the wait that an error asks for is longer than the rest."""
+    story = Story("P P")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        run = story.jobs(story.push(), [Job("lint"), replace(FAILS, conclusion=None)])
+        exporter.advance(40 * MINUTE)
+        story.jobs(story.push(), [Job("test", end=5 * HOUR)])
+        exporter.advance(15 * MINUTE)
+        (attempt,) = run.attempts
+        rows = [
+            replace(row, final_conclusion="failure") if row.name == "test" else row
+            for row in attempt.rows
+        ]
+        run.attempts[0] = replace(attempt, rows=tuple(rows))
+        story.fake.now += 5 * MINUTE
+        exporter.server.faults.retry_after = 1200
+        lists = count()
+
+        def limit_second(path: str, _response: object) -> Kind | None:
+            is_list = path.endswith(("/jobs", "/check-runs"))
+            return Kind.TOO_MANY if is_list and next(lists) == 1 else None
+
+        with mock.patch.object(exporter.server.faults, "pick", limit_second):
+            exporter.refresh()
+        exporter.advance(HOUR)
+        assert exporter.job("test").consecutive_failures == 1
         check_truth(exporter)
 
 

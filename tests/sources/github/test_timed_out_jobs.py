@@ -12,6 +12,7 @@ from tests.github.faults import Kind
 from tests.github.workflows import SUPERSEDED, Job
 from tests.sources.github.stories import (
     HOUR,
+    LINT,
     MINUTE,
     Story,
     asked,
@@ -76,6 +77,48 @@ def test_a_workflow_waits_for_the_annotations_that_an_error_cut_off() -> None:
         exporter.advance(3 * MINUTE)
         assert exporter.job("test").consecutive_failures == 3
         check_truth(exporter)
+
+
+def test_a_workflow_waits_for_annotations_for_half_an_hour() -> None:
+    """They are never answered, and with each commit another job is cancelled."""
+    story = Story("P P")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        exporter.server.fail_next(Kind.RESET, ANNOTATIONS, times=10_000)
+        for _ in range(6):
+            jobs = [FAILS, Job("long", 30.0, 500.0, "cancelled")]
+            story.jobs(story.push(), jobs)
+            exporter.advance(10 * MINUTE)
+        assert exporter.job("test").consecutive_failures == 6
+
+
+def test_annotations_that_were_taken_back_are_read_again() -> None:
+    """They came after those of a cancelled job that failed, and before an error."""
+    story = Story("P P")
+    with running_exporter(story.fake, graphql=False) as exporter:
+        exporter.refresh_until_idle()
+        failing = [replace(FAILS, name=name, annotations=("boom",)) for name in "ab"]
+        hang, slow = Job("long", 30.0, 700.0, "cancelled", hang=True), Job("slow", end=4 * HOUR)
+        story.jobs(story.push(), [*failing, hang, slow])
+        story.jobs(story.commits[-1], [Job("lint", end=16 * MINUTE - 20)], LINT)
+        story.fake.now += 15 * MINUTE
+        exporter.server.fail_next(Kind.SERVER_ERROR, ANNOTATIONS, times=3)
+        exporter.refresh()
+        story.fake.now += MINUTE
+        first = len(exporter.server.log)
+        kinds = iter([Kind.SERVER_ERROR] * 3 + [None, Kind.TOO_MANY])
+
+        def fail(path: str, _response: object) -> Kind | None:
+            return next(kinds, None) if path.endswith(ANNOTATIONS) else None
+
+        with mock.patch.object(exporter.server.faults, "pick", fail):
+            exporter.refresh()
+        assert len(asked(exporter, ANNOTATIONS, first)) == 5
+        exporter.advance(HOUR)
+        for name in "ab":
+            blame = exporter.job(name).blame
+            assert blame is not None
+            assert blame.annotations == ("boom",)
 
 
 @pytest.mark.parametrize(("seconds", "asks"), [(299, 0), (300, 1), (3000, 1)])

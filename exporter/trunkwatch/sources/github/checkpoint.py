@@ -1,6 +1,7 @@
 """Taking back what a refresh has read of some workflows."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from trunkwatch.domain.model import Observation
@@ -43,16 +44,21 @@ class Checkpoint:
             for run in self._list.runs.values()
             if run.path in workflows
         ]
+        due = {run.id for run in runs if run.is_due(self._now)}
+        kept, read = [], set()
+        for fact in self._facts[self._begin :]:
+            if isinstance(fact, Observation) and fact.run_id in due:
+                read.add(fact.run_id)
+                self._state.drop(Kind.STEP, fact.job_id)
+                self._state.drop(Kind.ANNOTATED, fact.job_id)
+            else:
+                kept.append(fact)
+        self._facts[self._begin :] = kept
         for run in runs:
-            self._list.put(run)
-        due = {run.id: run.sha for run in runs if run.is_due(self._now)}
-        for sha in set(due.values()):
+            # Else a run that has ended would soon count as one whose jobs change no more.
+            self._list.put(replace(run, changed=self._now) if run.id in read else run)
+        for sha in {run.sha for run in runs if run.id in due}:
             self._state.put(Kind.COMMIT, self._as_read(sha), sha)
-        self._facts[self._begin :] = [
-            fact
-            for fact in self._facts[self._begin :]
-            if not (isinstance(fact, Observation) and fact.run_id in due)
-        ]
 
     def _as_read(self, sha: str) -> dict[str, Any]:
         """Return the entry of a commit with the time at which all of it had been read."""

@@ -110,7 +110,11 @@ class RestReader:
             # An error is rare. Were a spent budget to hold back the jobs in flight, too, they would
             # wait for as long as it is too small; they are read in turn instead.
             is_cut = sys.exception() is not None
-            checkpoint.restore(self._waiting(late, in_flight=is_cut))
+            waiting = self._waiting(late, in_flight=is_cut)
+            checkpoint.restore(waiting)
+            for commit in due:
+                if any(run.path in waiting for run in commit.runs):
+                    self._outcome.leave_out(self._unread_since(commit))
 
     def _waiting(self, untried: Iterable[DueCommit], *, in_flight: bool) -> set[str]:
         """Return the workflows with runs that were not reached, for half an hour at most.

@@ -78,6 +78,8 @@ class TrunkReader:
         except FATAL_ERRORS as error:
             outcome.add_error(error)
             if not outcome.facts:
+                # Since when a commit cannot be read must be stored all the same.
+                outcome.facts.extend(self._state.changes())
                 return outcome
         except SourceError as error:
             outcome.add_error(error)

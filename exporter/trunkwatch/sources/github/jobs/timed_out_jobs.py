@@ -73,19 +73,20 @@ class TimedOutJobs:
         return min((job.completed or self.context.now for job in jobs), default=None)
 
     def undecided_workflows(self, runs: Mapping[int, Run]) -> set[str]:
-        """Return the paths of the workflows of undecided jobs that ended within half an hour.
+        """Return the paths of the workflows whose undecided jobs all ended within half an hour.
 
         Args:
             runs: of the trunk, by their ids.
         """
+        ended: dict[str, float] = {}
+        for name in self.undecided():
+            entry = self.context.state.get(Kind.TIMED_OUT, name)
+            run = runs.get(entry["run"])
+            if run is not None:
+                at = _stored_job(entry["job"]).completed or 0.0
+                ended[run.path] = min(at, ended.get(run.path, at))
         begin = self.context.now - UNREADABLE_COMMIT_TIMEOUT_SECONDS
-        entries = (self.context.state.get(Kind.TIMED_OUT, name) for name in self.undecided())
-        return {
-            run.path
-            for entry in entries
-            if (run := runs.get(entry["run"])) is not None
-            if (_stored_job(entry["job"]).completed or 0.0) > begin
-        }
+        return {path for path, at in ended.items() if at > begin}
 
     def read(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Read the annotations of a job; yield it and the jobs that they also decide.
