@@ -33,6 +33,10 @@ for them."""
 HEAD_LIMIT_BYTES = 65_536
 """The longest headers of a request; legitimate clients send less than a hundredth of that."""
 
+BURST_BYTES = 1024 * 1024
+"""Bytes of an answer that are sent before other answers have their turn: a scrape must not wait
+after each chunk for clients that read megabytes."""
+
 DRAIN_LIMIT_BYTES = 65_536
 """An unwanted body up to this length is read and dropped, so that the sender sees the answer and
 can reuse the connection; after a longer one the connection is closed."""
@@ -143,10 +147,12 @@ class Gateway:
             headers = [*headers, (b"Connection", b"close")]
         headers = with_security(headers, settings.headers)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        chunk = reply.first
+        chunk, sent = reply.first, 0
         for following in reply.rest:
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await asyncio.sleep(0)  # `send` waits for slow clients alone.
+            sent += len(chunk)
+            if sent >= BURST_BYTES:
+                await asyncio.sleep(0)  # `send` waits for slow clients alone.
             chunk = following
         await send({"type": "http.response.body", "body": chunk, "more_body": False})
 
