@@ -43,7 +43,7 @@ SIZES = (500, 5_000, 50_000)
 JSON_SIZES = (100, 1_000, 10_000)
 GRID_SIZES, GRID_COMMITS = (100, 500, 10_000), 100
 REPOSITORIES = (10, 100, 1_000)
-LIVE_JOBS, LIVE_CLIENTS, LIVE_SECONDS = 10_000, 8, 5.0
+LIVE_JOBS, LIVE_CLIENTS, LIVE_SECONDS = 10_000, 8, 10.0
 COMMITS, CHANGES, JOBS_OF_REPOSITORY = 60, 9, 5
 RECENT = slice(-10 - CHANGES, -CHANGES)
 """The commits of which each repository has results beforehand."""
@@ -442,16 +442,17 @@ def _history() -> ColumnHistory:
     return ColumnHistory(Place(at, verdict) for at, verdict in enumerate(drawn) if verdict)
 
 
-def beside_clients(path: str, encoding: str) -> Row:
-    """Measure scrapes and memory while clients ask for a page as fast as they can."""
+def beside_clients(path: str, encoding: str, number: int) -> Row:
+    """Measure scrapes and memory while a number of clients ask for a page as fast as they can."""
     site = Site(snapshot_of(LIVE_JOBS))
     server = WebServer("127.0.0.1:0", site.pages)
     server.start()
     site.scrape()
+    site.ask(path, HTTP_ACCEPT_ENCODING=encoding)  # rendered already, as it is but for the first
     port, seconds = str(server.port), str(LIVE_SECONDS)
     before = peak = _resident()
     scraper = [sys.executable, "-c", SCRAPER, port, seconds, str(SCRAPE_PAUSE_SECONDS)]
-    clients = [sys.executable, "-c", CLIENTS, port, path, encoding, str(LIVE_CLIENTS), seconds]
+    clients = [sys.executable, "-c", CLIENTS, port, path, encoding, str(number), seconds]
     with (
         subprocess.Popen(clients) as asking,
         subprocess.Popen(scraper, stdout=subprocess.PIPE, text=True) as scraping,
@@ -492,13 +493,14 @@ def main() -> int:
         for line in table(title, sizes, row):
             print(line, flush=True)
     kinds = {
+        "nothing": (JSON_PATH, "identity"),
         "JSON": (JSON_PATH, "identity"),
         "JSON, gzip": (JSON_PATH, "gzip"),
         "/metrics, identity": ("/metrics", "identity"),
         "the grid, gzip": (GRID_PATH, "gzip"),
     }
     for number, (what, asked) in enumerate(kinds.items()):
-        found = beside_clients(*asked)
+        found = beside_clients(*asked, LIVE_CLIENTS if number else 0)
         if not number:
             print(f"\n| {LIVE_CLIENTS} clients, {LIVE_JOBS:,} jobs | {' | '.join(found)} |")
             print("|---" * (len(found) + 1) + "|")
