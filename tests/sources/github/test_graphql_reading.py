@@ -429,7 +429,7 @@ def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
         exporter.advance(2 * MINUTE)
         story.jobs(story.push(), [Job("test", end=early), *more])
         if first == "newer" and not graphql:
-            exporter.advance(3 * MINUTE)  # what was never read would come first
+            exporter.advance(3 * MINUTE)  # a commit that was never read comes first
         story.fake.now += HOUR
         queries = count()
 
