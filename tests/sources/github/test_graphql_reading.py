@@ -414,6 +414,19 @@ def _is_of_one_run(entry: LogEntry) -> bool:
     return entry.path.rpartition("/")[0].endswith("/actions/runs")
 
 
+def _refresh_with_limited_second(exporter: SimulatedExporter) -> int:
+    """Refresh, while the second request for jobs is limited; return their number."""
+    queries = count()
+
+    def limit_second(path: str, _response: object) -> Kind | None:
+        is_query = path.endswith((QUERY, "/jobs", "/check-runs"))
+        return Kind.TOO_MANY if is_query and next(queries) == 1 else None
+
+    with mock.patch.object(exporter.server.faults, "pick", limit_second):
+        exporter.refresh()
+    return next(queries)
+
+
 @pytest.mark.parametrize("first", ["older", "newer"])
 @pytest.mark.parametrize("in_flight", [False, True])
 def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
@@ -431,15 +444,7 @@ def test_a_refresh_that_ends_early_shows_no_streak_that_never_was(
         if first == "newer" and not graphql:
             exporter.advance(3 * MINUTE)  # a commit that was never read comes first
         story.fake.now += HOUR
-        queries = count()
-
-        def limit_second(path: str, _response: object) -> Kind | None:
-            is_query = path.endswith((QUERY, "/jobs", "/check-runs"))
-            return Kind.TOO_MANY if is_query and next(queries) == 1 else None
-
-        with mock.patch.object(exporter.server.faults, "pick", limit_second):
-            exporter.refresh()
-        assert next(queries) == 2
+        assert _refresh_with_limited_second(exporter) == 2
         assert exporter.job("test").consecutive_failures in (1, 2 if first == "older" else 0)
         exporter.advance(3 * MINUTE)
         check_truth(exporter)
@@ -502,14 +507,7 @@ def test_a_late_conclusion_that_is_taken_back_is_read_again() -> None:
         run.attempts[0] = replace(attempt, rows=tuple(rows))
         story.fake.now += 5 * MINUTE
         exporter.server.faults.retry_after = 1200
-        lists = count()
-
-        def limit_second(path: str, _response: object) -> Kind | None:
-            is_list = path.endswith(("/jobs", "/check-runs"))
-            return Kind.TOO_MANY if is_list and next(lists) == 1 else None
-
-        with mock.patch.object(exporter.server.faults, "pick", limit_second):
-            exporter.refresh()
+        assert _refresh_with_limited_second(exporter) == 2
         exporter.advance(HOUR)
         assert exporter.job("test").consecutive_failures == 1
         check_truth(exporter)

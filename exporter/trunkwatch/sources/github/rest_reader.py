@@ -55,6 +55,7 @@ class RestReader:
         runs: RunList,
         jobs: JobReader,
         attempts: Attempts,
+        checkpoint: Checkpoint,
     ) -> None:
         """Args:
         context: of the trunk.
@@ -62,8 +63,8 @@ class RestReader:
         runs: of the trunk; its newest page has been read.
         jobs: reads jobs.
         attempts: collects the results.
+        checkpoint: from before the refresh has read any job.
         """
-        self._context = context
         self._state = context.state
         self._now = context.now
         self._interval = settings.interval
@@ -71,6 +72,7 @@ class RestReader:
         self._runs = runs
         self._jobs = jobs
         self._attempts = attempts
+        self._checkpoint = checkpoint
         self._outcome = attempts.outcome
 
     def read(self, backfill: Backfill) -> None:
@@ -95,7 +97,6 @@ class RestReader:
                 return
         due = self._due_commits(backfill)
         untried, barrier = {each.sha: each for each in due}, 0
-        checkpoint = Checkpoint(self._context, self._runs, self._outcome)
         try:
             for commit in due:
                 index, sha, runs = commit
@@ -111,7 +112,7 @@ class RestReader:
             # wait for as long as it is too small; they are read in turn instead.
             is_cut = sys.exception() is not None
             waiting = self._waiting(late, in_flight=is_cut)
-            checkpoint.restore(waiting)
+            self._checkpoint.restore(waiting)
             for commit in due:
                 if any(run.path in waiting for run in commit.runs):
                     self._outcome.leave_out(self._unread_since(commit))

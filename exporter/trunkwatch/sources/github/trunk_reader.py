@@ -46,19 +46,19 @@ class TrunkReader:
         self._focus = focus
         self._chains = ChainReader(context, settings.window)
         self._runs = RunList(context)
-        self._timed_out = timed_out = TimedOutJobs(context)
-        self._jobs = JobReader(context, self._runs, timed_out)
+        self._timed_out = TimedOutJobs(context)
+        self._jobs = JobReader(context, self._runs, self._timed_out)
         self._attempts = Attempts(context)
         self._outcome = self._attempts.outcome
         self._details = DetailsReader(
-            context, self._runs, timed_out, self._attempts, settings.budget
+            context, self._runs, self._timed_out, self._attempts, settings.budget
         )
-        self._pending = PendingJobs(context, timed_out)
+        self._pending = PendingJobs(context, self._timed_out)
+        self._checkpoint = Checkpoint(context, self._runs, self._outcome)
 
     def read(self) -> Outcome:
         """Read the results that are due, as far as the budget allows; an error loses nothing."""
         outcome = self._outcome
-        checkpoint = Checkpoint(self._context, self._runs, outcome)
         try:
             chain = self._chains.read()
             start = self._start(chain)
@@ -70,7 +70,7 @@ class TrunkReader:
                     self._rest_reader().read(backfill)
                 self._details.read(self._focus, self._graph)
             except FATAL_ERRORS:
-                checkpoint.restore(self._timed_out.undecided_workflows(self._runs.runs))
+                self._checkpoint.restore(self._timed_out.undecided_workflows(self._runs.runs))
                 raise
             self._read_external(backfill)
             self._read_workflows(chain)
@@ -128,10 +128,7 @@ class TrunkReader:
             self._read_asked(reader, backfill)
             if fatal is not None:
                 raise fatal
-        self._note_left_out(backfill, reader)
-        recheck_due = reader.recheck_due(backfill)
-        if self._runs.covered > start and recheck_due <= self._now:
-            self._outcome.leave_out(recheck_due)
+        self._note_left_out(backfill, reader, start)
         if backfill.unread():
             self._outcome.more = graph.points.history_later()
         return True
@@ -173,11 +170,14 @@ class TrunkReader:
                     break
                 self._runs.read_older()
 
-    def _note_left_out(self, backfill: Backfill, reader: GraphReader) -> None:
+    def _note_left_out(self, backfill: Backfill, reader: GraphReader, start: float) -> None:
         """Let the data age while shown commits are not listed, or runs of them unread.
 
         A job may have ended in a run that is the same as before, so one without an answer counts.
         """
+        recheck_due = reader.recheck_due(backfill)
+        if self._runs.covered > start and recheck_due <= self._now:
+            self._outcome.leave_out(recheck_due)
         if not backfill.is_listed:
             self._outcome.leave_out(0.0)
         for _, sha in backfill.shown_commits():
@@ -188,7 +188,14 @@ class TrunkReader:
                     self._outcome.leave_out(run.updated)
 
     def _rest_reader(self) -> RestReader:
-        return RestReader(self._context, self._settings, self._runs, self._jobs, self._attempts)
+        return RestReader(
+            self._context,
+            self._settings,
+            self._runs,
+            self._jobs,
+            self._attempts,
+            self._checkpoint,
+        )
 
     def _read_workflows(self, chain: Chain) -> None:
         """Read whether workflows were deleted or disabled."""

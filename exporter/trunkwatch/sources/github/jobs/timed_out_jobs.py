@@ -4,6 +4,7 @@ It reports a job that a newer push cancelled in the same way; only the annotatio
 distinguish them.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -66,11 +67,7 @@ class TimedOutJobs:
 
     def undecided_since(self) -> float | None:
         """Return when the first of the undecided jobs ended (seconds since the epoch), if any."""
-        jobs = (
-            _stored_job(self.context.state.get(Kind.TIMED_OUT, name)["job"])
-            for name in self.undecided()
-        )
-        return min((job.completed or self.context.now for job in jobs), default=None)
+        return min((ended or self.context.now for _, ended in self._undecided()), default=None)
 
     def undecided_workflows(self, runs: Mapping[int, Run]) -> set[str]:
         """Return the paths of the workflows whose undecided jobs all ended within half an hour.
@@ -79,14 +76,18 @@ class TimedOutJobs:
             runs: of the trunk, by their ids.
         """
         ended: dict[str, float] = {}
-        for name in self.undecided():
-            entry = self.context.state.get(Kind.TIMED_OUT, name)
-            run = runs.get(entry["run"])
-            if run is not None:
-                at = _stored_job(entry["job"]).completed or 0.0
-                ended[run.path] = min(at, ended.get(run.path, at))
+        for run_id, at in self._undecided():
+            if run_id in runs:
+                path = runs[run_id].path
+                ended[path] = min(at or 0.0, ended.get(path, math.inf))
         begin = self.context.now - UNREADABLE_COMMIT_TIMEOUT_SECONDS
         return {path for path, at in ended.items() if at > begin}
+
+    def _undecided(self) -> Iterator[tuple[int, float | None]]:
+        """Yield the run of each undecided job, and when the job ended."""
+        for entry in self.context.state.all(Kind.TIMED_OUT).values():
+            if "job" in entry:
+                yield entry["run"], _stored_job(entry["job"]).completed
 
     def read(self, job_id: str, runs: Mapping[int, Run]) -> Iterator[Observation]:
         """Read the annotations of a job; yield it and the jobs that they also decide.
