@@ -102,6 +102,10 @@ class _Rendered:
     pieces: Mapping[Scope, Sequence[Piece]]
     _zipped: dict[Format, Member] = field(default_factory=dict)
 
+    def forms(self) -> list[Format]:
+        """Return the formats in which both were requested, compressed."""
+        return list(self._zipped)
+
     def zipped(self, form: Format, heads: _Heads) -> Member:
         """Return both in one format, with their heads; they are joined at the first call."""
         member = self._zipped.get(form)
@@ -168,7 +172,6 @@ class Exposition:
         self._rendering = threading.Lock()
         self._shown = _Shown(snapshot())
         self._heads = {form: _Heads(form) for form in (PLAIN, OPENMETRICS)}
-        self._zipped_forms: set[Format] = set()
         self._own = _OwnFamilies(totals, version, lambda: (triage(), clock()))
         self._use(labels or Labels())
 
@@ -191,9 +194,13 @@ class Exposition:
     def update(self) -> None:
         """Render the newest snapshot, if any was requested before."""
         with self._rendering:
-            snapshot = self._newest()
-            is_requested = self._shown.rendered is not None
-            self._shown = _Shown(snapshot, self._render(snapshot) if is_requested else None)
+            snapshot, before = self._newest(), self._shown.rendered
+            rendered = None
+            if before is not None:
+                rendered = self._render(snapshot)
+                for form in before.forms():
+                    rendered.zipped(form, self._heads[form])
+            self._shown = _Shown(snapshot, rendered)
 
     def answer(self, form: Format, *, zipped: bool) -> Parts:
         """Return the exposition, compressed if `zipped`."""
@@ -202,7 +209,6 @@ class Exposition:
         heads, own = self._heads[form], self._own.columns(shown.snapshot)
         process = self._own.process(form) + form.end
         if zipped:
-            self._zipped_forms.add(form)
             member = rendered.zipped(form, heads) if rendered else Member()
             pieces = zip(heads.zipped[Scope.OWN], (column.piece() for column in own), strict=True)
             return member.plus([*chain.from_iterable(pieces), deflate(process)]).complete()
@@ -230,10 +236,7 @@ class Exposition:
         self._jobs.update([trunk.jobs for trunk in snapshot.trunks])
         self._branches.update([snapshot.trunks])
         pieces = {Scope.JOB: self._jobs.pieces(), Scope.BRANCH: self._branches.pieces()}
-        rendered = _Rendered(self._jobs.blocks, self._branches.blocks, pieces)
-        for form in tuple(self._zipped_forms):
-            rendered.zipped(form, self._heads[form])
-        return rendered
+        return _Rendered(self._jobs.blocks, self._branches.blocks, pieces)
 
 
 class _OwnColumn:
