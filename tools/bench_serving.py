@@ -501,14 +501,14 @@ def main() -> int:
         for line in table(title, sizes, row):
             print(line, flush=True)
     kinds = {
-        "nothing": (JSON_PATH, "identity"),
-        "JSON": (JSON_PATH, "identity"),
-        "JSON, gzip": (JSON_PATH, "gzip"),
-        "/metrics, identity": ("/metrics", "identity"),
-        "the grid, gzip": (GRID_PATH, "gzip"),
+        "nothing": (JSON_PATH, "identity", 0),
+        "JSON": (JSON_PATH, "identity", LIVE_CLIENTS),
+        "JSON, gzip": (JSON_PATH, "gzip", LIVE_CLIENTS),
+        "/metrics, identity": ("/metrics", "identity", LIVE_CLIENTS),
+        "the grid, gzip": (GRID_PATH, "gzip", LIVE_CLIENTS),
     }
     for number, (what, asked) in enumerate(kinds.items()):
-        found = beside_clients(*asked, LIVE_CLIENTS if number else 0)
+        found = beside_clients(*asked)
         if not number:
             print(f"\n| {LIVE_CLIENTS} clients, {LIVE_JOBS:,} jobs | {' | '.join(found)} |")
             print("|---" * (len(found) + 1) + "|")
