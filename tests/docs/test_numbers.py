@@ -37,6 +37,40 @@ def test_the_readme_has_the_figures_of_the_measurements() -> None:
     assert printed == README
 
 
+def test_other_places_repeat_these_figures() -> None:
+    """The first screen of the README and the documents have the figures of one run."""
+    size, scrape, one, every, webhook = (
+        README[what]["figure"].partition(" of CPU")[0]
+        for what in (
+            "`/metrics`, 50,000 jobs, gzip",
+            "a scrape of 50,000 jobs",
+            "one of 50,000 jobs changed, until it can be scraped",
+            "all of 50,000 jobs changed",
+            "GitHub: webhook accepted until on `/metrics`, 50 a second",
+        )
+    )
+    repositories = TABLES["1,000 × 30 commits × 6 jobs"]["one exporter"]["CPU s"]
+    bundles = TABLES["first reading of 100,000 results"]["bundles"]
+    repeated = {
+        "README.md": [f"a scrape of 50,000 jobs costs {scrape} of CPU"],
+        "docs/scale.md": [
+            f"{size} compressed; a scrape takes {scrape} of CPU, a change of one job {one}, "
+            f"of all jobs {every} |",
+            f"read in {repositories} s of CPU",
+            f"after {webhook.removeprefix('p99 ')} (99 of 100)",
+        ],
+        "docs/github.md": [f" | {webhook.removeprefix('p99 ')} | "],
+        "docs/clickhouse.md": [
+            f"{bundles['ClickHouse, CPU s']} s of CPU of ClickHouse "
+            f"and {bundles['Trunkwatch, CPU s']} s of Trunkwatch"
+        ],
+        "CHANGELOG.md": [f"after {one} of CPU"],
+    }
+    for path, figures in repeated.items():
+        text = " ".join((ROOT / path).read_text().split())
+        assert [figure for figure in figures if figure not in text] == [], path
+
+
 @pytest.mark.parametrize(("title", "measure"), [(title, measure) for title, _, measure in GROWTH])
 def test_what_is_served_can_be_measured(title: str, measure: Callable[[int], Row]) -> None:
     """A row of each table of growth has the columns of the documented one."""
