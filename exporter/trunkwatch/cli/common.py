@@ -75,7 +75,7 @@ def storage_flag(command: Command) -> Command:
         "storage",
         default=MEMORY,
         metavar="FILE",
-        help="The storage file; kept in memory when not given.",
+        help="The storage file; without it, memory, or with --repo a cache.",
     )(command)
 
 
